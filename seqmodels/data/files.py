@@ -1,0 +1,152 @@
+"""Text files as people have them, read whole; every error names the file and the line or byte.
+
+Files are UTF-8, with or without a byte order mark, and ``.gz`` behind any extension is unpacked.
+"""
+
+import csv
+import gzip
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from seqmodels.errors import DataError, UsageError
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+TABLE_FORMATS = (*DELIMITERS, ".jsonl")
+
+Row = tuple[int, tuple[str, ...]]  # line, values
+
+
+def unreadable(path: Path | str, error: OSError) -> DataError:
+    """What to raise for a file or folder that exists and does not open."""
+    return DataError(f"{path} cannot be read: {error.strerror}; check the path and its permissions")
+
+
+def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders and the files in ``folder``, sorted by name, without hidden ones."""
+    folders: list[Path] = []
+    files: list[Path] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    (folders if entry.is_dir() else files).append(Path(entry.path))
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    return sorted(folders), sorted(files)
+
+
+def read_text(path: Path) -> str:
+    """The whole file, without its byte order mark.
+
+    Raises:
+        DataError: it cannot be read, is a broken gzip file, or has bytes that are not UTF-8 text (NUL too).
+    """
+    packed = path.name.lower().endswith(".gz")
+    try:
+        content = path.read_bytes()
+        if packed:
+            content = gzip.decompress(content)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{path} is a truncated or corrupt gzip file: {error}; make or copy it anew"
+        ) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    try:
+        text = content.decode()
+        bad = content.find(b"\0")
+    except UnicodeDecodeError as error:
+        bad = error.start
+    if bad >= 0:
+        place = f"byte {bad}" + " of the uncompressed content" * packed
+        raise DataError(f"{path}: {place} is 0x{content[bad]:02x}, not UTF-8 text; convert the file to UTF-8")
+    return text.removeprefix("\ufeff")
+
+
+def table_name(path: Path) -> tuple[str, str] | None:
+    """``("train", ".csv")`` for ``Train.csv.gz``; None if ``path`` ends in none of `TABLE_FORMATS`."""
+    name = Path(path.name.lower().removesuffix(".gz"))
+    return (name.stem, name.suffix) if name.suffix in TABLE_FORMATS else None
+
+
+def read_table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] = ()) -> Iterator[Row]:
+    """The line on which each row starts, from 1, and its values of ``columns``.
+
+    CSV and TSV have a header, and quotes as in RFC 4180, so that a field may hold delimiters and line ends.
+    JSONL has one object a line with strings, in the columns ``numbers`` also whole numbers. Blank lines and
+    other columns are passed over.
+
+    Raises:
+        UsageError: ``path`` ends in none of `TABLE_FORMATS`.
+        DataError: see `read_text`; the file is empty, a column is missing, or a row is malformed.
+    """
+    name = table_name(path)
+    if not name:
+        raise UsageError(
+            f"{path}: unsupported extension; expected {', '.join(TABLE_FORMATS)}, or these with .gz"
+        )
+    content = read_text(path)
+    if not content.strip():
+        raise DataError(f"{path} is empty; expected rows with {', '.join(columns)}")
+    if name[1] == ".jsonl":
+        return _jsonl_rows(path, content, columns, numbers)
+    return _csv_rows(path, content, columns, DELIMITERS[name[1]])
+
+
+def _csv_rows(path: Path, content: str, columns: tuple[str, ...], delimiter: str) -> Iterator[Row]:
+    csv.field_size_limit(2**31 - 1)  # Python's limit, 131072, is shorter than some documents
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+    header: list[str] = []
+    line = 1
+    try:
+        for row in reader:
+            if row and not header:
+                header = row
+                _check_columns(f"{path}:{line}", header, columns)
+                places = [header.index(column) for column in columns]
+            elif row and len(row) != len(header):
+                raise DataError(
+                    f"{path}:{line}: {len(row)} fields, expected {len(header)} as in the header; "
+                    "quote a field that contains the delimiter"
+                )
+            elif row:
+                yield line, tuple(row[place] for place in places)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{path}:{line}: {error}; quote the field and double the quotes inside it") from error
+
+
+def _jsonl_rows(
+    path: Path, content: str, columns: tuple[str, ...], numbers: tuple[str, ...]
+) -> Iterator[Row]:
+    for number, line in enumerate(io.StringIO(content), 1):
+        if not line.strip():
+            continue
+        place = f"{path}:{number}"
+        try:
+            row = json.loads(line)
+            json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair is legal JSON and no text
+        except ValueError as error:
+            raise DataError(f"{place}: malformed JSON: {error}; expected one object a line") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{place}: {type(row).__name__}; expected an object with {', '.join(columns)}")
+        _check_columns(place, row, columns)
+        for column in columns:
+            is_number = (
+                column in numbers and isinstance(row[column], int) and not isinstance(row[column], bool)
+            )
+            if not isinstance(row[column], str) and not is_number:
+                expected = "a string or a whole number" if column in numbers else "a string"
+                raise DataError(f"{place}: {column} is {json.dumps(row[column])}; expected {expected}")
+        yield number, tuple(str(row[column]) for column in columns)
+
+
+def _check_columns(place: str, found: Iterable[str], columns: tuple[str, ...]) -> None:
+    for column in columns:
+        if column not in found:
+            listed = ", ".join(map(repr, found))
+            raise DataError(f"{place}: no {column!r} column; found {listed}; expected {', '.join(columns)}")

@@ -1,0 +1,149 @@
+"""Sets of TensorFlow Datasets, prepared here in tfds' own format, read through `load_labeled_texts`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from seqmodels.data.sources import load_labeled_texts, load_split
+from seqmodels.errors import DataError, UsageError
+
+SENTIMENT = {"sentence": tfds.features.Text(), "label": tfds.features.ClassLabel(names=["neg", "pos"])}
+
+
+@pytest.fixture
+def data_dir(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+def prepare(folder: Path, name: str, splits: dict, features: dict | None = None, **options) -> None:
+    """Writes the set as ``tfds build`` would."""
+    folder.mkdir(parents=True)
+    feature = tfds.features.FeaturesDict(features or SENTIMENT)
+    infos = []
+    for split, rows in splits.items():
+        with tf.io.TFRecordWriter(str(folder / f"{name}-{split}.tfrecord-00000-of-00001")) as writer:
+            for row in rows:
+                writer.write(feature.serialize_example(feature.encode_example(row)))
+        infos.append(tfds.core.SplitInfo(name=split, shard_lengths=[len(rows)], num_bytes=0))
+    tfds.folder_dataset.write_metadata(
+        data_dir=folder,
+        features=feature,
+        split_infos=infos,
+        filename_template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+        **options,
+    )
+
+
+def rows_of(name: str, count: int, label: int | None = None) -> list[dict]:
+    return [
+        {"sentence": f"{name} é {index}", "label": index % 2 if label is None else label}
+        for index in range(count)
+    ]
+
+
+def test_a_prepared_set_is_read_by_its_name(data_dir):
+    splits = {"train": rows_of("train", 40), "validation": rows_of("valid", 6), "test": rows_of("test", 4)}
+    prepare(data_dir / "our_reviews" / "1.0.0", "our_reviews", splits)
+    data = load_labeled_texts("tfds:our_reviews", seed=0)
+    assert data.classes == ["neg", "pos"]
+    assert data.notes == []
+    assert data.train.texts == [row["sentence"] for row in splits["train"]]
+    assert data.train.labels == ["neg", "pos"] * 20
+    assert len(data.valid) == 6
+    assert load_split("tfds:our_reviews:1.0.0").texts == data.test.texts
+    assert data.test.where(3) == "tfds:our_reviews[test]:4"
+
+
+def test_a_test_without_labels_is_no_test(data_dir):
+    splits = {
+        "train": rows_of("train", 40),
+        "validation": rows_of("valid", 6),
+        "test": rows_of("test", 4, -1),
+    }
+    prepare(data_dir / "glue" / "sst2" / "2.0.0", "glue", splits)
+    data = load_labeled_texts("tfds:glue/sst2", seed=0)
+    assert data.test.texts == [row["sentence"] for row in splits["validation"]]
+    assert data.notes == [
+        "tfds:glue/sst2[test] is left out: its texts have no label",
+        "no test split: valid is the test; 10% of train (4 rows, seed 0) is validation",
+    ]
+    assert load_split("tfds:glue/sst2").texts == data.test.texts
+
+
+def test_one_missing_label_among_others_is_an_error(data_dir):
+    prepare(data_dir / "part" / "1.0.0", "part", {"train": rows_of("a", 3) + rows_of("b", 1, -1)})
+    with pytest.raises(DataError, match=r"tfds:part\[train\]:4: label -1"):
+        load_labeled_texts("tfds:part", seed=0)
+
+
+def test_imdb_reviews_as_tfds_mocks_it():
+    with tfds.testing.mock_data(num_examples=60):
+        data = load_labeled_texts("tfds:imdb_reviews", seed=0)
+    assert data.classes == ["neg", "pos"]
+    assert len(data.train) == len(data.test) == 60
+    assert all(data.train.texts)
+
+
+def test_imdb_reviews_as_tfds_prepares_it(data_dir):
+    """It has no validation, and `unsupervised` is no split of ours."""
+    features = {"text": tfds.features.Text(), "label": SENTIMENT["label"]}
+    splits = {
+        name: [{"text": f"{name} {row}", "label": row % 2 if labeled else -1} for row in range(20)]
+        for name, labeled in (("train", True), ("test", True), ("unsupervised", False))
+    }
+    prepare(data_dir / "imdb_reviews" / "plain_text" / "1.0.0", "imdb_reviews", splits, features)
+    data = load_labeled_texts("tfds:imdb_reviews", seed=0)
+    assert {*data.train.texts, *data.valid.texts} == {row["text"] for row in splits["train"]}
+    assert data.test.texts == [row["text"] for row in splits["test"]]
+    assert data.notes == ["10% of train (2 rows, seed 0) is validation"]
+
+
+def test_the_feature_that_is_meant(data_dir):
+    text, label = tfds.features.Text(), SENTIMENT["label"]
+    row = {"title": "wrong", "body": "right", "mood": 1}
+    features = {"title": text, "body": text, "mood": label}
+    keys = ("body", "mood")
+    prepare(data_dir / "keyed" / "1.0.0", "keyed", {"test": [row]}, features, supervised_keys=keys)
+    assert load_split("tfds:keyed").texts == ["right"]
+    prepare(data_dir / "unclear" / "1.0.0", "unclear", {"test": [row]}, features)
+    with pytest.raises(DataError, match="Text features: body, title; expected one"):
+        load_split("tfds:unclear")
+    features = {"text": text, "label": tfds.features.Scalar(np.int64)}
+    prepare(data_dir / "number" / "1.0.0", "number", {"test": [{"text": "a", "label": 1}]}, features)
+    with pytest.raises(DataError, match="ClassLabel features: none; expected one"):
+        load_split("tfds:number")
+
+
+def test_splits_of_other_names_and_broken_files(data_dir):
+    prepare(data_dir / "other" / "1.0.0", "other", {"extra": rows_of("a", 3)})
+    with pytest.raises(DataError, match="has the splits: extra; expected"):
+        load_split("tfds:other")
+    prepare(data_dir / "broken" / "1.0.0", "broken", {"test": rows_of("a", 3)})
+    [records] = (data_dir / "broken" / "1.0.0").glob("*tfrecord*")
+    records.write_bytes(records.read_bytes()[:-5])
+    with pytest.raises(DataError, match=r"tfds:broken\[test\] is broken: ") as caught:
+        load_split("tfds:broken")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "expected"),
+    [
+        ("imdb_reviews", DataError, "is not prepared in {dir}; on a machine with network run: python -c"),
+        ("imdb_revews", UsageError, "not prepared in {dir}; did you mean imdb_reviews?"),
+        ("qqxxzz", UsageError, "see tensorflow.org/datasets/catalog"),
+        ("glue/sst3", UsageError, "configurations of glue: cola, sst2"),
+        ("imdb_reviews:9.9.9", UsageError, "only: 1.0.0"),
+        ("huggingface:imdb", UsageError, "expected tfds:NAME, tfds:NAME/CONFIG"),
+        ("", UsageError, "expected tfds:NAME, tfds:NAME/CONFIG"),
+    ],
+)
+def test_sets_that_are_not_there(data_dir, name, error, expected):
+    with pytest.raises(error) as caught:
+        load_labeled_texts(f"tfds:{name}", seed=0)
+    assert expected.format(dir=data_dir) in str(caught.value)
+    assert "\n" not in str(caught.value)
