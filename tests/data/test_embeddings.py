@@ -1,0 +1,91 @@
+"""Word vectors: what is read, what is drawn, and which files are refused."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from seqmodels.data.embeddings import read_glove
+from seqmodels.errors import DataError, UsageError
+
+VOCABULARY = ["<PAD>", "<START>", "<UNKNOWN>", "<END>", "the", "façade", "zebra"]
+LINES = "the 1 -2e-1 3.5\nother 7 7 7\nfaçade 0.5 0.25 1.5\n"
+
+
+def write(folder, content, name="vectors.txt"):
+    path = folder / name
+    content = content if isinstance(content, bytes) else content.encode()
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("vectors.txt", LINES),
+        ("vectors.txt.gz", LINES),
+        ("vectors.txt", "3 3\n" + LINES),
+        ("vectors.txt", LINES.replace("\n", " \r\n")),
+        ("vectors.txt", LINES + "the 9 9 9\n. . . 4 4 4\nat name@domain.com 5 5 5\n"),
+        ("vectors.txt", LINES.removesuffix("\n")),
+    ],
+)
+def test_reads_the_vectors_of_the_vocabulary(tmp_path, name, content):
+    vectors, found = read_glove(write(tmp_path, content, name), VOCABULARY)
+    assert (vectors.shape, vectors.dtype, found.dtype) == ((7, 3), np.float32, bool)
+    assert found.tolist() == [False] * 4 + [True, True, False]
+    np.testing.assert_array_equal(vectors[4:6], np.float32([[1, -0.2, 3.5], [0.5, 0.25, 1.5]]))
+    np.testing.assert_array_equal(vectors[0], 0)
+
+
+def test_missing_words_are_drawn_like_the_found_ones(tmp_path):
+    random = np.random.default_rng(0)
+    mean, deviation = np.array([3.0, -1.0]), np.array([0.1, 2.0])
+    known = random.normal(mean, deviation, (3000, 2))
+    path = write(tmp_path, "".join(f"w{i} {x} {y}\n" for i, (x, y) in enumerate(known)))
+    vocabulary = [*VOCABULARY[:4], *(f"w{i}" for i in range(6000))]
+    vectors, found = read_glove(path, vocabulary)
+    missing = vectors[1:][~found[1:]]
+    assert missing.shape == (3003, 2)
+    # 5 standard errors
+    np.testing.assert_allclose(missing.mean(axis=0), known.mean(axis=0), atol=5 * deviation.max() / 3003**0.5)
+    np.testing.assert_allclose(missing.std(axis=0), known.std(axis=0), rtol=5 / (2 * 3003) ** 0.5)
+    np.testing.assert_array_equal(vectors, read_glove(path, vocabulary)[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (LINES + "zebra 1 2\n", "vectors.txt:4: 2 numbers after the word, expected 3"),
+        (LINES + "zebra 1 2 3 4\n", "vectors.txt:4: 4 numbers after the word, expected 3"),
+        (LINES + "\nzebra 1 2 3\n", "vectors.txt:4: 0 numbers after the word, expected 3"),
+        ("the\n", "vectors.txt:1: 0 numbers after the word, expected 1"),
+        (LINES + "zebra 1 two 3\n", "vectors.txt:4: 'two' is not a finite number"),
+        (LINES + "zebra 1 nan 3\n", "vectors.txt:4: 'nan' is not a finite number"),
+        (
+            "2 3\nthe 1 2 3\nx\xff 1 2 3\n".encode("latin-1"),
+            "vectors.txt:3: not UTF-8 at byte 15 of the file",
+        ),
+        (
+            "THE 1 2\nZebra 1 2\nx 1 2\n",
+            "none of the 6 words .* is in it, 2 are when case is ignored: .*lower",
+        ),
+        ("le 1 2\n", "none of the 6 words of the vocabulary is in it, nor when case is ignored"),
+        ("", "none of the 6 words"),
+    ],
+)
+def test_what_is_no_file_of_vectors_is_refused(tmp_path, content, message):
+    with pytest.raises(DataError, match=message) as error:
+        read_glove(write(tmp_path, content), VOCABULARY)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_and_broken_files_are_named(tmp_path):
+    for path in (tmp_path / "none.txt", tmp_path):
+        with pytest.raises(UsageError, match=f"{path}: .*; expected a file of word vectors"):
+            read_glove(path, VOCABULARY)
+    path = write(tmp_path, LINES * 50, "vectors.txt.gz")
+    for content in (path.read_bytes()[:-20], b"the 1 2 3\n"):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"vectors.txt.gz cannot be read to its end"):
+            read_glove(path, VOCABULARY)

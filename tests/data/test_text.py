@@ -1,0 +1,203 @@
+"""Batches of token sequences: every row once, few shapes, an order that can be repeated and resumed."""
+
+import itertools
+import os
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from seqmodels.data.text import PAD, TokenSequences, batches, bucket_edges, evaluation_order, truncate
+from seqmodels.errors import DataError
+
+EDGES = [4, 8, 24]
+
+
+def sequences(*rows):
+    return TokenSequences.from_lengths(np.array([*itertools.chain(*rows)]), np.array([*map(len, rows)], int))
+
+
+def rows_of(ragged):
+    return [ragged.values[begin:end].tolist() for begin, end in itertools.pairwise(ragged.row_splits)]
+
+
+@pytest.fixture(scope="module")
+def numbered():
+    """Rows of 0 to 24 tokens; each token of row i is i + 1, and so is its target."""
+    lengths = np.random.default_rng(3).integers(0, 25, 150)
+    row = np.arange(len(lengths), dtype=np.int32)
+    return TokenSequences.from_lengths(np.repeat(row + 1, lengths), lengths), row + 1
+
+
+def elements(*arguments, **options):
+    return list(batches(*arguments, **{"edges": EDGES, "batch_size": 16, **options}).as_numpy_iterator())
+
+
+def assert_same(left, right):
+    assert len(left) == len(right)
+    for (x, *y), (other_x, *other_y) in zip(left, right):
+        for array, other in zip([*x.values(), *y], [*other_x.values(), *other_y]):
+            np.testing.assert_array_equal(array, other)
+
+
+def test_rows_are_taken_in_the_given_order():
+    ragged = sequences([1, 2], [], [3], [4, 5, 6])
+    taken = ragged.rows(np.array([3, 1, 0, 3]))
+    assert rows_of(taken) == [[4, 5, 6], [], [1, 2], [4, 5, 6]]
+    assert (taken.values.dtype, taken.row_splits.dtype, len(taken)) == (np.int32, np.int64, 4)
+    assert taken.lengths.tolist() == [3, 0, 2, 3]
+    assert rows_of(ragged.rows(np.array([], int))) == []
+
+
+def test_saves_and_loads(tmp_path):
+    path = tmp_path / "train.npz"
+    sequences([1, 2], [], [3]).save(path)
+    assert rows_of(TokenSequences.load(path)) == [[1, 2], [], [3]]
+    assert os.listdir(tmp_path) == ["train.npz"]
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(DataError, match=r"train.npz does not hold token sequences .*delete it"):
+        TokenSequences.load(path)
+    with pytest.raises(DataError, match=r"none.npz does not hold"):
+        TokenSequences.load(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize(
+    ("keep", "prefix", "expected"),
+    [
+        ("head", 0, [0, 1, 2, 3, 4, 5, 6, 7]),
+        ("tail", 0, [4, 5, 6, 7, 8, 9, 10, 11]),
+        ("both", 0, [0, 1, 6, 7, 8, 9, 10, 11]),
+        ("head", 1, [0, 1, 2, 3, 4, 5, 6, 7]),
+        ("tail", 1, [0, 5, 6, 7, 8, 9, 10, 11]),
+        ("both", 4, [0, 1, 2, 3, 4, 9, 10, 11]),
+    ],
+)
+def test_truncation_keeps_the_prefix_and_the_asked_end(keep, prefix, expected):
+    short, exact, long = list(range(20, 25)), list(range(8)), list(range(12))
+    cut = truncate(sequences(long, short, [], exact, long), 8, keep, prefix)
+    assert rows_of(cut) == [expected, short, [], exact, expected]
+
+
+def test_truncation_to_the_prefix_alone_is_refused():
+    with pytest.raises(
+        ValueError, match="prefix is 2; expected at least 0 and less than maximum, which is 2"
+    ):
+        truncate(sequences([1]), 2, prefix=2)
+
+
+@given(
+    st.lists(st.integers(0, 30), min_size=1, max_size=25),
+    st.integers(1, 4),
+    st.integers(1, 5),
+    st.one_of(st.none(), st.integers(1, 40)),
+)
+@settings(max_examples=200, deadline=None)
+def test_edges_are_the_best_there_are(lengths, count, multiple, maximum):
+    edges = bucket_edges(np.array(lengths), count, maximum, multiple)
+    lengths = np.minimum(lengths, maximum or 30)
+    longest = maximum or lengths.max()
+    candidates = range(multiple, max(longest, 1) + multiple, multiple)
+    *smaller, last = candidates
+
+    def padded_steps(edges):
+        return np.asarray(edges)[np.searchsorted(edges, lengths)].sum()
+
+    choices = ([*choice, last] for size in range(count) for choice in itertools.combinations(smaller, size))
+    assert edges[-1] == last
+    assert len(edges) <= count
+    assert edges == sorted(set(edges))
+    assert padded_steps(edges) == min(map(padded_steps, choices))
+
+
+def test_edges_need_something_to_cover():
+    assert bucket_edges(np.array([], int), maximum=20) == [24]
+    assert bucket_edges(np.array([0, 0])) == [8]
+    with pytest.raises(ValueError, match="no lengths"):
+        bucket_edges(np.array([], int))
+
+
+@pytest.mark.parametrize("epoch", [None, 0, 7])
+@pytest.mark.parametrize("batch_size", [16, (12, 8, 4)])
+def test_every_row_comes_once_with_its_own_target(numbered, epoch, batch_size):
+    ragged, targets = numbered
+    seen = []
+    shapes = set()
+    for inputs, batch_targets, weights in elements(ragged, targets, epoch=epoch, batch_size=batch_size):
+        tokens, lengths = inputs["tokens"], inputs["lengths"]
+        shapes.add(tokens.shape)
+        real = np.arange(tokens.shape[1]) < lengths[:, None]
+        np.testing.assert_array_equal(tokens, np.where(real, batch_targets[:, None], PAD))
+        np.testing.assert_array_equal(weights, batch_targets > 0)  # fillers have neither
+        assert (lengths[weights == 0] == 0).all()
+        np.testing.assert_array_equal(lengths[weights > 0], ragged.lengths[batch_targets[weights > 0] - 1])
+        assert (tokens.dtype, lengths.dtype, weights.dtype) == (np.int32, np.int32, np.float32)
+        seen += batch_targets[weights > 0].tolist()
+    assert sorted(seen) == targets.tolist()
+    assert shapes == set(zip(np.broadcast_to(batch_size, 3).tolist(), EDGES))
+
+
+def test_rows_keep_their_own_weights(numbered):
+    ragged, targets = numbered
+    own = np.linspace(0.5, 2, len(ragged)).astype(np.float32)
+    for _, batch_targets, weights in elements(ragged, targets, own, epoch=1):
+        np.testing.assert_array_equal(weights, np.append(0, own)[batch_targets].astype(np.float32))
+
+
+def test_order_depends_on_seed_and_epoch_alone(numbered):
+    first = elements(*numbered, seed=1, epoch=2)
+    assert_same(first, elements(*numbered, seed=1, epoch=2))
+    assert_same(elements(*numbered, seed=1), elements(*numbered, seed=2))
+    edges = [inputs["tokens"].shape[1] for inputs, *_ in first]
+    assert edges != sorted(edges)
+    for other in ({"seed": 1, "epoch": 3}, {"seed": 2, "epoch": 2}, {"seed": 2, "epoch": 1}):
+        with pytest.raises(AssertionError):
+            assert_same(first, elements(*numbered, **other))
+
+
+def test_rows_of_a_batch_change_from_epoch_to_epoch(numbered):
+    together = [
+        {frozenset(targets) for _, targets, _ in elements(*numbered, epoch=epoch)} for epoch in range(2)
+    ]
+    assert not together[0] & together[1]
+
+
+def test_skip_goes_on_where_it_stopped(numbered):
+    ragged, targets = numbered
+    whole = batches(ragged, targets, edges=EDGES, batch_size=16, epoch=4)
+    assert len(whole) == len(list(whole))
+    for count in (0, 1, 5, len(whole)):
+        assert_same(elements(ragged, targets, epoch=4)[count:], list(whole.skip(count).as_numpy_iterator()))
+
+
+@pytest.mark.parametrize("batch_size", [7, [16, 8, 8]])
+def test_outputs_of_an_evaluation_find_back_to_their_rows(numbered, batch_size):
+    ragged, targets = numbered
+    shape = {"edges": EDGES, "batch_size": batch_size}
+    outputs = np.concatenate([row for _, row, _ in elements(ragged, targets, **shape)])
+    lengths = np.concatenate([inputs["lengths"] for inputs, *_ in elements(ragged, **shape)])
+    order = evaluation_order(ragged.lengths, **shape)
+    np.testing.assert_array_equal(outputs[order], targets)
+    np.testing.assert_array_equal(lengths[order], ragged.lengths)
+
+
+def test_shapes_are_static_where_they_can_be(numbered):
+    ragged, _ = numbered
+    inputs, targets, weights = batches(
+        ragged, np.zeros((len(ragged), 2)), edges=EDGES, batch_size=16
+    ).element_spec
+    assert inputs["tokens"].shape.as_list() == [16, None]
+    assert inputs["lengths"].shape.as_list() == weights.shape.as_list() == [16]
+    assert targets.shape.as_list() == [16, 2]
+
+
+def test_data_without_rows_or_with_empty_rows_only():
+    assert elements(sequences(), np.array([], int)) == []
+    ((inputs, targets, weights),) = elements(sequences([], []), np.array([5, 6]), batch_size=3)
+    assert inputs["tokens"].tolist() == [[PAD] * 4] * 3
+    assert (targets.tolist(), weights.tolist()) == ([5, 6, 0], [1, 1, 0])
+
+
+def test_a_row_beyond_the_last_edge_is_refused(numbered):
+    with pytest.raises(ValueError, match="a row has 24 tokens; expected at most 20, the last edge: truncate"):
+        batches(numbered[0], edges=[10, 20], batch_size=4)

@@ -1,0 +1,286 @@
+"""Raw strings to ids: splitting, vocabularies, pieces of words, and a graph that stands alone."""
+
+import json
+import os
+import subprocess
+import sys
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import tensorflow as tf
+import tokenizers
+from hypothesis import HealthCheck, example, given, settings
+
+from seqmodels.data.tokenizer import (
+    END,
+    LONGEST_WORD,
+    PAD,
+    SPECIAL_TOKENS,
+    START,
+    UNKNOWN,
+    Tokenizer,
+    TokenizerSettings,
+)
+from seqmodels.errors import DataError, UsageError
+
+TEXTS = [
+    "The unbelievable film isn't believable; the believers believed it!",
+    "Untrue, unkind, unfilmed: films and filming, true and kind.",
+    "Неправда и правда, правдивый фильм",
+    "这部电影很好 🙂 👍🏽",
+    "cafe\u0301 naïve Ångström ΟΔΟΣ",
+]
+
+
+def words(texts, **options):
+    ragged = Tokenizer([*SPECIAL_TOKENS, "a"], TokenizerSettings(**options)).split(tf.constant(texts))
+    return [[word.decode() for word in row] for row in ragged.to_list()]
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    return Tokenizer.train(TEXTS * 3, TokenizerSettings(unit="wordpiece", split="punctuation", size=160))
+
+
+@pytest.fixture(scope="module")
+def library(pieces):
+    """The reference: the ``tokenizers`` library's WordPiece over the same vocabulary."""
+    vocabulary = {token: index for index, token in enumerate(pieces.vocabulary)}
+    return tokenizers.models.WordPiece(
+        vocab=vocabulary,
+        unk_token=SPECIAL_TOKENS[UNKNOWN],
+        continuing_subword_prefix="##",
+        max_input_chars_per_word=LONGEST_WORD,
+    )
+
+
+@pytest.mark.parametrize(
+    ("split", "text", "expected"),
+    [
+        ("letters", "It's 3.5 stars -- très bon, 我 喜欢!", "it's|3|5|stars|très|bon|我|喜欢"),
+        ("letters", "cafe\u0301_bar", "cafe\u0301|bar"),
+        ("punctuation", "It's $3.5—ok", "it|'|s|$|3|.|5|—|ok"),
+        ("punctuation", "我喜欢 it", "我|喜|欢|it"),
+        ("punctuation", "\ufeffgood👍\ufe0f👎", "good|👍|👎"),
+        ("whitespace", "the <unk>\tN.V. \u00a0isn't\u3000x\n", "the|<unk>|n.v.|isn't|x"),
+    ],
+)
+def test_splits(split, text, expected):
+    assert words([text], split=split) == [expected.split("|")]
+
+
+def test_case_is_dropped_in_every_script_or_kept():
+    assert words(["ÀÉ ЖЯ ΣΑ İ"]) == [["àé", "жя", "σα", "i\u0307"]]
+    assert words(["ÀÉ ЖЯ ΣΑ İ"], lowercase=False) == [["ÀÉ", "ЖЯ", "ΣΑ", "İ"]]
+
+
+@pytest.mark.parametrize("split", ["letters", "punctuation", "whitespace"])
+def test_broken_bytes_and_control_characters_separate_words(split):
+    assert words([b"ab\xff\xc3(cd \xed\xa0\x80", b"one\x00two\x07three\x85", b"", b"\xff"], split=split) == [
+        ["ab", "(cd"]
+        if split == "whitespace"
+        else ["ab", "(", "cd"]
+        if split == "punctuation"
+        else ["ab", "cd"],
+        ["one", "two", "three"],
+        [],
+        [],
+    ]
+
+
+def test_words_are_ranked_by_frequency_then_alphabetically():
+    texts = ["b a c", "c b", "a d e"]
+    assert Tokenizer.train(texts, TokenizerSettings()).vocabulary == (
+        *SPECIAL_TOKENS,
+        "a",
+        "b",
+        "c",
+        "d",
+        "e",
+    )
+    assert Tokenizer.train(iter(texts), TokenizerSettings(size=6)).vocabulary == (*SPECIAL_TOKENS, "a", "b")
+    frequent = Tokenizer.train(texts, TokenizerSettings(minimum_count=2))
+    assert frequent.vocabulary == (*SPECIAL_TOKENS, "a", "b", "c")
+    assert len(frequent) == 7
+
+
+def test_ids_of_words():
+    tokenizer = Tokenizer.train(["a b", "a"], TokenizerSettings(start=True, end=True))
+    ids = tokenizer(tf.constant(["b a b", "", "A x"]))
+    assert ids.dtype == tf.int32
+    assert ids.to_list() == [[START, 5, 4, 5, END], [START, END], [START, 4, UNKNOWN, END]]
+    assert tokenizer.decode(ids[2].numpy()) == ["<START>", "a", "<UNKNOWN>", "<END>"]
+
+
+@pytest.mark.parametrize("unit", ["word", "wordpiece"])
+def test_text_cannot_forge_special_tokens(unit):
+    options = TokenizerSettings(unit=unit, split="whitespace", lowercase=False, size=60)
+    tokenizer = Tokenizer.train(["a <unk> <unk> <PAD> <END> b"], options)
+    assert tokenizer.vocabulary.count("<PAD>") == 1
+    assert "<unk>" not in tokenizer.vocabulary
+    assert tokenizer(["<unk> a"]).to_list() == [[UNKNOWN, tokenizer.vocabulary.index("a")]]
+    assert not {PAD, START, END} & set(tokenizer(["<PAD> <START> <END>"]).values.numpy())
+
+
+@pytest.mark.parametrize("unit", ["word", "wordpiece"])
+def test_shapes_that_break_graphs(unit):
+    tokenizer = Tokenizer.train(TEXTS, TokenizerSettings(unit=unit, size=120, start=True))
+    assert tokenizer(tf.constant([], tf.string)).shape[0] == 0
+    assert tokenizer(["", " ", "!?"]).to_list() == [[START]] * 3
+    long = tokenizer([" ".join(TEXTS) * 2000, "film" * 100_000])
+    assert long.row_lengths()[0] > 50_000
+    assert long[1].numpy().tolist() == [START, UNKNOWN]
+    assert len(tokenizer.encode([])) == 0
+
+
+def test_encode_is_the_graph_over_all_texts(pieces):
+    texts = [f"{text} {'un' * (index % 7)}" for index, text in enumerate(TEXTS * 500)]  # more than one chunk
+    sequences = pieces.encode(texts)
+    expected = pieces(texts)
+    assert sequences.values.dtype == np.int32
+    np.testing.assert_array_equal(sequences.values, expected.values)
+    np.testing.assert_array_equal(sequences.row_splits, expected.row_splits)
+    assert len(pieces.encode(["lone surrogate \ud800"])) == 1
+
+
+def test_pieces_are_a_vocabulary_within_its_size_that_spells_its_texts(pieces):
+    assert pieces.vocabulary[:4] == SPECIAL_TOKENS
+    assert len(set(pieces.vocabulary)) == len(pieces) <= 160
+    assert {"the", "##e"} <= set(pieces.vocabulary)
+    assert UNKNOWN not in pieces(TEXTS).values.numpy()
+
+
+def test_rare_characters_give_way_to_pieces():
+    alphabet = "".join(map(chr, range(0x4E00, 0x4E00 + 500)))
+    tokenizer = Tokenizer.train([alphabet, "word words " * 9], TokenizerSettings(unit="wordpiece", size=80))
+    assert len(tokenizer) <= 80
+    assert tokenizer(["words"]).row_lengths().numpy() <= 2
+    separate = " ".join(alphabet)
+    assert len(Tokenizer.train([separate], TokenizerSettings(unit="wordpiece", size=80))) == 80
+
+
+def test_pieces_of_the_same_texts_are_the_same(pieces):
+    for _ in range(3):  # every training has hash tables of its own
+        assert Tokenizer.train(TEXTS * 3, pieces.settings).vocabulary == pieces.vocabulary
+
+
+SCRIPTS = st.one_of(
+    st.sampled_from(
+        ["un", "believ", "film", "kind", "true", "правд", "фильм", "影", "🙂", "👍🏽", "e\u0301", "##", "x"]
+    ),
+    st.characters(categories=["L", "M", "N", "P", "S"]),
+)
+
+
+@example(["film" * 26, "film" * 25, "un" + "x" * 99, "##the", "<PAD", "🙂film", "unfilm影", "影电"])
+@given(st.lists(st.lists(SCRIPTS, min_size=1, max_size=12).map("".join), min_size=1, max_size=40))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_pieces_equal_those_of_the_library(pieces, library, texts):
+    expected = [[token.id for token in library.tokenize(text)] for text in texts]
+    assert pieces._pieces(tf.constant(texts)).to_list() == expected
+
+
+def test_saves_and_loads(pieces, tmp_path):
+    pieces.save(tmp_path / "assets")
+    lines = (tmp_path / "assets" / "vocab.txt").read_bytes().decode().split("\n")
+    assert lines == [*pieces.vocabulary, ""]
+    assert sorted(os.listdir(tmp_path / "assets")) == ["tokenizer.json", "vocab.txt"]
+    loaded = Tokenizer.load(tmp_path / "assets")
+    assert (loaded.vocabulary, loaded.settings) == (pieces.vocabulary, pieces.settings)
+    assert loaded(TEXTS).to_list() == pieces(TEXTS).to_list()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"vocab.txt:1: found '' where <PAD>"),
+        (b"<PAD>\n<START>\n<UNK>\n<END>\na\n", r"vocab.txt:3: found '<UNK>' where <UNKNOWN>"),
+        (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\n", r"vocab.txt ends after 4 lines"),
+        (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\na\nb\na\n", r"vocab.txt:7: 'a' is on line 5 already"),
+        (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\na\n\nb\n", r"vocab.txt:6: the line is empty"),
+        (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\na\xff\n", r"vocab.txt: byte 31"),
+    ],
+)
+def test_damaged_vocabularies_are_refused(tmp_path, content, message):
+    Tokenizer.train(["a"], TokenizerSettings()).save(tmp_path)
+    (tmp_path / "vocab.txt").write_bytes(content)
+    with pytest.raises(DataError, match=message) as error:
+        Tokenizer.load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{\n'unit'", r"tokenizer.json:2: not JSON"),
+        ('{"units": "word"}', r"tokenizer.json: not the settings of a tokenizer: .*units"),
+        ('{"unit": "syllable"}', r"tokenizer.json: .*'syllable'; choose one of word, wordpiece"),
+        ('{"size": "big"}', r"tokenizer.json: not the settings"),
+        ("[]", r"tokenizer.json: not the settings"),
+    ],
+)
+def test_damaged_settings_are_refused(tmp_path, content, message):
+    Tokenizer.train(["a"], TokenizerSettings()).save(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(content)
+    with pytest.raises(DataError, match=message):
+        Tokenizer.load(tmp_path)
+
+
+def test_what_cannot_be_meant_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"vocab.txt cannot be read"):
+        Tokenizer.load(tmp_path)
+    for unit in ("word", "wordpiece"):
+        with pytest.raises(DataError, match="hold no word"):
+            Tokenizer.train(["...", ""], TokenizerSettings(unit=unit))
+    with pytest.raises(DataError, match="hold no word that occurs 2 times"):
+        Tokenizer.train(["a b"], TokenizerSettings(minimum_count=2))
+    with pytest.raises(UsageError, match="size is 4; it must be at least 5"):
+        TokenizerSettings(size=4)
+    with pytest.raises(UsageError, match="split is 'commas'; choose one of letters, punctuation, whitespace"):
+        TokenizerSettings(split="commas")
+
+
+class Server(tf.Module):
+    """What an application exports: a tokenizer behind a raw-text signature."""
+
+    def __init__(self, tokenizer):
+        super().__init__()
+        self.tokenizer = tokenizer
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def encode(self, texts):
+        return {"tokens": self.tokenizer(texts).to_tensor(PAD)}
+
+
+CLIENT = """
+import json, sys
+sys.modules["seqmodels"] = None  # importing it would now fail
+import tensorflow as tf
+batches, *folders = json.load(sys.stdin)
+for folder in folders:
+    encode = tf.saved_model.load(folder).signatures["serving_default"]
+    print(json.dumps([encode(tf.constant(texts, tf.string))["tokens"].numpy().tolist() for texts in batches]))
+"""
+
+
+def test_saved_graph_stands_alone_in_any_locale(pieces, tmp_path):
+    """In a fresh process without this project, on a machine where the lower case of I is a dotless i."""
+    tokenizers = {"pieces": pieces, "words": Tokenizer.train(TEXTS, TokenizerSettings(end=True))}
+    batches = [TEXTS, ["I BELIEVE İT IS A FILM\x00I"], []]
+    folders = [str(tmp_path / name) for name in tokenizers]
+    for tokenizer, folder in zip(tokenizers.values(), folders):
+        server = Server(tokenizer)
+        tf.saved_model.save(server, folder, signatures=server.encode)
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", CLIENT],
+        input=json.dumps([batches, *folders]),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "LC_ALL": "tr_TR.UTF-8"},
+    )
+    for tokenizer, served in zip(tokenizers.values(), map(json.loads, run.stdout.splitlines()), strict=True):
+        expected = [tokenizer(tf.constant(texts, tf.string)).to_tensor().numpy() for texts in batches]
+        assert served == [ids.tolist() for ids in expected]
