@@ -1,0 +1,205 @@
+"""Pictures of a run as small PNG files: how it learned, what it confuses, how far to trust it.
+
+Each function draws on a `Figure` of its own, without pyplot and so without global state, and writes the
+file whole or not at all. Colours are those of Okabe and Ito, told apart with any colour vision.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from numpy.typing import ArrayLike
+from PIL import Image
+
+BLUE, LIGHT_BLUE, VERMILION, GREY = "#0072B2", "#56B4E9", "#D55E00", "#555555"
+DOTS_PER_INCH = 100
+MEASURED_PER_EPOCH = ("learning_rate", "gradient_norm")
+LARGEST_ANNOTATED = 25  # classes: beyond, the numbers in the cells could not be read
+LARGEST_LABELED = 60  # classes: beyond, every second, third, ... name is written
+
+
+def learning_curve(
+    history: Sequence[Mapping[str, float]], path: str | os.PathLike[str], best_epoch: int | None = None
+) -> Path:
+    """Draw what each epoch reached, one panel per quantity, and write it to `path`.
+
+    Args:
+        history: a row per epoch with `epoch`, `loss` and `valid_loss`; any further pairs `x` and
+            `valid_x`, of which `x` may be absent; optionally `learning_rate` and `gradient_norm`, in small
+            panels. A value that is missing or NaN leaves a gap. Other keys are not drawn.
+        path: the PNG file.
+        best_epoch: the epoch to mark, that of the weights that were kept.
+
+    Raises:
+        ValueError: the history has no row.
+    """
+    return _save(_draw_learning_curve(history, best_epoch), path)
+
+
+def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | os.PathLike[str]) -> Path:
+    """Draw counts, and the percentage of each true class, in a coloured table and write it to `path`.
+
+    The colour grows with the square root of the share, so that rare confusions show.
+
+    Args:
+        confusion: `(classes, classes)` counts, a row per true and a column per predicted class.
+        classes: the names of the classes.
+        path: the PNG file.
+
+    Raises:
+        ValueError: the table is not square with one row per name.
+    """
+    return _save(_draw_confusion_matrix(confusion, classes), path)
+
+
+def reliability_diagram(calibration: Sequence[Mapping[str, float]], path: str | os.PathLike[str]) -> Path:
+    """Draw accuracy against confidence above a histogram of the confidence, and write it to `path`.
+
+    Args:
+        calibration: the bins of `seqmodels.training.metrics.calibration_bins`, at least one.
+        path: the PNG file.
+    """
+    return _save(_draw_reliability_diagram(calibration), path)
+
+
+def _draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int | None) -> Figure:
+    if not history:
+        raise ValueError("got a history without rows; expected at least one epoch to draw")
+    keys = {key for row in history for key in row}
+    validated = {key.removeprefix("valid_") for key in keys if key.startswith("valid_")}
+    pairs = ["loss", *sorted(validated - {"loss"})]
+    single = [key for key in MEASURED_PER_EPOCH if key in keys]
+    heights = [2.6] * len(pairs) + [1.2] * len(single)  # inches
+    figure = Figure(figsize=(7, sum(heights) + 0.6), dpi=DOTS_PER_INCH, layout="constrained")
+    panels = figure.subplots(
+        len(heights), sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
+    )[:, 0]
+    figure.suptitle("Learning curve")
+    epochs = _column(history, "epoch")
+    for axes, key in zip(panels, pairs + single, strict=True):
+        for name, label, color, line in (
+            (key, "training", BLUE, "-"),
+            (f"valid_{key}", "validation", VERMILION, "--"),
+        ):
+            if name in keys:
+                axes.plot(epochs, _column(history, name), line, color=color, marker=".", label=label)
+        if best_epoch is not None:
+            axes.axvline(best_epoch, color=GREY, linestyle=":", label=f"best epoch ({best_epoch})")
+        axes.set_ylabel(key.replace("_", " "))
+        _tidy(axes)
+    panels[0].legend(frameon=False)
+    panels[-1].set(xlabel="epoch", xlim=(epochs.min() - 0.5, epochs.max() + 0.5))
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    figure.align_ylabels(panels)
+    return figure
+
+
+def _column(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
+    """`(epochs,)`, NaN where a row has no value: `None` becomes NaN as it turns into a float."""
+    return np.array([row.get(key) for row in history], float)
+
+
+def _draw_confusion_matrix(confusion: ArrayLike, classes: Sequence[str]) -> Figure:
+    counts, size = np.asarray(confusion), len(classes)
+    if counts.shape != (size, size):
+        raise ValueError(
+            f"got a confusion matrix {counts.shape} for {size} class names; expected ({size}, {size})"
+        )
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (true, predicted)
+    side = float(np.clip(1.5 + 0.5 * size, 3, 11))  # inches
+    figure = Figure(figsize=(side + 2, side + 1.8), dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
+    if size > LARGEST_ANNOTATED:
+        figure.colorbar(image, label="share of the true class", format=PercentFormatter(1), shrink=0.8)
+    else:
+        for (row, column), count in np.ndenumerate(counts):
+            share = shares[row, column]
+            axes.text(
+                column,
+                row,
+                f"{count:,}\n{share:.1%}" if count else "0",
+                ha="center",
+                va="center",
+                fontsize=10 if size <= 5 else 7,
+                color="white" if share > 0.3 else "black" if count else GREY,
+            )
+    ticks = range(0, size, -(-size // LARGEST_LABELED))
+    names = [_shorten(classes[tick]) for tick in ticks]
+    # A name is data: a dollar sign in it starts no formula.
+    axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+    axes.set_yticks(ticks, names, parse_math=False)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    correct, total = int(counts.trace()), int(counts.sum())
+    axes.set_title(f"Confusion matrix\n{correct:,} of {total:,} correct ({correct / max(total, 1):.1%})")
+    return figure
+
+
+def _draw_reliability_diagram(calibration: Sequence[Mapping[str, float]]) -> Figure:
+    lower, upper, confidence, accuracy, count = (
+        np.array([entry[key] for entry in calibration])
+        for key in ("lower", "upper", "confidence", "accuracy", "count")
+    )  # each (bins,)
+    error = np.average(abs(accuracy - confidence), weights=count)
+    figure = Figure(figsize=(5, 6), dpi=DOTS_PER_INCH, layout="constrained")
+    reliability, histogram = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    width = upper - lower
+    reliability.bar(
+        lower, accuracy, width, align="edge", color=LIGHT_BLUE, edgecolor="white", label="accuracy"
+    )
+    reliability.bar(
+        lower,
+        confidence - accuracy,
+        width,
+        bottom=accuracy,
+        align="edge",
+        facecolor="none",
+        hatch="///",
+        edgecolor=VERMILION,
+        label="gap to confidence",
+    )
+    reliability.plot([0, 1], [0, 1], "--", color="black", label="perfectly calibrated")
+    reliability.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy (share correct)")
+    reliability.set_title(f"Reliability\n{count.sum():,} examples, expected calibration error {error:.3f}")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, columnspacing=1)
+    histogram.bar(lower, count / count.sum(), width, align="edge", color=BLUE, edgecolor="white")
+    histogram.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    histogram.set(xlabel="confidence (probability of the predicted class)", ylabel="examples")
+    _tidy(reliability)
+    _tidy(histogram)
+    return figure
+
+
+def _tidy(axes: Axes) -> None:
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _shorten(name: str, longest: int = 18) -> str:
+    """Cut from the middle, because long names of one scheme often share their beginning."""
+    name = " ".join(name.split())
+    return name if len(name) <= longest else f"{name[: longest - 8]}…{name[-7:]}"
+
+
+def _save(figure: Figure, path: str | os.PathLike[str]) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        # A palette of 256 colours makes the file a third of the size of full colour.
+        image.quantize(256, dither=Image.Dither.NONE).save(temporary, format="png", optimize=True)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
