@@ -1,0 +1,356 @@
+"""Reviews written by a grammar, where the label hangs on the order of the words.
+
+A review is one decisive sentence among neutral ones. The decisive sentence derives from a
+``Construction`` over one or two claims, and its label is the sign of its meaning, computed bottom-up:
+
+- a claim says a word (an adjective or a noun) of an aspect in some ``Form``; it means the word's
+  polarity, +1 or -1, times the form's factor: plain 2, "slightly" 1, "extremely" 3, negated -1,
+  "without charm" -2, "not without charm" 1;
+- a construction maps the meanings of its claims to the meaning of the sentence: "A, but B" and
+  "although A, B" mean B; "it is not true that A" means -A; where a slight and an extreme claim are
+  weighed, the stronger wins. Two claims in one sentence always disagree.
+
+Neutral sentences and the frames around claims have negations, contrasts and degrees that decide nothing.
+
+A combination is ``(construction, aspect, word)`` where there is one claim and ``(construction, word,
+word)`` where there are two, in the order in which the construction's meaning takes them. A hash of seed
+and combination sends it, with every review that derives from it, to one split: no combination of
+the validation or test split occurs in training, but each of their words and each of their
+constructions does.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+
+SIZES = {"train": 20_000, "valid": 2_000, "test": 2_000}
+LABELS = {-1: "negative", 1: "positive"}
+
+# Adjectives by what they can be said of: positive, negative. "any" fits everything.
+ADJECTIVES = {
+    "any": ("good pleasant impressive satisfying", "bad poor disappointing annoying"),
+    "story": ("gripping moving clever original charming", "dull boring silly tedious predictable"),
+    "performance": ("graceful lively charming polished", "clumsy dull boring lifeless"),
+    "food": ("tasty delicious fresh", "bland greasy stale"),
+    "service": ("friendly polite attentive", "rude careless slow"),
+    "place": ("comfortable clean cheerful", "dirty noisy shabby"),
+    "device": ("reliable sturdy fast", "flimsy unreliable slow"),
+}
+# Too strong already to be called "slightly" or "extremely" so.
+EXTREMES = ("great excellent wonderful superb fantastic", "terrible awful horrible dreadful appalling")
+NOUNS = ("charm merit appeal character", "faults flaws problems weaknesses")
+
+# Each domain's aspects, by the adjectives that fit them.
+ASPECTS = {
+    "film": {"story": "film plot dialogue", "performance": "acting music direction"},
+    "movie": {"story": "movie story ending", "performance": "cast photography"},
+    "book": {"story": "book plot opening", "performance": "writing translation"},
+    "play": {"story": "play story dialogue", "performance": "acting singing staging"},
+    "restaurant": {"food": "food soup bread dessert", "service": "service waiter", "place": "terrace"},
+    "hotel": {"food": "breakfast coffee", "service": "staff", "place": "hotel room garden"},
+    "phone": {"device": "phone camera screen battery keyboard", "service": "support"},
+}
+
+# Sentences that say nothing for or against.
+ANYWHERE = (
+    "It was raining, but we went anyway.",
+    "I am not an expert.",
+    "My sister came with me.",
+    "Nobody had told me what to expect.",
+    "It was a very long day.",
+    "I don't write reviews very often.",
+    "Although it was late, I took a few notes.",
+    "I had never tried anything like it before.",
+    "A friend had asked me to report on it.",
+    "The price was neither high nor low.",
+    "It wasn't my idea.",
+    "I was slightly late and extremely tired that day.",
+)
+NEUTRAL = {
+    "film": ("We saw it on a Friday evening.", "It runs for two hours.", "Not one seat was empty."),
+    "movie": ("I watched it at home.", "It runs for two hours.", "I hadn't seen the first part."),
+    "book": ("I read it on the train.", "It has three hundred pages.", "It's not the author's first."),
+    "play": ("We sat in the second row.", "There was no break.", "They have played it since March."),
+    "restaurant": ("We had not booked a table.", "There were four of us.", "It's near the old station."),
+    "hotel": (
+        "We stayed for three nights.",
+        "It's not far from the station.",
+        "We came by train, not by car.",
+    ),
+    "phone": ("I bought it in March.", "I do not play games on it.", "It came without a charger."),
+}
+PEOPLE = ("my brother", "my sister", "a friend", "a neighbor", "one critic", "a colleague")
+ASIDES = ("on the whole", "all in all", "as it happens", "to be fair", "as far as I could see", "by the way")
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way to say a word of a subject; it means ``factor`` times the word's polarity."""
+
+    factor: int
+    words: str  # "adjectives", "gradable" (adjectives but no extremes) or "nouns"
+    templates: tuple[str, ...]
+
+
+FORMS = {
+    "plain": Form(
+        2,
+        "adjectives",
+        (
+            "{subject} was {word}",
+            "{subject} was, {aside}, {word}",
+            "{subject}, {aside}, was {word}",
+            "{subject} seemed {word} to all of us",
+        ),
+    ),
+    "slight": Form(
+        1, "gradable", ("{subject} was slightly {word}", "{subject} was, {aside}, somewhat {word}")
+    ),
+    "extreme": Form(3, "gradable", ("{subject} was extremely {word}", "{subject} was, {aside}, very {word}")),
+    "negated": Form(
+        -1,
+        "adjectives",
+        (
+            "{subject} was not {word}",
+            "{subject} wasn't, {aside}, {word}",
+            "{subject} was never {word}",
+            "{subject} was anything but {word}",
+            "{subject} was by no means {word}",
+            "nothing about {subject} was {word}",
+        ),
+    ),
+    "present": Form(2, "nouns", ("{subject} had {word}", "{subject} had, {aside}, its {word}")),
+    "absent": Form(-2, "nouns", ("{subject} was without {word}", "{subject} had, {aside}, no {word}")),
+    "litotes": Form(
+        1, "nouns", ("{subject} was not without {word}", "{subject} wasn't, {aside}, without {word}")
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Construction:
+    """A kind of decisive sentence: what its claims may be, how it is said and what it means."""
+
+    share: int  # of all reviews, relative to the other constructions
+    claims: tuple[tuple[str, ...], ...]  # for each claim, the forms it may take
+    templates: tuple[str, ...]
+    meaning: Callable[..., int]  # from the meanings of the claims
+    same_aspect: bool = False  # both claims are about one aspect, "it" the second time
+
+
+STATEMENTS = ("{first}", "I must say that {first}", "if you ask me, {first}", "the truth is that {first}")
+DENIALS = (
+    "I would not say that {first}",
+    "it is not true that {first}",
+    "nobody could say that {first}",
+    "{person} said that {first}, and that is false",
+    "{person}, who was wrong, said that {first}",
+)
+AFFIRMED = ("plain", "present")
+GRADED = (*AFFIRMED, "slight", "extreme")
+NEGATED = ("negated", "absent")
+ANY = (*AFFIRMED, *NEGATED, "litotes")
+
+CONSTRUCTIONS = {
+    "statement": Construction(10, (GRADED,), STATEMENTS, lambda claim: claim),
+    "negation": Construction(12, (NEGATED,), STATEMENTS, lambda claim: claim),
+    "litotes": Construction(4, (("litotes",),), STATEMENTS, lambda claim: claim),
+    "unrelated negation": Construction(
+        8,
+        (GRADED,),
+        (
+            "not that it matters to you, but {first}",
+            "I do not know why, but {first}",
+            "not knowing what to expect, I noticed at once that {first}",
+            "it did not take me long to see that {first}",
+            "nobody asked me, and yet {first}",
+        ),
+        lambda claim: claim,
+    ),
+    "affirmation": Construction(
+        8,
+        (AFFIRMED,),
+        (
+            "nobody can deny that {first}",
+            "there is no doubt that {first}",
+            "it is true, whatever you may hear, that {first}",
+            "{person} said that {first}, and that is true",
+            "{person}, who was right, said that {first}",
+        ),
+        lambda claim: claim,
+    ),
+    "denial": Construction(10, (AFFIRMED,), DENIALS, lambda claim: -claim),
+    "double negation": Construction(8, (NEGATED,), DENIALS, lambda claim: -claim),
+    "contrast": Construction(
+        12,
+        (ANY, ANY),
+        (
+            "{first}, but {second}",
+            "{first}; {second}, however, and that is what counts",
+            "I admit that {first}, but I also saw that {second}",
+            "{first}. Still, {second}",
+            "yes, {first}, and yet {second}",
+        ),
+        lambda conceded, decisive: decisive,
+    ),
+    "concession": Construction(
+        12,
+        (ANY, ANY),
+        (
+            "although {first}, {second}",
+            "{second}, although {first}",
+            "{second}, even if I admit that {first}",
+            "even though {first}, I saw that {second}",
+            "granted that {first}, I still say that {second}",
+        ),
+        lambda conceded, decisive: decisive,
+    ),
+    "weighing": Construction(
+        10,
+        (("slight",), ("extreme",)),
+        (
+            "{first}, and {second}",
+            "{second}, and {first}",
+            "on the one hand, {first}; on the other hand, {second}",
+            "on the one hand, {second}; on the other hand, {first}",
+        ),
+        lambda slight, extreme: slight + extreme,
+    ),
+    "report": Construction(
+        8,
+        (ANY, ANY),
+        (
+            "{person} had told me that {first}, but {second}",
+            "I had read that {first}; the truth is that {second}",
+            "{second}, although {person} had told me that {first}",
+            "I saw for myself that {second}, whereas I had read that {first}",
+        ),
+        lambda hearsay, truth: truth,
+        same_aspect=True,
+    ),
+    "change": Construction(
+        6,
+        (("plain", "negated"), ("plain", "negated")),
+        (
+            "at first {first}, but later {second}",
+            "in the past {first}; these days, I can report, {second}",
+            "in the end {second}, after a time when {first}",
+        ),
+        lambda before, after: after,
+        same_aspect=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Review:
+    """A text, its label, and the derivation's construction and combination (see the module)."""
+
+    text: str
+    label: str
+    construction: str
+    combination: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Claim:
+    aspect: str
+    word: str
+    form: Form
+    polarity: int
+
+    @property
+    def meaning(self) -> int:
+        return self.form.factor * self.polarity
+
+    def say(self, random: Random, subject: str) -> str:
+        template = random.choice(self.form.templates)
+        return template.format(subject=subject, word=self.word, aside=random.choice(ASIDES))
+
+
+@cache
+def _words(words: str, kind: str, polarity: int) -> tuple[str, ...]:
+    """The words of one polarity that a form may say of an aspect of that kind."""
+    column = (1, -1).index(polarity)
+    if words == "nouns":
+        return tuple(NOUNS[column].split())
+    extremes = EXTREMES[column] if words == "adjectives" else ""
+    return tuple(f"{ADJECTIVES['any'][column]} {ADJECTIVES[kind][column]} {extremes}".split())
+
+
+@cache
+def _aspects(domain: str) -> tuple[tuple[str, str], ...]:
+    """(kind, aspect) of every aspect of a domain."""
+    return tuple((kind, aspect) for kind, names in ASPECTS[domain].items() for aspect in names.split())
+
+
+def _claim(random: Random, kind: str, aspect: str, forms: tuple[str, ...]) -> _Claim:
+    form = FORMS[random.choice(forms)]
+    polarity = random.choice((1, -1))
+    return _Claim(aspect, random.choice(_words(form.words, kind, polarity)), form, polarity)
+
+
+def _claims(random: Random, domain: str, construction: Construction) -> list[_Claim]:
+    """One claim, or two that disagree."""
+    count = len(construction.claims)
+    aspects = random.sample(_aspects(domain), count)
+    if construction.same_aspect:
+        aspects = aspects[:1] * count
+    while True:
+        claims = [_claim(random, *aspect, forms) for aspect, forms in zip(aspects, construction.claims)]
+        if count == 1 or claims[0].meaning * claims[1].meaning < 0:
+            return claims
+
+
+def _say(random: Random, construction: Construction, claims: list[_Claim]) -> str:
+    """The decisive sentence."""
+    template = random.choice(construction.templates)
+    subjects = [f"the {claim.aspect}" for claim in claims]
+    if construction.same_aspect:
+        said_last = 1 if template.index("{first}") < template.index("{second}") else 0
+        subjects[said_last] = "it"
+    parts = [claim.say(random, subject) for claim, subject in zip(claims, subjects)]
+    text = template.format(first=parts[0], second=parts[-1], person=random.choice(PEOPLE))
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _review(random: Random) -> Review:
+    name = random.choices(list(CONSTRUCTIONS), [each.share for each in CONSTRUCTIONS.values()])[0]
+    domain = random.choice(list(ASPECTS))
+    claims = _claims(random, domain, CONSTRUCTIONS[name])
+    meaning = CONSTRUCTIONS[name].meaning(*(claim.meaning for claim in claims))
+    sentences = random.sample(NEUTRAL[domain] + ANYWHERE, random.choice((0, 0, 0, 1, 1, 2, 3, 4)))
+    sentences.insert(random.randint(0, len(sentences)), _say(random, CONSTRUCTIONS[name], claims))
+    words = [claim.word for claim in claims]
+    combination = (name, *words) if len(words) == 2 else (name, claims[0].aspect, *words)
+    return Review(" ".join(sentences), LABELS[1 if meaning > 0 else -1], name, combination)
+
+
+@cache
+def _split(combination: tuple[str, ...], seed: int) -> str:
+    """The split that owns a combination: a tenth of them goes to each of valid and test."""
+    digest = hashlib.blake2b(repr((seed, combination)).encode(), digest_size=8).digest()
+    return ("valid", "test", *["train"] * 8)[int.from_bytes(digest) % 10]
+
+
+def reviews(seed: int = 0) -> dict[str, list[Review]]:
+    """20,000 reviews to train on, 2,000 each to validate and to test: all distinct, half of each label."""
+    random = Random(seed)
+    result: dict[str, list[Review]] = {split: [] for split in SIZES}
+    missing = {(split, label): size // 2 for split, size in SIZES.items() for label in LABELS.values()}
+    seen: set[str] = set()
+    while any(missing.values()):
+        review = _review(random)
+        split = _split(review.combination, seed)
+        if missing[split, review.label] and review.text not in seen:
+            missing[split, review.label] -= 1
+            seen.add(review.text)
+            result[split].append(review)
+    return result
+
+
+def splits(seed: int = 0) -> dict[str, list[tuple[str, str]]]:
+    """``reviews(seed)`` as (text, label) pairs under "train", "valid" and "test"."""
+    return {split: [(review.text, review.label) for review in rows] for split, rows in reviews(seed).items()}
