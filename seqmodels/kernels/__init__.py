@@ -1,0 +1,21 @@
+"""Time loops on raw tensors."""
+
+from seqmodels.kernels.forms import FORMS, current_form, form
+from seqmodels.kernels.gru import gru
+from seqmodels.kernels.loops import States, generic, unrolled
+from seqmodels.kernels.lstm import lstm
+from seqmodels.kernels.rnn import ACTIVATIONS as RNN_ACTIVATIONS
+from seqmodels.kernels.rnn import rnn
+
+__all__ = [
+    "FORMS",
+    "RNN_ACTIVATIONS",
+    "States",
+    "current_form",
+    "form",
+    "generic",
+    "gru",
+    "lstm",
+    "rnn",
+    "unrolled",
+]

@@ -1,0 +1,42 @@
+"""How the loop over time is built: one scoped setting, read when a graph is traced.
+
+No layer and no model carries a flag for export or speed. Where another form than the best one is wanted, say
+so around the call::
+
+    with kernels.form("unrolled"):
+        function = tf.function(model).get_concrete_function(...)
+
+- ``auto`` (the default): the fastest form that is exact for the cell and the machine.
+- ``generic``: a ``tf.while_loop`` over ``cell.step``; for every cell, differentiable any number of times.
+- ``unrolled``: the steps one after the other in the graph; the number of steps must be static.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+FORMS = ("auto", "generic", "unrolled")
+
+_form: ContextVar[str] = ContextVar("form", default="auto")
+
+
+@contextmanager
+def form(name: str) -> Iterator[None]:
+    """Build every loop that is traced inside the block in this form.
+
+    Raises:
+        ValueError: a name that is not in ``FORMS``.
+    """
+    if name not in FORMS:
+        raise ValueError(f"form is {name!r}; expected one of {', '.join(FORMS)}")
+    token = _form.set(name)
+    try:
+        yield
+    finally:
+        _form.reset(token)
+
+
+def current_form() -> str:
+    return _form.get()

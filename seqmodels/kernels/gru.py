@@ -1,0 +1,162 @@
+r"""The gated recurrent unit over a whole sequence, with backpropagation through time derived by hand.
+
+Forward, with ``k = m * h_{t-1}`` (``p`` projected inputs in columns u, r, h; ``m`` dropout mask of the
+state):
+
+.. math::
+    u, r = sigmoid(p^{u,r}_t + k U_{u,r}), \quad h_t = (1 - u) * h_{t-1} + u * g, \quad
+    g = tanh(p^h_t + s), \quad s = (r * k) U_h \;\text{ or }\; r * (k U_h + b')
+
+the second form of s where the reset gate acts after the product. Backward, from the last step to the
+first. ``G_t`` is the gradient of the output at t, ``dh`` comes from step t + 1:
+
+.. math::
+    dh &\leftarrow dh + G_t, \quad dz^h = dh * u * (1 - g^2), \quad dz^u = dh * (g - h_{t-1}) * u (1 - u)
+
+reset before the product (``q`` is the gradient of ``r * k``):
+
+.. math::
+    q = dz^h U_h^T, \quad dz^r = q * k * r (1 - r), \quad
+    dh \leftarrow dh * (1 - u) + m * (q * r + [dz^u, dz^r] U_{u,r}^T)
+
+reset after it, with ``v = k U_h + b'`` and ``dv = dz^h * r``:
+
+.. math::
+    dz^r = dz^h * v * r (1 - r), \quad dh \leftarrow dh * (1 - u) + m * ([dz^u, dz^r, dv] U^T)
+
+After the loop, one product each: ``dp_t = dz_t``; ``dU_{u,r} = sum k^T [dz^u, dz^r]``; ``dU_h = sum (r *
+k)^T dz^h`` or ``sum k^T dv``; ``db' = sum dv``.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from seqmodels.kernels.scan import (
+    Tensors,
+    alive_rows,
+    carried_back,
+    held,
+    masked,
+    once_differentiable,
+    scan,
+    shifted,
+    time_major,
+    weight_gradient,
+)
+
+
+def gru(
+    projected: tf.Tensor,
+    states: Tensors,
+    recurrent_kernel: tf.Tensor,
+    recurrent_bias: tf.Tensor | None = None,
+    lengths: tf.Tensor | None = None,
+    mask: tf.Tensor | None = None,
+    truncate: int | None = None,
+) -> tuple[tf.Tensor, Tensors]:
+    """Equal to stepping :class:`seqmodels.layers.GRUCell`.
+
+    Args:
+        projected: ``(n, T, 3h)``, columns u, r, h.
+        states: ``(h,)``, of ``(n, h)``.
+        recurrent_kernel: U ``(h, 3h)``.
+        recurrent_bias: b' ``(h,)`` for the form with the reset after the product, None for the other.
+        lengths: ``(n,)`` int32, or None when all rows are full.
+        mask: dropout mask of ``h_{t-1}``, ``(n, h)``, or None.
+        truncate: cut the gradient at every so many steps (the state is carried on).
+
+    Returns:
+        outputs ``(n, T, h)`` and the state ``(h,)`` at each row's own last step.
+    """
+    form = _reset_before if recurrent_bias is None else _reset_after
+    biases = () if recurrent_bias is None else (recurrent_bias,)
+
+    def dropped(h: tf.Tensor) -> tf.Tensor:
+        return h if mask is None else h * mask
+
+    @tf.custom_gradient
+    def run(projected: tf.Tensor, initial: tf.Tensor, kernel: tf.Tensor, *biases: tf.Tensor) -> tuple:
+        units = initial.shape[-1]
+        candidate, through, weights = form(kernel, units, *biases)
+
+        def forward(t: tf.Tensor, inputs: Tensors, states: Tensors) -> tuple[Tensors, Tensors]:
+            (h,), alive = states, alive_rows(lengths, t)
+            u, r, g, v = candidate(inputs[0], dropped(h))  # (batch, units) each
+            new = (1 - u) * h + u * g
+            return (masked(alive, new), tf.concat([u, r, g, v], axis=-1)), (held(alive, new, h),)
+
+        (outputs, kept), (h,) = scan(forward, (time_major(projected),), (initial,), (units, 4 * units))
+
+        def gradient(d_outputs: tf.Tensor, dh: tf.Tensor) -> tuple:
+            previous = shifted(initial, outputs)  # (time, batch, units)
+
+            def backward(t: tf.Tensor, inputs: Tensors, gradients: Tensors) -> tuple[Tensors, Tensors]:
+                (d_output, activations, before), (dh,) = inputs, gradients
+                alive = alive_rows(lengths, t)
+                u, r, g, v = tf.split(activations, 4, axis=-1)
+                total = d_output + dh
+                dz_candidate = total * u * (1 - g * g)
+                dz_update = total * (g - before) * u * (1 - u)
+                dz_reset, d_previous = through(dz_update, dz_candidate, r, v, dropped(before))
+                dz = masked(alive, tf.concat([dz_update, dz_reset, dz_candidate], axis=-1))
+                new = total * (1 - u) + dropped(d_previous)
+                return (dz,), (carried_back(truncate, alive, t, new, dh),)
+
+            sequences = (time_major(d_outputs), kept, previous)
+            (dz,), (dh,) = scan(backward, sequences, (dh,), (3 * units,), reverse=True)
+            reset = kept[..., units : 2 * units]
+            return time_major(dz), dh, *weights(dropped(previous), reset, dz)
+
+        return (time_major(outputs), h), once_differentiable(gradient, "GRU")
+
+    outputs, h = run(projected, *states, recurrent_kernel, *biases)
+    return outputs, (h,)
+
+
+def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
+    """Candidate, gradient of the previous state, and weight gradients of ``g = tanh(p + (r * k) U_h)``."""
+    gates_kernel, candidate_kernel = kernel[:, : 2 * units], kernel[:, 2 * units :]
+
+    def candidate(x: tf.Tensor, k: tf.Tensor) -> Tensors:
+        u, r = tf.split(tf.sigmoid(x[:, : 2 * units] + k @ gates_kernel), 2, axis=-1)
+        g = tf.tanh(x[:, 2 * units :] + (r * k) @ candidate_kernel)
+        return u, r, g, k
+
+    def through(
+        dz_update: tf.Tensor, dz_candidate: tf.Tensor, r: tf.Tensor, v: tf.Tensor, k: tf.Tensor
+    ) -> Tensors:
+        q = tf.matmul(dz_candidate, candidate_kernel, transpose_b=True)  # (batch, units)
+        dz_reset = q * k * r * (1 - r)
+        dz_gates = tf.concat([dz_update, dz_reset], axis=-1)
+        return dz_reset, q * r + tf.matmul(dz_gates, gates_kernel, transpose_b=True)
+
+    def weights(k: tf.Tensor, r: tf.Tensor, dz: tf.Tensor) -> Tensors:
+        gates = weight_gradient(k, dz[..., : 2 * units])
+        return (tf.concat([gates, weight_gradient(r * k, dz[..., 2 * units :])], axis=-1),)
+
+    return candidate, through, weights
+
+
+def _reset_after(kernel: tf.Tensor, units: int, bias: tf.Tensor) -> tuple:
+    """The same of ``g = tanh(p + r * v)`` with ``v = k U_h + b'``."""
+
+    def candidate(x: tf.Tensor, k: tf.Tensor) -> Tensors:
+        product = k @ kernel  # (batch, 3 units)
+        u, r = tf.split(tf.sigmoid(x[:, : 2 * units] + product[:, : 2 * units]), 2, axis=-1)
+        v = product[:, 2 * units :] + bias
+        return u, r, tf.tanh(x[:, 2 * units :] + r * v), v
+
+    def through(
+        dz_update: tf.Tensor, dz_candidate: tf.Tensor, r: tf.Tensor, v: tf.Tensor, k: tf.Tensor
+    ) -> Tensors:
+        dz_reset = dz_candidate * v * r * (1 - r)
+        dz = tf.concat([dz_update, dz_reset, dz_candidate * r], axis=-1)  # (batch, 3 units)
+        return dz_reset, tf.matmul(dz, kernel, transpose_b=True)
+
+    def weights(k: tf.Tensor, r: tf.Tensor, dz: tf.Tensor) -> Tensors:
+        dv = dz[..., 2 * units :] * r
+        product = weight_gradient(k, tf.concat([dz[..., : 2 * units], dv], axis=-1))
+        return product, tf.reduce_sum(dv, axis=(0, 1))
+
+    return candidate, through, weights

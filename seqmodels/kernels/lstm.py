@@ -1,0 +1,133 @@
+r"""Long short-term memory over a whole sequence, with backpropagation through time derived by hand.
+
+Forward, with :math:`z_t = p_t + (m * h_{t-1}) U` in columns i, f, c, o (``p`` projected inputs, ``m``
+dropout mask of the state):
+
+.. math::
+    i, f, o = sigmoid(z^i, z^f, z^o), \quad g = tanh(z^c), \quad c_t = f * c_{t-1} + i * g, \quad h_t = o *
+    tanh(c_t)
+
+Backward, from the last step to the first. ``G_t`` is the gradient of the output at t, ``dh, dc`` come from
+step t + 1 (at the last step: from the final states):
+
+.. math::
+    dh &\leftarrow dh + G_t \\
+    dc &\leftarrow dc + dh * o * (1 - tanh(c_t)^2) \\
+    dz_t &= [dc * g * i(1-i), \; dc * c_{t-1} * f(1-f), \; dc * i * (1-g^2), \; dh * tanh(c_t) * o(1-o)] \\
+    dh &\leftarrow m * (dz_t U^T), \quad dc \leftarrow dc * f
+
+``dz_t`` is all that needs one step after the other. What is left is one product each:
+
+.. math::
+    dp_t = dz_t, \quad dU = \sum_t (m * h_{t-1})^T dz_t
+
+where the sum over all steps and rows is a single matrix product. Where a row has ended (t >= length) the
+state is handed on as it is, forward and backward, and ``dz_t`` is 0.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from seqmodels.kernels.scan import (
+    Tensors,
+    alive_rows,
+    carried_back,
+    held,
+    masked,
+    once_differentiable,
+    scan,
+    shifted,
+    time_major,
+    weight_gradient,
+)
+
+
+def lstm(
+    projected: tf.Tensor,
+    states: Tensors,
+    recurrent_kernel: tf.Tensor,
+    lengths: tf.Tensor | None = None,
+    mask: tf.Tensor | None = None,
+    truncate: int | None = None,
+    recompute: bool = False,
+) -> tuple[tf.Tensor, Tensors]:
+    """Equal to stepping :class:`seqmodels.layers.LSTMCell`.
+
+    Args:
+        projected: ``(n, T, 4h)``, columns i, f, c, o.
+        states: ``(h, c)``, each ``(n, h)``.
+        recurrent_kernel: U ``(h, 4h)``.
+        lengths: ``(n,)`` int32, or None when all rows are full.
+        mask: dropout mask of ``h_{t-1}``, ``(n, h)``, or None.
+        truncate: cut the gradient at every so many steps (the state is carried on).
+        recompute: keep only h and c for the backward pass, and compute the gates again in one product.
+
+    Returns:
+        outputs ``(n, T, h)`` and the states ``(h, c)`` at each row's own last step.
+    """
+
+    @tf.custom_gradient
+    def run(projected: tf.Tensor, h: tf.Tensor, c: tf.Tensor, recurrent_kernel: tf.Tensor) -> tuple:
+        initial_h, initial_c = h, c
+        units = h.shape[-1]
+
+        def dropped(h: tf.Tensor) -> tf.Tensor:
+            return h if mask is None else h * mask
+
+        def gates(z: tf.Tensor) -> Tensors:
+            i, f, g, o = tf.split(z, 4, axis=-1)
+            return tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+
+        def forward(t: tf.Tensor, inputs: Tensors, states: Tensors) -> tuple[Tensors, Tensors]:
+            h, c = states
+            alive = alive_rows(lengths, t)
+            i, f, g, o = gates(inputs[0] + dropped(h) @ recurrent_kernel)  # (batch, units) each
+            new_c = f * c + i * g
+            new_h = o * tf.tanh(new_c)
+            kept = () if recompute else (tf.concat([i, f, g, o], axis=-1),)
+            return (masked(alive, new_h), new_c, *kept), (held(alive, new_h, h), held(alive, new_c, c))
+
+        widths = (units, units) if recompute else (units, units, 4 * units)
+        x = time_major(projected)  # (time, batch, 4 units)
+        (outputs, cells, *kept), (h, c) = scan(forward, (x,), (h, c), widths)
+
+        def gradient(d_outputs: tf.Tensor, dh: tf.Tensor, dc: tf.Tensor) -> tuple:
+            previous_h, previous_c = dropped(shifted(initial_h, outputs)), shifted(initial_c, cells)
+            if recompute:
+                z = x + tf.tensordot(previous_h, recurrent_kernel, 1)
+                activations = tf.concat(gates(z), axis=-1)  # (time, batch, 4 units)
+            else:
+                activations = kept[0]
+
+            def backward(t: tf.Tensor, inputs: Tensors, gradients: Tensors) -> tuple[Tensors, Tensors]:
+                d_output, activation, previous, cell = inputs
+                dh, dc = gradients
+                alive = alive_rows(lengths, t)
+                i, f, g, o = tf.split(activation, 4, axis=-1)
+                tanh_c = tf.tanh(cell)
+                total_h = d_output + dh
+                total_c = dc + total_h * o * (1 - tanh_c * tanh_c)
+                dz = tf.concat(
+                    [
+                        total_c * g * i * (1 - i),
+                        total_c * previous * f * (1 - f),
+                        total_c * i * (1 - g * g),
+                        total_h * tanh_c * o * (1 - o),
+                    ],
+                    axis=-1,
+                )  # (batch, 4 units)
+                dz = masked(alive, dz)
+                through = dropped(tf.matmul(dz, recurrent_kernel, transpose_b=True))
+                dh = carried_back(truncate, alive, t, through, dh)
+                dc = carried_back(truncate, alive, t, total_c * f, dc)
+                return (dz,), (dh, dc)
+
+            sequences = (time_major(d_outputs), activations, previous_c, cells)
+            (dz,), (dh, dc) = scan(backward, sequences, (dh, dc), (4 * units,), reverse=True)
+            return time_major(dz), dh, dc, weight_gradient(previous_h, dz)
+
+        return (time_major(outputs), h, c), once_differentiable(gradient, "LSTM")
+
+    outputs, h, c = run(projected, *states, recurrent_kernel)
+    return outputs, (h, c)

@@ -1,0 +1,101 @@
+r"""The simple recurrent network over a whole sequence, with backpropagation through time derived by hand.
+
+Forward (``p`` projected inputs, ``m`` dropout mask of the state):
+
+.. math:: h_t = phi(p_t + (m * h_{t-1}) U)
+
+Backward, from the last step to the first. ``G_t`` is the gradient of the output at t, ``dh`` comes from
+step t + 1:
+
+.. math::
+    dz_t = (dh + G_t) * phi'(z_t), \quad dh \leftarrow m * (dz_t U^T)
+
+``phi'`` is a function of ``h_t`` for the activations that this kernel knows: tanh ``1 - h^2``, sigmoid ``h
+(1 - h)``, relu ``[h > 0]``, linear 1. After the loop, one product each: ``dp_t = dz_t``, ``dU = sum_t (m *
+h_{t-1})^T dz_t``. The repeated factor ``diag(phi') U^T`` is why this gradient vanishes or explodes
+(Pascanu et al. 2013, equation 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from seqmodels.kernels.scan import (
+    Tensors,
+    alive_rows,
+    carried_back,
+    held,
+    masked,
+    once_differentiable,
+    scan,
+    shifted,
+    time_major,
+    weight_gradient,
+)
+
+# phi, and phi' as a function of phi's value.
+ACTIVATIONS: dict[str, tuple[Callable[[tf.Tensor], tf.Tensor], Callable[[tf.Tensor], tf.Tensor]]] = {
+    "tanh": (tf.tanh, lambda h: 1 - h * h),
+    "sigmoid": (tf.sigmoid, lambda h: h * (1 - h)),
+    "relu": (tf.nn.relu, lambda h: tf.cast(h > 0, h.dtype)),
+    "linear": (tf.identity, tf.ones_like),
+}
+
+
+def rnn(
+    projected: tf.Tensor,
+    states: Tensors,
+    recurrent_kernel: tf.Tensor,
+    activation: str = "tanh",
+    lengths: tf.Tensor | None = None,
+    mask: tf.Tensor | None = None,
+    truncate: int | None = None,
+) -> tuple[tf.Tensor, Tensors]:
+    """Equal to stepping :class:`seqmodels.layers.RNNCell`.
+
+    Args:
+        projected: ``(n, T, h)``.
+        states: ``(h,)``, of ``(n, h)``.
+        recurrent_kernel: U ``(h, h)``.
+        activation: a name of ``ACTIVATIONS``.
+        lengths: ``(n,)`` int32, or None when all rows are full.
+        mask: dropout mask of ``h_{t-1}``, ``(n, h)``, or None.
+        truncate: cut the gradient at every so many steps (the state is carried on).
+
+    Returns:
+        outputs ``(n, T, h)`` and the state ``(h,)`` at each row's own last step.
+    """
+    phi, slope = ACTIVATIONS[activation]
+
+    def dropped(h: tf.Tensor) -> tf.Tensor:
+        return h if mask is None else h * mask
+
+    @tf.custom_gradient
+    def run(projected: tf.Tensor, initial: tf.Tensor, recurrent_kernel: tf.Tensor) -> tuple:
+        units = initial.shape[-1]
+
+        def forward(t: tf.Tensor, inputs: Tensors, states: Tensors) -> tuple[Tensors, Tensors]:
+            (h,), alive = states, alive_rows(lengths, t)
+            new = phi(inputs[0] + dropped(h) @ recurrent_kernel)  # (batch, units)
+            return (masked(alive, new),), (held(alive, new, h),)
+
+        (outputs,), (h,) = scan(forward, (time_major(projected),), (initial,), (units,))
+
+        def gradient(d_outputs: tf.Tensor, dh: tf.Tensor) -> tuple:
+            def backward(t: tf.Tensor, inputs: Tensors, gradients: Tensors) -> tuple[Tensors, Tensors]:
+                (d_output, output), (dh,) = inputs, gradients
+                alive = alive_rows(lengths, t)
+                dz = masked(alive, (d_output + dh) * slope(output))  # (batch, units)
+                through = dropped(tf.matmul(dz, recurrent_kernel, transpose_b=True))
+                return (dz,), (carried_back(truncate, alive, t, through, dh),)
+
+            sequences = (time_major(d_outputs), outputs)
+            (dz,), (dh,) = scan(backward, sequences, (dh,), (units,), reverse=True)
+            return time_major(dz), dh, weight_gradient(dropped(shifted(initial, outputs)), dz)
+
+        return (time_major(outputs), h), once_differentiable(gradient, "RNN")
+
+    outputs, h = run(projected, *states, recurrent_kernel)
+    return outputs, (h,)

@@ -1,0 +1,28 @@
+"""Recurrent cells and the layers that run, stack and summarise them."""
+
+from seqmodels.layers.cell import Cell
+from seqmodels.layers.convert import from_keras, to_keras
+from seqmodels.layers.encoder import Encoded, Encoder
+from seqmodels.layers.gru import GRUCell
+from seqmodels.layers.lstm import LSTMCell
+from seqmodels.layers.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling
+from seqmodels.layers.recurrent import Recurrent
+from seqmodels.layers.rnn import RNNCell
+from seqmodels.layers.word_dropout import WordDropout
+
+__all__ = [
+    "AttentionPooling",
+    "Cell",
+    "Encoded",
+    "Encoder",
+    "GRUCell",
+    "LSTMCell",
+    "LastPooling",
+    "MaxPooling",
+    "MeanPooling",
+    "RNNCell",
+    "Recurrent",
+    "WordDropout",
+    "from_keras",
+    "to_keras",
+]

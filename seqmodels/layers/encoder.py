@@ -1,0 +1,154 @@
+"""Stacks of recurrent layers, in one direction or in both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from seqmodels.layers.cell import Cell
+from seqmodels.layers.recurrent import Recurrent, real_steps
+
+
+class Encoded(NamedTuple):
+    """What an encoder returns.
+
+    Attributes:
+        outputs: ``(n, T, output_size)`` of the last layer; forward features first, then backward ones.
+        states: for each layer, for each direction (forward, backward), the cell's states ``(n, units)``.
+        lengths: ``(n,)`` int32 as given, or T for all rows.
+    """
+
+    outputs: tf.Tensor
+    states: tuple
+    lengths: tf.Tensor
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class Encoder(keras.layers.Layer):
+    """Stacked recurrent layers (Graves et al. 2013), each optionally bidirectional (Schuster, Paliwal 1997).
+
+    The output of layer l is the input of layer l + 1. A bidirectional layer runs the cell, and a copy of it
+    with weights of its own from each row's last step to its first, and concatenates both outputs. Embedding
+    stands before the encoder, so that series and features enter the same way as text.
+
+    Args:
+        cells: one for each layer; a bidirectional layer makes its backward cell from the same configuration.
+        bidirectional: for all layers, or one value for each.
+        residual: add the input of every layer to its output where both have the same width. From the second
+            layer on the widths must agree.
+        dropout: probability of dropping an input feature of a layer, one mask for all steps of a sequence.
+        seed: for the dropouts.
+        **kwargs: of ``keras.layers.Layer``; the dtype is the first cell's unless it is given.
+
+    Raises:
+        ValueError: no cells, not one ``bidirectional`` value for each, or a residual that does not fit.
+    """
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        bidirectional: bool | Sequence[bool] = False,
+        residual: bool = False,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        if not cells:
+            raise ValueError("an encoder has at least one cell; got none")
+        super().__init__(**{"dtype": cells[0].dtype_policy, **kwargs})
+        both = [bidirectional] * len(cells) if isinstance(bidirectional, bool) else list(bidirectional)
+        if len(both) != len(cells):
+            raise ValueError(f"bidirectional has {len(both)} values for {len(cells)} cells; give each one")
+        self.bidirectional = both
+        self.residual = residual
+        self.dropout = dropout
+        self.seed = seed
+        self.directions: list[list[Recurrent]] = []  # for each layer: forward, and backward if there is one
+        for index, (cell, two) in enumerate(zip(cells, both)):
+            layer = [
+                Recurrent(
+                    one,
+                    reverse=bool(backward),
+                    dropout=dropout,
+                    seed=None if seed is None else seed + 2 * index + backward,
+                    name=f"{'backward' if backward else 'forward'}_{index}",
+                    dtype=self.dtype_policy,
+                )
+                for backward, one in enumerate([cell, _twin(cell)] if two else [cell])
+            ]
+            self.directions.append(layer)
+
+    @property
+    def output_size(self) -> int:
+        """Features of one output step."""
+        return sum(recurrent.cell.output_size for recurrent in self.directions[-1])
+
+    def build(self, input_shape: Any) -> None:
+        batch, time, width = input_shape
+        for index, layer in enumerate(self.directions):
+            for recurrent in layer:
+                recurrent.build((batch, time, width))
+            layer_width = sum(recurrent.cell.output_size for recurrent in layer)
+            if self.residual and index > 0 and layer_width != width:
+                raise ValueError(
+                    f"residual adds the input of layer {index} to its output, but their widths are {width} "
+                    f"and {layer_width}; give all cells the same units and all layers the same directions"
+                )
+            width = layer_width
+        self.built = True
+
+    def get_initial_state(self, batch_size: Any) -> tuple:
+        """Zeros, nested as ``Encoded.states``."""
+        return tuple(
+            tuple(recurrent.get_initial_state(batch_size) for recurrent in layer) for layer in self.directions
+        )
+
+    def call(
+        self, inputs: tf.Tensor, lengths: tf.Tensor | None = None, states: Any = None, training: bool = False
+    ) -> Encoded:
+        """Encodes ``inputs (n, T, d)``; ``states`` are nested as they are returned."""
+        if self.residual and lengths is not None:
+            # Outputs past the end are zero, and so must be what is added to them.
+            inputs = tf.where(real_steps(inputs, lengths)[..., None], inputs, tf.zeros_like(inputs))
+        final = []
+        for index, layer in enumerate(self.directions):
+            initial = [None] * len(layer) if states is None else states[index]
+            runs = [
+                recurrent(inputs, lengths=lengths, states=state, training=training)
+                for recurrent, state in zip(layer, initial)
+            ]
+            outputs = tf.concat([output for output, _ in runs], axis=-1)  # (batch, time, output_size)
+            if self.residual and outputs.shape[-1] == inputs.shape[-1]:
+                outputs += inputs
+            final.append(tuple(state for _, state in runs))
+            inputs = outputs
+        if lengths is None:
+            lengths = tf.fill(tf.shape(inputs)[:1], tf.shape(inputs)[1])
+        return Encoded(inputs, tuple(final), lengths)
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "cells": [keras.saving.serialize_keras_object(layer[0].cell) for layer in self.directions],
+            "bidirectional": self.bidirectional,
+            "residual": self.residual,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> Encoder:
+        cells = [keras.saving.deserialize_keras_object(cell) for cell in config["cells"]]
+        return cls(**{**config, "cells": cells})
+
+
+def _twin(cell: Cell) -> Cell:
+    """The same cell with weights and masks of its own."""
+    config = cell.get_config()
+    config["name"] = f"{config['name']}_backward"
+    if config.get("seed") is not None:
+        config["seed"] += 1
+    return type(cell).from_config(config)

@@ -1,0 +1,102 @@
+"""From a sequence of outputs to one vector: ``(outputs (n, T, h), states, lengths) -> (n, h)``.
+
+All poolings take what an encoder returns. Steps past a row's length never count; a row of length 0 gives
+zeros (its initial state for :class:`LastPooling`), never NaN.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels.layers.cell import affine
+from seqmodels.layers.recurrent import real_steps
+
+
+def _weighted_sum(weights: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """``sum_t a_t h_t``: ``(n, T), (n, T, h) -> (n, h)``."""
+    # A product accumulates in float32; a plain sum over many steps stalls in float16.
+    return tf.linalg.matvec(outputs, weights, transpose_a=True)
+
+
+class Pooling(keras.layers.Layer):
+    """Base of the poolings: same width out as in."""
+
+    def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
+        return input_shape[0], input_shape[-1]
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class LastPooling(Pooling):
+    """The last layer's state at each row's own last step, both directions side by side.
+
+    The backward direction's last step is the row's first. For an LSTM this is ``h``, not ``c``.
+    """
+
+    def call(self, outputs: tf.Tensor, states: Any, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        return tf.concat([direction[0] for direction in states[-1]], axis=-1)  # (batch, units of both)
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class MeanPooling(Pooling):
+    """The mean over the real steps."""
+
+    def call(self, outputs: tf.Tensor, states: Any = None, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        real = real_steps(outputs, lengths)
+        steps = tf.math.count_nonzero(real, axis=1, keepdims=True, dtype=tf.int32)  # (batch, 1)
+        weights = tf.cast(real, outputs.dtype) / tf.cast(tf.maximum(steps, 1), outputs.dtype)
+        return _weighted_sum(weights, outputs)
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class MaxPooling(Pooling):
+    """The maximum of each feature over the real steps."""
+
+    def call(self, outputs: tf.Tensor, states: Any = None, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        real = real_steps(outputs, lengths)[..., None]  # (batch, time, 1)
+        largest = tf.reduce_max(tf.where(real, outputs, outputs.dtype.min), axis=1)  # (batch, units)
+        return tf.where(tf.reduce_any(real, axis=1), largest, tf.zeros_like(largest))
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class AttentionPooling(Pooling):
+    """A weighted mean whose weights are learned (Yang et al. 2016, equations 5 to 7).
+
+    .. math::
+        e_t = v . tanh(h_t W + b), \\quad a = softmax(e), \\quad s = sum_t a_t h_t
+
+    ``h_t`` outputs ``(n, h)``; ``W (h, units)``, ``b (units,)``, ``v (units, 1)``; softmax over the real
+    steps.
+
+    Args:
+        units: width of the scorer; the width of the outputs if None.
+    """
+
+    def __init__(self, units: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, input_shape: Any) -> None:
+        width = input_shape[-1]
+        units = self.units or width
+        self.kernel = self.add_weight(name="kernel", shape=(width, units), initializer="glorot_uniform")
+        self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
+        self.scorer = self.add_weight(name="scorer", shape=(units, 1), initializer="glorot_uniform")
+        self.built = True
+
+    def attention_weights(self, outputs: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        """``a``: ``(n, T)``, zero past the end; sums to 1, or to 0 for a row of length 0."""
+        kernel, bias, scorer = (tf.cast(weight, outputs.dtype) for weight in self.weights)
+        hidden = tf.tanh(affine(outputs, kernel, bias))  # (batch, time, units)
+        scores = affine(hidden, scorer, None)[..., 0]  # (batch, time)
+        real = real_steps(outputs, lengths)
+        weights = tf.nn.softmax(tf.where(real, scores, scores.dtype.min))
+        return tf.where(real, weights, tf.zeros_like(weights))
+
+    def call(self, outputs: tf.Tensor, states: Any = None, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        return _weighted_sum(self.attention_weights(outputs, lengths), outputs)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "units": self.units}

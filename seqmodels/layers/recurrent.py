@@ -1,0 +1,130 @@
+"""Running a cell over a sequence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels import kernels
+from seqmodels.layers.cell import Cell, States, check_rate, dropout_mask
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class Recurrent(keras.layers.Layer):
+    """Runs a cell over time; the state is explicit, in and out.
+
+    ``recurrent(inputs (n, T, d), lengths (n,) or None, states or None, memory or None)`` returns
+    ``(outputs (n, T, output_size), states)``. The states are those at each row's own last step; outputs past
+    the end are zero. A row of length 0 returns its initial state. Nothing is kept between calls: to carry a
+    state over, hand it in.
+
+    Args:
+        cell: a layer that obeys the contract of :mod:`seqmodels.layers.cell`.
+        reverse: run each row from its own last step to its first; outputs stay aligned with the inputs.
+        dropout: probability of dropping an input feature, one mask for all steps of a sequence
+            (Gal and Ghahramani 2016; "locked" or "variational" dropout).
+        seed: for the dropout.
+        **kwargs: of ``keras.layers.Layer``; the dtype is the cell's unless it is given.
+
+    Raises:
+        ValueError: a rate outside ``[0, 1)``, inputs that are not of rank 3, or a wrong number of states.
+    """
+
+    def __init__(
+        self, cell: Cell, reverse: bool = False, dropout: float = 0.0, seed: int | None = None, **kwargs: Any
+    ):
+        super().__init__(**{"dtype": cell.dtype_policy, **kwargs})
+        self.cell = cell
+        self.reverse = reverse
+        self.dropout = check_rate("dropout", dropout)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed) if dropout else None
+
+    def build(self, input_shape: Any) -> None:
+        if len(input_shape) != 3:
+            raise ValueError(f"Recurrent takes inputs (batch, time, features); got {tuple(input_shape)}")
+        if not self.cell.built:
+            self.cell.build((input_shape[0], input_shape[2]))
+        self.built = True
+
+    def get_initial_state(self, batch_size: Any) -> States:
+        """Zeros, one ``(batch, units)`` tensor for each state of the cell."""
+        return tuple(self.cell.get_initial_state(batch_size))
+
+    def call(
+        self,
+        inputs: tf.Tensor,
+        lengths: tf.Tensor | None = None,
+        states: Any = None,
+        memory: Any = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, States]:
+        batch = inputs.shape[0] or tf.shape(inputs)[0]
+        states = self.get_initial_state(batch) if states is None else tuple(states)
+        if len(states) != len(self.cell.state_size):
+            raise ValueError(
+                f"{type(self.cell).__name__} has {len(self.cell.state_size)} states; got {len(states)}"
+            )
+        if training and self.dropout:
+            mask_shape = (batch, 1, inputs.shape[2])
+            inputs = inputs * dropout_mask(mask_shape, self.dropout, self.seed_generator, self.compute_dtype)
+        if self.reverse:
+            inputs = _reversed(inputs, lengths)
+        constants = self.cell.constants(batch, memory, training)
+        outputs, states = self._run(inputs, lengths, states, constants, training)
+        return (_reversed(outputs, lengths) if self.reverse else outputs), states
+
+    def _run(
+        self,
+        inputs: tf.Tensor,
+        lengths: tf.Tensor | None,
+        states: States,
+        constants: tuple,
+        training: bool,
+    ) -> tuple[tf.Tensor, States]:
+        projected = self.cell.project(inputs)  # (batch, time, projected)
+        form = kernels.current_form()
+        # A kernel keeps what its backward pass needs, which inference has no use for.
+        if training and form == "auto":
+            result = self.cell.sequence(projected, states, lengths, constants)
+            if result is not None:
+                return result
+        loop = kernels.unrolled if form == "unrolled" else kernels.generic
+        return loop(
+            lambda x, states: self.cell.step(x, states, constants),
+            projected,
+            states,
+            lengths,
+            self.cell.output_size,
+        )
+
+    def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
+        batch, time, _ = input_shape
+        return (batch, time, self.cell.output_size), tuple((batch, size) for size in self.cell.state_size)
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "cell": keras.saving.serialize_keras_object(self.cell),
+            "reverse": self.reverse,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> Recurrent:
+        cell = keras.saving.deserialize_keras_object(config["cell"])
+        return cls(**{**config, "cell": cell})
+
+
+def real_steps(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+    """True at the real steps of ``x (n, T, ...)``: ``(n, T)``."""
+    batch, time = tf.unstack(tf.shape(x)[:2])
+    return tf.ones((batch, time), tf.bool) if lengths is None else tf.sequence_mask(lengths, time)
+
+
+def _reversed(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+    """The first ``lengths`` steps of each row in reverse order, the padding left where it is."""
+    return tf.reverse(x, axis=[1]) if lengths is None else tf.reverse_sequence(x, lengths, seq_axis=1)

@@ -1,0 +1,5 @@
+"""Models: tensors in, tensors out, no strings."""
+
+from seqmodels.models.classifier import Classifier
+
+__all__ = ["Classifier"]

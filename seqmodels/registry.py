@@ -1,0 +1,52 @@
+"""Names that a user may choose by, and where their classes are. Loads no TensorFlow until asked for one."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+CELLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "rnn": ("seqmodels.layers:RNNCell", {}),
+    "irnn": ("seqmodels.layers:RNNCell", {"activation": "relu", "recurrent_initializer": "identity"}),
+    "lstm": ("seqmodels.layers:LSTMCell", {}),
+    "gru": ("seqmodels.layers:GRUCell", {}),
+    "gru-reset-after": ("seqmodels.layers:GRUCell", {"reset_after": True}),
+}
+
+POOLINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "last": ("seqmodels.layers:LastPooling", {}),
+    "mean": ("seqmodels.layers:MeanPooling", {}),
+    "max": ("seqmodels.layers:MaxPooling", {}),
+    "attention": ("seqmodels.layers:AttentionPooling", {}),
+}
+
+# All of keras.optimizers but the wrappers, and ScheduleFreeAdamW, whose weights must be swapped before
+# every evaluation.
+OPTIMIZERS = (
+    "adadelta",
+    "adafactor",
+    "adagrad",
+    "adam",
+    "adamax",
+    "adamw",
+    "ftrl",
+    "lamb",
+    "lion",
+    "muon",
+    "nadam",
+    "rmsprop",
+    "sgd",
+)
+
+
+def make(table: dict[str, tuple[str, dict[str, Any]]], name: str, /, **options: Any) -> Any:
+    """An instance of the class that ``table`` has under ``name``; ``options`` win over the table's own.
+
+    Raises:
+        ValueError: a name that the table does not have.
+    """
+    if name not in table:
+        raise ValueError(f"{name!r} is unknown; expected one of {', '.join(table)}")
+    path, defaults = table[name]
+    module, attribute = path.split(":")
+    return getattr(import_module(module), attribute)(**{**defaults, **options})

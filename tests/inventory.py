@@ -1,0 +1,229 @@
+"""The conformance table: one row for every public layer, model, cell and pooling.
+
+A row says how a part is made and what it is fed; ``test_inventory.py`` puts every row through the same checks
+and fails if a public part has none. A new part is one row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import reference
+import tensorflow as tf
+
+from seqmodels import layers, models
+
+Sample = dict[str, Any]
+
+BASES = {layers.Cell}  # public only to be derived from
+
+CELLS: dict[str, Callable[..., layers.Cell]] = {
+    "rnn": layers.RNNCell,
+    "irnn": partial(layers.RNNCell, activation="relu", recurrent_initializer="identity"),
+    "lstm": layers.LSTMCell,
+    "gru": layers.GRUCell,
+    "gru-reset-after": partial(layers.GRUCell, reset_after=True),
+}
+
+REFERENCES: dict[str, reference.Cell] = {
+    "rnn": reference.rnn,
+    "irnn": partial(reference.rnn, activation="relu"),
+    "lstm": reference.lstm,
+    "gru": reference.gru,
+    "gru-reset-after": partial(reference.gru, reset_after=True),
+}
+
+POOLINGS: dict[str, Callable[..., layers.MeanPooling]] = {
+    "last": layers.LastPooling,
+    "mean": layers.MeanPooling,
+    "max": layers.MaxPooling,
+    "attention": partial(layers.AttentionPooling, units=2),
+}
+
+INPUTS, UNITS, VOCABULARY, CLASSES = 2, 3, 9, 3
+LENGTHS = (4, 1, 0)  # of the sample that most checks use: a full row, a short one, an empty one
+
+
+def normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.normal(scale=0.5, size=shape)
+
+
+def step(rng: np.random.Generator, lengths: Sequence[int], time: int, states: int = 1) -> Sample:
+    """One step of a cell; lengths and time do not apply."""
+    rows = len(lengths)
+    return {"inputs": normal(rng, rows, INPUTS), "states": [normal(rng, rows, UNITS) for _ in range(states)]}
+
+
+def sequence(rng: np.random.Generator, lengths: Sequence[int], time: int, states: Any = None) -> Sample:
+    """``states`` mirrors the nesting of the layer's states, with anything at its leaves."""
+    rows = len(lengths)
+    sample = {"inputs": normal(rng, rows, time, INPUTS), "lengths": np.array(lengths, np.int32)}
+    if states is not None:
+        sample["states"] = tf.nest.map_structure(lambda _: normal(rng, rows, UNITS), states)
+    return sample
+
+
+def encoded(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
+    """What a bidirectional encoder of one layer returns."""
+    rows = len(lengths)
+    return {
+        "outputs": normal(rng, rows, time, 2 * UNITS),
+        "states": (((normal(rng, rows, UNITS),), (normal(rng, rows, UNITS),)),),
+        "lengths": np.array(lengths, np.int32),
+    }
+
+
+def tokens(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
+    return {"tokens": rng.integers(1, VOCABULARY, (len(lengths), time), np.int32)}
+
+
+def sentences(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
+    return {**tokens(rng, lengths, time), "lengths": np.array(lengths, np.int32)}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One row of the table.
+
+    Attributes:
+        make: ``(dtype=policy) -> part``, with random parts (dropouts) left out.
+        sample: ``(rng, lengths, time) -> arguments of the call``, floats in float64.
+        weights: how many trainable weights it has.
+        padded: the arguments ``(n, T, ...)`` whose content past ``lengths`` must not matter.
+    """
+
+    make: Callable[..., keras.Layer]
+    sample: Callable[[np.random.Generator, Sequence[int], int], Sample]
+    weights: int
+    padded: tuple[str, ...] = ()
+
+    def arguments(
+        self, lengths: Sequence[int] = LENGTHS, time: int | None = None, dtype: str = "float32"
+    ) -> Sample:
+        """A sample in tensors of ``dtype``; the same numbers for the same lengths and time."""
+        sample = self.sample(np.random.default_rng(7), lengths, max(lengths) if time is None else time)
+        return tf.nest.map_structure(
+            lambda leaf: tf.constant(leaf, dtype if leaf.dtype == np.float64 else leaf.dtype), sample
+        )
+
+    def built(self, dtype: str = "float32") -> keras.Layer:
+        """The part with random weights, the same each time."""
+        part = self.make(dtype=dtype)
+        call(part, self.arguments(dtype=keras.DTypePolicy(dtype).compute_dtype))
+        return randomized(part)
+
+
+def call(part: keras.Layer, sample: Mapping[str, Any], **options: Any) -> Any:
+    """A layer takes its arguments by name, a model takes them as one dictionary."""
+    return part(sample, **options) if isinstance(part, keras.Model) else part(**sample, **options)
+
+
+def randomized(part: Any) -> Any:
+    """The built part with every weight, biases too, at random numbers that are the same each time."""
+    rng = np.random.default_rng(11)
+    for weight in part.trainable_weights:
+        weight.assign(normal(rng, *weight.shape))
+    return part
+
+
+def floats(nested: Any) -> list[tf.Tensor]:
+    return [leaf for leaf in tf.nest.flatten(nested) if leaf.dtype.is_floating]
+
+
+def assert_same(actual: Any, expected: Any, tolerance: float = 0.0) -> None:
+    for one, other in zip(tf.nest.flatten(actual), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0.0, atol=tolerance)
+
+
+def scalar(outputs: Any) -> tf.Tensor:
+    """A sum in which every number of every output has a weight of its own."""
+    total = tf.constant(0.0)
+    for output in floats(outputs):
+        weights = tf.sin(tf.range(1.0, 1.0 + tf.cast(tf.size(output), tf.float32)))
+        weighted = output * tf.cast(tf.reshape(weights, tf.shape(output)), output.dtype)
+        total = tf.cast(total, output.dtype) + tf.reduce_sum(weighted)
+    return total
+
+
+def gradients(part: keras.Layer, sample: Any) -> list[tf.Tensor]:
+    """Of :func:`scalar` in training, by the weights and then by the float arguments."""
+    with tf.GradientTape() as tape:
+        tape.watch(floats(sample))
+        loss = scalar(call(part, sample, training=True))
+    sources = [*(weight.value for weight in part.trainable_weights), *floats(sample)]
+    found = tape.gradient(loss, sources, unconnected_gradients="zero")
+    return [tf.convert_to_tensor(gradient) for gradient in found]
+
+
+def named(layer: keras.Layer) -> dict[str, np.ndarray]:
+    """The weights by name in float64, as ``reference.py`` takes them."""
+    return {weight.name: np.asarray(weight.numpy(), np.float64) for weight in layer.trainable_weights}
+
+
+def reference_layers(encoder: layers.Encoder, cells: Sequence[str], rows: int) -> list[list[tuple]]:
+    """The layers of an encoder of the named cells, at zero states, as ``reference.encode`` takes them."""
+
+    def direction(name: str, layer: layers.Recurrent) -> tuple:
+        states = [np.zeros((rows, size)) for size in layer.cell.state_size]
+        return REFERENCES[name], named(layer), states
+
+    return [[direction(name, layer) for layer in both] for name, both in zip(cells, encoder.directions)]
+
+
+def encoder(cells: Sequence[str], dtype: str, **options: Any) -> layers.Encoder:
+    return layers.Encoder([CELLS[name](UNITS, dtype=dtype) for name in cells], **options)
+
+
+def recurrent(cell: str, dtype: str, **options: Any) -> layers.Recurrent:
+    return layers.Recurrent(CELLS[cell](UNITS, dtype=dtype), **options)
+
+
+PARTS: dict[str, Part] = {
+    "RNNCell": Part(partial(CELLS["rnn"], UNITS), step, weights=3),
+    "RNNCell relu": Part(partial(CELLS["irnn"], UNITS), step, weights=3),
+    "LSTMCell": Part(partial(CELLS["lstm"], UNITS), partial(step, states=2), weights=3),
+    "GRUCell": Part(partial(CELLS["gru"], UNITS), step, weights=3),
+    "GRUCell reset after": Part(partial(CELLS["gru-reset-after"], UNITS), step, weights=4),
+    "Recurrent rnn": Part(
+        partial(recurrent, "rnn"), partial(sequence, states=(0,)), weights=3, padded=("inputs",)
+    ),
+    "Recurrent irnn": Part(partial(recurrent, "irnn"), sequence, weights=3, padded=("inputs",)),
+    "Recurrent lstm": Part(
+        partial(recurrent, "lstm"), partial(sequence, states=(0, 0)), weights=3, padded=("inputs",)
+    ),
+    "Recurrent gru reversed": Part(
+        partial(recurrent, "gru", reverse=True), partial(sequence, states=(0,)), weights=3, padded=("inputs",)
+    ),
+    "Recurrent gru-reset-after": Part(
+        partial(recurrent, "gru-reset-after"), sequence, weights=4, padded=("inputs",)
+    ),
+    "Encoder": Part(partial(encoder, ["gru"]), sequence, weights=3, padded=("inputs",)),
+    "Encoder of two layers, one bidirectional": Part(
+        partial(encoder, ["lstm", "rnn"], bidirectional=[True, False]),
+        partial(sequence, states=(((0, 0), (0, 0)), ((0,),))),
+        weights=9,
+        padded=("inputs",),
+    ),
+    "Encoder residual": Part(
+        lambda dtype: layers.Encoder([layers.RNNCell(INPUTS, dtype=dtype) for _ in range(2)], residual=True),
+        sequence,
+        weights=6,
+        padded=("inputs",),
+    ),
+    "LastPooling": Part(POOLINGS["last"], encoded, weights=0, padded=("outputs",)),
+    "MeanPooling": Part(POOLINGS["mean"], encoded, weights=0, padded=("outputs",)),
+    "MaxPooling": Part(POOLINGS["max"], encoded, weights=0, padded=("outputs",)),
+    "AttentionPooling": Part(POOLINGS["attention"], encoded, weights=3, padded=("outputs",)),
+    "WordDropout": Part(partial(layers.WordDropout, 0.5), tokens, weights=0),
+    "Classifier": Part(
+        partial(models.Classifier, VOCABULARY, CLASSES, 4, "gru", 2, residual=True, pooling="mean+attention"),
+        sentences,
+        weights=1 + 6 + 3 + 2,
+        padded=("tokens",),
+    ),
+}

@@ -1,0 +1,168 @@
+"""The recurrent layers in NumPy float64, written from the papers' equations, one row and one step at a time.
+
+Every product is one vector by one matrix and every gate is cut out of the packed weights by name, so that the
+code can be read beside the equations. Nothing here is shared with the library.
+
+A cell is a function ``(weights, x (d,), states) -> (output (h,), states)``; ``weights`` maps the names of the
+library's variables to arrays, and ``states`` is a tuple of ``(h,)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+Array = np.ndarray
+Weights = Mapping[str, Array]
+States = tuple[Array, ...]
+Cell = Callable[[Weights, Array, States], tuple[Array, States]]
+
+
+def sigmoid(x: Array) -> Array:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "linear": lambda x: x,
+    "relu": lambda x: np.where(x > 0.0, x, 0.0),
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+}
+
+
+def block(packed: Array, index: int, units: int) -> Array:
+    """The ``index``-th gate's columns of packed weights ``(..., gates * units)``."""
+    return packed[..., index * units : (index + 1) * units]
+
+
+def rnn(weights: Weights, x: Array, states: States, activation: str = "tanh") -> tuple[Array, States]:
+    """Elman 1990: ``h_t = phi(x_t W + h_{t-1} U + b)``."""
+    (h,) = states
+    h = ACTIVATIONS[activation](x @ weights["kernel"] + h @ weights["recurrent_kernel"] + weights["bias"])
+    return h, (h,)
+
+
+def lstm(weights: Weights, x: Array, states: States) -> tuple[Array, States]:
+    """Hochreiter and Schmidhuber 1997 with the forget gate of Gers, Schmidhuber and Cummins 2000."""
+    h, c = states
+
+    def gate(index: int) -> Array:
+        w, u, b = (block(weights[name], index, len(h)) for name in ("kernel", "recurrent_kernel", "bias"))
+        return x @ w + h @ u + b
+
+    i, f, candidate, o = sigmoid(gate(0)), sigmoid(gate(1)), np.tanh(gate(2)), sigmoid(gate(3))
+    c = f * c + i * candidate
+    h = o * np.tanh(c)
+    return h, (h, c)
+
+
+def gru(weights: Weights, x: Array, states: States, reset_after: bool = False) -> tuple[Array, States]:
+    """Cho et al. 2014, with u for how much is written (Chung et al. 2014, section 3.2).
+
+    ``reset_after`` is the form of Keras and cuDNN: the reset gate acts on the product, not on the state.
+    """
+    (h,) = states
+    w_u, w_r, w_h = (block(weights["kernel"], index, len(h)) for index in range(3))
+    u_u, u_r, u_h = (block(weights["recurrent_kernel"], index, len(h)) for index in range(3))
+    b_u, b_r, b_h = (block(weights["bias"], index, len(h)) for index in range(3))
+    u = sigmoid(x @ w_u + h @ u_u + b_u)
+    r = sigmoid(x @ w_r + h @ u_r + b_r)
+    if reset_after:
+        candidate = np.tanh(x @ w_h + b_h + r * (h @ u_h + weights["recurrent_bias"]))
+    else:
+        candidate = np.tanh(x @ w_h + (r * h) @ u_h + b_h)
+    h = (1.0 - u) * h + u * candidate
+    return h, (h,)
+
+
+def run(
+    cell: Cell,
+    weights: Weights,
+    inputs: Array,
+    lengths: Sequence[int],
+    states: Sequence[Array],
+    reverse: bool = False,
+) -> tuple[Array, list[Array]]:
+    """A cell over ragged rows ``inputs (n, T, d)`` from ``states``, each ``(n, h)``.
+
+    Returns outputs ``(n, T, h)``, zero past each row's end, and the states after each row's own last step;
+    ``reverse`` goes from that step to the first (Schuster and Paliwal 1997, section II.B).
+    """
+    outputs = np.zeros((*inputs.shape[:2], states[0].shape[1]))
+    final = [np.array(state, dtype=np.float64) for state in states]
+    for row, length in enumerate(lengths):
+        state = tuple(tensor[row] for tensor in final)
+        for t in reversed(range(length)) if reverse else range(length):
+            outputs[row, t], state = cell(weights, inputs[row, t], state)
+        for tensor, value in zip(final, state):
+            tensor[row] = value
+    return outputs, final
+
+
+def encode(
+    layers: Sequence[Sequence[tuple[Cell, Weights, Sequence[Array]]]],
+    inputs: Array,
+    lengths: Sequence[int],
+    residual: bool = False,
+) -> tuple[Array, list[list[list[Array]]]]:
+    """Stacked layers (Graves et al. 2013), each with one or two directions (Schuster and Paliwal 1997).
+
+    ``layers`` holds the cell, the weights and the initial states of each direction of each layer. Returns the
+    outputs of the last layer, and the final states nested like ``layers``.
+    """
+    inputs = np.array(inputs)
+    for row, length in enumerate(lengths):
+        inputs[row, length:] = 0.0
+    final = []
+    for directions in layers:
+        runs = [
+            run(cell, weights, inputs, lengths, states, reverse=index == 1)
+            for index, (cell, weights, states) in enumerate(directions)
+        ]
+        outputs = np.concatenate([output for output, _ in runs], axis=-1)
+        final.append([states for _, states in runs])
+        inputs = outputs + inputs if residual and outputs.shape == inputs.shape else outputs
+    return inputs, final
+
+
+def last(forward: Array, backward: Array | None, lengths: Sequence[int]) -> Array:
+    """What each direction ``(n, T, h)`` ends with: forward at the last real step, backward at the first."""
+    rows = []
+    for row, length in enumerate(lengths):
+        ends = (
+            [forward[row, length - 1]] if backward is None else [forward[row, length - 1], backward[row, 0]]
+        )
+        rows.append(np.concatenate(ends) * (length > 0))
+    return np.stack(rows)
+
+
+def mean(outputs: Array, lengths: Sequence[int]) -> Array:
+    """The mean of the real steps, zeros for none: ``(n, T, h) -> (n, h)``."""
+    return _over_real_steps(lambda steps: steps.sum(axis=0) / len(steps), outputs, lengths)
+
+
+def maximum(outputs: Array, lengths: Sequence[int]) -> Array:
+    """The largest value of each feature at the real steps, zeros for none: ``(n, T, h) -> (n, h)``."""
+    return _over_real_steps(lambda steps: steps.max(axis=0), outputs, lengths)
+
+
+def attention(weights: Weights, outputs: Array, lengths: Sequence[int]) -> Array:
+    """Yang et al. 2016, equations 5 to 7, zeros for a row without steps: ``(n, T, h) -> (n, h)``."""
+
+    def attend(steps: Array) -> Array:
+        scores = np.array(
+            [np.tanh(h @ weights["kernel"] + weights["bias"]) @ weights["scorer"][:, 0] for h in steps]
+        )
+        shares = np.exp(scores) / np.sum(np.exp(scores))
+        return sum(share * h for share, h in zip(shares, steps))
+
+    return _over_real_steps(attend, outputs, lengths)
+
+
+def _over_real_steps(summary: Callable[[Array], Array], outputs: Array, lengths: Sequence[int]) -> Array:
+    rows = np.zeros((outputs.shape[0], outputs.shape[2]))
+    for row, length in enumerate(lengths):
+        if length:
+            rows[row] = summary(outputs[row, :length])
+    return rows
