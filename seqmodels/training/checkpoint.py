@@ -1,0 +1,91 @@
+"""All that resuming a training depends on, in one file that is either the old one or the new one."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from seqmodels.errors import DataError
+
+
+def save(path: Path, variables: Mapping[str, Sequence[Any]], facts: Mapping[str, Any]) -> None:
+    """Writes variables and JSON-ready facts to ``path`` (.npz), atomically.
+
+    Args:
+        path: where to; its folder is made.
+        variables: groups of Keras variables or tensors, each in an order that building the same objects
+            repeats.
+        facts: what is not a tensor.
+    """
+    arrays: dict[str, Any] = {
+        f"{group}/{index}": _storable(variable)
+        for group, members in variables.items()
+        for index, variable in enumerate(members)
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".partial")
+    with open(temporary, "wb") as file:
+        np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def load(path: Path, variables: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Assigns what :func:`save` wrote to the same variables and returns the facts.
+
+    Raises:
+        DataError: the file is damaged or of other variables; none of them has changed then.
+    """
+    values = []
+    try:
+        with np.load(path) as stored:
+            facts = json.loads(stored["facts"].tobytes())
+            for group, members in variables.items():
+                values += _group(path, stored, group, members)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, ValueError) as error:
+        raise DataError(
+            f"{path}: the checkpoint cannot be read ({error}); train again with --overwrite"
+        ) from error
+    for variable, value in zip(chain(*variables.values()), values):
+        variable.assign(value)
+    return facts
+
+
+def arrays(path: Path, group: str) -> list[np.ndarray]:
+    """One group of tensors as NumPy arrays, in their order; bfloat16 comes back as float32."""
+    with np.load(path) as stored:
+        return [stored[f"{group}/{index}"] for index in range(_size(stored, group))]
+
+
+def _storable(variable: Any) -> np.ndarray:
+    array = keras.ops.convert_to_numpy(variable)
+    # The format does not know bfloat16, whose values float32 holds exactly.
+    return array.astype(np.float32) if array.dtype.kind == "V" else array
+
+
+def _size(stored: Any, group: str) -> int:
+    return sum(name.startswith(f"{group}/") for name in stored.files)
+
+
+def _group(path: Path, stored: Any, group: str, members: Sequence[Any]) -> list[np.ndarray]:
+    """The stored values of the variables ``members``; raises DataError where they are not of these shapes."""
+    other = "it is of another model: use the options of its run, or train again with --overwrite"
+    if _size(stored, group) != len(members):
+        found = _size(stored, group)
+        raise DataError(f"{path}: expected {len(members)} tensors of the {group}, found {found}; {other}")
+    values = [stored[f"{group}/{index}"] for index in range(len(members))]
+    for variable, value in zip(members, values):
+        if value.shape != tuple(variable.shape):
+            shapes = f"expected shape {tuple(variable.shape)}, found {value.shape}"
+            raise DataError(f"{path}: {variable.path}: {shapes}; {other}")
+    return values

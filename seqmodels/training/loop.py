@@ -1,0 +1,320 @@
+"""The one training loop of the project.
+
+For every step: gradients on each replica, summed over replicas, divided by the number of real targets over
+all replicas, clipped, applied. All that a step depends on (weights, optimizer, random state, carried state,
+epoch, step, best value so far) is explicit and stored, so that a training that was killed goes on as if
+nothing had happened.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels.errors import UserError
+from seqmodels.training import checkpoint
+from seqmodels.training.losses import Objective
+from seqmodels.training.optimizers import clip
+
+
+class Diverged(UserError):
+    """The loss or the gradient is no longer a finite number."""
+
+
+class Interrupted(UserError):
+    """The training was asked to stop before its end; what was done is saved."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train.
+
+    Attributes:
+        epochs: passes over the training data, at most.
+        clipnorm: threshold of the gradient clipping; None for no clipping.
+        clip_by: ``global``, ``variable`` or ``value``, see :func:`seqmodels.training.optimizers.clip`.
+        monitor: the column of the history that decides which epoch is the best.
+        maximize: whether more of it is better.
+        patience: epochs without a better value after which the training stops; None for never.
+        save_seconds: time between two checkpoints inside an epoch; one is saved after every epoch anyway.
+        xla: compile the steps by XLA, unless there are several replicas.
+    """
+
+    epochs: int
+    clipnorm: float | None = 1.0
+    clip_by: str = "global"
+    monitor: str = "valid_loss"
+    maximize: bool = False
+    patience: int | None = None
+    save_seconds: float = 300.0
+    xla: bool = True
+
+
+@dataclass
+class Position:
+    """Where a training stands; with the variables it is all that resuming needs.
+
+    Attributes:
+        epoch: the running epoch, from 0.
+        step: steps of it that are done.
+        sums: what the running epoch has added up so far.
+        history: one row for each finished epoch.
+        best: the best monitored value so far, and ``best_epoch`` the epoch (from 1) that it came from.
+        finished: nothing is left to do.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: float | None = None
+    best_epoch: int = 0
+    finished: bool = False
+
+
+class Training:
+    """Trains a built model. See :meth:`run`.
+
+    Args:
+        model: a built Keras model, made in the scope of the current ``tf.distribute`` strategy.
+        objective: see :mod:`seqmodels.training.losses`.
+        optimizer: a Keras optimizer of its own for this training.
+        train: ``epoch -> tf.data.Dataset`` of ``(inputs, targets, weights)``, deterministic in the epoch.
+        validate: ``() -> tf.data.Dataset`` of the same elements.
+        settings: how to train.
+        folder: where ``last.npz`` and ``best.npz`` are kept.
+        initial_carried: ``() -> state`` at the start of an epoch, for models that carry a state from batch to
+            batch; with several replicas that of the rows of one.
+        callbacks: Keras callbacks; ``on_train_batch_end`` sees the step's loss, learning rate and gradient
+            norm, ``on_epoch_end`` the row of the history. One that sets ``model.stop_training`` ends the
+            training after the step or epoch.
+        stop: asked after every step; True saves and raises :class:`Interrupted`.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        objective: Objective,
+        optimizer: keras.optimizers.Optimizer,
+        train: Callable[[int], tf.data.Dataset],
+        validate: Callable[[], tf.data.Dataset],
+        settings: Settings,
+        folder: Path,
+        initial_carried: Callable[[], Any] = tuple,
+        callbacks: Iterable[keras.callbacks.Callback] = (),
+        stop: Callable[[], bool] = lambda: False,
+    ):
+        self.model, self.objective, self.optimizer, self.settings = model, objective, optimizer, settings
+        self.train, self.validate, self.initial_carried, self.stop = train, validate, initial_carried, stop
+        self.last, self.best = folder / "last.npz", folder / "best.npz"
+        self.callbacks = list(callbacks)
+        self.strategy = tf.distribute.get_strategy()
+        with self.strategy.scope():
+            optimizer.build(model.trainable_variables)
+        # XLA does not compile the sum over replicas.
+        single = self.strategy.num_replicas_in_sync == 1
+        self.train_step = tf.function(self._step, jit_compile=settings.xla and single)
+        self.evaluation_step = tf.function(self._evaluate, jit_compile=settings.xla and single)
+        self.position = Position()
+        self.carried = self._initial_carried()
+
+    def run(self) -> list[dict[str, float]]:
+        """Trains to the end, from the last checkpoint if there is one; leaves the best weights in the model.
+
+        Returns:
+            The history, one row for each epoch: losses and scores are means over real targets, the learning
+            rate, the gradient norm before clipping and the share of clipped steps means over steps.
+
+        Raises:
+            Diverged: a loss, gradient or monitored value that is not finite; names epoch and step.
+            Interrupted: ``stop`` said so.
+            DataError: the checkpoint is damaged or of another model.
+        """
+        if self.last.exists():
+            self.position = Position(**checkpoint.load(self.last, self._variables()))
+            tensors = zip(tf.nest.flatten(self.carried, True), checkpoint.arrays(self.last, "carried"))
+            stored = [tf.cast(array, tensor.dtype) for tensor, array in tensors]
+            self.carried = tf.nest.pack_sequence_as(self.carried, stored, True)
+        self.listeners = keras.callbacks.CallbackList(self.callbacks, model=self.model)
+        self.model.stop_training = False  # callbacks may set it
+        self.listeners.on_train_begin()
+        position = self.position
+        while not position.finished:
+            self._epoch()
+            row = position.history[-1]
+            patience = self.settings.patience
+            exhausted = patience is not None and position.epoch - position.best_epoch >= patience
+            self.listeners.on_epoch_end(position.epoch - 1, row)
+            position.finished = (
+                exhausted or position.epoch >= self.settings.epochs or self.model.stop_training
+            )
+            self._save()
+        checkpoint.load(self.best, {"model": self.model.variables})
+        self.listeners.on_train_end()
+        return position.history
+
+    def _epoch(self) -> None:
+        position, settings = self.position, self.settings
+        if position.step == 0:
+            position.sums = {}
+            self.carried = self._initial_carried()
+        dataset = self.train(position.epoch)
+        self.listeners.on_epoch_begin(
+            position.epoch, {"steps": int(dataset.cardinality()), "step": position.step}
+        )
+        start = saved = time.monotonic()
+        for batch in self._distribute(dataset.skip(position.step)):
+            self.listeners.on_train_batch_begin(position.step)
+            facts, self.carried = self.train_step(batch, self.carried)
+            values = {name: float(value) for name, value in facts.items()}
+            self._check(values)
+            now = time.monotonic()
+            values["seconds"], start = now - start, now
+            for name, value in values.items():
+                position.sums[name] = position.sums.get(name, 0.0) + value
+            position.step += 1
+            loss = values["total"] / max(values["count"], 1e-9)
+            logs = {"loss": loss, "learning_rate": values["rate"], "gradient_norm": values["norm"]}
+            self.listeners.on_train_batch_end(position.step - 1, logs)
+            stop = self.stop()
+            if stop or now - saved >= settings.save_seconds:
+                self._save()
+                saved = now
+            if stop:
+                place = f"epoch {position.epoch + 1} after step {position.step}"
+                raise Interrupted(f"stopped in {place}; the same command resumes there")
+            if self.model.stop_training:
+                break
+        self._finish_epoch()
+
+    def _finish_epoch(self) -> None:
+        position, settings = self.position, self.settings
+        sums, steps = position.sums, position.step
+        scores = set(sums) - {"total", "count", "rate", "norm", "clipped", "seconds", "examples"}
+        row = {"epoch": position.epoch + 1, "steps": steps, "loss": sums["total"] / sums["count"]}
+        row |= {name: sums[name] / sums["count"] for name in sorted(scores)}
+        row |= {f"valid_{name}": value for name, value in self.evaluate(self.validate()).items()}
+        row |= {
+            "learning_rate": sums["rate"] / steps,
+            "gradient_norm": sums["norm"] / steps,
+            "clipped": sums["clipped"] / steps,
+            "seconds": sums["seconds"],
+            "examples_per_second": sums["examples"] / max(sums["seconds"], 1e-9),
+        }
+        if settings.monitor not in row:
+            raise ValueError(f"monitor is {settings.monitor!r}; the history has {', '.join(row)}")
+        value = row[settings.monitor]
+        if not math.isfinite(value):
+            raise Diverged(
+                f"epoch {position.epoch + 1}: {settings.monitor} is {value:g}; lower the learning rate"
+            )
+        better = position.best is None or (
+            value > position.best if settings.maximize else value < position.best
+        )
+        position.history.append(row)
+        position.epoch, position.step, position.sums = position.epoch + 1, 0, {}
+        if better:
+            position.best, position.best_epoch = value, position.epoch
+            checkpoint.save(self.best, {"model": self.model.variables}, {"epoch": position.epoch})
+
+    def evaluate(self, dataset: tf.data.Dataset) -> dict[str, float]:
+        """Mean loss and scores over a data set, without dropout."""
+        sums: dict[str, float] = {}
+        carried = self._initial_carried()
+        for batch in self._distribute(dataset):
+            facts, carried = self.evaluation_step(batch, carried)
+            for name, value in facts.items():
+                sums[name] = sums.get(name, 0.0) + float(value)
+        if not sums.get("count"):
+            raise ValueError("there is nothing to evaluate: the data set has no row of positive weight")
+        means = {name: value / sums["count"] for name, value in sums.items() if name != "count"}
+        return {"loss": means.pop("total"), **means}
+
+    def _step(self, batch: Any, carried: Any) -> tuple[dict[str, tf.Tensor], Any]:
+        facts, carried = self.strategy.run(self._replica_step, args=(*batch, carried))
+        return {name: self._local(value) for name, value in facts.items()}, carried
+
+    def _replica_step(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> tuple[dict, Any]:
+        variables = [variable.value for variable in self.model.trainable_variables]
+        replicas = self.strategy.num_replicas_in_sync
+        scale = self._loss_scale()
+        with tf.GradientTape() as tape:
+            outcome = self.objective(self.model, inputs, targets, weights, carried, True)
+            count = self._sum(outcome.count)
+            mean = outcome.total / tf.maximum(count, 1e-9) + tf.cast(outcome.penalty, tf.float32) / replicas
+            scaled = mean * scale
+        gradients = tape.gradient(scaled, variables, unconnected_gradients="zero")
+        # Dense: the norm of an embedding's gradient is that of its summed rows, not of the rows one by one.
+        gradients = [self._sum(tf.convert_to_tensor(gradient)) / scale for gradient in gradients]
+        gradients, norm = clip(gradients, self.settings.clipnorm, self.settings.clip_by)
+        rate = tf.convert_to_tensor(self.optimizer.learning_rate)
+        # Keras' optimizer sums over the replicas once more and, under mixed_float16, divides by the scale.
+        self.optimizer.apply([g * (scale / replicas) for g in gradients], self.model.trainable_variables)
+        limit = math.inf if self.settings.clipnorm is None else self.settings.clipnorm
+        facts = {
+            "total": self._sum(outcome.total),
+            "count": count,
+            **{name: self._sum(value) for name, value in outcome.scores.items()},
+            "rate": rate,
+            "norm": norm,
+            "clipped": tf.cast(norm > limit, tf.float32),
+            "examples": self._sum(tf.reduce_sum(tf.cast(weights > 0, tf.float32))),
+        }
+        return facts, outcome.carried
+
+    def _evaluate(self, batch: Any, carried: Any) -> tuple[dict[str, tf.Tensor], Any]:
+        facts, carried = self.strategy.run(self._replica_evaluate, args=(*batch, carried))
+        return {name: self._local(value) for name, value in facts.items()}, carried
+
+    def _replica_evaluate(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> tuple[dict, Any]:
+        outcome = self.objective(self.model, inputs, targets, weights, carried, False)
+        sums = {"total": outcome.total, "count": outcome.count, **outcome.scores}
+        return {name: self._sum(value) for name, value in sums.items()}, outcome.carried
+
+    def _sum(self, value: tf.Tensor) -> tf.Tensor:
+        if self.strategy.num_replicas_in_sync == 1:
+            return value
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+    def _local(self, value: Any) -> tf.Tensor:
+        return self.strategy.experimental_local_results(value)[0]
+
+    def _distribute(self, dataset: tf.data.Dataset) -> Iterable:
+        if self.strategy.num_replicas_in_sync == 1:
+            return dataset
+        return self.strategy.experimental_distribute_dataset(dataset)
+
+    def _initial_carried(self) -> Any:
+        if self.strategy.num_replicas_in_sync == 1:
+            return self.initial_carried()
+        return self.strategy.experimental_distribute_values_from_function(lambda _: self.initial_carried())
+
+    def _loss_scale(self) -> tf.Tensor:
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            return tf.convert_to_tensor(self.optimizer.dynamic_scale)
+        return tf.constant(1.0)
+
+    def _check(self, values: dict[str, float]) -> None:
+        # Under mixed_float16 an overflow of the scaled gradient is expected: the optimizer skips that step.
+        scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        if not math.isfinite(values["total"]) or not (scaled or math.isfinite(values["norm"])):
+            raise Diverged(
+                f"epoch {self.position.epoch + 1}, step {self.position.step + 1}: loss {values['total']:g}, "
+                f"gradient norm {values['norm']:g}; lower the learning rate or clip the gradient (--clipnorm)"
+            )
+        if not math.isfinite(values["norm"]):
+            values["norm"] = 0.0
+
+    def _variables(self) -> dict[str, list]:
+        return {"model": self.model.variables, "optimizer": self.optimizer.variables}
+
+    def _save(self) -> None:
+        carried = {"carried": tf.nest.flatten(self.carried, True)}  # True: a tensor of each replica
+        checkpoint.save(self.last, {**self._variables(), **carried}, asdict(self.position))

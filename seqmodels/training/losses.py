@@ -1,0 +1,73 @@
+"""Objectives: from a model and one batch to what the training loop adds up.
+
+An objective is a function ``(model, inputs, targets, weights, carried, training) -> Outcome``. The loop
+divides ``total`` by ``count`` after both are summed over all replicas, so that the loss is the mean over real
+targets whatever the padding, and however the batch was divided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+
+class Outcome(NamedTuple):
+    """What one batch contributes.
+
+    Attributes:
+        total: scalar, the sum of the losses over real targets.
+        count: scalar, how many targets that is, or the sum of their weights.
+        scores: further sums that are reported divided by ``count``, by name.
+        penalty: scalar that is added to the mean loss as it is (regularisation).
+        carried: the state that the next batch continues from; ``()`` where rows are independent.
+    """
+
+    total: tf.Tensor
+    count: tf.Tensor
+    scores: Mapping[str, tf.Tensor]
+    penalty: Any = 0.0
+    carried: Any = ()
+
+
+Objective = Callable[[keras.Model, Any, tf.Tensor, tf.Tensor, Any, bool], Outcome]
+
+
+def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, label_smoothing: float = 0.0) -> tf.Tensor:
+    """Negative log-likelihood in nats: logits ``(..., classes)``, targets ``(...)`` int to ``(...)``.
+
+    Args:
+        logits: unnormalised log-probabilities.
+        targets: ids of the classes.
+        label_smoothing: share of the target's probability that is spread over all classes
+            (Szegedy et al. 2016, section 7).
+    """
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+    if not label_smoothing:
+        return losses
+    uniform = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
+    return (1 - label_smoothing) * losses + label_smoothing * uniform
+
+
+def classification(label_smoothing: float = 0.0) -> Objective:
+    """Weighted cross-entropy and accuracy of a model whose rows ``(n,)`` are independent.
+
+    Validation is scored without label smoothing, so that its loss is the log loss.
+    """
+
+    def objective(
+        model: keras.Model, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, carried: Any, training: bool
+    ) -> Outcome:
+        logits = model(inputs, training=training)  # (batch, classes)
+        losses = cross_entropy(logits, targets, label_smoothing if training else 0.0)
+        correct = tf.cast(tf.argmax(logits, axis=-1, output_type=targets.dtype) == targets, weights.dtype)
+        return Outcome(
+            total=tf.reduce_sum(losses * weights),
+            count=tf.reduce_sum(weights),
+            scores={"accuracy": tf.reduce_sum(correct * weights)},
+            carried=carried,
+        )
+
+    return objective

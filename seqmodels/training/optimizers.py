@@ -1,0 +1,130 @@
+"""Optimizers by name, learning-rate schedules, and clipping that says which norm it means."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels.registry import OPTIMIZERS
+
+SCHEDULES = ("constant", "cosine", "linear", "exponential")
+CLIP_BY = ("global", "variable", "value")
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then constant or a decay to ``final`` times the peak at the last step.
+
+    Step ``s`` of a warm-up of ``w`` steps takes ``(s + 1) / w`` of the peak (Goyal et al. 2017, section 2.2).
+    After it, with ``p = (s - w) / (steps - 1 - w)`` from 0 to 1 at the last step, the peak is multiplied by:
+
+    - constant: ``1``;
+    - linear: ``1 - (1 - final) p``;
+    - cosine: ``final + (1 - final) (1 + cos(pi p)) / 2`` (Loshchilov and Hutter 2017, equation 5);
+    - exponential: ``final ** p``.
+
+    Args:
+        peak: learning rate after the warm-up.
+        kind: one of ``SCHEDULES``.
+        steps: steps of the whole training.
+        warmup: steps of the warm-up.
+        final: share of the peak that is left at the end.
+
+    Raises:
+        ValueError: an unknown kind, or a warm-up that is not shorter than the training.
+    """
+
+    def __init__(self, peak: float, kind: str, steps: int, warmup: int = 0, final: float = 0.01):
+        if kind not in SCHEDULES:
+            raise ValueError(f"schedule is {kind!r}; expected one of {', '.join(SCHEDULES)}")
+        if not 0 <= warmup < max(steps, 1):
+            raise ValueError(
+                f"the warm-up of {warmup} steps must be shorter than the training of {steps} steps"
+            )
+        self.peak, self.kind, self.steps, self.warmup, self.final = peak, kind, steps, warmup, final
+
+    def __call__(self, step: Any) -> tf.Tensor:
+        step = tf.cast(step, tf.float32)
+        p = tf.clip_by_value((step - self.warmup) / max(self.steps - 1 - self.warmup, 1), 0.0, 1.0)
+        decay = {
+            "constant": lambda: tf.ones_like(p),
+            "linear": lambda: 1 - (1 - self.final) * p,
+            "cosine": lambda: self.final + (1 - self.final) * (1 + tf.cos(math.pi * p)) / 2,
+            "exponential": lambda: tf.pow(self.final, p),
+        }[self.kind]()
+        rise = tf.minimum((step + 1) / self.warmup, 1.0) if self.warmup else 1.0
+        return self.peak * rise * decay
+
+    def get_config(self) -> dict:
+        return {
+            "peak": self.peak,
+            "kind": self.kind,
+            "steps": self.steps,
+            "warmup": self.warmup,
+            "final": self.final,
+        }
+
+
+def make(
+    name: str, learning_rate: Any, mixed_float16: bool = False, **options: Any
+) -> keras.optimizers.Optimizer:
+    """The Keras optimizer of that name.
+
+    Args:
+        name: of :data:`seqmodels.registry.OPTIMIZERS`.
+        learning_rate: a number or a schedule.
+        mixed_float16: scale the loss, so that small gradients survive float16 (Micikevicius et al. 2018,
+            section 3.2).
+        **options: of the optimizer's constructor; those that are None are left to its default.
+
+    Raises:
+        ValueError: an unknown name, or an option that this optimizer does not have.
+    """
+    if name not in OPTIMIZERS:
+        raise ValueError(f"optimizer is {name!r}; expected one of {', '.join(OPTIMIZERS)}")
+    # keras.optimizers.get does not know all of them by name (Lamb).
+    classes = {key.lower(): value for key, value in vars(keras.optimizers).items()}
+    given = {key: value for key, value in options.items() if value is not None}
+    try:
+        optimizer = classes[name](learning_rate=learning_rate, **given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"optimizer {name} does not take one of {', '.join(given)}: {error}") from error
+    return keras.optimizers.LossScaleOptimizer(optimizer) if mixed_float16 else optimizer
+
+
+def clip(
+    gradients: list[tf.Tensor], clipnorm: float | None, by: str = "global"
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Clips gradients and returns the global norm that they had before (Pascanu et al. 2013, algorithm 1).
+
+    - ``global``: all gradients times ``clipnorm / norm`` when the norm over all of them exceeds it; keeps the
+      direction.
+    - ``variable``: the same for each variable by its own norm; what Keras calls ``clipnorm``.
+    - ``value``: every entry into ``[-clipnorm, clipnorm]``.
+
+    Args:
+        gradients: dense tensors.
+        clipnorm: the threshold; None leaves the gradients as they are.
+        by: which of the three.
+
+    Raises:
+        ValueError: an unknown ``by``.
+    """
+    norm = tf.linalg.global_norm(gradients)
+    if clipnorm is None:
+        return gradients, norm
+    if by == "global":
+        gradients, _ = tf.clip_by_global_norm(gradients, clipnorm, use_norm=norm)
+    elif by == "variable":
+        gradients = [tf.clip_by_norm(gradient, clipnorm) for gradient in gradients]
+    elif by == "value":
+        # Not a number where the norm is not finite, as the others: clipping must not hide an overflow.
+        gradients = [
+            tf.clip_by_value(gradient, -clipnorm, clipnorm) + (norm - norm) for gradient in gradients
+        ]
+    else:
+        raise ValueError(f"clip_by is {by!r}; expected one of {', '.join(CLIP_BY)}")
+    return gradients, norm

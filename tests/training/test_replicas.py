@@ -1,0 +1,84 @@
+"""However a batch is divided over devices, its step is the same: gradients are summed, then clipped."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny import PLAIN, batches, squared, training, without_times
+
+from seqmodels.training.loop import Interrupted
+from seqmodels.training.optimizers import CLIP_BY
+
+
+def replicated(folder):
+    """Weights and histories with each way to clip and with carried state; clipping bites.
+
+    The halves of a batch, which the replicas get, differ in the number of real targets.
+    """
+    results = {}
+    for by in CLIP_BY:
+        settings = replace(PLAIN, epochs=2, clipnorm=0.5, clip_by=by)
+        subject = training(
+            Path(folder) / by, train=lambda: batches(weights=[1, 2, 0.5, 0]), settings=settings
+        )
+        history = without_times(subject.run())
+        results[by] = {"weights": subject.model.get_weights()[0].tolist(), "history": history}
+
+    def summed(model, inputs, targets, weights, carried, training):
+        carried = carried + inputs[:, 0]  # (batch,)
+        return squared(model, inputs, targets + carried, weights, carried, training)
+
+    calls = iter([False, False, True])
+    rows = 2 // tf.distribute.get_strategy().num_replicas_in_sync
+    for stop in (lambda: next(calls), lambda: False):
+        subject = training(
+            Path(folder) / "carried",
+            objective=summed,
+            train=lambda: batches(size=2),
+            settings=replace(PLAIN, epochs=2),
+            initial_carried=lambda: tf.zeros((rows,)),
+            stop=stop,
+        )
+        with suppress(Interrupted):
+            subject.run()
+    history = without_times(subject.position.history)
+    results["carried"] = {"weights": subject.model.get_weights()[0].tolist(), "history": history}
+    return results
+
+
+def two_replicas(folder):
+    """The same on two CPU devices, in a process of its own: TensorFlow divides devices only at its start."""
+    (device,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    assert strategy.num_replicas_in_sync == 2
+    with strategy.scope():
+        print(json.dumps(replicated(folder)))
+
+
+def test_two_replicas_take_the_steps_of_one(tmp_path):
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)]),
+    }
+    command = [
+        sys.executable,
+        "-c",
+        f"import test_replicas; test_replicas.two_replicas({str(tmp_path / 'two')!r})",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    two, one = json.loads(done.stdout), replicated(tmp_path / "one")
+    assert one.keys() == two.keys()
+    for name, result in one.items():
+        np.testing.assert_allclose(two[name]["weights"], result["weights"], rtol=1e-5, err_msg=name)
+        for row, expected in zip(two[name]["history"], result["history"], strict=True):
+            assert row == pytest.approx(expected, rel=1e-5), name
+        assert result["history"][0]["clipped"] == (name in CLIP_BY)
