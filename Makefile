@@ -1,0 +1,45 @@
+# demo, test, check, benchmark; every recipe is a plain command that README.md shows too.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+DEMO := saved_models/demo
+
+.PHONY: help install demo test test-slow check benchmark
+
+help:
+	@echo "make demo       train, score and use a sentiment model, in a few minutes"
+	@echo "make test       the test suite;  make test-slow: the full matrices and the learning tests"
+	@echo "make check      linter and types"
+	@echo "make benchmark  the numbers of benchmarks/ (needs the data sets, see benchmarks/README.md)"
+
+.venv/installed: requirements.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; name one: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/checkers: requirements-check.txt .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-check.txt
+	@touch $@
+
+install: .venv/installed
+
+demo: install
+	$(BIN)/python -m apps.sentiment train --preset quick --run $(DEMO) --overwrite
+	$(BIN)/python -m apps.sentiment evaluate --run $(DEMO)
+	$(BIN)/python -m apps.sentiment predict --run $(DEMO) "The acting was great, but the plot was boring." "The plot was boring, but the acting was great."
+	@echo "The run is in $(DEMO): the model (model.keras), its scores (metrics.json), plots/ and logs/ for TensorBoard."
+
+test: install
+	$(BIN)/python -m pytest
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
+
+check: .venv/checkers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: install
+	$(BIN)/python -m benchmarks.sentiment

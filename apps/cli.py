@@ -1,0 +1,190 @@
+"""The verbs of every app as click commands, made from its option classes.
+
+Imports no TensorFlow: ``--help``, usage errors and missing files answer at once. The work is imported when it
+starts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from apps.options import InfoOptions, Options, TrainOptions, flag, resolve
+from apps.run import Run
+from seqmodels.errors import UsageError, UserError
+
+
+class OptionalNumber(click.ParamType):
+    """A number in a range, or ``none``."""
+
+    def __init__(self, kind: type, minimum: float | None, maximum: float | None, optional: bool):
+        self.kind, self.minimum, self.maximum, self.optional = kind, minimum, maximum, optional
+        self.name = {int: "integer", float: "number"}[kind]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if self.optional and isinstance(value, str) and value.lower() == "none":
+            return None
+        try:
+            number = self.kind(value)
+        except ValueError:
+            expected = f"{self.name} or none" if self.optional else self.name
+            self.fail(f"{value!r} is not a valid {expected}.", param, ctx)
+        below = self.minimum is not None and not number >= self.minimum
+        above = self.maximum is not None and not number <= self.maximum
+        if below or above or number in (float("inf"), float("-inf")) or number != number:
+            low = "" if self.minimum is None else f" at least {self.minimum:g}"
+            high = "" if self.maximum is None else f" at most {self.maximum:g}"
+            self.fail(
+                f"{value!r} is out of range; expected a number{low}{' and' if low and high else ''}{high}.",
+                param,
+                ctx,
+            )
+        return number
+
+
+class Application(click.Group):
+    """The verbs of one app. A usage error is one line, as every other error; ``--help`` says the rest."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+        except click.ClickException as error:
+            click.echo(f"error: {' '.join(error.format_message().split())}", err=True)
+        sys.exit(UsageError.exit_status)
+
+
+def application(
+    task: str,
+    summary: str,
+    train: type[TrainOptions],
+    evaluate: type[Options],
+    predict: type[Options],
+) -> Application:
+    """The command line of one app.
+
+    Args:
+        task: name of the app; its Task is ``apps.<task>.task:TASK``.
+        summary: first line of the help.
+        train, evaluate, predict: its option classes.
+    """
+    group = Application(
+        task, help=summary, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+    )
+
+    def verb(name: str, options: type[Options], help: str, *arguments: click.Parameter) -> None:
+        def callback(debug: bool, **values: Any) -> None:
+            with_debug(debug, lambda: _call(name, task, options, values))
+
+        parameters = [*arguments, *(_parameter(*declared) for declared in options.declared())]
+        debug = click.Option(["--debug"], is_flag=True, help="Show the stack trace of an error.")
+        group.add_command(click.Command(name, callback=callback, params=[*parameters, debug], help=help))
+
+    verb("train", train, "Train a model, score it beside its baselines, keep all of it in the run.")
+    verb("evaluate", evaluate, "Score a trained run and its baselines, side by side.")
+    inputs = click.Argument(["inputs"], nargs=-1)
+    verb("predict", predict, "Apply a trained run to arguments, or to one input a line on stdin.", inputs)
+    runs = click.Option(
+        ["--run", "runs"], multiple=True, help="Folder of a run; give several to compare them."
+    )
+    verb("info", InfoOptions, "What a run is, or several side by side: options, data, scores, sizes.", runs)
+    return group
+
+
+def with_debug(debug: bool, work: Callable[[], None]) -> None:
+    """Runs the work; an error is one line and an exit status, with ``debug`` also its stack trace."""
+    try:
+        work()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has closed its end, as `head` does. Nothing may be flushed to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        click.echo("error: interrupted", err=True)
+        sys.exit(1)
+    except click.exceptions.Exit:
+        raise
+    except UserError as error:
+        if debug:
+            raise
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_status)
+    except click.ClickException:
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        first = (str(error).strip().splitlines() or [""])[0]
+        click.echo(f"error: {type(error).__name__}: {first} (--debug shows where)", err=True)
+        sys.exit(1)
+
+
+def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) -> None:
+    context = click.get_current_context()
+    given = {key: value for key, value in values.items() if _explicit(context, key)}
+    positional = {key: given.pop(key, ()) for key in ("inputs", "runs") if key in values}
+    default_run = os.path.join("saved_models", task)
+    if "run" in values and not values["run"]:
+        given["run"] = default_run
+    if "runs" in positional and not positional["runs"]:
+        positional["runs"] = (default_run,)
+    chosen = resolve(options, given) if issubclass(options, TrainOptions) else options(**given)
+    chosen.check()
+    if name != "train":
+        for path in positional.get("runs") or (given["run"],):
+            Run(path).require_finished()
+    if name == "predict" and not positional["inputs"] and (sys.stdin is None or sys.stdin.isatty()):
+        raise UsageError("nothing to predict: give inputs as arguments, or one a line on stdin")
+    import_tensorflow()
+    runner = import_module("apps.runner")
+    getattr(runner, name)(task, chosen, **positional)
+
+
+def _explicit(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+
+
+def import_tensorflow() -> None:
+    """Imports it with the settings that it reads at that moment; what the user has set stays."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # 1.3 to 1.9 times faster for recurrent networks on machines where TensorFlow leaves it off.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    # TensorFlow logs to the file descriptor before it has read its log level.
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            tensorflow = import_module("tensorflow")
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+    tensorflow.get_logger().setLevel("ERROR")
+
+
+def _parameter(declared: Any, kind: type, optional: bool) -> click.Option:
+    name, metadata = declared.name, declared.metadata
+    help, default = metadata["help"], declared.default
+    if kind is bool:
+        declaration = f"{flag(name)}/--no-{name.replace('_', '-')}" if default else flag(name)
+        return click.Option(
+            [declaration, name], is_flag=True, default=default, help=help, show_default=bool(default)
+        )
+    if metadata["choices"]:
+        parameter_type: Any = click.Choice(list(metadata["choices"]))
+    elif kind in (int, float):
+        parameter_type = OptionalNumber(kind, metadata["minimum"], metadata["maximum"], optional)
+    else:
+        parameter_type = str
+    shown = "none" if default is None and kind in (int, float) else bool(default not in (None, ""))
+    return click.Option(
+        [flag(name), name], type=parameter_type, default=default, help=help, show_default=shown
+    )

@@ -1,0 +1,184 @@
+"""Option classes: a dataclass field is a flag of the command line, a key of options.json, a line of help.
+
+Loads no TensorFlow, so that help and usage errors answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from typing import Any, ClassVar
+
+from seqmodels.errors import UsageError
+from seqmodels.registry import OPTIMIZERS
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    choices: Sequence[str] | None = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    stored: bool = True,
+) -> Any:
+    """A field of an option class.
+
+    Args:
+        default: the value when neither preset nor user says otherwise.
+        help: what it is, for ``--help``.
+        choices: the values that are allowed.
+        minimum: the smallest value that is allowed.
+        maximum: the largest.
+        stored: part of options.json; False for what concerns one call only.
+    """
+    metadata = {"help": help, "choices": choices, "minimum": minimum, "maximum": maximum, "stored": stored}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Base of all option classes."""
+
+    @classmethod
+    def declared(cls) -> list[tuple[Field, type, bool]]:
+        """For each field: the field, the type of its values, and whether None is one of them."""
+        hints = typing.get_type_hints(cls)
+        return [(f, *_value_type(hints[f.name])) for f in fields(cls)]
+
+    def check(self) -> None:
+        """Raises UsageError for what can be known to be wrong before any work."""
+
+    def stored(self) -> dict[str, Any]:
+        """What options.json keeps."""
+        keep = {f.name for f in fields(self) if f.metadata["stored"]}
+        return {name: value for name, value in asdict(self).items() if name in keep}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(Options):
+    """Options of every verb."""
+
+    run: str = option("", "Folder of the run. Default: saved_models/TASK.", stored=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(RunOptions):
+    """Options of ``train`` in every app."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}, "default": {}, "best": {}}
+
+    data: str = option("embedded", "Training data: embedded, a path, or tfds:NAME.")
+    preset: str = option(
+        "default", "A set of options; what you set explicitly wins.", choices=("quick", "default", "best")
+    )
+    seed: int = option(0, "For weights, dropout, the order of the data and every split.", minimum=0)
+    epochs: int = option(10, "Passes over the training data, at most.", minimum=1)
+    batch_size: int = option(64, "Rows in a batch.", minimum=1)
+    optimizer: str = option("adam", "Any optimizer of Keras.", choices=OPTIMIZERS)
+    learning_rate: float = option(0.002, "Peak learning rate.", minimum=0)
+    schedule: str = option(
+        "constant",
+        "Learning rate after the warm-up.",
+        choices=("constant", "cosine", "linear", "exponential"),
+    )
+    warmup: float = option(
+        0.0, "Share of all steps in which the learning rate rises from 0.", minimum=0, maximum=0.99
+    )
+    weight_decay: float | None = option(
+        None, "Decoupled weight decay; none for the optimizer's own.", minimum=0
+    )
+    clipnorm: float | None = option(
+        1.0, "Threshold of the gradient clipping; none for no clipping.", minimum=1e-9
+    )
+    clip_by: str = option(
+        "global",
+        "Norm of all gradients, of each variable's, or each entry.",
+        choices=("global", "variable", "value"),
+    )
+    patience: int | None = option(
+        3, "Stop after so many epochs without a better validation; none for never.", minimum=1
+    )
+    precision: str = option(
+        "float32", "Dtype policy of Keras.", choices=("float32", "mixed_bfloat16", "mixed_float16")
+    )
+    xla: bool = option(True, "Compile the training step by XLA.")
+    strategy: str = option(
+        "single", "One device, or a replica on each of the machine's GPUs.", choices=("single", "mirrored")
+    )
+    save_minutes: float = option(5.0, "Minutes between checkpoints inside an epoch.", minimum=0, stored=False)
+    overwrite: bool = option(False, "Delete what the run holds and start anew.", stored=False)
+    dry_run: bool = option(
+        False, "Show counts, lengths, parameters and an estimate of the time; train nothing.", stored=False
+    )
+
+    def check(self) -> None:
+        check_data(self.data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(RunOptions):
+    """Options of ``evaluate`` in every app."""
+
+    data: str | None = option(None, "Data to score on instead of the run's own test split.")
+    json: bool = option(False, "Print one JSON document.")
+
+    def check(self) -> None:
+        if self.data is not None:
+            check_data(self.data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(RunOptions):
+    """Options of ``predict`` in every app."""
+
+    json: bool = option(False, "Print one JSON document a line.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoOptions(Options):
+    """Options of ``info``."""
+
+    json: bool = option(False, "Print one JSON document.")
+
+
+def check_data(data: str) -> None:
+    """Raises UsageError unless ``--data`` is embedded, a name in a catalogue, or a path that exists."""
+    named = data.partition(":")[0] in ("embedded", "tfds")
+    if not named and not os.path.exists(data):
+        raise UsageError(f"--data {data}: no such file or folder; expected a path, embedded, or tfds:NAME")
+
+
+def resolve(cls: type[TrainOptions], explicit: Mapping[str, Any]) -> TrainOptions:
+    """Default, then preset, then what was set explicitly."""
+    preset = explicit.get("preset", "default")
+    return cls(**{**cls.presets[preset], **explicit})
+
+
+def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:
+    """Options from what :meth:`Options.stored` wrote.
+
+    Raises:
+        UsageError: the run was made by a version with other options.
+    """
+    known = {f.name for f in fields(cls) if f.metadata["stored"]}
+    required = {f.name for f in fields(cls) if f.metadata["stored"] and f.default is MISSING}
+    wrong = sorted((set(stored) - known) | (required - set(stored)))
+    if wrong:
+        raise UsageError(f"{where}: options {', '.join(wrong)} are not of this version; train the run again")
+    return cls(**stored)
+
+
+def flag(name: str) -> str:
+    """``batch_size`` as a user types it: ``--batch-size``."""
+    return "--" + name.replace("_", "-")
+
+
+def _value_type(hint: Any) -> tuple[type, bool]:
+    if isinstance(hint, types.UnionType):
+        members = [member for member in typing.get_args(hint) if member is not type(None)]
+        return members[0], True
+    return hint, False

@@ -1,0 +1,85 @@
+"""What a training shows while it runs: callbacks for Keras' CallbackList. All of it goes to stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Report(keras.callbacks.Callback):
+    """One line for each epoch, and a progress bar where stderr is a terminal."""
+
+    def __init__(self, epochs: int, console: Console):
+        super().__init__()
+        self.epochs, self.console = epochs, console
+        self.bar: Progress | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if not self.console.is_terminal or logs is None:
+            return
+        columns = (
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("loss {task.fields[loss]:.4f}"),
+        )
+        self.bar = Progress(*columns, console=self.console, transient=True)
+        shown = f"{epoch + 1}/{self.epochs}"
+        self.row = self.bar.add_task(
+            "", total=logs["steps"], completed=logs["step"], epoch=shown, loss=float("nan")
+        )
+        self.bar.start()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self.bar and logs:
+            self.bar.update(self.row, completed=batch + 1, loss=logs["loss"])
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self.close()
+        row = dict(logs or {})
+        names = [
+            name
+            for name in row
+            if name not in ("epoch", "steps", "seconds", "examples_per_second", "clipped")
+        ]
+        shown = "  ".join(f"{name} {row[name]:.4g}" for name in names)
+        speed = f"{row['seconds']:.1f} s, {row['examples_per_second']:.0f} examples/s"
+        self.console.print(
+            f"epoch {epoch + 1}/{self.epochs}  {shown}  ({speed})", highlight=False, soft_wrap=True
+        )
+
+    def close(self) -> None:
+        if self.bar:
+            self.bar.stop()
+            self.bar = None
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Loss, learning rate and gradient norm of every step, and every column of the history by epoch."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.writer = tf.summary.create_file_writer(str(folder))
+        self.offset = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self.offset = epoch * int((logs or {}).get("steps", 0))
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._write("step", self.offset + batch + 1, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._write("epoch", epoch + 1, logs)
+        self.writer.flush()
+
+    def _write(self, group: str, step: int, logs: Mapping[str, Any] | None) -> None:
+        with self.writer.as_default(step=step):
+            for name, value in (logs or {}).items():
+                tf.summary.scalar(f"{group}/{name}", value)

@@ -1,0 +1,168 @@
+"""The run directory: what is stored where, written whole or not at all.
+
+::
+
+    options.json       what the run was trained with
+    data.json          source, counts, sha256
+    assets/            vocabulary, labels, scaler
+    checkpoints/       last.npz (to resume), best.npz (the best weights)
+    model.keras        the trained model
+    history.csv        one row for each epoch
+    logs/              TensorBoard
+    metrics.json       scores and baselines
+    plots/
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from seqmodels.errors import DataError, UsageError, UserError
+
+
+class Run:
+    """A folder that holds one training and everything made from it."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.assets = self.path / "assets"
+        self.checkpoints = self.path / "checkpoints"
+        self.logs = self.path / "logs"
+        self.plots = self.path / "plots"
+        self.model = self.path / "model.keras"
+        self.history = self.path / "history.csv"
+
+    @property
+    def started(self) -> bool:
+        return (self.path / "options.json").exists()
+
+    @property
+    def finished(self) -> bool:
+        return self.model.exists() and (self.path / "metrics.json").exists()
+
+    @property
+    def has_data(self) -> bool:
+        """Whether data and assets are complete, so that resuming takes them as they are."""
+        return (self.path / "data.json").exists()
+
+    def require_finished(self) -> None:
+        """Raises UsageError, with what to do, unless there is a trained model."""
+        if self.finished:
+            return
+        if self.started:
+            raise UsageError(
+                f"{self.path}: its training is not finished; the same `train` command resumes it"
+            )
+        raise UsageError(f"{self.path}: no run is there; `train` makes one, --run names another")
+
+    def require_data(self, source: str, sha256: str) -> None:
+        """Raises DataError unless the data are those that the training began with."""
+        if self.read_json("data.json")["sha256"] != sha256:
+            raise DataError(
+                f"{source}: has changed since the training of {self.path} began; restore it, or train again "
+                "with --overwrite"
+            )
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        write_text(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{path}: missing; the run is damaged, train it again with --overwrite"
+            ) from error
+        except ValueError as error:
+            raise DataError(
+                f"{path}: not JSON ({error}); the run is damaged, train it again with --overwrite"
+            ) from error
+
+    def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.history, text.getvalue())
+
+    def clear(self) -> None:
+        """Removes a run; refuses a folder that holds anything that no run ever wrote.
+
+        Raises:
+            UserError: there are other files.
+        """
+        known = {
+            "options.json",
+            "data.json",
+            "metrics.json",
+            "model.keras",
+            "partial.keras",
+            "history.csv",
+            ".lock",
+        }
+        known |= {"assets", "checkpoints", "logs", "plots"}
+        names = (entry.name for entry in self.path.iterdir())
+        strangers = sorted(name for name in names if name.removesuffix(".partial") not in known)
+        if strangers:
+            raise UserError(
+                f"{self.path}: holds {strangers[0]!r}, which no run wrote; --overwrite deletes only runs"
+            )
+        for entry in self.path.iterdir():
+            if entry.name == ".lock":
+                continue
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the run for this process; the system lets go of it even after kill -9.
+
+        Raises:
+            UserError: another process trains it, or the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.path / ".lock", os.O_WRONLY | os.O_CREAT)
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: cannot be written ({error.strerror}); name another folder with --run"
+            ) from error
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(
+                    f"{self.path}: another process is training this run; wait or name another --run"
+                ) from error
+            yield
+        finally:
+            os.close(lock)
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each part of the run."""
+        sizes = {}
+        for entry in sorted(self.path.iterdir()):
+            files = [entry] if entry.is_file() else [file for file in entry.rglob("*") if file.is_file()]
+            sizes[entry.name] = sum(file.stat().st_size for file in files)
+        sizes.pop(".lock", None)
+        return sizes
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 to a temporary name beside ``path``, then renames."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,321 @@
+"""The verbs over a Task: the only place that knows the order of steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from queue import Empty, Queue
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import Any
+
+import keras
+import tensorflow as tf
+from rich.console import Console
+from rich.table import Column, Table
+
+from apps.options import EvaluateOptions, InfoOptions, PredictOptions, TrainOptions, flag
+from apps.progress import Report, TensorBoard
+from apps.run import Run
+from apps.task import Data, Task, load_task
+from seqmodels.analysis import plots
+from seqmodels.errors import DataError, UserError
+from seqmodels.training import optimizers
+from seqmodels.training.loop import Settings, Training
+
+LINES_AT_ONCE = 4096  # bounds the memory of predict
+
+log = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+out = Console(markup=False, emoji=False)  # a label [b] or :o: is printed as it is
+
+
+def train(task_name: str, options: TrainOptions) -> None:
+    """Trains, or resumes what was interrupted, and leaves a complete run."""
+    task, run = load_task(task_name), Run(options.run)
+    if options.dry_run:
+        _dry_run(task, options)
+        return
+    with run.locked():
+        _begin(run, options)
+        data = task.load(options, task.load_assets(run.assets) if run.has_data else None)
+        _keep_data(run, data)
+        for note in data.facts["notes"]:
+            log.print(f"note: {note}")
+        stop = StopSignal()
+        training = _training(task, options, data, run.checkpoints, stop)
+        report = Report(options.epochs, log)
+        for callback in (report, TensorBoard(run.logs), _history_writer(run, training)):
+            training.callbacks.append(callback)
+        if training.last.exists():
+            log.print(f"resuming {run.path} from its last checkpoint")
+        try:
+            with stop:
+                training.run()
+        finally:
+            report.close()
+        _finish(task, run, data, training)
+
+
+def evaluate(task_name: str, options: EvaluateOptions) -> None:
+    """Scores the run on its test split, or on other data, beside the baselines."""
+    task, run = load_task(task_name), Run(options.run)
+    scores = task.evaluate(run, options)
+    if options.data is None:
+        run.write_json("metrics.json", {**run.read_json("metrics.json"), "test": scores["model"]})
+        paths = task.plot(run, scores["model"])
+        log.print(f"plots: {', '.join(str(path) for path in paths)}")
+    if options.json:
+        print(json.dumps(scores, ensure_ascii=False))
+    else:
+        out.print(task.render_scores(scores))
+
+
+def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) -> None:
+    """Applies the run to arguments, or to the lines of stdin as they come."""
+    task, run = load_task(task_name), Run(options.run)
+    chunks: Iterable[list[str]] = [list(inputs)] if inputs else _lines_as_they_come()
+    for record in task.predict(run, chunks, options):
+        line = json.dumps(record, ensure_ascii=False) if options.json else task.render_prediction(record)
+        print(line, flush=True)  # whoever waits for the answer before the next question gets it
+
+
+def info(task_name: str, options: InfoOptions, runs: tuple[str, ...]) -> None:
+    """What runs are, side by side."""
+    task = load_task(task_name)
+    described = {path: _describe(task, Run(path)) for path in runs}
+    if options.json:
+        print(json.dumps(described, ensure_ascii=False))
+        return
+    columns = (Column(path, overflow="fold") for path in described)
+    table = Table("", *columns, title=f"{task_name} runs")
+    for key in {key: None for description in described.values() for key in description}:
+        values = [description.get(key, "") for description in described.values()]
+        table.add_row(key, *map(_readable, values))
+    out.print(table)
+
+
+class StopSignal:
+    """Ctrl-C or a polite kill ends the training after its step; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __call__(self) -> bool:
+        return self.requested
+
+    def __enter__(self) -> StopSignal:
+        self.previous = {
+            number: signal.signal(number, self._request) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+    def _request(self, number: int, frame: Any) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+def _begin(run: Run, options: TrainOptions) -> None:
+    """Stops on a finished run, compares options with an interrupted one, or starts a new one."""
+    if options.overwrite:
+        run.clear()
+    if run.finished:
+        raise UserError(
+            f"{run.path}: is a finished run; --overwrite deletes it, --run DIR trains another beside it"
+        )
+    asked = options.stored()
+    if not run.has_data:  # nothing depends on the options yet: an earlier training failed to read its data
+        run.write_json("options.json", asked)
+        return
+    stored = run.read_json("options.json")
+    names = sorted(name for name in stored | asked if stored.get(name) != asked.get(name))
+    if names:
+        changes = ", ".join(f"{flag(name)} was {stored.get(name)}, is {asked.get(name)}" for name in names)
+        raise UserError(
+            f"{run.path}: is an interrupted run with other options ({changes}); repeat its options to resume "
+            "it, or --overwrite to start anew"
+        )
+
+
+def _keep_data(run: Run, data: Data) -> None:
+    if not run.has_data:
+        data.assets.save(run.assets)
+        run.write_json("data.json", data.facts)
+    else:
+        run.require_data(data.facts["source"], data.facts["sha256"])
+
+
+def _training(
+    task: Task, options: TrainOptions, data: Data, checkpoints: Path, stop: StopSignal | None = None
+) -> Training:
+    keras.utils.set_random_seed(options.seed)
+    keras.config.set_dtype_policy(options.precision)
+    strategy = (
+        tf.distribute.MirroredStrategy() if options.strategy == "mirrored" else tf.distribute.get_strategy()
+    )
+    steps = options.epochs * int(data.train(0).cardinality())
+    schedule = optimizers.Schedule(
+        options.learning_rate, options.schedule, steps, int(options.warmup * steps)
+    )
+    scaled = options.precision == "mixed_float16"
+    monitor, maximize = task.monitor
+    settings = Settings(
+        epochs=options.epochs,
+        clipnorm=options.clipnorm,
+        clip_by=options.clip_by,
+        monitor=monitor,
+        maximize=maximize,
+        patience=options.patience,
+        save_seconds=60 * options.save_minutes,
+        xla=options.xla,
+    )
+    with strategy.scope():
+        model = task.build(options, data.assets)
+        optimizer = optimizers.make(options.optimizer, schedule, scaled, weight_decay=options.weight_decay)
+        return Training(
+            model,
+            task.objective(options),
+            optimizer,
+            data.train,
+            data.valid,
+            settings,
+            checkpoints,
+            stop=stop or StopSignal(),
+        )
+
+
+def _history_writer(run: Run, training: Training) -> keras.callbacks.Callback:
+    """history.csv after every epoch, with the rows from before an interruption."""
+    return keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda *_: run.write_history(training.position.history)
+    )
+
+
+def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
+    """The trained model, its scores and those of the baselines; metrics.json comes last: the run is done."""
+    position = training.position
+    run.write_history(position.history)
+    temporary = run.model.with_name("partial.keras")
+    training.model.save(temporary)
+    os.replace(temporary, run.model)
+    log.print("fitting the baselines")
+    best = position.history[position.best_epoch - 1]
+    metrics = {
+        "parameters": training.model.count_params(),
+        "best_epoch": position.best_epoch,
+        "epochs": position.epoch,
+        "seconds": sum(row["seconds"] for row in position.history),
+        "valid": {
+            name.removeprefix("valid_"): value for name, value in best.items() if name.startswith("valid_")
+        },
+        "baselines": task.baselines(data),
+    }
+    plots.learning_curve(position.history, run.plots / "learning_curve.png", position.best_epoch)
+    run.write_json("metrics.json", metrics)
+    valid = ", ".join(f"{name} {value:.4f}" for name, value in metrics["valid"].items())
+    log.print(
+        f"trained: {run.path}, best epoch {position.best_epoch} of {position.epoch}, validation {valid}"
+    )
+
+
+def _dry_run(task: Task, options: TrainOptions) -> None:
+    """Counts, lengths, parameters, and the time of a few real steps of each shape."""
+    data = task.load(options, None)
+    with TemporaryDirectory() as folder:
+        training = _training(task, options, data, Path(folder))
+        seconds = _estimate_epoch(training, data)
+    table = Table("", Column(overflow="fold"), title=f"dry run of {task.name}", show_header=False)
+    for name, value in data.facts.items():
+        table.add_row(
+            name, json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+        )
+    table.add_row("parameters", f"{training.model.count_params():,}")
+    table.add_row("steps in an epoch", f"{int(data.train(0).cardinality()):,}")
+    table.add_row("time of an epoch", f"about {seconds:.0f} s")
+    table.add_row("time of the training", f"at most about {seconds * options.epochs / 60:.1f} minutes")
+    out.print(table)
+
+
+def _estimate_epoch(training: Training, data: Data, steps_of_a_shape: int = 3) -> float:
+    """Seconds of one epoch without compilation: the mean step of each shape times how often it comes."""
+    counts: dict[tuple, int] = {}
+    times: dict[tuple, list[float]] = {}
+    for batch in data.train(0):
+        shape = tuple(tuple(tensor.shape) for tensor in tf.nest.flatten(batch))
+        counts[shape] = counts.get(shape, 0) + 1
+        measured = times.setdefault(shape, [])
+        if len(measured) > steps_of_a_shape:
+            continue
+        start = time.monotonic()
+        facts, _ = training.train_step(batch, training.carried)
+        float(facts["total"])
+        measured.append(time.monotonic() - start)
+    steady = {shape: measured[1:] or measured for shape, measured in times.items()}
+    return sum(counts[shape] * sum(steady[shape]) / len(steady[shape]) for shape in counts)
+
+
+def _lines_as_they_come() -> Iterator[list[str]]:
+    """The lines that stdin has so far, in lists of at most LINES_AT_ONCE: prompt, and bounded for a file."""
+    queue: Queue[str | Exception | None] = Queue(LINES_AT_ONCE)
+
+    def read() -> None:
+        number = 0
+        try:
+            # Not sys.stdin: Python cannot end while a thread waits in it.
+            with open(sys.stdin.fileno(), "rb", closefd=False) as lines:
+                for line in lines:
+                    number += 1
+                    queue.put(line.decode().rstrip("\r\n"))
+            queue.put(None)
+        except UnicodeDecodeError as error:
+            place = f"stdin:{number}: byte {error.start} of the line is 0x{error.object[error.start]:02x}"
+            queue.put(DataError(f"{place}, not UTF-8 text; convert the input, for example by iconv"))
+        except Exception as error:
+            queue.put(error)
+
+    Thread(target=read, daemon=True).start()
+    item: str | Exception | None = ""
+    while item is not None:
+        lines: list[str] = []
+        item = queue.get()
+        while isinstance(item, str):
+            lines.append(item)
+            if len(lines) == LINES_AT_ONCE:
+                break
+            try:
+                item = queue.get_nowait()
+            except Empty:
+                break
+        if lines:
+            yield lines
+        if isinstance(item, Exception):
+            raise item
+
+
+def _describe(task: Task, run: Run) -> dict[str, Any]:
+    metrics, data = run.read_json("metrics.json"), run.read_json("data.json")
+    scores: dict[str, Any] = {f"valid {name}": value for name, value in metrics["valid"].items()}
+    if "test" in metrics:
+        scores |= {f"test {name}": value for name, value in task.headline(metrics["test"]).items()}
+    for name, baseline in metrics["baselines"]["test"].items():
+        scores |= {f"test {key}, {name}": value for key, value in task.headline(baseline).items()}
+    facts = {"source": data["source"], "counts": data["counts"], "sha256": data["sha256"][:12]}
+    sizes = {f"bytes of {name}": size for name, size in run.sizes().items()}
+    training = {"parameters": metrics["parameters"], "best epoch": metrics["best_epoch"]}
+    training |= {"seconds of training": round(metrics["seconds"], 1)}
+    return {**facts, **training, **scores, **run.read_json("options.json"), **sizes}
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if type(value) is int else str(value)

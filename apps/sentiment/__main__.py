@@ -1,0 +1,15 @@
+"""``python -m apps.sentiment``."""
+
+from apps.cli import application
+from apps.sentiment.options import Evaluate, Predict, Train
+
+main = application(
+    "sentiment",
+    "Classify texts: train, evaluate, predict. Labels may be of any kind and number, not only sentiments.",
+    Train,
+    Evaluate,
+    Predict,
+)
+
+if __name__ == "__main__":
+    main(prog_name="python -m apps.sentiment")

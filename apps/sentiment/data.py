@@ -1,0 +1,137 @@
+"""Reviews to batches of token ids."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apps.run import write_text
+from apps.sentiment.options import Train
+from apps.task import Data
+from seqmodels.data.sources import LabeledTextData, LabeledTexts, check_labels, load_labeled_texts
+from seqmodels.data.text import TokenSequences, batches, bucket_edges, truncate
+from seqmodels.data.tokenizer import UNKNOWN, Tokenizer, TokenizerSettings
+from seqmodels.errors import DataError
+
+PREFIX = 1  # the start token stays however a text is cut
+
+
+@dataclass(frozen=True)
+class Assets:
+    """What turns a text into ids and a class into its name.
+
+    Attributes:
+        tokenizer: trained on the training split.
+        classes: names in the order of the model's outputs.
+        edges: the padded lengths that the model was trained with.
+        length: tokens of a text, at most.
+        keep: which part of a longer text stays.
+    """
+
+    tokenizer: Tokenizer
+    classes: list[str]
+    edges: list[int]
+    length: int
+    keep: Any
+
+    def encode(self, texts: Sequence[str]) -> TokenSequences:
+        return self.cut(self.tokenizer.encode(texts))
+
+    def cut(self, ids: TokenSequences) -> TokenSequences:
+        return truncate(ids, self.length, self.keep, PREFIX)
+
+    def labels(self, split: LabeledTexts) -> np.ndarray:
+        """Index of each row's class: ``(n,)`` int32; raises DataError for a label that is none of them."""
+        check_labels(split, self.classes)
+        index = {name: number for number, name in enumerate(self.classes)}
+        return np.array([index[label] for label in split.labels], np.int32)
+
+    def save(self, folder: Path) -> None:
+        self.tokenizer.save(folder)
+        write_text(folder / "labels.txt", "".join(f"{name}\n" for name in self.classes))
+        lengths = {"edges": self.edges, "length": self.length, "keep": self.keep}
+        write_text(folder / "lengths.json", json.dumps(lengths) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Assets:
+        """Reads what :meth:`save` wrote; raises DataError where the run is damaged."""
+        try:
+            classes = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
+            lengths = json.loads((folder / "lengths.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder}: the assets cannot be read ({error}); train the run again") from error
+        return cls(Tokenizer.load(folder), classes, **lengths)
+
+
+def load(options: Train, assets: Assets | None) -> Data:
+    """Reads the splits and turns them into batches; every decision is made on the training split.
+
+    Args:
+        options: of the training.
+        assets: of the interrupted run that is resumed, or None.
+    """
+    source = load_labeled_texts(options.data, options.seed)
+    tokenizer = assets.tokenizer if assets else _tokenizer(options, source)
+    train_ids, valid_ids = tokenizer.encode(source.train.texts), tokenizer.encode(source.valid.texts)
+    if assets is None:
+        # The edges are shapes, not knowledge: they cover both splits, so that no text is cut but by --length.
+        lengths = np.minimum(np.concatenate([train_ids.lengths, valid_ids.lengths]), options.length)
+        edges = bucket_edges(lengths, options.buckets)
+        assets = Assets(tokenizer, source.classes, edges, min(options.length, edges[-1]), options.keep)
+    facts = _facts(source, train_ids, assets)
+    train_ids, valid_ids = assets.cut(train_ids), assets.cut(valid_ids)
+    train_labels, valid_labels = assets.labels(source.train), assets.labels(source.valid)
+    weights = (
+        _class_weights(train_labels, len(assets.classes)) if options.class_weights == "balanced" else None
+    )
+    shapes: dict[str, Any] = {"edges": assets.edges, "batch_size": options.batch_size}
+    return Data(
+        train=lambda epoch: batches(
+            train_ids, train_labels, weights, **shapes, seed=options.seed, epoch=epoch
+        ),
+        valid=lambda: batches(valid_ids, valid_labels, **shapes),
+        assets=assets,
+        facts=facts,
+        source=source,
+    )
+
+
+def _tokenizer(options: Train, source: LabeledTextData) -> Tokenizer:
+    settings: dict[str, Any] = {
+        "unit": options.unit,
+        "split": options.split,
+        "lowercase": options.lowercase,
+        "size": options.vocabulary,
+        "minimum_count": options.minimum_count,
+        "start": True,  # MediaPipe's text classifier puts it before every text
+    }
+    return Tokenizer.train(source.train.texts, TokenizerSettings(**settings))
+
+
+def _class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Weight of each row, inversely proportional to the frequency of its class; the mean is 1: ``(n,)``."""
+    counts = np.bincount(labels, minlength=classes)
+    return (len(labels) / (classes * counts))[labels].astype(np.float32)
+
+
+def _facts(source: LabeledTextData, ids: TokenSequences, assets: Assets) -> dict[str, Any]:
+    lengths = ids.lengths
+    quantiles = {f"{q}%": int(np.percentile(lengths, q)) for q in (5, 50, 95, 100)}
+    splits = {"train": source.train, "valid": source.valid, "test": source.test}
+    return {
+        "source": source.name,
+        "sha256": source.sha256,
+        "notes": source.notes,
+        "counts": {name: len(split) for name, split in splits.items()},
+        "classes": dict(sorted(Counter(source.train.labels).items())),
+        "vocabulary": len(assets.tokenizer),
+        "tokens of a text": quantiles,
+        "texts that are cut": f"{np.mean(lengths > assets.length):.1%}",
+        "unknown tokens": f"{np.mean(ids.values == UNKNOWN):.2%}",
+    }

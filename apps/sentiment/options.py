@@ -1,0 +1,88 @@
+"""What can be set for sentiment. Loads no TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from apps.options import EvaluateOptions, PredictOptions, TrainOptions, option
+from seqmodels.errors import UsageError
+from seqmodels.registry import CELLS, POOLINGS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(TrainOptions):
+    """Options of ``train``."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "quick": {"epochs": 3, "learning_rate": 0.003, "embedding_units": 32, "units": 32},
+        "default": {},
+        "best": {
+            "embedding_units": 128,
+            "units": 128,
+            "pooling": "max+mean",
+            "word_dropout": 0.1,
+            "length": 400,
+        },
+    }
+
+    unit: str = option("word", "What a token is.", choices=("word", "wordpiece"))
+    split: str = option(
+        "letters",
+        "Where words end: at all but letters and digits, at punctuation too, or at white space.",
+        choices=("letters", "punctuation", "whitespace"),
+    )
+    lowercase: bool = option(True, "Lower-case all text.")
+    vocabulary: int = option(20_000, "Entries of the vocabulary, at most.", minimum=10)
+    minimum_count: int = option(2, "Words that are rarer in the training split are unknown.", minimum=1)
+    length: int = option(256, "Tokens of a text, at most; longer ones are cut.", minimum=2)
+    keep: str = option("both", "Which part of a text that is too long.", choices=("head", "tail", "both"))
+    buckets: int = option(6, "Padded lengths; each costs a compilation of seconds.", minimum=1, maximum=8)
+    embeddings: str | None = option(None, "Pretrained vectors: a file in the text format of GloVe.")
+    embedding_units: int = option(64, "Width of a token's vector, unless --embeddings gives it.", minimum=1)
+    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS))
+    units: int = option(64, "Features of a recurrent state.", minimum=1)
+    layers: int = option(1, "Recurrent layers on top of each other.", minimum=1)
+    bidirectional: bool = option(True, "Run each layer in both directions.")
+    residual: bool = option(False, "Add the input of a recurrent layer to its output.")
+    pooling: str = option(
+        "max", "From outputs to one vector: last, mean, max, attention, or several joined by +."
+    )
+    word_dropout: float = option(0.05, "Probability of hiding a token in training.", minimum=0, maximum=0.99)
+    dropout: float = option(0.3, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99)
+    recurrent_dropout: float = option(
+        0.0, "Probability of dropping a feature of the state.", minimum=0, maximum=0.99
+    )
+    weight_dropout: float = option(
+        0.0, "Probability of dropping a recurrent weight.", minimum=0, maximum=0.99
+    )
+    label_smoothing: float = option(
+        0.0, "Share of the target that is spread over all classes.", minimum=0, maximum=0.99
+    )
+    class_weights: str = option(
+        "none", "Weigh rows by the inverse frequency of their class.", choices=("none", "balanced")
+    )
+
+    def check(self) -> None:
+        super().check()
+        for name in self.pooling.split("+"):
+            if name not in POOLINGS:
+                raise UsageError(
+                    f"--pooling: {name!r} is unknown; expected {', '.join(POOLINGS)}, or several joined by +"
+                )
+        if self.embeddings is not None and not os.path.isfile(self.embeddings):
+            raise UsageError(
+                f"--embeddings {self.embeddings}: no such file; expected vectors in the text format of GloVe"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(EvaluateOptions):
+    """Options of ``evaluate``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict(PredictOptions):
+    """Options of ``predict``."""

@@ -1,0 +1,190 @@
+"""Sentiment: from raw text to a class. Read from top to bottom, this is the app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Group
+from rich.table import Table
+
+from apps.options import restore
+from apps.run import Run
+from apps.sentiment.data import Assets, load
+from apps.sentiment.options import Evaluate, Predict, Train
+from apps.task import Data, Task
+from seqmodels.analysis import plots
+from seqmodels.baselines import bag_of_words
+from seqmodels.data.embeddings import read_glove
+from seqmodels.data.sources import LabeledTexts, load_labeled_texts, load_split
+from seqmodels.data.text import batches, evaluation_order
+from seqmodels.models import Classifier
+from seqmodels.training.losses import Objective, classification
+from seqmodels.training.metrics import classification_scores
+
+MODEL_OPTIONS = (
+    "embedding_units",
+    "cell",
+    "units",
+    "layers",
+    "bidirectional",
+    "residual",
+    "pooling",
+    "word_dropout",
+    "dropout",
+    "recurrent_dropout",
+    "weight_dropout",
+)
+BATCH = 64  # rows of a batch in evaluation and prediction
+
+
+def build(options: Train, assets: Assets) -> keras.Model:
+    settings = {name: value for name, value in asdict(options).items() if name in MODEL_OPTIONS}
+    vectors = None
+    if options.embeddings:
+        vectors, _ = read_glove(options.embeddings, assets.tokenizer.vocabulary)
+        settings["embedding_units"] = vectors.shape[1]
+    model = Classifier(len(assets.tokenizer), len(assets.classes), **settings)
+    model.build()
+    if vectors is not None:
+        model.embedding.set_weights([vectors])
+    return model
+
+
+def objective(options: Train) -> Objective:
+    return classification(options.label_smoothing)
+
+
+def baselines(data: Data) -> dict[str, Any]:
+    """Scores of the bags of words on validation and test, fitted on the training split."""
+    source, classes = data.source, data.assets.classes
+    return _baseline_scores(source.train, {"valid": source.valid, "test": source.test}, classes)
+
+
+def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
+    """The model beside the baselines on the run's test split, or on ``--data``."""
+    stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+    assets = Assets.load(run.assets)
+    source = load_labeled_texts(stored.data, stored.seed)
+    run.require_data(stored.data, source.sha256)
+    split = source.test if options.data is None else load_split(options.data)
+    labels = assets.labels(split)
+    if options.data is None:
+        rivals = run.read_json("metrics.json")["baselines"]["test"]
+    else:
+        rivals = _baseline_scores(source.train, {"test": split}, assets.classes)["test"]
+    model = keras.models.load_model(run.model)
+    probabilities = np.concatenate(list(_probabilities(model, assets, [split.texts])))
+    scores = classification_scores(probabilities, labels, assets.classes)
+    return {"data": options.data or stored.data, "model": scores, "baselines": rivals}
+
+
+def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
+    """One record for each text: its label and the probability of every class."""
+    assets = Assets.load(run.assets)
+    model = keras.models.load_model(run.model)
+    pending: list[list[str]] = []
+
+    def remembered() -> Iterator[list[str]]:
+        for chunk in chunks:
+            pending.append(chunk)
+            yield chunk
+
+    for probabilities in _probabilities(model, assets, remembered()):
+        for text, row in zip(pending.pop(), probabilities):
+            label = assets.classes[int(row.argmax())]
+            named = {name: round(float(p), 6) for name, p in zip(assets.classes, row)}
+            yield {"text": text, "label": label, "probabilities": named}
+
+
+def _probabilities(model: keras.Model, assets: Assets, chunks: Iterable[list[str]]) -> Iterator[np.ndarray]:
+    """For each chunk of texts ``(n, classes)`` float32 in the order of the texts."""
+
+    @tf.function(reduce_retracing=True)
+    def classify(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        return tf.nn.softmax(model(inputs, training=False))
+
+    shapes: dict[str, Any] = {"edges": assets.edges, "batch_size": BATCH}
+    for texts in chunks:
+        ids = assets.encode(texts)
+        rows = [classify(inputs).numpy() for inputs, _, _ in batches(ids, **shapes)]
+        yield np.concatenate(rows)[evaluation_order(ids.lengths, **shapes)]
+
+
+def _baseline_scores(
+    train: LabeledTexts, splits: dict[str, LabeledTexts], classes: list[str]
+) -> dict[str, dict[str, Any]]:
+    fitted = bag_of_words.fit(train.texts, train.labels, classes)
+    index = {name: number for number, name in enumerate(classes)}
+    return {
+        name: {
+            baseline.name: classification_scores(
+                baseline.probabilities(split.texts), [index[label] for label in split.labels], classes
+            )
+            for baseline in fitted
+        }
+        for name, split in splits.items()
+    }
+
+
+def headline(scores: dict[str, Any]) -> dict[str, float]:
+    return {name: scores[name] for name in ("accuracy", "macro_f1", "log_loss")}
+
+
+def render_scores(scores: dict[str, Any]) -> Group:
+    """The model beside its baselines, each class, and the confusion matrix."""
+    model = scores["model"]
+    low, high = model["accuracy_interval"]
+    accuracy = f"accuracy {model['accuracy']:.2%} (95 %: {low:.2%} to {high:.2%})"
+    title = f"{scores['data']}: {model['examples']} texts, {accuracy}"
+    side = Table("", "accuracy", "macro F1", "log loss", "calibration error", title=title)
+    for name, row in {**scores["baselines"], "model": model}.items():
+        numbers = (row["macro_f1"], row["log_loss"], row["calibration_error"])
+        side.add_row(name, f"{row['accuracy']:.2%}", *(f"{number:.4f}" for number in numbers))
+    classes = Table("class", "precision", "recall", "F1", "texts")
+    for name, row in model["per_class"].items():
+        classes.add_row(
+            name, *(f"{row[key]:.4f}" for key in ("precision", "recall", "f1")), str(row["support"])
+        )
+    confusion = Table("true \\ predicted", *model["per_class"])
+    for name, counts in zip(model["per_class"], model["confusion"]):
+        confusion.add_row(name, *map(str, counts))
+    return Group(side, classes, confusion)
+
+
+def render_prediction(record: dict[str, Any]) -> str:
+    return f"{record['label']}\t{record['probabilities'][record['label']]:.4f}\t{record['text']}"
+
+
+def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
+    return [
+        plots.confusion_matrix(
+            scores["confusion"], list(scores["per_class"]), run.plots / "confusion_matrix.png"
+        ),
+        plots.reliability_diagram(scores["calibration"], run.plots / "reliability.png"),
+    ]
+
+
+TASK = Task(
+    name="sentiment",
+    Train=Train,
+    Evaluate=Evaluate,
+    Predict=Predict,
+    load=load,
+    load_assets=Assets.load,
+    build=build,
+    objective=objective,
+    monitor=("valid_loss", False),
+    baselines=baselines,
+    evaluate=evaluate,
+    predict=predict,
+    headline=headline,
+    render_scores=render_scores,
+    render_prediction=render_prediction,
+    plot=plot,
+)

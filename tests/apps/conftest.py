@@ -1,0 +1,87 @@
+"""A small set of reviews, one run trained on it, and the command line in this process."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from apps.sentiment.__main__ import main
+
+ADJECTIVES = {"bad": ("dull", "awful", "boring", "weak"), "good": ("great", "funny", "moving", "clever")}
+NOUNS = ("plot", "cast", "music", "ending", "camera", "script")
+SIZES = {"train": 48, "valid": 12, "test": 12}
+TINY = ["--units=4", "--embedding-units=4", "--batch-size=8", "--minimum-count=1"]
+TINY += ["--no-xla", "--no-bidirectional", "--buckets=1", "--epochs=2", "--learning-rate=0.02"]
+
+
+def make_reviews(folder, classes=("bad", "good")):
+    """A folder with ``train.csv``, ``valid.csv`` and ``test.csv``; every text is another one."""
+    folder.mkdir()
+    count = 0
+    for split, size in SIZES.items():
+        with open(folder / f"{split}.csv", "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("text", "label"))
+            for index in range(size):
+                label = classes[index % len(classes)]
+                words = ADJECTIVES.get(label, ("plain", "usual"))
+                text = (
+                    f"The {NOUNS[index % 5]} was {words[index // len(classes) % len(words)]}"
+                    + " really" * (index % 3)
+                )
+                writer.writerow((f"{text}, number {count}", label))
+                count += 1
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_reviews():
+    return make_reviews
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory):
+    """A folder of reviews that no test changes."""
+    return make_reviews(tmp_path_factory.mktemp("data") / "reviews")
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Options of a training that takes a second."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def invoke():
+    """The command line in this process: arguments to a click ``Result``."""
+    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, reviews, invoke):
+    """The folder of a finished run; tests change nothing in it but by ``evaluate``."""
+    run = tmp_path_factory.mktemp("runs") / "trained"
+    result = invoke("train", "--data", reviews, "--run", run, *TINY)
+    assert result.exit_code == 0, result.stderr
+    return run
+
+
+@pytest.fixture(scope="session")
+def one_line():
+    """Asserts that a result is an error of one line with this status, and returns the line."""
+
+    def check(result, status):
+        assert result.exit_code == status, result.output
+        assert result.stderr.startswith("error: "), result.stderr
+        assert result.stderr.count("\n") == 1, result.stderr
+        assert result.stdout == ""
+        return result.stderr
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def read_json():
+    return lambda path: json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,0 +1,242 @@
+"""The command line: quick answers without TensorFlow, errors of one line, and what ``train`` refuses."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+
+import click
+import pytest
+
+import apps.cli
+from apps import runner
+from apps.run import Run
+from apps.sentiment.__main__ import main
+from seqmodels.errors import DataError, UserError
+
+VERBS = ("train", "evaluate", "predict", "info")
+HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "scipy", "matplotlib", "rich")
+PROBE = f"""
+import json, sys
+from apps.sentiment.__main__ import main
+try:
+    status = main(sys.argv[1:], prog_name="sentiment")
+except SystemExit as end:
+    status = end.code
+print(json.dumps([status, [name for name in {HEAVY} if name in sys.modules]]), file=sys.stderr)
+"""
+
+
+def probe(*arguments):
+    """Exit status, loaded packages, output and seconds of a fresh process."""
+    start = time.monotonic()
+    command = [sys.executable, "-c", PROBE, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    seconds = time.monotonic() - start
+    *messages, last = done.stderr.splitlines()
+    return [*json.loads(last), done.stdout, messages, seconds]
+
+
+@pytest.fixture
+def without_tensorflow(monkeypatch):
+    """The command line must have its answer before it imports TensorFlow."""
+    monkeypatch.setattr(apps.cli, "import_tensorflow", lambda: pytest.fail("TensorFlow is imported"))
+
+
+@pytest.mark.parametrize("arguments", [[], *([verb] for verb in VERBS)], ids=["app", *VERBS])
+def test_help_is_quick_and_loads_nothing(arguments):
+    status, loaded, output, messages, seconds = probe(*arguments, "--help")
+    if seconds >= 1:  # the machine was busy
+        seconds = probe(*arguments, "--help")[-1]
+    assert (status, loaded, messages) == (0, [], [])
+    assert "Usage: sentiment" in output
+    assert seconds < 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train", "--epochs", "0"], ["train", "--data", "no/such.csv"], ["info", "--run", "no"]]
+)
+def test_usage_errors_are_quick_and_load_nothing(arguments):
+    status, loaded, output, messages, seconds = probe(*arguments)
+    if seconds >= 1:
+        seconds = probe(*arguments)[-1]
+    assert (status, loaded, output, len(messages)) == (2, [], "", 1)
+    assert seconds < 1
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_names_every_flag_and_explains_it(invoke, verb):
+    shown = invoke(verb, "-h").output
+    for parameter in main.commands[verb].params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert parameter.opts[0] in shown
+    assert "--debug" in shown
+
+
+USAGE_ERRORS = [
+    (["train", "--epochs", "0"], "'--epochs': '0' is out of range; expected a number at least 1"),
+    (["train", "--epochs", "2.5"], "'--epochs': '2.5' is not a valid integer"),
+    (
+        ["train", "--learning-rate", "nan"],
+        "'--learning-rate': 'nan' is out of range; expected a number at least 0",
+    ),
+    (["train", "--learning-rate", "inf"], "'inf' is out of range"),
+    (["train", "--learning-rate", "-0.1"], "'-0.1' is out of range"),
+    (["train", "--learning-rate", "none"], "'none' is not a valid number."),
+    (["train", "--dropout", "1"], "'1' is out of range; expected a number at least 0 and at most 0.99"),
+    (["train", "--dropout", "a\nb"], "is not a valid number"),
+    (["train", "--patience", "0"], "'0' is out of range"),
+    (["train", "--patience", "never"], "'never' is not a valid integer or none"),
+    (["train", "--clipnorm", "nan"], "'nan' is out of range"),
+    (["train", "--clip-by", "norm"], "'norm' is not one of 'global', 'variable', 'value'"),
+    (["train", "--cell", "transformer"], "'transformer' is not one of 'rnn', 'irnn', 'lstm'"),
+    (["train", "--preset", "fast"], "'fast' is not one of 'quick', 'default', 'best'"),
+    (
+        ["train", "--pooling", "max+median"],
+        "--pooling: 'median' is unknown; expected last, mean, max, attention",
+    ),
+    (["train", "--data", "no/such.csv"], "--data no/such.csv: no such file or folder; expected a path"),
+    (["train", "--embeddings", "no.txt"], "--embeddings no.txt: no such file; expected vectors"),
+    (["train", "--epoch", "3"], "No such option '--epoch'"),
+    (["train", "stray"], "unexpected extra argument (stray)"),
+    (["train", "--units"], "Option '--units' requires an argument"),
+    (["classify"], "No such command 'classify'"),
+    (["evaluate", "--data", "no/such.csv"], "--data no/such.csv: no such file"),
+    (["evaluate", "--run", "no/run"], "no/run: no run is there"),
+    (["predict", "--run", "no/run", "a text"], "no/run: no run is there"),
+    (["info", "--run", "no/run"], "no/run: no run is there"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), USAGE_ERRORS)
+def test_usage_errors_are_one_line_that_names_value_and_expectation(
+    invoke, one_line, without_tensorflow, arguments, message
+):
+    assert message in one_line(invoke(*arguments), 2)
+
+
+def test_the_default_run_is_that_of_the_task(invoke, one_line, without_tensorflow, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for verb in ("evaluate", "predict", "info"):
+        assert "saved_models/sentiment: no run is there" in one_line(invoke(verb), 2)
+
+
+def test_no_verb_shows_the_help(invoke):
+    result = invoke()
+    assert result.exit_code == 2
+    assert "Commands:" in result.output
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("stdin", [Terminal(), None], ids=["terminal", "closed"])
+def test_predict_without_any_input_says_so(without_tensorflow, monkeypatch, capsys, trained, stdin):
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(SystemExit) as end:
+        main(["predict", "--run", str(trained)])
+    assert end.value.code == 2
+    expected = "error: nothing to predict: give inputs as arguments, or one a line on stdin\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (DataError("a.csv:3: no label; add it"), 1, "error: a.csv:3: no label; add it\n"),
+        (UserError("mend it"), 1, "error: mend it\n"),
+        (KeyError("lost"), 1, "error: KeyError: 'lost' (--debug shows where)\n"),
+        (ValueError("first line\nsecond line"), 1, "error: ValueError: first line (--debug shows where)\n"),
+        (AssertionError(), 1, "error: AssertionError:  (--debug shows where)\n"),
+        (KeyboardInterrupt(), 1, "error: interrupted\n"),
+    ],
+)
+def test_errors_in_the_work_are_one_line_and_debug_shows_where(
+    invoke, monkeypatch, reviews, error, status, message
+):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(runner, "train", fail)
+    result = invoke("train", "--data", reviews)
+    assert (result.exit_code, result.stderr, result.stdout) == (status, message, "")
+    if not isinstance(error, KeyboardInterrupt):
+        assert invoke("train", "--data", reviews, "--debug").exception is error
+
+
+def test_onednn_is_switched_on_unless_the_user_set_it(monkeypatch):
+    for given, kept in ((None, "1"), ("0", "0")):
+        monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+        if given:
+            monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given)
+        apps.cli.import_tensorflow()
+        assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == kept
+
+
+def snapshot(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_finished_run_is_not_trained_again(invoke, one_line, trained, reviews, tiny):
+    before = snapshot(trained)
+    message = one_line(invoke("train", "--data", reviews, "--run", trained, *tiny), 1)
+    assert f"{trained}: is a finished run" in message
+    assert "--overwrite" in message
+    assert "--run DIR" in message
+    assert snapshot(trained) == before
+
+
+def test_a_run_in_use_is_not_trained(invoke, one_line, reviews, tiny, tmp_path):
+    with Run(tmp_path / "run").locked():
+        result = invoke("train", "--data", reviews, "--run", tmp_path / "run", *tiny)
+    assert "another process is training this run" in one_line(result, 1)
+    assert os.listdir(tmp_path / "run") == [".lock"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(invoke, one_line, reviews, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = invoke("train", "--data", reviews, "--run", tmp_path / "file")
+    assert f"{tmp_path}/file: cannot be written" in one_line(result, 1)
+
+
+def test_overwrite_deletes_only_runs(invoke, one_line, reviews, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    result = invoke("train", "--data", reviews, "--run", tmp_path, "--overwrite")
+    assert "'thesis.txt', which no run wrote; --overwrite deletes only runs" in one_line(result, 1)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_a_training_that_could_not_read_its_data_binds_nobody(invoke, one_line, reviews, tiny, tmp_path):
+    (tmp_path / "bad.csv").write_text("text,stars\nfine,5\n")
+    run = ["--run", tmp_path / "run"]
+    assert "bad.csv:1: no 'label' column" in one_line(
+        invoke("train", "--data", tmp_path / "bad.csv", *run), 1
+    )
+    result = invoke("train", "--data", reviews, *run, *tiny, "--epochs=1")
+    assert result.exit_code == 0, result.stderr
+
+
+def test_dry_run_writes_nothing_and_says_what_a_training_would_cost(
+    invoke, reviews, tiny, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    result = invoke("train", "--data", reviews, *tiny, "--dry-run")
+    assert result.exit_code == 0, result.stderr
+    assert os.listdir(tmp_path) == []
+    rows = [line.strip("│").split("│") for line in result.stdout.splitlines() if line.startswith("│")]
+    shown = {name.strip(): value.strip() for name, value in rows}
+    assert json.loads(shown["counts"]) == {"train": 48, "valid": 12, "test": 12}
+    assert json.loads(shown["classes"]) == {"bad": 24, "good": 24}
+    # <START>, four words, "really" twice, "number" and the number.
+    assert json.loads(shown["tokens of a text"])["100%"] == 9
+    assert shown["steps in an epoch"] == "6"
+    embedding, cell, head = int(shown["vocabulary"]) * 4, 4 * (4 + 4 + 1) * 4, (4 + 1) * 2
+    assert int(shown["parameters"].replace(",", "")) == embedding + cell + head
+    assert shown["time of an epoch"].startswith("about ")
+    assert "minutes" in shown["time of the training"]

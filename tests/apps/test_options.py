@@ -1,0 +1,105 @@
+"""Option classes: what is declared, what wins, what is stored. No TensorFlow."""
+
+import json
+from dataclasses import asdict, fields
+
+import pytest
+
+from apps.options import check_data, flag, resolve, restore
+from apps.sentiment.options import Evaluate, Predict, Train
+from seqmodels.errors import UsageError
+from seqmodels.registry import CELLS, OPTIMIZERS, POOLINGS
+
+CLASSES = (Train, Evaluate, Predict)
+DEFAULTS = Train()
+
+
+@pytest.mark.parametrize("options", CLASSES)
+def test_every_option_has_help_a_type_and_a_default_that_is_allowed(options):
+    for declared, kind, optional in options.declared():
+        metadata, default = declared.metadata, declared.default
+        assert metadata["help"].endswith("."), declared.name
+        assert kind in (bool, int, float, str), declared.name
+        assert (default is None and optional) or isinstance(default, kind), declared.name
+        assert metadata["choices"] is None or default in metadata["choices"], declared.name
+        if kind in (int, float) and default is not None:
+            assert metadata["minimum"] is not None, declared.name
+            assert metadata["minimum"] <= default, declared.name
+            assert metadata["maximum"] is None or default <= metadata["maximum"], declared.name
+
+
+@pytest.mark.parametrize("preset", Train.presets)
+def test_every_preset_sets_existing_options_to_allowed_values(preset):
+    declared = {one.name: (one.metadata, kind) for one, kind, _ in Train.declared()}
+    assert preset in declared["preset"][0]["choices"]
+    for name, value in Train.presets[preset].items():
+        metadata, kind = declared[name]
+        assert isinstance(value, kind), name
+        assert metadata["choices"] is None or value in metadata["choices"], name
+        assert metadata["minimum"] is None or value >= metadata["minimum"], name
+        assert value != getattr(DEFAULTS, name), f"{preset} repeats the default of {name}"
+    Train(**Train.presets[preset]).check()
+
+
+def test_an_explicit_option_wins_over_the_preset_and_the_preset_over_the_default():
+    quick = Train.presets["quick"]
+    assert quick["units"] != DEFAULTS.units
+    assert resolve(Train, {}) == DEFAULTS
+    chosen = resolve(Train, {"preset": "quick"})
+    assert asdict(chosen) == {**asdict(DEFAULTS), **quick, "preset": "quick"}
+    assert resolve(Train, {"preset": "quick", "units": 7}).units == 7
+    assert resolve(Train, {"preset": "quick", "units": DEFAULTS.units}).units == DEFAULTS.units
+
+
+def test_stored_options_come_back_from_json_without_what_concerns_one_call():
+    chosen = resolve(Train, {"data": "x.csv", "units": 7, "patience": None, "run": "r", "overwrite": True})
+    stored = json.loads(json.dumps(chosen.stored()))
+    assert set(asdict(chosen)) - set(stored) == {"run", "overwrite", "dry_run", "save_minutes"}
+    assert restore(Train, stored, "options.json") == resolve(Train, {**stored, "run": ""})
+
+
+def test_options_of_another_version_are_refused():
+    stored = {**Train().stored(), "fancy": 1}
+    with pytest.raises(UsageError, match=r"run/options.json: .*fancy.* train the run again"):
+        restore(Train, stored, "run/options.json")
+
+
+@pytest.mark.parametrize("data", ["embedded", "embedded:reviews", "tfds:imdb_reviews", __file__, "."])
+def test_data_may_be_a_path_or_a_name_in_a_catalogue(data):
+    check_data(data)
+    Train(data=data).check()
+
+
+@pytest.mark.parametrize("options", [Train, Evaluate])
+@pytest.mark.parametrize("data", ["no/such.csv", "", "csv:x", "embeded"])
+def test_data_that_does_not_exist_is_refused(options, data):
+    with pytest.raises(UsageError, match=f"--data {data}: no such file or folder; expected a path, embedded"):
+        options(data=data).check()
+
+
+@pytest.mark.parametrize("pooling", ["", "max+", "median", "max+mean+latest", "max + mean"])
+def test_an_unknown_pooling_is_refused(pooling):
+    with pytest.raises(
+        UsageError, match=r"--pooling: '.*' is unknown; expected last, mean, max, attention, or"
+    ):
+        Train(pooling=pooling).check()
+
+
+def test_poolings_can_be_joined():
+    Train(pooling="+".join(POOLINGS)).check()
+
+
+def test_a_missing_file_of_embeddings_is_refused(tmp_path):
+    for path in (tmp_path / "glove.txt", tmp_path):
+        with pytest.raises(UsageError, match=f"--embeddings {path}: no such file; .* GloVe"):
+            Train(embeddings=str(path)).check()
+
+
+def test_choices_are_those_of_the_registry():
+    choices = {one.name: one.metadata["choices"] for one in fields(Train)}
+    assert choices["cell"] == tuple(CELLS)
+    assert choices["optimizer"] == OPTIMIZERS
+
+
+def test_flags_are_names_with_dashes():
+    assert flag("batch_size") == "--batch-size"

@@ -1,0 +1,155 @@
+"""``predict``: one answer for every line, in order, as the model computes it; bad input and long streams."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from apps import runner
+from apps.sentiment.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+TEXTS = [
+    "Great plot, great cast",
+    "dull",
+    "",
+    "the MUSIC was   awful!",
+    "фильм 很好 🙂",
+    "a\tb",
+    "great " * 5000,
+    "</s> <PAD>",
+]
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789'"
+
+
+def by_hand(run, text):
+    """Probabilities of the classes from the stored model and vocabulary alone."""
+    vocabulary = (run / "assets" / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    lengths = json.loads((run / "assets" / "lengths.json").read_text())
+    index = {word: number for number, word in enumerate(vocabulary) if number > 3}
+    # Enough for these texts: letters of other scripts stay, all else separates words.
+    words = "".join(
+        letter if letter in LETTERS or letter.isalpha() else " " for letter in text.lower()
+    ).split()
+    ids = [1, *(index.get(word, 2) for word in words)]
+    if len(ids) > lengths["length"]:  # the start, a quarter of the rest, and the end
+        front = 1 + (lengths["length"] - 1) // 4
+        ids = ids[:front] + ids[front - lengths["length"] :]
+    inputs = {"tokens": tf.constant([ids]), "lengths": tf.constant([len(ids)])}
+    return tf.nn.softmax(keras.models.load_model(run / "model.keras")(inputs))[0].numpy()
+
+
+@pytest.fixture
+def answers(trained, monkeypatch, capsys, tmp_path):
+    """Records of ``predict --json`` for bytes on stdin."""
+
+    def predict(content):
+        (tmp_path / "stdin").write_bytes(content)
+        with open(tmp_path / "stdin") as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            main(["predict", "--run", str(trained), "--json"])
+        return [json.loads(line) for line in capsys.readouterr().out.split("\n")[:-1]]
+
+    return predict
+
+
+def test_probabilities_are_those_of_the_model_by_hand(trained, invoke):
+    result = invoke("predict", "--run", trained, "--json", "--", *TEXTS)
+    assert (result.exit_code, result.stderr) == (0, "")
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [record["text"] for record in records] == TEXTS
+    for record in records:
+        expected = by_hand(trained, record["text"])
+        np.testing.assert_allclose(list(record["probabilities"].values()), expected, atol=2e-6)
+        assert list(record["probabilities"]) == ["bad", "good"]
+        assert record["label"] == ["bad", "good"][expected.argmax()]
+
+
+def test_without_json_there_is_a_line_with_label_probability_and_text(trained, invoke):
+    lines = invoke("predict", "--run", trained, "great cast", "dull").stdout.splitlines()
+    records = [
+        json.loads(line)
+        for line in invoke("predict", "--run", trained, "--json", "great cast", "dull").stdout.splitlines()
+    ]
+    for line, record in zip(lines, records, strict=True):
+        label, probability, text = line.split("\t")
+        assert (label, text) == (record["label"], record["text"])
+        assert float(probability) == pytest.approx(max(record["probabilities"].values()), abs=5e-5)
+
+
+def test_order_is_kept_over_chunks_and_batches_of_all_lengths(answers, monkeypatch):
+    monkeypatch.setattr(runner, "LINES_AT_ONCE", 150)
+    texts = [f"{'great ' * (number * 7 % 20)}{'dull ' * (number * 3 % 5)}{number}" for number in range(400)]
+    records = answers("\n".join(texts).encode())
+    assert [record["text"] for record in records] == texts
+    one_by_one = answers(texts[333].encode())
+    assert records[333]["probabilities"] == pytest.approx(one_by_one[0]["probabilities"], abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        (b"", []),
+        (b"\n", [""]),
+        (b"a\n\nb\n", ["a", "", "b"]),
+        (b"a\r\nb", ["a", "b"]),
+        ("naïve\u2028line\x0bend\n".encode(), ["naïve\u2028line\x0bend"]),
+    ],
+    ids=["nothing", "empty line", "empty line between", "line ends", "no other line ends"],
+)
+def test_every_line_of_stdin_is_an_input(answers, content, texts):
+    assert [record["text"] for record in answers(content)] == texts
+
+
+def test_a_line_that_is_not_utf8_is_named_after_the_answers_before_it(answers, capsys, monkeypatch):
+    monkeypatch.setattr(runner, "LINES_AT_ONCE", 2)
+    with pytest.raises(SystemExit) as end:
+        answers(b"good\nfine\nso so\ncaf\xe9 bad\nnever read\n")
+    assert end.value.code == 1
+    printed = capsys.readouterr()
+    assert [json.loads(line)["text"] for line in printed.out.splitlines()] == ["good", "fine", "so so"]
+    place = "stdin:4: byte 3 of the line is 0xe9"
+    assert printed.err == f"error: {place}, not UTF-8 text; convert the input, for example by iconv\n"
+
+
+def start(run, **options):
+    command = [sys.executable, "-m", "apps.sentiment", "predict", "--run", str(run)]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, **options)
+
+
+def test_an_answer_comes_before_the_next_question_and_a_reader_that_leaves_ends_it_quietly(trained):
+    process = start(trained, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process:
+        process.stdin.write(b"great cast\n")
+        process.stdin.flush()
+        assert process.stdout.readline().decode().endswith("\tgreat cast\n")
+        process.stdout.close()  # as `head -1` does
+        process.stdin.write(b"dull plot\n")
+        process.stdin.flush()  # and stdin stays open: nothing may wait for its end
+        assert process.wait(timeout=30) == 0
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.slow
+def test_a_long_stream_takes_no_more_memory_than_a_short_one(trained, tmp_path):
+    peaks = {}
+    for count in (20_000, 200_000):
+        with open(tmp_path / "lines", "w") as file:
+            file.writelines(
+                f"the plot was {'really ' * (number % 9)}great {number}\n" for number in range(count)
+            )
+        with open(tmp_path / "lines", "rb") as lines, open(tmp_path / "answers", "wb") as out:
+            command = [sys.executable, "-m", "apps.sentiment", "predict", "--run", str(trained)]
+            process = subprocess.Popen(command, cwd=ROOT, stdin=lines, stdout=out)
+            _, status, usage = os.wait4(process.pid, 0)
+        assert status == 0
+        with open(tmp_path / "answers", "rb") as out:
+            assert sum(1 for _ in out) == count
+        peaks[count] = usage.ru_maxrss * 1024
+    assert peaks[200_000] - peaks[20_000] < 100e6

@@ -1,0 +1,145 @@
+"""The run directory: whole files or none, one training at a time, and nobody else's files."""
+
+import csv
+import os
+
+import pytest
+
+from apps.run import Run, write_text
+from seqmodels.errors import DataError, UsageError, UserError
+
+
+def finish(run):
+    run.write_json("options.json", {"seed": 1})
+    run.write_json("data.json", {"sha256": "abc"})
+    run.write_json("metrics.json", {})
+    run.model.write_bytes(b"12345")
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_run_is_started_has_data_and_is_finished(tmp_path):
+    run = Run(tmp_path / "run")
+    assert [run.started, run.has_data, run.finished] == [False, False, False]
+    run.write_json("options.json", {})
+    assert [run.started, run.has_data, run.finished] == [True, False, False]
+    run.write_json("data.json", {})
+    run.write_json("metrics.json", {})
+    assert [run.started, run.has_data, run.finished] == [True, True, False]
+    run.model.write_bytes(b"")
+    assert run.finished
+    run.require_finished()
+
+
+def test_what_is_not_finished_says_what_to_do(tmp_path):
+    run = Run(tmp_path / "run")
+    with pytest.raises(UsageError, match="no run is there; `train` makes one, --run names another"):
+        run.require_finished()
+    run.write_json("options.json", {})
+    with pytest.raises(UsageError, match="not finished; the same `train` command resumes it"):
+        run.require_finished()
+
+
+def test_json_comes_back_and_damage_is_refused(tmp_path):
+    run = Run(tmp_path)
+    run.write_json("a.json", {"ключ": [1, None, 0.1]})
+    assert run.read_json("a.json") == {"ключ": [1, None, 0.1]}
+    assert "ключ" in (tmp_path / "a.json").read_text(encoding="utf-8")
+    for content in (None, "", "{", "\udcff"):
+        if content is None:
+            (tmp_path / "a.json").unlink()
+        else:
+            (tmp_path / "a.json").write_text(content, encoding="utf-8", errors="surrogateescape")
+        with pytest.raises(DataError, match=r"a\.json: (missing|not JSON).* --overwrite"):
+            run.read_json("a.json")
+
+
+def test_a_write_that_fails_leaves_the_old_text(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "a.txt"
+    write_text(path, "old")
+    monkeypatch.setattr(os, "replace", lambda *_: pytest.fail("renamed before it was written"))
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "half \udcff")
+    monkeypatch.undo()
+    assert path.read_text() == "old"
+    write_text(path, "new ü")
+    assert path.read_text(encoding="utf-8") == "new ü"
+    assert files(tmp_path) == ["new/a.txt"]
+
+
+def test_history_is_a_table_with_a_row_for_each_epoch(tmp_path):
+    run = Run(tmp_path)
+    rows = [{"epoch": 1, "loss": 0.1 + 0.2}, {"epoch": 2, "loss": 1e-7}]
+    run.write_history(rows)
+    with open(run.history, newline="") as file:
+        assert [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)] == rows
+
+
+def test_data_that_changed_are_refused(tmp_path):
+    run = Run(tmp_path)
+    finish(run)
+    run.require_data("x.csv", "abc")
+    with pytest.raises(DataError, match=r"x\.csv: has changed since the training of .* began; .*--overwrite"):
+        run.require_data("x.csv", "abd")
+
+
+def test_two_trainings_of_one_run_are_refused_until_the_first_ends(tmp_path):
+    with Run(tmp_path / "new" / "run").locked():
+        with (
+            pytest.raises(UserError, match="another process is training this run"),
+            Run(tmp_path / "new/run").locked(),
+        ):
+            pytest.fail("locked twice")
+        with Run(tmp_path / "new" / "other").locked():
+            pass
+    with pytest.raises(ZeroDivisionError), Run(tmp_path / "new" / "run").locked():
+        raise ZeroDivisionError
+    with Run(tmp_path / "new" / "run").locked():
+        pass
+
+
+def test_a_folder_that_cannot_be_made_or_written_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"file: cannot be written \(File exists\); name another .* --run"):
+        Run(tmp_path / "file").locked().__enter__()
+
+    def denied(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", denied)
+    with pytest.raises(UserError, match=r"run: cannot be written \(Permission denied\)"):
+        Run(tmp_path / "run").locked().__enter__()
+
+
+def test_clearing_removes_all_that_a_run_wrote_but_its_lock(tmp_path):
+    run = Run(tmp_path / "run")
+    with run.locked():
+        finish(run)
+        write_text(run.assets / "vocab.txt", "")
+        write_text(run.path / "history.csv.partial", "")
+        write_text(run.checkpoints / "last.npz.partial", "")
+        run.clear()
+        assert files(run.path) == [".lock"]
+        assert not run.started
+
+
+@pytest.mark.parametrize("stranger", ["thesis.txt", ".git/config", "assets.zip"])
+def test_clearing_refuses_a_folder_with_other_files_and_removes_nothing(tmp_path, stranger):
+    run = Run(tmp_path)
+    finish(run)
+    write_text(tmp_path / stranger, "mine")
+    before = files(tmp_path)
+    with pytest.raises(UserError, match=f"{stranger.split('/')[0]}.*, which no run wrote"):
+        run.clear()
+    assert files(tmp_path) == before
+
+
+def test_sizes_are_bytes_of_files_and_of_whole_folders(tmp_path):
+    run = Run(tmp_path)
+    with run.locked():
+        write_text(run.assets / "deep" / "a.txt", "123")
+        write_text(run.assets / "b.txt", "ü")
+        run.model.write_bytes(b"12345")
+    assert run.sizes() == {"assets": 5, "model.keras": 5}

@@ -1,0 +1,284 @@
+"""Sentiment from a file to scores: what a run holds, what it was made from, and what its verbs print."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from apps.options import resolve, restore
+from apps.sentiment.data import Assets, load
+from apps.sentiment.options import Train
+from apps.sentiment.task import build
+from seqmodels.baselines import bag_of_words
+from seqmodels.data.sources import load_labeled_texts
+
+COLUMNS = [
+    "epoch",
+    "steps",
+    "loss",
+    "accuracy",
+    "valid_loss",
+    "valid_accuracy",
+    "learning_rate",
+    "gradient_norm",
+]
+COLUMNS += ["clipped", "seconds", "examples_per_second"]
+
+
+def weights(run):
+    return keras.models.load_model(run / "model.keras").get_weights()
+
+
+def history(run):
+    with open(run / "history.csv", newline="") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def logged(run):
+    """Tag to {step: value} of all events in the run's TensorBoard logs."""
+    found = {}
+    for path in (run / "logs").glob("events.out.tfevents.*"):
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            event = tf.compat.v1.Event.FromString(record)
+            for value in event.summary.value:
+                found.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
+    return found
+
+
+def test_a_run_holds_what_it_was_trained_with(trained, reviews, read_json):
+    stored = read_json(trained / "options.json")
+    expected = {"data": str(reviews), "units": 4, "embedding_units": 4, "batch_size": 8, "minimum_count": 1}
+    expected |= {"xla": False, "bidirectional": False, "buckets": 1, "epochs": 2, "learning_rate": 0.02}
+    assert stored == {**Train().stored(), **expected}
+    assert restore(Train, stored, "") == resolve(Train, expected)
+
+
+def test_a_run_holds_the_facts_of_its_data(trained, reviews, read_json):
+    source = load_labeled_texts(str(reviews), seed=0)
+    vocabulary = (trained / "assets" / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    assert read_json(trained / "data.json") == {
+        "source": str(reviews),
+        "sha256": source.sha256,
+        "notes": [],
+        "counts": {"train": 48, "valid": 12, "test": 12},
+        "classes": {"bad": 24, "good": 24},
+        "vocabulary": len(vocabulary),
+        "tokens of a text": {"5%": 7, "50%": 8, "95%": 9, "100%": 9},
+        "texts that are cut": "0.0%",
+        "unknown tokens": "0.00%",
+    }
+    assert (trained / "assets" / "labels.txt").read_text() == "bad\ngood\n"
+    assert read_json(trained / "assets" / "lengths.json") == {"edges": [16], "length": 16, "keep": "both"}
+    words = {word for text in source.train.texts for word in text.lower().replace(",", "").split()}
+    assert set(vocabulary[4:]) == words
+
+
+def test_history_has_a_row_for_each_epoch_and_logs_have_them_all(trained):
+    rows, events = history(trained), logged(trained)
+    assert [list(row) for row in rows] == [COLUMNS, COLUMNS]
+    assert [(row["epoch"], row["steps"]) for row in rows] == [(1, 6), (2, 6)]
+    for name in COLUMNS:
+        assert events[f"epoch/{name}"] == {row["epoch"]: pytest.approx(row[name], rel=1e-6) for row in rows}
+    for name in ("loss", "learning_rate", "gradient_norm"):
+        steps = events[f"step/{name}"]
+        assert list(steps) == list(range(1, 13))
+        if name != "loss":  # which is a mean over targets, not over steps
+            assert np.mean(list(steps.values())[6:]) == pytest.approx(rows[1][name], rel=1e-5)
+
+
+def test_metrics_hold_the_best_epoch_and_baselines_fitted_on_train(trained, reviews, read_json):
+    metrics, rows = read_json(trained / "metrics.json"), history(trained)
+    best = min(rows, key=lambda row: row["valid_loss"])
+    assert metrics["best_epoch"] == best["epoch"]
+    assert metrics["valid"] == {"loss": best["valid_loss"], "accuracy": best["valid_accuracy"]}
+    assert metrics["epochs"] == 2
+    assert metrics["parameters"] == sum(weight.size for weight in weights(trained))
+    assert metrics["seconds"] == pytest.approx(sum(row["seconds"] for row in rows))
+    source = load_labeled_texts(str(reviews), seed=0)
+    for split in ("valid", "test"):
+        assert set(metrics["baselines"][split]) == {"majority", "naive Bayes", "logistic regression"}
+        assert metrics["baselines"][split]["majority"]["accuracy"] == 0.5
+        for baseline in bag_of_words.fit(source.train.texts, source.train.labels, source.classes):
+            texts, labels = getattr(source, split).texts, getattr(source, split).labels
+            guesses = np.array(source.classes)[baseline.probabilities(texts).argmax(axis=-1)]
+            assert metrics["baselines"][split][baseline.name]["accuracy"] == np.mean(guesses == labels)
+    assert (trained / "plots" / "learning_curve.png").stat().st_size > 1000
+
+
+def test_evaluate_scores_the_test_split_beside_the_baselines(trained, reviews, invoke, read_json):
+    result = invoke("evaluate", "--run", trained, "--json")
+    assert result.exit_code == 0, result.stderr
+    scores = json.loads(result.stdout)  # one document and nothing else
+    assert scores["data"] == str(reviews)
+    metrics = read_json(trained / "metrics.json")
+    assert scores["baselines"] == metrics["baselines"]["test"]
+    assert scores["model"] == metrics["test"]
+    source = load_labeled_texts(str(reviews), seed=0)
+    answers = invoke("predict", "--run", trained, "--json", *source.test.texts).stdout.splitlines()
+    probabilities = [json.loads(answer)["probabilities"] for answer in answers]
+    truth = [row[label] for row, label in zip(probabilities, source.test.labels)]
+    assert scores["model"]["log_loss"] == pytest.approx(-np.mean(np.log(truth)), abs=1e-4)
+    assert scores["model"]["accuracy"] == np.mean(
+        [row == max(rows.values()) for row, rows in zip(truth, probabilities)]
+    )
+    for name in ("confusion_matrix.png", "reliability.png"):
+        assert str(trained / "plots" / name) in result.stderr
+        assert (trained / "plots" / name).stat().st_size > 1000
+
+
+def test_evaluate_shows_a_table_with_model_baselines_and_classes(trained, invoke, read_json):
+    result = invoke("evaluate", "--run", trained)
+    scores = read_json(trained / "metrics.json")["test"]
+    rows = [line for line in result.stdout.splitlines() if line.startswith("│")]
+    for name in ("majority", "naive Bayes", "logistic regression", "model", "bad", "good"):
+        assert any(name in row for row in rows), name
+    assert any("model" in row and f"{scores['accuracy']:.2%}" in row for row in rows)
+
+
+def test_evaluate_on_other_data_fits_the_baselines_anew_and_leaves_the_run(
+    trained, reviews, invoke, read_json
+):
+    before = read_json(trained / "metrics.json")
+    scores = json.loads(
+        invoke("evaluate", "--run", trained, "--data", reviews / "train.csv", "--json").stdout
+    )
+    assert scores["data"] == str(reviews / "train.csv")
+    assert scores["model"]["examples"] == scores["baselines"]["majority"]["examples"] == 48
+    assert read_json(trained / "metrics.json") == before
+
+
+def test_evaluate_refuses_labels_that_training_did_not_have(trained, invoke, one_line, tmp_path):
+    (tmp_path / "other.csv").write_text("text,label\na fine film,good\nso so,middling\n")
+    message = one_line(invoke("evaluate", "--run", trained, "--data", tmp_path / "other.csv"), 1)
+    assert "other.csv:3: unknown label 'middling'; expected a class of train: bad, good" in message
+
+
+def test_evaluate_refuses_a_test_split_that_is_no_longer_that_of_the_run(
+    invoke, one_line, write_reviews, tmp_path, tiny
+):
+    data, run = write_reviews(tmp_path / "reviews"), tmp_path / "run"
+    assert invoke("train", "--data", data, "--run", run, *tiny, "--epochs=1").exit_code == 0
+    (data / "test.csv").write_text((data / "train.csv").read_text())
+    assert f"{data}: has changed since the training of {run} began" in one_line(
+        invoke("evaluate", "--run", run), 1
+    )
+
+
+def test_info_describes_runs_side_by_side(trained, invoke, read_json):
+    described = json.loads(invoke("info", "--json", "--run", trained, "--run", trained).stdout)
+    assert list(described) == [str(trained)]
+    described = described[str(trained)]
+    metrics = read_json(trained / "metrics.json")
+    assert described.items() >= read_json(trained / "options.json").items()
+    assert described["parameters"] == metrics["parameters"]
+    assert described["valid loss"] == metrics["valid"]["loss"]
+    assert described["test accuracy, naive Bayes"] == metrics["baselines"]["test"]["naive Bayes"]["accuracy"]
+    assert described["bytes of model.keras"] == (trained / "model.keras").stat().st_size
+    table = invoke("info", "--run", trained)
+    assert table.exit_code == 0
+    assert "majority" in table.stdout
+    assert table.stderr == ""
+
+
+def test_training_reports_each_epoch_on_stderr_and_nothing_on_stdout(invoke, reviews, tiny, tmp_path):
+    arguments = [
+        "train",
+        "--data",
+        reviews,
+        "--run",
+        tmp_path / "run",
+        *tiny,
+        "--epochs=1",
+        "--schedule=linear",
+    ]
+    result = invoke(*arguments, "--warmup=0.5", "--optimizer=sgd", "--precision=mixed_bfloat16")
+    assert (result.exit_code, result.stdout) == (0, "")
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("epoch 1/1  ")
+    for name in ("loss", "accuracy", "valid_loss", "valid_accuracy", "learning_rate", "gradient_norm"):
+        assert f" {name} " in lines[0]
+    assert lines[-1].startswith(f"trained: {tmp_path}/run, best epoch 1 of 1, validation loss ")
+    # Half of six steps rise to the peak, the other half falls to a hundredth.
+    rates = [0.02 / 3, 0.04 / 3, 0.02, 0.02, (1 - 0.99 / 2) * 0.02, 0.0002]
+    assert list(logged(tmp_path / "run")["step/learning_rate"].values()) == pytest.approx(rates, rel=1e-5)
+    assert keras.models.load_model(tmp_path / "run" / "model.keras").dtype_policy.name == "mixed_bfloat16"
+
+
+def test_the_test_split_is_never_used_in_training(invoke, trained, reviews, write_reviews, tiny, tmp_path):
+    data, run = write_reviews(tmp_path / "reviews"), tmp_path / "run"
+    with open(data / "test.csv", "w", encoding="utf-8") as file:
+        file.write("text,label\n")
+        file.writelines(f"{'poison ' * 40}{number},good\n" for number in range(30))
+    assert invoke("train", "--data", data, "--run", run, *tiny).exit_code == 0
+    for one, other in zip(weights(trained), weights(run), strict=True):
+        assert np.array_equal(one, other)
+    for name in ("vocab.txt", "tokenizer.json", "labels.txt", "lengths.json"):
+        assert (trained / "assets" / name).read_bytes() == (run / "assets" / name).read_bytes()
+
+
+def test_a_length_is_exact_in_training_and_afterwards(reviews):
+    options = Train(data=str(reviews), minimum_count=1, length=6, buckets=2)
+    data = load(options, None)
+    assert data.assets.edges[-1] > 6
+    longest = max(int(tf.reduce_max(inputs["lengths"])) for inputs, _, _ in data.train(0))
+    assert longest == max(data.assets.encode(data.source.test.texts).lengths) == 6
+    assert data.facts["texts that are cut"] == "100.0%"
+
+
+def test_class_weights_are_inverse_to_the_frequency_of_a_class(tmp_path):
+    counts = {"a": 30, "b": 10, "c": 8}
+    rows = [f"{label} {number},{label}\n" for label, count in counts.items() for number in range(count)]
+    for split in ("train", "valid", "test"):
+        (tmp_path / f"{split}.csv").write_text("text,label\n" + "".join(rows))
+    options = Train(data=str(tmp_path), class_weights="balanced", minimum_count=1, batch_size=20)
+    data = load(options, None)
+    targets, row_weights = (
+        np.concatenate(parts) for parts in zip(*(batch[1:] for batch in data.train(0).as_numpy_iterator()))
+    )
+    expected = [48 / (3 * counts[label]) for label in data.assets.classes]
+    real = row_weights > 0
+    np.testing.assert_allclose(row_weights[real], np.take(expected, targets[real]), rtol=1e-6)
+    assert np.bincount(targets[real]).tolist() == list(counts.values())
+    assert np.mean(row_weights[real]) == pytest.approx(1)
+    assert all(set(row_weights) <= {0.0, 1.0} for _, _, row_weights in data.valid().as_numpy_iterator())
+
+
+def test_three_classes_by_number_work_from_one_file_to_a_score(invoke, write_reviews, tiny, tmp_path):
+    data = write_reviews(tmp_path / "reviews", classes=("10", "2", "good"))
+    text = (data / "train.csv").read_text().replace(",good", ",-1")
+    (tmp_path / "stars.csv").write_text(text)
+    arguments = ["--data", tmp_path / "stars.csv", "--run", tmp_path / "run", *tiny, "--epochs=1"]
+    result = invoke(
+        "train", *arguments, "--class-weights=balanced", "--label-smoothing=0.1", "--pooling=max+mean"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "note: 10% of all rows" in result.stderr
+    assert (tmp_path / "run" / "assets" / "labels.txt").read_text() == "-1\n2\n10\n"
+    scores = json.loads(invoke("evaluate", "--run", tmp_path / "run", "--json").stdout)
+    assert list(scores["model"]["per_class"]) == ["-1", "2", "10"]
+    assert np.shape(scores["model"]["confusion"]) == (3, 3)
+
+
+def test_embeddings_set_the_vectors_of_known_words(reviews, tmp_path):
+    vectors = {"great": [1.0, 2.0, 3.0], "dull": [-1.0, -2.0, -3.5], "absent": [9.0, 9.0, 9.0]}
+    lines = [" ".join([word, *map(str, numbers)]) for word, numbers in vectors.items()]
+    (tmp_path / "glove.txt").write_text("\n".join(lines) + "\n")
+    options = Train(data=str(reviews), minimum_count=1, units=4, embeddings=str(tmp_path / "glove.txt"))
+    data = load(options, None)
+    model = build(options, data.assets)
+    (table,) = model.embedding.get_weights()
+    assert table.shape == (len(data.assets.tokenizer), 3)
+    vocabulary = data.assets.tokenizer.vocabulary
+    for word in ("great", "dull"):
+        np.testing.assert_array_equal(table[vocabulary.index(word)], np.float32(vectors[word]))
+    assert model.get_config()["embedding_units"] == 3
+
+
+def test_damaged_assets_are_refused(trained, invoke, one_line, tmp_path):
+    for name in ("options.json", "data.json", "metrics.json", "model.keras"):
+        (tmp_path / name).write_bytes((trained / name).read_bytes())
+    assert "assets: the assets cannot be read" in one_line(invoke("predict", "--run", tmp_path, "a"), 1)
+    assert Assets.load(trained / "assets").classes == ["bad", "good"]

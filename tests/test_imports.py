@@ -1,0 +1,274 @@
+"""Imports run strictly downward, and what must start at once loads nothing heavy; read from the source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+APPS = ("sentiment", "language_modeling", "forecasting", "translation", "gradients")
+EVERYONE = {"seqmodels", "seqmodels.errors"}  # may be imported from anywhere; the first is __init__ alone
+LIBRARY = {
+    "seqmodels.analysis",
+    "seqmodels.baselines",
+    "seqmodels.data",
+    "seqmodels.decoding",
+    "seqmodels.export",
+    "seqmodels.kernels",
+    "seqmodels.layers",
+    "seqmodels.models",
+    "seqmodels.registry",
+    "seqmodels.training",
+}
+
+# What each module or package may import besides itself and EVERYONE. A module belongs to the longest name
+# here that it equals or lies in; a new one needs a row.
+ARROWS: dict[str, set[str]] = {
+    "seqmodels": set(),
+    "seqmodels.errors": set(),
+    "seqmodels.registry": set(),
+    "seqmodels.kernels": set(),
+    "seqmodels.layers": {"seqmodels.kernels"},
+    "seqmodels.models": {"seqmodels.kernels", "seqmodels.layers", "seqmodels.registry"},
+    "seqmodels.data": set(),
+    "seqmodels.decoding": set(),
+    "seqmodels.baselines": set(),
+    "seqmodels.training": {"seqmodels.registry"},
+    "seqmodels.export": {"seqmodels.kernels"},
+    "seqmodels.analysis": {"seqmodels.kernels", "seqmodels.layers", "seqmodels.models"},
+    "apps": set(),
+    "apps.options": {"seqmodels.registry"},
+    "apps.run": set(),
+    "apps.cli": {"apps.options", "apps.run", "apps.runner"},
+    "apps.task": {"apps.options", "apps.run", "seqmodels.export", "seqmodels.training"},
+    "apps.progress": {"apps.run"},
+    "apps.runner": {
+        "apps.options",
+        "apps.progress",
+        "apps.run",
+        "apps.task",
+        "seqmodels.analysis",
+        "seqmodels.export",
+        "seqmodels.kernels",
+        "seqmodels.training",
+    },
+}
+for app in APPS:
+    ARROWS[f"apps.{app}"] = {"apps.options", "apps.run", "apps.task", f"apps.{app}.options", *LIBRARY}
+    ARROWS[f"apps.{app}.options"] = {"apps.options", "seqmodels.registry"}
+    ARROWS[f"apps.{app}.__main__"] = {"apps.cli", f"apps.{app}.options"}
+
+# What `--help` and a usage error load: of all that is installed, click alone.
+LIGHT = {"seqmodels", "seqmodels.errors", "seqmodels.registry", "apps.cli", "apps.options"}
+LIGHT |= {f"apps.{app}.{module}" for app in APPS for module in ("__main__", "options")}
+ALLOWED_OUTSIDE = {*sys.stdlib_module_names, "click"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name: ``a.b.c`` of ``from a.b import c``; does importing the module run it at once?"""
+
+    target: str
+    line: int
+    at_once: bool
+
+
+class Imports(ast.NodeVisitor):
+    """Collects the imports of one module; those inside functions and ``TYPE_CHECKING`` do not run at once."""
+
+    def __init__(self, package: str):
+        self.package = package
+        self.found: list[Import] = []
+        self.at_once = True
+
+    def add(self, target: str, node: ast.stmt | ast.expr) -> None:
+        self.found.append(Import(target, node.lineno, self.at_once))
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self.add(alias.name, node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        base = self.package.split(".")
+        above = ".".join(base[: len(base) - node.level + 1]) if node.level else ""
+        module = ".".join(part for part in (above, node.module) if part)
+        for alias in node.names:
+            self.add(f"{module}.{alias.name}", node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """``import_module("a.b")`` is an import too."""
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name == "import_module" and node.args and isinstance(node.args[0], ast.Constant):
+            self.add(node.args[0].value, node)
+        self.generic_visit(node)
+
+    def later(self, node: ast.AST) -> None:
+        before, self.at_once = self.at_once, False
+        self.generic_visit(node)
+        self.at_once = before
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = later
+
+    def visit_If(self, node: ast.If) -> None:
+        if ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            self.later(node)
+        else:
+            self.generic_visit(node)
+
+
+class Tree:
+    """The modules of ``apps`` and ``seqmodels`` under a folder, by dotted name."""
+
+    def __init__(self, root: Path):
+        self.paths: dict[str, Path] = {}
+        for package in ("apps", "seqmodels"):
+            for path in sorted((root / package).rglob("*.py")):
+                parts = path.relative_to(root).with_suffix("").parts
+                self.paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+
+    def imports(self, module: str) -> list[Import]:
+        """What a module imports; a name that is no module of ours stands for the module that defines it."""
+        path = self.paths[module]
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        visitor = Imports(package)
+        visitor.visit(ast.parse(path.read_text(encoding="utf-8")))
+        return [Import(self.module_of(each.target), each.line, each.at_once) for each in visitor.found]
+
+    def module_of(self, target: str) -> str:
+        while target not in self.paths and "." in target:
+            shorter = target.rpartition(".")[0]
+            if shorter.partition(".")[0] not in ("apps", "seqmodels"):
+                break
+            target = shorter
+        return target
+
+    def loaded_by(self, module: str) -> set[str]:
+        """All that importing ``module`` loads, packages above it too; of others the top-level name."""
+        loaded: set[str] = set()
+        waiting = [module]
+        while waiting:
+            current = waiting.pop()
+            if current in loaded:
+                continue
+            loaded.add(current)
+            if current in self.paths:
+                waiting += [each.target for each in self.imports(current) if each.at_once]
+            waiting += [current.rpartition(".")[0]] if "." in current else []
+        return {name if name in self.paths else name.partition(".")[0] for name in loaded}
+
+
+def row(module: str) -> str | None:
+    """The longest name of the table that is ``module`` or a package above it."""
+    while module and module not in ARROWS:
+        module = module.rpartition(".")[0]
+    return module or None
+
+
+def violations(tree: Tree) -> Iterator[str]:
+    for module in tree.paths:
+        source = row(module)
+        if source in ("apps", "seqmodels") and module != source:
+            yield f"{module} has no row in ARROWS"
+            continue
+        for each in tree.imports(module):
+            target = row(each.target)
+            if module.startswith("seqmodels") and each.target.partition(".")[0] == "click":
+                target = "click"  # the library knows nothing of the command line
+            if target and target not in {source, *EVERYONE, *ARROWS[source or ""]}:
+                yield f"{module}, line {each.line}: imports {each.target}"
+
+
+def heavy(tree: Tree) -> Iterator[str]:
+    for module in sorted(LIGHT & set(tree.paths)):
+        for name in sorted(tree.loaded_by(module) - set(tree.paths) - ALLOWED_OUTSIDE):
+            yield f"{module} loads {name}"
+
+
+def test_imports_run_downward() -> None:
+    assert list(violations(Tree(ROOT))) == []
+
+
+def test_what_answers_at_once_loads_nothing_heavy() -> None:
+    assert list(heavy(Tree(ROOT))) == []
+
+
+def test_the_table_has_no_cycle() -> None:
+    order: list[str] = []
+    while len(order) < len(ARROWS):
+        free = [name for name in ARROWS if name not in order and ARROWS[name] <= set(order)]
+        assert free, f"a cycle among {sorted(set(ARROWS) - set(order))}"
+        order += free
+
+
+@pytest.fixture
+def plant(tmp_path: Path):
+    """Writes a tree of modules and returns it."""
+
+    def write(sources: dict[str, str]) -> Tree:
+        for name, source in sources.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source)
+        return Tree(tmp_path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "named"),
+    [
+        ("seqmodels/data/text.py", "import seqmodels.layers.cell", "seqmodels.layers.cell"),
+        ("seqmodels/data/text.py", "from seqmodels import layers", "seqmodels.layers"),
+        ("seqmodels/data/text.py", "from ..layers.cell import Cell", "seqmodels.layers.cell"),
+        ("seqmodels/data/__init__.py", "from .. import layers", "seqmodels.layers"),
+        ("seqmodels/data/text.py", "def f():\n    from seqmodels.layers import Cell", "seqmodels.layers"),
+        ("seqmodels/data/text.py", "import importlib\nimportlib.import_module('apps.cli')", "apps.cli"),
+        ("seqmodels/kernels/scan.py", "from seqmodels.layers import Cell", "seqmodels.layers"),
+        ("seqmodels/layers/cell.py", "import apps.cli", "apps.cli"),
+        ("apps/forecasting/task.py", "from apps.sentiment.task import TASK", "apps.sentiment.task"),
+        ("apps/forecasting/task.py", "from apps import runner", "apps.runner"),
+        ("apps/options.py", "from apps.cli import application", "apps.cli"),
+        ("seqmodels/training/loop.py", "import click", "click"),
+    ],
+)
+def test_a_planted_arrow_is_found(plant, path: str, source: str, named: str) -> None:
+    modules = ["seqmodels/layers/cell.py", "apps/cli.py", "apps/runner.py", "apps/sentiment/task.py"]
+    packages = {str(Path(module).parent / "__init__.py"): "" for module in modules}
+    tree = plant({**packages, **dict.fromkeys(modules, ""), path: source})
+    (found,) = violations(tree)
+    assert found.endswith(f"imports {named}")
+    assert found.startswith(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+
+
+def test_a_new_module_needs_a_row(plant) -> None:
+    assert list(violations(plant({"seqmodels/helpers.py": ""}))) == ["seqmodels.helpers has no row in ARROWS"]
+
+
+@pytest.mark.parametrize(
+    ("run_source", "loads"),
+    [
+        ("import numpy as np", ["apps.cli loads numpy"]),
+        ("from seqmodels.data import text", ["apps.cli loads tensorflow"]),
+        ("class A:\n    from tensorflow import keras", ["apps.cli loads tensorflow"]),
+        ("try:\n    import keras\nexcept ImportError:\n    pass", ["apps.cli loads keras"]),
+        ("def f():\n    import numpy", []),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import numpy", []),
+    ],
+)
+def test_what_is_heavy_is_found_through_other_modules(plant, run_source: str, loads: list[str]) -> None:
+    tree = plant(
+        {
+            "apps/__init__.py": "",
+            "apps/cli.py": "import click\nfrom apps.run import Run",
+            "apps/run.py": run_source,
+            "seqmodels/__init__.py": "",
+            "seqmodels/data/__init__.py": "import tensorflow as tf",
+            "seqmodels/data/text.py": "",
+        }
+    )
+    assert list(heavy(tree)) == loads
