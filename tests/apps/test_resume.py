@@ -1,0 +1,217 @@
+"""A training that was killed or interrupted goes on with the same command to the very same end."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from apps.progress import Report
+
+ROOT = Path(__file__).parents[2]
+DROPOUTS = ["--word-dropout=0.2", "--dropout=0.2", "--recurrent-dropout=0.2", "--weight-dropout=0.1"]
+TIMES = ("seconds", "examples_per_second")
+
+
+def history(run):
+    with open(run / "history.csv", newline="") as file:
+        return [
+            {name: value for name, value in row.items() if name not in TIMES} for row in csv.DictReader(file)
+        ]
+
+
+def assert_same_run(one, other):
+    assert history(one) == history(other)
+    models = [keras.models.load_model(run / "model.keras") for run in (one, other)]
+    for variable, twin in zip(models[0].variables, models[1].variables, strict=True):
+        assert np.array_equal(variable.numpy(), twin.numpy()), variable.path
+    metrics = [json.loads((run / "metrics.json").read_text()) for run in (one, other)]
+    for document in metrics:
+        document.pop("seconds")
+    assert metrics[0] == metrics[1]
+
+
+def position(run):
+    """Epoch and step of the last checkpoint; before there is one, the very beginning."""
+    try:
+        with np.load(run / "checkpoints" / "last.npz") as stored:
+            facts = json.loads(stored["facts"].tobytes())
+    except FileNotFoundError:
+        return 0, 0
+    return facts["epoch"], facts["step"]
+
+
+def start(data, run, *options):
+    command = [
+        sys.executable,
+        "-m",
+        "apps.sentiment",
+        "train",
+        "--data",
+        str(data),
+        "--run",
+        str(run),
+        *options,
+    ]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_until(process, condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened"
+        try:
+            process.wait(timeout=0.02)
+        except subprocess.TimeoutExpired:
+            continue
+        pytest.fail(f"ended too early: {process.communicate()}")
+
+
+def end(process):
+    """Exit status and lines of stderr; nothing may be on stdout."""
+    output, errors = process.communicate(timeout=120)
+    assert output == ""
+    return process.returncode, errors.splitlines()
+
+
+@pytest.fixture
+def big(write_reviews, tmp_path):
+    """Reviews of which an epoch has steps enough to be caught inside."""
+    data = write_reviews(tmp_path / "reviews")
+    rows = (data / "train.csv").read_text().splitlines()
+    more = [row.replace(", number", f" once more {copy}, number") for copy in range(8) for row in rows[1:]]
+    (data / "train.csv").write_text("\n".join([*rows, *more]) + "\n")
+    return data
+
+
+def test_a_training_killed_inside_an_epoch_ends_bit_for_bit_like_another(big, tiny, tmp_path):
+    options = [*tiny, *DROPOUTS, "--save-minutes=0", "--batch-size=4", "--epochs=3"]
+    whole = start(big, tmp_path / "whole", *options)
+    killed = start(big, tmp_path / "killed", *options)
+    wait_until(killed, lambda: position(tmp_path / "killed") > (1, 0))
+    killed.kill()
+    assert end(killed)[0] == -signal.SIGKILL
+    epoch, step = position(tmp_path / "killed")
+    assert epoch >= 1
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+    assert len(history(tmp_path / "killed")) == epoch
+    status, lines = end(start(big, tmp_path / "killed", *options))
+    assert (status, lines[0]) == (0, f"resuming {tmp_path}/killed from its last checkpoint")
+    assert [line.split("  ")[0] for line in lines[1:-2]] == [f"epoch {n}/3" for n in range(epoch + 1, 4)]
+    assert end(whole)[0] == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_is_asked_to_stop_saves_and_can_be_resumed(big, tiny, tmp_path, number):
+    options = [*tiny, "--save-minutes=0", "--batch-size=4", "--epochs=3"]
+    process = start(big, tmp_path / "run", *options)
+    wait_until(process, lambda: position(tmp_path / "run") > (0, 0))
+    process.send_signal(number)
+    status, lines = end(process)
+    epoch, step = position(tmp_path / "run")
+    assert status == 1
+    assert (
+        lines[-1] == f"error: stopped in epoch {epoch + 1} after step {step}; the same command resumes there"
+    )
+    assert end(start(big, tmp_path / "run", *options))[0] == 0
+    assert len(history(tmp_path / "run")) == 3
+
+
+@pytest.fixture
+def interrupted(reviews, tiny, tmp_path, invoke, one_line, monkeypatch):
+    """The arguments of a training that Ctrl-C stopped in its second epoch, and its run."""
+    arguments = ["train", "--data", reviews, "--run", tmp_path / "interrupted", *tiny]
+    end_of_step = Report.on_train_batch_end
+
+    def press(self, batch, logs=None):
+        end_of_step(self, batch, logs)
+        if position(tmp_path / "interrupted") == (1, 0) and batch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Report, "on_train_batch_end", press)
+    result = invoke(*arguments)
+    monkeypatch.undo()
+    *lines, last = result.stderr.splitlines()
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert last == "error: stopped in epoch 2 after step 3; the same command resumes there"
+    assert [line[:9] for line in lines] == ["epoch 1/2"]
+    return arguments, tmp_path / "interrupted"
+
+
+def test_ctrl_c_ends_in_one_line_and_the_same_command_resumes(interrupted, trained, invoke, one_line):
+    arguments, run = interrupted
+    for verb in ("evaluate", "predict", "info"):
+        message = one_line(invoke(verb, "--run", run), 2)
+        assert "its training is not finished; the same `train` command resumes it" in message
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.stderr
+    assert_same_run(trained, run)
+
+
+def test_an_interrupted_run_lists_the_options_that_differ(interrupted, invoke, one_line):
+    arguments, run = interrupted
+    before = (run / "checkpoints" / "last.npz").read_bytes()
+    message = one_line(invoke(*arguments, "--units=5", "--patience=none", "--save-minutes=1"), 1)
+    assert (
+        "is an interrupted run with other options (--patience was 3, is None, --units was 4, is 5)" in message
+    )
+    assert "--overwrite" in message
+    assert (run / "checkpoints" / "last.npz").read_bytes() == before
+    result = invoke(*arguments, "--units=5", "--epochs=1", "--overwrite")
+    assert result.exit_code == 0, result.stderr
+    assert len(history(run)) == 1
+
+
+@pytest.mark.parametrize("change", ["a text", "a new label", "fewer rows"])
+def test_an_interrupted_run_refuses_data_that_changed(
+    interrupted, write_reviews, tmp_path, invoke, one_line, change
+):
+    arguments, run = interrupted
+    data = write_reviews(tmp_path / "reviews")
+    text = (data / "train.csv").read_text()
+    changed = {
+        "a text": text.replace("dull", "dire"),
+        "a new label": text.replace(",good", ",great"),
+        "fewer rows": "".join(text.splitlines(keepends=True)[:-8]),
+    }
+    (data / "train.csv").write_text(changed[change])
+    stored = json.loads((run / "options.json").read_text())
+    (run / "options.json").write_text(json.dumps({**stored, "data": str(data)}))
+    arguments[2] = data
+    message = one_line(invoke(*arguments), 1)
+    expected = "unknown label 'great'" if change == "a new label" else "has changed since the training of"
+    assert expected in message
+
+
+def test_a_run_killed_after_its_last_epoch_only_finishes(trained, reviews, tiny, tmp_path, invoke):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run, ignore=shutil.ignore_patterns("metrics.json", "history.csv"))
+    result = invoke("train", "--data", reviews, "--run", run, *tiny)
+    assert result.exit_code == 0, result.stderr
+    assert not any(line.startswith("epoch") for line in result.stderr.splitlines())
+    (run / "metrics.json").write_text((run / "metrics.json").read_text())
+    metrics = json.loads((trained / "metrics.json").read_text())
+    metrics.pop("test", None)
+    assert json.loads((run / "metrics.json").read_text()) == metrics
+    assert history(run) == history(trained)
+
+
+def test_a_damaged_checkpoint_is_refused(interrupted, invoke, one_line):
+    arguments, run = interrupted
+    checkpoint = run / "checkpoints" / "last.npz"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    result = invoke(*arguments)
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert lines[-1].startswith(f"error: {checkpoint}: the checkpoint cannot be read")
+    assert lines[:-1] == [f"resuming {run} from its last checkpoint"]
