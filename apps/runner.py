@@ -270,7 +270,7 @@ def _lines_as_they_come() -> Iterator[list[str]]:
     def read() -> None:
         number = 0
         try:
-            # Not sys.stdin: Python cannot end while a thread waits in it.
+            # Not sys.stdin.buffer: Python aborts at its end while a thread waits in that.
             with open(sys.stdin.fileno(), "rb", closefd=False) as lines:
                 for line in lines:
                     number += 1

@@ -11,8 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
+import tensorflow as tf
 
 from seqmodels.errors import DataError
 
@@ -68,7 +68,7 @@ def arrays(path: Path, group: str) -> list[np.ndarray]:
 
 
 def _storable(variable: Any) -> np.ndarray:
-    array = keras.ops.convert_to_numpy(variable)
+    array = tf.convert_to_tensor(variable).numpy()
     # The format does not know bfloat16, whose values float32 holds exactly.
     return array.astype(np.float32) if array.dtype.kind == "V" else array
 

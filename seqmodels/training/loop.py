@@ -120,8 +120,9 @@ class Training:
             optimizer.build(model.trainable_variables)
         # XLA does not compile the sum over replicas.
         single = self.strategy.num_replicas_in_sync == 1
-        self.train_step = tf.function(self._step, jit_compile=settings.xla and single)
-        self.evaluation_step = tf.function(self._evaluate, jit_compile=settings.xla and single)
+        compiled: dict[str, Any] = {"jit_compile": settings.xla and single, "autograph": False}
+        self.train_step = tf.function(self._step, **compiled)
+        self.evaluation_step = tf.function(self._evaluate, **compiled)
         self.position = Position()
         self.carried = self._initial_carried()
 

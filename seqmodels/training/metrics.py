@@ -108,30 +108,6 @@ def calibration_error(bins: Sequence[dict[str, float]]) -> float:
     return float(np.average(gaps, weights=[entry["count"] for entry in bins]))
 
 
-def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> float:
-    """How probable a difference this large is if two classifiers err equally often: a p-value.
-
-    McNemar's test (Dietterich 1998, section 3.1), with the exact two-sided binomial in place of the
-    chi-squared approximation: of the examples that only one of the two gets right, each is as likely
-    to be won by either. Without any such example the p-value is 1.
-
-    Args:
-        correct_a: `(n,)`, whether the first classifier is right on each example.
-        correct_b: `(n,)`, the same for the second, on the same examples in the same order.
-
-    Raises:
-        ValueError: the two shapes differ.
-    """
-    correct_a, correct_b = np.asarray(correct_a, bool), np.asarray(correct_b, bool)
-    if correct_a.shape != correct_b.shape:
-        raise ValueError(
-            f"mcnemar got shapes {correct_a.shape} and {correct_b.shape}; expected both classifiers' results "
-            "on the same examples"
-        )
-    only_a, only_b = int((correct_a & ~correct_b).sum()), int((~correct_a & correct_b).sum())
-    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
-
-
 def _check(probabilities: NDArray, labels: NDArray, classes: Sequence[str]) -> None:
     expected = (labels.size, len(classes))
     if labels.ndim != 1 or probabilities.shape != expected:

@@ -14,6 +14,7 @@ import apps.cli
 from apps import runner
 from apps.run import Run
 from apps.sentiment.__main__ import main
+from apps.sentiment.options import Train
 from seqmodels.errors import DataError, UserError
 
 VERBS = ("train", "evaluate", "predict", "info")
@@ -167,6 +168,28 @@ def test_errors_in_the_work_are_one_line_and_debug_shows_where(
     assert (result.exit_code, result.stderr, result.stdout) == (status, message, "")
     if not isinstance(error, KeyboardInterrupt):
         assert invoke("train", "--data", reviews, "--debug").exception is error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], {}),
+        (["--preset=quick"], {"preset": "quick", **Train.presets["quick"]}),
+        (
+            ["--preset=quick", f"--units={Train().units}"],
+            {"preset": "quick", **Train.presets["quick"], "units": Train().units},
+        ),
+        (["--no-xla", "--patience=none", "--residual"], {"xla": False, "patience": None, "residual": True}),
+    ],
+    ids=["defaults", "preset", "a default set explicitly", "switches and none"],
+)
+def test_explicit_options_win_over_the_preset_and_the_preset_over_defaults(
+    invoke, monkeypatch, arguments, expected
+):
+    seen = []
+    monkeypatch.setattr(runner, "train", lambda task, options: seen.append((task, options)))
+    assert invoke("train", *arguments).exit_code == 0
+    assert seen == [("sentiment", Train(run="saved_models/sentiment", **expected))]
 
 
 def test_onednn_is_switched_on_unless_the_user_set_it(monkeypatch):

@@ -246,14 +246,15 @@ def test_class_weights_are_inverse_to_the_frequency_of_a_class(tmp_path):
     assert all(set(row_weights) <= {0.0, 1.0} for _, _, row_weights in data.valid().as_numpy_iterator())
 
 
-def test_three_classes_by_number_work_from_one_file_to_a_score(invoke, write_reviews, tiny, tmp_path):
+def test_three_classes_by_number_work_from_one_file_to_a_score_under_xla(
+    invoke, write_reviews, tiny, tmp_path
+):
     data = write_reviews(tmp_path / "reviews", classes=("10", "2", "good"))
     text = (data / "train.csv").read_text().replace(",good", ",-1")
     (tmp_path / "stars.csv").write_text(text)
     arguments = ["--data", tmp_path / "stars.csv", "--run", tmp_path / "run", *tiny, "--epochs=1"]
-    result = invoke(
-        "train", *arguments, "--class-weights=balanced", "--label-smoothing=0.1", "--pooling=max+mean"
-    )
+    model = ["--xla", "--bidirectional", "--buckets=2", "--length=8", "--pooling=max+mean"]
+    result = invoke("train", *arguments, *model, "--class-weights=balanced", "--label-smoothing=0.1")
     assert result.exit_code == 0, result.stderr
     assert "note: 10% of all rows" in result.stderr
     assert (tmp_path / "run" / "assets" / "labels.txt").read_text() == "-1\n2\n10\n"

@@ -3,6 +3,7 @@
 import csv
 import math
 from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
@@ -40,7 +41,7 @@ def scripted(folder, settings, **options):
     model = keras.Sequential(
         [keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")]
     )
-    one = lambda: batches(np.ones((1, 1), np.float32), np.ones(1, np.float32))  # noqa: E731
+    one = partial(batches, np.ones((1, 1), np.float32), np.ones(1, np.float32))
     return training(folder, model, pushed, one, make("sgd", 1.0), settings, **options)
 
 
@@ -243,11 +244,13 @@ def counting(model, inputs, targets, weights, carried, training):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_carried_state_goes_from_batch_to_batch_and_starts_anew_with_the_epoch(tmp_path, dtype):
     def subject(**options):
-        state = lambda: (tf.constant([10.0], dtype),)  # noqa: E731
-        settings = replace(PLAIN, epochs=2)
-        data = lambda: batches(size=1)  # noqa: E731
         return training(
-            tmp_path, objective=counting, train=data, initial_carried=state, settings=settings, **options
+            tmp_path,
+            objective=counting,
+            train=partial(batches, size=1),
+            initial_carried=lambda: (tf.constant([10.0], dtype),),
+            settings=replace(PLAIN, epochs=2),
+            **options,
         )
 
     calls = iter([False] * 6 + [True])
@@ -345,9 +348,12 @@ def test_an_overflow_of_float16_skips_the_step_and_halves_the_scale(tmp_path, by
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False, dtype=policy)])
     model.set_weights([START])
     optimizer = make("sgd", 0.1, mixed_float16=True)
-    cast = lambda model, *rest: squared(lambda x, training: tf.cast(model(x), tf.float32), *rest)  # noqa: E731
+
+    def in_float32(model, *arguments):
+        return squared(lambda x, training: tf.cast(model(x), tf.float32), *arguments)
+
     settings = replace(PLAIN, clipnorm=1.0, clip_by=by)
-    subject = training(tmp_path, model, cast, optimizer=optimizer, settings=settings)
+    subject = training(tmp_path, model, in_float32, optimizer=optimizer, settings=settings)
     optimizer.dynamic_scale.assign(2.0**60)
     (row,) = subject.run()
     assert float(optimizer.dynamic_scale) == 2.0**59

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from seqmodels.training.metrics import SMALLEST_PROBABILITY, classification_scores, mcnemar
+from seqmodels.training.metrics import SMALLEST_PROBABILITY, classification_scores
 
 pytestmark = pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
 
@@ -147,22 +147,3 @@ def test_sums_within_the_rounding_of_half_precision_are_accepted():
     scores = classification_scores(PROBABILITIES * 1.0009, LABELS, CLASSES)
     assert scores["accuracy"] == 0.75
     assert [entry["upper"] for entry in scores["calibration"]][-1] <= 1
-
-
-def test_mcnemar_is_the_two_sided_binomial_over_the_examples_that_differ():
-    # Nine examples that only the first gets right, one that only the second does, twenty that say nothing.
-    first = np.array([True] * 9 + [False] + [True] * 12 + [False] * 8)
-    second = np.array([False] * 9 + [True] + [True] * 12 + [False] * 8)
-    by_hand = 2 * (math.comb(10, 0) + math.comb(10, 1)) / 2**10
-    assert mcnemar(first, second) == pytest.approx(by_hand)
-    assert mcnemar(second, first) == pytest.approx(by_hand)
-
-
-def test_mcnemar_finds_no_difference_where_there_is_none():
-    assert mcnemar([True, False, True], [True, False, True]) == 1.0
-    assert mcnemar([True, False], [False, True]) == pytest.approx(1.0)
-
-
-def test_mcnemar_refuses_results_on_different_examples():
-    with pytest.raises(ValueError, match=r"\(2,\) and \(3,\)"):
-        mcnemar([True, False], [True, False, True])
