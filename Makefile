@@ -7,7 +7,7 @@ DEMO := saved_models/demo
 .PHONY: help install demo test test-slow check benchmark
 
 help:
-	@echo "make demo       train, score and use a sentiment model, in a few minutes"
+	@echo "make demo       train, score, use and export a sentiment model, in a few minutes"
 	@echo "make test       the test suite;  make test-slow: the full matrices and the learning tests"
 	@echo "make check      linter and types"
 	@echo "make benchmark  the numbers of benchmarks/ (needs the data sets, see benchmarks/README.md)"
@@ -28,7 +28,11 @@ demo: install
 	$(BIN)/python -m apps.sentiment train --preset quick --run $(DEMO) --overwrite
 	$(BIN)/python -m apps.sentiment evaluate --run $(DEMO)
 	$(BIN)/python -m apps.sentiment predict --run $(DEMO) "The acting was great, but the plot was boring." "The plot was boring, but the acting was great."
-	@echo "The run is in $(DEMO): the model (model.keras), its scores (metrics.json), plots/ and logs/ for TensorBoard."
+	$(BIN)/python -m apps.sentiment export --run $(DEMO)
+	$(BIN)/python -m apps.sentiment convert --run $(DEMO)
+	$(BIN)/python -m apps.sentiment convert --run $(DEMO) --quantize dynamic
+	$(BIN)/python -m apps.sentiment predict --run $(DEMO) --model tflite_dynamic "The plot was boring, but the acting was great."
+	@echo "The run is in $(DEMO): the model (model.keras), its scores (metrics.json), plots/ and logs/ for TensorBoard, export/ for servers and phones."
 
 test: install
 	$(BIN)/python -m pytest

@@ -15,7 +15,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from apps.options import InfoOptions, Options, TrainOptions, flag, resolve
+from apps.options import ConvertOptions, ExportOptions, InfoOptions, Options, TrainOptions, flag, resolve
 from apps.run import Run
 from seqmodels.errors import UsageError, UserError
 
@@ -91,6 +91,8 @@ def application(
     verb("evaluate", evaluate, "Score a trained run and its baselines, side by side.")
     inputs = click.Argument(["inputs"], nargs=-1)
     verb("predict", predict, "Apply a trained run to arguments, or to one input a line on stdin.", inputs)
+    verb("export", ExportOptions, "Write a SavedModel: raw input in, readable output out.")
+    verb("convert", ConvertOptions, "Write a .tflite for phones and what its integrator needs.")
     runs = click.Option(
         ["--run", "runs"], multiple=True, help="Folder of a run; give several to compare them."
     )
@@ -109,15 +111,11 @@ def with_debug(debug: bool, work: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         click.echo("error: interrupted", err=True)
         sys.exit(1)
-    except click.exceptions.Exit:
-        raise
     except UserError as error:
         if debug:
             raise
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_status)
-    except click.ClickException:
-        raise
     except Exception as error:
         if debug:
             raise
@@ -137,14 +135,17 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
         positional["runs"] = (default_run,)
     chosen = resolve(options, given) if issubclass(options, TrainOptions) else options(**given)
     chosen.check()
-    if name != "train":
+    if isinstance(chosen, TrainOptions):
+        if not (chosen.overwrite or chosen.dry_run):
+            Run(chosen.run).require_unfinished()
+    else:
         for path in positional.get("runs") or (given["run"],):
             Run(path).require_finished()
     if name == "predict" and not positional["inputs"] and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("nothing to predict: give inputs as arguments, or one a line on stdin")
     import_tensorflow()
-    runner = import_module("apps.runner")
-    getattr(runner, name)(task, chosen, **positional)
+    verbs = import_module("apps.exporting" if name in ("export", "convert") else "apps.runner")
+    getattr(verbs, name)(task, chosen, **positional)
 
 
 def _explicit(context: click.Context, name: str) -> bool:

@@ -9,11 +9,13 @@ import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 from seqmodels.errors import UsageError
-from seqmodels.registry import OPTIMIZERS
+from seqmodels.registry import CLIP_BY, OPTIMIZERS, SCHEDULES
+
+MODELS = ("keras", "saved_model", "tflite", "tflite_dynamic", "tflite_float16", "tflite_int8")
 
 
 def option(
@@ -75,7 +77,9 @@ class TrainOptions(RunOptions):
     preset: str = option(
         "default", "A set of options; what you set explicitly wins.", choices=("quick", "default", "best")
     )
-    seed: int = option(0, "For weights, dropout, the order of the data and every split.", minimum=0)
+    seed: int = option(
+        0, "For weights, dropout, the order of the data and every split.", minimum=0, maximum=2**32 - 1
+    )
     epochs: int = option(10, "Passes over the training data, at most.", minimum=1)
     batch_size: int = option(64, "Rows in a batch.", minimum=1)
     optimizer: str = option("adam", "Any optimizer of Keras.", choices=OPTIMIZERS)
@@ -83,7 +87,7 @@ class TrainOptions(RunOptions):
     schedule: str = option(
         "constant",
         "Learning rate after the warm-up.",
-        choices=("constant", "cosine", "linear", "exponential"),
+        choices=SCHEDULES,
     )
     warmup: float = option(
         0.0, "Share of all steps in which the learning rate rises from 0.", minimum=0, maximum=0.99
@@ -97,7 +101,7 @@ class TrainOptions(RunOptions):
     clip_by: str = option(
         "global",
         "Norm of all gradients, of each variable's, or each entry.",
-        choices=("global", "variable", "value"),
+        choices=CLIP_BY,
     )
     patience: int | None = option(
         3, "Stop after so many epochs without a better validation; none for never.", minimum=1
@@ -124,6 +128,7 @@ class EvaluateOptions(RunOptions):
     """Options of ``evaluate`` in every app."""
 
     data: str | None = option(None, "Data to score on instead of the run's own test split.")
+    model: str = option("keras", "Which of the run's models.", choices=MODELS)
     json: bool = option(False, "Print one JSON document.")
 
     def check(self) -> None:
@@ -135,7 +140,39 @@ class EvaluateOptions(RunOptions):
 class PredictOptions(RunOptions):
     """Options of ``predict`` in every app."""
 
+    model: str = option("keras", "Which of the run's models.", choices=MODELS)
     json: bool = option(False, "Print one JSON document a line.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(RunOptions):
+    """Options of ``export`` in every app."""
+
+    to: str | None = option(None, "Folder of the SavedModel. Default: export/saved_model in the run.")
+    json: bool = option(False, "Print one JSON document.")
+
+    def check(self) -> None:
+        to = self.to
+        if to and os.path.exists(to) and not os.path.exists(os.path.join(to, "saved_model.pb")):
+            raise UsageError(f"--to {to}: exists and is no SavedModel; name a new folder, or one to replace")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertOptions(RunOptions):
+    """Options of ``convert`` in every app."""
+
+    quantize: str = option(
+        "none",
+        "Make the file smaller: weights in 8 bits, in 16, or weights and computation in 8.",
+        choices=("none", "dynamic", "float16", "int8"),
+    )
+    length: int | None = option(None, "Tokens of a text; none for those of the run, up to 128.", minimum=2)
+    keep: str | None = option(
+        None,
+        "Which part of a longer text; as in the run if not given.",
+        choices=("head", "tail", "both"),
+    )
+    json: bool = option(False, "Print one JSON document.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,8 +202,7 @@ def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:
         UsageError: the run was made by a version with other options.
     """
     known = {f.name for f in fields(cls) if f.metadata["stored"]}
-    required = {f.name for f in fields(cls) if f.metadata["stored"] and f.default is MISSING}
-    wrong = sorted((set(stored) - known) | (required - set(stored)))
+    wrong = sorted(known ^ set(stored))
     if wrong:
         raise UsageError(f"{where}: options {', '.join(wrong)} are not of this version; train the run again")
     return cls(**stored)

@@ -11,6 +11,7 @@
     logs/              TensorBoard
     metrics.json       scores and baselines
     plots/
+    export/            saved_model/, tflite/ (see their verbs)
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ from typing import Any
 
 from seqmodels.errors import DataError, UsageError, UserError
 
+# What a run writes, at the top of its folder.
+KNOWN = {
+    *("options.json", "data.json", "metrics.json", "history.csv", "model.keras", "partial.keras", ".lock"),
+    *("assets", "checkpoints", "logs", "plots", "export"),
+}
+
 
 class Run:
     """A folder that holds one training and everything made from it."""
@@ -38,6 +45,8 @@ class Run:
         self.checkpoints = self.path / "checkpoints"
         self.logs = self.path / "logs"
         self.plots = self.path / "plots"
+        self.saved_model = self.path / "export" / "saved_model"
+        self.tflite = self.path / "export" / "tflite"
         self.model = self.path / "model.keras"
         self.history = self.path / "history.csv"
 
@@ -53,6 +62,13 @@ class Run:
     def has_data(self) -> bool:
         """Whether data and assets are complete, so that resuming takes them as they are."""
         return (self.path / "data.json").exists()
+
+    def require_unfinished(self) -> None:
+        """Raises UserError, with what to do, if the run is complete."""
+        if self.finished:
+            raise UserError(
+                f"{self.path}: is a finished run; --overwrite deletes it, --run DIR trains another beside it"
+            )
 
     def require_finished(self) -> None:
         """Raises UsageError, with what to do, unless there is a trained model."""
@@ -75,18 +91,19 @@ class Run:
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         write_text(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
-    def read_json(self, name: str) -> dict[str, Any]:
+    def read_json(self, name: str, *keys: str) -> dict[str, Any]:
+        """The content of a file of the run; raises DataError where it is damaged or lacks one of the keys."""
         path = self.path / name
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            missing = [key for key in keys if key not in content]
+        except (OSError, ValueError, TypeError) as error:
             raise DataError(
-                f"{path}: missing; the run is damaged, train it again with --overwrite"
+                f"{path}: cannot be read ({error}); train the run again with --overwrite"
             ) from error
-        except ValueError as error:
-            raise DataError(
-                f"{path}: not JSON ({error}); the run is damaged, train it again with --overwrite"
-            ) from error
+        if missing:
+            raise DataError(f"{path}: has no {missing[0]!r}; train the run again with --overwrite")
+        return content
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
         text = io.StringIO()
@@ -101,22 +118,10 @@ class Run:
         Raises:
             UserError: there are other files.
         """
-        known = {
-            "options.json",
-            "data.json",
-            "metrics.json",
-            "model.keras",
-            "partial.keras",
-            "history.csv",
-            ".lock",
-        }
-        known |= {"assets", "checkpoints", "logs", "plots"}
-        names = (entry.name for entry in self.path.iterdir())
-        strangers = sorted(name for name in names if name.removesuffix(".partial") not in known)
-        if strangers:
-            raise UserError(
-                f"{self.path}: holds {strangers[0]!r}, which no run wrote; --overwrite deletes only runs"
-            )
+        self.require_no_strangers()
+        # First what makes a run complete, and what makes it resumable: half a run must not look like one.
+        (self.path / "metrics.json").unlink(missing_ok=True)
+        self.forget_checkpoints()
         for entry in self.path.iterdir():
             if entry.name == ".lock":
                 continue
@@ -124,6 +129,32 @@ class Run:
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
+
+    def forget_checkpoints(self) -> None:
+        """Removes the checkpoints, so that no other training takes them for its own."""
+        if self.checkpoints.exists():
+            shutil.rmtree(self.checkpoints)
+
+    def require_no_strangers(self) -> None:
+        """Raises UserError if the folder holds anything that no run ever wrote."""
+        names = (entry.name for entry in self.path.iterdir())
+        strangers = sorted(name for name in names if name.removesuffix(".partial") not in KNOWN)
+        if strangers:
+            raise UserError(
+                f"{self.path}: holds {strangers[0]!r}, which no run wrote; --overwrite deletes only runs"
+            )
+
+    def load_model(self) -> Any:
+        """The trained Keras model; raises DataError where the file is damaged."""
+        import keras  # not at the top: the command line reads this module before TensorFlow
+
+        try:
+            return keras.models.load_model(self.model)
+        except (OSError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise DataError(
+                f"{self.model}: is damaged ({first}); train the run again with --overwrite"
+            ) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:

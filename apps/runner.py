@@ -31,7 +31,8 @@ from seqmodels.training.loop import Settings, Training
 LINES_AT_ONCE = 4096  # bounds the memory of predict
 
 log = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-out = Console(markup=False, emoji=False)  # a label [b] or :o: is printed as it is
+# A label [b] or :o: is printed as it is, and a table in a file or a pipe is as wide as it needs to be.
+out = Console(markup=False, emoji=False, width=None if sys.stdout and sys.stdout.isatty() else 1000)
 
 
 def train(task_name: str, options: TrainOptions) -> None:
@@ -41,18 +42,21 @@ def train(task_name: str, options: TrainOptions) -> None:
         _dry_run(task, options)
         return
     with run.locked():
-        _begin(run, options)
-        data = task.load(options, task.load_assets(run.assets) if run.has_data else None)
-        _keep_data(run, data)
-        for note in data.facts["notes"]:
-            log.print(f"note: {note}")
+        resumes = _resumes(run, options)
+        data = task.load(options, task.load_assets(run.assets) if resumes else None)
         stop = StopSignal()
         training = _training(task, options, data, run.checkpoints, stop)
+        # Only now, when all that was asked for is known to be possible, the run changes.
+        if resumes:
+            run.require_data(data.facts["source"], data.facts["sha256"])
+            log.print(f"resuming {run.path}")
+        else:
+            _begin(run, options, data)
+        for note in data.facts["notes"]:
+            log.print(f"note: {note}")
         report = Report(options.epochs, log)
         for callback in (report, TensorBoard(run.logs), _history_writer(run, training)):
             training.callbacks.append(callback)
-        if training.last.exists():
-            log.print(f"resuming {run.path} from its last checkpoint")
         try:
             with stop:
                 training.run()
@@ -65,14 +69,17 @@ def evaluate(task_name: str, options: EvaluateOptions) -> None:
     """Scores the run on its test split, or on other data, beside the baselines."""
     task, run = load_task(task_name), Run(options.run)
     scores = task.evaluate(run, options)
-    if options.data is None:
-        run.write_json("metrics.json", {**run.read_json("metrics.json"), "test": scores["model"]})
-        paths = task.plot(run, scores["model"])
-        log.print(f"plots: {', '.join(str(path) for path in paths)}")
     if options.json:
         print(json.dumps(scores, ensure_ascii=False))
     else:
         out.print(task.render_scores(scores))
+    if options.data is None and options.model == "keras":
+        try:
+            run.write_json("metrics.json", {**run.read_json("metrics.json"), "test": scores["model"]})
+            paths = task.plot(run, scores["model"])
+        except OSError as error:
+            raise UserError(f"{run.path}: the scores cannot be stored there ({error.strerror})") from error
+        log.print(f"plots: {', '.join(str(path) for path in paths)}")
 
 
 def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) -> None:
@@ -124,19 +131,15 @@ class StopSignal:
         self.requested = True
 
 
-def _begin(run: Run, options: TrainOptions) -> None:
-    """Stops on a finished run, compares options with an interrupted one, or starts a new one."""
+def _resumes(run: Run, options: TrainOptions) -> bool:
+    """Whether there is an interrupted training to go on with; raises UserError where that cannot be."""
     if options.overwrite:
-        run.clear()
-    if run.finished:
-        raise UserError(
-            f"{run.path}: is a finished run; --overwrite deletes it, --run DIR trains another beside it"
-        )
-    asked = options.stored()
-    if not run.has_data:  # nothing depends on the options yet: an earlier training failed to read its data
-        run.write_json("options.json", asked)
-        return
-    stored = run.read_json("options.json")
+        run.require_no_strangers()
+        return False
+    run.require_unfinished()
+    if not run.has_data:
+        return False
+    stored, asked = run.read_json("options.json"), options.stored()
     names = sorted(name for name in stored | asked if stored.get(name) != asked.get(name))
     if names:
         changes = ", ".join(f"{flag(name)} was {stored.get(name)}, is {asked.get(name)}" for name in names)
@@ -144,14 +147,15 @@ def _begin(run: Run, options: TrainOptions) -> None:
             f"{run.path}: is an interrupted run with other options ({changes}); repeat its options to resume "
             "it, or --overwrite to start anew"
         )
+    return True
 
 
-def _keep_data(run: Run, data: Data) -> None:
-    if not run.has_data:
-        data.assets.save(run.assets)
-        run.write_json("data.json", data.facts)
-    else:
-        run.require_data(data.facts["source"], data.facts["sha256"])
+def _begin(run: Run, options: TrainOptions, data: Data) -> None:
+    """A new run, in the place of what an earlier one left; data.json comes last and makes it resumable."""
+    run.clear() if options.overwrite else run.forget_checkpoints()
+    run.write_json("options.json", options.stored())
+    data.assets.save(run.assets)
+    run.write_json("data.json", data.facts)
 
 
 def _training(
@@ -302,7 +306,8 @@ def _lines_as_they_come() -> Iterator[list[str]]:
 
 
 def _describe(task: Task, run: Run) -> dict[str, Any]:
-    metrics, data = run.read_json("metrics.json"), run.read_json("data.json")
+    metrics = run.read_json("metrics.json", "valid", "baselines", "parameters", "best_epoch", "seconds")
+    data = run.read_json("data.json", "source", "counts", "sha256")
     scores: dict[str, Any] = {f"valid {name}": value for name, value in metrics["valid"].items()}
     if "test" in metrics:
         scores |= {f"test {name}": value for name, value in task.headline(metrics["test"]).items()}

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from apps.options import EvaluateOptions, PredictOptions, TrainOptions
+from apps.options import ConvertOptions, EvaluateOptions, PredictOptions, TrainOptions
 from apps.run import Run
+from seqmodels.export.signature import Signature
 from seqmodels.training.losses import Objective
 
 
@@ -42,6 +44,41 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Phone:
+    """What ``convert`` needs of an app.
+
+    Attributes:
+        signature: with static shapes, one row.
+        fused: whether every recurrent layer has a fused operator.
+        length: steps of the signature.
+        keep: which part stays of an input that is longer.
+        inputs: rows of the validation split, ``(rows, ...)`` by name.
+        expected: the model's outputs for them.
+        representative: rows of the training split, for int8.
+        score: outputs to accuracy.
+        references: accuracy of the model itself, by name.
+        cut: share of the validation split that is longer than ``length``.
+        mediapipe: whether MediaPipe can read a file with so many subgraphs.
+        finish: the file and the number of its subgraphs to the file with its metadata.
+        write: puts beside the files what their integrator needs.
+    """
+
+    signature: Signature
+    fused: bool
+    length: int
+    keep: str
+    inputs: dict[str, np.ndarray]
+    expected: dict[str, np.ndarray]
+    representative: dict[str, np.ndarray]
+    score: Callable[[dict[str, np.ndarray]], float]
+    references: dict[str, float]
+    cut: float
+    mediapipe: Callable[[int], bool]
+    finish: Callable[[bytes, int], bytes]
+    write: Callable[[Path, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
 class Task:
     """One app. Its ``task.py`` read from top to bottom is the app.
 
@@ -61,6 +98,9 @@ class Task:
         render_prediction: one record for a person.
         plot: writes the plots of an evaluation into the run and returns their paths.
         headline: the scores that ``info`` shows.
+        signatures: model and assets to the entry points of the SavedModel, the default one first.
+        examples: assets to names of signatures with inputs that the SavedModel is tried with.
+        phone: ``(run, model, options)`` to what is converted.
     """
 
     name: str
@@ -79,6 +119,9 @@ class Task:
     render_prediction: Callable[[dict[str, Any]], str]
     plot: Callable[[Run, dict[str, Any]], list[Path]]
     headline: Callable[[dict[str, Any]], dict[str, float]]
+    signatures: Callable[[keras.Model, Any], list[Signature]]
+    examples: Callable[[Any], list[tuple[str, dict[str, np.ndarray]]]]
+    phone: Callable[[Run, keras.Model, ConvertOptions], Phone]
 
 
 def load_task(name: str) -> Task:

@@ -38,6 +38,9 @@ OPTIMIZERS = (
     "sgd",
 )
 
+SCHEDULES = ("constant", "cosine", "linear", "exponential")
+CLIP_BY = ("global", "variable", "value")
+
 
 def make(table: dict[str, tuple[str, dict[str, Any]]], name: str, /, **options: Any) -> Any:
     """An instance of the class that ``table`` has under ``name``; ``options`` win over the table's own.

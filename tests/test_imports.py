@@ -44,7 +44,8 @@ ARROWS: dict[str, set[str]] = {
     "apps": set(),
     "apps.options": {"seqmodels.registry"},
     "apps.run": set(),
-    "apps.cli": {"apps.options", "apps.run", "apps.runner"},
+    "apps.cli": {"apps.exporting", "apps.options", "apps.run", "apps.runner"},
+    "apps.exporting": {"apps.options", "apps.run", "apps.task", "seqmodels.export"},
     "apps.task": {"apps.options", "apps.run", "seqmodels.export", "seqmodels.training"},
     "apps.progress": {"apps.run"},
     "apps.runner": {

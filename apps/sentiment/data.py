@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from apps.run import write_text
 from apps.sentiment.options import Train
 from apps.task import Data
 from seqmodels.data.sources import LabeledTextData, LabeledTexts, check_labels, load_labeled_texts
-from seqmodels.data.text import TokenSequences, batches, bucket_edges, truncate
+from seqmodels.data.text import PAD, TokenSequences, batches, bucket_edges, truncate, truncate_ragged
 from seqmodels.data.tokenizer import UNKNOWN, Tokenizer, TokenizerSettings
 from seqmodels.errors import DataError
 
@@ -29,7 +30,7 @@ class Assets:
     Attributes:
         tokenizer: trained on the training split.
         classes: names in the order of the model's outputs.
-        edges: the padded lengths that the model was trained with.
+        edges: the padded lengths of the training.
         length: tokens of a text, at most.
         keep: which part of a longer text stays.
     """
@@ -45,6 +46,19 @@ class Assets:
 
     def cut(self, ids: TokenSequences) -> TokenSequences:
         return truncate(ids, self.length, self.keep, PREFIX)
+
+    def tensors(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What the model takes, in a graph: strings ``(n,)`` to tokens ``(n, T)`` and lengths ``(n,)``."""
+        rows = truncate_ragged(self.tokenizer(texts), self.length, self.keep, PREFIX)
+        return {"tokens": rows.to_tensor(PAD), "lengths": tf.cast(rows.row_lengths(), tf.int32)}
+
+    @property
+    def serving_edges(self) -> list[int]:
+        """The padded lengths for any text: beyond those of the training they double, up to ``length``."""
+        edges = list(self.edges)
+        while edges[-1] < self.length:
+            edges.append(min(2 * edges[-1], self.length))
+        return edges
 
     def labels(self, split: LabeledTexts) -> np.ndarray:
         """Index of each row's class: ``(n,)`` int32; raises DataError for a label that is none of them."""
@@ -62,7 +76,7 @@ class Assets:
     def load(cls, folder: Path) -> Assets:
         """Reads what :meth:`save` wrote; raises DataError where the run is damaged."""
         try:
-            classes = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
+            classes = (folder / "labels.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
             lengths = json.loads((folder / "lengths.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DataError(f"{folder}: the assets cannot be read ({error}); train the run again") from error
@@ -80,10 +94,10 @@ def load(options: Train, assets: Assets | None) -> Data:
     tokenizer = assets.tokenizer if assets else _tokenizer(options, source)
     train_ids, valid_ids = tokenizer.encode(source.train.texts), tokenizer.encode(source.valid.texts)
     if assets is None:
-        # The edges are shapes, not knowledge: they cover both splits, so that no text is cut but by --length.
+        # The edges are shapes, not knowledge: they cover both splits.
         lengths = np.minimum(np.concatenate([train_ids.lengths, valid_ids.lengths]), options.length)
         edges = bucket_edges(lengths, options.buckets)
-        assets = Assets(tokenizer, source.classes, edges, min(options.length, edges[-1]), options.keep)
+        assets = Assets(tokenizer, source.classes, edges, options.length, options.keep)
     facts = _facts(source, train_ids, assets)
     train_ids, valid_ids = assets.cut(train_ids), assets.cut(valid_ids)
     train_labels, valid_labels = assets.labels(source.train), assets.labels(source.valid)

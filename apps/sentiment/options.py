@@ -67,11 +67,16 @@ class Train(TrainOptions):
 
     def check(self) -> None:
         super().check()
-        for name in self.pooling.split("+"):
+        names = self.pooling.split("+")
+        if len(set(names)) < len(names):
+            raise UsageError(f"--pooling {self.pooling}: names one twice; expected each at most once")
+        for name in names:
             if name not in POOLINGS:
                 raise UsageError(
                     f"--pooling: {name!r} is unknown; expected {', '.join(POOLINGS)}, or several joined by +"
                 )
+        if self.embeddings is not None and os.path.isdir(self.embeddings):
+            raise UsageError(f"--embeddings {self.embeddings}: is a folder; expected a file of vectors")
         if self.embeddings is not None and not os.path.isfile(self.embeddings):
             raise UsageError(
                 f"--embeddings {self.embeddings}: no such file; expected vectors in the text format of GloVe"

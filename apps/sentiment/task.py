@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 from rich.console import Group
 from rich.table import Table
 
 from apps.options import restore
 from apps.run import Run
 from apps.sentiment.data import Assets, load
+from apps.sentiment.inference import open_model
 from apps.sentiment.options import Evaluate, Predict, Train
+from apps.sentiment.phone import phone
+from apps.sentiment.saved_model import examples, signatures
 from apps.task import Data, Task
 from seqmodels.analysis import plots
 from seqmodels.baselines import bag_of_words
 from seqmodels.data.embeddings import read_glove
 from seqmodels.data.sources import LabeledTexts, load_labeled_texts, load_split
-from seqmodels.data.text import batches, evaluation_order
+from seqmodels.errors import DataError, UsageError
 from seqmodels.models import Classifier
 from seqmodels.training.losses import Objective, classification
 from seqmodels.training.metrics import classification_scores
@@ -40,7 +41,6 @@ MODEL_OPTIONS = (
     "recurrent_dropout",
     "weight_dropout",
 )
-BATCH = 64  # rows of a batch in evaluation and prediction
 
 
 def build(options: Train, assets: Assets) -> keras.Model:
@@ -70,7 +70,13 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """The model beside the baselines on the run's test split, or on ``--data``."""
     stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
     assets = Assets.load(run.assets)
-    source = load_labeled_texts(stored.data, stored.seed)
+    try:
+        source = load_labeled_texts(stored.data, stored.seed)
+    except UsageError as error:
+        raise DataError(
+            f"{run.path}: was trained on {stored.data}, which its test split and baselines need and which "
+            f"is no longer found from here ({error})"
+        ) from error
     run.require_data(stored.data, source.sha256)
     split = source.test if options.data is None else load_split(options.data)
     labels = assets.labels(split)
@@ -78,8 +84,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         rivals = run.read_json("metrics.json")["baselines"]["test"]
     else:
         rivals = _baseline_scores(source.train, {"test": split}, assets.classes)["test"]
-    model = keras.models.load_model(run.model)
-    probabilities = np.concatenate(list(_probabilities(model, assets, [split.texts])))
+    (probabilities,) = open_model(run, assets, options.model)([split.texts])
     scores = classification_scores(probabilities, labels, assets.classes)
     return {"data": options.data or stored.data, "model": scores, "baselines": rivals}
 
@@ -87,7 +92,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
     """One record for each text: its label and the probability of every class."""
     assets = Assets.load(run.assets)
-    model = keras.models.load_model(run.model)
+    probabilities_of = open_model(run, assets, options.model)
     pending: list[list[str]] = []
 
     def remembered() -> Iterator[list[str]]:
@@ -95,25 +100,11 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
             pending.append(chunk)
             yield chunk
 
-    for probabilities in _probabilities(model, assets, remembered()):
+    for probabilities in probabilities_of(remembered()):
         for text, row in zip(pending.pop(), probabilities):
             label = assets.classes[int(row.argmax())]
             named = {name: round(float(p), 6) for name, p in zip(assets.classes, row)}
             yield {"text": text, "label": label, "probabilities": named}
-
-
-def _probabilities(model: keras.Model, assets: Assets, chunks: Iterable[list[str]]) -> Iterator[np.ndarray]:
-    """For each chunk of texts ``(n, classes)`` float32 in the order of the texts."""
-
-    @tf.function(reduce_retracing=True)
-    def classify(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        return tf.nn.softmax(model(inputs, training=False))
-
-    shapes: dict[str, Any] = {"edges": assets.edges, "batch_size": BATCH}
-    for texts in chunks:
-        ids = assets.encode(texts)
-        rows = [classify(inputs).numpy() for inputs, _, _ in batches(ids, **shapes)]
-        yield np.concatenate(rows)[evaluation_order(ids.lengths, **shapes)]
 
 
 def _baseline_scores(
@@ -158,7 +149,9 @@ def render_scores(scores: dict[str, Any]) -> Group:
 
 
 def render_prediction(record: dict[str, Any]) -> str:
-    return f"{record['label']}\t{record['probabilities'][record['label']]:.4f}\t{record['text']}"
+    """One line, whatever is in the text: label, its probability, text."""
+    text = record["text"].translate({ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"})
+    return f"{record['label']}\t{record['probabilities'][record['label']]:.4f}\t{text}"
 
 
 def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
@@ -187,4 +180,7 @@ TASK = Task(
     render_scores=render_scores,
     render_prediction=render_prediction,
     plot=plot,
+    signatures=signatures,
+    examples=examples,
+    phone=phone,
 )

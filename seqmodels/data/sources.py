@@ -108,7 +108,8 @@ def load_labeled_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Lab
         raise DataError(f"{data} has no train split, only {', '.join(readers)}; add train or name one file")
     read = {split: reader() for split, reader in readers.items()}
     digest = hashlib.sha256()
-    for split in read.values():
+    for name, split in read.items():
+        digest.update(f"{name} {len(split)}\n".encode())
         for row in zip(split.texts, split.labels):
             digest.update(json.dumps(row).encode())
     splits = _complete(read, seed, valid_fraction, notes)
@@ -249,6 +250,11 @@ def _collect(source: str, rows: Iterable[Row], files: list[str] | None = None) -
                 raise DataError(
                     f"{split.where(len(split) - 1)}: the {name} is empty; fill it in or remove the row"
                 )
+        if len(label.strip().splitlines()) > 1:
+            raise DataError(
+                f"{split.where(len(split) - 1)}: the label {label.strip()!r} has a line break; "
+                "write it in one line"
+            )
     if not split.texts:
         raise DataError(f"{source} has no rows; expected a text and a label in each")
     return split

@@ -1,16 +1,11 @@
 """Batches of token sequences that take few shapes, cut from flat arrays by TensorFlow operators."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
-from zipfile import BadZipFile
 
 import numpy as np
 import tensorflow as tf
-
-from seqmodels.errors import DataError
 
 PAD = 0
 
@@ -47,28 +42,6 @@ class TokenSequences:
             self.values[np.repeat(self.row_splits[indices], lengths) + _steps(lengths)], lengths
         )
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes one .npz file."""
-        temporary = Path(f"{os.fspath(path)}.partial")
-        with temporary.open("wb") as file:
-            np.savez(file, values=self.values, row_splits=self.row_splits)
-        os.replace(temporary, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "TokenSequences":
-        """Reads what ``save`` wrote.
-
-        Raises:
-            DataError: the file is missing or is not what ``save`` writes.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return cls(arrays["values"], arrays["row_splits"])
-        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
-            raise DataError(
-                f"{os.fspath(path)} does not hold token sequences ({error}); delete it to have it made again"
-            ) from error
-
 
 def truncate(
     sequences: TokenSequences, maximum: int, keep: Literal["head", "tail", "both"] = "head", prefix: int = 0
@@ -86,15 +59,38 @@ def truncate(
     Raises:
         ValueError: ``prefix`` leaves no room within ``maximum``.
     """
-    if not 0 <= prefix < maximum:
-        raise ValueError(f"prefix is {prefix}; expected at least 0 and less than maximum, which is {maximum}")
-    front = {"head": maximum, "tail": prefix, "both": prefix + (maximum - prefix) // 4}[keep]
+    front = front_tokens(maximum, keep, prefix)
     lengths = np.minimum(sequences.lengths, maximum)
     left_out = sequences.lengths - lengths
     steps = _steps(lengths)
     source = np.repeat(sequences.row_splits[:-1], lengths) + steps
     source += np.where(steps < front, 0, np.repeat(left_out, lengths))
     return TokenSequences.from_lengths(sequences.values[source], lengths)
+
+
+def truncate_ragged(
+    rows: tf.RaggedTensor, maximum: int, keep: Literal["head", "tail", "both"] = "head", prefix: int = 0
+) -> tf.RaggedTensor:
+    """What :func:`truncate` does, in a graph: ragged (n, None) to the same."""
+    front = front_tokens(maximum, keep, prefix)
+    lengths = tf.minimum(rows.row_lengths(), maximum)
+    steps = tf.ragged.range(lengths)  # (n, None)
+    row = steps.value_rowids()  # (kept tokens,)
+    left_out = tf.gather(rows.row_lengths() - lengths, row)
+    source = tf.gather(rows.row_starts(), row) + steps.values
+    source += tf.where(steps.values < front, tf.zeros_like(left_out), left_out)
+    return steps.with_values(tf.gather(rows.values, source))
+
+
+def front_tokens(maximum: int, keep: Literal["head", "tail", "both"], prefix: int) -> int:
+    """How many leading tokens stay of a row that is too long; the other ``maximum - front`` are its last.
+
+    Raises:
+        ValueError: ``prefix`` leaves no room within ``maximum``.
+    """
+    if not 0 <= prefix < maximum:
+        raise ValueError(f"prefix is {prefix}; expected at least 0 and less than maximum, which is {maximum}")
+    return {"head": maximum, "tail": prefix, "both": prefix + (maximum - prefix) // 4}[keep]
 
 
 def bucket_edges(

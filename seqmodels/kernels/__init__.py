@@ -1,18 +1,22 @@
 """Time loops on raw tensors."""
 
 from seqmodels.kernels.forms import FORMS, current_form, form
+from seqmodels.kernels.fused import fused_lstm
 from seqmodels.kernels.gru import gru
 from seqmodels.kernels.loops import States, generic, unrolled
 from seqmodels.kernels.lstm import lstm
 from seqmodels.kernels.rnn import ACTIVATIONS as RNN_ACTIVATIONS
 from seqmodels.kernels.rnn import rnn
+from seqmodels.kernels.scan import dropped
 
 __all__ = [
     "FORMS",
     "RNN_ACTIVATIONS",
     "States",
     "current_form",
+    "dropped",
     "form",
+    "fused_lstm",
     "generic",
     "gru",
     "lstm",

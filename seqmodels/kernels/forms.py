@@ -9,6 +9,9 @@ so around the call::
 - ``auto`` (the default): the fastest form that is exact for the cell and the machine.
 - ``generic``: a ``tf.while_loop`` over ``cell.step``; for every cell, differentiable any number of times.
 - ``unrolled``: the steps one after the other in the graph; the number of steps must be static.
+- ``fused``: what TensorFlow Lite's converter makes one operator of, where a cell has one and starts from
+  zeros; else ``generic``. Batch and number of steps must be static. Of the states only those that the
+  operator hands out are returned: ``h`` of an LSTM.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-FORMS = ("auto", "generic", "unrolled")
+FORMS = ("auto", "generic", "unrolled", "fused")
 
 _form: ContextVar[str] = ContextVar("form", default="auto")
 

@@ -36,6 +36,7 @@ from seqmodels.kernels.scan import (
     Tensors,
     alive_rows,
     carried_back,
+    dropped,
     held,
     masked,
     once_differentiable,
@@ -72,9 +73,6 @@ def gru(
     form = _reset_before if recurrent_bias is None else _reset_after
     biases = () if recurrent_bias is None else (recurrent_bias,)
 
-    def dropped(h: tf.Tensor) -> tf.Tensor:
-        return h if mask is None else h * mask
-
     @tf.custom_gradient
     def run(projected: tf.Tensor, initial: tf.Tensor, kernel: tf.Tensor, *biases: tf.Tensor) -> tuple:
         units = initial.shape[-1]
@@ -82,7 +80,7 @@ def gru(
 
         def forward(t: tf.Tensor, inputs: Tensors, states: Tensors) -> tuple[Tensors, Tensors]:
             (h,), alive = states, alive_rows(lengths, t)
-            u, r, g, v = candidate(inputs[0], dropped(h))  # (batch, units) each
+            u, r, g, v = candidate(inputs[0], dropped(h, mask))  # (batch, units) each
             new = (1 - u) * h + u * g
             return (masked(alive, new), tf.concat([u, r, g, v], axis=-1)), (held(alive, new, h),)
 
@@ -98,15 +96,15 @@ def gru(
                 total = d_output + dh
                 dz_candidate = total * u * (1 - g * g)
                 dz_update = total * (g - before) * u * (1 - u)
-                dz_reset, d_previous = through(dz_update, dz_candidate, r, v, dropped(before))
+                dz_reset, d_previous = through(dz_update, dz_candidate, r, v, dropped(before, mask))
                 dz = masked(alive, tf.concat([dz_update, dz_reset, dz_candidate], axis=-1))
-                new = total * (1 - u) + dropped(d_previous)
+                new = total * (1 - u) + dropped(d_previous, mask)
                 return (dz,), (carried_back(truncate, alive, t, new, dh),)
 
             sequences = (time_major(d_outputs), kept, previous)
             (dz,), (dh,) = scan(backward, sequences, (dh,), (3 * units,), reverse=True)
             reset = kept[..., units : 2 * units]
-            return time_major(dz), dh, *weights(dropped(previous), reset, dz)
+            return time_major(dz), dh, *weights(dropped(previous, mask), reset, dz)
 
         return (time_major(outputs), h), once_differentiable(gradient, "GRU")
 

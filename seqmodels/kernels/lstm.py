@@ -33,6 +33,7 @@ from seqmodels.kernels.scan import (
     Tensors,
     alive_rows,
     carried_back,
+    dropped,
     held,
     masked,
     once_differentiable,
@@ -72,17 +73,10 @@ def lstm(
         initial_h, initial_c = h, c
         units = h.shape[-1]
 
-        def dropped(h: tf.Tensor) -> tf.Tensor:
-            return h if mask is None else h * mask
-
-        def gates(z: tf.Tensor) -> Tensors:
-            i, f, g, o = tf.split(z, 4, axis=-1)
-            return tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
-
         def forward(t: tf.Tensor, inputs: Tensors, states: Tensors) -> tuple[Tensors, Tensors]:
             h, c = states
             alive = alive_rows(lengths, t)
-            i, f, g, o = gates(inputs[0] + dropped(h) @ recurrent_kernel)  # (batch, units) each
+            i, f, g, o = _gates(inputs[0] + dropped(h, mask) @ recurrent_kernel)  # (batch, units) each
             new_c = f * c + i * g
             new_h = o * tf.tanh(new_c)
             kept = () if recompute else (tf.concat([i, f, g, o], axis=-1),)
@@ -93,10 +87,10 @@ def lstm(
         (outputs, cells, *kept), (h, c) = scan(forward, (x,), (h, c), widths)
 
         def gradient(d_outputs: tf.Tensor, dh: tf.Tensor, dc: tf.Tensor) -> tuple:
-            previous_h, previous_c = dropped(shifted(initial_h, outputs)), shifted(initial_c, cells)
+            previous_h, previous_c = dropped(shifted(initial_h, outputs), mask), shifted(initial_c, cells)
             if recompute:
                 z = x + tf.tensordot(previous_h, recurrent_kernel, 1)
-                activations = tf.concat(gates(z), axis=-1)  # (time, batch, 4 units)
+                activations = tf.concat(_gates(z), axis=-1)  # (time, batch, 4 units)
             else:
                 activations = kept[0]
 
@@ -104,23 +98,11 @@ def lstm(
                 d_output, activation, previous, cell = inputs
                 dh, dc = gradients
                 alive = alive_rows(lengths, t)
-                i, f, g, o = tf.split(activation, 4, axis=-1)
-                tanh_c = tf.tanh(cell)
-                total_h = d_output + dh
-                total_c = dc + total_h * o * (1 - tanh_c * tanh_c)
-                dz = tf.concat(
-                    [
-                        total_c * g * i * (1 - i),
-                        total_c * previous * f * (1 - f),
-                        total_c * i * (1 - g * g),
-                        total_h * tanh_c * o * (1 - o),
-                    ],
-                    axis=-1,
-                )  # (batch, 4 units)
+                dz, through_c = _step_gradient(activation, previous, cell, d_output + dh, dc)
                 dz = masked(alive, dz)
-                through = dropped(tf.matmul(dz, recurrent_kernel, transpose_b=True))
-                dh = carried_back(truncate, alive, t, through, dh)
-                dc = carried_back(truncate, alive, t, total_c * f, dc)
+                through_h = dropped(tf.matmul(dz, recurrent_kernel, transpose_b=True), mask)
+                dh = carried_back(truncate, alive, t, through_h, dh)
+                dc = carried_back(truncate, alive, t, through_c, dc)
                 return (dz,), (dh, dc)
 
             sequences = (time_major(d_outputs), activations, previous_c, cells)
@@ -131,3 +113,25 @@ def lstm(
 
     outputs, h, c = run(projected, *states, recurrent_kernel)
     return outputs, (h, c)
+
+
+def _gates(z: tf.Tensor) -> Tensors:
+    """``i, f, g, o`` from ``z (..., 4h)``."""
+    i, f, g, o = tf.split(z, 4, axis=-1)
+    return tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+
+
+def _step_gradient(
+    activations: tf.Tensor, previous_c: tf.Tensor, c: tf.Tensor, dh: tf.Tensor, dc: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """``dz_t (n, 4h)`` and the gradient of ``c_{t-1} (n, h)``, from the gradients of ``h_t`` and ``c_t``."""
+    i, f, g, o = tf.split(activations, 4, axis=-1)
+    tanh_c = tf.tanh(c)
+    dc = dc + dh * o * (1 - tanh_c * tanh_c)
+    dz = [
+        dc * g * i * (1 - i),
+        dc * previous_c * f * (1 - f),
+        dc * i * (1 - g * g),
+        dh * tanh_c * o * (1 - o),
+    ]
+    return tf.concat(dz, axis=-1), dc * f

@@ -26,6 +26,7 @@ from seqmodels.kernels.scan import (
     Tensors,
     alive_rows,
     carried_back,
+    dropped,
     held,
     masked,
     once_differentiable,
@@ -69,16 +70,13 @@ def rnn(
     """
     phi, slope = ACTIVATIONS[activation]
 
-    def dropped(h: tf.Tensor) -> tf.Tensor:
-        return h if mask is None else h * mask
-
     @tf.custom_gradient
     def run(projected: tf.Tensor, initial: tf.Tensor, recurrent_kernel: tf.Tensor) -> tuple:
         units = initial.shape[-1]
 
         def forward(t: tf.Tensor, inputs: Tensors, states: Tensors) -> tuple[Tensors, Tensors]:
             (h,), alive = states, alive_rows(lengths, t)
-            new = phi(inputs[0] + dropped(h) @ recurrent_kernel)  # (batch, units)
+            new = phi(inputs[0] + dropped(h, mask) @ recurrent_kernel)  # (batch, units)
             return (masked(alive, new),), (held(alive, new, h),)
 
         (outputs,), (h,) = scan(forward, (time_major(projected),), (initial,), (units,))
@@ -88,12 +86,12 @@ def rnn(
                 (d_output, output), (dh,) = inputs, gradients
                 alive = alive_rows(lengths, t)
                 dz = masked(alive, (d_output + dh) * slope(output))  # (batch, units)
-                through = dropped(tf.matmul(dz, recurrent_kernel, transpose_b=True))
+                through = dropped(tf.matmul(dz, recurrent_kernel, transpose_b=True), mask)
                 return (dz,), (carried_back(truncate, alive, t, through, dh),)
 
             sequences = (time_major(d_outputs), outputs)
             (dz,), (dh,) = scan(backward, sequences, (dh,), (units,), reverse=True)
-            return time_major(dz), dh, weight_gradient(dropped(shifted(initial, outputs)), dz)
+            return time_major(dz), dh, weight_gradient(dropped(shifted(initial, outputs), mask), dz)
 
         return (time_major(outputs), h), once_differentiable(gradient, "RNN")
 

@@ -91,6 +91,11 @@ def masked(alive: tf.Tensor | None, x: tf.Tensor) -> tf.Tensor:
     return x if alive is None else tf.where(alive, x, tf.zeros_like(x))
 
 
+def dropped(h: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """The state as the recurrent product sees it: times its dropout mask, where there is one."""
+    return h if mask is None else h * mask
+
+
 def carried_back(
     truncate: int | None, alive: tf.Tensor | None, t: tf.Tensor, new: tf.Tensor, old: tf.Tensor
 ) -> tf.Tensor:

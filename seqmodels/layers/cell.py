@@ -170,6 +170,18 @@ class Cell(keras.layers.Layer):
         """
         return None
 
+    def fused(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, States] | None:
+        """All steps from zero states by one TensorFlow Lite operator; None where there is none.
+
+        Args:
+            inputs: ``(n, T, d)``, n and T static.
+            lengths: ``(n,)`` int32, or None when all rows are full.
+
+        Returns:
+            outputs ``(n, T, output_size)`` and the states that the operator hands out, the first ones of all.
+        """
+        return None
+
     def call(self, inputs: tf.Tensor, states: Any, training: bool = False) -> tuple[tf.Tensor, list]:
         """One step from raw inputs ``(n, d)``, as ``keras.layers.RNN`` calls it."""
         if training and (self.weight_dropout or self.recurrent_dropout):
@@ -199,8 +211,3 @@ class Cell(keras.layers.Layer):
     def _compute(self, weight: Any) -> tf.Tensor:
         """The weight in the dtype of the computation, also outside of a Keras call."""
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
-
-
-def dropped(h: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """The previous state as the recurrent product sees it: ``(n, units)``."""
-    return h if mask is None else h * mask

@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.layers.cell import Cell, States, dropped
+from seqmodels.kernels import States, dropped
+from seqmodels.layers.cell import Cell
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -59,6 +60,10 @@ class LSTMCell(Cell):
     ) -> tuple[tf.Tensor, States]:
         recurrent_kernel, mask = constants
         return kernels.lstm(projected, states, recurrent_kernel, lengths, mask)
+
+    def fused(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, States]:
+        kernel, recurrent_kernel, bias = map(self._compute, (self.kernel, self.recurrent_kernel, self.bias))
+        return kernels.fused_lstm(inputs, kernel, recurrent_kernel, bias, lengths)
 
     def get_config(self) -> dict:
         return {**super().get_config(), "forget_bias": self.forget_bias}

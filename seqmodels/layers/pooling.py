@@ -55,9 +55,15 @@ class MaxPooling(Pooling):
     """The maximum of each feature over the real steps."""
 
     def call(self, outputs: tf.Tensor, states: Any = None, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        if lengths is None:
+            lengths = tf.fill(tf.shape(outputs)[:1], tf.shape(outputs)[1])
         real = real_steps(outputs, lengths)[..., None]  # (batch, time, 1)
-        largest = tf.reduce_max(tf.where(real, outputs, outputs.dtype.min), axis=1)  # (batch, units)
-        return tf.where(tf.reduce_any(real, axis=1), largest, tf.zeros_like(largest))
+        # One step of zeros more: a row without steps has their maximum.
+        outputs = tf.pad(tf.where(real, outputs, tf.zeros_like(outputs)), ((0, 0), (0, 1), (0, 0)))
+        real = real_steps(outputs, lengths)[..., None]  # (batch, time + 1, 1)
+        # In place of padding what is below all real steps, and not far below: 8 bits hold no wide range.
+        smallest = tf.reduce_min(outputs, axis=1, keepdims=True)  # (batch, 1, units)
+        return tf.reduce_max(tf.where(real, outputs, smallest), axis=1)  # (batch, units)
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")

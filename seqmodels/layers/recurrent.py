@@ -62,6 +62,7 @@ class Recurrent(keras.layers.Layer):
         training: bool = False,
     ) -> tuple[tf.Tensor, States]:
         batch = inputs.shape[0] or tf.shape(inputs)[0]
+        fused = kernels.current_form() == "fused" and states is None and not training
         states = self.get_initial_state(batch) if states is None else tuple(states)
         if len(states) != len(self.cell.state_size):
             raise ValueError(
@@ -72,8 +73,11 @@ class Recurrent(keras.layers.Layer):
             inputs = inputs * dropout_mask(mask_shape, self.dropout, self.seed_generator, self.compute_dtype)
         if self.reverse:
             inputs = _reversed(inputs, lengths)
-        constants = self.cell.constants(batch, memory, training)
-        outputs, states = self._run(inputs, lengths, states, constants, training)
+        result = self.cell.fused(inputs, lengths) if fused else None
+        if result is None:
+            constants = self.cell.constants(batch, memory, training)
+            result = self._run(inputs, lengths, states, constants, training)
+        outputs, states = result
         return (_reversed(outputs, lengths) if self.reverse else outputs), states
 
     def _run(
@@ -127,4 +131,11 @@ def real_steps(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
 
 def _reversed(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
     """The first ``lengths`` steps of each row in reverse order, the padding left where it is."""
-    return tf.reverse(x, axis=[1]) if lengths is None else tf.reverse_sequence(x, lengths, seq_axis=1)
+    if lengths is None:
+        return tf.reverse(x, axis=[1])
+    if kernels.current_form() == "auto":
+        return tf.reverse_sequence(x, lengths, seq_axis=1)
+    # TensorFlow Lite has no 8-bit REVERSE_SEQUENCE, but it has an 8-bit GATHER.
+    steps = tf.range(tf.shape(x)[1])
+    sources = tf.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)  # (batch, time)
+    return tf.gather(x, sources, batch_dims=1)

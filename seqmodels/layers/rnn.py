@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.layers.cell import Cell, States, dropped
+from seqmodels.kernels import States, dropped
+from seqmodels.layers.cell import Cell
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")

@@ -117,6 +117,8 @@ class Training:
         self.callbacks = list(callbacks)
         self.strategy = tf.distribute.get_strategy()
         with self.strategy.scope():
+            # Built by its wrapper alone, Nadam would not list all of its variables.
+            getattr(optimizer, "inner_optimizer", optimizer).build(model.trainable_variables)
             optimizer.build(model.trainable_variables)
         # XLA does not compile the sum over replicas.
         single = self.strategy.num_replicas_in_sync == 1

@@ -8,10 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from seqmodels.registry import OPTIMIZERS
-
-SCHEDULES = ("constant", "cosine", "linear", "exponential")
-CLIP_BY = ("global", "variable", "value")
+from seqmodels.registry import CLIP_BY, OPTIMIZERS, SCHEDULES
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")

@@ -263,3 +263,43 @@ def test_dry_run_writes_nothing_and_says_what_a_training_would_cost(
     assert int(shown["parameters"].replace(",", "")) == embedding + cell + head
     assert shown["time of an epoch"].startswith("about ")
     assert "minutes" in shown["time of the training"]
+
+
+@pytest.mark.parametrize("fault", ["data", "embeddings"])
+def test_overwrite_keeps_a_run_until_its_successor_can_train(fault, invoke, reviews, tiny, tmp_path):
+    run = tmp_path / "run"
+    arguments = ["train", "--data", reviews, "--run", run, *tiny]
+    assert invoke(*arguments).exit_code == 0
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    bad = tmp_path / "bad.csv"
+    bad.write_bytes(b"text,label\n\xff,good\n")
+    wrong = ["--data", bad] if fault == "data" else ["--embeddings", bad]
+    assert invoke(*arguments, *wrong, "--overwrite").exit_code == 1
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_data_that_cannot_be_trained_on_leave_no_run(invoke, reviews, tiny, one_line, tmp_path):
+    run, bad = tmp_path / "run", tmp_path / "bad.txt"
+    bad.write_bytes(b"\xff\n")
+    one_line(invoke("train", "--data", reviews, "--embeddings", bad, "--run", run, *tiny), 1)
+    assert "no run is there" in one_line(invoke("evaluate", "--run", run), 2)
+    assert invoke("train", "--data", reviews, "--run", run, *tiny).exit_code == 0
+
+
+def test_scores_are_shown_even_if_they_cannot_be_stored(invoke, trained, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Run, "write_json", refuse)
+    result = invoke("evaluate", "--run", trained, "--json")
+    assert json.loads(result.stdout)["model"]["examples"] == 12
+    assert (result.exit_code, "cannot be stored there" in result.stderr) == (1, True)
+
+
+def test_a_damaged_run_is_one_line(invoke, reviews, tiny, one_line, tmp_path):
+    run = tmp_path / "run"
+    assert invoke("train", "--data", reviews, "--run", run, *tiny).exit_code == 0
+    (run / "model.keras").write_bytes(b"junk")
+    assert "model.keras: is damaged" in one_line(invoke("evaluate", "--run", run), 1)
+    (run / "metrics.json").write_text("{}")
+    assert "metrics.json: has no 'valid'" in one_line(invoke("info", "--run", run), 1)

@@ -106,7 +106,7 @@ def test_a_training_killed_inside_an_epoch_ends_bit_for_bit_like_another(big, ti
     assert not (tmp_path / "killed" / "metrics.json").exists()
     assert len(history(tmp_path / "killed")) == epoch
     status, lines = end(start(big, tmp_path / "killed", *options))
-    assert (status, lines[0]) == (0, f"resuming {tmp_path}/killed from its last checkpoint")
+    assert (status, lines[0]) == (0, f"resuming {tmp_path}/killed")
     assert [line.split("  ")[0] for line in lines[1:-2]] == [f"epoch {n}/3" for n in range(epoch + 1, 4)]
     assert end(whole)[0] == 0
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
@@ -207,4 +207,4 @@ def test_a_damaged_checkpoint_is_refused(interrupted, invoke, one_line):
     assert result.exit_code == 1
     lines = result.stderr.splitlines()
     assert lines[-1].startswith(f"error: {checkpoint}: the checkpoint cannot be read")
-    assert lines[:-1] == [f"resuming {run} from its last checkpoint"]
+    assert lines[:-1] == [f"resuming {run}"]

@@ -71,7 +71,7 @@ def test_a_run_holds_the_facts_of_its_data(trained, reviews, read_json):
         "unknown tokens": "0.00%",
     }
     assert (trained / "assets" / "labels.txt").read_text() == "bad\ngood\n"
-    assert read_json(trained / "assets" / "lengths.json") == {"edges": [16], "length": 16, "keep": "both"}
+    assert read_json(trained / "assets" / "lengths.json") == {"edges": [16], "length": 256, "keep": "both"}
     words = {word for text in source.train.texts for word in text.lower().replace(",", "").split()}
     assert set(vocabulary[4:]) == words
 

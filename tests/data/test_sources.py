@@ -283,3 +283,21 @@ def test_files_are_read_without_tensorflow(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", code]
     assert subprocess.run(command, env=environment, capture_output=True, text=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r", "\u2028"])
+def test_a_label_is_one_line(line_break, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(f'text,label\nfine,good\npoor,"b{line_break}ad"\n', encoding="utf-8", newline="")
+    with pytest.raises(DataError, match=r"a\.csv:3: the label .* has a line break"):
+        load_labeled_texts(str(path), seed=0)
+
+
+def test_the_checksum_sees_which_row_is_in_which_split(tmp_path):
+    rows = [f"text {n},{'good' if n % 2 else 'bad'}\n" for n in range(12)]
+    sums = set()
+    for cut in (6, 8):
+        for name, part in (("train", rows[:4]), ("valid", rows[4:cut]), ("test", rows[cut:])):
+            (tmp_path / f"{name}.csv").write_text("text,label\n" + "".join(part))
+        sums.add(load_labeled_texts(str(tmp_path), seed=0).sha256)
+    assert len(sums) == 2

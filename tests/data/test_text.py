@@ -1,7 +1,6 @@
 """Batches of token sequences: every row once, few shapes, an order that can be repeated and resumed."""
 
 import itertools
-import os
 
 import hypothesis.strategies as st
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 
 from seqmodels.data.text import PAD, TokenSequences, batches, bucket_edges, evaluation_order, truncate
-from seqmodels.errors import DataError
 
 EDGES = [4, 8, 24]
 
@@ -48,18 +46,6 @@ def test_rows_are_taken_in_the_given_order():
     assert (taken.values.dtype, taken.row_splits.dtype, len(taken)) == (np.int32, np.int64, 4)
     assert taken.lengths.tolist() == [3, 0, 2, 3]
     assert rows_of(ragged.rows(np.array([], int))) == []
-
-
-def test_saves_and_loads(tmp_path):
-    path = tmp_path / "train.npz"
-    sequences([1, 2], [], [3]).save(path)
-    assert rows_of(TokenSequences.load(path)) == [[1, 2], [], [3]]
-    assert os.listdir(tmp_path) == ["train.npz"]
-    path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(DataError, match=r"train.npz does not hold token sequences .*delete it"):
-        TokenSequences.load(path)
-    with pytest.raises(DataError, match=r"none.npz does not hold"):
-        TokenSequences.load(tmp_path / "none.npz")
 
 
 @pytest.mark.parametrize(

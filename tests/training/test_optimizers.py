@@ -10,8 +10,10 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 
-from seqmodels.registry import OPTIMIZERS
-from seqmodels.training.optimizers import CLIP_BY, SCHEDULES, Schedule, clip, make
+from seqmodels.registry import CLIP_BY, OPTIMIZERS, SCHEDULES
+from seqmodels.training.loop import Settings, Training
+from seqmodels.training.losses import classification
+from seqmodels.training.optimizers import Schedule, clip, make
 
 PEAK, STEPS, WARMUP, FINAL = 0.4, 101, 20, 0.05
 DECAYS = {
@@ -187,3 +189,16 @@ def test_clipping_never_hides_an_overflow(by):
 def test_an_unknown_way_to_clip_is_refused():
     with pytest.raises(ValueError, match="'norm'; expected one of global, variable, value"):
         clip([tf.ones(2)], 1.0, "norm")
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_variable_of_an_optimizer_is_stored(name, scaled, tmp_path):
+    """What is not in ``variables`` would be lost when a training resumes."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    optimizer = make(name, 0.1, mixed_float16=scaled)
+    Training(model, classification(), optimizer, None, None, Settings(epochs=1), tmp_path)
+    stored = {id(variable) for variable in optimizer.variables}
+    parts = [optimizer, *([optimizer.inner_optimizer] if scaled else [])]
+    owned = {key: v for part in parts for key, v in vars(part).items() if isinstance(v, keras.Variable)}
+    assert [key for key, variable in owned.items() if id(variable) not in stored] == []

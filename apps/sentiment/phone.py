@@ -1,0 +1,168 @@
+"""What goes to the phone: the model over token ids, and all that an integrator needs beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.options import ConvertOptions, restore
+from apps.run import Run, write_text
+from apps.sentiment.data import PREFIX, Assets
+from apps.sentiment.inference import at_length, of_keras, padded
+from apps.sentiment.options import Train
+from apps.task import Phone
+from seqmodels.data.sources import load_labeled_texts
+from seqmodels.data.text import PAD, front_tokens
+from seqmodels.data.tokenizer import LETTERS_DELIMITER, START, UNKNOWN
+from seqmodels.export.metadata import with_text_classifier
+from seqmodels.export.signature import Signature
+
+LONGEST_DEFAULT = 128
+REPRESENTATIVE = 500  # windows of the training split that int8 is calibrated with
+PORT = Path(__file__).parent / "port"
+GOLDEN_TEXTS = (
+    "",
+    "The plot was boring, but the acting was GREAT!",
+    "Don't miss it: 10/10 ...",
+    "L'\u00e9t\u00e9 \u00e9tait beau",
+    "\u0130stanbul, \u039f\u0394\u039f\u03a3, stra\u00dfe",  # lower case by more than one rule
+    "\u0444\u0438\u043b\u044c\u043c \u65e0\u804a\u3002 \u0928\u092e\u0938\u094d\u0924\u0947",
+    "e\u0301 \u0301a\ttab\u00a0space\u2028line \U0001f600\u200d\U0001f525",
+    "good " * 40 + "and then bad " * 300,
+)
+
+
+def signature(model: keras.Model, length: int) -> Signature:
+    """``classify``: tokens ``[1, length]`` int32, padded, to probabilities ``[1, classes]``."""
+
+    def classify(tokens: tf.Tensor) -> dict[str, tf.Tensor]:
+        lengths = tf.reduce_sum(tf.cast(tokens != PAD, tf.int32), axis=1)
+        return {"probabilities": tf.nn.softmax(model({"tokens": tokens, "lengths": lengths}, training=False))}
+
+    spec = tf.TensorSpec((1, length), tf.int32)
+    variables = [variable.value for variable in model.variables]
+    return Signature("classify", classify, {"tokens": spec}, ("probabilities",), variables, ("tflite",))
+
+
+def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
+    """The model at a fixed length, scored on the validation split."""
+    stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+    assets = Assets.load(run.assets)
+    source = load_labeled_texts(stored.data, stored.seed)
+    run.require_data(stored.data, source.sha256)
+    length = options.length or min(assets.length, LONGEST_DEFAULT)
+    short = at_length(assets, length, options.keep or assets.keep)
+    texts, labels = source.valid.texts, assets.labels(source.valid)
+    (whole,), (cut,) = (list(of_keras(model, each)([texts])) for each in (assets, short))
+
+    def accuracy(outputs: dict[str, np.ndarray]) -> float:
+        return float(np.mean(outputs["probabilities"].argmax(axis=1) == labels))
+
+    def write(folder: Path, report: dict[str, Any]) -> None:
+        write_text(folder / "vocab.txt", "".join(f"{token}\n" for token in assets.tokenizer.vocabulary))
+        write_text(folder / "labels.txt", "".join(f"{name}\n" for name in assets.classes))
+        golden = _golden(model, short, [*GOLDEN_TEXTS, *texts[:8]])
+        write_text(folder / "golden.json", json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
+        write_text(folder / "README.md", _readme(stored.data, short, report))
+
+    def finish(content: bytes, subgraphs: int) -> bytes:
+        if not mediapipe(assets, subgraphs):
+            return content
+        return with_text_classifier(content, assets.classes, assets.tokenizer.vocabulary, LETTERS_DELIMITER)
+
+    return Phone(
+        signature=signature(model, length),
+        fused=stored.cell == "lstm",
+        length=length,
+        keep=short.keep,
+        inputs={"tokens": padded(short.encode(texts), length)},
+        expected={"probabilities": cut},
+        representative={"tokens": _representative(short, source.train.texts)},
+        score=accuracy,
+        references={
+            f"Keras model, {assets.length} tokens": accuracy({"probabilities": whole}),
+            f"Keras model, {length} tokens": accuracy({"probabilities": cut}),
+        },
+        cut=float(np.mean(assets.tokenizer.encode(texts).lengths > length)),
+        mediapipe=lambda subgraphs: mediapipe(assets, subgraphs),
+        finish=finish,
+        write=write,
+    )
+
+
+def mediapipe(assets: Assets, subgraphs: int) -> bool:
+    """Whether MediaPipe's text classifier can take the file: its tokenizer knows words between delimiters."""
+    settings = assets.tokenizer.settings
+    return subgraphs == 1 and (settings.unit, settings.split) == ("word", "letters")
+
+
+def _representative(assets: Assets, texts: Sequence[str]) -> np.ndarray:
+    """Windows of the running text of the training split, none with padding: ``(REPRESENTATIVE, length)``."""
+    spread = np.linspace(0, len(texts) - 1, min(len(texts), REPRESENTATIVE)).astype(int)
+    tokens = assets.tokenizer.encode([texts[index] for index in spread]).values
+    words = tokens[tokens != START]
+    starts = np.linspace(0, len(words), REPRESENTATIVE, endpoint=False).astype(int)
+    windows = words[(starts[:, None] + np.arange(assets.length - PREFIX)) % len(words)]
+    return np.pad(windows, ((0, 0), (PREFIX, 0)), constant_values=START)
+
+
+def _golden(model: keras.Model, assets: Assets, texts: Sequence[str]) -> dict[str, Any]:
+    (probabilities,) = of_keras(model, assets)([list(texts)])
+    ids = padded(assets.encode(texts), assets.length)
+    cases = [
+        {"text": text, "ids": row.tolist(), "probabilities": [round(float(p), 6) for p in expected]}
+        for text, row, expected in zip(texts, ids, probabilities)
+    ]
+    front = front_tokens(assets.length, assets.keep, PREFIX)
+    return {"length": assets.length, "front": front, "labels": assets.classes, "cases": cases}
+
+
+def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
+    settings = assets.tokenizer.settings
+    length, front = assets.length, front_tokens(assets.length, assets.keep, PREFIX)
+    if mediapipe(assets, 1):
+        steps = (
+            f"{'lower-case it; ' if settings.lowercase else ''}split it at `{LETTERS_DELIMITER}`; look its "
+            f"words up, {UNKNOWN} for those that are not there; put {START} in front; of more than {length} "
+            f"ids keep the first {front} and the last {length - front}; pad with {PAD}."
+        )
+        tokenizers = _tokenizers(length, front, settings.lowercase)
+    else:
+        steps = f"unit `{settings.unit}`, split `{settings.split}`, as the project's tokenizer does it."
+        tokenizers = "There is no short port of this tokenizer; `golden.json` tells whether yours is right."
+    ready = [name for name, facts in report["files"].items() if facts["mediapipe"]]
+    return Template((PORT / "README.md").read_text(encoding="utf-8")).substitute(
+        source=Path(source).name,
+        length=length,
+        classes=len(assets.classes),
+        steps=steps,
+        tokenizers=tokenizers,
+        mediapipe=_mediapipe_notes(ready, assets, front),
+    )
+
+
+def _tokenizers(length: int, front: int, lowercase: bool) -> str:
+    note = "" if lowercase else " This vocabulary keeps case: leave the lower-casing out."
+    parts = [f"Call `tokenize(text, vocabulary, length = {length}, front = {front})`.{note}"]
+    for language, name in (("kotlin", "Tokenizer.kt"), ("swift", "Tokenizer.swift")):
+        parts.append(f"```{language}\n{(PORT / name).read_text(encoding='utf-8')}```")
+    return "\n\n".join(parts)
+
+
+def _mediapipe_notes(ready: Sequence[str], assets: Assets, front: int) -> str:
+    classifier = "MediaPipe's text classifier"
+    if not ready:
+        return f"{classifier} cannot take these files: it needs one subgraph, and words made of letters."
+    notes = [f"{classifier} takes {', '.join(ready)} as they are: vocabulary and labels are inside."]
+    if assets.tokenizer.settings.lowercase:
+        notes.append("It does not lower-case: hand it lower-case text.")
+    if front < assets.length:
+        notes.append(f"Of more than {assets.length} ids it keeps the first ones, other than said above.")
+    return " ".join(notes)

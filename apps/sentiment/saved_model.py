@@ -1,0 +1,47 @@
+"""What goes to the server: raw text in, labels and probabilities out."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.sentiment.data import Assets
+from seqmodels.export.signature import Signature
+
+
+def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
+    """``classify``: strings ``(n,)`` to the label of each, ``labels (n,)``, the probability of each class,
+    ``probabilities (n, classes)``, and the names of these columns, ``classes (n, classes)``."""
+
+    def classify(text: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = tf.nn.softmax(model(assets.tensors(text), training=False))
+        names = tf.constant(assets.classes)
+        return {
+            "labels": tf.gather(names, tf.argmax(probabilities, axis=1)),
+            "probabilities": probabilities,
+            # A row for each text: servers take outputs apart by the first axis.
+            "classes": tf.broadcast_to(names, tf.shape(probabilities)),
+        }
+
+    resources = [*(variable.value for variable in model.variables), assets.tokenizer]
+    spec = tf.TensorSpec([None], tf.string)
+    outputs = ("labels", "probabilities", "classes")
+    return [Signature("classify", classify, {"text": spec}, outputs, resources, ("saved_model",))]
+
+
+def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Batches of several sizes: empty, very long, not Latin, not UTF-8."""
+    words = " ".join(assets.tokenizer.vocabulary[-50:])
+    texts = [
+        "The plot was boring, but the acting was great.",
+        "",
+        f"{words} " * 200,
+        "\u0444\u0438\u043b\u044c\u043c \u65e0\u804a\u7684\u7535\u5f71 \U0001f600",
+        words,
+    ]
+    rows = [*(text.encode() for text in texts), b"not \xff\xfe UTF-8 \xc3"]
+    return [
+        ("classify", {"text": np.array(rows[first:last], "S")})
+        for first, last in ((0, 6), (0, 1), (1, 2), (2, 5), (0, 0))
+    ]

@@ -1,0 +1,79 @@
+"""Measures a trained sentiment run in each form of its loops as a .tflite, and prints one Markdown table.
+
+python -m benchmarks.tflite_forms --run saved_models/sentiment --length 64
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import click
+
+ROWS = 200  # of the validation split
+
+
+def measure(run: str, length: int | None, quantize: str) -> list[str]:
+    """Rows of the table."""
+    from apps.cli import import_tensorflow
+
+    import_tensorflow()
+    import keras
+
+    from apps.options import ConvertOptions
+    from apps.run import Run
+    from apps.task import load_task
+    from seqmodels.errors import UserError
+    from seqmodels.export import tflite
+
+    made = load_task("sentiment").phone(
+        Run(run),
+        keras.models.load_model(Run(run).model),
+        ConvertOptions(run=run, length=length, quantize=quantize),
+    )
+    made = replace(
+        made,
+        inputs={name: rows[:ROWS] for name, rows in made.inputs.items()},
+        expected={name: rows[:ROWS] for name, rows in made.expected.items()},
+    )
+    lines = [
+        f"| {made.length} tokens, {quantize} | operators | subgraphs | kB | ms | difference | conversion |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for form in ("generic", "unrolled", "fused") if made.fused else ("generic", "unrolled"):
+        with TemporaryDirectory() as folder:
+            start = perf_counter()
+            try:
+                result = tflite.convert(
+                    Path(folder) / "model.tflite",
+                    made.signature,
+                    form,
+                    quantize,
+                    made.inputs,
+                    made.expected,
+                    made.representative,
+                )
+            except UserError as error:
+                lines.append(f"| {form} | {error} | | | | | |")
+                continue
+            seconds = perf_counter() - start
+        lines.append(
+            f"| {form} | {sum(result.operators.values())} | {result.subgraphs} | {result.size / 1000:.0f} | "
+            f"{result.milliseconds:.3f} | {result.difference:.1g} | {seconds:.0f} s |"
+        )
+    return lines
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--run", default="saved_models/sentiment", help="Folder of a trained sentiment run.")
+@click.option("--length", type=int, help="Tokens of a text; as `convert` without it.")
+@click.option("--quantize", default="none", help="As of `convert`.")
+def main(run: str, length: int | None, quantize: str) -> None:
+    """Size, latency (median of 200 calls, one thread) and largest difference of each form."""
+    click.echo("\n".join(measure(run, length, quantize)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Metadata of TensorFlow Lite, as MediaPipe's text classifier reads it.
+
+A .tflite may carry a buffer ``TFLITE_METADATA`` that describes its tensors, and the files that it names,
+appended as a zip archive. The schema is metadata_schema.fbs, version 1.2.1 and later,
+https://github.com/google-ai-edge/mediapipe/tree/master/mediapipe/tasks/metadata.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+
+import flatbuffers
+from ai_edge_litert import schema_py_generated as schema
+
+from seqmodels.export.flatbuffer import packed, unpacked
+
+FIRST_PARSER_WITH_REGEX = "1.2.1"
+# Numbers of the schema.
+FEATURE_PROPERTIES, REGEX_TOKENIZER, AXIS_LABELS, VOCABULARY = 1, 6, 2, 5
+
+
+def with_text_classifier(
+    content: bytes, labels: Sequence[str], vocabulary: Sequence[str], delimiter: str
+) -> bytes:
+    """The file with what MediaPipe needs to take raw text and to return named classes.
+
+    MediaPipe splits at the delimiter, puts ``<START>`` in front, keeps the head of what is too long and pads
+    with ``<PAD>``. It does not lower-case.
+
+    Args:
+        content: a .tflite with one subgraph, an int32 input ``[1, T]`` and a float output ``[1, classes]``.
+        labels: names of the classes.
+        vocabulary: tokens in the order of their ids, ``<PAD>``, ``<START>`` and ``<UNKNOWN>`` among them.
+        delimiter: regular expression (RE2) of what stands between tokens.
+    """
+    model = unpacked(content)
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = list(_metadata(delimiter))
+    entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    file = io.BytesIO(packed(model))
+    # Stored as they are: MediaPipe reads them in place. Its vocabulary has "token id" in each line.
+    numbered = "".join(f"{token} {index}\n" for index, token in enumerate(vocabulary))
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr("vocab.txt", numbered)
+        archive.writestr("labels.txt", "".join(f"{label}\n" for label in labels))
+    return file.getvalue()
+
+
+def _metadata(delimiter: str) -> bytes:
+    """ModelMetadata of one input with a regular-expression tokenizer and one output with labels."""
+    builder = flatbuffers.Builder(1024)
+    text, pattern, score = (builder.CreateString(name) for name in ("input_text", delimiter, "score"))
+    vocabulary, labels = _file(builder, "vocab.txt", VOCABULARY), _file(builder, "labels.txt", AXIS_LABELS)
+    tokenizer = _table(builder, 2, {0: pattern, 1: _vector(builder, vocabulary)})
+    unit = _table(builder, 2, {1: tokenizer}, {0: ("Uint8", REGEX_TOKENIZER)})
+    inputs = _tensor(builder, {0: text, 4: _vector(builder, unit)})
+    outputs = _tensor(builder, {0: score, 6: _vector(builder, labels)})
+    graph = _table(builder, 10, {2: _vector(builder, inputs), 3: _vector(builder, outputs)})
+    name, version = builder.CreateString("TextClassifier"), builder.CreateString(FIRST_PARSER_WITH_REGEX)
+    model = _table(builder, 8, {0: name, 3: _vector(builder, graph), 7: version})
+    builder.Finish(model, b"M001")
+    return bytes(builder.Output())
+
+
+def _tensor(builder: flatbuffers.Builder, fields: dict[int, int]) -> int:
+    """TensorMetadata with content of the type that has no properties."""
+    properties = _table(builder, 0, {})
+    content = _table(builder, 3, {1: properties}, {0: ("Uint8", FEATURE_PROPERTIES)})
+    return _table(builder, 7, {**fields, 3: content})
+
+
+def _file(builder: flatbuffers.Builder, name: str, kind: int) -> int:
+    """AssociatedFile."""
+    return _table(builder, 5, {0: builder.CreateString(name)}, {2: ("Int8", kind)})
+
+
+def _table(
+    builder: flatbuffers.Builder,
+    slots: int,
+    offsets: dict[int, int],
+    numbers: dict[int, tuple[str, int]] | None = None,
+) -> int:
+    """A table by the slots of its fields: offsets of other objects, and numbers with their types."""
+    builder.StartObject(slots)
+    for slot, offset in offsets.items():
+        builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
+    for slot, (kind, number) in (numbers or {}).items():
+        getattr(builder, f"Prepend{kind}Slot")(slot, number, 0)
+    return builder.EndObject()
+
+
+def _vector(builder: flatbuffers.Builder, offset: int) -> int:
+    """A vector of one object."""
+    builder.StartVector(4, 1, 4)
+    builder.PrependUOffsetTRelative(offset)
+    return builder.EndVector()

@@ -1,0 +1,67 @@
+"""SavedModels that are proven to work without the project before they take their place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import tensorflow as tf
+
+from seqmodels.export import isolated
+from seqmodels.export.signature import Signature, save
+from seqmodels.export.verify import Arrays, largest_difference, load_arrays, save_arrays
+
+TOLERANCE = 1e-5
+
+
+def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tuple[str, Arrays]]) -> float:
+    """Writes a SavedModel; what is in ``folder`` stays until the new one is verified.
+
+    Args:
+        folder: where to; its parents are made.
+        signatures: those for "saved_model" are written; the first is also ``serving_default``.
+        examples: names of signatures with inputs, of several batch sizes. A process that has TensorFlow
+            and not the project loads the file and must give what the signature's function gives here.
+
+    Returns:
+        the largest difference of any number.
+
+    Raises:
+        UserError: the file cannot be loaded, or says something else than the model.
+    """
+    written = [signature for signature in signatures if "saved_model" in signature.targets]
+    functions = {signature.name: signature.function for signature in written}
+    temporary = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        save(temporary, written)
+        inputs: dict[str, np.ndarray] = {}
+        expected: dict[str, np.ndarray] = {}
+        for index, (name, arrays) in enumerate(examples):
+            results = functions[name](**{key: tf.constant(value) for key, value in arrays.items()})
+            inputs |= {f"{index}/{name}/{key}": value for key, value in arrays.items()}
+            expected |= {f"{index}/{name}/{key}": value.numpy() for key, value in results.items()}
+        with TemporaryDirectory() as scratch:
+            given, found = Path(scratch, "inputs.npz"), Path(scratch, "outputs.npz")
+            save_arrays(given, inputs)
+            isolated.run(isolated.RUN_SAVED_MODEL, temporary, given, found)
+            difference = largest_difference(str(folder), load_arrays(found), expected, TOLERANCE)
+        _replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return difference
+
+
+def _replace(new: Path, folder: Path) -> None:
+    """Puts ``new`` in the place of ``folder``; a folder that is not empty cannot be replaced in one step."""
+    old = folder.with_name(f"{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)

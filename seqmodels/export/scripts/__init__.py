@@ -1,0 +1,1 @@
+"""Scripts that :mod:`seqmodels.export.isolated` runs; none is imported."""

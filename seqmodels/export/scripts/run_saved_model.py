@@ -1,0 +1,31 @@
+"""Runs a SavedModel on recorded inputs: ``run_saved_model.py FOLDER INPUTS.npz OUTPUTS.npz``.
+
+A script, not a module: it stands for a user who has TensorFlow and nothing of ours. Arrays are called
+``CASE/SIGNATURE/TENSOR``; those of the outputs likewise.
+"""
+
+import sys
+from collections import defaultdict
+from typing import Any
+
+for package in ("seqmodels", "apps"):  # installed or not: a file that needs them must fail here
+    sys.modules[package] = None  # type: ignore[assignment]
+
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+folder, inputs, outputs = sys.argv[1:]
+cases: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
+with np.load(inputs) as arrays:
+    for key in arrays.files:
+        case, tensor = key.rsplit("/", 1)
+        cases[case][tensor] = arrays[key]
+signatures = tf.saved_model.load(folder).signatures
+results: dict[str, Any] = {}
+for case, tensors in cases.items():
+    signature = signatures[case.split("/")[1]]
+    for name, tensor in signature(**{name: tf.constant(value) for name, value in tensors.items()}).items():
+        value = tensor.numpy()
+        # Without a width of their own, bytes would be pickled.
+        results[f"{case}/{name}"] = value.astype("S") if value.dtype == object else value
+np.savez(outputs, **results)

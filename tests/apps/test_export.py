@@ -1,0 +1,221 @@
+"""``export`` and ``convert``: what a server and a phone get, and that all of it says what the model says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from apps.options import ConvertOptions
+from apps.run import Run
+from apps.sentiment import phone
+from apps.sentiment.data import Assets
+from apps.sentiment.inference import at_length, padded
+from apps.sentiment.phone import GOLDEN_TEXTS, LONGEST_DEFAULT
+from apps.sentiment.port.tokenizer import read_vocabulary, tokenize
+from apps.sentiment.saved_model import signatures
+from seqmodels.data.text import front_tokens
+from seqmodels.data.tokenizer import Tokenizer, TokenizerSettings
+
+TEXTS = ("The plot was great, number 3", "", "The CAST was dull " * 300, "\u0444\u0438\u043b\u044c\u043c")
+SETTINGS = {"start": True, "split": "letters"}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, trained, invoke):
+    """A copy of the trained run, exported and converted."""
+    run = tmp_path_factory.mktemp("runs") / "exported"
+    shutil.copytree(trained, run)
+    for verb in (("export",), ("convert", "--length", "10", "--keep", "both")):
+        result = invoke(*verb, "--run", run, "--json")
+        assert result.exit_code == 0, result.stderr
+        json.loads(result.stdout)
+    return run
+
+
+@pytest.fixture(scope="module")
+def predictions(exported, invoke):
+    """Kind of the model to its records for TEXTS."""
+
+    def predict(kind):
+        result = invoke("predict", "--run", exported, "--model", kind, "--json", *TEXTS)
+        assert result.exit_code == 0, result.stderr
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    return predict
+
+
+def test_the_saved_model_says_what_the_model_says(exported, predictions):
+    expected = predictions("keras")
+    served = tf.saved_model.load(str(exported / "export" / "saved_model")).signatures["serving_default"]
+    answer = served(text=tf.constant(TEXTS))
+    assert [label.decode() for label in answer["labels"].numpy()] == [record["label"] for record in expected]
+    columns = [name.decode() for name in answer["classes"].numpy()[0]]
+    assert columns == Assets.load(exported / "assets").classes
+    numbers = [[record["probabilities"][name] for name in columns] for record in expected]
+    np.testing.assert_allclose(answer["probabilities"], numbers, atol=1e-6)
+    assert predictions("saved_model") == expected
+
+
+def test_the_phone_file_says_what_the_model_says_of_a_text_that_fits(exported, predictions):
+    expected, actual = predictions("keras"), predictions("tflite")
+    for one, other in list(zip(expected, actual))[:2]:
+        assert other["label"] == one["label"]
+        assert other["probabilities"] == pytest.approx(one["probabilities"], abs=1e-5)
+
+
+def test_the_golden_file_is_enough_to_test_a_port(exported, read_json):
+    """From its texts by the ported tokenizer to its ids, and from these by the file to its probabilities."""
+    folder = exported / "export" / "tflite"
+    golden = read_json(folder / "golden.json")
+    vocabulary = read_vocabulary((folder / "vocab.txt").read_text(encoding="utf-8"))
+    assert golden["labels"] == (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
+    assert {case["text"] for case in golden["cases"]} >= set(GOLDEN_TEXTS)
+    classify = Interpreter(str(folder / "model.tflite")).get_signature_runner("classify")
+    for case in golden["cases"]:
+        ids = tokenize(case["text"], vocabulary, golden["length"], golden["front"])
+        assert ids == case["ids"]
+        found = classify(tokens=np.array([ids], np.int32))["probabilities"]
+        np.testing.assert_allclose(found, [case["probabilities"]], atol=1e-5)
+
+
+def test_the_report_and_the_readme(exported, read_json):
+    report = read_json(exported / "export" / "tflite" / "report.json")
+    facts = report["files"]["model.tflite"]
+    assert facts["bytes"] == (exported / "export" / "tflite" / "model.tflite").stat().st_size
+    assert facts["accuracy"] == report["references"]["Keras model, 10 tokens"]
+    assert (facts["form"], facts["mediapipe"], report["length"], report["keep"]) == (
+        "fused",
+        True,
+        10,
+        "both",
+    )
+    readme = (exported / "export" / "tflite" / "README.md").read_text(encoding="utf-8")
+    for part in (
+        "`[1, 10]`",
+        "front = 3)",
+        "fun tokenize",
+        "func tokenize",
+        "MediaPipe's text classifier takes",
+    ):
+        assert part in readme
+
+
+def test_a_model_that_is_not_there_is_one_line(exported, invoke, one_line):
+    line = one_line(invoke("predict", "--run", exported, "--model", "tflite_int8", "text"), 2)
+    assert "model_int8.tflite: is not there; `convert --quantize int8` makes it" in line
+
+
+def test_scores_of_another_model_do_not_replace_those_of_the_run(exported, invoke, read_json):
+    before = read_json(exported / "metrics.json")
+    result = invoke("evaluate", "--run", exported, "--model", "tflite", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["model"]["examples"] == 12
+    assert read_json(exported / "metrics.json") == before
+
+
+def test_another_length_replaces_all_files(exported, invoke, read_json, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(exported, run)
+    result = invoke("convert", "--run", run, "--quantize", "dynamic", "--length", "8")
+    assert result.exit_code == 0, result.stderr
+    assert "removed model.tflite: it takes 10 tokens, keep both" in result.stderr
+    assert "8 tokens" in result.stdout
+    assert "are longer" in result.stdout
+    report = read_json(run / "export" / "tflite" / "report.json")
+    assert list(report["files"]) == ["model_dynamic.tflite"]
+    assert {path.name for path in (run / "export" / "tflite").glob("*.tflite")} == {"model_dynamic.tflite"}
+
+
+def test_a_folder_that_is_no_saved_model_is_not_replaced(trained, invoke, one_line, tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    line = one_line(invoke("export", "--run", trained, "--to", tmp_path), 2)
+    assert "exists and is no SavedModel" in line
+    assert (tmp_path / "mine.txt").read_text() == "keep"
+
+
+@pytest.mark.parametrize("keep", ["head", "tail", "both"])
+def test_the_graph_cuts_texts_as_the_training_did(keep):
+    tokenizer = Tokenizer.train(TEXTS, TokenizerSettings(**SETTINGS))
+    assets = at_length(Assets(tokenizer, ["a", "b"], [6], 6, "head"), 6, keep)
+    expected = assets.encode(TEXTS)
+    tensors = assets.tensors(tf.constant(TEXTS))
+    assert tensors["lengths"].numpy().tolist() == expected.lengths.tolist()
+    np.testing.assert_array_equal(tensors["tokens"], padded(expected, 6))
+
+
+@pytest.mark.parametrize("keep", ["head", "tail", "both"])
+@pytest.mark.parametrize("length", [2, 3, 12])
+def test_the_ported_tokenizer_is_the_tokenizer(keep, length):
+    texts = [
+        *GOLDEN_TEXTS,
+        *TEXTS,
+        "It's 5 o'clock -- '' _x_ \u00bd \u2075 \u0661",
+        "a\x00b\x7fc\u200bd\ufeffe",
+    ]
+    tokenizer = Tokenizer.train(texts, TokenizerSettings(**SETTINGS))
+    vocabulary = {token: index for index, token in enumerate(tokenizer.vocabulary)}
+    assets = at_length(Assets(tokenizer, ["a"], [length], length, keep), length, keep)
+    expected = padded(assets.encode(texts), length).tolist()
+    assert [tokenize(text, vocabulary, length, front_tokens(length, keep, 1)) for text in texts] == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "mediapipe"),
+    [
+        ({}, True),
+        ({"unit": "wordpiece"}, False),
+        ({"split": "punctuation"}, False),
+        ({"lowercase": False}, True),
+    ],
+)
+def test_what_mediapipe_can_take(settings, mediapipe):
+    tokenizer = Tokenizer.train(["some words of words"], TokenizerSettings(**{**SETTINGS, **settings}))
+    assets = Assets(tokenizer, ["a", "b"], [8], 8, "head")
+    assert phone.mediapipe(assets, subgraphs=1) == mediapipe
+    assert not phone.mediapipe(assets, subgraphs=3)
+    report = {"files": {"model.tflite": {"mediapipe": mediapipe}}}
+    readme = phone._readme("reviews.csv", assets, report)
+    assert ("takes model.tflite as they are" in readme) == mediapipe
+    assert ("It does not lower-case" in readme) == (mediapipe and settings.get("lowercase", True))
+    assert ("There is no short port" in readme) != mediapipe
+
+
+def test_defaults_come_from_the_run(trained):
+    made = phone.phone(
+        Run(trained), keras.models.load_model(Run(trained).model), ConvertOptions(run=str(trained))
+    )
+    assets = Assets.load(Run(trained).assets)
+    assert (made.length, made.keep) == (min(assets.length, LONGEST_DEFAULT), assets.keep)
+    rows = made.representative["tokens"]
+    assert rows.shape == (phone.REPRESENTATIVE, made.length)
+    assert (rows[:, 0] == 1).all()
+    assert (rows[:, 1:] > 1).all()  # neither padding nor a start in the middle
+
+
+def test_probabilities_in_16_bits_are_shipped_in_32():
+    from apps.exporting import _in_float32
+    from seqmodels.models import Classifier
+
+    model = Classifier(9, 2, 4, "gru", 4, dtype="mixed_bfloat16")
+    model.build()
+    shipped = _in_float32(model)
+    assert shipped.compute_dtype == "float32"
+    assert shipped.encoder.compute_dtype == "float32"
+    for one, other in zip(model.get_weights(), shipped.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_signature_holds_all_that_it_reads(trained):
+    run = Run(trained)
+    (classify,) = signatures(keras.models.load_model(run.model), Assets.load(run.assets))
+    assert (classify.name, list(classify.inputs), classify.targets) == (
+        "classify",
+        ["text"],
+        ("saved_model",),
+    )

@@ -1,0 +1,167 @@
+"""Conversions of a small classifier. The full matrix of cells, forms and kinds is slow."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from seqmodels import registry
+from seqmodels.errors import UsageError, UserError
+from seqmodels.export import isolated, metadata, tflite
+from seqmodels.export.flatbuffer import unpacked
+from seqmodels.export.signature import Signature
+from seqmodels.models import Classifier
+
+LENGTH, VOCABULARY = 12, 20
+
+
+def classifier(cell: str, pooling: str = "max", **options: Any) -> Classifier:
+    tf.keras.utils.set_random_seed(3)
+    model = Classifier(VOCABULARY, 3, 8, cell, 8, pooling=pooling, **options)
+    model.build()
+    rng = np.random.default_rng(4)
+    for weight in model.trainable_weights:
+        weight.assign(rng.normal(scale=0.3, size=weight.shape))
+    return model
+
+
+def signature(model: Classifier, length: int = LENGTH) -> Signature:
+    def classify(tokens: tf.Tensor) -> dict[str, tf.Tensor]:
+        lengths = tf.reduce_sum(tf.cast(tokens != 0, tf.int32), axis=1)
+        return {"probabilities": tf.nn.softmax(model({"tokens": tokens, "lengths": lengths}))}
+
+    variables = [variable.value for variable in model.variables]
+    spec = tf.TensorSpec((1, length), tf.int32)
+    return Signature("classify", classify, {"tokens": spec}, ("probabilities",), variables)
+
+
+def rows(count: int, full: bool = False, length: int = LENGTH) -> dict[str, np.ndarray]:
+    """Random tokens; padded to every length from 0 on, or full."""
+    rng = np.random.default_rng(5)
+    tokens = rng.integers(1, VOCABULARY, (count, length), np.int32)
+    if not full:
+        tokens[np.arange(length) >= np.arange(count)[:, None] % (length + 1)] = 0
+    return {"tokens": tokens}
+
+
+def convert(
+    path: Path, cell: str, form: str, quantize: str, pooling: str = "max", **options: Any
+) -> tflite.Converted:
+    model = classifier(cell, pooling, **options)
+    named, inputs = signature(model), rows(40)
+    expected = {
+        "probabilities": named.function(tokens=tf.constant(inputs["tokens"]))["probabilities"].numpy()
+    }
+    return tflite.convert(path, named, form, quantize, inputs, expected, rows(100, full=True))
+
+
+def test_the_fused_form_forgets_what_it_was_called_with_before(tmp_path: Path) -> None:
+    """The rows are run one after the other by one interpreter: a state that stayed would be a difference."""
+    result = convert(tmp_path / "model.tflite", "lstm", "fused", "none")
+    assert result.operators["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 2
+    assert "WHILE" not in result.operators
+    assert result.subgraphs == 1
+    assert result.difference < 1e-5
+    assert result.size == (tmp_path / "model.tflite").stat().st_size
+    assert result.outputs["probabilities"].shape == (40, 3)
+    assert result.milliseconds > 0
+    details = Interpreter(str(tmp_path / "model.tflite")).get_signature_list()
+    assert details == {"classify": {"inputs": ["tokens"], "outputs": ["probabilities"]}}
+
+
+def test_int8_of_the_fused_form(tmp_path: Path) -> None:
+    result = convert(tmp_path / "model_int8.tflite", "lstm", "fused", "int8")
+    assert result.operators["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 2
+    assert result.difference < 0.2
+
+
+def test_a_crash_of_the_converter_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crash = tmp_path / "convert.py"
+    crash.write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    monkeypatch.setattr(isolated, "CONVERT", crash)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"of yesterday")
+    with pytest.raises(UserError, match=r"^convert crashed \(SIGSEGV\); no file was written or replaced$"):
+        convert(path, "rnn", "generic", "int8")
+    assert path.read_bytes() == b"of yesterday"
+
+
+def test_operators_that_no_phone_has_are_named(tmp_path: Path) -> None:
+    def ask(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.math.digamma(x)}
+
+    named = Signature("ask", ask, {"x": tf.TensorSpec((1,))}, ("y",), ())
+    with pytest.raises(UserError, match=r"no built-in operator for tf\.Digamma$"):
+        tflite.convert(tmp_path / "model.tflite", named, "auto", "none", {}, {}, {"x": np.ones(1)})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("fused", "steps", "quantize", "form"),
+    [
+        (True, 500, "int8", "fused"),
+        (False, 128, "int8", "unrolled"),
+        (False, 128, "none", "unrolled"),
+        (False, 129, "dynamic", "generic"),
+    ],
+)
+def test_the_form_that_is_chosen(fused: bool, steps: int, quantize: str, form: str) -> None:
+    assert tflite.choose_form(fused, steps, quantize) == form
+
+
+def test_int8_of_a_long_loop_is_refused() -> None:
+    with pytest.raises(
+        UsageError, match="int8 with 129 steps is possible for the LSTM alone; take --length 128"
+    ):
+        tflite.choose_form(False, 129, "int8")
+
+
+def test_metadata(tmp_path: Path) -> None:
+    """Model, metadata and files are where the format says; the interpreter still takes the file."""
+    model = tf.function(lambda x: tf.cast(x, tf.float32)).get_concrete_function(
+        tf.TensorSpec((1, 4), tf.int32)
+    )
+    plain = tf.lite.TFLiteConverter.from_concrete_functions([model]).convert()
+    content = metadata.with_text_classifier(plain, ["bad", "good"], ["<PAD>", "<START>", "w"], "[^a-z]+")
+    entries = {entry.name: entry.buffer for entry in unpacked(content).metadata}
+    buffer = bytes(unpacked(content).buffers[entries[b"TFLITE_METADATA"]].data)
+    assert buffer[4:8] == b"M001"
+    for part in (b"TextClassifier", b"[^a-z]+", b"vocab.txt", b"labels.txt", b"1.2.1"):
+        assert part in buffer
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.read("vocab.txt") == b"<PAD> 0\n<START> 1\nw 2\n"
+        assert archive.read("labels.txt") == b"bad\ngood\n"
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    assert interpreter.get_input_details()[0]["shape"].tolist() == [1, 4]
+
+
+FORMS = [("generic", kind) for kind in ("none", "dynamic", "float16")]
+FORMS += [("unrolled", kind) for kind in tflite.QUANTIZATIONS]
+CELLS = [(cell, form, kind) for cell in registry.CELLS for form, kind in FORMS]
+CELLS += [("lstm", "fused", kind) for kind in tflite.QUANTIZATIONS]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cell", "form", "quantize"), CELLS)
+def test_every_cell_form_and_kind(tmp_path: Path, cell: str, form: str, quantize: str) -> None:
+    result = convert(tmp_path / "model.tflite", cell, form, quantize, layers=2)
+    assert ("WHILE" in result.operators) == (form == "generic")
+    assert (result.subgraphs == 1) == (form != "generic")
+    assert result.difference < {"none": 1e-5, "float16": 0.01, "dynamic": 0.2, "int8": 0.3}[quantize]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pooling", registry.POOLINGS)
+@pytest.mark.parametrize("quantize", tflite.QUANTIZATIONS)
+def test_every_pooling(tmp_path: Path, pooling: str, quantize: str) -> None:
+    result = convert(tmp_path / "model.tflite", "lstm", "fused", quantize, pooling)
+    assert result.difference < {"none": 1e-5, "float16": 0.01, "dynamic": 0.2, "int8": 0.3}[quantize]

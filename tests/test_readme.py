@@ -1,0 +1,86 @@
+"""What README.md shows is what runs: its commands are parsed or run here, its library example is executed."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from apps.sentiment.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+SMALL = ["--epochs", "1", "--units", "4", "--embedding-units", "4", "--buckets", "1", "--no-xla"]
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands():
+    """Every command of the shell blocks as its arguments, comments left out."""
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def verbs(prefix):
+    """Arguments of ``python -m apps.sentiment`` in the commands that call this Python."""
+    return [c[3:] for c in commands() if c[0] == prefix and c[1:3] == ["-m", "apps.sentiment"]]
+
+
+def test_every_make_target_exists():
+    shown = {name for name in re.findall(r"make ([a-z-]+)", README) if name != "for"}
+    assert {"demo", "test", "check", "benchmark", "test-slow"} <= shown
+    for name in shown:
+        assert re.search(rf"^{name}:", MAKEFILE, re.MULTILINE), name
+
+
+def test_the_plain_commands_are_those_of_the_demo():
+    recipe = re.search(r"^demo:.*?\n(.*?)\n\n", MAKEFILE, re.DOTALL | re.MULTILINE).group(1)
+    recipe = recipe.replace("$(BIN)", ".venv/bin").replace("$(DEMO)", "saved_models/demo")
+    shown = verbs(".venv/bin/python")
+    assert {arguments[0] for arguments in shown} >= {"train", "evaluate", "predict"}
+    for arguments in shown:
+        words = ["python", "-m", "apps.sentiment", *arguments]
+        texts = [word for word in words if " " in word]
+        assert shlex.join(w for w in words if w not in texts) in recipe
+        assert all(text in recipe for text in texts)
+
+
+def test_the_commands_for_own_data_run(tmp_path, monkeypatch, capsys):
+    words = [("great", "good"), ("dull", "bad"), ("moving", "good"), ("weak", "bad")]
+    rows = [f"the plot was {word} {n},{label}" for n, (word, label) in enumerate(12 * words)]
+    (tmp_path / "reviews.csv").write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    (tmp_path / "lines.txt").write_text("the plot was great\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    def run(arguments):
+        if "<" in arguments:
+            place = arguments.index("<")
+            monkeypatch.setattr(sys, "stdin", open(arguments[place + 1], encoding="utf-8"))  # noqa: SIM115
+            arguments = arguments[:place]
+        main(arguments + (SMALL if arguments[0] == "train" else []), standalone_mode=False)
+        return capsys.readouterr().out
+
+    run(["train", "--data", "reviews.csv", "--run", "saved_models/demo"])
+    shown = verbs("python")
+    assert {arguments[0] for arguments in shown} >= {"train", "evaluate", "predict", "info"}
+    for arguments in shown:
+        assert run(arguments) or arguments[0] == "train", arguments
+
+
+def test_the_library_example_runs():
+    (example,) = blocks("python")
+    names = {"inputs": np.zeros((2, 5, 3), np.float32), "lengths": np.array([5, 2], np.int32)}
+    exec(example, names)
+    assert names["vector"].shape == (2, 128)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])
+def test_links_and_folders_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert ((ROOT / page).parent / target).exists(), target
