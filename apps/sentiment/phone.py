@@ -57,7 +57,7 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
     assets = Assets.load(run.assets)
     source = load_labeled_texts(stored.data, stored.seed)
     run.require_data(stored.data, source.sha256)
-    length = options.length or min(assets.length, LONGEST_DEFAULT)
+    length = options.length or min(assets.edges[-1], assets.length, LONGEST_DEFAULT)
     short = at_length(assets, length, options.keep or assets.keep)
     texts, labels = source.valid.texts, assets.labels(source.valid)
     (whole,), (cut,) = (list(of_keras(model, each)([texts])) for each in (assets, short))
@@ -87,8 +87,8 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
         representative={"tokens": _representative(short, source.train.texts)},
         score=accuracy,
         references={
-            f"Keras model, {assets.length} tokens": accuracy({"probabilities": whole}),
-            f"Keras model, {length} tokens": accuracy({"probabilities": cut}),
+            f"Keras, {assets.length} tokens": accuracy({"probabilities": whole}),
+            f"Keras, {length} tokens": accuracy({"probabilities": cut}),
         },
         cut=float(np.mean(assets.tokenizer.encode(texts).lengths > length)),
         mediapipe=lambda subgraphs: mediapipe(assets, subgraphs),

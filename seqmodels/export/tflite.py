@@ -56,7 +56,10 @@ def file_name(quantize: str) -> str:
 
 
 def choose_form(fused: bool, steps: int, quantize: str) -> str:
-    """How the loops of a file are built: the fastest form there is.
+    """How the loops of a file are built.
+
+    Fused wherever there is such an operator: small at any length, 8 bits included. Else unrolled, which is
+    fast and grows with the length. Else a loop of two subgraphs, which is several times slower.
 
     Args:
         fused: whether every recurrent layer has a fused operator.

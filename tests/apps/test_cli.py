@@ -17,7 +17,7 @@ from apps.sentiment.__main__ import main
 from apps.sentiment.options import Train
 from seqmodels.errors import DataError, UserError
 
-VERBS = ("train", "evaluate", "predict", "info")
+VERBS = ("train", "evaluate", "predict", "export", "convert", "info")
 HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "scipy", "matplotlib", "rich")
 PROBE = f"""
 import json, sys

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from seqmodels import registry
 from seqmodels.errors import UserError
 from seqmodels.export import saved_model
 from seqmodels.export.signature import Signature
+from seqmodels.models import Classifier
 
 
 class Scaler(tf.Module):
@@ -56,3 +58,28 @@ def test_written_verified_and_replaced_only_by_a_better_one(tmp_path: Path) -> N
         [3, 3]
     ]
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def of_classifier(name: str, model: Classifier) -> Signature:
+    def classify(tokens: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"logits": model({"tokens": tokens, "lengths": lengths})}
+
+    inputs = {"tokens": tf.TensorSpec([None, None], tf.int32), "lengths": tf.TensorSpec([None], tf.int32)}
+    variables = [variable.value for variable in model.variables]
+    return Signature(name, classify, inputs, ("logits",), variables)
+
+
+@pytest.mark.slow
+def test_every_cell_and_pooling(tmp_path: Path) -> None:
+    """One SavedModel with a signature for each, tried at several batch sizes and lengths."""
+    signatures, examples = [], []
+    tokens = np.random.default_rng(1).integers(1, 9, (4, 7), np.int32)
+    kinds = [(cell, "last") for cell in registry.CELLS] + [("gru", pooling) for pooling in registry.POOLINGS]
+    for number, (cell, pooling) in enumerate(dict.fromkeys(kinds)):
+        model = Classifier(9, 2, 4, cell, 4, layers=2, pooling=pooling)
+        model.build()
+        signatures.append(of_classifier(f"classify_{number}", model))
+        for rows, steps in ((4, 7), (1, 3), (0, 7)):
+            batch = {"tokens": tokens[:rows, :steps], "lengths": np.arange(rows, dtype=np.int32)}
+            examples.append((f"classify_{number}", batch))
+    assert saved_model.export(tmp_path / "model", signatures, examples) < 1e-5
