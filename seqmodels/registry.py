@@ -11,6 +11,9 @@ CELLS: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm": ("seqmodels.layers:LSTMCell", {}),
     "gru": ("seqmodels.layers:GRUCell", {}),
     "gru-reset-after": ("seqmodels.layers:GRUCell", {"reset_after": True}),
+    "mingru": ("seqmodels.layers:MinGRUCell", {}),
+    "minlstm": ("seqmodels.layers:MinLSTMCell", {}),
+    "rglru": ("seqmodels.layers:RGLRUCell", {}),
 }
 
 POOLINGS: dict[str, tuple[str, dict[str, Any]]] = {

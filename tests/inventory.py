@@ -20,7 +20,7 @@ from seqmodels import layers, models
 
 Sample = dict[str, Any]
 
-BASES = {layers.Cell}  # public only to be derived from
+BASES = {layers.Cell, layers.MatrixCell, layers.LinearCell}  # public only to be derived from
 
 CELLS: dict[str, Callable[..., layers.Cell]] = {
     "rnn": layers.RNNCell,
@@ -28,7 +28,13 @@ CELLS: dict[str, Callable[..., layers.Cell]] = {
     "lstm": layers.LSTMCell,
     "gru": layers.GRUCell,
     "gru-reset-after": partial(layers.GRUCell, reset_after=True),
+    "mingru": layers.MinGRUCell,
+    "minlstm": layers.MinLSTMCell,
+    "rglru": layers.RGLRUCell,
 }
+
+PARALLEL = ("mingru", "minlstm", "rglru")  # gates that do not see the state: no recurrent matrix
+RECURRENT = [name for name in CELLS if name not in PARALLEL]
 
 REFERENCES: dict[str, reference.Cell] = {
     "rnn": reference.rnn,
@@ -36,6 +42,9 @@ REFERENCES: dict[str, reference.Cell] = {
     "lstm": reference.lstm,
     "gru": reference.gru,
     "gru-reset-after": partial(reference.gru, reset_after=True),
+    "mingru": reference.min_gru,
+    "minlstm": reference.min_lstm,
+    "rglru": reference.rg_lru,
 }
 
 POOLINGS: dict[str, Callable[..., layers.MeanPooling]] = {
@@ -201,6 +210,16 @@ PARTS: dict[str, Part] = {
     ),
     "Recurrent gru-reset-after": Part(
         partial(recurrent, "gru-reset-after"), sequence, weights=4, padded=("inputs",)
+    ),
+    "MinGRUCell": Part(partial(CELLS["mingru"], UNITS), step, weights=2),
+    "MinLSTMCell": Part(partial(CELLS["minlstm"], UNITS), step, weights=2),
+    "RGLRUCell": Part(partial(CELLS["rglru"], UNITS), step, weights=3),
+    "Recurrent mingru": Part(
+        partial(recurrent, "mingru"), partial(sequence, states=(0,)), weights=2, padded=("inputs",)
+    ),
+    "Recurrent minlstm": Part(partial(recurrent, "minlstm"), sequence, weights=2, padded=("inputs",)),
+    "Recurrent rglru": Part(
+        partial(recurrent, "rglru"), partial(sequence, states=(0,)), weights=3, padded=("inputs",)
     ),
     "Encoder": Part(partial(encoder, ["gru"]), sequence, weights=3, padded=("inputs",)),
     "Encoder of two layers, one bidirectional": Part(

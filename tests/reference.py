@@ -76,6 +76,41 @@ def gru(weights: Weights, x: Array, states: States, reset_after: bool = False) -
     return h, (h,)
 
 
+def min_gru(weights: Weights, x: Array, states: States) -> tuple[Array, States]:
+    """Feng et al. 2024 (arXiv 2410.01201), section 3.1."""
+    (h,) = states
+    update, candidate = (
+        x @ block(weights["kernel"], index, len(h)) + block(weights["bias"], index, len(h))
+        for index in range(2)
+    )
+    h = (1.0 - sigmoid(update)) * h + sigmoid(update) * candidate
+    return h, (h,)
+
+
+def min_lstm(weights: Weights, x: Array, states: States) -> tuple[Array, States]:
+    """Feng et al. 2024 (arXiv 2410.01201), section 3.2, with the gates normalised by their sum."""
+    (h,) = states
+    i, f, candidate = (
+        x @ block(weights["kernel"], index, len(h)) + block(weights["bias"], index, len(h))
+        for index in range(3)
+    )
+    total = sigmoid(f) + sigmoid(i)
+    h = sigmoid(f) / total * h + sigmoid(i) / total * candidate
+    return h, (h,)
+
+
+def rg_lru(weights: Weights, x: Array, states: States) -> tuple[Array, States]:
+    """De et al. 2024 (arXiv 2402.19427), equations 1 to 4, with c = 8."""
+    (h,) = states
+    r, i, value = (
+        x @ block(weights["kernel"], index, len(h)) + block(weights["bias"], index, len(h))
+        for index in range(3)
+    )
+    a = sigmoid(weights["decay"]) ** (8.0 * sigmoid(r))
+    h = a * h + np.sqrt(1.0 - a**2) * (sigmoid(i) * value)
+    return h, (h,)
+
+
 def run(
     cell: Cell,
     weights: Weights,

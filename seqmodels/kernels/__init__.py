@@ -3,6 +3,7 @@
 from seqmodels.kernels.forms import FORMS, current_form, form
 from seqmodels.kernels.fused import fused_lstm
 from seqmodels.kernels.gru import gru
+from seqmodels.kernels.linear_recurrence import linear_recurrence
 from seqmodels.kernels.loops import States, generic, unrolled
 from seqmodels.kernels.lstm import lstm
 from seqmodels.kernels.rnn import ACTIVATIONS as RNN_ACTIVATIONS
@@ -19,6 +20,7 @@ __all__ = [
     "fused_lstm",
     "generic",
     "gru",
+    "linear_recurrence",
     "lstm",
     "rnn",
     "unrolled",

@@ -1,12 +1,16 @@
 """Recurrent cells and the layers that run, stack and summarise them."""
 
-from seqmodels.layers.cell import Cell
+from seqmodels.layers.cell import Cell, MatrixCell
 from seqmodels.layers.convert import from_keras, to_keras
 from seqmodels.layers.encoder import Encoded, Encoder
 from seqmodels.layers.gru import GRUCell
+from seqmodels.layers.linear import LinearCell
 from seqmodels.layers.lstm import LSTMCell
+from seqmodels.layers.min_gru import MinGRUCell
+from seqmodels.layers.min_lstm import MinLSTMCell
 from seqmodels.layers.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling
 from seqmodels.layers.recurrent import Recurrent
+from seqmodels.layers.rg_lru import RGLRUCell
 from seqmodels.layers.rnn import RNNCell
 from seqmodels.layers.word_dropout import WordDropout
 
@@ -18,8 +22,13 @@ __all__ = [
     "GRUCell",
     "LSTMCell",
     "LastPooling",
+    "LinearCell",
+    "MatrixCell",
     "MaxPooling",
     "MeanPooling",
+    "MinGRUCell",
+    "MinLSTMCell",
+    "RGLRUCell",
     "RNNCell",
     "Recurrent",
     "WordDropout",

@@ -46,27 +46,20 @@ def check_rate(name: str, rate: float) -> float:
 
 
 class Cell(keras.layers.Layer):
-    """Base of the cells with one input kernel, one recurrent kernel and one bias.
+    """Base of all cells: one input kernel and one bias.
 
     Weights, ``p = gates * units`` columns in the order that the cell's docstring gives:
 
     - ``kernel`` W ``(inputs, p)``
-    - ``recurrent_kernel`` U ``(units, p)``
     - ``bias`` b ``(p,)``
 
     Args:
         units: features of a state, h.
         kernel_initializer: for W.
-        recurrent_initializer: for U; orthogonal keeps the norm of the state (Saxe et al. 2014).
         bias_initializer: for b.
-        weight_dropout: probability of dropping an entry of U, drawn once for a sequence
-            (DropConnect on the hidden-to-hidden weights, Merity et al. 2018, section 2).
-        recurrent_dropout: probability of dropping a feature of ``h_{t-1}``, one mask for all steps
-            of a sequence (Gal and Ghahramani 2016, equation 7).
-        seed: for both dropouts.
 
     Raises:
-        ValueError: units below 1 or a rate outside ``[0, 1)``.
+        ValueError: units below 1.
     """
 
     gates = 1  # how many blocks of `units` columns the packed weights have
@@ -76,11 +69,7 @@ class Cell(keras.layers.Layer):
         self,
         units: int,
         kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
         bias_initializer: Any = "zeros",
-        weight_dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        seed: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -88,13 +77,7 @@ class Cell(keras.layers.Layer):
             raise ValueError(f"units is {units}; a cell has at least one unit")
         self.units = units
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.weight_dropout = check_rate("weight_dropout", weight_dropout)
-        self.recurrent_dropout = check_rate("recurrent_dropout", recurrent_dropout)
-        self.seed = seed
-        random = weight_dropout or recurrent_dropout
-        self.seed_generator = keras.random.SeedGenerator(seed) if random else None
 
     @property
     def state_size(self) -> list[int]:
@@ -107,14 +90,14 @@ class Cell(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         columns = self.gates * self.units
-        self.kernel = self.add_weight(
-            name="kernel", shape=(input_shape[-1], columns), initializer=self.kernel_initializer
-        )
-        self.recurrent_kernel = self.add_weight(
-            name="recurrent_kernel", shape=(self.units, columns), initializer=self.recurrent_initializer
-        )
+        shape = (input_shape[-1], columns)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer)
+        self.build_recurrent(columns)
         self.bias = self.add_weight(name="bias", shape=(columns,), initializer=self.initial_bias)
         self.built = True
+
+    def build_recurrent(self, columns: int) -> None:
+        """Adds the weights between W and b, in the order of Keras; a cell without any has none."""
 
     def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
         """Where ``b`` starts; an initializer, so that a cell may also be built inside a graph."""
@@ -129,26 +112,16 @@ class Cell(keras.layers.Layer):
         return affine(x, self._compute(self.kernel), self._compute(self.bias))
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """What is fixed over one sequence: ``(U after weight dropout, mask of h or None, ...)``.
+        """What is fixed over one sequence; nothing, unless a subclass says so.
 
         Args:
-            batch: rows of the batch, needed to draw the mask of the recurrent dropout.
+            batch: rows of the batch, needed to draw masks.
             memory: what an attention cell attends to; plain cells have none.
             training: draw the dropout masks.
         """
         if memory is not None:
             raise ValueError(f"{type(self).__name__} attends to no memory; give it none")
-        recurrent_kernel = self._compute(self.recurrent_kernel)
-        mask = None
-        if training and self.weight_dropout:
-            recurrent_kernel = keras.random.dropout(
-                recurrent_kernel, self.weight_dropout, seed=self.seed_generator
-            )
-        if training and self.recurrent_dropout:
-            mask = dropout_mask(
-                (batch, self.units), self.recurrent_dropout, self.seed_generator, self.compute_dtype
-            )
-        return recurrent_kernel, mask
+        return ()
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
         """One step: ``(n, p)`` and states of ``(n, units)`` to ``(output (n, units), states)``."""
@@ -184,11 +157,6 @@ class Cell(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, states: Any, training: bool = False) -> tuple[tf.Tensor, list]:
         """One step from raw inputs ``(n, d)``, as ``keras.layers.RNN`` calls it."""
-        if training and (self.weight_dropout or self.recurrent_dropout):
-            raise ValueError(
-                f"{type(self).__name__} has dropout that is drawn once for a whole sequence; a call of one "
-                "step cannot know where a sequence begins. Train it in seqmodels.layers.Recurrent"
-            )
         output, states = self.step(self.project(inputs), tuple(states), self.constants())
         return output, list(states)
 
@@ -201,13 +169,84 @@ class Cell(keras.layers.Layer):
             **super().get_config(),
             "units": self.units,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "weight_dropout": self.weight_dropout,
-            "recurrent_dropout": self.recurrent_dropout,
-            "seed": self.seed,
         }
 
     def _compute(self, weight: Any) -> tf.Tensor:
         """The weight in the dtype of the computation, also outside of a Keras call."""
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
+
+
+class MatrixCell(Cell):
+    """Base of the cells whose gates see the previous state through a recurrent matrix.
+
+    Adds ``recurrent_kernel`` U ``(units, p)``, columns in the same order.
+
+    Args:
+        units: features of a state, h.
+        recurrent_initializer: for U; orthogonal keeps the norm of the state (Saxe et al. 2014).
+        weight_dropout: probability of dropping an entry of U, drawn once for a sequence
+            (DropConnect on the hidden-to-hidden weights, Merity et al. 2018, section 2).
+        recurrent_dropout: probability of dropping a feature of ``h_{t-1}``, one mask for all steps
+            of a sequence (Gal and Ghahramani 2016, equation 7).
+        seed: for both dropouts.
+        **kwargs: of :class:`Cell`.
+
+    Raises:
+        ValueError: units below 1 or a rate outside ``[0, 1)``.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        recurrent_initializer: Any = "orthogonal",
+        weight_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(units, **kwargs)
+        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
+        self.weight_dropout = check_rate("weight_dropout", weight_dropout)
+        self.recurrent_dropout = check_rate("recurrent_dropout", recurrent_dropout)
+        self.seed = seed
+        random = weight_dropout or recurrent_dropout
+        self.seed_generator = keras.random.SeedGenerator(seed) if random else None
+
+    def build_recurrent(self, columns: int) -> None:
+        self.recurrent_kernel = self.add_weight(
+            name="recurrent_kernel", shape=(self.units, columns), initializer=self.recurrent_initializer
+        )
+
+    def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
+        """``(U after weight dropout, mask of h (n, units) or None)``; arguments as in :class:`Cell`."""
+        super().constants(batch, memory, training)
+        recurrent_kernel = self._compute(self.recurrent_kernel)
+        mask = None
+        if training and self.weight_dropout:
+            recurrent_kernel = keras.random.dropout(
+                recurrent_kernel, self.weight_dropout, seed=self.seed_generator
+            )
+        if training and self.recurrent_dropout:
+            mask = dropout_mask(
+                (batch, self.units), self.recurrent_dropout, self.seed_generator, self.compute_dtype
+            )
+        return recurrent_kernel, mask
+
+    def call(self, inputs: tf.Tensor, states: Any, training: bool = False) -> tuple[tf.Tensor, list]:
+        """As in :class:`Cell`; raises ValueError for dropout in training, which needs a whole sequence."""
+        if training and (self.weight_dropout or self.recurrent_dropout):
+            raise ValueError(
+                f"{type(self).__name__} has dropout that is drawn once for a whole sequence; a call of one "
+                "step cannot know where a sequence begins. Train it in seqmodels.layers.Recurrent"
+            )
+        return super().call(inputs, states, training)
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
+            "weight_dropout": self.weight_dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+            "seed": self.seed,
+        }

@@ -33,6 +33,8 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
     cell = recurrent.cell
     if not cell.built:
         raise ValueError(f"{recurrent.name} has no weights yet; call it once before converting")
+    if not isinstance(cell, RNNCell | LSTMCell | GRUCell):
+        raise ValueError(f"Keras has no {type(cell).__name__}; expected RNNCell, LSTMCell or GRUCell")
     kwargs = {
         "units": cell.units,
         "return_sequences": True,
@@ -46,10 +48,8 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
         layer = keras.layers.SimpleRNN(activation=cell.activation, **kwargs)
     elif isinstance(cell, LSTMCell):
         layer = keras.layers.LSTM(**kwargs)
-    elif isinstance(cell, GRUCell):
-        layer = keras.layers.GRU(reset_after=cell.reset_after, **kwargs)
     else:
-        raise ValueError(f"Keras has no {type(cell).__name__}; expected RNNCell, LSTMCell or GRUCell")
+        layer = keras.layers.GRU(reset_after=cell.reset_after, **kwargs)
     layer.build((None, None, cell.kernel.shape[0]))
     layer.set_weights(_keras_weights(cell))
     return layer

@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from seqmodels import kernels
 from seqmodels.kernels import States, dropped
-from seqmodels.layers.cell import Cell
+from seqmodels.layers.cell import MatrixCell
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
-class GRUCell(Cell):
+class GRUCell(MatrixCell):
     """Gated recurrent unit (Cho et al. 2014, arXiv 1406.1078; Chung et al. 2014, arXiv 1412.3555).
 
     .. math::
@@ -34,7 +34,7 @@ class GRUCell(Cell):
     Args:
         units: features of the state.
         reset_after: which form.
-        **kwargs: of :class:`Cell`.
+        **kwargs: of :class:`MatrixCell`.
     """
 
     gates = 3

@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from seqmodels import kernels
 from seqmodels.kernels import States, dropped
-from seqmodels.layers.cell import Cell
+from seqmodels.layers.cell import MatrixCell
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
-class LSTMCell(Cell):
+class LSTMCell(MatrixCell):
     """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate of Gers et al. 2000).
 
     .. math::
@@ -33,7 +33,7 @@ class LSTMCell(Cell):
         units: features of each state.
         forget_bias: where ``b_f`` starts; 1 lets the gradient through at the beginning of training
             (Jozefowicz et al. 2015, section 2.4).
-        **kwargs: of :class:`Cell`.
+        **kwargs: of :class:`MatrixCell`.
     """
 
     gates = 4

@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from seqmodels import kernels
 from seqmodels.kernels import States, dropped
-from seqmodels.layers.cell import Cell
+from seqmodels.layers.cell import MatrixCell
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
-class RNNCell(Cell):
+class RNNCell(MatrixCell):
     """Simple recurrent cell (Elman 1990, Finding Structure in Time).
 
     .. math:: h_t = phi(x_t W + h_{t-1} U + b)
@@ -29,7 +29,7 @@ class RNNCell(Cell):
     Args:
         units: features of the state.
         activation: any Keras activation, by name or as a function.
-        **kwargs: of :class:`Cell`.
+        **kwargs: of :class:`MatrixCell`.
     """
 
     def __init__(self, units: int, activation: Any = "tanh", **kwargs: Any):

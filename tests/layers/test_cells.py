@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 import reference
 import tensorflow as tf
-from inventory import CELLS, INPUTS, REFERENCES, UNITS, assert_same, named, normal, randomized
+from inventory import (
+    CELLS,
+    INPUTS,
+    PARALLEL,
+    RECURRENT,
+    REFERENCES,
+    UNITS,
+    assert_same,
+    named,
+    normal,
+    randomized,
+)
 
 from seqmodels import kernels
 from seqmodels.layers import Cell, GRUCell, LSTMCell, Recurrent, RNNCell
@@ -131,13 +142,32 @@ def test_contract(name: str) -> None:
     )
     cell.build((None, INPUTS))
     assert cell.kernel.shape == (INPUTS, cell.gates * UNITS)
-    assert cell.recurrent_kernel.shape == (UNITS, cell.gates * UNITS)
+    if name in RECURRENT:
+        assert cell.recurrent_kernel.shape == (UNITS, cell.gates * UNITS)
     assert cell.bias.shape == (cell.gates * UNITS,)
     inputs, states = ragged(randomized(cell), "float32")
     steps = cell.project(tf.constant(inputs))  # (batch, time, projected)
     np.testing.assert_allclose(cell.project(tf.constant(inputs[:, 2])), steps[:, 2], rtol=0, atol=1e-6)
     output, new = cell.step(steps[:, 2], tuple(states), cell.constants())
     assert_same(cell(inputs[:, 2], states), (output, list(new)), tolerance=1e-6)
+
+
+@pytest.mark.parametrize("option", ["weight_dropout", "recurrent_dropout"])
+@pytest.mark.parametrize("name", PARALLEL)
+def test_parallel_cells_refuse_a_dropout_of_what_they_do_not_have(name: str, option: str) -> None:
+    with pytest.raises(ValueError, match=f"has no recurrent product: {option} must be 0"):
+        CELLS[name](UNITS, **{option: 0.1})
+    assert option not in CELLS[name](UNITS, **{option: 0.0}).get_config()
+
+
+def test_decays_of_the_rg_lru_start_slow() -> None:
+    """De et al. 2024, section 2.4: a^c uniform in [0.9, 0.999]."""
+    cell = CELLS["rglru"](500)
+    cell.build((None, INPUTS))
+    powers = (1 / (1 + np.exp(-np.float64(cell.decay)))) ** 8
+    assert powers.min() >= 0.9 - 1e-5
+    assert powers.max() <= 0.999 + 1e-5
+    assert np.abs(np.quantile(powers, [0.25, 0.5, 0.75]) - [0.92475, 0.9495, 0.97425]).max() < 0.01
 
 
 @pytest.mark.parametrize("option", ["weight_dropout", "recurrent_dropout"])

@@ -1,0 +1,106 @@
+r"""Linear recurrences, whose steps need not be processed one after the other.
+
+.. math:: h_t = a_t * h_{t-1} + b_t
+
+Two steps of it are one step of the same form, :math:`h_t = (a_t a_{t-1}) h_{t-2} + (a_t b_{t-1} + b_t)`,
+and this composition is associative. So the T states are the prefixes of a product, computed in about ``2
+log2 T`` rounds over halves, quarters ... of the sequence (Blelloch 1990, "Prefix sums and their
+applications"; Martin and Cundy 2018, arXiv 1709.04057), instead of T steps.
+
+The gradient is a recurrence of the same kind that runs backward. With ``G_t`` the gradient of ``h_t``:
+
+.. math:: l_t = G_t + a_{t+1} * l_{t+1}, \quad da_t = l_t * h_{t-1}, \quad db_t = l_t, \quad dh_0 = a_1 * l_1
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from seqmodels.kernels.scan import once_differentiable, shifted, time_major
+
+
+def linear_recurrence(
+    a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, lengths: tf.Tensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """All states of ``h_t = a_t * h_{t-1} + b_t`` by a parallel scan.
+
+    Args:
+        a: ``(n, T, h)``.
+        b: ``(n, T, h)``.
+        initial: ``(n, h)``.
+        lengths: ``(n,)`` int32, or None when all rows are full.
+
+    Returns:
+        the states ``(n, T, h)``, zero past the end of a row, and the state ``(n, h)`` at each row's own
+        last step.
+    """
+    if lengths is None:
+        states = _recurrence(a, b, initial)
+        last = tf.concat([initial[:, None], states], axis=1)[:, -1]  # T may be 0
+        return states, last
+    real = (tf.range(tf.shape(a)[1]) < lengths[:, None])[..., None]  # (batch, time, 1)
+    # After its end a row multiplies by 1 and adds 0, so that its last state arrives at the end of the
+    # sequence.
+    states = _recurrence(tf.where(real, a, tf.ones_like(a)), tf.where(real, b, tf.zeros_like(b)), initial)
+    last = tf.concat([initial[:, None], states], axis=1)[:, -1]
+    return tf.where(real, states, tf.zeros_like(states)), last
+
+
+@tf.custom_gradient
+def _recurrence(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor) -> tuple:
+    coefficients = time_major(a)  # (time, batch, units)
+    states = _scan(coefficients, time_major(b), initial)
+
+    def gradient(upstream: tf.Tensor) -> tuple:
+        # Reversed in time, l_t = G_t + a_{t+1} l_{t+1} is the same recurrence with the coefficients one
+        # step late.
+        following = tf.concat([coefficients[1:], tf.zeros_like(coefficients[:1])], axis=0)
+        late = tf.reverse(following, axis=[0])
+        adjoint = tf.reverse(
+            _scan(late, tf.reverse(time_major(upstream), axis=[0]), tf.zeros_like(initial)), axis=[0]
+        )
+        d_initial = tf.reduce_sum(coefficients[:1] * adjoint[:1], axis=0)  # (batch, units); zero when T is 0
+        return time_major(adjoint * shifted(initial, states)), time_major(adjoint), d_initial
+
+    return time_major(states), once_differentiable(gradient, "linear recurrence")
+
+
+def _scan(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor) -> tf.Tensor:
+    """States ``(T, n, h)`` of the recurrence over time-major ``a`` and ``b``."""
+    if a.shape[0] == 0:
+        return b
+    b = tf.concat([b[:1] + a[:1] * initial, b[1:]], axis=0)
+    return _by_halves(a, b) if a.shape[0] is not None else _by_doubling(a, b)
+
+
+def _by_halves(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    """Work-efficient scan over a static number of steps: pairs are joined, the half as long sequence is
+    scanned, and every other step follows from the one before it."""
+    time = a.shape[0]
+    if time == 1:
+        return b
+    even = time // 2 * 2
+    first_a, second_a = a[0:even:2], a[1:even:2]
+    first_b, second_b = b[0:even:2], b[1:even:2]
+    odd = _by_halves(second_a * first_a, second_a * first_b + second_b)  # states at t = 1, 3, 5 ...
+    before = tf.concat([tf.zeros_like(odd[:1]), odd[: even // 2 - 1]], axis=0)
+    pairs = tf.stack([first_a * before + first_b, odd], axis=1)  # (time / 2, 2, batch, units)
+    states = tf.reshape(pairs, tf.concat([[even], tf.shape(b)[1:]], axis=0))
+    states.set_shape((even, *b.shape[1:]))
+    return states if even == time else tf.concat([states, a[-1:] * states[-1:] + b[-1:]], axis=0)
+
+
+def _by_doubling(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    """Scan over a number of steps that is known only at run time: in round k each step takes in the one
+    2^k before it (Hillis and Steele 1986)."""
+    time = tf.shape(a)[0]
+
+    def late(x: tf.Tensor, offset: tf.Tensor, fill: float) -> tf.Tensor:
+        return tf.concat([tf.fill(tf.shape(x[:offset]), tf.cast(fill, x.dtype)), x[: time - offset]], axis=0)
+
+    def body(offset: tf.Tensor, a: tf.Tensor, b: tf.Tensor) -> tuple:
+        return offset * 2, a * late(a, offset, 1.0), a * late(b, offset, 0.0) + b
+
+    shapes = (tf.TensorShape(()), a.shape, b.shape)
+    _, _, states = tf.while_loop(lambda offset, *_: offset < time, body, (1, a, b), shape_invariants=shapes)
+    return states
