@@ -16,6 +16,8 @@ CELLS: dict[str, tuple[str, dict[str, Any]]] = {
     "rglru": ("seqmodels.layers:RGLRUCell", {}),
 }
 
+PARALLEL_CELLS = ("mingru", "minlstm", "rglru")  # no recurrent matrix, hence no dropout of one
+
 POOLINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "last": ("seqmodels.layers:LastPooling", {}),
     "mean": ("seqmodels.layers:MeanPooling", {}),

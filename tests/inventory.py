@@ -16,7 +16,7 @@ import numpy as np
 import reference
 import tensorflow as tf
 
-from seqmodels import layers, models
+from seqmodels import layers, models, registry
 
 Sample = dict[str, Any]
 
@@ -33,7 +33,7 @@ CELLS: dict[str, Callable[..., layers.Cell]] = {
     "rglru": layers.RGLRUCell,
 }
 
-PARALLEL = ("mingru", "minlstm", "rglru")  # gates that do not see the state: no recurrent matrix
+PARALLEL = registry.PARALLEL_CELLS
 RECURRENT = [name for name in CELLS if name not in PARALLEL]
 
 REFERENCES: dict[str, reference.Cell] = {

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from apps.options import EvaluateOptions, PredictOptions, TrainOptions, option
 from seqmodels.errors import UsageError
-from seqmodels.registry import CELLS, POOLINGS
+from seqmodels.registry import CELLS, PARALLEL_CELLS, POOLINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,8 @@ class Train(TrainOptions):
 
     def check(self) -> None:
         super().check()
+        if self.cell in PARALLEL_CELLS and (self.recurrent_dropout or self.weight_dropout):
+            raise UsageError(f"--cell {self.cell}: has no recurrent product; leave its dropouts at 0")
         names = self.pooling.split("+")
         if len(set(names)) < len(names):
             raise UsageError(f"--pooling {self.pooling}: names one twice; expected each at most once")

@@ -85,8 +85,16 @@ def test_an_unknown_pooling_is_refused(pooling):
         Train(pooling=pooling).check()
 
 
-def test_poolings_can_be_joined():
-    Train(pooling="+".join(POOLINGS)).check()
+@pytest.mark.parametrize("option", ["recurrent_dropout", "weight_dropout"])
+def test_a_dropout_that_a_cell_does_not_have_is_refused(option):
+    with pytest.raises(UsageError, match=r"--cell mingru: has no recurrent product"):
+        Train(cell="mingru", **{option: 0.1}).check()
+
+
+def test_poolings_can_be_joined_but_not_repeated():
+    assert Train(pooling="+".join(POOLINGS)).check() is None
+    with pytest.raises(UsageError, match=r"names one twice"):
+        Train(pooling="max+max").check()
 
 
 def test_a_missing_file_of_embeddings_is_refused(tmp_path):
