@@ -1,0 +1,79 @@
+"""What can be set for each experiment. Loads no TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from apps.options import RunOptions, option
+from seqmodels.errors import UsageError
+from seqmodels.registry import CELLS
+
+# Cells as the laboratory names them: a name of the registry and what differs from it.
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "rnn-linear": ("rnn", {"activation": "linear"}),
+    "rnn-sigmoid": ("rnn", {"activation": "sigmoid"}),
+    "rnn-tanh": ("rnn", {}),
+    "rnn-relu": ("irnn", {}),
+    "lstm-forget-0": ("lstm", {"forget_bias": 0.0}),
+    **{name: (name, {}) for name in CELLS if name not in ("rnn", "irnn")},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(RunOptions):
+    """Options of every experiment."""
+
+    run: str = option(
+        "", "Folder of the findings and figures. Default: saved_models/gradients.", stored=False
+    )
+    seed: int = option(0, "For weights and data.", minimum=0, maximum=2**32 - 1)
+    json: bool = option(False, "Print one JSON document.", stored=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow(Experiment):
+    """Options of ``flow``."""
+
+    run: str = option(
+        "",
+        "A trained run to diagnose, which then keeps the findings, or a folder for those of fresh cells. "
+        "Default: fresh cells, saved_models/gradients.",
+        stored=False,
+    )
+    cell: str = option("all", "Which fresh cell.", choices=("all", *VARIANTS))
+    units: int = option(32, "Features of each state of a fresh cell.", minimum=1)
+    steps: int = option(100, "Length of the sequences of a fresh cell.", minimum=2)
+    rows: int = option(4, "Sequences to measure on.", minimum=1)
+    exact: int = option(
+        256, "Largest state that is measured by whole Jacobians; beyond, by vector products.", minimum=0
+    )
+    vectors: int = option(8, "Vector products for a larger state.", minimum=1)
+
+    def check(self) -> None:
+        if not self.run or os.path.exists(os.path.join(self.run, "metrics.json")):
+            return
+        if not os.path.isdir(self.run):
+            raise UsageError(
+                f"{self.run}: no run is there to diagnose; `train` of an app makes one. For fresh cells "
+                "leave --run out or name a folder that exists"
+            )
+        if os.path.exists(os.path.join(self.run, "options.json")):
+            raise UsageError(f"{self.run}: its training is not finished; the same `train` command resumes it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Radius(Experiment):
+    """Options of ``radius``."""
+
+    units: int = option(32, "Features of the state.", minimum=2)
+    steps: int = option(200, "Steps of distance.", minimum=20)
+    below: float = option(0.95, "The spectral radius below 1.", minimum=1e-3, maximum=0.999)
+    above: float = option(1.05, "The spectral radius above 1.", minimum=1.001, maximum=4)
+
+
+EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
+    "flow": (Flow, "How much gradient arrives from how many steps away, in fresh cells or a trained run."),
+    "radius": (Radius, "Below, at and above a spectral radius of 1: decay, preservation, explosion."),
+}
