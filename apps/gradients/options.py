@@ -73,7 +73,48 @@ class Radius(Experiment):
     above: float = option(1.05, "The spectral radius above 1.", minimum=1.001, maximum=4)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Learning(Experiment):
+    """Options of the experiments that train."""
+
+    units: int = option(32, "Features of each state.", minimum=1)
+    steps: int = option(300, "Steps of a training, at most.", minimum=1)
+    learning_rate: float = option(0.01, "Of the optimizer.", minimum=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clipping(Learning):
+    """Options of ``clipping``."""
+
+    threshold: float = option(1.0, "Threshold of the clipping in the training.", minimum=1e-9)
+    lag: int = option(40, "Length of the sequences of the training.", minimum=4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truncation(Learning):
+    """Options of ``truncation``."""
+
+    length: int = option(128, "Length of the sequences whose gradients are compared.", minimum=8)
+    lag: int = option(29, "Steps that the learned dependency spans.", minimum=4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parallel(Experiment):
+    """Options of ``parallel``."""
+
+    units: int = option(64, "Features of each state.", minimum=1)
+    rows: int = option(8, "Sequences in a batch.", minimum=1)
+    shortest: int = option(32, "Steps of the shortest sequences.", minimum=2)
+    lengths: int = option(3, "How many lengths, each four times the one before.", minimum=2)
+
+
 EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
     "flow": (Flow, "How much gradient arrives from how many steps away, in fresh cells or a trained run."),
     "radius": (Radius, "Below, at and above a spectral radius of 1: decay, preservation, explosion."),
+    "clipping": (Clipping, "With and without clipping: on a cliff of the loss, and in a training."),
+    "truncation": (
+        Truncation,
+        "Truncated against full backpropagation: bias, cost, what is lost.",
+    ),
+    "parallel": (Parallel, "Time of sequential against parallel cells as the sequence grows."),
 }

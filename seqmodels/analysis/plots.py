@@ -67,7 +67,7 @@ class Panel:
         x_label, y_label: the quantities, with their units.
         curves: the lines.
         log: which axes are logarithmic, "", "x", "y" or "xy".
-        limits: of y, or None for what the curves need.
+        limits, x_limits: of y and of x, or None for what the curves need.
         surface: x ``(columns,)``, y ``(rows,)`` and z ``(rows, columns)`` to draw as greys behind them.
     """
 
@@ -77,6 +77,7 @@ class Panel:
     curves: Sequence[Curve]
     log: str = ""
     limits: tuple[float | None, float | None] | None = None
+    x_limits: tuple[float | None, float | None] | None = None
     surface: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None
 
 
@@ -288,6 +289,8 @@ def _draw_curves(panels: Sequence[Panel], title: str) -> Figure:
         axes.set_yscale("log" if "y" in panel.log else "linear")
         if panel.limits is not None:
             axes.set_ylim(*panel.limits)
+        if panel.x_limits is not None:
+            axes.set_xlim(*panel.x_limits)
         _tidy(axes)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=columns, frameon=False)
     return figure
