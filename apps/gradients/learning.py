@@ -127,14 +127,18 @@ class Learner:
         Raises:
             Diverged: loss or gradient are no longer finite.
         """
+        self.reset()
         self.problem = problem
         self.variance = float(self._rows(BATCH * VALIDATION_BATCHES, -1)[1].var())
+        return [{**row, "explained": self._explained(row)} for row in self.training.run()]
+
+    def reset(self) -> None:
+        """Back to the beginning."""
         self.norms.clear()
         for variable, value in self.beginning:
             variable.assign(value)
         self.training.position = Position()
         self.training.last.unlink(missing_ok=True)
-        return [{**row, "explained": self._explained(row)} for row in self.training.run()]
 
     def _explained(self, row: Any) -> float:
         return 1 - row["valid_loss"] / self.variance

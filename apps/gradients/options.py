@@ -104,8 +104,28 @@ class Parallel(Experiment):
 
     units: int = option(64, "Features of each state.", minimum=1)
     rows: int = option(8, "Sequences in a batch.", minimum=1)
-    shortest: int = option(32, "Steps of the shortest sequences.", minimum=2)
+    shortest: int = option(64, "Steps of the shortest sequences.", minimum=2)
     lengths: int = option(3, "How many lengths, each four times the one before.", minimum=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory(Learning):
+    """Options of ``memory``."""
+
+    cell: str = option("all", "Which cell.", choices=("all", *VARIANTS))
+    shortest: int = option(8, "The first lag.", minimum=4)
+    lags: int = option(3, "How many lags, each three times the one before.", minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(Experiment):
+    """Options of ``order``."""
+
+    units: int = option(32, "Features of the recurrent state and of the hidden layers.", minimum=1)
+    reviews: int = option(16_000, "Reviews to train on.", minimum=64, maximum=20_000)
+    tests: int = option(500, "Reviews of each test.", minimum=1, maximum=2_000)
+    epochs: int = option(4, "Passes over the reviews.", minimum=1)
+    window: int = option(10, "Words that the fixed window at the end sees.", minimum=1)
 
 
 EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
@@ -117,4 +137,6 @@ EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
         "Truncated against full backpropagation: bias, cost, what is lost.",
     ),
     "parallel": (Parallel, "Time of sequential against parallel cells as the sequence grows."),
+    "memory": (Memory, "The lag at which each cell fails to learn, and the gates that keep the gradient."),
+    "order": (Order, "The four demands on a sequence model: order, length, distance, sharing."),
 }
