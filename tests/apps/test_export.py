@@ -124,7 +124,7 @@ def test_another_length_replaces_all_files(exported, invoke, read_json, tmp_path
     shutil.copytree(exported, run)
     result = invoke("convert", "--run", run, "--quantize", "dynamic", "--length", "8")
     assert result.exit_code == 0, result.stderr
-    assert "removed model.tflite: it takes 10 tokens, keep both" in result.stderr
+    assert "removed model.tflite: it was converted for length 10, keep both" in result.stderr
     assert "8 tokens" in result.stdout
     assert "are longer" in result.stdout
     report = read_json(run / "export" / "tflite" / "report.json")
