@@ -36,7 +36,9 @@ class AdaptiveSoftmax(keras.layers.Layer):
         super().__init__(**kwargs)
         edges = [0, *cutoffs, vocabulary]
         if not cutoffs or any(left >= right for left, right in zip(edges, edges[1:])):
-            raise ValueError(f"cutoffs are {list(cutoffs)}; expected rising numbers from 1 to {vocabulary - 1}")
+            raise ValueError(
+                f"cutoffs are {list(cutoffs)}; expected rising numbers from 1 to {vocabulary - 1}"
+            )
         self.vocabulary = vocabulary
         self.cutoffs = list(cutoffs)
         self.factor = factor
@@ -68,7 +70,9 @@ class AdaptiveSoftmax(keras.layers.Layer):
     def losses_of(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """Negative log-likelihood of ``targets (n, T)``: ``(n, T)``, without the matrix of all tokens."""
         first = self.cutoffs[0]
-        cluster = tf.searchsorted(tf.constant(self.cutoffs, targets.dtype), tf.reshape(targets, [-1]), "right")
+        cluster = tf.searchsorted(
+            tf.constant(self.cutoffs, targets.dtype), tf.reshape(targets, [-1]), "right"
+        )
         cluster = tf.cast(tf.reshape(cluster, tf.shape(targets)), targets.dtype)  # 0 in the head
         in_head = tf.where(cluster == 0, targets, first + cluster - 1)
         losses = -tf.gather(self._head(inputs), in_head, batch_dims=2)
@@ -81,7 +85,9 @@ class AdaptiveSoftmax(keras.layers.Layer):
 
     def _head(self, inputs: tf.Tensor) -> tf.Tensor:
         """Log-probabilities of the frequent tokens and of the clusters, ``(n, T, head)``."""
-        return tf.nn.log_softmax(affine(inputs, *map(tf.convert_to_tensor, (self.head_kernel, self.head_bias))))
+        return tf.nn.log_softmax(
+            affine(inputs, *map(tf.convert_to_tensor, (self.head_kernel, self.head_bias)))
+        )
 
     def _tail(self, inputs: tf.Tensor, index: int) -> tf.Tensor:
         """Logits inside one cluster, ``(n, T, tokens of it)``."""
