@@ -106,6 +106,9 @@ class TrainOptions(RunOptions):
     patience: int | None = option(
         3, "Stop after so many epochs without a better validation; none for never.", minimum=1
     )
+    minutes: float | None = option(
+        None, "Stop after so many minutes of training; none for no limit.", minimum=0
+    )
     precision: str = option(
         "float32", "Dtype policy of Keras.", choices=("float32", "mixed_bfloat16", "mixed_float16")
     )

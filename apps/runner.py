@@ -179,6 +179,7 @@ def _training(
         monitor=monitor,
         maximize=maximize,
         patience=options.patience,
+        seconds=None if options.minutes is None else 60 * options.minutes,
         save_seconds=60 * options.save_minutes,
         xla=options.xla,
     )

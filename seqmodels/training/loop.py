@@ -43,6 +43,8 @@ class Settings:
         monitor: the column of the history that decides which epoch is the best.
         maximize: whether more of it is better.
         patience: epochs without a better value after which the training stops; None for never.
+        seconds: of training after which the running epoch is the last and ends at once; None for no limit.
+            Validation and the time between an interruption and its resumption do not count.
         save_seconds: time between two checkpoints inside an epoch; one is saved after every epoch anyway.
         xla: compile the steps by XLA, unless there are several replicas.
     """
@@ -53,6 +55,7 @@ class Settings:
     monitor: str = "valid_loss"
     maximize: bool = False
     patience: int | None = None
+    seconds: float | None = None
     save_seconds: float = 300.0
     xla: bool = True
 
@@ -154,6 +157,7 @@ class Training:
             row = position.history[-1]
             patience = self.settings.patience
             exhausted = patience is not None and position.epoch - position.best_epoch >= patience
+            exhausted = exhausted or self._time_is_up()
             self.listeners.on_epoch_end(position.epoch - 1, row)
             position.finished = (
                 exhausted or position.epoch >= self.settings.epochs or self.model.stop_training
@@ -193,9 +197,14 @@ class Training:
             if stop:
                 place = f"epoch {position.epoch + 1} after step {position.step}"
                 raise Interrupted(f"stopped in {place}; the same command resumes there")
-            if self.model.stop_training:
+            if self.model.stop_training or self._time_is_up():
                 break
         self._finish_epoch()
+
+    def _time_is_up(self) -> bool:
+        limit, position = self.settings.seconds, self.position
+        spent = sum(row["seconds"] for row in position.history) + position.sums.get("seconds", 0.0)
+        return limit is not None and spent >= limit
 
     def _finish_epoch(self) -> None:
         position, settings = self.position, self.settings
