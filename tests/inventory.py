@@ -302,6 +302,26 @@ PARTS: dict[str, Part] = {
         weights=1 + 2 + 2,
         padded=("tokens",),
     ),
+    "NgramBag": Part(
+        partial(layers.NgramBag, 2, UNITS, buckets=31, gain=2.0), sentences, weights=1, padded=("tokens",)
+    ),
+    "Classifier with n-grams": Part(
+        partial(
+            models.Classifier,
+            VOCABULARY,
+            CLASSES,
+            4,
+            "rnn",
+            2,
+            ngrams=2,
+            ngram_buckets=31,
+            ngram_dropout=0,
+            ngram_gain=1,
+        ),
+        sentences,
+        weights=1 + 6 + 2 + 1,
+        padded=("tokens",),
+    ),
     "Classifier": Part(
         partial(models.Classifier, VOCABULARY, CLASSES, 4, "gru", 2, residual=True, pooling="mean+attention"),
         sentences,

@@ -191,9 +191,11 @@ def test_defaults_come_from_the_run(trained):
         Run(trained), keras.models.load_model(Run(trained).model), ConvertOptions(run=str(trained))
     )
     assets = Assets.load(Run(trained).assets)
-    assert (made.length, made.keep) == (min(assets.edges[-1], assets.length, LONGEST_DEFAULT), assets.keep)
-    rows = made.representative["tokens"]
-    assert rows.shape == (phone.REPRESENTATIVE, made.length)
+    length = min(assets.edges[-1], assets.length, LONGEST_DEFAULT)
+    assert made.shape == {"length": length, "keep": assets.keep}
+    (entry,) = made.entries
+    rows = entry.representative["tokens"]
+    assert rows.shape == (phone.REPRESENTATIVE, length)
     assert (rows[:, 0] == 1).all()
     assert (rows[:, 1:] > 1).all()  # neither padding nor a start in the middle
 

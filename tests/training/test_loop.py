@@ -130,6 +130,16 @@ def test_training_stops_by_patience_and_leaves_the_best_weights(tmp_path):
     assert float(subject.model.get_weights()[0][0, 0]) == 2
 
 
+def test_time_that_is_up_ends_the_epoch_at_once(tmp_path):
+    two = {"train": lambda: batches(size=2)}
+    subject = training(tmp_path / "a", settings=replace(PLAIN, epochs=9, seconds=0.0), **two)
+    (row,) = subject.run()
+    assert (row["steps"], subject.position.finished) == (1, True)
+    assert math.isfinite(row["valid_loss"])
+    rows = training(tmp_path / "b", settings=replace(PLAIN, epochs=2, seconds=1e6), **two).run()
+    assert [row["steps"] for row in rows] == [2, 2]
+
+
 def test_without_patience_every_epoch_runs_and_more_may_be_better(tmp_path):
     settings = replace(PLAIN, epochs=4, monitor="valid_near", maximize=True)
     subject = scripted(tmp_path, settings)
