@@ -13,9 +13,9 @@ import keras
 import numpy as np
 from rich.console import Console
 
-from apps.gradients.findings import Findings, table
+from apps.gradients.findings import Findings, markdown, table
 from apps.gradients.options import EXPERIMENTS, Experiment
-from apps.run import Run
+from apps.run import Run, write_text
 
 log = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 # A table in a file or a pipe is as wide as it needs to be.
@@ -23,16 +23,48 @@ out = Console(markup=False, emoji=False, width=None if sys.stdout and sys.stdout
 
 
 def perform(name: str, options: Experiment) -> None:
-    """One experiment: figure and findings into the run, table and what was found to stdout."""
+    """One experiment, or all: figures and findings into the run, what was found to stdout."""
     run = Run(options.run)
     with run.locked():
-        document = _perform(run, name, options)
+        if name == "all":
+            documents = _all(run, options)
+            report = run.path / "report.md"
+            write_text(report, _report(documents))
+            result: dict[str, Any] = {"experiments": documents, "report": str(report)}
+        else:
+            result = _perform(run, name, options)
+            documents = [result]
     if options.json:
-        print(json.dumps(document, ensure_ascii=False))
+        print(json.dumps(result, ensure_ascii=False))
         return
-    out.print(table(document["rows"], f"{name}: {EXPERIMENTS[name][1]}"))
-    out.print(document["found"], soft_wrap=True)
-    log.print(f"figure: {document['figure']}")
+    for document in documents:
+        name = document["experiment"]
+        out.print(table(document["rows"], f"{name}: {EXPERIMENTS[name][1]}"))
+        out.print(document["found"], soft_wrap=True)
+        log.print(f"figure: {document['figure']}")
+    if "report" in result:
+        log.print(f"report: {result['report']}")
+
+
+def _all(run: Run, options: Experiment) -> list[dict[str, Any]]:
+    documents = []
+    for name, (kind, _) in EXPERIMENTS.items():
+        if name != "all":
+            log.print(f"{name}: begins")
+            documents.append(_perform(run, name, kind(run=options.run, seed=options.seed)))
+    return documents
+
+
+def _report(documents: list[dict[str, Any]]) -> str:
+    """All documents as one page of Markdown beside the folder of the figures."""
+    lines = ["# The gradient laboratory", ""]
+    for document in documents:
+        name = document["experiment"]
+        seed = document["options"]["seed"]
+        lines += [f"## {name}", "", EXPERIMENTS[name][1], ""]
+        lines += [f"    python -m apps.gradients {name} --seed {seed}", ""]
+        lines += [f"{document['found']}.", "", f"![{name}](plots/{name}.png)", "", markdown(document["rows"])]
+    return "\n".join(lines)
 
 
 def _perform(run: Run, name: str, options: Experiment) -> dict[str, Any]:

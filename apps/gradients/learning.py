@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.gradients.options import VARIANTS
+from apps.gradients.options import VARIANTS, Learning
 from apps.gradients.problems import ANSWERS, FEATURES, Problem
 from seqmodels import kernels, registry
 from seqmodels.layers import LSTMCell, Recurrent
@@ -78,34 +78,22 @@ class Learner:
     Args:
         model: built; its weights are where every training begins.
         lag: of all problems.
-        steps: of a training, at most.
-        learning_rate: of the optimizer.
-        seed: of the data.
-        optimizer: a name of ``registry.OPTIMIZERS``.
-        settings: clipping and compilation; epochs do not count.
+        options: steps, learning rate, seed.
+        **settings: of the training loop.
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        lag: int,
-        steps: int,
-        learning_rate: float,
-        seed: int,
-        optimizer: str = "adam",
-        **settings: Any,
-    ):
-        self.model, self.lag, self.seed = model, lag, seed
+    def __init__(self, model: keras.Model, lag: int, options: Learning, **settings: Any):
+        self.model, self.lag, self.seed = model, lag, options.seed
         self.folder = TemporaryDirectory()
         self.norms: list[float] = []
-        epochs = -(-steps // STEPS_IN_EPOCH)
+        epochs = -(-options.steps // STEPS_IN_EPOCH)
         self.training = Training(
             model,
             squared_errors,
-            optimizers.make(optimizer, learning_rate),
+            optimizers.make("adam", options.learning_rate),
             lambda epoch: self._batches(STEPS_IN_EPOCH, epoch),
             lambda: self._batches(VALIDATION_BATCHES, -1),
-            Settings(epochs=epochs, **settings),
+            Settings(epochs=epochs, xla=options.xla, **settings),
             Path(self.folder.name),
             callbacks=[
                 keras.callbacks.LambdaCallback(

@@ -74,8 +74,15 @@ class Radius(Experiment):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learning(Experiment):
+class Trainings(Experiment):
     """Options of the experiments that train."""
+
+    xla: bool = option(True, "Compile the training steps by XLA.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning(Trainings):
+    """Options of the experiments that learn problems of a lag."""
 
     units: int = option(32, "Features of each state.", minimum=1)
     steps: int = option(300, "Steps of a training, at most.", minimum=1)
@@ -118,7 +125,7 @@ class Memory(Learning):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order(Experiment):
+class Order(Trainings):
     """Options of ``order``."""
 
     units: int = option(32, "Features of the recurrent state and of the hidden layers.", minimum=1)
@@ -128,15 +135,29 @@ class Order(Experiment):
     window: int = option(10, "Words that the fixed window at the end sees.", minimum=1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Markov(Trainings):
+    """Options of ``markov``."""
+
+    vocabulary: int = option(3_000, "Entries of the vocabulary, at most.", minimum=10)
+    units: int = option(64, "Width of a word's vector, and features of the hidden layers.", minimum=1)
+    epochs: int = option(12, "Passes over the text, at most.", minimum=1)
+    learning_rate: float = option(0.003, "Of Adam.", minimum=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class All(Experiment):
+    """Options of ``all``."""
+
+
 EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
     "flow": (Flow, "How much gradient arrives from how many steps away, in fresh cells or a trained run."),
     "radius": (Radius, "Below, at and above a spectral radius of 1: decay, preservation, explosion."),
     "clipping": (Clipping, "With and without clipping: on a cliff of the loss, and in a training."),
-    "truncation": (
-        Truncation,
-        "Truncated against full backpropagation: bias, cost, what is lost.",
-    ),
-    "parallel": (Parallel, "Time of sequential against parallel cells as the sequence grows."),
+    "truncation": (Truncation, "Truncated against full backpropagation: bias, cost, what is lost."),
     "memory": (Memory, "The lag at which each cell fails to learn, and the gates that keep the gradient."),
+    "markov": (Markov, "The price of context: tables, fixed windows, and a recurrent state."),
     "order": (Order, "The four demands on a sequence model: order, length, distance, sharing."),
+    "parallel": (Parallel, "Time of sequential against parallel cells as the sequence grows."),
+    "all": (All, "Every experiment in its default form, and a report with all figures."),
 }

@@ -45,7 +45,10 @@ def open_run(run: Run) -> Trained:
         raise DataError(
             f"{run.path}: was trained on {options.data}, which is no longer found from here ({error})"
         ) from error
-    return Trained(run.load_model(), task.objective(options), data.valid(), lambda rows: ())
+    model = run.load_model()
+    return Trained(
+        model, task.objective(options), data.valid(), lambda rows: task.initial_carried(model, rows)
+    )
 
 
 def _task(run: Run, stored: dict[str, Any]) -> Task:

@@ -38,6 +38,7 @@ CYCLE = (
     "#6A3D9A",
 )
 LARGEST_ANNOTATED = 25  # classes: beyond, the numbers in the cells could not be read
+LARGEST_TICKED = 9  # points of a logarithmic axis: up to so many are its ticks
 LARGEST_LABELED = 60  # classes: beyond, every second, third, ... name is written
 
 
@@ -272,13 +273,15 @@ def _draw_curves(panels: Sequence[Panel], title: str) -> Figure:
         raise ValueError("got no panels; expected at least one")
     names = list({curve.name: None for panel in panels for curve in panel.curves})
     colors = {name: CYCLE[index % len(CYCLE)] for index, name in enumerate(names)}
-    columns = 4 if len(panels) == 1 else 5  # of the legend
-    height = 3.9 + 0.22 * -(-len(names) // columns)  # inches
-    width = 6.0 if len(panels) == 1 else 4.2 * len(panels)
+    across = min(len(panels), 3 if len(panels) != 4 else 2)
+    down = -(-len(panels) // across)
+    columns = 4 if across == 1 else 5  # of the legend
+    height = 3.4 * down + 0.5 + 0.22 * -(-len(names) // columns)  # inches
+    width = 6.0 if across == 1 else 4.2 * across
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
     figure.suptitle(title)
     handles: dict[str, Any] = {}
-    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+    for axes, panel in zip(figure.subplots(down, across, squeeze=False).flat, panels):
         if panel.surface is not None:
             axes.contourf(*panel.surface, levels=12, cmap="Greys", alpha=0.6)
         for curve in panel.curves:
@@ -287,6 +290,10 @@ def _draw_curves(panels: Sequence[Panel], title: str) -> Figure:
         axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
         axes.set_xscale("log" if "x" in panel.log else "linear")
         axes.set_yscale("log" if "y" in panel.log else "linear")
+        points = sorted({float(x) for curve in panel.curves for x in np.ravel(curve.x)})
+        if "x" in panel.log and len(points) <= LARGEST_TICKED:
+            axes.set_xticks(points, [f"{x:g}" for x in points])
+            axes.minorticks_off()
         if panel.limits is not None:
             axes.set_ylim(*panel.limits)
         if panel.x_limits is not None:
@@ -316,7 +323,7 @@ def _draw_bars(
         axes.axhline(chance, color="black", linestyle="--", label="guessing")
     axes.set_xticks(range(len(groups)), groups)
     axes.set(title=title, ylabel=label)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     _tidy(axes)
     return figure
 

@@ -122,15 +122,8 @@ def train(by: str | None, options: Clipping) -> Trained:
     keras.utils.set_random_seed(options.seed)
     model = Reader("rnn-relu", options.units)
     model.build()
-    learner = Learner(
-        model,
-        options.lag,
-        options.steps,
-        options.learning_rate,
-        options.seed,
-        clipnorm=None if by is None else options.threshold,
-        clip_by=by or "global",
-    )
+    clipnorm = None if by is None else options.threshold
+    learner = Learner(model, options.lag, options, clipnorm=clipnorm, clip_by=by or "global")
     try:
         history = learner.learn(problems.adding)
     except Diverged:

@@ -105,14 +105,18 @@ def fresh(options: Flow, say: Callable[[str], None]) -> list[Measured]:
 
 def trained(run: Trained, options: Flow) -> list[Measured]:
     """Every recurrent layer of a trained model, on its own validation data and its own loss."""
-    batches = islice(run.batches, BATCHES)
-    longest = max(batches, key=lambda batch: max(each.shape[1] for each in tf.nest.flatten(batch[0])[:1]))
+    longest = max(islice(run.batches, BATCHES), key=lambda batch: _steps(batch[0]))
     inputs, targets, weights = tf.nest.map_structure(lambda each: each[: options.rows], longest)
 
     def loss() -> tf.Tensor:
         return run.objective(run.model, inputs, targets, weights, run.carried(len(weights)), False).total
 
     return measure(run.model, loss, options)
+
+
+def _steps(inputs: Any) -> int:
+    """Of the longest sequence in the inputs of a batch."""
+    return max(each.shape[1] for each in tf.nest.flatten(inputs) if each.shape.rank > 1)
 
 
 def measure(model: keras.Layer, loss: Callable[[], tf.Tensor], options: Flow) -> list[Measured]:

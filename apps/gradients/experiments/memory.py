@@ -79,8 +79,7 @@ class Climb:
         explained: dict[str, dict[int, float]] = {problem.__name__: {} for problem in PROBLEMS}
         going, watched = list(PROBLEMS), {}
         for lag in lags:
-            options = self.options
-            learner = Learner(self.model, lag, options.steps, options.learning_rate, options.seed)
+            learner = Learner(self.model, lag, self.options)
             for problem in list(going):
                 learner.reset()
                 start = self._gates(lag) if problem is WATCHED else {}

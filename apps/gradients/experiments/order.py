@@ -62,7 +62,7 @@ def run(options: Order, say: Callable[[str], None]) -> Findings:
     texts, labels = zip(*train)
     accuracies: dict[str, list[float]] = {}
     for baseline in bag_of_words.fit(texts, labels, CLASSES)[1:]:
-        accuracies[f"bag of words, {baseline.name}"] = [
+        accuracies[f"bag: {baseline.name}"] = [
             _accuracy(baseline.probabilities([text for text, _ in test]), test) for test in tests.values()
         ]
     tokenizer = Tokenizer.train(texts, TokenizerSettings())
@@ -92,13 +92,13 @@ def run(options: Order, say: Callable[[str], None]) -> Findings:
 def _networks(vocabulary: int, longest: int, options: Order) -> dict[str, Callable[[], keras.Model]]:
     units = options.units
     return {
-        f"window, last {options.window} words": lambda: WindowClassifier(
+        f"window: last {options.window} words": lambda: WindowClassifier(
             vocabulary, 2, options.window, True, units, units
         ),
-        f"window, first {longest} words": lambda: WindowClassifier(
+        f"window: first {longest} words": lambda: WindowClassifier(
             vocabulary, 2, longest, False, units, units
         ),
-        "recurrent (LSTM)": lambda: Classifier(
+        "recurrent: LSTM": lambda: Classifier(
             vocabulary, 2, units, "lstm", units, bidirectional=False, pooling="max"
         ),
     }
@@ -122,7 +122,7 @@ def learn(
             optimizers.make("adam", 0.004),
             lambda epoch: batches(*encoded["train"], **shapes, seed=options.seed, epoch=epoch),
             lambda: batches(*encoded["valid"], **shapes),
-            Settings(epochs=options.epochs),
+            Settings(epochs=options.epochs, xla=options.xla),
             Path(folder),
         ).run()
 

@@ -147,7 +147,7 @@ def learn(window: int, options: Truncation) -> dict[str, Any]:
     keras.utils.set_random_seed(options.seed)
     model = Reader("lstm", options.units, truncate=window)
     model.build()
-    learner = Learner(model, options.lag, options.steps, options.learning_rate, options.seed)
+    learner = Learner(model, options.lag, options)
     history = learner.learn(problems.recall)
     return {"solved": solved(history), "curve": [row["explained"] for row in history]}
 
