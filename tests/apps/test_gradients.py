@@ -25,7 +25,7 @@ from apps.gradients.experiments import clipping, order, truncation
 from apps.gradients.learning import Learner, Reader
 from apps.gradients.options import EXPERIMENTS, VARIANTS, Clipping, Memory, Truncation
 from seqmodels.data.embedded.reviews import reviews
-from seqmodels.layers import LSTMCell, RNNCell
+from seqmodels.layers import LSTMCell
 from seqmodels.registry import CLIP_BY
 from seqmodels.training.optimizers import clip
 
@@ -160,7 +160,7 @@ def test_a_trained_run_is_diagnosed_and_keeps_the_findings(trained, tmp_path):
     exact = measured("flow", run)
     assert [row["cell"] for row in exact["rows"]] == ["forward_0"]
     curves = exact["curves"]["forward_0"]
-    assert curves["loss"][0] > 0
+    assert max(curves["loss"]) > 0
     assert exact["found"].startswith(f"forward_0: {exact['rows'][0]['verdict']}")
     estimated = measured("flow", run, "--exact", "0", "--vectors", "2")["curves"]["forward_0"]
     assert (np.array(estimated["largest"]) <= np.array(curves["largest"]) * (1 + 1e-5)).all()
@@ -194,10 +194,9 @@ def test_clipping_never_raises_the_norm_and_by_the_global_norm_keeps_the_directi
 
 
 def test_the_gradient_on_the_cliff_is_that_of_finite_differences():
-    cell = RNNCell(1, "sigmoid", dtype="float64")
-    cell.build((None, 1))
+    gradient = clipping.cliff_gradient()
     for point in np.array([[4.5, -2.0], [5.0, -2.4], [3.6, 0.1]]):
-        found = np.concatenate([np.ravel(each) for each in clipping.cliff_gradient(cell, point)])
+        found = np.concatenate([np.ravel(each) for each in gradient(point)])
         nudges = 1e-6 * np.eye(2)
         up, down = (clipping.cliff_loss(point + sign * nudges) for sign in (1, -1))
         np.testing.assert_allclose(found, (up - down) / 2e-6, rtol=1e-5, atol=1e-8)

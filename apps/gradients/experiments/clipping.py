@@ -78,32 +78,39 @@ def cliff_loss(points: np.ndarray) -> np.ndarray:
     return (h - TARGET) ** 2
 
 
-def cliff_gradient(cell: RNNCell, point: np.ndarray) -> list[tf.Tensor]:
-    """Its gradient by w ``(1, 1)`` and b ``(1,)``, by backpropagation through the kernel of the cell."""
-    cell.recurrent_kernel.assign([[point[0]]])
-    cell.bias.assign([point[1]])
-    variables = [cell.recurrent_kernel.value, cell.bias.value]
-    with tf.GradientTape() as tape:
-        start = [tf.fill((1, 1), tf.cast(START, cell.compute_dtype))]
-        outputs, _ = Recurrent(cell)(tf.zeros((1, STEPS, 1), cell.compute_dtype), states=start, training=True)
-        loss = (outputs[0, -1, 0] - TARGET) ** 2
-    return tape.gradient(loss, variables)
+def cliff_gradient() -> Callable[[np.ndarray], list[tf.Tensor]]:
+    """Its gradient at a point (w, b), by w ``(1, 1)`` and b ``(1,)``: through the kernel of the cell."""
+    cell = RNNCell(1, "sigmoid", dtype="float64")
+    cell.build((None, 1))
+    layer = Recurrent(cell)
+    nothing, start = tf.zeros((1, STEPS, 1), tf.float64), tf.fill((1, 1), tf.constant(START, tf.float64))
+
+    @tf.function(autograph=False)
+    def gradient() -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            outputs, _ = layer(nothing, states=[start], training=True)
+            loss = (outputs[0, -1, 0] - TARGET) ** 2
+        return tape.gradient(loss, [cell.recurrent_kernel.value, cell.bias.value])
+
+    def at(point: np.ndarray) -> list[tf.Tensor]:
+        cell.recurrent_kernel.assign([[point[0]]])
+        cell.bias.assign([point[1]])
+        return gradient()
+
+    return at
 
 
 def descend(by: str | None) -> tuple[np.ndarray, list[float], int]:
     """Plain gradient descent from ``BEGIN``: the path ``(DESCENTS + 1, 2)``, the norms before clipping, and
     how many steps were clipped."""
-    cell = RNNCell(1, "sigmoid", dtype="float64")
-    cell.build((None, 1))
+    gradient = cliff_gradient()
+    threshold = None if by is None else CLIFF_THRESHOLD
     path, norms = [np.array(BEGIN)], []
     for _ in range(DESCENTS):
-        gradient, norm = clip(
-            cliff_gradient(cell, path[-1]), None if by is None else CLIFF_THRESHOLD, by or "global"
-        )
+        clipped, norm = clip(gradient(path[-1]), threshold, by or "global")
         norms.append(float(norm))
-        path.append(path[-1] - RATE * np.concatenate([np.ravel(each) for each in gradient]))
-    clipped = 0 if by is None else sum(norm > CLIFF_THRESHOLD for norm in norms)
-    return np.stack(path), norms, clipped
+        path.append(path[-1] - RATE * np.concatenate([np.ravel(each) for each in clipped]))
+    return np.stack(path), norms, 0 if threshold is None else sum(norm > threshold for norm in norms)
 
 
 @dataclass(frozen=True)

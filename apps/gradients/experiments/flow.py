@@ -31,7 +31,7 @@ class Measured:
     states: int
     jacobian: np.ndarray  # geometric mean over rows
     largest: np.ndarray  # largest of all rows
-    loss: np.ndarray  # norm of dL/ds_t, geometric mean over rows
+    loss: np.ndarray  # norm of dL/ds_t, mean over rows: it may be 0 where a pooling looks elsewhere
     bound: np.ndarray | None
     method: str
 
@@ -106,7 +106,9 @@ def fresh(options: Flow, say: Callable[[str], None]) -> list[Measured]:
 def trained(run: Trained, options: Flow) -> list[Measured]:
     """Every recurrent layer of a trained model, on its own validation data and its own loss."""
     longest = max(islice(run.batches, BATCHES), key=lambda batch: _steps(batch[0]))
-    inputs, targets, weights = tf.nest.map_structure(lambda each: each[: options.rows], longest)
+    by_row = np.reshape(longest[2], (len(longest[2]), -1))
+    real = np.flatnonzero(by_row.max(axis=1) > 0)[: options.rows]  # the last batch may be filled up
+    inputs, targets, weights = tf.nest.map_structure(lambda each: tf.gather(each, real), longest)
 
     def loss() -> tf.Tensor:
         return run.objective(run.model, inputs, targets, weights, run.carried(len(weights)), False).total
@@ -146,7 +148,7 @@ def _curves(trace: gradients.Trace, by_loss: np.ndarray, options: Flow) -> Measu
         trace.size,
         gradients.mean_norms(norms),
         np.nanmax(norms, axis=0),
-        gradients.mean_norms(losses),
+        np.nanmean(losses, axis=0),
         None if bound is None else bound ** np.arange(norms.shape[1]),
         method,
     )
