@@ -47,7 +47,7 @@ class Flow(Experiment):
     steps: int = option(100, "Length of the sequences of a fresh cell.", minimum=2)
     rows: int = option(4, "Sequences to measure on.", minimum=1)
     exact: int = option(
-        256, "Largest state that is measured by whole Jacobians; beyond, by vector products.", minimum=0
+        128, "Largest state that is measured by whole Jacobians; beyond, by vector products.", minimum=0
     )
     vectors: int = option(8, "Vector products for a larger state.", minimum=1)
 
@@ -85,7 +85,7 @@ class Learning(Trainings):
     """Options of the experiments that learn problems of a lag."""
 
     units: int = option(32, "Features of each state.", minimum=1)
-    steps: int = option(300, "Steps of a training, at most.", minimum=1)
+    steps: int = option(300, "Steps of a training, at most, in epochs of 50.", minimum=1)
     learning_rate: float = option(0.01, "Of the optimizer.", minimum=0)
 
 

@@ -39,7 +39,7 @@ class Trace:
     """What a cell went through over one batch.
 
     Attributes:
-        name: of the layer that ran the cell.
+        name: of the layer that ran the cell; the second call of a name has a 2 after it, and so on.
         cell: the cell.
         projected: ``(n, p)`` for each step.
         states: before the first step and after each; tuples of ``(n, units)``.
@@ -86,7 +86,7 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
     traces: list[Trace] = []
 
     def instrumented(layer: Recurrent) -> Any:
-        def run(inputs: tf.Tensor, lengths: Any, states: States, constants: tuple, training: bool) -> tuple:
+        def run(inputs: tf.Tensor, lengths: Any, states: States, constants: tuple, *_: Any) -> tuple:
             projected = layer.cell.project(inputs)  # (batch, time, projected)
             tape.watch(states)
             history = [states]
@@ -101,7 +101,9 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
             result = kernels.unrolled(step, projected, states, lengths, layer.cell.output_size)
             full = np.full(inputs.shape[0], inputs.shape[1]) if lengths is None else np.asarray(lengths)
             steps = tf.unstack(projected, axis=1)
-            traces.append(Trace(layer.name, layer.cell, steps, history, constants, full))
+            calls = 1 + sum(trace.name.partition(" ")[0] == layer.name for trace in traces)
+            name = layer.name if calls == 1 else f"{layer.name} {calls}"
+            traces.append(Trace(name, layer.cell, steps, history, constants, full))
             return result
 
         return run

@@ -182,6 +182,14 @@ def test_every_recurrent_layer_of_a_model_is_recorded_and_left_as_it_was():
     assert not any("_run" in vars(layer) for layer in gradients.recurrent_layers(model))
 
 
+def test_every_call_has_a_name_of_its_own():
+    layer = Recurrent(GRUCell(2), name="reader")
+    with tf.GradientTape() as tape, gradients.recording(layer, tape) as traces:
+        for _ in range(3):
+            layer(tf.zeros((1, 2, INPUTS)))
+    assert [trace.name for trace in traces] == ["reader", "reader 2", "reader 3"]
+
+
 def test_a_recording_that_fails_leaves_the_model_as_it_was():
     encoder = Encoder([GRUCell(2)])
     with pytest.raises(RuntimeError), tf.GradientTape() as tape, gradients.recording(encoder, tape):

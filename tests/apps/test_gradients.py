@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 import apps.cli
-from apps.gradients import problems
+from apps.gradients import laboratory, problems
 from apps.gradients.__main__ import main
 from apps.gradients.experiments import clipping, order, truncation
 from apps.gradients.learning import Learner, Reader
@@ -275,6 +276,23 @@ def test_what_is_decisive_has_no_neutral_sentence_and_every_demand_has_its_place
     for name, text in zip(sentences, order._texts(rows, order.DEMANDS["sharing"], random)):
         assert text[0].endswith(name)
     assert len(order._longer("short", 40, random).split()) > 40
+
+
+def test_all_writes_one_report_with_figures(tmp_path, monkeypatch):
+    chosen = {name: EXPERIMENTS[name] for name in ("radius", "all")}
+    monkeypatch.setattr(laboratory, "EXPERIMENTS", chosen)
+    result = invoke("all", "--run", tmp_path, "--seed", 1, "--json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    (radius,) = document["experiments"]
+    assert radius["options"]["seed"] == 1
+    report = (tmp_path / "report.md").read_text()
+    assert document["report"] == str(tmp_path / "report.md")
+    assert "## radius" in report
+    assert "python -m apps.gradients radius --seed 1" in report
+    assert radius["found"] in report
+    assert "| linear | 0.95 |" in report
+    assert (tmp_path / re.search(r"!\[radius\]\((.+)\)", report).group(1)).exists()
 
 
 @pytest.mark.parametrize("name", ["clipping", "truncation", "memory", "parallel"])

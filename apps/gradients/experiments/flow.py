@@ -17,6 +17,7 @@ from apps.gradients.trained import Trained, open_run
 from apps.run import Run
 from seqmodels import registry
 from seqmodels.analysis import gradients, plots
+from seqmodels.errors import UserError
 from seqmodels.layers import Recurrent
 
 INPUTS = 8  # features of the noise that fresh cells read
@@ -57,6 +58,10 @@ class Measured:
 def run(options: Flow, say: Callable[[str], None]) -> Findings:
     folder = Run(options.run)
     measured = trained(open_run(folder), options) if folder.finished else fresh(options, say)
+    if not measured:
+        raise UserError(
+            f"{folder.path}: its model has no recurrent layer, through which a gradient could flow"
+        )
     name = str(folder.path) if folder.finished else "fresh cells"
     if len(measured) == 1 or folder.finished:
         found = "; ".join(f"{each.name}: {each.verdict.words}" for each in measured)
