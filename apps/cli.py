@@ -21,6 +21,7 @@ from apps.options import (
     ExportOptions,
     InfoOptions,
     Options,
+    PredictOptions,
     RunOptions,
     TrainOptions,
     flag,
@@ -76,7 +77,9 @@ def application(
     summary: str,
     train: type[TrainOptions],
     evaluate: type[Options],
-    predict: type[Options],
+    predict: type[PredictOptions],
+    alias: str | None = None,
+    verbs: Mapping[str, tuple[type[Options], str]] | None = None,
 ) -> Application:
     """The command line of one app.
 
@@ -84,18 +87,28 @@ def application(
         task: name of the app; its Task is ``apps.<task>.task:TASK``.
         summary: first line of the help.
         train, evaluate, predict: its option classes.
+        alias: what else ``predict`` is called in this app.
+        verbs: what this app alone does with a run and inputs (``Task.verbs``): option class and help by name.
     """
     group = _group(task, summary)
 
-    def verb(name: str, options: type[Options], help: str, *arguments: click.Parameter) -> None:
-        group.add_command(
-            _command(name, options, help, lambda values: _call(name, task, options, values), *arguments)
-        )
+    def verb(
+        name: str, options: type[Options], help: str, *arguments: click.Parameter, shown: str | None = None
+    ) -> None:
+        def call(values: dict[str, Any]) -> None:
+            _call(name, task, options, values)
+
+        group.add_command(_command(shown or name, options, help, call, *arguments))
 
     verb("train", train, "Train a model, score it beside its baselines, keep all of it in the run.")
     verb("evaluate", evaluate, "Score a trained run and its baselines, side by side.")
     inputs = click.Argument(["inputs"], nargs=-1)
-    verb("predict", predict, "Apply a trained run to arguments, or to one input a line on stdin.", inputs)
+    help = "Apply a trained run to arguments, or to one input a line on stdin."
+    verb("predict", predict, help, inputs)
+    if alias:
+        verb("predict", predict, f"The same as predict. {help}", inputs, shown=alias)
+    for name, (options, summary) in (verbs or {}).items():
+        verb(name, options, summary, inputs)
     verb("export", ExportOptions, "Write a SavedModel: raw input in, readable output out.")
     verb("convert", ConvertOptions, "Write a .tflite for phones and what its integrator needs.")
     runs = click.Option(
@@ -199,7 +212,10 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
         raise UsageError("nothing to predict: give inputs as arguments, or one a line on stdin")
     import_tensorflow()
     verbs = import_module("apps.exporting" if name in ("export", "convert") else "apps.runner")
-    getattr(verbs, name)(task, chosen, **positional)
+    if hasattr(verbs, name):
+        getattr(verbs, name)(task, chosen, **positional)
+    else:
+        verbs.perform(task, name, chosen, **positional)
 
 
 def _explicit(context: click.Context, name: str) -> bool:
