@@ -42,7 +42,7 @@ def copying(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarra
 
 def parity(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
     """The product of two signs that are ``lag - 1`` steps apart, with nothing between: neither alone says
-    anything about the answer, so that no linear memory will do."""
+    anything about the answer, and no weighted sum of both does."""
     inputs = _empty(rows, lag)
     signs = random.choice([-1.0, 1.0], (rows, 2))
     inputs[:, [0, lag - 1], VALUE] = signs

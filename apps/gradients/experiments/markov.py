@@ -87,7 +87,7 @@ def _trained(make: Callable[[], NextToken], texts: dict[str, np.ndarray], option
             optimizers.make("adam", options.learning_rate),
             lambda epoch: batches("train"),
             lambda: batches("valid"),
-            Settings(epochs=options.epochs, patience=1, xla=options.xla),
+            Settings(epochs=options.epochs, patience=2, xla=options.xla),
             Path(folder),
         ).run()
     return model
