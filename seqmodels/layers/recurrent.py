@@ -76,7 +76,7 @@ class Recurrent(keras.layers.Layer):
         result = self.cell.fused(inputs, lengths) if fused else None
         if result is None:
             constants = self.cell.constants(batch, memory, training)
-            result = self._run(inputs, lengths, states, constants, training)
+            result = self._run(inputs, lengths, states, constants)
         outputs, states = result
         return (_reversed(outputs, lengths) if self.reverse else outputs), states
 
@@ -86,12 +86,10 @@ class Recurrent(keras.layers.Layer):
         lengths: tf.Tensor | None,
         states: States,
         constants: tuple,
-        training: bool,
     ) -> tuple[tf.Tensor, States]:
         projected = self.cell.project(inputs)  # (batch, time, projected)
         form = kernels.current_form()
-        # A kernel keeps what its backward pass needs, which inference has no use for.
-        if training and form == "auto":
+        if form == "auto":
             result = self.cell.sequence(projected, states, lengths, constants)
             if result is not None:
                 return result
