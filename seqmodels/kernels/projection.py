@@ -23,8 +23,8 @@ def projection(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Te
         bias: b ``(p,)``, or None for none.
 
     Returns:
-        ``(n, T, p)``. It is computed time-major: with the transpose that a loop begins with, the one that ends
-        this function cancels.
+        ``(n, T, p)``. It is computed time-major: with the transpose that a loop begins with, the one that
+        ends this function cancels.
     """
 
     @tf.custom_gradient
