@@ -1,6 +1,6 @@
 """Time loops on raw tensors."""
 
-from seqmodels.kernels.forms import FORMS, current_form, form
+from seqmodels.kernels.forms import FORMS, current_form, form, keeps, recompute
 from seqmodels.kernels.fused import fused_lstm
 from seqmodels.kernels.gru import gru
 from seqmodels.kernels.linear_recurrence import linear_recurrence
@@ -21,9 +21,11 @@ __all__ = [
     "fused_lstm",
     "generic",
     "gru",
+    "keeps",
     "linear_recurrence",
     "lstm",
     "projection",
+    "recompute",
     "rnn",
     "unrolled",
 ]
