@@ -25,7 +25,17 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.shapes import CELLS, FLOOR, GROWTH_CELLS, GROWTH_STEPS, MODES, OURS, SHAPES, SIDES
+from benchmarks.shapes import (
+    CELLS,
+    FLOOR,
+    GROWTH_CELLS,
+    GROWTH_STEPS,
+    MODES,
+    OURS,
+    RECOMPUTING,
+    SHAPES,
+    SIDES,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -63,6 +73,8 @@ class Worker:
 
 def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: float) -> list[dict]:
     """Rows of one shape: all sides in turn until the time is over, at least three times each."""
+    if mode == "inference":  # has nothing to keep
+        workers = [worker for worker in workers if worker.side != RECOMPUTING]
     for worker in workers:
         worker.ask(cell=cell, mode=mode, shape=asdict(SHAPES[name]))
     times: dict[str, list[float]] = {worker.side: [] for worker in workers}
@@ -236,8 +248,9 @@ def main(
         for name in names:
             for each_mode in [mode] if mode else MODES:
                 for each_cell in [cell] if cell else CELLS:
-                    rows += measure(workers, each_cell, each_mode, name, 1 if quick else 15)
-                    for row in rows[-len(workers) :]:
+                    measured = measure(workers, each_cell, each_mode, name, 1 if quick else 15)
+                    rows += measured
+                    for row in measured:
                         click.echo(
                             f"{name}, {each_cell}, {each_mode}, {row['side']}: {row['milliseconds']:.1f} ms",
                             err=True,

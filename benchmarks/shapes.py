@@ -54,9 +54,10 @@ SIDES: dict[str, tuple[str, dict[str, str]]] = {
     "PyTorch": ("torch_worker", {}),
     "generic loop": ("tensorflow_worker", FAST),
     "kernel": ("tensorflow_worker", FAST),
+    "kernel, recomputing": ("tensorflow_worker", FAST),
     "products alone": ("tensorflow_worker", FAST),
 }
-OURS, FLOOR = "kernel", "products alone"
+OURS, RECOMPUTING, FLOOR = "kernel", "kernel, recomputing", "products alone"
 
 # The cells whose time is measured as T grows, and how many of their steps wait for one another in a step of
 # training: all of them, forward and back, or two rounds for every halving of T.

@@ -6,13 +6,14 @@ Keras' layers and ours stand in the same model and are trained by Keras' own ste
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from functools import partial
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.shapes import FLOOR, Shape
+from benchmarks.shapes import FLOOR, RECOMPUTING, Shape
 from benchmarks.worker import Step, serve
 from seqmodels import kernels
 from seqmodels.layers import Encoder
@@ -46,7 +47,7 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
     function = model.train_function if mode == "training" else model.predict_function
 
     def step() -> None:
-        with kernels.form(form):
+        with kernels.form(form), kernels.recompute() if side == RECOMPUTING else nullcontext():
             result = function(data)
         tf.nest.flatten(result)[0].numpy()
 
