@@ -7,7 +7,8 @@ python -m benchmarks.layers --growth             # the time as the number of ste
 
 All sides run in one session, one after the other in turn, each in a process of its own. The table holds
 medians with their quartiles. PyTorch takes part where `benchmarks/requirements.txt` is installed, or with
-`--torch PYTHON` of another environment. Results: `layers.json`, `layers.md` and `growth.png` in `--to`.
+`--torch PYTHON` of another environment. A whole measurement writes `layers.json`, `layers.md` and
+`growth.png` to `--to`; a part is only printed.
 """
 
 from __future__ import annotations
@@ -50,7 +51,6 @@ class Worker:
             [python, "-m", f"benchmarks.{module}", side],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             text=True,
             cwd=ROOT,
             env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0", **environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -257,15 +257,17 @@ def main(
                         )
         for worker in workers:
             worker.close()
-    grown = growth(1.0) if complete else []
+    grown = growth(1.0) if complete or only_growth else []
     folder = Path(to)
     folder.mkdir(parents=True, exist_ok=True)
     lines = table(rows) if rows else []
     if grown:
         lines += growth_table(grown)
         plot(grown, folder / "growth.png")
-    (folder / "layers.json").write_text(json.dumps({"rows": rows, "growth": grown}, indent=1) + "\n")
-    (folder / "layers.md").write_text("\n".join(lines).rstrip() + "\n")
+    # A part of the measurement is printed and does not take the place of a whole one.
+    if complete:
+        (folder / "layers.json").write_text(json.dumps({"rows": rows, "growth": grown}, indent=1) + "\n")
+        (folder / "layers.md").write_text("\n".join(lines).rstrip() + "\n")
     click.echo("\n".join(lines))
 
 
