@@ -34,14 +34,21 @@ class GRUCell(MatrixCell):
     Args:
         units: features of the state.
         reset_after: which form.
+        keep_bias: ``b_u`` starts at minus this, so that as much of the state is kept as by an LSTM whose
+            forget bias it is.
         **kwargs: of :class:`MatrixCell`.
     """
 
     gates = 3
 
-    def __init__(self, units: int, reset_after: bool = False, **kwargs: Any):
+    def __init__(self, units: int, reset_after: bool = False, keep_bias: float = 1.0, **kwargs: Any):
         super().__init__(units, **kwargs)
         self.reset_after = reset_after
+        self.keep_bias = keep_bias
+
+    def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
+        update = tf.repeat([-self.keep_bias, 0.0, 0.0], self.units)  # (3 units,)
+        return super().initial_bias(shape, dtype) + tf.cast(update, dtype)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
@@ -77,4 +84,4 @@ class GRUCell(MatrixCell):
         return kernels.gru(projected, states, recurrent_kernel, recurrent_bias, lengths, mask)
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "reset_after": self.reset_after}
+        return {**super().get_config(), "reset_after": self.reset_after, "keep_bias": self.keep_bias}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -23,12 +25,24 @@ class MinGRUCell(LinearCell):
 
     Args:
         units: features of the state.
+        keep_bias: ``b_u`` starts at minus this, as in :class:`GRUCell`.
         **kwargs: of :class:`LinearCell`.
     """
 
     gates = 2
 
+    def __init__(self, units: int, keep_bias: float = 1.0, **kwargs: Any):
+        super().__init__(units, **kwargs)
+        self.keep_bias = keep_bias
+
+    def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
+        update = tf.repeat([-self.keep_bias, 0.0], self.units)  # (2 units,)
+        return super().initial_bias(shape, dtype) + tf.cast(update, dtype)
+
     def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         update, candidate = tf.split(projected, 2, axis=-1)
         u = tf.sigmoid(update)
         return 1 - u, u * candidate
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "keep_bias": self.keep_bias}

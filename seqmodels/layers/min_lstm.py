@@ -26,7 +26,8 @@ class MinLSTMCell(LinearCell):
 
     Args:
         units: features of the state.
-        forget_bias: where ``b_f`` starts, as in :class:`LSTMCell`.
+        forget_bias: where ``b_f`` starts, and ``b_i`` at minus this: its sigmoid is the share of the state
+            that is kept then, as in :class:`LSTMCell`.
         **kwargs: of :class:`LinearCell`.
     """
 
@@ -37,8 +38,8 @@ class MinLSTMCell(LinearCell):
         self.forget_bias = forget_bias
 
     def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
-        offset = tf.repeat(tf.constant([0.0, self.forget_bias, 0.0], dtype), self.units)
-        return self.bias_initializer(shape, dtype) + offset
+        offset = tf.repeat([-self.forget_bias, self.forget_bias, 0.0], self.units)  # (3 units,)
+        return super().initial_bias(shape, dtype) + tf.cast(offset, dtype)
 
     def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         i, f, candidate = tf.split(projected, 3, axis=-1)

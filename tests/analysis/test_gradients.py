@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import partial
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -151,6 +152,20 @@ def test_gated_cells_keep_the_gradient_over_a_lag_at_which_tanh_has_lost_it():
         left[name] = norms[:, 0].max()
     assert left["tanh"] < 1e-6
     assert min(left["lstm"], left["gru"], left["rglru"]) > 0.1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_defaults_of_the_gated_cells_reach_further_than_tanh(seed):
+    """The distance over which 1 % of the gradient is left, without any option."""
+    reach = {}
+    for make in (RNNCell, LSTMCell, GRUCell, RGLRUCell):
+        keras.utils.set_random_seed(seed)
+        trace = traced(make, lengths=(60, 60), units=32)
+        norms = gradients.spectral_norms(gradients.state_jacobians(gradients.step_jacobians(trace)))
+        reach[make] = gradients.verdict(gradients.mean_norms(trace.by_distance(norms))).reach
+    assert reach[GRUCell] > reach[RNNCell]
+    assert reach[LSTMCell] > reach[RNNCell]
+    assert reach[RGLRUCell] == 60
 
 
 def test_rows_are_measured_from_their_own_end():
