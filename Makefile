@@ -4,13 +4,14 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 DEMO := saved_models/demo
 
-.PHONY: help install demo test test-slow check benchmark
+.PHONY: help install demo test test-slow check benchmark benchmark-layers
 
 help:
 	@echo "make demo       train, score, use and export a sentiment model, in a few minutes"
 	@echo "make test       the test suite;  make test-slow: the full matrices and the learning tests"
 	@echo "make check      linter and types"
 	@echo "make benchmark  the numbers of benchmarks/ (needs the data sets, see benchmarks/README.md)"
+	@echo "make benchmark-layers  our layers against Keras, PyTorch and the matrix products alone, 15 minutes"
 
 .venv/installed: requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; name one: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
@@ -47,3 +48,10 @@ check: .venv/checkers
 
 benchmark: install
 	$(BIN)/python -m benchmarks.sentiment
+
+.venv/benchmarks: benchmarks/requirements.txt .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
+
+benchmark-layers: .venv/benchmarks
+	$(BIN)/python -m benchmarks.layers
