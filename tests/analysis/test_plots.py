@@ -34,10 +34,14 @@ CALIBRATION = [
     {"lower": 8 / 15, "upper": 9 / 15, "confidence": 0.57, "accuracy": 0.5, "count": 2},
     {"lower": 12 / 15, "upper": 13 / 15, "confidence": 0.83, "accuracy": 1.0, "count": 2},
 ]
+POSITIONS = [
+    {"position": place, "tokens": 100 - 9 * place, "log_loss": 5 - 0.1 * place} for place in range(1, 11)
+]
 DRAWINGS = {
     "learning_curve": lambda path: plots.learning_curve(HISTORY, path, best_epoch=7),
     "confusion_matrix": lambda path: plots.confusion_matrix(CONFUSION, CLASSES, path),
     "reliability_diagram": lambda path: plots.reliability_diagram(CALIBRATION, path),
+    "loss_by_position": lambda path: plots.loss_by_position({"model": POSITIONS, "rival": POSITIONS}, path),
 }
 each_drawing = pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS.keys())
 
@@ -206,3 +210,18 @@ def test_reliability_diagram_names_the_error_that_the_scores_report():
     scores = classification_scores(probabilities, generator.integers(0, 3, 300), CLASSES)
     title = plots._draw_reliability_diagram(scores["calibration"]).axes[0].get_title()
     assert f"300 examples, expected calibration error {scores['calibration_error']:.3f}" in title
+
+
+def test_loss_by_position_has_a_curve_for_each_model_and_how_many_tokens_there_are():
+    figure = plots._draw_loss_by_position({"model": POSITIONS, "rival": POSITIONS[:4]})
+    drawn = curves(figure, 0)
+    assert drawn.keys() == {"model", "rival"}
+    np.testing.assert_allclose(drawn["model"], [row["log_loss"] for row in POSITIONS])
+    assert len(drawn["rival"]) == 4
+    assert [bar.get_height() for bar in figure.axes[1].patches] == [row["tokens"] for row in POSITIONS]
+
+
+@pytest.mark.parametrize("nothing", [{}, {"model": []}])
+def test_no_curve_by_position_is_an_error(nothing, tmp_path):
+    with pytest.raises(ValueError, match="nothing to draw"):
+        plots.loss_by_position(nothing, tmp_path / "plot.png")

@@ -317,7 +317,7 @@ def test_dynamic_evaluation_learns_what_the_text_repeats():
     assert dynamic[-100:].mean() < plain[-100:].mean() - 0.3
 
 
-def test_a_whole_model_can_be_made_of_characters_and_resumed(tmp_path, corpus, invoke):
+def test_a_model_of_characters_is_scored_in_bits_for_each_and_in_words(tmp_path, corpus, invoke):
     options = [*TINY, "--unit=character", "--jitter=3", "--average=1", "--average-after=1", "--epochs=1"]
     result = invoke("train", "--data", corpus, "--run", tmp_path / "run", *options)
     assert result.exit_code == 0, result.stderr
