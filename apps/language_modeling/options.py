@@ -141,6 +141,8 @@ class Train(TrainOptions):
             edges = self.cluster_edges
             if not edges or edges[0] < 1 or any(left >= right for left, right in pairwise(edges)):
                 raise UsageError(f"--cutoffs {self.cutoffs}: expected rising numbers, as 2000,10000")
+            if self.unit not in ("word", "character"):
+                raise UsageError(f"--cutoffs: needs ids by frequency, which --unit {self.unit} has not")
             if self.tied:
                 raise UsageError("--cutoffs: an adaptive softmax has matrices of its own; give --no-tied too")
 

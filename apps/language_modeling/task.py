@@ -60,6 +60,10 @@ NEIGHBOURS, NEIGHBOURS_OF = 5, (100, 200, 400, 800, 1600)  # how many, and of wh
 
 
 def build(options: Train, tokenizer: Tokenizer) -> keras.Model:
+    if options.cluster_edges and options.cluster_edges[-1] >= len(tokenizer):
+        raise UsageError(
+            f"--cutoffs {options.cutoffs}: the vocabulary has {len(tokenizer)} entries; expected less"
+        )
     kind, names = MODELS[options.model]
     settings = {name: value for name, value in asdict(options).items() if name in (*SHARED_OPTIONS, *names)}
     model = kind(len(tokenizer), cutoffs=options.cluster_edges, **settings)
