@@ -353,7 +353,7 @@ def test_bad_text_is_one_line(tmp_path, invoke, one_line, content, message):
         (["--cutoffs=a", "--no-tied"], "expected rising numbers"),
         (["--cutoffs=5"], "give --no-tied too"),
         (["--cutoffs=5", "--no-tied", "--unit=wordpiece"], "needs ids by frequency"),
-        (["--cutoffs=500", "--no-tied"], "the vocabulary has 15 entries"),
+        (["--cutoffs=500", "--no-tied", "--steps=8"], "the vocabulary has 15 entries"),
         (["--cell=mingru", "--weight-dropout=0.1"], "leave its dropouts at 0"),
         (["--model=fixed-window", "--recurrent-dropout=0.1"], "leave its dropouts at 0"),
         (["--average-after=3"], "give --average"),
