@@ -254,8 +254,13 @@ def render_prediction(record: dict[str, Any]) -> str:
 
 def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
     rivals = run.read_json("metrics.json")["baselines"]["test"]
-    curves = {"model": scores["by_position"], STRONGEST: rivals[STRONGEST]["by_position"]}
-    return [plots.loss_by_position(curves, run.plots / "loss_by_position.png")]
+    rows = {"model": scores["by_position"], STRONGEST: rivals[STRONGEST]["by_position"]}
+    curves = [
+        plots.Curve(name, *([row[key] for row in of_model] for key in ("position", "log_loss")))
+        for name, of_model in rows.items()
+    ]
+    panel = plots.Panel("Loss by position in the line", "position", "nats a token", curves)
+    return [plots.curves([panel], run.plots / "loss_by_position.png")]
 
 
 TASK = Task(

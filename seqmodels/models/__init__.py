@@ -2,5 +2,6 @@
 
 from seqmodels.models.classifier import Classifier
 from seqmodels.models.language_model import FixedWindowModel, LanguageModel, NextToken
+from seqmodels.models.window_classifier import WindowClassifier
 
-__all__ = ["Classifier", "FixedWindowModel", "LanguageModel", "NextToken"]
+__all__ = ["Classifier", "FixedWindowModel", "LanguageModel", "NextToken", "WindowClassifier"]
