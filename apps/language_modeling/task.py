@@ -256,7 +256,7 @@ def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
     rivals = run.read_json("metrics.json")["baselines"]["test"]
     rows = {"model": scores["by_position"], STRONGEST: rivals[STRONGEST]["by_position"]}
     curves = [
-        plots.Curve(name, *([row[key] for row in of_model] for key in ("position", "log_loss")))
+        plots.Curve(name, [row["position"] for row in of_model], [row["log_loss"] for row in of_model])
         for name, of_model in rows.items()
     ]
     panel = plots.Panel("Loss by position in the line", "position", "nats a token", curves)
