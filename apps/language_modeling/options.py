@@ -36,7 +36,7 @@ class Train(TrainOptions):
         "default": {},
         # The AWD recipe of Merity et al. 2018 at a size that a CPU can train in hours.
         "best": {
-            "epochs": 40,
+            "epochs": 36,
             "learning_rate": 30.0,
             "schedule": "cosine",
             "average": 0.999,
@@ -53,7 +53,7 @@ class Train(TrainOptions):
         },
     }
 
-    epochs: int = option(22, "Passes over the training data, at most.", minimum=1)
+    epochs: int = option(20, "Passes over the training data, at most.", minimum=1)
     batch_size: int = option(20, "Columns of running text that are read side by side.", minimum=1)
     optimizer: str = option("sgd", "Any optimizer of Keras.", choices=OPTIMIZERS)
     learning_rate: float = option(20.0, "Peak learning rate.", minimum=0)
