@@ -19,24 +19,24 @@ class Train(TrainOptions):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {
             "epochs": 16,
-            "batch_size": 16,
+            "batch_size": 8,
             "optimizer": "adam",
-            "learning_rate": 0.004,
+            "learning_rate": 0.003,
             "schedule": "cosine",
             "clipnorm": 1.0,
             "split": "punctuation",
-            "embedding_units": 96,
-            "units": 96,
+            "embedding_units": 128,
+            "units": 128,
             "layers": 1,
-            "embedding_dropout": 0.1,
-            "input_dropout": 0.4,
+            "embedding_dropout": 0.05,
+            "input_dropout": 0.3,
             "output_dropout": 0.4,
-            "weight_dropout": 0.3,
+            "weight_dropout": 0.2,
         },
         "default": {},
         # The AWD recipe of Merity et al. 2018 at a size that a CPU can train in hours.
         "best": {
-            "epochs": 40,
+            "epochs": 36,
             "learning_rate": 30.0,
             "schedule": "cosine",
             "average": 0.999,
@@ -53,7 +53,7 @@ class Train(TrainOptions):
         },
     }
 
-    epochs: int = option(22, "Passes over the training data, at most.", minimum=1)
+    epochs: int = option(20, "Passes over the training data, at most.", minimum=1)
     batch_size: int = option(20, "Columns of running text that are read side by side.", minimum=1)
     optimizer: str = option("sgd", "Any optimizer of Keras.", choices=OPTIMIZERS)
     learning_rate: float = option(20.0, "Peak learning rate.", minimum=0)
@@ -141,6 +141,8 @@ class Train(TrainOptions):
             edges = self.cluster_edges
             if not edges or edges[0] < 1 or any(left >= right for left, right in pairwise(edges)):
                 raise UsageError(f"--cutoffs {self.cutoffs}: expected rising numbers, as 2000,10000")
+            if self.unit not in ("word", "character"):
+                raise UsageError(f"--cutoffs: needs ids by frequency, which --unit {self.unit} has not")
             if self.tied:
                 raise UsageError("--cutoffs: an adaptive softmax has matrices of its own; give --no-tied too")
 

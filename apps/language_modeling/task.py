@@ -60,6 +60,10 @@ NEIGHBOURS, NEIGHBOURS_OF = 5, (100, 200, 400, 800, 1600)  # how many, and of wh
 
 
 def build(options: Train, tokenizer: Tokenizer) -> keras.Model:
+    if options.cluster_edges and options.cluster_edges[-1] >= len(tokenizer):
+        raise UsageError(
+            f"--cutoffs {options.cutoffs}: the vocabulary has {len(tokenizer)} entries; expected less"
+        )
     kind, names = MODELS[options.model]
     settings = {name: value for name, value in asdict(options).items() if name in (*SHARED_OPTIONS, *names)}
     model = kind(len(tokenizer), cutoffs=options.cluster_edges, **settings)
@@ -250,8 +254,13 @@ def render_prediction(record: dict[str, Any]) -> str:
 
 def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
     rivals = run.read_json("metrics.json")["baselines"]["test"]
-    curves = {"model": scores["by_position"], STRONGEST: rivals[STRONGEST]["by_position"]}
-    return [plots.loss_by_position(curves, run.plots / "loss_by_position.png")]
+    rows = {"model": scores["by_position"], STRONGEST: rivals[STRONGEST]["by_position"]}
+    curves = [
+        plots.Curve(name, [row["position"] for row in of_model], [row["log_loss"] for row in of_model])
+        for name, of_model in rows.items()
+    ]
+    panel = plots.Panel("Loss by position in the line", "position", "nats a token", curves)
+    return [plots.curves([panel], run.plots / "loss_by_position.png")]
 
 
 TASK = Task(

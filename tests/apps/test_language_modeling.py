@@ -317,7 +317,7 @@ def test_dynamic_evaluation_learns_what_the_text_repeats():
     assert dynamic[-100:].mean() < plain[-100:].mean() - 0.3
 
 
-def test_a_whole_model_can_be_made_of_characters_and_resumed(tmp_path, corpus, invoke):
+def test_a_model_of_characters_is_scored_in_bits_for_each_and_in_words(tmp_path, corpus, invoke):
     options = [*TINY, "--unit=character", "--jitter=3", "--average=1", "--average-after=1", "--epochs=1"]
     result = invoke("train", "--data", corpus, "--run", tmp_path / "run", *options)
     assert result.exit_code == 0, result.stderr
@@ -352,6 +352,8 @@ def test_bad_text_is_one_line(tmp_path, invoke, one_line, content, message):
         (["--cutoffs=5,3", "--no-tied"], "expected rising numbers"),
         (["--cutoffs=a", "--no-tied"], "expected rising numbers"),
         (["--cutoffs=5"], "give --no-tied too"),
+        (["--cutoffs=5", "--no-tied", "--unit=wordpiece"], "needs ids by frequency"),
+        (["--cutoffs=500", "--no-tied", "--steps=8"], "the vocabulary has 15 entries"),
         (["--cell=mingru", "--weight-dropout=0.1"], "leave its dropouts at 0"),
         (["--model=fixed-window", "--recurrent-dropout=0.1"], "leave its dropouts at 0"),
         (["--average-after=3"], "give --average"),

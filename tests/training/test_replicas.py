@@ -18,13 +18,15 @@ from seqmodels.training.optimizers import CLIP_BY
 
 
 def replicated(folder):
-    """Weights and histories with each way to clip and with carried state; clipping bites.
+    """Weights and histories with each way to clip, averaged weights with one of them, and with carried state;
+    clipping bites.
 
     The halves of a batch, which the replicas get, differ in the number of real targets.
     """
     results = {}
     for by in CLIP_BY:
-        settings = replace(PLAIN, epochs=2, clipnorm=0.5, clip_by=by)
+        average = 0.5 if by == "global" else None
+        settings = replace(PLAIN, epochs=2, clipnorm=0.5, clip_by=by, average=average)
         subject = training(
             Path(folder) / by, train=lambda: batches(weights=[1, 2, 0.5, 0]), settings=settings
         )
