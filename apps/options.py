@@ -141,7 +141,13 @@ class EvaluateOptions(RunOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions(RunOptions):
-    """Options of ``predict`` in every app."""
+    """Options of ``predict`` in every app.
+
+    Attributes:
+        reads_stdin: whether inputs come from stdin where none are given; else the app does without.
+    """
+
+    reads_stdin: ClassVar[bool] = True
 
     model: str = option("keras", "Which of the run's models.", choices=MODELS)
     json: bool = option(False, "Print one JSON document a line.")

@@ -27,8 +27,13 @@ def assert_finite(nested: Any) -> None:
     assert all(np.isfinite(leaf).all() for leaf in floats(nested))
 
 
-def free(leaf: tf.Tensor) -> list[int | None]:
-    """The shape of an argument with batch and time left open: states ``(n, units)`` are floats of rank 2."""
+def free(leaf: tf.Tensor, windowed: bool) -> list[int | None]:
+    """The shape of an argument with batch and time left open: states ``(n, units)`` are floats of rank 2.
+
+    The time of a windowed part stays.
+    """
+    if windowed:
+        return [None, *leaf.shape[1:]]
     is_sequence = leaf.shape.rank == 3 or (leaf.shape.rank == 2 and leaf.dtype.is_integer)
     return [None, None, *leaf.shape[2:]] if is_sequence else [None, *leaf.shape[1:]]
 
@@ -85,7 +90,10 @@ def test_config_round_trip(name: str) -> None:
 @pytest.mark.parametrize("name", PARTS)
 def test_keras_file_round_trip(name: str, tmp_path: Path) -> None:
     part, sample = PARTS[name].built(), PARTS[name].arguments()
-    symbols = tf.nest.map_structure(lambda leaf: keras.Input(free(leaf)[1:], dtype=leaf.dtype.name), sample)
+    windowed = PARTS[name].windowed
+    symbols = tf.nest.map_structure(
+        lambda leaf: keras.Input(free(leaf, windowed)[1:], dtype=leaf.dtype.name), sample
+    )
     model = keras.Model(tf.nest.flatten(symbols), tf.nest.flatten(call(part, symbols)))
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -193,7 +201,7 @@ def test_any_batch_and_time(name: str) -> None:
     """One graph with batch and time left open does what a call with known shapes does; nothing is NaN."""
     part = PARTS[name].built()
     signature = tf.nest.map_structure(
-        lambda leaf: tf.TensorSpec(free(leaf), leaf.dtype), PARTS[name].arguments()
+        lambda leaf: tf.TensorSpec(free(leaf, PARTS[name].windowed), leaf.dtype), PARTS[name].arguments()
     )
     graph = tf.function(
         lambda sample: (call(part, sample), gradients(part, sample)), input_signature=[signature]

@@ -1,9 +1,10 @@
-"""Forecasts that a model must beat: naive ones, exponential smoothing, and the volatility models of econometrics.
+"""Forecasts that a model must beat: naive ones, exponential smoothing, and the volatility models of
+econometrics.
 
-All of them are fitted once, on the rows before ``fitted`` of each series, and then asked at every origin for the
-distributions of the next ``horizon`` rows, with what is known at that origin. They answer in the location, scale
-and degrees of freedom of Student-t distributions, ``(windows, horizon, 3)``; infinitely many degrees are normal.
-"""
+All of them are fitted once, on the rows before ``fitted`` of each series, and then asked at every origin for
+the distributions of the next ``horizon`` rows, with what is known at that origin. They answer in the
+location, scale and degrees of freedom of Student-t distributions, ``(windows, horizon, 3)``; infinitely many
+degrees are normal."""
 
 from __future__ import annotations
 
@@ -37,11 +38,16 @@ def methods(kind: str, season: int) -> dict[str, Method]:
         "seasonal naive": partial(seasonal_naive, season=season),
         "naive 2": partial(naive2, season=season),
     }
-    return {"naive": naive, "drift": drift, **(seasonal if season > 1 else {}), "ETS": partial(ets, season=season)}
+    return {
+        "naive": naive,
+        "drift": drift,
+        **(seasonal if season > 1 else {}),
+        "ETS": partial(ets, season=season),
+    }
 
 
 def forecast(
-    method: Method, values: Sequence[np.ndarray], fitted: Sequence[int], windows: np.ndarray, horizon: int
+    method: Method, values: Sequence[np.ndarray], fitted: np.ndarray, windows: np.ndarray, horizon: int
 ) -> np.ndarray:
     """Forecasts of one method at all windows: ``(windows, horizon, 3)``.
 

@@ -5,7 +5,8 @@
 ``embedded:regimes``   one that jumps between calm and storm
 ``embedded:seasonal``  a family of monthly series, see ``embedded.seasonal``
 ``FILE``               ``.csv`` or ``.tsv``, also ``.gz``: prices (a date and a close; open, high, low, volume
-                       where there are), long (``unique_id,ds,y``), or wide (a date, and a column for each series)
+                       where there are), long (``unique_id,ds,y``), or wide (a date, and a column for each
+                       series)
 ``DIR``                a folder of such price files, one for each stock
 ``yahoo:TICKER,...``   daily prices by the package ``yfinance``
 =====================  ===================================================================================
@@ -38,7 +39,6 @@ FILLS = ("error", "forward", "zero")
 EPOCH = np.datetime64("2000-01-01T00:00:00", "s")
 DAY = 86_400  # seconds
 FORMS = "a .csv or .tsv file (also .gz), a folder of price files, embedded or yahoo:TICKER"
-SEASONS = {"minute": 60, "hour": 24, "day": 7, "week": 52, "month": 12, "quarter": 4, "year": 1}
 GUESSES = (24, 12, 7, 4, 52, 168)  # seasons that a series without dates may have
 STRONG = 0.3  # autocorrelation of the differences at the season, from which it is taken for one
 
@@ -48,18 +48,20 @@ class Frequency:
     """What lies between two dates.
 
     Attributes:
-        unit: ``second``, ``month``, ``business`` (Monday to Friday), or ``step`` for numbers in place of dates.
+        unit: ``second``, ``month``, ``business`` (Monday to Friday), or ``step`` for numbers in place of
+            dates.
         size: how many of them.
+        at_end: months end at these dates; else they are any day that every month has.
     """
 
     unit: str
     size: int = 1
+    at_end: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         if self.unit != "second":
-            return {"month": {3: "quarter", 12: "year"}.get(self.size, f"{self.size} months")}.get(
-                self.unit, self.unit
-            ) if self.size > 1 else self.unit  # fmt: skip
+            longer = {3: "quarter", 12: "year"}.get(self.size, f"{self.size} {self.unit}s")
+            return self.unit if self.size == 1 else longer
         for name, seconds in (("week", 7 * DAY), ("day", DAY), ("hour", 3600), ("minute", 60)):
             if self.size % seconds == 0:
                 count = self.size // seconds
@@ -87,10 +89,12 @@ class Frequency:
         if self.unit == "second":
             return last + (self.size * ahead).astype("timedelta64[s]")
         if self.unit == "business":
-            return np.busday_offset(last.astype("datetime64[D]"), ahead, roll="backward").astype("datetime64[s]")
+            return np.busday_offset(last.astype("datetime64[D]"), ahead, roll="backward").astype(
+                "datetime64[s]"
+            )
         month = last.astype("datetime64[M]")
         rest = last - month.astype("datetime64[s]")
-        if (month + 1).astype("datetime64[s]") - last <= np.timedelta64(DAY, "s"):  # the month's last day
+        if self.at_end:
             return (month + self.size * ahead + 1).astype("datetime64[s]") - np.timedelta64(DAY, "s")
         return (month + self.size * ahead).astype("datetime64[s]") + rest
 
@@ -138,7 +142,8 @@ class SeriesData:
         return log_returns(values[:, PRICE_COLUMNS.index("close")]) if self.kind == "prices" else values[:, 0]
 
     def days(self, number: int) -> np.ndarray:
-        """The times of a series as a model sees them, ``(T,)``: days since 2000, or the numbers themselves."""
+        """The times of a series as a model sees them, ``(T,)``: days since 2000, or the numbers
+        themselves."""
         return days(self.series[number].times)
 
 
@@ -154,14 +159,20 @@ def days(times: np.ndarray) -> np.ndarray:
     return times.astype(np.float64)
 
 
-def load_series(data: str, *, fill: str = "error", frequency: str | None = None, season: int | None = None,
-                seed: int = 0) -> SeriesData:  # fmt: skip
+def load_series(
+    data: str,
+    *,
+    fill: str = "error",
+    frequency: str | None = None,
+    season: int | None = None,
+    seed: int = 0,
+) -> SeriesData:
     """Reads ``data``.
 
     Args:
         data: see the table at the top.
-        fill: what stands for a missing value or date: ``error`` refuses it, ``forward`` repeats the last value,
-            ``zero`` puts 0. Nothing is ever filled from the future.
+        fill: what stands for a missing value or date: ``error`` refuses it, ``forward`` repeats the last
+            value, ``zero`` puts 0. Nothing is ever filled from the future.
         frequency: ``minute``, ``hour``, ``day``, ``business``, ``week``, ``month``, ``quarter``, ``year`` or
             ``step``; inferred if None.
         season: steps of a season; inferred if None.
@@ -289,7 +300,9 @@ class _Table:
         try:
             return float(cell)
         except ValueError:
-            raise DataError(f"{self.place(row, column)}: {cell!r} is no number; expected one like 1234.5") from None
+            raise DataError(
+                f"{self.place(row, column)}: {cell!r} is no number; expected one like 1234.5"
+            ) from None
 
     def times(self, column: str) -> np.ndarray:
         """A column of dates or whole numbers, ``(rows,)`` datetime64[s] or int64.
@@ -299,7 +312,8 @@ class _Table:
         """
         cells = self.columns[column]
         if all(re.fullmatch(r"-?\d{1,9}", cell) for cell in cells) and not (
-            column == "year" or all(re.fullmatch(r"(19|20)\d\d((0\d|1[0-2])[0-3]\d)?", cell) for cell in cells)
+            column == "year"
+            or all(re.fullmatch(r"(19|20)\d\d((0\d|1[0-2])[0-3]\d)?", cell) for cell in cells)
         ):
             return np.array(cells, np.int64)
         return np.array([self._time(row, column, cell) for row, cell in enumerate(cells)], "datetime64[s]")
@@ -315,14 +329,17 @@ class _Table:
             return np.datetime64(text, "s")
         except ValueError:
             raise DataError(
-                f"{self.place(row, column)}: {cell!r} is no date; expected one like 2024-01-31 or 2024-01-31 13:00"
+                f"{self.place(row, column)}: {cell!r} is no date; expected one like 2024-01-31 or "
+                "2024-01-31 13:00"
             ) from None
 
 
 def _read_file(path: Path, name: str, fill: str, frequency: str | None) -> SeriesData:
     suffix = (table_name(path) or ("", ""))[1]
     if suffix not in DELIMITERS:
-        raise UsageError(f"{path}: unsupported extension; expected {', '.join(DELIMITERS)}, or these with .gz")
+        raise UsageError(
+            f"{path}: unsupported extension; expected {', '.join(DELIMITERS)}, or these with .gz"
+        )
     content = read_text(path)
     if not content.strip():
         raise DataError(f"{path} is empty; expected a header and rows")
@@ -403,11 +420,13 @@ def _long(table: _Table, name: str, fill: str, frequency: str | None) -> SeriesD
     for row, identity in enumerate(identities):
         order.setdefault(identity, []).append(row)
     groups = [(identity, np.array(rows)) for identity, rows in order.items()]
-    return _regular(table, name, [(i, rows, times[rows], values[rows], "y") for i, rows in groups], "ds", fill,
-                    frequency)  # fmt: skip
+    cut = [(identity, rows, times[rows], values[rows], "y") for identity, rows in groups]
+    return _regular(table, name, cut, "ds", fill, frequency)
 
 
-def _wide(table: _Table, name: str, date: str, header: list[str], fill: str, frequency: str | None) -> SeriesData:
+def _wide(
+    table: _Table, name: str, date: str, header: list[str], fill: str, frequency: str | None
+) -> SeriesData:
     times, rows = table.times(date), np.arange(len(table.lines))
     names = [column for column in header if column.lower() != date]
     if not names:
@@ -429,10 +448,11 @@ def _regular(
         if len(times) < 3:
             raise DataError(f"{place(0)}: series {identity!r} has {len(times)} rows; a series has at least 3")
         own = _infer_frequency(times) if given is None else FREQUENCIES[given]
+        own = replace(own, at_end=own.unit == "month" and _are_month_ends(times))
         if common is not None and own != common:
             raise DataError(
-                f"{place(0)}: series {identity!r} has one row a {own}, others one a {common}; train each "
-                "frequency by itself"
+                f"{place(0)}: series {identity!r} has one row a {own}, others one a {common}; "
+                "train each frequency by itself"
             )
         common = own
         times, values, inserted = _without_gaps(times, values[:, None], own, fill, place)
@@ -457,6 +477,11 @@ FREQUENCIES = {
     "year": Frequency("month", 12),
     "step": Frequency("step"),
 }
+
+
+def _are_month_ends(times: np.ndarray) -> bool:
+    following = (times.astype("datetime64[D]") + 1).astype("datetime64[M]")
+    return bool((following > times.astype("datetime64[M]")).all())
 
 
 def _infer_frequency(times: np.ndarray) -> Frequency:
@@ -500,8 +525,8 @@ def _without_gaps(
     if missing and fill == "error":
         row = int((steps > 1).argmax()) + 1
         raise DataError(
-            f"{place(row)}: {steps[row - 1] - 1} rows are missing before it (one row a {frequency}); add them, or "
-            "--fill forward or zero, or --frequency"
+            f"{place(row)}: {steps[row - 1] - 1} rows are missing before it (one row a {frequency}); "
+            "add them, or --fill forward or zero, or --frequency"
         )
     if not missing:
         return times, values, 0
@@ -517,8 +542,8 @@ def _check_between(rest: np.ndarray, frequency: Frequency, place: Callable[[int]
     if rest.any():
         row = int((rest > 0).argmax())
         raise DataError(
-            f"{place(row)}: lies between two steps (one row a {frequency}); the frequencies are mixed: bring the "
-            "rows to one, or name it with --frequency"
+            f"{place(row)}: lies between two steps (one row a {frequency}); the frequencies are mixed: bring "
+            "the rows to one, or name it with --frequency"
         )
 
 
@@ -537,7 +562,9 @@ def _fill(values: np.ndarray, fill: str, place: Callable[[int, int], str]) -> tu
         return values, 0
     if fill == "error":
         row, column = np.argwhere(missing)[0]
-        raise DataError(f"{place(int(row), int(column))}: is missing; --fill forward or zero puts a value there")
+        raise DataError(
+            f"{place(int(row), int(column))}: is missing; --fill forward or zero puts a value there"
+        )
     if fill == "zero":
         return np.where(missing, 0.0, values), int(missing.sum())
     last = np.maximum.accumulate(np.where(missing, -1, np.arange(len(values))[:, None]), axis=0)

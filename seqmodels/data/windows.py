@@ -48,7 +48,9 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
             ) from None
         sizes = np.array([first, second, third])
         if (sizes <= 0).any() or (sizes.sum() > 1 + 1e-9 and (sizes % 1 != 0).any()):
-            raise UsageError(f"--split {spec}: shares are above 0 with a sum of at most 1, rows are whole numbers")
+            raise UsageError(
+                f"--split {spec}: shares are above 0 with a sum of at most 1, rows are whole numbers"
+            )
         sums = np.cumsum(sizes)
         if sums[-1] > 1 + 1e-9:
             ends = np.broadcast_to(sums.astype(np.int64), (len(lengths), 3))
@@ -97,8 +99,8 @@ def origins(
     if not len(windows):
         longest = int((ends[:, place] - (ends[:, place - 1] if place else 0)).max())
         raise DataError(
-            f"{source.name}: no window fits into {part}, of at most {longest} rows: a window has {lookback} of the "
-            f"past and {horizon} to be forecast; shorten --lookback or --horizon, or change --split"
+            f"{source.name}: no window fits into {part}, of at most {longest} rows: one has {lookback} of "
+            f"the past and {horizon} to forecast; shorten --lookback or --horizon, or change --split"
         )
     return windows.astype(np.int64)
 
@@ -126,9 +128,9 @@ class Panel:
         lengths = [len(series) for series in source.series]
         return cls(
             np.concatenate([series.values for series in source.series]).astype(np.float32),
-            np.nan_to_num(
-                np.concatenate([source.targets(number) for number in range(len(lengths))])
-            ).astype(np.float32),
+            np.nan_to_num(np.concatenate([source.targets(number) for number in range(len(lengths))])).astype(
+                np.float32
+            ),
             np.concatenate([days(series.times) for series in source.series]).astype(np.float32),
             np.concatenate([[0], np.cumsum(lengths)[:-1]]),
             units.astype(np.float32),
@@ -149,6 +151,7 @@ class Panel:
         horizon: int,
         batch_size: int,
         *,
+        numbers: np.ndarray | None = None,
         seed: int = 0,
         epoch: int | None = None,
         limit: int | None = None,
@@ -160,14 +163,15 @@ class Panel:
             lookback: rows of the past, L.
             horizon: rows to be forecast, H.
             batch_size: windows of a batch, n; the last one is filled up with windows of weight 0.
+            numbers: of each series as a model knows it, ``(series,)``; their order by default.
             seed: with ``epoch``, decides the order.
-            epoch: windows are shuffled in an order that depends on ``(seed, epoch)`` alone. None: as they are.
+            epoch: windows are shuffled in an order that depends on ``(seed, epoch)`` alone. None: as they
+                are.
             limit: windows of an epoch, at most; drawn anew for each.
 
         Returns:
             Elements ``({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H), "series": (n,)
-            int32}, targets (n, H), weights (n, H))``. A weight is one over the squared unit of its series: where
-            units are not 1, errors of all series count alike.
+            int32, "unit": (n,)}, targets (n, H), weights (n,))``.
         """
         if epoch is not None:
             windows = windows[np.random.default_rng([seed, epoch]).permutation(len(windows))[:limit]]
@@ -176,24 +180,27 @@ class Panel:
         weights = np.arange(count) < len(windows)
         with tf.device("CPU"):
             past, targets, times = map(tf.constant, (self.past, self.targets, self.times))
-            units = tf.constant(self.units)
             rows = tf.constant(self.flat(filled))
-            numbers = tf.constant(filled[:, 0].astype(np.int32))
+            of_series = filled[:, 0]
+            known = tf.constant((of_series if numbers is None else numbers[of_series]).astype(np.int32))
+            unit = tf.constant(self.units[of_series])
             real = tf.constant(weights.astype(np.float32))
 
+        def rows_of(x: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+            return tf.ensure_shape(x[start : start + batch_size], [batch_size])
+
         def cut(start: tf.Tensor) -> tuple:
-            at = tf.ensure_shape(rows[start : start + batch_size], [batch_size])[:, None]
-            before, after = at + tf.range(1 - lookback, 1, dtype=at.dtype), at + tf.range(1, horizon + 1, dtype=at.dtype)
-            series = tf.ensure_shape(numbers[start : start + batch_size], [batch_size])
+            at = rows_of(rows, start)[:, None]
+            before = at + tf.range(1 - lookback, 1, dtype=at.dtype)
+            after = at + tf.range(1, horizon + 1, dtype=at.dtype)
             inputs = {
                 "past": tf.gather(past, before),
                 "past_time": tf.gather(times, before),
                 "future_time": tf.gather(times, after),
-                "series": series,
-                "unit": tf.gather(units, series),
+                "series": rows_of(known, start),
+                "unit": rows_of(unit, start),
             }
-            weight = tf.ensure_shape(real[start : start + batch_size], [batch_size])
-            return inputs, tf.gather(targets, after), weight
+            return inputs, tf.gather(targets, after), rows_of(real, start)
 
         starts = np.arange(0, count, batch_size)
         return tf.data.Dataset.from_tensor_slices(starts).map(cut).prefetch(tf.data.AUTOTUNE)
@@ -205,8 +212,8 @@ def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
     Args:
         source: the series.
         ends: of :func:`boundaries`.
-        kind: ``none``: 1. ``deviation``: the standard deviation. ``season``: the mean absolute change from one
-            season to the next, the denominator of the MASE.
+        kind: ``none``: 1. ``deviation``: the standard deviation. ``season``: the mean absolute change from
+            one season to the next, the denominator of the MASE.
 
     Raises:
         DataError: a training split is constant.
@@ -224,8 +231,8 @@ def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
     if not (found > 0).all():
         number = int((~(found > 0)).argmax())
         raise DataError(
-            f"{source.name}: {source.series[number].name} is constant in its training rows; leave it out, or change "
-            "--split"
+            f"{source.name}: {source.series[number].name} is constant in its training rows; leave it out, "
+            "or change --split"
         )
     return found
 
@@ -241,7 +248,8 @@ def seasonal_change(values: np.ndarray, season: int) -> float:
 
 
 def check_names(source: SeriesData, names: Sequence[str]) -> np.ndarray:
-    """The number that each series had in training, ``(series,)``; raises DataError for one that was not there."""
+    """The number that each series had in training, ``(series,)``; raises DataError for one that was not
+    there."""
     for series in source.series:
         if series.name not in names:
             listed = ", ".join(list(names)[:5]) + (", ..." if len(names) > 5 else "")

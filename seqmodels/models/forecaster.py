@@ -11,7 +11,6 @@ import tensorflow as tf
 from seqmodels import registry
 from seqmodels.layers import Cell, Encoder, Recurrent
 from seqmodels.models import windows
-from seqmodels.models.windows import Window
 
 DECODERS = ("direct", "autoregressive")
 FORMS = ("nlinear", "dlinear", "mlp")
@@ -21,15 +20,16 @@ DECILES = tuple(round(0.1 * number, 1) for number in range(1, 10))
 class WindowModel(keras.Model):
     """Base of all forecasters: from a window in the user's units to forecasts in the same.
 
-    ``model({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H), "series": (n,) int32})`` returns
-    ``(n, H, p)`` as :func:`seqmodels.models.windows.forecast` says. With ``known`` covariates also ``"known": (n, L
-    + H, known)``, with ``static`` ones ``"static": (n, static)``; further entries are ignored.
+    ``model({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H), "series": (n,) int32})``
+    returns ``(n, H, p)`` as :func:`seqmodels.models.windows.forecast` says. With ``known`` covariates also
+    ``"known": (n, L + H, known)``, with ``static`` ones ``"static": (n, static)``; further entries are
+    ignored.
 
     Args:
         lookback: rows of the past, L.
         horizon: rows to be forecast, H.
-        kind: ``values`` of one column, or ``prices`` (open, high, low, close, volume), of which the log-return in
-            percent is forecast.
+        kind: ``values`` of one column, or ``prices`` (open, high, low, close, volume), of which the
+            log-return in percent is forecast.
         output: of ``windows.OUTPUTS``.
         levels: of the quantiles, rising, an odd number.
         scaling: of ``windows.SCALINGS``; prices have their own.
@@ -70,7 +70,9 @@ class WindowModel(keras.Model):
             if value not in expected:
                 raise ValueError(f"{name} is {value!r}; expected one of {', '.join(expected)}")
         if output == "quantiles" and (len(levels) % 2 == 0 or list(levels) != sorted(set(levels))):
-            raise ValueError(f"levels are {list(levels)}; expected an odd number, rising: the middle one is a line")
+            raise ValueError(
+                f"levels are {list(levels)}; expected an odd number, rising: the middle one is a line"
+            )
         if horizon < 1 or lookback < 2:
             raise ValueError(f"lookback is {lookback} and horizon {horizon}; expected at least 2 and 1")
         self.config = {
@@ -143,10 +145,8 @@ class WindowModel(keras.Model):
         steps = tf.concat([steps, future[:, skipped : self.lookback]], -1)
         narrow = self.compute_dtype
         fixed = self._fixed(inputs, narrow)
-        raw = self.raw(
-            tf.cast(steps, narrow), tf.cast(window.whole, narrow), tf.cast(future[:, self.lookback :], narrow), fixed,
-            training,
-        )  # fmt: skip
+        steps, whole = tf.cast(steps, narrow), tf.cast(window.whole, narrow)
+        raw = self.raw(steps, whole, tf.cast(future[:, self.lookback :], narrow), fixed, training)
         return windows.forecast(tf.cast(raw, self.wide), window, self.output_kind, self.levels)
 
     def raw(
@@ -188,14 +188,15 @@ class WindowModel(keras.Model):
 class Forecaster(WindowModel):
     """A recurrent encoder over the past, and one recurrent step for each part of the future.
 
-    The past is cut into segments of ``segment`` steps, each embedded by a linear layer with ReLU, and a stack of cells
-    reads them; the last state of the last layer starts the decoder, a cell of the same kind whose inputs are a
-    learned vector of the position and what is known of the segment to come (Lin et al. 2023, SegRNN, sections 4.2
-    and 4.3). ``direct``: each segment of the future is one step from that state, all at once. ``autoregressive``: one
-    after the other, each seeing the forecast of the one before it. A forecast of the distribution at every step
-    is trained as such: it is marginal, not given the true values before it.
+    The past is cut into segments of ``segment`` steps, each embedded by a linear layer with ReLU, and a stack
+    of cells reads them; the last state of the last layer starts the decoder, a cell of the same kind whose
+    inputs are a learned vector of the position and what is known of the segment to come (Lin et al. 2023,
+    SegRNN, sections 4.2 and 4.3). ``direct``: each segment of the future is one step from that state, all at
+    once. ``autoregressive``: one after the other, each seeing the forecast of the one before it. A forecast
+    of the distribution at every step is trained as such: it is marginal, not given the true values before it.
 
-    A linear ``skip`` adds ``A w + b`` of the whole scaled window w; of prices, a linear function of their averages.
+    A linear ``skip`` adds ``A w + b`` of the whole scaled window w; of prices, a linear function of their
+    averages.
 
     Args:
         cell: a name of ``registry.CELLS``.
@@ -204,7 +205,8 @@ class Forecaster(WindowModel):
         segment: steps that are read and forecast at once.
         decoder: of ``DECODERS``.
         skip: whether there is the linear part.
-        dropout: probability of dropping a feature of an embedded segment, between layers and before the output.
+        dropout: probability of dropping a feature of an embedded segment, between layers and before the
+            output.
         **kwargs: of :class:`WindowModel`.
 
     Raises:
@@ -255,9 +257,9 @@ class Forecaster(WindowModel):
             outputs, kernel_initializer=keras.initializers.VarianceScaling(0.1), dtype=dtype, name="head"
         )
         inner = registry.make(registry.CELLS, cell, units=units, dtype=dtype, name="decoder_cell")
-        self.decoder_cell = (
-            FeedbackCell(inner, self.head, outputs, dtype=dtype) if decoder == "autoregressive" else inner
-        )
+        feeds = decoder == "autoregressive"
+        self.decoder_cell = FeedbackCell(inner, self.head, outputs, dtype=dtype) if feeds else inner
+        self.decoder = Recurrent(self.decoder_cell, name="decoder") if feeds else None
         self.skip = self.make_skip() if skip else None
 
     def build_parts(self) -> None:
@@ -267,10 +269,15 @@ class Forecaster(WindowModel):
             width = self.units
         self.encoder.build((None, None, width + self.fixed_features))
         self.position = self.add_weight(
-            name="position", shape=(self.segments, self.units), initializer=keras.initializers.RandomNormal(stddev=0.1)
+            name="position",
+            shape=(self.segments, self.units),
+            initializer=keras.initializers.RandomNormal(stddev=0.1),
         )
         known = self.units + self.segment * self.future_features + self.fixed_features
-        self.decoder_cell.build((None, known))
+        if self.decoder is not None:
+            self.decoder.build((None, None, known))
+        else:
+            self.decoder_cell.build((None, known))
         if not self.head.built:
             self.head.build((None, self.units))
         if self.skip is not None:
@@ -290,16 +297,18 @@ class Forecaster(WindowModel):
         encoded = self.encoder(steps, training=training)
         states = encoded.states[-1][0]  # the last layer's, forward
         inputs = self._decoder_inputs(future, fixed, rows)  # (batch, segments, known)
-        if isinstance(self.decoder_cell, FeedbackCell):
+        if self.decoder is not None:
             first = self._last_segment(whole, rows)
-            raw, _ = Recurrent(self.decoder_cell)(inputs, states=(*states, first), training=training)
+            raw, _ = self.decoder(inputs, states=(*states, first), training=training)
         else:
             cell, count = self.decoder_cell, self.segments
             flat = tf.reshape(inputs, (-1, inputs.shape[2]))  # (batch * segments, known)
             states = tuple(tf.repeat(state, count, 0) for state in states)
             output, _ = cell.step(cell.project(flat), states, cell.constants(rows * count, training=training))
             raw = self.head(self.output_dropout(output, training=training))
-        raw = tf.reshape(raw, (rows, self.segments * self.segment, self.parameters_of_step))[:, : self.horizon]
+        raw = tf.reshape(raw, (rows, self.segments * self.segment, self.parameters_of_step))[
+            :, : self.horizon
+        ]
         return raw if self.skip is None else raw + self.skip(whole)
 
     def _decoder_inputs(self, future: tf.Tensor, fixed: tf.Tensor, rows: Any) -> tf.Tensor:
@@ -314,7 +323,8 @@ class Forecaster(WindowModel):
         return tf.concat(parts, -1)
 
     def _last_segment(self, whole: tf.Tensor, rows: Any) -> tf.Tensor:
-        """What the first step of the future sees as the forecast before it: the last values, ``(n, segment p)``."""
+        """What the first step of the future sees as the forecast before it: the last values, ``(n, segment
+        p)``."""
         if self.kind == "prices":
             return tf.zeros((rows, self.segment * self.parameters_of_step), whole.dtype)
         last = whole[:, self.lookback - self.segment : self.lookback, None]
@@ -331,14 +341,15 @@ class FixedWindowForecaster(WindowModel):
 
     - ``nlinear``: one linear layer over the window minus its last value (Zeng et al. 2023, section 4).
     - ``dlinear``: one for the moving average and one for what is left (same section).
-    - ``mlp``: a hidden layer with ReLU over the whole window and the calendar of the future, and a linear one beside it.
+    - ``mlp``: a hidden layer with ReLU over the whole window and the calendar of the future, and a linear one
+      beside it.
 
     Args:
         form: of ``FORMS``.
         units: width of the hidden layer.
         dropout: probability of dropping one of its features.
-        **kwargs: of :class:`WindowModel`; the linear forms decide ``scaling`` and ``decomposition`` themselves, and
-            see neither calendar nor covariates.
+        **kwargs: of :class:`WindowModel`; the linear forms decide ``scaling`` and ``decomposition``
+            themselves, and see neither calendar nor covariates.
 
     Raises:
         ValueError: as in :class:`WindowModel`, or an unknown form.
@@ -365,7 +376,9 @@ class FixedWindowForecaster(WindowModel):
         self.hidden = keras.layers.Dense(units, "relu", dtype=dtype, name="hidden") if form == "mlp" else None
         self.dropout = keras.layers.Dropout(dropout, dtype=dtype)
         self.head = (
-            keras.layers.Dense(horizon * self.parameters_of_step, dtype=dtype, name="head") if form == "mlp" else None
+            keras.layers.Dense(horizon * self.parameters_of_step, dtype=dtype, name="head")
+            if form == "mlp"
+            else None
         )
 
     def build_parts(self) -> None:
@@ -392,8 +405,8 @@ class FixedWindowForecaster(WindowModel):
 class Skip(keras.layers.Layer):
     """A linear layer from the whole window to every step: ``(n, s)`` to ``(n, H, p)``.
 
-    Of values it moves the location, or all quantiles alike, and leaves the spread to a bias and to the rest of the
-    model. Of prices it moves every parameter.
+    Of values it moves the location, or all quantiles alike, and leaves the spread to a bias and to the rest
+    of the model. Of prices it moves every parameter.
 
     Args:
         horizon: H.
@@ -452,8 +465,7 @@ class FeedbackCell(Cell):
         return self.cell.constants(batch, memory, training)
 
     def step(self, projected: tf.Tensor, states: tuple, constants: tuple) -> tuple[tf.Tensor, tuple]:
-        *inner, previous = states
-        seen = tf.concat([projected, previous], -1)
-        hidden, inner = self.cell.step(self.cell.project(seen), tuple(inner), constants)
+        seen = tf.concat([projected, states[-1]], -1)
+        hidden, inner = self.cell.step(self.cell.project(seen), states[:-1], constants)
         output = self.head(hidden)
         return output, (*inner, output)

@@ -1,7 +1,7 @@
 """What a forecaster sees of a window, and how its numbers become a forecast in the user's units.
 
-All of it is computed in the graph from the window alone: nothing after the origin can have a part in it, and an
-exported model takes the series as the user has it.
+All of it is computed in the graph from the window alone: nothing after the origin can have a part in it, and
+an exported model takes the series as the user has it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
 
     - ``none``: as they are.
     - ``mean``: over the mean absolute value (Salinas et al. 2020, section 3.3).
-    - ``robust``: minus the median, over the interquartile range divided by 1.349, a normal's standard deviation.
+    - ``robust``: minus the median, over the interquartile range divided by 1.349, a normal's standard
+      deviation.
     - ``instance``: minus the mean, over the standard deviation (Kim et al. 2022, equation 1).
     - ``last``: minus the last value (Zeng et al. 2023, section 4, NLinear), over the standard deviation.
 
@@ -83,7 +84,8 @@ def _between(ordered: tf.Tensor, place: float) -> tf.Tensor:
 
 
 def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
-    """The centered mean of ``width`` steps, the first and the last value repeated beyond the ends: ``(n, T)``."""
+    """The centered mean of ``width`` steps, the first and the last value repeated beyond the ends: ``(n,
+    T)``."""
     time = values.shape[1]
     sources = np.arange(time)[:, None] + np.arange(width) - (width - 1) // 2
     mean = np.zeros((time, time))
@@ -92,17 +94,18 @@ def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
 
 
 def of_prices(past: tf.Tensor) -> Window:
-    """A window of prices ``(n, L, 5)``: open, high, low, close, volume; the scale is the volatility in percent a day.
+    """A window of prices ``(n, L, 5)``: open, high, low, close, volume; the scale is the volatility in
+    percent a day.
 
     - ``r_t = 100 ln(C_t / C_{t-1})``, and the part of it before the opening, ``100 ln(O_t / C_{t-1})``;
-    - the range ``100 ln(max(H_t, C_{t-1}) / min(L_t, C_{t-1}))``, whose square over ``4 ln 2`` estimates the day's
-      variance five times better than ``r_t^2`` does (Parkinson 1980);
+    - the range ``100 ln(max(H_t, C_{t-1}) / min(L_t, C_{t-1}))``, whose square over ``4 ln 2`` estimates the
+      day's variance five times better than ``r_t^2`` does (Parkinson 1980);
     - the change of the volume's logarithm.
 
-    Steps are these in units of the window's own volatility, the root of the mean of ``r^2`` that decays over 22
-    days. ``whole`` has the logarithms of such means of ``r^2`` and of the ranges over ``SPANS`` days, those of
-    signed returns (falls stir a market more than rises), the last day's numbers, and the logarithm of the
-    volatility itself.
+    Steps are these in units of the window's own volatility, the root of the mean of ``r^2`` that decays over
+    22 days. ``whole`` has the logarithms of such means of ``r^2`` and of the ranges over ``SPANS`` days,
+    those of signed returns (falls stir a market more than rises), the last day's numbers, and the logarithm
+    of the volatility itself.
     """
     logs = 100 * tf.math.log(past[..., :4])
     opened, high, low, close = tf.unstack(logs, axis=-1)  # each (batch, L)

@@ -18,7 +18,8 @@ from seqmodels.data.series import EPOCH, PRICE_COLUMNS, Frequency, Series, Serie
 
 DAYS = 4_000
 DRIFT = 0.04  # percent a day
-# GJR-GARCH (Glosten, Jagannathan, Runkle 1993): s2_t = OMEGA + (ALPHA + GAMMA [e<0]) e_{t-1}^2 + BETA s2_{t-1}
+# GJR-GARCH (Glosten, Jagannathan, Runkle 1993): s2_t = OMEGA + (ALPHA + GAMMA [e<0]) e_{t-1}^2 + BETA
+# s2_{t-1}
 OMEGA, ALPHA, GAMMA, BETA, FREEDOM = 0.02, 0.03, 0.12, 0.89, 6.0
 STAY = (0.99, 0.97)  # probability of staying calm, and of staying in the storm
 SCALES = (0.6, 1.9)  # percent a day
@@ -69,7 +70,8 @@ def _market(
     """Prices of these returns ``(days,)`` in percent; the first return leads to the first close."""
     close = 100 * np.exp(np.cumsum(returns) / 100)
     opened = np.concatenate([[100.0], close[:-1]])
-    # The maximum of a Brownian bridge from 0 to b: (b + sqrt(b^2 - 2 s^2 ln U)) / 2, and likewise its minimum.
+    # The maximum of a Brownian bridge from 0 to b: (b + sqrt(b^2 - 2 s^2 ln U)) / 2, and likewise its
+    # minimum.
     reach = np.sqrt(returns**2 - 2 * volatility**2 * np.log(random.random((2, len(returns)))))
     high = opened * np.exp((returns + reach[0]) / 200)
     low = opened * np.exp((returns - reach[1]) / 200)
@@ -78,5 +80,5 @@ def _market(
     values = np.stack([columns[column] for column in PRICE_COLUMNS], 1)
     times = Frequency("business").after(EPOCH, len(returns))
     notes = ["simulated: the optimum is the distribution that the prices were drawn from"]
-    return SeriesData(name, "prices", [Series("market", times, values)], Frequency("business"), 5, notes,
-                      truth=[truth])  # fmt: skip
+    series = [Series("market", times, values)]
+    return SeriesData(name, "prices", series, Frequency("business"), 5, notes, truth=[truth])

@@ -1,7 +1,7 @@
 """A family of monthly series: level, trend, a season of their own, and noise of known size.
 
-Each is ``y_t = (level + trend t) (1 + season_{t mod 12}) + sigma_t e_t`` with ``sigma_t`` in proportion to the
-level and standard normal ``e_t``: the noiseless part is the best possible point forecast, and the normal
+Each is ``y_t = (level + trend t) (1 + season_{t mod 12}) + sigma_t e_t`` with ``sigma_t`` in proportion to
+the level and standard normal ``e_t``: the noiseless part is the best possible point forecast, and the normal
 distribution around it the best possible of all.
 """
 
