@@ -193,7 +193,7 @@ class InfoOptions(Options):
 
 def check_data(data: str) -> None:
     """Raises UsageError unless ``--data`` is embedded, a name in a catalogue, or a path that exists."""
-    named = data.partition(":")[0] in ("embedded", "tfds")
+    named = data.partition(":")[0] in ("embedded", "tfds", "yahoo")
     if not named and not os.path.exists(data):
         raise UsageError(f"--data {data}: no such file or folder; expected a path, embedded, or tfds:NAME")
 

@@ -36,6 +36,7 @@ class Assets:
         unit: what errors count in.
         periods: of the calendar, in days, or in rows where there are no dates.
         series_units: width of the vector that the model has of each series, 0 for none.
+        dated: whether times are dates, or numbers.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Assets:
     unit: str
     periods: list[float]
     series_units: int
+    dated: bool
 
     def save(self, folder: Path) -> None:
         write_text(folder / "forecast.json", json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n")
@@ -169,8 +171,9 @@ def _assets(options: Train, source: SeriesData) -> Assets:
         frequency=options.frequency,
         split=split,
         unit=("none" if prices else "deviation") if unit == "auto" else unit,
-        periods=_periods(source) if options.calendar and not prices else [],
+        periods=_periods(source) if options.calendar else [],
         series_units=options.series_units if options.architecture in ("recurrent", "mlp") else 0,
+        dated=dated,
     )
 
 

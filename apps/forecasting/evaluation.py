@@ -62,17 +62,26 @@ def score(forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: n
     return metrics.value_scores(forecast, y, changes[of_window], deviations[of_window])
 
 
-def losses(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> tuple[str, np.ndarray]:
-    """What forecasts are compared by, and its value for each window and step: ``(n, H)``.
+def measure_of(forecast: Forecast, prepared: Prepared) -> str:
+    """What a forecast and its baselines are compared by.
 
-    Of prices the negative log-likelihood where there is one; else the CRPS, of values in deviations of their
-    series."""
+    Of a point the absolute error, of a distribution of returns the negative log-likelihood, else the CRPS.
+    """
+    if forecast.kind == "point":
+        return "mae"
+    return "nll" if forecast.kind == "student_t" and prepared.source.kind == "prices" else "crps"
+
+
+def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> np.ndarray:
+    """The measure for each window and step, ``(n, H)``; of values in deviations of their series."""
     y = prepared.truth(origins)
+    if measure == "nll":
+        return forecast.distribution.negative_log_likelihood(y)
+    found = np.abs(y - forecast.median) if measure == "mae" else metrics.crps(forecast, y)
     if prepared.source.kind == "prices":
-        likelihood = metrics.negative_log_likelihood(forecast, y)
-        return ("crps", metrics.crps(forecast, y)) if likelihood is None else ("nll", likelihood)
+        return found
     units = [deviation(v[:end]) for v, end in zip(prepared.targets, prepared.ends[:, 0])]
-    return "crps", metrics.crps(forecast, y) / np.array(units)[origins[:, 0], None]
+    return found / np.array(units)[origins[:, 0], None]
 
 
 def baseline_scores(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, dict[str, Any]]:
@@ -97,16 +106,12 @@ def comparisons(
 ) -> dict[str, Any]:
     """Diebold-Mariano tests of the model against every baseline, and what they say in words."""
     times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
+    measure = measure_of(forecast, prepared)
+    own = losses(measure, forecast, prepared, origins)
     tests: dict[str, dict[str, float]] = {}
     means: dict[str, float] = {}
     for name, compute in rivals(prepared, origins, fitted).items():
-        rival = compute()
-        # Both by the same loss: where the model has no density, neither has the other.
-        both = [losses(each, prepared, origins) for each in (forecast, rival)]
-        if both[0][0] != both[1][0]:
-            y = prepared.truth(origins)
-            both = [("crps", metrics.crps(each, y)) for each in (forecast, rival)]
-        (measure, own), (_, other) = both
+        other = losses(measure, compute(), prepared, origins)
         tests[name] = metrics.compare(own, other, times, prepared.assets.horizon)
         means[name] = float(other.mean())
     best = min((name for name in means if name != OPTIMUM), key=means.__getitem__)
@@ -164,11 +169,14 @@ def backtest(
             ends = np.stack([fitted - valid, fitted, prepared.ends[:, 2]], 1)
             model = refit(replace(prepared, ends=ends))
         forecast = model(prepared, chosen)
-        measure, own = losses(forecast, prepared, chosen)
+        measure = measure_of(forecast, prepared)
         row = {"from": _time(prepared, chosen[0]), "to": _time(prepared, chosen[-1]), "windows": len(chosen)}
-        row |= {"measure": measure, "model": float(own.mean())}
+        row |= {
+            "measure": measure,
+            "model": float(losses(measure, forecast, prepared, chosen).mean()),
+        }
         row["baselines"] = {
-            name: float(losses(compute(), prepared, chosen)[1].mean())
+            name: float(losses(measure, compute(), prepared, chosen).mean())
             for name, compute in rivals(prepared, chosen, fitted).items()
         }
         found.append(row)
@@ -197,7 +205,9 @@ def influence(
         seed: of the permutation.
     """
     order = np.random.default_rng(seed).permutation(len(origins))
-    before = losses(forecasts_of(rows), prepared, origins)[1].mean()
+    forecast = forecasts_of(rows)
+    measure = measure_of(forecast, prepared)
+    before = losses(measure, forecast, prepared, origins).mean()
     changed = (
         _changed_prices(rows, order)
         if prepared.source.kind == "prices"
@@ -208,7 +218,7 @@ def influence(
     if prepared.assets.series_units:
         changed["series"] = {**rows, "series": rows["series"][order]}
     return {
-        name: float(losses(forecasts_of(inputs), prepared, origins)[1].mean() - before)
+        name: float(losses(measure, forecasts_of(inputs), prepared, origins).mean() - before)
         for name, inputs in changed.items()
     }
 

@@ -20,8 +20,8 @@ class Train(TrainOptions):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {"epochs": 4, "units": 8, "windows": 4096},
-        "default": {},
-        "best": {"units": 64, "epochs": 30, "dropout": 0.2, "windows": None},
+        "default": {"epochs": 12, "learning_rate": 0.005, "schedule": "cosine"},
+        "best": {"units": 64, "epochs": 30, "dropout": 0.2, "schedule": "cosine", "patience": None},
     }
 
     data: str = option(
@@ -81,7 +81,7 @@ class Train(TrainOptions):
     )
     decomposition: bool = option(False, "Show the model trend and remainder beside each other.")
     skip: bool = option(True, "Add a linear function of the whole window.")
-    calendar: bool = option(True, "Show the model the phase of day, week and year; of prices never.")
+    calendar: bool = option(True, "Show the model the phase of day, week and year, of rows to come too.")
     series_units: int = option(0, "Width of a learned vector of each series; 0 for none.", minimum=0)
     error_unit: str = option(
         "auto",
@@ -93,8 +93,7 @@ class Train(TrainOptions):
     dropout: float = option(0.0, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99)
 
     def check(self) -> None:
-        if not self.data.startswith("yahoo:"):
-            super().check()
+        super().check()
         if self.loss != "auto" and self.output != "point":
             raise UsageError(f"--loss {self.loss}: is for --output point; --output {self.output} has its own")
         if self.segment and self.lookback and self.segment >= self.lookback:
@@ -111,8 +110,7 @@ class Evaluate(EvaluateOptions):
     refit: bool = option(False, "Train anew before each part of the backtest, on all rows before it.")
 
     def check(self) -> None:
-        if self.data is None or not self.data.startswith("yahoo:"):
-            super().check()
+        super().check()
         if self.refit and not self.backtest:
             raise UsageError("--refit: is for a backtest; give --backtest N too")
         if self.refit and (self.model != "keras" or self.data is not None):

@@ -102,11 +102,7 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
         f"- in: `past` `[1, {assets.lookback}, {width}]`: {columns}, oldest row first, in your units.",
     ]
     if assets.periods:
-        unit = (
-            "days since 2000-01-01"
-            if assets.periods[0] in (1.0, 7.0) or max(assets.periods) > 365
-            else "row numbers"
-        )
+        unit = "days since 2000-01-01" if assets.dated else "the numbers of the rows"
         lines.append(
             f"- in: `past_time` `[1, {assets.lookback}]` and `future_time` `[1, {assets.horizon}]`: {unit}."
         )

@@ -331,9 +331,6 @@ class Forecaster(WindowModel):
         beside = tf.zeros((rows, self.segment, self.parameters_of_step - 1), whole.dtype)
         return tf.reshape(tf.concat([last, beside], -1), (rows, self.segment * self.parameters_of_step))
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **self.config}
-
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class FixedWindowForecaster(WindowModel):

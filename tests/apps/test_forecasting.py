@@ -200,6 +200,7 @@ def test_data_that_the_run_cannot_take_is_refused(runs, one_line, tmp_path):
 def test_defaults_follow_the_data():
     prices = load(Train(), None).assets
     assert (prices.kind, prices.lookback, prices.horizon, prices.unit) == ("prices", 250, 1, "none")
+    assert prices.periods == [7.0, 365.2425]
     values = load(Train(data="embedded:seasonal"), None).assets
     assert (values.horizon, values.season, values.unit, values.split) == (12, 12, "deviation", "0.7,0.1,0.2")
     assert values.periods == [365.2425]
@@ -219,7 +220,7 @@ def test_the_optimum_is_ahead_of_every_baseline():
         origins = prepared.origins("test")[::4]
         rivals = evaluation.rivals(prepared, origins, prepared.ends[:, 1])
         losses = {
-            name: evaluation.losses(compute(), prepared, origins)[1].mean()
+            name: evaluation.losses("crps", compute(), prepared, origins).mean()
             for name, compute in rivals.items()
             if name != "ETS"
         }
