@@ -212,7 +212,7 @@ def recurrent(cell: str, dtype: str, **options: Any) -> layers.Recurrent:
 
 
 def forecaster(model: Any, dtype: str, **options: Any) -> keras.Model:
-    covariates = {"series": CLASSES, "series_units": 2, "known": 1, "static": 2, "periods": (7.0,)}
+    covariates = {"series": CLASSES, "series_units": 2, "known": [(0.1, 2.0)], "static": 2, "periods": (7.0,)}
     return model(LOOKBACK, HORIZON, dtype=dtype, **covariates, **options)
 
 

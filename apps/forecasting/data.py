@@ -37,6 +37,7 @@ class Assets:
         periods: of the calendar, in days, or in rows where there are no dates.
         series_units: width of the vector that the model has of each series, 0 for none.
         dated: whether times are dates, or numbers.
+        known: mean and deviation of each covariate in the training rows.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Assets:
     periods: list[float]
     series_units: int
     dated: bool
+    known: list[list[float]]
 
     def save(self, folder: Path) -> None:
         write_text(folder / "forecast.json", json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n")
@@ -113,6 +115,7 @@ def read(options: Train, data: str | None = None) -> SeriesData:
         fill=options.fill,
         frequency=options.frequency,
         season=options.season,
+        known=[column.strip() for column in options.known.split(",") if column.strip()],
         seed=options.seed,
     )
 
@@ -174,6 +177,16 @@ def _assets(options: Train, source: SeriesData) -> Assets:
         periods=_periods(source) if options.calendar else [],
         series_units=options.series_units if options.architecture in ("recurrent", "mlp") else 0,
         dated=dated,
+        known=_standards(source, ends),
+    )
+
+
+def _standards(source: SeriesData, ends: np.ndarray) -> list[list[float]]:
+    """Mean and deviation of each covariate in the training rows; a constant one has deviation 1."""
+    rows = np.concatenate([series.known[:end] for series, end in zip(source.series, ends[:, 0])])
+    deviations = rows.std(0)
+    return (
+        np.stack([rows.mean(0), np.where(deviations > 0, deviations, 1.0)], 1).tolist() if rows.size else []
     )
 
 
@@ -236,6 +249,12 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
     read."""
     numbers = _numbers(source, assets)
     horizon = assets.horizon
+    for each in source.series:
+        if assets.known and len(each.known) < len(each) + horizon:
+            raise DataError(
+                f"{source.name}: the covariates of {each.name} are known for {len(each.known) - len(each)} rows "
+                f"to come; the model needs {horizon}: add rows in which the series are empty"
+            )
     series = [
         replace(
             each,

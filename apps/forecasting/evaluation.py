@@ -215,6 +215,8 @@ def influence(
     )
     if prepared.assets.periods:
         changed["calendar"] = {**rows, **{name: rows[name][order] for name in ("past_time", "future_time")}}
+    if prepared.assets.known:
+        changed["known covariates"] = {**rows, "known": rows["known"][order]}
     if prepared.assets.series_units:
         changed["series"] = {**rows, "series": rows["series"][order]}
     return {

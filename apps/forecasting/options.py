@@ -39,6 +39,11 @@ class Train(TrainOptions):
     frequency: str | None = option(
         None, "What lies between two rows; inferred if not given.", choices=FREQUENCIES
     )
+    known: str = option(
+        "",
+        "Columns that are no series but known in advance, joined by commas; rows at the end in which the "
+        "series are empty give their future.",
+    )
     season: int | None = option(None, "Rows of a season; none to infer it.", minimum=1)
     lookback: int | None = option(
         None,

@@ -106,6 +106,9 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
         lines.append(
             f"- in: `past_time` `[1, {assets.lookback}]` and `future_time` `[1, {assets.horizon}]`: {unit}."
         )
+    if assets.known:
+        rows = assets.lookback + assets.horizon
+        lines.append(f"- in: `known` `[1, {rows}, {len(assets.known)}]`: {options.known}, as they are.")
     if assets.series_units:
         lines.append(
             f"- in: `series` `[1]` int32: 0 for {assets.names[0]}, and so on in the order of the training."

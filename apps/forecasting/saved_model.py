@@ -3,7 +3,7 @@ out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
 
 import keras
 import numpy as np
@@ -54,12 +54,20 @@ def forecast_signature(
         "past": tf.TensorSpec((rows, length, len(PRICE_COLUMNS) if prices else 1)),
         "past_time": tf.TensorSpec((rows, length)),
         "future_time": tf.TensorSpec((rows, horizon)),
+        "known": tf.TensorSpec((rows, length + horizon, len(assets.known))),
         "series": tf.TensorSpec((rows,), tf.int32),
     }
-    function, names = _function(outputs, bool(assets.periods), bool(assets.series_units))
+    names = input_names(assets)
+
+    def forecast(*tensors: tf.Tensor, **named: tf.Tensor) -> dict[str, tf.Tensor]:
+        return outputs({**dict(zip(names, tensors)), **named})
+
+    # Its arguments are the inputs that this model makes use of.
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    forecast.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return Signature(
         "forecast",
-        function,
+        forecast,
         {name: specs[name] for name in names},
         ("parameters", "quantiles", *(["prices"] if prices else [])),
         [variable.value for variable in model.variables],
@@ -67,25 +75,10 @@ def forecast_signature(
     )
 
 
-def _function(
-    outputs: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], calendar: bool, series: bool
-) -> tuple[Callable, tuple[str, ...]]:
-    """A function whose arguments are the inputs that the model makes use of, and their names."""
-    if calendar and series:
-        return (
-            lambda past, past_time, future_time, series: outputs(
-                {"past": past, "past_time": past_time, "future_time": future_time, "series": series}
-            )
-        ), ("past", "past_time", "future_time", "series")
-    if calendar:
-        return (
-            lambda past, past_time, future_time: outputs(
-                {"past": past, "past_time": past_time, "future_time": future_time}
-            )
-        ), ("past", "past_time", "future_time")
-    if series:
-        return (lambda past, series: outputs({"past": past, "series": series})), ("past", "series")
-    return (lambda past: outputs({"past": past})), ("past",)
+def input_names(assets: Assets) -> list[str]:
+    """What a model takes, in the order of its signature."""
+    names = ["past"] + ["past_time", "future_time"] * bool(assets.periods)
+    return names + ["known"] * bool(assets.known) + ["series"] * bool(assets.series_units)
 
 
 def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor]:

@@ -51,6 +51,7 @@ def build(options: Train, assets: Assets) -> keras.Model:
         "series": len(assets.names),
         "series_units": assets.series_units,
         "periods": assets.periods,
+        "known": assets.known,
         "units": options.units,
         "dropout": options.dropout,
     }

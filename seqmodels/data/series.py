@@ -23,6 +23,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +102,19 @@ class Frequency:
 
 @dataclass(frozen=True)
 class Series:
-    """One series: ``times (T,)`` are datetime64[s] or int64, ``values (T, columns)`` float64."""
+    """One series.
+
+    Attributes:
+        name: as in its file.
+        times: ``(T,)`` datetime64[s] or int64.
+        values: ``(T, columns)`` float64.
+        known: covariates that are known of rows to come too, ``(T + rows to come, covariates)`` float64.
+    """
 
     name: str
     times: np.ndarray
     values: np.ndarray
+    known: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def __len__(self) -> int:
         return len(self.times)
@@ -165,6 +174,7 @@ def load_series(
     fill: str = "error",
     frequency: str | None = None,
     season: int | None = None,
+    known: Sequence[str] = (),
     seed: int = 0,
 ) -> SeriesData:
     """Reads ``data``.
@@ -176,10 +186,12 @@ def load_series(
         frequency: ``minute``, ``hour``, ``day``, ``business``, ``week``, ``month``, ``quarter``, ``year`` or
             ``step``; inferred if None.
         season: steps of a season; inferred if None.
+        known: columns that are covariates and known in advance; rows at the end in which the series are empty
+            give those of the future.
         seed: of embedded data.
 
     Raises:
-        UsageError: ``data`` does not exist or has no known form.
+        UsageError: ``data`` does not exist or has no known form, or has no such columns.
         DataError: what was read is broken; names file, line and column.
     """
     if data.partition(":")[0] == "embedded":
@@ -187,7 +199,9 @@ def load_series(
     elif data.startswith("yahoo:"):
         source = read_yahoo(data)
     else:
-        source = _read_path(data, fill, frequency)
+        source = _read_path(data, fill, frequency, known)
+    if known and not source.series[0].known.size:
+        raise UsageError(f"--known {','.join(known)}: is for files of values; {data} holds {source.kind}")
     for number, series in enumerate(source.series):
         if np.ptp(source.targets(number)[1:]) == 0:
             raise DataError(f"{data}: {series.name} is constant; leave it out, there is nothing to forecast")
@@ -197,6 +211,7 @@ def load_series(
         digest.update(series.name.encode())
         digest.update(days(series.times).tobytes())
         digest.update(series.values.tobytes())
+        digest.update(series.known.tobytes())
     return replace(source, season=season or inferred, sha256=digest.hexdigest())
 
 
@@ -245,7 +260,7 @@ def read_yahoo(data: str) -> SeriesData:
     return SeriesData(data, "prices", found, Frequency("business"), 5)
 
 
-def _read_path(data: str, fill: str, frequency: str | None) -> SeriesData:
+def _read_path(data: str, fill: str, frequency: str | None, known: Sequence[str]) -> SeriesData:
     path = Path(data)
     if not path.exists():
         raise UsageError(f"{data}: no such file or folder; expected {FORMS}")
@@ -254,7 +269,7 @@ def _read_path(data: str, fill: str, frequency: str | None) -> SeriesData:
         files = [file for file in files if (table_name(file) or ("", ""))[1] in DELIMITERS]
         if not files:
             raise UsageError(f"{data}: has no .csv or .tsv file; expected one file of prices for each stock")
-        parts = [_read_file(file, str(file), fill, frequency) for file in files]
+        parts = [_read_file(file, str(file), fill, frequency, known) for file in files]
         for file, part in zip(files, parts):
             if part.kind != "prices":
                 raise DataError(f"{file}: has no 'close' column; a folder holds files of prices only")
@@ -264,7 +279,7 @@ def _read_path(data: str, fill: str, frequency: str | None) -> SeriesData:
             series=[part.series[0] for part in parts],
             notes=[note for part in parts for note in part.notes],
         )
-    return _read_file(path, data, fill, frequency)
+    return _read_file(path, data, fill, frequency, known)
 
 
 @dataclass(frozen=True)
@@ -334,7 +349,7 @@ class _Table:
             ) from None
 
 
-def _read_file(path: Path, name: str, fill: str, frequency: str | None) -> SeriesData:
+def _read_file(path: Path, name: str, fill: str, frequency: str | None, known: Sequence[str]) -> SeriesData:
     suffix = (table_name(path) or ("", ""))[1]
     if suffix not in DELIMITERS:
         raise UsageError(
@@ -353,12 +368,17 @@ def _read_file(path: Path, name: str, fill: str, frequency: str | None) -> Serie
     lines = [line for line, _ in rows]
     columns = dict(zip(map(str.lower, header), map(list, zip(*(row for _, row in rows)))))
     table = _Table(path, lines, columns)
+    covariates = [column.lower() for column in known]
+    for column in covariates:
+        if column not in columns:
+            raise UsageError(f"--known {column}: {path} has no such column, only {', '.join(columns)}")
     if set(LONG_COLUMNS) <= columns.keys():
-        return _long(table, name, fill, frequency)
+        return _long(table, name, fill, frequency, covariates)
     dates = [column for column in columns if column in DATE_NAMES] or list(columns)[:1]
     if "close" in columns:
         return _prices(table, name, dates[0], fill)
-    return _wide(table, name, dates[0], header, fill, frequency)
+    names = [column for column in header if column.lower() not in (dates[0], *covariates)]
+    return _wide(table, name, dates[0], names, fill, frequency, covariates)
 
 
 def _prices(table: _Table, name: str, date: str, fill: str) -> SeriesData:
@@ -413,7 +433,9 @@ def _checked_prices(series: Series, places: Sequence[str]) -> Series:
     return replace(series, values=np.stack([prices[:, 0], high, low, prices[:, 3], volume[:, 0]], 1))
 
 
-def _long(table: _Table, name: str, fill: str, frequency: str | None) -> SeriesData:
+def _long(
+    table: _Table, name: str, fill: str, frequency: str | None, covariates: Sequence[str]
+) -> SeriesData:
     identities = table.columns["unique_id"]
     times, values = table.times("ds"), table.numbers("y")
     order: dict[str, list[int]] = {}
@@ -421,27 +443,39 @@ def _long(table: _Table, name: str, fill: str, frequency: str | None) -> SeriesD
         order.setdefault(identity, []).append(row)
     groups = [(identity, np.array(rows)) for identity, rows in order.items()]
     cut = [(identity, rows, times[rows], values[rows], "y") for identity, rows in groups]
-    return _regular(table, name, cut, "ds", fill, frequency)
+    return _regular(table, name, cut, "ds", fill, frequency, covariates)
 
 
 def _wide(
-    table: _Table, name: str, date: str, header: list[str], fill: str, frequency: str | None
+    table: _Table,
+    name: str,
+    date: str,
+    names: Sequence[str],
+    fill: str,
+    frequency: str | None,
+    covariates: Sequence[str],
 ) -> SeriesData:
     times, rows = table.times(date), np.arange(len(table.lines))
-    names = [column for column in header if column.lower() != date]
     if not names:
         raise DataError(f"{table.path}:1: has no column beside {date!r}; expected one for each series")
     groups = [(column, rows, times, table.numbers(column.lower()), column.lower()) for column in names]
-    return _regular(table, name, groups, date, fill, frequency)
+    return _regular(table, name, groups, date, fill, frequency, covariates)
 
 
 def _regular(
-    table: _Table, name: str, groups: Sequence[tuple], date: str, fill: str, given: str | None
+    table: _Table,
+    name: str,
+    groups: Sequence[tuple],
+    date: str,
+    fill: str,
+    given: str | None,
+    covariates: Sequence[str],
 ) -> SeriesData:
     """Series whose steps are all of one size, filled where ``fill`` says so."""
     found: list[Series] = []
     common: Frequency | None = FREQUENCIES[given] if given else None
     holes = 0
+    beside = np.stack([table.numbers(column) for column in covariates], 1) if covariates else None
     for identity, rows, times, values, column in groups:
         place = lambda row, rows=rows: table.place(int(rows[row]), date)  # noqa: E731
         _check_order(times, place, [table.columns[date][row] for row in rows])
@@ -455,12 +489,23 @@ def _regular(
                 "train each frequency by itself"
             )
         common = own
-        times, values, inserted = _without_gaps(times, values[:, None], own, fill, place)
-        where = lambda row, _, rows=rows, c=column: table.place(int(rows[min(row, len(rows) - 1)]), c)  # noqa: E731
-        values, filled = _fill(values, fill, where)
-        holes += inserted + filled
-        start = int(np.isfinite(values[:, 0]).argmax())
-        found.append(Series(str(identity), times[start:], values[start:]))
+        cells = np.column_stack([values, np.zeros((len(values), 0)) if beside is None else beside[rows]])
+        times, cells = _without_gaps(times, cells, own, fill, place)
+        # Rows to come: the covariates are there, and the series is not.
+        end = len(cells)
+        if covariates:
+            end -= int(np.isfinite(cells[::-1, 0]).argmax())
+
+        def where(
+            row: int, place: int, rows: Any = rows, names: Any = (column, *covariates), first: int = 0
+        ) -> str:
+            return table.place(int(rows[min(row, len(rows) - 1)]), names[place + first])
+
+        values, filled = _fill(cells[:end, :1], fill, where)
+        known, more = _fill(cells[:, 1:], fill, partial(where, first=1))
+        holes += filled + more
+        start = int((np.isfinite(values).all(1) & np.isfinite(known[:end]).all(1)).argmax())
+        found.append(Series(str(identity), times[start:end], values[start:], known[start:]))
     assert common is not None
     notes = [f"{holes} missing values are filled ({fill})"] if holes else []
     return SeriesData(name, "values", found, common, common.season, notes)
@@ -501,8 +546,8 @@ def _infer_frequency(times: np.ndarray) -> Frequency:
 
 def _without_gaps(
     times: np.ndarray, values: np.ndarray, frequency: Frequency, fill: str, place: Callable[[int], str]
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """The rows with those that are missing put in as not a number, and how many these are.
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows with those that are missing put in as not a number.
 
     Raises:
         DataError: dates are missing and ``fill`` is ``error``, or a date lies between two steps.
@@ -529,13 +574,13 @@ def _without_gaps(
             "add them, or --fill forward or zero, or --frequency"
         )
     if not missing:
-        return times, values, 0
+        return times, values
     full = np.full((index[-1] + 1, values.shape[1]), np.nan)
     full[index] = values
     between = frequency.after(times[0], int(index[-1]))
     whole = np.concatenate([times[:1], between.astype(times.dtype)])
     whole[index] = times
-    return whole, full, 0
+    return whole, full
 
 
 def _check_between(rest: np.ndarray, frequency: Frequency, place: Callable[[int], str]) -> None:

@@ -115,6 +115,8 @@ class Panel:
         times: ``(rows,)`` float32, days since 2000 or the numbers of the rows.
         begins: row of each series' first, ``(series,)``.
         units: what an error of each series is measured in, ``(series,)`` float32.
+        known: covariates, rows to come included, ``(more rows, covariates)`` float32; ``known_begins``: as
+            begins.
     """
 
     past: np.ndarray
@@ -122,6 +124,8 @@ class Panel:
     times: np.ndarray
     begins: np.ndarray
     units: np.ndarray
+    known: np.ndarray
+    known_begins: np.ndarray
 
     @classmethod
     def of(cls, source: SeriesData, units: np.ndarray) -> Panel:
@@ -134,6 +138,8 @@ class Panel:
             np.concatenate([days(series.times) for series in source.series]).astype(np.float32),
             np.concatenate([[0], np.cumsum(lengths)[:-1]]),
             units.astype(np.float32),
+            np.concatenate([series.known for series in source.series]).astype(np.float32),
+            np.concatenate([[0], np.cumsum([len(series.known) for series in source.series])[:-1]]),
         )
 
     def truth(self, windows: np.ndarray, horizon: int) -> np.ndarray:
@@ -171,7 +177,8 @@ class Panel:
 
         Returns:
             Elements ``({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H), "series": (n,)
-            int32, "unit": (n,)}, targets (n, H), weights (n,))``.
+            int32, "unit": (n,)}, targets (n, H), weights (n,))``; where there are covariates also ``"known": (n,
+            L + H, covariates)``.
         """
         if epoch is not None:
             windows = windows[np.random.default_rng([seed, epoch]).permutation(len(windows))[:limit]]
@@ -181,6 +188,8 @@ class Panel:
         with tf.device("CPU"):
             past, targets, times = map(tf.constant, (self.past, self.targets, self.times))
             rows = tf.constant(self.flat(filled))
+            covariates = tf.constant(self.known)
+            covariate_rows = tf.constant(self.known_begins[filled[:, 0]] + filled[:, 1])
             of_series = filled[:, 0]
             known = tf.constant((of_series if numbers is None else numbers[of_series]).astype(np.int32))
             unit = tf.constant(self.units[of_series])
@@ -200,6 +209,10 @@ class Panel:
                 "series": rows_of(known, start),
                 "unit": rows_of(unit, start),
             }
+            if self.known.size:
+                around = rows_of(covariate_rows, start)[:, None]
+                span = tf.range(1 - lookback, horizon + 1, dtype=around.dtype)
+                inputs["known"] = tf.gather(covariates, around + span)
             return inputs, tf.gather(targets, after), rows_of(real, start)
 
         starts = np.arange(0, count, batch_size)

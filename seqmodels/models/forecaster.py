@@ -22,7 +22,7 @@ class WindowModel(keras.Model):
 
     ``model({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H), "series": (n,) int32})``
     returns ``(n, H, p)`` as :func:`seqmodels.models.windows.forecast` says. With ``known`` covariates also
-    ``"known": (n, L + H, known)``, with ``static`` ones ``"static": (n, static)``; further entries are
+    ``"known": (n, L + H, covariates)``, with ``static`` ones ``"static": (n, static)``; further entries are
     ignored.
 
     Args:
@@ -36,7 +36,8 @@ class WindowModel(keras.Model):
         decomposition: hand on the moving average and what is left of it beside each other.
         series: how many series there are, and ``series_units`` the width of the vector of each; 0 for none.
         periods: of the calendar, in the unit of the times.
-        known: covariates whose future is known.
+        known: mean and deviation of each covariate whose future is known; in the graph it is shifted and
+            scaled by them.
         static: covariates of a series that do not change.
 
     Raises:
@@ -55,7 +56,7 @@ class WindowModel(keras.Model):
         series: int = 1,
         series_units: int = 0,
         periods: Sequence[float] = (),
-        known: int = 0,
+        known: Sequence[Sequence[float]] = (),
         static: int = 0,
         **kwargs: Any,
     ):
@@ -86,14 +87,15 @@ class WindowModel(keras.Model):
             "series": series,
             "series_units": series_units,
             "periods": tuple(periods),
-            "known": known,
+            "known": [list(pair) for pair in known],
             "static": static,
         }
         self.lookback, self.horizon, self.kind, self.output_kind = lookback, horizon, kind, output
         self.levels, self.scaling, self.decomposition = tuple(levels), scaling, decomposition
-        self.periods, self.known, self.static = tuple(periods), known, static
+        self.periods, self.known, self.static = tuple(periods), [list(pair) for pair in known], static
         self.series_units = series_units
         self.parameters_of_step = windows.width(output, levels)
+        self.middle = len(levels) // 2 if output == "quantiles" else 0  # the parameter that a shift moves
         self.wide = keras.backend.result_type(self.compute_dtype, "float32")
         self.embedding = (
             keras.layers.Embedding(series, series_units, dtype=self.dtype_policy, name="series")
@@ -110,7 +112,7 @@ class WindowModel(keras.Model):
     @property
     def future_features(self) -> int:
         """What is known of a step to come: the calendar and the known covariates."""
-        return 2 * len(self.periods) + self.known
+        return 2 * len(self.periods) + len(self.known)
 
     @property
     def whole_features(self) -> int:
@@ -126,9 +128,8 @@ class WindowModel(keras.Model):
 
     def make_skip(self) -> Skip:
         """A linear layer from the whole window to every step."""
-        moved = len(self.levels) // 2 if self.output_kind == "quantiles" else 0
-        every = self.kind == "prices"
-        return Skip(self.horizon, self.parameters_of_step, None if every else moved, dtype=self.dtype_policy)
+        moved = None if self.kind == "prices" else self.middle
+        return Skip(self.horizon, self.parameters_of_step, moved, dtype=self.dtype_policy)
 
     def build_parts(self) -> None:
         """Builds what a subclass adds."""
@@ -170,7 +171,10 @@ class WindowModel(keras.Model):
     def _future(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         times = tf.concat([tf.cast(inputs[name], self.wide) for name in ("past_time", "future_time")], 1)
         waves = windows.calendar(times, self.periods)
-        return tf.concat([waves, tf.cast(inputs["known"], self.wide)], -1) if self.known else waves
+        if not self.known:
+            return waves
+        mean, spread = tf.unstack(tf.constant(self.known, self.wide), axis=1)
+        return tf.concat([waves, (tf.cast(inputs["known"], self.wide) - mean) / spread], -1)
 
     def _fixed(self, inputs: dict[str, tf.Tensor], dtype: str) -> tf.Tensor:
         parts = [tf.zeros((tf.shape(inputs["series"])[0], 0), dtype)]
@@ -323,13 +327,15 @@ class Forecaster(WindowModel):
         return tf.concat(parts, -1)
 
     def _last_segment(self, whole: tf.Tensor, rows: Any) -> tf.Tensor:
-        """What the first step of the future sees as the forecast before it: the last values, ``(n, segment
-        p)``."""
+        """What the first step of the future sees as the forecast before it, the last values: ``(n, w p)``."""
         if self.kind == "prices":
             return tf.zeros((rows, self.segment * self.parameters_of_step), whole.dtype)
-        last = whole[:, self.lookback - self.segment : self.lookback, None]
-        beside = tf.zeros((rows, self.segment, self.parameters_of_step - 1), whole.dtype)
-        return tf.reshape(tf.concat([last, beside], -1), (rows, self.segment * self.parameters_of_step))
+        values = whole[:, : self.lookback]
+        if self.decomposition:
+            values += whole[:, self.lookback :]
+        middle = tf.one_hot(self.middle, self.parameters_of_step, dtype=whole.dtype)
+        last = values[:, -self.segment :, None] * middle  # (batch, segment, parameters)
+        return tf.reshape(last, (rows, self.segment * self.parameters_of_step))
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")

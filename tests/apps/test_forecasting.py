@@ -153,6 +153,44 @@ def test_exports_take_the_raw_past_and_say_what_the_model_says(runs, kind):
                 )
 
 
+def test_known_covariates_reach_from_the_file_to_the_forecast_and_the_export(tmp_path, one_line):
+    """y follows x of the same row: who knows x knows y."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(50, 10, 130)
+    times = np.datetime64("2020-01-01") + np.arange(130)
+    rows = [f"{t},{v + 0.01 * rng.normal() if n < 126 else ''},{v}" for n, (t, v) in enumerate(zip(times, x))]
+    data, run = tmp_path / "data.csv", tmp_path / "run"
+    data.write_text("date,y,x\n" + "\n".join(rows) + "\n")
+    options = [
+        "--known=x",
+        "--horizon=2",
+        "--lookback=8",
+        "--output=point",
+        "--scaling=none",
+        "--no-calendar",
+    ]
+    options += ["--architecture=mlp", "--units=8"]
+    result = invoke("train", "--data", data, "--run", run, *TINY, *options)
+    assert result.exit_code == 0, result.stderr
+    record = json.loads(invoke("forecast", "--run", run, "--json").stdout)
+    assert [row["time"] for row in record["series"][0]["values"]] == [str(time) for time in times[126:128]]
+    assert (
+        "known covariates"
+        in json.loads(invoke("evaluate", "--run", run, "--json").stdout)["model"]["influence"]
+    )
+    assert invoke("export", "--run", run).exit_code == 0
+    saved = json.loads(invoke("forecast", "--run", run, "--json", "--model", "saved_model").stdout)
+    for one, other in zip(record["series"][0]["values"], saved["series"][0]["values"], strict=True):
+        assert one["0.5"] == pytest.approx(other["0.5"], rel=1e-5)
+    cut = tmp_path / "cut.csv"
+    cut.write_text("date,y,x\n" + "\n".join(rows[:127]) + "\n")
+    assert "are known for 1 rows to come; the model needs 2" in one_line(
+        invoke("forecast", "--run", run, cut), 1
+    )
+    (tmp_path / "no.csv").write_text("date,y\n2020-01-01,1\n2020-01-02,2\n2020-01-03,4\n")
+    assert "--known x:" in one_line(invoke("forecast", "--run", run, tmp_path / "no.csv"), 2)
+
+
 def test_refitting_trains_on_what_is_before_each_part(runs):
     run, _ = runs["prices"]
     result = invoke("evaluate", "--run", run, "--json", "--backtest=2", "--refit")
@@ -212,7 +250,7 @@ def test_assets_survive(tmp_path):
     assert Assets.load(tmp_path) == assets
 
 
-def test_the_optimum_is_ahead_of_every_baseline():
+def test_no_baseline_is_ahead_of_the_optimum():
     for variant in ("market", "seasonal"):
         options = Train(data=f"embedded:{variant}")
         assets = load(options, None).assets
@@ -224,7 +262,10 @@ def test_the_optimum_is_ahead_of_every_baseline():
             for name, compute in rivals.items()
             if name != "ETS"
         }
-        assert min(losses, key=losses.__getitem__) == evaluation.OPTIMUM
+        optimum = losses.pop(evaluation.OPTIMUM)
+        # A model of the right form may be ahead by chance, and by no more than that.
+        assert optimum < 1.01 * min(losses.values())
+        assert optimum < 0.98 * losses.get("constant Student-t", losses.get("seasonal naive"))
 
 
 def test_quantiles_of_the_graph_are_those_of_scipy():

@@ -188,6 +188,22 @@ def test_filling_never_looks_ahead(tmp_path):
     assert "filled" in zero.notes[0]
 
 
+def test_known_columns_are_no_series_and_reach_into_the_future(tmp_path):
+    text = "date,y,Holiday\n2024-01-01,1,0\n2024-01-02,2,1\n2024-01-03,4,0\n2024-01-04,,1\n2024-01-05,,0\n"
+    source = load_series(write(tmp_path, text), known=["holiday"])
+    (series,) = source.series
+    np.testing.assert_array_equal(series.values[:, 0], [1, 2, 4])
+    np.testing.assert_array_equal(series.known[:, 0], [0, 1, 0, 1, 0])
+    with pytest.raises(DataError, match=r"a.csv:4, column 'holiday': is missing"):
+        load_series(write(tmp_path, text.replace("4,0", "4,")), known=["holiday"])
+    with pytest.raises(DataError, match=r"a.csv:3, column 'y': is missing"):
+        load_series(write(tmp_path, text.replace(",2,1", ",,1")), known=["holiday"])
+    with pytest.raises(UsageError, match=r"--known rain: .* has no such column, only date, y, holiday"):
+        load_series(write(tmp_path, text), known=["rain"])
+    with pytest.raises(UsageError, match="--known volume: is for files of values"):
+        load_series(write(tmp_path, PRICES), known=["volume"])
+
+
 def test_the_checksum_is_that_of_the_content(tmp_path):
     one, same = load_series(write(tmp_path, PRICES)), load_series(write(tmp_path, PRICES))
     other = load_series(write(tmp_path, PRICES.replace("10.1,50", "10.15,50")))
