@@ -252,8 +252,8 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
     for each in source.series:
         if assets.known and len(each.known) < len(each) + horizon:
             raise DataError(
-                f"{source.name}: the covariates of {each.name} are known for {len(each.known) - len(each)} rows "
-                f"to come; the model needs {horizon}: add rows in which the series are empty"
+                f"{source.name}: the covariates of {each.name} are known for {len(each.known) - len(each)} "
+                f"rows to come; the model needs {horizon}: add rows in which the series are empty"
             )
     series = [
         replace(

@@ -176,9 +176,9 @@ class Panel:
             limit: windows of an epoch, at most; drawn anew for each.
 
         Returns:
-            Elements ``({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H), "series": (n,)
-            int32, "unit": (n,)}, targets (n, H), weights (n,))``; where there are covariates also ``"known": (n,
-            L + H, covariates)``.
+            Elements ``({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H),
+            "series": (n,) int32, "unit": (n,)}, targets (n, H), weights (n,))``; where there are covariates also
+            ``"known": (n, L + H, covariates)``.
         """
         if epoch is not None:
             windows = windows[np.random.default_rng([seed, epoch]).permutation(len(windows))[:limit]]
