@@ -184,6 +184,8 @@ def _assets(options: Train, source: SeriesData) -> Assets:
 def _standards(source: SeriesData, ends: np.ndarray) -> list[list[float]]:
     """Mean and deviation of each covariate in the training rows; a constant one has deviation 1."""
     rows = np.concatenate([series.known[:end] for series, end in zip(source.series, ends[:, 0])])
+    if not rows.size:
+        return []
     deviations = rows.std(0)
     return (
         np.stack([rows.mean(0), np.where(deviations > 0, deviations, 1.0)], 1).tolist() if rows.size else []
