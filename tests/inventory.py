@@ -96,7 +96,7 @@ def series(rng: np.random.Generator, lengths: Sequence[int], time: int, kind: st
     """A window of ``LOOKBACK`` rows for each length, whatever the lengths; of prices all are above 0."""
     rows = len(lengths)
     columns = 5 if kind == "prices" else 1
-    level = np.exp(0.1 * rng.normal(size=(rows, LOOKBACK, columns)))
+    level = np.exp((0.005 if kind == "prices" else 0.1) * rng.normal(size=(rows, LOOKBACK, columns)))
     level[..., 1:2], level[..., 2:3] = level.max(-1, keepdims=True), level.min(-1, keepdims=True)[..., :1]
     return {
         "past": level if kind == "prices" else level[..., :1],

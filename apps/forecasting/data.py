@@ -187,9 +187,7 @@ def _standards(source: SeriesData, ends: np.ndarray) -> list[list[float]]:
     if not rows.size:
         return []
     deviations = rows.std(0)
-    return (
-        np.stack([rows.mean(0), np.where(deviations > 0, deviations, 1.0)], 1).tolist() if rows.size else []
-    )
+    return np.stack([rows.mean(0), np.where(deviations > 0, deviations, 1.0)], 1).tolist()
 
 
 def _periods(source: SeriesData) -> list[float]:

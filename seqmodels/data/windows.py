@@ -177,7 +177,7 @@ class Panel:
 
         Returns:
             Elements ``({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H),
-            "series": (n,) int32, "unit": (n,)}, targets (n, H), weights (n,))``; where there are covariates also
+            "series": (n,) int32, "unit": (n,)}, targets (n, H), weights (n,))``; with covariates also
             ``"known": (n, L + H, covariates)``.
         """
         if epoch is not None:

@@ -107,11 +107,11 @@ def of_prices(past: tf.Tensor) -> Window:
     those of signed returns (falls stir a market more than rises), the last day's numbers, and the logarithm
     of the volatility itself.
     """
-    logs = 100 * tf.math.log(past[..., :4])
-    opened, high, low, close = tf.unstack(logs, axis=-1)  # each (batch, L)
-    before = close[:, :-1]
-    returns, gap = close[:, 1:] - before, opened[:, 1:] - before  # (batch, L - 1)
-    span = tf.maximum(high[:, 1:], before) - tf.minimum(low[:, 1:], before)
+    before = past[:, :-1, 3]
+    opened, high, low, close = tf.unstack(past[:, 1:, :4], axis=-1)  # each (batch, L - 1)
+    low = tf.minimum(low, before)
+    returns, gap = _percent(before, close), _percent(before, opened)
+    span = _percent(low, tf.maximum(high, before))
     volume = tf.math.log(past[..., 4] + 1.0)
     change = tf.clip_by_value(volume[:, 1:] - volume[:, :-1], -3.0, 3.0)
     decay = tf.constant(_decay(returns.shape[1]), returns.dtype)  # (L - 1, spans)
@@ -134,6 +134,11 @@ def of_prices(past: tf.Tensor) -> Window:
         axis=1,
     )
     return Window(steps, whole, tf.zeros_like(scale), scale)
+
+
+def _percent(before: tf.Tensor, after: tf.Tensor) -> tf.Tensor:
+    """``100 ln(after / before)``; the difference of two prices keeps all digits, that of two logarithms not."""
+    return 100 * tf.math.log1p((after - before) / before)
 
 
 def _decay(days: int) -> np.ndarray:
