@@ -137,7 +137,7 @@ def of_prices(past: tf.Tensor) -> Window:
 
 
 def _percent(before: tf.Tensor, after: tf.Tensor) -> tf.Tensor:
-    """``100 ln(after / before)``; the difference of two prices keeps all digits, that of two logarithms not."""
+    """``100 ln(after / before)``: a difference of prices keeps all digits, one of logarithms does not."""
     return 100 * tf.math.log1p((after - before) / before)
 
 
