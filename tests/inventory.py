@@ -121,6 +121,7 @@ class Part:
         sample: ``(rng, lengths, time) -> arguments of the call``, floats in float64.
         weights: how many trainable weights it has.
         padded: the arguments ``(n, T, ...)`` whose content past ``lengths`` must not matter.
+        eight_bits: whether 8 bits can hold what it is fed; of prices they cannot.
         windowed: its arguments have a number of steps of their own, which is part of the weights.
     """
 
@@ -129,6 +130,7 @@ class Part:
     weights: int
     padded: tuple[str, ...] = ()
     windowed: bool = False
+    eight_bits: bool = True
 
     def arguments(
         self, lengths: Sequence[int] = LENGTHS, time: int | None = None, dtype: str = "float32"
@@ -302,6 +304,7 @@ PARTS: dict[str, Part] = {
         partial(series, kind="prices"),
         weights=1 + 3 + 1 + 3 + 2 + 2,
         windowed=True,
+        eight_bits=False,
     ),
     "FixedWindowForecaster": Part(
         lambda dtype: forecaster(models.FixedWindowForecaster, dtype, form="mlp", units=3, kind="values"),

@@ -191,8 +191,7 @@ def _standards(source: SeriesData, ends: np.ndarray) -> list[list[float]]:
 
 
 def _periods(source: SeriesData) -> list[float]:
-    """Day, week and year as far as the rows are finer and go on for longer; of rows without dates the
-    season."""
+    """Day, week and year where rows are finer and go on for longer; without dates the season."""
     if source.series[0].times.dtype.kind != "M":
         return [float(source.season)] if source.season > 1 else []
     days = source.days(0)
@@ -245,8 +244,7 @@ def at_ends(prepared: Prepared) -> np.ndarray:
 
 
 def whole(source: SeriesData, assets: Assets) -> Prepared:
-    """Series to be forecast from their end: all rows are past, and those that stand for the future are never
-    read."""
+    """Series to be forecast from their end; the rows that stand for the future are never read."""
     numbers = _numbers(source, assets)
     horizon = assets.horizon
     for each in source.series:
@@ -269,8 +267,7 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
 
 
 def _numbers(source: SeriesData, assets: Assets) -> np.ndarray:
-    """Of each series the number by which the model knows it, ``(series,)``; 0 where it makes no
-    difference."""
+    """The number by which the model knows each series, ``(series,)``; 0 where there is none."""
     if source.kind != assets.kind:
         raise DataError(f"{source.name}: holds {source.kind}; the run was trained on {assets.kind}")
     if not assets.series_units:

@@ -34,6 +34,11 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
             raise UsageError(
                 f"--{name}: is for texts; a forecast takes the {assets.lookback} rows it was trained on"
             )
+    if options.quantize == "int8" and assets.kind == "prices":
+        raise UsageError(
+            "--quantize int8: 256 steps cannot tell one day's price from the next; "
+            "--quantize dynamic has 8-bit weights"
+        )
     source = read(stored)
     run.require_data(stored.data, source.sha256)
     prepared = Prepared.of(source, assets)

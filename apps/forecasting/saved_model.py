@@ -1,5 +1,4 @@
-"""What goes to the server and the phone: the past as the user has it in, forecasts in the user's units
-out."""
+"""What goes to the server and the phone: the raw past in, forecasts in the user's units out."""
 
 from __future__ import annotations
 

@@ -98,8 +98,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """One record for each file, with a forecast for each of its series; without files, for the run's own
-    data."""
+    """One record for each file; without files, for the run's own data."""
     stored, assets = _stored(run), Assets.load(run.assets)
     forecasts = open_model(run, assets, options.model)
     made = []

@@ -1,5 +1,4 @@
-"""Forecasts that a model must beat: naive ones, exponential smoothing, and the volatility models of
-econometrics.
+"""Forecasts that a model must beat: naive ones, exponential smoothing, and volatility models.
 
 All of them are fitted once, on the rows before ``fitted`` of each series, and then asked at every origin for
 the distributions of the next ``horizon`` rows, with what is known at that origin. They answer in the

@@ -151,8 +151,7 @@ class SeriesData:
         return log_returns(values[:, PRICE_COLUMNS.index("close")]) if self.kind == "prices" else values[:, 0]
 
     def days(self, number: int) -> np.ndarray:
-        """The times of a series as a model sees them, ``(T,)``: days since 2000, or the numbers
-        themselves."""
+        """The times of a series as a model sees them: ``(T,)``, see :func:`days`."""
         return days(self.series[number].times)
 
 

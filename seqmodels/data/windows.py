@@ -261,8 +261,7 @@ def seasonal_change(values: np.ndarray, season: int) -> float:
 
 
 def check_names(source: SeriesData, names: Sequence[str]) -> np.ndarray:
-    """The number that each series had in training, ``(series,)``; raises DataError for one that was not
-    there."""
+    """The number of each series in training, ``(series,)``; raises DataError for an unknown one."""
     for series in source.series:
         if series.name not in names:
             listed = ", ".join(list(names)[:5]) + (", ..." if len(names) > 5 else "")

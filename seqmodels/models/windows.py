@@ -94,8 +94,7 @@ def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
 
 
 def of_prices(past: tf.Tensor) -> Window:
-    """A window of prices ``(n, L, 5)``: open, high, low, close, volume; the scale is the volatility in
-    percent a day.
+    """A window of prices ``(n, L, 5)``: open, high, low, close, volume. Its scale is a volatility in percent.
 
     - ``r_t = 100 ln(C_t / C_{t-1})``, and the part of it before the opening, ``100 ln(O_t / C_{t-1})``;
     - the range ``100 ln(max(H_t, C_{t-1}) / min(L_t, C_{t-1}))``, whose square over ``4 ln 2`` estimates the

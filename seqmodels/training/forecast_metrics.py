@@ -160,8 +160,7 @@ def smape(y: np.ndarray, point: np.ndarray) -> np.ndarray:
 
 
 def kupiec(exceedances: int, days: int, probability: float) -> float:
-    """p-value of Kupiec's proportion-of-failures test (1995), a likelihood ratio with one degree of
-    freedom."""
+    """p-value of Kupiec's proportion-of-failures test (1995), a likelihood ratio of one degree."""
     observed = exceedances / days
 
     def log_likelihood(p: float) -> float:
@@ -237,8 +236,7 @@ def direction(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
 
 
 def market_scores(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
-    """Scores of forecast returns, JSON-ready: over all steps ahead, direction and value at risk for the
-    first."""
+    """Scores of forecast returns, JSON-ready: of all steps; direction and risk of the first."""
     losses, ranked = negative_log_likelihood(forecast, y), crps(forecast, y)
     first, returns = forecast.rows((slice(None), slice(0, 1))), y[:, :1]
     risk = {}

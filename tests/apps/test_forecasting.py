@@ -232,6 +232,7 @@ def test_data_that_the_run_cannot_take_is_refused(runs, one_line, tmp_path):
     assert "has 20 rows; the model needs the last 30" in one_line(
         invoke("forecast", "--run", prices, short), 1
     )
+    assert "256 steps cannot tell" in one_line(invoke("convert", "--run", prices, "--quantize=int8"), 2)
     assert "--length: is for texts" in one_line(invoke("convert", "--run", prices, "--length=5"), 2)
 
 
