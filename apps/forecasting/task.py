@@ -145,7 +145,12 @@ def _trained(prepared: Prepared, options: Train) -> Forecasts:
         options.learning_rate, options.schedule, steps, int(options.warmup * steps)
     )
     settings = Settings(
-        epochs=options.epochs, clipnorm=options.clipnorm, clip_by=options.clip_by, patience=options.patience
+        epochs=options.epochs,
+        clipnorm=options.clipnorm,
+        clip_by=options.clip_by,
+        patience=options.patience,
+        seconds=None if options.minutes is None else 60 * options.minutes,
+        xla=options.xla,
     )
     with TemporaryDirectory() as folder:
         optimizer = optimizers.make(options.optimizer, schedule, weight_decay=options.weight_decay)
