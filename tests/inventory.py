@@ -302,7 +302,7 @@ PARTS: dict[str, Part] = {
             models.Forecaster, dtype, cell="lstm", units=3, decoder="autoregressive", kind="prices"
         ),
         partial(series, kind="prices"),
-        weights=1 + 3 + 1 + 3 + 2 + 2,
+        weights=1 + 1 + 3 + 1 + 3 + 2 + 2,
         windowed=True,
         eight_bits=False,
     ),

@@ -194,6 +194,8 @@ def _periods(source: SeriesData) -> list[float]:
     """Day, week and year where rows are finer and go on for longer; without dates the season."""
     if source.series[0].times.dtype.kind != "M":
         return [float(source.season)] if source.season > 1 else []
+    if source.kind == "prices":
+        return [7.0]  # a few years teach nothing about the next one
     days = source.days(0)
     step, length = float(np.median(np.diff(days))), float(days[-1] - days[0])
     return [period for period in (1.0, 7.0, YEAR) if 2 * step <= period <= length / 2]

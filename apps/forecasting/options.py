@@ -20,7 +20,7 @@ class Train(TrainOptions):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {"epochs": 4, "units": 8, "windows": 4096},
-        "default": {"epochs": 12, "learning_rate": 0.005, "schedule": "cosine"},
+        "default": {"epochs": 12, "schedule": "cosine"},
         "best": {"units": 64, "epochs": 30, "dropout": 0.2, "schedule": "cosine", "patience": None},
     }
 
@@ -86,7 +86,7 @@ class Train(TrainOptions):
     )
     decomposition: bool = option(False, "Show the model trend and remainder beside each other.")
     skip: bool = option(True, "Add a linear function of the whole window.")
-    calendar: bool = option(True, "Show the model the phase of day, week and year, of rows to come too.")
+    calendar: bool = option(True, "Show the model the phase of day, week and year, of prices of the week.")
     series_units: int = option(0, "Width of a learned vector of each series; 0 for none.", minimum=0)
     error_unit: str = option(
         "auto",

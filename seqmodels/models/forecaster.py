@@ -14,6 +14,7 @@ from seqmodels.models import windows
 
 DECODERS = ("direct", "autoregressive")
 FORMS = ("nlinear", "dlinear", "mlp")
+RIDGE = 0.01  # times the squared weights between averages of prices and a forecast, which they would overfit
 DECILES = tuple(round(0.1 * number, 1) for number in range(1, 10))
 
 
@@ -97,6 +98,9 @@ class WindowModel(keras.Model):
         self.parameters_of_step = windows.width(output, levels)
         self.middle = len(levels) // 2 if output == "quantiles" else 0  # the parameter that a shift moves
         self.wide = keras.backend.result_type(self.compute_dtype, "float32")
+        # Of returns no function of the past forecast the location better than none, on any of the stocks that
+        # the project is measured on; the location of their distributions is a share of the volatility.
+        self.has_drift = kind == "prices" and output in ("normal", "student_t")
         self.embedding = (
             keras.layers.Embedding(series, series_units, dtype=self.dtype_policy, name="series")
             if series_units
@@ -123,6 +127,8 @@ class WindowModel(keras.Model):
     def build(self, input_shape: Any = None) -> None:
         if self.embedding is not None:
             self.embedding.build((None,))
+        if self.has_drift:
+            self.drift = self.add_weight(name="drift", shape=(self.horizon, 1), initializer="zeros")
         self.build_parts()
         self.built = True
 
@@ -148,6 +154,9 @@ class WindowModel(keras.Model):
         fixed = self._fixed(inputs, narrow)
         steps, whole = tf.cast(steps, narrow), tf.cast(window.whole, narrow)
         raw = self.raw(steps, whole, tf.cast(future[:, self.lookback :], narrow), fixed, training)
+        if self.has_drift:
+            drift = tf.cast(tf.convert_to_tensor(self.drift), raw.dtype)  # (horizon, 1)
+            raw = tf.concat([tf.zeros_like(raw[..., :1]) + drift, raw[..., 1:]], -1)
         return windows.forecast(tf.cast(raw, self.wide), window, self.output_kind, self.levels)
 
     def raw(
@@ -423,7 +432,10 @@ class Skip(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         columns = self.horizon * (self.parameters if self.moved is None else 1)
-        self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], columns), initializer="zeros")
+        regularizer = keras.regularizers.L2(RIDGE) if self.moved is None else None
+        self.kernel = self.add_weight(
+            name="kernel", shape=(input_shape[-1], columns), initializer="zeros", regularizer=regularizer
+        )
         self.bias = self.add_weight(name="bias", shape=(self.horizon, self.parameters), initializer="zeros")
         self.built = True
 

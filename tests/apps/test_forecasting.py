@@ -239,7 +239,7 @@ def test_data_that_the_run_cannot_take_is_refused(runs, one_line, tmp_path):
 def test_defaults_follow_the_data():
     prices = load(Train(), None).assets
     assert (prices.kind, prices.lookback, prices.horizon, prices.unit) == ("prices", 250, 1, "none")
-    assert prices.periods == [7.0, 365.2425]
+    assert prices.periods == [7.0]
     values = load(Train(data="embedded:seasonal"), None).assets
     assert (values.horizon, values.season, values.unit, values.split) == (12, 12, "deviation", "0.7,0.1,0.2")
     assert values.periods == [365.2425]
@@ -302,3 +302,16 @@ def test_help_names_the_alias_and_every_option_of_train():
     shown = invoke("train", "--help").stdout
     for name in ("--horizon", "--lookback", "--split", "--fill", "--season", "--decoder", "--architecture"):
         assert name in shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("data", "naive", "measure"),
+    [("embedded", "constant Student-t", "nll"), ("embedded:seasonal", "seasonal naive", "crps_scaled")],
+)
+def test_a_quick_training_ends_between_the_naive_and_the_optimum(tmp_path, data, naive, measure):
+    run = tmp_path / "run"
+    assert invoke("train", "--data", data, "--run", run, "--preset=quick").exit_code == 0
+    scores = json.loads(invoke("evaluate", "--run", run, "--json").stdout)
+    model, rivals = scores["model"][measure], scores["baselines"]
+    assert 0.995 * rivals[evaluation.OPTIMUM][measure] < model < rivals[naive][measure]
