@@ -96,7 +96,7 @@ def series(rng: np.random.Generator, lengths: Sequence[int], time: int, kind: st
     """A window of ``LOOKBACK`` rows for each length, whatever the lengths; of prices all are above 0."""
     rows = len(lengths)
     columns = 5 if kind == "prices" else 1
-    level = np.exp((0.005 if kind == "prices" else 0.1) * rng.normal(size=(rows, LOOKBACK, columns)))
+    level = np.exp(0.1 * rng.normal(size=(rows, LOOKBACK, columns)))
     level[..., 1:2], level[..., 2:3] = level.max(-1, keepdims=True), level.min(-1, keepdims=True)[..., :1]
     return {
         "past": level if kind == "prices" else level[..., :1],
@@ -122,6 +122,7 @@ class Part:
         weights: how many trainable weights it has.
         padded: the arguments ``(n, T, ...)`` whose content past ``lengths`` must not matter.
         eight_bits: whether 8 bits can hold what it is fed; of prices they cannot.
+        size: of its outputs, with which tolerances grow: 100 for percents.
         windowed: its arguments have a number of steps of their own, which is part of the weights.
     """
 
@@ -131,6 +132,7 @@ class Part:
     padded: tuple[str, ...] = ()
     windowed: bool = False
     eight_bits: bool = True
+    size: float = 1.0
 
     def arguments(
         self, lengths: Sequence[int] = LENGTHS, time: int | None = None, dtype: str = "float32"
@@ -299,12 +301,20 @@ PARTS: dict[str, Part] = {
     ),
     "Forecaster autoregressive, of prices": Part(
         lambda dtype: forecaster(
-            models.Forecaster, dtype, cell="lstm", units=3, decoder="autoregressive", kind="prices"
+            models.Forecaster,
+            dtype,
+            cell="lstm",
+            units=3,
+            decoder="autoregressive",
+            kind="prices",
+            output="quantiles",
+            levels=(0.1, 0.5, 0.9),
         ),
         partial(series, kind="prices"),
-        weights=1 + 1 + 3 + 1 + 3 + 2 + 2,
+        weights=1 + 3 + 1 + 3 + 2 + 2,
         windowed=True,
         eight_bits=False,
+        size=100.0,
     ),
     "FixedWindowForecaster": Part(
         lambda dtype: forecaster(models.FixedWindowForecaster, dtype, form="mlp", units=3, kind="values"),

@@ -418,7 +418,7 @@ class Skip(keras.layers.Layer):
     """A linear layer from the whole window to every step: ``(n, s)`` to ``(n, H, p)``.
 
     Of values it moves the location, or all quantiles alike, and leaves the spread to a bias and to the rest
-    of the model. Of prices it moves every parameter.
+    of the model. Of prices it moves every parameter, by weights kept small.
 
     Args:
         horizon: H.
