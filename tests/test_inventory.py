@@ -167,7 +167,7 @@ def test_every_weight_learns(name: str) -> None:
     with tf.GradientTape() as tape:
         before = loss()
     steps = tape.gradient(before, [weight.value for weight in part.trainable_weights])
-    keras.optimizers.SGD(1e-2).apply(steps, part.trainable_weights)
+    keras.optimizers.SGD(1e-2 / PARTS[name].size ** 2).apply(steps, part.trainable_weights)
     assert loss() < before
 
 
