@@ -129,7 +129,7 @@ def test_the_last_row_of_a_file_is_the_origin(runs, tmp_path):
     assert series["last_close"] == pytest.approx(market.garch(5).series[0].values[298, 3])
 
 
-@pytest.mark.parametrize("kind", ["prices", "values"])
+@pytest.mark.parametrize("kind", ["prices", pytest.param("values", marks=pytest.mark.slow)])
 def test_exports_take_the_raw_past_and_say_what_the_model_says(runs, kind):
     run, _ = runs[kind]
     result = invoke("export", "--run", run)
