@@ -177,13 +177,10 @@ def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
         "past": past.astype(np.float32),
         "past_time": time[:, : assets.lookback].astype(np.float32),
         "future_time": time[:, assets.lookback :].astype(np.float32),
+        "known": random.normal(size=(5, time.shape[1], len(assets.known))).astype(np.float32),
         "series": np.zeros(5, np.int32),
     }
-    wanted = (
-        ["past"]
-        + ["past_time", "future_time"] * bool(assets.periods)
-        + ["series"] * bool(assets.series_units)
-    )
+    wanted = input_names(assets)
     return [
         ("forecast", {name: arrays[name][rows] for name in wanted}) for rows in (slice(0, 5), slice(0, 1))
     ]
