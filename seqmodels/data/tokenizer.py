@@ -49,7 +49,8 @@ _REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "whitespace": ((WHITE_SPACE, " "),),
 }
-_UNITS = ("word", "wordpiece")
+_UNITS = ("word", "wordpiece", "character", "byte")
+_BYTES = [bytes([value]) for value in range(256)]
 _TEXTS_AT_ONCE = 2048
 
 
@@ -58,12 +59,14 @@ class TokenizerSettings:
     """What a token is.
 
     Attributes:
-        unit: "word", or "wordpiece" for pieces of words (Schuster and Nakajima 2012; Wu et al. 2016,
-            section 4.1).
-        split: what separates words. "letters": everything but letters, digits, marks and apostrophes, which
-            is then dropped (``LETTERS_DELIMITER``). "punctuation": white space, and every punctuation mark,
-            symbol and CJK character is a word of its own (as BERT's basic tokenizer). "whitespace": white
-            space only, for a corpus that is already tokenised; its ``<unk>`` becomes ``UNKNOWN``.
+        unit: "word"; "wordpiece" for pieces of words (Schuster and Nakajima 2012; Wu et al. 2016, section
+            4.1); "character", spaces too; or "byte", of which there are 256 whatever the texts and the other
+            settings but case.
+        split: what separates words, of the units that have any. "letters": everything but letters, digits,
+            marks and apostrophes, which is then dropped (``LETTERS_DELIMITER``). "punctuation": white space,
+            and every punctuation mark, symbol and CJK character is a word of its own (as BERT's basic
+            tokenizer). "whitespace": white space only, for a corpus that is already tokenised; its ``<unk>``
+            becomes ``UNKNOWN``.
         lowercase: whether case is dropped first.
         size: the most entries the vocabulary may have, the four special tokens among them.
         minimum_count: entries that occur less often in the training texts are left out.
@@ -107,7 +110,7 @@ class Tokenizer(tf.Module):
         self.settings = settings
         self.vocabulary: tuple[str, ...] = tuple(vocabulary)
         # Special tokens are not in the table: a text that spells one out must not become one.
-        tokens = self.vocabulary[len(SPECIAL_TOKENS) :]
+        tokens = _BYTES if settings.unit == "byte" else self.vocabulary[len(SPECIAL_TOKENS) :]
         ids = tf.range(len(SPECIAL_TOKENS), len(self.vocabulary), dtype=tf.int32)
         initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(tokens, tf.string), ids)
         self._table = tf.lookup.StaticHashTable(initializer, default_value=UNKNOWN)
@@ -123,7 +126,9 @@ class Tokenizer(tf.Module):
         Raises:
             DataError: there is no word in the texts.
         """
-        learn = _frequent_words if settings.unit == "word" else _frequent_pieces
+        if settings.unit == "byte":
+            return cls([*SPECIAL_TOKENS, *(f"<0x{value:02X}>" for value in range(256))], settings)
+        learn = _frequent_pieces if settings.unit == "wordpiece" else _frequent_words
         vocabulary = learn(_count_words(texts, settings), settings)
         if len(vocabulary) == len(SPECIAL_TOKENS):
             least = "" if settings.minimum_count == 1 else f" that occurs {settings.minimum_count} times"
@@ -134,14 +139,14 @@ class Tokenizer(tf.Module):
         return len(self.vocabulary)
 
     def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Cuts strings (n,) into their words, ragged (n, None), lower-cased if the settings say so."""
+        """Cuts strings (n,) into words, characters or bytes, ragged (n, None); see the settings."""
         return _split(texts, self.settings)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Turns strings (n,) into ids, ragged (n, None) int32."""
         words = self.split(texts)
-        if self.settings.unit == "word":
+        if self.settings.unit != "wordpiece":
             ids = words.with_values(self._table.lookup(words.values))
         else:
             unique, occurrence = tf.unique(words.values)
@@ -160,6 +165,21 @@ class Tokenizer(tf.Module):
             values.append(ids.values.numpy())
             lengths.append(ids.row_lengths().numpy())
         return TokenSequences.from_lengths(np.concatenate(values), np.concatenate(lengths))
+
+    @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1)])
+    def join(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """Turns ids (n, None) into strings (n,): a space between words, ``END`` a new line.
+
+        ``PAD`` and ``START`` leave no trace; what is unknown is spelled ``CORPUS_UNKNOWN``.
+        """
+        ids = tf.ragged.boolean_mask(ids, (ids != PAD) & (ids != START))
+        tokens = ids.with_values(tf.gather(self._spellings(), ids.values))
+        if self.settings.unit in ("character", "byte"):
+            return tf.strings.reduce_join(tokens, axis=1)
+        texts = tf.strings.reduce_join(tokens, axis=1, separator=" ")
+        if self.settings.unit == "wordpiece":
+            texts = tf.strings.regex_replace(texts, f" {CONTINUATION}", "")
+        return tf.strings.regex_replace(texts, " ?\n ?", "\n")
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Names the tokens of one row of ids."""
@@ -182,6 +202,11 @@ class Tokenizer(tf.Module):
         return cls(
             _read_vocabulary(Path(folder) / "vocab.txt"), _read_settings(Path(folder) / "tokenizer.json")
         )
+
+    def _spellings(self) -> tf.Tensor:
+        """What each id stands for in a text: (v,) strings."""
+        tokens = _BYTES if self.settings.unit == "byte" else self.vocabulary[len(SPECIAL_TOKENS) :]
+        return tf.constant(["", "", CORPUS_UNKNOWN, "\n", *tokens], tf.string)
 
     def _pieces(self, words: tf.Tensor) -> tf.RaggedTensor:
         """Cuts words (u,) into ids of pieces, ragged (u, None): greedily, the longest piece first.
@@ -224,7 +249,9 @@ class Tokenizer(tf.Module):
 
 
 def _split(texts: tf.Tensor, settings: TokenizerSettings) -> tf.RaggedTensor:
-    """Cuts strings (n,) into words, ragged (n, None)."""
+    """Cuts strings (n,) into words, characters or bytes, ragged (n, None)."""
+    if settings.unit == "byte":
+        return tf.strings.bytes_split(tf.strings.lower(texts) if settings.lowercase else texts)
     texts = tf.strings.unicode_transcode(
         texts, "UTF-8", "UTF-8", errors="replace", replacement_char=ord(" "), replace_control_characters=True
     )
@@ -232,6 +259,8 @@ def _split(texts: tf.Tensor, settings: TokenizerSettings) -> tf.RaggedTensor:
         # The Unicode operator follows the machine's locale, and a Turkish one would turn I into a dotless i.
         texts = tf.strings.regex_replace(tf.strings.lower(texts), "İ", "i\u0307")
         texts = tf.strings.lower(texts, encoding="utf-8")
+    if settings.unit == "character":
+        return tf.strings.unicode_split(texts, "UTF-8")
     for pattern, replacement in _REWRITES[settings.split]:
         texts = tf.strings.regex_replace(texts, pattern, replacement)
     return tf.strings.split(texts)

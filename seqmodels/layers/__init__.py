@@ -1,10 +1,13 @@
 """Recurrent cells and the layers that run, stack and summarise them."""
 
+from seqmodels.layers.adaptive_softmax import AdaptiveSoftmax
 from seqmodels.layers.cell import Cell, MatrixCell
 from seqmodels.layers.convert import from_keras, to_keras
+from seqmodels.layers.embedding_dropout import EmbeddingDropout
 from seqmodels.layers.encoder import Encoded, Encoder
 from seqmodels.layers.gru import GRUCell
 from seqmodels.layers.linear import LinearCell
+from seqmodels.layers.locked_dropout import LockedDropout
 from seqmodels.layers.lstm import LSTMCell
 from seqmodels.layers.min_gru import MinGRUCell
 from seqmodels.layers.min_lstm import MinLSTMCell
@@ -13,17 +16,21 @@ from seqmodels.layers.pooling import AttentionPooling, LastPooling, MaxPooling, 
 from seqmodels.layers.recurrent import Recurrent
 from seqmodels.layers.rg_lru import RGLRUCell
 from seqmodels.layers.rnn import RNNCell
+from seqmodels.layers.tied_output import TiedOutput
 from seqmodels.layers.word_dropout import WordDropout
 
 __all__ = [
+    "AdaptiveSoftmax",
     "AttentionPooling",
     "Cell",
+    "EmbeddingDropout",
     "Encoded",
     "Encoder",
     "GRUCell",
     "LSTMCell",
     "LastPooling",
     "LinearCell",
+    "LockedDropout",
     "MatrixCell",
     "MaxPooling",
     "MeanPooling",
@@ -33,6 +40,7 @@ __all__ = [
     "RGLRUCell",
     "RNNCell",
     "Recurrent",
+    "TiedOutput",
     "WordDropout",
     "from_keras",
     "to_keras",
