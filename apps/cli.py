@@ -104,6 +104,8 @@ def application(
     verb("evaluate", evaluate, "Score a trained run and its baselines, side by side.")
     inputs = click.Argument(["inputs"], nargs=-1)
     help = "Apply a trained run to arguments, or to one input a line on stdin."
+    if not predict.reads_stdin:
+        help = "Apply a trained run to files, or to the end of its own data."
     verb("predict", predict, help, inputs)
     if alias:
         verb("predict", predict, f"The same as predict. {help}", inputs, shown=alias)
@@ -208,7 +210,8 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
     else:
         for path in positional.get("runs") or (given["run"],):
             Run(path).require_finished()
-    if name == "predict" and not positional["inputs"] and (sys.stdin is None or sys.stdin.isatty()):
+    waits = isinstance(chosen, PredictOptions) and chosen.reads_stdin and not positional["inputs"]
+    if waits and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("nothing to predict: give inputs as arguments, or one a line on stdin")
     import_tensorflow()
     verbs = import_module("apps.exporting" if name in ("export", "convert") else "apps.runner")

@@ -156,7 +156,13 @@ class EvaluateOptions(RunOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions(RunOptions):
-    """Options of ``predict`` in every app."""
+    """Options of ``predict`` in every app.
+
+    Attributes:
+        reads_stdin: whether inputs come from stdin where none are given; else the app does without.
+    """
+
+    reads_stdin: ClassVar[bool] = True
 
     model: str = option("keras", "Which of the run's models.", choices=MODELS)
     json: bool = option(False, "Print one JSON document a line.")
@@ -202,7 +208,7 @@ class InfoOptions(Options):
 
 def check_data(data: str) -> None:
     """Raises UsageError unless ``--data`` is embedded, a name in a catalogue, or a path that exists."""
-    named = data.partition(":")[0] in ("embedded", "tfds")
+    named = data.partition(":")[0] in ("embedded", "tfds", "yahoo")
     if not named and not os.path.exists(data):
         raise UsageError(f"--data {data}: no such file or folder; expected a path, embedded, or tfds:NAME")
 

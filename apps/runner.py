@@ -85,7 +85,8 @@ def evaluate(task_name: str, options: EvaluateOptions) -> None:
 def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) -> None:
     """Applies the run to arguments, or to the lines of stdin as they come."""
     task, run = load_task(task_name), Run(options.run)
-    chunks: Iterable[list[str]] = [list(inputs)] if inputs else _lines_as_they_come()
+    given = bool(inputs) or not options.reads_stdin
+    chunks: Iterable[list[str]] = [list(inputs)] if given else _lines_as_they_come()
     for record in task.predict(run, chunks, options):
         line = json.dumps(record, ensure_ascii=False) if options.json else task.render_prediction(record)
         print(line, flush=True)  # whoever waits for the answer before the next question gets it

@@ -60,6 +60,7 @@ POOLINGS: dict[str, Callable[..., layers.MeanPooling]] = {
 }
 
 INPUTS, UNITS, VOCABULARY, CLASSES = 2, 3, 9, 3
+LOOKBACK, HORIZON = 8, 3  # of forecasters, whose windows are all of one length
 LENGTHS = (4, 1, 0)  # of the sample that most checks use: a full row, a short one, an empty one
 
 
@@ -94,6 +95,22 @@ def encoded(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Samp
 
 def tokens(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
     return {"tokens": rng.integers(1, VOCABULARY, (len(lengths), time), np.int32)}
+
+
+def series(rng: np.random.Generator, lengths: Sequence[int], time: int, kind: str = "values") -> Sample:
+    """A window of ``LOOKBACK`` rows for each length, whatever the lengths; of prices all are above 0."""
+    rows = len(lengths)
+    columns = 5 if kind == "prices" else 1
+    level = np.exp(0.1 * rng.normal(size=(rows, LOOKBACK, columns)))
+    level[..., 1:2], level[..., 2:3] = level.max(-1, keepdims=True), level.min(-1, keepdims=True)[..., :1]
+    return {
+        "past": level if kind == "prices" else level[..., :1],
+        "past_time": normal(rng, rows, LOOKBACK),
+        "future_time": normal(rng, rows, HORIZON),
+        "series": rng.integers(0, CLASSES, rows, np.int32),
+        "known": normal(rng, rows, LOOKBACK + HORIZON, 1),
+        "static": normal(rng, rows, 2),
+    }
 
 
 def sentences(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
@@ -132,12 +149,18 @@ class Part:
         sample: ``(rng, lengths, time) -> arguments of the call``, floats in float64.
         weights: how many trainable weights it has.
         padded: the arguments ``(n, T, ...)`` whose content past ``lengths`` must not matter.
+        eight_bits: whether 8 bits can hold what it is fed; of prices they cannot.
+        size: of its outputs, with which tolerances grow: 100 for percents.
+        windowed: its arguments have a number of steps of their own, which is part of the weights.
     """
 
     make: Callable[..., keras.Layer]
     sample: Callable[[np.random.Generator, Sequence[int], int], Sample]
     weights: int
     padded: tuple[str, ...] = ()
+    windowed: bool = False
+    eight_bits: bool = True
+    size: float = 1.0
 
     def arguments(
         self, lengths: Sequence[int] = LENGTHS, time: int | None = None, dtype: str = "float32"
@@ -218,6 +241,11 @@ def encoder(cells: Sequence[str], dtype: str, **options: Any) -> layers.Encoder:
 
 def recurrent(cell: str, dtype: str, **options: Any) -> layers.Recurrent:
     return layers.Recurrent(CELLS[cell](UNITS, dtype=dtype), **options)
+
+
+def forecaster(model: Any, dtype: str, **options: Any) -> keras.Model:
+    covariates = {"series": CLASSES, "series_units": 2, "known": [(0.1, 2.0)], "static": 2, "periods": (7.0,)}
+    return model(LOOKBACK, HORIZON, dtype=dtype, **covariates, **options)
 
 
 PARTS: dict[str, Part] = {
@@ -327,6 +355,35 @@ PARTS: dict[str, Part] = {
         sentences,
         weights=1 + 6 + 3 + 2,
         padded=("tokens",),
+    ),
+    "Forecaster": Part(
+        lambda dtype: forecaster(models.Forecaster, dtype, cell="gru", units=3, segment=2, kind="values"),
+        series,
+        weights=1 + 2 + 3 + 1 + 3 + 2 + 2,
+        windowed=True,
+    ),
+    "Forecaster autoregressive, of prices": Part(
+        lambda dtype: forecaster(
+            models.Forecaster,
+            dtype,
+            cell="lstm",
+            units=3,
+            decoder="autoregressive",
+            kind="prices",
+            output="quantiles",
+            levels=(0.1, 0.5, 0.9),
+        ),
+        partial(series, kind="prices"),
+        weights=1 + 3 + 1 + 3 + 2 + 2,
+        windowed=True,
+        eight_bits=False,
+        size=100.0,
+    ),
+    "FixedWindowForecaster": Part(
+        lambda dtype: forecaster(models.FixedWindowForecaster, dtype, form="mlp", units=3, kind="values"),
+        series,
+        weights=1 + 2 + 2 + 2,
+        windowed=True,
     ),
     "WindowClassifier": Part(
         partial(models.WindowClassifier, VOCABULARY, CLASSES, 3, False, 4, 2),

@@ -1,0 +1,16 @@
+"""``python -m apps.forecasting``."""
+
+from apps.cli import application
+from apps.forecasting.options import Evaluate, Predict, Train
+
+main = application(
+    "forecasting",
+    "Forecast prices and other series as distributions: train, evaluate, forecast.",
+    Train,
+    Evaluate,
+    Predict,
+    alias="forecast",
+)
+
+if __name__ == "__main__":
+    main(prog_name="python -m apps.forecasting")

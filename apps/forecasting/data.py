@@ -1,0 +1,277 @@
+"""Series to batches of windows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apps.forecasting.options import Train
+from apps.run import write_text
+from apps.task import Data
+from seqmodels.data import windows
+from seqmodels.data.series import SeriesData, load_series
+from seqmodels.data.windows import PARTS, Panel
+from seqmodels.errors import DataError
+
+PRICE_LOOKBACK, PRICE_HORIZON = 250, 1
+YEAR = 365.2425
+LONG_PAST = 8  # seasons from which on a past is read season by season
+
+
+@dataclass(frozen=True)
+class Assets:
+    """What a trained model takes for granted.
+
+    Attributes:
+        kind: ``prices`` or ``values``.
+        names: of the series, in the order of their numbers.
+        lookback, horizon, segment: rows.
+        season: rows of a season.
+        frequency: ``--frequency`` as the user gave it, or None.
+        split: how the series are cut.
+        unit: what errors count in.
+        periods: of the calendar, in days, or in rows where there are no dates.
+        series_units: width of the vector that the model has of each series, 0 for none.
+        dated: whether times are dates, or numbers.
+        known: mean and deviation of each covariate in the training rows.
+    """
+
+    kind: str
+    names: list[str]
+    lookback: int
+    horizon: int
+    segment: int
+    season: int
+    frequency: str | None
+    split: str
+    unit: str
+    periods: list[float]
+    series_units: int
+    dated: bool
+    known: list[list[float]]
+
+    def save(self, folder: Path) -> None:
+        write_text(folder / "forecast.json", json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Assets:
+        """Reads what :meth:`save` wrote; raises DataError where the run is damaged."""
+        try:
+            return cls(**json.loads((folder / "forecast.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(f"{folder}: the assets cannot be read ({error}); train the run again") from error
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Series with their splits.
+
+    Attributes:
+        source: the series.
+        ends: where the splits of each end, ``(series, 3)``.
+        panel: what windows are cut from.
+        numbers: of each series as the model knows it, ``(series,)``.
+        assets: of the model.
+    """
+
+    source: SeriesData
+    ends: np.ndarray
+    panel: Panel
+    numbers: np.ndarray
+    assets: Assets
+
+    @classmethod
+    def of(cls, source: SeriesData, assets: Assets) -> Prepared:
+        """Raises DataError where the model cannot take the series."""
+        numbers = _numbers(source, assets)
+        ends = windows.boundaries(source, assets.split, assets.horizon)
+        units = windows.units(source, ends, assets.unit)
+        return cls(source, ends, Panel.of(source, units), numbers, assets)
+
+    def origins(self, part: str) -> np.ndarray:
+        return windows.origins(self.source, self.ends, part, self.assets.lookback, self.assets.horizon)
+
+    def batches(self, origins: np.ndarray, batch_size: int, **order: Any) -> Any:
+        shape = (self.assets.lookback, self.assets.horizon, batch_size)
+        return self.panel.batches(origins, *shape, numbers=self.numbers, **order)
+
+    @property
+    def targets(self) -> list[np.ndarray]:
+        return [self.source.targets(number) for number in range(len(self.source.series))]
+
+    def truth(self, origins: np.ndarray) -> np.ndarray:
+        """What came after each origin: ``(n, horizon)``."""
+        return self.panel.truth(origins, self.assets.horizon)
+
+
+def read(options: Train, data: str | None = None) -> SeriesData:
+    """The series of a training, or others read in the same way."""
+    return load_series(
+        data or options.data,
+        fill=options.fill,
+        frequency=options.frequency,
+        season=options.season,
+        known=[column.strip() for column in options.known.split(",") if column.strip()],
+        seed=options.seed,
+    )
+
+
+def load(options: Train, assets: Assets | None) -> Data:
+    """Reads the series and cuts their windows; every decision is made on the training rows or their shape.
+
+    Args:
+        options: of the training.
+        assets: of the interrupted run that is resumed, or None.
+    """
+    source = read(options)
+    assets = assets or _assets(options, source)
+    prepared = Prepared.of(source, assets)
+    return data_of(prepared, options)
+
+
+def data_of(prepared: Prepared, options: Train) -> Data:
+    """The training and validation batches of prepared series."""
+    train, valid = prepared.origins("train"), prepared.origins("valid")
+    return Data(
+        train=lambda epoch: prepared.batches(
+            train, options.batch_size, seed=options.seed, epoch=epoch, limit=options.windows
+        ),
+        valid=lambda: prepared.batches(valid, options.batch_size),
+        assets=prepared.assets,
+        facts=_facts(prepared, {"train": train, "valid": valid, "test": prepared.origins("test")}),
+        source=prepared,
+    )
+
+
+def _assets(options: Train, source: SeriesData) -> Assets:
+    prices, several = source.kind == "prices", len(source.series) > 1
+    dated = source.series[0].times.dtype.kind == "M"
+    split = options.split
+    if split == "auto":
+        split = "horizon" if several and not dated else windows.SHARES
+    season = source.season
+    horizon = options.horizon or (PRICE_HORIZON if prices else season if season > 1 else 12)
+    # Enough to see several seasons, and no more than the training rows of the shortest series have.
+    wished = PRICE_LOOKBACK if prices else max(3 * season, 2 * horizon, 24)
+    ends = windows.boundaries(source, split, horizon)
+    room = int(ends[:, 0].min()) - horizon
+    lookback = options.lookback or max(min(wished, room - max(room // 4, 1)), 2)
+    segment = options.segment or (
+        season if not prices and season > 1 and lookback >= LONG_PAST * season else 1
+    )
+    unit = options.error_unit
+    return Assets(
+        kind=source.kind,
+        names=[series.name for series in source.series],
+        lookback=lookback,
+        horizon=horizon,
+        segment=segment,
+        season=season,
+        frequency=options.frequency,
+        split=split,
+        unit=("none" if prices else "deviation") if unit == "auto" else unit,
+        periods=_periods(source) if options.calendar else [],
+        series_units=options.series_units if options.architecture in ("recurrent", "mlp") else 0,
+        dated=dated,
+        known=_standards(source, ends),
+    )
+
+
+def _standards(source: SeriesData, ends: np.ndarray) -> list[list[float]]:
+    """Mean and deviation of each covariate in the training rows; a constant one has deviation 1."""
+    rows = np.concatenate([series.known[:end] for series, end in zip(source.series, ends[:, 0])])
+    if not rows.size:
+        return []
+    deviations = rows.std(0)
+    return np.stack([rows.mean(0), np.where(deviations > 0, deviations, 1.0)], 1).tolist()
+
+
+def _periods(source: SeriesData) -> list[float]:
+    """Day, week and year where rows are finer and go on for longer; without dates the season."""
+    if source.series[0].times.dtype.kind != "M":
+        return [float(source.season)] if source.season > 1 else []
+    if source.kind == "prices":
+        return [7.0]  # a few years teach nothing about the next one
+    days = source.days(0)
+    step, length = float(np.median(np.diff(days))), float(days[-1] - days[0])
+    return [period for period in (1.0, 7.0, YEAR) if 2 * step <= period <= length / 2]
+
+
+def _facts(prepared: Prepared, origins: dict[str, np.ndarray]) -> dict[str, Any]:
+    source, assets = prepared.source, prepared.assets
+    first = source.series[0]
+    edges = [0, *prepared.ends[0]]
+    spans = {
+        part: f"{_shown(first.times[start])} to {_shown(first.times[end - 1])}"
+        for part, start, end in zip(PARTS, edges, edges[1:])
+    }
+    return {
+        "source": source.name,
+        "sha256": source.sha256,
+        "notes": source.notes,
+        "counts": {part: len(found) for part, found in origins.items()},
+        "series": len(source.series),
+        "rows": int(sum(len(series) for series in source.series)),
+        "kind": source.kind,
+        "one row a": str(source.frequency),
+        "season": assets.season,
+        "lookback": assets.lookback,
+        "horizon": assets.horizon,
+        f"rows of {first.name}": spans,
+    }
+
+
+def _shown(time: Any) -> str:
+    return str(time).removesuffix("T00:00:00") if isinstance(time, np.datetime64) else str(int(time))
+
+
+def at_ends(prepared: Prepared) -> np.ndarray:
+    """The windows from whose end the future is forecast: the last row of each series, ``(series, 2)``.
+
+    Raises:
+        DataError: a series is shorter than a window.
+    """
+    lookback = prepared.assets.lookback
+    for series in prepared.source.series:
+        if len(series) < lookback:
+            raise DataError(
+                f"{prepared.source.name}: {series.name} has {len(series)} rows; the model "
+                f"needs the last {lookback}"
+            )
+    return np.array([[number, len(series) - 1] for number, series in enumerate(prepared.source.series)])
+
+
+def whole(source: SeriesData, assets: Assets) -> Prepared:
+    """Series to be forecast from their end; the rows that stand for the future are never read."""
+    numbers = _numbers(source, assets)
+    horizon = assets.horizon
+    for each in source.series:
+        if assets.known and len(each.known) < len(each) + horizon:
+            raise DataError(
+                f"{source.name}: the covariates of {each.name} are known for {len(each.known) - len(each)} "
+                f"rows to come; the model needs {horizon}: add rows in which the series are empty"
+            )
+    series = [
+        replace(
+            each,
+            times=np.concatenate([each.times, source.frequency.after(each.times[-1], horizon)]),
+            values=np.concatenate([each.values, np.repeat(each.values[-1:], horizon, 0)]),
+        )
+        for each in source.series
+    ]
+    count = len(series)
+    longer = replace(source, series=series, truth=None)
+    return Prepared(source, np.zeros((count, 3), np.int64), Panel.of(longer, np.ones(count)), numbers, assets)
+
+
+def _numbers(source: SeriesData, assets: Assets) -> np.ndarray:
+    """The number by which the model knows each series, ``(series,)``; 0 where there is none."""
+    if source.kind != assets.kind:
+        raise DataError(f"{source.name}: holds {source.kind}; the run was trained on {assets.kind}")
+    if not assets.series_units:
+        return np.zeros(len(source.series), np.int64)
+    return windows.check_names(source, assets.names)

@@ -1,0 +1,260 @@
+"""The model beside its baselines on the same windows: scores, tests, and the parts of a backtest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from apps.forecasting.data import Prepared
+from apps.forecasting.inference import Forecasts
+from seqmodels.baselines import forecasts as baselines
+from seqmodels.data.windows import deviation, seasonal_change
+from seqmodels.training import forecast_metrics as metrics
+from seqmodels.training.forecast_metrics import Forecast
+
+SLOW = {"naive 2": 2_000, "ETS": 500}  # windows, and series, from which on a baseline takes too long
+SIGNIFICANT = 0.05
+OPTIMUM = "optimum"
+
+
+def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, Callable[[], Forecast]]:
+    """The baselines by name, each computed when it is asked for.
+
+    Args:
+        prepared: the series.
+        origins: windows, ``(n, 2)``.
+        fitted: for each series how many of its first rows they may learn from.
+    """
+    source, horizon = prepared.source, prepared.assets.horizon
+    targets = prepared.targets
+    methods = baselines.methods(source.kind, prepared.assets.season)
+    if len(origins) > SLOW["naive 2"]:
+        methods.pop("naive 2", None)
+    if len(source.series) > SLOW["ETS"]:
+        methods.pop("ETS", None)
+
+    def compute(method: baselines.Method) -> Callable[[], Forecast]:
+        return lambda: Forecast("student_t", baselines.forecast(method, targets, fitted, origins, horizon))
+
+    found = {name: compute(method) for name, method in methods.items()}
+    truth = source.truth
+    # Of returns the truth given all days before is known for the first day ahead alone.
+    if truth is not None and (source.kind == "values" or horizon == 1):
+        ahead = np.arange(1, horizon + 1)
+        found[OPTIMUM] = lambda: Forecast(
+            "student_t", np.stack([truth[number][origin + ahead] for number, origin in origins])
+        )
+    return found
+
+
+def score(forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, Any]:
+    """All scores of a forecast, JSON-ready."""
+    y = prepared.truth(origins)
+    if prepared.source.kind == "prices":
+        return metrics.market_scores(forecast, y)
+    targets, season = prepared.targets, prepared.assets.season
+    changes = np.array([seasonal_change(v[:end], season) for v, end in zip(targets, fitted)])
+    deviations = np.array([deviation(v[:end]) for v, end in zip(targets, prepared.ends[:, 0])])
+    of_window = origins[:, 0]
+    return metrics.value_scores(forecast, y, changes[of_window], deviations[of_window])
+
+
+def measure_of(forecast: Forecast, prepared: Prepared) -> str:
+    """What a forecast and its baselines are compared by.
+
+    Of a point the absolute error, of a distribution of returns the negative log-likelihood, else the CRPS.
+    """
+    if forecast.kind == "point":
+        return "mae"
+    return "nll" if forecast.kind == "student_t" and prepared.source.kind == "prices" else "crps"
+
+
+def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> np.ndarray:
+    """The measure for each window and step, ``(n, H)``; of values in deviations of their series."""
+    y = prepared.truth(origins)
+    if measure == "nll":
+        return forecast.distribution.negative_log_likelihood(y)
+    found = np.abs(y - forecast.median) if measure == "mae" else metrics.crps(forecast, y)
+    if prepared.source.kind == "prices":
+        return found
+    units = [deviation(v[:end]) for v, end in zip(prepared.targets, prepared.ends[:, 0])]
+    return found / np.array(units)[origins[:, 0], None]
+
+
+def baseline_scores(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, dict[str, Any]]:
+    """The scores of all baselines by name; with Naive 2 also the OWA of each."""
+    found = {
+        name: score(compute(), prepared, origins, fitted)
+        for name, compute in rivals(prepared, origins, fitted).items()
+    }
+    with_owa(found, found)
+    return found
+
+
+def with_owa(scores: dict[str, dict[str, Any]], reference: dict[str, dict[str, Any]]) -> None:
+    """Adds the OWA to each score where Naive 2 is among the references."""
+    if "naive 2" in reference:
+        for row in scores.values():
+            row["owa"] = metrics.overall_weighted_average(row, reference["naive 2"])
+
+
+def comparisons(
+    forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray
+) -> dict[str, Any]:
+    """Diebold-Mariano tests of the model against every baseline, and what they say in words."""
+    times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
+    measure = measure_of(forecast, prepared)
+    own = losses(measure, forecast, prepared, origins)
+    tests: dict[str, dict[str, float]] = {}
+    means: dict[str, float] = {}
+    for name, compute in rivals(prepared, origins, fitted).items():
+        other = losses(measure, compute(), prepared, origins)
+        tests[name] = metrics.compare(own, other, times, prepared.assets.horizon)
+        means[name] = float(other.mean())
+    best = min((name for name in means if name != OPTIMUM), key=means.__getitem__)
+    return {
+        "measure": measure,
+        "model": float(own.mean()),
+        "tests": tests,
+        "best_baseline": best,
+        "verdict": verdict(measure, float(own.mean()), best, means[best], tests[best]),
+    }
+
+
+def verdict(measure: str, own: float, best: str, other: float, test: dict[str, float]) -> str:
+    """One sentence."""
+    numbers = f"{measure.upper()} {own:.4f} against {other:.4f}"
+    evidence = f"Diebold-Mariano {test['statistic']:+.2f}, p = {test['p']:.2g}"
+    if test["p"] >= SIGNIFICANT:
+        return (
+            f"The model and the best baseline, {best}, cannot be told apart ({numbers}; {evidence}): "
+            f"the difference may be chance."
+        )
+    word = "better" if test["difference"] < 0 else "worse"
+    return f"The model is significantly {word} than the best baseline, {best} ({numbers}; {evidence})."
+
+
+def backtest(
+    forecasts: Forecasts,
+    prepared: Prepared,
+    origins: np.ndarray,
+    parts: int,
+    refit: Callable[[Prepared], Forecasts] | None,
+) -> list[dict[str, Any]]:
+    """Scores of consecutive parts of the test, the model beside its baselines.
+
+    Args:
+        forecasts: the model.
+        prepared: the series.
+        origins: windows of the test.
+        parts: how many.
+        refit: series whose test begins with the part to a model that was trained on what is before; None: the
+            same model and the same baselines for all parts.
+    """
+    times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
+    found = []
+    for group in np.array_split(np.unique(times), parts):
+        if not len(group):
+            continue
+        chosen = origins[(times >= group[0]) & (times <= group[-1])]
+        model, fitted = forecasts, prepared.ends[:, 1]
+        if refit is not None:
+            fitted = np.array(
+                [np.searchsorted(prepared.source.days(k), group[0], side="right") for k in range(len(fitted))]
+            )
+            valid = prepared.ends[:, 1] - prepared.ends[:, 0]
+            ends = np.stack([fitted - valid, fitted, prepared.ends[:, 2]], 1)
+            model = refit(replace(prepared, ends=ends))
+        forecast = model(prepared, chosen)
+        measure = measure_of(forecast, prepared)
+        row = {"from": _time(prepared, chosen[0]), "to": _time(prepared, chosen[-1]), "windows": len(chosen)}
+        row |= {
+            "measure": measure,
+            "model": float(losses(measure, forecast, prepared, chosen).mean()),
+        }
+        row["baselines"] = {
+            name: float(losses(measure, compute(), prepared, chosen).mean())
+            for name, compute in rivals(prepared, chosen, fitted).items()
+        }
+        found.append(row)
+    return found
+
+
+def _time(prepared: Prepared, window: np.ndarray) -> str:
+    return str(prepared.source.series[window[0]].times[window[1]]).removesuffix("T00:00:00")
+
+
+def influence(
+    forecasts_of: Callable[[dict[str, np.ndarray]], Forecast],
+    rows: dict[str, np.ndarray],
+    prepared: Prepared,
+    origins: np.ndarray,
+    seed: int,
+) -> dict[str, float]:
+    """How much worse forecasts get when one part of what the model sees comes from another window.
+
+    Permutation importance (Breiman 2001, section 10), by the loss of :func:`losses`.
+
+    Args:
+        forecasts_of: inputs of a model to its forecasts.
+        rows: the inputs of the windows.
+        prepared, origins: where they come from.
+        seed: of the permutation.
+    """
+    order = np.random.default_rng(seed).permutation(len(origins))
+    forecast = forecasts_of(rows)
+    measure = measure_of(forecast, prepared)
+    before = losses(measure, forecast, prepared, origins).mean()
+    changed = (
+        _changed_prices(rows, order)
+        if prepared.source.kind == "prices"
+        else _changed_values(rows, order, prepared.assets.season)
+    )
+    if prepared.assets.periods:
+        changed["calendar"] = {**rows, **{name: rows[name][order] for name in ("past_time", "future_time")}}
+    if prepared.assets.known:
+        changed["known covariates"] = {**rows, "known": rows["known"][order]}
+    if prepared.assets.series_units:
+        changed["series"] = {**rows, "series": rows["series"][order]}
+    return {
+        name: float(losses(measure, forecasts_of(inputs), prepared, origins).mean() - before)
+        for name, inputs in changed.items()
+    }
+
+
+def _changed_prices(rows: dict[str, np.ndarray], order: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    own, other = rows["past"], rows["past"][order]
+    close, theirs = own[..., 3:4], other[..., 3:4]
+    recent = 22  # days
+    parts = {}
+    parts["returns"] = np.concatenate([own[..., :4] / close * theirs, own[..., 4:]], -1)
+    gaps = own.copy()
+    gaps[:, 1:, 0] = own[:, :-1, 3] * other[:, 1:, 0] / other[:, :-1, 3]
+    parts["opening gaps"] = gaps
+    ranges = own.copy()
+    ranges[..., 1:3] = close * other[..., 1:3] / theirs
+    parts["daily ranges"] = ranges
+    parts["volume"] = np.concatenate([own[..., :4], other[..., 4:]], -1)
+    if own.shape[1] > 2 * recent:
+        old = own.copy()
+        factor = own[:, -recent, 3] / other[:, -recent, 3]
+        old[:, :-recent, :4] = other[:, :-recent, :4] * factor[:, None, None]
+        old[:, :-recent, 4] = other[:, :-recent, 4]
+        parts["more than a month ago"] = old
+    return {name: {**rows, "past": part} for name, part in parts.items()}
+
+
+def _changed_values(
+    rows: dict[str, np.ndarray], order: np.ndarray, season: int
+) -> dict[str, dict[str, np.ndarray]]:
+    own = rows["past"]
+    mean, spread = own.mean(1, keepdims=True), own.std(1, keepdims=True) + 1e-9
+    other = mean + spread * ((own - mean) / spread)[order]
+    recent = min(max(season, 1), own.shape[1] - 1)
+    last, older = own.copy(), own.copy()
+    last[:, -recent:], older[:, :-recent] = other[:, -recent:], other[:, :-recent]
+    name = "the last season" if season > 1 else "the last row"
+    return {name: {**rows, "past": last}, "what is before it": {**rows, "past": older}}

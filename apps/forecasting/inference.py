@@ -1,0 +1,100 @@
+"""Windows to forecasts by any form that a run's model has: Keras, SavedModel, TensorFlow Lite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from apps.forecasting.data import Assets, Prepared
+from apps.run import Run
+from seqmodels.errors import UsageError
+from seqmodels.export import tflite
+from seqmodels.models.forecaster import DECILES
+from seqmodels.training.forecast_metrics import Forecast
+
+BATCH = 256  # windows of a batch
+LEVELS = DECILES  # of a forecast of quantiles
+
+Forecasts = Callable[[Prepared, np.ndarray], Forecast]
+"""Series and windows ``(n, 2)`` to the forecasts of all of them, in their order."""
+
+
+def open_model(run: Run, assets: Assets, kind: str) -> Forecasts:
+    """The run's model by its kind: keras, saved_model, or tflite, tflite_dynamic, ...
+
+    Raises:
+        UsageError: the run has not been exported or converted to this kind.
+    """
+    if kind == "keras":
+        return of_keras(run.load_model())
+    output = run.read_json("options.json")["output"]
+    if kind == "saved_model":
+        return _of_saved_model(_required(run.saved_model, "export"), output)
+    quantize = kind.partition("_")[2] or "none"
+    path = _required(run.tflite / tflite.file_name(quantize), f"convert --quantize {quantize}")
+    runner = Interpreter(model_path=str(path), num_threads=1).get_signature_runner("forecast")
+    names = list(runner.get_input_details())
+
+    def forecasts(prepared: Prepared, origins: np.ndarray) -> Forecast:
+        rows = rows_of(prepared, origins)
+        found = [
+            runner(**{name: rows[name][row : row + 1] for name in names})["parameters"]
+            for row in range(len(origins))
+        ]
+        return as_forecast(np.concatenate(found), output)
+
+    return forecasts
+
+
+def _required(path: Path, verb: str) -> Path:
+    if not path.exists():
+        raise UsageError(f"{path}: is not there; `{verb}` makes it")
+    return path
+
+
+def rows_of(prepared: Prepared, origins: np.ndarray) -> dict[str, np.ndarray]:
+    """What a model takes of these windows, by name: ``(n, ...)``."""
+    batches = [inputs for inputs, _, _ in prepared.batches(origins, BATCH).as_numpy_iterator()]
+    return {name: np.concatenate([batch[name] for batch in batches])[: len(origins)] for name in batches[0]}
+
+
+def as_forecast(parameters: np.ndarray, output: str) -> Forecast:
+    """Parameters ``(n, H, p)`` of a model to what they mean; a normal is a Student-t of infinite freedom."""
+    if output == "normal":
+        freedom = np.full((*parameters.shape[:-1], 1), np.inf)
+        return Forecast("student_t", np.concatenate([parameters, freedom], -1))
+    return Forecast(output, parameters, LEVELS if output == "quantiles" else ())
+
+
+def of_keras(model: keras.Model, change: Callable[[dict], dict] = lambda inputs: inputs) -> Forecasts:
+    """A model as it is; ``change`` is made to every batch of its inputs."""
+
+    @tf.function(reduce_retracing=True)
+    def forecast(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        return model(inputs, training=False)
+
+    def forecasts(prepared: Prepared, origins: np.ndarray) -> Forecast:
+        batches = prepared.batches(origins, min(BATCH, max(len(origins), 1)))
+        found = np.concatenate([forecast(change(inputs)).numpy() for inputs, _, _ in batches])
+        return as_forecast(found[: len(origins)], model.output_kind)
+
+    return forecasts
+
+
+def _of_saved_model(path: Path, output: str) -> Forecasts:
+    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+    names = list(signature.structured_input_signature[1])
+
+    def forecasts(prepared: Prepared, origins: np.ndarray) -> Forecast:
+        found = []
+        for start in range(0, len(origins), BATCH):
+            rows = rows_of(prepared, origins[start : start + BATCH])
+            found.append(signature(**{name: tf.constant(rows[name]) for name in names})["parameters"].numpy())
+        return as_forecast(np.concatenate(found), output)
+
+    return forecasts

@@ -1,0 +1,122 @@
+"""Forecasts as a person reads them: dates, intervals, prices; and as a file holds them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.table import Table
+
+from apps.forecasting.data import Prepared
+from apps.forecasting.saved_model import LEVELS, cumulated, quantiles
+from apps.run import write_text
+from seqmodels.training.forecast_metrics import RISKS, Forecast
+
+
+def quantiles_of(forecast: Forecast) -> np.ndarray:
+    """Quantiles of every step at ``LEVELS``, as an exported model gives them: ``(n, H, 7)``."""
+    return quantiles(tf.constant(forecast.parameters, tf.float64), forecast.kind).numpy()
+
+
+def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
+    """Quantiles of the price at the end of each day, from the last close ``(n,)``: ``(n, H, 7)``."""
+    sums = cumulated(tf.constant(forecast.parameters, tf.float64), forecast.kind).numpy()
+    return close[:, None, None] * np.exp(sums / 100)
+
+
+def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list[dict[str, Any]]:
+    """The forecast from each origin, JSON-ready; ``prepared`` may end there."""
+    horizon = prepared.assets.horizon
+    found = []
+    steps = quantiles_of(forecast)
+    prices = prepared.source.kind == "prices"
+    if prices:
+        close = np.array([prepared.source.series[number].values[origin, 3] for number, origin in origins])
+        fan = price_quantiles(forecast, close)
+    for row, (number, origin) in enumerate(origins):
+        series = prepared.source.series[number]
+        times = prepared.source.frequency.after(series.times[origin], horizon)
+        record: dict[str, Any] = {"series": series.name, "from": _shown(series.times[origin])}
+        if prices:
+            one = forecast.rows(row)
+            record["last_close"] = float(close[row])
+            record["prices"] = _by_time(times, fan[row])
+            record["returns_percent"] = _by_time(times, steps[row])
+            if forecast.kind == "student_t":
+                _, scale, freedom = np.moveaxis(one.parameters, -1, 0)
+                variance = np.where(
+                    np.isinf(freedom), 1.0, freedom / (np.where(np.isinf(freedom), 3, freedom) - 2)
+                )
+                record["volatility_percent"] = [round(float(v), 6) for v in scale * np.sqrt(variance)]
+            record["value_at_risk_percent"] = {
+                f"{level:.0%}": [round(-float(v), 6) for v in one.quantile(level)] for level in RISKS
+            }
+        else:
+            record["values"] = _by_time(times, steps[row])
+        found.append(record)
+    return found
+
+
+def _by_time(times: np.ndarray, rows: np.ndarray) -> list[dict[str, Any]]:
+    """One entry for each time: its name and the quantiles by their levels."""
+    return [
+        {"time": _shown(time), **{f"{level:g}": float(f"{value:.8g}") for level, value in zip(LEVELS, row)}}
+        for time, row in zip(times, rows)
+    ]
+
+
+def _shown(time: Any) -> str:
+    return str(time).removesuffix("T00:00:00") if isinstance(time, np.datetime64) else str(int(time))
+
+
+def as_text(record: dict[str, Any]) -> str:
+    """A table for each series: the median and the central intervals."""
+    text = io.StringIO()
+    console = Console(file=text, width=100, markup=False, emoji=False, highlight=False)
+    for series in record["series"]:
+        prices = "prices" in series
+        title = f"{record['data']}: {series['series']} after {series['from']}"
+        title += f", last close {series['last_close']:,.6g}" if prices else ""
+        table = Table(
+            "",
+            "median",
+            "50 %",
+            "80 %",
+            "95 %",
+            *(["volatility %", "VaR 1 % / 5 %"] if prices else []),
+            title=title,
+        )
+        for step, row in enumerate(series["prices" if prices else "values"]):
+            cells = [f"{row['0.5']:,.6g}"]
+            for low, high in (("0.25", "0.75"), ("0.1", "0.9"), ("0.025", "0.975")):
+                cells.append(f"{row[low]:,.6g} to {row[high]:,.6g}")
+            if prices:
+                volatility = series.get("volatility_percent")
+                cells.append(f"{volatility[step]:.3f}" if volatility else "")
+                cells.append(
+                    " / ".join(f"{risk[step]:.2f}" for risk in series["value_at_risk_percent"].values())
+                )
+            table.add_row(row["time"], *cells)
+        console.print(table)
+    return text.getvalue().rstrip("\n")
+
+
+def write(path: Path, made: list[dict[str, Any]]) -> None:
+    """All forecasts in one file: JSON as they are, CSV with a row for each series and time."""
+    if path.suffix == ".json":
+        write_text(path, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
+        return
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["series", "time", *(f"{level:g}" for level in LEVELS)])
+    for record in made:
+        for series in record["series"]:
+            for row in series["prices" if "prices" in series else "values"]:
+                writer.writerow([series["series"], *row.values()])
+    write_text(path, text.getvalue())

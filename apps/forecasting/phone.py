@@ -1,0 +1,147 @@
+"""What goes to the phone: the same ``forecast`` as on the server for one window, and a README beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from apps.forecasting.data import Assets, Prepared, read
+from apps.forecasting.inference import as_forecast, rows_of
+from apps.forecasting.options import Train
+from apps.forecasting.saved_model import LEVELS, forecast_signature
+from apps.options import ConvertOptions, restore
+from apps.run import Run, write_text
+from apps.task import Phone
+from seqmodels.data.series import PRICE_COLUMNS
+from seqmodels.errors import UsageError
+from seqmodels.export.tflite import Entry
+from seqmodels.training.forecast_metrics import crps
+
+WINDOWS = 200  # of the validation, on which a file is scored
+REPRESENTATIVE = 200  # of the training, for int8
+
+
+def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
+    """The model for one window, scored by its CRPS on the validation split."""
+    stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+    assets = Assets.load(run.assets)
+    for name in ("length", "keep"):
+        if getattr(options, name) is not None:
+            raise UsageError(
+                f"--{name}: is for texts; a forecast takes the {assets.lookback} rows it was trained on"
+            )
+    if options.quantize == "int8" and assets.kind == "prices":
+        raise UsageError(
+            "--quantize int8: 256 steps cannot tell one day's price from the next; "
+            "--quantize dynamic has 8-bit weights"
+        )
+    source = read(stored)
+    run.require_data(stored.data, source.sha256)
+    prepared = Prepared.of(source, assets)
+    signature = forecast_signature(model, assets, 1, ("tflite",))
+    valid, train = (
+        _spread(prepared.origins(part), count)
+        for part, count in (("valid", WINDOWS), ("train", REPRESENTATIVE))
+    )
+    inputs = _named(prepared, valid, list(signature.inputs))
+    expected = {name: value.numpy() for name, value in signature.function(**inputs).items()}
+    truth, units = prepared.truth(valid), prepared.panel.units[valid[:, 0], None]
+
+    def score(parameters: np.ndarray) -> float:
+        return float(np.mean(crps(as_forecast(parameters, stored.output), truth) / units))
+
+    def write(folder: Path, report: dict[str, Any]) -> None:
+        cases = [
+            {
+                "inputs": {name: value[row].tolist() for name, value in inputs.items()},
+                "outputs": {name: value[row].tolist() for name, value in expected.items()},
+            }
+            for row in range(min(4, len(valid)))
+        ]
+        write_text(folder / "golden.json", json.dumps({"levels": LEVELS, "cases": cases}) + "\n")
+        write_text(folder / "README.md", _readme(stored, assets, report))
+
+    return Phone(
+        entries=[
+            Entry(
+                signature,
+                inputs=inputs,
+                expected=expected,
+                representative=_named(prepared, train, list(signature.inputs)),
+            )
+        ],
+        fused=False,
+        steps=assets.lookback // assets.segment if stored.architecture == "recurrent" else 1,
+        shape={"lookback": assets.lookback, "horizon": assets.horizon},
+        note=f"{assets.lookback} rows in, {assets.horizon} out; scored on {len(valid)} validation windows",
+        metric="CRPS",
+        number=".4f",
+        score=lambda _, outputs: score(outputs["forecast"]["parameters"]),
+        references={"Keras": score(expected["parameters"])},
+        write=write,
+    )
+
+
+def _spread(origins: np.ndarray, count: int) -> np.ndarray:
+    return origins[np.linspace(0, len(origins) - 1, min(len(origins), count)).astype(int)]
+
+
+def _named(prepared: Prepared, origins: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
+    rows = rows_of(prepared, origins)
+    return {name: rows[name] for name in names}
+
+
+def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
+    columns, width = (
+        (", ".join(PRICE_COLUMNS), len(PRICE_COLUMNS)) if assets.kind == "prices" else ("the value", 1)
+    )
+    lines = [
+        f"# Forecasts after {Path(options.data).name}",
+        "",
+        "Signature `forecast`, float32 in and out; only built-in operators.",
+        "",
+        f"- in: `past` `[1, {assets.lookback}, {width}]`: {columns}, oldest row first, in your units.",
+    ]
+    if assets.periods:
+        unit = "days since 2000-01-01" if assets.dated else "the numbers of the rows"
+        lines.append(
+            f"- in: `past_time` `[1, {assets.lookback}]` and `future_time` `[1, {assets.horizon}]`: {unit}."
+        )
+    if assets.known:
+        rows = assets.lookback + assets.horizon
+        lines.append(f"- in: `known` `[1, {rows}, {len(assets.known)}]`: {options.known}, as they are.")
+    if assets.series_units:
+        lines.append(
+            f"- in: `series` `[1]` int32: 0 for {assets.names[0]}, and so on in the order of the training."
+        )
+    levels = ", ".join(f"{level:g}" for level in LEVELS)
+    lines += [
+        f"- out: `quantiles` `[1, {assets.horizon}, {len(LEVELS)}]` at {levels}: of the "
+        + ("returns in percent." if assets.kind == "prices" else "values."),
+        f"- out: `parameters` `[1, {assets.horizon}, p]`: {_meaning(options.output)}.",
+    ]
+    if assets.kind == "prices":
+        lines.append(f"- out: `prices` `[1, {assets.horizon}, {len(LEVELS)}]`: those of the closing price.")
+    lines += [
+        "",
+        "`golden.json` has windows with the outputs to expect. CRPS on the validation (less is better):",
+        "",
+    ]
+    lines += ["| file | CRPS | bytes |", "|---|---|---|"]
+    lines += [
+        f"| {name} | {facts['CRPS']:.4f} | {facts['bytes']:,} |" for name, facts in report["files"].items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _meaning(output: str) -> str:
+    return {
+        "point": "the point forecast",
+        "quantiles": "the deciles",
+        "normal": "mean and standard deviation",
+        "student_t": "location, scale and degrees of freedom of a Student-t distribution",
+    }[output]

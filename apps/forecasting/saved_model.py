@@ -1,0 +1,186 @@
+"""What goes to the server and the phone: the raw past in, forecasts in the user's units out."""
+
+from __future__ import annotations
+
+import inspect
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.polynomial import chebyshev
+from scipy import stats
+
+from apps.forecasting.data import Assets
+from seqmodels.data.series import PRICE_COLUMNS
+from seqmodels.export.signature import TARGETS, Signature
+from seqmodels.models.forecaster import DECILES
+
+LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
+LEAST_FREEDOM = 2.0  # of what a model forecasts
+LEAST_KURTOSIS_FREEDOM = 4.05  # a sum of fewer degrees has no kurtosis
+
+
+def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
+    """``forecast``, for any number of windows n; see :func:`forecast_signature`."""
+    return [forecast_signature(model, assets, None, ("saved_model",))]
+
+
+def forecast_signature(
+    model: keras.Model, assets: Assets, rows: int | None, targets: tuple[str, ...] = TARGETS
+) -> Signature:
+    """The past in the user's units to forecasts in the same.
+
+    - in: ``past (n, L, 5)``: open, high, low, close, volume; or ``(n, L, 1)``: values. With a calendar
+      ``past_time (n, L)`` and ``future_time (n, H)``, days since 2000-01-01 or numbers of rows; with vectors
+      of the series their numbers, ``series (n,)``.
+    - out: ``parameters (n, H, p)``: of the returns in percent, or of the values: the point, the deciles, or
+      location, scale and degrees of freedom. ``quantiles (n, H, 7)`` at ``LEVELS``, of deciles at these. Of
+      prices ``prices (n, H, 7)`` too: the quantiles of the price at the end of each day.
+    """
+    prices = assets.kind == "prices"
+    length, horizon = assets.lookback, assets.horizon
+
+    def outputs(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        parameters = model({**_defaults(inputs, horizon), **inputs}, training=False)
+        found = {"parameters": parameters, "quantiles": quantiles(parameters, model.output_kind)}
+        if prices:
+            close = inputs["past"][:, -1:, PRICE_COLUMNS.index("close"), None]  # (n, 1, 1)
+            sums = cumulated(parameters, model.output_kind)
+            found["prices"] = close * tf.exp(sums / 100)
+        return found
+
+    specs = {
+        "past": tf.TensorSpec((rows, length, len(PRICE_COLUMNS) if prices else 1)),
+        "past_time": tf.TensorSpec((rows, length)),
+        "future_time": tf.TensorSpec((rows, horizon)),
+        "known": tf.TensorSpec((rows, length + horizon, len(assets.known))),
+        "series": tf.TensorSpec((rows,), tf.int32),
+    }
+    names = input_names(assets)
+
+    def forecast(*tensors: tf.Tensor, **named: tf.Tensor) -> dict[str, tf.Tensor]:
+        return outputs({**dict(zip(names, tensors)), **named})
+
+    # Its arguments are the inputs that this model makes use of.
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    forecast.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return Signature(
+        "forecast",
+        forecast,
+        {name: specs[name] for name in names},
+        ("parameters", "quantiles", *(["prices"] if prices else [])),
+        [variable.value for variable in model.variables],
+        targets,
+    )
+
+
+def input_names(assets: Assets) -> list[str]:
+    """What a model takes, in the order of its signature."""
+    names = ["past"] + ["past_time", "future_time"] * bool(assets.periods)
+    return names + ["known"] * bool(assets.known) + ["series"] * bool(assets.series_units)
+
+
+def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor]:
+    """Zeros for the inputs that a model without calendar or vectors of the series does not read."""
+    past = inputs["past"]
+    return {
+        "past_time": tf.zeros_like(past[..., 0]),
+        "future_time": tf.zeros_like(past[:, :1, 0]) + tf.zeros((1, horizon)),
+        "series": tf.zeros_like(past[:, 0, 0], tf.int32),
+    }
+
+
+def quantiles(parameters: tf.Tensor, output: str) -> tf.Tensor:
+    """``(n, H, p)`` to quantiles ``(n, H, 7)``; of a point the point itself."""
+    if output in ("point", "quantiles"):
+        return _between(parameters, DECILES if output == "quantiles" else (0.5,))
+    location, scale = parameters[..., 0:1], parameters[..., 1:2]
+    if output == "normal":
+        return location + scale * tf.constant(stats.norm.ppf(LEVELS), parameters.dtype)
+    return location + scale * standard_quantiles(parameters[..., 2:3], LEAST_FREEDOM)
+
+
+def cumulated(parameters: tf.Tensor, output: str) -> tf.Tensor:
+    """Quantiles of the sum of the returns of all days up to each, ``(n, H, 7)``.
+
+    As if days were independent given the forecast: means and variances add up, and the sum is the Student-t
+    distribution of that variance and of the sum's kurtosis, ``4 + 6 / k`` degrees for the excess kurtosis k.
+    The first day's are exact. Quantiles and points are taken to be normal with the same middle and the same
+    deciles."""
+    first = quantiles(parameters, output)[:, :1]
+    if output == "point":
+        return tf.cumsum(quantiles(parameters, output), axis=1)
+    if output == "student_t":
+        location, scale, freedom = (parameters[..., index : index + 1] for index in range(3))
+        freedom = tf.maximum(freedom, LEAST_KURTOSIS_FREEDOM)
+        variance = tf.square(scale) * freedom / (freedom - 2)
+        excess = 6 / (freedom - 4)
+    else:
+        deciles = output == "quantiles"
+        location = parameters[..., 4:5] if deciles else parameters[..., 0:1]
+        width = (
+            (parameters[..., -1:] - parameters[..., :1]) / (2 * stats.norm.ppf(0.9))
+            if deciles
+            else parameters[..., 1:2]
+        )
+        variance, excess = tf.square(width), tf.zeros_like(width)
+    total = tf.cumsum(variance, axis=1)
+    kurtosis = tf.cumsum(excess * tf.square(variance), axis=1) / tf.square(total)
+    freedom = 4 + 6 / tf.maximum(kurtosis, 1e-3)
+    deviation = tf.sqrt(total * (freedom - 2) / freedom)
+    later = tf.cumsum(location, axis=1) + deviation * standard_quantiles(freedom, 4.0)
+    return tf.concat([first, later[:, 1:]], axis=1)
+
+
+def standard_quantiles(freedom: tf.Tensor, least: float) -> tf.Tensor:
+    """Quantiles of Student-t distributions with degrees ``(n, H, 1)`` of at least ``least``: ``(n, H, 7)``.
+
+    No phone has an operator for them: polynomials in ``1 / freedom``, in which they are smooth, through
+    Chebyshev's points; off by less than 1e-5.
+    """
+    degree = 14
+    nodes = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))  # in [-1, 1]
+    inverse = (nodes + 1) / 2 / least
+    with np.errstate(divide="ignore"):
+        values = stats.t.ppf(np.array(LEVELS), 1 / inverse[:, None])  # (nodes, levels)
+    coefficients = chebyshev.chebfit(nodes, values, degree)  # (degree + 1, levels)
+    x = tf.clip_by_value(2 * least / freedom - 1, -1.0, 1.0)
+    # Clenshaw's recurrence.
+    after, current = tf.zeros_like(x), tf.zeros_like(x)
+    for row in coefficients[:0:-1]:
+        after, current = current, tf.constant(row, x.dtype) + 2 * x * current - after
+    return tf.constant(coefficients[0], x.dtype) + x * current - after
+
+
+def _between(parameters: tf.Tensor, levels: tuple[float, ...]) -> tf.Tensor:
+    """Quantiles at ``LEVELS`` by straight lines between those at ``levels``; beyond them the outermost."""
+    places = np.interp(LEVELS, levels, np.arange(len(levels)))
+    below = np.minimum(places.astype(int), len(levels) - 1)
+    weights = np.zeros((len(levels), len(LEVELS)))
+    weights[below, np.arange(len(LEVELS))] += 1 - (places - below)
+    weights[np.minimum(below + 1, len(levels) - 1), np.arange(len(LEVELS))] += places - below
+    return tf.tensordot(parameters, tf.constant(weights, parameters.dtype), 1)
+
+
+def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Windows of several numbers: calm, falling, rising; with and without movement."""
+    random = np.random.default_rng(0)
+    steps = random.normal(0, 0.01, (5, assets.lookback)) * np.array([[0.1], [1], [3], [1], [0]])
+    level = 100 * np.exp(np.cumsum(steps, 1))
+    if assets.kind == "prices":
+        spread = np.exp(np.abs(random.normal(0, 0.005, level.shape)))
+        past = np.stack([level, level * spread, level / spread, level, 1e6 * spread], -1)
+    else:
+        past = level[..., None]
+    time = np.arange(assets.lookback + assets.horizon) + np.zeros((5, 1))
+    arrays = {
+        "past": past.astype(np.float32),
+        "past_time": time[:, : assets.lookback].astype(np.float32),
+        "future_time": time[:, assets.lookback :].astype(np.float32),
+        "known": random.normal(size=(5, time.shape[1], len(assets.known))).astype(np.float32),
+        "series": np.zeros(5, np.int32),
+    }
+    wanted = input_names(assets)
+    return [
+        ("forecast", {name: arrays[name][rows] for name in wanted}) for rows in (slice(0, 5), slice(0, 1))
+    ]

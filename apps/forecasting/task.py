@@ -1,0 +1,300 @@
+"""Forecasting: from series to distributions of what comes. Read from top to bottom, this is the app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Group
+from rich.table import Table
+
+from apps.forecasting import evaluation, outlook
+from apps.forecasting.data import Assets, Prepared, at_ends, data_of, load, read, whole
+from apps.forecasting.inference import LEVELS, Forecasts, as_forecast, of_keras, open_model, rows_of
+from apps.forecasting.options import Evaluate, Predict, Train
+from apps.forecasting.phone import phone
+from apps.forecasting.saved_model import examples, signatures
+from apps.options import restore
+from apps.run import Run
+from apps.task import Data, Task
+from seqmodels.analysis import forecast_plots
+from seqmodels.errors import DataError, UsageError
+from seqmodels.models import FixedWindowForecaster, Forecaster
+from seqmodels.training import optimizers
+from seqmodels.training.forecast_losses import forecasting
+from seqmodels.training.forecast_metrics import SMAPE
+from seqmodels.training.loop import Settings, Training
+from seqmodels.training.losses import Objective
+
+INFLUENCE_WINDOWS = 512  # of the test, for the influence of features
+HISTORY = 120  # rows of the past in a fan chart
+SHOWN = {
+    "prices": ("nll", "crps", "mae", "rmse"),
+    "values": ("mase", "smape", "owa", "mse_scaled", "rmse", "mae", "crps", "wql"),
+}
+
+
+def build(options: Train, assets: Assets) -> keras.Model:
+    common: dict[str, Any] = {
+        "lookback": assets.lookback,
+        "horizon": assets.horizon,
+        "kind": assets.kind,
+        "output": options.output,
+        "levels": LEVELS,
+        "scaling": options.scaling,
+        "decomposition": options.decomposition,
+        "series": len(assets.names),
+        "series_units": assets.series_units,
+        "periods": assets.periods,
+        "known": assets.known,
+        "units": options.units,
+        "dropout": options.dropout,
+    }
+    if options.architecture == "recurrent":
+        own = {name: getattr(options, name) for name in ("cell", "layers", "decoder", "skip")}
+        model: keras.Model = Forecaster(**common, **own, segment=assets.segment)
+    else:
+        model = FixedWindowForecaster(**common, form=options.architecture)
+    model.build()
+    return model
+
+
+def objective(options: Train) -> Objective:
+    return forecasting(options.output, LEVELS if options.output == "quantiles" else (), options.loss)
+
+
+def baselines(data: Data) -> dict[str, Any]:
+    """Scores of the baselines on the test, fitted on all rows before it."""
+    prepared: Prepared = data.source
+    return {"test": evaluation.baseline_scores(prepared, prepared.origins("test"), prepared.ends[:, 1])}
+
+
+def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
+    """The model beside its baselines on the run's test, or on the test of ``--data``."""
+    stored, assets = _stored(run), Assets.load(run.assets)
+    prepared = _prepared(run, stored, assets, options.data)
+    origins, fitted = prepared.origins("test"), prepared.ends[:, 1]
+    forecasts = open_model(run, assets, options.model)
+    forecast = forecasts(prepared, origins)
+    if options.data is None:
+        rivals = run.read_json("metrics.json", "baselines")["baselines"]["test"]
+    else:
+        rivals = evaluation.baseline_scores(prepared, origins, fitted)
+    own = evaluation.score(forecast, prepared, origins, fitted)
+    evaluation.with_owa({"model": own}, rivals)
+    own["comparison"] = evaluation.comparisons(forecast, prepared, origins, fitted)
+    own["fan"] = _fan(forecasts, prepared, origins[-1:])
+    if options.model == "keras":
+        own["influence"] = _influence(run.load_model(), prepared, origins, stored.seed)
+    if options.backtest:
+        refit = (lambda series: _trained(series, stored)) if options.refit else None
+        own["backtest"] = evaluation.backtest(forecasts, prepared, origins, options.backtest, refit)
+    return {"data": options.data or stored.data, "kind": assets.kind, "model": own, "baselines": rivals}
+
+
+def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
+    """One record for each file; without files, for the run's own data."""
+    stored, assets = _stored(run), Assets.load(run.assets)
+    forecasts = open_model(run, assets, options.model)
+    made = []
+    for chunk in chunks:
+        for data in chunk or [stored.data]:
+            prepared = whole(read(stored, data), assets)
+            origins = at_ends(prepared)
+            record = {
+                "data": data,
+                "series": outlook.records(forecasts(prepared, origins), prepared, origins),
+            }
+            made.append(record)
+            yield record
+    if options.to is not None:
+        outlook.write(Path(options.to), made)
+
+
+def _stored(run: Run) -> Train:
+    return restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+
+
+def _prepared(run: Run, stored: Train, assets: Assets, data: str | None) -> Prepared:
+    """The series of the run, unchanged since its training, or others."""
+    if data is not None:
+        return Prepared.of(read(stored, data), assets)
+    try:
+        source = read(stored)
+    except UsageError as error:
+        raise DataError(
+            f"{run.path}: was trained on {stored.data}, which its test needs and which is no longer found "
+            f"from here ({error})"
+        ) from error
+    run.require_data(stored.data, source.sha256)
+    return Prepared.of(source, assets)
+
+
+def _trained(prepared: Prepared, options: Train) -> Forecasts:
+    """A model trained anew on these series, as ``train`` would."""
+    data = data_of(prepared, options)
+    keras.utils.set_random_seed(options.seed)
+    model = build(options, prepared.assets)
+    steps = options.epochs * int(data.train(0).cardinality())
+    schedule = optimizers.Schedule(
+        options.learning_rate, options.schedule, steps, int(options.warmup * steps)
+    )
+    settings = Settings(
+        epochs=options.epochs,
+        clipnorm=options.clipnorm,
+        clip_by=options.clip_by,
+        patience=options.patience,
+        seconds=None if options.minutes is None else 60 * options.minutes,
+        xla=options.xla,
+    )
+    with TemporaryDirectory() as folder:
+        optimizer = optimizers.make(options.optimizer, schedule, weight_decay=options.weight_decay)
+        Training(model, objective(options), optimizer, data.train, data.valid, settings, Path(folder)).run()
+    return of_keras(model)
+
+
+def _fan(forecasts: Forecasts, prepared: Prepared, origin: np.ndarray) -> dict[str, Any]:
+    """The last window of the test: its past, its forecast and what came, in prices where there are."""
+    forecast, ((number, row),) = forecasts(prepared, origin), origin
+    series = prepared.source.series[number]
+    column = 3 if prepared.source.kind == "prices" else 0
+    values = series.values[:, column]
+    after = values[row + 1 : row + 1 + prepared.assets.horizon]
+    if prepared.source.kind == "prices":
+        quantiles = outlook.price_quantiles(forecast, values[row : row + 1])
+    else:
+        quantiles = outlook.quantiles_of(forecast)
+    return {
+        "series": series.name,
+        "from": str(series.times[row]).removesuffix("T00:00:00"),
+        "history": values[max(row + 1 - HISTORY, 0) : row + 1].tolist(),
+        "quantiles": quantiles[0].tolist(),
+        "actual": after.tolist(),
+    }
+
+
+def _influence(model: keras.Model, prepared: Prepared, origins: np.ndarray, seed: int) -> dict[str, float]:
+    spread = np.linspace(0, len(origins) - 1, min(len(origins), INFLUENCE_WINDOWS)).astype(int)
+    chosen = origins[spread]
+    rows = rows_of(prepared, chosen)
+    forecast = tf.function(lambda inputs: model(inputs, training=False))
+
+    def forecasts_of(inputs: dict[str, np.ndarray]) -> Any:
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        return as_forecast(forecast(tensors).numpy(), model.output_kind)
+
+    return evaluation.influence(forecasts_of, rows, prepared, chosen, seed)
+
+
+def headline(scores: dict[str, Any]) -> dict[str, float]:
+    names = SHOWN["values"] if "mase" in scores else SHOWN["prices"]
+    return {name: scores[name] for name in names if name in scores}
+
+
+def render_scores(scores: dict[str, Any]) -> Group:
+    """The model beside its baselines, what the difference is worth, and of prices direction and risk."""
+    model, prices = scores["model"], scores["kind"] == "prices"
+    rows = {**scores["baselines"], "model": model}
+    names = [name for name in SHOWN[scores["kind"]] if any(name in row for row in rows.values())]
+    tests = model["comparison"]["tests"]
+    title = f"{scores['data']}: {model['windows']:,} windows"
+    side = Table("", *names, "50 / 80 / 95 % cover", "model better? p", title=title)
+    for name, row in rows.items():
+        cells = [f"{row[key]:.4f}" if key in row else "" for key in names]
+        cells.append(" / ".join(f"{share:.1%}" for share in row["coverage"].values()))
+        test = tests.get(name)
+        side.add_row(
+            name, *cells, f"{'yes' if test['difference'] < 0 else 'no'}, {test['p']:.2g}" if test else ""
+        )
+    parts: list[Any] = [side]
+    if prices:
+        parts.append(_risk_table(rows))
+    else:
+        parts.append(f"sMAPE: {SMAPE}; mse_scaled: in deviations of each series' training rows")
+    if "backtest" in model:
+        parts.append(_backtest_table(model["backtest"]))
+    if "influence" in model:
+        table = Table("influence, by permutation", f"rise of {model['comparison']['measure']}")
+        for name, rise in sorted(model["influence"].items(), key=lambda item: -item[1]):
+            table.add_row(name, f"{rise:+.4f}")
+        parts.append(table)
+    parts.append(model["comparison"]["verdict"])
+    return Group(*parts)
+
+
+def _risk_table(rows: dict[str, Any]) -> Table:
+    first = next(iter(rows.values()))
+    titles = [f"below VaR {level} (Kupiec p)" for level in first["value_at_risk"]]
+    table = Table("first day", "direction", "95 %", "majority", *titles)
+    for name, row in rows.items():
+        low, high = row["direction"]["interval"]
+        risk = [
+            f"{one['exceedances']} of {one['expected']:.1f} ({one['kupiec_p']:.2g})"
+            for one in row["value_at_risk"].values()
+        ]
+        direction = row["direction"]
+        table.add_row(
+            name,
+            f"{direction['accuracy']:.1%}",
+            f"{low:.1%} to {high:.1%}",
+            f"{direction['majority']:.1%}",
+            *risk,
+        )
+    return table
+
+
+def _backtest_table(parts: list[dict[str, Any]]) -> Table:
+    names = list(parts[0]["baselines"])
+    table = Table("from", "to", "windows", "model", *names, title=f"backtest, {parts[0]['measure']}")
+    for part in parts:
+        others = [f"{part['baselines'][name]:.4f}" for name in names]
+        table.add_row(part["from"], part["to"], str(part["windows"]), f"{part['model']:.4f}", *others)
+    return table
+
+
+def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
+    fan, measure = scores["fan"], scores["comparison"]["measure"]
+    title = f"{fan['series']} after {fan['from']}"
+    paths = [
+        forecast_plots.fan_chart(
+            fan["history"], fan["quantiles"], fan["actual"], title, run.plots / "fan.png"
+        ),
+        forecast_plots.pit_histogram(scores["pit"], run.plots / "pit.png"),
+        forecast_plots.interval_coverage(scores["coverage"], run.plots / "calibration.png"),
+        forecast_plots.influence(scores["influence"], measure, run.plots / "influence.png"),
+    ]
+    if "backtest" in scores:
+        parts = scores["backtest"]
+        lines = {name: [part["baselines"][name] for part in parts] for name in parts[0]["baselines"]}
+        lines["model"] = [part["model"] for part in parts]
+        labels = [part["from"] for part in parts]
+        paths.append(forecast_plots.backtest(lines, labels, measure, run.plots / "backtest.png"))
+    return paths
+
+
+TASK = Task(
+    name="forecasting",
+    Train=Train,
+    Evaluate=Evaluate,
+    Predict=Predict,
+    load=load,
+    load_assets=Assets.load,
+    build=build,
+    objective=objective,
+    monitor=("valid_loss", False),
+    baselines=baselines,
+    evaluate=evaluate,
+    predict=predict,
+    headline=headline,
+    render_scores=render_scores,
+    render_prediction=outlook.as_text,
+    plot=plot,
+    signatures=signatures,
+    examples=examples,
+    phone=phone,
+)

@@ -1,0 +1,96 @@
+"""Measures the forecasting app as a user meets it and prints Markdown tables.
+
+python -m benchmarks.forecasting --stocks FOLDER           # one run for each file of prices
+python -m benchmarks.forecasting --ett ETTh1.csv --m4 m4_hourly.csv.gz
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+APP = [sys.executable, "-m", "apps.forecasting"]
+ETT = ["--split", "8640,2880,2880", "--lookback", "336", "--segment", "24", "--output", "point"]
+ETT += [
+    "--scaling",
+    "last",
+    "--units",
+    "128",
+    "--dropout",
+    "0.3",
+    "--batch-size",
+    "256",
+    "--windows",
+    "20000",
+]
+M4 = ["--lookback", "336", "--segment", "24", "--output", "point", "--loss", "absolute", "--units", "64"]
+M4 += ["--error-unit", "season", "--season", "24", "--batch-size", "256", "--windows", "20000"]
+
+
+def measure(data: str, options: list[str], folder: Path) -> dict[str, Any]:
+    """Trains, evaluates and converts one run: the scores, and what the rest took."""
+    run = str(folder / "run")
+    begin = time.perf_counter()
+    subprocess.run([*APP, "train", "--data", data, "--run", run, "--overwrite", *options], check=True)
+    trained = time.perf_counter()
+    scores = json.loads(_output([*APP, "evaluate", "--run", run, "--json"]))
+    phone = json.loads(_output([*APP, "convert", "--run", run, "--json"]))["files"]["model.tflite"]
+    described = json.loads(_output([*APP, "info", "--run", run, "--json"]))[run]
+    return {
+        **scores,
+        "minutes": (trained - begin) / 60,
+        "parameters": described["parameters"],
+        "bytes": phone["bytes"],
+        "milliseconds": phone["milliseconds"]["forecast"],
+    }
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def show(title: str, found: dict[str, Any], columns: tuple[str, ...]) -> None:
+    """The model beside its baselines."""
+    print(f"\n| {title} | {' | '.join(columns)} | model better? p |\n|---|{'---|' * (len(columns) + 1)}")
+    tests = found["model"]["comparison"]["tests"]
+    for name, row in {**found["baselines"], "model": found["model"]}.items():
+        cells = [f"{row[column]:.4f}" if column in row else "" for column in columns]
+        test = tests.get(name)
+        cells.append(f"{'yes' if test['difference'] < 0 else 'no'}, {test['p']:.2g}" if test else "")
+        print(f"| {name} | {' | '.join(cells)} |")
+    print(
+        f"\n{found['minutes']:.1f} minutes of training, {found['parameters']:,} parameters, "
+        f"{found['bytes'] / 1000:.0f} kB and {found['milliseconds']:.2f} ms a forecast on the phone's side. "
+        f"{found['model']['comparison']['verdict']}"
+    )
+
+
+@click.command()
+@click.option("--stocks", type=click.Path(exists=True, path_type=Path), help="A folder of price files.")
+@click.option("--ett", type=click.Path(exists=True), help="ETTh1.csv.")
+@click.option("--m4", type=click.Path(exists=True), help="m4_hourly.csv.gz.")
+@click.option("--option", "more", multiple=True, help="Further arguments of train, as --option=--seed=1.")
+def main(stocks: Path | None, ett: str | None, m4: str | None, more: tuple[str, ...]) -> None:
+    with TemporaryDirectory() as folder:
+        for path in sorted(stocks.glob("*.csv")) if stocks else []:
+            for horizon in (1, 5):
+                found = measure(str(path), [f"--horizon={horizon}", *more], Path(folder))
+                show(f"{path.stem}, {horizon} days", found, ("nll", "crps"))
+        for horizon in (96, 192, 336, 720) if ett else ():
+            found = measure(str(ett), [*ETT, f"--horizon={horizon}", *more], Path(folder))
+            show(f"ETTh1, {horizon}", found, ("mse_scaled", "mae_scaled"))
+        if m4:
+            show(
+                "M4 Hourly", measure(m4, [*M4, "--horizon=48", *more], Path(folder)), ("owa", "smape", "mase")
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""Forecasts that a model must beat: naive ones, exponential smoothing, and volatility models.
+
+All of them are fitted once, on the rows before ``fitted`` of each series, and then asked at every origin for
+the distributions of the next ``horizon`` rows, with what is known at that origin. They answer in the
+location, scale and degrees of freedom of Student-t distributions, ``(windows, horizon, 3)``; infinitely many
+degrees are normal."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from arch import arch_model
+from scipy import stats
+from statsmodels.tsa.exponential_smoothing.ets import ETSModel
+from statsmodels.tsa.seasonal import seasonal_decompose
+
+DECAY = 0.94  # RiskMetrics technical document (1996), section 5.3.2.1, for daily returns
+
+Method = Callable[[np.ndarray, int, np.ndarray, int], np.ndarray]
+"""``(values (T,), fitted, origins (k,), horizon) -> (k, horizon, 3)``"""
+
+
+def methods(kind: str, season: int) -> dict[str, Method]:
+    """The baselines by name for ``prices`` (whose values are returns in percent) or ``values``."""
+    if kind == "prices":
+        return {
+            "persistence": persistence,
+            "constant Student-t": constant,
+            "EWMA volatility": ewma,
+            "GARCH(1,1)-t": partial(garch, asymmetric=False),
+            "GJR-GARCH-t": partial(garch, asymmetric=True),
+        }
+    seasonal: dict[str, Method] = {
+        "seasonal naive": partial(seasonal_naive, season=season),
+        "naive 2": partial(naive2, season=season),
+    }
+    return {
+        "naive": naive,
+        "drift": drift,
+        **(seasonal if season > 1 else {}),
+        "ETS": partial(ets, season=season),
+    }
+
+
+def forecast(
+    method: Method, values: Sequence[np.ndarray], fitted: np.ndarray, windows: np.ndarray, horizon: int
+) -> np.ndarray:
+    """Forecasts of one method at all windows: ``(windows, horizon, 3)``.
+
+    Args:
+        method: of :func:`methods`.
+        values: of each series, ``(T,)``.
+        fitted: for each series how many of its first rows may be learned from.
+        windows: ``(windows, 2)``, a series and the row of its origin.
+        horizon: rows to be forecast.
+    """
+    found = np.empty((len(windows), horizon, 3))
+    for number in np.unique(windows[:, 0]):
+        rows = windows[:, 0] == number
+        found[rows] = method(values[number], int(fitted[number]), windows[rows, 1], horizon)
+    return found
+
+
+def naive(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
+    """The last value; its variance grows with the steps (Hyndman, Athanasopoulos 2021, table 5.2)."""
+    return seasonal_naive(values, fitted, origins, horizon, season=1)
+
+
+def seasonal_naive(
+    values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int
+) -> np.ndarray:
+    """The value one season ago; its variance grows with the seasons (same table)."""
+    ahead = np.arange(1, horizon + 1)
+    seasons = (ahead - 1) // season + 1
+    location = values[np.maximum(origins[:, None] + ahead - seasons * season, 0)]
+    sigma = _spread(values[season:fitted] - values[: fitted - season])
+    return _normal(location, sigma * np.sqrt(seasons))
+
+
+def drift(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
+    """The line through the first and the last value; variance ``s^2 h (1 + h / T)`` (same table)."""
+    ahead = np.arange(1, horizon + 1)
+    slope = (values[origins] - values[0]) / np.maximum(origins, 1)
+    location = values[origins][:, None] + slope[:, None] * ahead
+    sigma = _spread(np.diff(values[:fitted]))
+    return _normal(location, sigma * np.sqrt(ahead * (1 + ahead / np.maximum(origins, 1)[:, None])))
+
+
+def naive2(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int) -> np.ndarray:
+    """The naive forecast of the seasonally adjusted series, as the M4 competition defines it.
+
+    Multiplicative decomposition where the autocorrelation at the season is significant at 90 %, from the rows
+    up to each origin (Makridakis et al. 2020, section 2 and the code of its benchmarks).
+    """
+    ahead = np.arange(1, horizon + 1)
+    location = np.empty((len(origins), horizon))
+    for row, origin in enumerate(origins):
+        past = values[: origin + 1]
+        index = np.ones(season)
+        if len(past) >= 3 * season and past.min() > 0 and _seasonal(past, season):
+            index = seasonal_decompose(past, model="multiplicative", period=season).seasonal[:season]
+        location[row] = past[-1] / index[origin % season] * index[(origin + ahead) % season]
+    sigma = _spread(np.diff(values[:fitted]))
+    return _normal(location, sigma * np.sqrt(ahead))
+
+
+def _seasonal(values: np.ndarray, season: int) -> bool:
+    centered = values - values.mean()
+    correlations = np.array([centered[lag:] @ centered[:-lag] for lag in range(1, season + 1)])
+    correlations /= max(centered @ centered, 1e-300)
+    limit = 1.645 * np.sqrt((1 + 2 * np.sum(correlations[:-1] ** 2)) / len(values))
+    return bool(abs(correlations[-1]) > limit)
+
+
+def ets(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int) -> np.ndarray:
+    """Exponential smoothing ETS(A, Ad, A), without season ETS(A, Ad, N), by statsmodels.
+
+    Its parameters come from the first ``fitted`` rows; its states at an origin from the rows up to there. The
+    variance is that of table 6.2 in Hyndman et al. 2008, ``s^2 (1 + sum_{j<h} c_j^2)`` with
+    ``c_j = alpha + beta phi_j + gamma [j mod season = 0]``.
+    """
+    has_season = season > 1 and fitted >= 2 * season + 4
+    form = {"error": "add", "trend": "add", "damped_trend": True, "initialization_method": "heuristic"}
+    form |= {"seasonal": "add", "seasonal_periods": season} if has_season else {}
+    unit = _spread(np.diff(values[:fitted]))  # the optimizer likes numbers of size 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a fit that does not converge is still the best it found
+        parameters = ETSModel(values[:fitted] / unit, **form).fit(disp=False).params
+        smoothed = ETSModel(values / unit, **form).smooth(parameters)
+    states = np.asarray(smoothed.states)  # (T, level, trend[, season])
+    named = dict(zip(smoothed.model.param_names, parameters))
+    phi = named["damping_trend"]
+    ahead = np.arange(1, horizon + 1)
+    damped = np.cumsum(phi**ahead)  # phi + ... + phi^h
+    location = states[origins, :1] + states[origins, 1:2] * damped
+    response = named["smoothing_level"] + named["smoothing_trend"] * damped
+    if has_season:
+        location = location + states[origins[:, None] - season + 1 + (ahead - 1) % season, 2]
+        response = response + named["smoothing_seasonal"] * (ahead % season == 0)
+    sigma = _spread(np.asarray(smoothed.resid)[:fitted])
+    spread = sigma * np.sqrt(1 + np.concatenate([[0], np.cumsum(response[:-1] ** 2)]))
+    return _normal(unit * location, unit * spread)
+
+
+def persistence(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
+    """Tomorrow's price is today's: a return of 0, normal with the deviation of the past."""
+    sigma = float(np.sqrt(np.nanmean(returns[:fitted] ** 2)))
+    return _normal(np.zeros((len(origins), horizon)), np.full(horizon, sigma))
+
+
+def constant(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
+    """One Student-t distribution for all days, by maximum likelihood."""
+    freedom, location, scale = stats.t.fit(_real(returns[:fitted]))
+    return np.broadcast_to([location, scale, freedom], (len(origins), horizon, 3)).copy()
+
+
+def ewma(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
+    """``s2_t = 0.94 s2_{t-1} + 0.06 r_{t-1}^2``, the same for all days ahead; the shocks are Student-t, whose
+    scale and degrees of freedom are fitted."""
+    variance = np.empty(len(returns) + 1)
+    variance[:2] = np.nanvar(returns[:fitted])
+    for day in range(1, len(returns)):
+        variance[day + 1] = DECAY * variance[day] + (1 - DECAY) * returns[day] ** 2
+    deviation = np.sqrt(variance)
+    freedom, _, scale = stats.t.fit(_real(returns[:fitted] / deviation[:fitted]), floc=0)
+    found = np.zeros((len(origins), horizon, 3))
+    found[..., 1] = scale * deviation[origins + 1][:, None]
+    found[..., 2] = freedom
+    return found
+
+
+def garch(
+    returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, asymmetric: bool
+) -> np.ndarray:
+    """GARCH(1,1) (Bollerslev 1986), or GJR-GARCH (Glosten et al. 1993), with Student-t shocks by ``arch``.
+
+    Days beyond the first take the expected variance, and the same degrees of freedom.
+    """
+    model = arch_model(_real(returns), mean="Constant", vol="GARCH", p=1, o=int(asymmetric), q=1, dist="t")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = model.fit(last_obs=fitted - 1, disp="off")  # the first return is not a number
+    first = int(origins.min()) - 1
+    variance = fit.forecast(horizon=horizon, start=first, reindex=False).variance.to_numpy()
+    freedom = fit.params["nu"]
+    found = np.empty((len(origins), horizon, 3))
+    found[..., 0] = fit.params["mu"]
+    found[..., 1] = np.sqrt(variance[origins - 1 - first] * (freedom - 2) / freedom)
+    found[..., 2] = freedom
+    return found
+
+
+def _real(returns: np.ndarray) -> np.ndarray:
+    return returns[np.isfinite(returns)]
+
+
+def _spread(errors: np.ndarray) -> float:
+    """Root of the mean square; a little above 0 where there is no error at all."""
+    return float(max(np.sqrt(np.mean(errors**2)), 1e-9)) if len(errors) else 1.0
+
+
+def _normal(location: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    scale = np.broadcast_to(scale, location.shape)
+    return np.stack([location, scale, np.full(location.shape, np.inf)], axis=-1)

@@ -1,0 +1,317 @@
+"""Forecasting from a file to scores and exports: what its verbs write, print and refuse."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+from scipy import stats
+
+from apps.forecasting import evaluation
+from apps.forecasting.__main__ import main
+from apps.forecasting.data import Assets, Prepared, load, read
+from apps.forecasting.options import Train
+from apps.forecasting.saved_model import LEVELS, cumulated, standard_quantiles
+from seqmodels.data.embedded import market, seasonal
+from seqmodels.data.series import PRICE_COLUMNS
+from seqmodels.models.forecaster import DECILES
+from seqmodels.training.forecast_metrics import Forecast
+
+TINY = ["--units=2", "--epochs=1", "--no-xla", "--windows=64", "--batch-size=32", "--learning-rate=0.01"]
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def prices_file(folder, name="prices.csv", days=300):
+    series = market.garch(5).series[0]
+    path = folder / name
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["Date", *PRICE_COLUMNS])
+        for time, row in zip(series.times[:days], series.values[:days]):
+            writer.writerow([str(time)[:10], *row])
+    return path
+
+
+def values_file(folder):
+    series = seasonal.family(5).series[:3]
+    path = folder / "values.csv"
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["month", *(each.name for each in series)])
+        for row, time in enumerate(series[0].times[:120]):
+            writer.writerow([str(time)[:7], *(each.values[row, 0] for each in series)])
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two finished runs: of prices, 2 days ahead, and of values with calendar and vectors of the series."""
+    folder = tmp_path_factory.mktemp("forecasting")
+    found = {}
+    for kind, data, options in (
+        ("prices", prices_file(folder), ["--horizon=2", "--lookback=30"]),
+        ("values", values_file(folder), ["--horizon=4", "--lookback=24", "--segment=4", "--series-units=2"]),
+    ):
+        run = folder / kind
+        result = invoke("train", "--data", data, "--run", run, *TINY, *options)
+        assert result.exit_code == 0, result.stderr
+        found[kind] = run, data
+    return found
+
+
+@pytest.mark.parametrize("kind", ["prices", "values"])
+def test_evaluate_shows_the_model_beside_its_baselines_and_says_what_it_is_worth(runs, kind):
+    run, data = runs[kind]
+    result = invoke("evaluate", "--run", run, "--json", "--backtest=2")
+    assert result.exit_code == 0, result.stderr
+    scores = json.loads(result.stdout)
+    model = scores["model"]
+    expected = {"naive", "drift", "seasonal naive", "naive 2", "ETS"}
+    if kind == "prices":
+        expected = {"persistence", "constant Student-t", "EWMA volatility", "GARCH(1,1)-t", "GJR-GARCH-t"}
+    assert set(scores["baselines"]) == set(model["comparison"]["tests"]) == expected
+    assert model["comparison"]["verdict"].startswith("The model ")
+    assert sum(part["windows"] for part in model["backtest"]) == model["windows"]
+    parts = np.average(
+        [p["model"] for p in model["backtest"]], weights=[p["windows"] for p in model["backtest"]]
+    )
+    assert parts == pytest.approx(model["comparison"]["model"])
+    if kind == "values":
+        assert scores["baselines"]["naive 2"]["owa"] == 1
+        assert set(model["influence"]) == {"the last season", "what is before it", "calendar", "series"}
+    for name in ("fan", "pit", "calibration", "influence", "backtest"):
+        assert (run / "plots" / f"{name}.png").stat().st_size > 1000
+    shown = invoke("evaluate", "--run", run)
+    assert model["comparison"]["verdict"] in shown.stdout
+    for name in expected:
+        assert name in shown.stdout
+    described = json.loads(invoke("info", "--run", run, "--json").stdout)[str(run)]
+    assert described["source"] == str(data)
+
+
+def test_a_forecast_is_a_table_a_csv_and_json(runs, tmp_path):
+    run, data = runs["prices"]
+    result = invoke("forecast", "--run", run, "--json", "--to", tmp_path / "a.csv")
+    assert result.exit_code == 0, result.stderr
+    record = json.loads(result.stdout)
+    (series,) = record["series"]
+    assert record["data"] == str(data)
+    assert len(series["prices"]) == len(series["returns_percent"]) == 2
+    close = series["last_close"]
+    first, returns = series["prices"][0], series["returns_percent"][0]
+    for level in map("{:g}".format, LEVELS):
+        assert first[level] == pytest.approx(close * np.exp(returns[level] / 100), rel=1e-5)
+    with open(tmp_path / "a.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["time"] for row in rows] == [row["time"] for row in series["prices"]]
+    assert float(rows[1]["0.5"]) == series["prices"][1]["0.5"]
+    table = invoke("predict", "--run", run, data)
+    assert "median" in table.stdout
+    assert series["prices"][0]["time"] in table.stdout
+    values = json.loads(invoke("forecast", "--run", runs["values"][0], "--json").stdout)
+    assert [each["series"] for each in values["series"]] == ["series 1", "series 2", "series 3"]
+    assert len(values["series"][0]["values"]) == 4
+
+
+def test_the_last_row_of_a_file_is_the_origin(runs, tmp_path):
+    """Rows that are cut off change what is forecast; rows that stand for the future do not exist."""
+    run, _ = runs["prices"]
+    shorter = prices_file(tmp_path, "short.csv", days=299)
+    record = json.loads(invoke("forecast", "--run", run, shorter, "--json").stdout)
+    (series,) = record["series"]
+    assert series["last_close"] == pytest.approx(market.garch(5).series[0].values[298, 3])
+
+
+@pytest.mark.parametrize("kind", ["prices", pytest.param("values", marks=pytest.mark.slow)])
+def test_exports_take_the_raw_past_and_say_what_the_model_says(runs, kind):
+    run, _ = runs[kind]
+    result = invoke("export", "--run", run)
+    assert result.exit_code == 0, result.stderr
+    result = invoke("convert", "--run", run, "--json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["files"]["model.tflite"]["CRPS"] == pytest.approx(report["references"]["Keras"], rel=1e-3)
+    golden = json.loads((run / "export" / "tflite" / "golden.json").read_text())
+    assert golden["levels"] == list(LEVELS)
+    keras, saved, phone = (
+        json.loads(invoke("forecast", "--run", run, "--json", "--model", kind).stdout)
+        for kind in ("keras", "saved_model", "tflite")
+    )
+    name = "prices" if kind == "prices" else "values"
+    for other in (saved, phone):
+        for one, two in zip(keras["series"], other["series"], strict=True):
+            for row, same in zip(one[name], two[name], strict=True):
+                assert [row[f"{level:g}"] for level in LEVELS] == pytest.approx(
+                    [same[f"{level:g}"] for level in LEVELS], rel=1e-4
+                )
+
+
+def test_known_covariates_reach_from_the_file_to_the_forecast_and_the_export(tmp_path, one_line):
+    """y follows x of the same row: who knows x knows y."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(50, 10, 130)
+    times = np.datetime64("2020-01-01") + np.arange(130)
+    rows = [f"{t},{v + 0.01 * rng.normal() if n < 126 else ''},{v}" for n, (t, v) in enumerate(zip(times, x))]
+    data, run = tmp_path / "data.csv", tmp_path / "run"
+    data.write_text("date,y,x\n" + "\n".join(rows) + "\n")
+    options = [
+        "--known=x",
+        "--horizon=2",
+        "--lookback=8",
+        "--output=point",
+        "--scaling=none",
+        "--no-calendar",
+    ]
+    options += ["--architecture=mlp", "--units=8"]
+    result = invoke("train", "--data", data, "--run", run, *TINY, *options)
+    assert result.exit_code == 0, result.stderr
+    record = json.loads(invoke("forecast", "--run", run, "--json").stdout)
+    assert [row["time"] for row in record["series"][0]["values"]] == [str(time) for time in times[126:128]]
+    assert (
+        "known covariates"
+        in json.loads(invoke("evaluate", "--run", run, "--json").stdout)["model"]["influence"]
+    )
+    assert invoke("export", "--run", run).exit_code == 0
+    saved = json.loads(invoke("forecast", "--run", run, "--json", "--model", "saved_model").stdout)
+    for one, other in zip(record["series"][0]["values"], saved["series"][0]["values"], strict=True):
+        assert one["0.5"] == pytest.approx(other["0.5"], rel=1e-5)
+    cut = tmp_path / "cut.csv"
+    cut.write_text("date,y,x\n" + "\n".join(rows[:127]) + "\n")
+    assert "are known for 1 rows to come; the model needs 2" in one_line(
+        invoke("forecast", "--run", run, cut), 1
+    )
+    (tmp_path / "no.csv").write_text("date,y\n2020-01-01,1\n2020-01-02,2\n2020-01-03,4\n")
+    assert "--known x:" in one_line(invoke("forecast", "--run", run, tmp_path / "no.csv"), 2)
+
+
+def test_refitting_trains_on_what_is_before_each_part(runs):
+    run, _ = runs["prices"]
+    result = invoke("evaluate", "--run", run, "--json", "--backtest=2", "--refit")
+    assert result.exit_code == 0, result.stderr
+    kept = json.loads(invoke("evaluate", "--run", run, "--json", "--backtest=2").stdout)["model"]["backtest"]
+    refitted = json.loads(result.stdout)["model"]["backtest"]
+    assert [part["from"] for part in refitted] == [part["from"] for part in kept]
+    assert refitted[0]["baselines"] == pytest.approx(kept[0]["baselines"], rel=0.02)
+    assert refitted[1]["baselines"]["GARCH(1,1)-t"] != kept[1]["baselines"]["GARCH(1,1)-t"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["train", "--data", "absent.csv"], 2, "no such file"),
+        (["train", "--loss=absolute"], 2, "--loss absolute: is for --output point"),
+        (["train", "--lookback=5", "--segment=5"], 2, "--segment 5: is not shorter"),
+        (["train", "--split=1,2", "--run=new"], 2, "--split 1,2: expected three shares"),
+        (["train", "--lookback=3999", "--run=new"], 1, "no window fits into train"),
+        (["evaluate", "--refit"], 2, "--refit: is for a backtest"),
+        (["forecast", "--to=a.txt"], 2, "--to a.txt: expected a name that ends"),
+    ],
+)
+def test_what_is_wrong_is_one_line(runs, tmp_path, monkeypatch, one_line, arguments, status, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in one_line(invoke(*arguments), status)
+
+
+def test_data_that_the_run_cannot_take_is_refused(runs, one_line, tmp_path):
+    prices, values = runs["prices"][0], runs["values"][0]
+    assert "holds values; the run was trained on prices" in one_line(
+        invoke("forecast", "--run", prices, runs["values"][1]), 1
+    )
+    (tmp_path / "other.csv").write_text("month,a\n2000-01,1\n2000-02,3\n2000-03,2\n")
+    assert "series 'a' was not trained" in one_line(
+        invoke("forecast", "--run", values, tmp_path / "other.csv"), 1
+    )
+    short = prices_file(tmp_path, "few.csv", days=20)
+    assert "has 20 rows; the model needs the last 30" in one_line(
+        invoke("forecast", "--run", prices, short), 1
+    )
+    assert "256 steps cannot tell" in one_line(invoke("convert", "--run", prices, "--quantize=int8"), 2)
+    assert "--length: is for texts" in one_line(invoke("convert", "--run", prices, "--length=5"), 2)
+
+
+def test_defaults_follow_the_data():
+    prices = load(Train(), None).assets
+    assert (prices.kind, prices.lookback, prices.horizon, prices.unit) == ("prices", 250, 1, "none")
+    assert prices.periods == [7.0]
+    values = load(Train(data="embedded:seasonal"), None).assets
+    assert (values.horizon, values.season, values.unit, values.split) == (12, 12, "deviation", "0.7,0.1,0.2")
+    assert values.periods == [365.2425]
+
+
+def test_assets_survive(tmp_path):
+    assets = load(Train(data="embedded:seasonal"), None).assets
+    assets.save(tmp_path)
+    assert Assets.load(tmp_path) == assets
+
+
+def test_no_baseline_is_ahead_of_the_optimum():
+    for variant in ("market", "seasonal"):
+        options = Train(data=f"embedded:{variant}")
+        assets = load(options, None).assets
+        prepared = Prepared.of(read(options), assets)
+        origins = prepared.origins("test")[::4]
+        rivals = evaluation.rivals(prepared, origins, prepared.ends[:, 1])
+        losses = {
+            name: evaluation.losses("crps", compute(), prepared, origins).mean()
+            for name, compute in rivals.items()
+            if name != "ETS"
+        }
+        optimum = losses.pop(evaluation.OPTIMUM)
+        # A model of the right form may be ahead by chance, and by no more than that.
+        assert optimum < 1.01 * min(losses.values())
+        assert optimum < 0.98 * losses.get("constant Student-t", losses.get("seasonal naive"))
+
+
+def test_quantiles_of_the_graph_are_those_of_scipy():
+    freedom = np.concatenate([np.linspace(2.01, 8, 50), np.geomspace(8, 1e6, 50)])
+    found = standard_quantiles(tf.constant(freedom[:, None, None]), 2.0)[:, 0]
+    np.testing.assert_allclose(found, stats.t.ppf(np.array(LEVELS), freedom[:, None]), atol=2e-5)
+
+
+def test_a_sum_of_days_has_the_quantiles_of_its_simulation():
+    rng = np.random.default_rng(0)
+    location, scale, freedom = (
+        np.array([0.1, -0.2, 0.3]),
+        np.array([1.0, 2.0, 1.5]),
+        np.array([5.0, 9.0, 7.0]),
+    )
+    draws = location + scale * rng.standard_t(freedom, (400_000, 3))
+    expected = np.quantile(np.cumsum(draws, 1), LEVELS, axis=0).T
+    found = cumulated(tf.constant(np.stack([location, scale, freedom], -1)[None]), "student_t")[0]
+    np.testing.assert_allclose(found, expected, atol=0.06)
+
+
+def test_deciles_of_the_graph_lie_between_those_of_the_model():
+    deciles = np.linspace(-4, 4, 9)[None, None]
+    found = Forecast("quantiles", deciles, DECILES)
+    expected = [found.quantile(level).item() for level in LEVELS]
+    from apps.forecasting.saved_model import quantiles
+
+    np.testing.assert_allclose(quantiles(tf.constant(deciles), "quantiles")[0, 0], expected)
+
+
+def test_help_names_the_alias_and_every_option_of_train():
+    assert "forecast" in invoke("--help").stdout
+    shown = invoke("train", "--help").stdout
+    for name in ("--horizon", "--lookback", "--split", "--fill", "--season", "--decoder", "--architecture"):
+        assert name in shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("data", "naive", "measure"),
+    [("embedded", "constant Student-t", "nll"), ("embedded:seasonal", "seasonal naive", "crps_scaled")],
+)
+def test_a_quick_training_ends_between_the_naive_and_the_optimum(tmp_path, data, naive, measure):
+    run = tmp_path / "run"
+    assert invoke("train", "--data", data, "--run", run, "--preset=quick").exit_code == 0
+    scores = json.loads(invoke("evaluate", "--run", run, "--json").stdout)
+    model, rivals = scores["model"][measure], scores["baselines"]
+    assert 0.995 * rivals[evaluation.OPTIMUM][measure] < model < rivals[naive][measure]
