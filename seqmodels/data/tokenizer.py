@@ -38,14 +38,25 @@ LONGEST_WORD = 100
 
 LETTERS_DELIMITER = r"[^\pL\pN\pM']+"
 WHITE_SPACE = r"[\pZ\p{Cc}]+"
+INVISIBLE = r"[\p{Cf}\x{FE00}-\x{FE0F}]+"  # joiners, byte order marks, emoji variants
+
+SPACE_MARK = "\u2581"
+"""What begins every word that had white space before it, in the reversible split; drawn as a low bar."""
 
 # What the graph rewrites, in this order, before it splits at spaces.
 _REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "letters": ((LETTERS_DELIMITER, " "),),
     "punctuation": (
-        (r"[\p{Cf}\x{FE00}-\x{FE0F}]+", ""),  # invisible: joiners, byte order marks, emoji variants
+        (INVISIBLE, ""),
         (r"([\pP\pS\p{Han}])", r" \1 "),
         (WHITE_SPACE, " "),
+    ),
+    "reversible": (
+        (INVISIBLE, ""),
+        (r"[\pZ\p{Cc}\x{E000}\x{2581}]+", " "),
+        (r"(^| )([^ ])", " \ue000\\2"),  # for now a mark that is no symbol
+        (r"(\x{E000}?[\pP\pS\p{Han}])", r" \1 "),
+        ("\ue000", SPACE_MARK),
     ),
     "whitespace": ((WHITE_SPACE, " "),),
 }
@@ -64,6 +75,8 @@ class TokenizerSettings:
             is then dropped (``LETTERS_DELIMITER``). "punctuation": white space, and every punctuation mark,
             symbol and CJK character is a word of its own (as BERT's basic tokenizer). "whitespace": white
             space only, for a corpus that is already tokenised; its ``<unk>`` becomes ``UNKNOWN``.
+            "reversible": as "punctuation", and words that had white space before them begin with
+            ``SPACE_MARK``, so that :meth:`Tokenizer.join` gives the text back.
         lowercase: whether case is dropped first.
         size: the most entries the vocabulary may have, the four special tokens among them.
         minimum_count: entries that occur less often in the training texts are left out.
@@ -75,7 +88,7 @@ class TokenizerSettings:
     """
 
     unit: Literal["word", "wordpiece"] = "word"
-    split: Literal["letters", "punctuation", "whitespace"] = "letters"
+    split: Literal["letters", "punctuation", "whitespace", "reversible"] = "letters"
     lowercase: bool = True
     size: int = 20_000
     minimum_count: int = 1
@@ -111,6 +124,7 @@ class Tokenizer(tf.Module):
         ids = tf.range(len(SPECIAL_TOKENS), len(self.vocabulary), dtype=tf.int32)
         initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(tokens, tf.string), ids)
         self._table = tf.lookup.StaticHashTable(initializer, default_value=UNKNOWN)
+        self._spellings = [_spelling(token, settings) for token in self.vocabulary]
 
     @classmethod
     def train(cls, texts: Iterable[str], settings: TokenizerSettings) -> "Tokenizer":
@@ -160,6 +174,18 @@ class Tokenizer(tf.Module):
             values.append(ids.values.numpy())
             lengths.append(ids.row_lengths().numpy())
         return TokenSequences.from_lengths(np.concatenate(values), np.concatenate(lengths))
+
+    @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
+    def join(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """Turns ids, ragged (n, None), back into strings (n,), special tokens left out.
+
+        With the reversible split this is the text, its white space each one space and none at the ends, as
+        far as no token is ``UNKNOWN``. With others, words stand between spaces.
+        """
+        texts = tf.strings.reduce_join(
+            ids.with_values(tf.gather(tf.constant(self._spellings), ids.values)), axis=1
+        )
+        return tf.strings.strip(tf.strings.regex_replace(texts, SPACE_MARK, " "))
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Names the tokens of one row of ids."""
@@ -221,6 +247,15 @@ class Tokenizer(tf.Module):
         order = tf.argsort(rows, stable=True)
         nrows = tf.size(words, tf.int64)
         return tf.RaggedTensor.from_value_rowids(tf.gather(ids, order), tf.gather(rows, order), nrows)
+
+
+def _spelling(token: str, settings: TokenizerSettings) -> str:
+    """What a token adds to a text."""
+    if token in SPECIAL_TOKENS:
+        return f"{SPACE_MARK}{token}" if token == SPECIAL_TOKENS[UNKNOWN] else ""
+    if settings.unit == "wordpiece" and token.startswith(CONTINUATION) and token != CONTINUATION:
+        return token.removeprefix(CONTINUATION)
+    return token if settings.split == "reversible" else SPACE_MARK + token
 
 
 def _split(texts: tf.Tensor, settings: TokenizerSettings) -> tf.RaggedTensor:

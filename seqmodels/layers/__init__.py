@@ -1,7 +1,15 @@
 """Recurrent cells and the layers that run, stack and summarise them."""
 
+from seqmodels.layers.attention import (
+    AdditiveAttention,
+    Attention,
+    DotAttention,
+    GeneralAttention,
+    MultiHeadAttention,
+)
 from seqmodels.layers.cell import Cell, MatrixCell
 from seqmodels.layers.convert import from_keras, to_keras
+from seqmodels.layers.decoder import AttentionDecoderCell
 from seqmodels.layers.encoder import Encoded, Encoder
 from seqmodels.layers.gru import GRUCell
 from seqmodels.layers.linear import LinearCell
@@ -12,14 +20,20 @@ from seqmodels.layers.pooling import AttentionPooling, LastPooling, MaxPooling, 
 from seqmodels.layers.recurrent import Recurrent
 from seqmodels.layers.rg_lru import RGLRUCell
 from seqmodels.layers.rnn import RNNCell
+from seqmodels.layers.tied_output import TiedOutput
 from seqmodels.layers.word_dropout import WordDropout
 
 __all__ = [
+    "AdditiveAttention",
+    "Attention",
+    "AttentionDecoderCell",
     "AttentionPooling",
     "Cell",
+    "DotAttention",
     "Encoded",
     "Encoder",
     "GRUCell",
+    "GeneralAttention",
     "LSTMCell",
     "LastPooling",
     "LinearCell",
@@ -28,9 +42,11 @@ __all__ = [
     "MeanPooling",
     "MinGRUCell",
     "MinLSTMCell",
+    "MultiHeadAttention",
     "RGLRUCell",
     "RNNCell",
     "Recurrent",
+    "TiedOutput",
     "WordDropout",
     "from_keras",
     "to_keras",
