@@ -40,26 +40,18 @@ def convert(task_name: str, options: ConvertOptions) -> None:
     """Writes a .tflite and what its integrator needs, and shows all files of the run side by side."""
     task, run = load_task(task_name), Run(options.run)
     phone = task.phone(run, _in_float32(run.load_model()), options)
-    form = tflite.choose_form(phone.fused, phone.length, options.quantize)
+    form = tflite.choose_form(phone.fused, phone.steps, options.quantize)
     path = run.tflite / tflite.file_name(options.quantize)
-    log.print(f"converting {path.name} and running it on {len(next(iter(phone.inputs.values())))} rows")
-    converted = tflite.convert(
-        path,
-        phone.signature,
-        form,
-        options.quantize,
-        phone.inputs,
-        phone.expected,
-        phone.representative,
-        phone.finish,
-    )
+    rows = max(len(next(iter(entry.inputs.values()))) for entry in phone.entries)
+    log.print(f"converting {path.name} and running it on {rows} rows")
+    converted = tflite.convert(path, phone.entries, form, options.quantize, phone.finish)
     facts = {
-        "accuracy": phone.score(converted.outputs),
+        phone.metric: phone.score(path, converted.outputs),
         "bytes": converted.size,
         "milliseconds": converted.milliseconds,
         "largest_difference": converted.difference,
         "form": form,
-        "mediapipe": phone.mediapipe(converted.subgraphs),
+        "mediapipe": phone.mediapipe is not None and phone.mediapipe(converted.subgraphs),
         "operators": converted.operators,
     }
     report = _report(run, phone, path, facts)
@@ -68,42 +60,43 @@ def convert(task_name: str, options: ConvertOptions) -> None:
     if options.json:
         print(json.dumps(report, ensure_ascii=False))
     else:
-        _show(run, report)
+        _show(run, phone, report)
 
 
 def _report(run: Run, phone: Phone, path: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """report.json with the new file; files of another length go, since one golden.json serves them all."""
-    shape = {"length": phone.length, "keep": phone.keep}
-    report: dict[str, Any] = {**shape, "cut": phone.cut, "references": phone.references, "files": {}}
+    report: dict[str, Any] = {**phone.shape, "note": phone.note, "references": phone.references, "files": {}}
     if (run.tflite / "report.json").exists():
         before = run.read_json("export/tflite/report.json")
-        if {name: before[name] for name in shape} == shape:
+        if {name: before[name] for name in phone.shape} == phone.shape:
             report["files"] = before["files"]
         else:
             for name in before["files"].keys() - {path.name}:
                 (run.tflite / name).unlink(missing_ok=True)
-                log.print(f"removed {name}: it takes {before['length']} tokens, keep {before['keep']}")
+                shape = ", ".join(f"{key} {before[key]}" for key in phone.shape)
+                log.print(f"removed {name}: it was converted for {shape}")
     report["files"][path.name] = facts
     return report
 
 
-def _show(run: Run, report: dict[str, Any]) -> None:
-    cut = f"{report['cut']:.1%} of the validation texts are longer and cut (keep {report['keep']})"
-    title = f"{run.tflite}: {report['length']} tokens, {cut}"
+def _show(run: Run, phone: Phone, report: dict[str, Any]) -> None:
+    title = f"{run.tflite}: {report['note']}"
     notes = "ms: median of 200 calls, 1 thread; off by: largest difference from Keras"
-    columns = ("accuracy", "kB", "ms", "off by", "form", "MediaPipe")
+    columns = [phone.metric, "kB", "ms", "off by", "form", *(["MediaPipe"] if phone.mediapipe else [])]
     table = Table(Column(no_wrap=True), *columns, title=title, caption=notes, padding=(0, 0, 0, 1))
-    for name, accuracy in report["references"].items():
-        table.add_row(name, f"{accuracy:.2%}")
+    for name, score in report["references"].items():
+        table.add_row(name, format(score, phone.number))
     for name, facts in report["files"].items():
+        times = facts["milliseconds"]
+        named = [f"{signature} {time:.3f}" for signature, time in times.items()]
         table.add_row(
             name,
-            f"{facts['accuracy']:.2%}",
+            format(facts[phone.metric], phone.number),
             f"{facts['bytes'] / 1000:.1f}",
-            f"{facts['milliseconds']:.3f}",
+            ", ".join(named) if len(times) > 1 else f"{next(iter(times.values())):.3f}",
             f"{facts['largest_difference']:.1g}",
             facts["form"],
-            "yes" if facts["mediapipe"] else "no",
+            *(["yes" if facts["mediapipe"] else "no"] if phone.mediapipe else []),
         )
     out.print(table)
 

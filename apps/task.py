@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +15,7 @@ import tensorflow as tf
 from apps.options import ConvertOptions, EvaluateOptions, PredictOptions, TrainOptions
 from apps.run import Run
 from seqmodels.export.signature import Signature
+from seqmodels.export.tflite import Entry
 from seqmodels.training.losses import Objective
 
 
@@ -48,34 +49,34 @@ class Phone:
     """What ``convert`` needs of an app.
 
     Attributes:
-        signature: with static shapes, one row.
+        entries: the signatures of a file, with rows of the validation split to try them on and rows of the
+            training split for int8.
         fused: whether every recurrent layer has a fused operator.
-        length: steps of the signature.
-        keep: which part stays of an input that is longer.
-        inputs: rows of the validation split, ``(rows, ...)`` by name.
-        expected: the model's outputs for them.
-        representative: rows of the training split, for int8.
-        score: outputs to accuracy.
-        references: accuracy of the model itself, by name.
-        cut: share of the validation split that is longer than ``length``.
-        mediapipe: whether MediaPipe can read a file with so many subgraphs.
+        steps: of the longest loop over time in a signature; 1 where there is none.
+        shape: what all files of a run share (``length``), JSON-ready; a conversion to another shape removes
+            the files of the one before.
+        note: a line about the shape, for a person.
+        metric: name of the score.
+        number: how it is written, as a format: ``.2%``.
+        score: the file and its outputs, by signature, to the score on the validation split.
+        references: the score of the model itself, by name.
+        write: puts beside the files what their integrator needs, given the report.
+        mediapipe: whether MediaPipe can read a file with so many subgraphs; None where it has no reader.
         finish: the file and the number of its subgraphs to the file with its metadata.
-        write: puts beside the files what their integrator needs.
     """
 
-    signature: Signature
+    entries: Sequence[Entry]
     fused: bool
-    length: int
-    keep: str
-    inputs: dict[str, np.ndarray]
-    expected: dict[str, np.ndarray]
-    representative: dict[str, np.ndarray]
-    score: Callable[[dict[str, np.ndarray]], float]
+    steps: int
+    shape: dict[str, Any]
+    note: str
+    metric: str
+    number: str
+    score: Callable[[Path, dict[str, dict[str, np.ndarray]]], float]
     references: dict[str, float]
-    cut: float
-    mediapipe: Callable[[int], bool]
-    finish: Callable[[bytes, int], bytes]
     write: Callable[[Path, dict[str, Any]], None]
+    mediapipe: Callable[[int], bool] | None = None
+    finish: Callable[[bytes, int], bytes] = lambda content, subgraphs: content
 
 
 @dataclass(frozen=True)

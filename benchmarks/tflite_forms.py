@@ -33,35 +33,28 @@ def measure(run: str, length: int | None, quantize: str) -> list[str]:
         keras.models.load_model(Run(run).model),
         ConvertOptions(run=run, length=length, quantize=quantize),
     )
-    made = replace(
-        made,
-        inputs={name: rows[:ROWS] for name, rows in made.inputs.items()},
-        expected={name: rows[:ROWS] for name, rows in made.expected.items()},
+    (entry,) = made.entries
+    entry = replace(
+        entry,
+        inputs={name: rows[:ROWS] for name, rows in entry.inputs.items()},
+        expected={name: rows[:ROWS] for name, rows in entry.expected.items()},
     )
     lines = [
-        f"| {made.length} tokens, {quantize} | operators | subgraphs | kB | ms | difference | conversion |",
+        f"| {made.steps} tokens, {quantize} | operators | subgraphs | kB | ms | difference | conversion |",
         "|---|---|---|---|---|---|---|",
     ]
     for form in ("generic", "unrolled", "fused") if made.fused else ("generic", "unrolled"):
         with TemporaryDirectory() as folder:
             start = perf_counter()
             try:
-                result = tflite.convert(
-                    Path(folder) / "model.tflite",
-                    made.signature,
-                    form,
-                    quantize,
-                    made.inputs,
-                    made.expected,
-                    made.representative,
-                )
+                result = tflite.convert(Path(folder) / "model.tflite", [entry], form, quantize)
             except UserError as error:
                 lines.append(f"| {form} | {error} | | | | | |")
                 continue
             seconds = perf_counter() - start
         lines.append(
             f"| {form} | {sum(result.operators.values())} | {result.subgraphs} | {result.size / 1000:.0f} | "
-            f"{result.milliseconds:.3f} | {result.difference:.1g} | {seconds:.0f} s |"
+            f"{result.milliseconds['classify']:.3f} | {result.difference:.1g} | {seconds:.0f} s |"
         )
     return lines
 

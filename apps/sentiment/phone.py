@@ -23,6 +23,7 @@ from seqmodels.data.text import PAD, front_tokens
 from seqmodels.data.tokenizer import LETTERS_DELIMITER, START, UNKNOWN
 from seqmodels.export.metadata import with_text_classifier
 from seqmodels.export.signature import Signature
+from seqmodels.export.tflite import Entry
 
 LONGEST_DEFAULT = 128
 REPRESENTATIVE = 500  # windows of the training split that int8 is calibrated with
@@ -62,8 +63,10 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
     texts, labels = source.valid.texts, assets.labels(source.valid)
     (whole,), (cut,) = (list(of_keras(model, each)([texts])) for each in (assets, short))
 
-    def accuracy(outputs: dict[str, np.ndarray]) -> float:
-        return float(np.mean(outputs["probabilities"].argmax(axis=1) == labels))
+    share_cut = np.mean(assets.tokenizer.encode(texts).lengths > length)
+
+    def accuracy(probabilities: np.ndarray) -> float:
+        return float(np.mean(probabilities.argmax(axis=1) == labels))
 
     def write(folder: Path, report: dict[str, Any]) -> None:
         write_text(folder / "vocab.txt", "".join(f"{token}\n" for token in assets.tokenizer.vocabulary))
@@ -78,22 +81,28 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
         return with_text_classifier(content, assets.classes, assets.tokenizer.vocabulary, LETTERS_DELIMITER)
 
     return Phone(
-        signature=signature(model, length),
+        entries=[
+            Entry(
+                signature(model, length),
+                inputs={"tokens": padded(short.encode(texts), length)},
+                expected={"probabilities": cut},
+                representative={"tokens": _representative(short, source.train.texts)},
+            )
+        ],
         fused=stored.cell == "lstm",
-        length=length,
-        keep=short.keep,
-        inputs={"tokens": padded(short.encode(texts), length)},
-        expected={"probabilities": cut},
-        representative={"tokens": _representative(short, source.train.texts)},
-        score=accuracy,
+        steps=length,
+        shape={"length": length, "keep": short.keep},
+        note=f"{length} tokens; {share_cut:.1%} of the validation texts are longer, cut (keep {short.keep})",
+        metric="accuracy",
+        number=".2%",
+        score=lambda _, outputs: accuracy(outputs["classify"]["probabilities"]),
         references={
-            f"Keras, {assets.length} tokens": accuracy({"probabilities": whole}),
-            f"Keras, {length} tokens": accuracy({"probabilities": cut}),
+            f"Keras, {assets.length} tokens": accuracy(whole),
+            f"Keras, {length} tokens": accuracy(cut),
         },
-        cut=float(np.mean(assets.tokenizer.encode(texts).lengths > length)),
+        write=write,
         mediapipe=lambda subgraphs: mediapipe(assets, subgraphs),
         finish=finish,
-        write=write,
     )
 
 

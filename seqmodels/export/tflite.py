@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,22 +30,41 @@ _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() 
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One signature of a file, and the rows that it is tried on.
+
+    Attributes:
+        signature: with static shapes, one row.
+        inputs: rows of each input, ``(rows, ...)``, for the verification and the scores.
+        expected: the model's outputs for them.
+        representative: rows of training data, for int8. The converter sees the state of a fused LSTM only
+            after the last step, so that the rows should be in full swing there: those that end in padding
+            would give the state too small a range.
+    """
+
+    signature: Signature
+    inputs: Arrays
+    expected: Arrays
+    representative: Arrays
+
+
+@dataclass(frozen=True)
 class Converted:
     """What was written.
 
     Attributes:
         size: bytes of the file.
-        milliseconds: median of 200 calls, by one thread.
+        milliseconds: of each signature, the median of 200 calls, by one thread.
         difference: largest from the model's outputs.
-        outputs: of the file for all inputs, by name, ``(rows, ...)``.
+        outputs: of each signature for all inputs, by name, ``(rows, ...)``.
         operators: how many there are of each.
         subgraphs: 1, or more with loops; MediaPipe reads files with one.
     """
 
     size: int
-    milliseconds: float
+    milliseconds: dict[str, float]
     difference: float
-    outputs: dict[str, np.ndarray]
+    outputs: dict[str, dict[str, np.ndarray]]
     operators: dict[str, int]
     subgraphs: int
 
@@ -83,27 +102,19 @@ def choose_form(fused: bool, steps: int, quantize: str) -> str:
 
 def convert(
     path: Path,
-    signature: Signature,
+    entries: Sequence[Entry],
     form: str,
     quantize: str,
-    inputs: Arrays,
-    expected: Arrays,
-    representative: Arrays,
     finish: Callable[[bytes, int], bytes] = lambda content, subgraphs: content,
 ) -> Converted:
     """Writes one .tflite; what is at ``path`` stays until the new file is verified.
 
     Args:
         path: where to; its parents are made.
-        signature: with static shapes, one row.
+        entries: the signatures of the file.
         form: a name of ``kernels.FORMS``.
         quantize: none; dynamic (weights in 8 bits, computation in float); float16 (weights in 16 bits); int8
             (weights and computation in 8 bits).
-        inputs: rows of each input, ``(rows, ...)``, for the verification and the scores.
-        expected: the model's outputs for them.
-        representative: rows of training data, for int8. The converter sees the state of a fused LSTM only
-            after the last step, so that the rows should be in full swing there: those that end in padding
-            would give the state too small a range.
         finish: the content of the file and the number of its subgraphs to what is written, for metadata.
 
     Raises:
@@ -115,19 +126,29 @@ def convert(
             Path(scratch, name) for name in ("saved", "rows.npz", "results.npz", path.name)
         )
         with kernels.form(form):
-            save(saved, [signature])
-        save_arrays(rows, representative)
-        isolated.run(isolated.CONVERT, saved, signature.name, quantize, rows, file)
+            save(saved, [entry.signature for entry in entries])
+        save_arrays(rows, _named({entry.signature.name: entry.representative for entry in entries}))
+        isolated.run(isolated.CONVERT, saved, quantize, rows, file)
         content = with_plain_variables(file.read_bytes())
         operators, subgraphs = _operators(path, content)
         file.write_bytes(finish(content, subgraphs))
-        save_arrays(rows, inputs)
-        isolated.run(isolated.RUN_TFLITE, file, signature.name, rows, results)
-        outputs = load_arrays(results)
-        milliseconds = float(outputs.pop("milliseconds"))
-        difference = largest_difference(str(path), outputs, expected, TOLERANCES[quantize])
+        save_arrays(rows, _named({entry.signature.name: entry.inputs for entry in entries}))
+        isolated.run(isolated.RUN_TFLITE, file, rows, results)
+        found = load_arrays(results)
+        expected = _named({entry.signature.name: entry.expected for entry in entries})
+        difference = largest_difference(str(path), found, expected, TOLERANCES[quantize])
         _write(path, file.read_bytes())
+    milliseconds = {entry.signature.name: float(found.pop(entry.signature.name)) for entry in entries}
+    outputs: dict[str, dict[str, np.ndarray]] = {name: {} for name in milliseconds}
+    for key, value in found.items():
+        signature, output = key.split("/")
+        outputs[signature][output] = value
     return Converted(path.stat().st_size, milliseconds, difference, outputs, operators, subgraphs)
+
+
+def _named(arrays: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
+    """Arrays of several signatures in one table, called ``SIGNATURE/TENSOR``."""
+    return {f"{name}/{key}": value for name, tensors in arrays.items() for key, value in tensors.items()}
 
 
 def _operators(path: Path, content: bytes) -> tuple[dict[str, int], int]:

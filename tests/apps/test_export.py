@@ -124,7 +124,7 @@ def test_another_length_replaces_all_files(exported, invoke, read_json, tmp_path
     shutil.copytree(exported, run)
     result = invoke("convert", "--run", run, "--quantize", "dynamic", "--length", "8")
     assert result.exit_code == 0, result.stderr
-    assert "removed model.tflite: it takes 10 tokens, keep both" in result.stderr
+    assert "removed model.tflite: it was converted for length 10, keep both" in result.stderr
     assert "8 tokens" in result.stdout
     assert "are longer" in result.stdout
     report = read_json(run / "export" / "tflite" / "report.json")
@@ -191,9 +191,11 @@ def test_defaults_come_from_the_run(trained):
         Run(trained), keras.models.load_model(Run(trained).model), ConvertOptions(run=str(trained))
     )
     assets = Assets.load(Run(trained).assets)
-    assert (made.length, made.keep) == (min(assets.edges[-1], assets.length, LONGEST_DEFAULT), assets.keep)
-    rows = made.representative["tokens"]
-    assert rows.shape == (phone.REPRESENTATIVE, made.length)
+    length = min(assets.edges[-1], assets.length, LONGEST_DEFAULT)
+    assert made.shape == {"length": length, "keep": assets.keep}
+    (entry,) = made.entries
+    rows = entry.representative["tokens"]
+    assert rows.shape == (phone.REPRESENTATIVE, length)
     assert (rows[:, 0] == 1).all()
     assert (rows[:, 1:] > 1).all()  # neither padding nor a start in the middle
 

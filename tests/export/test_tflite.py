@@ -59,7 +59,8 @@ def convert(
     expected = {
         "probabilities": named.function(tokens=tf.constant(inputs["tokens"]))["probabilities"].numpy()
     }
-    return tflite.convert(path, named, form, quantize, inputs, expected, rows(100, full=True))
+    entry = tflite.Entry(named, inputs, expected, rows(100, full=True))
+    return tflite.convert(path, [entry], form, quantize)
 
 
 def test_the_fused_form_forgets_what_it_was_called_with_before(tmp_path: Path) -> None:
@@ -70,8 +71,8 @@ def test_the_fused_form_forgets_what_it_was_called_with_before(tmp_path: Path) -
     assert result.subgraphs == 1
     assert result.difference < 1e-5
     assert result.size == (tmp_path / "model.tflite").stat().st_size
-    assert result.outputs["probabilities"].shape == (40, 3)
-    assert result.milliseconds > 0
+    assert result.outputs["classify"]["probabilities"].shape == (40, 3)
+    assert result.milliseconds["classify"] > 0
     details = Interpreter(str(tmp_path / "model.tflite")).get_signature_list()
     assert details == {"classify": {"inputs": ["tokens"], "outputs": ["probabilities"]}}
 
@@ -80,6 +81,32 @@ def test_int8_of_the_fused_form(tmp_path: Path) -> None:
     result = convert(tmp_path / "model_int8.tflite", "lstm", "fused", "int8")
     assert result.operators["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 2
     assert result.difference < 0.2
+
+
+@pytest.mark.parametrize("quantize", ["none", "int8"])
+def test_two_signatures_in_one_file_share_its_weights(tmp_path: Path, quantize: str) -> None:
+    weight = tf.Variable(np.random.default_rng(6).normal(size=(64, 64)).astype(np.float32))
+    data = {"x": np.random.default_rng(7).normal(size=(20, 64)).astype(np.float32)}
+
+    def once(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": x @ weight}
+
+    def twice(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.tanh(x @ weight) @ weight}
+
+    spec = {"x": tf.TensorSpec((1, 64))}
+    entries = []
+    for function in (once, twice):
+        named = Signature(function.__name__, function, spec, ("y",), [weight])
+        expected = {"y": function(tf.constant(data["x"]))["y"].numpy()}
+        entries.append(tflite.Entry(named, data, expected, data))
+    path = tmp_path / tflite.file_name(quantize)
+    scale = max(float(np.abs(entry.expected["y"]).max()) for entry in entries)
+    result = tflite.convert(path, entries, "auto", quantize)
+    assert result.subgraphs == 2
+    assert set(result.milliseconds) == set(result.outputs) == {"once", "twice"}
+    assert result.size < 2 * weight.shape.num_elements() * (4 if quantize == "none" else 1)
+    assert result.difference < scale * (1e-5 if quantize == "none" else 0.05)
 
 
 def test_a_crash_of_the_converter_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,8 +125,9 @@ def test_operators_that_no_phone_has_are_named(tmp_path: Path) -> None:
         return {"y": tf.math.digamma(x)}
 
     named = Signature("ask", ask, {"x": tf.TensorSpec((1,))}, ("y",), ())
+    entry = tflite.Entry(named, {}, {}, {"x": np.ones(1)})
     with pytest.raises(UserError, match=r"no built-in operator for tf\.Digamma$"):
-        tflite.convert(tmp_path / "model.tflite", named, "auto", "none", {}, {}, {"x": np.ones(1)})
+        tflite.convert(tmp_path / "model.tflite", [entry], "auto", "none")
     assert list(tmp_path.iterdir()) == []
 
 

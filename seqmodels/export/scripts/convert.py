@@ -1,4 +1,6 @@
-"""Converts a SavedModel: ``convert.py FOLDER SIGNATURE QUANTIZE REPRESENTATIVE.npz FILE``.
+"""Converts a SavedModel: ``convert.py FOLDER QUANTIZE REPRESENTATIVE.npz FILE``.
+
+The arrays, ``SIGNATURE/TENSOR (rows, ...)``, name the signatures that go into the file.
 
 A script in a process of its own, because the converter ends its process where it meets a case that its
 authors did not expect.
@@ -6,25 +8,32 @@ authors did not expect.
 
 import re
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-folder, signature, quantize, representative, path = sys.argv[1:]
-converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[signature])
+folder, quantize, representative, path = sys.argv[1:]
+signatures: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
+with np.load(representative) as arrays:
+    for key in arrays.files:
+        signature, tensor = key.split("/")
+        signatures[signature][tensor] = arrays[key]
+converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
 converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
 if quantize != "none":
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
 if quantize == "float16":
     converter.target_spec.supported_types = [tf.float16]
 if quantize == "int8":
-    with np.load(representative) as arrays:
-        tensors = {name: arrays[name] for name in arrays.files}
-    count = len(next(iter(tensors.values())))
-    converter.representative_dataset = lambda: (
-        {name: rows[index : index + 1] for name, rows in tensors.items()} for index in range(count)
-    )
+    calls = [
+        (signature, {name: rows[index : index + 1] for name, rows in tensors.items()})
+        for signature, tensors in signatures.items()
+        for index in range(len(next(iter(tensors.values()))))
+    ]
+    # Of a single signature the converter wants no name.
+    converter.representative_dataset = lambda: iter(calls if len(signatures) > 1 else [c for _, c in calls])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 try:
     content = converter.convert()
