@@ -86,7 +86,7 @@ class TrainOptions(RunOptions):
     learning_rate: float = option(0.002, "Peak learning rate.", minimum=0)
     schedule: str = option(
         "constant",
-        "Learning rate after the warm-up.",
+        "Learning rate after the warm-up; plateau: a quarter after every epoch that was not the best.",
         choices=SCHEDULES,
     )
     warmup: float = option(
@@ -106,6 +106,17 @@ class TrainOptions(RunOptions):
     patience: int | None = option(
         3, "Stop after so many epochs without a better validation; none for never.", minimum=1
     )
+    average: float | None = option(
+        None,
+        "Score and keep averaged weights: 1 for the mean of all steps, less forgets exponentially.",
+        minimum=0,
+        maximum=1,
+    )
+    average_after: int = option(
+        0,
+        "Begin to average when an epoch is worse than the best one before the last so many; 0: at once.",
+        minimum=0,
+    )
     precision: str = option(
         "float32", "Dtype policy of Keras.", choices=("float32", "mixed_bfloat16", "mixed_float16")
     )
@@ -121,6 +132,10 @@ class TrainOptions(RunOptions):
 
     def check(self) -> None:
         check_data(self.data)
+        if self.schedule == "plateau" and self.warmup:
+            raise UsageError("--warmup: cannot go with --schedule plateau; leave it at 0 or choose another")
+        if self.average_after and self.average is None:
+            raise UsageError("--average-after: there is no average to begin; give --average, 1 for the mean")
 
 
 @dataclass(frozen=True, kw_only=True)

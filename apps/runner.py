@@ -167,8 +167,11 @@ def _training(
         tf.distribute.MirroredStrategy() if options.strategy == "mirrored" else tf.distribute.get_strategy()
     )
     steps = options.epochs * int(data.train(0).cardinality())
-    schedule = optimizers.Schedule(
-        options.learning_rate, options.schedule, steps, int(options.warmup * steps)
+    plateau = options.schedule == "plateau"
+    rate = (
+        options.learning_rate
+        if plateau
+        else optimizers.Schedule(options.learning_rate, options.schedule, steps, int(options.warmup * steps))
     )
     scaled = options.precision == "mixed_float16"
     monitor, maximize = task.monitor
@@ -179,12 +182,15 @@ def _training(
         monitor=monitor,
         maximize=maximize,
         patience=options.patience,
+        plateau=0.25 if plateau else None,
+        average=options.average,
+        average_after=options.average_after,
         save_seconds=60 * options.save_minutes,
         xla=options.xla,
     )
     with strategy.scope():
         model = task.build(options, data.assets)
-        optimizer = optimizers.make(options.optimizer, schedule, scaled, weight_decay=options.weight_decay)
+        optimizer = optimizers.make(options.optimizer, rate, scaled, weight_decay=options.weight_decay)
         return Training(
             model,
             task.objective(options),
@@ -193,6 +199,10 @@ def _training(
             data.valid,
             settings,
             checkpoints,
+            initial_carried=lambda: task.initial_carried(
+                model, options.batch_size // strategy.num_replicas_in_sync
+            ),
+            derive=task.derive,
             stop=stop or StopSignal(),
         )
 

@@ -102,6 +102,9 @@ class Task:
         signatures: model and assets to the entry points of the SavedModel, the default one first.
         examples: assets to names of signatures with inputs that the SavedModel is tried with.
         phone: ``(run, model, options)`` to what is converted.
+        initial_carried: ``(model, rows)`` to the state at the start of an epoch, for models that carry one from
+            batch to batch.
+        derive: means of an epoch to further columns of the history.
     """
 
     name: str
@@ -123,6 +126,8 @@ class Task:
     signatures: Callable[[keras.Model, Any], list[Signature]]
     examples: Callable[[Any], list[tuple[str, dict[str, np.ndarray]]]]
     phone: Callable[[Run, keras.Model, ConvertOptions], Phone]
+    initial_carried: Callable[[Any, int], Any] = lambda model, rows: ()
+    derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {}
 
 
 def load_task(name: str) -> Task:

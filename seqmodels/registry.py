@@ -52,7 +52,8 @@ OPTIMIZERS = (
     "sgd",
 )
 
-SCHEDULES = ("constant", "cosine", "linear", "exponential")
+CURVES = ("constant", "cosine", "linear", "exponential")  # known before the training begins
+SCHEDULES = (*CURVES, "plateau")
 CLIP_BY = ("global", "variable", "value")
 
 

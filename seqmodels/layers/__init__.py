@@ -1,5 +1,6 @@
 """Recurrent cells and the layers that run, stack and summarise them."""
 
+from seqmodels.layers.adaptive_softmax import AdaptiveSoftmax
 from seqmodels.layers.attention import (
     AdditiveAttention,
     Attention,
@@ -10,9 +11,11 @@ from seqmodels.layers.attention import (
 from seqmodels.layers.cell import Cell, MatrixCell
 from seqmodels.layers.convert import from_keras, to_keras
 from seqmodels.layers.decoder import AttentionDecoderCell
+from seqmodels.layers.embedding_dropout import EmbeddingDropout
 from seqmodels.layers.encoder import Encoded, Encoder
 from seqmodels.layers.gru import GRUCell
 from seqmodels.layers.linear import LinearCell
+from seqmodels.layers.locked_dropout import LockedDropout
 from seqmodels.layers.lstm import LSTMCell
 from seqmodels.layers.min_gru import MinGRUCell
 from seqmodels.layers.min_lstm import MinLSTMCell
@@ -24,12 +27,14 @@ from seqmodels.layers.tied_output import TiedOutput
 from seqmodels.layers.word_dropout import WordDropout
 
 __all__ = [
+    "AdaptiveSoftmax",
     "AdditiveAttention",
     "Attention",
     "AttentionDecoderCell",
     "AttentionPooling",
     "Cell",
     "DotAttention",
+    "EmbeddingDropout",
     "Encoded",
     "Encoder",
     "GRUCell",
@@ -37,6 +42,7 @@ __all__ = [
     "LSTMCell",
     "LastPooling",
     "LinearCell",
+    "LockedDropout",
     "MatrixCell",
     "MaxPooling",
     "MeanPooling",

@@ -39,12 +39,13 @@ class Encoder(keras.layers.Layer):
         bidirectional: for all layers, or one value for each.
         residual: add the input of every layer to its output where both have the same width. From the second
             layer on the widths must agree.
-        dropout: probability of dropping an input feature of a layer, one mask for all steps of a sequence.
+        dropout: probability of dropping an input feature of a layer, one mask for all steps of a sequence;
+            for all layers, or one value for each.
         seed: for the dropouts.
         **kwargs: of ``keras.layers.Layer``; the dtype is the first cell's unless it is given.
 
     Raises:
-        ValueError: no cells, not one ``bidirectional`` value for each, or a residual that does not fit.
+        ValueError: no cells, not one ``bidirectional`` or ``dropout`` for each, or a residual that does not fit.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Encoder(keras.layers.Layer):
         cells: Sequence[Cell],
         bidirectional: bool | Sequence[bool] = False,
         residual: bool = False,
-        dropout: float = 0.0,
+        dropout: float | Sequence[float] = 0.0,
         seed: int | None = None,
         **kwargs: Any,
     ):
@@ -60,19 +61,21 @@ class Encoder(keras.layers.Layer):
             raise ValueError("an encoder has at least one cell; got none")
         super().__init__(**{"dtype": cells[0].dtype_policy, **kwargs})
         both = [bidirectional] * len(cells) if isinstance(bidirectional, bool) else list(bidirectional)
-        if len(both) != len(cells):
-            raise ValueError(f"bidirectional has {len(both)} values for {len(cells)} cells; give each one")
+        rates = [dropout] * len(cells) if isinstance(dropout, int | float) else list(dropout)
+        for name, values in (("bidirectional", both), ("dropout", rates)):
+            if len(values) != len(cells):
+                raise ValueError(f"{name} has {len(values)} values for {len(cells)} cells; give each one")
         self.bidirectional = both
         self.residual = residual
-        self.dropout = dropout
+        self.dropout = rates
         self.seed = seed
         self.directions: list[list[Recurrent]] = []  # for each layer: forward, and backward if there is one
-        for index, (cell, two) in enumerate(zip(cells, both)):
+        for index, (cell, two, rate) in enumerate(zip(cells, both, rates)):
             layer = [
                 Recurrent(
                     one,
                     reverse=bool(backward),
-                    dropout=dropout,
+                    dropout=rate,
                     seed=None if seed is None else seed + 2 * index + backward,
                     name=f"{'backward' if backward else 'forward'}_{index}",
                     dtype=self.dtype_policy,

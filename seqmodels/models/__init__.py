@@ -1,6 +1,7 @@
 """Models: tensors in, tensors out, no strings."""
 
 from seqmodels.models.classifier import Classifier
+from seqmodels.models.language_model import FixedWindowModel, LanguageModel, NextToken
 from seqmodels.models.translator import Translator
 
-__all__ = ["Classifier", "Translator"]
+__all__ = ["Classifier", "FixedWindowModel", "LanguageModel", "NextToken", "Translator"]

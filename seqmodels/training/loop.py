@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,14 @@ class Settings:
         monitor: the column of the history that decides which epoch is the best.
         maximize: whether more of it is better.
         patience: epochs without a better value after which the training stops; None for never.
+        plateau: factor of the learning rate after an epoch that was not the best so far; None for no such
+            rule. The optimizer's learning rate must be a number then, not a schedule.
+        average: keep an average of the weights, which is what is validated, saved as the best, and left in
+            the model. After n steps of it the average moves by ``max(1 - average, 1 / n)`` of the way to the
+            weights: 1 is the mean of all these steps (Polyak and Juditsky 1992), less forgets exponentially.
+            None for no average.
+        average_after: begin to average after the first epoch that is worse than the best one of those before
+            the last so many (NT-ASGD, Merity et al. 2018, algorithm 1); 0: from the first step.
         save_seconds: time between two checkpoints inside an epoch; one is saved after every epoch anyway.
         xla: compile the steps by XLA, unless there are several replicas.
     """
@@ -53,6 +62,9 @@ class Settings:
     monitor: str = "valid_loss"
     maximize: bool = False
     patience: int | None = None
+    plateau: float | None = None
+    average: float | None = None
+    average_after: int = 0
     save_seconds: float = 300.0
     xla: bool = True
 
@@ -67,6 +79,7 @@ class Position:
         sums: what the running epoch has added up so far.
         history: one row for each finished epoch.
         best: the best monitored value so far, and ``best_epoch`` the epoch (from 1) that it came from.
+        averaged: steps that are in the average of the weights; None before it begins.
         finished: nothing is left to do.
     """
 
@@ -76,6 +89,7 @@ class Position:
     history: list[dict[str, float]] = field(default_factory=list)
     best: float | None = None
     best_epoch: int = 0
+    averaged: int | None = None
     finished: bool = False
 
 
@@ -92,6 +106,7 @@ class Training:
         folder: where ``last.npz`` and ``best.npz`` are kept.
         initial_carried: ``() -> state`` at the start of an epoch, for models that carry a state from batch to
             batch; with several replicas that of the rows of one.
+        derive: ``means -> further columns`` of the history, from the mean loss and scores of an epoch.
         callbacks: Keras callbacks; ``on_train_batch_end`` sees the step's loss, learning rate and gradient
             norm, ``on_epoch_end`` the row of the history. One that sets ``model.stop_training`` ends the
             training after the step or epoch.
@@ -108,11 +123,13 @@ class Training:
         settings: Settings,
         folder: Path,
         initial_carried: Callable[[], Any] = tuple,
+        derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {},
         callbacks: Iterable[keras.callbacks.Callback] = (),
         stop: Callable[[], bool] = lambda: False,
     ):
         self.model, self.objective, self.optimizer, self.settings = model, objective, optimizer, settings
         self.train, self.validate, self.initial_carried, self.stop = train, validate, initial_carried, stop
+        self.derive = derive
         self.last, self.best = folder / "last.npz", folder / "best.npz"
         self.callbacks = list(callbacks)
         self.strategy = tf.distribute.get_strategy()
@@ -120,12 +137,15 @@ class Training:
             # Built by its wrapper alone, Nadam would not list all of its variables.
             getattr(optimizer, "inner_optimizer", optimizer).build(model.trainable_variables)
             optimizer.build(model.trainable_variables)
+            averaged = [] if settings.average is None else model.trainable_variables
+            self.averages = [keras.Variable(variable, trainable=False) for variable in averaged]
         # XLA does not compile the sum over replicas.
         single = self.strategy.num_replicas_in_sync == 1
         compiled: dict[str, Any] = {"jit_compile": settings.xla and single, "autograph": False}
         self.train_step = tf.function(self._step, **compiled)
         self.evaluation_step = tf.function(self._evaluate, **compiled)
-        self.position = Position()
+        self.move_averages = tf.function(self._move_averages, autograph=False)
+        self.position = Position(averaged=0 if self.averages and not settings.average_after else None)
         self.carried = self._initial_carried()
 
     def run(self) -> list[dict[str, float]]:
@@ -176,6 +196,10 @@ class Training:
         for batch in self._distribute(dataset.skip(position.step)):
             self.listeners.on_train_batch_begin(position.step)
             facts, self.carried = self.train_step(batch, self.carried)
+            if position.averaged is not None:
+                position.averaged += 1
+                share = max(1 - (settings.average or 0.0), 1 / position.averaged)
+                self.move_averages(tf.constant(share))
             values = {name: float(value) for name, value in facts.items()}
             self._check(values)
             now = time.monotonic()
@@ -201,9 +225,11 @@ class Training:
         position, settings = self.position, self.settings
         sums, steps = position.sums, position.step
         scores = set(sums) - {"total", "count", "rate", "norm", "clipped", "seconds", "examples"}
-        row = {"epoch": position.epoch + 1, "steps": steps, "loss": sums["total"] / sums["count"]}
-        row |= {name: sums[name] / sums["count"] for name in sorted(scores)}
-        row |= {f"valid_{name}": value for name, value in self.evaluate(self.validate()).items()}
+        means = {"loss": sums["total"] / sums["count"]}
+        means |= {name: sums[name] / sums["count"] for name in sorted(scores)}
+        row = {"epoch": position.epoch + 1, "steps": steps, **means, **self.derive(means)}
+        with self._averaged_weights():
+            row |= {f"valid_{name}": value for name, value in self.evaluate(self.validate()).items()}
         row |= {
             "learning_rate": sums["rate"] / steps,
             "gradient_norm": sums["norm"] / steps,
@@ -218,14 +244,48 @@ class Training:
             raise Diverged(
                 f"epoch {position.epoch + 1}: {settings.monitor} is {value:g}; lower the learning rate"
             )
-        better = position.best is None or (
-            value > position.best if settings.maximize else value < position.best
-        )
         position.history.append(row)
         position.epoch, position.step, position.sums = position.epoch + 1, 0, {}
-        if better:
+        if position.best is None or self._better(value, position.best):
             position.best, position.best_epoch = value, position.epoch
-            checkpoint.save(self.best, {"model": self.model.variables}, {"epoch": position.epoch})
+            with self._averaged_weights():
+                checkpoint.save(self.best, {"model": self.model.variables}, {"epoch": position.epoch})
+        elif settings.plateau is not None:
+            self.optimizer.learning_rate = settings.plateau * float(self.optimizer.learning_rate)
+        if self.averages and position.averaged is None and self._worse_than_long_ago():
+            position.averaged = 0
+
+    def _better(self, value: float, than: float) -> bool:
+        return value > than if self.settings.maximize else value < than
+
+    def _worse_than_long_ago(self) -> bool:
+        *before, value = [row[self.settings.monitor] for row in self.position.history]
+        return any(self._better(old, value) for old in before[: -self.settings.average_after])
+
+    @contextmanager
+    def _averaged_weights(self) -> Iterator[None]:
+        """The averages in the place of the weights, once there are any."""
+        if not self.position.averaged:
+            yield
+            return
+        self._swap_averages()
+        try:
+            yield
+        finally:
+            self._swap_averages()
+
+    def _swap_averages(self) -> None:
+        for variable, average in zip(self.model.trainable_variables, self.averages):
+            weight, mean = variable.numpy(), average.numpy()
+            variable.assign(mean)
+            average.assign(weight)
+
+    def _move_averages(self, share: tf.Tensor) -> None:
+        def move(average: Any, weight: tf.Tensor, share: tf.Tensor) -> None:
+            average.assign_add(tf.cast(share, weight.dtype) * (weight - average))
+
+        for variable, average in zip(self.model.trainable_variables, self.averages):
+            self.strategy.extended.update(average.value, move, args=(variable.value, share), group=False)
 
     def evaluate(self, dataset: tf.data.Dataset) -> dict[str, float]:
         """Mean loss and scores over a data set, without dropout."""
@@ -238,7 +298,8 @@ class Training:
         if not sums.get("count"):
             raise ValueError("there is nothing to evaluate: the data set has no row of positive weight")
         means = {name: value / sums["count"] for name, value in sums.items() if name != "count"}
-        return {"loss": means.pop("total"), **means}
+        means = {"loss": means.pop("total"), **means}
+        return {**means, **self.derive(means)}
 
     def _step(self, batch: Any, carried: Any) -> tuple[dict[str, tf.Tensor], Any]:
         facts, carried = self.strategy.run(self._replica_step, args=(*batch, carried))
@@ -316,7 +377,8 @@ class Training:
             values["norm"] = 0.0
 
     def _variables(self) -> dict[str, list]:
-        return {"model": self.model.variables, "optimizer": self.optimizer.variables}
+        variables = {"model": self.model.variables, "optimizer": self.optimizer.variables}
+        return {**variables, "average": self.averages} if self.averages else variables
 
     def _save(self) -> None:
         carried = {"carried": tf.nest.flatten(self.carried, True)}  # True: a tensor of each replica

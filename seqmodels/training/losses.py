@@ -100,3 +100,37 @@ def translation(label_smoothing: float = 0.0) -> Objective:
         )
 
     return objective
+
+
+def next_token(activation: float = 0.0, temporal: float = 0.0) -> Objective:
+    """Cross-entropy of every next token, for the models of :mod:`seqmodels.models.language_model`.
+
+    Inputs, targets and weights are ``(n, T)``; the model's state is what is carried on.
+
+    Args:
+        activation: weight of the mean square of the outputs after dropout (AR, Merity et al. 2018, section
+            4.6).
+        temporal: weight of the mean square of the change of the outputs from step to step, before dropout
+            (TAR, the same).
+    """
+
+    def objective(
+        model: Any, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, carried: Any, training: bool
+    ) -> Outcome:
+        features = model.features({"tokens": inputs, "states": carried}, training=training)
+        penalty = 0.0
+        if activation:
+            penalty += activation * tf.reduce_mean(tf.square(features.outputs))
+        if temporal:
+            change = features.raw[:, 1:] - features.raw[:, :-1]
+            penalty += temporal * tf.reduce_mean(tf.square(change))
+        losses = model.losses_of(features.outputs, targets)  # (batch, time)
+        return Outcome(
+            total=tf.reduce_sum(losses * weights),
+            count=tf.reduce_sum(weights),
+            scores={},
+            penalty=penalty,
+            carried=features.states,
+        )
+
+    return objective

@@ -1,4 +1,4 @@
-"""Scores of a classifier, computed in NumPy from its probabilities and the true labels.
+"""Scores of classifiers and of language models, computed in NumPy from their probabilities and the truth.
 
 A model and the baselines it must beat go through the same functions, so that their numbers compare.
 """
@@ -132,3 +132,38 @@ def _check(probabilities: NDArray, labels: NDArray, classes: Sequence[str]) -> N
             f"got probabilities in row {row} that sum to {probabilities[row].sum():.6g} (least "
             f"{probabilities[row].min():.6g}); expected none negative and a sum of 1: apply a softmax first"
         )
+
+
+def language_scores(losses: ArrayLike, words: int, characters: int | None = None) -> dict[str, Any]:
+    """Scores of a language model on running text, as plain numbers ready for JSON.
+
+    Models with different tokens compare by what they give for the same words or characters: the total
+    negative log-likelihood of the text is divided by their number instead of that of the tokens.
+
+    Args:
+        losses: negative log-likelihood of every token in nats, ends of lines counted, (tokens,).
+        words: how many words, ends of lines counted, the tokens spell.
+        characters: how many characters they spell; None where they leave out some of the text.
+
+    Returns:
+        - `tokens`, `words`: their numbers.
+        - `log_loss`: mean of `-ln p` over tokens, in nats.
+        - `perplexity`: `exp(log_loss)`.
+        - `word_perplexity`: `exp(sum of -ln p / words)`.
+        - `bits_per_character`: `sum of -log2 p / characters`; only with `characters`.
+
+    Raises:
+        ValueError: no token, no word or no character.
+    """
+    losses = np.asarray(losses, np.float64)
+    if not losses.size or words < 1 or characters == 0:
+        raise ValueError("there is no text to score; expected at least one token")
+    total = float(losses.sum())
+    scores = {
+        "tokens": losses.size,
+        "words": words,
+        "log_loss": total / losses.size,
+        "perplexity": float(np.exp(total / losses.size)),
+        "word_perplexity": float(np.exp(total / words)),
+    }
+    return scores if characters is None else {**scores, "bits_per_character": total / np.log(2) / characters}

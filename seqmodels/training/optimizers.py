@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from seqmodels.registry import CLIP_BY, OPTIMIZERS, SCHEDULES
+from seqmodels.registry import CLIP_BY, CURVES, OPTIMIZERS
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -25,7 +25,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         peak: learning rate after the warm-up.
-        kind: one of ``SCHEDULES``.
+        kind: one of ``CURVES``.
         steps: steps of the whole training.
         warmup: steps of the warm-up.
         final: share of the peak that is left at the end.
@@ -35,8 +35,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, peak: float, kind: str, steps: int, warmup: int = 0, final: float = 0.01):
-        if kind not in SCHEDULES:
-            raise ValueError(f"schedule is {kind!r}; expected one of {', '.join(SCHEDULES)}")
+        if kind not in CURVES:
+            raise ValueError(f"schedule is {kind!r}; expected one of {', '.join(CURVES)}")
         if not 0 <= warmup < max(steps, 1):
             raise ValueError(
                 f"the warm-up of {warmup} steps must be shorter than the training of {steps} steps"

@@ -1,0 +1,15 @@
+"""``python -m apps.language_modeling``."""
+
+from apps.cli import application
+from apps.language_modeling.options import Evaluate, Predict, Train
+
+main = application(
+    "language_modeling",
+    "Model running text: train on any text, score, generate.",
+    Train,
+    Evaluate,
+    Predict,
+)
+
+if __name__ == "__main__":
+    main(prog_name="python -m apps.language_modeling")

@@ -1,0 +1,92 @@
+"""Running text to columns of token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from apps.language_modeling.options import Train
+from apps.task import Data
+from apps.language_modeling.corpus import Texts, load_texts
+from seqmodels.data.text import running_text
+from seqmodels.data.tokenizer import CORPUS_UNKNOWN, END, UNKNOWN, Tokenizer, TokenizerSettings
+from seqmodels.errors import DataError
+
+
+def load(options: Train, tokenizer: Tokenizer | None) -> Data:
+    """Reads the splits and turns them into columns; the vocabulary comes from the training split alone.
+
+    Args:
+        options: of the training.
+        tokenizer: of the interrupted run that is resumed, or None.
+    """
+    source = load_texts(options.data, options.seed)
+    if tokenizer is None:
+        tokenizer = Tokenizer.train(source.train, _settings(options, source.train))
+    train_ids, valid_ids = stream(tokenizer, source.train), stream(tokenizer, source.valid)
+    shortest = options.batch_size * min(options.lengths)
+    if len(train_ids) < shortest:
+        raise DataError(
+            f"{source.name}: its training text has {len(train_ids)} tokens, too few for one window of "
+            f"{options.batch_size} columns and {min(options.lengths)} steps ({shortest}); add text, or lower "
+            "--batch-size or --steps"
+        )
+    shapes: dict[str, Any] = {"first": END, "batch_size": options.batch_size}
+    return Data(
+        train=lambda epoch: running_text(
+            train_ids, **shapes, lengths=options.lengths, seed=options.seed, epoch=epoch
+        ),
+        valid=lambda: running_text(valid_ids, **shapes, lengths=[options.steps]),
+        assets=tokenizer,
+        facts=_facts(source, tokenizer, train_ids, valid_ids),
+        source=source,
+    )
+
+
+def stream(tokenizer: Tokenizer, lines: Sequence[str]) -> np.ndarray:
+    """The ids of all lines one after another, each ended by ``END``: ``(tokens,)`` int32."""
+    return tokenizer.encode(lines).values
+
+
+def words(lines: Sequence[str]) -> int:
+    """Words between white space and ends of lines, which perplexity for each word counts."""
+    return sum(len(line.split()) + 1 for line in lines)
+
+
+def characters(lines: Sequence[str]) -> int:
+    """Characters with the ends of lines."""
+    return sum(len(line) + 1 for line in lines)
+
+
+def _settings(options: Train, lines: Sequence[str]) -> TokenizerSettings:
+    marked = any(CORPUS_UNKNOWN in line for line in lines)
+    settings: dict[str, Any] = {
+        "unit": options.unit,
+        "split": options.split,
+        "lowercase": options.lowercase,
+        "size": options.vocabulary,
+        "minimum_count": options.minimum_count or (1 if marked else 2),
+        "end": True,
+    }
+    return TokenizerSettings(**settings)
+
+
+def _facts(
+    source: Texts, tokenizer: Tokenizer, train_ids: np.ndarray, valid_ids: np.ndarray
+) -> dict[str, Any]:
+    splits = {"train": source.train, "valid": source.valid, "test": source.test}
+    return {
+        "source": source.name,
+        "sha256": source.sha256,
+        "notes": source.notes,
+        "counts": {name: len(lines) for name, lines in splits.items()},
+        "words": {name: words(lines) for name, lines in splits.items()},
+        "tokens": {"train": len(train_ids), "valid": len(valid_ids)},
+        "vocabulary": len(tokenizer),
+        "unknown tokens": {
+            "train": f"{np.mean(train_ids == UNKNOWN):.2%}",
+            "valid": f"{np.mean(valid_ids == UNKNOWN):.2%}",
+        },
+    }

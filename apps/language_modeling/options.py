@@ -1,0 +1,139 @@
+"""What can be set for language modeling. Loads no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from apps.options import EvaluateOptions, PredictOptions, TrainOptions, option
+from seqmodels.errors import UsageError
+from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(TrainOptions):
+    """Options of ``train``."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "quick": {},
+        "default": {},
+        "best": {},
+    }
+
+    epochs: int = option(40, "Passes over the training data, at most.", minimum=1)
+    batch_size: int = option(20, "Columns of running text that are read side by side.", minimum=1)
+    optimizer: str = option("sgd", "Any optimizer of Keras.", choices=OPTIMIZERS)
+    learning_rate: float = option(20.0, "Peak learning rate.", minimum=0)
+    schedule: str = option(
+        "plateau",
+        "Learning rate after the warm-up; plateau: a quarter after every epoch that was not the best.",
+        choices=SCHEDULES,
+    )
+    clipnorm: float | None = option(
+        0.25, "Threshold of the gradient clipping; none for no clipping.", minimum=1e-9
+    )
+    patience: int | None = option(
+        8, "Stop after so many epochs without a better validation; none for never.", minimum=1
+    )
+
+    unit: str = option("word", "What a token is.", choices=("word", "wordpiece", "character", "byte"))
+    split: str = option(
+        "whitespace",
+        "Where words end: at white space, at punctuation too, or at all but letters and digits.",
+        choices=("whitespace", "punctuation", "letters"),
+    )
+    lowercase: bool = option(False, "Lower-case all text.")
+    vocabulary: int = option(20_000, "Entries of the vocabulary, at most.", minimum=6)
+    minimum_count: int | None = option(
+        None,
+        "Tokens that are rarer in the training split are unknown; none for 1 where the text itself marks "
+        "unknown words, else 2.",
+        minimum=1,
+    )
+    model: str = option(
+        "recurrent",
+        "All tokens before decide, or a window of them alone (Bengio et al. 2003).",
+        choices=("recurrent", "fixed-window"),
+    )
+    window: int = option(5, "Tokens that decide in a fixed-window model.", minimum=1)
+    embedding_units: int = option(200, "Width of a token's vector.", minimum=1)
+    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS))
+    units: int = option(200, "Features of a recurrent state, or hidden ones of a fixed window.", minimum=1)
+    layers: int = option(2, "Recurrent layers on top of each other.", minimum=1)
+    residual: bool = option(False, "Add the input of a recurrent layer to its output.")
+    tied: bool = option(True, "Share the matrix of the embedding with the output layer.")
+    cutoffs: str | None = option(
+        None, "Adaptive softmax: the ids where its clusters begin, as 2000,10000; needs --no-tied."
+    )
+    embedding_dropout: float = option(
+        0.0, "Probability of dropping all occurrences of a token's type.", minimum=0, maximum=0.99
+    )
+    input_dropout: float = option(
+        0.2, "Probability of dropping a feature of the embedded tokens.", minimum=0, maximum=0.99
+    )
+    layer_dropout: float = option(
+        0.2, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99
+    )
+    output_dropout: float = option(
+        0.2, "Probability of dropping a feature before the output.", minimum=0, maximum=0.99
+    )
+    recurrent_dropout: float = option(
+        0.0, "Probability of dropping a feature of the state.", minimum=0, maximum=0.99
+    )
+    weight_dropout: float = option(
+        0.0, "Probability of dropping a recurrent weight.", minimum=0, maximum=0.99
+    )
+    activation_penalty: float = option(
+        0.0, "Weight of the mean square of the outputs (AR of Merity et al. 2018).", minimum=0
+    )
+    temporal_penalty: float = option(
+        0.0, "Weight of the mean square of their change from step to step (TAR).", minimum=0
+    )
+    steps: int = option(35, "Steps of truncated backpropagation.", minimum=1)
+    jitter: int = option(
+        1,
+        "Numbers of steps to draw from for each batch, evenly from 3/4 to 5/4 of --steps; each costs a "
+        "compilation of seconds.",
+        minimum=1,
+        maximum=8,
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.model == "fixed-window" and (self.recurrent_dropout or self.weight_dropout):
+            raise UsageError("--model fixed-window: has no recurrent product; leave its dropouts at 0")
+        if self.cell in PARALLEL_CELLS and (self.recurrent_dropout or self.weight_dropout):
+            raise UsageError(f"--cell {self.cell}: has no recurrent product; leave its dropouts at 0")
+        if self.cutoffs is not None:
+            edges = self.cluster_edges
+            if not edges or edges[0] < 1 or any(left >= right for left, right in zip(edges, edges[1:])):
+                raise UsageError(f"--cutoffs {self.cutoffs}: expected rising numbers, as 2000,10000")
+            if self.tied:
+                raise UsageError("--cutoffs: an adaptive softmax has matrices of its own; give --no-tied too")
+
+    @property
+    def cluster_edges(self) -> list[int]:
+        """Of ``--cutoffs``; empty for the full softmax, and where it is not made of numbers."""
+        try:
+            return [int(part) for part in (self.cutoffs or "").split(",") if self.cutoffs]
+        except ValueError:
+            return []
+
+    @property
+    def lengths(self) -> list[int]:
+        """The numbers of steps that ``--jitter`` draws from."""
+        if self.jitter == 1:
+            return [self.steps]
+        shares = (3 / 4 + index / (self.jitter - 1) / 2 for index in range(self.jitter))
+        return sorted({max(round(share * self.steps), 1) for share in shares})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(EvaluateOptions):
+    """Options of ``evaluate``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict(PredictOptions):
+    """Options of ``predict``."""

@@ -1,0 +1,303 @@
+"""Models of the next token: recurrent, and with a fixed window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from seqmodels import registry
+from seqmodels.layers import AdaptiveSoftmax, EmbeddingDropout, Encoder, LockedDropout, TiedOutput
+from seqmodels.layers.recurrent import real_steps
+
+END = 3  # the id that ends a line, which is what stands before the first token of a text
+
+
+class Features(NamedTuple):
+    """What the output layer reads.
+
+    Attributes:
+        outputs: ``(n, T, d)`` after dropout.
+        raw: the same before dropout.
+        states: what the next tokens continue from.
+    """
+
+    outputs: tf.Tensor
+    raw: tf.Tensor
+    states: Any
+
+
+class Predicted(NamedTuple):
+    """What a language model returns.
+
+    Attributes:
+        logits: ``(n, T, v)`` of the token that follows each step; float32 or wider.
+        states: what the next tokens continue from, float32 or wider where they are floats.
+    """
+
+    logits: tf.Tensor
+    states: Any
+
+
+class NextToken(keras.Model):
+    """What all models of the next token share: embedding, output layer, and the explicit state.
+
+    ``model({"tokens": (n, T) int32, "states": ..., "lengths": (n,) int32})`` returns :class:`Predicted`.
+    Without ``states`` a text begins, without ``lengths`` all rows are full. Handing a text in by pieces, with
+    the states from piece to piece, gives what one long pass gives. Logits past a row's end mean nothing and do
+    not depend on what stands there.
+
+    Args:
+        vocabulary: number of token ids, v.
+        embedding_units: width of a token's vector.
+        tied: the output layer has the matrix of the embedding (and a projection where the widths differ).
+        cutoffs: makes an adaptive softmax with clusters that begin there; none for the full softmax. Its
+            matrices are its own, so that it excludes ``tied``.
+        embedding_dropout: probability of dropping all occurrences of a word type.
+        output_dropout: probability of dropping an output feature, the same ones at all steps.
+
+    Raises:
+        ValueError: a rate outside ``[0, 1)``, cutoffs outside the vocabulary, or cutoffs with tied weights.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        embedding_units: int,
+        tied: bool,
+        cutoffs: Sequence[int],
+        embedding_dropout: float,
+        output_dropout: float,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if tied and cutoffs:
+            raise ValueError("an adaptive softmax has matrices of its own; set tied=False with cutoffs")
+        self.config = {
+            "vocabulary": vocabulary,
+            "embedding_units": embedding_units,
+            "tied": tied,
+            "cutoffs": list(cutoffs),
+            "embedding_dropout": embedding_dropout,
+            "output_dropout": output_dropout,
+        }
+        dtype = self.dtype_policy
+        self.embedding_units = embedding_units
+        self.embedding = keras.layers.Embedding(
+            vocabulary,
+            embedding_units,
+            keras.initializers.RandomUniform(-0.1, 0.1),
+            dtype=dtype,
+            name="embedding",
+        )
+        self.embedding_dropout = EmbeddingDropout(
+            vocabulary, embedding_dropout, dtype=dtype, name="embedding_dropout"
+        )
+        self.output_dropout = LockedDropout(output_dropout, dtype=dtype, name="output_dropout")
+        self.head: keras.layers.Layer
+        # Logits stay in float32 under mixed precision: a float16 softmax loses its small probabilities.
+        wide = keras.backend.result_type(self.compute_dtype, "float32")
+        if tied:
+            self.head = TiedOutput(vocabulary, embedding_units, dtype=wide, name="head")
+        elif cutoffs:
+            self.head = AdaptiveSoftmax(vocabulary, cutoffs, dtype=wide, name="head")
+        else:
+            self.head = keras.layers.Dense(vocabulary, dtype=wide, name="head")
+
+    def get_initial_state(self, rows: Any) -> Any:
+        """What a text begins from."""
+        raise NotImplementedError(f"{type(self).__name__} does not define get_initial_state")
+
+    def features(self, inputs: dict[str, Any], training: bool = False) -> Features:
+        """All but the output layer; arguments as those of a call."""
+        raise NotImplementedError(f"{type(self).__name__} does not define features")
+
+    def embed(self, tokens: tf.Tensor, training: bool) -> tf.Tensor:
+        """``(n, T)`` to ``(n, T, embedding_units)``."""
+        return self.embedding_dropout(self.embedding(tokens), tokens, training=training)
+
+    def logits(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Of the next token: ``(n, T, d)`` to ``(n, T, v)``."""
+        if isinstance(self.head, TiedOutput):
+            return self.head(outputs, tf.convert_to_tensor(self.embedding.embeddings))
+        return self.head(outputs)
+
+    def losses_of(self, outputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """Negative log-likelihood of ``targets (n, T)`` in nats: ``(n, T)``."""
+        if isinstance(self.head, AdaptiveSoftmax):
+            return self.head.losses_of(tf.cast(outputs, self.head.compute_dtype), targets)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, self.logits(outputs))
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Predicted:
+        features = self.features(inputs, training=training)
+        return Predicted(self.logits(features.outputs), features.states)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), **self.config}
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class LanguageModel(NextToken):
+    """A recurrent model of the next token: embedding, stacked cells of any kind, output layer.
+
+    With its dropouts and an averaging optimizer it is the AWD-LSTM (Merity et al. 2018, arXiv 1708.02182);
+    with ``dropout`` alone and plain gradient descent the classic one of Zaremba et al. 2014 (arXiv 1409.2329),
+    with masks locked over time. Its states are those of :class:`Encoder`.
+
+    Args:
+        vocabulary: number of token ids, v.
+        embedding_units: width of a token's vector.
+        cell: a name of ``registry.CELLS``.
+        units: features of each recurrent state.
+        layers: recurrent layers on top of each other.
+        residual: add the input of a recurrent layer to its output.
+        tied: see :class:`NextToken`.
+        cutoffs: see :class:`NextToken`.
+        embedding_dropout: see :class:`NextToken`.
+        input_dropout: probability of dropping a feature of the embedded tokens.
+        layer_dropout: probability of dropping a feature between recurrent layers.
+        output_dropout: see :class:`NextToken`.
+        recurrent_dropout: probability of dropping a feature of the previous state.
+        weight_dropout: probability of dropping an entry of the recurrent matrices.
+
+    All masks are drawn once for a call. Weights and dropouts follow ``keras.utils.set_random_seed``.
+
+    Raises:
+        ValueError: an unknown cell, and what :class:`NextToken` raises.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        embedding_units: int = 200,
+        cell: str = "lstm",
+        units: int = 200,
+        layers: int = 2,
+        residual: bool = False,
+        tied: bool = True,
+        cutoffs: Sequence[int] = (),
+        embedding_dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        layer_dropout: float = 0.0,
+        output_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            vocabulary, embedding_units, tied, cutoffs, embedding_dropout, output_dropout, **kwargs
+        )
+        self.config |= {
+            "cell": cell,
+            "units": units,
+            "layers": layers,
+            "residual": residual,
+            "input_dropout": input_dropout,
+            "layer_dropout": layer_dropout,
+            "recurrent_dropout": recurrent_dropout,
+            "weight_dropout": weight_dropout,
+        }
+        dtype = self.dtype_policy
+        dropouts = {"weight_dropout": weight_dropout, "recurrent_dropout": recurrent_dropout}
+        cells = [
+            registry.make(registry.CELLS, cell, units=units, dtype=dtype, name=f"cell_{index}", **dropouts)
+            for index in range(layers)
+        ]
+        rates = [input_dropout, *[layer_dropout] * (layers - 1)]
+        self.encoder = Encoder(cells, residual=residual, dropout=rates, dtype=dtype, name="encoder")
+
+    def build(self, input_shape: Any = None) -> None:
+        self.embedding.build((None, None))
+        self.encoder.build((None, None, self.embedding_units))
+        self.head.build((None, None, self.encoder.output_size))
+        self.built = True
+
+    def get_initial_state(self, rows: Any) -> Any:
+        return self._wide(self.encoder.get_initial_state(rows))
+
+    def features(self, inputs: dict[str, Any], training: bool = False) -> Features:
+        encoded = self.encoder(
+            self.embed(inputs["tokens"], training),
+            lengths=inputs.get("lengths"),
+            states=inputs.get("states"),
+            training=training,
+        )
+        outputs = self.output_dropout(encoded.outputs, training=training)
+        return Features(outputs, encoded.outputs, self._wide(encoded.states))
+
+    def _wide(self, states: Any) -> Any:
+        """In the dtype of the logits, so that a state means the same under every precision."""
+        return tf.nest.map_structure(lambda state: tf.cast(state, self.head.compute_dtype), states)
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class FixedWindowModel(NextToken):
+    """The next token from the ones right before it alone (Bengio et al. 2003, section 2).
+
+    ``features = tanh([C(x_{t-w+1}), .., C(x_t)] H + d)`` with the embedding C and a window of w tokens. The
+    state is the last ``w - 1`` tokens, ``(n, w - 1)`` int32, so that it is trained and used as a recurrent one.
+
+    Args:
+        vocabulary: number of token ids, v.
+        window: tokens that decide, w; an n-gram model of order ``w + 1``.
+        embedding_units: width of a token's vector.
+        units: hidden features.
+        tied: see :class:`NextToken`.
+        cutoffs: see :class:`NextToken`.
+        embedding_dropout: see :class:`NextToken`.
+        input_dropout: probability of dropping a feature of the embedded tokens, the same ones at all steps.
+        output_dropout: see :class:`NextToken`.
+
+    Raises:
+        ValueError: a window below 1, and what :class:`NextToken` raises.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        window: int = 5,
+        embedding_units: int = 200,
+        units: int = 200,
+        tied: bool = True,
+        cutoffs: Sequence[int] = (),
+        embedding_dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        output_dropout: float = 0.0,
+        **kwargs: Any,
+    ):
+        if window < 1:
+            raise ValueError(f"window is {window}; expected at least one token")
+        super().__init__(
+            vocabulary, embedding_units, tied, cutoffs, embedding_dropout, output_dropout, **kwargs
+        )
+        self.config |= {"window": window, "units": units, "input_dropout": input_dropout}
+        dtype = self.dtype_policy
+        self.window = window
+        self.input_dropout = LockedDropout(input_dropout, dtype=dtype, name="input_dropout")
+        self.hidden = keras.layers.Dense(units, "tanh", dtype=dtype, name="hidden")
+
+    def build(self, input_shape: Any = None) -> None:
+        self.embedding.build((None, None))
+        self.hidden.build((None, None, self.window * self.embedding_units))
+        self.head.build((None, None, self.hidden.units))
+        self.built = True
+
+    def get_initial_state(self, rows: Any) -> Any:
+        return (tf.fill((rows, self.window - 1), END),)
+
+    def features(self, inputs: dict[str, Any], training: bool = False) -> Features:
+        tokens, lengths = inputs["tokens"], inputs.get("lengths")
+        rows, time = tokens.shape[0] or tf.shape(tokens)[0], tokens.shape[1] or tf.shape(tokens)[1]
+        if lengths is not None:
+            tokens = tf.where(real_steps(tokens, lengths), tokens, END)
+        states = inputs.get("states")
+        (before,) = self.get_initial_state(rows) if states is None else states
+        tokens = tf.concat([tf.cast(before, tokens.dtype), tokens], axis=1)  # (batch, window - 1 + time)
+        embedded = self.input_dropout(self.embed(tokens, training), training=training)
+        windows = tf.concat([embedded[:, k : k + time] for k in range(self.window)], axis=-1)
+        raw = self.hidden(windows)  # (batch, time, units)
+        ends = tf.fill((rows,), time) if lengths is None else lengths
+        last = tf.gather(tokens, ends[:, None] + tf.range(self.window - 1), batch_dims=1)
+        return Features(self.output_dropout(raw, training=training), raw, (last,))
