@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -27,15 +27,7 @@ def labeled_splits(
     """
     import tensorflow_datasets as tfds
 
-    data_dir = os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets")
-    builder = _builder(data, data_dir)
-    try:
-        builder.as_dataset(split=[])  # answers before TensorFlow is imported
-    except AssertionError as error:
-        name = data.removeprefix("tfds:")
-        call = f"import tensorflow_datasets as tfds; tfds.load('{name}', data_dir='{data_dir}')"
-        remedy = f'on a machine with network run: python -c "{call}"'
-        raise DataError(f"{data} is not prepared in {data_dir}; {remedy}") from error
+    builder = _prepared(data)
     inputs, targets = (builder.info.supervised_keys or ("", ""))[:2]
     text = _feature(data, builder.info, tfds.features.Text, (inputs, *TEXT_NAMES))
     label = _feature(data, builder.info, tfds.features.ClassLabel, (targets, *LABEL_NAMES))
@@ -62,6 +54,57 @@ def labeled_splits(
         listed = ", ".join(builder.info.splits) or "none"
         raise DataError(f"{data} has the splits: {listed}; expected labelled texts in train at least")
     return splits
+
+
+def translations(
+    data: str, split_names: Mapping[str, Sequence[str]]
+) -> tuple[list[str], Callable[[str, str], dict[str, Iterator[tuple[str, str]]]]]:
+    """The languages of a translation set, and how to read (source, target) rows of each split, given two.
+
+    Raises:
+        UsageError: as :func:`labeled_splits`.
+        DataError: the set is not prepared, is broken, or holds no translations.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = _prepared(data)
+    features = builder.info.features
+    if not isinstance(features, tfds.features.Translation):
+        listed = ", ".join(features)
+        raise DataError(f"{data} holds {listed}; expected a translation set, as tfds:para_crawl/enfr")
+
+    def read(source: str, target: str) -> dict[str, Iterator[tuple[str, str]]]:
+        splits = {}
+        for split, names in split_names.items():
+            for name in [name for name in names if name in builder.info.splits][:1]:
+                dataset = builder.as_dataset(split=name, read_config=tfds.ReadConfig(try_autocache=False))
+                where = f"{data}[{split}]"
+                splits[split] = _texts(where, _examples(where, dataset, source, target))
+        return splits
+
+    return sorted(features), read
+
+
+def _texts(where: str, examples: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:
+    for number, pair in enumerate(examples, 1):
+        try:
+            yield pair[0].decode(), pair[1].decode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{where}:{number}: byte {error.start} is not UTF-8; prepare it again") from error
+
+
+def _prepared(data: str) -> Any:
+    """The builder of a set that is on this machine."""
+    data_dir = os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets")
+    builder = _builder(data, data_dir)
+    try:
+        builder.as_dataset(split=[])  # answers before TensorFlow is imported
+    except AssertionError as error:
+        name = data.removeprefix("tfds:")
+        call = f"import tensorflow_datasets as tfds; tfds.load('{name}', data_dir='{data_dir}')"
+        remedy = f'on a machine with network run: python -c "{call}"'
+        raise DataError(f"{data} is not prepared in {data_dir}; {remedy}") from error
+    return builder
 
 
 def _builder(data: str, data_dir: str) -> Any:
@@ -97,7 +140,7 @@ def _feature(data: str, info: Any, kind: type, preferred: Sequence[str]) -> str:
     return (named or found)[0]
 
 
-def _examples(source: str, dataset: Any, text: str, label: str) -> Iterator[tuple[bytes, int]]:
+def _examples(source: str, dataset: Any, text: str, label: str) -> Iterator[tuple[bytes, Any]]:
     import tensorflow as tf
 
     try:
