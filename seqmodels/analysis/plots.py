@@ -68,6 +68,48 @@ def reliability_diagram(calibration: Sequence[Mapping[str, float]], path: str | 
     return _save(_draw_reliability_diagram(calibration), path)
 
 
+def attention_map(
+    weights: ArrayLike, source: Sequence[str], target: Sequence[str], path: str | os.PathLike[str]
+) -> Path:
+    """Draw how much each word of a translation attends to each word of its source, and write it to `path`.
+
+    Args:
+        weights: `(target, source)`, from 0 to 1.
+        source: the words of the source.
+        target: the words of the translation.
+        path: the PNG file.
+
+    Raises:
+        ValueError: the weights do not have a row for each target word and a column for each source word.
+    """
+    return _save(_draw_attention_map(weights, source, target), path)
+
+
+def score_by_group(
+    groups: Sequence[Mapping[str, float | str]], score: str, label: str, path: str | os.PathLike[str]
+) -> Path:
+    """Draw a score of each group above how many examples it has, and write it to `path`.
+
+    Args:
+        groups: `name`, `count` and the score of each.
+        score: the key of the score.
+        label: what the groups are.
+        path: the PNG file.
+    """
+    return _save(_draw_score_by_group(groups, score, label), path)
+
+
+def by_position(curves: Mapping[str, Sequence[float]], label: str, path: str | os.PathLike[str]) -> Path:
+    """Draw a quantity against the position in the sequence, from 1, one line each, and write it to `path`.
+
+    Args:
+        curves: a number for each position, by name of the line.
+        label: what the quantity is.
+        path: the PNG file.
+    """
+    return _save(_draw_by_position(curves, label), path)
+
+
 def _draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int | None) -> Figure:
     if not history:
         raise ValueError("got a history without rows; expected at least one epoch to draw")
@@ -174,6 +216,52 @@ def _draw_reliability_diagram(calibration: Sequence[Mapping[str, float]]) -> Fig
     histogram.set(xlabel="confidence (probability of the predicted class)", ylabel="examples")
     _tidy(reliability)
     _tidy(histogram)
+    return figure
+
+
+def _draw_attention_map(weights: ArrayLike, source: Sequence[str], target: Sequence[str]) -> Figure:
+    shares = np.asarray(weights)
+    if shares.shape != (len(target), len(source)):
+        raise ValueError(
+            f"got attention {shares.shape} for {len(target)} target and {len(source)} source words; expected "
+            f"({len(target)}, {len(source)})"
+        )
+    size = [min(2 + 0.3 * count, 18) for count in (len(source), len(target))]  # inches
+    figure = Figure(figsize=(size[0] + 1, size[1]), dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    figure.colorbar(image, label="attention", format=PercentFormatter(1))
+    axes.set_xticks(
+        range(len(source)), source, rotation=60, ha="right", rotation_mode="anchor", parse_math=False
+    )
+    axes.set_yticks(range(len(target)), target, parse_math=False)
+    axes.set(xlabel="source", ylabel="translation")
+    return figure
+
+
+def _draw_score_by_group(groups: Sequence[Mapping[str, float | str]], score: str, label: str) -> Figure:
+    figure = Figure(figsize=(6, 5), dpi=DOTS_PER_INCH, layout="constrained")
+    above, below = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    names = [str(group["name"]) for group in groups]
+    above.bar(names, [float(group[score]) for group in groups], color=BLUE)
+    above.set_ylabel(score.upper() if len(score) <= 4 else score)
+    below.bar(names, [float(group["count"]) for group in groups], color=GREY)
+    below.set(xlabel=label, ylabel="examples")
+    _tidy(above)
+    _tidy(below)
+    return figure
+
+
+def _draw_by_position(curves: Mapping[str, Sequence[float]], label: str) -> Figure:
+    figure = Figure(figsize=(7, 4), dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.subplots()
+    for (name, values), color, line in zip(
+        curves.items(), (BLUE, VERMILION, GREY, LIGHT_BLUE), ("-", "--", ":", "-.")
+    ):
+        axes.plot(range(1, len(values) + 1), values, line, color=color, marker=".", label=name)
+    axes.set(xlabel="position", ylabel=label)
+    axes.legend(frameon=False)
+    _tidy(axes)
     return figure
 
 

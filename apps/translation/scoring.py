@@ -1,0 +1,101 @@
+"""What a translator is worth: scores of texts, of the model's probabilities, and of its rivals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from apps.translation.data import Assets
+from seqmodels.baselines import word_table
+from seqmodels.data.parallel import Pairs
+from seqmodels.data.text import pair_batches, truncate
+from seqmodels.data.tokenizer import SPACE_MARK
+from seqmodels.models import Translator
+from seqmodels.training.losses import cross_entropy
+from seqmodels.training.metrics import translation_scores
+
+LENGTHS = (5, 10, 15, 20, 30)  # words of a source: the upper ends of the groups but the last
+FEWEST = 20  # targets that a position must have for its mean loss to be told
+MOST_PAIRS = 100_000  # that the word table learns from
+
+
+def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[str, Any]:
+    """Perplexity, accuracy of the next token, and the loss by position with and without teacher forcing.
+
+    ``loss_by_position`` has the mean negative log-likelihood, in nats, of the reference's token at each
+    position, after the reference's tokens (``forced``) and after the model's own most probable ones (``free``).
+    A pair that is too long for the model's shapes is cut.
+    """
+    shapes = assets.shapes
+    sources = truncate(assets.cut(assets.encode_sources(pairs.sources)), shapes.sources[-1])
+    targets = truncate(assets.encode_targets(pairs.targets), shapes.targets[-1] + 1)
+    time = shapes.targets[-1]
+
+    @tf.function(reduce_retracing=True)
+    def losses(inputs: dict[str, tf.Tensor], wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        logits = model(inputs, training=False)
+        right = tf.argmax(logits, axis=-1, output_type=wanted.dtype) == wanted
+        return cross_entropy(logits, wanted), cross_entropy(model.free_running(inputs), wanted), right
+
+    sums = np.zeros((4, time))  # forced, free, right, real
+    for inputs, wanted, weights in pair_batches(sources, targets, shapes):
+        real = (
+            tf.sequence_mask(inputs["target_lengths"], tf.shape(wanted)[1]).numpy() * weights.numpy()[:, None]
+        )
+        for row, values in zip(sums, losses(inputs, wanted)):
+            row[: real.shape[1]] += (values.numpy() * real).sum(axis=0)
+        sums[3, : real.shape[1]] += real.sum(axis=0)
+    forced, free, right, count = sums
+    told = count >= min(FEWEST, count[0])
+    return {
+        "perplexity": float(np.exp(forced.sum() / count.sum())),
+        "perplexity_of": "tokens of the run's vocabulary, the end counted",
+        "token_accuracy": float(right.sum() / count.sum()),
+        "loss_by_position": {
+            name: (values[told] / count[told]).tolist()
+            for name, values in (("forced", forced), ("free", free))
+        },
+    }
+
+
+def by_length(pairs: Pairs, translations: Sequence[str]) -> list[dict[str, Any]]:
+    """BLEU of groups of sentences whose sources have about as many words."""
+    words = np.array([len(text.split()) for text in pairs.sources])
+    group = np.searchsorted(LENGTHS, words)
+    found = []
+    for index in np.unique(group):
+        rows = np.flatnonzero(group == index)
+        low = LENGTHS[index - 1] + 1 if index else 1
+        name = f"{low} to {LENGTHS[index]}" if index < len(LENGTHS) else f"from {low}"
+        scores = translation_scores([translations[r] for r in rows], [pairs.targets[r] for r in rows])
+        found.append({"name": name, "count": len(rows), "bleu": scores["bleu"]})
+    return found
+
+
+def baseline_scores(train: Pairs, splits: dict[str, Pairs], assets: Assets) -> dict[str, dict[str, Any]]:
+    """For each split: the source copied, and translated word by word with IBM model 1's table."""
+    few = train.take(range(min(len(train), MOST_PAIRS)))
+    table = word_table.fit(_words(few.sources, assets), _words(few.targets, assets))
+    return {
+        name: {
+            "copy of the source": translation_scores(split.sources, split.targets),
+            "word by word (IBM model 1)": translation_scores(
+                [_written(table.translate(words)) for words in _words(split.sources, assets)], split.targets
+            ),
+        }
+        for name, split in splits.items()
+    }
+
+
+def _words(texts: Sequence[str], assets: Assets) -> list[list[str]]:
+    """Words and punctuation marks, with the marks of the white space before them."""
+    rows = assets.source_tokenizer.split(tf.constant([text.encode() for text in texts]))
+    words, ends = [word.decode() for word in rows.values.numpy()], rows.row_splits.numpy()
+    return [words[start:end] for start, end in zip(ends, ends[1:])]
+
+
+def _written(words: Sequence[str]) -> str:
+    return "".join(words).replace(SPACE_MARK, " ").strip()
