@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,8 @@ def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[
     """Perplexity, accuracy of the next token, and the loss by position with and without teacher forcing.
 
     ``loss_by_position`` has the mean negative log-likelihood, in nats, of the reference's token at each
-    position, after the reference's tokens (``forced``) and after the model's own most probable ones (``free``).
-    A pair that is too long for the model's shapes is cut.
+    position, after the reference's tokens (``forced``) and after the model's own most probable ones
+    (``free``). A pair that is too long for the model's shapes is cut.
     """
     shapes = assets.shapes
     sources = truncate(assets.cut(assets.encode_sources(pairs.sources)), shapes.sources[-1])
@@ -67,7 +68,7 @@ def by_length(pairs: Pairs, translations: Sequence[str]) -> list[dict[str, Any]]
     group = np.searchsorted(LENGTHS, words)
     found = []
     for index in np.unique(group):
-        rows = np.flatnonzero(group == index)
+        rows = np.flatnonzero(group == index).tolist()
         low = LENGTHS[index - 1] + 1 if index else 1
         name = f"{low} to {LENGTHS[index]}" if index < len(LENGTHS) else f"from {low}"
         scores = translation_scores([translations[r] for r in rows], [pairs.targets[r] for r in rows])
@@ -94,7 +95,7 @@ def _words(texts: Sequence[str], assets: Assets) -> list[list[str]]:
     """Words and punctuation marks, with the marks of the white space before them."""
     rows = assets.source_tokenizer.split(tf.constant([text.encode() for text in texts]))
     words, ends = [word.decode() for word in rows.values.numpy()], rows.row_splits.numpy()
-    return [words[start:end] for start, end in zip(ends, ends[1:])]
+    return [words[start:end] for start, end in pairwise(ends)]
 
 
 def _written(words: Sequence[str]) -> str:

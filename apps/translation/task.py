@@ -143,13 +143,13 @@ def _word_map(
     )
     groups = [alignment.words_of(side) for side in pieces]
     between = alignment.between_words(weights[:-1, :-1], *groups)
-    words: list[list[str]] = []
+    words = []
     for side, group in zip(pieces, groups):
         spelled = [""] * (group.max(initial=-1) + 1)
         for piece, word in zip(side, group):
             spelled[word] += piece.removeprefix("##") if spelled[word] else piece
         words.append([word.removeprefix(SPACE_MARK) for word in spelled])
-    return between, *words
+    return between, words[0], words[1]
 
 
 def _alignment(between: np.ndarray, source: list[str], target: list[str]) -> dict[str, Any]:

@@ -306,7 +306,8 @@ def _columns(path: Path) -> Sequence[str]:
 
 def _read_file(path: Path, languages: tuple[str, str]) -> Pairs:
     if table_name(path):
-        return _collect((str(path),), read_table(path, languages))
+        rows = ((line, (values[0], values[1])) for line, values in read_table(path, languages))
+        return _collect((str(path),), rows)
     return _collect((str(path),), _tab_separated(path, flip=languages != COLUMNS))
 
 

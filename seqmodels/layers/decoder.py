@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -216,18 +217,14 @@ class AttentionDecoderCell(Cell):
             if index:
                 x = cell.project(x)
             before = states[len(kept) : len(kept) + len(cell.state_size)]
-            result = cell.sequence(x, before, lengths, inner[index])
-            s, after = result or kernels.generic(
-                lambda x, states, cell=cell, constants=inner[index]: cell.step(x, states, constants),
-                x,
-                before,
-                lengths,
-                cell.output_size,
+            s, after = cell.sequence(x, before, lengths, inner[index]) or kernels.generic(
+                partial(_stepped, cell, inner[index]), x, before, lengths, cell.output_size
             )
             kept += after
             mask = masks[index]
             x = self._between(index, s, None if mask is None else mask[:, None])  # (batch, time, units)
-        context = None if self.attention is None else self.attention.attend(s, prepared)[0]
+        attention = self.attention
+        context = None if attention is None else attention.attend(s, prepared)[0]
         outputs = self._readout(x, context, readout_input)
         if lengths is not None:
             outputs = tf.where(real_steps(outputs, lengths)[..., None], outputs, tf.zeros_like(outputs))
@@ -241,8 +238,9 @@ class AttentionDecoderCell(Cell):
         x, readout_input = tf.split(projected, [projected.shape[-1] - columns, columns], axis=-1)
         return x, readout_input
 
-    def _attend(self, query: tf.Tensor, prepared: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def _attend(self, query: tf.Tensor, prepared: Prepared) -> tuple[tf.Tensor, tf.Tensor]:
         """``(n, q)`` to the context ``(n, c)`` and the weights ``(n, S)``."""
+        assert self.attention is not None
         context, weights = self.attention.attend(query[:, None], prepared)
         return context[:, 0], weights[:, 0]
 
@@ -265,7 +263,7 @@ class AttentionDecoderCell(Cell):
         pairs = tf.reshape(z, tf.concat([tf.shape(z)[:-1], [self.units, 2]], axis=0))
         return tf.reduce_max(pairs, axis=-1)
 
-    def call(
+    def call(  # type: ignore[override]  # a plain cell has no memory
         self,
         inputs: tf.Tensor,
         states: Any,
@@ -303,3 +301,7 @@ class AttentionDecoderCell(Cell):
             "attention": config["attention"] and keras.saving.deserialize_keras_object(config["attention"]),
         }
         return cls(**{**config, **parts})
+
+
+def _stepped(cell: Cell, constants: tuple, x: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
+    return cell.step(x, states, constants)

@@ -304,14 +304,15 @@ class Translator(keras.Model):
         dtype = embedded.dtype
         constants = self.cell.constants(batch, memory, training)
         kept = tf.ones((batch, width), dtype)
-        if training and self.config["dropout"]:
-            kept = dropout_mask((batch, width), self.config["dropout"], self.seed_generator, dtype.name)
+        if training and self.decoder.dropout:
+            kept = dropout_mask((batch, width), self.decoder.dropout, self.seed_generator, dtype.name)
         draw = keras.random.uniform((batch, time), seed=self.seed_generator) if training else 0.0
         own = (tf.zeros((batch, time)) + draw < share) & (tf.range(time) > 0)
         # Beside its vector each step gets whether it is replaced, and its number, which seeds its draw.
         numbers = tf.broadcast_to(tf.cast(tf.range(time), dtype), (batch, time))
         x = tf.concat([embedded, tf.cast(own, dtype)[..., None], numbers[..., None]], axis=-1)
-        seed = tf.cast(self.seed_generator.next(), tf.int32) if training else None
+        generator = self.seed_generator
+        seed = tf.cast(generator.next(), tf.int32) if training and generator is not None else None
 
         def step(x: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
             gold, own, number = tf.split(x, [width, 1, 1], axis=-1)

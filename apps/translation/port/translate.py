@@ -1,7 +1,9 @@
-"""Translates with a .tflite file, NumPy and the interpreter alone: ``python translate.py model.tflite "Text"``.
+"""Translates with a .tflite file, NumPy and the interpreter alone.
 
-Beside the file are ``settings.json``, ``source_vocab.txt`` and ``target_vocab.txt``; ``golden.json`` says what
-comes out. A port to another language has the same three parts: text to ids, the loop, ids to text.
+    python translate.py model.tflite "Text"
+
+Beside the file are ``settings.json``, ``source_vocab.txt`` and ``target_vocab.txt``; ``golden.json`` says
+what comes out. A port to another language has the same three parts: text to ids, the loop, ids to text.
 """
 
 import json

@@ -173,7 +173,8 @@ def _verbs(table: str) -> list[_Verb]:
             stem = french[0]
             endings = ("e", "es", "e", "ons", "ent", "é", "er")
             french = [stem + ending for ending in endings]
-        verbs.append(_Verb(*english, tuple(french[:5]), *french[5:]))
+        base, third, past = english
+        verbs.append(_Verb(base, third, past, tuple(french[:5]), french[5], french[6]))
     return verbs
 
 
