@@ -117,6 +117,9 @@ class TrainOptions(RunOptions):
         "Begin to average when an epoch is worse than the best one before the last so many; 0: at once.",
         minimum=0,
     )
+    minutes: float | None = option(
+        None, "Stop after so many minutes of training; none for no limit.", minimum=0
+    )
     precision: str = option(
         "float32", "Dtype policy of Keras.", choices=("float32", "mixed_bfloat16", "mixed_float16")
     )

@@ -102,8 +102,8 @@ class Task:
         signatures: model and assets to the entry points of the SavedModel, the default one first.
         examples: assets to names of signatures with inputs that the SavedModel is tried with.
         phone: ``(run, model, options)`` to what is converted.
-        initial_carried: ``(model, rows)`` to the state at the start of an epoch, for models that carry one from
-            batch to batch.
+        initial_carried: ``(model, rows)`` to the state at the start of an epoch, for models that carry one
+            from batch to batch.
         derive: means of an epoch to further columns of the history.
     """
 

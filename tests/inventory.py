@@ -25,7 +25,8 @@ BASES = {
     layers.Cell,
     layers.MatrixCell,
     layers.LinearCell,
-}  # only derived from
+    models.NextToken,
+}  # public only to be derived from
 
 CELLS: dict[str, Callable[..., layers.Cell]] = {
     "rnn": layers.RNNCell,
@@ -137,11 +138,6 @@ def sentences(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sa
     return {**tokens(rng, lengths, time), "lengths": np.array(lengths, np.int32)}
 
 
-def features(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
-    """Features of a sequence, and an embedding's table."""
-    return {"inputs": normal(rng, len(lengths), time, INPUTS), "table": normal(rng, VOCABULARY, UNITS)}
-
-
 def pairs(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
     """Sources and targets, which have one token more where there is room for it."""
     rows = len(lengths)
@@ -151,6 +147,29 @@ def pairs(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample
         "target": rng.integers(1, VOCABULARY, (rows, time), np.int32),
         "target_lengths": np.array([min(length + 1, time) for length in lengths], np.int32),
     }
+
+
+def looked_up(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
+    """Vectors and the tokens that they are of."""
+    return {"inputs": normal(rng, len(lengths), time, INPUTS), **tokens(rng, lengths, time)}
+
+
+def features(rng: np.random.Generator, lengths: Sequence[int], time: int, units: int | None = None) -> Sample:
+    """What an output layer reads; with the embedding of these units, which it shares."""
+    sample = {"inputs": normal(rng, len(lengths), time, INPUTS)}
+    return sample if units is None else {**sample, "table": normal(rng, VOCABULARY, units)}
+
+
+def continued(rng: np.random.Generator, lengths: Sequence[int], time: int, states: Any) -> Sample:
+    """Sentences and the states that they continue from; see :func:`sequence`."""
+    sample = sentences(rng, lengths, time)
+    return {**sample, "states": sequence(rng, lengths, time, states)["states"]}
+
+
+def windowed(rng: np.random.Generator, lengths: Sequence[int], time: int, window: int) -> Sample:
+    """Sentences and the tokens before them."""
+    before = rng.integers(1, VOCABULARY, (len(lengths), window - 1), np.int32)
+    return {**sentences(rng, lengths, time), "states": (before,)}
 
 
 @dataclass(frozen=True)
@@ -326,8 +345,62 @@ PARTS: dict[str, Part] = {
     "AttentionDecoderCell without attention": Part(
         partial(decoder, ["rnn"], None), decoder_step, weights=3 + 2, padded=("memory",)
     ),
-    "TiedOutput": Part(partial(layers.TiedOutput, VOCABULARY, UNITS), features, weights=2),
     "WordDropout": Part(partial(layers.WordDropout, 0.5), tokens, weights=0),
+    "LockedDropout": Part(partial(layers.LockedDropout, 0.0), features, weights=0),
+    "EmbeddingDropout": Part(partial(layers.EmbeddingDropout, VOCABULARY, 0.0), looked_up, weights=0),
+    "TiedOutput": Part(
+        partial(layers.TiedOutput, VOCABULARY, INPUTS), partial(features, units=INPUTS), weights=1
+    ),
+    "TiedOutput with a projection": Part(
+        partial(layers.TiedOutput, VOCABULARY, 4), partial(features, units=4), weights=2
+    ),
+    "AdaptiveSoftmax": Part(
+        partial(layers.AdaptiveSoftmax, VOCABULARY, (3, 6), factor=2), features, weights=2 + 2 * 2
+    ),
+    "LanguageModel": Part(
+        partial(models.LanguageModel, VOCABULARY, 4, "lstm", UNITS),
+        partial(continued, states=(((0, 0),), ((0, 0),))),
+        weights=1 + 2 * 3 + 2,
+        padded=("tokens",),
+    ),
+    "LanguageModel not tied": Part(
+        partial(models.LanguageModel, VOCABULARY, 4, "gru", UNITS, layers=1, tied=False),
+        sentences,
+        weights=1 + 3 + 2,
+        padded=("tokens",),
+    ),
+    "LanguageModel with an adaptive softmax": Part(
+        partial(models.LanguageModel, VOCABULARY, UNITS, "rnn", UNITS, 1, True, tied=False, cutoffs=[5]),
+        sentences,
+        weights=1 + 3 + 4,
+        padded=("tokens",),
+    ),
+    "FixedWindowModel": Part(
+        partial(models.FixedWindowModel, VOCABULARY, 3, 4, UNITS),
+        partial(windowed, window=3),
+        weights=1 + 2 + 2,
+        padded=("tokens",),
+    ),
+    "NgramBag": Part(
+        partial(layers.NgramBag, 2, UNITS, buckets=31, gain=2.0), sentences, weights=1, padded=("tokens",)
+    ),
+    "Classifier with n-grams": Part(
+        partial(
+            models.Classifier,
+            VOCABULARY,
+            CLASSES,
+            4,
+            "rnn",
+            2,
+            ngrams=2,
+            ngram_buckets=31,
+            ngram_dropout=0,
+            ngram_gain=1,
+        ),
+        sentences,
+        weights=1 + 6 + 2 + 1,
+        padded=("tokens",),
+    ),
     "Classifier": Part(
         partial(models.Classifier, VOCABULARY, CLASSES, 4, "gru", 2, residual=True, pooling="mean+attention"),
         sentences,

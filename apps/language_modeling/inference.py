@@ -15,7 +15,7 @@ STEPS = 256  # tokens at once; the state is carried on
 
 
 def token_losses(model: NextToken, ids: np.ndarray) -> np.ndarray:
-    """Of each token after all before it, the text read from its beginning in one pass: ``(tokens,)`` float64."""
+    """Of each token after all before it, the text read in one pass: ``(tokens,)`` float64."""
 
     @tf.function(jit_compile=True, autograph=False)
     def read(tokens: tf.Tensor, targets: tf.Tensor, states: Any) -> tuple[tf.Tensor, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from apps.options import EvaluateOptions, PredictOptions, TrainOptions, option
@@ -107,7 +108,7 @@ class Train(TrainOptions):
             raise UsageError(f"--cell {self.cell}: has no recurrent product; leave its dropouts at 0")
         if self.cutoffs is not None:
             edges = self.cluster_edges
-            if not edges or edges[0] < 1 or any(left >= right for left, right in zip(edges, edges[1:])):
+            if not edges or edges[0] < 1 or any(left >= right for left, right in pairwise(edges)):
                 raise UsageError(f"--cutoffs {self.cutoffs}: expected rising numbers, as 2000,10000")
             if self.tied:
                 raise UsageError("--cutoffs: an adaptive softmax has matrices of its own; give --no-tied too")

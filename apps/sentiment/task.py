@@ -40,6 +40,11 @@ MODEL_OPTIONS = (
     "dropout",
     "recurrent_dropout",
     "weight_dropout",
+    "ngrams",
+    "ngram_buckets",
+    "ngram_dropout",
+    "ngram_gain",
+    "path_dropout",
 )
 
 

@@ -34,7 +34,11 @@ def signatures(model: Translator, assets: Assets) -> list[Signature]:
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
     """Batches of several sizes: empty, very long, not Latin, not UTF-8."""
     words = (
-        assets.source_tokenizer.join(tf.RaggedTensor.from_tensor(tf.range(4, 40)[None])).numpy()[0].decode()
+        assets.source_tokenizer.join(
+            tf.RaggedTensor.from_tensor(tf.range(4, min(40, len(assets.source_tokenizer)))[None])
+        )
+        .numpy()[0]
+        .decode()
     )
     texts = [words, "", f"{words} " * 20, "\u0444\u0438\u043b\u044c\u043c \u65e0 \U0001f600", "A cat, a dog."]
     rows = [*(text.encode() for text in texts), b"not \xff\xfe UTF-8 \xc3"]

@@ -17,7 +17,7 @@ def words_of(tokens: Sequence[str]) -> np.ndarray:
 
     A piece that begins with ``##`` goes on with the word before it.
     """
-    begins = [not (token.startswith(CONTINUATION) and len(token) > len(CONTINUATION)) for token in tokens]
+    begins = [not token.startswith(CONTINUATION) for token in tokens]
     return np.maximum(np.cumsum(begins) - 1, 0)
 
 

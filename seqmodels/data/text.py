@@ -313,9 +313,9 @@ def running_text(
         ids: the text, (tokens,).
         first: the id that stands before the first token.
         batch_size: number of columns, n.
-        lengths: of the windows; of several, one is drawn for each window by ``(seed, epoch)``. Each is a shape.
-        seed: see lengths.
-        epoch: see lengths.
+        lengths: of the windows, each a shape; of several, one is drawn for each window.
+        seed: with ``epoch`` decides the drawing.
+        epoch: counted from 0.
 
     Returns:
         Elements ``(tokens (n, length) int32, targets (n, length) int32, weights (n, length) float32)``; what

@@ -60,7 +60,8 @@ _REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "whitespace": ((WHITE_SPACE, " "),),
 }
-_UNITS = ("word", "wordpiece")
+_UNITS = ("word", "wordpiece", "character", "byte")
+_BYTES = [bytes([value]) for value in range(256)]
 _TEXTS_AT_ONCE = 2048
 
 
@@ -69,14 +70,15 @@ class TokenizerSettings:
     """What a token is.
 
     Attributes:
-        unit: "word", or "wordpiece" for pieces of words (Schuster and Nakajima 2012; Wu et al. 2016,
-            section 4.1).
-        split: what separates words. "letters": everything but letters, digits, marks and apostrophes, which
-            is then dropped (``LETTERS_DELIMITER``). "punctuation": white space, and every punctuation mark,
-            symbol and CJK character is a word of its own (as BERT's basic tokenizer). "whitespace": white
-            space only, for a corpus that is already tokenised; its ``<unk>`` becomes ``UNKNOWN``.
-            "reversible": as "punctuation", and words that had white space before them begin with
-            ``SPACE_MARK``, so that :meth:`Tokenizer.join` gives the text back.
+        unit: "word"; "wordpiece" for pieces of words (Schuster and Nakajima 2012; Wu et al. 2016, section
+            4.1); "character", spaces too; or "byte", of which there are 256 whatever the texts and the other
+            settings but case.
+        split: what separates words, of the units that have any. "letters": everything but letters, digits,
+            marks and apostrophes, which is then dropped (``LETTERS_DELIMITER``). "punctuation": white space,
+            and every punctuation mark, symbol and CJK character is a word of its own (as BERT's basic
+            tokenizer). "whitespace": white space only, for a corpus that is already tokenised; its ``<unk>``
+            becomes ``UNKNOWN``. "reversible": as "punctuation", and words that had white space before them
+            begin with ``SPACE_MARK``, so that :meth:`Tokenizer.join` gives the text back.
         lowercase: whether case is dropped first.
         size: the most entries the vocabulary may have, the four special tokens among them.
         minimum_count: entries that occur less often in the training texts are left out.
@@ -120,11 +122,10 @@ class Tokenizer(tf.Module):
         self.settings = settings
         self.vocabulary: tuple[str, ...] = tuple(vocabulary)
         # Special tokens are not in the table: a text that spells one out must not become one.
-        tokens = self.vocabulary[len(SPECIAL_TOKENS) :]
+        tokens = _BYTES if settings.unit == "byte" else self.vocabulary[len(SPECIAL_TOKENS) :]
         ids = tf.range(len(SPECIAL_TOKENS), len(self.vocabulary), dtype=tf.int32)
         initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(tokens, tf.string), ids)
         self._table = tf.lookup.StaticHashTable(initializer, default_value=UNKNOWN)
-        self._spellings = [_spelling(token, settings) for token in self.vocabulary]
 
     @classmethod
     def train(cls, texts: Iterable[str], settings: TokenizerSettings) -> "Tokenizer":
@@ -137,7 +138,9 @@ class Tokenizer(tf.Module):
         Raises:
             DataError: there is no word in the texts.
         """
-        learn = _frequent_words if settings.unit == "word" else _frequent_pieces
+        if settings.unit == "byte":
+            return cls([*SPECIAL_TOKENS, *(f"<0x{value:02X}>" for value in range(256))], settings)
+        learn = _frequent_pieces if settings.unit == "wordpiece" else _frequent_words
         vocabulary = learn(_count_words(texts, settings), settings)
         if len(vocabulary) == len(SPECIAL_TOKENS):
             least = "" if settings.minimum_count == 1 else f" that occurs {settings.minimum_count} times"
@@ -148,14 +151,14 @@ class Tokenizer(tf.Module):
         return len(self.vocabulary)
 
     def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Cuts strings (n,) into their words, ragged (n, None), lower-cased if the settings say so."""
+        """Cuts strings (n,) into words, characters or bytes, ragged (n, None); see the settings."""
         return _split(texts, self.settings)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Turns strings (n,) into ids, ragged (n, None) int32."""
         words = self.split(texts)
-        if self.settings.unit == "word":
+        if self.settings.unit != "wordpiece":
             ids = words.with_values(self._table.lookup(words.values))
         else:
             unique, occurrence = tf.unique(words.values)
@@ -175,17 +178,24 @@ class Tokenizer(tf.Module):
             lengths.append(ids.row_lengths().numpy())
         return TokenSequences.from_lengths(np.concatenate(values), np.concatenate(lengths))
 
-    @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
+    @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1)])
     def join(self, ids: tf.RaggedTensor) -> tf.Tensor:
-        """Turns ids, ragged (n, None), back into strings (n,), special tokens left out.
+        """Turns ids (n, None) into strings (n,): a space between words, ``END`` a new line.
 
-        With the reversible split this is the text, its white space each one space and none at the ends, as
-        far as no token is ``UNKNOWN``. With others, words stand between spaces.
+        With the reversible split, spaces stand where the text had white space, and nowhere else. ``PAD`` and
+        ``START`` leave no trace; what is unknown is spelled ``CORPUS_UNKNOWN``.
         """
-        texts = tf.strings.reduce_join(
-            ids.with_values(tf.gather(tf.constant(self._spellings), ids.values)), axis=1
-        )
-        return tf.strings.strip(tf.strings.regex_replace(texts, SPACE_MARK, " "))
+        ids = tf.ragged.boolean_mask(ids, (ids != PAD) & (ids != START))
+        tokens = ids.with_values(tf.gather(self._spellings(), ids.values))
+        if self.settings.unit in ("character", "byte"):
+            return tf.strings.reduce_join(tokens, axis=1)
+        if self.settings.split == "reversible":
+            texts = tf.strings.regex_replace(tf.strings.reduce_join(tokens, axis=1), SPACE_MARK, " ")
+            return tf.strings.strip(texts)
+        texts = tf.strings.reduce_join(tokens, axis=1, separator=" ")
+        if self.settings.unit == "wordpiece":
+            texts = tf.strings.regex_replace(texts, f" {CONTINUATION}", "")
+        return tf.strings.regex_replace(texts, " ?\n ?", "\n")
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Names the tokens of one row of ids."""
@@ -208,6 +218,14 @@ class Tokenizer(tf.Module):
         return cls(
             _read_vocabulary(Path(folder) / "vocab.txt"), _read_settings(Path(folder) / "tokenizer.json")
         )
+
+    def _spellings(self) -> tf.Tensor:
+        """What each id stands for in a text: (v,) strings."""
+        tokens = _BYTES if self.settings.unit == "byte" else self.vocabulary[len(SPECIAL_TOKENS) :]
+        if (self.settings.split, self.settings.unit) == ("reversible", "wordpiece"):
+            # A word of two number signs does not occur: each of them is a word.
+            tokens = tuple(token.removeprefix(CONTINUATION) for token in tokens)
+        return tf.constant(["", "", CORPUS_UNKNOWN, "\n", *tokens], tf.string)
 
     def _pieces(self, words: tf.Tensor) -> tf.RaggedTensor:
         """Cuts words (u,) into ids of pieces, ragged (u, None): greedily, the longest piece first.
@@ -249,17 +267,10 @@ class Tokenizer(tf.Module):
         return tf.RaggedTensor.from_value_rowids(tf.gather(ids, order), tf.gather(rows, order), nrows)
 
 
-def _spelling(token: str, settings: TokenizerSettings) -> str:
-    """What a token adds to a text."""
-    if token in SPECIAL_TOKENS:
-        return f"{SPACE_MARK}{token}" if token == SPECIAL_TOKENS[UNKNOWN] else ""
-    if settings.unit == "wordpiece" and token.startswith(CONTINUATION) and token != CONTINUATION:
-        return token.removeprefix(CONTINUATION)
-    return token if settings.split == "reversible" else SPACE_MARK + token
-
-
 def _split(texts: tf.Tensor, settings: TokenizerSettings) -> tf.RaggedTensor:
-    """Cuts strings (n,) into words, ragged (n, None)."""
+    """Cuts strings (n,) into words, characters or bytes, ragged (n, None)."""
+    if settings.unit == "byte":
+        return tf.strings.bytes_split(tf.strings.lower(texts) if settings.lowercase else texts)
     texts = tf.strings.unicode_transcode(
         texts, "UTF-8", "UTF-8", errors="replace", replacement_char=ord(" "), replace_control_characters=True
     )
@@ -267,6 +278,8 @@ def _split(texts: tf.Tensor, settings: TokenizerSettings) -> tf.RaggedTensor:
         # The Unicode operator follows the machine's locale, and a Turkish one would turn I into a dotless i.
         texts = tf.strings.regex_replace(tf.strings.lower(texts), "İ", "i\u0307")
         texts = tf.strings.lower(texts, encoding="utf-8")
+    if settings.unit == "character":
+        return tf.strings.unicode_split(texts, "UTF-8")
     for pattern, replacement in _REWRITES[settings.split]:
         texts = tf.strings.regex_replace(texts, pattern, replacement)
     return tf.strings.split(texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -35,7 +36,7 @@ class AdaptiveSoftmax(keras.layers.Layer):
     def __init__(self, vocabulary: int, cutoffs: Sequence[int], factor: int = 4, **kwargs: Any):
         super().__init__(**kwargs)
         edges = [0, *cutoffs, vocabulary]
-        if not cutoffs or any(left >= right for left, right in zip(edges, edges[1:])):
+        if not cutoffs or any(left >= right for left, right in pairwise(edges)):
             raise ValueError(
                 f"cutoffs are {list(cutoffs)}; expected rising numbers from 1 to {vocabulary - 1}"
             )

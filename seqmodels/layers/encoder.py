@@ -45,7 +45,8 @@ class Encoder(keras.layers.Layer):
         **kwargs: of ``keras.layers.Layer``; the dtype is the first cell's unless it is given.
 
     Raises:
-        ValueError: no cells, not one ``bidirectional`` or ``dropout`` for each, or a residual that does not fit.
+        ValueError: no cells, not one ``bidirectional`` or ``dropout`` for each, or a residual that does not
+            fit.
     """
 
     def __init__(

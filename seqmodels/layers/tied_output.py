@@ -39,10 +39,10 @@ class TiedOutput(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
         """``(n, T, d)`` and ``E (v, e)`` to logits ``(n, T, v)``."""
-        table = tf.transpose(tf.cast(table, self.compute_dtype))
+        table = tf.ensure_shape(tf.cast(table, self.compute_dtype), (self.vocabulary, self.units))
         if self.projection is not None:
             inputs = affine(inputs, tf.convert_to_tensor(self.projection), None)
-        return affine(inputs, table, tf.convert_to_tensor(self.bias))
+        return affine(inputs, tf.transpose(table), tf.convert_to_tensor(self.bias))
 
     def compute_output_shape(self, inputs_shape: Any, table_shape: Any) -> Any:
         return (*inputs_shape[:-1], self.vocabulary)

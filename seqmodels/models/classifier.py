@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 
 from seqmodels import registry
-from seqmodels.layers import Encoder, WordDropout
+from seqmodels.layers import Encoder, NgramBag, WordDropout
+from seqmodels.layers.cell import check_rate
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -33,6 +34,11 @@ class Classifier(keras.Model):
         dropout: probability of dropping a feature of the embedding, between layers and before the output.
         recurrent_dropout: probability of dropping a feature of the previous state.
         weight_dropout: probability of dropping an entry of the recurrent matrices.
+        ngrams: longest n-gram of a linear model whose logits are added; 0 for none.
+        ngram_buckets: rows of its table.
+        ngram_dropout: probability of dropping an n-gram of a row.
+        ngram_gain: how much faster than the network's their weights move, see :class:`NgramBag`.
+        path_dropout: probability that a row is learned from by only one, either, of the two paths.
 
     Weights and dropouts follow ``keras.utils.set_random_seed``.
 
@@ -55,6 +61,11 @@ class Classifier(keras.Model):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         weight_dropout: float = 0.0,
+        ngrams: int = 0,
+        ngram_buckets: int = 2**20,
+        ngram_dropout: float = 0.5,
+        ngram_gain: float = 30.0,
+        path_dropout: float = 0.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -72,6 +83,11 @@ class Classifier(keras.Model):
             "dropout": dropout,
             "recurrent_dropout": recurrent_dropout,
             "weight_dropout": weight_dropout,
+            "ngrams": ngrams,
+            "ngram_buckets": ngram_buckets,
+            "ngram_dropout": ngram_dropout,
+            "ngram_gain": ngram_gain,
+            "path_dropout": path_dropout,
         }
         dtype = self.dtype_policy
         self.embedding_units = embedding_units
@@ -91,6 +107,13 @@ class Classifier(keras.Model):
         # Logits stay in float32 under mixed precision: a float16 softmax loses its small probabilities.
         logits = keras.backend.result_type(self.compute_dtype, "float32")
         self.head = keras.layers.Dense(classes, dtype=logits, name="head")
+        self.ngrams = None
+        if ngrams:
+            self.ngrams = NgramBag(
+                ngrams, classes, ngram_buckets, ngram_dropout, ngram_gain, dtype=logits, name="ngrams"
+            )
+        self.path_dropout = check_rate("path_dropout", path_dropout)
+        self.seed_generator = keras.random.SeedGenerator() if ngrams and path_dropout else None
 
     def build(self, input_shape: Any = None) -> None:
         self.embedding.build((None, None))
@@ -98,6 +121,8 @@ class Classifier(keras.Model):
         for pooling in self.poolings:
             pooling.build((None, None, self.encoder.output_size))
         self.head.build((None, len(self.poolings) * self.encoder.output_size))
+        if self.ngrams:
+            self.ngrams.build()
         self.built = True
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -106,7 +131,15 @@ class Classifier(keras.Model):
         encoded = self.encoder(embedded, lengths=inputs["lengths"], training=training)
         pooled = [pooling(encoded.outputs, encoded.states, encoded.lengths) for pooling in self.poolings]
         features = tf.concat(pooled, axis=-1)  # (batch, poolings * output_size)
-        return self.head(self.output_dropout(features, training=training))
+        logits = self.head(self.output_dropout(features, training=training))
+        if self.ngrams is None:
+            return logits
+        from_ngrams = self.ngrams(inputs["tokens"], inputs["lengths"], training=training)
+        if training and self.path_dropout:
+            draw = keras.random.uniform(tf.shape(logits)[:1], seed=self.seed_generator)[:, None]  # (batch, 1)
+            logits = tf.where(draw < self.path_dropout / 2, 0.0, logits)
+            from_ngrams = tf.where(draw > 1 - self.path_dropout / 2, 0.0, from_ngrams)
+        return logits + from_ngrams
 
     def get_config(self) -> dict:
         return {**super().get_config(), **self.config}

@@ -46,8 +46,8 @@ class NextToken(keras.Model):
 
     ``model({"tokens": (n, T) int32, "states": ..., "lengths": (n,) int32})`` returns :class:`Predicted`.
     Without ``states`` a text begins, without ``lengths`` all rows are full. Handing a text in by pieces, with
-    the states from piece to piece, gives what one long pass gives. Logits past a row's end mean nothing and do
-    not depend on what stands there.
+    the states from piece to piece, gives what one long pass gives. Logits past a row's end mean nothing and
+    do not depend on what stands there.
 
     Args:
         vocabulary: number of token ids, v.
@@ -143,8 +143,8 @@ class LanguageModel(NextToken):
     """A recurrent model of the next token: embedding, stacked cells of any kind, output layer.
 
     With its dropouts and an averaging optimizer it is the AWD-LSTM (Merity et al. 2018, arXiv 1708.02182);
-    with ``dropout`` alone and plain gradient descent the classic one of Zaremba et al. 2014 (arXiv 1409.2329),
-    with masks locked over time. Its states are those of :class:`Encoder`.
+    with dropout between layers alone and plain gradient descent that of Zaremba et al. 2014 (arXiv
+    1409.2329), its masks locked over time. Its states are those of :class:`Encoder`.
 
     Args:
         vocabulary: number of token ids, v.
@@ -237,7 +237,8 @@ class FixedWindowModel(NextToken):
     """The next token from the ones right before it alone (Bengio et al. 2003, section 2).
 
     ``features = tanh([C(x_{t-w+1}), .., C(x_t)] H + d)`` with the embedding C and a window of w tokens. The
-    state is the last ``w - 1`` tokens, ``(n, w - 1)`` int32, so that it is trained and used as a recurrent one.
+    state is the last ``w - 1`` tokens, ``(n, w - 1)`` int32, so that it is trained and used like a recurrent
+    model.
 
     Args:
         vocabulary: number of token ids, v.

@@ -52,6 +52,8 @@ class Settings:
             None for no average.
         average_after: begin to average after the first epoch that is worse than the best one of those before
             the last so many (NT-ASGD, Merity et al. 2018, algorithm 1); 0: from the first step.
+        seconds: of training after which the running epoch is the last and ends at once; None for no limit.
+            Validation and the time between an interruption and its resumption do not count.
         save_seconds: time between two checkpoints inside an epoch; one is saved after every epoch anyway.
         xla: compile the steps by XLA, unless there are several replicas.
     """
@@ -65,6 +67,7 @@ class Settings:
     plateau: float | None = None
     average: float | None = None
     average_after: int = 0
+    seconds: float | None = None
     save_seconds: float = 300.0
     xla: bool = True
 
@@ -174,6 +177,7 @@ class Training:
             row = position.history[-1]
             patience = self.settings.patience
             exhausted = patience is not None and position.epoch - position.best_epoch >= patience
+            exhausted = exhausted or self._time_is_up()
             self.listeners.on_epoch_end(position.epoch - 1, row)
             position.finished = (
                 exhausted or position.epoch >= self.settings.epochs or self.model.stop_training
@@ -217,9 +221,14 @@ class Training:
             if stop:
                 place = f"epoch {position.epoch + 1} after step {position.step}"
                 raise Interrupted(f"stopped in {place}; the same command resumes there")
-            if self.model.stop_training:
+            if self.model.stop_training or self._time_is_up():
                 break
         self._finish_epoch()
+
+    def _time_is_up(self) -> bool:
+        limit, position = self.settings.seconds, self.position
+        spent = sum(row["seconds"] for row in position.history) + position.sums.get("seconds", 0.0)
+        return limit is not None and spent >= limit
 
     def _finish_epoch(self) -> None:
         position, settings = self.position, self.settings

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from seqmodels.data.text import PAD, TokenSequences, batches, bucket_edges, evaluation_order, truncate
+from seqmodels.data.text import (
+    PAD,
+    TokenSequences,
+    batches,
+    bucket_edges,
+    evaluation_order,
+    running_text,
+    truncate,
+)
 
 EDGES = [4, 8, 24]
 
@@ -187,3 +195,33 @@ def test_data_without_rows_or_with_empty_rows_only():
 def test_a_row_beyond_the_last_edge_is_refused(numbered):
     with pytest.raises(ValueError, match="a row has 24 tokens; expected at most 20, the last edge: truncate"):
         batches(numbered[0], edges=[10, 20], batch_size=4)
+
+
+@given(
+    count=st.integers(1, 60),
+    rows=st.integers(1, 7),
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=3, unique=True),
+    epoch=st.integers(0, 3),
+)
+def test_running_text_makes_every_token_a_target_once_and_rows_that_continue(count, rows, lengths, epoch):
+    ids = np.arange(10, 10 + count)
+    windows = list(running_text(ids, 3, batch_size=rows, lengths=lengths, seed=1, epoch=epoch))
+    assert {window[0].shape[1] for window in windows} <= set(lengths)
+    tokens, targets, weights = (np.concatenate(parts, axis=1) for parts in zip(*windows))  # (rows, steps)
+    real = weights == 1
+    assert np.array_equal(targets[real], ids)
+    assert np.array_equal(tokens[real], np.append(3, ids[:-1]))
+    assert np.all((weights == 0) | real)
+    assert np.array_equal(real, np.sort(real, axis=1)[:, ::-1])  # what fills up comes last in a row
+
+
+def test_running_text_draws_its_windows_by_seed_and_epoch():
+    def lengths(**options):
+        data = running_text(np.arange(4000), 3, batch_size=1, lengths=[3, 5, 8], **options)
+        return [window[0].shape[1] for window in data]
+
+    assert lengths(seed=1, epoch=0) == lengths(seed=1, epoch=0)
+    assert len({tuple(lengths(seed=seed, epoch=epoch)) for seed in (1, 2) for epoch in (0, 1)}) == 4
+    rest = running_text(np.arange(4000), 3, batch_size=1, lengths=[3, 5, 8], seed=1)
+    for one, other in zip(rest.skip(7), list(rest)[7:], strict=True):
+        assert all(np.array_equal(left, right) for left, right in zip(one, other))

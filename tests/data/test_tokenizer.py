@@ -284,3 +284,54 @@ def test_saved_graph_stands_alone_in_any_locale(pieces, tmp_path):
     for tokenizer, served in zip(tokenizers.values(), map(json.loads, run.stdout.splitlines()), strict=True):
         expected = [tokenizer(tf.constant(texts, tf.string)).to_tensor().numpy() for texts in batches]
         assert served == [ids.tolist() for ids in expected]
+
+
+LINES = ["to be , or", "", "not <unk> to   be", "naïve 🙂\ttab"]
+
+
+def trained(**options):
+    return Tokenizer.train(LINES, TokenizerSettings(end=True, **options))
+
+
+def test_characters_are_tokens_spaces_too():
+    tokenizer = trained(unit="character")
+    assert tokenizer.decode(tokenizer(["be 🙂 ☃\t!"]).to_list()[0]) == [
+        *("b", "e", " ", "🙂", " ", "<UNKNOWN>", " ", "<UNKNOWN>", "<END>")
+    ]
+    assert tokenizer.vocabulary[4] == " "  # the most frequent one
+
+
+def test_bytes_are_tokens_whatever_the_texts():
+    tokenizer = trained(unit="byte", size=5, minimum_count=100)
+    assert len(tokenizer) == 4 + 256
+    raw = bytes(range(256))
+    (ids,) = tokenizer(tf.constant([raw])).to_list()
+    assert ids == [*range(4, 260), END]
+    assert tokenizer.vocabulary[4 + ord("A")] == "<0x41>"
+    assert tokenizer.join(tf.ragged.constant([ids], dtype=tf.int32)).numpy() == [raw + b"\n"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"split": "whitespace"}, ["to be , or\n", "\n", "not <unk> to be\n", "naïve 🙂 tab\n"]),
+        ({"unit": "wordpiece", "split": "whitespace"}, ["to be , or\n", "\n", "not <unk> to be\n", None]),
+        ({"unit": "character"}, [*(line.replace("\t", " ") + "\n" for line in LINES)]),
+        ({"unit": "byte"}, [line + "\n" for line in LINES]),
+    ],
+)
+def test_joining_ids_gives_the_text_back(tmp_path, options, expected):
+    tokenizer = trained(lowercase=False, **options)
+    for one in (tokenizer, (tokenizer.save(tmp_path), Tokenizer.load(tmp_path))[1]):
+        texts = [text.decode() for text in one.join(one(LINES)).numpy()]
+        assert [text for text, wanted in zip(texts, expected) if wanted] == [w for w in expected if w]
+
+
+def test_joining_goes_over_the_ends_of_lines_and_leaves_padding_out():
+    tokenizer = trained(split="whitespace")
+    ids = {token: index for index, token in enumerate(tokenizer.vocabulary)}
+    row = [START, ids["to"], ids["be"], END, END, ids["or"], PAD, UNKNOWN, ids["not"]]
+    assert tokenizer.join(tf.ragged.constant([row, []], dtype=tf.int32)).numpy().tolist() == [
+        b"to be\n\nor <unk> not",
+        b"",
+    ]

@@ -130,6 +130,16 @@ def test_training_stops_by_patience_and_leaves_the_best_weights(tmp_path):
     assert float(subject.model.get_weights()[0][0, 0]) == 2
 
 
+def test_time_that_is_up_ends_the_epoch_at_once(tmp_path):
+    two = {"train": lambda: batches(size=2)}
+    subject = training(tmp_path / "a", settings=replace(PLAIN, epochs=9, seconds=0.0), **two)
+    (row,) = subject.run()
+    assert (row["steps"], subject.position.finished) == (1, True)
+    assert math.isfinite(row["valid_loss"])
+    rows = training(tmp_path / "b", settings=replace(PLAIN, epochs=2, seconds=1e6), **two).run()
+    assert [row["steps"] for row in rows] == [2, 2]
+
+
 def test_without_patience_every_epoch_runs_and_more_may_be_better(tmp_path):
     settings = replace(PLAIN, epochs=4, monitor="valid_near", maximize=True)
     subject = scripted(tmp_path, settings)
@@ -380,3 +390,60 @@ def test_the_model_also_works_with_compile_and_fit():
     history = model.fit(batches(inputs, labels, size=6), epochs=2, verbose=0).history
     assert history["loss"][1] < history["loss"][0]
     assert set(history) == {"loss", "accuracy"}
+
+
+def moved(start, steps):
+    """The weight of :func:`scripted` after each of so many steps, and the means from the first on."""
+    weights = start + np.arange(1, steps + 1, dtype=np.float64)
+    return weights, np.cumsum(weights) / np.arange(1, steps + 1)
+
+
+def test_a_plateau_cuts_the_learning_rate_after_every_epoch_that_is_not_the_best(tmp_path):
+    subject = scripted(tmp_path, replace(PLAIN, epochs=5, plateau=0.25))
+    history = subject.run()
+    # Weights 1, 2, 3, 3.25 and 3.3125; validation is their squared distance from 2.
+    assert [row["learning_rate"] for row in history] == [1, 1, 1, 0.25, 0.0625]
+    assert [row["valid_loss"] for row in history] == [1, 0, 1, 1.25**2, 1.3125**2]
+
+
+def test_averaged_weights_are_validated_and_kept_and_the_training_goes_on_from_the_others(tmp_path):
+    subject = scripted(tmp_path, replace(PLAIN, epochs=5, average=1.0))
+    history = subject.run()
+    weights, means = moved(0, 5)
+    np.testing.assert_allclose([-row["loss"] for row in history], weights - 1)  # before each step
+    np.testing.assert_allclose([row["valid_loss"] for row in history], (means - 2) ** 2, rtol=1e-6)
+    assert subject.position.best_epoch == 3
+    assert float(subject.model.get_weights()[0][0, 0]) == pytest.approx(2)
+
+
+def test_an_exponential_average_begins_as_a_mean(tmp_path):
+    history = scripted(tmp_path, replace(PLAIN, epochs=5, average=0.5)).run()
+    average, expected = 0.0, []
+    for step, weight in enumerate(moved(0, 5)[0], 1):
+        average += max(0.5, 1 / step) * (weight - average)
+        expected.append((average - 2) ** 2)
+    np.testing.assert_allclose([row["valid_loss"] for row in history], expected, rtol=1e-6)
+
+
+def test_averaging_begins_after_an_epoch_that_is_worse_than_the_best_of_long_ago(tmp_path):
+    """Of 1, 0, 1, 4 the fourth is the first that is worse than one before the last; the average begins with
+    the next step (Merity et al. 2018, algorithm 1)."""
+    history = scripted(tmp_path, replace(PLAIN, epochs=6, average=1.0, average_after=1)).run()
+    assert [row["valid_loss"] for row in history] == [1, 0, 1, 4, (5 - 2) ** 2, ((5 + 6) / 2 - 2) ** 2]
+
+
+def test_interrupted_averaging_ends_like_an_uninterrupted_one(tmp_path):
+    settings = replace(PLAIN, epochs=6, average=0.9, average_after=1)
+    expected = scripted(tmp_path / "whole", settings).run()
+    calls = iter([False] * 5 + [True])
+    with pytest.raises(Interrupted):
+        scripted(tmp_path / "parts", settings, stop=lambda: next(calls)).run()
+    resumed = scripted(tmp_path / "parts", settings)
+    assert without_times(resumed.run()) == without_times(expected)
+
+
+def test_further_columns_are_derived_from_the_means(tmp_path):
+    subject = training(tmp_path, derive=lambda means: {"root": means["loss"] ** 0.5})
+    (row,) = subject.run()
+    assert row["root"] == row["loss"] ** 0.5
+    assert row["valid_root"] == row["valid_loss"] ** 0.5

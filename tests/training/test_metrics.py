@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from seqmodels.training.metrics import SMALLEST_PROBABILITY, classification_scores
+from seqmodels.training.metrics import SMALLEST_PROBABILITY, classification_scores, language_scores
 
 pytestmark = pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
 
@@ -147,3 +147,20 @@ def test_sums_within_the_rounding_of_half_precision_are_accepted():
     scores = classification_scores(PROBABILITIES * 1.0009, LABELS, CLASSES)
     assert scores["accuracy"] == 0.75
     assert [entry["upper"] for entry in scores["calibration"]][-1] <= 1
+
+
+def test_language_scores_by_hand():
+    """Three tokens with p 1/2, 1/4, 1/8: 6 bits for 3 tokens, 2 words, 12 characters."""
+    scores = language_scores(-np.log([1 / 2, 1 / 4, 1 / 8]), words=2, characters=12)
+    assert (scores["tokens"], scores["words"]) == (3, 2)
+    assert scores["perplexity"] == pytest.approx(4)
+    assert scores["word_perplexity"] == pytest.approx(8)
+    assert scores["bits_per_character"] == pytest.approx(0.5)
+    assert scores["log_loss"] == pytest.approx(math.log(4))
+    assert "bits_per_character" not in language_scores([1.0], words=1)
+
+
+@pytest.mark.parametrize("arguments", [([], 1, 1), ([1.0], 0, 1), ([1.0], 1, 0)])
+def test_language_scores_of_no_text_are_refused(arguments):
+    with pytest.raises(ValueError, match="no text to score"):
+        language_scores(*arguments)

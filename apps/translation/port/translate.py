@@ -97,7 +97,7 @@ class Translator:
     def join(self, ids: list[int]) -> str:
         tokens = [self.target[index] for index in ids]
         if self.settings["unit"] == "wordpiece":
-            tokens = [token.removeprefix("##") if len(token) > 2 else token for token in tokens]
+            tokens = [token.removeprefix("##") for token in tokens]
         return "".join(tokens).replace(MARK, " ").strip(" ")
 
 
