@@ -38,7 +38,8 @@ class Classifier(keras.Model):
         ngram_buckets: rows of its table.
         ngram_dropout: probability of dropping an n-gram of a row.
         ngram_gain: how much faster than the network's their weights move, see :class:`NgramBag`.
-        path_dropout: probability that a row is learned from by only one, either, of the two paths.
+        path_dropout: probability that only one of the two paths, either, learns from a row; its logits count
+            twice then. So both become classifiers of their own, and their sum is the mean of the two.
 
     Weights and dropouts follow ``keras.utils.set_random_seed``.
 
@@ -137,8 +138,9 @@ class Classifier(keras.Model):
         from_ngrams = self.ngrams(inputs["tokens"], inputs["lengths"], training=training)
         if training and self.path_dropout:
             draw = keras.random.uniform(tf.shape(logits)[:1], seed=self.seed_generator)[:, None]  # (batch, 1)
-            logits = tf.where(draw < self.path_dropout / 2, 0.0, logits)
-            from_ngrams = tf.where(draw > 1 - self.path_dropout / 2, 0.0, from_ngrams)
+            alone = tf.cast(draw < self.path_dropout, logits.dtype)
+            lean = alone * tf.cast(tf.sign(draw - self.path_dropout / 2), logits.dtype)  # 0, or -1 or 1
+            return (1 - lean) * logits + (1 + lean) * from_ngrams
         return logits + from_ngrams
 
     def get_config(self) -> dict:

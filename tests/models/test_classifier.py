@@ -169,3 +169,22 @@ def test_what_a_frozen_model_is_survives_its_config() -> None:
 def test_errors(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         small(**options)
+
+
+def test_paths_are_dropped_one_at_a_time_and_add_up_in_inference() -> None:
+    model = small(
+        ngrams=2, ngram_buckets=97, ngram_gain=1.0, ngram_dropout=0.0, path_dropout=0.6, pooling="max"
+    )
+    model(batch())
+    randomized(model)
+    sentences = batch(rows=500)
+    of_ngrams = model.ngrams(sentences["tokens"], sentences["lengths"])
+    whole = model(sentences)
+    network = whole - of_ngrams
+    trained = model(sentences, training=True)
+    shares = []
+    for alone in (2 * network, 2 * of_ngrams, whole):
+        near = np.max(np.abs(trained - alone), axis=1) < 1e-5
+        shares.append(np.mean(near[sentences["lengths"] > 1]))
+    # Three standard deviations of a share of 1,000 rows are below 0.05.
+    np.testing.assert_allclose(shares, [0.3, 0.3, 0.4], atol=0.05)

@@ -1,0 +1,64 @@
+"""Trains variants of one app at equal budget, one after the other, and prints one Markdown table.
+
+python -m benchmarks.compare sentiment --common "--data imdb --minutes 10" "--cell lstm" "--cell gru"
+
+Each row is a run of its own in --folder, named by its options; a row that is finished is not trained again,
+so that a comparison that was interrupted goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+
+def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
+    """Trains and evaluates, unless that is done; name of the column to its figure."""
+    command = [sys.executable, "-m", f"apps.{app}"]
+    metrics = run / "metrics.json"
+    if not metrics.exists():
+        subprocess.run([*command, "train", "--run", str(run), *options], check=True)
+    if "test" not in json.loads(metrics.read_text(encoding="utf-8")):
+        evaluate = [*command, "evaluate", "--run", str(run), "--json"]
+        subprocess.run(evaluate, check=True, stdout=subprocess.DEVNULL)
+    info = [*command, "info", "--run", str(run), "--json"]
+    (facts,) = json.loads(subprocess.run(info, check=True, capture_output=True, text=True).stdout).values()
+    with open(run / "history.csv", encoding="utf-8") as file:
+        history = list(csv.DictReader(file))
+    seconds = sum(float(epoch["seconds"]) for epoch in history)
+    examples = sum(float(epoch["examples_per_second"]) * float(epoch["seconds"]) for epoch in history)
+    figures = {
+        "parameters": f"{facts['parameters']:,}",
+        "best epoch": f"{facts['best epoch']} of {len(history)}",
+        "minutes": f"{seconds / 60:.1f}",
+        "examples/s": f"{examples / seconds:,.0f}",
+    }
+    scores = {key: value for key, value in facts.items() if key.startswith(("valid ", "test "))}
+    return {**figures, **{key: f"{value:.4f}" for key, value in scores.items() if "," not in key}}
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("app")
+@click.argument("rows", nargs=-1, required=True)
+@click.option("--common", default="", help="Options of `train` for every row.")
+@click.option("--folder", default="saved_models/compare", help="Where the runs are kept.")
+def main(app: str, rows: tuple[str, ...], common: str, folder: str) -> None:
+    """Train a run of APP for each of ROWS, the options that make it differ; print a Markdown table."""
+    table: dict[str, dict[str, str]] = {}
+    for options in rows:
+        run = Path(folder) / (options.replace("--", "").replace(" ", "_") or "default")
+        table[options] = row(app, run, [*shlex.split(common), *shlex.split(options)])
+        if len(table) == 1:
+            columns = list(table[options])
+            click.echo(f"| {app} {common} | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
+        click.echo(f"| `{options or 'default'}` | {' | '.join(table[options].values())} |")
+
+
+if __name__ == "__main__":
+    main()
