@@ -133,6 +133,11 @@ class TrainOptions(RunOptions):
         False, "Show counts, lengths, parameters and an estimate of the time; train nothing.", stored=False
     )
 
+    @classmethod
+    def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Options that come from elsewhere than the command line; nothing, unless an app says so."""
+        return {}
+
     def check(self) -> None:
         check_data(self.data)
         if self.schedule == "plateau" and self.warmup:
@@ -208,9 +213,9 @@ def check_data(data: str) -> None:
 
 
 def resolve(cls: type[TrainOptions], explicit: Mapping[str, Any]) -> TrainOptions:
-    """Default, then preset, then what was set explicitly."""
+    """Default, then preset, then an earlier run's where the app takes them, then what was set explicitly."""
     preset = explicit.get("preset", "default")
-    return cls(**{**cls.presets[preset], **explicit})
+    return cls(**{**cls.presets[preset], **cls.inherited(explicit), **explicit})
 
 
 def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:
@@ -227,8 +232,8 @@ def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:
 
 
 def flag(name: str) -> str:
-    """``batch_size`` as a user types it: ``--batch-size``."""
-    return "--" + name.replace("_", "-")
+    """``batch_size`` as a user types it: ``--batch-size``; ``from_``, which Python keeps: ``--from``."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def _value_type(hint: Any) -> tuple[type, bool]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from apps.language_modeling.corpus import Texts, load_texts
 from apps.language_modeling.options import Train
 from apps.task import Data
-from apps.language_modeling.corpus import Texts, load_texts
 from seqmodels.data.text import running_text
 from seqmodels.data.tokenizer import CORPUS_UNKNOWN, END, UNKNOWN, Tokenizer, TokenizerSettings
 from seqmodels.errors import DataError

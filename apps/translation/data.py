@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from apps.run import write_text
+from apps.run import Run, write_text
 from apps.task import Data
 from apps.translation.options import Train
 from seqmodels.data.parallel import Pairs, ParallelData, load_pairs
@@ -134,6 +134,9 @@ def _tokenizers(options: Train, source: ParallelData) -> tuple[Tokenizer, Tokeni
         size=options.vocabulary,
         minimum_count=options.minimum_count,
     )
+    if options.from_:
+        earlier = Assets.load(Run(options.from_).assets)
+        return earlier.source_tokenizer, earlier.target_tokenizer
     if options.joint:
         joint = Tokenizer.train([*source.train.sources, *source.train.targets], settings)
         return joint, joint

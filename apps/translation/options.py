@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from apps.options import EvaluateOptions, PredictOptions, TrainOptions, option
+from apps.options import EvaluateOptions, PredictOptions, TrainOptions, option, restore
 from seqmodels.errors import UsageError
 from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, PARALLEL_CELLS
 
@@ -31,6 +33,9 @@ class Train(TrainOptions):
         "best": {"epochs": 40, "units": 384, "decoder_units": 768, "dropout": 0.5},
     }
 
+    from_: str = option(
+        "", "Go on from the weights and vocabularies of this run, with its options where you set none."
+    )
     source: str = option("", "Language, or column, to translate from. Default: the first one that is there.")
     target: str = option("", "Language, or column, to translate to. Default: the other one.")
     batch_size: int = option(1500, "Tokens of the targets in a batch, padding too.", minimum=1)
@@ -105,8 +110,24 @@ class Train(TrainOptions):
     )
     sampling_steps: int = option(5000, "Steps in which that share rises from 0.", minimum=1)
 
+    @classmethod
+    def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The options of the run that ``--from`` names."""
+        run = explicit.get("from_")
+        if not run:
+            return {}
+        path = os.path.join(run, "options.json")
+        try:
+            with open(path, encoding="utf-8") as file:
+                stored = json.load(file)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--from {run}: is no run ({error}); name a trained one") from error
+        return asdict(restore(cls, stored, path))
+
     def check(self) -> None:
         super().check()
+        if self.from_ and not os.path.exists(os.path.join(self.from_, "model.keras")):
+            raise UsageError(f"--from {self.from_}: its training is not finished; name a trained run")
         if self.cell in PARALLEL_CELLS and (self.recurrent_dropout or self.weight_dropout):
             raise UsageError(f"--cell {self.cell}: has no recurrent product; leave its dropouts at 0")
         if self.tie == "all" and not self.joint:

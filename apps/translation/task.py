@@ -54,6 +54,16 @@ def build(options: Train, assets: Assets) -> keras.Model:
     settings = {name: value for name, value in asdict(options).items() if name in MODEL_OPTIONS}
     model = Translator(len(assets.source_tokenizer), len(assets.target_tokenizer), **settings)
     model.build()
+    if options.from_:
+        earlier = Run(options.from_).load_model()
+        shapes = [[tuple(weight.shape) for weight in each.trainable_weights] for each in (model, earlier)]
+        if shapes[0] != shapes[1]:
+            raise UsageError(
+                f"--from {options.from_}: is a model of other sizes or parts; leave the model's options as "
+                "they were"
+            )
+        for weight, value in zip(model.trainable_weights, earlier.trainable_weights):
+            weight.assign(value)
     return model
 
 

@@ -233,6 +233,26 @@ def test_batches_of_texts_are_independent_of_each_other(trained):
         np.testing.assert_allclose(each.sum(axis=1), 1, atol=1e-5)
 
 
+def test_training_goes_on_from_a_run(trained, pairs, tmp_path, read_json):
+    run = tmp_path / "run"
+    ran("train", "--from", trained, "--run", run, "--epochs", 1, "--learning-rate", 1e-9, "--average", "none")
+    stored, before = read_json(run / "options.json"), read_json(trained / "options.json")
+    changed = {name for name in stored if stored[name] != before[name]}
+    assert changed == {"from_", "epochs", "learning_rate", "average"}
+    losses = [read_json(each / "metrics.json")["valid"]["loss"] for each in (run, trained)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert (run / "assets" / "source" / "vocab.txt").read_text() == (
+        trained / "assets" / "source" / "vocab.txt"
+    ).read_text()
+    for arguments, message in (
+        (["--from", trained, "--units", 4], "is a model of other sizes or parts"),
+        (["--from", tmp_path], "is no run"),
+    ):
+        result = invoke("train", *arguments, "--run", tmp_path / "other")
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert message in result.stderr
+
+
 def test_groups_by_length_hold_every_sentence():
     sources = ["a " * count for count in (1, 5, 6, 31, 40)]
     groups = by_length(Pairs(sources, sources, ("file",), [1, 2, 3, 4, 5]), sources)
