@@ -117,6 +117,11 @@ class TrainOptions(RunOptions):
         "Begin to average when an epoch is worse than the best one before the last so many; 0: at once.",
         minimum=0,
     )
+    average_epochs: int | None = option(
+        None,
+        "Instead of --average, the mean of the weights after each of the last so many epochs.",
+        minimum=1,
+    )
     minutes: float | None = option(
         None, "Stop after so many minutes of training; none for no limit.", minimum=0
     )
@@ -142,6 +147,8 @@ class TrainOptions(RunOptions):
         check_data(self.data)
         if self.schedule == "plateau" and self.warmup:
             raise UsageError("--warmup: cannot go with --schedule plateau; leave it at 0 or choose another")
+        if self.average_epochs is not None and self.average is not None:
+            raise UsageError("--average-epochs: is another average than --average; set that to none")
         if self.average_after and self.average is None:
             raise UsageError("--average-after: there is no average to begin; give --average, 1 for the mean")
 

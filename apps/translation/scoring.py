@@ -10,7 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from apps.translation.data import Assets
+from apps.translation.inference import attention
+from seqmodels.analysis import alignment
 from seqmodels.baselines import word_table
+from seqmodels.data.embedded import grammar
 from seqmodels.data.parallel import Pairs
 from seqmodels.data.text import pair_batches, truncate
 from seqmodels.data.tokenizer import SPACE_MARK
@@ -20,6 +23,7 @@ from seqmodels.training.metrics import translation_scores
 
 LENGTHS = (5, 10, 15, 20, 30)  # words of a source: the upper ends of the groups but the last
 FEWEST = 20  # targets that a position must have for its mean loss to be told
+ALIGNED = 500  # sentences whose alignment is scored
 MOST_PAIRS = 100_000  # that the word table learns from
 
 
@@ -60,6 +64,47 @@ def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[
             for name, values in (("forced", forced), ("free", free))
         },
     }
+
+
+def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
+    """How well attention finds the known alignments of the grammar's test sentences, beside IBM model 1.
+
+    ``attention`` and ``ibm_model_1`` are alignment error rates, 0 to 1, of the source word that each target
+    word attends to most, or is likeliest to come from; the table is learned from the training sentences.
+    """
+    splits, forward = grammar.sentences(), assets.source == grammar.LANGUAGES[0]
+
+    def sides(sentence: grammar.Sentence) -> tuple[list[str], list[str]]:
+        english, french = ([word.lower() for word in words] for words in (sentence.english, sentence.french))
+        return (english, french) if forward else (french, english)
+
+    sentences = splits["test"][:ALIGNED]
+    known = [{(e, f) if forward else (f, e) for e, f in sentence.links} for sentence in sentences]
+    texts = [sentence.texts if forward else sentence.texts[::-1] for sentence in sentences]
+    weights = attention(model, assets, [source for source, _ in texts], [target for _, target in texts])
+    found, learned = [], []
+    table = word_table.fit(*zip(*map(sides, splits["train"])))
+    for sentence, text, each in zip(sentences, texts, weights):
+        source, target = sides(sentence)
+        groups = [
+            alignment.owners([_spelled(piece) for piece in tokenizer.decode(ids)], words)
+            for tokenizer, ids, words in (
+                (assets.source_tokenizer, assets.encode_sources([text[0]]).values[:-1], source),
+                (assets.target_tokenizer, assets.encode_targets([text[1]]).values[1:-1], target),
+            )
+        ]
+        found.append(alignment.links(alignment.between_words(each[:-1, :-1], *groups)))
+        links = table.align(source, target)
+        learned.append({(link, position) for position, link in enumerate(links) if link is not None})
+    return {
+        "sentences": len(sentences),
+        "attention": alignment.error_rate(found, known),
+        "ibm_model_1": alignment.error_rate(learned, known),
+    }
+
+
+def _spelled(piece: str) -> str:
+    return piece.removeprefix("##").removeprefix(SPACE_MARK)
 
 
 def by_length(pairs: Pairs, translations: Sequence[str]) -> list[dict[str, Any]]:

@@ -20,9 +20,9 @@ from apps.translation.inference import Decoding, attention, of_keras, open_model
 from apps.translation.options import Evaluate, Predict, Train
 from apps.translation.phone import phone
 from apps.translation.saved_model import examples, signatures
-from apps.translation.scoring import baseline_scores, by_length, probability_scores
+from apps.translation.scoring import baseline_scores, by_length, grammar_alignment, probability_scores
 from seqmodels.analysis import alignment, plots
-from seqmodels.data.parallel import load_pairs, load_test_pairs
+from seqmodels.data.parallel import is_grammar, load_pairs, load_test_pairs
 from seqmodels.data.tokenizer import SPACE_MARK
 from seqmodels.errors import DataError, UsageError
 from seqmodels.models import Translator
@@ -110,6 +110,8 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         "by_length": by_length(split, texts),
         **(probability_scores(model, assets, split) if model else {}),
     }
+    if model and options.data is None and is_grammar(stored.data) and model.cell.attention is not None:
+        scores["alignment_error_rate"] = grammar_alignment(model, assets)
     languages = f"{assets.source} to {assets.target}"
     return {"data": options.data or stored.data, "languages": languages, "model": scores, "baselines": rivals}
 
@@ -185,7 +187,13 @@ def render_scores(scores: dict[str, Any]) -> Group:
     lengths = Table("words of the source", "sentences", "BLEU of the model")
     for group in model["by_length"]:
         lengths.add_row(group["name"], str(group["count"]), f"{group['bleu']:.2f}")
-    return Group(side, lengths)
+    if "alignment_error_rate" not in model:
+        return Group(side, lengths)
+    rates = model["alignment_error_rate"]
+    aligned = Table("alignment error rate", f"{rates['sentences']} sentences")
+    for name in ("attention", "ibm_model_1"):
+        aligned.add_row(name.replace("_", " "), f"{rates[name]:.2%}")
+    return Group(side, lengths, aligned)
 
 
 def render_prediction(record: dict[str, Any]) -> str:

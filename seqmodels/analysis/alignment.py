@@ -21,6 +21,13 @@ def words_of(tokens: Sequence[str]) -> np.ndarray:
     return np.maximum(np.cumsum(begins) - 1, 0)
 
 
+def owners(tokens: Sequence[str], words: Sequence[str]) -> np.ndarray:
+    """The word that each token's first character lies in, where both spell the same text: ``(tokens,)``."""
+    ends = np.cumsum([len(word) for word in words])
+    begins = np.cumsum([0, *(len(token) for token in tokens)])[:-1]
+    return np.searchsorted(ends, begins, side="right")
+
+
 def between_words(weights: np.ndarray, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Attention between tokens to attention between words.
 

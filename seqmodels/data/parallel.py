@@ -121,6 +121,11 @@ def load_pairs(
     return ParallelData(train, valid, test, *languages, data, notes, digest.hexdigest())
 
 
+def is_grammar(data: str) -> bool:
+    """Whether ``data`` names the grammar that comes with the project, whose alignments are known."""
+    return data in ("embedded", "embedded:grammar")
+
+
 def load_test_pairs(data: str, source: str, target: str) -> Pairs:
     """Reads one split of ``data`` to score on: test, else valid, or a source in one piece itself.
 
@@ -165,7 +170,7 @@ def _complete(read: dict[str, Pairs], seed: int, valid_fraction: float, notes: l
 
 def _readers(data: str, source: str, target: str, notes: list[str]) -> tuple[Readers, tuple[str, str]]:
     """How to read each split that ``data`` has, or `WHOLE`, and the languages."""
-    if data in ("embedded", "embedded:grammar"):
+    if is_grammar(data):
         from seqmodels.data.embedded import grammar
 
         languages = _languages(data, grammar.LANGUAGES, source, target, [])

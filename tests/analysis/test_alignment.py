@@ -3,12 +3,23 @@
 import numpy as np
 import pytest
 
-from seqmodels.analysis.alignment import between_words, error_rate, links, words_of
+from seqmodels.analysis.alignment import between_words, error_rate, links, owners, words_of
 
 
 def test_pieces_belong_to_the_word_before_them():
     assert words_of(["▁un", "##like", "##ly", ",", "▁cat", "#"]).tolist() == [0, 0, 0, 1, 2, 3]
     assert words_of([]).tolist() == []
+
+
+def test_tokens_belong_to_the_words_that_they_spell():
+    assert owners(["L", "'", "am", "i", "dort", "."], ["L'", "ami", "dort", "."]).tolist() == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        3,
+    ]
 
 
 def test_attention_of_pieces_is_summed_over_the_source_and_averaged_over_the_target():
