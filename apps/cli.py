@@ -67,6 +67,7 @@ def application(
     train: type[TrainOptions],
     evaluate: type[Options],
     predict: type[Options],
+    alias: str | None = None,
 ) -> Application:
     """The command line of one app.
 
@@ -74,23 +75,31 @@ def application(
         task: name of the app; its Task is ``apps.<task>.task:TASK``.
         summary: first line of the help.
         train, evaluate, predict: its option classes.
+        alias: what else ``predict`` is called in this app.
     """
     group = Application(
         task, help=summary, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
     )
 
-    def verb(name: str, options: type[Options], help: str, *arguments: click.Parameter) -> None:
+    def verb(
+        name: str, options: type[Options], help: str, *arguments: click.Parameter, shown: str | None = None
+    ) -> None:
         def callback(debug: bool, **values: Any) -> None:
             with_debug(debug, lambda: _call(name, task, options, values))
 
         parameters = [*arguments, *(_parameter(*declared) for declared in options.declared())]
         debug = click.Option(["--debug"], is_flag=True, help="Show the stack trace of an error.")
-        group.add_command(click.Command(name, callback=callback, params=[*parameters, debug], help=help))
+        group.add_command(
+            click.Command(shown or name, callback=callback, params=[*parameters, debug], help=help)
+        )
 
     verb("train", train, "Train a model, score it beside its baselines, keep all of it in the run.")
     verb("evaluate", evaluate, "Score a trained run and its baselines, side by side.")
     inputs = click.Argument(["inputs"], nargs=-1)
-    verb("predict", predict, "Apply a trained run to arguments, or to one input a line on stdin.", inputs)
+    help = "Apply a trained run to arguments, or to one input a line on stdin."
+    verb("predict", predict, help, inputs)
+    if alias:
+        verb("predict", predict, f"The same as predict. {help}", inputs, shown=alias)
     verb("export", ExportOptions, "Write a SavedModel: raw input in, readable output out.")
     verb("convert", ConvertOptions, "Write a .tflite for phones and what its integrator needs.")
     runs = click.Option(

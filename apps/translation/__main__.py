@@ -9,6 +9,7 @@ main = application(
     Train,
     Evaluate,
     Predict,
+    alias="translate",
 )
 
 if __name__ == "__main__":

@@ -83,7 +83,8 @@ def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
     texts = [sentence.texts if forward else sentence.texts[::-1] for sentence in sentences]
     weights = attention(model, assets, [source for source, _ in texts], [target for _, target in texts])
     found, learned = [], []
-    table = word_table.fit(*zip(*map(sides, splits["train"])))
+    pairs = [sides(sentence) for sentence in splits["train"]]
+    table = word_table.fit([source for source, _ in pairs], [target for _, target in pairs])
     for sentence, text, each in zip(sentences, texts, weights):
         source, target = sides(sentence)
         groups = [

@@ -157,6 +157,7 @@ def test_perplexity_is_that_of_the_validation_loss(trained, pairs):
 def test_predict_streams_translations_alignments_and_plots(trained):
     plain = ran("predict", "--run", trained, "The cat sleeps.", "").stdout.splitlines()
     assert len(plain) == 2
+    assert ran("translate", "--run", trained, "The cat sleeps.", "").stdout.splitlines() == plain
     (record,) = records(trained, "--align", "--plot", "--best", 2, "The cat sleeps.")
     assert record["source_words"] == ["The", "cat", "sleeps", "."]
     assert "".join(record["target_words"]) == record["translation"].replace(" ", "")
