@@ -22,15 +22,19 @@ class Train(TrainOptions):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {
             "epochs": 3,
-            "learning_rate": 0.003,
+            "batch_size": 2000,
+            "learning_rate": 0.004,
+            "average": 0.99,
             "embedding_units": 96,
             "units": 64,
             "decoder_units": 128,
             "vocabulary": 1000,
+            "shapes": 4,
+            "word_dropout": 0.0,
             "dropout": 0.1,
         },
         "default": {},
-        "best": {"epochs": 40, "units": 384, "decoder_units": 768, "dropout": 0.5},
+        "best": {"epochs": 45, "units": 320, "decoder_units": 640, "dropout": 0.5},
     }
 
     from_: str = option(
@@ -38,8 +42,8 @@ class Train(TrainOptions):
     )
     source: str = option("", "Language, or column, to translate from. Default: the first one that is there.")
     target: str = option("", "Language, or column, to translate to. Default: the other one.")
-    batch_size: int = option(1500, "Tokens of the targets in a batch, padding too.", minimum=1)
-    epochs: int = option(25, "Passes over the training data, at most.", minimum=1)
+    batch_size: int = option(1200, "Tokens of the targets in a batch, padding too.", minimum=1)
+    epochs: int = option(30, "Passes over the training data, at most.", minimum=1)
     learning_rate: float = option(0.001, "Peak learning rate.", minimum=0)
     schedule: str = option(
         "cosine",
@@ -60,7 +64,7 @@ class Train(TrainOptions):
     )
     unit: str = option("wordpiece", "What a token is.", choices=("word", "wordpiece"))
     lowercase: bool = option(False, "Lower-case all text; translations are then lower-case too.")
-    vocabulary: int = option(8000, "Entries of a vocabulary, at most.", minimum=10)
+    vocabulary: int = option(6000, "Entries of a vocabulary, at most.", minimum=10)
     minimum_count: int = option(2, "Tokens that are rarer in the training split are unknown.", minimum=1)
     joint: bool = option(True, "One vocabulary for both languages.")
     length: int = option(
@@ -91,7 +95,7 @@ class Train(TrainOptions):
     )
     deep_output: bool = option(False, "Show the decoder's output the token before, and end in a maxout.")
     normalize: bool = option(False, "Layer normalisation between encoder, decoder and output.")
-    word_dropout: float = option(0.0, "Probability of hiding a token in training.", minimum=0, maximum=0.99)
+    word_dropout: float = option(0.05, "Probability of hiding a token in training.", minimum=0, maximum=0.99)
     dropout: float = option(0.4, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99)
     recurrent_dropout: float = option(
         0.0, "Probability of dropping a feature of the state.", minimum=0, maximum=0.99
