@@ -112,8 +112,8 @@ def open_model(run: Run, assets: Assets, kind: str, how: Decoding) -> Translate:
         return _of_saved_model(path, "translate" if how.beam > 1 else "translate_greedy")
     quantize = kind.partition("_")[2] or "none"
     path = _required(run.tflite / tflite.file_name(quantize), f"convert --quantize {quantize}")
-    if how not in (Decoding(), Decoding(beam=1)):
-        raise UsageError(f"--model {kind}: decodes greedily; leave the settings of the search")
+    if how != Decoding(beam=1):
+        raise UsageError(f"--model {kind}: decodes greedily, token by token; set --beam 1 and nothing else")
     return of_tflite(path)
 
 
@@ -182,7 +182,7 @@ def attention(
     source_rows = assets.cut(assets.encode_sources(sources))
     target_rows = assets.encode_targets(targets)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function
     def run(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         return model.alignments(inputs)
 
@@ -191,9 +191,9 @@ def attention(
         rows = np.arange(start, min(start + BATCH, len(sources)))
         one, other = source_rows.rows(rows), target_rows.rows(rows)
         inputs = {
-            "source": padded(one),
+            "source": padded(one, _rounded(one)),
             "source_lengths": one.lengths.astype(np.int32),
-            "target": padded(other),
+            "target": padded(other, _rounded(other)),
             "target_lengths": other.lengths.astype(np.int32) - 1,
         }
         weights = run({name: tf.constant(value) for name, value in inputs.items()}).numpy()
@@ -201,10 +201,13 @@ def attention(
     return found
 
 
-def padded(rows: TokenSequences, length: int | None = None) -> np.ndarray:
-    """``(n, length)`` int32, as long as the longest row by default."""
-    lengths = rows.lengths
-    width = int(lengths.max(initial=1)) if length is None else length
-    tokens = np.full((len(rows), width), PAD, np.int32)
-    tokens[np.arange(width) < lengths[:, None]] = rows.values
+def padded(rows: TokenSequences, length: int) -> np.ndarray:
+    """``(n, length)`` int32."""
+    tokens = np.full((len(rows), length), PAD, np.int32)
+    tokens[np.arange(length) < rows.lengths[:, None]] = rows.values
     return tokens
+
+
+def _rounded(rows: TokenSequences) -> int:
+    """A length that holds all rows and that other rows have too, so that there are few shapes."""
+    return -(-int(rows.lengths.max()) // 16) * 16

@@ -177,12 +177,14 @@ def test_limits_of_a_translation(trained):
 
 def test_all_forms_of_the_model_translate_alike(trained):
     texts = ["The cat sleeps, in the park.", "A bird", "", "\u0444 \U0001f600"]
-    greedy = [record["translation"] for record in records(trained, "--beam", 1, *texts)]
-    served = records(trained, "--model", "saved_model", "--beam", 1, *texts)
-    assert [record["translation"] for record in served] == greedy
-    assert [record["translation"] for record in records(trained, "--model", "tflite", *texts)] == greedy
-    beam = [record["translation"] for record in records(trained, *texts)]
-    assert [record["translation"] for record in records(trained, "--model", "saved_model", *texts)] == beam
+
+    def translations(*arguments):
+        return [record["translation"] for record in records(trained, *arguments, *texts)]
+
+    greedy, beam = translations("--beam", 1), translations()
+    assert translations("--model", "saved_model", "--beam", 1) == greedy
+    assert translations("--model", "tflite", "--beam", 1) == greedy
+    assert translations("--model", "saved_model") == beam
     loaded = tf.saved_model.load(str(trained / "export" / "saved_model"))
     found = loaded.signatures["serving_default"](text=tf.constant(texts))
     assert [text.decode() for text in found["translations"].numpy()] == beam
@@ -208,7 +210,7 @@ def test_without_attention_the_phone_has_no_memory(tmp_path, pairs):
     ran("convert", "--run", run, "--length", 16)
     texts = ["The cat sleeps, in the park."]
     assert (
-        records(run, "--model", "tflite", *texts)[0]["translation"]
+        records(run, "--model", "tflite", "--beam", 1, *texts)[0]["translation"]
         == records(run, "--beam", 1, *texts)[0]["translation"]
     )
     result = invoke("predict", "--run", run, "--align", "text")
