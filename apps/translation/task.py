@@ -137,7 +137,7 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
                 words = _word_map(assets, text, firsts[row], maps[row])
                 if options.align:
                     record |= _alignment(*words)
-                if options.plot:
+                if options.plot and words[0].size:
                     drawn += 1
                     path = run.plots / f"attention_{drawn}.png"
                     record["plot"] = str(plots.attention_map(words[0], words[1], words[2], path))

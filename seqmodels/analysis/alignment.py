@@ -18,12 +18,12 @@ def words_of(tokens: Sequence[str]) -> np.ndarray:
     A piece that begins with ``##`` goes on with the word before it.
     """
     begins = [not token.startswith(CONTINUATION) for token in tokens]
-    return np.maximum(np.cumsum(begins) - 1, 0)
+    return np.maximum(np.cumsum(begins, dtype=int) - 1, 0)
 
 
 def owners(tokens: Sequence[str], words: Sequence[str]) -> np.ndarray:
     """The word that each token's first character lies in, where both spell the same text: ``(tokens,)``."""
-    ends = np.cumsum([len(word) for word in words])
+    ends = np.cumsum([len(word) for word in words], dtype=int)
     begins = np.cumsum([0, *(len(token) for token in tokens)])[:-1]
     return np.searchsorted(ends, begins, side="right")
 

@@ -158,7 +158,8 @@ def test_predict_streams_translations_alignments_and_plots(trained):
     plain = ran("predict", "--run", trained, "The cat sleeps.", "").stdout.splitlines()
     assert len(plain) == 2
     assert ran("translate", "--run", trained, "The cat sleeps.", "").stdout.splitlines() == plain
-    (record,) = records(trained, "--align", "--plot", "--best", 2, "The cat sleeps.")
+    record, empty = records(trained, "--align", "--plot", "--best", 2, "The cat sleeps.", "")
+    assert empty["source_words"] == []
     assert record["source_words"] == ["The", "cat", "sleeps", "."]
     assert "".join(record["target_words"]) == record["translation"].replace(" ", "")
     assert [target for _, target in record["alignment"]] == list(range(len(record["target_words"])))
