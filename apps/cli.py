@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from apps.options import ConvertOptions, ExportOptions, InfoOptions, Options, TrainOptions, flag, resolve
+from apps.options import (
+    ConvertOptions,
+    ExportOptions,
+    InfoOptions,
+    Options,
+    PredictOptions,
+    TrainOptions,
+    flag,
+    resolve,
+)
 from apps.run import Run
 from seqmodels.errors import UsageError, UserError
 
@@ -66,8 +75,9 @@ def application(
     summary: str,
     train: type[TrainOptions],
     evaluate: type[Options],
-    predict: type[Options],
+    predict: type[PredictOptions],
     alias: str | None = None,
+    verbs: Mapping[str, tuple[type[Options], str]] | None = None,
 ) -> Application:
     """The command line of one app.
 
@@ -76,6 +86,7 @@ def application(
         summary: first line of the help.
         train, evaluate, predict: its option classes.
         alias: what else ``predict`` is called in this app.
+        verbs: what this app alone does with a run and inputs (``Task.verbs``): option class and help by name.
     """
     group = Application(
         task, help=summary, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -100,6 +111,8 @@ def application(
     verb("predict", predict, help, inputs)
     if alias:
         verb("predict", predict, f"The same as predict. {help}", inputs, shown=alias)
+    for name, (options, summary) in (verbs or {}).items():
+        verb(name, options, summary, inputs)
     verb("export", ExportOptions, "Write a SavedModel: raw input in, readable output out.")
     verb("convert", ConvertOptions, "Write a .tflite for phones and what its integrator needs.")
     runs = click.Option(
@@ -154,7 +167,10 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
         raise UsageError("nothing to predict: give inputs as arguments, or one a line on stdin")
     import_tensorflow()
     verbs = import_module("apps.exporting" if name in ("export", "convert") else "apps.runner")
-    getattr(verbs, name)(task, chosen, **positional)
+    if hasattr(verbs, name):
+        getattr(verbs, name)(task, chosen, **positional)
+    else:
+        verbs.perform(task, name, chosen, **positional)
 
 
 def _explicit(context: click.Context, name: str) -> bool:

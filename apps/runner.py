@@ -19,7 +19,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Column, Table
 
-from apps.options import EvaluateOptions, InfoOptions, PredictOptions, TrainOptions, flag
+from apps.options import EvaluateOptions, InfoOptions, PredictOptions, RunOptions, TrainOptions, flag
 from apps.progress import Report, TensorBoard
 from apps.run import Run
 from apps.task import Data, Task, load_task
@@ -89,6 +89,15 @@ def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) ->
     for record in task.predict(run, chunks, options):
         line = json.dumps(record, ensure_ascii=False) if options.json else task.render_prediction(record)
         print(line, flush=True)  # whoever waits for the answer before the next question gets it
+
+
+def perform(task_name: str, verb: str, options: RunOptions, inputs: tuple[str, ...]) -> None:
+    """A verb of this app alone, on arguments, on the lines of stdin, or without either on one empty input."""
+    task, run = load_task(task_name), Run(options.run)
+    empty = not inputs and (sys.stdin is None or sys.stdin.isatty())
+    chunks: Iterable[list[str]] = [list(inputs) or [""]] if inputs or empty else _lines_as_they_come()
+    for piece in task.verbs[verb](run, chunks, options):
+        print(piece, end="", flush=True)
 
 
 def info(task_name: str, options: InfoOptions, runs: tuple[str, ...]) -> None:
@@ -329,7 +338,7 @@ def _describe(task: Task, run: Run) -> dict[str, Any]:
     sizes = {f"bytes of {name}": size for name, size in run.sizes().items()}
     training = {"parameters": metrics["parameters"], "best epoch": metrics["best_epoch"]}
     training |= {"seconds of training": round(metrics["seconds"], 1)}
-    return {**facts, **training, **scores, **run.read_json("options.json"), **sizes}
+    return {**facts, **training, **scores, **task.describe(run), **run.read_json("options.json"), **sizes}
 
 
 def _readable(value: Any) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -105,6 +105,9 @@ class Task:
         initial_carried: ``(model, rows)`` to the state at the start of an epoch, for models that carry one
             from batch to batch.
         derive: means of an epoch to further columns of the history.
+        describe: further lines of ``info``.
+        verbs: what this app alone does, by name: ``(run, chunks of inputs, options)`` to pieces of text,
+            which are printed as they come and as they are.
     """
 
     name: str
@@ -128,6 +131,10 @@ class Task:
     phone: Callable[[Run, keras.Model, ConvertOptions], Phone]
     initial_carried: Callable[[Any, int], Any] = lambda model, rows: ()
     derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {}
+    describe: Callable[[Run], dict[str, Any]] = lambda run: {}
+    verbs: Mapping[str, Callable[[Run, Iterable[list[str]], Any], Iterator[str]]] = field(
+        default_factory=dict
+    )
 
 
 def load_task(name: str) -> Task:

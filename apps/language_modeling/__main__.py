@@ -1,7 +1,7 @@
 """``python -m apps.language_modeling``."""
 
 from apps.cli import application
-from apps.language_modeling.options import Evaluate, Predict, Train
+from apps.language_modeling.options import Evaluate, Generate, Predict, Train
 
 main = application(
     "language_modeling",
@@ -9,6 +9,8 @@ main = application(
     Train,
     Evaluate,
     Predict,
+    alias="score",
+    verbs={"generate": (Generate, "Continue prompts, given as arguments or one a line on stdin.")},
 )
 
 if __name__ == "__main__":

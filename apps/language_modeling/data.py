@@ -7,11 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from apps.language_modeling.corpus import Texts, load_texts
 from apps.language_modeling.options import Train
 from apps.task import Data
+from seqmodels.data.corpora import Texts, load_texts
 from seqmodels.data.text import running_text
-from seqmodels.data.tokenizer import CORPUS_UNKNOWN, END, UNKNOWN, Tokenizer, TokenizerSettings
+from seqmodels.data.tokenizer import (
+    CORPUS_UNKNOWN,
+    END,
+    SPECIAL_TOKENS,
+    UNKNOWN,
+    Tokenizer,
+    TokenizerSettings,
+)
 from seqmodels.errors import DataError
 
 
@@ -25,6 +32,12 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
     source = load_texts(options.data, options.seed)
     if tokenizer is None:
         tokenizer = Tokenizer.train(source.train, _settings(options, source.train))
+    if len(tokenizer) < len(SPECIAL_TOKENS) + 2:
+        only = ", ".join(tokenizer.vocabulary[len(SPECIAL_TOKENS) :])
+        raise DataError(
+            f"{source.name}: the vocabulary of its training text has one token ({only}), so that there is "
+            "nothing to learn; expected at least two, see --minimum-count, --vocabulary and --unit"
+        )
     train_ids, valid_ids = stream(tokenizer, source.train), stream(tokenizer, source.valid)
     shortest = options.batch_size * min(options.lengths)
     if len(train_ids) < shortest:

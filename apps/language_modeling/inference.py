@@ -1,29 +1,107 @@
-"""The negative log-likelihood of running text, token by token."""
+"""The negative log-likelihood of text, token by token, by any form that a run's model has."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
-from seqmodels.data.text import running_text
+from apps.run import Run
 from seqmodels.data.tokenizer import END
+from seqmodels.errors import UsageError
+from seqmodels.export import tflite
 from seqmodels.models import NextToken
 
-STEPS = 256  # tokens at once; the state is carried on
+AT_ONCE = 256  # tokens; the state is carried on
+
+Losses = Callable[[np.ndarray], np.ndarray]
+"""Of each token after all before it, in one pass from the beginning of the text: ``(tokens,)`` float64."""
 
 
-def token_losses(model: NextToken, ids: np.ndarray) -> np.ndarray:
-    """Of each token after all before it, the text read in one pass: ``(tokens,)`` float64."""
+def open_model(run: Run, kind: str) -> Losses:
+    """The run's model by its kind: keras, saved_model, or tflite, tflite_dynamic, ...
 
-    @tf.function(jit_compile=True, autograph=False)
-    def read(tokens: tf.Tensor, targets: tf.Tensor, states: Any) -> tuple[tf.Tensor, Any]:
+    Raises:
+        UsageError: the run has not been exported or converted to this kind.
+    """
+    if kind == "keras":
+        return of_keras(run.load_model())
+    if kind == "saved_model":
+        loaded = tf.saved_model.load(str(_required(run.saved_model, "export")))
+        step = loaded.signatures["step"]
+        return of_step(
+            lambda **inputs: {name: value.numpy() for name, value in step(**_tensors(inputs)).items()},
+            *_state_of(step.structured_input_signature[1]["state"]),
+        )
+    quantize = kind.partition("_")[2] or "none"
+    return of_tflite(_required(run.tflite / tflite.file_name(quantize), f"convert --quantize {quantize}"))
+
+
+def of_keras(model: NextToken) -> Losses:
+    def losses(ids: np.ndarray) -> np.ndarray:
+        parts = [part for part, _ in passes(model, ids)]
+        return np.concatenate([np.zeros(0), *parts])
+
+    return losses
+
+
+def passes(model: NextToken, ids: np.ndarray) -> Any:
+    """Losses ``(tokens,)`` and outputs ``(tokens, d)`` of one part of the text after the other."""
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def read(tokens: tf.Tensor, targets: tf.Tensor, states: Any) -> tuple:
         features = model.features({"tokens": tokens, "states": states}, training=False)
-        return model.losses_of(features.outputs, targets)[0], features.states
+        return model.losses_of(features.outputs, targets), features.outputs, features.states
 
-    states, losses = model.get_initial_state(1), []
-    for tokens, targets, _ in running_text(ids, END, batch_size=1, lengths=[STEPS]):
-        some, states = read(tokens, targets, states)
-        losses.append(some.numpy())
-    return np.concatenate(losses)[: len(ids)].astype(np.float64)
+    states = model.get_initial_state(1)
+    tokens = np.append(np.int32(END), ids[:-1]).astype(np.int32)
+    for start in range(0, len(ids), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        losses, outputs, states = read(
+            tf.constant(tokens[None, part]), tf.constant(ids[None, part], tf.int32), states
+        )
+        yield losses[0].numpy().astype(np.float64), outputs[0].numpy()
+
+
+def of_tflite(path: Path) -> Losses:
+    step = Interpreter(model_path=str(path), num_threads=1).get_signature_runner("step")
+    details = step.get_input_details()["state"]
+    return of_step(step, details["shape"][-1], details["dtype"])
+
+
+def of_step(step: Callable[..., dict[str, np.ndarray]], size: int, dtype: Any) -> Losses:
+    """By an exported ``step``, whose state has this size and type; see :mod:`saved_model`."""
+
+    def losses(ids: np.ndarray) -> np.ndarray:
+        state, found = initial_state(size, dtype), np.zeros(len(ids))
+        for index, (token, target) in enumerate(zip(np.append(END, ids[:-1]), ids)):
+            results = step(tokens=np.array([token], np.int32), state=state)
+            state, logits = results["state"], results["logits"][0].astype(np.float64)
+            largest = logits.max()
+            found[index] = np.log(np.sum(np.exp(logits - largest))) + largest - logits[target]
+        return found
+
+    return losses
+
+
+def initial_state(size: int, dtype: Any) -> np.ndarray:
+    """What a text begins from, ``(1, size)``: zeros, or of a fixed window ends of lines."""
+    return np.full((1, size), END if np.issubdtype(dtype, np.integer) else 0, dtype)
+
+
+def _state_of(spec: tf.TensorSpec) -> tuple[int, Any]:
+    return spec.shape[-1], spec.dtype.as_numpy_dtype
+
+
+def _tensors(inputs: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(value) for name, value in inputs.items()}
+
+
+def _required(path: Path, verb: str) -> Path:
+    if not path.exists():
+        raise UsageError(f"{path}: is not there; `{verb}` makes it")
+    return path

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from apps.options import EvaluateOptions, PredictOptions, TrainOptions, option
+from apps.options import EvaluateOptions, PredictOptions, RunOptions, TrainOptions, option
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES
 
@@ -134,7 +134,51 @@ class Train(TrainOptions):
 class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
+    beside: str | None = option(None, "Another run for the same table, such as one with a fixed window.")
+    dynamic: bool = option(
+        False, "Also let the model learn from the text as it reads (dynamic evaluation, Krause et al. 2018)."
+    )
+    dynamic_rate: float = option(0.002, "Its learning rate.", minimum=0)
+    dynamic_decay: float = option(0.02, "How strongly its weights are drawn back.", minimum=0)
+    cache: int = option(
+        0, "Also remember so many outputs (continuous cache, Grave et al. 2017); 0: no.", minimum=0
+    )
+    cache_flatness: float = option(0.66, "How much the likeness of two outputs counts in it.", minimum=0)
+    cache_weight: float = option(0.13, "Its share of the probability.", minimum=0, maximum=1)
+
+    def check(self) -> None:
+        super().check()
+        if self.model != "keras" and (self.dynamic or self.cache):
+            raise UsageError(f"--model {self.model}: dynamic evaluation and cache need the Keras model")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Predict(PredictOptions):
-    """Options of ``predict``."""
+    """Options of ``predict``, which is called ``score`` here."""
+
+    surprise: float = option(
+        0.001, "Mark tokens that the model gives a smaller probability.", minimum=0, maximum=1
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generate(RunOptions):
+    """Options of ``generate``."""
+
+    length: int = option(100, "Tokens to add.", minimum=1)
+    temperature: float = option(
+        1.0, "Below 1 likelier tokens, above 1 others; 0: always the likeliest.", minimum=0
+    )
+    top_k: int = option(0, "Draw from so many of the likeliest tokens; 0: from all.", minimum=0)
+    top_p: float = option(
+        1.0, "Draw from the fewest likeliest tokens with this probability.", minimum=1e-9, maximum=1
+    )
+    beams: int = option(1, "Search for the likeliest text with so many beams, and draw nothing.", minimum=1)
+    repetition_penalty: float = option(1.0, "Above 1: what came before is less likely.", minimum=1e-9)
+    seed: int = option(0, "The same one gives the same text.", minimum=0, maximum=2**32 - 1)
+    stop: str | None = option(None, "Stop before this text.")
+    json: bool = option(False, "Print one JSON document for each prompt.")
+
+    def check(self) -> None:
+        if self.beams > 1 and (self.temperature != 1.0 or self.top_k or self.top_p < 1):
+            raise UsageError("--beams: searches, and --temperature, --top-k and --top-p draw; choose one")

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from rich.table import Table
 
+from apps.language_modeling.adaptation import cached_losses, dynamic_losses
 from apps.language_modeling.data import characters, load, stream, words
+from apps.language_modeling.generation import generate
+from apps.language_modeling.inference import open_model
 from apps.language_modeling.options import Evaluate, Predict, Train
+from apps.language_modeling.phone import phone
+from apps.language_modeling.saved_model import examples, signatures
+from apps.options import restore
+from apps.run import Run
 from apps.task import Data, Task
+from seqmodels.analysis import plots
 from seqmodels.baselines import ngrams
-from seqmodels.data.tokenizer import END, Tokenizer
+from seqmodels.data.corpora import Texts, load_text, load_texts
+from seqmodels.data.tokenizer import END, SPECIAL_TOKENS, Tokenizer
+from seqmodels.errors import DataError, UsageError
 from seqmodels.models import FixedWindowModel, LanguageModel
 from seqmodels.training.losses import Objective, next_token
 from seqmodels.training.metrics import language_scores
@@ -42,6 +54,10 @@ RIVALS: dict[str, Callable[[np.ndarray, int], ngrams.NGrams]] = {
     "Kneser-Ney, 5-grams": partial(ngrams.kneser_ney, order=5, end=END),
 }
 
+STRONGEST = "Kneser-Ney, 5-grams"
+POSITIONS = 50  # of a line, that the loss is shown for
+NEIGHBOURS, NEIGHBOURS_OF = 5, (100, 200, 400, 800, 1600)  # how many, and of which ids
+
 
 def build(options: Train, tokenizer: Tokenizer) -> keras.Model:
     kind, names = MODELS[options.model]
@@ -62,26 +78,178 @@ def perplexity(means: dict[str, float]) -> dict[str, float]:
 
 def baselines(data: Data) -> dict[str, Any]:
     """Scores of the counting models on validation and test, fitted on the training split."""
-    source, tokenizer = data.source, data.assets
-    train = stream(tokenizer, source.train)
-    splits = {name: getattr(source, name) for name in ("valid", "test")}
+    source = data.source
+    return _rivals(data.assets, source.train, {"valid": source.valid, "test": source.test})
+
+
+def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
+    """The model beside its rivals on the run's test split, or on ``--data``."""
+    stored, tokenizer, source = _trained(run)
+    lines = source.test if options.data is None else load_text(options.data)
+    ids = stream(tokenizer, lines)
+    if not len(ids):
+        raise DataError(f"{options.data}: holds no token; expected text")
+    if options.data is None:
+        rivals = run.read_json("metrics.json")["baselines"]["test"]
+    else:
+        rivals = _rivals(tokenizer, source.train, {"test": lines})["test"]
+    if options.beside:
+        rivals = {**rivals, options.beside: _other(options.beside, lines)}
+    scores = _scores(tokenizer, open_model(run, options.model)(ids), ids, lines)
+    scores["parameters"] = run.read_json("metrics.json")["parameters"]
+    variants = {
+        name: _scores(tokenizer, losses, ids, lines)
+        for name, losses in _adapted(run, options, ids, stream(tokenizer, source.train))
+    }
+    return {"data": options.data or stored.data, "model": scores, "variants": variants, "baselines": rivals}
+
+
+def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
+    """One record for each text: the logarithm of the probability of each token, the end of the line too."""
+    tokenizer, losses_of = Tokenizer.load(run.assets), open_model(run, options.model)
+    limit = -math.log(options.surprise) if options.surprise else math.inf
+    for chunk in chunks:
+        for text, ids in zip(chunk, tokenizer(chunk).to_list()):
+            losses = losses_of(np.array(ids, np.int32))
+            tokens = [
+                {"token": token, "log_probability": round(-float(loss), 4), "surprising": bool(loss > limit)}
+                for token, loss in zip(tokenizer.decode(ids), losses)
+            ]
+            yield {
+                "text": text,
+                "log_probability": round(-float(losses.sum()), 4),
+                "perplexity": round(math.exp(min(losses.mean(), 700)), 4),
+                "tokens": tokens,
+            }
+
+
+def _trained(run: Run) -> tuple[Train, Tokenizer, Texts]:
+    """What a run was trained with; raises DataError where its data have changed or are not found."""
+    stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+    try:
+        source = load_texts(stored.data, stored.seed)
+    except UsageError as error:
+        raise DataError(
+            f"{run.path}: was trained on {stored.data}, which its rivals need and which is no longer found "
+            f"from here ({error})"
+        ) from error
+    run.require_data(stored.data, source.sha256)
+    return stored, Tokenizer.load(run.assets), source
+
+
+def _rivals(
+    tokenizer: Tokenizer, train: Sequence[str], splits: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, Any]]:
+    train_ids = stream(tokenizer, train)
     ids = {name: stream(tokenizer, lines) for name, lines in splits.items()}
     scores: dict[str, dict[str, Any]] = {name: {} for name in splits}
     for rival, fit in RIVALS.items():
-        fitted = fit(train, len(tokenizer))
+        fitted = fit(train_ids, len(tokenizer))
         for name, lines in splits.items():
             losses = -fitted.log_probabilities(ids[name])
-            scores[name][rival] = {**_scores(tokenizer, losses, lines), "parameters": sum(fitted.stored)}
+            scores[name][rival] = {
+                **_scores(tokenizer, losses, ids[name], lines),
+                "parameters": sum(fitted.stored),
+                "table": fitted.table,
+            }
     return scores
 
 
-def _scores(tokenizer: Tokenizer, losses: np.ndarray, lines: Sequence[str]) -> dict[str, Any]:
+def _other(path: str, lines: Sequence[str]) -> dict[str, Any]:
+    """Scores of another run on the same lines, in its own tokens."""
+    run = Run(path)
+    run.require_finished()
+    tokenizer = Tokenizer.load(run.assets)
+    ids = stream(tokenizer, lines)
+    scores = _scores(tokenizer, open_model(run, "keras")(ids), ids, lines)
+    return {**scores, "parameters": run.read_json("metrics.json")["parameters"]}
+
+
+def _adapted(
+    run: Run, options: Evaluate, ids: np.ndarray, train_ids: np.ndarray
+) -> Iterator[tuple[str, np.ndarray]]:
+    if options.cache:
+        losses = cached_losses(
+            run.load_model(), ids, options.cache, options.cache_flatness, options.cache_weight
+        )
+        yield f"with a cache of {options.cache}", losses
+    if options.dynamic:
+        rate, decay = options.dynamic_rate, options.dynamic_decay
+        yield "with dynamic evaluation", dynamic_losses(run.load_model(), ids, train_ids, rate, decay)
+
+
+def _scores(
+    tokenizer: Tokenizer, losses: np.ndarray, ids: np.ndarray, lines: Sequence[str]
+) -> dict[str, Any]:
     whole = tokenizer.settings.unit in ("character", "byte") and not tokenizer.settings.lowercase
-    return language_scores(losses, words(lines), characters(lines) if whole else None)
+    scores = language_scores(losses, words(lines), characters(lines) if whole else None)
+    return {**scores, "by_position": _by_position(losses, ids)}
+
+
+def _by_position(losses: np.ndarray, ids: np.ndarray) -> list[dict[str, Any]]:
+    """Mean loss of the first, second ... token of a line, its end the last."""
+    ends = np.flatnonzero(np.append(END, ids[:-1]) == END)
+    places = np.arange(len(ids)) - np.repeat(ends, np.diff(np.append(ends, len(ids))))
+    counts = np.bincount(places)[:POSITIONS]
+    sums = np.bincount(places, losses)[:POSITIONS]
+    return [
+        {"position": place + 1, "tokens": int(count), "log_loss": float(total / count)}
+        for place, (count, total) in enumerate(zip(counts, sums))
+    ]
 
 
 def headline(scores: dict[str, Any]) -> dict[str, float]:
-    return {"perplexity": scores["perplexity"]}
+    names = ("perplexity", "word_perplexity", "bits_per_character", "parameters", "table")
+    return {name: scores[name] for name in names if name in scores}
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """What ``info`` adds: the nearest neighbours of some frequent tokens in the embedding."""
+    tokenizer = Tokenizer.load(run.assets)
+    vectors = run.load_model().embedding.get_weights()[0]
+    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    neighbours = {}
+    for token in [rank for rank in NEIGHBOURS_OF if rank < len(tokenizer)]:
+        likeness = vectors @ vectors[token]  # (vocabulary,)
+        likeness[[*range(len(SPECIAL_TOKENS)), token]] = -np.inf
+        nearest = np.argsort(-likeness)[:NEIGHBOURS]
+        names = [f"{tokenizer.vocabulary[index]} {likeness[index]:.2f}" for index in nearest]
+        neighbours[f"nearest to {tokenizer.vocabulary[token]}"] = ", ".join(names)
+    return neighbours
+
+
+def render_scores(scores: dict[str, Any]) -> Table:
+    """The model, what adapts to the text it reads, and the rivals."""
+    model = scores["model"]
+    named = {**scores["baselines"], "model": model}
+    named |= {f"model {name}": row for name, row in scores["variants"].items()}
+    columns = ["perplexity", "per word", "nats a token"]
+    bits = "bits_per_character" in model
+    title = f"{scores['data']}: {model['tokens']:,} tokens, {model['words']:,} words with the ends of lines"
+    table = Table("", *columns, *(["bits a character"] if bits else []), "parameters", title=title)
+    for name, row in named.items():
+        numbers = [row["perplexity"], row["word_perplexity"]]
+        table.add_row(
+            name,
+            *(f"{number:.2f}" for number in numbers),
+            f"{row['log_loss']:.4f}",
+            *([f"{row['bits_per_character']:.4f}"] if bits and "bits_per_character" in row else [""] * bits),
+            f"{row['parameters']:,}" if "parameters" in row else "",
+        )
+    return table
+
+
+def render_prediction(record: dict[str, Any]) -> str:
+    """One line: perplexity, probability, and the tokens, the surprising ones between asterisks."""
+    tokens = [f"*{each['token']}*" if each["surprising"] else each["token"] for each in record["tokens"]]
+    shown = " ".join(tokens).translate({ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"})
+    return f"{record['perplexity']:.2f}\t{record['log_probability']:.2f}\t{shown}"
+
+
+def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
+    rivals = run.read_json("metrics.json")["baselines"]["test"]
+    curves = {"model": scores["by_position"], STRONGEST: rivals[STRONGEST]["by_position"]}
+    return [plots.loss_by_position(curves, run.plots / "loss_by_position.png")]
 
 
 TASK = Task(
@@ -94,16 +262,18 @@ TASK = Task(
     build=build,
     objective=objective,
     initial_carried=lambda model, rows: model.get_initial_state(rows),
-    derive=perplexity,
     monitor=("valid_loss", False),
+    derive=perplexity,
     baselines=baselines,
-    evaluate=None,
-    predict=None,
+    evaluate=evaluate,
+    predict=predict,
+    verbs={"generate": generate},
     headline=headline,
-    render_scores=None,
-    render_prediction=None,
-    plot=None,
-    signatures=None,
-    examples=None,
-    phone=None,
+    describe=describe,
+    render_scores=render_scores,
+    render_prediction=render_prediction,
+    plot=plot,
+    signatures=signatures,
+    examples=examples,
+    phone=phone,
 )

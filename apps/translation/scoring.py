@@ -30,9 +30,9 @@ MOST_PAIRS = 100_000  # that the word table learns from
 def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[str, Any]:
     """Perplexity, accuracy of the next token, and the loss by position with and without teacher forcing.
 
-    ``loss_by_position`` has the mean negative log-likelihood, in nats, of the reference's token at each
-    position, after the reference's tokens (``forced``) and after the model's own most probable ones
-    (``free``). A pair that is too long for the model's shapes is cut.
+    ``loss_by_position`` has rows of ``position``, ``tokens`` there and ``log_loss``, the mean negative
+    log-likelihood in nats of the reference's token, after the reference's tokens (``forced``) and after the
+    model's own most probable ones (``free``). A pair that is too long for the model's shapes is cut.
     """
     shapes = assets.shapes
     sources = truncate(assets.cut(assets.encode_sources(pairs.sources)), shapes.sources[-1])
@@ -47,22 +47,29 @@ def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[
 
     sums = np.zeros((4, time))  # forced, free, right, real
     for inputs, wanted, weights in pair_batches(sources, targets, shapes):
-        real = (
-            tf.sequence_mask(inputs["target_lengths"], tf.shape(wanted)[1]).numpy() * weights.numpy()[:, None]
-        )
+        mask = tf.sequence_mask(inputs["target_lengths"], tf.shape(wanted)[1]).numpy()
+        real = mask * weights.numpy()[:, None]  # (batch, time)
         for row, values in zip(sums, losses(inputs, wanted)):
             row[: real.shape[1]] += (values.numpy() * real).sum(axis=0)
         sums[3, : real.shape[1]] += real.sum(axis=0)
     forced, free, right, count = sums
-    told = count >= min(FEWEST, count[0])
+    told = np.flatnonzero(count >= min(FEWEST, count[0]))
+    by_position = {
+        name: [
+            {
+                "position": int(place) + 1,
+                "tokens": int(count[place]),
+                "log_loss": values[place] / count[place],
+            }
+            for place in told
+        ]
+        for name, values in (("forced", forced), ("free", free))
+    }
     return {
         "perplexity": float(np.exp(forced.sum() / count.sum())),
         "perplexity_of": "tokens of the run's vocabulary, the end counted",
         "token_accuracy": float(right.sum() / count.sum()),
-        "loss_by_position": {
-            name: (values[told] / count[told]).tolist()
-            for name, values in (("forced", forced), ("free", free))
-        },
+        "loss_by_position": by_position,
     }
 
 

@@ -215,12 +215,11 @@ def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
         "after the reference (teacher forcing)": position["forced"],
         "after its own tokens": position["free"],
     }
-    label = "loss of the reference's token, nats"
     return [
         plots.score_by_group(
             scores["by_length"], "bleu", "words of the source", run.plots / "bleu_by_length.png"
         ),
-        plots.by_position(curves, label, run.plots / "loss_by_position.png"),
+        plots.loss_by_position(curves, run.plots / "loss_by_position.png"),
     ]
 
 

@@ -6,6 +6,7 @@ file whole or not at all. Colours are those of Okabe and Ito, told apart with an
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -99,15 +100,19 @@ def score_by_group(
     return _save(_draw_score_by_group(groups, score, label), path)
 
 
-def by_position(curves: Mapping[str, Sequence[float]], label: str, path: str | os.PathLike[str]) -> Path:
-    """Draw a quantity against the position in the sequence, from 1, one line each, and write it to `path`.
+def loss_by_position(
+    curves: Mapping[str, Sequence[Mapping[str, float]]], path: str | os.PathLike[str]
+) -> Path:
+    """Draw how well the tokens at each place of a line are predicted, a curve per model; write it to `path`.
 
     Args:
-        curves: a number for each position, by name of the line.
-        label: what the quantity is.
+        curves: of each model, rows with `position` (from 1), `tokens` there, and their mean `log_loss`.
         path: the PNG file.
+
+    Raises:
+        ValueError: there is no curve, or one has no row.
     """
-    return _save(_draw_by_position(curves, label), path)
+    return _save(_draw_loss_by_position(curves), path)
 
 
 def _draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int | None) -> Figure:
@@ -252,16 +257,20 @@ def _draw_score_by_group(groups: Sequence[Mapping[str, float | str]], score: str
     return figure
 
 
-def _draw_by_position(curves: Mapping[str, Sequence[float]], label: str) -> Figure:
-    figure = Figure(figsize=(7, 4), dpi=DOTS_PER_INCH, layout="constrained")
-    axes = figure.subplots()
-    for (name, values), color, line in zip(
-        curves.items(), (BLUE, VERMILION, GREY, LIGHT_BLUE), ("-", "--", ":", "-.")
-    ):
-        axes.plot(range(1, len(values) + 1), values, line, color=color, marker=".", label=name)
-    axes.set(xlabel="position", ylabel=label)
-    axes.legend(frameon=False)
-    _tidy(axes)
+def _draw_loss_by_position(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
+    if not curves or not all(curves.values()):
+        raise ValueError("there is nothing to draw: expected at least one curve, and rows in each")
+    figure = Figure(figsize=(7, 5), dpi=DOTS_PER_INCH, layout="constrained")
+    upper, lower = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    for (name, rows), colour in zip(curves.items(), cycle((BLUE, VERMILION, GREY, LIGHT_BLUE))):
+        upper.plot(_column(rows, "position"), _column(rows, "log_loss"), color=colour, label=name)
+    rows = next(iter(curves.values()))
+    lower.bar(_column(rows, "position"), _column(rows, "tokens"), width=1, color=LIGHT_BLUE)
+    upper.set(ylabel="loss (nats a token)", title="Loss by position in the line")
+    upper.legend(frameon=False)
+    lower.set(xlabel="position", ylabel="tokens")
+    _tidy(upper)
+    _tidy(lower)
     return figure
 
 

@@ -62,8 +62,11 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         bad = error.start
     if bad >= 0:
+        line = content.count(b"\n", 0, bad) + 1
         place = f"byte {bad}" + " of the uncompressed content" * packed
-        raise DataError(f"{path}: {place} is 0x{content[bad]:02x}, not UTF-8 text; convert the file to UTF-8")
+        raise DataError(
+            f"{path}:{line}: {place} is 0x{content[bad]:02x}, not UTF-8 text; convert the file to UTF-8"
+        )
     return text.removeprefix("\ufeff")
 
 

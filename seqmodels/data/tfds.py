@@ -1,4 +1,4 @@
-"""Labelled texts that TensorFlow Datasets has prepared on this machine. Nothing is downloaded."""
+"""Texts that TensorFlow Datasets has prepared on this machine. Nothing is downloaded."""
 
 import os
 import re
@@ -32,28 +32,73 @@ def labeled_splits(
     text = _feature(data, builder.info, tfds.features.Text, (inputs, *TEXT_NAMES))
     label = _feature(data, builder.info, tfds.features.ClassLabel, (targets, *LABEL_NAMES))
     splits = {}
+    for split, dataset in _datasets(builder, split_names, (text, label)):
+        source = f"{data}[{split}]"
+        first = next(_examples(source, dataset.take(1), text, label), None)
+        if first and first[1] < 0:
+            notes.append(f"{source} is left out: its texts have no label")
+        else:
+            examples = _examples(source, dataset, text, label)
+            splits[split] = _rows(source, examples, builder.info.features[label])
+    if not splits:
+        listed = ", ".join(builder.info.splits) or "none"
+        raise DataError(f"{data} has the splits: {listed}; expected labelled texts in train at least")
+    return splits
+
+
+def text_splits(data: str, split_names: Mapping[str, Sequence[str]]) -> dict[str, Iterator[str]]:
+    """The texts of each split, as `labeled_splits`; labels are not looked at.
+
+    Raises:
+        UsageError, DataError: as `labeled_splits`.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = _prepared(data)
+    inputs = (builder.info.supervised_keys or ("",))[0]
+    text = _feature(data, builder.info, tfds.features.Text, (inputs, *TEXT_NAMES))
+    splits = {}
+    for split, dataset in _datasets(builder, split_names, (text,)):
+        source = f"{data}[{split}]"
+        splits[split] = _texts(source, _examples(source, dataset, text))
+    if not splits:
+        listed = ", ".join(builder.info.splits) or "none"
+        raise DataError(f"{data} has the splits: {listed}; expected texts in train at least")
+    return splits
+
+
+def _prepared(data: str) -> Any:
+    """What reads the set, which is there."""
+    data_dir = os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets")
+    builder = _builder(data, data_dir)
+    try:
+        builder.as_dataset(split=[])  # answers before TensorFlow is imported
+    except AssertionError as error:
+        name = data.removeprefix("tfds:")
+        call = f"import tensorflow_datasets as tfds; tfds.load('{name}', data_dir='{data_dir}')"
+        remedy = f'on a machine with network run: python -c "{call}"'
+        raise DataError(f"{data} is not prepared in {data_dir}; {remedy}") from error
+    return builder
+
+
+def _datasets(
+    builder: Any, split_names: Mapping[str, Sequence[str]], features: Sequence[str]
+) -> Iterator[tuple[str, Any]]:
+    """Each split that the set has, with these features alone."""
+    import tensorflow_datasets as tfds
+
     for split, names in split_names.items():
         for name in names:
             try:
                 dataset = builder.as_dataset(
                     split=name,
-                    decoders=tfds.decode.PartialDecoding({text: True, label: True}),
+                    decoders=tfds.decode.PartialDecoding(dict.fromkeys(features, True)),
                     read_config=tfds.ReadConfig(try_autocache=False),
                 )
             except ValueError:  # no such split
                 continue
-            source = f"{data}[{split}]"
-            first = next(_examples(source, dataset.take(1), text, label), None)
-            if first and first[1] < 0:
-                notes.append(f"{source} is left out: its texts have no label")
-            else:
-                examples = _examples(source, dataset, text, label)
-                splits[split] = _rows(source, examples, builder.info.features[label])
+            yield split, dataset
             break
-    if not splits:
-        listed = ", ".join(builder.info.splits) or "none"
-        raise DataError(f"{data} has the splits: {listed}; expected labelled texts in train at least")
-    return splits
 
 
 def translations(
@@ -75,36 +120,12 @@ def translations(
 
     def read(source: str, target: str) -> dict[str, Iterator[tuple[str, str]]]:
         splits = {}
-        for split, names in split_names.items():
-            for name in [name for name in names if name in builder.info.splits][:1]:
-                dataset = builder.as_dataset(split=name, read_config=tfds.ReadConfig(try_autocache=False))
-                where = f"{data}[{split}]"
-                splits[split] = _texts(where, _examples(where, dataset, source, target))
+        for split, dataset in _datasets(builder, split_names, (source, target)):
+            where = f"{data}[{split}]"
+            splits[split] = _pairs(where, _examples(where, dataset, source, target))
         return splits
 
     return sorted(features), read
-
-
-def _texts(where: str, examples: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:
-    for number, pair in enumerate(examples, 1):
-        try:
-            yield pair[0].decode(), pair[1].decode()
-        except UnicodeDecodeError as error:
-            raise DataError(f"{where}:{number}: byte {error.start} is not UTF-8; prepare it again") from error
-
-
-def _prepared(data: str) -> Any:
-    """The builder of a set that is on this machine."""
-    data_dir = os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets")
-    builder = _builder(data, data_dir)
-    try:
-        builder.as_dataset(split=[])  # answers before TensorFlow is imported
-    except AssertionError as error:
-        name = data.removeprefix("tfds:")
-        call = f"import tensorflow_datasets as tfds; tfds.load('{name}', data_dir='{data_dir}')"
-        remedy = f'on a machine with network run: python -c "{call}"'
-        raise DataError(f"{data} is not prepared in {data_dir}; {remedy}") from error
-    return builder
 
 
 def _builder(data: str, data_dir: str) -> Any:
@@ -140,25 +161,38 @@ def _feature(data: str, info: Any, kind: type, preferred: Sequence[str]) -> str:
     return (named or found)[0]
 
 
-def _examples(source: str, dataset: Any, text: str, label: str) -> Iterator[tuple[bytes, Any]]:
+def _examples(source: str, dataset: Any, *features: str) -> Iterator[tuple]:
+    """The values of these features of each row: texts in bytes, labels as numbers."""
     import tensorflow as tf
 
     try:
         for batch in dataset.batch(1024).as_numpy_iterator():
-            yield from zip(batch[text], batch[label].tolist())
+            yield from zip(*(batch[feature].tolist() for feature in features))
     except tf.errors.OpError as error:
         reason = error.message.splitlines()[0]
         raise DataError(f"{source} is broken: {reason}; remove it and prepare it again") from error
 
 
-def _rows(source: str, examples: Iterator[tuple[bytes, int]], feature: Any) -> Iterator[tuple[str, str]]:
+def _rows(source: str, examples: Iterator[tuple], feature: Any) -> Iterator[tuple[str, str]]:
     names = [feature.int2str(index) for index in range(feature.num_classes)]
     for number, (text, index) in enumerate(examples, 1):
         if not 0 <= index < len(names):
             raise DataError(f"{source}:{number}: label {index}; expected 0 to {len(names) - 1} in every row")
-        try:
-            yield text.decode(), names[index]
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{source}:{number}: byte {error.start} is not UTF-8; prepare it again"
-            ) from error
+        yield _decoded(source, number, text), names[index]
+
+
+def _texts(source: str, examples: Iterator[tuple]) -> Iterator[str]:
+    for number, (text,) in enumerate(examples, 1):
+        yield _decoded(source, number, text)
+
+
+def _pairs(source: str, examples: Iterator[tuple]) -> Iterator[tuple[str, str]]:
+    for number, (text, translation) in enumerate(examples, 1):
+        yield _decoded(source, number, text), _decoded(source, number, translation)
+
+
+def _decoded(source: str, number: int, text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source}:{number}: byte {error.start} is not UTF-8; prepare it again") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +20,9 @@ from seqmodels.export.flatbuffer import with_plain_variables
 from seqmodels.export.signature import Signature, save
 from seqmodels.export.verify import Arrays, largest_difference, load_arrays, save_arrays
 
-# What each kind may differ from the model, as a probability: by the rounding of float32; of 11 bits; and
-# where weights, or all numbers, have 8 bits, by any finite number: only a score on real data judges those.
-TOLERANCES = {"none": 1e-4, "float16": 0.05, "dynamic": 1.0, "int8": 1.0}
+# What each kind may differ from the model: by the rounding of float32; of 11 bits; and where weights, or all
+# numbers, have 8 bits, by any finite number: only a score on real data judges those.
+TOLERANCES = {"none": 1e-4, "float16": 0.05, "dynamic": math.inf, "int8": math.inf}
 QUANTIZATIONS = tuple(TOLERANCES)
 # A file grows by kilobytes with every step, and the time of its conversion by the square of the steps.
 LONGEST_UNROLLED = 128

@@ -38,9 +38,9 @@ def test_text_is_read_without_its_byte_order_mark(tmp_path, name):
 @pytest.mark.parametrize(("name", "extra"), [("a.txt", ""), ("a.txt.gz", " of the uncompressed content")])
 def test_bytes_that_are_not_text_are_named_by_offset(tmp_path, name, extra):
     bad = message(DataError, read_text, write(tmp_path, name, "é".encode() + b"x\xff"))
-    assert f"{name}: byte 3{extra} is 0xff" in bad
+    assert f"{name}:1: byte 3{extra} is 0xff" in bad
     nul = message(DataError, read_text, write(tmp_path, name, b"\xef\xbb\xbfab\0"))
-    assert f"{name}: byte 5{extra} is 0x00" in nul
+    assert f"{name}:1: byte 5{extra} is 0x00" in nul
 
 
 @pytest.mark.parametrize(

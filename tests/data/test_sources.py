@@ -227,7 +227,7 @@ def test_labels_that_train_has_not(tmp_path):
         ({"notes.md": ""}, "has nothing to read; expected train, valid, test"),
         ({"train/x/1.txt": "a", "train/y/readme": ""}, "y has no .txt file"),
         ({"x/1.txt": "a", "y/2.txt": " \n"}, "y/2.txt: the text is empty"),
-        ({"x/1.txt": "a", "y/2.txt": b"\xe9"}, "y/2.txt: byte 0 is 0xe9"),
+        ({"x/1.txt": "a", "y/2.txt": b"\xe9"}, "y/2.txt:1: byte 0 is 0xe9"),
     ],
 )  # fmt: skip
 def test_bad_folders(tmp_path, files, expected):

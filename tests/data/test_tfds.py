@@ -1,4 +1,4 @@
-"""Sets of TensorFlow Datasets, prepared here in tfds' own format, read through `load_labeled_texts`."""
+"""Sets of TensorFlow Datasets, prepared here in tfds' own format, read through our loaders."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from seqmodels.data.corpora import load_text, load_texts
 from seqmodels.data.sources import load_labeled_texts, load_split
 from seqmodels.errors import DataError, UsageError
 
@@ -155,3 +156,35 @@ def test_sets_that_are_not_there(data_dir, name, error, expected):
         load_labeled_texts(f"tfds:{name}", seed=0)
     assert expected.format(dir=data_dir) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_texts_for_a_language_model_need_no_label(data_dir):
+    features = {"text": tfds.features.Text()}
+    splits = {
+        "train": [{"text": f"train {row}\nnext line {row}"} for row in range(40)],
+        "test": [{"text": "test é"}],
+    }
+    prepare(data_dir / "prose" / "1.0.0", "prose", splits, features)
+    data = load_texts("tfds:prose", seed=0)
+    assert data.test == ["test é"] == load_text("tfds:prose")
+    expected = [line for row in splits["train"] for line in row["text"].split("\n")]
+    assert sorted([*data.train, *data.valid]) == sorted(expected)
+    prepare(
+        data_dir / "glue" / "sst2" / "2.0.0", "glue", {"train": rows_of("a", 40), "test": rows_of("b", 2, -1)}
+    )
+    assert load_text("tfds:glue/sst2") == ["b é 0", "b é 1"]  # a text without a label is a text
+
+
+def test_a_broken_text_is_named_by_its_own_split(data_dir):
+    rows = [{"text": b"fine"}, {"text": b"\xff"}]
+    features = {"text": tfds.features.Text()}
+    prepare(data_dir / "latin" / "1.0.0", "latin", {"train": rows, "test": rows[:1]}, features)
+    with pytest.raises(DataError, match=r"tfds:latin\[train\]:2: byte 0 is not UTF-8"):
+        load_texts("tfds:latin", seed=0)
+
+
+def test_lm1b_as_tfds_mocks_it():
+    with tfds.testing.mock_data(num_examples=30):
+        data = load_texts("tfds:lm1b", seed=0)
+    assert len(data.test) == 30
+    assert len(data.train) + len(data.valid) == 30

@@ -150,8 +150,8 @@ def test_adaptive_softmax_sums_to_one_and_its_losses_are_its_log_probabilities()
         return np.exp(logits) / np.exp(logits).sum()
 
     by_name = {weight.name: weight.numpy() for weight in layer.weights}
-    head = softmax(inputs[0, 0] @ by_name["head_kernel"] + by_name["head_bias"])
-    tail = softmax(inputs[0, 0] @ by_name["projection_1"] @ by_name["kernel_1"])
+    head = softmax(inputs[0, 0].numpy() @ by_name["head_kernel"] + by_name["head_bias"])
+    tail = softmax(inputs[0, 0].numpy() @ by_name["projection_1"] @ by_name["kernel_1"])
     assert by_name["projection_0"].shape == (6, 3)
     assert by_name["projection_1"].shape == (6, 1)
     np.testing.assert_allclose(np.exp(found[0, 0, 8:]), head[6] * tail, rtol=1e-10)

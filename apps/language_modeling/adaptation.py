@@ -1,0 +1,124 @@
+"""Two ways to let a trained model adapt to the very text that it is scored on.
+
+Both read only what comes before a token when they predict it; their scores are reported apart from the
+model's own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from apps.language_modeling.inference import passes
+from seqmodels.data.text import running_text
+from seqmodels.data.tokenizer import END
+from seqmodels.models import NextToken
+
+SEGMENT = 5  # tokens between two updates
+STATISTICS = 500  # batches of training text that the gradient's mean square is taken over
+COLUMNS = 100  # of these batches
+EPSILON = 1e-3
+BLOCK = 512  # tokens whose cache is computed at once
+
+
+def dynamic_losses(
+    model: NextToken, ids: np.ndarray, train_ids: np.ndarray, rate: float, decay: float
+) -> np.ndarray:
+    """Dynamic evaluation (Krause et al. 2018, arXiv 1709.07432, equations 5 to 7): after each segment is
+    scored, the weights take a step on it and are drawn back to those of the training::
+
+        w <- w - rate g / (RMS + epsilon) + decay (w_0 - w) RMS / mean(RMS),    decay RMS / mean(RMS) <= 1
+
+    with the gradient g of the segment's mean loss and RMS the root of the mean square of the gradients on
+    training text. The model has its own weights again afterwards.
+
+    Args:
+        model: a built model.
+        ids: the text, ``(tokens,)``.
+        train_ids: of the training split.
+        rate: learning rate.
+        decay: how strongly the weights are drawn back.
+
+    Returns:
+        the loss of each token, ``(tokens,)`` float64.
+    """
+    variables = model.trainable_variables
+    beginning = [tf.convert_to_tensor(variable) for variable in variables]
+    squares = [tf.Variable(tf.zeros_like(value)) for value in beginning]
+
+    def gradients(tokens: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, states: Any) -> tuple:
+        values = [variable.value for variable in variables]
+        with tf.GradientTape() as tape:
+            features = model.features({"tokens": tokens, "states": states}, training=False)
+            losses = model.losses_of(features.outputs, targets)
+            mean = tf.reduce_sum(losses * weights) / tf.reduce_sum(weights)
+        found = tape.gradient(mean, values, unconnected_gradients="zero")
+        return [tf.convert_to_tensor(gradient) for gradient in found], losses, features.states
+
+    @tf.function(jit_compile=True, autograph=False)
+    def measure(tokens: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, states: Any) -> Any:
+        found, _, states = gradients(tokens, targets, weights, states)
+        for square, gradient in zip(squares, found):
+            square.assign_add(tf.square(gradient))
+        return states
+
+    columns = min(COLUMNS, max(len(train_ids) // SEGMENT, 1))
+    windows = running_text(train_ids, END, batch_size=columns, lengths=[SEGMENT]).take(STATISTICS)
+    states, count = model.get_initial_state(columns), 0
+    for window in windows:
+        if np.any(window[2]):
+            states, count = measure(*window, states), count + 1
+    roots = [tf.sqrt(square / count) for square in squares]
+    mean = sum(tf.reduce_sum(root) for root in roots) / sum(tf.size(root, tf.float32) for root in roots)
+    back = [tf.minimum(decay * root / mean, 1.0) for root in roots]
+
+    @tf.function(jit_compile=True, autograph=False)
+    def score_and_learn(tokens: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, states: Any) -> tuple:
+        found, losses, states = gradients(tokens, targets, weights, states)
+        for variable, start, gradient, root, share in zip(variables, beginning, found, roots, back):
+            value = tf.convert_to_tensor(variable)
+            variable.assign(value - rate * gradient / (root + EPSILON) + share * (start - value))
+        return losses, states
+
+    states, parts = model.get_initial_state(1), []
+    for window in running_text(ids, END, batch_size=1, lengths=[SEGMENT]):
+        losses, states = score_and_learn(*window, states)
+        parts.append(losses[0].numpy())
+    for variable, value in zip(variables, beginning):
+        variable.assign(value)
+    return np.concatenate(parts)[: len(ids)].astype(np.float64)
+
+
+def cached_losses(model: NextToken, ids: np.ndarray, size: int, flatness: float, weight: float) -> np.ndarray:
+    """Continuous cache (Grave et al. 2017, arXiv 1612.04426, equations 3 and 4): the last outputs ``h_i`` and
+    the tokens ``x_{i+1}`` that followed them vote for the next token::
+
+        p_cache(w) ~ sum_i [x_{i+1} = w] exp(flatness h_t . h_i),    p = (1 - weight) p_model + weight p_cache
+
+    Args:
+        model: a built model.
+        ids: the text, ``(tokens,)``.
+        size: outputs that are remembered.
+        flatness: theta of the paper; 0 makes all votes equal.
+        weight: lambda of the paper, the share of the cache; the first token has no cache and is the model's.
+
+    Returns:
+        the loss of each token, ``(tokens,)`` float64.
+    """
+    parts = list(passes(model, ids))
+    losses = np.concatenate([part for part, _ in parts])
+    outputs = np.concatenate([part for _, part in parts])  # (tokens, d)
+    votes = np.zeros(len(ids))
+    for start in range(0, len(ids), BLOCK):
+        now = np.arange(start, min(start + BLOCK, len(ids)))
+        memory = np.arange(max(start - size, 0), now[-1] + 1)
+        remembered = (memory < now[:, None]) & (memory >= now[:, None] - size)  # (now, memory)
+        scores = np.where(remembered, flatness * outputs[now] @ outputs[memory].T, -np.inf)
+        largest = np.max(scores, axis=1, keepdims=True, initial=np.finfo(np.float32).min)
+        shares = np.exp(scores - largest)
+        right = ids[memory] == ids[now][:, None]
+        votes[now] = np.sum(shares * right, axis=1) / np.maximum(shares.sum(axis=1), 1e-30)
+    votes[1:] = (1 - weight) * np.exp(-losses[1:]) + weight * votes[1:]
+    return np.append(losses[:1], -np.log(votes[1:]))

@@ -1,0 +1,127 @@
+"""More text, token by token, from the run's model."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from apps.language_modeling.options import Generate
+from apps.run import Run
+from seqmodels import decoding
+from seqmodels.data.text import PAD
+from seqmodels.data.tokenizer import END, START, UNKNOWN, Tokenizer
+from seqmodels.models import NextToken
+
+FORBIDDEN = (PAD, START, UNKNOWN)  # no text has these
+
+
+def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterator[str]:
+    """Each prompt and its continuation as it comes, or with ``--json`` one document a line."""
+    model, tokenizer = run.load_model(), Tokenizer.load(run.assets)
+    continuation = continuations(model, tokenizer, options)
+    for chunk in chunks:
+        for prompt in chunk:
+            unknown = unknown_tokens(tokenizer, prompt)
+            if unknown:
+                listed = ", ".join(unknown)
+                print(f"note: not in the vocabulary, read as unknown: {listed}", file=sys.stderr)
+            pieces = until(continuation(prompt), options.stop)
+            if options.json:
+                yield json.dumps({"prompt": prompt, "text": "".join(pieces)}, ensure_ascii=False) + "\n"
+            else:
+                yield prompt
+                yield from pieces
+                yield "\n"
+
+
+def continuations(
+    model: NextToken, tokenizer: Tokenizer, options: Generate
+) -> Callable[[str], Iterator[str]]:
+    """A prompt to the pieces of text that follow it."""
+
+    compiled = tf.function(partial(step, model), autograph=False, reduce_retracing=True)
+    rules = decoding.Rules(options.length, forbidden=FORBIDDEN, repetition_penalty=options.repetition_penalty)
+    sampling = decoding.Sampling(options.temperature, options.top_k, options.top_p)
+
+    def ids_after(prompt: tf.Tensor) -> Iterator[int]:
+        start, states = begin(model, tf.RaggedTensor.from_tensor(prompt))
+        if options.beams > 1:
+            search = decoding.Search(options.beams)
+            ranked = decoding.beam(compiled, start, states, rules, search, prompt[:, 1:])
+            yield from ranked.tokens[0, 0, : ranked.lengths[0, 0]].numpy().tolist()
+        else:
+            stream = decoding.stream(compiled, start, states, rules, sampling, options.seed, prompt[:, 1:])
+            yield from (int(tokens[0]) for tokens in stream)
+
+    def continuation(prompt: str) -> Iterator[str]:
+        (ids,) = tokenizer([prompt]).to_list()
+        ids = ids[:-1]  # without the end of the line
+        return text_of(tokenizer, ids, ids_after(tf.constant([[END, *ids]], tf.int32)))
+
+    return continuation
+
+
+def step(model: NextToken, tokens: tf.Tensor, states: Any) -> tuple[tf.Tensor, Any]:
+    """What :mod:`seqmodels.decoding` steps with: ``tokens (n,)`` to ``logits (n, v)``."""
+    predicted = model({"tokens": tokens[:, None], "states": states}, training=False)
+    return predicted.logits[:, 0], predicted.states
+
+
+def begin(model: NextToken, prompts: tf.RaggedTensor) -> tuple[tf.Tensor, Any]:
+    """The last token of each prompt ``(n, None)``, ``(n,)``, and the states before it."""
+    lengths = tf.cast(prompts.row_lengths(), tf.int32)
+    tokens = prompts.to_tensor(PAD)  # (batch, time)
+    start = tf.gather(tokens, lengths - 1, batch_dims=1)
+    rows = tf.shape(tokens)[0]
+    inputs = {"tokens": tokens, "lengths": lengths - 1, "states": model.get_initial_state(rows)}
+    return start, model.features(inputs, training=False).states
+
+
+def text_of(tokenizer: Tokenizer, before: list[int], tokens: Iterable[int]) -> Iterator[str]:
+    """The text that each token adds to that of the ids ``before``; characters of several bytes come whole."""
+    ids, written = list(before), _joined(tokenizer, before)
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for token in tokens:
+        ids.append(token)
+        text = _joined(tokenizer, ids)
+        yield decoder.decode(text[len(written) :])
+        written = text
+    yield decoder.decode(b"", final=True)
+
+
+def until(pieces: Iterable[str], stop: str | None) -> Iterator[str]:
+    """The pieces of text up to the first occurrence of ``stop``, which may lie across several."""
+    if not stop:
+        yield from pieces
+        return
+    waiting = ""
+    for piece in pieces:
+        waiting += piece
+        place = waiting.find(stop)
+        if place >= 0:
+            yield waiting[:place]
+            return
+        sure = max(len(waiting) - len(stop) + 1, 0)  # what no occurrence can begin in any more
+        yield waiting[:sure]
+        waiting = waiting[sure:]
+    yield waiting
+
+
+def unknown_tokens(tokenizer: Tokenizer, text: str) -> list[str]:
+    """What of a text the vocabulary does not have, each once, as words or characters."""
+    pieces = tokenizer.split(tf.constant([text])).values
+    known = tokenizer(pieces)
+    lost = tf.reduce_any(known == UNKNOWN, axis=1).numpy() if len(pieces) else np.zeros(0, bool)
+    return [*dict.fromkeys(piece.decode("utf-8", "replace") for piece in pieces.numpy()[lost])]
+
+
+def _joined(tokenizer: Tokenizer, ids: list[int]) -> bytes:
+    row = tf.RaggedTensor.from_row_lengths(tf.constant(ids, tf.int32), [len(ids)])
+    return tokenizer.join(row).numpy()[0]

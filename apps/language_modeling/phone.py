@@ -1,0 +1,143 @@
+"""What goes to the phone: one step of the model, and all that is needed to loop over it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.language_modeling.data import stream
+from apps.language_modeling.generation import FORBIDDEN, begin, step
+from apps.language_modeling.inference import initial_state, of_keras, of_tflite
+from apps.language_modeling.options import Train
+from apps.language_modeling.saved_model import step_signature
+from apps.options import ConvertOptions, restore
+from apps.run import Run, write_text
+from apps.task import Phone
+from seqmodels import decoding
+from seqmodels.data.corpora import load_texts
+from seqmodels.data.tokenizer import END, Tokenizer
+from seqmodels.errors import UsageError
+from seqmodels.export.signature import Signature
+from seqmodels.export.tflite import Entry
+from seqmodels.models import NextToken
+from seqmodels.training.metrics import language_scores
+
+ROWS = 200  # steps that a file is verified on, and calibrated with for int8
+SCORED = 5000  # tokens of the validation text that a file's perplexity is measured on
+GOLDEN_TOKENS = 20
+PORT = Path(__file__).parent / "port"
+UNITS = {
+    "word": "Words are what stands between white space{lowercase}; unknown ones are 2.",
+    "wordpiece": "Words are cut into the longest pieces of the vocabulary, `##` before all but the first.",
+    "character": "Tokens are characters{lowercase}; unknown ones are 2.",
+    "byte": "Token i stands for the byte i - 4.",
+}
+
+
+def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
+    """One step, scored on the beginning of the validation split."""
+    if options.length is not None or options.keep is not None:
+        raise UsageError("--length, --keep: a language model goes step by step; leave them out")
+    stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+    tokenizer = Tokenizer.load(run.assets)
+    source = load_texts(stored.data, stored.seed)
+    run.require_data(stored.data, source.sha256)
+    valid, train = (stream(tokenizer, lines) for lines in (source.valid, source.train))
+    valid = valid[:SCORED]
+    signature = step_signature(model, rows=1)
+    inputs = _recorded(signature, valid[:ROWS])
+    reference = _perplexity(of_keras(model)(valid))
+
+    def write(folder: Path, report: dict[str, Any]) -> None:
+        write_text(folder / "vocab.txt", "".join(f"{token}\n" for token in tokenizer.vocabulary))
+        golden = _golden(model, tokenizer, valid)
+        write_text(folder / "golden.json", json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
+        write_text(folder / "generate.py", (PORT / "generate.py").read_text(encoding="utf-8"))
+        readme = _readme(stored.data, tokenizer, signature, report, len(valid))
+        write_text(folder / "README.md", readme)
+
+    return Phone(
+        entries=[
+            Entry(
+                signature,
+                inputs=inputs,
+                expected={name: value.numpy() for name, value in _called(signature, inputs).items()},
+                representative=_recorded(signature, train[:ROWS]),
+            )
+        ],
+        fused=False,
+        steps=1,
+        shape={},
+        note=f"one step; perplexity of the first {len(valid)} tokens of the validation text",
+        metric="perplexity",
+        number=".2f",
+        score=lambda path, _: _perplexity(of_tflite(path)(valid)),
+        references={"Keras": reference},
+        write=write,
+    )
+
+
+def _perplexity(losses: np.ndarray) -> float:
+    return language_scores(losses, words=len(losses))["perplexity"]
+
+
+def _called(signature: Signature, inputs: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
+    return signature.function(**{name: tf.constant(value) for name, value in inputs.items()})
+
+
+def _recorded(signature: Signature, ids: np.ndarray) -> dict[str, np.ndarray]:
+    """The tokens of a text and the states before them, ``(tokens, ...)``, as a loop over steps sees them."""
+    spec = signature.inputs["state"]
+    states = [initial_state(spec.shape[-1], spec.dtype.as_numpy_dtype)]
+    tokens = np.append(END, ids[:-1]).astype(np.int32)
+    for token in tokens[:-1]:
+        results = _called(signature, {"tokens": np.array([token]), "state": states[-1]})
+        states.append(results["state"].numpy())
+    return {"tokens": tokens, "state": np.concatenate(states)}
+
+
+def _golden(model: keras.Model, tokenizer: Tokenizer, ids: np.ndarray) -> dict[str, Any]:
+    """Prompts from a text, and how the model goes on: greedily, and drawn with the numbers given."""
+    numbers = np.random.default_rng(0).random(GOLDEN_TOKENS)
+    cases = []
+    for temperature, length in ((0.0, 0), (0.0, 5), (1.0, 5)):
+        prompt = [int(token) for token in ids[:length]]
+        start, states = begin(model, tf.RaggedTensor.from_row_lengths([END, *prompt], [length + 1]))
+        tokens: list[int] = []
+        for number in numbers:
+            logits, states = step(model, start, states)
+            allowed, _ = decoding.restrict(logits, start[:, None], 0, decoding.Rules(1, forbidden=FORBIDDEN))
+            start = decoding.draw(allowed, tf.constant([number]), decoding.Sampling(temperature))
+            tokens.append(int(start[0]))
+        cases.append(
+            {"prompt": prompt, "temperature": temperature, "numbers": numbers.tolist(), "ids": tokens}
+        )
+    return {"unit": tokenizer.settings.unit, "cases": cases}
+
+
+def _readme(
+    source: str, tokenizer: Tokenizer, signature: Signature, report: dict[str, Any], tokens: int
+) -> str:
+    spec, settings = signature.inputs["state"], tokenizer.settings
+    rows = [
+        f"| {name} | {facts['bytes'] / 1000:.0f} | {facts['perplexity']:.2f} | "
+        f"{facts['milliseconds']['step']:.2f} |"
+        for name, facts in report["files"].items()
+    ]
+    return Template((PORT / "README.md").read_text(encoding="utf-8")).substitute(
+        source=Path(source).name,
+        state=spec.shape[-1],
+        dtype=spec.dtype.name,
+        beginning="all zeros" if spec.dtype.is_floating else f"all {END}",
+        vocabulary=len(tokenizer),
+        unit=UNITS[settings.unit].format(lowercase=" of lower-case text" if settings.lowercase else ""),
+        files="\n".join(rows),
+        tokens=tokens,
+        reference=f"{report['references']['Keras']:.2f}",
+    )

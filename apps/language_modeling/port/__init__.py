@@ -1,0 +1,1 @@
+"""What goes beside the .tflite files, for those who build them into an app."""

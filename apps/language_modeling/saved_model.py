@@ -1,0 +1,136 @@
+"""What goes to the server: raw text in, its probability or more text out; and one step for those who loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.language_modeling.generation import FORBIDDEN, begin, step
+from seqmodels import decoding
+from seqmodels.data.text import PAD
+from seqmodels.data.tokenizer import END, Tokenizer
+from seqmodels.export.signature import Signature
+from seqmodels.models import NextToken
+
+
+def signatures(model: NextToken, tokenizer: Tokenizer) -> list[Signature]:
+    return [_score(model, tokenizer), _generate(model, tokenizer), step_signature(model)]
+
+
+def _score(model: NextToken, tokenizer: Tokenizer) -> Signature:
+    """``score``: strings ``(n,)`` to their tokens and the logarithm of the probability of each, ``(n, T)``,
+    the end of the line too; their numbers, ``lengths (n,)``; and the ``perplexity (n,)``."""
+
+    def score(text: tf.Tensor) -> dict[str, tf.Tensor]:
+        ragged = tokenizer(text)
+        lengths = tf.cast(ragged.row_lengths(), tf.int32)
+        targets = ragged.to_tensor(PAD)  # (batch, time)
+        tokens = tf.concat([tf.fill([tf.size(text), 1], END), targets[:, :-1]], axis=1)
+        features = model.features({"tokens": tokens, "lengths": lengths}, training=False)
+        real = tf.sequence_mask(lengths, tf.shape(targets)[1])
+        losses = model.losses_of(features.outputs, targets)
+        losses = tf.where(real, losses, tf.zeros_like(losses))
+        names = tf.gather(tf.constant(tokenizer.vocabulary), targets)
+        return {
+            "tokens": tf.where(real, names, tf.fill(tf.shape(names), "")),
+            "log_probabilities": -losses,
+            "lengths": lengths,
+            "perplexity": tf.exp(tf.reduce_sum(losses, axis=1) / tf.cast(lengths, losses.dtype)),
+        }
+
+    spec = tf.TensorSpec([None], tf.string)
+    outputs = ("tokens", "log_probabilities", "lengths", "perplexity")
+    return Signature(
+        "score", score, {"text": spec}, outputs, [*_variables(model), tokenizer], ("saved_model",)
+    )
+
+
+def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
+    """``generate``: prompts ``(n,)`` to their continuations ``text (n,)``, ``length`` tokens each.
+
+    ``temperature`` 0 takes the likeliest token; ``top_k`` 0 and ``top_p`` 1 leave all to draw from. The same
+    ``seed`` gives the same text.
+    """
+
+    def generate(
+        prompt: tf.Tensor,
+        length: tf.Tensor,
+        temperature: tf.Tensor,
+        top_k: tf.Tensor,
+        top_p: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        ragged = tokenizer(prompt)[:, :-1]  # without the end of the line
+        prompts = tf.concat([tf.fill([tf.size(prompt), 1], END), ragged], axis=1)
+        start, states = begin(model, prompts)
+        decoded = decoding.sample(
+            lambda tokens, states: step(model, tokens, states),
+            start,
+            states,
+            decoding.Rules(length, forbidden=FORBIDDEN),
+            decoding.Sampling(temperature, top_k, top_p),
+            seed,
+        )
+        new = tf.RaggedTensor.from_tensor(decoded.tokens, decoded.lengths)
+        before, whole = tokenizer.join(ragged), tokenizer.join(tf.concat([ragged, new], axis=1))
+        return {"text": tf.strings.substr(whole, tf.strings.length(before), tf.strings.length(whole))}
+
+    inputs = {
+        "prompt": tf.TensorSpec([None], tf.string),
+        "length": tf.TensorSpec([], tf.int32),
+        "temperature": tf.TensorSpec([], tf.float32),
+        "top_k": tf.TensorSpec([], tf.int32),
+        "top_p": tf.TensorSpec([], tf.float32),
+        "seed": tf.TensorSpec([], tf.int64),
+    }
+    resources = [*_variables(model), tokenizer]
+    return Signature("generate", generate, inputs, ("text",), resources, ("saved_model",))
+
+
+def step_signature(model: NextToken, rows: int | None = None) -> Signature:
+    """``step``: the last token of each row, ``tokens (n,)``, and the ``state (n, size)`` before it to the
+    ``logits (n, v)`` of the next one and the state after it.
+
+    All parts of the model's state stand side by side in one tensor. Where a text begins, the token is ``END``
+    and the state zero, or of a fixed window all ``END``.
+    """
+    example = model.get_initial_state(1)
+    parts = tf.nest.flatten(example)
+    sizes = [part.shape[-1] for part in parts]
+
+    def step_packed(tokens: tf.Tensor, state: tf.Tensor) -> dict[str, tf.Tensor]:
+        states = tf.nest.pack_sequence_as(example, tf.split(state, sizes, axis=1))
+        logits, states = step(model, tokens, states)
+        return {"logits": logits, "state": tf.concat(tf.nest.flatten(states), axis=1)}
+
+    inputs = {
+        "tokens": tf.TensorSpec([rows], tf.int32),
+        "state": tf.TensorSpec([rows, sum(sizes)], parts[0].dtype),
+    }
+    return Signature("step", step_packed, inputs, ("logits", "state"), _variables(model))
+
+
+def examples(tokenizer: Tokenizer) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Batches of several sizes: empty, long, unknown, not UTF-8; greedy and drawn continuations."""
+    known = tokenizer.join(tf.ragged.constant([[4, 5, 6]], dtype=tf.int32)).numpy()[0]
+    rows = [known, b"", (known + b" ") * 100, "\u65e0\u804a \U0001f600".encode(), b"\xff\xfe \xc3"]
+    scored = [{"text": np.array(part, "S")} for part in (rows, rows[:1], rows[1:2])]
+    generated = [
+        {
+            "prompt": np.array(rows[:count], "S"),
+            "length": np.array(12, np.int32),
+            "temperature": np.array(temperature, np.float32),
+            "top_k": np.array(0, np.int32),
+            "top_p": np.array(0.9, np.float32),
+            "seed": np.array(7, np.int64),
+        }
+        for count, temperature in ((2, 0.0), (4, 1.0))
+    ]
+    return [("score", each) for each in scored] + [("generate", each) for each in generated]
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    return [variable.value for variable in model.variables]

@@ -1,0 +1,380 @@
+"""Language modeling from the command line: perplexity by hand, rivals, generation, exports, bad input."""
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+
+from apps.language_modeling import adaptation
+from apps.language_modeling.__main__ import main
+from apps.language_modeling.generation import text_of, until
+from apps.language_modeling.inference import of_keras
+from apps.language_modeling.options import Train
+from apps.language_modeling.port.generate import choose
+from apps.options import resolve
+from seqmodels import decoding
+from seqmodels.baselines import ngrams
+from seqmodels.data.tokenizer import END, Tokenizer, TokenizerSettings
+from seqmodels.models import FixedWindowModel, LanguageModel
+
+SUBJECTS, VERBS, OBJECTS = (
+    ("the cat", "a dog", "one bird"),
+    ("sees", "likes"),
+    ("fish", "<unk> food", "a tree"),
+)
+TINY = ["--units=6", "--embedding-units=5", "--layers=1", "--batch-size=4", "--steps=8", "--no-xla"]
+TINY += ["--epochs=2", "--learning-rate=2"]
+
+
+def sentences(count, seed):
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(part) for part in (SUBJECTS, VERBS, OBJECTS)) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "corpus"
+    folder.mkdir()
+    for seed, (split, count) in enumerate({"train": 120, "valid": 20, "test": 25}.items()):
+        (folder / f"{split}.txt").write_text("\n".join(sentences(count, seed)) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def invoke():
+    return lambda *arguments, **options: CliRunner().invoke(
+        main, [str(each) for each in arguments], **options
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, corpus, invoke):
+    """A finished run; tests add to it and change nothing."""
+    path = tmp_path_factory.mktemp("runs") / "recurrent"
+    result = invoke("train", "--data", corpus, "--run", path, *TINY)
+    assert result.exit_code == 0, result.stderr
+    assert "valid_perplexity" in result.stderr
+    return path
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory, corpus, invoke):
+    path = tmp_path_factory.mktemp("runs") / "window"
+    result = invoke("train", "--data", corpus, "--run", path, *TINY, "--model=fixed-window", "--window=2")
+    assert result.exit_code == 0, result.stderr
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(run, invoke):
+    for arguments in (["export"], ["convert"], ["convert", "--quantize=dynamic"]):
+        result = invoke(*arguments, "--run", run, "--json")
+        assert result.exit_code == 0, result.stderr
+    return run
+
+
+def ids_of(run, lines):
+    """By the vocabulary file alone."""
+    vocabulary = (run / "assets" / "vocab.txt").read_text().splitlines()
+    index = {token: number for number, token in enumerate(vocabulary) if number > 3}
+    return [number for line in lines for number in (*(index.get(word, 2) for word in line.split()), END)]
+
+
+def losses_by_hand(run, ids):
+    model = keras.models.load_model(run / "model.keras")
+    logits = model({"tokens": np.array([[END, *ids[:-1]]], np.int32)}).logits.numpy()[0].astype(np.float64)
+    return np.log(np.exp(logits).sum(-1)) - logits[np.arange(len(ids)), ids]
+
+
+@pytest.mark.parametrize("fixture", ["run", "window"])
+def test_perplexity_is_that_of_one_long_pass_by_hand(fixture, request, corpus, invoke):
+    path = request.getfixturevalue(fixture)
+    scores = json.loads(invoke("evaluate", "--run", path, "--json").stdout)["model"]
+    lines = (corpus / "test.txt").read_text().splitlines()
+    ids = ids_of(path, lines)
+    losses = losses_by_hand(path, ids)
+    assert scores["tokens"] == scores["words"] == sum(len(line.split()) + 1 for line in lines)
+    assert scores["perplexity"] == pytest.approx(math.exp(losses.sum() / len(ids)), rel=1e-5)
+    first = [losses[index] for index in range(len(ids)) if index == 0 or ids[index - 1] == END]
+    assert scores["by_position"][0] == {
+        "position": 1,
+        "tokens": 25,
+        "log_loss": pytest.approx(np.mean(first), rel=1e-5),
+    }
+    assert sum(row["tokens"] for row in scores["by_position"]) == len(ids)
+
+
+def test_rivals_stand_in_the_same_table(run, window, corpus, invoke, read_json):
+    result = invoke("evaluate", "--run", run, "--json", "--beside", window)
+    rivals = json.loads(result.stdout)["baselines"]
+    train, test = (
+        ids_of(run, (corpus / f"{split}.txt").read_text().splitlines()) for split in ("train", "test")
+    )
+    vocabulary = len((run / "assets" / "vocab.txt").read_text().splitlines())
+    by_hand = ngrams.kneser_ney(train, vocabulary, 3, END)
+    assert rivals["Kneser-Ney, 3-grams"]["perplexity"] == pytest.approx(by_hand.perplexity(test))
+    assert rivals["Kneser-Ney, 3-grams"]["table"] == vocabulary**3
+    other = json.loads(invoke("evaluate", "--run", window, "--json").stdout)["model"]
+    assert rivals[str(window)]["perplexity"] == pytest.approx(other["perplexity"])
+    assert {"unigram", "Markov, first order", "Kneser-Ney, 5-grams"} < rivals.keys()
+    shown = invoke("evaluate", "--run", run).stdout
+    assert "Kneser-Ney, 5-grams" in shown
+    assert (run / "plots" / "loss_by_position.png").exists()
+    assert (run / "plots" / "learning_curve.png").exists()
+    assert read_json(run / "metrics.json")["test"]["perplexity"] == pytest.approx(
+        json.loads(result.stdout)["model"]["perplexity"]
+    )
+
+
+def test_other_data_is_scored_with_rivals_of_the_training_text(run, tmp_path, invoke):
+    (tmp_path / "other.txt").write_text("the cat likes fish\na dog sees a zebra\n")
+    found = json.loads(invoke("evaluate", "--run", run, "--json", "--data", tmp_path / "other.txt").stdout)
+    ids = ids_of(run, ["the cat likes fish", "a dog sees a zebra"])
+    assert found["model"]["perplexity"] == pytest.approx(math.exp(losses_by_hand(run, ids).mean()), rel=1e-5)
+    assert found["baselines"]["unigram"]["tokens"] == len(ids)
+
+
+def test_score_gives_every_token_its_probability_and_marks_surprises(run, invoke):
+    texts = ["the cat sees fish", "zebra"]
+    result = invoke("score", "--run", run, "--json", "--surprise", "0.2", *texts)
+    for text, record in zip(texts, map(json.loads, result.stdout.splitlines()), strict=True):
+        losses = losses_by_hand(run, ids_of(run, [text]))
+        assert [each["log_probability"] for each in record["tokens"]] == pytest.approx(-losses, abs=1e-4)
+        assert [each["surprising"] for each in record["tokens"]] == (losses > math.log(5)).tolist()
+        assert record["perplexity"] == pytest.approx(math.exp(losses.mean()), rel=1e-4)
+    marked = invoke("predict", "--run", run, "--surprise", "1", texts[0]).stdout
+    assert marked.split("\t")[2] == "*the* *cat* *sees* *fish* *<END>*\n"
+
+
+def test_generation_is_greedy_or_drawn_and_repeats_with_its_seed(run, invoke):
+    def text(*options):
+        result = invoke("generate", "--run", run, "--length", "9", *options, "the cat")
+        assert result.exit_code == 0, result.stderr
+        return result.stdout
+
+    model = keras.models.load_model(run / "model.keras")
+    ids = [END, *ids_of(run, ["the cat"])[:-1]]
+    for _ in range(9):
+        logits = model({"tokens": np.array([ids], np.int32)}).logits.numpy()[0, -1]
+        logits[:3] = -np.inf
+        ids.append(int(logits.argmax()))
+    tokenizer = Tokenizer.load(run / "assets")
+    greedy = tokenizer.join(tf.ragged.constant([ids[1:]], dtype=tf.int32)).numpy()[0].decode()
+    assert text("--temperature", "0") == f"{greedy}\n"
+    assert text("--top-k", "1") == f"{greedy}\n"
+    assert text("--seed", "1", "--temperature", "2") == text("--seed", "1", "--temperature", "2")
+    drawn = {text("--seed", str(seed), "--temperature", "2") for seed in range(4)}
+    assert len(drawn) > 1
+    assert all(each.startswith("the cat") for each in drawn)
+    assert text("--beams", "3").startswith("the cat")
+    record = json.loads(text("--temperature", "0", "--json"))
+    assert record == {"prompt": "the cat", "text": greedy.removeprefix("the cat")}
+    stop = greedy.removeprefix("the cat")[4:6]
+    assert text("--temperature", "0", "--stop", stop) == f"the cat{greedy[7:].partition(stop)[0]}\n"
+
+
+def test_prompts_come_from_stdin_and_unknown_words_are_named(run, invoke):
+    result = invoke("generate", "--run", run, "--length", "2", input="the zebra\na cat\n")
+    assert result.exit_code == 0
+    assert result.stderr == "note: not in the vocabulary, read as unknown: zebra\n"
+    assert result.stdout.startswith("the zebra")
+    assert "\na cat" in result.stdout
+
+
+@pytest.mark.parametrize("stop", ["ab", "cab", "zz", "a"])
+def test_a_stop_text_is_found_across_pieces(stop):
+    pieces = ["x", "ca", "", "b", "abab", "y"]
+    whole = "".join(pieces)
+    assert "".join(until(iter(pieces), stop)) == whole.partition(stop)[0]
+
+
+def test_text_of_bytes_comes_in_whole_characters():
+    tokenizer = Tokenizer.train([""], TokenizerSettings(unit="byte", lowercase=False))
+    ids = [4 + byte for byte in "aé🙂".encode()]
+    assert list(text_of(tokenizer, ids[:1], ids[1:])) == ["", "é", "", "", "", "🙂", ""]
+
+
+def test_info_has_neighbours_and_parameters(run, invoke):
+    facts = json.loads(invoke("info", "--run", run, "--json").stdout)[str(run)]
+    assert facts["test parameters, Kneser-Ney, 5-grams"] > facts["test parameters, unigram"]
+    assert facts["parameters"] == keras.models.load_model(run / "model.keras").count_params()
+
+
+def test_every_exported_form_has_the_perplexity_of_the_model(exported, invoke, read_json):
+    expected = json.loads(invoke("evaluate", "--run", exported, "--json").stdout)["model"]["perplexity"]
+    for kind, tolerance in (("saved_model", 1e-5), ("tflite", 1e-5), ("tflite_dynamic", 0.05)):
+        result = invoke("evaluate", "--run", exported, "--json", "--model", kind)
+        assert json.loads(result.stdout)["model"]["perplexity"] == pytest.approx(expected, rel=tolerance)
+    files = read_json(exported / "export" / "tflite" / "report.json")["files"]
+    assert all(facts["perplexity"] > 1 for facts in files.values())
+    assert "WHILE" not in files["model.tflite"]["operators"]
+
+
+def test_the_saved_model_scores_and_generates_raw_text(exported, invoke):
+    served = tf.saved_model.load(str(exported / "export" / "saved_model")).signatures
+    texts = ["the cat sees fish", "", "a zebra"]
+    found = served["score"](text=tf.constant(texts))
+    for row, text in enumerate(texts):
+        losses = losses_by_hand(exported, ids_of(exported, [text]))
+        assert int(found["lengths"][row]) == len(losses)
+        np.testing.assert_allclose(found["log_probabilities"][row, : len(losses)], -losses, atol=1e-5)
+        assert float(found["perplexity"][row]) == pytest.approx(math.exp(losses.mean()), rel=1e-5)
+    numbers = {"length": tf.constant(7), "top_k": tf.constant(0), "top_p": tf.constant(1.0)}
+    prompts = tf.constant(["the cat", "", "a dog likes"])
+    text = served["generate"](
+        prompt=prompts, temperature=tf.constant(0.0), seed=tf.constant(0, tf.int64), **numbers
+    )["text"]
+    for prompt, found in zip(prompts.numpy(), text.numpy()):
+        result = invoke(
+            "generate", "--run", exported, "--length=7", "--temperature=0", "--json", prompt.decode()
+        )
+        assert json.loads(result.stdout)["text"] == found.decode()
+
+
+def test_the_loop_beside_the_file_says_what_the_model_says(exported, read_json):
+    folder = exported / "export" / "tflite"
+    code = (
+        "import json, sys; sys.path.insert(0, sys.argv[1]); from generate import generate\n"
+        "cases = json.load(open(sys.argv[1] + '/golden.json'))['cases']\n"
+        "names = ('prompt', 'temperature', 'numbers')\n"
+        "answers = [[*generate('model.tflite', *map(case.get, names))] for case in cases]\n"
+        "print(json.dumps(answers))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
+    )
+    cases = read_json(folder / "golden.json")["cases"]
+    assert json.loads(done.stdout) == [case["ids"] for case in cases]
+    assert {case["temperature"] for case in cases} == {0.0, 1.0}
+    done = subprocess.run(
+        [sys.executable, str(folder / "generate.py"), "the cat"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("the cat ")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
+def test_the_loop_and_the_library_draw_the_same_token_for_the_same_number(temperature):
+    rng = np.random.default_rng(0)
+    logits = np.round(rng.normal(size=(200, 30), scale=2), 1).astype(np.float32)  # with equal ones
+    numbers = rng.random(200)
+    allowed = np.where(np.arange(30) < 3, -np.inf, logits).astype(np.float32)
+    drawn = decoding.draw(tf.constant(allowed), tf.constant(numbers), decoding.Sampling(temperature))
+    assert [
+        choose(row, temperature, number) for row, number in zip(logits, numbers)
+    ] == drawn.numpy().tolist()
+
+
+def small(**options):
+    keras.utils.set_random_seed(1)
+    model = LanguageModel(9, embedding_units=4, units=4, layers=1, **options)
+    model.build()
+    model.embedding.set_weights([np.random.default_rng(0).normal(size=(9, 4))])
+    return model
+
+
+IDS = np.random.default_rng(3).integers(3, 9, 40).astype(np.int32)
+
+
+def test_the_cache_is_the_papers_formula_step_by_step(monkeypatch):
+    monkeypatch.setattr(adaptation, "BLOCK", 7)
+    model, size, flatness, weight = small(), 6, 1.3, 0.4
+    features = model.features({"tokens": np.append(END, IDS[:-1])[None]})
+    h, plain = features.outputs.numpy()[0], np.exp(-model.losses_of(features.outputs, IDS[None]).numpy()[0])
+    found = adaptation.cached_losses(model, IDS, size, flatness, weight)
+    assert found[0] == pytest.approx(-math.log(plain[0]), rel=1e-5)
+    for t in range(1, 40):
+        votes = np.zeros(9)
+        for i in range(max(t - size, 0), t):
+            votes[IDS[i]] += math.exp(flatness * h[t] @ h[i])
+        mixed = (1 - weight) * plain[t] + weight * votes[IDS[t]] / votes.sum()
+        assert found[t] == pytest.approx(-math.log(mixed), rel=1e-4)
+
+
+def test_dynamic_evaluation_without_a_rate_is_the_model_and_leaves_it_as_it_was():
+    model = small()
+    before, plain = model.get_weights(), of_keras(model)(IDS)
+    np.testing.assert_allclose(adaptation.dynamic_losses(model, IDS, IDS, 0.0, 0.0), plain, rtol=1e-4)
+    moved = adaptation.dynamic_losses(model, IDS, IDS, 0.01, 0.0)
+    np.testing.assert_allclose(moved[: adaptation.SEGMENT], plain[: adaptation.SEGMENT], rtol=1e-4)
+    assert not np.allclose(moved[adaptation.SEGMENT :], plain[adaptation.SEGMENT :], rtol=1e-4)
+    for one, other in zip(model.get_weights(), before):
+        assert np.array_equal(one, other)
+
+
+def test_dynamic_evaluation_learns_what_the_text_repeats():
+    model, text = small(), np.tile(IDS[:10], 30)
+    plain, dynamic = of_keras(model)(text), adaptation.dynamic_losses(model, text, IDS, 0.02, 0.001)
+    assert dynamic[-100:].mean() < plain[-100:].mean() - 0.3
+
+
+def test_a_whole_model_can_be_made_of_characters_and_resumed(tmp_path, corpus, invoke):
+    options = [*TINY, "--unit=character", "--jitter=3", "--average=1", "--average-after=1", "--epochs=1"]
+    result = invoke("train", "--data", corpus, "--run", tmp_path / "run", *options)
+    assert result.exit_code == 0, result.stderr
+    scores = json.loads(invoke("evaluate", "--run", tmp_path / "run", "--json").stdout)["model"]
+    lines = (corpus / "test.txt").read_text()
+    assert scores["tokens"] == len(lines)
+    assert scores["bits_per_character"] == pytest.approx(math.log2(scores["perplexity"]))
+    assert scores["word_perplexity"] == pytest.approx(
+        scores["perplexity"] ** (len(lines) / scores["words"]), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "empty"),
+        (b"a b c\n\x00\xff", "not UTF-8 text"),
+        (b"a b\na b c\n" * 4, "too few for one window of 4 columns and 8 steps (32)"),
+        (b"word word word\n" * 50, "the vocabulary of its training text has one token (word)"),
+    ],
+)
+def test_bad_text_is_one_line(tmp_path, invoke, one_line, content, message):
+    (tmp_path / "bad.txt").write_bytes(content)
+    result = invoke("train", "--data", tmp_path / "bad.txt", "--run", tmp_path / "run", *TINY)
+    assert message in one_line(result, 1)
+    assert not (tmp_path / "run" / "options.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--cutoffs=5,3", "--no-tied"], "expected rising numbers"),
+        (["--cutoffs=a", "--no-tied"], "expected rising numbers"),
+        (["--cutoffs=5"], "give --no-tied too"),
+        (["--cell=mingru", "--weight-dropout=0.1"], "leave its dropouts at 0"),
+        (["--model=fixed-window", "--recurrent-dropout=0.1"], "leave its dropouts at 0"),
+        (["--average-after=3"], "give --average"),
+        (["--schedule=plateau", "--warmup=0.1"], "cannot go with --schedule plateau"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_one_line(tmp_path, corpus, invoke, one_line, options, message):
+    result = invoke("train", "--data", corpus, "--run", tmp_path / "run", *options)
+    assert message in one_line(result, 2)
+
+
+def test_conversions_have_no_length(run, invoke, one_line):
+    assert "step by step" in one_line(invoke("convert", "--run", run, "--length", "5"), 2)
+
+
+def test_jitter_draws_from_lengths_around_the_steps():
+    assert resolve(Train, {"steps": 40, "jitter": 3}).lengths == [30, 40, 50]
+    assert resolve(Train, {"steps": 40}).lengths == [40]
+    assert len(resolve(Train, {"steps": 70, "jitter": 8}).lengths) == 8
+
+
+def test_the_fixed_window_model_has_a_phone_file_too(window, invoke):
+    copy = window.parent / "copy"
+    shutil.copytree(window, copy)
+    assert invoke("convert", "--run", copy).exit_code == 0
+    assert isinstance(keras.models.load_model(copy / "model.keras"), FixedWindowModel)
+    expected = json.loads(invoke("evaluate", "--run", copy, "--json").stdout)["model"]["perplexity"]
+    found = json.loads(invoke("evaluate", "--run", copy, "--json", "--model", "tflite").stdout)["model"]
+    assert found["perplexity"] == pytest.approx(expected, rel=1e-5)
