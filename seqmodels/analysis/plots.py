@@ -231,8 +231,10 @@ def _draw_attention_map(weights: ArrayLike, source: Sequence[str], target: Seque
             f"got attention {shares.shape} for {len(target)} target and {len(source)} source words; expected "
             f"({len(target)}, {len(source)})"
         )
-    size = [min(2 + 0.3 * count, 18) for count in (len(source), len(target))]  # inches
-    figure = Figure(figsize=(size[0] + 1, size[1]), dpi=DOTS_PER_INCH, layout="constrained")
+    width, height = (
+        float(np.clip(2 + 0.3 * count, 4.5, 18)) for count in (len(source), len(target))
+    )  # inches
+    figure = Figure(figsize=(width + 1, height), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     figure.colorbar(image, label="attention", format=PercentFormatter(1))
