@@ -186,5 +186,5 @@ def test_a_broken_text_is_named_by_its_own_split(data_dir):
 def test_lm1b_as_tfds_mocks_it():
     with tfds.testing.mock_data(num_examples=30):
         data = load_texts("tfds:lm1b", seed=0)
-    assert len(data.test) == 30
-    assert len(data.train) + len(data.valid) == 30
+    assert len(data.train) == len(data.test) == 30
+    assert all(data.train)
