@@ -17,17 +17,48 @@ class Train(TrainOptions):
     """Options of ``train``."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "quick": {},
+        "quick": {
+            "epochs": 16,
+            "batch_size": 16,
+            "optimizer": "adam",
+            "learning_rate": 0.004,
+            "schedule": "cosine",
+            "clipnorm": 1.0,
+            "split": "punctuation",
+            "embedding_units": 96,
+            "units": 96,
+            "layers": 1,
+            "embedding_dropout": 0.1,
+            "input_dropout": 0.4,
+            "output_dropout": 0.4,
+            "weight_dropout": 0.3,
+        },
         "default": {},
-        "best": {},
+        # The AWD recipe of Merity et al. 2018 at a size that a CPU can train in hours.
+        "best": {
+            "epochs": 40,
+            "learning_rate": 30.0,
+            "schedule": "cosine",
+            "average": 0.999,
+            "embedding_units": 400,
+            "units": 400,
+            "embedding_dropout": 0.1,
+            "input_dropout": 0.4,
+            "layer_dropout": 0.25,
+            "output_dropout": 0.4,
+            "weight_dropout": 0.4,
+            "activation_penalty": 2.0,
+            "temporal_penalty": 1.0,
+            "steps": 70,
+        },
     }
 
-    epochs: int = option(40, "Passes over the training data, at most.", minimum=1)
+    epochs: int = option(22, "Passes over the training data, at most.", minimum=1)
     batch_size: int = option(20, "Columns of running text that are read side by side.", minimum=1)
     optimizer: str = option("sgd", "Any optimizer of Keras.", choices=OPTIMIZERS)
     learning_rate: float = option(20.0, "Peak learning rate.", minimum=0)
     schedule: str = option(
-        "plateau",
+        "cosine",
         "Learning rate after the warm-up; plateau: a quarter after every epoch that was not the best.",
         choices=SCHEDULES,
     )

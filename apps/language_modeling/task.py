@@ -150,7 +150,6 @@ def _rivals(
             scores[name][rival] = {
                 **_scores(tokenizer, losses, ids[name], lines),
                 "parameters": sum(fitted.stored),
-                "table": fitted.table,
             }
     return scores
 
@@ -199,23 +198,26 @@ def _by_position(losses: np.ndarray, ids: np.ndarray) -> list[dict[str, Any]]:
 
 
 def headline(scores: dict[str, Any]) -> dict[str, float]:
-    names = ("perplexity", "word_perplexity", "bits_per_character", "parameters", "table")
+    names = ("perplexity", "word_perplexity", "bits_per_character")
     return {name: scores[name] for name in names if name in scores}
 
 
 def describe(run: Run) -> dict[str, Any]:
-    """What ``info`` adds: the nearest neighbours of some frequent tokens in the embedding."""
+    """What ``info`` adds: parameters of the rivals, and of the tables that they stand for; and the nearest
+    neighbours of some frequent tokens in the embedding."""
     tokenizer = Tokenizer.load(run.assets)
+    rivals = run.read_json("metrics.json")["baselines"]["test"]
+    facts: dict[str, Any] = {f"parameters, {name}": row["parameters"] for name, row in rivals.items()}
+    facts |= {f"parameters, full table of {n}-grams": len(tokenizer) ** n for n in (2, 3, 5)}
     vectors = run.load_model().embedding.get_weights()[0]
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    neighbours = {}
     for token in [rank for rank in NEIGHBOURS_OF if rank < len(tokenizer)]:
         likeness = vectors @ vectors[token]  # (vocabulary,)
         likeness[[*range(len(SPECIAL_TOKENS)), token]] = -np.inf
         nearest = np.argsort(-likeness)[:NEIGHBOURS]
         names = [f"{tokenizer.vocabulary[index]} {likeness[index]:.2f}" for index in nearest]
-        neighbours[f"nearest to {tokenizer.vocabulary[token]}"] = ", ".join(names)
-    return neighbours
+        facts[f"nearest to {tokenizer.vocabulary[token]}"] = ", ".join(names)
+    return facts
 
 
 def render_scores(scores: dict[str, Any]) -> Table:

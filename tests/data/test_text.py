@@ -199,6 +199,7 @@ def test_a_row_beyond_the_last_edge_is_refused(numbered):
         batches(numbered[0], edges=[10, 20], batch_size=4)
 
 
+@settings(deadline=None, max_examples=25)
 @given(
     count=st.integers(1, 60),
     rows=st.integers(1, 7),

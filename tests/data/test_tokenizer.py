@@ -199,7 +199,7 @@ def test_saves_and_loads(pieces, tmp_path):
         (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\n", r"vocab.txt ends after 4 lines"),
         (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\na\nb\na\n", r"vocab.txt:7: 'a' is on line 5 already"),
         (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\na\n\nb\n", r"vocab.txt:6: the line is empty"),
-        (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\na\xff\n", r"vocab.txt: byte 31"),
+        (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\na\xff\n", r"vocab.txt:5: byte 31"),
     ],
 )
 def test_damaged_vocabularies_are_refused(tmp_path, content, message):
@@ -302,7 +302,7 @@ def test_characters_are_tokens_spaces_too():
 
 
 def test_bytes_are_tokens_whatever_the_texts():
-    tokenizer = trained(unit="byte", size=5, minimum_count=100)
+    tokenizer = trained(unit="byte", lowercase=False, size=5, minimum_count=100)
     assert len(tokenizer) == 4 + 256
     raw = bytes(range(256))
     (ids,) = tokenizer(tf.constant([raw])).to_list()

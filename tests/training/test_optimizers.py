@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 
-from seqmodels.registry import CLIP_BY, OPTIMIZERS, SCHEDULES
+from seqmodels.registry import CLIP_BY, CURVES, OPTIMIZERS
 from seqmodels.training.loop import Settings, Training
 from seqmodels.training.losses import classification
 from seqmodels.training.optimizers import Schedule, clip, make
@@ -30,10 +30,10 @@ def rates(kind, warmup=WARMUP, steps=STEPS):
 
 
 def test_every_schedule_has_its_formula():
-    assert set(DECAYS) == set(SCHEDULES)
+    assert set(DECAYS) == set(CURVES)
 
 
-@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("kind", CURVES)
 def test_schedule_rises_to_the_peak_and_decays_to_the_last_step(kind):
     computed = rates(kind)
     expected = [PEAK * (step + 1) / WARMUP for step in range(WARMUP)]
@@ -44,7 +44,7 @@ def test_schedule_rises_to_the_peak_and_decays_to_the_last_step(kind):
     assert computed[-1] == pytest.approx(PEAK if kind == "constant" else FINAL * PEAK)
 
 
-@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("kind", CURVES)
 def test_schedule_without_warmup_begins_at_the_peak_and_stays_at_its_end(kind):
     schedule = Schedule(PEAK, kind, STEPS, final=FINAL)
     assert float(schedule(0)) == pytest.approx(PEAK)
