@@ -26,7 +26,7 @@ PLACES = (("garden", "jardin"), ("park", "parc"), ("wood", "bois"))
 PEOPLE = (("cat", "chat"), ("dog", "chien"), ("boy", "garçon"), ("bird", "oiseau"))
 VERBS = (("sleeps", "dort"), ("sings", "chante"), ("works", "travaille"))
 TINY = ["--units=8", "--decoder-units=16", "--embedding-units=8", "--batch-size=100", "--epochs=2"]
-TINY += ["--vocabulary=60", "--minimum-count=1", "--shapes=1", "--no-xla", "--dropout=0"]
+TINY += ["--vocabulary=150", "--minimum-count=1", "--shapes=1", "--no-xla", "--dropout=0"]
 
 
 def make_pairs(folder):
@@ -90,7 +90,7 @@ def test_a_run_holds_its_data_and_its_rivals(trained, read_json):
 
 
 def test_batches_are_what_the_assets_make_of_the_texts(pairs):
-    options = Train(data=str(pairs), source="fr", vocabulary=60, minimum_count=1, batch_size=64, shapes=2)
+    options = Train(data=str(pairs), source="fr", vocabulary=150, minimum_count=1, batch_size=64, shapes=2)
     data = load(options, None)
     assert (data.assets.source, data.assets.target) == ("fr", "en")
     texts = set()
@@ -274,7 +274,7 @@ def test_overlong_pairs_are_left_out_by_name(pairs, tmp_path):
     for language in ("en", "fr"):
         with open(folder / f"train.{language}", "a", encoding="utf-8") as file:
             file.write("word " * 30 + "\n")
-    options = Train(data=str(folder), vocabulary=60, minimum_count=1, length=25)
+    options = Train(data=str(folder), vocabulary=150, minimum_count=1, length=25)
     (note,) = [note for note in load(options, None).facts["notes"] if "left out" in note]
     assert note.startswith("1 pairs of more than 25 tokens a side are left out: ")
     assert "train.en:27 and " in note
