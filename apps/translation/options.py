@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from apps.options import EvaluateOptions, PredictOptions, TrainOptions, option, restore
 from seqmodels.errors import UsageError
-from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, PARALLEL_CELLS
+from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, PARALLEL_CELLS, SCHEDULES
 
 HEADS = 4  # of the multi-head attention
 
@@ -48,7 +48,7 @@ class Train(TrainOptions):
     schedule: str = option(
         "cosine",
         "Learning rate after the warm-up; plateau: a quarter after every epoch that was not the best.",
-        choices=TrainOptions.__dataclass_fields__["schedule"].metadata["choices"],
+        choices=SCHEDULES,
     )
     warmup: float = option(
         0.02, "Share of all steps in which the learning rate rises from 0.", minimum=0, maximum=0.99
