@@ -120,9 +120,12 @@ def translations(
 
     def read(source: str, target: str) -> dict[str, Iterator[tuple[str, str]]]:
         splits = {}
-        for split, dataset in _datasets(builder, split_names, (source, target)):
-            where = f"{data}[{split}]"
-            splits[split] = _pairs(where, _examples(where, dataset, source, target))
+        for split, names in split_names.items():
+            for name in [name for name in names if name in builder.info.splits][:1]:
+                # A translation is decoded as a whole.
+                dataset = builder.as_dataset(split=name, read_config=tfds.ReadConfig(try_autocache=False))
+                where = f"{data}[{split}]"
+                splits[split] = _pairs(where, _examples(where, dataset, source, target))
         return splits
 
     return sorted(features), read
