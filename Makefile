@@ -4,13 +4,15 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 DEMO := saved_models/demo
 
-.PHONY: help install demo test test-slow check benchmark
+.PHONY: help install demo lessons test test-slow check benchmark benchmark-layers
 
 help:
 	@echo "make demo       train, score, use and export a sentiment model, in a few minutes"
+	@echo "make lessons    measure what docs/lessons.md says, and draw its figures"
 	@echo "make test       the test suite;  make test-slow: the full matrices and the learning tests"
 	@echo "make check      linter and types"
 	@echo "make benchmark  the numbers of benchmarks/ (needs the data sets, see benchmarks/README.md)"
+	@echo "make benchmark-layers  our layers against Keras, PyTorch and the matrix products alone, 15 minutes"
 
 .venv/installed: requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; name one: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
@@ -34,6 +36,10 @@ demo: install
 	$(BIN)/python -m apps.sentiment predict --run $(DEMO) --model tflite_dynamic "The plot was boring, but the acting was great."
 	@echo "The run is in $(DEMO): the model (model.keras), its scores (metrics.json), plots/ and logs/ for TensorBoard, export/ for servers and phones."
 
+lessons: install
+	$(BIN)/python -m apps.gradients all
+	cp saved_models/gradients/plots/*.png docs/lessons/
+
 test: install
 	$(BIN)/python -m pytest
 
@@ -47,3 +53,10 @@ check: .venv/checkers
 
 benchmark: install
 	$(BIN)/python -m benchmarks.sentiment
+
+.venv/benchmarks: benchmarks/requirements.txt .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
+
+benchmark-layers: .venv/benchmarks
+	$(BIN)/python -m benchmarks.layers

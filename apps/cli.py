@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -21,6 +22,7 @@ from apps.options import (
     InfoOptions,
     Options,
     PredictOptions,
+    RunOptions,
     TrainOptions,
     flag,
     resolve,
@@ -88,21 +90,15 @@ def application(
         alias: what else ``predict`` is called in this app.
         verbs: what this app alone does with a run and inputs (``Task.verbs``): option class and help by name.
     """
-    group = Application(
-        task, help=summary, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
-    )
+    group = _group(task, summary)
 
     def verb(
         name: str, options: type[Options], help: str, *arguments: click.Parameter, shown: str | None = None
     ) -> None:
-        def callback(debug: bool, **values: Any) -> None:
-            with_debug(debug, lambda: _call(name, task, options, values))
+        def call(values: dict[str, Any]) -> None:
+            _call(name, task, options, values)
 
-        parameters = [*arguments, *(_parameter(*declared) for declared in options.declared())]
-        debug = click.Option(["--debug"], is_flag=True, help="Show the stack trace of an error.")
-        group.add_command(
-            click.Command(shown or name, callback=callback, params=[*parameters, debug], help=help)
-        )
+        group.add_command(_command(shown or name, options, help, call, *arguments))
 
     verb("train", train, "Train a model, score it beside its baselines, keep all of it in the run.")
     verb("evaluate", evaluate, "Score a trained run and its baselines, side by side.")
@@ -120,6 +116,55 @@ def application(
     )
     verb("info", InfoOptions, "What a run is, or several side by side: options, data, scores, sizes.", runs)
     return group
+
+
+def laboratory(
+    app: str, summary: str, experiments: Mapping[str, tuple[type[RunOptions], str]]
+) -> Application:
+    """The command line of an app that has experiments instead of a Task.
+
+    Args:
+        app: its name; ``apps.<app>.laboratory`` performs the experiments.
+        summary: first line of the help.
+        experiments: for each name the option class and a line of help.
+    """
+    group = _group(app, summary)
+
+    def experiment(name: str, options: type[RunOptions], help: str) -> None:
+        def call(values: dict[str, Any]) -> None:
+            chosen = options(**values)
+            chosen.check()
+            import_tensorflow()
+            place = {"run": chosen.run or os.path.join("saved_models", app)}
+            import_module(f"apps.{app}.laboratory").perform(name, replace(chosen, **place))
+
+        group.add_command(_command(name, options, help, call))
+
+    for name, (options, help) in experiments.items():
+        experiment(name, options, help)
+    return group
+
+
+def _group(name: str, summary: str) -> Application:
+    settings = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+    return Application(name, help=summary, context_settings=settings)
+
+
+def _command(
+    name: str,
+    options: type[Options],
+    help: str,
+    call: Callable[[dict[str, Any]], None],
+    *arguments: click.Parameter,
+) -> click.Command:
+    """A command with a flag for each field of the option class; ``call`` takes their values."""
+
+    def callback(debug: bool, **values: Any) -> None:
+        with_debug(debug, lambda: call(values))
+
+    parameters = [*arguments, *(_parameter(*declared) for declared in options.declared())]
+    debug = click.Option(["--debug"], is_flag=True, help="Show the stack trace of an error.")
+    return click.Command(name, callback=callback, params=[*parameters, debug], help=help)
 
 
 def with_debug(debug: bool, work: Callable[[], None]) -> None:

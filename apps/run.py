@@ -11,6 +11,7 @@
     logs/              TensorBoard
     metrics.json       scores and baselines
     plots/
+    findings/          what experiments on the run have found, and report.md
     export/            saved_model/, tflite/ (see their verbs)
 """
 
@@ -32,7 +33,7 @@ from seqmodels.errors import DataError, UsageError, UserError
 # What a run writes, at the top of its folder.
 KNOWN = {
     *("options.json", "data.json", "metrics.json", "history.csv", "model.keras", "partial.keras", ".lock"),
-    *("assets", "checkpoints", "logs", "plots", "export"),
+    *("assets", "checkpoints", "logs", "plots", "export", "findings", "report.md"),
 }
 
 

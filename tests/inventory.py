@@ -432,4 +432,16 @@ PARTS: dict[str, Part] = {
         weights=2 + 12 + 8 + 6 + 3 + 3 + 2,
         padded=("source",),
     ),
+    "WindowClassifier": Part(
+        partial(models.WindowClassifier, VOCABULARY, CLASSES, 3, False, 4, 2),
+        sentences,
+        weights=1 + 2 + 2,
+        padded=("tokens",),
+    ),
+    "WindowClassifier from the end": Part(
+        partial(models.WindowClassifier, VOCABULARY, CLASSES, 3, True, 4, 2),
+        sentences,
+        weights=1 + 2 + 2,
+        padded=("tokens",),
+    ),
 }

@@ -1,4 +1,5 @@
-"""Pictures of a run as small PNG files: how it learned, what it confuses, how far to trust it.
+"""Pictures of a run as small PNG files: how it learned, what it confuses, how far to trust it; and curves
+of what was measured.
 
 Each function draws on a `Figure` of its own, without pyplot and so without global state, and writes the
 file whole or not at all. Colours are those of Okabe and Ito, told apart with any colour vision.
@@ -6,8 +7,10 @@ file whole or not at all. Colours are those of Okabe and Ito, told apart with an
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,8 +24,96 @@ from PIL import Image
 BLUE, LIGHT_BLUE, VERMILION, GREY = "#0072B2", "#56B4E9", "#D55E00", "#555555"
 DOTS_PER_INCH = 100
 MEASURED_PER_EPOCH = ("learning_rate", "gradient_norm")
+# In the order in which curves take them; the light yellow of Okabe and Ito would be lost on white.
+CYCLE = (
+    BLUE,
+    VERMILION,
+    "#009E73",
+    "#CC79A7",
+    LIGHT_BLUE,
+    "#E69F00",
+    "black",
+    GREY,
+    "#8B5A2B",
+    "#999999",
+    "#6A3D9A",
+)
 LARGEST_ANNOTATED = 25  # classes: beyond, the numbers in the cells could not be read
+LARGEST_TICKED = 9  # points of a logarithmic axis: up to so many are its ticks
 LARGEST_LABELED = 60  # classes: beyond, every second, third, ... name is written
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a panel; curves of one name have one colour in all panels and one entry in the legend.
+
+    Attributes:
+        name: in the legend.
+        x: ``(points,)``.
+        y: ``(points,)``; a NaN leaves a gap.
+        line: a format of matplotlib, such as ``-``, ``--`` or ``o-``.
+    """
+
+    name: str
+    x: ArrayLike
+    y: ArrayLike
+    line: str = "-"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes.
+
+    Attributes:
+        title: what it shows.
+        x_label, y_label: the quantities, with their units.
+        curves: the lines.
+        log: which axes are logarithmic, "", "x", "y" or "xy".
+        limits, x_limits: of y and of x, or None for what the curves need.
+        surface: x ``(columns,)``, y ``(rows,)`` and z ``(rows, columns)`` to draw as greys behind them.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    curves: Sequence[Curve]
+    log: str = ""
+    limits: tuple[float | None, float | None] | None = None
+    x_limits: tuple[float | None, float | None] | None = None
+    surface: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None
+
+
+def curves(panels: Sequence[Panel], path: str | os.PathLike[str], title: str = "") -> Path:
+    """Draw panels side by side over one legend and write them to `path`.
+
+    Raises:
+        ValueError: there is no panel.
+    """
+    return _save(_draw_curves(panels, title), path)
+
+
+def bars(
+    groups: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    path: str | os.PathLike[str],
+    title: str = "",
+    label: str = "",
+    chance: float | None = None,
+) -> Path:
+    """Draw bars in groups, one of each series in each group, and write them to `path`.
+
+    Args:
+        groups: names along the horizontal axis.
+        series: for each name in the legend, one value for each group.
+        path: the PNG file.
+        title: above all.
+        label: of the vertical axis.
+        chance: where to draw the line of guessing.
+
+    Raises:
+        ValueError: a series has not one value for each group.
+    """
+    return _save(_draw_bars(groups, series, title, label, chance), path)
 
 
 def learning_curve(
@@ -233,7 +324,7 @@ def _draw_attention_map(weights: ArrayLike, source: Sequence[str], target: Seque
         )
     width, height = (
         float(np.clip(2 + 0.3 * count, 4.5, 18)) for count in (len(source), len(target))
-    )  # inches
+    )
     figure = Figure(figsize=(width + 1, height), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -256,6 +347,66 @@ def _draw_score_by_group(groups: Sequence[Mapping[str, float | str]], score: str
     below.set(xlabel=label, ylabel="examples")
     _tidy(above)
     _tidy(below)
+    return figure
+
+
+def _draw_curves(panels: Sequence[Panel], title: str) -> Figure:
+    if not panels:
+        raise ValueError("got no panels; expected at least one")
+    names = list({curve.name: None for panel in panels for curve in panel.curves})
+    colors = {name: CYCLE[index % len(CYCLE)] for index, name in enumerate(names)}
+    across = min(len(panels), 3 if len(panels) != 4 else 2)
+    down = -(-len(panels) // across)
+    columns = 4 if across == 1 else 5  # of the legend
+    height = 3.4 * down + 0.5 + 0.22 * -(-len(names) // columns)  # inches
+    width = 6.0 if across == 1 else 4.2 * across
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+    figure.suptitle(title)
+    handles: dict[str, Any] = {}
+    for axes, panel in zip(figure.subplots(down, across, squeeze=False).flat, panels):
+        if panel.surface is not None:
+            axes.contourf(*panel.surface, levels=12, cmap="Greys", alpha=0.6)
+        for curve in panel.curves:
+            (line,) = axes.plot(curve.x, curve.y, curve.line, color=colors[curve.name], markersize=4)
+            handles.setdefault(curve.name, line)
+        axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
+        axes.set_xscale("log" if "x" in panel.log else "linear")
+        axes.set_yscale("log" if "y" in panel.log else "linear")
+        points = sorted({float(x) for curve in panel.curves for x in np.ravel(curve.x)})
+        if "x" in panel.log and len(points) <= LARGEST_TICKED:
+            axes.set_xticks(points, [f"{x:g}" for x in points])
+            axes.minorticks_off()
+        if panel.limits is not None:
+            axes.set_ylim(*panel.limits)
+        if panel.x_limits is not None:
+            axes.set_xlim(*panel.x_limits)
+        _tidy(axes)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=columns, frameon=False)
+    return figure
+
+
+def _draw_bars(
+    groups: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    title: str,
+    label: str,
+    chance: float | None,
+) -> Figure:
+    for name, values in series.items():
+        if len(values) != len(groups):
+            raise ValueError(f"{name!r} has {len(values)} values for {len(groups)} groups; give each one")
+    figure = Figure(figsize=(7, 4), dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(series)
+    for index, (name, values) in enumerate(series.items()):
+        places = np.arange(len(groups)) - 0.4 + (index + 0.5) * width
+        axes.bar(places, values, width, color=CYCLE[index % len(CYCLE)], edgecolor="white", label=name)
+    if chance is not None:
+        axes.axhline(chance, color="black", linestyle="--", label="guessing")
+    axes.set_xticks(range(len(groups)), groups)
+    axes.set(title=title, ylabel=label)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    _tidy(axes)
     return figure
 
 

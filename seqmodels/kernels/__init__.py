@@ -1,11 +1,12 @@
 """Time loops on raw tensors."""
 
-from seqmodels.kernels.forms import FORMS, current_form, form
+from seqmodels.kernels.forms import FORMS, current_form, form, keeps, recompute
 from seqmodels.kernels.fused import fused_lstm
 from seqmodels.kernels.gru import gru
 from seqmodels.kernels.linear_recurrence import linear_recurrence
 from seqmodels.kernels.loops import States, generic, unrolled
 from seqmodels.kernels.lstm import lstm
+from seqmodels.kernels.projection import projection
 from seqmodels.kernels.rnn import ACTIVATIONS as RNN_ACTIVATIONS
 from seqmodels.kernels.rnn import rnn
 from seqmodels.kernels.scan import dropped
@@ -20,8 +21,11 @@ __all__ = [
     "fused_lstm",
     "generic",
     "gru",
+    "keeps",
     "linear_recurrence",
     "lstm",
+    "projection",
+    "recompute",
     "rnn",
     "unrolled",
 ]

@@ -43,3 +43,25 @@ def form(name: str) -> Iterator[None]:
 
 def current_form() -> str:
     return _form.get()
+
+
+_keep: ContextVar[bool] = ContextVar("keep", default=True)
+
+
+@contextmanager
+def recompute() -> Iterator[None]:
+    """Trade time for memory in every layer that is traced inside the block.
+
+    Of a recurrent layer only its inputs are kept for the backward pass, not the gates and states of every
+    step; they are computed again when the pass comes to the layer (Chen et al. 2016, arXiv 1604.06174).
+    """
+    token = _keep.set(False)
+    try:
+        yield
+    finally:
+        _keep.reset(token)
+
+
+def keeps() -> bool:
+    """Whether what the backward pass needs is kept: False inside :func:`recompute`."""
+    return _keep.get()

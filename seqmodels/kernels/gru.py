@@ -80,30 +80,31 @@ def gru(
 
         def forward(t: tf.Tensor, inputs: Tensors, states: Tensors) -> tuple[Tensors, Tensors]:
             (h,), alive = states, alive_rows(lengths, t)
-            u, r, g, v = candidate(inputs[0], dropped(h, mask))  # (batch, units) each
+            u, r, g, *v = candidate(inputs[0], dropped(h, mask))  # (batch, units) each
             new = (1 - u) * h + u * g
-            return (masked(alive, new), tf.concat([u, r, g, v], axis=-1)), (held(alive, new, h),)
+            return (tf.concat([u, r, g], axis=-1), masked(alive, new), *v), (held(alive, new, h),)
 
-        (outputs, kept), (h,) = scan(forward, (time_major(projected),), (initial,), (units, 4 * units))
+        x, widths = time_major(projected), (3 * units, units, *(units for _ in biases))
+        (gates, outputs, *products), (h,) = scan(forward, (x,), (initial,), widths, replace=True)
 
         def gradient(d_outputs: tf.Tensor, dh: tf.Tensor) -> tuple:
             previous = shifted(initial, outputs)  # (time, batch, units)
 
             def backward(t: tf.Tensor, inputs: Tensors, gradients: Tensors) -> tuple[Tensors, Tensors]:
-                (d_output, activations, before), (dh,) = inputs, gradients
+                (gates, d_output, before, *v), (dh,) = inputs, gradients
                 alive = alive_rows(lengths, t)
-                u, r, g, v = tf.split(activations, 4, axis=-1)
+                u, r, g = tf.split(gates, 3, axis=-1)
                 total = d_output + dh
                 dz_candidate = total * u * (1 - g * g)
                 dz_update = total * (g - before) * u * (1 - u)
-                dz_reset, d_previous = through(dz_update, dz_candidate, r, v, dropped(before, mask))
+                dz_reset, d_previous = through(dz_update, dz_candidate, r, dropped(before, mask), *v)
                 dz = masked(alive, tf.concat([dz_update, dz_reset, dz_candidate], axis=-1))
                 new = total * (1 - u) + dropped(d_previous, mask)
                 return (dz,), (carried_back(truncate, alive, t, new, dh),)
 
-            sequences = (time_major(d_outputs), kept, previous)
+            sequences = (gates, time_major(d_outputs), previous, *products)
             (dz,), (dh,) = scan(backward, sequences, (dh,), (3 * units,), reverse=True)
-            reset = kept[..., units : 2 * units]
+            reset = gates[..., units : 2 * units]
             return time_major(dz), dh, *weights(dropped(previous, mask), reset, dz)
 
         return (time_major(outputs), h), once_differentiable(gradient, "GRU")
@@ -114,20 +115,19 @@ def gru(
 
 def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
     """Candidate, gradient of the previous state, and weight gradients of ``g = tanh(p + (r * k) U_h)``."""
-    gates_kernel, candidate_kernel = kernel[:, : 2 * units], kernel[:, 2 * units :]
+    gates_kernel, candidate_kernel = tf.split(kernel, [2 * units, units], axis=1)
+    transposed_gates, transposed_candidate = tf.split(tf.transpose(kernel), [2 * units, units], axis=0)
 
     def candidate(x: tf.Tensor, k: tf.Tensor) -> Tensors:
         u, r = tf.split(tf.sigmoid(x[:, : 2 * units] + k @ gates_kernel), 2, axis=-1)
         g = tf.tanh(x[:, 2 * units :] + (r * k) @ candidate_kernel)
-        return u, r, g, k
+        return u, r, g
 
-    def through(
-        dz_update: tf.Tensor, dz_candidate: tf.Tensor, r: tf.Tensor, v: tf.Tensor, k: tf.Tensor
-    ) -> Tensors:
-        q = tf.matmul(dz_candidate, candidate_kernel, transpose_b=True)  # (batch, units)
+    def through(dz_update: tf.Tensor, dz_candidate: tf.Tensor, r: tf.Tensor, k: tf.Tensor) -> Tensors:
+        q = dz_candidate @ transposed_candidate  # (batch, units)
         dz_reset = q * k * r * (1 - r)
         dz_gates = tf.concat([dz_update, dz_reset], axis=-1)
-        return dz_reset, q * r + tf.matmul(dz_gates, gates_kernel, transpose_b=True)
+        return dz_reset, q * r + dz_gates @ transposed_gates
 
     def weights(k: tf.Tensor, r: tf.Tensor, dz: tf.Tensor) -> Tensors:
         gates = weight_gradient(k, dz[..., : 2 * units])
@@ -138,6 +138,7 @@ def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
 
 def _reset_after(kernel: tf.Tensor, units: int, bias: tf.Tensor) -> tuple:
     """The same of ``g = tanh(p + r * v)`` with ``v = k U_h + b'``."""
+    transposed = tf.transpose(kernel)
 
     def candidate(x: tf.Tensor, k: tf.Tensor) -> Tensors:
         product = k @ kernel  # (batch, 3 units)
@@ -146,11 +147,11 @@ def _reset_after(kernel: tf.Tensor, units: int, bias: tf.Tensor) -> tuple:
         return u, r, tf.tanh(x[:, 2 * units :] + r * v), v
 
     def through(
-        dz_update: tf.Tensor, dz_candidate: tf.Tensor, r: tf.Tensor, v: tf.Tensor, k: tf.Tensor
+        dz_update: tf.Tensor, dz_candidate: tf.Tensor, r: tf.Tensor, k: tf.Tensor, v: tf.Tensor
     ) -> Tensors:
         dz_reset = dz_candidate * v * r * (1 - r)
         dz = tf.concat([dz_update, dz_reset, dz_candidate * r], axis=-1)  # (batch, 3 units)
-        return dz_reset, tf.matmul(dz, kernel, transpose_b=True)
+        return dz_reset, dz @ transposed
 
     def weights(k: tf.Tensor, r: tf.Tensor, dz: tf.Tensor) -> Tensors:
         dv = dz[..., 2 * units :] * r

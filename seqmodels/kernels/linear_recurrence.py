@@ -10,63 +10,102 @@ applications"; Martin and Cundy 2018, arXiv 1709.04057), instead of T steps.
 The gradient is a recurrence of the same kind that runs backward. With ``G_t`` the gradient of ``h_t``:
 
 .. math:: l_t = G_t + a_{t+1} * l_{t+1}, \quad da_t = l_t * h_{t-1}, \quad db_t = l_t, \quad dh_0 = a_1 * l_1
+
+Rounds pay where there are more arithmetic units than one step keeps busy. The few cores of a CPU are kept
+busy by one step, and there the walk, which reads and writes every number once, is faster.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from seqmodels.kernels.scan import once_differentiable, shifted, time_major
+from seqmodels.kernels.scan import Tensors, once_differentiable, scan, shifted, time_major
+
+METHODS = ("walk", "rounds")
 
 
 def linear_recurrence(
-    a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, lengths: tf.Tensor | None = None
+    a: tf.Tensor,
+    b: tf.Tensor,
+    initial: tf.Tensor,
+    lengths: tf.Tensor | None = None,
+    method: str | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """All states of ``h_t = a_t * h_{t-1} + b_t`` by a parallel scan.
+    """All states of ``h_t = a_t * h_{t-1} + b_t``.
 
     Args:
         a: ``(n, T, h)``.
         b: ``(n, T, h)``.
         initial: ``(n, h)``.
         lengths: ``(n,)`` int32, or None when all rows are full.
+        method: ``walk`` step by step, ``rounds`` of a parallel scan, or None for what is faster here:
+            rounds if there is a GPU.
 
     Returns:
         the states ``(n, T, h)``, zero past the end of a row, and the state ``(n, h)`` at each row's own
         last step.
+
+    Raises:
+        ValueError: a method that is not in ``METHODS``.
     """
+    if method is None:
+        method = "rounds" if tf.config.list_physical_devices("GPU") else "walk"
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; expected one of {', '.join(METHODS)}")
     if lengths is None:
-        states = _recurrence(a, b, initial)
+        states = _recurrence(a, b, initial, method)
         last = tf.concat([initial[:, None], states], axis=1)[:, -1]  # T may be 0
         return states, last
-    real = (tf.range(tf.shape(a)[1]) < lengths[:, None])[..., None]  # (batch, time, 1)
+    real = tf.sequence_mask(lengths, tf.shape(a)[1])[..., None]  # (batch, time, 1)
     # After its end a row multiplies by 1 and adds 0, so that its last state arrives at the end of the
     # sequence.
-    states = _recurrence(tf.where(real, a, tf.ones_like(a)), tf.where(real, b, tf.zeros_like(b)), initial)
+    a, b = tf.where(real, a, tf.ones_like(a)), tf.where(real, b, tf.zeros_like(b))
+    states = _recurrence(a, b, initial, method)
     last = tf.concat([initial[:, None], states], axis=1)[:, -1]
     return tf.where(real, states, tf.zeros_like(states)), last
 
 
-@tf.custom_gradient
-def _recurrence(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor) -> tuple:
-    coefficients = time_major(a)  # (time, batch, units)
-    states = _scan(coefficients, time_major(b), initial)
-
-    def gradient(upstream: tf.Tensor) -> tuple:
-        # Reversed in time, l_t = G_t + a_{t+1} l_{t+1} is the same recurrence with the coefficients one
-        # step late.
-        following = tf.concat([coefficients[1:], tf.zeros_like(coefficients[:1])], axis=0)
-        late = tf.reverse(following, axis=[0])
-        adjoint = tf.reverse(
-            _scan(late, tf.reverse(time_major(upstream), axis=[0]), tf.zeros_like(initial)), axis=[0]
-        )
-        d_initial = tf.reduce_sum(coefficients[:1] * adjoint[:1], axis=0)  # (batch, units); zero when T is 0
-        return time_major(adjoint * shifted(initial, states)), time_major(adjoint), d_initial
-
-    return time_major(states), once_differentiable(gradient, "linear recurrence")
+def dependent_steps(time: int, method: str) -> int:
+    """How many steps wait for one another: T of the walk, two for each halving of the rounds."""
+    return time if method == "walk" else 2 * max(time - 1, 0).bit_length()
 
 
-def _scan(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor) -> tf.Tensor:
-    """States ``(T, n, h)`` of the recurrence over time-major ``a`` and ``b``."""
+def _recurrence(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, method: str) -> tf.Tensor:
+    all_states = _walk if method == "walk" else _rounds
+
+    @tf.custom_gradient
+    def run(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor) -> tuple:
+        coefficients = time_major(a)  # (time, batch, units)
+        states = all_states(coefficients, time_major(b), initial)
+
+        def gradient(upstream: tf.Tensor) -> tuple:
+            following = tf.concat([coefficients[1:], tf.zeros_like(coefficients[:1])], axis=0)
+            adjoint = all_states(following, time_major(upstream), tf.zeros_like(initial), reverse=True)
+            # (batch, units); zero when T is 0
+            d_initial = tf.reduce_sum(coefficients[:1] * adjoint[:1], axis=0)
+            return time_major(adjoint * shifted(initial, states)), time_major(adjoint), d_initial
+
+        return time_major(states), once_differentiable(gradient, "linear recurrence")
+
+    return run(a, b, initial)
+
+
+def _walk(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = False) -> tf.Tensor:
+    """States ``(T, n, h)`` step by step, from the last to the first if ``reverse``; they take b's place."""
+
+    def step(t: tf.Tensor, inputs: Tensors, states: Tensors) -> tuple[Tensors, Tensors]:
+        (b, a), (h,) = inputs, states
+        h = a * h + b  # (batch, units)
+        return (h,), (h,)
+
+    (states,), _ = scan(step, (b, a), (initial,), (b.shape[-1],), reverse=reverse, replace=True)
+    return states
+
+
+def _rounds(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = False) -> tf.Tensor:
+    """The same by a parallel scan."""
+    if reverse:
+        return tf.reverse(_rounds(tf.reverse(a, axis=[0]), tf.reverse(b, axis=[0]), initial), axis=[0])
     if a.shape[0] == 0:
         return b
     b = tf.concat([b[:1] + a[:1] * initial, b[1:]], axis=0)

@@ -27,6 +27,7 @@ state is handed on as it is, forward and backward, and ``dz_t`` is 0.
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from seqmodels.kernels.scan import (
@@ -51,9 +52,11 @@ def lstm(
     lengths: tf.Tensor | None = None,
     mask: tf.Tensor | None = None,
     truncate: int | None = None,
-    recompute: bool = False,
 ) -> tuple[tf.Tensor, Tensors]:
     """Equal to stepping :class:`seqmodels.layers.LSTMCell`.
+
+    One array of ``(T, n, 4h)`` serves three times: forward the gates take the place of ``p_t``, backward
+    ``dz_t`` takes the place of the gates.
 
     Args:
         projected: ``(n, T, 4h)``, columns i, f, c, o.
@@ -62,7 +65,6 @@ def lstm(
         lengths: ``(n,)`` int32, or None when all rows are full.
         mask: dropout mask of ``h_{t-1}``, ``(n, h)``, or None.
         truncate: cut the gradient at every so many steps (the state is carried on).
-        recompute: keep only h and c for the backward pass, and compute the gates again in one product.
 
     Returns:
         outputs ``(n, T, h)`` and the states ``(h, c)`` at each row's own last step.
@@ -76,37 +78,33 @@ def lstm(
         def forward(t: tf.Tensor, inputs: Tensors, states: Tensors) -> tuple[Tensors, Tensors]:
             h, c = states
             alive = alive_rows(lengths, t)
-            i, f, g, o = _gates(inputs[0] + dropped(h, mask) @ recurrent_kernel)  # (batch, units) each
+            gates = _gates(inputs[0] + dropped(h, mask) @ recurrent_kernel)  # (batch, 4 units)
+            i, f, g, o = tf.split(gates, 4, axis=-1)
             new_c = f * c + i * g
             new_h = o * tf.tanh(new_c)
-            kept = () if recompute else (tf.concat([i, f, g, o], axis=-1),)
-            return (masked(alive, new_h), new_c, *kept), (held(alive, new_h, h), held(alive, new_c, c))
+            return (gates, masked(alive, new_h), new_c), (held(alive, new_h, h), held(alive, new_c, c))
 
-        widths = (units, units) if recompute else (units, units, 4 * units)
-        x = time_major(projected)  # (time, batch, 4 units)
-        (outputs, cells, *kept), (h, c) = scan(forward, (x,), (h, c), widths)
+        (gates, outputs, cells), (h, c) = scan(
+            forward, (time_major(projected),), (h, c), (4 * units, units, units), replace=True
+        )
 
         def gradient(d_outputs: tf.Tensor, dh: tf.Tensor, dc: tf.Tensor) -> tuple:
-            previous_h, previous_c = dropped(shifted(initial_h, outputs), mask), shifted(initial_c, cells)
-            if recompute:
-                z = x + tf.tensordot(previous_h, recurrent_kernel, 1)
-                activations = tf.concat(_gates(z), axis=-1)  # (time, batch, 4 units)
-            else:
-                activations = kept[0]
+            transposed = tf.transpose(recurrent_kernel)  # once, not in every step
 
             def backward(t: tf.Tensor, inputs: Tensors, gradients: Tensors) -> tuple[Tensors, Tensors]:
-                d_output, activation, previous, cell = inputs
+                gates, d_output, previous, cell = inputs
                 dh, dc = gradients
                 alive = alive_rows(lengths, t)
-                dz, through_c = _step_gradient(activation, previous, cell, d_output + dh, dc)
+                dz, through_c = _step_gradient(gates, previous, cell, d_output + dh, dc)
                 dz = masked(alive, dz)
-                through_h = dropped(tf.matmul(dz, recurrent_kernel, transpose_b=True), mask)
+                through_h = dropped(dz @ transposed, mask)
                 dh = carried_back(truncate, alive, t, through_h, dh)
                 dc = carried_back(truncate, alive, t, through_c, dc)
                 return (dz,), (dh, dc)
 
-            sequences = (time_major(d_outputs), activations, previous_c, cells)
+            sequences = (gates, time_major(d_outputs), shifted(initial_c, cells), cells)
             (dz,), (dh, dc) = scan(backward, sequences, (dh, dc), (4 * units,), reverse=True)
+            previous_h = dropped(shifted(initial_h, outputs), mask)
             return time_major(dz), dh, dc, weight_gradient(previous_h, dz)
 
         return (time_major(outputs), h, c), once_differentiable(gradient, "LSTM")
@@ -115,17 +113,22 @@ def lstm(
     return outputs, (h, c)
 
 
-def _gates(z: tf.Tensor) -> Tensors:
-    """``i, f, g, o`` from ``z (..., 4h)``."""
-    i, f, g, o = tf.split(z, 4, axis=-1)
-    return tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+def _gates(z: tf.Tensor) -> tf.Tensor:
+    """``i, f, g, o`` side by side from ``z (n, 4h)``.
+
+    By ``sigmoid(z) = (1 + tanh(z / 2)) / 2`` one tanh over all columns gives all four, in one pass.
+    """
+    units = z.shape[-1] // 4
+    scale = tf.constant(np.repeat([0.5, 0.5, 1.0, 0.5], units), z.dtype)  # (4 units,)
+    offset = tf.constant(np.repeat([0.5, 0.5, 0.0, 0.5], units), z.dtype)
+    return tf.tanh(z * scale) * scale + offset
 
 
 def _step_gradient(
-    activations: tf.Tensor, previous_c: tf.Tensor, c: tf.Tensor, dh: tf.Tensor, dc: tf.Tensor
+    gates: tf.Tensor, previous_c: tf.Tensor, c: tf.Tensor, dh: tf.Tensor, dc: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """``dz_t (n, 4h)`` and the gradient of ``c_{t-1} (n, h)``, from the gradients of ``h_t`` and ``c_t``."""
-    i, f, g, o = tf.split(activations, 4, axis=-1)
+    i, f, g, o = tf.split(gates, 4, axis=-1)
     tanh_c = tf.tanh(c)
     dc = dc + dh * o * (1 - tanh_c * tanh_c)
     dz = [

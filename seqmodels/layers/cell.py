@@ -17,18 +17,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from seqmodels.kernels import States
+from seqmodels.kernels import States, projection
 
 
 def affine(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
     """``x W + b`` for ``(n, d)`` or ``(n, T, d)``, as one matrix product of rank 2."""
     if x.shape.rank == 3:
-        shape = tf.shape(x)
-        rows = tf.reshape(x, (shape[0] * shape[1], x.shape[2]))  # (batch * time, inputs)
-        product = affine(rows, kernel, bias)
-        result = tf.reshape(product, (shape[0], shape[1], kernel.shape[1]))  # (batch, time, projected)
-        result.set_shape((x.shape[0], x.shape[1], kernel.shape[1]))
-        return result
+        return projection(x, kernel, bias)
     product = tf.matmul(x, kernel)
     return product if bias is None else product + bias
 

@@ -2,8 +2,8 @@
 
 In an RNN, LSTM or GRU every gate is a function of ``h_{t-1}``: T steps must follow one another. If the
 gates depend on the input alone, the state is a linear function of the previous state, ``h_t = a_t *
-h_{t-1} + b_t`` with ``a`` and ``b`` known for all steps at once, and all states come out of a parallel
-scan (:mod:`seqmodels.kernels.linear_recurrence`).
+h_{t-1} + b_t`` with ``a`` and ``b`` known for all steps at once: a parallel scan can take the place of the
+steps, and where they are walked no step has a matrix product (:mod:`seqmodels.kernels.linear_recurrence`).
 """
 
 from __future__ import annotations

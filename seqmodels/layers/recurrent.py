@@ -76,7 +76,8 @@ class Recurrent(keras.layers.Layer):
         result = self.cell.fused(inputs, lengths) if fused else None
         if result is None:
             constants = self.cell.constants(batch, memory, training)
-            result = self._run(inputs, lengths, states, constants, training)
+            run = self._run if kernels.keeps() or not training else self._run_twice
+            result = run(inputs, lengths, states, constants)
         outputs, states = result
         return (_reversed(outputs, lengths) if self.reverse else outputs), states
 
@@ -86,12 +87,10 @@ class Recurrent(keras.layers.Layer):
         lengths: tf.Tensor | None,
         states: States,
         constants: tuple,
-        training: bool,
     ) -> tuple[tf.Tensor, States]:
         projected = self.cell.project(inputs)  # (batch, time, projected)
         form = kernels.current_form()
-        # A kernel keeps what its backward pass needs, which inference has no use for.
-        if training and form == "auto":
+        if form == "auto":
             result = self.cell.sequence(projected, states, lengths, constants)
             if result is not None:
                 return result
@@ -103,6 +102,21 @@ class Recurrent(keras.layers.Layer):
             lengths,
             self.cell.output_size,
         )
+
+    def _run_twice(
+        self, inputs: tf.Tensor, lengths: tf.Tensor | None, states: States, constants: tuple
+    ) -> tuple[tf.Tensor, States]:
+        """The same; the backward pass runs it once more instead of reading what the first run kept."""
+        given = [x for x in constants if x is not None]  # no dropout, no mask
+
+        def run(inputs: tf.Tensor, *tensors: tf.Tensor) -> tuple:
+            rest = iter(tensors[len(states) :])
+            filled = tuple(None if x is None else next(rest) for x in constants)
+            outputs, final = self._run(inputs, lengths, tensors[: len(states)], filled)
+            return outputs, *final
+
+        outputs, *final = tf.recompute_grad(run)(inputs, *states, *given)
+        return outputs, tuple(final)
 
     def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
         batch, time, _ = input_shape

@@ -3,5 +3,13 @@
 from seqmodels.models.classifier import Classifier
 from seqmodels.models.language_model import FixedWindowModel, LanguageModel, NextToken
 from seqmodels.models.translator import Translator
+from seqmodels.models.window_classifier import WindowClassifier
 
-__all__ = ["Classifier", "FixedWindowModel", "LanguageModel", "NextToken", "Translator"]
+__all__ = [
+    "Classifier",
+    "FixedWindowModel",
+    "LanguageModel",
+    "NextToken",
+    "Translator",
+    "WindowClassifier",
+]

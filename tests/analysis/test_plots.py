@@ -36,7 +36,21 @@ CALIBRATION = [
 ]
 ATTENTION = np.array([[0.9, 0.1, 0.0], [0.2, 0.3, 0.5]])
 GROUPS = [{"name": "1 to 5", "count": 7, "bleu": 40.0}, {"name": "from 6", "count": 3, "bleu": 31.5}]
+PANELS = [
+    plots.Panel("flow", "steps", "norm", [plots.Curve("a", [0, 1, 2], [1.0, 0.1, 0.01])], log="y"),
+    plots.Panel(
+        "loss",
+        "w",
+        "b",
+        [plots.Curve("b", [0, 1], [0, 1], "o-"), plots.Curve("a", [0, 1], [1, 0])],
+        limits=(0, 1),
+        surface=([0, 1], [0, 1], [[0, 1], [1, 2]]),
+    ),
+]
+BARS = {"bag": [0.5, 0.6], "recurrent": [0.9, 0.8]}
 DRAWINGS = {
+    "curves": lambda path: plots.curves(PANELS, path, "Curves"),
+    "bars": lambda path: plots.bars(["order", "length"], BARS, path, "Bars", "accuracy", chance=0.5),
     "attention_map": lambda path: plots.attention_map(ATTENTION, ["a", "$b", "."], ["c", "d"], path),
     "score_by_group": lambda path: plots.score_by_group(GROUPS, "bleu", "words", path),
     "learning_curve": lambda path: plots.learning_curve(HISTORY, path, best_epoch=7),
@@ -225,3 +239,33 @@ def test_groups_show_score_and_count():
     heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes]
     assert heights == [[40.0, 31.5], [7.0, 3.0]]
     assert labels(figure) == ["BLEU", "examples"]
+
+
+def test_curves_of_one_name_share_their_colour_and_one_entry_of_the_legend():
+    figure = plots._draw_curves(PANELS, "Curves")
+    (first,), (other, same) = (axes.lines for axes in figure.axes)
+    assert first.get_color() == same.get_color() != other.get_color()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"]
+    assert figure.axes[1].get_ylim() == (0, 1)
+    assert {"Curves", "flow", "loss", "steps", "norm"} <= texts(figure)
+
+
+def test_no_panels_are_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        plots._draw_curves([], "")
+
+
+def test_bars_stand_beside_each_other_in_their_group():
+    (axes,) = plots._draw_bars(["order", "length"], BARS, "Bars", "accuracy", 0.5).axes
+    for drawn, values in zip(axes.containers, BARS.values()):
+        assert [bar.get_height() for bar in drawn] == values
+    places = [bar.get_x() for drawn in axes.containers for bar in drawn]
+    assert len(set(places)) == 4
+    assert axes.lines[0].get_ydata()[0] == 0.5
+
+
+def test_bars_that_do_not_fit_their_groups_are_refused():
+    with pytest.raises(ValueError, match="'bag' has 2 values for 1 groups"):
+        plots._draw_bars(["order"], BARS, "", "", None)

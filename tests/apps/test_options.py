@@ -5,12 +5,13 @@ from dataclasses import asdict, fields
 
 import pytest
 
+from apps.gradients.options import EXPERIMENTS
 from apps.options import check_data, flag, resolve, restore
 from apps.sentiment.options import Evaluate, Predict, Train
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, OPTIMIZERS, POOLINGS
 
-CLASSES = (Train, Evaluate, Predict)
+CLASSES = (*(kind for kind, _ in EXPERIMENTS.values()), Train, Evaluate, Predict)
 DEFAULTS = Train()
 
 

@@ -1,10 +1,13 @@
 """The parallel scan equals the recurrence walked step by step, in values and gradients."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from seqmodels import kernels
+from seqmodels.kernels.linear_recurrence import METHODS, dependent_steps
 
 
 def walked(a, b, initial, lengths):
@@ -25,24 +28,27 @@ def values_and_gradients(function, a, b, initial, lengths, weights):
     return [states, last, *tape.gradient(loss, [a, b, initial])]
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("time", [1, 2, 3, 8, 13])
-def test_equals_stepping(time):
+def test_equals_stepping(time, method):
     random = np.random.default_rng(time)
     a, b, weights = (tf.constant(random.normal(size=(3, time, 4))) for _ in range(3))
     initial, lengths = tf.constant(random.normal(size=(3, 4))), tf.constant([time, time // 2, 0])
     arguments = (a, b, initial, lengths, weights)
     expected = values_and_gradients(walked, *arguments)
-    got = values_and_gradients(kernels.linear_recurrence, *arguments)
+    got = values_and_gradients(partial(kernels.linear_recurrence, method=method), *arguments)
     for one, other in zip(expected, got, strict=True):
         np.testing.assert_allclose(other, one, atol=1e-12)
 
 
-def test_a_number_of_steps_known_only_at_run_time():
+@pytest.mark.parametrize("method", METHODS)
+def test_a_number_of_steps_known_only_at_run_time(method):
     """One graph for all shapes, T = 0 among them."""
+    recurrence = partial(kernels.linear_recurrence, method=method)
     spec = tf.TensorSpec((None, None, 4), tf.float64)
     signature = [spec, spec, tf.TensorSpec((None, 4), tf.float64), tf.TensorSpec((None,), tf.int32), spec]
     graph = tf.function(
-        lambda *arguments: values_and_gradients(kernels.linear_recurrence, *arguments),
+        lambda *arguments: values_and_gradients(recurrence, *arguments),
         input_signature=signature,
         autograph=False,
     )
@@ -57,6 +63,17 @@ def test_a_number_of_steps_known_only_at_run_time():
     states, last, *_ = graph(empty, empty, initial, tf.zeros(3, tf.int32), empty)
     assert states.shape == (3, 0, 4)
     np.testing.assert_array_equal(last, initial)
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(ValueError, match="walk, rounds"):
+        kernels.linear_recurrence(*(tf.ones((1, 1, 1)),) * 2, tf.ones((1, 1)), method="jump")
+
+
+def test_rounds_depend_on_far_fewer_steps():
+    """Blelloch 1990: up the tree and down again."""
+    assert dependent_steps(1024, "walk") == 1024
+    assert dependent_steps(1024, "rounds") == 2 * 10
 
 
 def test_second_derivative_is_refused_by_name():

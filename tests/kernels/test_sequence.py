@@ -65,9 +65,8 @@ def test_equals_stepping(make, lengths, masked):
             np.testing.assert_allclose(b, a, atol=1e-10)
 
 
-@pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("truncate", [1, 3, 7])
-def test_truncation_cuts_the_gradient_and_carries_the_state(truncate, recompute):
+def test_truncation_cuts_the_gradient_and_carries_the_state(truncate):
     """The gradient equals that of windows run one after the other with their states cut off the tape."""
     random = np.random.default_rng(1)
     x = tf.constant(random.normal(size=(2, 7, 12)))
@@ -76,7 +75,7 @@ def test_truncation_cuts_the_gradient_and_carries_the_state(truncate, recompute)
     weights = tf.constant(random.normal(size=(2, 7, 3)))
     with tf.GradientTape() as tape:
         tape.watch([x, recurrent_kernel])
-        outputs, _ = kernels.lstm(x, states, recurrent_kernel, truncate=truncate, recompute=recompute)
+        outputs, _ = kernels.lstm(x, states, recurrent_kernel, truncate=truncate)
         loss = tf.reduce_sum(outputs * weights)
     got = tape.gradient(loss, [x, recurrent_kernel])
     with tf.GradientTape() as tape:

@@ -1,0 +1,153 @@
+r"""Clipping: on the cliff of a loss, and in a real training.
+
+The cliff is that of Pascanu et al. (2013, figure 6): one sigmoid unit without input, ``h_t = sigmoid(w
+h_{t-1} + b)`` from ``h_0 = 1/2`` over 50 steps, with the loss ``(h_50 - 0.7)^2``. Where the dynamics change
+from one fixed point to two, the loss is a wall; one step of gradient descent that meets it leaves the valley.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.gradients import problems
+from apps.gradients.findings import Findings
+from apps.gradients.learning import STEPS_IN_EPOCH, Learner, Reader, solved
+from apps.gradients.options import Clipping
+from seqmodels.analysis import plots
+from seqmodels.layers import Recurrent, RNNCell
+from seqmodels.registry import CLIP_BY
+from seqmodels.training.loop import Diverged
+from seqmodels.training.optimizers import clip
+
+STEPS, TARGET, START = 50, 0.7, 0.5  # of the cliff
+WEIGHTS, BIASES = (3.5, 6.0), (-3.0, 0.2)  # the part of the plane that is drawn
+BEGIN = (4.5, -2.0)  # weight and bias from which all descents set out
+RATE, CLIFF_THRESHOLD, DESCENTS = 0.1, 0.1, 100
+WAYS: dict[str, str | None] = {"none": None, **{f"by {name}": name for name in CLIP_BY}}
+
+
+def run(options: Clipping, say: Callable[[str], None]) -> Findings:
+    rows, paths, curves, details = [], [], [], {}
+    for name, by in WAYS.items():
+        say(f"clipping: {name}")
+        path, norms, clipped = descend(by)
+        trained = train(by, options)
+        rows.append(
+            {
+                "clipping": name,
+                "cliff: farthest step": float(np.linalg.norm(np.diff(path, axis=0), axis=-1).max()),
+                "cliff: last loss": float(cliff_loss(path[-1:])[0]),
+                "cliff: clipped": f"{clipped} of {DESCENTS}",
+                "training: end": trained.end,
+                "training: explained": trained.explained,
+                "training: largest norm": max(trained.norms, default=None),
+                "training: clipped": trained.clipped,
+            }
+        )
+        paths.append(plots.Curve(name, path[:, 0], path[:, 1], ".-"))
+        epochs = np.arange(1, len(trained.losses) + 1)
+        curves.append(plots.Curve(name, STEPS_IN_EPOCH * epochs, trained.losses, "o-"))
+        details[name] = {"path": path, "cliff_norms": norms, **asdict(trained)}
+    weights, biases = np.linspace(*WEIGHTS, 60), np.linspace(*BIASES, 60)
+    points = np.stack(np.meshgrid(weights, biases), axis=-1)  # (biases, weights, 2)
+    surface = (weights, biases, cliff_loss(points.reshape(-1, 2)).reshape(60, 60))
+    shown: dict[str, Any] = {"limits": BIASES, "x_limits": WEIGHTS, "surface": surface}
+    panels = [
+        plots.Panel("a cliff: darker is higher", "w", "b", paths, **shown),
+        plots.Panel("adding problem", "step", "validation loss", curves, "y"),
+    ]
+    return Findings(
+        _found(rows),
+        rows,
+        lambda path: plots.curves(panels, path, "Clipping the gradient"),
+        {"trainings": details},
+    )
+
+
+def cliff_loss(points: np.ndarray) -> np.ndarray:
+    """The loss at weights and biases ``(n, 2)``: ``(n,)``."""
+    h = np.full(len(points), START)
+    for _ in range(STEPS):
+        h = 1 / (1 + np.exp(-(points[:, 0] * h + points[:, 1])))
+    return (h - TARGET) ** 2
+
+
+def cliff_gradient() -> Callable[[np.ndarray], list[tf.Tensor]]:
+    """Its gradient at a point (w, b), by w ``(1, 1)`` and b ``(1,)``: through the kernel of the cell."""
+    cell = RNNCell(1, "sigmoid", dtype="float64")
+    cell.build((None, 1))
+    layer = Recurrent(cell)
+    nothing, start = tf.zeros((1, STEPS, 1), tf.float64), tf.fill((1, 1), tf.constant(START, tf.float64))
+
+    @tf.function(autograph=False)
+    def gradient() -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            outputs, _ = layer(nothing, states=[start], training=True)
+            loss = (outputs[0, -1, 0] - TARGET) ** 2
+        return tape.gradient(loss, [cell.recurrent_kernel.value, cell.bias.value])
+
+    def at(point: np.ndarray) -> list[tf.Tensor]:
+        cell.recurrent_kernel.assign([[point[0]]])
+        cell.bias.assign([point[1]])
+        return gradient()
+
+    return at
+
+
+def descend(by: str | None) -> tuple[np.ndarray, list[float], int]:
+    """Plain gradient descent from ``BEGIN``: the path ``(DESCENTS + 1, 2)``, the norms before clipping, and
+    how many steps were clipped."""
+    gradient = cliff_gradient()
+    threshold = None if by is None else CLIFF_THRESHOLD
+    path, norms = [np.array(BEGIN)], []
+    for _ in range(DESCENTS):
+        clipped, norm = clip(gradient(path[-1]), threshold, by or "global")
+        norms.append(float(norm))
+        path.append(path[-1] - RATE * np.concatenate([np.ravel(each) for each in clipped]))
+    return np.stack(path), norms, 0 if threshold is None else sum(norm > threshold for norm in norms)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One training: what it lost after each epoch, its gradient norms, and how it ended."""
+
+    losses: list[float]
+    norms: list[float]
+    clipped: float | None
+    explained: float | None
+    end: str
+
+
+def train(by: str | None, options: Clipping) -> Trained:
+    """The adding problem by Adam, with a relu network that starts as the identity (Le et al. 2015)."""
+    keras.utils.set_random_seed(options.seed)
+    model = Reader("rnn-relu", options.units)
+    model.build()
+    clipnorm = None if by is None else options.threshold
+    learner = Learner(model, options.lag, options, clipnorm=clipnorm, clip_by=by or "global")
+    try:
+        history = learner.learn(problems.adding)
+    except Diverged:
+        losses = [row["valid_loss"] for row in learner.training.position.history]
+        return Trained(losses, learner.norms, None, None, f"diverged at step {len(learner.norms) + 1}")
+    clipped = float(np.mean([row["clipped"] for row in history]))
+    explained = max(row["explained"] for row in history)
+    end = "solved" if solved(history) else "not solved"
+    losses = [row["valid_loss"] for row in history]
+    return Trained(losses, learner.norms, None if by is None else clipped, explained, end)
+
+
+def _found(rows: list[dict[str, Any]]) -> str:
+    without, *with_ = rows
+    last = ", ".join(f"{row['clipping']} {row['cliff: last loss']:.2g}" for row in with_)
+    ends = ", ".join(f"{row['clipping']} {row['training: end']}" for row in rows)
+    return (
+        f"on the cliff a descent without clipping makes a step of {without['cliff: farthest step']:.2g} and "
+        f"ends at a loss of {without['cliff: last loss']:.2g} ({last}); training: {ends}"
+    )

@@ -1,0 +1,190 @@
+"""How much gradient arrives from how many steps away: dL/dh_t and dh_T/dh_t against T - t."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.gradients.findings import Findings
+from apps.gradients.options import VARIANTS, Flow
+from apps.gradients.trained import Trained, open_run
+from apps.run import Run
+from seqmodels import registry
+from seqmodels.analysis import gradients, plots
+from seqmodels.errors import UserError
+from seqmodels.layers import Recurrent
+
+INPUTS = 8  # features of the noise that fresh cells read
+BATCHES = 100  # of a trained run's validation data, among which the longest sequences are looked for
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The curves of one recurrent layer, by distance, ``(T + 1,)``."""
+
+    name: str
+    states: int
+    jacobian: np.ndarray  # geometric mean over rows
+    largest: np.ndarray  # largest of all rows
+    loss: np.ndarray  # norm of dL/ds_t, mean over rows: it may be 0 where a pooling looks elsewhere
+    bound: np.ndarray | None
+    method: str
+
+    @property
+    def verdict(self) -> gradients.Verdict:
+        return gradients.verdict(self.jacobian)
+
+    def row(self) -> dict[str, Any]:
+        judged = self.verdict
+        return {
+            "cell": self.name,
+            "state": self.states,
+            "steps": len(self.jacobian) - 1,
+            "||dh_T/dh_0||": float(self.largest[-1]),
+            "bound": None if self.bound is None else float(self.bound[-1]),
+            "factor a step": judged.factor,
+            "reach": judged.reach,
+            "verdict": judged.kind,
+            "by": self.method,
+        }
+
+
+def run(options: Flow, say: Callable[[str], None]) -> Findings:
+    folder = Run(options.run)
+    measured = trained(open_run(folder), options) if folder.finished else fresh(options, say)
+    if not measured:
+        raise UserError(
+            f"{folder.path}: its model has no recurrent layer, through which a gradient could flow"
+        )
+    name = str(folder.path) if folder.finished else "fresh cells"
+    if len(measured) == 1 or folder.finished:
+        found = "; ".join(f"{each.name}: {each.verdict.words}" for each in measured)
+    else:
+        found = _compared(measured)
+    curves = {
+        each.name: {
+            "jacobian": each.jacobian,
+            "largest": each.largest,
+            "loss": each.loss,
+            "bound": each.bound,
+            "verdict": each.verdict.words,
+        }
+        for each in measured
+    }
+    return Findings(
+        found,
+        [each.row() for each in measured],
+        lambda path: plots.curves(_panels(measured), path, f"Gradient flow: {name}"),
+        {"curves": curves},
+    )
+
+
+def fresh(options: Flow, say: Callable[[str], None]) -> list[Measured]:
+    """Cells as they start, on noise; the loss is the last output in one random direction."""
+    measured = []
+    for name in VARIANTS if options.cell == "all" else [options.cell]:
+        say(f"measuring {name}")
+        keras.utils.set_random_seed(options.seed)
+        cell, changes = VARIANTS[name]
+        layer = Recurrent(
+            registry.make(registry.CELLS, cell, units=options.units, dtype="float64", **changes), name=name
+        )
+        layer.build((None, None, INPUTS))
+        random = np.random.default_rng(options.seed)
+        inputs = tf.constant(random.normal(size=(options.rows, options.steps, INPUTS)))
+        direction = random.normal(size=options.units)
+        direction /= np.linalg.norm(direction)
+
+        def loss(layer: Recurrent = layer, inputs: Any = inputs, direction: Any = direction) -> tf.Tensor:
+            return tf.reduce_sum(layer(inputs)[0][:, -1] * direction)
+
+        measured += measure(layer, loss, options)
+    return measured
+
+
+def trained(run: Trained, options: Flow) -> list[Measured]:
+    """Every recurrent layer of a trained model, on its own validation data and its own loss."""
+    longest = max(islice(run.batches, BATCHES), key=lambda batch: _steps(batch[0]))
+    by_row = np.reshape(longest[2], (len(longest[2]), -1))
+    real = np.flatnonzero(by_row.max(axis=1) > 0)[: options.rows]  # the last batch may be filled up
+    inputs, targets, weights = tf.nest.map_structure(lambda each: tf.gather(each, real), longest)
+
+    def loss() -> tf.Tensor:
+        return run.objective(run.model, inputs, targets, weights, run.carried(len(weights)), False).total
+
+    return measure(run.model, loss, options)
+
+
+def _steps(inputs: Any) -> int:
+    """Of the longest sequence in the inputs of a batch."""
+    return max(each.shape[1] for each in tf.nest.flatten(inputs) if each.shape.rank > 1)
+
+
+def measure(model: keras.Layer, loss: Callable[[], tf.Tensor], options: Flow) -> list[Measured]:
+    """Every recurrent layer of a model under a loss that calls it."""
+    with tf.GradientTape() as tape, gradients.recording(model, tape) as traces:
+        total = loss()
+    return [
+        _curves(trace, by_loss, options)
+        for trace, by_loss in zip(traces, gradients.loss_gradients(tape, total, traces))
+    ]
+
+
+def _curves(trace: gradients.Trace, by_loss: np.ndarray, options: Flow) -> Measured:
+    if trace.size <= options.exact:
+        products = gradients.state_jacobians(gradients.step_jacobians(trace))
+        method = "Jacobians"
+    else:
+        random = np.random.default_rng(options.seed).normal(size=(trace.size, options.vectors))
+        products = gradients.vector_products(trace, np.linalg.qr(random)[0].T)
+        method = f"{options.vectors} vectors, at least"
+    norms = trace.by_distance(gradients.spectral_norms(products))
+    reached = np.isfinite(norms).any(axis=0)
+    norms, losses = norms[:, reached], trace.by_distance(np.linalg.norm(by_loss, axis=-1))[:, reached]
+    bound = gradients.step_bound(trace)
+    return Measured(
+        trace.name,
+        trace.size,
+        gradients.mean_norms(norms),
+        np.nanmax(norms, axis=0),
+        np.nanmean(losses, axis=0),
+        None if bound is None else bound ** np.arange(norms.shape[1]),
+        method,
+    )
+
+
+def _compared(measured: Sequence[Measured]) -> str:
+    """One line over all cells, those that reach farthest first."""
+    far = sorted(measured, key=lambda each: -each.verdict.reach)
+    reaches = ", ".join(f"{each.name} {each.verdict.reach}" for each in far)
+    broken = [each.name for each in measured if each.bound is not None and _exceeds(each)]
+    bounds = f"the bound is exceeded by {', '.join(broken)}" if broken else "no bound is exceeded"
+    steps = len(measured[0].jacobian) - 1
+    return f"{gradients.LEFT:.0%} of the gradient is left over so many of {steps} steps: {reaches}; {bounds}"
+
+
+def _exceeds(measured: Measured) -> bool:
+    return bool((measured.largest > measured.bound * (1 + 1e-6)).any())  # type: ignore[operator]
+
+
+def _panels(measured: Sequence[Measured]) -> list[plots.Panel]:
+    jacobians, losses = [], []
+    for each in measured:
+        distances = np.arange(len(each.jacobian))
+        jacobians.append(plots.Curve(each.name, distances, each.jacobian))
+        losses.append(plots.Curve(each.name, distances, each.loss))
+        if each.bound is not None and each.bound[-1] <= 1:  # one above 1 says nothing that could be seen
+            jacobians.append(plots.Curve(each.name, distances, each.bound, "--"))
+    shared: dict[str, Any] = {"x_label": "distance T - t", "log": "y", "limits": (1e-12, 1e3)}
+    return [
+        plots.Panel(
+            "states: solid measured, dashed bound", y_label="||dh_T/dh_t||", curves=jacobians, **shared
+        ),
+        plots.Panel("loss", y_label="||dL/dh_t||", curves=losses, **shared),
+    ]

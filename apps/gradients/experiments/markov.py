@@ -1,0 +1,151 @@
+r"""The price of context: tables, fixed windows, and a recurrent state.
+
+A Markov chain that conditions on k words is a table of ``V^(k+1)`` probabilities, almost all of which no text
+ever shows. An n-gram model stores those that were seen and falls back on shorter contexts for the rest. A
+network with a window of k words has a matrix for every place, ``k d h`` numbers. A recurrent network has one
+set of weights for every step: its size does not hang on the context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.gradients.findings import Findings
+from apps.gradients.options import Markov
+from seqmodels.analysis import plots
+from seqmodels.baselines import ngrams
+from seqmodels.data.embedded.prose import prose, version
+from seqmodels.data.text import running_text
+from seqmodels.data.tokenizer import END, Tokenizer, TokenizerSettings
+from seqmodels.models import FixedWindowModel, LanguageModel, NextToken
+from seqmodels.training import optimizers
+from seqmodels.training.loop import Settings, Training
+from seqmodels.training.losses import Outcome, next_token
+
+ROWS, STEPS = 16, 32  # of a batch
+DROPOUTS: dict[str, Any] = {"input_dropout": 0.2, "output_dropout": 0.4}  # of all networks
+CONTEXTS, LONGER = (1, 2, 4), (8, 32)  # words; the longer ones for the recurrent network alone
+BLOCK = 2048  # contexts that are read at once
+MODELS = ("table", "n-grams", "window", "recurrent")
+
+
+def run(options: Markov, say: Callable[[str], None]) -> Findings:
+    lines = prose()
+    tokenizer = Tokenizer.train(
+        lines["train"], TokenizerSettings(split="punctuation", size=options.vocabulary, end=True)
+    )
+    texts = {name: tokenizer.encode(each).values for name, each in lines.items()}
+    size, units, rows = len(tokenizer), options.units, []
+    for context in CONTEXTS:
+        say(f"counting contexts of {context}")
+        model = ngrams.kneser_ney(texts["train"], size, context + 1, end=END)
+        perplexity = model.perplexity(texts["test"])
+        rows.append(_row("n-grams", context, sum(model.stored), perplexity))
+        rows.append(_row("table", context, float(size) ** (context + 1), None))
+        say(f"training a window of {context}")
+        window = _trained(partial(FixedWindowModel, size, context, units, units, **DROPOUTS), texts, options)
+        perplexity = _perplexity(window, texts["test"], context)
+        rows.append(_row("window", context, window.count_params(), perplexity))
+    say("training the recurrent network")
+    recurrent = _trained(
+        partial(LanguageModel, size, units, "lstm", units, layers=1, **DROPOUTS), texts, options
+    )
+    for context in (*CONTEXTS, *LONGER):
+        perplexity = _perplexity(recurrent, texts["test"], context)
+        rows.append(_row("recurrent", context, recurrent.count_params(), perplexity))
+    panels = [
+        _panel(rows, "parameters", "size", "xy"),
+        _panel(rows, "perplexity", "held-out text", "x"),
+    ]
+    facts = {"tokens": {name: len(ids) for name, ids in texts.items()}, "vocabulary": size, "note": version()}
+    return Findings(
+        _found(rows), rows, lambda path: plots.curves(panels, path, "The price of context"), {"text": facts}
+    )
+
+
+def _trained(make: Callable[[], NextToken], texts: dict[str, np.ndarray], options: Markov) -> NextToken:
+    """By Adam on running text; the epoch with the least validation loss stays."""
+    keras.utils.set_random_seed(options.seed)
+    model = make()
+    model.build()
+
+    def batches(name: str) -> tf.data.Dataset:
+        return running_text(texts[name], END, batch_size=ROWS, lengths=[STEPS])
+
+    with TemporaryDirectory() as folder:
+        Training(
+            model,
+            _from_nothing,
+            optimizers.make("adam", options.learning_rate),
+            lambda epoch: batches("train"),
+            lambda: batches("valid"),
+            Settings(epochs=options.epochs, patience=2, xla=options.xla),
+            Path(folder),
+        ).run()
+    return model
+
+
+def _from_nothing(
+    model: Any, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, carried: Any, training: bool
+) -> Outcome:
+    """Every window of the text begins without a state: contexts of 1 to ``STEPS`` words are learned."""
+    outcome = next_token()(model, inputs, targets, weights, None, training)
+    return outcome._replace(carried=carried)
+
+
+def _perplexity(model: NextToken, ids: np.ndarray, context: int) -> float:
+    """``exp`` of the mean loss where each token is predicted from the ``context`` tokens before it alone."""
+
+    @tf.function(autograph=False)
+    def losses(tokens: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        last = model.features({"tokens": tokens}).outputs[:, -1:]
+        return tf.reduce_sum(model.losses_of(last, targets))
+
+    before = np.concatenate([np.full(context, END, np.int32), ids[:-1]])
+    windows = np.lib.stride_tricks.sliding_window_view(before, context)  # (tokens, context)
+    total = 0.0
+    for start in range(0, len(ids), BLOCK):
+        part = slice(start, start + BLOCK)
+        total += float(losses(tf.constant(windows[part]), tf.constant(ids[part, None])))
+    return float(np.exp(total / len(ids)))
+
+
+def _row(model: str, context: int, parameters: float, perplexity: float | None) -> dict[str, Any]:
+    return {"model": model, "context": context, "parameters": parameters, "perplexity": perplexity}
+
+
+def _panel(rows: list[dict[str, Any]], quantity: str, title: str, log: str) -> plots.Panel:
+    curves = []
+    for name in MODELS:
+        known = [row for row in rows if row["model"] == name and row[quantity] is not None]
+        if known:
+            contexts = [row["context"] for row in known]
+            curves.append(plots.Curve(name, contexts, [row[quantity] for row in known], "o-"))
+    return plots.Panel(title, "words of context", quantity, curves, log)
+
+
+def _found(rows: list[dict[str, Any]]) -> str:
+    def of(name: str) -> list[dict[str, Any]]:
+        return [row for row in rows if row["model"] == name]
+
+    table, grams, window, recurrent = map(of, MODELS)
+    ends = [
+        f"{name} from {first['parameters']:,} to {last['parameters']:,} parameters, perplexity "
+        f"{first['perplexity']:.0f} to {last['perplexity']:.0f}"
+        for name, (first, *_, last) in (("stored n-grams", grams), ("windows", window))
+    ]
+    last = recurrent[-1]
+    return (
+        f"from {table[0]['context']} to {table[-1]['context']} words of context a full table grows from "
+        f"{table[0]['parameters']:.1e} to {table[-1]['parameters']:.1e} numbers, {', '.join(ends)}; the "
+        f"recurrent network has {last['parameters']:,} parameters at any context, perplexity "
+        f"{recurrent[0]['perplexity']:.0f} with 1 word and {last['perplexity']:.0f} with {last['context']}"
+    )

@@ -1,0 +1,178 @@
+"""Four demands on a sequence model, each as a test that one kind of model fails.
+
+All models learn from the same reviews: one decisive sentence, at most one neutral sentence before it and at
+most two after it. They are tested on combinations of words that were never seen in training:
+
+- order: such reviews again. A bag of words cannot tell "dull, but moving" from "moving, but dull".
+- length: neutral sentences on both sides until the text is longer than every one of the training.
+- distance: the decisive sentence first, then six neutral ones, between what counts and the end.
+- sharing: three neutral sentences before it and none after: a text of known length with the decisive
+  sentence at a place where it never was, which only weights that all places share can read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.gradients.findings import Findings
+from apps.gradients.options import Order
+from seqmodels.analysis import plots
+from seqmodels.baselines import bag_of_words
+from seqmodels.data.embedded.reviews import ANYWHERE, NEUTRAL, Review, reviews
+from seqmodels.data.text import TokenSequences, batches
+from seqmodels.data.tokenizer import Tokenizer, TokenizerSettings
+from seqmodels.models import Classifier, WindowClassifier
+from seqmodels.training import optimizers
+from seqmodels.training.loop import Settings, Training
+from seqmodels.training.losses import classification
+
+CLASSES = ["negative", "positive"]
+NEUTRALS = (*ANYWHERE, *(sentence for sentences in NEUTRAL.values() for sentence in sentences))
+# Neutral sentences before and after the decisive one: least and most.
+TRAINING = ((0, 1), (0, 2))
+DEMANDS = {
+    "order": TRAINING,
+    "length": ((1, 2), (1, 2)),  # and more until it is long enough
+    "distance": ((0, 0), (6, 6)),
+    "sharing": ((3, 3), (0, 0)),
+}
+BATCH = 64
+
+
+def run(options: Order, say: Callable[[str], None]) -> Findings:
+    splits = reviews(options.seed)
+    random = Random(options.seed)
+    train = _texts(splits["train"][: options.reviews], TRAINING, random)
+    valid = _texts(splits["valid"][: options.tests], TRAINING, random)
+    tests = {
+        name: _texts(splits["test"][: options.tests], places, random) for name, places in DEMANDS.items()
+    }
+    longest = max(len(text.split()) for text, _ in train)
+    tests["length"] = [(_longer(text, longest, random), label) for text, label in tests["length"]]
+
+    say("fitting the bags of words")
+    texts, labels = zip(*train)
+    accuracies: dict[str, list[float]] = {}
+    for baseline in bag_of_words.fit(texts, labels, CLASSES)[1:]:
+        accuracies[f"bag: {baseline.name}"] = [
+            _accuracy(baseline.probabilities([text for text, _ in test]), test) for test in tests.values()
+        ]
+    tokenizer = Tokenizer.train(texts, TokenizerSettings())
+    parameters = {}
+    for name, make in _networks(len(tokenizer), int(tokenizer.encode(texts).lengths.max()), options).items():
+        say(f"training the {name}")
+        keras.utils.set_random_seed(options.seed)
+        model = make()
+        model.build()
+        parameters[name] = model.count_params()
+        learn(model, tokenizer, train, valid, options)
+        accuracies[name] = [_accuracy(_logits(model, tokenizer, test), test) for test in tests.values()]
+    rows = [
+        {"model": name, "parameters": parameters.get(name), **dict(zip(DEMANDS, row))}
+        for name, row in accuracies.items()
+    ]
+    return Findings(
+        _found(rows),
+        rows,
+        lambda path: plots.bars(
+            list(DEMANDS), accuracies, path, "Four demands on a sequence model", "accuracy", chance=0.5
+        ),
+        {"texts": {name: {"count": len(test), "example": test[0][0]} for name, test in tests.items()}},
+    )
+
+
+def _networks(vocabulary: int, longest: int, options: Order) -> dict[str, Callable[[], keras.Model]]:
+    units = options.units
+    return {
+        f"window: last {options.window} words": lambda: WindowClassifier(
+            vocabulary, 2, options.window, True, units, units
+        ),
+        f"window: first {longest} words": lambda: WindowClassifier(
+            vocabulary, 2, longest, False, units, units
+        ),
+        "recurrent: LSTM": lambda: Classifier(
+            vocabulary, 2, units, "lstm", units, bidirectional=False, pooling="max"
+        ),
+    }
+
+
+def learn(
+    model: keras.Model,
+    tokenizer: Tokenizer,
+    train: Sequence[tuple[str, str]],
+    valid: Sequence[tuple[str, str]],
+    options: Order,
+) -> None:
+    """Trains by Adam; the weights of the epoch with the least validation loss stay."""
+    encoded = {name: _encode(tokenizer, each) for name, each in (("train", train), ("valid", valid))}
+    edges = [max(int(ids.lengths.max()) for ids, _ in encoded.values())]
+    shapes: dict[str, Any] = {"edges": edges, "batch_size": BATCH}
+    with TemporaryDirectory() as folder:
+        Training(
+            model,
+            classification(),
+            optimizers.make("adam", 0.004),
+            lambda epoch: batches(*encoded["train"], **shapes, seed=options.seed, epoch=epoch),
+            lambda: batches(*encoded["valid"], **shapes),
+            Settings(epochs=options.epochs, xla=options.xla),
+            Path(folder),
+        ).run()
+
+
+def decisive(review: Review) -> str:
+    """The review without its neutral sentences."""
+    text = review.text
+    for sentence in NEUTRALS:
+        text = text.replace(sentence, " ")
+    return " ".join(text.split())
+
+
+def _texts(
+    rows: Sequence[Review], places: tuple[tuple[int, int], tuple[int, int]], random: Random
+) -> list[tuple[str, str]]:
+    """Each decisive sentence with so many neutral ones before and after it, and its label."""
+    result = []
+    for review in rows:
+        before, after = (random.randint(*each) for each in places)
+        neutral = random.sample(NEUTRALS, before + after)
+        sentences = [*neutral[:before], decisive(review), *neutral[before:]]
+        result.append((" ".join(sentences), review.label))
+    return result
+
+
+def _longer(text: str, words: int, random: Random) -> str:
+    """The text with neutral sentences on either side until it has more words than that."""
+    while len(text.split()) <= words:
+        text = f"{random.choice(NEUTRALS)} {text} {random.choice(NEUTRALS)}"
+    return text
+
+
+def _encode(tokenizer: Tokenizer, rows: Sequence[tuple[str, str]]) -> tuple[TokenSequences, np.ndarray]:
+    texts, labels = zip(*rows)
+    return tokenizer.encode(texts), np.array([CLASSES.index(label) for label in labels], np.int32)
+
+
+def _logits(model: keras.Model, tokenizer: Tokenizer, rows: Sequence[tuple[str, str]]) -> np.ndarray:
+    ids, _ = _encode(tokenizer, rows)
+    function = tf.function(model, autograph=False)
+    tokens = tf.ragged.constant([list(ids.rows(np.array([i])).values) for i in range(len(ids))], tf.int32)
+    return function({"tokens": tokens.to_tensor(), "lengths": tf.constant(ids.lengths, tf.int32)}).numpy()
+
+
+def _accuracy(scores: np.ndarray, rows: Sequence[tuple[str, str]]) -> float:
+    return float(np.mean([CLASSES[index] == label for index, (_, label) in zip(scores.argmax(-1), rows)]))
+
+
+def _found(rows: list[dict[str, Any]]) -> str:
+    def scores(demand: str) -> str:
+        return ", ".join(f"{row['model']} {row[demand]:.0%}" for row in rows)
+
+    return "accuracy on " + "; ".join(f"{demand}: {scores(demand)}" for demand in DEMANDS)

@@ -1,0 +1,81 @@
+r"""Sequential against parallel cells as the sequence grows, on this machine.
+
+An LSTM or GRU must walk its T steps one after the other, each a small matrix product that waits for the one
+before. A cell whose gates do not see the state is a linear recurrence (Martin and Cundy 2018): all of its
+matrix products are one, and nothing but elementwise work is left to depend on the step before.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.gradients.findings import Findings
+from apps.gradients.options import Parallel
+from seqmodels import registry
+from seqmodels.analysis import plots
+from seqmodels.layers import Recurrent
+
+SEQUENTIAL, PARALLEL = ("lstm", "gru"), ("mingru", "rglru")
+REPEATS = 7
+
+
+def run(options: Parallel, say: Callable[[str], None]) -> Findings:
+    lengths = [options.shortest * 4**power for power in range(options.lengths)]
+    rows, curves = [], []
+    for name in (*SEQUENTIAL, *PARALLEL):
+        say(f"timing {name}")
+        rows += [{"cell": name, "T": length, **timed(name, length, options)} for length in lengths]
+        own = [row["milliseconds"] for row in rows if row["cell"] == name]
+        curves.append(plots.Curve(name, lengths, own, "o-" if name in SEQUENTIAL else "s--"))
+    panel = plots.Panel("forward and backward pass", "steps T", "milliseconds", curves, "xy")
+    return Findings(_found(rows), rows, lambda path: plots.curves([panel], path))
+
+
+def timed(name: str, length: int, options: Parallel) -> dict[str, Any]:
+    """Median and quartiles of a compiled forward and backward pass."""
+    keras.utils.set_random_seed(options.seed)
+    layer = Recurrent(registry.make(registry.CELLS, name, units=options.units))
+    inputs = np.random.default_rng(options.seed).normal(size=(options.rows, length, options.units))
+    inputs = tf.constant(inputs, tf.float32)
+    layer.build(inputs.shape)
+
+    @tf.function(jit_compile=True, autograph=False)
+    def both() -> list[tf.Tensor]:
+        weights = [weight.value for weight in layer.trainable_weights]
+        with tf.GradientTape() as tape:
+            outputs, _ = layer(inputs, training=True)
+            loss = tf.reduce_mean(outputs**2)
+        return tape.gradient(loss, weights)
+
+    both()
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        both()[0].numpy()
+        times.append(1000 * (time.perf_counter() - start))
+    low, median, high = statistics.quantiles(times, n=4)
+    tokens = options.rows * length / median * 1000
+    return {"milliseconds": median, "quartiles": f"{low:.3g} to {high:.3g}", "tokens/s": round(tokens)}
+
+
+def _found(rows: list[dict[str, Any]]) -> str:
+    longest = max(row["T"] for row in rows)
+    last = {row["cell"]: row["milliseconds"] for row in rows if row["T"] == longest}
+    first = {row["cell"]: row["milliseconds"] for row in rows if row["T"] == rows[0]["T"]}
+    slow, fast = (min(names, key=last.__getitem__) for names in (SEQUENTIAL, PARALLEL))
+    powers = ", ".join(
+        f"{name} T^{math.log(last[name] / first[name]) / math.log(longest / rows[0]['T']):.2f}"
+        for name in last
+    )
+    return (
+        f"at {longest} steps {fast} is {last[slow] / last[fast]:.1f} times as fast as {slow} "
+        f"({last[fast]:.3g} and {last[slow]:.3g} ms); time grows as {powers}"
+    )

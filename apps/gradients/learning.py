@@ -1,0 +1,149 @@
+"""A small model that answers at the end of a sequence, trained by the loop of the project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.gradients.options import VARIANTS, Learning
+from apps.gradients.problems import ANSWERS, FEATURES, Problem
+from seqmodels import kernels, registry
+from seqmodels.layers import LSTMCell, Recurrent
+from seqmodels.training import optimizers
+from seqmodels.training.loop import Position, Settings, Training
+from seqmodels.training.losses import Outcome
+
+BATCH, STEPS_IN_EPOCH, VALIDATION_BATCHES = 32, 50, 8
+SOLVED = 0.9  # share of the target's variance that is explained
+
+
+class Reader(keras.Model):
+    """A recurrent and a linear layer: ``(n, T, FEATURES)`` to answers at the last steps, ``(n, ANSWERS)``.
+
+    Args:
+        variant: a name of ``VARIANTS``.
+        units: features of the state.
+        truncate: steps of a window that the gradient does not leave, in an LSTM; None for all.
+    """
+
+    def __init__(self, variant: str, units: int, truncate: int | None = None):
+        super().__init__()
+        name, changes = VARIANTS[variant]
+        self.recurrent = Recurrent(registry.make(registry.CELLS, name, units=units, **changes), name=variant)
+        self.head = keras.layers.Dense(1)
+        self.truncate = truncate
+        if truncate is not None and not isinstance(self.recurrent.cell, LSTMCell):
+            raise ValueError(f"the truncated gradient is that of an LSTM; got {variant}")
+
+    def build(self, input_shape: Any = None) -> None:
+        self.recurrent.build((None, None, FEATURES))
+        self.head.build((None, self.recurrent.cell.output_size))
+        self.built = True
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if training and self.truncate is not None:
+            cell = self.recurrent.cell
+            states = self.recurrent.get_initial_state(inputs.shape[0])
+            outputs, _ = kernels.lstm(
+                cell.project(inputs), states, cell.constants()[0], truncate=self.truncate
+            )
+        else:
+            outputs, _ = self.recurrent(inputs, training=training)
+        return self.head(outputs[:, -ANSWERS:])[..., 0]
+
+
+def squared_errors(
+    model: keras.Model,
+    inputs: tf.Tensor,
+    targets: tf.Tensor,
+    weights: tf.Tensor,
+    carried: Any,
+    training: bool,
+) -> Outcome:
+    """The mean over the answers of a row, summed over rows."""
+    errors = tf.reduce_mean(tf.square(model(inputs, training=training) - targets), axis=-1)  # (batch,)
+    return Outcome(tf.reduce_sum(errors * weights), tf.reduce_sum(weights), {}, carried=carried)
+
+
+class Learner:
+    """Trains one kind of model on several problems of one lag, each time from the same beginning.
+
+    The training step is compiled once for all of them, which takes longer than most of the trainings.
+
+    Args:
+        model: built; its weights are where every training begins.
+        lag: of all problems.
+        options: steps, learning rate, seed.
+        **settings: of the training loop.
+    """
+
+    def __init__(self, model: keras.Model, lag: int, options: Learning, **settings: Any):
+        self.model, self.lag, self.seed = model, lag, options.seed
+        self.folder = TemporaryDirectory()
+        self.norms: list[float] = []
+        epochs = -(-options.steps // STEPS_IN_EPOCH)
+        self.training = Training(
+            model,
+            squared_errors,
+            optimizers.make("adam", options.learning_rate),
+            lambda epoch: self._batches(STEPS_IN_EPOCH, epoch),
+            lambda: self._batches(VALIDATION_BATCHES, -1),
+            Settings(epochs=epochs, xla=options.xla, **settings),
+            Path(self.folder.name),
+            callbacks=[
+                keras.callbacks.LambdaCallback(
+                    on_train_batch_end=lambda step, logs: self.norms.append(logs["gradient_norm"]),
+                    on_epoch_end=lambda epoch, logs: self._stop_if_solved(logs),
+                )
+            ],
+        )
+        variables = [*model.variables, *self.training.optimizer.variables]
+        self.beginning = [(variable, variable.numpy()) for variable in variables]
+
+    def learn(self, problem: Problem) -> list[dict[str, float]]:
+        """Trains from the beginning until the problem is solved or the steps are used up.
+
+        Returns:
+            The history with ``explained``, the share of the variance of the validation targets that the
+            model explains (1 is perfect, 0 is their mean).
+
+        Raises:
+            Diverged: loss or gradient are no longer finite.
+        """
+        self.reset()
+        self.problem = problem
+        self.variance = float(self._rows(BATCH * VALIDATION_BATCHES, -1)[1].var())
+        return [{**row, "explained": self._explained(row)} for row in self.training.run()]
+
+    def reset(self) -> None:
+        """Back to the beginning."""
+        self.norms.clear()
+        for variable, value in self.beginning:
+            variable.assign(value)
+        self.training.position = Position()
+        self.training.last.unlink(missing_ok=True)
+
+    def _explained(self, row: Any) -> float:
+        return 1 - row["valid_loss"] / self.variance
+
+    def _stop_if_solved(self, row: Any) -> None:
+        self.model.stop_training = self._explained(row) >= SOLVED
+
+    def _rows(self, rows: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.problem(np.random.default_rng((self.seed, epoch + 1)), rows, self.lag)
+
+    def _batches(self, count: int, epoch: int) -> tf.data.Dataset:
+        inputs, targets = self._rows(BATCH * count, epoch)
+        weights = np.ones(len(targets), np.float32)
+        return tf.data.Dataset.from_tensor_slices((inputs, targets, weights)).batch(
+            BATCH, drop_remainder=True
+        )
+
+
+def solved(history: list[dict[str, float]]) -> bool:
+    return max(row["explained"] for row in history) >= SOLVED

@@ -1,0 +1,275 @@
+"""Measures our recurrent layers against Keras, PyTorch and the matrix products alone.
+
+python -m benchmarks.layers                      # all shapes, about 15 minutes; wants a quiet machine
+python -m benchmarks.layers --quick              # the first shape, few repetitions
+python -m benchmarks.layers --shape PTB --cell lstm
+python -m benchmarks.layers --growth             # the time as the number of steps grows, and nothing else
+
+All sides run in one session, one after the other in turn, each in a process of its own. The table holds
+medians with their quartiles. PyTorch takes part where `benchmarks/requirements.txt` is installed, or with
+`--torch PYTHON` of another environment. A whole measurement writes `layers.json`, `layers.md` and
+`growth.png` to `--to`; a part is only printed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from benchmarks.shapes import (
+    CELLS,
+    FLOOR,
+    GROWTH_CELLS,
+    GROWTH_STEPS,
+    MODES,
+    OURS,
+    RECOMPUTING,
+    SHAPES,
+    SIDES,
+)
+
+ROOT = Path(__file__).parent.parent
+
+
+class Worker:
+    """One side in a process of its own."""
+
+    def __init__(self, side: str, python: str):
+        module, environment = SIDES[side]
+        self.side = side
+        self.process = subprocess.Popen(
+            [python, "-m", f"benchmarks.{module}", side],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0", **environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+
+    def ask(self, **request: Any) -> dict:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise click.ClickException(f"the worker of {self.side} ended with {self.process.wait()}")
+        return json.loads(line)
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: float) -> list[dict]:
+    """Rows of one shape: all sides in turn until the time is over, at least three times each."""
+    if mode == "inference":  # has nothing to keep
+        workers = [worker for worker in workers if worker.side != RECOMPUTING]
+    for worker in workers:
+        worker.ask(cell=cell, mode=mode, shape=asdict(SHAPES[name]))
+    times: dict[str, list[float]] = {worker.side: [] for worker in workers}
+    start = time.perf_counter()
+    while min(map(len, times.values())) < 3 or time.perf_counter() - start < seconds:
+        for worker in workers:
+            # The first of a turn finds the caches full of another side's numbers.
+            times[worker.side] += worker.ask(repeat=3)["seconds"][1:]
+    return [
+        {
+            "shape": name,
+            "cell": cell,
+            "mode": mode,
+            "side": worker.side,
+            **_quartiles(times[worker.side]),
+            "count": len(times[worker.side]),
+            "megabytes": worker.ask(memory=True)["megabytes"],
+        }
+        for worker in workers
+    ]
+
+
+def _quartiles(seconds: list[float]) -> dict[str, float]:
+    low, median, high = np.percentile(seconds, [25, 50, 75]) * 1e3
+    return {"milliseconds": median, "low": low, "high": high}
+
+
+def table(rows: list[dict]) -> list[str]:
+    """Markdown: for each shape and mode the sides and how much faster ours is than each; the targets."""
+    lines = []
+    for mode in MODES:
+        of_mode = [row for row in rows if row["mode"] == mode]
+        if not of_mode:
+            continue
+        lines += [
+            f"### {mode.capitalize()}",
+            "",
+            "| shape | cell | side | ms (quartiles) | kernel is faster by | peak MB |",
+            "|---|---|---|---|---|---|",
+        ]
+        for row in of_mode:
+            ours = next(
+                other
+                for other in of_mode
+                if (other["shape"], other["cell"], other["side"]) == (row["shape"], row["cell"], OURS)
+            )
+            lines.append(
+                f"| {row['shape']} | {row['cell'].upper()} | {row['side']} | {row['milliseconds']:.1f} "
+                f"({row['low']:.1f} to {row['high']:.1f}) | "
+                f"{row['milliseconds'] / ours['milliseconds']:.2f} | {row['megabytes']:.0f} |"
+            )
+        lines.append("")
+    return lines + targets([row for row in rows if row["mode"] == "training"])
+
+
+def targets(rows: list[dict]) -> list[str]:
+    """Where training stands to what it should reach, speeds as multiples of the other side's."""
+    sides: dict[tuple[str, str], dict[str, float]] = {}
+    for row in rows:
+        sides.setdefault((row["shape"], row["cell"]), {})[row["side"]] = row["milliseconds"]
+    lines = [
+        "### Targets of training",
+        "",
+        "Speed relative to the other side. To reach: the lesser of 2 x Keras and 0.9 x the products; where "
+        "all rows have one length, the lesser of 1 x PyTorch and 0.9 x the products; never below the generic "
+        "loop.",
+        "",
+        "| shape | cell | Keras | PyTorch | products | generic loop | reached |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for (name, cell), times in sides.items():
+        ratio = {side: value / times[OURS] for side, value in times.items()}
+        near = ratio[FLOOR] >= 0.9
+        reached = (ratio["Keras"] >= 2 or near) and ratio["generic loop"] >= 1
+        if "PyTorch" in ratio and not SHAPES[name].bidirectional:
+            reached = reached and (ratio["PyTorch"] >= 1 or near)
+        torch = f"{ratio['PyTorch']:.2f}" if "PyTorch" in ratio else "not measured"
+        lines.append(
+            f"| {name} | {cell.upper()} | {ratio['Keras']:.2f} | {torch} | {ratio[FLOOR]:.2f} | "
+            f"{ratio['generic loop']:.2f} | {'yes' if reached else 'no'} |"
+        )
+    return [*lines, ""]
+
+
+def growth(seconds: float) -> list[dict]:
+    """Time of a training step of one layer of each cell as the number of steps grows."""
+    worker = Worker(OURS, sys.executable)
+    rows = []
+    for cell, dependent in GROWTH_CELLS.items():
+        for steps in GROWTH_STEPS:
+            shape = {"batch": 4, "time": steps, "layers": 1, "units": 128}
+            worker.ask(cell=cell, mode="training", shape=shape)
+            times: list[float] = []
+            start = time.perf_counter()
+            while len(times) < 3 or time.perf_counter() - start < seconds:
+                times += worker.ask(repeat=1)["seconds"]
+            rows.append({"cell": cell, "steps": steps, "dependent": dependent(steps), **_quartiles(times)})
+            click.echo(f"{cell} T {steps}: {rows[-1]['milliseconds']:.1f} ms", err=True)
+    worker.close()
+    return rows
+
+
+def growth_table(rows: list[dict]) -> list[str]:
+    """Markdown: ms of each cell at each number of steps, with the steps that wait for one another."""
+    lines = [
+        "### The time as T grows",
+        "",
+        "A training step of one layer, batch 4, 128 units, in ms; in brackets how many steps wait for "
+        "one another, forward and back. A step of an LSTM, GRU or RNN is a matrix product, a step of the "
+        "parallel cells one multiplication and one addition for each unit.",
+        "",
+        f"| cell | {' | '.join(f'T {steps}' for steps in GROWTH_STEPS)} |",
+        f"|---|{'---|' * len(GROWTH_STEPS)}",
+    ]
+    for cell in GROWTH_CELLS:
+        cells = [f"{row['milliseconds']:.1f} ({row['dependent']:,})" for row in rows if row["cell"] == cell]
+        lines.append(f"| {cell} | {' | '.join(cells)} |")
+    return [*lines, "", "![time and T](growth.png)", ""]
+
+
+def plot(rows: list[dict], path: Path) -> None:
+    """Both axes logarithmic: what grows with T is a line of slope 1."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    for cell in GROWTH_CELLS:
+        of_cell = [row for row in rows if row["cell"] == cell]
+        axes.loglog(
+            [row["steps"] for row in of_cell],
+            [row["milliseconds"] for row in of_cell],
+            marker="o",
+            linestyle="--" if "rounds" in cell else "-",
+            label=cell,
+        )
+    axes.set(xlabel="time steps T", ylabel="training step, ms", xticks=GROWTH_STEPS, xticklabels=GROWTH_STEPS)
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=150)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--shape", "part", default="", help="Only shapes whose name contains this.")
+@click.option("--cell", type=click.Choice(CELLS), help="Only this cell.")
+@click.option("--mode", type=click.Choice(MODES), help="Only this mode.")
+@click.option("--quick", is_flag=True, help="The first shape and a second for each row.")
+@click.option("--growth", "only_growth", is_flag=True, help="Only the time as T grows.")
+@click.option("--torch", "torch_python", default=sys.executable, help="The Python that has torch.")
+@click.option("--to", default=str(Path(__file__).parent), help="Folder of the results.")
+def main(
+    part: str, cell: str | None, mode: str | None, quick: bool, only_growth: bool, torch_python: str, to: str
+) -> None:
+    """One table of all sides, and how the time grows with the number of steps."""
+    names = [name for name in SHAPES if part in name][: 1 if quick else None]
+    if not names:
+        raise click.UsageError(f"no shape has {part!r} in its name; there are {'; '.join(SHAPES)}")
+    complete = not (part or cell or mode or quick)
+    has_torch = torch_python != sys.executable or importlib.util.find_spec("torch")
+    if not has_torch:
+        click.echo("PyTorch is left out: pip install -r benchmarks/requirements.txt", err=True)
+    rows: list[dict] = []
+    if not only_growth:
+        workers = [
+            Worker(side, torch_python if side == "PyTorch" else sys.executable)
+            for side in SIDES
+            if side != "PyTorch" or has_torch
+        ]
+        for name in names:
+            for each_mode in [mode] if mode else MODES:
+                for each_cell in [cell] if cell else CELLS:
+                    measured = measure(workers, each_cell, each_mode, name, 1 if quick else 15)
+                    rows += measured
+                    for row in measured:
+                        click.echo(
+                            f"{name}, {each_cell}, {each_mode}, {row['side']}: {row['milliseconds']:.1f} ms",
+                            err=True,
+                        )
+        for worker in workers:
+            worker.close()
+    grown = growth(1.0) if complete or only_growth else []
+    folder = Path(to)
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = table(rows) if rows else []
+    if grown:
+        lines += growth_table(grown)
+        plot(grown, folder / "growth.png")
+    # A part of the measurement is printed and does not take the place of a whole one.
+    if complete:
+        (folder / "layers.json").write_text(json.dumps({"rows": rows, "growth": grown}, indent=1) + "\n")
+        (folder / "layers.md").write_text("\n".join(lines).rstrip() + "\n")
+    click.echo("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

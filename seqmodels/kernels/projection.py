@@ -1,0 +1,50 @@
+r"""The matrix product of all steps at once that stands before every recurrence.
+
+.. math:: p_t = x_t W + b
+
+Its gradients are one product each: :math:`dx_t = dp_t W^T`, :math:`dW = \sum_t x_t^T dp_t`. They are what
+automatic differentiation gives; written by hand, the steps stay in the order in which the loops read them,
+and the transposed ``x`` is laid out before the product (see ``weight_gradient``).
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from seqmodels.kernels.scan import time_major, weight_gradient
+
+
+def projection(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
+    """``x W + b``.
+
+    Args:
+        x: ``(n, T, d)``.
+        kernel: W ``(d, p)``.
+        bias: b ``(p,)``, or None for none.
+
+    Returns:
+        ``(n, T, p)``. It is computed time-major: with the transpose that a loop begins with, the one that
+        ends this function cancels.
+    """
+
+    @tf.custom_gradient
+    def run(x: tf.Tensor, kernel: tf.Tensor) -> tuple:
+        steps = time_major(x)  # (time, batch, inputs)
+
+        def gradient(upstream: tf.Tensor) -> tuple:
+            dp = time_major(upstream)  # (time, batch, projected)
+            return time_major(_product(dp, tf.transpose(kernel))), weight_gradient(steps, dp)
+
+        return time_major(_product(steps, kernel)), gradient
+
+    product = run(x, kernel)
+    return product if bias is None else product + bias
+
+
+def _product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """``(T, n, d)`` times ``(d, p)``, of rank 2."""
+    shape = tf.shape(x)
+    rows = tf.reshape(x, (shape[0] * shape[1], x.shape[2]))  # (time * batch, inputs)
+    result = tf.reshape(rows @ kernel, (shape[0], shape[1], kernel.shape[1]))
+    result.set_shape((x.shape[0], x.shape[1], kernel.shape[1]))
+    return result

@@ -1,0 +1,77 @@
+"""Sequences of tokens to classes without recurrence: the rival that sees a fixed number of places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class WindowClassifier(keras.Model):
+    """One hidden layer over the tokens of a fixed window (as Bengio et al. 2003, section 2, for classes).
+
+    ``classifier({"tokens": (n, T) int32, "lengths": (n,) int32})`` returns logits ``(n, classes)``, as
+    :class:`Classifier` does. Every place of the window has weights of its own; places beyond the text read
+    the padding token, and what is outside of the window is not seen.
+
+    Args:
+        vocabulary: number of token ids.
+        classes: number of classes.
+        window: places.
+        from_end: whether the window is the end of a text, else its beginning.
+        embedding_units: width of a token's vector.
+        units: features of the hidden layer.
+
+    Raises:
+        ValueError: a window without a place.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        classes: int,
+        window: int,
+        from_end: bool = True,
+        embedding_units: int = 64,
+        units: int = 64,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if window < 1:
+            raise ValueError(f"window is {window}; it has at least one place")
+        self.config = {
+            "vocabulary": vocabulary,
+            "classes": classes,
+            "window": window,
+            "from_end": from_end,
+            "embedding_units": embedding_units,
+            "units": units,
+        }
+        dtype = self.dtype_policy
+        self.window, self.from_end, self.embedding_units = window, from_end, embedding_units
+        self.embedding = keras.layers.Embedding(vocabulary, embedding_units, dtype=dtype, name="embedding")
+        self.hidden = keras.layers.Dense(units, activation="tanh", dtype=dtype, name="hidden")
+        logits = keras.backend.result_type(self.compute_dtype, "float32")
+        self.head = keras.layers.Dense(classes, dtype=logits, name="head")
+
+    def build(self, input_shape: Any = None) -> None:
+        self.embedding.build((None, self.window))
+        self.hidden.build((None, self.window * self.embedding_units))
+        self.head.build((None, self.hidden.units))
+        self.built = True
+
+    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        tokens, lengths = inputs["tokens"], inputs["lengths"]
+        first = lengths[:, None] - self.window if self.from_end else tf.zeros_like(lengths)[:, None]
+        places = first + tf.range(self.window)  # (batch, window)
+        real = (places >= 0) & (places < lengths[:, None])
+        padded = tf.pad(tokens, [[0, 0], [0, 1]])  # its last column is the padding token, also when T is 0
+        chosen = tf.gather(padded, tf.where(real, places, tf.shape(tokens)[1]), batch_dims=1)
+        embedded = self.embedding(chosen)  # (batch, window, embedding_units)
+        flat = tf.reshape(embedded, (-1, self.window * self.embedding_units))
+        return self.head(self.hidden(flat))
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), **self.config}

@@ -1,0 +1,242 @@
+"""The measured gradient is the true one, and obeys what theory says of it."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from inventory import CELLS, randomized
+
+from seqmodels import models
+from seqmodels.analysis import gradients
+from seqmodels.layers import Encoder, GRUCell, LSTMCell, MinGRUCell, Recurrent, RGLRUCell, RNNCell
+
+UNITS, INPUTS = 4, 2
+ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu")
+KINDS = {
+    **{f"rnn {name}": partial(RNNCell, activation=name) for name in ACTIVATIONS},
+    **{name: make for name, make in CELLS.items() if name not in ("rnn", "irnn")},
+}
+each_kind = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+
+
+def traced(make, lengths=(4, 4), units=UNITS, scale=None, steps=None, **options):
+    """A trace of a float64 cell over random inputs; with ``scale`` the weights are random and as large."""
+    layer = Recurrent(make(units, dtype="float64", **options))
+    rng = np.random.default_rng(3)
+    inputs = tf.constant(rng.normal(size=(len(lengths), steps or max(lengths), INPUTS)))
+    layer.build(inputs.shape)
+    if scale is not None:
+        for weight in layer.trainable_weights:
+            weight.assign(rng.normal(scale=scale, size=weight.shape))
+    with tf.GradientTape() as tape, gradients.recording(layer, tape) as traces:
+        layer(inputs, lengths=tf.constant(lengths))
+    return traces[0]
+
+
+def joined(states):
+    return np.concatenate([np.asarray(each) for each in states], axis=-1)
+
+
+@each_kind
+def test_step_jacobians_are_those_of_finite_differences(make):
+    trace = traced(make, scale=0.7)
+    exact = gradients.step_jacobians(trace)
+    small = 1e-5
+    for step, x in enumerate(trace.projected):
+        before = joined(trace.states[step])
+
+        def after(states, x=x):
+            parts = tf.split(tf.constant(states), trace.cell.state_size, -1)
+            return joined(trace.cell.step(x, parts, trace.constants)[1])
+
+        for column in range(trace.size):
+            nudge = small * np.eye(trace.size)[column]
+            difference = (after(before + nudge) - after(before - nudge)) / (2 * small)
+            np.testing.assert_allclose(exact[:, step, :, column], difference, atol=1e-6)
+
+
+@each_kind
+def test_the_product_of_step_jacobians_is_the_jacobian_of_the_whole_sequence(make):
+    trace = traced(make, scale=0.7)
+    layer = Recurrent(trace.cell)
+    rng = np.random.default_rng(3)
+    inputs = tf.constant(rng.normal(size=(2, 4, INPUTS)))
+    initial = tf.constant(joined(trace.states[0]))
+    with tf.GradientTape() as tape:
+        tape.watch(initial)
+        _, final = layer(inputs, states=tf.split(initial, trace.cell.state_size, -1))
+        last = tf.concat(final, -1)
+    whole = tape.batch_jacobian(last, initial)
+    product = gradients.state_jacobians(gradients.step_jacobians(trace))[:, 0]
+    np.testing.assert_allclose(product, whole, atol=1e-12)
+
+
+@each_kind
+def test_vector_products_equal_the_products_of_jacobians(make):
+    trace = traced(make, lengths=(4, 2, 0), scale=0.7)
+    basis = np.linalg.qr(np.random.default_rng(0).normal(size=(trace.size, trace.size)))[0]
+    exact = gradients.state_jacobians(gradients.step_jacobians(trace))
+    products = gradients.vector_products(trace, basis)
+    np.testing.assert_allclose(products, basis @ exact, atol=1e-12)
+    norms = gradients.spectral_norms(exact)
+    np.testing.assert_allclose(gradients.spectral_norms(products), norms, rtol=1e-9)
+    assert (gradients.spectral_norms(products[:, :, :2]) <= norms * (1 + 1e-9)).all()
+
+
+@each_kind
+def test_loss_gradients_obey_the_chain_rule(make):
+    layer = Recurrent(make(UNITS, dtype="float64"))
+    inputs = tf.constant(np.random.default_rng(1).normal(size=(2, 5, INPUTS)))
+    layer.build(inputs.shape)
+    with tf.GradientTape() as tape, gradients.recording(layer, tape) as traces:
+        outputs, _ = layer(inputs)
+        loss = tf.reduce_sum(outputs[:, -1] ** 2)
+    (found,) = gradients.loss_gradients(tape, loss, traces)
+    jacobians = gradients.state_jacobians(gradients.step_jacobians(traces[0]))
+    expected = np.einsum("ns,ntsk->ntk", found[:, -1], jacobians)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.5])
+@each_kind
+def test_no_step_exceeds_the_bound(make, scale):
+    trace = traced(make, lengths=(12, 12), scale=scale)
+    bound = gradients.step_bound(trace)
+    norms = gradients.spectral_norms(gradients.step_jacobians(trace))
+    assert (norms <= bound * (1 + 1e-12)).all()
+    whole = gradients.spectral_norms(gradients.state_jacobians(gradients.step_jacobians(trace)))
+    distances = np.arange(12, -1, -1)
+    assert (whole <= bound**distances * (1 + 1e-9)).all()
+
+
+def test_the_bound_of_a_linear_network_is_reached():
+    trace = traced(partial(RNNCell, activation="linear"), scale=0.5)
+    norms = gradients.spectral_norms(gradients.step_jacobians(trace))
+    np.testing.assert_allclose(norms, gradients.step_bound(trace), rtol=1e-12)
+
+
+def test_an_unknown_activation_has_no_bound():
+    assert gradients.step_bound(traced(partial(RNNCell, activation="softplus"))) is None
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.5, 1.5), st.integers(0, 1000))
+def test_the_rate_of_decay_is_the_logarithm_of_the_spectral_radius(radius, seed):
+    symmetric = np.random.default_rng(seed).normal(size=(8, 8))
+    symmetric += symmetric.T
+    matrix = symmetric * radius / gradients.spectral_radius(symmetric)
+    powers = np.stack([np.linalg.matrix_power(matrix, k) for k in range(40)])
+    rate = gradients.decay_rate(gradients.spectral_norms(powers))
+    assert rate == pytest.approx(math.log(radius), rel=0.01, abs=1e-9)
+
+
+def test_gated_cells_keep_the_gradient_over_a_lag_at_which_tanh_has_lost_it():
+    """Gates that are open (biases of 5: 0.993 of the state stays) against the usual start of an RNN."""
+    lag, left = 100, {}
+    keeping = np.repeat([-5.0, 0.0, 0.0], 16)  # update gate, reset gate, candidate
+    for name, make in {
+        "tanh": partial(RNNCell, recurrent_initializer="glorot_uniform"),
+        "lstm": partial(LSTMCell, forget_bias=5.0),
+        "gru": partial(GRUCell, bias_initializer=lambda *_, **__: keeping),
+        "rglru": RGLRUCell,
+    }.items():
+        trace = traced(make, lengths=(lag, lag), units=16)
+        norms = gradients.spectral_norms(gradients.state_jacobians(gradients.step_jacobians(trace)))
+        left[name] = norms[:, 0].max()
+    assert left["tanh"] < 1e-6
+    assert min(left["lstm"], left["gru"], left["rglru"]) > 0.1
+
+
+def test_rows_are_measured_from_their_own_end():
+    trace = traced(RNNCell, lengths=(5, 2, 0))
+    norms = gradients.spectral_norms(gradients.state_jacobians(gradients.step_jacobians(trace)))
+    alone = traced(RNNCell, lengths=(2,), steps=5)
+    by_distance = trace.by_distance(norms)
+    assert np.isnan(by_distance[1]).tolist() == [False] * 3 + [True] * 3
+    assert np.isnan(by_distance[2]).tolist() == [False] + [True] * 5
+    np.testing.assert_allclose(by_distance[:, 0], 1.0)
+    assert alone.by_distance(norms[:1])[0, 2] == norms[0, 0]
+
+
+def test_every_recurrent_layer_of_a_model_is_recorded_and_left_as_it_was():
+    model = models.Classifier(9, 3, 4, "lstm", 2, layers=2, bidirectional=True, pooling="max", dropout=0.5)
+    model.build()
+    randomized(model)
+    inputs = {"tokens": tf.constant([[1, 2, 3, 4], [5, 6, 0, 0]]), "lengths": tf.constant([4, 2])}
+    before = model(inputs)
+    with tf.GradientTape() as tape, gradients.recording(model, tape) as traces:
+        recorded = model(inputs)
+        loss = tf.reduce_sum(recorded[:, 0])
+    np.testing.assert_allclose(recorded, before, atol=1e-6)
+    np.testing.assert_allclose(model(inputs), before, atol=1e-6)
+    assert [trace.name for trace in traces] == ["forward_0", "backward_0", "forward_1", "backward_1"]
+    found = gradients.loss_gradients(tape, loss, traces)
+    assert all(each.shape == (2, 5, 4) for each in found)
+    assert all((each[1, 3:] == 0).all() and (each[1, :3] != 0).any() for each in found)
+    assert not any("_run" in vars(layer) for layer in gradients.recurrent_layers(model))
+
+
+def test_every_call_has_a_name_of_its_own():
+    layer = Recurrent(GRUCell(2), name="reader")
+    with tf.GradientTape() as tape, gradients.recording(layer, tape) as traces:
+        for _ in range(3):
+            layer(tf.zeros((1, 2, INPUTS)))
+    assert [trace.name for trace in traces] == ["reader", "reader 2", "reader 3"]
+
+
+def test_a_recording_that_fails_leaves_the_model_as_it_was():
+    encoder = Encoder([GRUCell(2)])
+    with pytest.raises(RuntimeError), tf.GradientTape() as tape, gradients.recording(encoder, tape):
+        raise RuntimeError
+    assert "_run" not in vars(encoder.directions[0][0])
+
+
+@pytest.mark.parametrize("reset_after", [False, True])
+def test_gates_are_those_that_made_the_states(reset_after):
+    lstm, gru, linear = traced(LSTMCell), traced(GRUCell, reset_after=reset_after), traced(MinGRUCell)
+    kept, written = (gradients.gates(lstm)[name] for name in ("kept", "input gate"))
+    h, c = (np.stack([states[i] for states in lstm.states]) for i in (0, 1))
+    candidate = (c[1:] - kept * c[:-1]) / written
+    assert np.abs(candidate).max() < 1
+    np.testing.assert_allclose(h[1:], gradients.gates(lstm)["output gate"] * np.tanh(c[1:]), atol=1e-12)
+    for trace in (gru, linear):
+        kept = gradients.gates(trace)["kept"]
+        diagonal = np.diagonal(gradients.step_jacobians(trace), axis1=2, axis2=3)  # (batch, time, units)
+        if trace is linear:
+            np.testing.assert_allclose(diagonal, kept.swapaxes(0, 1), atol=1e-12)
+        assert ((kept > 0) & (kept < 1)).all()
+    assert gradients.gates(traced(RNNCell)) == {}
+
+
+@pytest.mark.parametrize(
+    ("norms", "kind", "reach"),
+    [
+        (0.5 ** np.arange(50.0), "vanishes", 6),
+        (np.ones(50), "holds", 49),
+        (0.99 ** np.arange(50.0), "holds", 49),
+        (1.1 ** np.arange(50.0), "explodes", 49),
+        (np.append(np.ones(3), np.zeros(3)), "vanishes", 2),
+        (np.append(2.0 * np.ones(4), np.nan), "holds", 3),
+    ],
+)
+def test_verdicts(norms, kind, reach):
+    judged = gradients.verdict(norms)
+    assert (judged.kind, judged.reach) == (kind, reach)
+    assert judged.words.startswith(kind)
+
+
+@pytest.mark.parametrize("norms", [[0.0, 0.0], [1.0], [], [np.nan, np.nan]])
+def test_nothing_to_judge_is_refused(norms):
+    with pytest.raises(ValueError, match="no gradient arrives"):
+        gradients.verdict(np.array(norms))
+
+
+def test_means_leave_out_rows_that_do_not_reach_so_far():
+    norms = np.array([[1.0, 4.0, np.nan], [1.0, 1.0, np.nan], [1.0, np.nan, np.nan]])
+    np.testing.assert_allclose(gradients.mean_norms(norms), [1.0, 2.0, np.nan])

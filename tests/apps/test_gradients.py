@@ -1,0 +1,330 @@
+"""The gradient laboratory: its command line, and the physics that its experiments report."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image
+
+import apps.cli
+from apps.gradients import laboratory, problems
+from apps.gradients.__main__ import main
+from apps.gradients.experiments import clipping, order, truncation
+from apps.gradients.learning import Learner, Reader
+from apps.gradients.options import EXPERIMENTS, VARIANTS, Clipping, Memory, Truncation
+from seqmodels.data.embedded.reviews import reviews
+from seqmodels.layers import LSTMCell
+from seqmodels.registry import CLIP_BY
+from seqmodels.training.optimizers import clip
+
+SMALL = {
+    "flow": ["--steps", "12", "--units", "4", "--rows", "2"],
+    "radius": ["--steps", "80", "--units", "8"],
+    "clipping": ["--steps", "1", "--units", "2", "--lag", "4", "--no-xla"],
+    "truncation": ["--steps", "1", "--units", "2", "--lag", "4", "--length", "8", "--no-xla"],
+    "memory": [
+        "--steps",
+        "1",
+        "--units",
+        "2",
+        "--shortest",
+        "4",
+        "--lags",
+        "1",
+        "--cell",
+        "lstm",
+        "--no-xla",
+    ],
+    "markov": ["--epochs", "1", "--units", "2", "--vocabulary", "20", "--no-xla"],
+    "order": ["--epochs", "1", "--units", "2", "--reviews", "64", "--tests", "8", "--no-xla"],
+    "parallel": ["--units", "2", "--rows", "1", "--shortest", "2", "--lengths", "2"],
+}
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def measured(name, folder, *arguments):
+    """The JSON document of an experiment; checks that all that is kept agrees with it."""
+    result = invoke(name, "--run", folder, "--json", *SMALL[name], *arguments)
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document["found"]
+    assert "\n" not in document["found"]
+    assert len({tuple(row) for row in document["rows"]}) == 1
+    assert json.loads((folder / "findings" / f"{name}.json").read_text()) == document
+    figure = folder / "plots" / f"{name}.png"
+    assert document["figure"] == str(figure)
+    with Image.open(figure) as image:
+        assert image.format == "PNG"
+    assert figure.stat().st_size < 60_000
+    return document
+
+
+def test_every_experiment_is_tried_here():
+    assert {*SMALL, "all"} == set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["markov", "--help"], ["flow", "--run", "no/such"]])
+def test_help_and_usage_errors_are_quick_and_load_nothing(arguments):
+    program = (
+        "import sys; from apps.gradients.__main__ import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print(*{'tensorflow', 'keras', 'numpy', 'rich'} & set(sys.modules), 'loaded')"
+    )
+    for _ in range(2):  # the machine may be busy
+        start = time.monotonic()
+        done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
+        seconds = time.monotonic() - start
+        if seconds < 1:
+            break
+    assert done.stdout.endswith("loaded\n")
+    assert done.stdout.splitlines()[-1].strip() == "loaded"
+    assert done.returncode == (0 if "--help" in arguments else 2)
+    assert seconds < 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["flow", "--run", "no/such"], "no/such: no run is there to diagnose; `train` of an app makes one"),
+        (["flow", "--cell", "transformer"], "'transformer' is not one of 'all', 'rnn-linear'"),
+        (["radius", "--above", "0.5"], "'0.5' is out of range; expected a number at least 1.001"),
+        (["entropy"], "No such command 'entropy'"),
+    ],
+)
+def test_usage_errors_are_one_line(monkeypatch, arguments, message):
+    monkeypatch.setattr(apps.cli, "import_tensorflow", lambda: pytest.fail("TensorFlow is imported"))
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_unfinished_run_is_not_diagnosed(tmp_path):
+    (tmp_path / "options.json").write_text("{}")
+    result = invoke("flow", "--run", tmp_path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "its training is not finished" in result.stderr
+
+
+def test_a_run_of_no_app_is_not_diagnosed(tmp_path):
+    for name in ("options.json", "metrics.json", "model.keras"):
+        (tmp_path / name).write_text('{"unknown": 1}')
+    result = invoke("flow", "--run", tmp_path)
+    assert result.exit_code == 1
+    assert "its options are of no app of this version" in result.stderr
+
+
+def test_the_table_and_the_finding_are_for_people(tmp_path):
+    result = invoke("radius", "--run", tmp_path, *SMALL["radius"])
+    assert "log radius" in result.stdout
+    assert "linear: the logarithm of the gradient changes by" in result.stdout
+    assert result.stdout.count("\n") < 20
+
+
+def test_fresh_cells_stay_below_their_bounds(tmp_path):
+    document = measured("flow", tmp_path)
+    assert [row["cell"] for row in document["rows"]] == list(VARIANTS)
+    for curves in document["curves"].values():
+        assert len(curves["jacobian"]) == len(curves["loss"]) == 13
+        assert curves["jacobian"][0] == pytest.approx(1)
+        assert (np.array(curves["largest"]) <= np.array(curves["bound"]) * (1 + 1e-9)).all()
+    assert "no bound is exceeded" in document["found"]
+
+
+def test_sigmoid_loses_the_gradient_and_the_identity_keeps_it(tmp_path):
+    sigmoid, relu = (
+        measured("flow", tmp_path, "--cell", name)["rows"][0] for name in ("rnn-sigmoid", "rnn-relu")
+    )
+    assert sigmoid["verdict"] == "vanishes"
+    assert sigmoid["factor a step"] <= 0.25
+    assert relu["verdict"] == "holds"
+
+
+def test_a_trained_run_is_diagnosed_and_keeps_the_findings(trained, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "run")
+    exact = measured("flow", run)
+    assert [row["cell"] for row in exact["rows"]] == ["forward_0"]
+    curves = exact["curves"]["forward_0"]
+    assert max(curves["loss"]) > 0
+    assert exact["found"].startswith(f"forward_0: {exact['rows'][0]['verdict']}")
+    estimated = measured("flow", run, "--exact", "0", "--vectors", "2")["curves"]["forward_0"]
+    assert (np.array(estimated["largest"]) <= np.array(curves["largest"]) * (1 + 1e-5)).all()
+    assert (np.array(estimated["jacobian"]) > 0).all()
+
+
+def test_linear_networks_change_the_gradient_at_the_rate_of_the_radius(tmp_path):
+    document = measured("radius", tmp_path, "--steps", "200")
+    linear, squashed = document["rows"][:3], document["rows"][3:]
+    for row in linear:
+        assert row["measured rate"] == pytest.approx(math.log(row["radius"]), rel=0.01, abs=1e-3)
+        assert row["||U||"] >= row["radius"]
+    assert all(squash["measured rate"] < line["measured rate"] for squash, line in zip(squashed, linear))
+
+
+gradients = st.lists(arrays.arrays(np.float64, (3,), elements=st.floats(-1e3, 1e3)), min_size=1, max_size=3)
+
+
+@settings(max_examples=50, deadline=None)
+@given(gradients, st.floats(1e-3, 1e3), st.sampled_from(CLIP_BY))
+def test_clipping_never_raises_the_norm_and_by_the_global_norm_keeps_the_direction(found, limit, by):
+    before = np.concatenate(found)
+    clipped, norm = clip([tf.constant(each) for each in found], limit, by)
+    after = np.concatenate([each.numpy() for each in clipped])
+    assert float(norm) == pytest.approx(np.linalg.norm(before))
+    assert np.linalg.norm(after) <= np.linalg.norm(before) * (1 + 1e-9)
+    if by == "global":
+        assert np.linalg.norm(after) <= limit * (1 + 1e-9)
+        cosine = before @ after
+        assert cosine == pytest.approx(np.linalg.norm(before) * np.linalg.norm(after), rel=1e-6, abs=1e-12)
+
+
+def test_the_gradient_on_the_cliff_is_that_of_finite_differences():
+    gradient = clipping.cliff_gradient()
+    for point in np.array([[4.5, -2.0], [5.0, -2.4], [3.6, 0.1]]):
+        found = np.concatenate([np.ravel(each) for each in gradient(point)])
+        nudges = 1e-6 * np.eye(2)
+        up, down = (clipping.cliff_loss(point + sign * nudges) for sign in (1, -1))
+        np.testing.assert_allclose(found, (up - down) / 2e-6, rtol=1e-5, atol=1e-8)
+
+
+def test_on_the_cliff_clipping_bounds_every_step():
+    free, norms, clipped = clipping.descend(None)
+    assert clipped == 0
+    assert max(norms) > 10
+    for by in CLIP_BY:
+        path, _, clipped = clipping.descend(by)
+        steps = np.linalg.norm(np.diff(path, axis=0), axis=-1)
+        corners = 1 if by == "global" else math.sqrt(2)
+        assert steps.max() <= clipping.RATE * clipping.CLIFF_THRESHOLD * corners * (1 + 1e-9)
+        assert clipped > 0
+    assert np.linalg.norm(np.diff(free, axis=0), axis=-1).max() > 1
+
+
+def test_the_truncated_gradient_tends_to_the_full_one_and_its_memory_grows_with_the_window():
+    options = Truncation(units=4, length=16)
+    rows = truncation.compare([1, 4, 8, 16], options)
+    assert rows[-1]["relative error"] == 0
+    assert rows[-1]["cosine"] == pytest.approx(1)
+    assert rows[0]["relative error"] > rows[2]["relative error"] > 0
+    kept = [row["kilobytes kept"] for row in rows]
+    assert (kept[3] - kept[2]) == pytest.approx(2 * (kept[2] - kept[1]), rel=0.01)
+
+
+def test_problems_are_what_they_say():
+    random = np.random.default_rng(0)
+    for lag in (4, 9, 30):
+        for problem in (problems.adding, problems.copying, problems.parity, problems.recall):
+            inputs, targets = problem(random, 50, lag)
+            assert inputs.shape == (50, lag + problems.ANSWERS, problems.FEATURES)
+            assert targets.shape == (50, problems.ANSWERS)
+            assert inputs.dtype == targets.dtype == np.float32
+            assert (inputs[:, :lag, problems.ANSWER] == 0).all()
+            assert (inputs[:, lag:, problems.ANSWER] == 1).all()
+            assert (inputs[:, lag:, : problems.ANSWER] == 0).all()
+        assert (problems.adding(random, 50, lag)[0][..., problems.MARK].sum(axis=1) == 2).all()
+        inputs, targets = problems.adding(np.random.default_rng(1), 50, lag)
+        sums = (inputs[..., problems.VALUE] * inputs[..., problems.MARK]).sum(axis=1)
+        np.testing.assert_allclose(targets[:, 0], sums - 1, atol=1e-6)
+        inputs, targets = problems.copying(random, 50, lag)
+        np.testing.assert_array_equal(targets, inputs[:, : problems.ANSWERS, problems.VALUE])
+        inputs, targets = problems.parity(random, 50, lag)
+        np.testing.assert_array_equal(targets[:, 0], inputs[:, 0, 0] * inputs[:, lag - 1, 0])
+        inputs, targets = problems.recall(random, 50, lag)
+        np.testing.assert_array_equal(targets[:, 0], inputs[:, 0, problems.VALUE])
+
+
+def test_a_learner_begins_anew_each_time():
+    model = Reader("gru", 3)
+    model.build()
+    learner = Learner(model, 4, Memory(steps=1, xla=False))
+    first = learner.learn(problems.adding)
+    learner.learn(problems.copying)
+    again = learner.learn(problems.adding)
+    assert [row["valid_loss"] for row in first] == [row["valid_loss"] for row in again]
+    assert len(learner.norms) == first[0]["steps"]
+
+
+def test_only_the_gradient_of_an_lstm_is_truncated():
+    with pytest.raises(ValueError, match="got gru"):
+        Reader("gru", 3, truncate=2)
+
+
+def test_what_is_decisive_has_no_neutral_sentence_and_every_demand_has_its_places():
+    rows = reviews()["test"][:100]
+    sentences = [order.decisive(row) for row in rows]
+    assert all(sentences)
+    assert not any(neutral in text for text in sentences for neutral in order.NEUTRALS)
+    random = order.Random(0)
+    for name, text in zip(sentences, order._texts(rows, order.DEMANDS["distance"], random)):
+        assert text[0].startswith(name)
+    for name, text in zip(sentences, order._texts(rows, order.DEMANDS["sharing"], random)):
+        assert text[0].endswith(name)
+    assert len(order._longer("short", 40, random).split()) > 40
+
+
+def test_all_writes_one_report_with_figures(tmp_path, monkeypatch):
+    chosen = {name: EXPERIMENTS[name] for name in ("radius", "all")}
+    monkeypatch.setattr(laboratory, "EXPERIMENTS", chosen)
+    result = invoke("all", "--run", tmp_path, "--seed", 1, "--json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    (radius,) = document["experiments"]
+    assert radius["options"]["seed"] == 1
+    report = (tmp_path / "report.md").read_text()
+    assert document["report"] == str(tmp_path / "report.md")
+    assert "## radius" in report
+    assert "python -m apps.gradients radius --seed 1" in report
+    assert radius["found"] in report
+    assert "| linear | 0.95 |" in report
+    assert (tmp_path / re.search(r"!\[radius\]\((.+)\)", report).group(1)).exists()
+
+
+@pytest.mark.parametrize("name", ["clipping", "truncation", "memory", "parallel"])
+def test_experiments_run(name, tmp_path):
+    document = measured(name, tmp_path)
+    assert document["experiment"] == name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["markov", "order"])
+def test_experiments_on_text_run(name, tmp_path):
+    measured(name, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_window_shorter_than_the_dependency_never_learns_it():
+    options = Truncation()
+    whole = options.lag + problems.ANSWERS
+    assert truncation.learn(whole, options)["solved"]
+    assert not truncation.learn(whole // 2, options)["solved"]
+
+
+@pytest.mark.slow
+def test_clipping_by_the_global_norm_saves_a_training():
+    assert clipping.train("global", Clipping()).end == "solved"
+    assert clipping.train(None, Clipping()).end != "solved"
+
+
+def test_the_kept_memory_is_measured():
+    cell = LSTMCell(4)
+    cell.build((None, truncation.INPUTS))
+    inputs = tf.zeros((truncation.BATCH, 8, truncation.INPUTS))
+    _, kept = truncation.cost(cell, inputs, np.zeros((truncation.BATCH, 8, 1), np.float32))
+    gates_and_states = 8 * truncation.BATCH * 6 * 4 * 4  # four gates, h and c in float32
+    assert kept >= gates_and_states
