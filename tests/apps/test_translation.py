@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 
+from apps.run import Run
 from apps.translation.__main__ import main
 from apps.translation.data import Assets, load
-from apps.translation.inference import Decoding, attention, of_keras
+from apps.translation.inference import Decoding, attention, of_keras, search
 from apps.translation.options import Train
 from apps.translation.phone import GOLDEN_TEXTS
 from apps.translation.port.translate import Translator as PhoneTranslator
@@ -144,8 +145,6 @@ def test_evaluate_shows_the_model_beside_its_rivals_with_signatures(trained, rea
 
 
 def test_perplexity_is_that_of_the_validation_loss(trained, pairs):
-    from apps.run import Run
-
     rows = (trained / "history.csv").read_text().splitlines()
     history = [dict(zip(rows[0].split(","), map(float, row.split(",")))) for row in rows[1:]]
     best = min(row["valid_loss"] for row in history)
@@ -170,11 +169,13 @@ def test_predict_streams_translations_alignments_and_plots(trained):
 
 
 def test_limits_of_a_translation(trained):
-    (short,) = records(trained, "--maximum", 3, "--beam", 1, "The cat sleeps.")
-    (long,) = records(trained, "--minimum", 12, "--maximum", 12, "--beam", 2, "The cat sleeps.")
-    tokenizer = Assets.load(trained / "assets").target_tokenizer
-    assert len(tokenizer.encode([short["translation"]]).values) <= 3
-    assert len(long["translation"]) > len(short["translation"])
+    run = Run(trained)
+    assets, model = Assets.load(run.assets), run.load_model()
+    text = tf.constant(["The cat sleeps."])
+    _, short, _ = search(model, assets, text, Decoding(beam=1, maximum=3))
+    _, long, _ = search(model, assets, text, Decoding(beam=2, best=2, minimum=12, maximum=12))
+    assert short.numpy().max() <= 3
+    assert long.numpy().tolist() == [[12, 12]]
 
 
 def test_all_forms_of_the_model_translate_alike(trained):
@@ -221,15 +222,13 @@ def test_without_attention_the_phone_has_no_memory(tmp_path, pairs):
 
 
 def test_batches_of_texts_are_independent_of_each_other(trained):
-    from apps.run import Run
-
     run = Run(trained)
     assets, model = Assets.load(run.assets), run.load_model()
     texts = ["The cat sleeps.", "", "The dog sings, in the wood. The bird works."]
     translate = of_keras(model, assets, Decoding(beam=3, coverage_penalty=0.2, no_repeat=2))
     (together,) = translate([texts])
     apart = [answer for text in texts for (answer,) in [next(translate([[text]]))]]
-    assert [each[0].text for each in together] == [each.text for each in apart]
+    assert [each[0].text for each in together] == [each[0].text for each in apart]
     weights = attention(model, assets, texts, texts)
     assert [each.shape for each in weights] == [
         (len(ids), len(ids)) for ids in (assets.encode_sources([text]).values for text in texts)
