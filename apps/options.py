@@ -117,6 +117,11 @@ class TrainOptions(RunOptions):
         "Begin to average when an epoch is worse than the best one before the last so many; 0: at once.",
         minimum=0,
     )
+    average_epochs: int | None = option(
+        None,
+        "Instead of --average, the mean of the weights after each of the last so many epochs.",
+        minimum=1,
+    )
     minutes: float | None = option(
         None, "Stop after so many minutes of training; none for no limit.", minimum=0
     )
@@ -133,10 +138,17 @@ class TrainOptions(RunOptions):
         False, "Show counts, lengths, parameters and an estimate of the time; train nothing.", stored=False
     )
 
+    @classmethod
+    def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Options that come from elsewhere than the command line; nothing, unless an app says so."""
+        return {}
+
     def check(self) -> None:
         check_data(self.data)
         if self.schedule == "plateau" and self.warmup:
             raise UsageError("--warmup: cannot go with --schedule plateau; leave it at 0 or choose another")
+        if self.average_epochs is not None and self.average is not None:
+            raise UsageError("--average-epochs: is another average than --average; set that to none")
         if self.average_after and self.average is None:
             raise UsageError("--average-after: there is no average to begin; give --average, 1 for the mean")
 
@@ -214,9 +226,9 @@ def check_data(data: str) -> None:
 
 
 def resolve(cls: type[TrainOptions], explicit: Mapping[str, Any]) -> TrainOptions:
-    """Default, then preset, then what was set explicitly."""
+    """Default, then preset, then an earlier run's where the app takes them, then what was set explicitly."""
     preset = explicit.get("preset", "default")
-    return cls(**{**cls.presets[preset], **explicit})
+    return cls(**{**cls.presets[preset], **cls.inherited(explicit), **explicit})
 
 
 def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:
@@ -233,8 +245,8 @@ def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:
 
 
 def flag(name: str) -> str:
-    """``batch_size`` as a user types it: ``--batch-size``."""
-    return "--" + name.replace("_", "-")
+    """``batch_size`` as a user types it: ``--batch-size``; ``from_``, which Python keeps: ``--from``."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def _value_type(hint: Any) -> tuple[type, bool]:

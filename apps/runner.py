@@ -195,6 +195,7 @@ def _training(
         plateau=0.25 if plateau else None,
         average=options.average,
         average_after=options.average_after,
+        average_epochs=options.average_epochs,
         seconds=None if options.minutes is None else 60 * options.minutes,
         save_seconds=60 * options.save_minutes,
         xla=options.xla,

@@ -25,6 +25,15 @@ POOLINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "attention": ("seqmodels.layers:AttentionPooling", {}),
 }
 
+ATTENTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "additive": ("seqmodels.layers:AdditiveAttention", {}),
+    "general": ("seqmodels.layers:GeneralAttention", {}),
+    "dot": ("seqmodels.layers:DotAttention", {}),
+    "multi-head": ("seqmodels.layers:MultiHeadAttention", {}),
+}
+
+FEEDINGS = ("none", "output", "context")  # what of the attention enters the decoder's recurrence
+
 # All of keras.optimizers but the wrappers, and ScheduleFreeAdamW, whose weights must be swapped before
 # every evaluation.
 OPTIMIZERS = (

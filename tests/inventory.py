@@ -21,6 +21,7 @@ from seqmodels import layers, models, registry
 Sample = dict[str, Any]
 
 BASES = {
+    layers.Attention,
     layers.Cell,
     layers.MatrixCell,
     layers.LinearCell,
@@ -59,6 +60,20 @@ POOLINGS: dict[str, Callable[..., layers.MeanPooling]] = {
     "attention": partial(layers.AttentionPooling, units=2),
 }
 
+ATTENTIONS: dict[str, Callable[..., layers.Attention]] = {
+    "additive": partial(layers.AdditiveAttention, units=4),
+    "general": layers.GeneralAttention,
+    "dot": layers.DotAttention,
+    "multi-head": partial(layers.MultiHeadAttention, heads=2, units=4),
+}
+
+ATTENTION_REFERENCES: dict[str, Callable[..., Any]] = {
+    "additive": partial(reference.attend, reference.additive_scores),
+    "general": partial(reference.attend, reference.general_scores),
+    "dot": partial(reference.attend, reference.dot_scores),
+    "multi-head": partial(reference.multi_head, 2),
+}
+
 INPUTS, UNITS, VOCABULARY, CLASSES = 2, 3, 9, 3
 LOOKBACK, HORIZON = 8, 3  # of forecasters, whose windows are all of one length
 LENGTHS = (4, 1, 0)  # of the sample that most checks use: a full row, a short one, an empty one
@@ -93,6 +108,29 @@ def encoded(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Samp
     }
 
 
+def question(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
+    """A query for each row, and a memory of its width."""
+    rows = len(lengths)
+    return {
+        "query": normal(rng, rows, UNITS),
+        "memory": normal(rng, rows, time, UNITS),
+        "lengths": np.array(lengths, np.int32),
+    }
+
+
+def decoder_step(
+    rng: np.random.Generator, lengths: Sequence[int], time: int, states: Sequence[int] = (UNITS,)
+) -> Sample:
+    """One step of a decoder; lengths and time are those of the memory. ``states`` are widths."""
+    asked = question(rng, lengths, time)
+    del asked["query"]
+    return {
+        "inputs": normal(rng, len(lengths), INPUTS),
+        "states": [normal(rng, len(lengths), size) for size in states],
+        **asked,
+    }
+
+
 def tokens(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
     return {"tokens": rng.integers(1, VOCABULARY, (len(lengths), time), np.int32)}
 
@@ -115,6 +153,17 @@ def series(rng: np.random.Generator, lengths: Sequence[int], time: int, kind: st
 
 def sentences(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
     return {**tokens(rng, lengths, time), "lengths": np.array(lengths, np.int32)}
+
+
+def pairs(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
+    """Sources and targets, which have one token more where there is room for it."""
+    rows = len(lengths)
+    return {
+        "source": rng.integers(1, VOCABULARY, (rows, time), np.int32),
+        "source_lengths": np.array(lengths, np.int32),
+        "target": rng.integers(1, VOCABULARY, (rows, time), np.int32),
+        "target_lengths": np.array([min(length + 1, time) for length in lengths], np.int32),
+    }
 
 
 def looked_up(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
@@ -248,6 +297,14 @@ def forecaster(model: Any, dtype: str, **options: Any) -> keras.Model:
     return model(LOOKBACK, HORIZON, dtype=dtype, **covariates, **options)
 
 
+def decoder(
+    cells: Sequence[str], attention: str | None, dtype: str, units: int = UNITS, **options: Any
+) -> layers.AttentionDecoderCell:
+    made = None if attention is None else ATTENTIONS[attention](dtype=dtype)
+    stack = [CELLS[name](UNITS, dtype=dtype) for name in cells]
+    return layers.AttentionDecoderCell(stack, made, memory_units=UNITS, units=units, **options)
+
+
 PARTS: dict[str, Part] = {
     "RNNCell": Part(partial(CELLS["rnn"], UNITS), step, weights=3),
     "RNNCell relu": Part(partial(CELLS["irnn"], UNITS), step, weights=3),
@@ -294,6 +351,28 @@ PARTS: dict[str, Part] = {
     "MeanPooling": Part(POOLINGS["mean"], encoded, weights=0, padded=("outputs",)),
     "MaxPooling": Part(POOLINGS["max"], encoded, weights=0, padded=("outputs",)),
     "AttentionPooling": Part(POOLINGS["attention"], encoded, weights=3, padded=("outputs",)),
+    "AdditiveAttention": Part(ATTENTIONS["additive"], question, weights=3, padded=("memory",)),
+    "DotAttention": Part(ATTENTIONS["dot"], question, weights=0, padded=("memory",)),
+    "GeneralAttention": Part(ATTENTIONS["general"], question, weights=1, padded=("memory",)),
+    "MultiHeadAttention": Part(ATTENTIONS["multi-head"], question, weights=4, padded=("memory",)),
+    "AttentionDecoderCell": Part(
+        partial(decoder, ["gru"], "general"), decoder_step, weights=3 + 1 + 2, padded=("memory",)
+    ),
+    "AttentionDecoderCell feeding its output": Part(
+        partial(decoder, ["lstm"], "dot", units=4, feeding="output"),
+        partial(decoder_step, states=(UNITS, UNITS, 4)),
+        weights=3 + 2,
+        padded=("memory",),
+    ),
+    "AttentionDecoderCell feeding the context": Part(
+        partial(decoder, ["gru", "lstm"], "additive", feeding="context", deep_output=True, normalize=True),
+        partial(decoder_step, states=(UNITS, UNITS, UNITS)),
+        weights=6 + 3 + 3 + 6,
+        padded=("memory",),
+    ),
+    "AttentionDecoderCell without attention": Part(
+        partial(decoder, ["rnn"], None), decoder_step, weights=3 + 2, padded=("memory",)
+    ),
     "WordDropout": Part(partial(layers.WordDropout, 0.5), tokens, weights=0),
     "LockedDropout": Part(partial(layers.LockedDropout, 0.0), features, weights=0),
     "EmbeddingDropout": Part(partial(layers.EmbeddingDropout, VOCABULARY, 0.0), looked_up, weights=0),
@@ -384,6 +463,31 @@ PARTS: dict[str, Part] = {
         series,
         weights=1 + 2 + 2 + 2,
         windowed=True,
+    ),
+    "Translator": Part(
+        partial(models.Translator, VOCABULARY, VOCABULARY, 4, "gru", 2, 4, tie="all", normalize=True),
+        pairs,
+        weights=1 + 6 + 2 + 2 + 3 + 1 + 2 + 4 + 1,
+        padded=("source",),
+    ),
+    "Translator feeding the context": Part(
+        partial(
+            models.Translator,
+            VOCABULARY,
+            VOCABULARY + 1,
+            4,
+            "lstm",
+            2,
+            3,
+            layers=2,
+            attention="additive",
+            feeding="context",
+            deep_output=True,
+            tie="none",
+        ),
+        pairs,
+        weights=2 + 12 + 8 + 6 + 3 + 3 + 2,
+        padded=("source",),
     ),
     "WindowClassifier": Part(
         partial(models.WindowClassifier, VOCABULARY, CLASSES, 3, False, 4, 2),

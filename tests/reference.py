@@ -17,6 +17,8 @@ Array = np.ndarray
 Weights = Mapping[str, Array]
 States = tuple[Array, ...]
 Cell = Callable[[Weights, Array, States], tuple[Array, States]]
+Scores = Callable[[Weights, Array, Array], Array]
+Attend = Callable[[Array, Array], tuple[Array, Array]]
 
 
 def sigmoid(x: Array) -> Array:
@@ -193,6 +195,105 @@ def attention(weights: Weights, outputs: Array, lengths: Sequence[int]) -> Array
         return sum(share * h for share, h in zip(shares, steps))
 
     return _over_real_steps(attend, outputs, lengths)
+
+
+def softmax(scores: Array) -> Array:
+    return np.exp(scores) / np.sum(np.exp(scores))
+
+
+def additive_scores(weights: Weights, query: Array, memory: Array) -> Array:
+    """Bahdanau et al. 2015, appendix A.1.2: ``(q,), (S, m) -> (S,)``."""
+    return np.array(
+        [
+            np.tanh(query @ weights["query_kernel"] + m @ weights["memory_kernel"]) @ weights["scorer"][:, 0]
+            for m in memory
+        ]
+    )
+
+
+def general_scores(weights: Weights, query: Array, memory: Array) -> Array:
+    """Luong et al. 2015, equation 8, general; the library keeps the matrix transposed."""
+    return np.array([query @ weights["kernel"].T @ m for m in memory])
+
+
+def dot_scores(weights: Weights, query: Array, memory: Array) -> Array:
+    """Luong et al. 2015, equation 8, dot."""
+    return np.array([query @ m for m in memory])
+
+
+def attend(scores: Scores, weights: Weights, query: Array, memory: Array) -> tuple[Array, Array]:
+    """The context and the weights of one query ``(q,)`` over the real steps ``(S, m)``; zeros for none."""
+    if not len(memory):
+        return np.zeros(memory.shape[1]), np.zeros(0)
+    shares = softmax(scores(weights, query, memory))
+    return sum(share * m for share, m in zip(shares, memory)), shares
+
+
+def multi_head(heads: int, weights: Weights, query: Array, memory: Array) -> tuple[Array, Array]:
+    """Vaswani et al. 2017, sections 3.2.1 and 3.2.2, and the mean of the heads' weights."""
+    units = weights["output_kernel"].shape[0] // heads
+    contexts, shares = [], []
+    for head in range(heads):
+        w_q, w_k, w_v = (
+            block(weights[name], head, units) for name in ("query_kernel", "key_kernel", "value_kernel")
+        )
+        if len(memory):
+            share = softmax(np.array([(query @ w_q) @ (m @ w_k) / np.sqrt(units) for m in memory]))
+        else:
+            share = np.zeros(0)
+        shares.append(share)
+        contexts.append(sum((a * (m @ w_v) for a, m in zip(share, memory)), np.zeros(units)))
+    return np.concatenate(contexts) @ weights["output_kernel"], np.mean(shares, axis=0)
+
+
+def layer_norm(weights: Weights, x: Array) -> Array:
+    """Ba et al. 2016, equation 4, with Keras' epsilon."""
+    return (x - np.mean(x)) / np.sqrt(np.var(x) + 1e-3) * weights["gamma"] + weights["beta"]
+
+
+def decode(
+    layers: Sequence[tuple[Cell, Weights, Sequence[Array]]],
+    attention: Attend | None,
+    readout: Weights,
+    norms: Sequence[Weights],
+    feeding: str,
+    inputs: Array,
+    memory: Array,
+) -> tuple[Array, list[Array], list[Array]]:
+    """One row of a decoder with attention: Luong et al. 2015, section 3 (``feeding`` none or output), or
+    Bahdanau et al. 2015, section 3.1 and appendix A.2.2 (context); Sutskever et al. 2014 without attention.
+
+    ``layers`` holds cell, weights and initial states ``(h,)`` of each layer; ``memory`` the real steps
+    ``(S, m)``; ``norms`` the layer normalisations of the cells and of the readout, or nothing. Returns the
+    outputs ``(T, units)``, the last states and the attention's weights of each step.
+    """
+    states = [list(initial) for _, _, initial in layers]
+    deep = "readout_input_kernel" in readout
+    units = len(readout["readout_bias"]) // (2 if deep else 1)
+    output, outputs, shares = np.zeros(units), [], []
+    for x in inputs:
+        share, features = np.zeros(0), x
+        if feeding == "output":
+            features = np.concatenate([x, output])
+        if feeding == "context":
+            context, share = attention(states[-1][0], memory)
+            features = np.concatenate([x, context])
+        for index, (cell, weights, _) in enumerate(layers):
+            s, states[index] = cell(weights, features, tuple(states[index]))
+            features = layer_norm(norms[index], s) if norms else s
+        if attention is not None and feeding != "context":
+            context, share = attention(s, memory)
+        read = features if attention is None else np.concatenate([features, context])
+        z = read @ readout["readout_kernel"] + readout["readout_bias"]
+        if deep:
+            z = z + x @ readout["readout_input_kernel"]
+        if norms:
+            z = layer_norm(norms[-1], z)
+        output = np.array([max(z[2 * j], z[2 * j + 1]) for j in range(units)]) if deep else np.tanh(z)
+        outputs.append(output)
+        shares.append(share)
+    last = [state for layer in states for state in layer] + ([output] if feeding == "output" else [])
+    return np.array(outputs).reshape(len(inputs), units), last, shares
 
 
 def _over_real_steps(summary: Callable[[Array], Array], outputs: Array, lengths: Sequence[int]) -> Array:

@@ -61,8 +61,12 @@ def test_every_public_part_has_a_row() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "names", "options"),
-    [(inventory.CELLS, registry.CELLS, {"units": 3}), (inventory.POOLINGS, registry.POOLINGS, {})],
-    ids=["cells", "poolings"],
+    [
+        (inventory.CELLS, registry.CELLS, {"units": 3}),
+        (inventory.POOLINGS, registry.POOLINGS, {}),
+        (inventory.ATTENTIONS, registry.ATTENTIONS, {}),
+    ],
+    ids=["cells", "poolings", "attentions"],
 )
 def test_every_name_of_the_registry_has_a_row(rows: Any, names: Any, options: dict) -> None:
     assert set(rows) == set(names)

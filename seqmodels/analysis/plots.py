@@ -160,6 +160,37 @@ def reliability_diagram(calibration: Sequence[Mapping[str, float]], path: str | 
     return _save(_draw_reliability_diagram(calibration), path)
 
 
+def attention_map(
+    weights: ArrayLike, source: Sequence[str], target: Sequence[str], path: str | os.PathLike[str]
+) -> Path:
+    """Draw how much each word of a translation attends to each word of its source, and write it to `path`.
+
+    Args:
+        weights: `(target, source)`, from 0 to 1.
+        source: the words of the source.
+        target: the words of the translation.
+        path: the PNG file.
+
+    Raises:
+        ValueError: the weights do not have a row for each target word and a column for each source word.
+    """
+    return _save(_draw_attention_map(weights, source, target), path)
+
+
+def score_by_group(
+    groups: Sequence[Mapping[str, float | str]], score: str, label: str, path: str | os.PathLike[str]
+) -> Path:
+    """Draw a score of each group above how many examples it has, and write it to `path`.
+
+    Args:
+        groups: `name`, `count` and the score of each.
+        score: the key of the score.
+        label: what the groups are.
+        path: the PNG file.
+    """
+    return _save(_draw_score_by_group(groups, score, label), path)
+
+
 def loss_by_position(
     curves: Mapping[str, Sequence[Mapping[str, float]]], path: str | os.PathLike[str]
 ) -> Path:
@@ -281,6 +312,39 @@ def _draw_reliability_diagram(calibration: Sequence[Mapping[str, float]]) -> Fig
     histogram.set(xlabel="confidence (probability of the predicted class)", ylabel="examples")
     _tidy(reliability)
     _tidy(histogram)
+    return figure
+
+
+def _draw_attention_map(weights: ArrayLike, source: Sequence[str], target: Sequence[str]) -> Figure:
+    shares = np.asarray(weights)
+    if shares.shape != (len(target), len(source)):
+        raise ValueError(
+            f"got attention {shares.shape} for {len(target)} target and {len(source)} source words; expected "
+            f"({len(target)}, {len(source)})"
+        )
+    width, height = (float(np.clip(2 + 0.3 * count, 4.5, 18)) for count in (len(source), len(target)))
+    figure = Figure(figsize=(width + 1, height), dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    figure.colorbar(image, label="attention", format=PercentFormatter(1))
+    axes.set_xticks(
+        range(len(source)), source, rotation=60, ha="right", rotation_mode="anchor", parse_math=False
+    )
+    axes.set_yticks(range(len(target)), target, parse_math=False)
+    axes.set(xlabel="source", ylabel="translation")
+    return figure
+
+
+def _draw_score_by_group(groups: Sequence[Mapping[str, float | str]], score: str, label: str) -> Figure:
+    figure = Figure(figsize=(6, 5), dpi=DOTS_PER_INCH, layout="constrained")
+    above, below = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    names = [str(group["name"]) for group in groups]
+    above.bar(names, [float(group[score]) for group in groups], color=BLUE)
+    above.set_ylabel(score.upper() if len(score) <= 4 else score)
+    below.bar(names, [float(group["count"]) for group in groups], color=GREY)
+    below.set(xlabel=label, ylabel="examples")
+    _tidy(above)
+    _tidy(below)
     return figure
 
 

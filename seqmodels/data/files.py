@@ -76,6 +76,28 @@ def table_name(path: Path) -> tuple[str, str] | None:
     return (name.stem, name.suffix) if name.suffix in TABLE_FORMATS else None
 
 
+def table_columns(path: Path) -> list[str]:
+    """The columns of a table: its header, or the keys of its first object.
+
+    Raises:
+        DataError: see `read_table`.
+    """
+    content = read_text(path)
+    name = table_name(path)
+    for line, text in enumerate(io.StringIO(content), 1):
+        if text.strip() and name and name[1] == ".jsonl":
+            try:
+                row = json.loads(text)
+            except ValueError as error:
+                raise DataError(
+                    f"{path}:{line}: malformed JSON: {error}; expected one object a line"
+                ) from error
+            return [key for key, value in row.items() if isinstance(value, str)]
+        if text.strip() and name:
+            return next(csv.reader([text], delimiter=DELIMITERS[name[1]]))
+    raise DataError(f"{path} is empty; expected rows")
+
+
 def read_table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] = ()) -> Iterator[Row]:
     """The line on which each row starts, from 1, and its values of ``columns``.
 

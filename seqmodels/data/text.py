@@ -1,6 +1,6 @@
 """Batches of token sequences that take few shapes, cut from flat arrays by TensorFlow operators."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -171,30 +171,126 @@ def batches(
     Raises:
         ValueError: a row is longer than the last edge.
     """
-    plan = _plan(sequences.lengths, edges, batch_size, seed, epoch)
+    plan = _plan(sequences.lengths, _buckets(sequences.lengths, edges), edges, batch_size, seed, epoch)
     if weights is None:
         weights = np.ones(len(sequences), np.float32)
-    # One zero more than there are rows, or tokens: that is what fillers, and padding, read.
+    # Fillers read the zero behind the last row.
     with tf.device("CPU"):
         slots = tf.constant(plan.slots)
-        values = tf.constant(np.append(sequences.values, np.int32(PAD)))
-        begins = tf.constant(sequences.row_splits)
-        lengths = tf.constant(np.append(sequences.lengths, 0))
+        padded = _padder(sequences)
         row_weights = tf.constant(np.append(weights, 0), tf.float32)
         row_targets = None if targets is None else tf.constant(_with_zero_row(targets))
     static_size = batch_size if isinstance(batch_size, int) else None
 
-    def cut(start, size, edge):
+    def cut(start, size, bucket):
         rows = tf.ensure_shape(slots[start : start + size], [static_size])  # (batch,)
-        row_lengths = tf.gather(lengths, rows)
-        steps = tf.range(edge)
-        real = steps < row_lengths[:, None]  # (batch, edge)
-        tokens = tf.gather(values, tf.where(real, tf.gather(begins, rows)[:, None] + steps, begins[-1]))
-        inputs = {"tokens": tokens, "lengths": tf.cast(row_lengths, tf.int32)}
+        tokens, row_lengths = padded(rows, tf.gather(edges, bucket))
+        inputs = {"tokens": tokens, "lengths": row_lengths}
         batch_targets = None if row_targets is None else tf.gather(row_targets, rows)
         return inputs, batch_targets, tf.gather(row_weights, rows)
 
-    dataset = tf.data.Dataset.from_tensor_slices((plan.starts, plan.sizes, plan.edges))
+    dataset = tf.data.Dataset.from_tensor_slices((plan.starts, plan.sizes, plan.buckets))
+    return dataset.map(cut).prefetch(tf.data.AUTOTUNE)
+
+
+@dataclass(frozen=True)
+class PairShapes:
+    """The shapes that batches of pairs take.
+
+    Attributes:
+        sources: padded length of the sources in each shape, rising.
+        targets: padded length of the targets.
+        rows: pairs in a batch of each shape.
+    """
+
+    sources: tuple[int, ...]
+    targets: tuple[int, ...]
+    rows: tuple[int, ...]
+
+    @classmethod
+    def choose(
+        cls, sources: np.ndarray, targets: np.ndarray, tokens: int, count: int = 8, multiple: int = 4
+    ) -> "PairShapes":
+        """Shapes for pairs of these lengths (n,), each batch with about as many target tokens.
+
+        The pairs are cut into ``count`` groups by the length of their longer side, as :func:`bucket_edges`
+        does; the shape of a group is the longest source by the longest target in it.
+
+        Args:
+            sources: tokens of each source.
+            targets: tokens of each target.
+            tokens: padded tokens of the targets of a batch, at most, unless it has but one row.
+            count: the most shapes.
+            multiple: every length is a multiple of this.
+        """
+        longer = np.maximum(sources, targets)
+        group = np.searchsorted(bucket_edges(longer, count, multiple=multiple), longer)
+        used = np.unique(group)
+
+        def longest(lengths: np.ndarray) -> tuple[int, ...]:
+            edges = np.maximum.accumulate([lengths[group == each].max(initial=1) for each in used])
+            return tuple((-(-edges // multiple) * multiple).tolist())
+
+        target_edges = longest(targets)
+        rows = (tokens // edge for edge in target_edges)
+        return cls(longest(sources), target_edges, tuple(max(n // 8 * 8, n if n < 8 else 8, 1) for n in rows))
+
+    def buckets(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The first shape that holds each pair of lengths, (n,); raises ValueError where none does."""
+        found = np.maximum(np.searchsorted(self.sources, sources), np.searchsorted(self.targets, targets))
+        if found.max(initial=0) >= len(self.rows):
+            row = int(found.argmax())
+            raise ValueError(
+                f"a pair has {sources[row]} and {targets[row]} tokens; expected at most {self.sources[-1]} "
+                f"and {self.targets[-1]}, the last shape: leave it out"
+            )
+        return found
+
+
+def pair_batches(
+    sources: TokenSequences,
+    targets: TokenSequences,
+    shapes: PairShapes,
+    *,
+    seed: int = 0,
+    epoch: int | None = None,
+) -> tf.data.Dataset:
+    """Makes batches of pairs for teacher forcing, with about as many tokens in each, in few shapes.
+
+    A target ``START y END`` of k + 1 tokens is the input ``START y`` and the k tokens to predict, ``y END``.
+    The order is that of :func:`batches`.
+
+    Args:
+        sources: n rows.
+        targets: n rows, each of at least one token.
+        shapes: see there.
+        seed: see :func:`batches`.
+        epoch: see :func:`batches`.
+
+    Returns:
+        Elements ``({"source": (batch, S), "source_lengths": (batch,), "target": (batch, T),
+        "target_lengths": (batch,)} int32, targets (batch, T) int32, weights (batch,) float32)``. The last
+        batch of each shape is filled up with pairs of length 0 and weight 0.
+
+    Raises:
+        ValueError: a pair fits into no shape.
+    """
+    steps = targets.lengths - 1
+    bucket = shapes.buckets(sources.lengths, steps)
+    plan = _plan(np.maximum(sources.lengths, steps), bucket, shapes.targets, shapes.rows, seed, epoch)
+    with tf.device("CPU"):
+        slots = tf.constant(plan.slots)
+        source, given, wanted = _padder(sources), _padder(targets, last=1), _padder(targets, first=1)
+        weights = tf.constant(np.append(np.ones(len(sources)), 0), tf.float32)
+
+    def cut(start, size, bucket):
+        rows = slots[start : start + size]  # (batch,)
+        edge = tf.gather(shapes.targets, bucket)
+        inputs = dict(zip(("source", "source_lengths"), source(rows, tf.gather(shapes.sources, bucket))))
+        inputs |= dict(zip(("target", "target_lengths"), given(rows, edge)))
+        return inputs, wanted(rows, edge)[0], tf.gather(weights, rows)
+
+    dataset = tf.data.Dataset.from_tensor_slices((plan.starts, plan.sizes, plan.buckets))
     return dataset.map(cut).prefetch(tf.data.AUTOTUNE)
 
 
@@ -261,32 +357,41 @@ def evaluation_order(
     ``np.concatenate(outputs)[evaluation_order(...)]`` is the outputs of all batches, (slots, ...), in the
     order of the rows, (n, ...), without the fillers.
     """
-    slots = _plan(lengths, edges, batch_size, 0, None).slots
+    slots = _plan(lengths, _buckets(lengths, edges), edges, batch_size, 0, None).slots
     return np.argsort(slots, kind="stable")[: len(lengths)]
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """The rows of an epoch (slots,), where n stands for a filler; slots and edge of each batch (batches,)."""
+    """The rows of an epoch (slots,), where n is a filler; slots and bucket of each batch (batches,)."""
 
     slots: np.ndarray
     starts: np.ndarray
     sizes: np.ndarray
-    edges: np.ndarray
+    buckets: np.ndarray
 
 
-def _plan(
-    lengths: np.ndarray, edges: Sequence[int], batch_size: int | Sequence[int], seed: int, epoch: int | None
-) -> _Plan:
+def _buckets(lengths: np.ndarray, edges: Sequence[int]) -> np.ndarray:
+    """The first edge that holds each row, (n,)."""
     if lengths.max(initial=0) > edges[-1]:
         raise ValueError(
             f"a row has {lengths.max()} tokens; expected at most {edges[-1]}, the last edge: truncate"
         )
+    return np.searchsorted(edges, lengths)
+
+
+def _plan(
+    lengths: np.ndarray,
+    bucket: np.ndarray,
+    edges: Sequence[int],
+    batch_size: int | Sequence[int],
+    seed: int,
+    epoch: int | None,
+) -> _Plan:
     sizes = np.broadcast_to(np.asarray(batch_size, np.int64), len(edges))
-    bucket = np.searchsorted(edges, lengths)
     random = None if epoch is None else np.random.default_rng([seed, epoch])
     if random is None:
-        order = np.argsort(lengths, kind="stable")
+        order = np.lexsort((lengths, bucket))
     else:
         order = random.permutation(len(lengths))
         order = order[np.argsort(bucket[order], kind="stable")]
@@ -297,9 +402,29 @@ def _plan(
     slots[np.arange(len(lengths)) + np.repeat(np.cumsum(fillers) - fillers, rows)] = order
     batch_sizes = np.repeat(sizes, batch_counts)
     starts = np.cumsum(batch_sizes) - batch_sizes
-    batch_edges = np.repeat(np.asarray(edges, np.int64), batch_counts)
+    batch_buckets = np.repeat(np.arange(len(edges)), batch_counts)
     shuffled = slice(None) if random is None else random.permutation(len(starts))
-    return _Plan(slots, starts[shuffled], batch_sizes[shuffled], batch_edges[shuffled])
+    return _Plan(slots, starts[shuffled], batch_sizes[shuffled], batch_buckets[shuffled])
+
+
+def _padder(sequences: TokenSequences, first: int = 0, last: int = 0) -> Callable:
+    """``(rows (batch,), edge) -> tokens (batch, edge) and their lengths (batch,)``, both int32.
+
+    ``first`` leading and ``last`` trailing tokens of each row are left out. Row n is a filler of length 0.
+    """
+    # One zero more than there are rows, or tokens: that is what fillers, and padding, read.
+    values = tf.constant(np.append(sequences.values, np.int32(PAD)))
+    begins = tf.constant(sequences.row_splits)
+    lengths = tf.constant(np.append(sequences.lengths - first - last, 0))
+
+    def padded(rows: tf.Tensor, edge: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        row_lengths = tf.gather(lengths, rows)
+        steps = tf.cast(tf.range(edge), row_lengths.dtype)
+        real = steps < row_lengths[:, None]  # (batch, edge)
+        places = tf.where(real, tf.gather(begins, rows)[:, None] + steps + first, begins[-1])
+        return tf.gather(values, places), tf.cast(row_lengths, tf.int32)
+
+    return padded
 
 
 def _steps(lengths: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -101,6 +101,36 @@ def _datasets(
             break
 
 
+def translations(
+    data: str, split_names: Mapping[str, Sequence[str]]
+) -> tuple[list[str], Callable[[str, str], dict[str, Iterator[tuple[str, str]]]]]:
+    """The languages of a translation set, and how to read (source, target) rows of each split, given two.
+
+    Raises:
+        UsageError: as :func:`labeled_splits`.
+        DataError: the set is not prepared, is broken, or holds no translations.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = _prepared(data)
+    features = builder.info.features
+    if not isinstance(features, tfds.features.Translation):
+        listed = ", ".join(features)
+        raise DataError(f"{data} holds {listed}; expected a translation set, as tfds:para_crawl/enfr")
+
+    def read(source: str, target: str) -> dict[str, Iterator[tuple[str, str]]]:
+        splits = {}
+        for split, names in split_names.items():
+            for name in [name for name in names if name in builder.info.splits][:1]:
+                # A translation is decoded as a whole.
+                dataset = builder.as_dataset(split=name, read_config=tfds.ReadConfig(try_autocache=False))
+                where = f"{data}[{split}]"
+                splits[split] = _pairs(where, _examples(where, dataset, source, target))
+        return splits
+
+    return sorted(features), read
+
+
 def _builder(data: str, data_dir: str) -> Any:
     """What reads the set, by its code in tfds or by its files in ``data_dir``."""
     import tensorflow_datasets as tfds
@@ -157,6 +187,11 @@ def _rows(source: str, examples: Iterator[tuple], feature: Any) -> Iterator[tupl
 def _texts(source: str, examples: Iterator[tuple]) -> Iterator[str]:
     for number, (text,) in enumerate(examples, 1):
         yield _decoded(source, number, text)
+
+
+def _pairs(source: str, examples: Iterator[tuple]) -> Iterator[tuple[str, str]]:
+    for number, (text, translation) in enumerate(examples, 1):
+        yield _decoded(source, number, text), _decoded(source, number, translation)
 
 
 def _decoded(source: str, number: int, text: bytes) -> str:

@@ -38,14 +38,25 @@ LONGEST_WORD = 100
 
 LETTERS_DELIMITER = r"[^\pL\pN\pM']+"
 WHITE_SPACE = r"[\pZ\p{Cc}]+"
+INVISIBLE = r"[\p{Cf}\x{FE00}-\x{FE0F}]+"  # joiners, byte order marks, emoji variants
+
+SPACE_MARK = "\u2581"
+"""What begins every word that had white space before it, in the reversible split; drawn as a low bar."""
 
 # What the graph rewrites, in this order, before it splits at spaces.
 _REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "letters": ((LETTERS_DELIMITER, " "),),
     "punctuation": (
-        (r"[\p{Cf}\x{FE00}-\x{FE0F}]+", ""),  # invisible: joiners, byte order marks, emoji variants
+        (INVISIBLE, ""),
         (r"([\pP\pS\p{Han}])", r" \1 "),
         (WHITE_SPACE, " "),
+    ),
+    "reversible": (
+        (INVISIBLE, ""),
+        (r"[\pZ\p{Cc}\x{E000}\x{2581}]+", " "),
+        (r"(^| )([^ ])", " \ue000\\2"),  # for now a mark that is no symbol
+        (r"(\x{E000}?[\pP\pS\p{Han}])", r" \1 "),
+        ("\ue000", SPACE_MARK),
     ),
     "whitespace": ((WHITE_SPACE, " "),),
 }
@@ -66,7 +77,8 @@ class TokenizerSettings:
             marks and apostrophes, which is then dropped (``LETTERS_DELIMITER``). "punctuation": white space,
             and every punctuation mark, symbol and CJK character is a word of its own (as BERT's basic
             tokenizer). "whitespace": white space only, for a corpus that is already tokenised; its ``<unk>``
-            becomes ``UNKNOWN``.
+            becomes ``UNKNOWN``. "reversible": as "punctuation", and words that had white space before them
+            begin with ``SPACE_MARK``, so that :meth:`Tokenizer.join` gives the text back.
         lowercase: whether case is dropped first.
         size: the most entries the vocabulary may have, the four special tokens among them.
         minimum_count: entries that occur less often in the training texts are left out.
@@ -78,7 +90,7 @@ class TokenizerSettings:
     """
 
     unit: Literal["word", "wordpiece"] = "word"
-    split: Literal["letters", "punctuation", "whitespace"] = "letters"
+    split: Literal["letters", "punctuation", "whitespace", "reversible"] = "letters"
     lowercase: bool = True
     size: int = 20_000
     minimum_count: int = 1
@@ -170,12 +182,16 @@ class Tokenizer(tf.Module):
     def join(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """Turns ids (n, None) into strings (n,): a space between words, ``END`` a new line.
 
-        ``PAD`` and ``START`` leave no trace; what is unknown is spelled ``CORPUS_UNKNOWN``.
+        With the reversible split, spaces stand where the text had white space, and nowhere else. ``PAD`` and
+        ``START`` leave no trace; what is unknown is spelled ``CORPUS_UNKNOWN``.
         """
         ids = tf.ragged.boolean_mask(ids, (ids != PAD) & (ids != START))
         tokens = ids.with_values(tf.gather(self._spellings(), ids.values))
         if self.settings.unit in ("character", "byte"):
             return tf.strings.reduce_join(tokens, axis=1)
+        if self.settings.split == "reversible":
+            texts = tf.strings.regex_replace(tf.strings.reduce_join(tokens, axis=1), SPACE_MARK, " ")
+            return tf.strings.strip(texts)
         texts = tf.strings.reduce_join(tokens, axis=1, separator=" ")
         if self.settings.unit == "wordpiece":
             texts = tf.strings.regex_replace(texts, f" {CONTINUATION}", "")
@@ -206,6 +222,9 @@ class Tokenizer(tf.Module):
     def _spellings(self) -> tf.Tensor:
         """What each id stands for in a text: (v,) strings."""
         tokens = _BYTES if self.settings.unit == "byte" else self.vocabulary[len(SPECIAL_TOKENS) :]
+        if (self.settings.split, self.settings.unit) == ("reversible", "wordpiece"):
+            # A word of two number signs does not occur: each of them is a word.
+            tokens = tuple(token.removeprefix(CONTINUATION) for token in tokens)
         return tf.constant(["", "", CORPUS_UNKNOWN, "\n", *tokens], tf.string)
 
     def _pieces(self, words: tf.Tensor) -> tf.RaggedTensor:

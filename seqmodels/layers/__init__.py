@@ -1,8 +1,16 @@
 """Recurrent cells and the layers that run, stack and summarise them."""
 
 from seqmodels.layers.adaptive_softmax import AdaptiveSoftmax
+from seqmodels.layers.attention import (
+    AdditiveAttention,
+    Attention,
+    DotAttention,
+    GeneralAttention,
+    MultiHeadAttention,
+)
 from seqmodels.layers.cell import Cell, MatrixCell
 from seqmodels.layers.convert import from_keras, to_keras
+from seqmodels.layers.decoder import AttentionDecoderCell
 from seqmodels.layers.embedding_dropout import EmbeddingDropout
 from seqmodels.layers.encoder import Encoded, Encoder
 from seqmodels.layers.gru import GRUCell
@@ -21,12 +29,17 @@ from seqmodels.layers.word_dropout import WordDropout
 
 __all__ = [
     "AdaptiveSoftmax",
+    "AdditiveAttention",
+    "Attention",
+    "AttentionDecoderCell",
     "AttentionPooling",
     "Cell",
+    "DotAttention",
     "EmbeddingDropout",
     "Encoded",
     "Encoder",
     "GRUCell",
+    "GeneralAttention",
     "LSTMCell",
     "LastPooling",
     "LinearCell",
@@ -36,6 +49,7 @@ __all__ = [
     "MeanPooling",
     "MinGRUCell",
     "MinLSTMCell",
+    "MultiHeadAttention",
     "NgramBag",
     "RGLRUCell",
     "RNNCell",

@@ -3,6 +3,7 @@
 from seqmodels.models.classifier import Classifier
 from seqmodels.models.forecaster import FixedWindowForecaster, Forecaster
 from seqmodels.models.language_model import FixedWindowModel, LanguageModel, NextToken
+from seqmodels.models.translator import Translator
 from seqmodels.models.window_classifier import WindowClassifier
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "Forecaster",
     "LanguageModel",
     "NextToken",
+    "Translator",
     "WindowClassifier",
 ]

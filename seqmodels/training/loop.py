@@ -52,6 +52,8 @@ class Settings:
             None for no average.
         average_after: begin to average after the first epoch that is worse than the best one of those before
             the last so many (NT-ASGD, Merity et al. 2018, algorithm 1); 0: from the first step.
+        average_epochs: in place of that average, the mean of the weights at the ends of the last so many
+            epochs (Junczys-Dowmunt et al. 2016, section 2, on averaged checkpoints). None for no average.
         seconds: of training after which the running epoch is the last and ends at once; None for no limit.
             Validation and the time between an interruption and its resumption do not count.
         save_seconds: time between two checkpoints inside an epoch; one is saved after every epoch anyway.
@@ -67,6 +69,7 @@ class Settings:
     plateau: float | None = None
     average: float | None = None
     average_after: int = 0
+    average_epochs: int | None = None
     seconds: float | None = None
     save_seconds: float = 300.0
     xla: bool = True
@@ -140,7 +143,8 @@ class Training:
             # Built by its wrapper alone, Nadam would not list all of its variables.
             getattr(optimizer, "inner_optimizer", optimizer).build(model.trainable_variables)
             optimizer.build(model.trainable_variables)
-            averaged = [] if settings.average is None else model.trainable_variables
+            keeps = settings.average is not None or settings.average_epochs is not None
+            averaged = model.trainable_variables if keeps else []
             self.averages = [keras.Variable(variable, trainable=False) for variable in averaged]
         # XLA does not compile the sum over replicas.
         single = self.strategy.num_replicas_in_sync == 1
@@ -148,7 +152,8 @@ class Training:
         self.train_step = tf.function(self._step, **compiled)
         self.evaluation_step = tf.function(self._evaluate, **compiled)
         self.move_averages = tf.function(self._move_averages, autograph=False)
-        self.position = Position(averaged=0 if self.averages and not settings.average_after else None)
+        begins = settings.average is not None and not settings.average_after
+        self.position = Position(averaged=0 if begins else None)
         self.carried = self._initial_carried()
 
     def run(self) -> list[dict[str, float]]:
@@ -200,9 +205,9 @@ class Training:
         for batch in self._distribute(dataset.skip(position.step)):
             self.listeners.on_train_batch_begin(position.step)
             facts, self.carried = self.train_step(batch, self.carried)
-            if position.averaged is not None:
+            if settings.average is not None and position.averaged is not None:
                 position.averaged += 1
-                share = max(1 - (settings.average or 0.0), 1 / position.averaged)
+                share = max(1 - settings.average, 1 / position.averaged)
                 self.move_averages(tf.constant(share))
             values = {name: float(value) for name, value in facts.items()}
             self._check(values)
@@ -237,6 +242,8 @@ class Training:
         means = {"loss": sums["total"] / sums["count"]}
         means |= {name: sums[name] / sums["count"] for name in sorted(scores)}
         row = {"epoch": position.epoch + 1, "steps": steps, **means, **self.derive(means)}
+        if settings.average_epochs is not None:
+            self._average_epochs(settings.average_epochs)
         with self._averaged_weights():
             row |= {f"valid_{name}": value for name, value in self.evaluate(self.validate()).items()}
         row |= {
@@ -261,7 +268,7 @@ class Training:
                 checkpoint.save(self.best, {"model": self.model.variables}, {"epoch": position.epoch})
         elif settings.plateau is not None:
             self.optimizer.learning_rate = settings.plateau * float(self.optimizer.learning_rate)
-        if self.averages and position.averaged is None and self._worse_than_long_ago():
+        if settings.average is not None and position.averaged is None and self._worse_than_long_ago():
             position.averaged = 0
 
     def _better(self, value: float, than: float) -> bool:
@@ -282,6 +289,16 @@ class Training:
             yield
         finally:
             self._swap_averages()
+
+    def _average_epochs(self, count: int) -> None:
+        """Keeps the weights of this epoch in the place of those of ``count`` epochs ago, and averages all."""
+        position = self.position
+        files = [self.last.with_name(f"epoch_{index}.npz") for index in range(count)]
+        checkpoint.save(files[position.epoch % count], {"model": self.model.trainable_variables}, {})
+        position.averaged = min(count, position.epoch + 1)
+        kept = [checkpoint.arrays(file, "model") for file in files[: position.averaged]]
+        for average, *values in zip(self.averages, *kept):
+            average.assign(sum(values) / len(values))
 
     def _swap_averages(self) -> None:
         for variable, average in zip(self.model.trainable_variables, self.averages):

@@ -73,6 +73,35 @@ def classification(label_smoothing: float = 0.0) -> Objective:
     return objective
 
 
+def translation(label_smoothing: float = 0.0) -> Objective:
+    """Cross-entropy of every token of the target, its end included, under teacher forcing.
+
+    Inputs have ``target_lengths (n,)``; targets ``(n, T)``; the weight of a row ``(n,)`` is that of each of
+    its tokens. Validation is scored without label smoothing, so that its loss is the logarithm of the
+    perplexity, and with the accuracy of the tokens.
+    """
+
+    def objective(
+        model: keras.Model, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, carried: Any, training: bool
+    ) -> Outcome:
+        logits = model(inputs, training=training)  # (batch, time, vocabulary)
+        real = tf.sequence_mask(inputs["target_lengths"], tf.shape(targets)[1], weights.dtype)
+        token_weights = real * weights[:, None]  # (batch, time)
+        losses = cross_entropy(logits, targets, label_smoothing if training else 0.0)
+        scores = {}
+        if not training:
+            correct = tf.argmax(logits, axis=-1, output_type=targets.dtype) == targets
+            scores["accuracy"] = tf.reduce_sum(tf.cast(correct, weights.dtype) * token_weights)
+        return Outcome(
+            total=tf.reduce_sum(losses * token_weights),
+            count=tf.reduce_sum(token_weights),
+            scores=scores,
+            carried=carried,
+        )
+
+    return objective
+
+
 def next_token(activation: float = 0.0, temporal: float = 0.0) -> Objective:
     """Cross-entropy of every next token, for the models of :mod:`seqmodels.models.language_model`.
 

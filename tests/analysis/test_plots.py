@@ -34,6 +34,8 @@ CALIBRATION = [
     {"lower": 8 / 15, "upper": 9 / 15, "confidence": 0.57, "accuracy": 0.5, "count": 2},
     {"lower": 12 / 15, "upper": 13 / 15, "confidence": 0.83, "accuracy": 1.0, "count": 2},
 ]
+ATTENTION = np.array([[0.9, 0.1, 0.0], [0.2, 0.3, 0.5]])
+GROUPS = [{"name": "1 to 5", "count": 7, "bleu": 40.0}, {"name": "from 6", "count": 3, "bleu": 31.5}]
 PANELS = [
     plots.Panel("flow", "steps", "norm", [plots.Curve("a", [0, 1, 2], [1.0, 0.1, 0.01])], log="y"),
     plots.Panel(
@@ -49,6 +51,8 @@ BARS = {"bag": [0.5, 0.6], "recurrent": [0.9, 0.8]}
 DRAWINGS = {
     "curves": lambda path: plots.curves(PANELS, path, "Curves"),
     "bars": lambda path: plots.bars(["order", "length"], BARS, path, "Bars", "accuracy", chance=0.5),
+    "attention_map": lambda path: plots.attention_map(ATTENTION, ["a", "$b", "."], ["c", "d"], path),
+    "score_by_group": lambda path: plots.score_by_group(GROUPS, "bleu", "words", path),
     "learning_curve": lambda path: plots.learning_curve(HISTORY, path, best_epoch=7),
     "confusion_matrix": lambda path: plots.confusion_matrix(CONFUSION, CLASSES, path),
     "reliability_diagram": lambda path: plots.reliability_diagram(CALIBRATION, path),
@@ -220,6 +224,21 @@ def test_reliability_diagram_names_the_error_that_the_scores_report():
     scores = classification_scores(probabilities, generator.integers(0, 3, 300), CLASSES)
     title = plots._draw_reliability_diagram(scores["calibration"]).axes[0].get_title()
     assert f"300 examples, expected calibration error {scores['calibration_error']:.3f}" in title
+
+
+def test_attention_has_the_words_at_its_sides():
+    figure = plots._draw_attention_map(ATTENTION, ["a", "$b", "."], ["c", "d"])
+    assert {"a", "$b", ".", "c", "d"} <= texts(figure)
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), ATTENTION)
+    with pytest.raises(ValueError, match=r"got attention \(2, 3\) for 3 target and 3 source words"):
+        plots._draw_attention_map(ATTENTION, ["a", "b", "c"], ["d", "e", "f"])
+
+
+def test_groups_show_score_and_count():
+    figure = plots._draw_score_by_group(GROUPS, "bleu", "words")
+    heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes]
+    assert heights == [[40.0, 31.5], [7.0, 3.0]]
+    assert labels(figure) == ["BLEU", "examples"]
 
 
 def test_curves_of_one_name_share_their_colour_and_one_entry_of_the_legend():

@@ -112,3 +112,4 @@ def test_choices_are_those_of_the_registry():
 
 def test_flags_are_names_with_dashes():
     assert flag("batch_size") == "--batch-size"
+    assert flag("from_") == "--from"

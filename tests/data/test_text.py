@@ -9,10 +9,12 @@ from hypothesis import given, settings
 
 from seqmodels.data.text import (
     PAD,
+    PairShapes,
     TokenSequences,
     batches,
     bucket_edges,
     evaluation_order,
+    pair_batches,
     running_text,
     truncate,
 )
@@ -226,3 +228,68 @@ def test_running_text_draws_its_windows_by_seed_and_epoch():
     rest = running_text(np.arange(4000), 3, batch_size=1, lengths=[3, 5, 8], seed=1)
     for one, other in zip(rest.skip(7), list(rest)[7:], strict=True):
         assert all(np.array_equal(left, right) for left, right in zip(one, other))
+
+
+def numbered_pairs(count=120):
+    """Source i has tokens i + 1; target i is START, tokens i + 1, END; lengths differ."""
+    random = np.random.default_rng(4)
+    first, second = random.integers(1, 20, count), random.integers(3, 25, count)
+    numbers = np.arange(count, dtype=np.int32) + 1
+    source = TokenSequences.from_lengths(np.repeat(numbers, first), first)
+    target = TokenSequences.from_lengths(np.repeat(numbers, second), second)
+    return source, target
+
+
+def test_shapes_of_pairs_are_few_hold_all_and_have_about_as_many_tokens():
+    source, target = numbered_pairs()
+    steps = target.lengths - 1
+    shapes = PairShapes.choose(source.lengths, steps, tokens=256, count=4)
+    assert len(shapes.rows) == len(shapes.sources) == len(shapes.targets) <= 4
+    assert list(shapes.sources) == sorted(shapes.sources)
+    assert list(shapes.targets) == sorted(shapes.targets)
+    assert all(edge % 4 == 0 for edge in shapes.sources + shapes.targets)
+    assert all(rows * edge <= 256 for rows, edge in zip(shapes.rows, shapes.targets))
+    buckets = shapes.buckets(source.lengths, steps)
+    assert np.all(source.lengths <= np.array(shapes.sources)[buckets])
+    assert np.all(steps <= np.array(shapes.targets)[buckets])
+    one = PairShapes.choose(source.lengths, steps, tokens=5, count=1)
+    assert (len(one.rows), one.rows[0]) == (1, 1)
+    with pytest.raises(ValueError, match=r"a pair has 50 and 3 tokens; expected at most"):
+        shapes.buckets(np.array([50]), np.array([3]))
+
+
+def test_batches_of_pairs_hold_every_pair_once_shifted_for_teacher_forcing():
+    source, target = numbered_pairs()
+    shapes = PairShapes.choose(source.lengths, target.lengths - 1, tokens=256, count=4)
+    for epoch in (None, 0):
+        seen = []
+        dataset = pair_batches(source, target, shapes, seed=1, epoch=epoch)
+        for inputs, targets, weights in dataset.as_numpy_iterator():
+            assert (inputs["source"].shape[1], targets.shape[1]) in list(zip(shapes.sources, shapes.targets))
+            for row, weight in enumerate(weights):
+                number = int(inputs["source"][row, 0])
+                if not weight:
+                    assert not inputs["target_lengths"][row]
+                    assert not inputs["source"][row].any()
+                    continue
+                seen.append(number)
+                steps = target.lengths[number - 1] - 1
+                assert inputs["source_lengths"][row] == source.lengths[number - 1]
+                assert inputs["target_lengths"][row] == steps
+                for tokens in (inputs["target"][row], targets[row]):
+                    assert tokens.tolist() == [number] * steps + [PAD] * (len(tokens) - steps)
+        assert sorted(seen) == list(range(1, len(source) + 1))
+        assert len(dataset) == len(list(dataset))
+
+
+def test_the_order_of_pairs_is_that_of_seed_and_epoch():
+    source, target = numbered_pairs()
+    shapes = PairShapes.choose(source.lengths, target.lengths - 1, tokens=256, count=3)
+
+    def order(seed, epoch):
+        found = pair_batches(source, target, shapes, seed=seed, epoch=epoch).as_numpy_iterator()
+        return [inputs["source"][:, 0].tolist() for inputs, _, _ in found]
+
+    assert order(1, 0) == order(1, 0)
+    assert order(1, 0) != order(1, 1)
+    assert order(1, 0) != order(2, 0)

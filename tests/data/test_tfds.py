@@ -20,10 +20,18 @@ def data_dir(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def prepare(folder: Path, name: str, splits: dict, features: dict | None = None, **options) -> None:
+def prepare(
+    folder: Path,
+    name: str,
+    splits: dict,
+    features: dict | tfds.features.FeaturesDict | None = None,
+    **options,
+) -> None:
     """Writes the set as ``tfds build`` would."""
     folder.mkdir(parents=True)
-    feature = tfds.features.FeaturesDict(features or SENTIMENT)
+    feature = features or SENTIMENT
+    if isinstance(feature, dict):
+        feature = tfds.features.FeaturesDict(feature)
     infos = []
     for split, rows in splits.items():
         with tf.io.TFRecordWriter(str(folder / f"{name}-{split}.tfrecord-00000-of-00001")) as writer:

@@ -335,3 +335,45 @@ def test_joining_goes_over_the_ends_of_lines_and_leaves_padding_out():
         b"to be\n\nor <unk> not",
         b"",
     ]
+
+
+MARK = "\u2581"
+
+
+def test_the_reversible_split_marks_white_space_and_cuts_off_punctuation():
+    texts = [" L'été,  \t(c'est)  3.5!", "", "a\u2581b \U0001f600\U0001f600"]
+    found = words(texts, split="reversible", lowercase=False)
+    assert found == [
+        [f"{MARK}L", "'", "été", ",", f"{MARK}(", "c", "'", "est", ")", f"{MARK}3", ".", "5", "!"],
+        [],
+        [f"{MARK}a", f"{MARK}b", f"{MARK}\U0001f600", "\U0001f600"],
+    ]
+
+
+@pytest.fixture(scope="module")
+def reversible():
+    settings = TokenizerSettings(unit="wordpiece", split="reversible", lowercase=False, size=300)
+    alphabet = "".join(map(chr, (*range(33, 127), 0xE9, 0x4E2D)))
+    return Tokenizer.train([*TEXTS, *f"{alphabet} {' '.join(alphabet)}".split(), alphabet * 2], settings)
+
+
+def back(tokenizer, texts):
+    rows = tokenizer.encode(texts)
+    ragged = tf.RaggedTensor.from_row_splits(rows.values, rows.row_splits)
+    return [text.decode() for text in tokenizer.join(ragged).numpy()], rows.values
+
+
+CHARACTERS = st.sampled_from("ab#\u00e9 .,'(\u4e2d\t\u2581Z9")
+
+
+@given(st.lists(st.text(CHARACTERS, max_size=20), min_size=1, max_size=4))
+@settings(deadline=None, max_examples=60)
+def test_join_gives_back_what_the_reversible_split_has_cut(reversible, texts):
+    found, ids = back(reversible, texts)
+    if not np.any(ids == UNKNOWN):
+        assert found == [" ".join(text.replace("\u2581", " ").split()) for text in texts]
+
+
+def test_join_gives_back_real_text(reversible):
+    found, _ = back(reversible, ['The film isn\'t 3.5 (of 10): "great"!', "naïve  ##x # #y"])
+    assert found[0] == 'The film isn\'t 3.5 (of 10): "great"!'

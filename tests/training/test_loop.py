@@ -442,6 +442,21 @@ def test_interrupted_averaging_ends_like_an_uninterrupted_one(tmp_path):
     assert without_times(resumed.run()) == without_times(expected)
 
 
+def test_the_weights_of_the_last_epochs_are_averaged_through_an_interruption(tmp_path):
+    settings = replace(PLAIN, epochs=5, average_epochs=3)
+    expected = scripted(tmp_path / "whole", settings).run()
+    weights, _ = moved(0, 5)
+    means = [np.mean(weights[max(0, end - 3) : end]) for end in range(1, 6)]
+    np.testing.assert_allclose([row["valid_loss"] for row in expected], (np.array(means) - 2) ** 2, rtol=1e-6)
+    calls = iter([False] * 3 + [True])
+    with pytest.raises(Interrupted):
+        scripted(tmp_path / "parts", settings, stop=lambda: next(calls)).run()
+    resumed = scripted(tmp_path / "parts", settings)
+    assert without_times(resumed.run()) == without_times(expected)
+    best = means[int(np.argmin([(mean - 2) ** 2 for mean in means]))]
+    assert float(resumed.model.get_weights()[0][0, 0]) == pytest.approx(best)
+
+
 def test_further_columns_are_derived_from_the_means(tmp_path):
     subject = training(tmp_path, derive=lambda means: {"root": means["loss"] ** 0.5})
     (row,) = subject.run()

@@ -5,9 +5,15 @@ import math
 
 import numpy as np
 import pytest
+import sacrebleu
 from sklearn.metrics import log_loss
 
-from seqmodels.training.metrics import SMALLEST_PROBABILITY, classification_scores, language_scores
+from seqmodels.training.metrics import (
+    SMALLEST_PROBABILITY,
+    classification_scores,
+    language_scores,
+    translation_scores,
+)
 
 pytestmark = pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
 
@@ -164,3 +170,17 @@ def test_language_scores_by_hand():
 def test_language_scores_of_no_text_are_refused(arguments):
     with pytest.raises(ValueError, match="no text to score"):
         language_scores(*arguments)
+
+
+def test_scores_of_translations_are_sacrebleus_with_signatures():
+    references = ["The cat sat on the mat.", "A dog!"]
+    perfect = translation_scores(references, references)
+    assert (perfect["bleu"], perfect["chrf"], perfect["length_ratio"]) == (pytest.approx(100), 100, 1)
+    assert "tok:13a" in perfect["bleu_signature"]
+    assert "case:mixed" in perfect["bleu_signature"]
+    assert "nc:6" in perfect["chrf_signature"]
+    hypotheses = ["the cat sat on a mat.", "A dog!"]
+    expected = sacrebleu.corpus_bleu(hypotheses, [references])
+    assert translation_scores(hypotheses, references)["bleu"] == pytest.approx(expected.score)
+    with pytest.raises(ValueError, match="got 1 translations for 2 references"):
+        translation_scores(["one"], references)

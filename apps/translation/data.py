@@ -1,0 +1,194 @@
+"""Pairs of texts to batches of token ids, and back to text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from apps.run import Run, write_text
+from apps.task import Data
+from apps.translation.options import Train
+from seqmodels.data.parallel import Pairs, ParallelData, load_pairs
+from seqmodels.data.text import PAD, PairShapes, TokenSequences, pair_batches, truncate
+from seqmodels.data.tokenizer import END, START, UNKNOWN, Tokenizer, TokenizerSettings
+from seqmodels.errors import DataError
+
+NAMED = 3  # overlong pairs that a note names
+
+
+@dataclass(frozen=True)
+class Assets:
+    """What turns texts into ids and ids into texts.
+
+    Attributes:
+        source_tokenizer, target_tokenizer: trained on the training split; with a joint vocabulary the same.
+        source, target: languages.
+        shapes: of the batches of the training.
+        length: tokens of a text, at most, its end counted.
+    """
+
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+    source: str
+    target: str
+    shapes: PairShapes
+    length: int
+
+    @property
+    def joint(self) -> bool:
+        return self.source_tokenizer is self.target_tokenizer
+
+    def encode_sources(self, texts: Sequence[str]) -> TokenSequences:
+        """``y END``, not cut."""
+        return _framed(self.source_tokenizer.encode(texts))
+
+    def encode_targets(self, texts: Sequence[str]) -> TokenSequences:
+        """``START y END``, not cut."""
+        return _framed(self.target_tokenizer.encode(texts), start=True)
+
+    def cut(self, sources: TokenSequences) -> TokenSequences:
+        """Sources of at most ``length`` tokens, with their end."""
+        ends = truncate(sources, self.length)
+        values = ends.values.copy()
+        values[ends.row_splits[1:][ends.lengths > 0] - 1] = END
+        return TokenSequences(values, ends.row_splits)
+
+    def tensors(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What the encoder takes, in a graph: strings ``(n,)`` to tokens ``(n, S)`` and lengths ``(n,)``."""
+        words = self.source_tokenizer(texts)[:, : self.length - 1]
+        rows = tf.concat([words, tf.fill([tf.size(texts), 1], END)], axis=1)
+        return {"source": rows.to_tensor(PAD), "lengths": tf.cast(rows.row_lengths(), tf.int32)}
+
+    def texts(self, tokens: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """In a graph: tokens ``(n, T)``, the first ``lengths (n,)`` of them, to strings ``(n,)``."""
+        return self.target_tokenizer.join(tf.RaggedTensor.from_tensor(tokens, lengths=lengths))
+
+    def save(self, folder: Path) -> None:
+        self.source_tokenizer.save(folder / "source")
+        self.target_tokenizer.save(folder / "target")
+        facts = {"source": self.source, "target": self.target, "joint": self.joint, "length": self.length}
+        write_text(folder / "pairs.json", json.dumps({**facts, "shapes": asdict(self.shapes)}) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Assets:
+        """Reads what :meth:`save` wrote; raises DataError where the run is damaged."""
+        try:
+            facts = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
+            shapes = PairShapes(**{name: tuple(values) for name, values in facts["shapes"].items()})
+            source = Tokenizer.load(folder / "source")
+            target = source if facts["joint"] else Tokenizer.load(folder / "target")
+            return cls(source, target, facts["source"], facts["target"], shapes, facts["length"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder}: the assets cannot be read ({error}); train the run again") from error
+
+
+def load(options: Train, assets: Assets | None) -> Data:
+    """Reads the splits and turns them into batches; every decision is made on the training split.
+
+    Args:
+        options: of the training.
+        assets: of the interrupted run that is resumed, or None.
+    """
+    source = load_pairs(options.data, options.source, options.target, options.seed)
+    tokenizers = (
+        (assets.source_tokenizer, assets.target_tokenizer) if assets else _tokenizers(options, source)
+    )
+    notes = list(source.notes)
+    encoded = {}
+    for name, split in (("train", source.train), ("valid", source.valid)):
+        sides = (
+            _framed(tokenizers[0].encode(split.sources)),
+            _framed(tokenizers[1].encode(split.targets), start=True),
+        )
+        encoded[name] = _within(options.length, split, *sides, notes)
+    (sources, targets), (valid_sources, valid_targets) = encoded["train"], encoded["valid"]
+    if assets is None:
+        # The shapes are no knowledge: they cover both splits.
+        lengths = [
+            np.concatenate([one.lengths, other.lengths])
+            for one, other in ((sources, valid_sources), (targets, valid_targets))
+        ]
+        shapes = PairShapes.choose(lengths[0], lengths[1] - 1, options.batch_size, options.shapes)
+        assets = Assets(*tokenizers, source.source, source.target, shapes, options.length)
+    shapes = assets.shapes
+    return Data(
+        train=lambda epoch: pair_batches(sources, targets, shapes, seed=options.seed, epoch=epoch),
+        valid=lambda: pair_batches(valid_sources, valid_targets, shapes),
+        assets=assets,
+        facts=_facts(source, sources, targets, assets, notes),
+        source=source,
+    )
+
+
+def _tokenizers(options: Train, source: ParallelData) -> tuple[Tokenizer, Tokenizer]:
+    settings = TokenizerSettings(
+        unit=options.unit,  # type: ignore[arg-type]
+        split="reversible",
+        lowercase=options.lowercase,
+        size=options.vocabulary,
+        minimum_count=options.minimum_count,
+    )
+    if options.from_:
+        earlier = Assets.load(Run(options.from_).assets)
+        return earlier.source_tokenizer, earlier.target_tokenizer
+    if options.joint:
+        joint = Tokenizer.train([*source.train.sources, *source.train.targets], settings)
+        return joint, joint
+    return Tokenizer.train(source.train.sources, settings), Tokenizer.train(source.train.targets, settings)
+
+
+def _framed(rows: TokenSequences, start: bool = False) -> TokenSequences:
+    """Every row with ``END`` behind it, and ``START`` before it if asked."""
+    values, lengths = np.insert(rows.values, rows.row_splits[1:], END), rows.lengths + 1
+    if start:
+        values, lengths = np.insert(values, np.cumsum(lengths) - lengths, START), lengths + 1
+    return TokenSequences.from_lengths(values, lengths)
+
+
+def _within(
+    length: int, split: Pairs, sources: TokenSequences, targets: TokenSequences, notes: list[str]
+) -> tuple[TokenSequences, TokenSequences]:
+    """The pairs of at most ``length`` tokens a side; says which are left out."""
+    fits = (sources.lengths <= length) & (targets.lengths - 1 <= length)
+    if not fits.any():
+        raise DataError(
+            f"{' and '.join(split.files)}: no pair has at most {length} tokens a side; raise --length"
+        )
+    if fits.all():
+        return sources, targets
+    out = np.flatnonzero(~fits)
+    named = "; ".join(split.where(row) for row in out[:NAMED]) + (" ..." if len(out) > NAMED else "")
+    notes.append(f"{len(out)} pairs of more than {length} tokens a side are left out: {named}")
+    rows = np.flatnonzero(fits)
+    return sources.rows(rows), targets.rows(rows)
+
+
+def _facts(
+    source: ParallelData,
+    sources: TokenSequences,
+    targets: TokenSequences,
+    assets: Assets,
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    splits = {"train": source.train, "valid": source.valid, "test": source.test}
+
+    def quantiles(rows: TokenSequences) -> dict[str, int]:
+        return {f"{q}%": int(np.percentile(rows.lengths, q)) for q in (5, 50, 95, 100)}
+
+    return {
+        "source": source.name,
+        "sha256": source.sha256,
+        "notes": list(notes),
+        "languages": f"{source.source} to {source.target}",
+        "counts": {name: len(split) for name, split in splits.items()},
+        "vocabulary": [len(assets.source_tokenizer), len(assets.target_tokenizer)],
+        "tokens of a source": quantiles(sources),
+        "tokens of a target": quantiles(targets),
+        "unknown tokens": f"{np.mean(np.append(sources.values, targets.values) == UNKNOWN):.2%}",
+    }

@@ -1,0 +1,198 @@
+"""What goes to the phone: ``encode`` and ``step``, and all that an integrator needs beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from apps.options import ConvertOptions, restore
+from apps.run import Run, write_text
+from apps.task import Phone
+from apps.translation.data import Assets
+from apps.translation.inference import NEVER, Decoding, of_keras, of_tflite, padded
+from apps.translation.options import Train
+from seqmodels.data.parallel import load_pairs
+from seqmodels.data.tokenizer import END, PAD, START
+from seqmodels.errors import UsageError
+from seqmodels.export.signature import Signature
+from seqmodels.export.tflite import Entry
+from seqmodels.layers.attention import Prepared
+from seqmodels.models import Translator
+from seqmodels.training.metrics import translation_scores
+
+LONGEST_DEFAULT = 64
+SCORED = 200  # texts of the validation split
+RECORDED = 20  # texts whose steps a file is tried on, and as many that int8 is calibrated with
+PORT = Path(__file__).parent / "port"
+GOLDEN_TEXTS = ("", "A cat.", "\u0444 \U0001f600", "e\u0301 \u2581  (tab\there) \u00abx\u00bb")
+
+
+def signatures(model: Translator, longest: int) -> list[Signature]:
+    """``encode``: ``source [1, longest]`` int32, padded, to ``states [1, all]``, all states side by side, and
+    the memory; ``step``: ``token [1]``, ``states`` and the memory to ``probabilities [1, vocabulary]`` and
+    ``states``. The memory is ``keys``, ``values`` and ``length [1]``; without attention there is none."""
+
+    def encode(source: tf.Tensor) -> dict[str, tf.Tensor]:
+        lengths = tf.reduce_sum(tf.cast(source != PAD, tf.int32), axis=1)
+        memory, states = model.encode(source, lengths)
+        result = {"states": tf.concat(states, axis=1)}
+        if memory is not None:
+            result |= {"keys": memory.keys, "values": memory.values, "length": lengths}
+        return result
+
+    def after(token: tf.Tensor, states: tf.Tensor, memory: Prepared | None) -> dict[str, tf.Tensor]:
+        split = tuple(tf.split(states, model.cell.state_size, axis=1))
+        logits, states, _ = model.step(token, split, memory)
+        return {"probabilities": tf.nn.softmax(logits), "states": tf.concat(states, axis=1)}
+
+    def attending(
+        token: tf.Tensor, states: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, length: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        real = tf.range(longest)[None, None] < length[:, None, None]
+        return after(token, states, Prepared(keys, values, real))
+
+    def alone(token: tf.Tensor, states: tf.Tensor) -> dict[str, tf.Tensor]:
+        return after(token, states, None)
+
+    variables = [variable.value for variable in model.variables]
+    given = encode(tf.zeros((1, longest), tf.int32))
+    specs = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in given.items()}
+    return [
+        Signature(
+            "encode",
+            encode,
+            {"source": tf.TensorSpec((1, longest), tf.int32)},
+            tuple(specs),
+            variables,
+            ("tflite",),
+        ),
+        Signature(
+            "step",
+            alone if model.cell.attention is None else attending,
+            {"token": tf.TensorSpec((1,), tf.int32), **specs},
+            ("probabilities", "states"),
+            variables,
+            ("tflite",),
+        ),
+    ]
+
+
+def phone(run: Run, model: Translator, options: ConvertOptions) -> Phone:
+    """The model at a fixed length of the source, scored on the validation split by the loop of the port."""
+    if options.keep not in (None, "head"):
+        raise UsageError(
+            f"--keep {options.keep}: a source that is too long keeps its beginning; leave it out"
+        )
+    stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+    assets = Assets.load(run.assets)
+    source = load_pairs(stored.data, stored.source, stored.target, stored.seed)
+    run.require_data(stored.data, source.sha256)
+    length = options.length or min(assets.shapes.sources[-1], assets.length, LONGEST_DEFAULT)
+    short = replace(assets, length=length)
+    valid = source.valid.take(range(min(SCORED, len(source.valid))))
+    entries = signatures(model, length)
+    tried = _recorded(entries, short, valid.sources[:RECORDED])
+    seen = _recorded(entries, short, source.train.sources[:RECORDED])
+
+    def bleu(texts: list[str]) -> float:
+        return translation_scores(texts, valid.targets)["bleu"]
+
+    def score(path: Path, _: Any) -> float:
+        _write_settings(path.parent, short)
+        (answers,) = of_tflite(path)([valid.sources])
+        return bleu([answer[0].text for answer in answers])
+
+    def references() -> dict[str, float]:
+        found = {}
+        for name, each, beam in (
+            ("Keras, beam 5", assets, 5),
+            ("Keras, greedy", assets, 1),
+            (f"Keras, greedy, {length} tokens", short, 1),
+        ):
+            (answers,) = of_keras(model, each, Decoding(beam=beam))([valid.sources])
+            found[name] = bleu([answer[0].text for answer in answers])
+        return found
+
+    def write(folder: Path, report: dict[str, Any]) -> None:
+        _write_settings(folder, short)
+        golden = _golden(model, short, [*GOLDEN_TEXTS, *valid.sources[:8]])
+        write_text(folder / "golden.json", json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
+        write_text(folder / "translate.py", (PORT / "translate.py").read_text(encoding="utf-8"))
+        readme = Template((PORT / "README.md").read_text(encoding="utf-8"))
+        languages = {"source": assets.source, "target": assets.target}
+        write_text(folder / "README.md", readme.substitute(**languages, length=length))
+
+    share = np.mean(assets.encode_sources(source.valid.sources).lengths > length)
+    return Phone(
+        entries=[
+            Entry(each, tried[each.name][0], tried[each.name][1], seen[each.name][0]) for each in entries
+        ],
+        fused=False,  # the operator does not hand out all states of an LSTM
+        steps=length,
+        shape={"length": length},
+        note=f"{length} tokens; {share:.1%} of the validation texts are longer and cut",
+        metric="BLEU",
+        number=".2f",
+        score=score,
+        references=references(),
+        write=write,
+    )
+
+
+def _write_settings(folder: Path, assets: Assets) -> None:
+    """What the loop of the port reads."""
+    settings = assets.source_tokenizer.settings
+    facts = {"length": assets.length, "unit": settings.unit, "lowercase": settings.lowercase}
+    write_text(folder / "settings.json", json.dumps(facts) + "\n")
+    for side, tokenizer in (("source", assets.source_tokenizer), ("target", assets.target_tokenizer)):
+        write_text(folder / f"{side}_vocab.txt", "".join(f"{token}\n" for token in tokenizer.vocabulary))
+
+
+Rows = dict[str, np.ndarray]
+
+
+def _recorded(
+    entries: Sequence[Signature], assets: Assets, texts: Sequence[str]
+) -> dict[str, tuple[Rows, Rows]]:
+    """Inputs and outputs of both signatures while these texts are translated, ``(calls, ...)``."""
+    encode, step = (tf.function(entry.function) for entry in entries)
+    calls: dict[str, list[tuple[Rows, Rows]]] = {"encode": [], "step": []}
+    for row in padded(assets.cut(assets.encode_sources(texts)), assets.length):
+        inputs = {"source": row[None]}
+        memory = {name: value.numpy() for name, value in encode(**inputs).items()}
+        calls["encode"].append((inputs, memory))
+        token = np.array([START], np.int32)
+        for _ in range(2 * assets.length):
+            inputs = {"token": token, **memory}
+            result = {name: value.numpy() for name, value in step(**inputs).items()}
+            calls["step"].append((inputs, result))
+            memory = {**memory, "states": result["states"]}
+            probabilities = result["probabilities"][0].copy()
+            probabilities[list(NEVER)] = 0
+            token = np.array([probabilities.argmax()], np.int32)
+            if token[0] == END:
+                break
+
+    def merged(rows: Sequence[Rows]) -> Rows:
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+    return {
+        name: (merged([i for i, _ in each]), merged([o for _, o in each])) for name, each in calls.items()
+    }
+
+
+def _golden(model: Translator, assets: Assets, texts: list[str]) -> dict[str, Any]:
+    (answers,) = of_keras(model, assets, Decoding(beam=1))([texts])
+    ids = assets.cut(assets.encode_sources(texts))
+    cases = [
+        {"text": text, "ids": ids.rows(np.array([row])).values.tolist(), "translation": answer[0].text}
+        for row, (text, answer) in enumerate(zip(texts, answers))
+    ]
+    return {"length": assets.length, "cases": cases}

@@ -1,0 +1,107 @@
+"""Translates with a .tflite file, NumPy and the interpreter alone.
+
+    python translate.py model.tflite "Text"
+
+Beside the file are ``settings.json``, ``source_vocab.txt`` and ``target_vocab.txt``; ``golden.json`` says
+what comes out. A port to another language has the same three parts: text to ids, the loop, ids to text.
+"""
+
+import json
+import sys
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+START, UNKNOWN, END = 1, 2, 3
+MARK = "\u2581"  # begins every word that had white space before it
+LONGEST_WORD = 100
+
+
+class Translator:
+    """Texts to their most probable translation, token by token."""
+
+    def __init__(self, path: str | Path):
+        path = Path(path)
+        interpreter = Interpreter(model_path=str(path), num_threads=1)
+        self.encode, self.step = (interpreter.get_signature_runner(name) for name in ("encode", "step"))
+        self.settings = json.loads((path.parent / "settings.json").read_text(encoding="utf-8"))
+        source, self.target = (
+            (path.parent / f"{side}_vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
+            for side in ("source", "target")
+        )
+        self.source = {token: index for index, token in enumerate(source) if index > END}
+
+    def __call__(self, text: str) -> str:
+        return self.join(self.translate(self.ids(text)))
+
+    def translate(self, ids: list[int]) -> list[int]:
+        """The loop: ids of the source to ids of its translation."""
+        source = np.zeros((1, self.settings["length"]), np.int32)
+        source[0, : len(ids)] = ids
+        memory = self.encode(source=source)
+        states, token, found = memory.pop("states"), START, []
+        for _ in range(2 * len(ids) + 10):
+            result = self.step(token=np.array([token], np.int32), states=states, **memory)
+            states, probabilities = result["states"], result["probabilities"][0]
+            token = END + int(np.argmax(probabilities[END:]))  # the ids before END are no text
+            if token == END:
+                break
+            found.append(token)
+        return found
+
+    def ids(self, text: str) -> list[int]:
+        """Text to ids: words by the longest pieces, then the end."""
+        if self.settings["lowercase"]:
+            text = text.lower()
+        ids = [piece for word in self.words(text) for piece in self.pieces(word)]
+        return [*ids[: self.settings["length"] - 1], END]
+
+    def words(self, text: str) -> list[str]:
+        """White space becomes the mark of the word behind it; every punctuation mark and symbol is a word."""
+        words: list[str] = []
+        space, joins = True, False
+        for character in text:
+            category = unicodedata.category(character)
+            if category == "Cf" or "\ufe00" <= character <= "\ufe0f":
+                continue
+            if category[0] == "Z" or category == "Cc" or character in (MARK, "\ue000"):
+                space = True
+                continue
+            alone = category[0] in "PS" or unicodedata.name(character, "").startswith("CJK")
+            if joins and not alone and not space:
+                words[-1] += character
+            else:
+                words.append(MARK * space + character)
+            space, joins = False, not alone
+        return words
+
+    def pieces(self, word: str) -> list[int]:
+        if self.settings["unit"] == "word":
+            return [self.source.get(word, UNKNOWN)]
+        if len(word) > LONGEST_WORD:
+            return [UNKNOWN]
+        ids, start = [], 0
+        while start < len(word):
+            for end in range(len(word), start, -1):
+                piece = "##" * (start > 0) + word[start:end]
+                if piece in self.source:
+                    break
+            else:
+                return [UNKNOWN]
+            ids.append(self.source[piece])
+            start = end
+        return ids
+
+    def join(self, ids: list[int]) -> str:
+        tokens = [self.target[index] for index in ids]
+        if self.settings["unit"] == "wordpiece":
+            tokens = [token.removeprefix("##") for token in tokens]
+        return "".join(tokens).replace(MARK, " ").strip(" ")
+
+
+if __name__ == "__main__":
+    translator = Translator(sys.argv[1])
+    for line in sys.argv[2:]:
+        print(translator(line))

@@ -1,0 +1,49 @@
+"""What goes to the server: raw text in, raw translations out, the search inside."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from apps.translation.data import Assets
+from apps.translation.inference import Decoding, translate
+from seqmodels.export.signature import Signature
+from seqmodels.models import Translator
+
+
+def signatures(model: Translator, assets: Assets) -> list[Signature]:
+    """``translate`` by a beam of 5 and ``translate_greedy``: strings ``(n,)`` to ``translations (n,)`` and
+    ``scores (n,)``."""
+
+    def signature(name: str, how: Decoding) -> Signature:
+        def function(text: tf.Tensor) -> dict[str, tf.Tensor]:
+            found, scores = translate(model, assets, text, how)
+            return {"translations": found[:, 0], "scores": scores[:, 0]}
+
+        resources = [
+            *(variable.value for variable in model.variables),
+            assets.source_tokenizer,
+            assets.target_tokenizer,
+        ]
+        inputs = {"text": tf.TensorSpec([None], tf.string)}
+        return Signature(name, function, inputs, ("translations", "scores"), resources, ("saved_model",))
+
+    return [signature("translate", Decoding()), signature("translate_greedy", Decoding(beam=1))]
+
+
+def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Batches of several sizes: empty, very long, not Latin, not UTF-8."""
+    words = (
+        assets.source_tokenizer.join(
+            tf.RaggedTensor.from_tensor(tf.range(4, min(40, len(assets.source_tokenizer)))[None])
+        )
+        .numpy()[0]
+        .decode()
+    )
+    texts = [words, "", f"{words} " * 20, "\u0444\u0438\u043b\u044c\u043c \u65e0 \U0001f600", "A cat, a dog."]
+    rows = [*(text.encode() for text in texts), b"not \xff\xfe UTF-8 \xc3"]
+    return [
+        (name, {"text": np.array(rows[first:last], "S")})
+        for name in ("translate", "translate_greedy")
+        for first, last in ((0, 6), (0, 1), (1, 2), (0, 0))
+    ]

@@ -1,0 +1,155 @@
+"""What a translator is worth: scores of texts, of the model's probabilities, and of its rivals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from apps.translation.data import Assets
+from apps.translation.inference import attention
+from seqmodels.analysis import alignment
+from seqmodels.baselines import word_table
+from seqmodels.data.embedded import grammar
+from seqmodels.data.parallel import Pairs
+from seqmodels.data.text import pair_batches, truncate
+from seqmodels.data.tokenizer import SPACE_MARK
+from seqmodels.models import Translator
+from seqmodels.training.losses import cross_entropy
+from seqmodels.training.metrics import translation_scores
+
+LENGTHS = (5, 10, 15, 20, 30)  # words of a source: the upper ends of the groups but the last
+FEWEST = 20  # targets that a position must have for its mean loss to be told
+ALIGNED = 500  # sentences whose alignment is scored
+MOST_PAIRS = 100_000  # that the word table learns from
+
+
+def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[str, Any]:
+    """Perplexity, accuracy of the next token, and the loss by position with and without teacher forcing.
+
+    ``loss_by_position`` has rows of ``position``, ``tokens`` there and ``log_loss``, the mean negative
+    log-likelihood in nats of the reference's token, after the reference's tokens (``forced``) and after the
+    model's own most probable ones (``free``). A pair that is too long for the model's shapes is cut.
+    """
+    shapes = assets.shapes
+    sources = truncate(assets.cut(assets.encode_sources(pairs.sources)), shapes.sources[-1])
+    targets = truncate(assets.encode_targets(pairs.targets), shapes.targets[-1] + 1)
+    time = shapes.targets[-1]
+
+    @tf.function(reduce_retracing=True)
+    def losses(inputs: dict[str, tf.Tensor], wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        logits = model(inputs, training=False)
+        right = tf.argmax(logits, axis=-1, output_type=wanted.dtype) == wanted
+        return cross_entropy(logits, wanted), cross_entropy(model.free_running(inputs), wanted), right
+
+    sums = np.zeros((4, time))  # forced, free, right, real
+    for inputs, wanted, weights in pair_batches(sources, targets, shapes):
+        mask = tf.sequence_mask(inputs["target_lengths"], tf.shape(wanted)[1]).numpy()
+        real = mask * weights.numpy()[:, None]  # (batch, time)
+        for row, values in zip(sums, losses(inputs, wanted)):
+            row[: real.shape[1]] += (values.numpy() * real).sum(axis=0)
+        sums[3, : real.shape[1]] += real.sum(axis=0)
+    forced, free, right, count = sums
+    told = np.flatnonzero(count >= min(FEWEST, count[0]))
+    by_position = {
+        name: [
+            {
+                "position": int(place) + 1,
+                "tokens": int(count[place]),
+                "log_loss": values[place] / count[place],
+            }
+            for place in told
+        ]
+        for name, values in (("forced", forced), ("free", free))
+    }
+    return {
+        "perplexity": float(np.exp(forced.sum() / count.sum())),
+        "perplexity_of": "tokens of the run's vocabulary, the end counted",
+        "token_accuracy": float(right.sum() / count.sum()),
+        "loss_by_position": by_position,
+    }
+
+
+def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
+    """How well attention finds the known alignments of the grammar's test sentences, beside IBM model 1.
+
+    ``attention`` and ``ibm_model_1`` are alignment error rates, 0 to 1, of the source word that each target
+    word attends to most, or is likeliest to come from; the table is learned from the training sentences.
+    """
+    splits, forward = grammar.sentences(), assets.source == grammar.LANGUAGES[0]
+
+    def sides(sentence: grammar.Sentence) -> tuple[list[str], list[str]]:
+        english, french = ([word.lower() for word in words] for words in (sentence.english, sentence.french))
+        return (english, french) if forward else (french, english)
+
+    sentences = splits["test"][:ALIGNED]
+    known = [{(e, f) if forward else (f, e) for e, f in sentence.links} for sentence in sentences]
+    texts = [sentence.texts if forward else sentence.texts[::-1] for sentence in sentences]
+    weights = attention(model, assets, [source for source, _ in texts], [target for _, target in texts])
+    found, learned = [], []
+    pairs = [sides(sentence) for sentence in splits["train"]]
+    table = word_table.fit([source for source, _ in pairs], [target for _, target in pairs])
+    for sentence, text, each in zip(sentences, texts, weights):
+        source, target = sides(sentence)
+        groups = [
+            alignment.owners([_spelled(piece) for piece in tokenizer.decode(ids)], words)
+            for tokenizer, ids, words in (
+                (assets.source_tokenizer, assets.encode_sources([text[0]]).values[:-1], source),
+                (assets.target_tokenizer, assets.encode_targets([text[1]]).values[1:-1], target),
+            )
+        ]
+        found.append(alignment.links(alignment.between_words(each[:-1, :-1], *groups)))
+        links = table.align(source, target)
+        learned.append({(link, position) for position, link in enumerate(links) if link is not None})
+    return {
+        "sentences": len(sentences),
+        "attention": alignment.error_rate(found, known),
+        "ibm_model_1": alignment.error_rate(learned, known),
+    }
+
+
+def _spelled(piece: str) -> str:
+    return piece.removeprefix("##").removeprefix(SPACE_MARK)
+
+
+def by_length(pairs: Pairs, translations: Sequence[str]) -> list[dict[str, Any]]:
+    """BLEU of groups of sentences whose sources have about as many words."""
+    words = np.array([len(text.split()) for text in pairs.sources])
+    group = np.searchsorted(LENGTHS, words)
+    found = []
+    for index in np.unique(group):
+        rows = np.flatnonzero(group == index).tolist()
+        low = LENGTHS[index - 1] + 1 if index else 1
+        name = f"{low} to {LENGTHS[index]}" if index < len(LENGTHS) else f"from {low}"
+        scores = translation_scores([translations[r] for r in rows], [pairs.targets[r] for r in rows])
+        found.append({"name": name, "count": len(rows), "bleu": scores["bleu"]})
+    return found
+
+
+def baseline_scores(train: Pairs, splits: dict[str, Pairs], assets: Assets) -> dict[str, dict[str, Any]]:
+    """For each split: the source copied, and translated word by word with IBM model 1's table."""
+    few = train.take(range(min(len(train), MOST_PAIRS)))
+    table = word_table.fit(_words(few.sources, assets), _words(few.targets, assets))
+    return {
+        name: {
+            "copy of the source": translation_scores(split.sources, split.targets),
+            "word by word (IBM model 1)": translation_scores(
+                [_written(table.translate(words)) for words in _words(split.sources, assets)], split.targets
+            ),
+        }
+        for name, split in splits.items()
+    }
+
+
+def _words(texts: Sequence[str], assets: Assets) -> list[list[str]]:
+    """Words and punctuation marks, with the marks of the white space before them."""
+    rows = assets.source_tokenizer.split(tf.constant([text.encode() for text in texts]))
+    words, ends = [word.decode() for word in rows.values.numpy()], rows.row_splits.numpy()
+    return [words[start:end] for start, end in pairwise(ends)]
+
+
+def _written(words: Sequence[str]) -> str:
+    return "".join(words).replace(SPACE_MARK, " ").strip()

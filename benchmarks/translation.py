@@ -1,0 +1,61 @@
+"""Measures how fast a run translates in each of its forms, and how well, and prints one Markdown table.
+
+python -m benchmarks.translation saved_models/de-en      # after export and convert
+
+A form is timed on the test split in this process after a first translation that is not counted; words are
+those of the source, between white space.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from apps.cli import import_tensorflow
+from apps.options import MODELS
+
+SHORTEST = 5  # sentences that warm a form up
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("folder", type=click.Path(exists=True, file_okay=False))
+@click.option("--sentences", default=500, help="Of the test split, at most.")
+def main(folder: str, sentences: int) -> None:
+    """Time every form that the run in FOLDER has."""
+    import_tensorflow()
+    from apps.options import restore
+    from apps.run import Run
+    from apps.translation.data import Assets
+    from apps.translation.inference import Decoding, open_model
+    from apps.translation.options import Train
+    from seqmodels.data.parallel import load_pairs
+    from seqmodels.errors import UsageError
+    from seqmodels.training.metrics import translation_scores
+
+    run = Run(folder)
+    stored = restore(Train, run.read_json("options.json"), folder)
+    assets = Assets.load(run.assets)
+    test = load_pairs(stored.data, assets.source, assets.target, stored.seed).test
+    test = test.take(range(min(sentences, len(test))))
+    words = sum(len(text.split()) for text in test.sources)
+    click.echo(f"| {Path(stored.data).name}, {len(test)} sentences | BLEU | words/s |\n|---|---|---|")
+    for kind in MODELS:
+        for beam in (1, 5):
+            if beam > 1 and kind.startswith("tflite"):
+                continue
+            try:
+                translate = open_model(run, assets, kind, Decoding(beam=beam))
+            except UsageError:  # this form was not made
+                continue
+            list(translate([test.sources[:SHORTEST]]))
+            start = time.perf_counter()
+            (answers,) = translate([test.sources])
+            seconds = time.perf_counter() - start
+            bleu = translation_scores([answer[0].text for answer in answers], test.targets)["bleu"]
+            click.echo(f"| {kind}, beam {beam} | {bleu:.2f} | {words / seconds:,.0f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Attention: the steps of a memory, weighed by how well each of them answers a query.
+
+For a query ``q_t (n, q)`` and a memory ``m_1 .. m_S (n, m)``::
+
+    e_ts = score(q_t, m_s),   a_t = softmax(e_t1 .. e_tS),   context_t = sum_s a_ts m_s
+
+The softmax runs over the real steps of each row; a row without any has weights and context of zeros, never
+NaN. What does not depend on the query is computed once for a sequence (``prepare``); ``attend`` takes one
+query for each row or many, ``(n, T, q)``, in one batched product.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from seqmodels.layers.cell import affine
+from seqmodels.layers.recurrent import real_steps
+
+
+class Prepared(NamedTuple):
+    """What of an attention does not depend on the query.
+
+    Attributes:
+        keys: what queries are compared with, ``(n, S, u)``; multi-head ``(n, heads, S, u)``.
+        values: what is summed, ``(n, S, m)``; multi-head ``(n, heads, S, u)``.
+        real: which steps are real, bool ``(n, 1, S)``.
+    """
+
+    keys: tf.Tensor
+    values: tf.Tensor
+    real: tf.Tensor
+
+
+class Attention(keras.layers.Layer):
+    """Base of the attentions: ``(query (n, q), memory (n, S, m), lengths (n,) or None)`` to
+    ``(context (n, output_size), weights (n, S))``."""
+
+    def build(self, query_shape: Any, memory_shape: Any) -> None:
+        self.output_size = memory_shape[-1]
+        self.build_weights(query_shape[-1], memory_shape[-1])
+        self.built = True
+
+    def build_weights(self, query_units: int, memory_units: int) -> None:
+        """Adds the weights."""
+
+    def keys(self, memory: tf.Tensor) -> tf.Tensor:
+        """What queries are compared with: ``(n, S, m) -> (n, S, u)``; the memory itself unless overridden."""
+        return memory
+
+    def score(self, query: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
+        """``e``: ``(n, T, q), (n, S, u) -> (n, T, S)``."""
+        return tf.matmul(query, keys, transpose_b=True)
+
+    def prepare(self, memory: tf.Tensor, lengths: tf.Tensor | None = None) -> Prepared:
+        """Once for a sequence: ``memory (n, S, m)``, ``lengths (n,)`` or None when all rows are full."""
+        memory = tf.cast(memory, self.compute_dtype)
+        return Prepared(self.keys(memory), memory, real_steps(memory, lengths)[:, None])
+
+    def attend(self, query: tf.Tensor, prepared: Prepared) -> tuple[tf.Tensor, tf.Tensor]:
+        """``(n, T, q)`` to the contexts ``(n, T, output_size)`` and the weights ``(n, T, S)``."""
+        weights = masked_softmax(self.score(query, prepared.keys), prepared.real)
+        return tf.matmul(weights, prepared.values), weights
+
+    def call(
+        self, query: tf.Tensor, memory: tf.Tensor, lengths: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        context, weights = self.attend(query[:, None], self.prepare(memory, lengths))
+        return context[:, 0], weights[:, 0]
+
+    def _weight(self, name: str, *shape: int) -> Any:
+        return self.add_weight(name=name, shape=shape, initializer="glorot_uniform")
+
+    def _compute(self, weight: Any) -> tf.Tensor:
+        """The weight in the dtype of the computation, also outside of a Keras call."""
+        return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
+
+
+def masked_softmax(scores: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
+    """Over the last axis, where ``real``; zeros elsewhere, and everywhere where nothing is real."""
+    weights = tf.nn.softmax(tf.where(real, scores, scores.dtype.min))
+    return tf.where(real, weights, tf.zeros_like(weights))
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class AdditiveAttention(Attention):
+    """A hidden layer scores each pair (Bahdanau et al. 2015, appendix A.1.2).
+
+    .. math::
+        e_{ts} = v \\cdot tanh(q_t W + m_s U)
+
+    Weights: ``query_kernel`` W ``(q, units)``, ``memory_kernel`` U ``(m, units)``, ``scorer`` v
+    ``(units, 1)``. Queries of many steps at once take ``n T S units`` numbers.
+
+    Args:
+        units: width of the hidden layer; that of the query if None.
+    """
+
+    def __init__(self, units: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build_weights(self, query_units: int, memory_units: int) -> None:
+        units = self.units or query_units
+        self.query_kernel = self._weight("query_kernel", query_units, units)
+        self.memory_kernel = self._weight("memory_kernel", memory_units, units)
+        self.scorer = self._weight("scorer", units, 1)
+
+    def keys(self, memory: tf.Tensor) -> tf.Tensor:
+        return affine(memory, self._compute(self.memory_kernel), None)
+
+    def score(self, query: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
+        projected = affine(query, self._compute(self.query_kernel), None)  # (batch, queries, units)
+        hidden = tf.tanh(projected[:, :, None] + keys[:, None])  # (batch, queries, steps, units)
+        return tf.reduce_sum(hidden * self._compute(self.scorer)[:, 0], axis=-1)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class DotAttention(Attention):
+    """The query itself, without weights (Luong et al. 2015, equation 8, dot).
+
+    .. math::
+        e_{ts} = q_t \\cdot m_s
+
+    Raises:
+        ValueError: query and memory have different widths.
+    """
+
+    def build_weights(self, query_units: int, memory_units: int) -> None:
+        if query_units != memory_units:
+            raise ValueError(
+                f"dot attention compares a query of width {query_units} with a memory of width "
+                f"{memory_units}; give both one width, or take GeneralAttention"
+            )
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class GeneralAttention(Attention):
+    """A matrix between query and memory (Luong et al. 2015, equation 8, general).
+
+    .. math::
+        e_{ts} = q_t W m_s^T
+
+    Weights: ``kernel`` ``W^T (m, q)``, so that the product with the memory is made once for a sequence.
+    """
+
+    def build_weights(self, query_units: int, memory_units: int) -> None:
+        self.kernel = self._weight("kernel", memory_units, query_units)
+
+    def keys(self, memory: tf.Tensor) -> tf.Tensor:
+        return affine(memory, self._compute(self.kernel), None)
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class MultiHeadAttention(Attention):
+    """Several scaled dot products side by side (Vaswani et al. 2017, sections 3.2.1 and 3.2.2).
+
+    .. math::
+        head_i = softmax(q W^Q_i (m W^K_i)^T / \\sqrt{u}) m W^V_i, \\quad context = [head_1 .. head_H] W^O
+
+    ``u = units / heads``. Weights: ``query_kernel`` ``(q, units)``, ``key_kernel`` and ``value_kernel``
+    ``(m, units)``, ``output_kernel`` ``(units, units)``, the heads side by side in the columns. The weights
+    that are returned are the mean over the heads.
+
+    Args:
+        heads: number of heads, H.
+        units: width of all heads together; that of the query if None.
+
+    Raises:
+        ValueError: a width that the heads do not divide.
+    """
+
+    def __init__(self, heads: int = 4, units: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.heads = heads
+        self.units = units
+
+    def build_weights(self, query_units: int, memory_units: int) -> None:
+        units = self.units or query_units
+        if self.heads < 1 or units % self.heads:
+            raise ValueError(f"{self.heads} heads do not divide {units} units; choose a divisor")
+        self.query_kernel = self._weight("query_kernel", query_units, units)
+        self.key_kernel = self._weight("key_kernel", memory_units, units)
+        self.value_kernel = self._weight("value_kernel", memory_units, units)
+        self.output_kernel = self._weight("output_kernel", units, units)
+        self.output_size = units
+
+    def prepare(self, memory: tf.Tensor, lengths: tf.Tensor | None = None) -> Prepared:
+        memory = tf.cast(memory, self.compute_dtype)
+        keys, values = self._heads(memory, self.key_kernel), self._heads(memory, self.value_kernel)
+        return Prepared(keys, values, real_steps(memory, lengths)[:, None])
+
+    def attend(self, query: tf.Tensor, prepared: Prepared) -> tuple[tf.Tensor, tf.Tensor]:
+        queries = self._heads(query, self.query_kernel)  # (batch, heads, queries, u)
+        scores = tf.matmul(queries, prepared.keys, transpose_b=True) * queries.shape[-1] ** -0.5
+        weights = masked_softmax(scores, prepared.real[:, None])  # (batch, heads, queries, steps)
+        contexts = tf.transpose(tf.matmul(weights, prepared.values), (0, 2, 1, 3))
+        together = tf.reshape(contexts, (*tf.unstack(tf.shape(query)[:2]), self.output_size))
+        return affine(together, self._compute(self.output_kernel), None), tf.reduce_mean(weights, axis=1)
+
+    def _heads(self, x: tf.Tensor, kernel: Any) -> tf.Tensor:
+        """``(n, T, d)`` through a kernel ``(d, units)`` to ``(n, heads, T, u)``."""
+        batch, time = tf.unstack(tf.shape(x)[:2])
+        projected = affine(x, self._compute(kernel), None)
+        split = tf.reshape(projected, (batch, time, self.heads, kernel.shape[1] // self.heads))
+        return tf.transpose(split, (0, 2, 1, 3))
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "heads": self.heads, "units": self.units}

@@ -1,0 +1,307 @@
+"""The decoder of a sequence-to-sequence model, as one cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels import kernels
+from seqmodels.kernels import States
+from seqmodels.layers.attention import Attention, Prepared
+from seqmodels.layers.cell import Cell, affine, check_rate, dropout_mask
+from seqmodels.layers.recurrent import real_steps
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class AttentionDecoderCell(Cell):
+    """Stacked cells, attention to a memory, and a readout of both.
+
+    With ``s_t`` the output of the topmost cell, ``M`` the memory and ``[;]`` side by side:
+
+    .. math::
+        s_t &= cells([x_t; f_t], s_{t-1}) \\\\
+        c_t &= attention(s_t, M) \\\\
+        o_t &= tanh([s_t; c_t] W + b)                    & output
+
+    ``feeding`` says what ``f_t``, the attention's say in the recurrence, is:
+
+    - ``none``: there is no ``f_t`` (Luong et al. 2015, section 3.1). Attention does not feed back, so that
+      ``sequence`` runs the cells' kernels over all steps and attends in one batched product.
+    - ``output``: ``f_t = o_{t-1}``, zeros at first: input feeding (Luong et al. 2015, section 3.3).
+    - ``context``: ``f_t = c_t = attention(s_{t-1}, M)``, attended to before the step by the state before it
+      (Bahdanau et al. 2015, section 3.1).
+
+    Without an attention the output is ``tanh(s_t W + b)``, and all that is known of the source is the state
+    at the beginning (Sutskever et al. 2014).
+
+    A deep output (Bahdanau et al. 2015, appendix A.2.2; Pascanu et al. 2014) sees the input too and ends in a
+    maxout of two, ``o_tj = max(z_{t,2j}, z_{t,2j+1})`` with ``z_t = [s_t; c_t] W + x_t V + b``.
+
+    States: those of the cells one after the other, then ``o_{t-1}`` where the output is fed. The first state
+    of a cell is its output. Weights beside those of cells and attention: ``readout_kernel`` W
+    ``(s + c, units)``, ``readout_bias`` b ``(units,)``; with a deep output these have ``2 units`` columns and
+    there is ``readout_input_kernel`` V ``(d, 2 units)``. The first cell's kernel has the rows of x, then f.
+
+    Args:
+        cells: one for each layer, the lowest first.
+        attention: a layer of :mod:`seqmodels.layers.attention`; None for none.
+        memory_units: width of the memory.
+        units: width of the output.
+        feeding: one of ``none``, ``output``, ``context``.
+        deep_output: which readout.
+        normalize: layer normalisation (Ba et al. 2016) of each cell's output and of the readout before its
+            nonlinearity.
+        dropout: probability of dropping a feature between the cells and before the readout, one mask for all
+            steps of a sequence.
+        seed: for the dropout.
+        **kwargs: of :class:`Cell`, the initializers those of the readout.
+
+    Raises:
+        ValueError: no cells, an unknown feeding, a context to feed without attention, or a rate outside
+            ``[0, 1)``.
+    """
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        attention: Attention | None,
+        memory_units: int,
+        units: int,
+        feeding: str = "none",
+        deep_output: bool = False,
+        normalize: bool = False,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        if not cells:
+            raise ValueError("a decoder has at least one cell; got none")
+        if feeding not in ("none", "output", "context"):
+            raise ValueError(f"feeding is {feeding!r}; expected one of none, output, context")
+        if feeding == "context" and attention is None:
+            raise ValueError("feeding is 'context', and without attention there is none; take none or output")
+        super().__init__(units, **{"dtype": cells[0].dtype_policy, **kwargs})
+        self.cells = list(cells)
+        self.attention = attention
+        self.memory_units = memory_units
+        self.feeding = feeding
+        self.deep_output = deep_output
+        self.normalize = normalize
+        self.dropout = check_rate("dropout", dropout)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed) if dropout else None
+        names = [*(f"cell_{index}" for index in range(len(cells))), "readout"] if normalize else []
+        self.norms = [
+            keras.layers.LayerNormalization(dtype=self.dtype_policy, name=f"{name}_normalization")
+            for name in names
+        ]
+
+    @property
+    def state_size(self) -> list[int]:
+        fed = [self.units] if self.feeding == "output" else []
+        return [*(size for cell in self.cells for size in cell.state_size), *fed]
+
+    def build(self, input_shape: Any) -> None:
+        batch, width = input_shape
+        columns = 2 * self.units if self.deep_output else self.units
+        top = self.cells[-1].output_size
+        context = 0
+        if self.attention is not None:
+            if not self.attention.built:
+                self.attention.build((batch, top), (batch, None, self.memory_units))
+            context = self.attention.output_size
+        fed = {"none": 0, "output": self.units, "context": context}[self.feeding]
+        inputs = width + fed
+        for cell in self.cells:
+            if not cell.built:
+                cell.build((batch, inputs))
+            inputs = cell.output_size
+        self.input_units = width
+        self.readout_kernel = self.add_weight(
+            name="readout_kernel", shape=(top + context, columns), initializer=self.kernel_initializer
+        )
+        self.readout_bias = self.add_weight(
+            name="readout_bias", shape=(columns,), initializer=self.bias_initializer
+        )
+        if self.deep_output:
+            self.readout_input_kernel = self.add_weight(
+                name="readout_input_kernel", shape=(width, columns), initializer=self.kernel_initializer
+            )
+        for norm, size in zip(self.norms, [*(cell.output_size for cell in self.cells), columns]):
+            norm.build((batch, size))
+        self.built = True
+
+    def project(self, x: tf.Tensor) -> tf.Tensor:
+        """The input's part of the first cell, and of a deep output: ``(..., d) -> (..., p)``."""
+        first = self.cells[0]
+        kernel = first._compute(first.kernel)[: self.input_units]
+        projected = affine(x, kernel, first._compute(first.bias))
+        if not self.deep_output:
+            return projected
+        return tf.concat([projected, affine(x, self._compute(self.readout_input_kernel), None)], axis=-1)
+
+    def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
+        """``(constants of each cell, prepared attention or None, kernel of what is fed, dropout masks)``.
+
+        Args:
+            batch: rows of the batch, needed to draw masks.
+            memory: ``(outputs (n, S, memory_units), lengths (n,) or None)`` as an encoder returns them, or
+                what the attention has prepared of them.
+            training: draw the dropout masks.
+
+        Raises:
+            ValueError: there is an attention and no memory.
+        """
+        if self.attention is not None and memory is None:
+            raise ValueError("the decoder attends to a memory; give it (outputs, lengths) of an encoder")
+        prepared = memory
+        if self.attention is not None and not isinstance(memory, Prepared):
+            prepared = self.attention.prepare(*memory)
+        first = self.cells[0]
+        fed_kernel = first._compute(first.kernel)[self.input_units :]
+        masks: list[tf.Tensor | None] = [None] * len(self.cells)
+        if training and self.dropout:
+            masks = [
+                dropout_mask((batch, cell.output_size), self.dropout, self.seed_generator, self.compute_dtype)
+                for cell in self.cells
+            ]
+        inner = tuple(cell.constants(batch, None, training) for cell in self.cells)
+        return inner, prepared, fed_kernel, tuple(masks)
+
+    def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
+        output, states, _ = self.attended_step(projected, states, constants)
+        return output, states
+
+    def attended_step(
+        self, projected: tf.Tensor, states: States, constants: tuple
+    ) -> tuple[tf.Tensor, States, tf.Tensor | None]:
+        """As :meth:`step`, and the weights of the attention ``(n, S)``, or None without one."""
+        inner, prepared, fed_kernel, masks = constants
+        x, readout_input = self._split(projected)
+        context = weights = None
+        if self.feeding == "output":
+            x += tf.matmul(states[-1], fed_kernel)
+        elif self.feeding == "context":
+            top = len(states) - len(self.cells[-1].state_size)
+            context, weights = self._attend(states[top], prepared)
+            x += tf.matmul(context, fed_kernel)
+        kept: list[tf.Tensor] = []
+        for index, cell in enumerate(self.cells):
+            if index:
+                x = cell.project(x)
+            before = states[len(kept) : len(kept) + len(cell.state_size)]
+            s, after = cell.step(x, before, inner[index])
+            kept += after
+            x = self._between(index, s, masks[index])  # (batch, units)
+        if self.attention is not None and context is None:
+            context, weights = self._attend(s, prepared)
+        output = self._readout(x, context, readout_input)
+        fed = (output,) if self.feeding == "output" else ()
+        return output, (*kept, *fed), weights
+
+    def sequence(
+        self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple
+    ) -> tuple[tf.Tensor, States] | None:
+        """All steps of the cells by their kernels, and one batched attention; None where attention feeds
+        back."""
+        if self.feeding != "none":
+            return None
+        inner, prepared, _, masks = constants
+        x, readout_input = self._split(projected)
+        kept: list[tf.Tensor] = []
+        for index, cell in enumerate(self.cells):
+            if index:
+                x = cell.project(x)
+            before = states[len(kept) : len(kept) + len(cell.state_size)]
+            s, after = cell.sequence(x, before, lengths, inner[index]) or kernels.generic(
+                partial(_stepped, cell, inner[index]), x, before, lengths, cell.output_size
+            )
+            kept += after
+            mask = masks[index]
+            x = self._between(index, s, None if mask is None else mask[:, None])  # (batch, time, units)
+        attention = self.attention
+        context = None if attention is None else attention.attend(s, prepared)[0]
+        outputs = self._readout(x, context, readout_input)
+        if lengths is not None:
+            outputs = tf.where(real_steps(outputs, lengths)[..., None], outputs, tf.zeros_like(outputs))
+        return outputs, tuple(kept)
+
+    def _split(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The first cell's part of ``projected`` and the readout's."""
+        if not self.deep_output:
+            return projected, None
+        columns = 2 * self.units
+        x, readout_input = tf.split(projected, [projected.shape[-1] - columns, columns], axis=-1)
+        return x, readout_input
+
+    def _attend(self, query: tf.Tensor, prepared: Prepared) -> tuple[tf.Tensor, tf.Tensor]:
+        """``(n, q)`` to the context ``(n, c)`` and the weights ``(n, S)``."""
+        assert self.attention is not None
+        context, weights = self.attention.attend(query[:, None], prepared)
+        return context[:, 0], weights[:, 0]
+
+    def _between(self, index: int, s: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+        """A cell's output as the next layer sees it."""
+        if self.normalize:
+            s = self.norms[index](s)
+        return s if mask is None else s * mask
+
+    def _readout(self, s: tf.Tensor, context: tf.Tensor | None, x: tf.Tensor | None) -> tf.Tensor:
+        """``o`` from ``s (..., s)``, ``context (..., c)`` and the projected input ``(..., 2 units)``."""
+        features = s if context is None else tf.concat([s, context], axis=-1)
+        z = affine(features, self._compute(self.readout_kernel), self._compute(self.readout_bias))
+        if x is not None:
+            z += x
+        if self.normalize:
+            z = self.norms[-1](z)
+        if not self.deep_output:
+            return tf.tanh(z)
+        pairs = tf.reshape(z, tf.concat([tf.shape(z)[:-1], [self.units, 2]], axis=0))
+        return tf.reduce_max(pairs, axis=-1)
+
+    def call(  # type: ignore[override]  # a plain cell has no memory
+        self,
+        inputs: tf.Tensor,
+        states: Any,
+        memory: tf.Tensor | None = None,
+        lengths: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, list]:
+        """One step from raw inputs ``(n, d)``, without dropout; ``memory (n, S, memory_units)``."""
+        constants = self.constants(memory=None if memory is None else (memory, lengths))
+        output, states = self.step(self.project(inputs), tuple(states), constants)
+        return output, list(states)
+
+    def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
+        batch = input_shape[0]
+        return (batch, self.units), [(batch, size) for size in self.state_size]
+
+    def get_config(self) -> dict:
+        attention = self.attention
+        return {
+            **super().get_config(),
+            "cells": [keras.saving.serialize_keras_object(cell) for cell in self.cells],
+            "attention": None if attention is None else keras.saving.serialize_keras_object(attention),
+            "memory_units": self.memory_units,
+            "feeding": self.feeding,
+            "deep_output": self.deep_output,
+            "normalize": self.normalize,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> AttentionDecoderCell:
+        parts = {
+            "cells": [keras.saving.deserialize_keras_object(cell) for cell in config["cells"]],
+            "attention": config["attention"] and keras.saving.deserialize_keras_object(config["attention"]),
+        }
+        return cls(**{**config, **parts})
+
+
+def _stepped(cell: Cell, constants: tuple, x: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
+    return cell.step(x, states, constants)

@@ -1,0 +1,336 @@
+"""Sequences of tokens to other sequences of tokens."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from seqmodels import kernels, registry
+from seqmodels.kernels import States
+from seqmodels.layers import AttentionDecoderCell, Encoder, Recurrent, TiedOutput, WordDropout
+from seqmodels.layers.attention import Prepared
+from seqmodels.layers.cell import dropout_mask
+
+TIES = ("none", "target", "all")
+
+
+class Encoding(NamedTuple):
+    """What a decoder knows of a source.
+
+    Attributes:
+        memory: what the attention has prepared; None without attention.
+        states: of the decoder at its first step, each ``(n, units)``.
+    """
+
+    memory: Prepared | None
+    states: States
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class Translator(keras.Model):
+    """An encoder, a bridge between states, and a decoder with attention.
+
+    ``translator({"source": (n, S), "source_lengths": (n,), "target": (n, T), "target_lengths": (n,)})``, all
+    int32, returns logits ``(n, T, target vocabulary)``, float32 or wider, of what follows each token of
+    ``target``: teacher forcing. :meth:`encode` and :meth:`step` are the same model one token after another;
+    whatever decodes calls these.
+
+    The bridge (Bahdanau et al. 2015, appendix A.2.2) makes the decoder's first states of the encoder's last
+    ones: each is ``tanh(s W + b)`` with ``s`` the same state of the same layer, both directions side by side.
+
+    Args:
+        source_vocabulary, target_vocabulary: numbers of token ids.
+        embedding_units: width of a token's vector, and of the decoder's output.
+        cell: a name of ``registry.CELLS``, for encoder and decoder.
+        units: features of each state of the encoder.
+        decoder_units: features of each state of the decoder.
+        layers: recurrent layers on top of each other, in the encoder and in the decoder.
+        bidirectional: run every layer of the encoder in both directions.
+        attention: a name of ``registry.ATTENTIONS``; ``none`` hands over the states alone (Sutskever et al.
+            2014).
+        feeding, deep_output, normalize: of :class:`seqmodels.layers.AttentionDecoderCell`; ``normalize`` also
+            the encoder's outputs.
+        tie: the output's matrix is ``none``'s, the ``target`` embedding (Press and Wolf 2017), or the one
+            embedding of source and target, ``all``.
+        word_dropout: probability of replacing a token by the unknown one.
+        dropout: probability of dropping a feature of the embeddings, between layers, of the memory and before
+            the output.
+        recurrent_dropout: probability of dropping a feature of the previous state.
+        weight_dropout: probability of dropping an entry of the recurrent matrices.
+        scheduled_sampling: share of tokens of the target that training replaces by the model's own (Bengio et
+            al. 2015, section 2.4), which runs the decoder step by step.
+        sampling_steps: training steps in which this share rises linearly from 0.
+
+    Weights, dropouts and samples follow ``keras.utils.set_random_seed``.
+
+    Raises:
+        ValueError: an unknown name, a rate outside ``[0, 1)``, or ``tie`` all with two vocabularies.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        embedding_units: int = 64,
+        cell: str = "lstm",
+        units: int = 64,
+        decoder_units: int = 128,
+        layers: int = 1,
+        bidirectional: bool = True,
+        attention: str = "general",
+        feeding: str = "none",
+        deep_output: bool = False,
+        normalize: bool = False,
+        tie: str = "target",
+        word_dropout: float = 0.0,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        scheduled_sampling: float = 0.0,
+        sampling_steps: int = 1,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if tie not in TIES:
+            raise ValueError(f"tie is {tie!r}; expected one of {', '.join(TIES)}")
+        if tie == "all" and source_vocabulary != target_vocabulary:
+            raise ValueError(
+                f"tie is 'all' with vocabularies of {source_vocabulary} and {target_vocabulary}; it needs "
+                "one vocabulary for both"
+            )
+        if not 0.0 <= scheduled_sampling <= 1.0:
+            raise ValueError(f"scheduled_sampling is {scheduled_sampling}; it is a share: 0 to 1")
+        self.config = {
+            "source_vocabulary": source_vocabulary,
+            "target_vocabulary": target_vocabulary,
+            "embedding_units": embedding_units,
+            "cell": cell,
+            "units": units,
+            "decoder_units": decoder_units,
+            "layers": layers,
+            "bidirectional": bidirectional,
+            "attention": attention,
+            "feeding": feeding,
+            "deep_output": deep_output,
+            "normalize": normalize,
+            "tie": tie,
+            "word_dropout": word_dropout,
+            "dropout": dropout,
+            "recurrent_dropout": recurrent_dropout,
+            "weight_dropout": weight_dropout,
+            "scheduled_sampling": scheduled_sampling,
+            "sampling_steps": sampling_steps,
+        }
+        dtype = self.dtype_policy
+        self.embedding_units = embedding_units
+        self.word_dropout = WordDropout(word_dropout, name="word_dropout")
+        self.embedding = self._embedding(target_vocabulary, "embedding")
+        self.source_embedding = (
+            self.embedding if tie == "all" else self._embedding(source_vocabulary, "source_embedding")
+        )
+
+        def cells(units: int, side: str) -> list:
+            dropouts = {"weight_dropout": weight_dropout, "recurrent_dropout": recurrent_dropout}
+            return [
+                registry.make(registry.CELLS, cell, units=units, dtype=dtype, name=f"{side}_{i}", **dropouts)
+                for i in range(layers)
+            ]
+
+        self.encoder = Encoder(
+            cells(units, "encoder_cell"), bidirectional, dropout=dropout, dtype=dtype, name="encoder"
+        )
+        self.memory_norm = (
+            keras.layers.LayerNormalization(dtype=dtype, name="memory_norm") if normalize else None
+        )
+        self.memory_dropout = keras.layers.Dropout(dropout, noise_shape=(None, 1, None), dtype=dtype)
+        stack = cells(decoder_units, "decoder_cell")
+        self.bridges = [
+            keras.layers.Dense(decoder_units, activation="tanh", dtype=dtype, name=f"bridge_{layer}_{state}")
+            for layer in range(layers)
+            for state in range(len(stack[layer].state_size))
+        ]
+        self.cell = AttentionDecoderCell(
+            stack,
+            None
+            if attention == "none"
+            else registry.make(registry.ATTENTIONS, attention, dtype=dtype, name="attention"),
+            memory_units=self.encoder.output_size,
+            units=embedding_units,
+            feeding=feeding,
+            deep_output=deep_output,
+            normalize=normalize,
+            dropout=dropout,
+            dtype=dtype,
+            name="decoder_cell",
+        )
+        self.decoder = Recurrent(self.cell, dropout=dropout, dtype=dtype, name="decoder")
+        self.output_dropout = keras.layers.Dropout(dropout, dtype=dtype)
+        # Logits stay in float32 under mixed precision: a float16 softmax loses its small probabilities.
+        logits = keras.backend.result_type(self.compute_dtype, "float32")
+        self.head = (
+            keras.layers.Dense(target_vocabulary, dtype=logits, name="head")
+            if tie == "none"
+            else TiedOutput(target_vocabulary, embedding_units, dtype=logits, name="head")
+        )
+        self.seed_generator = keras.random.SeedGenerator() if scheduled_sampling else None
+
+    def _embedding(self, vocabulary: int, name: str) -> keras.layers.Embedding:
+        # As the output's matrix it then gives logits of the size of the decoder's output.
+        initializer = keras.initializers.RandomNormal(stddev=self.embedding_units**-0.5)
+        return keras.layers.Embedding(
+            vocabulary, self.embedding_units, initializer, dtype=self.dtype_policy, name=name
+        )
+
+    def build(self, input_shape: Any = None) -> None:
+        width = self.embedding_units
+        self.embedding.build((None, None))
+        if not self.source_embedding.built:
+            self.source_embedding.build((None, None))
+        self.encoder.build((None, None, width))
+        if self.memory_norm is not None:
+            self.memory_norm.build((None, None, self.encoder.output_size))
+        sizes = [
+            len(directions) * size
+            for directions in self.encoder.directions
+            for size in directions[0].cell.state_size
+        ]
+        for bridge, size in zip(self.bridges, sizes):
+            bridge.build((None, size))
+        self.decoder.build((None, None, width))
+        if isinstance(self.head, TiedOutput):
+            self.head.build((None, None, width), tuple(self.embedding.embeddings.shape))
+        else:
+            self.head.build((None, None, width))
+        if self.config["scheduled_sampling"]:
+            self.steps = self.add_weight(name="steps", shape=(), dtype="int32", trainable=False)
+        self.built = True
+
+    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        memory, states = self._encoded(inputs["source"], inputs["source_lengths"], training)
+        embedded = self.embedding(self.word_dropout(inputs["target"], training=training))
+        lengths = inputs["target_lengths"]
+        if training and self.config["scheduled_sampling"]:
+            self.steps.assign_add(1)
+            rise = tf.minimum(tf.cast(self.steps.value, tf.float32) / self.config["sampling_steps"], 1.0)
+            share = self.config["scheduled_sampling"] * rise
+            outputs = self._own_tokens(embedded, lengths, memory, states, share, training)
+        else:
+            outputs, _ = self.decoder(
+                embedded, lengths=lengths, states=states, memory=memory, training=training
+            )
+        return self._logits(self.output_dropout(outputs, training=training))
+
+    def encode(self, source: tf.Tensor, lengths: tf.Tensor) -> Encoding:
+        """Sources ``(n, S)`` with ``lengths (n,)`` to what :meth:`step` begins with."""
+        memory, states = self._encoded(source, lengths, False)
+        attention = self.cell.attention
+        return Encoding(None if attention is None else attention.prepare(*memory), states)
+
+    def step(
+        self, tokens: tf.Tensor, states: States, memory: Prepared | None
+    ) -> tuple[tf.Tensor, States, tf.Tensor | None]:
+        """One token for each row ``(n,)`` to logits ``(n, vocabulary)`` of the next one, the states after
+        it, and the attention's weights ``(n, S)``, or None without attention."""
+        projected = self.cell.project(self.embedding(tokens))
+        output, states, weights = self.cell.attended_step(
+            projected, states, self.cell.constants(memory=memory)
+        )
+        return self._logits(output[:, None])[:, 0], states, weights
+
+    def alignments(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """The attention's weights under teacher forcing: ``(n, T, S)``, zeros past each target's end.
+
+        Raises:
+            ValueError: the model has no attention.
+        """
+        if self.cell.attention is None:
+            raise ValueError("the model has no attention to align by")
+        memory, states = self._encoded(inputs["source"], inputs["source_lengths"], False)
+        constants = self.cell.constants(memory=memory)
+
+        def step(projected: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
+            _, states, weights = self.cell.attended_step(projected, states, constants)
+            return weights, states
+
+        projected = self.cell.project(self.embedding(inputs["target"]))
+        width = inputs["source"].shape[1]
+        return kernels.generic(step, projected, states, inputs["target_lengths"], width)[0]
+
+    def free_running(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Logits as those of a call, but each after the model's own most probable tokens instead of
+        ``target``: what teacher forcing hides."""
+        memory, states = self._encoded(inputs["source"], inputs["source_lengths"], False)
+        embedded = self.embedding(inputs["target"])
+        return self._logits(
+            self._own_tokens(embedded, inputs["target_lengths"], memory, states, tf.constant(1.0), False)
+        )
+
+    def _encoded(self, source: tf.Tensor, lengths: tf.Tensor, training: bool) -> tuple[tuple, States]:
+        """The memory ``((n, S, m), lengths)`` and the decoder's first states."""
+        embedded = self.source_embedding(self.word_dropout(source, training=training))
+        encoded = self.encoder(embedded, lengths=lengths, training=training)
+        outputs = encoded.outputs if self.memory_norm is None else self.memory_norm(encoded.outputs)
+        last = [
+            tf.concat(same, axis=-1)  # (batch, size of all directions)
+            for directions in encoded.states
+            for same in zip(*directions)
+        ]
+        states = tuple(bridge(state) for bridge, state in zip(self.bridges, last))
+        if self.cell.feeding == "output":
+            states = (*states, tf.zeros((tf.shape(source)[0], self.cell.units), outputs.dtype))
+        return (self.memory_dropout(outputs, training=training), lengths), states
+
+    def _logits(self, outputs: tf.Tensor) -> tf.Tensor:
+        if isinstance(self.head, TiedOutput):
+            return self.head(outputs, self.embedding.embeddings)
+        return self.head(outputs)
+
+    def _own_tokens(
+        self,
+        embedded: tf.Tensor,
+        lengths: tf.Tensor,
+        memory: tuple,
+        states: States,
+        share: tf.Tensor,
+        training: bool,
+    ) -> tf.Tensor:
+        """The decoder's outputs ``(n, T, embedding_units)`` where ``share`` of the tokens after the first
+        are the model's own: drawn in training, else the most probable ones."""
+        batch, time, width = (
+            static or dynamic for static, dynamic in zip(embedded.shape, tf.unstack(tf.shape(embedded)))
+        )
+        dtype = embedded.dtype
+        constants = self.cell.constants(batch, memory, training)
+        kept = tf.ones((batch, width), dtype)
+        if training and self.decoder.dropout:
+            kept = dropout_mask((batch, width), self.decoder.dropout, self.seed_generator, dtype.name)
+        draw = keras.random.uniform((batch, time), seed=self.seed_generator) if training else 0.0
+        own = (tf.zeros((batch, time)) + draw < share) & (tf.range(time) > 0)
+        # Beside its vector each step gets whether it is replaced, and its number, which seeds its draw.
+        numbers = tf.broadcast_to(tf.cast(tf.range(time), dtype), (batch, time))
+        x = tf.concat([embedded, tf.cast(own, dtype)[..., None], numbers[..., None]], axis=-1)
+        generator = self.seed_generator
+        seed = tf.cast(generator.next(), tf.int32) if training and generator is not None else None
+
+        def step(x: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
+            gold, own, number = tf.split(x, [width, 1, 1], axis=-1)
+            *inner, previous = states
+            logits = self._logits(previous[:, None])[:, 0]  # (batch, vocabulary)
+            if seed is not None:  # the largest with Gumbel noise is a draw from the softmax
+                here = tf.cast(number[0, 0], tf.int32)
+                uniform = tf.random.stateless_uniform(
+                    tf.shape(logits), seed + tf.stack([0, here]), minval=1e-7, dtype=logits.dtype
+                )
+                logits -= tf.math.log(-tf.math.log(uniform))
+            token = tf.stop_gradient(tf.argmax(logits, axis=-1, output_type=tf.int32))
+            chosen = tf.where(own > 0, self.embedding(token), gold)
+            output, after = self.cell.step(self.cell.project(chosen * kept), tuple(inner), constants)
+            return output, (*after, output)
+
+        first = tf.zeros((batch, self.cell.units), dtype)
+        return kernels.generic(step, x, (*states, first), lengths, self.cell.units)[0]
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), **self.config}

@@ -1,0 +1,311 @@
+"""Translation from files to scores and phones, on a small part of the grammar's language."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+
+from apps.run import Run
+from apps.translation.__main__ import main
+from apps.translation.data import Assets, load
+from apps.translation.inference import Decoding, attention, of_keras, search
+from apps.translation.options import Train
+from apps.translation.phone import GOLDEN_TEXTS
+from apps.translation.port.translate import Translator as PhoneTranslator
+from apps.translation.scoring import by_length, probability_scores
+from seqmodels.data.parallel import Pairs, load_pairs
+from seqmodels.data.text import PAD
+from seqmodels.data.tokenizer import END, START
+from seqmodels.errors import UsageError
+
+PLACES = (("garden", "jardin"), ("park", "parc"), ("wood", "bois"))
+PEOPLE = (("cat", "chat"), ("dog", "chien"), ("boy", "garçon"), ("bird", "oiseau"))
+VERBS = (("sleeps", "dort"), ("sings", "chante"), ("works", "travaille"))
+TINY = ["--units=8", "--decoder-units=16", "--embedding-units=8", "--batch-size=100", "--epochs=2"]
+TINY += ["--vocabulary=150", "--minimum-count=1", "--shapes=1", "--no-xla", "--dropout=0"]
+
+
+def make_pairs(folder):
+    """``train``, ``valid`` and ``test`` in English and French, every sentence another one."""
+    folder.mkdir()
+    rows = [
+        (f"The {a} {v}, in the {p}.", f"Le {b} {w}, dans l'{q}.")
+        for p, q in PLACES
+        for a, b in PEOPLE
+        for v, w in VERBS
+    ]
+    for split, part in (("train", rows[:26]), ("valid", rows[26:31]), ("test", rows[31:])):
+        for side, language in enumerate(("en", "fr")):
+            text = "".join(f"{row[side]}\n" for row in part)
+            (folder / f"{split}.{language}").write_text(text, encoding="utf-8")
+    return folder
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def ran(*arguments):
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    return make_pairs(tmp_path_factory.mktemp("data") / "pairs")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, pairs):
+    """A run, exported and converted."""
+    run = tmp_path_factory.mktemp("runs") / "translation"
+    ran("train", "--data", pairs, "--run", run, *TINY)
+    ran("export", "--run", run)
+    ran("convert", "--run", run, "--length", 24, "--quantize", "none")
+    return run
+
+
+def records(run, *arguments):
+    return [
+        json.loads(line) for line in ran("predict", "--run", run, "--json", *arguments).stdout.splitlines()
+    ]
+
+
+def test_a_run_holds_its_data_and_its_rivals(trained, read_json):
+    facts, metrics = read_json(trained / "data.json"), read_json(trained / "metrics.json")
+    assert facts["counts"] == {"train": 26, "valid": 5, "test": 5}
+    assert facts["languages"] == "en to fr"
+    assert facts["notes"] == ["from en to fr; --source and --target choose"]
+    assets = Assets.load(trained / "assets")
+    assert assets.joint
+    assert facts["vocabulary"] == [len(assets.source_tokenizer)] * 2
+    rivals = metrics["baselines"]["test"]
+    assert list(rivals) == ["copy of the source", "word by word (IBM model 1)"]
+    assert rivals["word by word (IBM model 1)"]["bleu"] > rivals["copy of the source"]["bleu"]
+
+
+def test_batches_are_what_the_assets_make_of_the_texts(pairs):
+    options = Train(data=str(pairs), source="fr", vocabulary=150, minimum_count=1, batch_size=64, shapes=2)
+    data = load(options, None)
+    assert (data.assets.source, data.assets.target) == ("fr", "en")
+    texts = set()
+    for inputs, targets, weights in data.train(0):
+        for row, weight in enumerate(weights.numpy()):
+            length = int(inputs["target_lengths"][row])
+            assert (weight, length > 0) in ((1.0, True), (0.0, False))
+            if weight:
+                given, wanted = inputs["target"][row].numpy(), targets[row].numpy()
+                assert (given[0], wanted[length - 1]) == (START, END)
+                np.testing.assert_array_equal(given[1:length], wanted[: length - 1])
+                assert not np.any(wanted[length:])
+                source = inputs["source"][row, : int(inputs["source_lengths"][row]) - 1]
+                found = [
+                    tokenizer.join(tf.RaggedTensor.from_tensor(ids[None])).numpy()[0].decode()
+                    for tokenizer, ids in (
+                        (data.assets.source_tokenizer, source),
+                        (data.assets.target_tokenizer, tf.constant(wanted[: length - 1])),
+                    )
+                ]
+                texts.add(tuple(found))
+    assert texts == set(zip(data.source.train.sources, data.source.train.targets))
+
+
+def test_the_graph_makes_the_ids_that_training_sees_and_cuts_with_the_end_kept(trained):
+    assets = Assets.load(trained / "assets")
+    texts = ["The cat sleeps, in the park.", "", "The dog sings. " * 100]
+    rows = assets.cut(assets.encode_sources(texts))
+    tensors = assets.tensors(tf.constant(texts))
+    assert tensors["lengths"].numpy().tolist() == rows.lengths.tolist()
+    assert rows.lengths.max() == assets.length
+    for row, (start, end) in enumerate(zip(rows.row_splits, rows.row_splits[1:])):
+        np.testing.assert_array_equal(tensors["source"][row, : end - start], rows.values[start:end])
+        assert rows.values[end - 1] == END
+        assert not np.any(tensors["source"][row, end - start :] != PAD)
+
+
+def test_evaluate_shows_the_model_beside_its_rivals_with_signatures(trained, read_json):
+    result = ran("evaluate", "--run", trained, "--beam", 2)
+    for part in ("BLEU", "chrF", "copy of the source", "word by word", "tok:13a", "perplexity"):
+        assert part in result.stdout
+    scores = read_json(trained / "metrics.json")["test"]
+    assert scores["sentences"] == 5
+    assert sum(group["count"] for group in scores["by_length"]) == 5
+    position = scores["loss_by_position"]
+    assert len(position["forced"]) == len(position["free"])
+    first = [position[name][0]["log_loss"] for name in ("forced", "free")]
+    assert first[0] == pytest.approx(first[1])  # both are given the first token
+    for name in ("bleu_by_length", "loss_by_position", "learning_curve"):
+        assert (trained / "plots" / f"{name}.png").exists()
+
+
+def test_perplexity_is_that_of_the_validation_loss(trained, pairs):
+    rows = (trained / "history.csv").read_text().splitlines()
+    history = [dict(zip(rows[0].split(","), map(float, row.split(",")))) for row in rows[1:]]
+    best = min(row["valid_loss"] for row in history)
+    run = Run(trained)
+    valid = load_pairs(str(pairs)).valid
+    scores = probability_scores(run.load_model(), Assets.load(run.assets), valid)
+    assert scores["perplexity"] == pytest.approx(np.exp(best), rel=1e-4)
+
+
+def test_predict_streams_translations_alignments_and_plots(trained):
+    plain = ran("predict", "--run", trained, "The cat sleeps.", "").stdout.splitlines()
+    assert len(plain) == 2
+    assert ran("translate", "--run", trained, "The cat sleeps.", "").stdout.splitlines() == plain
+    record, empty = records(trained, "--align", "--plot", "--best", 2, "The cat sleeps.", "")
+    assert empty["source_words"] == []
+    assert record["source_words"] == ["The", "cat", "sleeps", "."]
+    assert "".join(record["target_words"]) == record["translation"].replace(" ", "")
+    assert [target for _, target in record["alignment"]] == list(range(len(record["target_words"])))
+    assert record["best"][0]["text"] == record["translation"]
+    assert record["best"][0]["score"] >= record["best"][1]["score"]
+    assert record["plot"].endswith("attention_1.png")
+
+
+def test_limits_of_a_translation(trained):
+    run = Run(trained)
+    assets, model = Assets.load(run.assets), run.load_model()
+    text = tf.constant(["The cat sleeps."])
+    _, short, _ = search(model, assets, text, Decoding(beam=1, maximum=3))
+    _, long, _ = search(model, assets, text, Decoding(beam=2, best=2, minimum=12, maximum=12))
+    assert short.numpy().max() <= 3
+    assert long.numpy().tolist() == [[12, 12]]
+
+
+def test_all_forms_of_the_model_translate_alike(trained):
+    texts = ["The cat sleeps, in the park.", "A bird", "", "\u0444 \U0001f600"]
+
+    def translations(*arguments):
+        return [record["translation"] for record in records(trained, *arguments, *texts)]
+
+    greedy, beam = translations("--beam", 1), translations()
+    assert translations("--model", "saved_model", "--beam", 1) == greedy
+    assert translations("--model", "tflite", "--beam", 1) == greedy
+    assert translations("--model", "saved_model") == beam
+    loaded = tf.saved_model.load(str(trained / "export" / "saved_model"))
+    found = loaded.signatures["serving_default"](text=tf.constant(texts))
+    assert [text.decode() for text in found["translations"].numpy()] == beam
+
+
+def test_the_golden_file_is_enough_to_test_a_port(trained, read_json):
+    folder = trained / "export" / "tflite"
+    golden = read_json(folder / "golden.json")
+    assert {case["text"] for case in golden["cases"]} >= set(GOLDEN_TEXTS)
+    port = PhoneTranslator(folder / "model.tflite")
+    for case in golden["cases"]:
+        assert port.ids(case["text"]) == case["ids"]
+        assert port(case["text"]) == case["translation"]
+    report = read_json(folder / "report.json")
+    assert report["files"]["model.tflite"]["BLEU"] == report["references"]["Keras, greedy, 24 tokens"]
+    assert set(report["files"]["model.tflite"]["milliseconds"]) == {"encode", "step"}
+    assert (folder / "translate.py").exists()
+
+
+def test_without_attention_the_phone_has_no_memory(tmp_path, pairs):
+    run = tmp_path / "run"
+    ran("train", "--data", pairs, "--run", run, *TINY, "--epochs=1", "--attention=none", "--cell=gru")
+    ran("convert", "--run", run, "--length", 16)
+    texts = ["The cat sleeps, in the park."]
+    assert (
+        records(run, "--model", "tflite", "--beam", 1, *texts)[0]["translation"]
+        == records(run, "--beam", 1, *texts)[0]["translation"]
+    )
+    result = invoke("predict", "--run", run, "--align", "text")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "trained with --attention none" in result.stderr
+
+
+def test_batches_of_texts_are_independent_of_each_other(trained):
+    run = Run(trained)
+    assets, model = Assets.load(run.assets), run.load_model()
+    texts = ["The cat sleeps.", "", "The dog sings, in the wood. The bird works."]
+    translate = of_keras(model, assets, Decoding(beam=3, coverage_penalty=0.2, no_repeat=2))
+    (together,) = translate([texts])
+    apart = [answer for text in texts for (answer,) in [next(translate([[text]]))]]
+    assert [each[0].text for each in together] == [each[0].text for each in apart]
+    weights = attention(model, assets, texts, texts)
+    assert [each.shape for each in weights] == [
+        (len(ids), len(ids)) for ids in (assets.encode_sources([text]).values for text in texts)
+    ]
+    for each in weights:
+        np.testing.assert_allclose(each.sum(axis=1), 1, atol=1e-5)
+
+
+def test_training_goes_on_from_a_run(trained, pairs, tmp_path, read_json):
+    run = tmp_path / "run"
+    ran("train", "--from", trained, "--run", run, "--epochs", 1, "--learning-rate", 1e-9, "--average", "none")
+    stored, before = read_json(run / "options.json"), read_json(trained / "options.json")
+    changed = {name for name in stored if stored[name] != before[name]}
+    assert changed == {"from_", "epochs", "learning_rate", "average"}
+    losses = [read_json(each / "metrics.json")["valid"]["loss"] for each in (run, trained)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert (run / "assets" / "source" / "vocab.txt").read_text() == (
+        trained / "assets" / "source" / "vocab.txt"
+    ).read_text()
+    for arguments, message in (
+        (["--from", trained, "--units", 4], "is a model of other sizes or parts"),
+        (["--from", tmp_path], "is no run"),
+    ):
+        result = invoke("train", *arguments, "--run", tmp_path / "other")
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert message in result.stderr
+
+
+def test_groups_by_length_hold_every_sentence():
+    sources = ["a " * count for count in (1, 5, 6, 31, 40)]
+    groups = by_length(Pairs(sources, sources, ("file",), [1, 2, 3, 4, 5]), sources)
+    assert [(group["name"], group["count"]) for group in groups] == [
+        ("1 to 5", 2),
+        ("6 to 10", 1),
+        ("from 31", 2),
+    ]
+
+
+def test_overlong_pairs_are_left_out_by_name(pairs, tmp_path):
+    folder = tmp_path / "pairs"
+    shutil.copytree(pairs, folder)
+    for language in ("en", "fr"):
+        with open(folder / f"train.{language}", "a", encoding="utf-8") as file:
+            file.write("word " * 30 + "\n")
+    options = Train(data=str(folder), vocabulary=150, minimum_count=1, length=25)
+    (note,) = [note for note in load(options, None).facts["notes"] if "left out" in note]
+    assert note.startswith("1 pairs of more than 25 tokens a side are left out: ")
+    assert "train.en:27 and " in note
+    assert "train.fr:27" in note
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"joint": False}, "--tie all: needs one vocabulary"),
+        ({"attention": "none", "feeding": "context"}, "--feeding context: without attention"),
+        ({"attention": "dot", "decoder_units": 100}, "width 512 with --decoder-units 100"),
+        ({"attention": "multi-head", "decoder_units": 510}, "--decoder-units 510: expected a multiple of 4"),
+        ({"cell": "mingru", "recurrent_dropout": 0.1}, "--cell mingru: has no recurrent product"),
+    ],
+)
+def test_options_that_cannot_be_meant(options, message):
+    with pytest.raises(UsageError, match=message):
+        Train(**options).check()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--best", 3, "--beam", 2], "--best 3: a beam of 2 has no more; raise --beam"),
+        (["--minimum", 5, "--maximum", 4], "--minimum 5: is more than --maximum 4"),
+        (["--align", "--model", "tflite"], "--model tflite: hands out no attention"),
+        (["--model", "saved_model", "--beam", 3], "--model saved_model: decodes by --beam 5 or 1"),
+        (["--model", "tflite_int8"], "model_int8.tflite: is not there; `convert --quantize int8` makes it"),
+    ],
+)
+def test_predictions_that_cannot_be_meant(trained, arguments, message):
+    result = invoke("predict", "--run", trained, *arguments, "text")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert message in result.stderr

@@ -1,0 +1,48 @@
+"""Attention: against the papers' equations, one query and one row at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from inventory import ATTENTION_REFERENCES, ATTENTIONS, UNITS, assert_same, named, normal, randomized
+
+from seqmodels.layers import DotAttention, MultiHeadAttention
+
+LENGTHS = [4, 1, 0]
+QUERIES = 3
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_equals_the_papers_for_every_query_and_row(name: str) -> None:
+    rng = np.random.default_rng(2)
+    queries = tf.constant(normal(rng, len(LENGTHS), QUERIES, UNITS))
+    memory = normal(rng, len(LENGTHS), 5, UNITS)
+    layer = ATTENTIONS[name](dtype="float64")
+    layer.build((None, UNITS), (None, None, UNITS))
+    randomized(layer)
+    contexts, weights = layer.attend(queries, layer.prepare(memory, np.array(LENGTHS, np.int32)))
+    assert contexts.shape == (len(LENGTHS), QUERIES, layer.output_size)
+    for row, length in enumerate(LENGTHS):
+        for index, query in enumerate(queries[row].numpy()):
+            context, shares = ATTENTION_REFERENCES[name](named(layer), query, memory[row, :length])
+            padded = np.pad(shares, (0, 5 - length))
+            assert_same((contexts[row, index], weights[row, index]), (context, padded), tolerance=1e-10)
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_weights_sum_to_one_over_the_real_steps_and_to_zero_over_none(name: str) -> None:
+    rng = np.random.default_rng(2)
+    layer = ATTENTIONS[name]()
+    query, memory = normal(rng, 3, UNITS).astype(np.float32), normal(rng, 3, 5, UNITS).astype(np.float32)
+    _, weights = layer(query, memory, lengths=np.array(LENGTHS, np.int32))
+    np.testing.assert_allclose(np.sum(weights, axis=1), [1, 1, 0], atol=1e-6)
+    _, without_lengths = layer(query, memory)
+    assert_same(without_lengths, layer(query, memory, lengths=np.full(3, 5, np.int32))[1])
+
+
+def test_errors() -> None:
+    with pytest.raises(ValueError, match=r"query of width 2 with a memory of width 3; .* GeneralAttention"):
+        DotAttention().build((None, 2), (None, None, 3))
+    with pytest.raises(ValueError, match="3 heads do not divide 4 units"):
+        MultiHeadAttention(heads=3).build((None, 4), (None, None, 4))
