@@ -19,7 +19,7 @@ from seqmodels.layers.locked_dropout import LockedDropout
 from seqmodels.layers.lstm import LSTMCell
 from seqmodels.layers.min_gru import MinGRUCell
 from seqmodels.layers.min_lstm import MinLSTMCell
-from seqmodels.layers.ngrams import NgramBag
+from seqmodels.layers.ngram_bag import NgramBag
 from seqmodels.layers.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling
 from seqmodels.layers.recurrent import Recurrent
 from seqmodels.layers.rg_lru import RGLRUCell

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqmodels.layers import NgramBag
-from seqmodels.layers.ngrams import MULTIPLIER, PRIME
+from seqmodels.layers.ngram_bag import MULTIPLIER, PRIME
 
 FEATURES, BUCKETS = 2, 1009
 
