@@ -58,11 +58,12 @@ def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: 
                 raise UserError(f"{where}: {name} differs from the model's; nothing was written or replaced")
         elif one.size:
             unit = max(1.0, float(np.max(np.abs(one))))
-            difference = float(np.max(np.abs(other.astype(np.float64) - one))) / unit
+            absolute = float(np.max(np.abs(other.astype(np.float64) - one)))
+            difference = absolute / unit
             if not difference <= tolerance:  # also where it is not a number
                 raise UserError(
-                    f"{where}: {name} differs by {difference:.3g} from the model's, {tolerance:g} allowed; "
-                    "nothing was written or replaced"
+                    f"{where}: {name} differs by {absolute:.3g} from the model's, {tolerance * unit:g} "
+                    "allowed; nothing was written or replaced"
                 )
             largest = max(largest, difference)
     return largest

@@ -149,17 +149,17 @@ def test_the_rate_of_decay_is_the_logarithm_of_the_spectral_radius(radius, seed)
 def test_gated_cells_keep_the_gradient_over_a_lag_at_which_tanh_has_lost_it():
     """Gates that are open (biases of 5: 0.993 of the state stays) against the usual start of an RNN."""
     lag, left = 100, {}
-    keeping = np.repeat([-5.0, 0.0, 0.0], 16)  # update gate, reset gate, candidate
     for name, make in {
         "tanh": partial(RNNCell, recurrent_initializer="glorot_uniform"),
         "lstm": partial(LSTMCell, forget_bias=5.0),
-        "gru": partial(GRUCell, bias_initializer=lambda *_, **__: keeping),
+        "gru": partial(GRUCell, keep_bias=5.0),
         "rglru": RGLRUCell,
     }.items():
+        keras.utils.set_random_seed(0)
         trace = traced(make, lengths=(lag, lag), units=16)
         norms = gradients.spectral_norms(gradients.state_jacobians(gradients.step_jacobians(trace)))
         left[name] = norms[:, 0].max()
-    assert left["tanh"] < 1e-6
+    assert left["tanh"] < 1e-4
     assert min(left["lstm"], left["gru"], left["rglru"]) > 0.1
 
 

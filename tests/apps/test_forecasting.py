@@ -153,6 +153,7 @@ def test_exports_take_the_raw_past_and_say_what_the_model_says(runs, kind):
                 )
 
 
+@pytest.mark.slow
 def test_known_covariates_reach_from_the_file_to_the_forecast_and_the_export(tmp_path, one_line):
     """y follows x of the same row: who knows x knows y."""
     rng = np.random.default_rng(0)
@@ -191,6 +192,7 @@ def test_known_covariates_reach_from_the_file_to_the_forecast_and_the_export(tmp
     assert "--known x:" in one_line(invoke("forecast", "--run", run, tmp_path / "no.csv"), 2)
 
 
+@pytest.mark.slow
 def test_refitting_trains_on_what_is_before_each_part(runs):
     run, _ = runs["prices"]
     result = invoke("evaluate", "--run", run, "--json", "--backtest=2", "--refit")

@@ -375,6 +375,7 @@ def test_jitter_draws_from_lengths_around_the_steps():
     assert len(resolve(Train, {"steps": 70, "jitter": 8}).lengths) == 8
 
 
+@pytest.mark.slow
 def test_the_fixed_window_model_has_a_phone_file_too(window, invoke):
     copy = window.parent / "copy"
     shutil.copytree(window, copy)

@@ -207,6 +207,7 @@ def test_the_golden_file_is_enough_to_test_a_port(trained, read_json):
     assert (folder / "translate.py").exists()
 
 
+@pytest.mark.slow
 def test_without_attention_the_phone_has_no_memory(tmp_path, pairs):
     run = tmp_path / "run"
     ran("train", "--data", pairs, "--run", run, *TINY, "--epochs=1", "--attention=none", "--cell=gru")

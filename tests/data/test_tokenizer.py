@@ -237,7 +237,9 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
         Tokenizer.train(["a b"], TokenizerSettings(minimum_count=2))
     with pytest.raises(UsageError, match="size is 4; it must be at least 5"):
         TokenizerSettings(size=4)
-    with pytest.raises(UsageError, match="split is 'commas'; choose one of letters, punctuation, whitespace"):
+    with pytest.raises(
+        UsageError, match="split is 'commas'; choose one of letters, punctuation, reversible, whitespace"
+    ):
         TokenizerSettings(split="commas")
 
 
