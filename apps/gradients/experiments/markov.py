@@ -51,13 +51,13 @@ def run(options: Markov, say: Callable[[str], None]) -> Findings:
         rows.append(_row("n-grams", context, sum(model.stored), perplexity))
         rows.append(_row("table", context, float(size) ** (context + 1), None))
         say(f"training a window of {context}")
-        window = _trained(partial(FixedWindowModel, size, context, units, units, **DROPOUTS), texts, options)
+        make = partial(FixedWindowModel, size, context, units, units, **DROPOUTS)
+        window = _trained(make, texts, options.window_learning_rate, options)
         perplexity = _perplexity(window, texts["test"], context)
         rows.append(_row("window", context, window.count_params(), perplexity))
     say("training the recurrent network")
-    recurrent = _trained(
-        partial(LanguageModel, size, units, "lstm", units, layers=1, **DROPOUTS), texts, options
-    )
+    make = partial(LanguageModel, size, units, "lstm", units, layers=1, **DROPOUTS)
+    recurrent = _trained(make, texts, options.learning_rate, options)
     for context in (*CONTEXTS, *LONGER):
         perplexity = _perplexity(recurrent, texts["test"], context)
         rows.append(_row("recurrent", context, recurrent.count_params(), perplexity))
@@ -71,7 +71,9 @@ def run(options: Markov, say: Callable[[str], None]) -> Findings:
     )
 
 
-def _trained(make: Callable[[], NextToken], texts: dict[str, np.ndarray], options: Markov) -> NextToken:
+def _trained(
+    make: Callable[[], NextToken], texts: dict[str, np.ndarray], rate: float, options: Markov
+) -> NextToken:
     """By Adam on running text; the epoch with the least validation loss stays."""
     keras.utils.set_random_seed(options.seed)
     model = make()
@@ -84,7 +86,7 @@ def _trained(make: Callable[[], NextToken], texts: dict[str, np.ndarray], option
         Training(
             model,
             _from_nothing,
-            optimizers.make("adam", options.learning_rate),
+            optimizers.make("adam", rate),
             lambda epoch: batches("train"),
             lambda: batches("valid"),
             Settings(epochs=options.epochs, patience=2, xla=options.xla),
