@@ -179,7 +179,7 @@ def _panels(measured: Sequence[Measured]) -> list[plots.Panel]:
         distances = np.arange(len(each.jacobian))
         jacobians.append(plots.Curve(each.name, distances, each.jacobian))
         losses.append(plots.Curve(each.name, distances, each.loss))
-        if each.bound is not None and each.bound[-1] <= 1:  # one above 1 says nothing that could be seen
+        if each.bound is not None:
             jacobians.append(plots.Curve(each.name, distances, each.bound, "--"))
     shared: dict[str, Any] = {"x_label": "distance T - t", "log": "y", "limits": (1e-12, 1e3)}
     return [
