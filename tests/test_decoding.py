@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from seqmodels.decoding import (
@@ -172,6 +172,9 @@ def draw_in_numpy(logits, number, temperature, top_k, top_p):
     probabilities = weights / weights.sum()
     cumulative = np.cumsum(probabilities)
     left = np.sum(cumulative - probabilities < top_p)
+    # On a border the last bit of a sum decides, and libraries add up in different orders.
+    assume(np.abs(cumulative - probabilities - top_p).min() > 1e-12)
+    assume(np.abs(cumulative[:left] - number * cumulative[left - 1]).min() > 1e-12)
     return order[np.sum(cumulative[:left] <= number * cumulative[left - 1])]
 
 
@@ -185,10 +188,10 @@ def draw_in_numpy(logits, number, temperature, top_k, top_p):
 )
 def test_a_number_stands_for_the_same_token_in_numpy(logits, number, temperature, top_k, top_p):
     logits = np.array(logits, np.float32)
-    numbers = tf.constant([number, 0.5], tf.float64)
+    numbers = tf.constant([number, 0.4567], tf.float64)
     found = draw(tf.stack([logits, logits]), numbers, Sampling(temperature, top_k, top_p))
     assert found[0] == draw_in_numpy(logits, number, temperature, top_k, top_p)
-    assert found[1] == draw_in_numpy(logits, 0.5, temperature, top_k, top_p)
+    assert found[1] == draw_in_numpy(logits, 0.4567, temperature, top_k, top_p)
 
 
 def shares(sampling, logits=(0.0, 3.0, 1.0, -np.inf, 2.0), count=20_000):

@@ -235,15 +235,15 @@ def read_yahoo(data: str) -> SeriesData:
         UsageError: the package ``yfinance`` is not installed.
         DataError: there is nothing under that ticker, or no network.
     """
+    tickers = [ticker.strip() for ticker in data.removeprefix("yahoo:").split(",") if ticker.strip()]
+    if not tickers:
+        raise UsageError(f"{data}: names no ticker; expected yahoo:TICKER, for example yahoo:^GSPC")
     try:
         import yfinance
     except ImportError as error:
         raise UsageError(
             f"{data}: needs the package yfinance; python -m pip install -r requirements-yahoo.txt"
         ) from error
-    tickers = [ticker.strip() for ticker in data.removeprefix("yahoo:").split(",") if ticker.strip()]
-    if not tickers:
-        raise UsageError(f"{data}: names no ticker; expected yahoo:TICKER, for example yahoo:^GSPC")
     found = []
     for ticker in tickers:
         try:
