@@ -172,10 +172,14 @@ def draw_in_numpy(logits, number, temperature, top_k, top_p):
     probabilities = weights / weights.sum()
     cumulative = np.cumsum(probabilities)
     left = np.sum(cumulative - probabilities < top_p)
-    # On a border the last bit of a sum decides, and libraries add up in different orders.
-    assume(np.abs(cumulative - probabilities - top_p).min() > 1e-12)
-    assume(np.abs(cumulative[:left] - number * cumulative[left - 1]).min() > 1e-12)
     return order[np.sum(cumulative[:left] <= number * cumulative[left - 1])]
+
+
+def on_a_border(logits, number, temperature, top_k, top_p):
+    """Where the last bit of a sum decides, and libraries add up in different orders."""
+    near = {draw_in_numpy(logits, number + shift, temperature, top_k, top_p) for shift in (-1e-9, 0, 1e-9)}
+    near |= {draw_in_numpy(logits, number, temperature, top_k, top_p + shift) for shift in (-1e-9, 1e-9)}
+    return len(near) > 1
 
 
 @settings(deadline=None, max_examples=80)
@@ -189,6 +193,7 @@ def draw_in_numpy(logits, number, temperature, top_k, top_p):
 def test_a_number_stands_for_the_same_token_in_numpy(logits, number, temperature, top_k, top_p):
     logits = np.array(logits, np.float32)
     numbers = tf.constant([number, 0.4567], tf.float64)
+    assume(not any(on_a_border(logits, each, temperature, top_k, top_p) for each in (number, 0.4567)))
     found = draw(tf.stack([logits, logits]), numbers, Sampling(temperature, top_k, top_p))
     assert found[0] == draw_in_numpy(logits, number, temperature, top_k, top_p)
     assert found[1] == draw_in_numpy(logits, 0.4567, temperature, top_k, top_p)
