@@ -410,7 +410,7 @@ PARTS: dict[str, Part] = {
         padded=("tokens",),
     ),
     "NgramBag": Part(
-        partial(layers.NgramBag, 2, UNITS, buckets=31, gain=2.0), sentences, weights=1, padded=("tokens",)
+        partial(layers.NgramBag, 2, UNITS, buckets=31), sentences, weights=2, padded=("tokens",)
     ),
     "Classifier with n-grams": Part(
         partial(
@@ -422,11 +422,9 @@ PARTS: dict[str, Part] = {
             2,
             ngrams=2,
             ngram_buckets=31,
-            ngram_dropout=0,
-            ngram_gain=1,
         ),
         sentences,
-        weights=1 + 6 + 2 + 1,
+        weights=1 + 6 + 2 + 2,
         padded=("tokens",),
     ),
     "Classifier": Part(

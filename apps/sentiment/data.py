@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import tensorflow as tf
 
 from apps.run import write_text
+from apps.sentiment.ngrams import Ngrams
 from apps.sentiment.options import Train
 from apps.task import Data
 from seqmodels.data.sources import LabeledTextData, LabeledTexts, check_labels, load_labeled_texts
@@ -21,6 +23,7 @@ from seqmodels.data.tokenizer import UNKNOWN, Tokenizer, TokenizerSettings
 from seqmodels.errors import DataError
 
 PREFIX = 1  # the start token stays however a text is cut
+NGRAMS = "ngrams.npz"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Assets:
         edges: the padded lengths of the training.
         length: tokens of a text, at most.
         keep: which part of a longer text stays.
+        ngrams: fitted on the training split; None where the model has none.
     """
 
     tokenizer: Tokenizer
@@ -40,6 +44,7 @@ class Assets:
     edges: list[int]
     length: int
     keep: Any
+    ngrams: Ngrams | None = None
 
     def encode(self, texts: Sequence[str]) -> TokenSequences:
         return self.cut(self.tokenizer.encode(texts))
@@ -71,6 +76,9 @@ class Assets:
         write_text(folder / "labels.txt", "".join(f"{name}\n" for name in self.classes))
         lengths = {"edges": self.edges, "length": self.length, "keep": self.keep}
         write_text(folder / "lengths.json", json.dumps(lengths) + "\n")
+        (folder / NGRAMS).unlink(missing_ok=True)
+        if self.ngrams is not None:
+            np.savez(folder / NGRAMS, **vars(self.ngrams))
 
     @classmethod
     def load(cls, folder: Path) -> Assets:
@@ -78,9 +86,13 @@ class Assets:
         try:
             classes = (folder / "labels.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
             lengths = json.loads((folder / "lengths.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            ngrams = None
+            if (folder / NGRAMS).exists():
+                with np.load(folder / NGRAMS) as stored:
+                    ngrams = Ngrams(int(stored["order"]), stored["table"], stored["bias"])
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise DataError(f"{folder}: the assets cannot be read ({error}); train the run again") from error
-        return cls(Tokenizer.load(folder), classes, **lengths)
+        return cls(Tokenizer.load(folder), classes, **lengths, ngrams=ngrams)
 
 
 def load(options: Train, assets: Assets | None) -> Data:
@@ -101,6 +113,9 @@ def load(options: Train, assets: Assets | None) -> Data:
     facts = _facts(source, train_ids, assets)
     train_ids, valid_ids = assets.cut(train_ids), assets.cut(valid_ids)
     train_labels, valid_labels = assets.labels(source.train), assets.labels(source.valid)
+    if options.ngrams and assets.ngrams is None:
+        sizes = options.ngrams, options.ngram_buckets
+        assets = replace(assets, ngrams=Ngrams.fit(*sizes, train_ids, train_labels, len(assets.classes)))
     weights = (
         _class_weights(train_labels, len(assets.classes)) if options.class_weights == "balanced" else None
     )

@@ -59,16 +59,9 @@ class Train(TrainOptions):
         0.0, "Probability of dropping a recurrent weight.", minimum=0, maximum=0.99
     )
     ngrams: int = option(
-        0, "Longest n-gram of a linear model that is trained beside the network; 0 for none.", minimum=0
+        0, "Longest n-gram of a linear model that stands beside the network; 0 for none.", minimum=0
     )
-    ngram_buckets: int = option(2**20, "Rows of its table; n-grams share them by their hashes.", minimum=1)
-    ngram_dropout: float = option(
-        0.5, "Probability of dropping an n-gram of a text.", minimum=0, maximum=0.99
-    )
-    ngram_gain: float = option(30.0, "How much faster their weights move than the network's.", minimum=0)
-    path_dropout: float = option(
-        0.0, "Probability that only one of network and n-grams learns from a text.", minimum=0, maximum=0.99
-    )
+    ngram_buckets: int = option(2**21, "Rows of its table; n-grams share them by their hashes.", minimum=1)
     label_smoothing: float = option(
         0.0, "Share of the target that is spread over all classes.", minimum=0, maximum=0.99
     )

@@ -21,6 +21,7 @@ from apps.sentiment.saved_model import examples, signatures
 from apps.task import Data, Task
 from seqmodels.analysis import plots
 from seqmodels.baselines import bag_of_words
+from seqmodels.baselines.bag_of_words import Baseline
 from seqmodels.data.embeddings import read_glove
 from seqmodels.data.sources import LabeledTexts, load_labeled_texts, load_split
 from seqmodels.errors import DataError, UsageError
@@ -42,9 +43,6 @@ MODEL_OPTIONS = (
     "weight_dropout",
     "ngrams",
     "ngram_buckets",
-    "ngram_dropout",
-    "ngram_gain",
-    "path_dropout",
 )
 
 
@@ -58,6 +56,8 @@ def build(options: Train, assets: Assets) -> keras.Model:
     model.build()
     if vectors is not None:
         model.embedding.set_weights([vectors])
+    if assets.ngrams is not None:
+        assets.ngrams.put_into(model.ngrams)
     return model
 
 
@@ -67,8 +67,8 @@ def objective(options: Train) -> Objective:
 
 def baselines(data: Data) -> dict[str, Any]:
     """Scores of the bags of words on validation and test, fitted on the training split."""
-    source, classes = data.source, data.assets.classes
-    return _baseline_scores(source.train, {"valid": source.valid, "test": source.test}, classes)
+    source = data.source
+    return _baseline_scores(source.train, {"valid": source.valid, "test": source.test}, data.assets)
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     if options.data is None:
         rivals = run.read_json("metrics.json")["baselines"]["test"]
     else:
-        rivals = _baseline_scores(source.train, {"test": split}, assets.classes)["test"]
+        rivals = _baseline_scores(source.train, {"test": split}, assets)["test"]
     (probabilities,) = open_model(run, assets, options.model)([split.texts])
     scores = classification_scores(probabilities, labels, assets.classes)
     return {"data": options.data or stored.data, "model": scores, "baselines": rivals}
@@ -113,14 +113,17 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 
 
 def _baseline_scores(
-    train: LabeledTexts, splits: dict[str, LabeledTexts], classes: list[str]
+    train: LabeledTexts, splits: dict[str, LabeledTexts], assets: Assets
 ) -> dict[str, dict[str, Any]]:
-    fitted = bag_of_words.fit(train.texts, train.labels, classes)
-    index = {name: number for number, name in enumerate(classes)}
+    """The bags of words, and where the model has n-grams, these without the network."""
+    fitted = bag_of_words.fit(train.texts, train.labels, assets.classes)
+    if (ngrams := assets.ngrams) is not None:
+        alone = Baseline("its n-grams alone", lambda texts: ngrams.probabilities(assets.encode(texts)))
+        fitted.append(alone)
     return {
         name: {
             baseline.name: classification_scores(
-                baseline.probabilities(split.texts), [index[label] for label in split.labels], classes
+                baseline.probabilities(split.texts), assets.labels(split), assets.classes
             )
             for baseline in fitted
         }

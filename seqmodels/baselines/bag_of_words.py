@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import spmatrix
+from scipy.sparse import csr_matrix, spmatrix
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
@@ -19,6 +19,7 @@ from seqmodels.errors import DataError
 
 WORD = r"[\w']+|[!?]"
 INVERSE_PENALTY = 10.0  # scikit-learn's C: the weight of the loss against half the squared norm
+RATIO_INVERSE_PENALTY = 0.1  # the same of fit_ratios, between the best accuracy and the best log loss of IMDB
 
 
 @dataclass(frozen=True)
@@ -78,3 +79,43 @@ def fit(texts: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -> 
             lambda texts: spread(regression, weights.transform(vectorizer.transform(texts))),
         ),
     ]
+
+
+def fit_ratios(features: csr_matrix, codes: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    r"""Logistic regression on binary features that are scaled by their naive Bayes log-count ratios.
+
+    The NBSVM of Wang and Manning (2012, "Baselines and Bigrams", section 2.3) with the logistic loss. With
+    ``p`` and ``q`` how many rows of a class and of all others have a feature, each plus one,
+
+    .. math::
+        r = \log \frac{p / \|p\|_1}{q / \|q\|_1}, \qquad
+        \min_v \tfrac12 \|v\|^2 + C \sum_i \log(1 + e^{-y_i (v \circ r) \cdot x_i})
+
+    so that a feature that tells nothing has to pay for its weight. Classes are fitted one against the rest;
+    of two, one, whose logits are halved to both sides.
+
+    Args:
+        features: ``(n, m)`` of 0 and 1.
+        codes: index of each row's class, ``(n,)``.
+        classes: how many there are, k.
+
+    Returns:
+        Weights ``(m, k)`` and bias ``(k,)`` of logits, float32. A class without a row gets the logit
+        ``-log n`` and no weights.
+    """
+    weights = np.zeros((features.shape[1], classes), np.float32)
+    bias = np.full(classes, -np.log(len(codes)), np.float32)
+    present = np.unique(codes)
+    halved = classes == len(present) == 2
+    for each in present[1:] if halved else present:
+        own = codes == each
+        p, q = (1.0 + features[rows].sum(axis=0).A1 for rows in (own, ~own))
+        ratios = np.log(p / p.sum()) - np.log(q / q.sum())
+        regression = LogisticRegression(
+            C=RATIO_INVERSE_PENALTY, solver="liblinear", dual=True, max_iter=1000, random_state=0
+        ).fit(features.multiply(ratios).tocsr(), own)
+        weights[:, each], bias[each] = regression.coef_[0] * ratios, regression.intercept_[0]
+    if halved:
+        weights[:, 1], bias[1] = weights[:, 1] / 2, bias[1] / 2
+        weights[:, 0], bias[0] = -weights[:, 1], -bias[1]
+    return weights, bias

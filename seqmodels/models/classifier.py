@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from seqmodels import registry
 from seqmodels.layers import Encoder, NgramBag, WordDropout
-from seqmodels.layers.cell import check_rate
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -34,12 +33,11 @@ class Classifier(keras.Model):
         dropout: probability of dropping a feature of the embedding, between layers and before the output.
         recurrent_dropout: probability of dropping a feature of the previous state.
         weight_dropout: probability of dropping an entry of the recurrent matrices.
-        ngrams: longest n-gram of a linear model whose logits are added; 0 for none.
+        ngrams: longest n-gram of a linear model, ``self.ngrams``, whose logits are added; 0 for none. It is
+            fitted before (see :class:`NgramBag`) and knows the training rows nearly by heart, which would
+            leave the network nothing to learn: in training its logits are left out. The sum is a product of
+            two experts (Mesnil et al. 2014, arXiv 1412.5335).
         ngram_buckets: rows of its table.
-        ngram_dropout: probability of dropping an n-gram of a row.
-        ngram_gain: how much faster than the network's their weights move, see :class:`NgramBag`.
-        path_dropout: probability that only one of the two paths, either, learns from a row; its logits count
-            twice then. So both become classifiers of their own, and their sum is the mean of the two.
 
     Weights and dropouts follow ``keras.utils.set_random_seed``.
 
@@ -64,9 +62,6 @@ class Classifier(keras.Model):
         weight_dropout: float = 0.0,
         ngrams: int = 0,
         ngram_buckets: int = 2**20,
-        ngram_dropout: float = 0.5,
-        ngram_gain: float = 30.0,
-        path_dropout: float = 0.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -86,9 +81,6 @@ class Classifier(keras.Model):
             "weight_dropout": weight_dropout,
             "ngrams": ngrams,
             "ngram_buckets": ngram_buckets,
-            "ngram_dropout": ngram_dropout,
-            "ngram_gain": ngram_gain,
-            "path_dropout": path_dropout,
         }
         dtype = self.dtype_policy
         self.embedding_units = embedding_units
@@ -110,11 +102,7 @@ class Classifier(keras.Model):
         self.head = keras.layers.Dense(classes, dtype=logits, name="head")
         self.ngrams = None
         if ngrams:
-            self.ngrams = NgramBag(
-                ngrams, classes, ngram_buckets, ngram_dropout, ngram_gain, dtype=logits, name="ngrams"
-            )
-        self.path_dropout = check_rate("path_dropout", path_dropout)
-        self.seed_generator = keras.random.SeedGenerator() if ngrams and path_dropout else None
+            self.ngrams = NgramBag(ngrams, classes, ngram_buckets, dtype=logits, name="ngrams")
 
     def build(self, input_shape: Any = None) -> None:
         self.embedding.build((None, None))
@@ -133,15 +121,9 @@ class Classifier(keras.Model):
         pooled = [pooling(encoded.outputs, encoded.states, encoded.lengths) for pooling in self.poolings]
         features = tf.concat(pooled, axis=-1)  # (batch, poolings * output_size)
         logits = self.head(self.output_dropout(features, training=training))
-        if self.ngrams is None:
+        if self.ngrams is None or training:
             return logits
-        from_ngrams = self.ngrams(inputs["tokens"], inputs["lengths"], training=training)
-        if training and self.path_dropout:
-            draw = keras.random.uniform(tf.shape(logits)[:1], seed=self.seed_generator)[:, None]  # (batch, 1)
-            alone = tf.cast(draw < self.path_dropout, logits.dtype)
-            lean = alone * tf.cast(tf.sign(draw - self.path_dropout / 2), logits.dtype)  # 0, or -1 or 1
-            return (1 - lean) * logits + (1 + lean) * from_ngrams
-        return logits + from_ngrams
+        return logits + self.ngrams(inputs["tokens"], inputs["lengths"])
 
     def get_config(self) -> dict:
         return {**super().get_config(), **self.config}

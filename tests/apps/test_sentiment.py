@@ -283,3 +283,27 @@ def test_damaged_assets_are_refused(trained, invoke, one_line, tmp_path):
         (tmp_path / name).write_bytes((trained / name).read_bytes())
     assert "assets: the assets cannot be read" in one_line(invoke("predict", "--run", tmp_path, "a"), 1)
     assert Assets.load(trained / "assets").classes == ["bad", "good"]
+
+
+def test_ngrams_are_fitted_on_the_training_split_and_scored_alone(tmp_path, reviews, tiny, invoke, read_json):
+    """The tiny reviews tell their class by one word, which two epochs of four units do not find."""
+    run = tmp_path / "run"
+    assert (
+        invoke(
+            "train", "--data", reviews, "--run", run, "--ngrams=2", "--ngram-buckets=4096", *tiny
+        ).exit_code
+        == 0
+    )
+    assets = Assets.load(run / "assets")
+    model = keras.models.load_model(run / "model.keras")
+    np.testing.assert_array_equal(model.ngrams.table, assets.ngrams.table)
+    np.testing.assert_array_equal(model.ngrams.bias, assets.ngrams.bias)
+    source = load_labeled_texts(str(reviews), seed=0)
+    alone = assets.ngrams.probabilities(assets.encode(source.test.texts))
+    by_layer = tf.nn.softmax(model.ngrams(**assets.tensors(tf.constant(source.test.texts))))
+    np.testing.assert_allclose(alone, by_layer, atol=1e-6)
+    accuracy = np.mean(alone.argmax(axis=1) == assets.labels(source.test))
+    assert accuracy > 0.9
+    scores = json.loads(invoke("evaluate", "--run", run, "--json").stdout)
+    assert scores["baselines"]["its n-grams alone"]["accuracy"] == accuracy
+    assert read_json(run / "metrics.json")["baselines"]["test"] == scores["baselines"]

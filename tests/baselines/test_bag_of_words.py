@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
 
 from seqmodels.baselines import bag_of_words
 from seqmodels.errors import DataError
@@ -96,3 +98,35 @@ def test_one_class_is_refused():
 def test_texts_without_words_are_refused():
     with pytest.raises(DataError, match="none of the 2 training texts has a word"):
         bag_of_words.fit(["", "..."], ["good", "bad"], CLASSES)
+
+
+def penalised_loss(weights: np.ndarray, features: np.ndarray, signs: np.ndarray) -> float:
+    """What Wang and Manning minimise, with the bias as the weight of a feature that is always 1."""
+    margins = signs * (features @ weights)
+    return 0.5 * weights @ weights + bag_of_words.RATIO_INVERSE_PENALTY * np.logaddexp(0, -margins).sum()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_ratios_are_fitted_to_the_least_penalised_loss(classes):
+    random = np.random.default_rng(0)
+    features = random.integers(0, 2, (60, 7)).astype(float)
+    codes = (features @ random.normal(size=(7, classes)) + random.normal(size=(60, classes))).argmax(axis=1)
+    weights, bias = bag_of_words.fit_ratios(csr_matrix(features), codes, classes)
+    if classes == 2:
+        np.testing.assert_array_equal(weights[:, 0], -weights[:, 1])
+        np.testing.assert_array_equal(bias[0], -bias[1])
+        weights, bias = 2 * weights, 2 * bias
+    for each in range(classes):
+        own = codes == each
+        p, q = 1 + features[own].sum(axis=0), 1 + features[~own].sum(axis=0)
+        ratios = np.log((p / p.sum()) / (q / q.sum()))
+        scaled = np.column_stack([features * ratios, np.ones(60)])
+        found = np.append(weights[:, each] / ratios, bias[each])
+        least = minimize(penalised_loss, np.zeros(8), (scaled, 2.0 * own - 1)).fun
+        assert penalised_loss(found, scaled, 2.0 * own - 1) == pytest.approx(least, rel=1e-4)
+
+
+def test_a_class_without_a_row_is_improbable():
+    weights, bias = bag_of_words.fit_ratios(csr_matrix(np.eye(4)), np.array([0, 0, 2, 2]), 3)
+    np.testing.assert_array_equal(weights[:, 1], 0)
+    assert bias[1] == pytest.approx(-np.log(4))

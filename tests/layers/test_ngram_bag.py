@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from seqmodels.layers import NgramBag
 from seqmodels.layers.ngram_bag import MULTIPLIER, PRIME
 
-FEATURES, BUCKETS = 2, 1009
+FEATURES, BUCKETS, BIAS = 2, 1009, np.array([0.5, -1.0])
 
 
 def bucket(gram: tuple[int, ...]) -> int:
@@ -28,15 +28,13 @@ def counted(tokens: list[int], order: int, table: np.ndarray) -> np.ndarray:
         for size in range(1, order + 1)
         for start in range(len(tokens) - size + 1)
     }
-    if not found:
-        return np.zeros(FEATURES)
-    return sum(table[each] for each in found) / np.sqrt(len(found))
+    return sum((table[each] for each in found), BIAS)
 
 
-def bag(order: int, **options) -> NgramBag:
-    layer = NgramBag(order, FEATURES, BUCKETS, gain=4.0, **options)
+def bag(order: int) -> NgramBag:
+    layer = NgramBag(order, FEATURES, BUCKETS)
     layer.build()
-    layer.table.assign(np.random.default_rng(0).normal(size=(BUCKETS, FEATURES)) / 4.0)
+    layer.set_weights([np.random.default_rng(0).normal(size=(BUCKETS, FEATURES)), BIAS])
     return layer
 
 
@@ -54,7 +52,7 @@ def test_each_distinct_ngram_counts_once(rows: list[list[int]], order: int, spar
     for row, content in zip(tokens, rows):
         row[: len(content)] = content
     lengths = np.array([len(row) for row in rows], np.int32)
-    expected = [counted(row, order, 4.0 * layer.table.numpy()) for row in rows]
+    expected = [counted(row, order, layer.table.numpy()) for row in rows]
     np.testing.assert_allclose(layer(tokens, lengths), expected, atol=1e-4)
 
 
@@ -72,13 +70,14 @@ def test_hashes_spread() -> None:
     assert len(pairs) > 0.95 * expected
 
 
-def test_dropout_keeps_the_expectation_and_is_off_in_inference() -> None:
-    layer = bag(2, dropout=0.5, seed=1)
-    tokens = tf.repeat(tf.constant([[3, 4, 5, 6]]), 4000, axis=0)
-    whole, dropped = layer(tokens), layer(tokens, training=True)
-    spread = np.std(dropped, axis=0) / np.sqrt(4000)
-    assert np.all(spread > 0)
-    np.testing.assert_array_less(np.abs(np.mean(dropped, axis=0) - whole[0]), 5 * spread)
+def test_hashed_are_the_buckets_of_a_row() -> None:
+    hashed = NgramBag(2, FEATURES, BUCKETS).hashed(tf.constant([[7, 8, 7, 8, 9]]), tf.constant([4]))
+    expected = {bucket(gram) for gram in [(7,), (8,), (7, 8), (8, 7)]}
+    assert sorted(hashed.numpy()[hashed >= 0]) == sorted(expected)
+
+
+def test_no_training_moves_it() -> None:
+    assert not bag(2).trainable_weights
 
 
 @pytest.mark.parametrize("wrong", [{"order": 0}, {"features": 0}, {"buckets": 0}])
