@@ -293,7 +293,13 @@ def recurrent(cell: str, dtype: str, **options: Any) -> layers.Recurrent:
 
 
 def forecaster(model: Any, dtype: str, **options: Any) -> keras.Model:
-    covariates = {"series": CLASSES, "series_units": 2, "known": [(0.1, 2.0)], "static": 2, "periods": (7.0,)}
+    covariates = {
+        "series": CLASSES,
+        "series_units": 2,
+        "known": [(0.1, 2.0)],
+        "static": [(0.0, 1.0), (0.5, 2.0)],
+        "periods": (7.0,),
+    }
     return model(LOOKBACK, HORIZON, dtype=dtype, **covariates, **options)
 
 

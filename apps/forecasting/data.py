@@ -38,6 +38,7 @@ class Assets:
         series_units: width of the vector that the model has of each series, 0 for none.
         dated: whether times are dates, or numbers.
         known: mean and deviation of each covariate in the training rows.
+        static: the same over the series, of covariates that do not change.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Assets:
     series_units: int
     dated: bool
     known: list[list[float]]
+    static: list[list[float]]
 
     def save(self, folder: Path) -> None:
         write_text(folder / "forecast.json", json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n")
@@ -115,9 +117,14 @@ def read(options: Train, data: str | None = None) -> SeriesData:
         fill=options.fill,
         frequency=options.frequency,
         season=options.season,
-        known=[column.strip() for column in options.known.split(",") if column.strip()],
+        known=_listed(options.known),
+        static=_listed(options.static),
         seed=options.seed,
     )
+
+
+def _listed(columns: str) -> list[str]:
+    return [column.strip() for column in columns.split(",") if column.strip()]
 
 
 def load(options: Train, assets: Assets | None) -> Data:
@@ -158,6 +165,7 @@ def _assets(options: Train, source: SeriesData) -> Assets:
     # Enough to see several seasons, and no more than the training rows of the shortest series have.
     wished = PRICE_LOOKBACK if prices else max(3 * season, 2 * horizon, 24)
     ends = windows.boundaries(source, split, horizon)
+    known = [series.known[:end] for series, end in zip(source.series, ends[:, 0])]
     room = int(ends[:, 0].min()) - horizon
     lookback = options.lookback or max(min(wished, room - max(room // 4, 1)), 2)
     segment = options.segment or (
@@ -177,13 +185,13 @@ def _assets(options: Train, source: SeriesData) -> Assets:
         periods=_periods(source) if options.calendar else [],
         series_units=options.series_units if options.architecture in ("recurrent", "mlp") else 0,
         dated=dated,
-        known=_standards(source, ends),
+        known=_standards(np.concatenate(known)),
+        static=_standards(np.stack([series.static for series in source.series])),
     )
 
 
-def _standards(source: SeriesData, ends: np.ndarray) -> list[list[float]]:
-    """Mean and deviation of each covariate in the training rows; a constant one has deviation 1."""
-    rows = np.concatenate([series.known[:end] for series, end in zip(source.series, ends[:, 0])])
+def _standards(rows: np.ndarray) -> list[list[float]]:
+    """Mean and deviation of each column; a constant one has deviation 1."""
     if not rows.size:
         return []
     deviations = rows.std(0)

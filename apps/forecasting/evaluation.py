@@ -217,6 +217,8 @@ def influence(
         changed["calendar"] = {**rows, **{name: rows[name][order] for name in ("past_time", "future_time")}}
     if prepared.assets.known:
         changed["known covariates"] = {**rows, "known": rows["known"][order]}
+    if prepared.assets.static:
+        changed["static covariates"] = {**rows, "static": rows["static"][order]}
     if prepared.assets.series_units:
         changed["series"] = {**rows, "series": rows["series"][order]}
     return {

@@ -44,6 +44,10 @@ class Train(TrainOptions):
         "Columns that are no series but known in advance, joined by commas; rows at the end in which the "
         "series are empty give their future.",
     )
+    static: str = option(
+        "",
+        "Columns of a long file that are the same in all rows of a series, joined by commas.",
+    )
     season: int | None = option(None, "Rows of a season; none to infer it.", minimum=1)
     lookback: int | None = option(
         None,

@@ -114,6 +114,8 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
     if assets.known:
         rows = assets.lookback + assets.horizon
         lines.append(f"- in: `known` `[1, {rows}, {len(assets.known)}]`: {options.known}, as they are.")
+    if assets.static:
+        lines.append(f"- in: `static` `[1, {len(assets.static)}]`: {options.static}, as they are.")
     if assets.series_units:
         lines.append(
             f"- in: `series` `[1]` int32: 0 for {assets.names[0]}, and so on in the order of the training."

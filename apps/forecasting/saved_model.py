@@ -31,8 +31,9 @@ def forecast_signature(
     """The past in the user's units to forecasts in the same.
 
     - in: ``past (n, L, 5)``: open, high, low, close, volume; or ``(n, L, 1)``: values. With a calendar
-      ``past_time (n, L)`` and ``future_time (n, H)``, days since 2000-01-01 or numbers of rows; with vectors
-      of the series their numbers, ``series (n,)``.
+      ``past_time (n, L)`` and ``future_time (n, H)``, days since 2000-01-01 or numbers of rows; with
+      covariates ``known (n, L + H, covariates)`` and ``static (n, covariates)``; with vectors of the series
+      their numbers, ``series (n,)``.
     - out: ``parameters (n, H, p)``: of the returns in percent, or of the values: the point, the deciles, or
       location, scale and degrees of freedom. ``quantiles (n, H, 7)`` at ``LEVELS``, of deciles at these. Of
       prices ``prices (n, H, 7)`` too: the quantiles of the price at the end of each day.
@@ -54,6 +55,7 @@ def forecast_signature(
         "past_time": tf.TensorSpec((rows, length)),
         "future_time": tf.TensorSpec((rows, horizon)),
         "known": tf.TensorSpec((rows, length + horizon, len(assets.known))),
+        "static": tf.TensorSpec((rows, len(assets.static))),
         "series": tf.TensorSpec((rows,), tf.int32),
     }
     names = input_names(assets)
@@ -77,7 +79,8 @@ def forecast_signature(
 def input_names(assets: Assets) -> list[str]:
     """What a model takes, in the order of its signature."""
     names = ["past"] + ["past_time", "future_time"] * bool(assets.periods)
-    return names + ["known"] * bool(assets.known) + ["series"] * bool(assets.series_units)
+    names += ["known"] * bool(assets.known) + ["static"] * bool(assets.static)
+    return names + ["series"] * bool(assets.series_units)
 
 
 def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor]:
@@ -178,6 +181,7 @@ def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
         "past_time": time[:, : assets.lookback].astype(np.float32),
         "future_time": time[:, assets.lookback :].astype(np.float32),
         "known": random.normal(size=(5, time.shape[1], len(assets.known))).astype(np.float32),
+        "static": random.normal(size=(5, len(assets.static))).astype(np.float32),
         "series": np.zeros(5, np.int32),
     }
     wanted = input_names(assets)

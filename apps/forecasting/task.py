@@ -52,6 +52,7 @@ def build(options: Train, assets: Assets) -> keras.Model:
         "series_units": assets.series_units,
         "periods": assets.periods,
         "known": assets.known,
+        "static": assets.static,
         "units": options.units,
         "dropout": options.dropout,
     }

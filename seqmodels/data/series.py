@@ -109,12 +109,14 @@ class Series:
         times: ``(T,)`` datetime64[s] or int64.
         values: ``(T, columns)`` float64.
         known: covariates that are known of rows to come too, ``(T + rows to come, covariates)`` float64.
+        static: covariates that are the same in every row, ``(covariates,)`` float64.
     """
 
     name: str
     times: np.ndarray
     values: np.ndarray
     known: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    static: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __len__(self) -> int:
         return len(self.times)
@@ -174,6 +176,7 @@ def load_series(
     frequency: str | None = None,
     season: int | None = None,
     known: Sequence[str] = (),
+    static: Sequence[str] = (),
     seed: int = 0,
 ) -> SeriesData:
     """Reads ``data``.
@@ -187,6 +190,7 @@ def load_series(
         season: steps of a season; inferred if None.
         known: columns that are covariates and known in advance; rows at the end in which the series are empty
             give those of the future.
+        static: columns of a long file that are covariates and the same in all rows of a series.
         seed: of embedded data.
 
     Raises:
@@ -198,9 +202,13 @@ def load_series(
     elif data.startswith("yahoo:"):
         source = read_yahoo(data)
     else:
-        source = _read_path(data, fill, frequency, known)
+        source = _read_path(data, fill, frequency, _Covariates(known, static))
     if known and not source.series[0].known.size:
         raise UsageError(f"--known {','.join(known)}: is for files of values; {data} holds {source.kind}")
+    if static and not source.series[0].static.size:
+        raise UsageError(
+            f"--static {','.join(static)}: is for long files, of {', '.join(LONG_COLUMNS)}; {data} is none"
+        )
     for number, series in enumerate(source.series):
         if np.ptp(source.targets(number)[1:]) == 0:
             raise DataError(f"{data}: {series.name} is constant; leave it out, there is nothing to forecast")
@@ -211,6 +219,7 @@ def load_series(
         digest.update(days(series.times).tobytes())
         digest.update(series.values.tobytes())
         digest.update(series.known.tobytes())
+        digest.update(series.static.tobytes())
     return replace(source, season=season or inferred, sha256=digest.hexdigest())
 
 
@@ -259,7 +268,7 @@ def read_yahoo(data: str) -> SeriesData:
     return SeriesData(data, "prices", found, Frequency("business"), 5)
 
 
-def _read_path(data: str, fill: str, frequency: str | None, known: Sequence[str]) -> SeriesData:
+def _read_path(data: str, fill: str, frequency: str | None, covariates: _Covariates) -> SeriesData:
     path = Path(data)
     if not path.exists():
         raise UsageError(f"{data}: no such file or folder; expected {FORMS}")
@@ -268,7 +277,7 @@ def _read_path(data: str, fill: str, frequency: str | None, known: Sequence[str]
         files = [file for file in files if (table_name(file) or ("", ""))[1] in DELIMITERS]
         if not files:
             raise UsageError(f"{data}: has no .csv or .tsv file; expected one file of prices for each stock")
-        parts = [_read_file(file, str(file), fill, frequency, known) for file in files]
+        parts = [_read_file(file, str(file), fill, frequency, covariates) for file in files]
         for file, part in zip(files, parts):
             if part.kind != "prices":
                 raise DataError(f"{file}: has no 'close' column; a folder holds files of prices only")
@@ -278,7 +287,18 @@ def _read_path(data: str, fill: str, frequency: str | None, known: Sequence[str]
             series=[part.series[0] for part in parts],
             notes=[note for part in parts for note in part.notes],
         )
-    return _read_file(path, data, fill, frequency, known)
+    return _read_file(path, data, fill, frequency, covariates)
+
+
+@dataclass(frozen=True)
+class _Covariates:
+    """Names of columns, as the user wrote them: known in advance, and the same in all rows of a series."""
+
+    known: Sequence[str] = ()
+    static: Sequence[str] = ()
+
+    def lower(self) -> _Covariates:
+        return _Covariates([name.lower() for name in self.known], [name.lower() for name in self.static])
 
 
 @dataclass(frozen=True)
@@ -348,7 +368,9 @@ class _Table:
             ) from None
 
 
-def _read_file(path: Path, name: str, fill: str, frequency: str | None, known: Sequence[str]) -> SeriesData:
+def _read_file(
+    path: Path, name: str, fill: str, frequency: str | None, covariates: _Covariates
+) -> SeriesData:
     suffix = (table_name(path) or ("", ""))[1]
     if suffix not in DELIMITERS:
         raise UsageError(
@@ -367,17 +389,20 @@ def _read_file(path: Path, name: str, fill: str, frequency: str | None, known: S
     lines = [line for line, _ in rows]
     columns = dict(zip(map(str.lower, header), map(list, zip(*(row for _, row in rows)))))
     table = _Table(path, lines, columns)
-    covariates = [column.lower() for column in known]
-    for column in covariates:
+    covariates = covariates.lower()
+    for option, column in [
+        *(("known", column) for column in covariates.known),
+        *(("static", column) for column in covariates.static),
+    ]:
         if column not in columns:
-            raise UsageError(f"--known {column}: {path} has no such column, only {', '.join(columns)}")
+            raise UsageError(f"--{option} {column}: {path} has no such column, only {', '.join(columns)}")
     if set(LONG_COLUMNS) <= columns.keys():
         return _long(table, name, fill, frequency, covariates)
     dates = [column for column in columns if column in DATE_NAMES] or list(columns)[:1]
     if "close" in columns:
         return _prices(table, name, dates[0], fill)
-    names = [column for column in header if column.lower() not in (dates[0], *covariates)]
-    return _wide(table, name, dates[0], names, fill, frequency, covariates)
+    names = [column for column in header if column.lower() not in (dates[0], *covariates.known)]
+    return _wide(table, name, dates[0], names, fill, frequency, replace(covariates, static=()))
 
 
 def _prices(table: _Table, name: str, date: str, fill: str) -> SeriesData:
@@ -432,9 +457,7 @@ def _checked_prices(series: Series, places: Sequence[str]) -> Series:
     return replace(series, values=np.stack([prices[:, 0], high, low, prices[:, 3], volume[:, 0]], 1))
 
 
-def _long(
-    table: _Table, name: str, fill: str, frequency: str | None, covariates: Sequence[str]
-) -> SeriesData:
+def _long(table: _Table, name: str, fill: str, frequency: str | None, covariates: _Covariates) -> SeriesData:
     identities = table.columns["unique_id"]
     times, values = table.times("ds"), table.numbers("y")
     order: dict[str, list[int]] = {}
@@ -452,7 +475,7 @@ def _wide(
     names: Sequence[str],
     fill: str,
     frequency: str | None,
-    covariates: Sequence[str],
+    covariates: _Covariates,
 ) -> SeriesData:
     times, rows = table.times(date), np.arange(len(table.lines))
     if not names:
@@ -468,13 +491,13 @@ def _regular(
     date: str,
     fill: str,
     given: str | None,
-    covariates: Sequence[str],
+    covariates: _Covariates,
 ) -> SeriesData:
     """Series whose steps are all of one size, filled where ``fill`` says so."""
     found: list[Series] = []
     common: Frequency | None = FREQUENCIES[given] if given else None
     holes = 0
-    beside = np.stack([table.numbers(column) for column in covariates], 1) if covariates else None
+    beside, fixed = _stacked(table, covariates.known), _stacked(table, covariates.static)
     for identity, rows, times, values, column in groups:
         place = lambda row, rows=rows: table.place(int(rows[row]), date)  # noqa: E731
         _check_order(times, place, [table.columns[date][row] for row in rows])
@@ -488,15 +511,16 @@ def _regular(
                 "train each frequency by itself"
             )
         common = own
-        cells = np.column_stack([values, np.zeros((len(values), 0)) if beside is None else beside[rows]])
+        static = _static(table, str(identity), fixed[rows], rows, covariates.static)
+        cells = np.column_stack([values, beside[rows]])
         times, cells = _without_gaps(times, cells, own, fill, place)
         # Rows to come: the covariates are there, and the series is not.
         end = len(cells)
-        if covariates:
+        if covariates.known:
             end -= int(np.isfinite(cells[::-1, 0]).argmax())
 
         def where(
-            row: int, place: int, rows: Any = rows, names: Any = (column, *covariates), first: int = 0
+            row: int, place: int, rows: Any = rows, names: Any = (column, *covariates.known), first: int = 0
         ) -> str:
             return table.place(int(rows[min(row, len(rows) - 1)]), names[place + first])
 
@@ -504,10 +528,31 @@ def _regular(
         known, more = _fill(cells[:, 1:], fill, partial(where, first=1))
         holes += filled + more
         start = int((np.isfinite(values).all(1) & np.isfinite(known[:end]).all(1)).argmax())
-        found.append(Series(str(identity), times[start:end], values[start:], known[start:]))
+        found.append(Series(str(identity), times[start:end], values[start:], known[start:], static))
     assert common is not None
     notes = [f"{holes} missing values are filled ({fill})"] if holes else []
     return SeriesData(name, "values", found, common, common.season, notes)
+
+
+def _stacked(table: _Table, columns: Sequence[str]) -> np.ndarray:
+    """Columns of numbers side by side: ``(rows, columns)``."""
+    return np.array([table.numbers(column) for column in columns]).reshape(len(columns), len(table.lines)).T
+
+
+def _static(
+    table: _Table, identity: str, cells: np.ndarray, rows: np.ndarray, columns: Sequence[str]
+) -> np.ndarray:
+    """The row that all rows ``cells (n, columns)`` of a series are; raises DataError where they differ."""
+    different = cells != cells[0]  # also where a cell is missing, which is not even itself
+    if different.any():
+        row, column = np.argwhere(different)[0]
+        value = "missing" if np.isnan(cells[row, column]) else f"{cells[row, column]:g}"
+        raise DataError(
+            f"{table.place(int(rows[row]), columns[column])}: is {value}, and {cells[0, column]:g} in the "
+            f"first row of series {identity!r}; a static covariate is the same in all its rows, others are "
+            "--known"
+        )
+    return cells[0]
 
 
 FREQUENCIES = {

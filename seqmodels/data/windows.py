@@ -117,6 +117,7 @@ class Panel:
         units: what an error of each series is measured in, ``(series,)`` float32.
         known: covariates, rows to come included, ``(more rows, covariates)`` float32; ``known_begins``: as
             begins.
+        static: covariates of each series, ``(series, covariates)`` float32.
     """
 
     past: np.ndarray
@@ -126,6 +127,7 @@ class Panel:
     units: np.ndarray
     known: np.ndarray
     known_begins: np.ndarray
+    static: np.ndarray
 
     @classmethod
     def of(cls, source: SeriesData, units: np.ndarray) -> Panel:
@@ -140,6 +142,7 @@ class Panel:
             units.astype(np.float32),
             np.concatenate([series.known for series in source.series]).astype(np.float32),
             np.concatenate([[0], np.cumsum([len(series.known) for series in source.series])[:-1]]),
+            np.stack([series.static for series in source.series]).astype(np.float32),
         )
 
     def truth(self, windows: np.ndarray, horizon: int) -> np.ndarray:
@@ -178,7 +181,7 @@ class Panel:
         Returns:
             Elements ``({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H),
             "series": (n,) int32, "unit": (n,)}, targets (n, H), weights (n,))``; with covariates also
-            ``"known": (n, L + H, covariates)``.
+            ``"known": (n, L + H, covariates)`` and ``"static": (n, covariates)``.
         """
         if epoch is not None:
             windows = windows[np.random.default_rng([seed, epoch]).permutation(len(windows))[:limit]]
@@ -193,10 +196,11 @@ class Panel:
             of_series = filled[:, 0]
             known = tf.constant((of_series if numbers is None else numbers[of_series]).astype(np.int32))
             unit = tf.constant(self.units[of_series])
+            static = tf.constant(self.static[of_series])
             real = tf.constant(weights.astype(np.float32))
 
         def rows_of(x: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-            return tf.ensure_shape(x[start : start + batch_size], [batch_size])
+            return tf.ensure_shape(x[start : start + batch_size], [batch_size, *x.shape[1:]])
 
         def cut(start: tf.Tensor) -> tuple:
             at = rows_of(rows, start)[:, None]
@@ -213,6 +217,8 @@ class Panel:
                 around = rows_of(covariate_rows, start)[:, None]
                 span = tf.range(1 - lookback, horizon + 1, dtype=around.dtype)
                 inputs["known"] = tf.gather(covariates, around + span)
+            if self.static.size:
+                inputs["static"] = rows_of(static, start)
             return inputs, tf.gather(targets, after), rows_of(real, start)
 
         starts = np.arange(0, count, batch_size)

@@ -23,8 +23,8 @@ class WindowModel(keras.Model):
 
     ``model({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H), "series": (n,) int32})``
     returns ``(n, H, p)`` as :func:`seqmodels.models.windows.forecast` says. With ``known`` covariates also
-    ``"known": (n, L + H, covariates)``, with ``static`` ones ``"static": (n, static)``; further entries are
-    ignored.
+    ``"known": (n, L + H, covariates)``, with ``static`` ones ``"static": (n, covariates)``; further entries
+    are ignored.
 
     Args:
         lookback: rows of the past, L.
@@ -39,7 +39,7 @@ class WindowModel(keras.Model):
         periods: of the calendar, in the unit of the times.
         known: mean and deviation of each covariate whose future is known; in the graph it is shifted and
             scaled by them.
-        static: covariates of a series that do not change.
+        static: the same of each covariate of a series that does not change.
 
     Raises:
         ValueError: an unknown kind, output or scaling, an even number of levels, or a horizon below 1.
@@ -58,7 +58,7 @@ class WindowModel(keras.Model):
         series_units: int = 0,
         periods: Sequence[float] = (),
         known: Sequence[Sequence[float]] = (),
-        static: int = 0,
+        static: Sequence[Sequence[float]] = (),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -89,11 +89,11 @@ class WindowModel(keras.Model):
             "series_units": series_units,
             "periods": tuple(periods),
             "known": [list(pair) for pair in known],
-            "static": static,
+            "static": [list(pair) for pair in static],
         }
         self.lookback, self.horizon, self.kind, self.output_kind = lookback, horizon, kind, output
         self.levels, self.scaling, self.decomposition = tuple(levels), scaling, decomposition
-        self.periods, self.known, self.static = tuple(periods), [list(pair) for pair in known], static
+        self.periods, self.known, self.static = tuple(periods), self.config["known"], self.config["static"]
         self.series_units = series_units
         self.parameters_of_step = windows.width(output, levels)
         self.middle = len(levels) // 2 if output == "quantiles" else 0  # the parameter that a shift moves
@@ -175,22 +175,25 @@ class WindowModel(keras.Model):
 
     @property
     def fixed_features(self) -> int:
-        return self.series_units + self.static
+        return self.series_units + len(self.static)
 
     def _future(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         times = tf.concat([tf.cast(inputs[name], self.wide) for name in ("past_time", "future_time")], 1)
         waves = windows.calendar(times, self.periods)
         if not self.known:
             return waves
-        mean, spread = tf.unstack(tf.constant(self.known, self.wide), axis=1)
-        return tf.concat([waves, (tf.cast(inputs["known"], self.wide) - mean) / spread], -1)
+        return tf.concat([waves, self._standard(inputs["known"], self.known)], -1)
+
+    def _standard(self, covariates: tf.Tensor, standards: list[list[float]]) -> tf.Tensor:
+        mean, deviation = tf.unstack(tf.constant(standards, self.wide), axis=1)
+        return (tf.cast(covariates, self.wide) - mean) / deviation
 
     def _fixed(self, inputs: dict[str, tf.Tensor], dtype: str) -> tf.Tensor:
         parts = [tf.zeros((tf.shape(inputs["series"])[0], 0), dtype)]
         if self.embedding is not None:
             parts.append(tf.cast(self.embedding(inputs["series"]), dtype))
         if self.static:
-            parts.append(tf.cast(inputs["static"], dtype))
+            parts.append(tf.cast(self._standard(inputs["static"], self.static), dtype))
         return tf.concat(parts, -1)
 
     def get_config(self) -> dict:

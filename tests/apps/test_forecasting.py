@@ -193,6 +193,35 @@ def test_known_covariates_reach_from_the_file_to_the_forecast_and_the_export(tmp
 
 
 @pytest.mark.slow
+def test_static_covariates_reach_from_the_file_to_the_forecast_and_the_export(tmp_path):
+    """The slope of each series is its static covariate: who sees it knows where a short past leads."""
+    rng = np.random.default_rng(0)
+    rows = [
+        f"s{number},{step},{100 + slope * step + rng.normal()},{slope}"
+        for number, slope in enumerate(rng.uniform(-1, 1, 20))
+        for step in range(60)
+    ]
+    data, run = tmp_path / "data.csv", tmp_path / "run"
+    data.write_text("unique_id,ds,y,slope\n" + "\n".join(rows) + "\n")
+    options = ["--static=slope", "--horizon=4", "--lookback=8", "--output=point", "--architecture=mlp"]
+    result = invoke("train", "--data", data, "--run", run, *TINY, *options, "--epochs=20", "--season=1")
+    assert result.exit_code == 0, result.stderr
+    scores = json.loads(invoke("evaluate", "--run", run, "--json").stdout)["model"]
+    assert scores["influence"]["static covariates"] > 0
+    assert invoke("export", "--run", run).exit_code == 0
+    assert invoke("convert", "--run", run).exit_code == 0
+    records = [
+        json.loads(invoke("forecast", "--run", run, "--json", "--model", kind).stdout)["series"]
+        for kind in ("keras", "saved_model", "tflite")
+    ]
+    for first, *others in zip(*records, strict=True):
+        for other in others:
+            assert [row["0.5"] for row in other["values"]] == pytest.approx(
+                [row["0.5"] for row in first["values"]], rel=1e-4
+            )
+
+
+@pytest.mark.slow
 def test_refitting_trains_on_what_is_before_each_part(runs):
     run, _ = runs["prices"]
     result = invoke("evaluate", "--run", run, "--json", "--backtest=2", "--refit")

@@ -204,6 +204,30 @@ def test_known_columns_are_no_series_and_reach_into_the_future(tmp_path):
         load_series(write(tmp_path, PRICES), known=["volume"])
 
 
+def test_static_columns_are_one_row_of_a_series(tmp_path):
+    rows = [
+        f"{name},2024-01-0{day},{day * day},{size}"
+        for name, size in (("a", 7), ("b", 9))
+        for day in (1, 2, 3)
+    ]
+    text = "unique_id,ds,y,Size\n" + "\n".join(rows) + "\n"
+    source = load_series(write(tmp_path, text), static=["Size"])
+    assert [series.static.tolist() for series in source.series] == [[7.0], [9.0]]
+    assert source.sha256 != load_series(write(tmp_path, text.replace(",9", ",8")), static=["Size"]).sha256
+    with pytest.raises(
+        DataError, match=r"a.csv:6, column 'size': is 8, and 9 in the first row of series 'b'"
+    ):
+        load_series(write(tmp_path, text.replace("02,4,9", "02,4,8")), static=["Size"])
+    with pytest.raises(DataError, match=r"a.csv:3, column 'size': is missing, and 7 in the first row"):
+        load_series(write(tmp_path, text.replace("02,4,7", "02,4,")), static=["Size"])
+    with pytest.raises(UsageError, match=r"--static rain: .* has no such column"):
+        load_series(write(tmp_path, text), static=["rain"])
+    wide = "date,y,size\n2024-01-01,1,0\n2024-01-02,2,0\n2024-01-03,4,0\n"
+    for content in (wide, PRICES.replace("Volume", "Size")):
+        with pytest.raises(UsageError, match="--static size: is for long files, of unique_id, ds, y"):
+            load_series(write(tmp_path, content), static=["size"])
+
+
 def test_the_checksum_is_that_of_the_content(tmp_path):
     one, same = load_series(write(tmp_path, PRICES)), load_series(write(tmp_path, PRICES))
     other = load_series(write(tmp_path, PRICES.replace("10.1,50", "10.15,50")))

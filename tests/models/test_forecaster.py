@@ -166,7 +166,12 @@ def test_direct_steps_do_not_see_each_others_future_and_autoregressive_ones_only
 
 
 def test_covariates_take_part():
-    model = made("segments", known=[(0.0, 1.0), (1.0, 2.0)], static=3, output="point")
+    model = made(
+        "segments",
+        known=[(0.0, 1.0), (1.0, 2.0)],
+        static=[(0.0, 1.0), (0.0, 1.0), (1.0, 2.0)],
+        output="point",
+    )
     rng = np.random.default_rng(5)
     known = tf.constant(rng.normal(size=(ROWS, LOOKBACK + HORIZON, 2)), tf.float32)
     static = tf.constant(rng.normal(size=(ROWS, 3)), tf.float32)
