@@ -75,6 +75,7 @@ def pytorch(options: Train, vocabulary: int) -> Step:
         def __init__(self) -> None:
             super().__init__()
             self.embedding = nn.Embedding(vocabulary, options.embedding_units)
+            nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
             self.input_dropout = nn.Dropout(options.input_dropout)
             self.stack = nn.LSTM(
                 options.embedding_units, options.units, options.layers, dropout=options.layer_dropout
