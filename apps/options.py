@@ -41,6 +41,17 @@ def option(
     return field(default=default, metadata=metadata)
 
 
+def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
+    """``--data`` of ``train``.
+
+    Args:
+        variants: names of the app's embedded data; the first is what ``embedded`` alone means.
+        others: what else it may be.
+    """
+    named = "|".join(f":{variant}" for variant in variants)
+    return option("embedded", f"Training data: embedded[{named}], {others}.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Base of all option classes."""
@@ -73,7 +84,7 @@ class TrainOptions(RunOptions):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}, "default": {}, "best": {}}
 
-    data: str = option("embedded", "Training data: embedded, a path, or tfds:NAME.")
+    data: str = option("embedded", "Training data; every app says which.")
     preset: str = option(
         "default", "A set of options; what you set explicitly wins.", choices=("quick", "default", "best")
     )

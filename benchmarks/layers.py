@@ -42,10 +42,9 @@ ROOT = Path(__file__).parent.parent
 
 
 class Worker:
-    """One side in a process of its own."""
+    """One side in a process of its own: a module of this package, with an environment to start in."""
 
-    def __init__(self, side: str, python: str):
-        module, environment = SIDES[side]
+    def __init__(self, side: str, module: str, environment: dict[str, str], python: str):
         self.side = side
         self.process = subprocess.Popen(
             [python, "-m", f"benchmarks.{module}", side],
@@ -69,6 +68,14 @@ class Worker:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
+
+
+def takes_part(torch_python: str) -> bool:
+    """Whether PyTorch does; says so where it is not installed."""
+    found = torch_python != sys.executable or importlib.util.find_spec("torch") is not None
+    if not found:
+        click.echo("PyTorch is left out: pip install -r benchmarks/requirements.txt", err=True)
+    return found
 
 
 def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: float) -> list[dict]:
@@ -161,7 +168,7 @@ def targets(rows: list[dict]) -> list[str]:
 
 def growth(seconds: float) -> list[dict]:
     """Time of a training step of one layer of each cell as the number of steps grows."""
-    worker = Worker(OURS, sys.executable)
+    worker = Worker(OURS, *SIDES[OURS], sys.executable)
     rows = []
     for cell, dependent in GROWTH_CELLS.items():
         for steps in GROWTH_STEPS:
@@ -235,14 +242,12 @@ def main(
     if not names:
         raise click.UsageError(f"no shape has {part!r} in its name; there are {'; '.join(SHAPES)}")
     complete = not (part or cell or mode or quick)
-    has_torch = torch_python != sys.executable or importlib.util.find_spec("torch")
-    if not has_torch:
-        click.echo("PyTorch is left out: pip install -r benchmarks/requirements.txt", err=True)
+    has_torch = takes_part(torch_python)
     rows: list[dict] = []
     if not only_growth:
         workers = [
-            Worker(side, torch_python if side == "PyTorch" else sys.executable)
-            for side in SIDES
+            Worker(side, *started, torch_python if side == "PyTorch" else sys.executable)
+            for side, started in SIDES.items()
             if side != "PyTorch" or has_torch
         ]
         for name in names:

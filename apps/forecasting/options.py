@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from apps.options import EvaluateOptions, PredictOptions, TrainOptions, option
+from apps.options import EvaluateOptions, PredictOptions, TrainOptions, data_option, option
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS
 
@@ -24,9 +24,8 @@ class Train(TrainOptions):
         "best": {"units": 64, "epochs": 30, "dropout": 0.2, "schedule": "cosine", "patience": None},
     }
 
-    data: str = option(
-        "embedded",
-        "Series: embedded[:market|:regimes|:seasonal], a file, a folder of price files, yahoo:TICKER.",
+    data: str = data_option(
+        "market", "regimes", "seasonal", others="a file, a folder of price files, or yahoo:TICKER"
     )
     split: str = option(
         "auto",

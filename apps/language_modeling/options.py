@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from apps.options import EvaluateOptions, PredictOptions, RunOptions, TrainOptions, option
+from apps.options import EvaluateOptions, PredictOptions, RunOptions, TrainOptions, data_option, option
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES
 
@@ -53,6 +53,7 @@ class Train(TrainOptions):
         },
     }
 
+    data: str = data_option("prose", "code")
     epochs: int = option(20, "Passes over the training data, at most.", minimum=1)
     batch_size: int = option(20, "Columns of running text that are read side by side.", minimum=1)
     optimizer: str = option("sgd", "Any optimizer of Keras.", choices=OPTIMIZERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -52,6 +53,7 @@ def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
     valid = valid[:SCORED]
     signature = step_signature(model, rows=1)
     inputs = _recorded(signature, valid[:ROWS])
+    outputs = signature.function(**{name: tf.constant(value) for name, value in inputs.items()})
     reference = _perplexity(of_keras(model)(valid))
 
     def write(folder: Path, report: dict[str, Any]) -> None:
@@ -67,7 +69,7 @@ def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
             Entry(
                 signature,
                 inputs=inputs,
-                expected={name: value.numpy() for name, value in _called(signature, inputs).items()},
+                expected={name: value.numpy() for name, value in outputs.items()},
                 representative=_recorded(signature, train[:ROWS]),
             )
         ],
@@ -87,31 +89,27 @@ def _perplexity(losses: np.ndarray) -> float:
     return language_scores(losses, words=len(losses))["perplexity"]
 
 
-def _called(signature: Signature, inputs: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
-    return signature.function(**{name: tf.constant(value) for name, value in inputs.items()})
-
-
 def _recorded(signature: Signature, ids: np.ndarray) -> dict[str, np.ndarray]:
     """The tokens of a text and the states before them, ``(tokens, ...)``, as a loop over steps sees them."""
-    spec = signature.inputs["state"]
-    states = [initial_state(spec.shape[-1], spec.dtype.as_numpy_dtype)]
+    spec, step = signature.inputs["state"], tf.function(signature.function, autograph=False)
+    states = [tf.constant(initial_state(spec.shape[-1], spec.dtype.as_numpy_dtype))]
     tokens = np.append(END, ids[:-1]).astype(np.int32)
     for token in tokens[:-1]:
-        results = _called(signature, {"tokens": np.array([token]), "state": states[-1]})
-        states.append(results["state"].numpy())
+        states.append(step(tokens=tf.constant([token]), state=states[-1])["state"])
     return {"tokens": tokens, "state": np.concatenate(states)}
 
 
 def _golden(model: keras.Model, tokenizer: Tokenizer, ids: np.ndarray) -> dict[str, Any]:
     """Prompts from a text, and how the model goes on: greedily, and drawn with the numbers given."""
     numbers = np.random.default_rng(0).random(GOLDEN_TOKENS)
+    compiled = tf.function(partial(step, model), autograph=False)
     cases = []
     for temperature, length in ((0.0, 0), (0.0, 5), (1.0, 5)):
         prompt = [int(token) for token in ids[:length]]
         start, states = begin(model, tf.RaggedTensor.from_row_lengths([END, *prompt], [length + 1]))
         tokens: list[int] = []
         for number in numbers:
-            logits, states = step(model, start, states)
+            logits, states = compiled(start, states)
             allowed, _ = decoding.restrict(logits, start[:, None], 0, decoding.Rules(1, forbidden=FORBIDDEN))
             start = decoding.draw(allowed, tf.constant([number]), decoding.Sampling(temperature))
             tokens.append(int(start[0]))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from apps.options import EvaluateOptions, PredictOptions, TrainOptions, option
+from apps.options import EvaluateOptions, PredictOptions, TrainOptions, data_option, option
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, PARALLEL_CELLS, POOLINGS
 
@@ -28,6 +28,7 @@ class Train(TrainOptions):
         },
     }
 
+    data: str = data_option("reviews")
     unit: str = option("word", "What a token is.", choices=("word", "wordpiece"))
     split: str = option(
         "letters",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from apps.options import EvaluateOptions, PredictOptions, TrainOptions, option, restore
+from apps.options import EvaluateOptions, PredictOptions, TrainOptions, data_option, option, restore
 from seqmodels.errors import UsageError
 from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, PARALLEL_CELLS, SCHEDULES
 
@@ -40,6 +40,7 @@ class Train(TrainOptions):
     from_: str = option(
         "", "Go on from the weights and vocabularies of this run, with its options where you set none."
     )
+    data: str = data_option("grammar")
     source: str = option("", "Language, or column, to translate from. Default: the first one that is there.")
     target: str = option("", "Language, or column, to translate to. Default: the other one.")
     batch_size: int = option(1200, "Tokens of the targets in a batch, padding too.", minimum=1)

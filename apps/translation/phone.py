@@ -16,7 +16,7 @@ from apps.options import ConvertOptions, restore
 from apps.run import Run, write_text
 from apps.task import Phone
 from apps.translation.data import Assets
-from apps.translation.inference import NEVER, Decoding, of_keras, of_tflite, padded
+from apps.translation.inference import NEVER, Decoding, Translate, of_keras, of_tflite, padded
 from apps.translation.options import Train
 from seqmodels.data.parallel import load_pairs
 from seqmodels.data.tokenizer import END, PAD, START
@@ -109,20 +109,22 @@ def phone(run: Run, model: Translator, options: ConvertOptions) -> Phone:
         (answers,) = of_tflite(path)([valid.sources])
         return bleu([answer[0].text for answer in answers])
 
+    greedy = of_keras(model, short, Decoding(beam=1))
+
     def references() -> dict[str, float]:
         found = {}
-        for name, each, beam in (
-            ("Keras, beam 5", assets, 5),
-            ("Keras, greedy", assets, 1),
-            (f"Keras, greedy, {length} tokens", short, 1),
+        for name, translate in (
+            ("Keras, beam 5", of_keras(model, assets, Decoding(beam=5))),
+            ("Keras, greedy", of_keras(model, assets, Decoding(beam=1))),
+            (f"Keras, greedy, {length} tokens", greedy),
         ):
-            (answers,) = of_keras(model, each, Decoding(beam=beam))([valid.sources])
+            (answers,) = translate([valid.sources])
             found[name] = bleu([answer[0].text for answer in answers])
         return found
 
     def write(folder: Path, report: dict[str, Any]) -> None:
         _write_settings(folder, short)
-        golden = _golden(model, short, [*GOLDEN_TEXTS, *valid.sources[:8]])
+        golden = _golden(greedy, short, [*GOLDEN_TEXTS, *valid.sources[:8]])
         write_text(folder / "golden.json", json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
         write_text(folder / "translate.py", (PORT / "translate.py").read_text(encoding="utf-8"))
         readme = Template((PORT / "README.md").read_text(encoding="utf-8"))
@@ -188,8 +190,8 @@ def _recorded(
     }
 
 
-def _golden(model: Translator, assets: Assets, texts: list[str]) -> dict[str, Any]:
-    (answers,) = of_keras(model, assets, Decoding(beam=1))([texts])
+def _golden(greedy: Translate, assets: Assets, texts: list[str]) -> dict[str, Any]:
+    (answers,) = greedy([texts])
     ids = assets.cut(assets.encode_sources(texts))
     cases = [
         {"text": text, "ids": ids.rows(np.array([row])).values.tolist(), "translation": answer[0].text}

@@ -1,9 +1,10 @@
-"""A small set of reviews, one run trained on it, and the command line in this process."""
+"""A small set of reviews, a small text, one run trained on it, and the command line in this process."""
 
 import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -14,6 +15,11 @@ NOUNS = ("plot", "cast", "music", "ending", "camera", "script")
 SIZES = {"train": 48, "valid": 12, "test": 12}
 TINY = ["--units=4", "--embedding-units=4", "--batch-size=8", "--minimum-count=1"]
 TINY += ["--no-xla", "--no-bidirectional", "--buckets=1", "--epochs=2", "--learning-rate=0.02"]
+SUBJECTS, VERBS, OBJECTS = (
+    ("the cat", "a dog", "one bird"),
+    ("sees", "likes"),
+    ("fish", "<unk> food", "a tree"),
+)
 
 
 def make_reviews(folder, classes=("bad", "good")):
@@ -45,6 +51,21 @@ def write_reviews():
 def reviews(tmp_path_factory):
     """A folder of reviews that no test changes."""
     return make_reviews(tmp_path_factory.mktemp("data") / "reviews")
+
+
+def sentences(count, seed):
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(part) for part in (SUBJECTS, VERBS, OBJECTS)) for _ in range(count)]
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    """A folder of running text that no test changes."""
+    folder = tmp_path_factory.mktemp("data") / "corpus"
+    folder.mkdir()
+    for seed, (split, count) in enumerate({"train": 120, "valid": 20, "test": 25}.items()):
+        (folder / f"{split}.txt").write_text("\n".join(sentences(count, seed)) + "\n")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,19 @@
 """Option classes: what is declared, what wins, what is stored. No TensorFlow."""
 
 import json
+import re
 from dataclasses import asdict, fields
+from importlib import import_module
 
 import pytest
 
 from apps.gradients.options import EXPERIMENTS
 from apps.options import check_data, flag, resolve, restore
 from apps.sentiment.options import Evaluate, Predict, Train
+from seqmodels.data.corpora import load_texts
+from seqmodels.data.parallel import load_pairs
+from seqmodels.data.series import load_series
+from seqmodels.data.sources import load_labeled_texts
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, OPTIMIZERS, POOLINGS
 
@@ -76,6 +82,25 @@ def test_data_may_be_a_path_or_a_name_in_a_catalogue(data):
 def test_data_that_does_not_exist_is_refused(options, data):
     with pytest.raises(UsageError, match=f"--data {data}: no such file or folder; expected a path, embedded"):
         options(data=data).check()
+
+
+@pytest.mark.parametrize(
+    ("app", "load"),
+    [
+        ("sentiment", load_labeled_texts),
+        ("language_modeling", load_texts),
+        ("forecasting", load_series),
+        ("translation", load_pairs),
+    ],
+)
+def test_the_help_of_data_names_the_embedded_ones_that_there_are(app, load):
+    options = import_module(f"apps.{app}.options").Train
+    (metadata,) = (one.metadata for one, _, _ in options.declared() if one.name == "data")
+    (named,) = re.findall(r"embedded\[(\S+)\], .*\.$", metadata["help"])
+    with pytest.raises(UsageError) as error:
+        load("embedded:nothing", seed=0)
+    there = re.findall(r"embedded:(\w+)", str(error.value))
+    assert named.replace(":", "").split("|") == [name for name in there if name != "nothing"]
 
 
 @pytest.mark.parametrize("pooling", ["", "max+", "median", "max+mean+latest", "max + mean"])

@@ -8,17 +8,23 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import seqmodels.models  # noqa: F401 - load_model must know the classes
 from apps.progress import Report
+from seqmodels.training import checkpoint
 
 ROOT = Path(__file__).parents[2]
 DROPOUTS = ["--word-dropout=0.2", "--dropout=0.2", "--recurrent-dropout=0.2", "--weight-dropout=0.1"]
+OFTEN = ["--save-minutes=0", "--batch-size=4"]
+LANGUAGE_MODEL = ["--units=6", "--embedding-units=5", "--layers=1", "--steps=4", "--no-xla", "--epochs=4"]
+LANGUAGE_MODEL += ["--learning-rate=2", "--average=1", "--jitter=2", "--embedding-dropout=0.1"]
 TIMES = ("seconds", "examples_per_second")
 
 
@@ -51,11 +57,11 @@ def position(run):
     return facts["epoch"], facts["step"]
 
 
-def start(data, run, *options):
+def start(app, data, run, *options):
     command = [
         sys.executable,
         "-m",
-        "apps.sentiment",
+        f"apps.{app}",
         "train",
         "--data",
         str(data),
@@ -66,7 +72,7 @@ def start(data, run, *options):
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_until(process, condition, seconds=120):
+def wait_until(process, condition, seconds=600):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "nothing happened"
@@ -79,7 +85,7 @@ def wait_until(process, condition, seconds=120):
 
 def end(process):
     """Exit status and lines of stderr; nothing may be on stdout."""
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=600)
     assert output == ""
     return process.returncode, errors.splitlines()
 
@@ -94,29 +100,50 @@ def big(write_reviews, tmp_path):
     return data
 
 
+def killed_and_resumed_equals_uninterrupted(app, data, folder, *options):
+    """A process that is killed; the same command afterwards, and the uninterrupted run, in this process."""
+    run = folder / "killed"
+    process = start(app, data, run, *options)
+    try:
+        wait_until(process, lambda: position(run) > (1, 0))
+    finally:
+        process.kill()
+    assert end(process)[0] == -signal.SIGKILL
+    epoch, _ = position(run)
+    assert not (run / "metrics.json").exists()
+    assert len(history(run)) == epoch
+    carried = checkpoint.arrays(run / "checkpoints" / "last.npz", "carried")
+    assert all(state.any() for state in carried)
+    main = import_module(f"apps.{app}.__main__").main
+    for each in (run, folder / "whole"):
+        result = CliRunner().invoke(main, ["train", "--data", str(data), "--run", str(each), *options])
+        assert result.exit_code == 0, result.stderr
+        begins = [line.split("  ")[0] for line in result.stderr.splitlines()]
+        epochs = len(history(each))
+        done = epoch if each == run else 0
+        assert (begins[0] == f"resuming {run}") == (each == run)
+        assert [line for line in begins if line.startswith("epoch")] == [
+            f"epoch {number}/{epochs}" for number in range(done + 1, epochs + 1)
+        ]
+    assert_same_run(folder / "whole", run)
+    return carried
+
+
 def test_a_training_killed_inside_an_epoch_ends_bit_for_bit_like_another(big, tiny, tmp_path):
-    options = [*tiny, *DROPOUTS, "--save-minutes=0", "--batch-size=4", "--epochs=3"]
-    whole = start(big, tmp_path / "whole", *options)
-    killed = start(big, tmp_path / "killed", *options)
-    wait_until(killed, lambda: position(tmp_path / "killed") > (1, 0))
-    killed.kill()
-    assert end(killed)[0] == -signal.SIGKILL
-    epoch, _ = position(tmp_path / "killed")
-    assert epoch >= 1
-    assert not (tmp_path / "killed" / "metrics.json").exists()
-    assert len(history(tmp_path / "killed")) == epoch
-    status, lines = end(start(big, tmp_path / "killed", *options))
-    assert (status, lines[0]) == (0, f"resuming {tmp_path}/killed")
-    assert [line.split("  ")[0] for line in lines[1:-2]] == [f"epoch {n}/3" for n in range(epoch + 1, 4)]
-    assert end(whole)[0] == 0
-    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+    options = [*tiny, *DROPOUTS, *OFTEN, "--epochs=3"]
+    assert not killed_and_resumed_equals_uninterrupted("sentiment", big, tmp_path, *options)
+
+
+def test_a_language_model_killed_inside_an_epoch_goes_on_from_its_carried_state(corpus, tmp_path):
+    options = [*LANGUAGE_MODEL, *OFTEN]
+    assert killed_and_resumed_equals_uninterrupted("language_modeling", corpus, tmp_path, *options)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_process_that_is_asked_to_stop_saves_and_can_be_resumed(big, tiny, tmp_path, number):
-    options = [*tiny, "--save-minutes=0", "--batch-size=4", "--epochs=3"]
-    process = start(big, tmp_path / "run", *options)
+    options = [*tiny, *OFTEN, "--epochs=3"]
+    process = start("sentiment", big, tmp_path / "run", *options)
     wait_until(process, lambda: position(tmp_path / "run") > (0, 0))
     process.send_signal(number)
     status, lines = end(process)
@@ -125,30 +152,41 @@ def test_a_process_that_is_asked_to_stop_saves_and_can_be_resumed(big, tiny, tmp
     assert (
         lines[-1] == f"error: stopped in epoch {epoch + 1} after step {step}; the same command resumes there"
     )
-    assert end(start(big, tmp_path / "run", *options))[0] == 0
+    assert end(start("sentiment", big, tmp_path / "run", *options))[0] == 0
     assert len(history(tmp_path / "run")) == 3
 
 
-@pytest.fixture
-def interrupted(write_reviews, tiny, tmp_path, invoke, monkeypatch):
-    """The arguments of a training that Ctrl-C stopped in its second epoch, and its run."""
-    data = write_reviews(tmp_path / "reviews")
-    arguments = ["train", "--data", data, "--run", tmp_path / "interrupted", *tiny]
+@pytest.fixture(scope="module")
+def stopped(write_reviews, tiny, tmp_path_factory, invoke):
+    """The data of a training that Ctrl-C stopped in its second epoch, and its run."""
+    folder = tmp_path_factory.mktemp("runs")
+    data, run = write_reviews(folder / "reviews"), folder / "stopped"
     end_of_step = Report.on_train_batch_end
 
     def press(self, batch, logs=None):
         end_of_step(self, batch, logs)
-        if position(tmp_path / "interrupted") == (1, 0) and batch == 2:
+        if position(run) == (1, 0) and batch == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(Report, "on_train_batch_end", press)
-    result = invoke(*arguments)
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Report, "on_train_batch_end", press)
+        result = invoke("train", "--data", data, "--run", run, *tiny)
     *lines, last = result.stderr.splitlines()
     assert (result.exit_code, result.stdout) == (1, "")
     assert last == "error: stopped in epoch 2 after step 3; the same command resumes there"
     assert [line[:9] for line in lines] == ["epoch 1/2"]
-    return arguments, tmp_path / "interrupted"
+    return data, run
+
+
+@pytest.fixture
+def interrupted(stopped, tiny, tmp_path):
+    """The arguments that resume a copy of the stopped run, and the copy; changed data are put back."""
+    data, run = stopped
+    copy, kept = tmp_path / "interrupted", tmp_path / "kept"
+    shutil.copytree(run, copy)
+    shutil.copytree(data, kept)
+    yield ["train", "--data", data, "--run", copy, *tiny], copy
+    shutil.copytree(kept, data, dirs_exist_ok=True)
 
 
 def test_ctrl_c_ends_in_one_line_and_the_same_command_resumes(interrupted, trained, invoke, one_line):

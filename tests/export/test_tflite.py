@@ -83,7 +83,7 @@ def test_int8_of_the_fused_form(tmp_path: Path) -> None:
     assert result.difference < 0.2
 
 
-@pytest.mark.parametrize("quantize", ["none", "int8"])
+@pytest.mark.parametrize("quantize", [pytest.param("none", marks=pytest.mark.slow), "int8"])
 def test_two_signatures_in_one_file_share_its_weights(tmp_path: Path, quantize: str) -> None:
     weight = tf.Variable(np.random.default_rng(6).normal(size=(64, 64)).astype(np.float32))
     data = {"x": np.random.default_rng(7).normal(size=(20, 64)).astype(np.float32)}

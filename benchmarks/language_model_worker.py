@@ -1,0 +1,114 @@
+"""Both sides of `benchmarks.language_modeling tokens`: one step of training of the same model.
+
+That of a preset of the app: embedding, stacked LSTM, an output layer tied to the embedding, dropout before,
+between and after the layers, gradient descent clipped by the global norm, and the state handed from step to
+step. Ours is the app's own step; PyTorch's is written as a user writes it. Each side loads its library alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from apps.language_modeling.options import Train
+from benchmarks.shapes import Shape
+from benchmarks.worker import Step, serve
+
+
+def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
+    """A step of training, the only mode, of the default options at this shape."""
+    options = replace(
+        Train(),
+        cell=cell,
+        batch_size=shape.batch,
+        steps=shape.time,
+        layers=shape.layers,
+        units=shape.units,
+        embedding_units=shape.units,
+    )
+    assert mode == "training"
+    assert shape.vocabulary is not None
+    return {"ours": ours, "PyTorch": pytorch}[side](options, shape.vocabulary)
+
+
+def ours(options: Train, vocabulary: int) -> Step:
+    import keras
+    import numpy as np
+
+    from apps.language_modeling import task
+    from seqmodels.data.text import running_text
+    from seqmodels.data.tokenizer import END
+    from seqmodels.training import optimizers
+    from seqmodels.training.loop import Settings, Training
+
+    keras.utils.set_random_seed(options.seed)
+    model = task.build(options, range(vocabulary))  # of a tokenizer it asks for the length alone
+    ids = np.random.default_rng(0).integers(vocabulary, size=options.batch_size * options.steps)
+    data = running_text(ids, END, batch_size=options.batch_size, lengths=options.lengths)
+    training = Training(
+        model,
+        task.objective(options),
+        optimizers.make(options.optimizer, options.learning_rate),
+        lambda epoch: data,
+        lambda: data,
+        Settings(epochs=1, clipnorm=options.clipnorm, clip_by=options.clip_by),
+        Path(),  # nothing is saved
+        initial_carried=lambda: task.TASK.initial_carried(model, options.batch_size),
+    )
+    (batch,) = data
+
+    def step() -> None:
+        facts, training.carried = training.train_step(batch, training.carried)
+        for value in facts.values():  # as the loop does after every step
+            float(value)
+
+    return step
+
+
+def pytorch(options: Train, vocabulary: int) -> Step:
+    import torch
+    from torch import nn
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(vocabulary, options.embedding_units)
+            nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+            self.input_dropout = nn.Dropout(options.input_dropout)
+            self.stack = nn.LSTM(
+                options.embedding_units, options.units, options.layers, dropout=options.layer_dropout
+            )
+            self.output_dropout = nn.Dropout(options.output_dropout)
+            self.output = nn.Linear(options.units, vocabulary)
+            self.output.weight = self.embedding.weight
+
+        def forward(self, tokens: torch.Tensor, states: tuple | None) -> tuple[torch.Tensor, tuple]:
+            embedded = self.input_dropout(self.embedding(tokens))  # (time, batch, units)
+            outputs, states = self.stack(embedded, states)
+            return self.output(self.output_dropout(outputs)), states
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.manual_seed(options.seed)
+    model = Model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=options.learning_rate)
+    text = torch.randint(vocabulary, (options.steps + 1, options.batch_size))
+    carried: tuple | None = None
+
+    def step() -> None:
+        nonlocal carried
+        optimizer.zero_grad()
+        logits, states = model(text[:-1], carried)
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), text[1:].flatten())
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), options.clipnorm)
+        optimizer.step()
+        carried = tuple(state.detach() for state in states)
+        loss.item()
+
+    return step
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], build)
