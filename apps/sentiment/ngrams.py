@@ -36,9 +36,6 @@ class Ngrams:
         features = _features(NgramBag(order, classes, buckets), ids)
         return cls(order, *fit_ratios(features, labels, classes))
 
-    def put_into(self, bag: NgramBag) -> None:
-        bag.set_weights([self.table, self.bias])
-
     def probabilities(self, ids: TokenSequences) -> np.ndarray:
         """What it says without a network: ``(n, classes)`` float64."""
         buckets, classes = self.table.shape

@@ -56,8 +56,8 @@ def build(options: Train, assets: Assets) -> keras.Model:
     model.build()
     if vectors is not None:
         model.embedding.set_weights([vectors])
-    if assets.ngrams is not None:
-        assets.ngrams.put_into(model.ngrams)
+    if model.ngrams is not None and assets.ngrams is not None:
+        model.ngrams.set_weights([assets.ngrams.table, assets.ngrams.bias])
     return model
 
 

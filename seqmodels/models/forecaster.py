@@ -77,6 +77,7 @@ class WindowModel(keras.Model):
             )
         if horizon < 1 or lookback < 2:
             raise ValueError(f"lookback is {lookback} and horizon {horizon}; expected at least 2 and 1")
+        self.known, self.static = [list(pair) for pair in known], [list(pair) for pair in static]
         self.config = {
             "lookback": lookback,
             "horizon": horizon,
@@ -88,12 +89,12 @@ class WindowModel(keras.Model):
             "series": series,
             "series_units": series_units,
             "periods": tuple(periods),
-            "known": [list(pair) for pair in known],
-            "static": [list(pair) for pair in static],
+            "known": self.known,
+            "static": self.static,
         }
         self.lookback, self.horizon, self.kind, self.output_kind = lookback, horizon, kind, output
         self.levels, self.scaling, self.decomposition = tuple(levels), scaling, decomposition
-        self.periods, self.known, self.static = tuple(periods), self.config["known"], self.config["static"]
+        self.periods = tuple(periods)
         self.series_units = series_units
         self.parameters_of_step = windows.width(output, levels)
         self.middle = len(levels) // 2 if output == "quantiles" else 0  # the parameter that a shift moves
