@@ -151,8 +151,8 @@ def _gates(climbs: dict[str, dict[str, Any]]) -> plots.Panel:
         passing = _passing(climb)
         for when, line in (("learned", "-"), ("start", ":")) if passing else ():
             curves.append(plots.Curve(name, np.arange(len(passing[when])), passing[when], line))
-    title = f"gradient in {WATCHED.__name__}: dotted start, solid learned"
-    label = f"gate that passes it on, {BEST} quantile"
+    title = f"gates in {WATCHED.__name__}: dotted start, solid learned"
+    label = f"the gradient's gate, {BEST} quantile"
     return plots.Panel(title, "step", label, curves, limits=(0, 1.05))
 
 
