@@ -41,8 +41,8 @@ def copying(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarra
 
 
 def parity(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """The product of ``lag`` signs, one at every step: whether an odd number of them is negative (Hochreiter
-    and Schmidhuber 1997, section 4). All but one of them say nothing about the answer."""
+    """The product of ``lag`` signs, one at every step: whether an odd number of them is negative (Bengio
+    et al. 1994). All but one of them together say nothing about the answer."""
     inputs = _empty(rows, lag)
     inputs[:, :lag, VALUE] = random.choice([-1.0, 1.0], (rows, lag))
     inputs[:, :lag, MARK] = 1

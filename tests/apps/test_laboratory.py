@@ -105,9 +105,12 @@ def test_help_and_usage_errors_are_quick_and_load_nothing(arguments):
         (["flow", "--cell", "transformer"], "'transformer' is not one of 'all', 'rnn-linear'"),
         (["radius", "--above", "0.5"], "'0.5' is out of range; expected a number at least 1.001"),
         (["memory", "--lags", "9"], "the last lag from --shortest 4 is 262,144 steps; expected at most"),
-        (["parallel", "--lengths", "10"], "134,217,728 numbers; expected at most 16,777,216"),
-        (["clipping", "--lag", "1000000"], "'1000000' is out of range; expected a number from 4 to 4096"),
-        (["truncation", "--length", "1000000"], "is out of range; expected a number from 8 to 4096"),
+        (["parallel", "--lengths", "10"], "units are 8,589,934,592 numbers; expected at most 16,777,216"),
+        (
+            ["clipping", "--lag", "1000000"],
+            "expected a number at least 4 and at most 4096",
+        ),
+        (["truncation", "--length", "1000000"], "expected a number at least 8 and at most 4096"),
         (["entropy"], "No such command 'entropy'"),
     ],
 )
