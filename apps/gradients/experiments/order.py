@@ -14,6 +14,7 @@ most two after it. They are tested on combinations of words that were never seen
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -101,8 +102,8 @@ def _networks(vocabulary: int, longest: int, options: Order) -> dict[str, Callab
             vocabulary, 2, longest, False, units, units
         ),
         **{
-            f"LSTM: {name}": lambda pooling=pooling: Classifier(
-                vocabulary, 2, units, "lstm", units, bidirectional=False, pooling=pooling
+            f"LSTM: {name}": partial(
+                Classifier, vocabulary, 2, units, "lstm", units, bidirectional=False, pooling=pooling
             )
             for name, pooling in POOLINGS.items()
         },
