@@ -136,9 +136,10 @@ def laboratory(
         def call(values: dict[str, Any]) -> None:
             chosen = options(**values)
             chosen.check()
+            folder = chosen.run or os.path.join("saved_models", app)
+            Run(folder).require_no_part()
             import_tensorflow()
-            place = {"run": chosen.run or os.path.join("saved_models", app)}
-            import_module(f"apps.{app}.laboratory").perform(name, replace(chosen, **place))
+            import_module(f"apps.{app}.laboratory").perform(name, replace(chosen, run=folder))
 
         group.add_command(_command(name, options, help, call))
 

@@ -81,6 +81,13 @@ class Run:
             )
         raise UsageError(f"{self.path}: no run is there; `train` makes one, --run names another")
 
+    def require_no_part(self) -> None:
+        """Raises UsageError, with what to do, if the folder holds a part of a training and not all of it."""
+        if self.started:
+            self.require_finished()
+        elif self.model.exists() or (self.path / "metrics.json").exists():
+            raise UsageError(f"{self.path}: is half a run, without options.json; train it with --overwrite")
+
     def require_data(self, source: str, sha256: str) -> None:
         """Raises DataError unless the data are those that the training began with."""
         if self.read_json("data.json")["sha256"] != sha256:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 import time
 from importlib import import_module
@@ -60,9 +61,9 @@ def _report(documents: list[dict[str, Any]]) -> str:
     lines = ["# The gradient laboratory", ""]
     for document in documents:
         name = document["experiment"]
-        seed = document["options"]["seed"]
+        given = ["--run", document["run"], "--seed", str(document["options"]["seed"])]
         lines += [f"## {name}", "", EXPERIMENTS[name][1], ""]
-        lines += [f"    python -m apps.gradients {name} --seed {seed}", ""]
+        lines += [f"    python -m apps.gradients {name} {shlex.join(given)}", ""]
         lines += [f"{document['found']}.", "", f"![{name}](plots/{name}.png)", "", markdown(document["rows"])]
     return "\n".join(lines)
 
@@ -75,6 +76,7 @@ def _perform(run: Run, name: str, options: Experiment) -> dict[str, Any]:
     figure = findings.draw(run.plots / f"{name}.png")
     document = {
         "experiment": name,
+        "run": str(run.path),
         "options": options.stored(),
         "found": findings.found,
         "rows": findings.rows,

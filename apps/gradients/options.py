@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in CELLS if name not in ("rnn", "irnn")},
 }
 
+FACTOR = 4  # from one lag or length to the next
+LONGEST = 4_096  # steps of a sequence to learn from: 80 MB for the 1,600 of an epoch
+LARGEST = 2**24  # features of all steps of a batch: an LSTM keeps about ten times as many numbers
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment(RunOptions):
@@ -33,8 +36,8 @@ class Experiment(RunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flow(Experiment):
-    """Options of ``flow``."""
+class Diagnosis(Experiment):
+    """Options of the experiments that also look at a trained run."""
 
     run: str = option(
         "",
@@ -42,6 +45,12 @@ class Flow(Experiment):
         "Default: fresh cells, saved_models/gradients.",
         stored=False,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow(Diagnosis):
+    """Options of ``flow``."""
+
     cell: str = option("all", "Which fresh cell.", choices=("all", *VARIANTS))
     units: int = option(32, "Features of each state of a fresh cell.", minimum=1)
     steps: int = option(100, "Length of the sequences of a fresh cell.", minimum=2)
@@ -51,24 +60,13 @@ class Flow(Experiment):
     )
     vectors: int = option(8, "Vector products for a larger state.", minimum=1)
 
-    def check(self) -> None:
-        if not self.run or os.path.exists(os.path.join(self.run, "metrics.json")):
-            return
-        if not os.path.isdir(self.run):
-            raise UsageError(
-                f"{self.run}: no run is there to diagnose; `train` of an app makes one. For fresh cells "
-                "leave --run out or name a folder that exists"
-            )
-        if os.path.exists(os.path.join(self.run, "options.json")):
-            raise UsageError(f"{self.run}: its training is not finished; the same `train` command resumes it")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Radius(Experiment):
     """Options of ``radius``."""
 
-    units: int = option(32, "Features of the state.", minimum=2)
-    steps: int = option(200, "Steps of distance.", minimum=20)
+    units: int = option(32, "Features of the state.", minimum=2, maximum=128)
+    steps: int = option(200, "Steps of distance.", minimum=20, maximum=5_000)
     below: float = option(0.95, "The spectral radius below 1.", minimum=1e-3, maximum=0.999)
     above: float = option(1.05, "The spectral radius above 1.", minimum=1.001, maximum=4)
 
@@ -94,15 +92,17 @@ class Clipping(Learning):
     """Options of ``clipping``."""
 
     threshold: float = option(1.0, "Threshold of the clipping in the training.", minimum=1e-9)
-    lag: int = option(40, "Length of the sequences of the training.", minimum=4)
+    lag: int = option(40, "Length of the sequences of the training.", minimum=4, maximum=LONGEST)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Truncation(Learning):
     """Options of ``truncation``."""
 
-    length: int = option(128, "Length of the sequences whose gradients are compared.", minimum=8)
-    lag: int = option(29, "Steps that the learned dependency spans.", minimum=4)
+    length: int = option(
+        128, "Length of the sequences whose gradients are compared.", minimum=8, maximum=LONGEST
+    )
+    lag: int = option(29, "Steps that the learned dependency spans.", minimum=4, maximum=LONGEST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,19 @@ class Parallel(Experiment):
     units: int = option(64, "Features of each state.", minimum=1)
     rows: int = option(8, "Sequences in a batch.", minimum=1)
     shortest: int = option(64, "Steps of the shortest sequences.", minimum=2)
-    lengths: int = option(3, "How many lengths, each four times the one before.", minimum=2)
+    lengths: int = option(3, "How many lengths, each four times the one before.", minimum=2, maximum=10)
+
+    def tried(self) -> list[int]:
+        """The lengths."""
+        return [self.shortest * FACTOR**power for power in range(self.lengths)]
+
+    def check(self) -> None:
+        numbers = self.rows * self.tried()[-1] * self.units
+        if numbers > LARGEST:
+            raise UsageError(
+                f"--lengths {self.lengths}: {self.rows} rows of {self.tried()[-1]:,} steps and {self.units} "
+                f"units are {numbers:,} numbers; expected at most {LARGEST:,}: lower one of them"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +132,19 @@ class Memory(Learning):
     """Options of ``memory``."""
 
     cell: str = option("all", "Which cell.", choices=("all", *VARIANTS))
-    shortest: int = option(8, "The first lag.", minimum=4)
-    lags: int = option(3, "How many lags, each three times the one before.", minimum=1)
+    shortest: int = option(4, "The first lag.", minimum=4)
+    lags: int = option(3, "How many lags, each four times the one before.", minimum=1, maximum=10)
+
+    def tried(self) -> list[int]:
+        """The lags."""
+        return [self.shortest * FACTOR**power for power in range(self.lags)]
+
+    def check(self) -> None:
+        if self.tried()[-1] > LONGEST:
+            raise UsageError(
+                f"--lags {self.lags}: the last lag from --shortest {self.shortest} is {self.tried()[-1]:,} "
+                f"steps; expected at most {LONGEST:,}: lower one of both"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +171,7 @@ class Markov(Trainings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class All(Experiment):
+class All(Diagnosis):
     """Options of ``all``."""
 
 

@@ -41,6 +41,16 @@ def copying(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarra
 
 
 def parity(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
+    """The product of ``lag`` signs, one at every step: whether an odd number of them is negative (Bengio
+    et al. 1994). All but one of them together say nothing about the answer."""
+    inputs = _empty(rows, lag)
+    inputs[:, :lag, VALUE] = random.choice([-1.0, 1.0], (rows, lag))
+    inputs[:, :lag, MARK] = 1
+    product = inputs[:, :lag, VALUE].prod(axis=1, keepdims=True)
+    return inputs, np.repeat(product, ANSWERS, axis=1)
+
+
+def xor(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
     """The product of two signs that are ``lag - 1`` steps apart, with nothing between: neither alone says
     anything about the answer, and no weighted sum of both does."""
     inputs = _empty(rows, lag)

@@ -27,7 +27,16 @@ import tensorflow as tf
 
 from seqmodels import kernels
 from seqmodels.kernels import States
-from seqmodels.layers import Cell, GRUCell, LinearCell, LSTMCell, Recurrent, RNNCell
+from seqmodels.layers import (
+    Cell,
+    GRUCell,
+    LinearCell,
+    LSTMCell,
+    MinGRUCell,
+    MinLSTMCell,
+    Recurrent,
+    RNNCell,
+)
 
 LARGEST_SLOPES = {"linear": 1.0, "relu": 1.0, "tanh": 1.0, "sigmoid": 0.25}  # of phi, over all arguments
 LEFT = 0.01  # a gradient of which less than this share is left no longer teaches anything
@@ -226,29 +235,56 @@ def step_bound(trace: Trace) -> float | None:
 
 
 def gates(trace: Trace) -> dict[str, np.ndarray]:
-    """The gates of every step by name, ``(T, n, units)``; "kept" is the share of the old state that stays.
+    """All gates of every step by name, ``(T, n, units)``; first the one that lets the gradient pass.
 
-    ``kept`` is f of an LSTM, ``1 - u`` of a GRU and ``a`` of a parallel cell: the factor of the path on
-    which the gradient passes a step without going through U. An RNN has no such path and no gates.
+    That is f of an LSTM, ``1 - u`` of a GRU and MinGRU, ``f / (f + i)`` of a MinLSTM and the decay ``a`` of
+    an RG-LRU: the share of the old state that stays, and the factor of the path on which the gradient passes
+    a step without going through U. An RNN has no such path and no gates.
     """
     cell, x = trace.cell, tf.stack(trace.projected)  # (time, batch, projected)
     if isinstance(cell, LinearCell):
-        return {"kept": cell.coefficients(x)[0].numpy()}
+        kept = cell.coefficients(x)[0].numpy()
+        first, second, *_ = np.split(tf.sigmoid(x).numpy(), cell.gates, axis=-1)
+        if isinstance(cell, MinGRUCell):
+            return {"1 - update gate": kept, "update gate": first}
+        if isinstance(cell, MinLSTMCell):
+            return {"forget / (forget + input gate)": kept, "input gate": first, "forget gate": second}
+        return {"decay": kept, "recurrence gate": first, "input gate": second}
     h = tf.stack([states[0] for states in trace.states[:-1]])  # (time, batch, units)
     if isinstance(cell, LSTMCell):
         i, f, _, o = np.split(tf.sigmoid(x + h @ trace.constants[0]).numpy(), 4, axis=-1)
-        return {"kept": f, "input gate": i, "output gate": o}
+        return {"forget gate": f, "input gate": i, "output gate": o}
     if isinstance(cell, GRUCell):
         columns = 2 * cell.units
         both = tf.sigmoid(x[..., :columns] + h @ trace.constants[0][:, :columns]).numpy()
         u, r = np.split(both, 2, axis=-1)
-        return {"kept": 1 - u, "reset gate": r}
+        return {"1 - update gate": 1 - u, "update gate": u, "reset gate": r}
     return {}
 
 
+def log_norms(jacobians: np.ndarray) -> np.ndarray:
+    """``log ||d s_T / d s_t||`` for t = 0 .. T from step Jacobians ``(n, T, S, S)``: ``(n, T + 1)``.
+
+    The product is scaled to norm 1 after every step, so that it never leaves the range of floats; minus
+    infinity where it is 0.
+    """
+    rows, steps, size, _ = jacobians.shape
+    product, result = np.broadcast_to(np.eye(size), (rows, size, size)), np.zeros((rows, steps + 1))
+    for step in reversed(range(steps)):
+        product = product @ jacobians[:, step]
+        norms = spectral_norms(product)
+        with np.errstate(divide="ignore"):
+            result[:, step] = result[:, step + 1] + np.log(norms)
+        product = product / np.where(norms > 0, norms, 1.0)[:, None, None]
+    return result
+
+
 def spectral_norms(matrices: np.ndarray) -> np.ndarray:
-    """The largest singular value of each matrix: ``(..., k, S)`` to ``(...)``."""
-    return np.linalg.norm(matrices, ord=2, axis=(-2, -1))
+    """The largest singular value of each matrix: ``(..., k, S)`` to ``(...)``; infinity where an entry is not
+    finite."""
+    finite = np.isfinite(matrices).all(axis=(-2, -1))
+    norms = np.linalg.norm(np.where(finite[..., None, None], matrices, 0.0), ord=2, axis=(-2, -1))
+    return np.where(finite, norms, np.inf)
 
 
 def spectral_radius(matrix: Any) -> float:
@@ -257,18 +293,26 @@ def spectral_radius(matrix: Any) -> float:
 
 
 def decay_rate(norms: np.ndarray, first: int = 0) -> float:
-    """Change of the logarithm of a norm for each step of distance: the least-squares slope.
+    """Change of the logarithm of a norm for each step of distance: the :func:`slope` of the logarithms of
+    norms ``(k,)`` by distance from 0; what is 0 is left out."""
+    with np.errstate(divide="ignore"):
+        return slope(np.log(norms), first)
+
+
+def slope(logarithms: np.ndarray, first: int = 0) -> float:
+    """The least-squares slope over the distance.
 
     Args:
-        norms: ``(k,)`` by distance from 0; what is 0 or not finite is left out.
-        first: the distance to begin at. The slope of ``||U^k||`` is the logarithm of the spectral radius
+        logarithms: ``(k,)`` by distance from 0; what is not finite is left out. Minus infinity if fewer than
+            two are left.
+        first: the distance to begin at. The slope of ``log ||U^k||`` is the logarithm of the spectral radius
             only for large k (Gelfand's formula).
     """
-    distances = np.arange(len(norms))
-    usable = (distances >= first) & np.isfinite(norms) & (norms > 0)
+    distances = np.arange(len(logarithms))
+    usable = (distances >= first) & np.isfinite(logarithms)
     if usable.sum() < 2:
         return -math.inf
-    return float(np.polyfit(distances[usable], np.log(norms[usable]), 1)[0])
+    return float(np.polyfit(distances[usable], logarithms[usable], 1)[0])
 
 
 def mean_norms(norms: np.ndarray) -> np.ndarray:

@@ -361,7 +361,10 @@ def _draw_curves(panels: Sequence[Panel], title: str) -> Figure:
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
     figure.suptitle(title)
     handles: dict[str, Any] = {}
-    for axes, panel in zip(figure.subplots(down, across, squeeze=False).flat, panels):
+    places = figure.subplots(down, across, squeeze=False).ravel()
+    for empty in places[len(panels) :]:
+        empty.remove()
+    for axes, panel in zip(places, panels):
         if panel.surface is not None:
             axes.contourf(*panel.surface, levels=12, cmap="Greys", alpha=0.6)
         for curve in panel.curves:

@@ -161,7 +161,8 @@ class Training:
 
         Returns:
             The history, one row for each epoch: losses and scores are means over real targets, the learning
-            rate, the gradient norm before clipping and the share of clipped steps means over steps.
+            rate and the gradient norm before clipping means over steps, ``clipped`` the share of the steps
+            whose gradient the clipping changed.
 
         Raises:
             Diverged: a loss, gradient or monitored value that is not finite; names epoch and step.
@@ -343,18 +344,17 @@ class Training:
         gradients = tape.gradient(scaled, variables, unconnected_gradients="zero")
         # Dense: the norm of an embedding's gradient is that of its summed rows, not of the rows one by one.
         gradients = [self._sum(tf.convert_to_tensor(gradient)) / scale for gradient in gradients]
-        gradients, norm = clip(gradients, self.settings.clipnorm, self.settings.clip_by)
+        gradients, norm, clipped = clip(gradients, self.settings.clipnorm, self.settings.clip_by)
         rate = tf.convert_to_tensor(self.optimizer.learning_rate)
         # Keras' optimizer sums over the replicas once more and, under mixed_float16, divides by the scale.
         self.optimizer.apply([g * (scale / replicas) for g in gradients], self.model.trainable_variables)
-        limit = math.inf if self.settings.clipnorm is None else self.settings.clipnorm
         facts = {
             "total": self._sum(outcome.total),
             "count": count,
             **{name: self._sum(value) for name, value in outcome.scores.items()},
             "rate": rate,
             "norm": norm,
-            "clipped": tf.cast(norm > limit, tf.float32),
+            "clipped": tf.cast(clipped, tf.float32),
             "examples": self._sum(tf.reduce_sum(tf.cast(weights > 0, tf.float32))),
         }
         return facts, outcome.carried

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -92,10 +92,22 @@ def make(
     return keras.optimizers.LossScaleOptimizer(optimizer) if mixed_float16 else optimizer
 
 
-def clip(
-    gradients: list[tf.Tensor], clipnorm: float | None, by: str = "global"
-) -> tuple[list[tf.Tensor], tf.Tensor]:
-    """Clips gradients and returns the global norm that they had before (Pascanu et al. 2013, algorithm 1).
+class Clipped(NamedTuple):
+    """Gradients after clipping.
+
+    Attributes:
+        gradients: dense, of the shapes that they had.
+        norm: the global norm that they had before, a scalar.
+        changed: whether any of them is another than before, a boolean scalar.
+    """
+
+    gradients: list[tf.Tensor]
+    norm: tf.Tensor
+    changed: tf.Tensor
+
+
+def clip(gradients: list[tf.Tensor], clipnorm: float | None, by: str = "global") -> Clipped:
+    """Clips gradients (Pascanu et al. 2013, algorithm 1).
 
     - ``global``: all gradients times ``clipnorm / norm`` when the norm over all of them exceeds it; keeps the
       direction.
@@ -112,16 +124,19 @@ def clip(
     """
     norm = tf.linalg.global_norm(gradients)
     if clipnorm is None:
-        return gradients, norm
+        return Clipped(gradients, norm, tf.constant(False))
     if by == "global":
+        largest = norm
         gradients, _ = tf.clip_by_global_norm(gradients, clipnorm, use_norm=norm)
     elif by == "variable":
+        largest = tf.reduce_max([tf.norm(gradient) for gradient in gradients])
         gradients = [tf.clip_by_norm(gradient, clipnorm) for gradient in gradients]
     elif by == "value":
+        largest = tf.reduce_max([tf.norm(gradient, ord=math.inf) for gradient in gradients])
         # Not a number where the norm is not finite, as the others: clipping must not hide an overflow.
         gradients = [
             tf.clip_by_value(gradient, -clipnorm, clipnorm) + (norm - norm) for gradient in gradients
         ]
     else:
         raise ValueError(f"clip_by is {by!r}; expected one of {', '.join(CLIP_BY)}")
-    return gradients, norm
+    return Clipped(gradients, norm, largest > clipnorm)

@@ -18,6 +18,7 @@ from seqmodels.analysis import gradients
 from seqmodels.layers import (
     Encoder,
     GRUCell,
+    LinearCell,
     LSTMCell,
     MinGRUCell,
     MinLSTMCell,
@@ -231,18 +232,54 @@ def test_a_recording_that_fails_leaves_the_model_as_it_was():
 @pytest.mark.parametrize("reset_after", [False, True])
 def test_gates_are_those_that_made_the_states(reset_after):
     lstm, gru, linear = traced(LSTMCell), traced(GRUCell, reset_after=reset_after), traced(MinGRUCell)
-    kept, written = (gradients.gates(lstm)[name] for name in ("kept", "input gate"))
+    kept, written = (gradients.gates(lstm)[name] for name in ("forget gate", "input gate"))
     h, c = (np.stack([states[i] for states in lstm.states]) for i in (0, 1))
     candidate = (c[1:] - kept * c[:-1]) / written
     assert np.abs(candidate).max() < 1
     np.testing.assert_allclose(h[1:], gradients.gates(lstm)["output gate"] * np.tanh(c[1:]), atol=1e-12)
     for trace in (gru, linear):
-        kept = gradients.gates(trace)["kept"]
+        kept = gradients.gates(trace)["1 - update gate"]
         diagonal = np.diagonal(gradients.step_jacobians(trace), axis1=2, axis2=3)  # (batch, time, units)
         if trace is linear:
             np.testing.assert_allclose(diagonal, kept.swapaxes(0, 1), atol=1e-12)
         assert ((kept > 0) & (kept < 1)).all()
     assert gradients.gates(traced(RNNCell)) == {}
+
+
+@each_kind
+def test_the_first_gate_is_the_one_on_the_path_of_the_gradient(make):
+    """With U and the candidate's way into the state cut off, the step Jacobian is that gate alone."""
+    trace = traced(make, scale=0.7)
+    found = gradients.gates(trace)
+    if isinstance(trace.cell, RNNCell):
+        assert found == {}
+        return
+    assert len(found) >= 2
+    assert all(((gate > 0) & (gate < 1)).all() for gate in found.values())
+    if not isinstance(trace.cell, LinearCell):
+        trace.constants = (tf.zeros_like(trace.constants[0]), *trace.constants[1:])
+        found = gradients.gates(trace)
+    jacobians = gradients.step_jacobians(trace)[..., -UNITS:, -UNITS:]  # of c by c in an LSTM
+    diagonal = np.diagonal(jacobians, axis1=2, axis2=3)  # (batch, time, units)
+    np.testing.assert_allclose(diagonal, next(iter(found.values())).swapaxes(0, 1), atol=1e-12)
+
+
+@each_kind
+def test_logarithms_of_norms_are_those_of_the_products(make):
+    jacobians = gradients.step_jacobians(traced(make, lengths=(6, 4), scale=0.7))
+    norms = gradients.spectral_norms(gradients.state_jacobians(jacobians))
+    np.testing.assert_allclose(gradients.log_norms(jacobians), np.log(norms), atol=1e-9)
+
+
+def test_norms_beyond_the_range_of_floats_are_infinite_and_have_logarithms():
+    jacobians = np.broadcast_to(4.0 * np.eye(2), (1, 1000, 2, 2))
+    with np.errstate(over="ignore", invalid="ignore"):
+        products = gradients.state_jacobians(jacobians)
+    assert gradients.spectral_norms(products)[0, 0] == math.inf
+    distances = np.arange(1000, -1, -1)
+    np.testing.assert_allclose(gradients.log_norms(jacobians)[0], distances * math.log(4))
+    nothing = gradients.log_norms(np.zeros((1, 3, 2, 2)))
+    assert nothing.tolist() == [[-math.inf, -math.inf, -math.inf, 0.0]]
 
 
 @pytest.mark.parametrize(

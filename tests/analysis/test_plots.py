@@ -257,6 +257,11 @@ def test_no_panels_are_refused():
         plots._draw_curves([], "")
 
 
+@pytest.mark.parametrize("count", [1, 2, 4, 5])
+def test_there_are_no_axes_without_a_panel(count):
+    assert len(plots._draw_curves(PANELS[:1] * count, "").axes) == count
+
+
 def test_bars_stand_beside_each_other_in_their_group():
     (axes,) = plots._draw_bars(["order", "length"], BARS, "Bars", "accuracy", 0.5).axes
     for drawn, values in zip(axes.containers, BARS.values()):

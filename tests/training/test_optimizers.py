@@ -133,8 +133,8 @@ def test_unknown_names_and_options_are_refused(name, options, message):
 
 
 def clipped(arrays, threshold, by):
-    gradients, norm = clip([tf.constant(array, tf.float32) for array in arrays], threshold, by)
-    return [gradient.numpy() for gradient in gradients], float(norm)
+    gradients, norm, changed = clip([tf.constant(array, tf.float32) for array in arrays], threshold, by)
+    return [gradient.numpy() for gradient in gradients], float(norm), bool(changed)
 
 
 GRADIENTS = [np.array([[3.0, 0.0], [-4.0, 0.0]]), np.array([0.0, 12.0])]  # norms 5 and 12, 13 together
@@ -143,8 +143,9 @@ GRADIENTS = [np.array([[3.0, 0.0], [-4.0, 0.0]]), np.array([0.0, 12.0])]  # norm
 @pytest.mark.parametrize("threshold", [None, 20.0, 13.0])
 @pytest.mark.parametrize("by", CLIP_BY)
 def test_nothing_changes_at_or_below_the_threshold(by, threshold):
-    gradients, norm = clipped(GRADIENTS, threshold, by)
+    gradients, norm, changed = clipped(GRADIENTS, threshold, by)
     assert norm == 13
+    assert not changed
     for gradient, before in zip(gradients, GRADIENTS):
         np.testing.assert_allclose(gradient, before, rtol=1e-6)
 
@@ -158,10 +159,23 @@ def test_nothing_changes_at_or_below_the_threshold(by, threshold):
     ],
 )
 def test_clipping_worked_by_hand(by, expected):
-    gradients, norm = clipped(GRADIENTS, 2.0, by)
+    gradients, norm, changed = clipped(GRADIENTS, 2.0, by)
     assert norm == 13
+    assert changed
     for gradient, wanted in zip(gradients, expected):
         np.testing.assert_allclose(gradient, wanted, rtol=1e-6)
+
+
+TWO = [np.array([3.0, 3.0]), np.array([-3.0, 3.0])]  # norms 4.2 and 4.2, 6 together
+
+
+@pytest.mark.parametrize("by", CLIP_BY)
+@pytest.mark.parametrize("threshold", [2.0, 4.0, 5.0, 7.0])
+def test_a_step_counts_as_clipped_when_the_gradient_is_another(by, threshold):
+    gradients, _, changed = clipped(TWO, threshold, by)
+    same = all(np.allclose(gradient, before, rtol=1e-6) for gradient, before in zip(gradients, TWO))
+    assert changed == (not same)
+    assert changed == (threshold < {"global": 6, "variable": math.sqrt(18), "value": 3}[by])
 
 
 numbers = st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=6)
@@ -171,7 +185,7 @@ numbers = st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=6)
 @given(st.lists(numbers, min_size=1, max_size=3), st.floats(1e-3, 1e3))
 def test_global_clipping_keeps_the_direction_and_bounds_the_norm(lists, threshold):
     before = np.concatenate(lists)
-    gradients, norm = clipped([np.array(numbers) for numbers in lists], threshold, "global")
+    gradients, norm, _ = clipped([np.array(numbers) for numbers in lists], threshold, "global")
     after = np.concatenate(gradients).astype(np.float64)
     assert norm == pytest.approx(np.linalg.norm(before), rel=1e-5, abs=1e-6)
     assert np.linalg.norm(after) <= min(np.linalg.norm(before), threshold) * (1 + 1e-5) + 1e-6
@@ -181,8 +195,9 @@ def test_global_clipping_keeps_the_direction_and_bounds_the_norm(lists, threshol
 
 @pytest.mark.parametrize("by", CLIP_BY)
 def test_clipping_never_hides_an_overflow(by):
-    gradients, norm = clipped([np.array([np.inf, 1.0])], 1.0, by)
+    gradients, norm, changed = clipped([np.array([np.inf, 1.0])], 1.0, by)
     assert norm == math.inf
+    assert changed
     assert not np.all(np.isfinite(gradients[0]))
 
 

@@ -43,11 +43,11 @@ def run(options: Clipping, say: Callable[[str], None]) -> Findings:
                 "clipping": name,
                 "cliff: farthest step": float(np.linalg.norm(np.diff(path, axis=0), axis=-1).max()),
                 "cliff: last loss": float(cliff_loss(path[-1:])[0]),
-                "cliff: clipped": f"{clipped} of {DESCENTS}",
+                "cliff: clipped": _of(clipped, norms),
                 "training: end": trained.end,
                 "training: explained": trained.explained,
                 "training: largest norm": max(trained.norms, default=None),
-                "training: clipped": trained.clipped,
+                "training: clipped": _of(trained.clipped, trained.norms),
             }
         )
         paths.append(plots.Curve(name, path[:, 0], path[:, 1], ".-"))
@@ -105,21 +105,23 @@ def descend(by: str | None) -> tuple[np.ndarray, list[float], int]:
     how many steps were clipped."""
     gradient = cliff_gradient()
     threshold = None if by is None else CLIFF_THRESHOLD
-    path, norms = [np.array(BEGIN)], []
+    path, norms, changed = [np.array(BEGIN)], [], 0
     for _ in range(DESCENTS):
-        clipped, norm = clip(gradient(path[-1]), threshold, by or "global")
-        norms.append(float(norm))
-        path.append(path[-1] - RATE * np.concatenate([np.ravel(each) for each in clipped]))
-    return np.stack(path), norms, 0 if threshold is None else sum(norm > threshold for norm in norms)
+        clipped = clip(gradient(path[-1]), threshold, by or "global")
+        norms.append(float(clipped.norm))
+        changed += int(clipped.changed)
+        path.append(path[-1] - RATE * np.concatenate([np.ravel(each) for each in clipped.gradients]))
+    return np.stack(path), norms, changed
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One training: what it lost after each epoch, its gradient norms, and how it ended."""
+    """One training: what it lost after each epoch, the gradient norm of each step, of how many steps clipping
+    changed the gradient, and how it ended."""
 
     losses: list[float]
     norms: list[float]
-    clipped: float | None
+    clipped: int
     explained: float | None
     end: str
 
@@ -134,13 +136,22 @@ def train(by: str | None, options: Clipping) -> Trained:
     try:
         history = learner.learn(problems.adding)
     except Diverged:
-        losses = [row["valid_loss"] for row in learner.training.position.history]
-        return Trained(losses, learner.norms, None, None, f"diverged at step {len(learner.norms) + 1}")
-    clipped = float(np.mean([row["clipped"] for row in history]))
+        position = learner.training.position
+        losses = [row["valid_loss"] for row in position.history]
+        clipped = _clipped(position.history) + round(position.sums.get("clipped", 0))
+        return Trained(losses, learner.norms, clipped, None, f"diverged at step {len(learner.norms) + 1}")
     explained = max(row["explained"] for row in history)
     end = "solved" if solved(history) else "not solved"
     losses = [row["valid_loss"] for row in history]
-    return Trained(losses, learner.norms, None if by is None else clipped, explained, end)
+    return Trained(losses, learner.norms, _clipped(history), explained, end)
+
+
+def _clipped(history: list[dict[str, float]]) -> int:
+    return round(sum(row["clipped"] * row["steps"] for row in history))
+
+
+def _of(clipped: int, steps: list[float]) -> str:
+    return f"{clipped} of {len(steps)}"
 
 
 def _found(rows: list[dict[str, Any]]) -> str:

@@ -1,4 +1,7 @@
-"""How much gradient arrives from how many steps away: dL/dh_t and dh_T/dh_t against T - t."""
+"""How much gradient arrives from how many steps away: dL/ds_t and ds_T/ds_t against T - t.
+
+``s`` is all states of a cell side by side: ``h`` and ``c`` of an LSTM, ``h`` of the others.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ class Measured:
             "cell": self.name,
             "state": self.states,
             "steps": len(self.jacobian) - 1,
-            "||dh_T/dh_0||": float(self.largest[-1]),
+            "||ds_T/ds_0||": float(self.largest[-1]),
             "bound": None if self.bound is None else float(self.bound[-1]),
             "factor a step": judged.factor,
             "reach": judged.reach,
@@ -57,7 +60,11 @@ class Measured:
 
 def run(options: Flow, say: Callable[[str], None]) -> Findings:
     folder = Run(options.run)
-    measured = trained(open_run(folder), options) if folder.finished else fresh(options, say)
+    if folder.finished:
+        measured = trained(open_run(folder), options)
+    else:
+        say(f"{folder.path}: no trained run is there, `train` of an app makes one; measuring fresh cells")
+        measured = fresh(options, say)
     if not measured:
         raise UserError(
             f"{folder.path}: its model has no recurrent layer, through which a gradient could flow"
@@ -184,7 +191,7 @@ def _panels(measured: Sequence[Measured]) -> list[plots.Panel]:
     shared: dict[str, Any] = {"x_label": "distance T - t", "log": "y", "limits": (1e-12, 1e3)}
     return [
         plots.Panel(
-            "states: solid measured, dashed bound", y_label="||dh_T/dh_t||", curves=jacobians, **shared
+            "states: solid measured, dashed bound", y_label="||ds_T/ds_t||", curves=jacobians, **shared
         ),
-        plots.Panel("loss", y_label="||dL/dh_t||", curves=losses, **shared),
+        plots.Panel("loss", y_label="||dL/ds_t||", curves=losses, **shared),
     ]

@@ -1,10 +1,10 @@
 r"""How far each cell can be taught to remember, and which gate lets the gradient pass.
 
 Every cell learns every problem at growing lags by the same number of steps, and goes on to the next lag while
-it solves the problem. On the path that does not go through U the gradient of one step is multiplied by the
-share of the state that is kept: ``f`` of an LSTM, ``1 - u`` of a GRU, ``a`` of a parallel cell. It starts
-at ``sigmoid(bias)``, so that a forget bias of 0 halves the gradient at every step and one of 1 leaves 0.73 of
-it (Gers et al. 2000; Jozefowicz et al. 2015, section 2.4).
+it solves the problem. On the path that does not go through U the gradient of one step is multiplied by one
+gate, the share of the state that is kept: ``f`` of an LSTM, ``1 - u`` of a GRU. It starts at
+``sigmoid(bias)``, so that a forget bias of 0 halves the gradient at every step and one of 1 leaves 0.73 of it
+(Gers et al. 2000; Jozefowicz et al. 2015, section 2.4).
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ import tensorflow as tf
 from apps.gradients import problems
 from apps.gradients.findings import Findings
 from apps.gradients.learning import SOLVED, Learner, Reader
-from apps.gradients.options import Memory
+from apps.gradients.options import VARIANTS, Memory
 from seqmodels.analysis import gradients, plots
 from seqmodels.training.loop import Diverged
 
-CELLS = ("rnn-tanh", "rnn-relu", "lstm-forget-0", "lstm", "gru", "mingru", "minlstm", "rglru")
-PROBLEMS = (problems.adding, problems.copying, problems.parity)
+PROBLEMS = (problems.adding, problems.copying, problems.xor, problems.parity)
 WATCHED = problems.copying  # whose gates are looked at: nothing happens between its two ends
-BEST = 90  # per cent: the gate of the units that keep most
+QUANTILES = (10, 50, 90)  # per cent of the units and rows
+BEST = "90 %"  # what is drawn: the gate of the units that keep most
 WORKERS = 2  # XLA runs the small products of one training on one core
 
 
 def run(options: Memory, say: Callable[[str], None]) -> Findings:
-    lags = [options.shortest * 3**power for power in range(options.lags)]
-    names = CELLS if options.cell == "all" else (options.cell,)
+    lags = options.tried()
+    names = tuple(VARIANTS) if options.cell == "all" else (options.cell,)
     # All weights before any training, because the threads would share the seed.
     models = {}
     for name in names:
@@ -50,9 +50,8 @@ def run(options: Memory, say: Callable[[str], None]) -> Findings:
         climbs = dict(zip(names, pool.map(climb, names)))
     rows = [_row(name, each, lags) for name, each in climbs.items()]
     panels = [_learned(problem.__name__, climbs, lags) for problem in PROBLEMS]
-    gates = {name: each["gates"] for name, each in climbs.items() if each["gates"]}
-    if gates:
-        panels.append(_gates(gates))
+    if any(map(_passing, climbs.values())):
+        panels.append(_gates(climbs))
     return Findings(
         _found(rows, lags),
         rows,
@@ -75,9 +74,9 @@ class Climb:
 
     def up(self, lags: list[int]) -> dict[str, Any]:
         """What is explained of each problem at each lag, up to the one that fails, and the gates of
-        ``WATCHED`` as they start and as they were learned at the longest lag that was solved."""
+        ``WATCHED`` at each lag as they start and as they were learned."""
         explained: dict[str, dict[int, float]] = {problem.__name__: {} for problem in PROBLEMS}
-        going, watched = list(PROBLEMS), {}
+        going, watched = list(PROBLEMS), []
         for lag in lags:
             learner = Learner(self.model, lag, self.options)
             for problem in list(going):
@@ -86,24 +85,41 @@ class Climb:
                 try:
                     best = max(row["explained"] for row in learner.learn(problem))
                 except Diverged:
-                    best = float("-inf")
+                    best, start = float("-inf"), {}
                 explained[problem.__name__][lag] = best
                 if best < SOLVED:
                     going.remove(problem)
-                elif problem is WATCHED and start:
-                    watched = {"lag": lag, "start": start["kept"], "learned": self._gates(lag)["kept"]}
+                if start:
+                    learned = self._gates(lag)
+                    watched.append({"lag": lag, "solved": best >= SOLVED, "start": start, "learned": learned})
             learner.reset()
             if not going:
                 break
         return {"explained": explained, "gates": watched}
 
-    def _gates(self, lag: int) -> dict[str, np.ndarray]:
-        """``BEST`` per cent of the units and rows have a smaller gate, for each gate by step ``(T,)``."""
+    def _gates(self, lag: int) -> dict[str, dict[str, np.ndarray]]:
+        """Mean and ``QUANTILES`` over units and rows by step ``(T,)``, of each gate by name."""
         inputs, _ = WATCHED(np.random.default_rng(self.options.seed), 32, lag)
         with tf.GradientTape() as tape, gradients.recording(self.model, tape) as traces:
             self.model(inputs)
         found = gradients.gates(traces[0])
-        return {name: np.percentile(gate, BEST, axis=(1, 2)) for name, gate in found.items()}
+        return {name: _statistics(gate) for name, gate in found.items()}
+
+
+def _statistics(gate: np.ndarray) -> dict[str, np.ndarray]:
+    quantiles = np.percentile(gate, QUANTILES, axis=(1, 2))
+    return {"mean": gate.mean(axis=(1, 2)), **{f"{share} %": q for share, q in zip(QUANTILES, quantiles)}}
+
+
+def _passing(climb: dict[str, Any]) -> dict[str, Any]:
+    """The gate on the gradient's path at the longest lag of ``WATCHED`` that was solved; or nothing."""
+    solved = [each for each in climb["gates"] if each["solved"]]
+    if not solved:
+        return {}
+    longest = solved[-1]
+    gate = next(iter(longest["start"]))
+    curves = {when: longest[when][gate][BEST] for when in ("start", "learned")}
+    return {"gate": gate, "lag": longest["lag"], **curves}
 
 
 def _row(name: str, climb: dict[str, Any], lags: list[int]) -> dict[str, Any]:
@@ -111,10 +127,12 @@ def _row(name: str, climb: dict[str, Any], lags: list[int]) -> dict[str, Any]:
     for problem, explained in climb["explained"].items():
         failed = [lag for lag, share in explained.items() if share < SOLVED]
         row[f"{problem} fails at"] = failed[0] if failed else f"over {lags[-1]}"
-    gates = climb["gates"]
-    middle = slice(problems.ANSWERS, gates["lag"]) if gates else slice(0)
-    row["kept at the start"] = float(np.mean(gates["start"][middle])) if gates else None
-    row["kept when learned"] = float(np.mean(gates["learned"][middle])) if gates else None
+    passing = _passing(climb)
+    # Between what is read and what is answered.
+    middle = slice(problems.ANSWERS, passing["lag"]) if passing else slice(0)
+    row["gradient passes"] = passing["gate"] if passing else None
+    row[f"its {BEST} quantile at the start"] = float(np.mean(passing["start"][middle])) if passing else None
+    row[f"its {BEST} quantile when learned"] = float(np.mean(passing["learned"][middle])) if passing else None
     return row
 
 
@@ -127,13 +145,15 @@ def _learned(problem: str, climbs: dict[str, dict[str, Any]], lags: list[int]) -
     return plots.Panel(problem, "lag", "share explained", curves, "x", limits=(-0.15, 1.05), x_limits=limits)
 
 
-def _gates(gates: dict[str, dict[str, Any]]) -> plots.Panel:
+def _gates(climbs: dict[str, dict[str, Any]]) -> plots.Panel:
     curves = []
-    for name, each in gates.items():
-        curves.append(plots.Curve(name, np.arange(len(each["learned"])), each["learned"]))
-        curves.append(plots.Curve(name, np.arange(len(each["start"])), each["start"], ":"))
-    title = f"{WATCHED.__name__}: dotted at the start, solid learned"
-    return plots.Panel(title, "step", "share of the state that is kept", curves, limits=(0, 1.05))
+    for name, climb in climbs.items():
+        passing = _passing(climb)
+        for when, line in (("learned", "-"), ("start", ":")) if passing else ():
+            curves.append(plots.Curve(name, np.arange(len(passing[when])), passing[when], line))
+    title = f"gates in {WATCHED.__name__}: dotted start, solid learned"
+    label = f"the gradient's gate, {BEST} quantile"
+    return plots.Panel(title, "step", label, curves, limits=(0, 1.05))
 
 
 def _found(rows: list[dict[str, Any]], lags: list[int]) -> str:
@@ -142,4 +162,11 @@ def _found(rows: list[dict[str, Any]], lags: list[int]) -> str:
         for row in rows
     )
     names = ", ".join(problem.__name__ for problem in PROBLEMS)
-    return f"lag at which {names} fail, of {', '.join(map(str, lags))}: {ends}"
+    gates = ", ".join(
+        f"{row['gradient passes']} of {row['cell']} "
+        f"{row[f'its {BEST} quantile at the start']:.2f} to {row[f'its {BEST} quantile when learned']:.2f}"
+        for row in rows
+        if row["gradient passes"]
+    )
+    opened = f"; where {WATCHED.__name__} is learned the gradient passes {gates}" if gates else ""
+    return f"lag at which {names} fail, of {', '.join(map(str, lags))}: {ends}{opened}"

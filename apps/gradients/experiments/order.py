@@ -5,7 +5,8 @@ most two after it. They are tested on combinations of words that were never seen
 
 - order: such reviews again. A bag of words cannot tell "dull, but moving" from "moving, but dull".
 - length: neutral sentences on both sides until the text is longer than every one of the training.
-- distance: the decisive sentence first, then six neutral ones, between what counts and the end.
+- distance: the decisive sentence first, then six neutral ones, between what counts and the end. The last
+  state of a recurrent network must carry it so far; a maximum over time takes it from where it was read.
 - sharing: three neutral sentences before it and none after: a text of known length with the decisive
   sentence at a place where it never was, which only weights that all places share can read.
 """
@@ -13,6 +14,7 @@ most two after it. They are tested on combinations of words that were never seen
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -44,6 +46,7 @@ DEMANDS = {
     "distance": ((0, 0), (6, 6)),
     "sharing": ((3, 3), (0, 0)),
 }
+POOLINGS = {"last state": "last", "maximum over time": "max"}
 BATCH = 64
 
 
@@ -98,9 +101,12 @@ def _networks(vocabulary: int, longest: int, options: Order) -> dict[str, Callab
         f"window: first {longest} words": lambda: WindowClassifier(
             vocabulary, 2, longest, False, units, units
         ),
-        "recurrent: LSTM": lambda: Classifier(
-            vocabulary, 2, units, "lstm", units, bidirectional=False, pooling="max"
-        ),
+        **{
+            f"LSTM: {name}": partial(
+                Classifier, vocabulary, 2, units, "lstm", units, bidirectional=False, pooling=pooling
+            )
+            for name, pooling in POOLINGS.items()
+        },
     }
 
 

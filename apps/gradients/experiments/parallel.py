@@ -23,12 +23,12 @@ from seqmodels import registry
 from seqmodels.analysis import plots
 from seqmodels.layers import Recurrent
 
-SEQUENTIAL, PARALLEL = ("lstm", "gru"), ("mingru", "rglru")
+SEQUENTIAL, PARALLEL = ("lstm", "gru", "gru-reset-after"), registry.PARALLEL_CELLS
 REPEATS = 7
 
 
 def run(options: Parallel, say: Callable[[str], None]) -> Findings:
-    lengths = [options.shortest * 4**power for power in range(options.lengths)]
+    lengths = options.tried()
     rows, curves = [], []
     for name in (*SEQUENTIAL, *PARALLEL):
         say(f"timing {name}")
