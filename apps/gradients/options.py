@@ -53,7 +53,7 @@ class Flow(Diagnosis):
 
     cell: str = option("all", "Which fresh cell.", choices=("all", *VARIANTS))
     units: int = option(32, "Features of each state of a fresh cell.", minimum=1)
-    steps: int = option(100, "Length of the sequences of a fresh cell.", minimum=2)
+    steps: int = option(100, "Length of the sequences of a fresh cell.", minimum=2, maximum=2_000)
     rows: int = option(4, "Sequences to measure on.", minimum=1)
     exact: int = option(
         128, "Largest state that is measured by whole Jacobians; beyond, by vector products.", minimum=0

@@ -205,6 +205,9 @@ def test_a_trained_run_is_diagnosed_and_keeps_the_findings(trained, tmp_path):
     estimated = measured("flow", run, "--exact", "0", "--vectors", "2")["curves"]["forward_0"]
     assert (np.array(estimated["largest"]) <= np.array(curves["largest"]) * (1 + 1e-5)).all()
     assert (np.array(estimated["jacobian"]) > 0).all()
+    refused = invoke("flow", "--run", run, "--cell", "gru", "--steps", "20")
+    assert refused.exit_code == 2
+    assert "--cell, --steps: of fresh cells" in refused.stderr
 
 
 def test_linear_networks_change_the_gradient_at_the_rate_of_the_radius(tmp_path):

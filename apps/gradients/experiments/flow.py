@@ -17,13 +17,15 @@ import tensorflow as tf
 from apps.gradients.findings import Findings
 from apps.gradients.options import VARIANTS, Flow
 from apps.gradients.trained import Trained, open_run
+from apps.options import flag
 from apps.run import Run
 from seqmodels import registry
 from seqmodels.analysis import gradients, plots
-from seqmodels.errors import UserError
+from seqmodels.errors import UsageError, UserError
 from seqmodels.layers import Recurrent
 
 INPUTS = 8  # features of the noise that fresh cells read
+FRESH = ("cell", "units", "steps")  # options that a trained run decides
 BATCHES = 100  # of a trained run's validation data, among which the longest sequences are looked for
 
 
@@ -61,6 +63,10 @@ class Measured:
 def run(options: Flow, say: Callable[[str], None]) -> Findings:
     folder = Run(options.run)
     if folder.finished:
+        if given := [flag(name) for name in FRESH if getattr(options, name) != getattr(Flow(), name)]:
+            raise UsageError(
+                f"{', '.join(given)}: of fresh cells; {folder.path} is a trained run, with its own"
+            )
         measured = trained(open_run(folder), options)
     else:
         say(f"{folder.path}: no trained run is there, `train` of an app makes one; measuring fresh cells")
