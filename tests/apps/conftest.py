@@ -2,6 +2,9 @@
 
 import csv
 import json
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +104,21 @@ def one_line():
         return result.stderr
 
     return check
+
+
+@pytest.fixture(scope="session")
+def fresh_python():
+    """A program in a Python of its own with its arguments, to what it did and the seconds that it computed:
+    those that passed depend on what else the machine does."""
+
+    def run(program, *arguments):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-c", program, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    return run
 
 
 @pytest.fixture(scope="session")

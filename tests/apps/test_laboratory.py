@@ -6,9 +6,6 @@ import json
 import math
 import re
 import shutil
-import subprocess
-import sys
-import time
 
 import keras
 import numpy as np
@@ -81,18 +78,13 @@ def test_every_experiment_is_tried_here():
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["markov", "--help"], ["memory", "--lags", "10"]])
-def test_help_and_usage_errors_are_quick_and_load_nothing(arguments):
+def test_help_and_usage_errors_are_quick_and_load_nothing(arguments, fresh_python):
     program = (
         "import sys; from apps.gradients.__main__ import main\n"
         "try: main(sys.argv[1:])\n"
         "finally: print(*{'tensorflow', 'keras', 'numpy', 'rich'} & set(sys.modules), 'loaded')"
     )
-    for _ in range(2):  # the machine may be busy
-        start = time.monotonic()
-        done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
-        seconds = time.monotonic() - start
-        if seconds < 1:
-            break
+    done, seconds = fresh_python(program, *arguments)
     assert done.stdout.endswith("loaded\n")
     assert done.stdout.splitlines()[-1].strip() == "loaded"
     assert done.returncode == (0 if "--help" in arguments else 2)
