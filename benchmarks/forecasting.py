@@ -32,6 +32,7 @@ ETT += [
 ]
 M4 = ["--lookback", "336", "--segment", "24", "--output", "point", "--loss", "absolute", "--units", "64"]
 M4 += ["--error-unit", "season", "--season", "24", "--batch-size", "256", "--windows", "20000"]
+M4 += ["--epochs", "30", "--schedule", "cosine", "--learning-rate", "0.003", "--patience", "none"]
 
 
 def measure(data: str, options: list[str], folder: Path) -> dict[str, Any]:
