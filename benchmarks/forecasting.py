@@ -30,6 +30,7 @@ ETT += [
     "--windows",
     "20000",
 ]
+ETT += ["--epochs", "4", "--schedule", "cosine", "--learning-rate", "0.001", "--patience", "none"]
 M4 = ["--lookback", "336", "--segment", "24", "--output", "point", "--loss", "absolute", "--units", "64"]
 M4 += ["--error-unit", "season", "--season", "24", "--batch-size", "256", "--windows", "20000"]
 M4 += ["--epochs", "30", "--schedule", "cosine", "--learning-rate", "0.003", "--patience", "none"]
