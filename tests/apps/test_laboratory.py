@@ -56,9 +56,9 @@ def invoke(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def measured(name, folder, *arguments):
+def measured(name, folder, *arguments, small=True):
     """The JSON document of an experiment; checks that all that is kept agrees with it."""
-    result = invoke(name, "--run", folder, "--json", *SMALL[name], *arguments)
+    result = invoke(name, "--run", folder, "--json", *(SMALL[name] if small else ()), *arguments)
     assert result.exit_code == 0, result.stderr
     document = json.loads(result.stdout)
     assert document["found"]
@@ -189,12 +189,12 @@ def test_lstm_and_gru_keep_the_gradient_over_a_lag_at_which_tanh_has_lost_it(tmp
 
 def test_a_trained_run_is_diagnosed_and_keeps_the_findings(trained, tmp_path):
     run = shutil.copytree(trained, tmp_path / "run")
-    exact = measured("flow", run)
+    exact = measured("flow", run, small=False)
     assert [row["cell"] for row in exact["rows"]] == ["forward_0"]
     curves = exact["curves"]["forward_0"]
     assert max(curves["loss"]) > 0
     assert exact["found"].startswith(f"forward_0: {exact['rows'][0]['verdict']}")
-    estimated = measured("flow", run, "--exact", "0", "--vectors", "2")["curves"]["forward_0"]
+    estimated = measured("flow", run, "--exact", "0", "--vectors", "2", small=False)["curves"]["forward_0"]
     assert (np.array(estimated["largest"]) <= np.array(curves["largest"]) * (1 + 1e-5)).all()
     assert (np.array(estimated["jacobian"]) > 0).all()
     refused = invoke("flow", "--run", run, "--cell", "gru", "--steps", "20")
