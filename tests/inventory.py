@@ -416,7 +416,7 @@ PARTS: dict[str, Part] = {
         padded=("tokens",),
     ),
     "NgramBag": Part(
-        partial(layers.NgramBag, 2, UNITS, buckets=31), sentences, weights=2, padded=("tokens",)
+        partial(layers.NgramBag, 2, UNITS, buckets=31), sentences, weights=0, padded=("tokens",)
     ),
     "Classifier with n-grams": Part(
         partial(
@@ -430,7 +430,7 @@ PARTS: dict[str, Part] = {
             ngram_buckets=31,
         ),
         sentences,
-        weights=1 + 6 + 2 + 2,
+        weights=1 + 6 + 2,
         padded=("tokens",),
     ),
     "Classifier": Part(
