@@ -407,8 +407,10 @@ def test_order_needs_more_than_a_bag_of_words(tmp_path):
 
 
 @pytest.mark.slow
-def test_order_runs_in_small(tmp_path):
-    measured("order", tmp_path)
+def test_order_shows_every_demand_of_every_model(tmp_path):
+    rows = measured("order", tmp_path)["rows"]
+    assert len(rows) == 6
+    assert all(0 <= row[demand] <= 1 for row in rows for demand in ("order", "length", "distance", "sharing"))
 
 
 @pytest.mark.slow
