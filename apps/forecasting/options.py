@@ -106,6 +106,12 @@ class Train(TrainOptions):
             raise UsageError(f"--loss {self.loss}: is for --output point; --output {self.output} has its own")
         if self.segment and self.lookback and self.segment >= self.lookback:
             raise UsageError(f"--segment {self.segment}: is not shorter than --lookback {self.lookback}")
+        for name in ("known", "static"):
+            if getattr(self, name) and self.architecture in ("nlinear", "dlinear"):
+                raise UsageError(
+                    f"--{name} {getattr(self, name)}: --architecture {self.architecture} reads no covariates; "
+                    "expected recurrent or mlp"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -346,3 +346,10 @@ def test_a_quick_training_ends_between_the_naive_and_the_optimum(tmp_path, data,
     scores = json.loads(invoke("evaluate", "--run", run, "--json").stdout)
     model, rivals = scores["model"][measure], scores["baselines"]
     assert 0.995 * rivals[evaluation.OPTIMUM][measure] < model < rivals[naive][measure]
+
+
+@pytest.mark.parametrize("form", ["nlinear", "dlinear"])
+@pytest.mark.parametrize("covariates", ["known", "static"])
+def test_linear_forms_refuse_the_covariates_that_they_would_not_read(one_line, form, covariates):
+    refused = invoke("train", f"--{covariates}=size", f"--architecture={form}")
+    assert f"--{covariates} size: --architecture {form} reads no covariates" in one_line(refused, 2)
