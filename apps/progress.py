@@ -44,11 +44,8 @@ class Report(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self.close()
         row = dict(logs or {})
-        names = [
-            name
-            for name in row
-            if name not in ("epoch", "steps", "seconds", "examples_per_second", "clipped")
-        ]
+        hidden = ("epoch", "steps", "seconds", "examples_per_second", "targets_per_second", "clipped")
+        names = [name for name in row if name not in hidden]
         shown = "  ".join(f"{name} {row[name]:.4g}" for name in names)
         speed = f"{row['seconds']:.1f} s, {row['examples_per_second']:.0f} examples/s"
         self.console.print(

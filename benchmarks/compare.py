@@ -32,12 +32,15 @@ def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
     with open(run / "history.csv", encoding="utf-8") as file:
         history = list(csv.DictReader(file))
     seconds = sum(float(epoch["seconds"]) for epoch in history)
-    examples = sum(float(epoch["examples_per_second"]) * float(epoch["seconds"]) for epoch in history)
+    per_second = {
+        what: sum(float(epoch[f"{what}_per_second"]) * float(epoch["seconds"]) for epoch in history) / seconds
+        for what in ("examples", "targets")
+    }
     figures = {
         "parameters": f"{facts['parameters']:,}",
         "best epoch": f"{facts['best epoch']} of {len(history)}",
         "minutes": f"{seconds / 60:.1f}",
-        "examples/s": f"{examples / seconds:,.0f}",
+        **{f"{what}/s": f"{rate:,.0f}" for what, rate in per_second.items()},
     }
     scores = {key: value for key, value in facts.items() if key.startswith(("valid ", "test "))}
     return {**figures, **{key: f"{value:.4f}" for key, value in scores.items() if "," not in key}}

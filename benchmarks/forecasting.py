@@ -6,7 +6,10 @@ python -m benchmarks.forecasting --ett ETTh1.csv --m4 m4_hourly.csv.gz
 
 from __future__ import annotations
 
+import csv
 import json
+import shlex
+import statistics
 import subprocess
 import sys
 import time
@@ -16,34 +19,31 @@ from typing import Any
 
 import click
 
+from apps.cli import import_tensorflow
+from apps.options import MODELS
+
 APP = [sys.executable, "-m", "apps.forecasting"]
-ETT = ["--split", "8640,2880,2880", "--lookback", "336", "--segment", "24", "--output", "point"]
-ETT += [
-    "--scaling",
-    "last",
-    "--units",
-    "128",
-    "--dropout",
-    "0.3",
-    "--batch-size",
-    "256",
-    "--windows",
-    "20000",
-]
-ETT += ["--epochs", "4", "--schedule", "cosine", "--learning-rate", "0.001", "--patience", "none"]
-M4 = ["--lookback", "336", "--segment", "24", "--output", "point", "--loss", "absolute", "--units", "64"]
-M4 += ["--error-unit", "season", "--season", "24", "--batch-size", "256", "--windows", "20000"]
-M4 += ["--epochs", "30", "--schedule", "cosine", "--learning-rate", "0.003", "--patience", "none"]
+ETT = shlex.split(
+    "--split 8640,2880,2880 --lookback 336 --segment 24 --output point --scaling last --units 128 "
+    "--dropout 0.3 --batch-size 256 --windows 20000 --epochs 4 --schedule cosine --learning-rate 0.001 "
+    "--patience none"
+)
+M4 = shlex.split(
+    "--lookback 336 --segment 24 --output point --loss absolute --error-unit season --season 24 --units 64 "
+    "--batch-size 256 --windows 20000 --epochs 30 --schedule cosine --learning-rate 0.003 --patience none"
+)
+WINDOWS = 1_000  # of the test, to time a form on
 
 
 def measure(data: str, options: list[str], folder: Path) -> dict[str, Any]:
-    """Trains, evaluates and converts one run: the scores, and what the rest took."""
+    """Trains, evaluates, exports and converts one run: the scores, and what the rest took."""
     run = str(folder / "run")
     begin = time.perf_counter()
     subprocess.run([*APP, "train", "--data", data, "--run", run, "--overwrite", *options], check=True)
     trained = time.perf_counter()
     scores = json.loads(_output([*APP, "evaluate", "--run", run, "--json"]))
     phone = json.loads(_output([*APP, "convert", "--run", run, "--json"]))["files"]["model.tflite"]
+    _output([*APP, "export", "--run", run])
     described = json.loads(_output([*APP, "info", "--run", run, "--json"]))[run]
     return {
         **scores,
@@ -51,7 +51,43 @@ def measure(data: str, options: list[str], folder: Path) -> dict[str, Any]:
         "parameters": described["parameters"],
         "bytes": phone["bytes"],
         "milliseconds": phone["milliseconds"]["forecast"],
+        "training": _training_rate(Path(run)),
+        "rates": forecasting_rates(run),
     }
+
+
+def _training_rate(run: Path) -> float:
+    """Windows per second in the median epoch."""
+    with open(run / "history.csv", encoding="utf-8") as file:
+        return statistics.median(float(epoch["examples_per_second"]) for epoch in csv.DictReader(file))
+
+
+def forecasting_rates(folder: str) -> dict[str, float]:
+    """Windows of the test per second in each form that the run has, in this process, features included; a
+    first forecast of as many is not counted."""
+    import_tensorflow()
+    from apps.forecasting.data import Assets, Prepared, read
+    from apps.forecasting.inference import open_model
+    from apps.forecasting.options import Train
+    from apps.options import restore
+    from apps.run import Run
+    from seqmodels.errors import UsageError
+
+    run = Run(folder)
+    assets = Assets.load(run.assets)
+    prepared = Prepared.of(read(restore(Train, run.read_json("options.json"), folder)), assets)
+    origins = prepared.origins("test")[:WINDOWS]
+    rates = {}
+    for kind in MODELS:
+        try:
+            forecasts = open_model(run, assets, kind)
+        except UsageError:  # this form was not made
+            continue
+        forecasts(prepared, origins)
+        start = time.perf_counter()
+        forecasts(prepared, origins)
+        rates[kind] = len(origins) / (time.perf_counter() - start)
+    return rates
 
 
 def _output(command: list[str]) -> str:
@@ -69,7 +105,9 @@ def show(title: str, found: dict[str, Any], columns: tuple[str, ...]) -> None:
         print(f"| {name} | {' | '.join(cells)} |")
     print(
         f"\n{found['minutes']:.1f} minutes of training, {found['parameters']:,} parameters, "
-        f"{found['bytes'] / 1000:.0f} kB and {found['milliseconds']:.2f} ms a forecast on the phone's side. "
+        f"{found['bytes'] / 1000:.0f} kB and {found['milliseconds']:.2f} ms a forecast on the phone's side; "
+        f"windows a second: training {found['training']:,.0f}, forecasting "
+        f"{', '.join(f'{rate:,.0f} ({kind})' for kind, rate in found['rates'].items())}. "
         f"{found['model']['comparison']['verdict']}"
     )
 

@@ -34,7 +34,15 @@ class Train(TrainOptions):
             "dropout": 0.1,
         },
         "default": {},
-        "best": {"epochs": 45, "units": 320, "decoder_units": 640, "dropout": 0.5},
+        "best": {
+            "epochs": 45,
+            "learning_rate": 0.001,
+            "vocabulary": 6000,
+            "embedding_units": 256,
+            "units": 320,
+            "decoder_units": 640,
+            "dropout": 0.5,
+        },
     }
 
     from_: str = option(
@@ -44,8 +52,8 @@ class Train(TrainOptions):
     source: str = option("", "Language, or column, to translate from. Default: the first one that is there.")
     target: str = option("", "Language, or column, to translate to. Default: the other one.")
     batch_size: int = option(1200, "Tokens of the targets in a batch, padding too.", minimum=1)
-    epochs: int = option(30, "Passes over the training data, at most.", minimum=1)
-    learning_rate: float = option(0.001, "Peak learning rate.", minimum=0)
+    epochs: int = option(18, "Passes over the training data, at most.", minimum=1)
+    learning_rate: float = option(0.0015, "Peak learning rate.", minimum=0)
     schedule: str = option(
         "cosine",
         "Learning rate after the warm-up; plateau: a quarter after every epoch that was not the best.",
@@ -65,7 +73,7 @@ class Train(TrainOptions):
     )
     unit: str = option("wordpiece", "What a token is.", choices=("word", "wordpiece"))
     lowercase: bool = option(False, "Lower-case all text; translations are then lower-case too.")
-    vocabulary: int = option(6000, "Entries of a vocabulary, at most.", minimum=10)
+    vocabulary: int = option(5000, "Entries of a vocabulary, at most.", minimum=10)
     minimum_count: int = option(2, "Tokens that are rarer in the training split are unknown.", minimum=1)
     joint: bool = option(True, "One vocabulary for both languages.")
     length: int = option(
@@ -79,10 +87,10 @@ class Train(TrainOptions):
         "What the output's matrix shares: nothing, the target embedding, or one embedding of both languages.",
         choices=("none", "target", "all"),
     )
-    embedding_units: int = option(256, "Width of a token's vector and of the decoder's output.", minimum=1)
+    embedding_units: int = option(192, "Width of a token's vector and of the decoder's output.", minimum=1)
     cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS))
-    units: int = option(256, "Features of each recurrent state of the encoder.", minimum=1)
-    decoder_units: int = option(512, "Features of each recurrent state of the decoder.", minimum=1)
+    units: int = option(192, "Features of each recurrent state of the encoder.", minimum=1)
+    decoder_units: int = option(320, "Features of each recurrent state of the decoder.", minimum=1)
     layers: int = option(1, "Recurrent layers on top of each other, in encoder and decoder.", minimum=1)
     bidirectional: bool = option(True, "Run each layer of the encoder in both directions.")
     attention: str = option(
@@ -97,7 +105,7 @@ class Train(TrainOptions):
     deep_output: bool = option(False, "Show the decoder's output the token before, and end in a maxout.")
     normalize: bool = option(False, "Layer normalisation between encoder, decoder and output.")
     word_dropout: float = option(0.05, "Probability of hiding a token in training.", minimum=0, maximum=0.99)
-    dropout: float = option(0.4, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99)
+    dropout: float = option(0.3, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99)
     recurrent_dropout: float = option(
         0.0, "Probability of dropping a feature of the state.", minimum=0, maximum=0.99
     )

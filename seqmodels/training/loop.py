@@ -253,6 +253,7 @@ class Training:
             "clipped": sums["clipped"] / steps,
             "seconds": sums["seconds"],
             "examples_per_second": sums["examples"] / max(sums["seconds"], 1e-9),
+            "targets_per_second": sums["count"] / max(sums["seconds"], 1e-9),
         }
         if settings.monitor not in row:
             raise ValueError(f"monitor is {settings.monitor!r}; the history has {', '.join(row)}")

@@ -25,7 +25,7 @@ COLUMNS = [
     "learning_rate",
     "gradient_norm",
 ]
-COLUMNS += ["clipped", "seconds", "examples_per_second"]
+COLUMNS += ["clipped", "seconds", "examples_per_second", "targets_per_second"]
 
 
 def weights(run):

@@ -287,7 +287,7 @@ def test_overlong_pairs_are_left_out_by_name(pairs, tmp_path):
     [
         ({"joint": False}, "--tie all: needs one vocabulary"),
         ({"attention": "none", "feeding": "context"}, "--feeding context: without attention"),
-        ({"attention": "dot", "decoder_units": 100}, "width 512 with --decoder-units 100"),
+        ({"attention": "dot", "decoder_units": 100}, "width 384 with --decoder-units 100"),
         ({"attention": "multi-head", "decoder_units": 510}, "--decoder-units 510: expected a multiple of 4"),
         ({"cell": "mingru", "recurrent_dropout": 0.1}, "--cell mingru: has no recurrent product"),
     ],

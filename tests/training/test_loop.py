@@ -27,7 +27,7 @@ COLUMNS = [
     "learning_rate",
     "gradient_norm",
 ]
-COLUMNS += ["clipped", "seconds", "examples_per_second"]
+COLUMNS += ["clipped", "seconds", "examples_per_second", "targets_per_second"]
 
 
 def pushed(model, inputs, targets, weights, carried, training):
@@ -84,6 +84,7 @@ def test_history_has_one_column_of_each_kind_and_means_over_batches_by_their_tar
 def test_rows_that_only_fill_a_batch_are_no_examples(tmp_path):
     (row,) = training(tmp_path, train=lambda: batches(weights=[0.5, 2.0, 0.0, 0.0])).run()
     assert row["examples_per_second"] == pytest.approx(2 / row["seconds"])
+    assert row["targets_per_second"] == pytest.approx(2.5 / row["seconds"])  # by their weights
 
 
 def test_norm_of_an_embeddings_gradient_is_that_of_its_summed_rows(tmp_path):

@@ -12,7 +12,7 @@ PLAIN = Settings(epochs=1, clipnorm=None, xla=False)
 INPUTS = np.array([[1.0, 2.0], [-1.0, 0.5], [3.0, -2.0], [0.0, 1.0]], np.float32)
 TARGETS = np.array([1.0, -2.0, 0.5, 3.0], np.float32)
 START = np.array([[0.5], [-0.25]], np.float32)
-TIMES = ("seconds", "examples_per_second")
+TIMES = ("seconds", "examples_per_second", "targets_per_second")
 
 
 def linear():
