@@ -39,7 +39,8 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
     else:
         x = tf.random.normal((shape.batch, shape.time, shape.units))
         target = tf.random.normal(model.output_shape)
-    data = iter(tf.data.Dataset.from_tensors((x, target)).repeat())
+    # Keras' training step draws from an iterator, its prediction takes the list of what was drawn.
+    data = iter(tf.data.Dataset.from_tensors((x, target)).repeat()) if mode == "training" else [(x,)]
     form = "generic" if side == "generic loop" else "auto"
     model.optimizer.build(model.trainable_variables)
     model.make_train_function()

@@ -430,7 +430,7 @@ PARTS: dict[str, Part] = {
             ngram_buckets=31,
         ),
         sentences,
-        weights=1 + 6 + 2,
+        weights=6 + 2,
         padded=("tokens",),
     ),
     "Classifier": Part(

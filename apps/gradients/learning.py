@@ -19,7 +19,7 @@ from seqmodels.training.loop import Position, Settings, Training
 from seqmodels.training.losses import Outcome
 
 BATCH, STEPS_IN_EPOCH, VALIDATION_BATCHES = 32, 50, 8
-SOLVED = 0.9  # share of the target's variance that is explained
+SOLVED, NOTHING = 0.9, 0.02  # shares of the target's variance that are explained
 
 
 class Reader(keras.Model):
@@ -79,11 +79,20 @@ class Learner:
         model: built; its weights are where every training begins.
         lag: of all problems.
         options: steps, learning rate, seed.
+        patience: epochs after which a training is given up that has explained nothing; None for never.
         **settings: of the training loop.
     """
 
-    def __init__(self, model: keras.Model, lag: int, options: Learning, **settings: Any):
-        self.model, self.lag, self.seed = model, lag, options.seed
+    def __init__(
+        self,
+        model: keras.Model,
+        lag: int,
+        options: Learning,
+        patience: int | None = None,
+        **settings: Any,
+    ):
+        self.model, self.lag, self.seed, self.patience = model, lag, options.seed, patience
+        self.best = float("-inf")
         self.folder = TemporaryDirectory()
         self.norms: list[float] = []
         epochs = -(-options.steps // STEPS_IN_EPOCH)
@@ -98,7 +107,7 @@ class Learner:
             callbacks=[
                 keras.callbacks.LambdaCallback(
                     on_train_batch_end=lambda step, logs: self.norms.append(logs["gradient_norm"]),
-                    on_epoch_end=lambda epoch, logs: self._stop_if_solved(logs),
+                    on_epoch_end=lambda epoch, logs: self._stop_if_decided(epoch + 1, logs),
                 )
             ],
         )
@@ -106,7 +115,7 @@ class Learner:
         self.beginning = [(variable, variable.numpy()) for variable in variables]
 
     def learn(self, problem: Problem) -> list[dict[str, float]]:
-        """Trains from the beginning until the problem is solved or the steps are used up.
+        """Trains from the beginning until the problem is solved, given up, or the steps are used up.
 
         Returns:
             The history with ``explained``, the share of the variance of the validation targets that the
@@ -123,6 +132,7 @@ class Learner:
     def reset(self) -> None:
         """Back to the beginning."""
         self.norms.clear()
+        self.best = float("-inf")
         for variable, value in self.beginning:
             variable.assign(value)
         self.training.position = Position()
@@ -131,8 +141,10 @@ class Learner:
     def _explained(self, row: Any) -> float:
         return 1 - row["valid_loss"] / self.variance
 
-    def _stop_if_solved(self, row: Any) -> None:
-        self.model.stop_training = self._explained(row) >= SOLVED
+    def _stop_if_decided(self, epochs: int, row: Any) -> None:
+        self.best = max(self.best, self._explained(row))
+        hopeless = self.patience is not None and epochs >= self.patience and self.best < NOTHING
+        self.model.stop_training = self.best >= SOLVED or hopeless
 
     def _rows(self, rows: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         return self.problem(np.random.default_rng((self.seed, epoch + 1)), rows, self.lag)

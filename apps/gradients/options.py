@@ -132,7 +132,11 @@ class Memory(Learning):
     """Options of ``memory``."""
 
     cell: str = option("all", "Which cell.", choices=("all", *VARIANTS))
-    steps: int = option(200, "Steps of a training, at most, in epochs of 50.", minimum=1)
+    steps: int = option(
+        250,
+        "Steps of a training, at most, in epochs of 50; after 150 one that explains nothing is given up.",
+        minimum=1,
+    )
     shortest: int = option(4, "The first lag.", minimum=4)
     lags: int = option(3, "How many lags, each four times the one before.", minimum=1, maximum=10)
 

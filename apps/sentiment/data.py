@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.run import write_text
+from apps.sentiment import ngrams
 from apps.sentiment.ngrams import Ngrams
 from apps.sentiment.options import Train
 from apps.task import Data
@@ -86,13 +87,14 @@ class Assets:
         try:
             classes = (folder / "labels.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
             lengths = json.loads((folder / "lengths.json").read_text(encoding="utf-8"))
-            ngrams = None
+            linear = None
             if (folder / NGRAMS).exists():
                 with np.load(folder / NGRAMS) as stored:
-                    ngrams = Ngrams(int(stored["order"]), stored["table"], stored["bias"])
+                    sizes = int(stored["order"]), stored["table"], stored["bias"]
+                    linear = Ngrams(*sizes, float(stored["scale"]))
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise DataError(f"{folder}: the assets cannot be read ({error}); train the run again") from error
-        return cls(Tokenizer.load(folder), classes, **lengths, ngrams=ngrams)
+        return cls(Tokenizer.load(folder), classes, **lengths, ngrams=linear)
 
 
 def load(options: Train, assets: Assets | None) -> Data:
@@ -113,16 +115,22 @@ def load(options: Train, assets: Assets | None) -> Data:
     facts = _facts(source, train_ids, assets)
     train_ids, valid_ids = assets.cut(train_ids), assets.cut(valid_ids)
     train_labels, valid_labels = assets.labels(source.train), assets.labels(source.valid)
-    if options.ngrams and assets.ngrams is None:
+    heard: dict[str, Any] = {}
+    if options.ngrams:
         sizes = options.ngrams, options.ngram_buckets
-        assets = replace(assets, ngrams=Ngrams.fit(*sizes, train_ids, train_labels, len(assets.classes)))
+        linear, others = ngrams.fit(*sizes, train_ids, train_labels, len(assets.classes))
+        assets = replace(assets, ngrams=linear)
+        heard = {
+            "of_tokens": {"evidence": others.evidence},
+            "of_rows": {"linear_logits": others.logits},
+        }
     weights = (
         _class_weights(train_labels, len(assets.classes)) if options.class_weights == "balanced" else None
     )
     shapes: dict[str, Any] = {"edges": assets.edges, "batch_size": options.batch_size}
     return Data(
         train=lambda epoch: batches(
-            train_ids, train_labels, weights, **shapes, seed=options.seed, epoch=epoch
+            train_ids, train_labels, weights, **shapes, **heard, seed=options.seed, epoch=epoch
         ),
         valid=lambda: batches(valid_ids, valid_labels, **shapes),
         assets=assets,

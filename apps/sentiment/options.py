@@ -60,7 +60,9 @@ class Train(TrainOptions):
         0.0, "Probability of dropping a recurrent weight.", minimum=0, maximum=0.99
     )
     ngrams: int = option(
-        0, "Longest n-gram of a linear model that stands beside the network; 0 for none.", minimum=0
+        0,
+        "Longest n-gram of a linear model, which the network reads in the place of words; 0 for none.",
+        minimum=0,
     )
     ngram_buckets: int = option(2**21, "Rows of its table; n-grams share them by their hashes.", minimum=1)
     label_smoothing: float = option(
@@ -82,6 +84,10 @@ class Train(TrainOptions):
                 raise UsageError(
                     f"--pooling: {name!r} is unknown; expected {', '.join(POOLINGS)}, or several joined by +"
                 )
+        if self.embeddings is not None and self.ngrams:
+            raise UsageError(
+                f"--embeddings {self.embeddings}: a model with --ngrams reads no words; leave it out"
+            )
         if self.embeddings is not None and os.path.isdir(self.embeddings):
             raise UsageError(f"--embeddings {self.embeddings}: is a folder; expected a file of vectors")
         if self.embeddings is not None and not os.path.isfile(self.embeddings):

@@ -52,6 +52,8 @@ def build(options: Train, assets: Assets) -> keras.Model:
     if options.embeddings:
         vectors, _ = read_glove(options.embeddings, assets.tokenizer.vocabulary)
         settings["embedding_units"] = vectors.shape[1]
+    if assets.ngrams is not None:
+        settings["evidence_scale"] = assets.ngrams.scale
     model = Classifier(len(assets.tokenizer), len(assets.classes), **settings)
     model.build()
     if vectors is not None:

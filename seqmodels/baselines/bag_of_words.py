@@ -101,7 +101,7 @@ def fit_ratios(features: csr_matrix, codes: np.ndarray, classes: int) -> tuple[n
 
     Returns:
         Weights ``(m, k)`` and bias ``(k,)`` of logits, float32. A class without a row gets the logit
-        ``-log n`` and no weights.
+        ``-log n`` and no weights, one that has all rows ``log n``.
     """
     weights = np.zeros((features.shape[1], classes), np.float32)
     bias = np.full(classes, -np.log(len(codes)), np.float32)
@@ -109,6 +109,9 @@ def fit_ratios(features: csr_matrix, codes: np.ndarray, classes: int) -> tuple[n
     halved = classes == len(present) == 2
     for each in present[1:] if halved else present:
         own = codes == each
+        if own.all():
+            bias[each] = np.log(len(codes))
+            continue
         p, q = (1.0 + features[rows].sum(axis=0).A1 for rows in (own, ~own))
         ratios = np.log(p / p.sum()) - np.log(q / q.sum())
         regression = LogisticRegression(

@@ -1,6 +1,6 @@
 """Batches of token sequences that take few shapes, cut from flat arrays by TensorFlow operators."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -147,6 +147,8 @@ def batches(
     batch_size: int | Sequence[int],
     seed: int = 0,
     epoch: int | None = None,
+    of_rows: Mapping[str, np.ndarray] | None = None,
+    of_tokens: Mapping[str, np.ndarray] | None = None,
 ) -> tf.data.Dataset:
     """Makes batches of rows of similar length, in at most ``len(edges)`` shapes.
 
@@ -162,11 +164,14 @@ def batches(
         seed: with ``epoch``, decides the order.
         epoch: rows are shuffled, and batches of different edges among each other, in an order that depends on
             ``(seed, epoch)`` alone. None: rows come by length, for evaluation; see ``evaluation_order``.
+        of_rows: further inputs by name, (n, ...).
+        of_tokens: further inputs by name, (tokens, ...).
 
     Returns:
         Elements ``({"tokens": (batch, edge) int32, "lengths": (batch,) int32}, targets (batch, ...), weights
-        (batch,) float32)``; without targets, None stands in their place. Padding is ``PAD``. The last batch
-        of each edge is filled up with rows of length 0, weight 0 and target 0.
+        (batch,) float32)``; without targets, None stands in their place. Inputs have those of rows, ``(batch,
+        ...)``, and of tokens, ``(batch, edge, ...)``, too. Padding is ``PAD``, of other inputs 0. The last
+        batch of each edge is filled up with rows of length 0, weight 0 and target 0.
 
     Raises:
         ValueError: a row is longer than the last edge.
@@ -178,14 +183,18 @@ def batches(
     with tf.device("CPU"):
         slots = tf.constant(plan.slots)
         padded = _padder(sequences)
+        padded_too = {name: _padder(sequences, values=values) for name, values in (of_tokens or {}).items()}
+        rows_too = {name: tf.constant(_with_zero_row(values)) for name, values in (of_rows or {}).items()}
         row_weights = tf.constant(np.append(weights, 0), tf.float32)
         row_targets = None if targets is None else tf.constant(_with_zero_row(targets))
     static_size = batch_size if isinstance(batch_size, int) else None
 
     def cut(start, size, bucket):
         rows = tf.ensure_shape(slots[start : start + size], [static_size])  # (batch,)
-        tokens, row_lengths = padded(rows, tf.gather(edges, bucket))
-        inputs = {"tokens": tokens, "lengths": row_lengths}
+        edge = tf.gather(edges, bucket)
+        inputs = dict(zip(("tokens", "lengths"), padded(rows, edge)))
+        inputs |= {name: one(rows, edge)[0] for name, one in padded_too.items()}
+        inputs |= {name: tf.gather(values, rows) for name, values in rows_too.items()}
         batch_targets = None if row_targets is None else tf.gather(row_targets, rows)
         return inputs, batch_targets, tf.gather(row_weights, rows)
 
@@ -407,13 +416,16 @@ def _plan(
     return _Plan(slots, starts[shuffled], batch_sizes[shuffled], batch_buckets[shuffled])
 
 
-def _padder(sequences: TokenSequences, first: int = 0, last: int = 0) -> Callable:
+def _padder(
+    sequences: TokenSequences, first: int = 0, last: int = 0, values: np.ndarray | None = None
+) -> Callable:
     """``(rows (batch,), edge) -> tokens (batch, edge) and their lengths (batch,)``, both int32.
 
     ``first`` leading and ``last`` trailing tokens of each row are left out. Row n is a filler of length 0.
+    ``values`` ``(tokens, ...)`` stand in the place of the tokens.
     """
     # One zero more than there are rows, or tokens: that is what fillers, and padding, read.
-    values = tf.constant(np.append(sequences.values, np.int32(PAD)))
+    numbers = tf.constant(_with_zero_row(sequences.values if values is None else values))
     begins = tf.constant(sequences.row_splits)
     lengths = tf.constant(np.append(sequences.lengths - first - last, 0))
 
@@ -422,7 +434,7 @@ def _padder(sequences: TokenSequences, first: int = 0, last: int = 0) -> Callabl
         steps = tf.cast(tf.range(edge), row_lengths.dtype)
         real = steps < row_lengths[:, None]  # (batch, edge)
         places = tf.where(real, tf.gather(begins, rows)[:, None] + steps + first, begins[-1])
-        return tf.gather(values, places), tf.cast(row_lengths, tf.int32)
+        return tf.gather(numbers, places), tf.cast(row_lengths, tf.int32)
 
     return padded
 

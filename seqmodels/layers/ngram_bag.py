@@ -28,6 +28,7 @@ class NgramBag(keras.layers.Layer):
     rows, and an optimizer that moves every weight by about its rate (Adam) learns those rows by heart.
 
     ``bag(tokens (n, T) int32, lengths (n,) or None)`` returns ``(n, features)``; a row of length 0 gives b.
+    :meth:`evidence` hands out the terms of the sum where they stand, for a recurrent network to read.
 
     Weights, from zero:
 
@@ -66,6 +67,21 @@ class NgramBag(keras.layers.Layer):
     def hashed(self, tokens: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
         """The bucket of each n-gram of a row, once, and -1 in between: ``(n, order * T)`` int32, rising
         but for the -1."""
+        buckets = tf.sort(tf.concat(self._buckets(tokens, lengths), axis=1), axis=1)
+        before = tf.pad(buckets[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
+        return tf.where(buckets == before, -1, buckets)
+
+    def evidence(self, tokens: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+        """The weights of the n-grams that end at each step, those of order 1 first, of each occurrence and 0
+        where there is none: ``(n, T, order * features)``."""
+        buckets = tf.stack(self._buckets(tokens, lengths), axis=2)  # (batch, time, order)
+        rows = tf.gather(tf.convert_to_tensor(self.table), tf.maximum(buckets, 0))
+        weights = tf.cast(rows, self.compute_dtype) * tf.cast(buckets >= 0, self.compute_dtype)[..., None]
+        batch, time = tf.unstack(tf.shape(tokens))
+        return tf.reshape(weights, (batch, time, self.order * self.features))
+
+    def _buckets(self, tokens: tf.Tensor, lengths: tf.Tensor | None) -> list[tf.Tensor]:
+        """For each order ``(n, T)`` int32: the bucket of the n-gram that ends at a step, or -1."""
         steps = tf.range(tf.shape(tokens)[1])
         hashes = tf.zeros_like(tokens, tf.int64)
         found = []
@@ -76,9 +92,7 @@ class NgramBag(keras.layers.Layer):
             if lengths is not None:
                 real = real & (steps < lengths[:, None])
             found.append(tf.where(real, tf.cast(hashes % self.buckets, tf.int32), -1))
-        buckets = tf.sort(tf.concat(found, axis=1), axis=1)
-        before = tf.pad(buckets[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
-        return tf.where(buckets == before, -1, buckets)
+        return found
 
     def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
         return input_shape[0], self.features

@@ -13,11 +13,24 @@ from seqmodels.layers import Encoder, NgramBag, WordDropout
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Classifier(keras.Model):
-    """Embedding, recurrent encoder, pooling, and one linear layer.
+    r"""Embedding, recurrent encoder, pooling, and one linear layer.
 
     ``classifier({"tokens": (n, T) int32, "lengths": (n,) int32})`` returns logits ``(n, classes)``, float32
     or wider. Padding never changes a result. Works in the project's own training loop and in Keras'
     ``compile`` and ``fit``.
+
+    With ``ngrams`` the encoder reads no embedding but a linear model over n-grams (:class:`NgramBag`),
+    which is fitted before. With :math:`w_g` its weights, b its bias and :math:`g_1(t) .. g_N(t)` the
+    n-grams that end at step t,
+
+    .. math::
+        x_t = s [w_{g_1(t)}, .., w_{g_N(t)}], \qquad y = b + \sum_{g \in G} w_g + head(pool(encoder(x)))
+
+    and the head starts at zero: the network begins as the linear model and learns what this leaves out,
+    where in the text a judgement stands and what stands around it. A linear model knows the rows it was
+    fitted to nearly by heart. In training the inputs therefore also hold what linear models say that were
+    fitted to other rows, ``evidence (n, T, ngrams * classes)`` and ``linear_logits (n, classes)``: stacked
+    generalization (Wolpert 1992).
 
     Args:
         vocabulary: number of token ids, v.
@@ -29,15 +42,13 @@ class Classifier(keras.Model):
         bidirectional: run every layer in both directions.
         residual: add the input of a recurrent layer to its output.
         pooling: names of ``registry.POOLINGS`` joined by ``+``; their results stand side by side.
-        word_dropout: probability of replacing a token by the unknown one.
+        word_dropout: probability of replacing a token by the unknown one, or of dropping a step's evidence.
         dropout: probability of dropping a feature of the embedding, between layers and before the output.
         recurrent_dropout: probability of dropping a feature of the previous state.
         weight_dropout: probability of dropping an entry of the recurrent matrices.
-        ngrams: longest n-gram of a linear model, ``self.ngrams``, whose logits are added; 0 for none. It is
-            fitted before (see :class:`NgramBag`) and knows the training rows nearly by heart, which would
-            leave the network nothing to learn: in training its logits are left out. The sum is a product of
-            two experts (Mesnil et al. 2014, arXiv 1412.5335).
+        ngrams: longest n-gram of the linear model, ``self.ngrams``; 0 for an embedding in its place.
         ngram_buckets: rows of its table.
+        evidence_scale: s, that of the evidence, whose deviation should be about 1.
 
     Weights and dropouts follow ``keras.utils.set_random_seed``.
 
@@ -62,6 +73,7 @@ class Classifier(keras.Model):
         weight_dropout: float = 0.0,
         ngrams: int = 0,
         ngram_buckets: int = 2**20,
+        evidence_scale: float = 1.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -81,49 +93,64 @@ class Classifier(keras.Model):
             "weight_dropout": weight_dropout,
             "ngrams": ngrams,
             "ngram_buckets": ngram_buckets,
+            "evidence_scale": evidence_scale,
         }
         dtype = self.dtype_policy
-        self.embedding_units = embedding_units
-        self.word_dropout = WordDropout(word_dropout, name="word_dropout")
-        self.embedding = keras.layers.Embedding(vocabulary, embedding_units, dtype=dtype, name="embedding")
+        # Logits stay in float32 under mixed precision: a float16 softmax loses its small probabilities.
+        logits = keras.backend.result_type(self.compute_dtype, "float32")
+        self.input_units = embedding_units
+        self.embedding: Any = None
+        self.ngrams: Any = None
+        if ngrams:
+            self.input_units = ngrams * classes
+            self.ngrams = NgramBag(ngrams, classes, ngram_buckets, dtype=logits, name="ngrams")
+            self.evidence_dropout = keras.layers.Dropout(word_dropout, (None, None, 1), dtype=dtype)
+        else:
+            self.word_dropout = WordDropout(word_dropout, name="word_dropout")
+            self.embedding = keras.layers.Embedding(
+                vocabulary, embedding_units, dtype=dtype, name="embedding"
+            )
         dropouts = {"weight_dropout": weight_dropout, "recurrent_dropout": recurrent_dropout}
         cells = [
             registry.make(registry.CELLS, cell, units=units, dtype=dtype, name=f"cell_{index}", **dropouts)
             for index in range(layers)
         ]
-        self.encoder = Encoder(cells, bidirectional, residual, dropout, dtype=dtype, name="encoder")
+        rates = [0.0 if ngrams else dropout, *[dropout] * (layers - 1)]  # evidence has its own dropout
+        self.encoder = Encoder(cells, bidirectional, residual, rates, dtype=dtype, name="encoder")
         self.poolings = [
             registry.make(registry.POOLINGS, kind, dtype=dtype, name=f"pooling_{kind}")
             for kind in pooling.split("+")
         ]
         self.output_dropout = keras.layers.Dropout(dropout, dtype=dtype)
-        # Logits stay in float32 under mixed precision: a float16 softmax loses its small probabilities.
-        logits = keras.backend.result_type(self.compute_dtype, "float32")
-        self.head = keras.layers.Dense(classes, dtype=logits, name="head")
-        self.ngrams = None
-        if ngrams:
-            self.ngrams = NgramBag(ngrams, classes, ngram_buckets, dtype=logits, name="ngrams")
+        start = "zeros" if ngrams else "glorot_uniform"
+        self.head = keras.layers.Dense(classes, kernel_initializer=start, dtype=logits, name="head")
 
     def build(self, input_shape: Any = None) -> None:
-        self.embedding.build((None, None))
-        self.encoder.build((None, None, self.embedding_units))
+        (self.ngrams or self.embedding).build((None, None))
+        self.encoder.build((None, None, self.input_units))
         for pooling in self.poolings:
             pooling.build((None, None, self.encoder.output_size))
         self.head.build((None, len(self.poolings) * self.encoder.output_size))
-        if self.ngrams:
-            self.ngrams.build()
         self.built = True
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        tokens = self.word_dropout(inputs["tokens"], training=training)
-        embedded = self.embedding(tokens)  # (batch, time, embedding_units)
-        encoded = self.encoder(embedded, lengths=inputs["lengths"], training=training)
+        read, linear = self._read(inputs, training)
+        encoded = self.encoder(read, lengths=inputs["lengths"], training=training)
         pooled = [pooling(encoded.outputs, encoded.states, encoded.lengths) for pooling in self.poolings]
         features = tf.concat(pooled, axis=-1)  # (batch, poolings * output_size)
-        logits = self.head(self.output_dropout(features, training=training))
-        if self.ngrams is None or training:
-            return logits
-        return logits + self.ngrams(inputs["tokens"], inputs["lengths"])
+        return self.head(self.output_dropout(features, training=training)) + linear
+
+    def _read(self, inputs: dict[str, tf.Tensor], training: bool) -> tuple[tf.Tensor, tf.Tensor | float]:
+        """What the encoder reads, ``(n, T, input_units)``, and the linear model's logits ``(n, classes)``."""
+        tokens, lengths = inputs["tokens"], inputs["lengths"]
+        if self.ngrams is None:
+            return self.embedding(self.word_dropout(tokens, training=training)), 0.0
+        if "evidence" in inputs:
+            evidence, linear = inputs["evidence"], inputs["linear_logits"]
+        else:
+            evidence, linear = self.ngrams.evidence(tokens, lengths), self.ngrams(tokens, lengths)
+        scaled = self.config["evidence_scale"] * tf.cast(evidence, self.compute_dtype)
+        return self.evidence_dropout(scaled, training=training), linear
 
     def get_config(self) -> dict:
         return {**super().get_config(), **self.config}

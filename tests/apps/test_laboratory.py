@@ -315,6 +315,14 @@ def test_a_learner_begins_anew_each_time():
     assert len(learner.norms) == first[0]["steps"]
 
 
+def test_a_learner_gives_up_what_explains_nothing():
+    model = Reader("gru", 3)
+    model.build()
+    options = Memory(steps=150, learning_rate=0, xla=False)
+    assert len(Learner(model, 4, options, patience=2).learn(problems.xor)) == 2
+    assert len(Learner(model, 4, options).learn(problems.xor)) == 3
+
+
 def test_only_the_gradient_of_an_lstm_is_truncated():
     with pytest.raises(ValueError, match="got gru"):
         Reader("gru", 3, truncate=2)

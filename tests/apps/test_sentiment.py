@@ -9,11 +9,13 @@ import pytest
 import tensorflow as tf
 
 from apps.options import resolve, restore
+from apps.sentiment import ngrams
 from apps.sentiment.data import Assets, load
 from apps.sentiment.options import Train
 from apps.sentiment.task import build
 from seqmodels.baselines import bag_of_words
 from seqmodels.data.sources import load_labeled_texts
+from seqmodels.data.text import TokenSequences
 
 COLUMNS = [
     "epoch",
@@ -307,3 +309,29 @@ def test_ngrams_are_fitted_on_the_training_split_and_scored_alone(tmp_path, revi
     scores = json.loads(invoke("evaluate", "--run", run, "--json").stdout)
     assert scores["baselines"]["its n-grams alone"]["accuracy"] == accuracy
     assert read_json(run / "metrics.json")["baselines"]["test"] == scores["baselines"]
+    # Where nothing was learned beyond it the linear model is what is left.
+    assert scores["model"]["accuracy"] >= accuracy - 0.05
+
+
+def test_ngrams_say_of_a_training_row_what_the_other_folds_do():
+    """Another label of a row moves what the model says of it, and nothing that training hears about it."""
+    random = np.random.default_rng(0)
+    ids = TokenSequences.from_lengths(random.integers(3, 40, 600), np.full(60, 10))
+    labels = random.integers(0, 2, 60).astype(np.int32)
+    changed = labels.copy()
+    changed[7] = 1 - labels[7]
+    (model, heard), (other_model, other_heard) = (
+        ngrams.fit(2, 512, ids, each, 2) for each in (labels, changed)
+    )
+    assert np.abs(model.logits(ids)[7] - other_model.logits(ids)[7]).max() > 0.1
+    np.testing.assert_array_equal(heard.logits[7], other_heard.logits[7])
+    np.testing.assert_array_equal(heard.evidence[70:80], other_heard.evidence[70:80])
+    assert np.abs(heard.logits - other_heard.logits).max() > 0.01
+    assert model.scale * heard.evidence.std() == pytest.approx(1, rel=1e-5)
+
+
+def test_vectors_of_words_and_ngrams_do_not_go_together(tmp_path, invoke, one_line):
+    vectors = tmp_path / "glove.txt"
+    vectors.write_text("a 1 2\n")
+    arguments = ("train", "--run", tmp_path / "run", "--embeddings", vectors, "--ngrams", 2)
+    assert "a model with --ngrams reads no words" in one_line(invoke(*arguments), 2)

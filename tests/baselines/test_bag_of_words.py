@@ -126,6 +126,12 @@ def test_ratios_are_fitted_to_the_least_penalised_loss(classes):
         assert penalised_loss(found, scaled, 2.0 * own - 1) == pytest.approx(least, rel=1e-4)
 
 
+def test_a_class_that_has_all_rows_is_certain():
+    weights, bias = bag_of_words.fit_ratios(csr_matrix(np.eye(4)), np.array([1, 1, 1, 1]), 2)
+    np.testing.assert_array_equal(weights, 0)
+    np.testing.assert_allclose(bias, [-np.log(4), np.log(4)], rtol=1e-6)
+
+
 def test_a_class_without_a_row_is_improbable():
     weights, bias = bag_of_words.fit_ratios(csr_matrix(np.eye(4)), np.array([0, 0, 2, 2]), 3)
     np.testing.assert_array_equal(weights[:, 1], 0)

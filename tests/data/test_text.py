@@ -140,6 +140,20 @@ def test_rows_keep_their_own_weights(numbered):
         np.testing.assert_array_equal(weights, np.append(0, own)[batch_targets].astype(np.float32))
 
 
+@pytest.mark.parametrize("epoch", [None, 3])
+def test_further_inputs_go_with_their_rows_and_tokens(numbered, epoch):
+    """Every token of a row of ``numbered`` is the number of the row, which is its target."""
+    ragged, targets = numbered
+    further = {
+        "of_rows": {"halves": targets / 2},
+        "of_tokens": {"pairs": np.stack([ragged.values, -ragged.values], axis=1).astype(np.float32)},
+    }
+    for inputs, batch_targets, _ in elements(ragged, targets, epoch=epoch, **further):
+        np.testing.assert_array_equal(inputs["halves"], batch_targets / 2)
+        expected = np.stack([inputs["tokens"], -inputs["tokens"]], axis=2)
+        np.testing.assert_array_equal(inputs["pairs"], expected)
+
+
 def test_order_depends_on_seed_and_epoch_alone(numbered):
     first = elements(*numbered, seed=1, epoch=2)
     assert_same(first, elements(*numbered, seed=1, epoch=2))

@@ -76,6 +76,15 @@ def test_hashed_are_the_buckets_of_a_row() -> None:
     assert sorted(hashed.numpy()[hashed >= 0]) == sorted(expected)
 
 
+def test_evidence_stands_where_an_ngram_ends_each_time_that_it_comes() -> None:
+    layer = bag(2)
+    evidence = layer.evidence(tf.constant([[7, 8, 7, 8, 9]]), tf.constant([4])).numpy()
+    grams = [[(7,), None], [(8,), (7, 8)], [(7,), (8, 7)], [(8,), (7, 8)], [None, None]]
+    table = layer.table.numpy()
+    expected = [[np.zeros(FEATURES) if g is None else table[bucket(g)] for g in step] for step in grams]
+    np.testing.assert_array_equal(evidence[0], np.reshape(np.float32(expected), (5, 2 * FEATURES)))
+
+
 def test_no_training_moves_it() -> None:
     assert not bag(2).trainable_weights
 

@@ -171,12 +171,29 @@ def test_errors(options: dict, message: str) -> None:
         small(**options)
 
 
-def test_ngrams_are_added_outside_of_training() -> None:
+def test_with_ngrams_the_network_begins_as_the_linear_model() -> None:
     model = small(ngrams=2, ngram_buckets=97, pooling="max")
-    model(batch())
+    model.build()
+    model.ngrams.table.assign(np.random.default_rng(2).normal(size=(97, CLASSES)))
+    sentences = batch()
+    linear = model.ngrams(sentences["tokens"], sentences["lengths"])
+    np.testing.assert_array_equal(model(sentences), linear)
+    randomized(model)
+    assert np.abs(model(sentences) - linear).max() > 1e-3
+
+
+def test_evidence_of_other_linear_models_takes_the_place_of_its_own() -> None:
+    """The same evidence handed in changes nothing; none, and no logits, leave only the biases."""
+    model = small(ngrams=2, ngram_buckets=97, pooling="max", evidence_scale=3.0)
+    model.build()
     randomized(model)
     model.ngrams.table.assign(np.random.default_rng(2).normal(size=(97, CLASSES)))
     sentences = batch()
-    of_ngrams = model.ngrams(sentences["tokens"], sentences["lengths"])
-    network = model(sentences, training=True)
-    np.testing.assert_allclose(model(sentences), network + of_ngrams, atol=1e-5)
+    evidence = model.ngrams.evidence(sentences["tokens"], sentences["lengths"])
+    linear = model.ngrams(sentences["tokens"], sentences["lengths"])
+    handed = {**sentences, "evidence": evidence, "linear_logits": linear}
+    np.testing.assert_array_equal(model(handed), model(sentences))
+    silent = {**sentences, "evidence": 0 * evidence, "linear_logits": 0 * linear}
+    others = {**sentences, "tokens": sentences["tokens"][::-1]}
+    np.testing.assert_array_equal(model({**silent, "tokens": others["tokens"]}), model(silent))
+    assert np.abs(model(silent) - model(sentences)).max() > 1e-3

@@ -28,6 +28,7 @@ PROBLEMS = (problems.adding, problems.copying, problems.xor, problems.parity)
 WATCHED = problems.copying  # whose gates are looked at: nothing happens between its two ends
 QUANTILES = (10, 50, 90)  # per cent of the units and rows
 BEST = "90 %"  # what is drawn: the gate of the units that keep most
+PATIENCE = 3  # epochs
 WORKERS = 2  # XLA runs the small products of one training on one core
 
 
@@ -78,7 +79,7 @@ class Climb:
         explained: dict[str, dict[int, float]] = {problem.__name__: {} for problem in PROBLEMS}
         going, watched = list(PROBLEMS), []
         for lag in lags:
-            learner = Learner(self.model, lag, self.options)
+            learner = Learner(self.model, lag, self.options, patience=PATIENCE)
             for problem in list(going):
                 learner.reset()
                 start = self._gates(lag) if problem is WATCHED else {}

@@ -1,0 +1,89 @@
+"""Where the time of one side of `benchmarks.layers` goes: the operations that XLA runs, by their kind.
+
+python -m benchmarks.profile                               # the LSTM's kernel in training, at every shape
+python -m benchmarks.profile --cell gru --shape "2 x 512"
+
+XLA's operations are read from TensorFlow's profiler. Milliseconds are of the threads that ran them, so that
+their sum may pass that of the step; products use all cores, the rest mostly one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from benchmarks.shapes import CELLS, MODES, OURS, SHAPES, SIDES
+
+STEPS = 5
+KINDS = {  # the first that matches; XLA names a fusion after what it fuses
+    "products": r"matmul|MatMul|dot|ynn|onednn",
+    "moved": r"^(wrapped_)?(bitcast_|copy|transpose|concat|pad|slice$|broadcast$|dynamic-update-slice)",
+    "elementwise": r"fusion|^wrapped_|tanh|logistic|reduce",
+}
+CONTAINERS = r"^(while|call|conditional|end: |multi_step|.*::|[A-Z]\w*$)"
+
+
+def times(folder: str) -> Counter[str]:
+    """Milliseconds of a step by the name of the operation, numbers left out."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    (path,) = Path(folder).glob("plugins/profile/*/*.xplane.pb")
+    space = xplane_pb2.XSpace.FromString(path.read_bytes())
+    found: Counter[str] = Counter()
+    for plane in space.planes:
+        for line in plane.lines:
+            for event in line.events:
+                name = re.sub(r"[.\d]+$", "", plane.event_metadata[event.metadata_id].name)
+                if name == "MatMul" or not re.match(CONTAINERS, name):
+                    found[name] += event.duration_ps / 1e9 / STEPS
+    return found
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--shape", "part", default="", help="Only shapes whose name contains this.")
+@click.option("--cell", type=click.Choice(CELLS), default="lstm")
+@click.option("--mode", type=click.Choice(MODES), default="training")
+@click.option("--side", type=click.Choice([side for side in SIDES if side != "PyTorch"]), default=OURS)
+def main(part: str, cell: str, mode: str, side: str) -> None:
+    """Print milliseconds by kind, and the largest operations of each."""
+    os.environ |= {"TF_ENABLE_ONEDNN_OPTS": "0", **SIDES[side][1], "TF_CPP_MIN_LOG_LEVEL": "3"}
+    import tensorflow as tf
+
+    from benchmarks.tensorflow_worker import build
+
+    click.echo(f"| {cell.upper()}, {mode}, {side} | step, ms | {' | '.join(KINDS)} |")
+    click.echo(f"|---|---|{'---|' * len(KINDS)}")
+    for name, shape in SHAPES.items():
+        if part not in name:
+            continue
+        step = build(side, cell, mode, shape)
+        for _ in range(3):
+            step()
+        with TemporaryDirectory() as folder:
+            options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=3)
+            with tf.profiler.experimental.Profile(folder, options):
+                start = time.perf_counter()
+                for _ in range(STEPS):
+                    step()
+                seconds = time.perf_counter() - start
+            found = times(folder)
+        kinds: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
+        for operation, milliseconds in found.items():
+            kind = next((kind for kind, names in KINDS.items() if re.search(names, operation)), None)
+            if kind:
+                kinds[kind][operation] = milliseconds
+        cells = [
+            f"{sum(each.values()):.1f} ({', '.join(f'{key} {ms:.1f}' for key, ms in each.most_common(3))})"
+            for each in kinds.values()
+        ]
+        click.echo(f"| {name} | {seconds / STEPS * 1e3:.1f} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
