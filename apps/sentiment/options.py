@@ -20,11 +20,17 @@ class Train(TrainOptions):
         "quick": {"epochs": 3, "learning_rate": 0.003, "embedding_units": 32, "units": 32},
         "default": {},
         "best": {
-            "embedding_units": 128,
-            "units": 128,
+            "ngrams": 3,
+            "split": "punctuation",
+            "vocabulary": 45_000,
+            "length": 800,
+            "units": 48,
             "pooling": "max+mean",
-            "word_dropout": 0.1,
-            "length": 400,
+            "dropout": 0.2,
+            "epochs": 5,
+            "learning_rate": 0.004,
+            "schedule": "cosine",
+            "warmup": 0.02,
         },
     }
 
