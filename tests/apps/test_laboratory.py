@@ -318,7 +318,7 @@ def test_a_learner_begins_anew_each_time():
 def test_a_learner_gives_up_what_explains_nothing():
     model = Reader("gru", 3)
     model.build()
-    options = Memory(steps=150, learning_rate=0, xla=False)
+    options = Memory(steps=150, learning_rate=0.0, xla=False)
     assert len(Learner(model, 4, options, patience=2).learn(problems.xor)) == 2
     assert len(Learner(model, 4, options).learn(problems.xor)) == 3
 
