@@ -133,7 +133,7 @@ class Memory(Learning):
 
     cell: str = option("all", "Which cell.", choices=("all", *VARIANTS))
     steps: int = option(
-        250,
+        200,
         "Steps of a training, at most, in epochs of 50; after 150 one that explains nothing is given up.",
         minimum=1,
     )
