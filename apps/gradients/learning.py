@@ -23,7 +23,8 @@ SOLVED, NOTHING = 0.9, 0.02  # shares of the target's variance that are explaine
 
 
 class Reader(keras.Model):
-    """A recurrent and a linear layer: ``(n, T, FEATURES)`` to answers at the last steps, ``(n, ANSWERS)``.
+    """A recurrent and a linear layer: ``{"inputs": (n, T, FEATURES), "lengths": (n,)}`` to answers at the
+    last steps of each row, ``(n, ANSWERS)``. Without lengths all rows are full.
 
     Args:
         variant: a name of ``VARIANTS``.
@@ -45,21 +46,26 @@ class Reader(keras.Model):
         self.head.build((None, self.recurrent.cell.output_size))
         self.built = True
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        read, lengths = inputs["inputs"], inputs.get("lengths")
         if training and self.truncate is not None:
             cell = self.recurrent.cell
-            states = self.recurrent.get_initial_state(inputs.shape[0])
+            states = self.recurrent.get_initial_state(read.shape[0])
             outputs, _ = kernels.lstm(
-                cell.project(inputs), states, cell.constants()[0], truncate=self.truncate
+                cell.project(read), states, cell.constants()[0], lengths, truncate=self.truncate
             )
         else:
-            outputs, _ = self.recurrent(inputs, training=training)
-        return self.head(outputs[:, -ANSWERS:])[..., 0]
+            outputs, _ = self.recurrent(read, lengths=lengths, training=training)
+        if lengths is None:
+            last = outputs[:, -ANSWERS:]
+        else:
+            last = tf.gather(outputs, lengths[:, None] - ANSWERS + tf.range(ANSWERS), batch_dims=1)
+        return self.head(last)[..., 0]
 
 
 def squared_errors(
     model: keras.Model,
-    inputs: tf.Tensor,
+    inputs: dict[str, tf.Tensor],
     targets: tf.Tensor,
     weights: tf.Tensor,
     carried: Any,
@@ -71,13 +77,14 @@ def squared_errors(
 
 
 class Learner:
-    """Trains one kind of model on several problems of one lag, each time from the same beginning.
+    """Trains one kind of model on several problems, each time from the same beginning.
 
-    The training step is compiled once for all of them, which takes longer than most of the trainings.
+    The training step is compiled once for all of them, which takes longer than most of the trainings. All
+    sequences are therefore padded to one length.
 
     Args:
         model: built; its weights are where every training begins.
-        lag: of all problems.
+        longest: the longest lag of a problem.
         options: steps, learning rate, seed.
         patience: epochs after which a training is given up that has explained nothing; None for never.
         **settings: of the training loop.
@@ -86,12 +93,12 @@ class Learner:
     def __init__(
         self,
         model: keras.Model,
-        lag: int,
+        longest: int,
         options: Learning,
         patience: int | None = None,
         **settings: Any,
     ):
-        self.model, self.lag, self.seed, self.patience = model, lag, options.seed, patience
+        self.model, self.longest, self.seed, self.patience = model, longest, options.seed, patience
         self.best = float("-inf")
         self.folder = TemporaryDirectory()
         self.norms: list[float] = []
@@ -114,8 +121,12 @@ class Learner:
         variables = [*model.variables, *self.training.optimizer.variables]
         self.beginning = [(variable, variable.numpy()) for variable in variables]
 
-    def learn(self, problem: Problem) -> list[dict[str, float]]:
+    def learn(self, problem: Problem, lag: int | None = None) -> list[dict[str, float]]:
         """Trains from the beginning until the problem is solved, given up, or the steps are used up.
+
+        Args:
+            problem: what to learn.
+            lag: of the problem; the longest without it.
 
         Returns:
             The history with ``explained``, the share of the variance of the validation targets that the
@@ -125,7 +136,7 @@ class Learner:
             Diverged: loss or gradient are no longer finite.
         """
         self.reset()
-        self.problem = problem
+        self.problem, self.lag = problem, lag or self.longest
         self.variance = float(self._rows(BATCH * VALIDATION_BATCHES, -1)[1].var())
         return [{**row, "explained": self._explained(row)} for row in self.training.run()]
 
@@ -150,7 +161,11 @@ class Learner:
         return self.problem(np.random.default_rng((self.seed, epoch + 1)), rows, self.lag)
 
     def _batches(self, count: int, epoch: int) -> tf.data.Dataset:
-        inputs, targets = self._rows(BATCH * count, epoch)
+        rows, targets = self._rows(BATCH * count, epoch)
+        inputs = {
+            "inputs": np.pad(rows, ((0, 0), (0, self.longest - self.lag), (0, 0))),
+            "lengths": np.full(len(rows), rows.shape[1], np.int32),
+        }
         weights = np.ones(len(targets), np.float32)
         return tf.data.Dataset.from_tensor_slices((inputs, targets, weights)).batch(
             BATCH, drop_remainder=True

@@ -315,6 +315,20 @@ def test_a_learner_begins_anew_each_time():
     assert len(learner.norms) == first[0]["steps"]
 
 
+@pytest.mark.parametrize("truncate", [None, 3])
+def test_a_learner_of_longer_lags_learns_a_short_one_as_well(truncate):
+    """The padding up to the longest lag changes nothing."""
+    model = Reader("lstm", 3, truncate)
+    model.build()
+    options = Memory(steps=1, xla=False)
+    learner = Learner(model, 4, options)
+    (short,) = learner.learn(problems.copying)
+    learner.reset()
+    (padded,) = Learner(model, 9, options).learn(problems.copying, 4)
+    for name in ("loss", "valid_loss", "gradient_norm"):
+        assert padded[name] == pytest.approx(short[name], rel=1e-5)
+
+
 def test_a_learner_gives_up_what_explains_nothing():
     model = Reader("gru", 3)
     model.build()

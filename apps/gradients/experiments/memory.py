@@ -78,13 +78,13 @@ class Climb:
         ``WATCHED`` at each lag as they start and as they were learned."""
         explained: dict[str, dict[int, float]] = {problem.__name__: {} for problem in PROBLEMS}
         going, watched = list(PROBLEMS), []
+        learner = Learner(self.model, lags[-1], self.options, patience=PATIENCE)
         for lag in lags:
-            learner = Learner(self.model, lag, self.options, patience=PATIENCE)
             for problem in list(going):
                 learner.reset()
                 start = self._gates(lag) if problem is WATCHED else {}
                 try:
-                    best = max(row["explained"] for row in learner.learn(problem))
+                    best = max(row["explained"] for row in learner.learn(problem, lag))
                 except Diverged:
                     best, start = float("-inf"), {}
                 explained[problem.__name__][lag] = best
@@ -102,7 +102,7 @@ class Climb:
         """Mean and ``QUANTILES`` over units and rows by step ``(T,)``, of each gate by name."""
         inputs, _ = WATCHED(np.random.default_rng(self.options.seed), 32, lag)
         with tf.GradientTape() as tape, gradients.recording(self.model, tape) as traces:
-            self.model(inputs)
+            self.model({"inputs": inputs})
         found = gradients.gates(traces[0])
         return {name: _statistics(gate) for name, gate in found.items()}
 
