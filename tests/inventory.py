@@ -292,6 +292,14 @@ def recurrent(cell: str, dtype: str, **options: Any) -> layers.Recurrent:
     return layers.Recurrent(CELLS[cell](UNITS, dtype=dtype), **options)
 
 
+def ngram_classifier(dtype: Any) -> models.Classifier:
+    """With a table of n-grams, which is zero until it is fitted: of no evidence nothing is learned."""
+    model = models.Classifier(VOCABULARY, CLASSES, 4, "rnn", 2, ngrams=2, ngram_buckets=31, dtype=dtype)
+    model.build()
+    model.ngrams.table.assign(np.random.default_rng(5).normal(size=(31, CLASSES)))
+    return model
+
+
 def forecaster(model: Any, dtype: str, **options: Any) -> keras.Model:
     covariates = {
         "series": CLASSES,
@@ -419,16 +427,7 @@ PARTS: dict[str, Part] = {
         partial(layers.NgramBag, 2, UNITS, buckets=31), sentences, weights=0, padded=("tokens",)
     ),
     "Classifier with n-grams": Part(
-        partial(
-            models.Classifier,
-            VOCABULARY,
-            CLASSES,
-            4,
-            "rnn",
-            2,
-            ngrams=2,
-            ngram_buckets=31,
-        ),
+        ngram_classifier,
         sentences,
         weights=6 + 2,
         padded=("tokens",),
