@@ -109,9 +109,8 @@ class Train(TrainOptions):
         for name in ("known", "static"):
             if getattr(self, name) and self.architecture in ("nlinear", "dlinear"):
                 raise UsageError(
-                    f"--{name} {getattr(self, name)}: --architecture {self.architecture} "
-                    "reads no covariates; "
-                    "expected recurrent or mlp"
+                    f"--{name} {getattr(self, name)}: --architecture {self.architecture} reads no "
+                    "covariates; expected recurrent or mlp"
                 )
 
 

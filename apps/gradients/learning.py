@@ -24,7 +24,7 @@ SOLVED, NOTHING = 0.9, 0.02  # shares of the target's variance that are explaine
 
 class Reader(keras.Model):
     """A recurrent and a linear layer: ``{"inputs": (n, T, FEATURES), "lengths": (n,)}`` to answers at the
-    last steps of each row, ``(n, ANSWERS)``. Without lengths all rows are full.
+    last steps of each row, ``(n, ANSWERS)``.
 
     Args:
         variant: a name of ``VARIANTS``.
@@ -47,7 +47,7 @@ class Reader(keras.Model):
         self.built = True
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        read, lengths = inputs["inputs"], inputs.get("lengths")
+        read, lengths = inputs["inputs"], inputs["lengths"]
         if training and self.truncate is not None:
             cell = self.recurrent.cell
             states = self.recurrent.get_initial_state(read.shape[0])
@@ -56,10 +56,7 @@ class Reader(keras.Model):
             )
         else:
             outputs, _ = self.recurrent(read, lengths=lengths, training=training)
-        if lengths is None:
-            last = outputs[:, -ANSWERS:]
-        else:
-            last = tf.gather(outputs, lengths[:, None] - ANSWERS + tf.range(ANSWERS), batch_dims=1)
+        last = tf.gather(outputs, lengths[:, None] - ANSWERS + tf.range(ANSWERS), batch_dims=1)
         return self.head(last)[..., 0]
 
 
@@ -99,7 +96,6 @@ class Learner:
         **settings: Any,
     ):
         self.model, self.longest, self.seed, self.patience = model, longest, options.seed, patience
-        self.best = float("-inf")
         self.folder = TemporaryDirectory()
         self.norms: list[float] = []
         epochs = -(-options.steps // STEPS_IN_EPOCH)
@@ -114,7 +110,7 @@ class Learner:
             callbacks=[
                 keras.callbacks.LambdaCallback(
                     on_train_batch_end=lambda step, logs: self.norms.append(logs["gradient_norm"]),
-                    on_epoch_end=lambda epoch, logs: self._stop_if_decided(epoch + 1, logs),
+                    on_epoch_end=lambda epoch, logs: self._stop_if_decided(),
                 )
             ],
         )
@@ -143,7 +139,6 @@ class Learner:
     def reset(self) -> None:
         """Back to the beginning."""
         self.norms.clear()
-        self.best = float("-inf")
         for variable, value in self.beginning:
             variable.assign(value)
         self.training.position = Position()
@@ -152,10 +147,10 @@ class Learner:
     def _explained(self, row: Any) -> float:
         return 1 - row["valid_loss"] / self.variance
 
-    def _stop_if_decided(self, epochs: int, row: Any) -> None:
-        self.best = max(self.best, self._explained(row))
-        hopeless = self.patience is not None and epochs >= self.patience and self.best < NOTHING
-        self.model.stop_training = self.best >= SOLVED or hopeless
+    def _stop_if_decided(self) -> None:
+        explained = [self._explained(row) for row in self.training.position.history]
+        late = self.patience is not None and len(explained) >= self.patience
+        self.model.stop_training = explained[-1] >= SOLVED or (late and max(explained) < NOTHING)
 
     def _rows(self, rows: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         return self.problem(np.random.default_rng((self.seed, epoch + 1)), rows, self.lag)

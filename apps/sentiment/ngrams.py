@@ -91,7 +91,7 @@ def fit(
         if not own.any() or own.all():
             continue
         rows, model = ids.rows(np.flatnonzero(own)), fitted(~own)
-        logits[own] = model.logits(rows)
+        logits[own] = features[own] @ model.table + model.bias
         evidence[np.repeat(own, ids.lengths)] = model.evidence(rows)
     scale = 1 / max(float(evidence.std()), 1e-6)
     return replace(fitted(np.full(len(ids), True)), scale=scale), OutOfFold(evidence, logits)

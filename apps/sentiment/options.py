@@ -48,7 +48,9 @@ class Train(TrainOptions):
     keep: str = option("both", "Which part of a text that is too long.", choices=("head", "tail", "both"))
     buckets: int = option(6, "Padded lengths; each costs a compilation of seconds.", minimum=1, maximum=8)
     embeddings: str | None = option(None, "Pretrained vectors: a file in the text format of GloVe.")
-    embedding_units: int = option(64, "Width of a token's vector, unless --embeddings gives it.", minimum=1)
+    embedding_units: int = option(
+        64, "Width of a token's vector, unless --embeddings gives it or --ngrams needs none.", minimum=1
+    )
     cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS))
     units: int = option(64, "Features of a recurrent state.", minimum=1)
     layers: int = option(1, "Recurrent layers on top of each other.", minimum=1)

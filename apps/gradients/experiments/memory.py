@@ -28,7 +28,7 @@ PROBLEMS = (problems.adding, problems.copying, problems.xor, problems.parity)
 WATCHED = problems.copying  # whose gates are looked at: nothing happens between its two ends
 QUANTILES = (10, 50, 90)  # per cent of the units and rows
 BEST = "90 %"  # what is drawn: the gate of the units that keep most
-PATIENCE = 3  # epochs
+PATIENCE = 3  # epochs in which something must have been explained
 WORKERS = 2  # XLA runs the small products of one training on one core
 
 
@@ -102,7 +102,7 @@ class Climb:
         """Mean and ``QUANTILES`` over units and rows by step ``(T,)``, of each gate by name."""
         inputs, _ = WATCHED(np.random.default_rng(self.options.seed), 32, lag)
         with tf.GradientTape() as tape, gradients.recording(self.model, tape) as traces:
-            self.model({"inputs": inputs})
+            self.model({"inputs": inputs, "lengths": np.full(len(inputs), inputs.shape[1], np.int32)})
         found = gradients.gates(traces[0])
         return {name: _statistics(gate) for name, gate in found.items()}
 
