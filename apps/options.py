@@ -140,6 +140,11 @@ class TrainOptions(RunOptions):
         "float32", "Dtype policy of Keras.", choices=("float32", "mixed_bfloat16", "mixed_float16")
     )
     xla: bool = option(True, "Compile the training step by XLA.")
+    parts: int | None = option(
+        None,
+        "Parts of a batch's rows that are computed side by side on a CPU; none for 2 on two cores, else 1.",
+        minimum=1,
+    )
     strategy: str = option(
         "single", "One device, or a replica on each of the machine's GPUs.", choices=("single", "mirrored")
     )

@@ -199,6 +199,7 @@ def _training(
         seconds=None if options.minutes is None else 60 * options.minutes,
         save_seconds=60 * options.save_minutes,
         xla=options.xla,
+        parts=options.parts,
     )
     with strategy.scope():
         model = task.build(options, data.assets)

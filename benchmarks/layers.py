@@ -32,8 +32,8 @@ from benchmarks.shapes import (
     GROWTH_CELLS,
     GROWTH_STEPS,
     MODES,
+    ONLY_TRAINING,
     OURS,
-    RECOMPUTING,
     SHAPES,
     SIDES,
 )
@@ -80,8 +80,8 @@ def takes_part(torch_python: str) -> bool:
 
 def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: float) -> list[dict]:
     """Rows of one shape: all sides in turn until the time is over, at least three times each."""
-    if mode == "inference":  # has nothing to keep
-        workers = [worker for worker in workers if worker.side != RECOMPUTING]
+    if mode == "inference":
+        workers = [worker for worker in workers if worker.side not in ONLY_TRAINING]
     for worker in workers:
         worker.ask(cell=cell, mode=mode, shape=asdict(SHAPES[name]))
     times: dict[str, list[float]] = {worker.side: [] for worker in workers}

@@ -54,10 +54,12 @@ SIDES: dict[str, tuple[str, dict[str, str]]] = {
     "PyTorch": ("torch_worker", {}),
     "generic loop": ("tensorflow_worker", FAST),
     "kernel": ("tensorflow_worker", FAST),
+    "kernel, one part": ("tensorflow_worker", FAST),
     "kernel, recomputing": ("tensorflow_worker", FAST),
     "products alone": ("tensorflow_worker", FAST),
 }
-OURS, RECOMPUTING, FLOOR = "kernel", "kernel, recomputing", "products alone"
+OURS, WHOLE, RECOMPUTING, FLOOR = "kernel", "kernel, one part", "kernel, recomputing", "products alone"
+ONLY_TRAINING = (WHOLE, RECOMPUTING)  # inference has no parts, and nothing to keep
 
 # The cells whose time is measured as T grows, and how many of their steps wait for one another in a step of
 # training: all of them, forward and back, or two rounds for every halving of T.

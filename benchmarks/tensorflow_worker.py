@@ -1,6 +1,7 @@
 """TensorFlow's sides of `benchmarks.layers`: Keras' layers, ours, and the matrix products alone.
 
-Keras' layers and ours stand in the same model and are trained by Keras' own step, the one that `fit` runs.
+Keras' layers and ours stand in the same model. It is trained by Keras' own step, the one that `fit` runs, and
+ours by the step of our training loop, as the applications are; both predict by Keras.
 """
 
 from __future__ import annotations
@@ -8,17 +9,20 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from benchmarks.shapes import FLOOR, RECOMPUTING, Shape
+from benchmarks.shapes import FLOOR, RECOMPUTING, WHOLE, Shape
 from benchmarks.worker import Step, serve
 from seqmodels import kernels
 from seqmodels.layers import Encoder
 from seqmodels.layers.linear import LinearCell
 from seqmodels.registry import CELLS, make
+from seqmodels.training.loop import Settings, Training
+from seqmodels.training.losses import Outcome
 
 
 def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
@@ -27,7 +31,8 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
     keras.utils.set_random_seed(0)
     if side == FLOOR:
         return products(cell, mode, shape)
-    model = keras_model(cell, shape) if side.startswith("Keras") else our_model(cell, shape)
+    keras_layers = side.startswith("Keras")
+    model = keras_model(cell, shape) if keras_layers else our_model(cell, shape)
     model.compile(
         optimizer=keras.optimizers.SGD(0.01),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True) if shape.vocabulary else "mse",
@@ -38,17 +43,28 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
         x, target = (tf.random.uniform(size, maxval=shape.vocabulary, dtype=tf.int32) for _ in range(2))
     else:
         x = tf.random.normal((shape.batch, shape.time, shape.units))
-        target = tf.random.normal(model.output_shape)
+        target = tf.random.normal((shape.batch, *model.output_shape[1:]))
+    if shape.bidirectional:
+        x = (x, tf.constant(shape.lengths))
+    form = "generic" if side == "generic loop" else "auto"
+    if mode == "training" and not keras_layers:
+        training = our_training(model, shape, parts=1 if side == WHOLE else 2)
+
+        def train() -> None:
+            with kernels.form(form), kernels.recompute() if side == RECOMPUTING else nullcontext():
+                facts, _ = training.train_step((x, target, tf.ones((shape.batch,))), ())
+            facts["total"].numpy()
+
+        return train
     # Keras' training step draws from an iterator, its prediction takes the list of what was drawn.
     data = iter(tf.data.Dataset.from_tensors((x, target)).repeat()) if mode == "training" else [(x,)]
-    form = "generic" if side == "generic loop" else "auto"
     model.optimizer.build(model.trainable_variables)
     model.make_train_function()
     model.make_predict_function()
     function = model.train_function if mode == "training" else model.predict_function
 
     def step() -> None:
-        with kernels.form(form), kernels.recompute() if side == RECOMPUTING else nullcontext():
+        with kernels.form(form):
             result = function(data)
         tf.nest.flatten(result)[0].numpy()
 
@@ -58,8 +74,8 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
 def keras_model(cell: str, shape: Shape) -> keras.Model:
     """The stack of `keras.layers`, lengths as the mask that its layers read."""
     layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
-    inputs, x = _inputs(shape)
-    mask = tf.sequence_mask(shape.lengths, shape.time) if shape.bidirectional else None
+    inputs, x, lengths = _inputs(shape)
+    mask = None if lengths is None else Mask(shape.time)(lengths)
     for _ in range(shape.layers):
         recurrent = layer(shape.units, return_sequences=True)
         if shape.bidirectional:
@@ -68,8 +84,19 @@ def keras_model(cell: str, shape: Shape) -> keras.Model:
     return keras.Model(inputs, _outputs(x, shape))
 
 
+class Mask(keras.layers.Layer):
+    """True at the real steps."""
+
+    def __init__(self, time: int):
+        super().__init__()
+        self.time = time
+
+    def call(self, lengths: tf.Tensor) -> tf.Tensor:
+        return tf.sequence_mask(lengths, self.time)
+
+
 class Stack(keras.layers.Layer):
-    """Our encoder over one batch's lengths."""
+    """Our encoder; from it its outputs alone."""
 
     def __init__(self, cell: str, shape: Shape):
         super().__init__()
@@ -79,18 +106,16 @@ class Stack(keras.layers.Layer):
         for each in cells if method else ():
             each.sequence = partial(_sequence, each, *method)
         self.encoder = Encoder(cells, bidirectional=shape.bidirectional)
-        self.lengths = np.array(shape.lengths, np.int32) if shape.bidirectional else None
 
-    def build(self, input_shape: tuple) -> None:
-        self.encoder.build(input_shape)
+    def build(self, x_shape: tuple, lengths_shape: tuple | None = None) -> None:
+        self.encoder.build(x_shape)
         self.built = True
 
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        lengths = None if self.lengths is None else tf.constant(self.lengths)
+    def call(self, x: tf.Tensor, lengths: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         return self.encoder(x, lengths=lengths, training=training).outputs
 
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        return (*input_shape[:2], self.encoder.output_size)
+    def compute_output_shape(self, x_shape: tuple, lengths_shape: tuple | None = None) -> tuple:
+        return (*x_shape[:2], self.encoder.output_size)
 
 
 def _sequence(cell: LinearCell, method: str, x: tf.Tensor, states: tuple, lengths: None, _: tuple) -> tuple:
@@ -101,16 +126,38 @@ def _sequence(cell: LinearCell, method: str, x: tf.Tensor, states: tuple, length
 
 def our_model(cell: str, shape: Shape) -> keras.Model:
     """The same model with our layers."""
-    inputs, x = _inputs(shape)
-    return keras.Model(inputs, _outputs(Stack(cell, shape)(x), shape))
+    inputs, x, lengths = _inputs(shape)
+    return keras.Model(inputs, _outputs(Stack(cell, shape)(x, lengths), shape))
+
+
+def our_training(model: keras.Model, shape: Shape, parts: int) -> Training:
+    """Plain gradient descent on the same loss by our loop; nothing is clipped, as by the others."""
+
+    def objective(model: keras.Model, x: tf.Tensor, target: tf.Tensor, *_: Any) -> Outcome:
+        outputs = model(x, training=True)
+        if shape.vocabulary:
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(target, outputs)
+        else:
+            losses = tf.square(outputs - target)
+        return Outcome(tf.reduce_sum(losses), tf.cast(tf.size(losses), tf.float32), {})
+
+    settings = Settings(epochs=1, clipnorm=None, parts=parts)
+    nothing = tf.data.Dataset.range(0)
+    return Training(
+        model, objective, keras.optimizers.SGD(0.01), lambda _: nothing, lambda: nothing, settings, Path()
+    )
 
 
 def _inputs(shape: Shape) -> tuple:
+    """The model's inputs, the vectors that the stack reads, and the lengths or None."""
     if shape.vocabulary:
-        inputs = keras.Input((shape.time,), shape.batch, dtype="int32")
-        return inputs, keras.layers.Embedding(shape.vocabulary, shape.units)(inputs)
-    inputs = keras.Input((shape.time, shape.units), shape.batch)
-    return inputs, inputs
+        ids = keras.Input((shape.time,), dtype="int32")
+        return ids, keras.layers.Embedding(shape.vocabulary, shape.units)(ids), None
+    x = keras.Input((shape.time, shape.units))
+    if not shape.bidirectional:
+        return x, x, None
+    lengths = keras.Input((), dtype="int32")
+    return (x, lengths), x, lengths
 
 
 def _outputs(x: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:

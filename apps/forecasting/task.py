@@ -152,6 +152,7 @@ def _trained(prepared: Prepared, options: Train) -> Forecasts:
         patience=options.patience,
         seconds=None if options.minutes is None else 60 * options.minutes,
         xla=options.xla,
+        parts=options.parts,
     )
     with TemporaryDirectory() as folder:
         optimizer = optimizers.make(options.optimizer, schedule, weight_decay=options.weight_decay)

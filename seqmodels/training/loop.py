@@ -1,27 +1,28 @@
 """The one training loop of the project.
 
-For every step: gradients on each replica, summed over replicas, divided by the number of real targets over
-all replicas, clipped, applied. All that a step depends on (weights, optimizer, random state, carried state,
-epoch, step, best value so far) is explicit and stored, so that a training that was killed goes on as if
-nothing had happened.
+For every step: gradients of each part of a batch on each replica, weighted by their shares of the real
+targets, summed over parts and replicas, clipped, applied. All that a step depends on (weights, optimizer,
+random state, carried state, epoch, step, best value so far) is explicit and stored, so that a training that
+was killed goes on as if nothing had happened.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from seqmodels.errors import UserError
 from seqmodels.training import checkpoint
-from seqmodels.training.losses import Objective
+from seqmodels.training.losses import Objective, Outcome
 from seqmodels.training.optimizers import clip
 
 
@@ -58,6 +59,10 @@ class Settings:
             Validation and the time between an interruption and its resumption do not count.
         save_seconds: time between two checkpoints inside an epoch; one is saved after every epoch anyway.
         xla: compile the steps by XLA, unless there are several replicas.
+        parts: parts of the rows of a batch that are computed side by side on a CPU, as replicas are; a
+            number of rows that they do not divide is not parted. XLA runs the loop of a recurrent layer on
+            one core: two parts keep two cores busy. What is drawn at random differs from part to part. None
+            for 2 where this process may use two cores, else 1.
     """
 
     epochs: int
@@ -73,6 +78,23 @@ class Settings:
     seconds: float | None = None
     save_seconds: float = 300.0
     xla: bool = True
+    parts: int | None = None
+
+
+class Part(NamedTuple):
+    """What a part of a batch contributes to a step.
+
+    Attributes:
+        sums: of losses, targets, scores and examples, by name.
+        gradients: of its own mean loss, one for each trainable variable; none in evaluation.
+        carried: the state of its rows.
+        seeds: states of the model's random generators after it.
+    """
+
+    sums: dict[str, tf.Tensor]
+    gradients: list[tf.Tensor]
+    carried: Any
+    seeds: list[tf.Tensor]
 
 
 @dataclass
@@ -146,11 +168,21 @@ class Training:
             keeps = settings.average is not None or settings.average_epochs is not None
             averaged = model.trainable_variables if keeps else []
             self.averages = [keras.Variable(variable, trainable=False) for variable in averaged]
-        # XLA does not compile the sum over replicas.
         single = self.strategy.num_replicas_in_sync == 1
-        compiled: dict[str, Any] = {"jit_compile": settings.xla and single, "autograph": False}
-        self.train_step = tf.function(self._step, **compiled)
-        self.evaluation_step = tf.function(self._evaluate, **compiled)
+        parted = single and not tf.config.list_physical_devices("GPU")
+        self.parts = (settings.parts or min(2, _cores())) if parted else 1
+
+        def compiled(function: Callable[..., Any], whole: bool = False) -> Callable[..., Any]:
+            # XLA does not compile the sum over replicas, and no function inside of another may hold it.
+            # Several parts are programs of their own, which TensorFlow starts at once; one is compiled
+            # with the rest of the step.
+            xla = settings.xla and single and (self.parts == 1 or not whole)
+            return tf.function(function, jit_compile=xla, autograph=False) if single or whole else function
+
+        self.part_step, self.part_evaluation = compiled(self._part_step), compiled(self._part_evaluation)
+        self.update = compiled(self._update)
+        self.train_step = compiled(self._step, whole=True)
+        self.evaluation_step = compiled(self._evaluate, whole=True)
         self.move_averages = tf.function(self._move_averages, autograph=False)
         begins = settings.average is not None and not settings.average_after
         self.position = Position(averaged=0 if begins else None)
@@ -334,40 +366,76 @@ class Training:
         return {name: self._local(value) for name, value in facts.items()}, carried
 
     def _replica_step(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> tuple[dict, Any]:
-        variables = [variable.value for variable in self.model.trainable_variables]
-        replicas = self.strategy.num_replicas_in_sync
+        generators = self._random_states()
+        # Far apart in the generators' space, so that no part draws what another one draws later.
+        shifts = [tf.constant([index * 0x9E3779B9 % 2**32, 0], tf.uint32) for index in range(self.parts)]
+        parts = [
+            self.part_step(
+                *part, [tf.cast(tf.cast(g.value, tf.uint32) + shift, g.value.dtype) for g in generators]
+            )
+            for part, shift in zip(self._parted(inputs, targets, weights, carried), shifts)
+        ]
+        for generator, state in zip(generators, parts[0].seeds):
+            generator.assign(state)
+        facts = self.update([part.sums for part in parts], [part.gradients for part in parts])
+        return facts, _joined([part.carried for part in parts])
+
+    def _part_step(self, inputs: Any, targets: Any, weights: Any, carried: Any, seeds: list) -> Part:
+        variables, generators = self.model.trainable_variables, self._random_states()
+        values = [tf.convert_to_tensor(variable.value) for variable in variables]
         scale = self._loss_scale()
-        with tf.GradientTape() as tape:
+        # Keras' regularizers look for the weights, too, in the scope.
+        state = list(zip([*variables, *generators], [*values, *seeds]))
+        with keras.StatelessScope(state) as scope, tf.GradientTape() as tape:
+            tape.watch(values)
             outcome = self.objective(self.model, inputs, targets, weights, carried, True)
-            count = self._sum(outcome.count)
-            mean = outcome.total / tf.maximum(count, 1e-9) + tf.cast(outcome.penalty, tf.float32) / replicas
+            mean = outcome.total / tf.maximum(outcome.count, 1e-9) + tf.cast(outcome.penalty, tf.float32)
             scaled = mean * scale
-        gradients = tape.gradient(scaled, variables, unconnected_gradients="zero")
+        gradients = tape.gradient(scaled, values, unconnected_gradients="zero")
         # Dense: the norm of an embedding's gradient is that of its summed rows, not of the rows one by one.
-        gradients = [self._sum(tf.convert_to_tensor(gradient)) / scale for gradient in gradients]
-        gradients, norm, clipped = clip(gradients, self.settings.clipnorm, self.settings.clip_by)
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        examples = tf.reduce_sum(tf.cast(weights > 0, tf.float32))
+        seeds = [scope.get_current_value(generator) for generator in generators]
+        return Part({**_sums(outcome), "examples": examples}, gradients, outcome.carried, seeds)
+
+    def _update(self, sums: list[dict], gradients: list[list]) -> dict[str, tf.Tensor]:
+        """Applies the clipped gradient of the mean loss of all parts; what the step reports."""
+        replicas, scale = self.strategy.num_replicas_in_sync, self._loss_scale()
+        facts = {name: self._sum(value) for name, value in _added(sums).items()}
+        count = tf.maximum(facts["count"], 1e-9)
+        shares = [part["count"] / count for part in sums]
+        means = [self._sum(tf.add_n([g * share for g, share in zip(of, shares)])) for of in zip(*gradients)]
+        clipping = self.settings.clipnorm, self.settings.clip_by
+        clipped, norm, changed = clip([mean / scale for mean in means], *clipping)
         rate = tf.convert_to_tensor(self.optimizer.learning_rate)
         # Keras' optimizer sums over the replicas once more and, under mixed_float16, divides by the scale.
-        self.optimizer.apply([g * (scale / replicas) for g in gradients], self.model.trainable_variables)
-        facts = {
-            "total": self._sum(outcome.total),
-            "count": count,
-            **{name: self._sum(value) for name, value in outcome.scores.items()},
-            "rate": rate,
-            "norm": norm,
-            "clipped": tf.cast(clipped, tf.float32),
-            "examples": self._sum(tf.reduce_sum(tf.cast(weights > 0, tf.float32))),
-        }
-        return facts, outcome.carried
+        self.optimizer.apply([g * (scale / replicas) for g in clipped], self.model.trainable_variables)
+        return {**facts, "rate": rate, "norm": norm, "clipped": tf.cast(changed, tf.float32)}
 
     def _evaluate(self, batch: Any, carried: Any) -> tuple[dict[str, tf.Tensor], Any]:
         facts, carried = self.strategy.run(self._replica_evaluate, args=(*batch, carried))
         return {name: self._local(value) for name, value in facts.items()}, carried
 
     def _replica_evaluate(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> tuple[dict, Any]:
+        parts = [self.part_evaluation(*part) for part in self._parted(inputs, targets, weights, carried)]
+        facts = {name: self._sum(value) for name, value in _added([part.sums for part in parts]).items()}
+        return facts, _joined([part.carried for part in parts])
+
+    def _part_evaluation(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> Part:
         outcome = self.objective(self.model, inputs, targets, weights, carried, False)
-        sums = {"total": outcome.total, "count": outcome.count, **outcome.scores}
-        return {name: self._sum(value) for name, value in sums.items()}, outcome.carried
+        return Part(_sums(outcome), [], outcome.carried, [])
+
+    def _parted(self, *batch: Any) -> list:
+        """The batch, or each part of its rows."""
+        tensors = tf.nest.flatten(batch)
+        rows = {x.shape[0] for x in tensors}
+        if len(rows) > 1 or rows == {None} or rows.pop() % self.parts:
+            return [batch]
+        parts = zip(*(tf.split(x, self.parts) for x in tensors))
+        return [tf.nest.pack_sequence_as(batch, list(part)) for part in parts]
+
+    def _random_states(self) -> list[keras.Variable]:
+        return [variable for variable in self.model.variables if variable.name == "seed_generator_state"]
 
     def _sum(self, value: tf.Tensor) -> tf.Tensor:
         if self.strategy.num_replicas_in_sync == 1:
@@ -410,3 +478,21 @@ class Training:
     def _save(self) -> None:
         carried = {"carried": tf.nest.flatten(self.carried, True)}  # True: a tensor of each replica
         checkpoint.save(self.last, {**self._variables(), **carried}, asdict(self.position))
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _sums(outcome: Outcome) -> dict[str, tf.Tensor]:
+    return {"total": outcome.total, "count": outcome.count, **outcome.scores}
+
+
+def _added(sums: list[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
+    return {name: tf.add_n([part[name] for part in sums]) for name in sums[0]}
+
+
+def _joined(carried: list) -> Any:
+    """The rows of all parts."""
+    return tf.nest.map_structure(lambda *rows: tf.concat(rows, axis=0), *carried)

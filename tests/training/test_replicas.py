@@ -1,4 +1,4 @@
-"""However a batch is divided over devices, its step is the same: gradients are summed, then clipped."""
+"""However a batch is divided, over devices or in parts, its step is the same: summed, then clipped."""
 
 import json
 import os
@@ -6,8 +6,10 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,7 +19,7 @@ from seqmodels.training.loop import Interrupted
 from seqmodels.training.optimizers import CLIP_BY
 
 
-def replicated(folder):
+def replicated(folder, **how):
     """Weights and histories with each way to clip, averaged weights with one of them, and with carried state;
     clipping bites.
 
@@ -26,7 +28,7 @@ def replicated(folder):
     results = {}
     for by in CLIP_BY:
         average = 0.5 if by == "global" else None
-        settings = replace(PLAIN, epochs=2, clipnorm=0.5, clip_by=by, average=average)
+        settings = replace(PLAIN, epochs=2, clipnorm=0.5, clip_by=by, average=average, **how)
         subject = training(
             Path(folder) / by, train=lambda: batches(weights=[1, 2, 0.5, 0]), settings=settings
         )
@@ -44,7 +46,7 @@ def replicated(folder):
             Path(folder) / "carried",
             objective=summed,
             train=lambda: batches(size=2),
-            settings=replace(PLAIN, epochs=2),
+            settings=replace(PLAIN, epochs=2, **how),
             initial_carried=lambda: tf.zeros((rows,)),
             stop=stop,
         )
@@ -77,10 +79,57 @@ def test_two_replicas_take_the_steps_of_one(tmp_path):
     ]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    two, one = json.loads(done.stdout), replicated(tmp_path / "one")
+    assert_same(json.loads(done.stdout), replicated(tmp_path / "one"))
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_two_parts_take_the_steps_of_one(tmp_path, xla):
+    assert_same(
+        replicated(tmp_path / "two", parts=2, xla=xla), replicated(tmp_path / "one", parts=1, xla=xla)
+    )
+
+
+def assert_same(two, one):
     assert one.keys() == two.keys()
     for name, result in one.items():
         np.testing.assert_allclose(two[name]["weights"], result["weights"], rtol=1e-5, err_msg=name)
         for row, expected in zip(two[name]["history"], result["history"], strict=True):
             assert row == pytest.approx(expected, rel=1e-5), name
         assert result["history"][0]["clipped"] == (name in CLIP_BY)
+
+
+def test_rows_that_the_parts_do_not_divide_are_one_part(tmp_path):
+    one, two = (
+        without_times(
+            training(
+                tmp_path / str(parts), train=partial(batches, size=3), settings=replace(PLAIN, parts=parts)
+            ).run()
+        )
+        for parts in (1, 2)
+    )
+    assert one == two
+
+
+def test_parts_draw_different_masks_and_leave_the_generator_where_one_part_does(tmp_path):
+    def kept(model, inputs, targets, weights, carried, training):
+        """Carries on the features that the dropout kept."""
+        outcome = squared(model, inputs, targets, weights, (), training)
+        return outcome._replace(carried=(model.layers[0](tf.ones((inputs.shape[0], 64)), training=training),))
+
+    states = {}
+    for parts in (1, 2):
+        model = keras.Sequential(
+            [keras.Input((2,)), keras.layers.Dropout(0.5, seed=3), keras.layers.Dense(1)]
+        )
+        subject = training(
+            tmp_path / str(parts),
+            model,
+            kept,
+            initial_carried=lambda: (tf.zeros((4, 64)),),
+            settings=replace(PLAIN, parts=parts, xla=True),
+        )
+        _, (masks,) = subject.train_step(next(iter(batches())), subject.carried)
+        assert len(np.unique(masks, axis=0)) == 4
+        (states[parts],) = (v.numpy() for v in model.variables if v.name == "seed_generator_state")
+    np.testing.assert_array_equal(states[1], states[2])
+    assert states[1][1] == 2  # it drew twice
