@@ -271,7 +271,7 @@ def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor
         probabilities = weights / weights.sum()
         cumulative = np.cumsum(probabilities)
         left = np.sum(cumulative - probabilities < top_p)
-        token = order[np.sum(cumulative[:left] <= number * cumulative[left - 1])]
+        token = order[np.sum(cumulative[: left - 1] <= number * cumulative[left - 1])]
 
     Args:
         logits: (n, V); -inf never comes.
@@ -296,8 +296,9 @@ def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor
     left = (cumulative - probabilities < tf.cast(sampling.top_p, tf.float64)) & allowed  # (n, sorted)
     total = tf.reduce_max(tf.where(left, cumulative, tf.zeros_like(cumulative)), axis=1)
     passed = left & (cumulative <= (numbers * total)[:, None])
-    place = tf.reduce_sum(tf.cast(passed, tf.int32), axis=1)
-    return tf.gather(order, place, batch_dims=1)
+    passed, left = (tf.reduce_sum(tf.cast(x, tf.int32), axis=1) for x in (passed, left))  # (n,)
+    # A number just below 1 times the total may round to the total: the last token is not passed.
+    return tf.gather(order, tf.minimum(passed, left - 1), batch_dims=1)
 
 
 def restrict(

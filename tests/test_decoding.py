@@ -172,7 +172,7 @@ def draw_in_numpy(logits, number, temperature, top_k, top_p):
     probabilities = weights / weights.sum()
     cumulative = np.cumsum(probabilities)
     left = np.sum(cumulative - probabilities < top_p)
-    return order[np.sum(cumulative[:left] <= number * cumulative[left - 1])]
+    return order[np.sum(cumulative[: left - 1] <= number * cumulative[left - 1])]
 
 
 def on_a_border(logits, number, temperature, top_k, top_p):
@@ -197,6 +197,15 @@ def test_a_number_stands_for_the_same_token_in_numpy(logits, number, temperature
     found = draw(tf.stack([logits, logits]), numbers, Sampling(temperature, top_k, top_p))
     assert found[0] == draw_in_numpy(logits, number, temperature, top_k, top_p)
     assert found[1] == draw_in_numpy(logits, 0.4567, temperature, top_k, top_p)
+
+
+@pytest.mark.parametrize("top_p", [0.5, 1.0])
+def test_the_largest_number_below_1_stands_for_the_last_token_that_is_left(top_p):
+    """Times a total that rounding has left below 1 it may round to that total."""
+    for size in range(1, 50):
+        number, logits = np.nextafter(1.0, 0.0), np.zeros(size, np.float32)
+        (found,) = draw(logits[None], tf.constant([number], tf.float64), Sampling(1.0, 0, top_p)).numpy()
+        assert found == draw_in_numpy(logits, number, 1.0, size, top_p) < size
 
 
 def shares(sampling, logits=(0.0, 3.0, 1.0, -np.inf, 2.0), count=20_000):

@@ -20,7 +20,7 @@ def choose(logits, temperature, number):
         return int(order[0])
     weights = np.exp((logits[order] - logits[order[0]]) / temperature)
     cumulative = np.cumsum(weights / weights.sum())
-    return int(order[np.sum(cumulative <= number * cumulative[-1])])
+    return int(order[np.sum(cumulative[:-1] <= number * cumulative[-1])])
 
 
 def generate(file, prompt, temperature, numbers):
