@@ -46,7 +46,8 @@ def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
     return {**figures, **{key: f"{value:.4f}" for key, value in scores.items() if "," not in key}}
 
 
-@click.command(context_settings={"show_default": True})
+# A row begins with dashes, too.
+@click.command(context_settings={"show_default": True, "ignore_unknown_options": True})
 @click.argument("app")
 @click.argument("rows", nargs=-1, required=True)
 @click.option("--common", default="", help="Options of `train` for every row.")
