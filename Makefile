@@ -41,7 +41,7 @@ lessons: install
 	cp saved_models/gradients/plots/*.png docs/lessons/
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
