@@ -248,15 +248,15 @@ def resolve(cls: type[TrainOptions], explicit: Mapping[str, Any]) -> TrainOption
 
 
 def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:
-    """Options from what :meth:`Options.stored` wrote.
+    """Options from what :meth:`Options.stored` wrote; those that came later have their defaults.
 
     Raises:
-        UsageError: the run was made by a version with other options.
+        UsageError: the run was made by a version that had further options.
     """
     known = {f.name for f in fields(cls) if f.metadata["stored"]}
-    wrong = sorted(known ^ set(stored))
-    if wrong:
-        raise UsageError(f"{where}: options {', '.join(wrong)} are not of this version; train the run again")
+    gone = sorted(set(stored) - known)
+    if gone:
+        raise UsageError(f"{where}: this version has no options {', '.join(gone)}; train the run again")
     return cls(**stored)
 
 

@@ -57,8 +57,8 @@ def main(part: str, cell: str, mode: str, side: str) -> None:
 
     from benchmarks.tensorflow_worker import build
 
-    click.echo(f"| {cell.upper()}, {mode}, {side} | step, ms | {' | '.join(KINDS)} |")
-    click.echo(f"|---|---|{'---|' * len(KINDS)}")
+    click.echo(f"| {cell.upper()}, {mode}, {side} | step, ms | cores busy | {' | '.join(KINDS)} |")
+    click.echo(f"|---|---|---|{'---|' * len(KINDS)}")
     for name, shape in SHAPES.items():
         if part not in name:
             continue
@@ -82,7 +82,9 @@ def main(part: str, cell: str, mode: str, side: str) -> None:
             f"{sum(each.values()):.1f} ({', '.join(f'{key} {ms:.1f}' for key, ms in each.most_common(3))})"
             for each in kinds.values()
         ]
-        click.echo(f"| {name} | {seconds / STEPS * 1e3:.1f} | {' | '.join(cells)} |")
+        step_time = seconds / STEPS * 1e3
+        busy = sum(sum(each.values()) for each in kinds.values()) / step_time
+        click.echo(f"| {name} | {step_time:.1f} | {busy:.2f} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,13 @@ def test_stored_options_come_back_from_json_without_what_concerns_one_call():
     assert restore(Train, stored, "options.json") == resolve(Train, {**stored, "run": ""})
 
 
-def test_options_of_another_version_are_refused():
+def test_an_option_that_came_after_the_run_has_its_default():
+    stored = Train(units=7).stored()
+    del stored["parts"]
+    assert restore(Train, stored, "options.json") == Train(units=7)
+
+
+def test_an_option_that_is_no_longer_there_is_refused():
     stored = {**Train().stored(), "fancy": 1}
     with pytest.raises(UsageError, match=r"run/options.json: .*fancy.* train the run again"):
         restore(Train, stored, "run/options.json")
