@@ -79,8 +79,13 @@ class Attention(keras.layers.Layer):
 
 
 def masked_softmax(scores: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
-    """Over the last axis, where ``real``; zeros elsewhere, and everywhere where nothing is real."""
-    weights = tf.nn.softmax(tf.where(real, scores, scores.dtype.min))
+    """Over the last axis, where ``real``; zeros elsewhere, and everywhere where nothing is real.
+
+    What is not real scores 30 below the least, a weight of at most 1e-13. The least number that there is
+    would stretch the range of the scores so far that 8 bits could not tell the real ones apart.
+    """
+    least = tf.reduce_min(tf.where(real, scores, tf.zeros_like(scores)), axis=-1, keepdims=True)
+    weights = tf.nn.softmax(tf.where(real, scores, tf.stop_gradient(least) - 30))
     return tf.where(real, weights, tf.zeros_like(weights))
 
 

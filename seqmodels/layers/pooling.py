@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from seqmodels.layers.attention import masked_softmax
 from seqmodels.layers.cell import affine
 from seqmodels.layers.recurrent import real_steps
 
@@ -97,9 +98,7 @@ class AttentionPooling(Pooling):
         kernel, bias, scorer = (tf.cast(weight, outputs.dtype) for weight in self.weights)
         hidden = tf.tanh(affine(outputs, kernel, bias))  # (batch, time, units)
         scores = affine(hidden, scorer, None)[..., 0]  # (batch, time)
-        real = real_steps(outputs, lengths)
-        weights = tf.nn.softmax(tf.where(real, scores, scores.dtype.min))
-        return tf.where(real, weights, tf.zeros_like(weights))
+        return masked_softmax(scores, real_steps(outputs, lengths))
 
     def call(self, outputs: tf.Tensor, states: Any = None, lengths: tf.Tensor | None = None) -> tf.Tensor:
         return _weighted_sum(self.attention_weights(outputs, lengths), outputs)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from inventory import ATTENTION_REFERENCES, ATTENTIONS, UNITS, assert_same, named, normal, randomized
 
 from seqmodels.layers import DotAttention, MultiHeadAttention
+from seqmodels.layers.attention import masked_softmax
 
 LENGTHS = [4, 1, 0]
 QUERIES = 3
@@ -39,6 +40,19 @@ def test_weights_sum_to_one_over_the_real_steps_and_to_zero_over_none(name: str)
     np.testing.assert_allclose(np.sum(weights, axis=1), [1, 1, 0], atol=1e-6)
     _, without_lengths = layer(query, memory)
     assert_same(without_lengths, layer(query, memory, lengths=np.full(3, 5, np.int32))[1])
+
+
+def test_what_is_not_real_leaves_the_range_of_the_scores_to_8_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 8-bit integers divides the range of the softmax's input into 255 steps."""
+    seen = []
+    softmax = tf.nn.softmax
+    monkeypatch.setattr(tf.nn, "softmax", lambda scores: seen.append(scores) or softmax(scores))
+    scores = tf.constant([[5.0, -3.0, np.nan, 900.0], [-40.0, -41.0, 7.0, 7.0], [1.0, 2.0, 3.0, 4.0]])
+    weights = masked_softmax(scores, tf.sequence_mask([2, 2, 0], 4)).numpy()
+    assert np.ptp(seen[0]) <= (5 + 41) + 30
+    np.testing.assert_allclose(weights[:2, 0], 1 / (1 + np.exp([-8.0, -1.0])), rtol=1e-6)
+    np.testing.assert_array_equal(weights[:, 2:], 0)
+    np.testing.assert_array_equal(weights[2], 0)
 
 
 def test_errors() -> None:
