@@ -105,7 +105,7 @@ class Learner:
             optimizers.make("adam", options.learning_rate),
             lambda epoch: self._batches(STEPS_IN_EPOCH, epoch),
             lambda: self._batches(VALIDATION_BATCHES, -1),
-            Settings(epochs=epochs, xla=options.xla, **settings),
+            Settings(epochs=epochs, xla=options.xla, parts=1, **settings),
             Path(self.folder.name),
             callbacks=[
                 keras.callbacks.LambdaCallback(

@@ -89,7 +89,7 @@ def _trained(
             optimizers.make("adam", rate),
             lambda epoch: batches("train"),
             lambda: batches("valid"),
-            Settings(epochs=options.epochs, patience=2, xla=options.xla),
+            Settings(epochs=options.epochs, patience=2, xla=options.xla, parts=1),
             Path(folder),
         ).run()
     return model

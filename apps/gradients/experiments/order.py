@@ -128,7 +128,7 @@ def learn(
             optimizers.make("adam", 0.004),
             lambda epoch: batches(*encoded["train"], **shapes, seed=options.seed, epoch=epoch),
             lambda: batches(*encoded["valid"], **shapes),
-            Settings(epochs=options.epochs, xla=options.xla),
+            Settings(epochs=options.epochs, xla=options.xla, parts=1),
             Path(folder),
         ).run()
 
