@@ -17,7 +17,7 @@ class Train(TrainOptions):
     """Options of ``train``."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "quick": {"epochs": 3, "learning_rate": 0.003, "embedding_units": 32, "units": 32},
+        "quick": {"epochs": 3, "learning_rate": 0.003, "units": 32},
         "default": {},
         "best": {
             "ngrams": 3,
@@ -49,7 +49,7 @@ class Train(TrainOptions):
     buckets: int = option(6, "Padded lengths; each costs a compilation of seconds.", minimum=1, maximum=8)
     embeddings: str | None = option(None, "Pretrained vectors: a file in the text format of GloVe.")
     embedding_units: int = option(
-        64, "Width of a token's vector, unless --embeddings gives it or --ngrams needs none.", minimum=1
+        32, "Width of a token's vector, unless --embeddings gives it or --ngrams needs none.", minimum=1
     )
     cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS))
     units: int = option(64, "Features of a recurrent state.", minimum=1)
