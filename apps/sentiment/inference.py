@@ -80,7 +80,9 @@ def _of_tflite(run: Run, path: Path, assets: Assets) -> Probabilities:
     def probabilities(chunks: Iterable[list[str]]) -> Iterator[np.ndarray]:
         for texts in chunks:
             rows = padded(assets.encode(texts), assets.length)
-            yield np.concatenate([classify(tokens=row[None])["probabilities"] for row in rows])
+            found = np.concatenate([classify(tokens=row[None])["probabilities"] for row in rows])
+            # In 8 bits each is rounded by itself, and they need not sum to 1.
+            yield found / found.sum(axis=1, keepdims=True)
 
     return probabilities
 

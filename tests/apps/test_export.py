@@ -13,7 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from apps.options import ConvertOptions
 from apps.run import Run
-from apps.sentiment import phone
+from apps.sentiment import inference, phone
 from apps.sentiment.data import Assets
 from apps.sentiment.inference import at_length, padded
 from apps.sentiment.phone import GOLDEN_TEXTS, LONGEST_DEFAULT
@@ -117,6 +117,18 @@ def test_scores_of_another_model_do_not_replace_those_of_the_run(exported, invok
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["model"]["examples"] == 12
     assert read_json(exported / "metrics.json") == before
+
+
+def test_probabilities_that_were_rounded_to_8_bits_are_scored(exported, invoke, monkeypatch):
+    class Rounding(Interpreter):
+        def get_signature_runner(self, name):
+            classify = super().get_signature_runner(name)
+            return lambda **inputs: {key: np.floor(p * 256) / 256 for key, p in classify(**inputs).items()}
+
+    monkeypatch.setattr(inference, "Interpreter", Rounding)
+    result = invoke("evaluate", "--run", exported, "--model", "tflite", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["model"]["examples"] == 12
 
 
 def test_another_length_replaces_all_files(exported, invoke, read_json, tmp_path):
