@@ -26,7 +26,7 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry
 
 LONGEST_DEFAULT = 128
-REPRESENTATIVE = 500  # windows of the training split that int8 is calibrated with
+REPRESENTATIVE = 500  # texts, and as many windows, of the training split that int8 is calibrated with
 PORT = Path(__file__).parent / "port"
 GOLDEN_TEXTS = (
     "",
@@ -113,13 +113,19 @@ def mediapipe(assets: Assets, subgraphs: int) -> bool:
 
 
 def _representative(assets: Assets, texts: Sequence[str]) -> np.ndarray:
-    """Windows of the running text of the training split, none with padding: ``(REPRESENTATIVE, length)``."""
+    """Texts of the training split, padded, and windows of their running text: ``(rows, length)``.
+
+    The state c of a fused LSTM is seen after the last step alone, which is padding in most texts: windows
+    have none. What depends on the length, such as the weight of a step in a mean, only texts show.
+    """
     spread = np.linspace(0, len(texts) - 1, min(len(texts), REPRESENTATIVE)).astype(int)
-    tokens = assets.tokenizer.encode([texts[index] for index in spread]).values
+    chosen = [texts[index] for index in spread]
+    tokens = assets.tokenizer.encode(chosen).values
     words = tokens[tokens != START]
     starts = np.linspace(0, len(words), REPRESENTATIVE, endpoint=False).astype(int)
     windows = words[(starts[:, None] + np.arange(assets.length - PREFIX)) % len(words)]
-    return np.pad(windows, ((0, 0), (PREFIX, 0)), constant_values=START)
+    windows = np.pad(windows, ((0, 0), (PREFIX, 0)), constant_values=START)
+    return np.concatenate([padded(assets.encode(chosen), assets.length), windows])
 
 
 def _golden(model: keras.Model, assets: Assets, texts: Sequence[str]) -> dict[str, Any]:

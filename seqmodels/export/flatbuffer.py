@@ -5,6 +5,9 @@ from __future__ import annotations
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
+# Of UNIDIRECTIONAL_SEQUENCE_LSTM: which input is the state h, which intermediate the h that is rounded.
+_STATE, _HIDDEN = 18, 4
+
 
 def unpacked(content: bytes) -> schema.ModelT:
     return schema.ModelT.InitFromPackedBuf(content, 0)
@@ -30,4 +33,25 @@ def with_plain_variables(content: bytes) -> bytes:
             for operator in graph.operators
             if not any(graph.tensors[index].isVariable for index in operator.outputs)
         ]
+    return packed(model)
+
+
+def with_one_scale_of_h(content: bytes) -> bytes:
+    """The file where every fused LSTM in 8 bits knows one scale and zero point of ``h``.
+
+    The operator computes ``h`` once, rounds it to the scale of an intermediate tensor, and hands the same
+    bytes to the next step, as the state, and out. The converter gives each of the three a scale of its own,
+    the state's from the last step alone: the same bytes then mean three different numbers. All of them take
+    the output's, which was seen at every step.
+    """
+    model = unpacked(content)
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            code = model.operatorCodes[operator.opcodeIndex].builtinCode
+            if code != schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM or operator.intermediates is None:
+                continue
+            output = graph.tensors[operator.outputs[0]]
+            if output.type == schema.TensorType.INT8:
+                for index in (operator.inputs[_STATE], operator.intermediates[_HIDDEN]):
+                    graph.tensors[index].quantization = output.quantization
     return packed(model)

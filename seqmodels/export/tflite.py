@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from seqmodels import kernels
 from seqmodels.errors import UsageError, UserError
 from seqmodels.export import isolated
-from seqmodels.export.flatbuffer import with_plain_variables
+from seqmodels.export.flatbuffer import with_one_scale_of_h, with_plain_variables
 from seqmodels.export.signature import Signature, save
 from seqmodels.export.verify import Arrays, largest_difference, load_arrays, save_arrays
 
@@ -38,9 +38,9 @@ class Entry:
         signature: with static shapes, one row.
         inputs: rows of each input, ``(rows, ...)``, for the verification and the scores.
         expected: the model's outputs for them.
-        representative: rows of training data, for int8. The converter sees the state of a fused LSTM only
-            after the last step, so that the rows should be in full swing there: those that end in padding
-            would give the state too small a range.
+        representative: rows of training data, for int8. The converter sees the state c of a fused LSTM only
+            after the last step, so that some rows should be in full swing there: those that end in padding
+            alone would give it too small a range.
     """
 
     signature: Signature
@@ -130,7 +130,7 @@ def convert(
             save(saved, [entry.signature for entry in entries])
         save_arrays(rows, _named({entry.signature.name: entry.representative for entry in entries}))
         isolated.run(isolated.CONVERT, saved, quantize, rows, file)
-        content = with_plain_variables(file.read_bytes())
+        content = with_one_scale_of_h(with_plain_variables(file.read_bytes()))
         operators, subgraphs = _operators(path, content)
         file.write_bytes(finish(content, subgraphs))
         save_arrays(rows, _named({entry.signature.name: entry.inputs for entry in entries}))

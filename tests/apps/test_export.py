@@ -207,9 +207,11 @@ def test_defaults_come_from_the_run(trained):
     assert made.shape == {"length": length, "keep": assets.keep}
     (entry,) = made.entries
     rows = entry.representative["tokens"]
-    assert rows.shape == (phone.REPRESENTATIVE, length)
+    assert rows.shape == (2 * phone.REPRESENTATIVE, length)
     assert (rows[:, 0] == 1).all()
-    assert (rows[:, 1:] > 1).all()  # neither padding nor a start in the middle
+    texts, windows = np.split(rows, 2)
+    assert (np.ptp((texts > 0).sum(axis=1))) > 1  # of different lengths
+    assert (windows[:, 1:] > 1).all()  # neither padding nor a start in the middle
 
 
 def test_probabilities_in_16_bits_are_shipped_in_32():

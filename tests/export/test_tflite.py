@@ -83,6 +83,24 @@ def test_int8_of_the_fused_form(tmp_path: Path) -> None:
     assert result.difference < 0.2
 
 
+def test_an_lstm_in_8_bits_reads_h_by_the_scale_that_it_was_written_by(tmp_path: Path) -> None:
+    """The converter alone gives h three scales: where it is rounded, as a state, and as the output."""
+    path = tmp_path / "model_int8.tflite"
+    result = convert(path, "lstm", "fused", "int8")
+    (graph,) = unpacked(path.read_bytes()).subgraphs
+    fused = [operator for operator in graph.operators if operator.intermediates is not None]
+    assert len(fused) == 2
+    for operator in fused:
+        tensors = operator.intermediates[4], operator.inputs[18], operator.outputs[0]
+        found = {(*map(float, q.scale), *map(int, q.zeroPoint)) for q in _quantizations(graph, tensors)}
+        assert len(found) == 1
+    assert result.difference < 0.015  # 0.03 with three scales
+
+
+def _quantizations(graph: Any, tensors: Any) -> list[Any]:
+    return [graph.tensors[index].quantization for index in tensors]
+
+
 @pytest.mark.parametrize("quantize", [pytest.param("none", marks=pytest.mark.slow), "int8"])
 def test_two_signatures_in_one_file_share_its_weights(tmp_path: Path, quantize: str) -> None:
     weight = tf.Variable(np.random.default_rng(6).normal(size=(64, 64)).astype(np.float32))
