@@ -12,7 +12,7 @@ help:
 	@echo "make test       the test suite;  make test-slow: the full matrices and the learning tests"
 	@echo "make check      linter and types"
 	@echo "make benchmark  the numbers of benchmarks/ (needs the data sets, see benchmarks/README.md)"
-	@echo "make benchmark-layers  our layers against Keras, PyTorch and the matrix products alone, 15 minutes"
+	@echo "make benchmark-layers  our layers against Keras, PyTorch and the matrix products alone, 40 minutes"
 
 .venv/installed: requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; name one: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }

@@ -1,9 +1,10 @@
 """Measures our recurrent layers against Keras, PyTorch and the matrix products alone.
 
-python -m benchmarks.layers                      # all shapes, about 15 minutes; wants a quiet machine
+python -m benchmarks.layers                      # all shapes, about 40 minutes; wants a quiet machine
 python -m benchmarks.layers --quick              # the first shape, few repetitions
 python -m benchmarks.layers --shape PTB --cell lstm
 python -m benchmarks.layers --growth             # the time as the number of steps grows, and nothing else
+python -m benchmarks.layers --memory             # the peak memory, and nothing else
 
 All sides run in one session, one after the other in turn, each in a process of its own. The table holds
 medians with their quartiles. PyTorch takes part where `benchmarks/requirements.txt` is installed, or with
@@ -98,10 +99,28 @@ def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: flo
             "side": worker.side,
             **_quartiles(times[worker.side]),
             "count": len(times[worker.side]),
-            "megabytes": worker.ask(memory=True)["megabytes"],
         }
         for worker in workers
     ]
+
+
+def peak_memory(side: str, torch_python: str, cell: str, name: str) -> dict:
+    """A row: what a step of training takes at most, above what the libraries take.
+
+    In a process of its own, since one that has built a step before keeps what that one has freed.
+    """
+    worker = worker_of(side, torch_python)
+    worker.ask(cell=cell, mode="training", shape=asdict(SHAPES[name]))
+    worker.ask(repeat=1)
+    megabytes = worker.ask(memory=True)["megabytes"]
+    worker.close()
+    click.echo(f"{name}, {cell}, {side}: {megabytes:.0f} MB", err=True)
+    return {"shape": name, "cell": cell, "side": side, "megabytes": megabytes}
+
+
+def worker_of(side: str, torch_python: str) -> Worker:
+    """The worker of a side."""
+    return Worker(side, *SIDES[side], torch_python if side == "PyTorch" else sys.executable)
 
 
 def _quartiles(seconds: list[float]) -> dict[str, float]:
@@ -119,8 +138,8 @@ def table(rows: list[dict]) -> list[str]:
         lines += [
             f"### {mode.capitalize()}",
             "",
-            "| shape | cell | side | ms (quartiles) | kernel is faster by | peak MB |",
-            "|---|---|---|---|---|---|",
+            "| shape | cell | side | ms (quartiles) | kernel is faster by |",
+            "|---|---|---|---|---|",
         ]
         for row in of_mode:
             ours = next(
@@ -131,7 +150,7 @@ def table(rows: list[dict]) -> list[str]:
             lines.append(
                 f"| {row['shape']} | {row['cell'].upper()} | {row['side']} | {row['milliseconds']:.1f} "
                 f"({row['low']:.1f} to {row['high']:.1f}) | "
-                f"{row['milliseconds'] / ours['milliseconds']:.2f} | {row['megabytes']:.0f} |"
+                f"{row['milliseconds'] / ours['milliseconds']:.2f} |"
             )
         lines.append("")
     return lines + targets([row for row in rows if row["mode"] == "training"])
@@ -166,9 +185,27 @@ def targets(rows: list[dict]) -> list[str]:
     return [*lines, ""]
 
 
+def memory_table(rows: list[dict]) -> list[str]:
+    """Markdown: megabytes of each side, one line for each shape and cell."""
+    sides = list(dict.fromkeys(row["side"] for row in rows))
+    found = {(row["shape"], row["cell"], row["side"]): row["megabytes"] for row in rows}
+    lines = [
+        "### Peak memory of training",
+        "",
+        "MB above what the process held before it built the model, the compilation included.",
+        "",
+        f"| shape | cell | {' | '.join(sides)} |",
+        f"|---|---|{'---|' * len(sides)}",
+    ]
+    for name, cell in dict.fromkeys((row["shape"], row["cell"]) for row in rows):
+        values = [f"{found[name, cell, side]:.0f}" for side in sides]
+        lines.append(f"| {name} | {cell.upper()} | {' | '.join(values)} |")
+    return [*lines, ""]
+
+
 def growth(seconds: float) -> list[dict]:
     """Time of a training step of one layer of each cell as the number of steps grows."""
-    worker = Worker(OURS, *SIDES[OURS], sys.executable)
+    worker = worker_of(OURS, sys.executable)
     rows = []
     for cell, dependent in GROWTH_CELLS.items():
         for steps in GROWTH_STEPS:
@@ -232,27 +269,33 @@ def plot(rows: list[dict], path: Path) -> None:
 @click.option("--mode", type=click.Choice(MODES), help="Only this mode.")
 @click.option("--quick", is_flag=True, help="The first shape and a second for each row.")
 @click.option("--growth", "only_growth", is_flag=True, help="Only the time as T grows.")
+@click.option("--memory", "only_memory", is_flag=True, help="Only the peak memory; the machine may be busy.")
 @click.option("--torch", "torch_python", default=sys.executable, help="The Python that has torch.")
 @click.option("--to", default=str(Path(__file__).parent), help="Folder of the results.")
 def main(
-    part: str, cell: str | None, mode: str | None, quick: bool, only_growth: bool, torch_python: str, to: str
+    part: str,
+    cell: str | None,
+    mode: str | None,
+    quick: bool,
+    only_growth: bool,
+    only_memory: bool,
+    torch_python: str,
+    to: str,
 ) -> None:
-    """One table of all sides, and how the time grows with the number of steps."""
+    """Tables of all sides, time and memory, and how the time grows with the number of steps."""
     names = [name for name in SHAPES if part in name][: 1 if quick else None]
     if not names:
         raise click.UsageError(f"no shape has {part!r} in its name; there are {'; '.join(SHAPES)}")
-    complete = not (part or cell or mode or quick)
+    cells = [cell] if cell else CELLS
+    complete = not (part or cell or mode or quick or only_growth or only_memory)
     has_torch = takes_part(torch_python)
+    sides = [side for side in SIDES if side != "PyTorch" or has_torch]
     rows: list[dict] = []
-    if not only_growth:
-        workers = [
-            Worker(side, *started, torch_python if side == "PyTorch" else sys.executable)
-            for side, started in SIDES.items()
-            if side != "PyTorch" or has_torch
-        ]
+    if not (only_growth or only_memory):
+        workers = [worker_of(side, torch_python) for side in sides]
         for name in names:
             for each_mode in [mode] if mode else MODES:
-                for each_cell in [cell] if cell else CELLS:
+                for each_cell in cells:
                     measured = measure(workers, each_cell, each_mode, name, 1 if quick else 15)
                     rows += measured
                     for row in measured:
@@ -263,15 +306,25 @@ def main(
         for worker in workers:
             worker.close()
     grown = growth(1.0) if complete or only_growth else []
+    memory = [
+        peak_memory(side, torch_python, each_cell, name)
+        for name in names
+        for each_cell in cells
+        for side in sides
+        if complete or only_memory
+    ]
     folder = Path(to)
     folder.mkdir(parents=True, exist_ok=True)
     lines = table(rows) if rows else []
+    if memory:
+        lines += memory_table(memory)
     if grown:
         lines += growth_table(grown)
         plot(grown, folder / "growth.png")
     # A part of the measurement is printed and does not take the place of a whole one.
     if complete:
-        (folder / "layers.json").write_text(json.dumps({"rows": rows, "growth": grown}, indent=1) + "\n")
+        whole = {"rows": rows, "memory": memory, "growth": grown}
+        (folder / "layers.json").write_text(json.dumps(whole, indent=1) + "\n")
         (folder / "layers.md").write_text("\n".join(lines).rstrip() + "\n")
     click.echo("\n".join(lines))
 

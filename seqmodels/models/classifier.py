@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from seqmodels import registry
 from seqmodels.layers import Encoder, NgramBag, WordDropout
+from seqmodels.layers.cell import affine
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -149,7 +150,9 @@ class Classifier(keras.Model):
             evidence, linear = inputs["evidence"], inputs["linear_logits"]
         else:
             evidence, linear = self.ngrams.evidence(tokens, lengths), self.ngrams(tokens, lengths)
-        scaled = self.config["evidence_scale"] * tf.cast(evidence, self.compute_dtype)
+        # A product of matrices: the converter to 8 bits rounds the factors of others by the product's scale.
+        scale = self.config["evidence_scale"] * tf.eye(self.input_units, dtype=self.compute_dtype)
+        scaled = affine(tf.cast(evidence, self.compute_dtype), scale, None)  # (batch, time, input_units)
         return self.evidence_dropout(scaled, training=training), linear
 
     def get_config(self) -> dict:

@@ -101,6 +101,19 @@ def _quantizations(graph: Any, tensors: Any) -> list[Any]:
     return [graph.tensors[index].quantization for index in tensors]
 
 
+def test_the_scale_of_evidence_costs_no_precision_in_8_bits(tmp_path: Path) -> None:
+    """Weights of n-grams are small numbers: rounded by the scale of what they become they would be few."""
+    model = classifier("lstm", ngrams=2, ngram_buckets=97, evidence_scale=40.0)
+    model.ngrams.table.assign(np.random.default_rng(6).normal(scale=1 / 40, size=(97, 3)))
+    named, inputs = signature(model), rows(40)
+    expected = {
+        "probabilities": named.function(tokens=tf.constant(inputs["tokens"]))["probabilities"].numpy()
+    }
+    entry = tflite.Entry(named, inputs, expected, rows(100, full=True))
+    result = tflite.convert(tmp_path / "model_int8.tflite", [entry], "fused", "int8")
+    assert result.difference < 0.015  # 0.05 where the scale is a factor of an elementwise product
+
+
 @pytest.mark.parametrize("quantize", [pytest.param("none", marks=pytest.mark.slow), "int8"])
 def test_two_signatures_in_one_file_share_its_weights(tmp_path: Path, quantize: str) -> None:
     weight = tf.Variable(np.random.default_rng(6).normal(size=(64, 64)).astype(np.float32))
