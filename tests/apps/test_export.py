@@ -207,10 +207,10 @@ def test_defaults_come_from_the_run(trained):
     assert made.shape == {"length": length, "keep": assets.keep}
     (entry,) = made.entries
     rows = entry.representative["tokens"]
-    assert rows.shape == (2 * phone.REPRESENTATIVE, length)
+    assert rows.shape[1] == length
     assert (rows[:, 0] == 1).all()
-    texts, windows = np.split(rows, 2)
-    assert (np.ptp((texts > 0).sum(axis=1))) > 1  # of different lengths
+    texts, windows = np.split(rows, [-phone.REPRESENTATIVE])
+    assert np.ptp((texts > 0).sum(axis=1)) > 1  # of different lengths
     assert (windows[:, 1:] > 1).all()  # neither padding nor a start in the middle
 
 
