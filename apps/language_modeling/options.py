@@ -54,7 +54,7 @@ class Train(TrainOptions):
     }
 
     data: str = data_option("prose", "code")
-    epochs: int = option(20, "Passes over the training data, at most.", minimum=1)
+    epochs: int = option(16, "Passes over the training data, at most.", minimum=1)
     batch_size: int = option(20, "Columns of running text that are read side by side.", minimum=1)
     optimizer: str = option("sgd", "Any optimizer of Keras.", choices=OPTIMIZERS)
     learning_rate: float = option(20.0, "Peak learning rate.", minimum=0)
