@@ -313,16 +313,16 @@ def main(
         for side in sides
         if complete or only_memory
     ]
-    folder = Path(to)
-    folder.mkdir(parents=True, exist_ok=True)
     lines = table(rows) if rows else []
     if memory:
         lines += memory_table(memory)
     if grown:
         lines += growth_table(grown)
-        plot(grown, folder / "growth.png")
     # A part of the measurement is printed and does not take the place of a whole one.
     if complete:
+        folder = Path(to)
+        folder.mkdir(parents=True, exist_ok=True)
+        plot(grown, folder / "growth.png")
         whole = {"rows": rows, "memory": memory, "growth": grown}
         (folder / "layers.json").write_text(json.dumps(whole, indent=1) + "\n")
         (folder / "layers.md").write_text("\n".join(lines).rstrip() + "\n")

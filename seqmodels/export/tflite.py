@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from seqmodels import kernels
 from seqmodels.errors import UsageError, UserError
 from seqmodels.export import isolated
-from seqmodels.export.flatbuffer import with_one_scale_of_h, with_plain_variables
+from seqmodels.export.flatbuffer import mended
 from seqmodels.export.signature import Signature, save
 from seqmodels.export.verify import Arrays, largest_difference, load_arrays, save_arrays
 
@@ -130,7 +130,7 @@ def convert(
             save(saved, [entry.signature for entry in entries])
         save_arrays(rows, _named({entry.signature.name: entry.representative for entry in entries}))
         isolated.run(isolated.CONVERT, saved, quantize, rows, file)
-        content = with_one_scale_of_h(with_plain_variables(file.read_bytes()))
+        content = mended(file.read_bytes())
         operators, subgraphs = _operators(path, content)
         file.write_bytes(finish(content, subgraphs))
         save_arrays(rows, _named({entry.signature.name: entry.inputs for entry in entries}))
