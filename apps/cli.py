@@ -210,10 +210,14 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
             Run(chosen.run).require_unfinished()
     else:
         for path in positional.get("runs") or (given["run"],):
-            Run(path).require_finished()
+            Run(path).require_finished(task)
     waits = isinstance(chosen, PredictOptions) and chosen.reads_stdin and not positional["inputs"]
     if waits and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("nothing to predict: give inputs as arguments, or one a line on stdin")
+    for number, text in enumerate(positional.get("inputs", ()), 1):
+        # Bytes that are no text arrive as these code points.
+        if any("\udc80" <= character <= "\udcff" for character in text):
+            raise UsageError(f"input {number}: is not UTF-8 text; convert it, for example by iconv")
     import_tensorflow()
     verbs = import_module("apps.exporting" if name in ("export", "convert") else "apps.runner")
     if hasattr(verbs, name):

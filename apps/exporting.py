@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import keras
-from rich.console import Console
 from rich.table import Column, Table
 
+from apps.console import log, out
 from apps.options import ConvertOptions, ExportOptions
-from apps.run import Run
+from apps.run import Run, write_text
 from apps.task import Phone, load_task
+from seqmodels.errors import DataError
 from seqmodels.export import saved_model, tflite
-
-log = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-out = Console(markup=False, emoji=False)
+from seqmodels.export.place import in_place_of
 
 
 def export(task_name: str, options: ExportOptions) -> None:
@@ -40,43 +40,47 @@ def convert(task_name: str, options: ConvertOptions) -> None:
     """Writes a .tflite and what its integrator needs, and shows all files of the run side by side."""
     task, run = load_task(task_name), Run(options.run)
     phone = task.phone(run, _in_float32(run.load_model()), options)
-    form = tflite.choose_form(phone.fused, phone.steps, options.quantize)
-    path = run.tflite / tflite.file_name(options.quantize)
+    name = tflite.file_name(options.quantize)
     rows = max(len(next(iter(entry.inputs.values()))) for entry in phone.entries)
-    log.print(f"converting {path.name} and running it on {rows} rows")
-    converted = tflite.convert(path, phone.entries, form, options.quantize, phone.finish)
-    facts = {
-        phone.metric: phone.score(path, converted.outputs),
-        "bytes": converted.size,
-        "milliseconds": converted.milliseconds,
-        "largest_difference": converted.difference,
-        "form": form,
-        "mediapipe": phone.mediapipe is not None and phone.mediapipe(converted.subgraphs),
-        "operators": converted.operators,
-    }
-    report = _report(run, phone, path, facts)
-    phone.write(run.tflite, report)
-    run.write_json("export/tflite/report.json", report)
+    log.print(f"converting {name} and running it on {rows} rows")
+    with in_place_of(run.tflite) as folder:
+        files = _files_before(run, phone, folder)
+        converted = tflite.convert(folder / name, phone.entries, phone.form, options.quantize, phone.finish)
+        files[name] = {
+            phone.metric: phone.score(folder / name, converted.outputs),
+            "bytes": converted.size,
+            "milliseconds": converted.milliseconds,
+            "largest_difference": converted.difference,
+            "form": phone.form,
+            "mediapipe": phone.mediapipe is not None and phone.mediapipe(converted.subgraphs),
+            "operators": converted.operators,
+        }
+        report = {**phone.shape, "note": phone.note, "references": phone.references, "files": files}
+        phone.write(folder, report)
+        write_text(folder / "report.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     if options.json:
         print(json.dumps(report, ensure_ascii=False))
     else:
         _show(run, phone, report)
 
 
-def _report(run: Run, phone: Phone, path: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """report.json with the new file; files of another length go, since one golden.json serves them all."""
-    report: dict[str, Any] = {**phone.shape, "note": phone.note, "references": phone.references, "files": {}}
-    if (run.tflite / "report.json").exists():
-        before = run.read_json("export/tflite/report.json")
-        if {name: before[name] for name in phone.shape} == phone.shape:
-            report["files"] = before["files"]
-        else:
-            for name in before["files"].keys() - {path.name}:
-                (run.tflite / name).unlink(missing_ok=True)
-                shape = ", ".join(f"{key} {before[key]}" for key in phone.shape)
-                log.print(f"removed {name}: it was converted for {shape}")
-    report["files"][path.name] = facts
-    return report
+def _files_before(run: Run, phone: Phone, folder: Path) -> dict[str, Any]:
+    """Copies what a run's folder for phones holds into a new one and returns what its report says of the
+    files. Those of another length stay behind, since one golden.json serves all of them."""
+    if not run.tflite.exists():
+        return {}
+    shutil.copytree(run.tflite, folder, dirs_exist_ok=True)
+    try:
+        before = run.read_json("export/tflite/report.json", "files", *phone.shape)
+    except DataError:  # what cannot be read says nothing of the files
+        before = {"files": {}}
+    if all(before.get(name) == value for name, value in phone.shape.items()):
+        return before["files"]
+    for path in sorted(folder.glob("model*.tflite")):
+        path.unlink()
+        shape = ", ".join(f"{key} {before[key]}" for key in phone.shape if key in before)
+        log.print(f"removed {path.name}: it was converted for {shape or 'a length that no report tells'}")
+    return {}
 
 
 def _show(run: Run, phone: Phone, report: dict[str, Any]) -> None:

@@ -218,10 +218,12 @@ class ConvertOptions(RunOptions):
         "Make the file smaller: weights in 8 bits, in 16, or weights and computation in 8.",
         choices=("none", "dynamic", "float16", "int8"),
     )
-    length: int | None = option(None, "Tokens of a text; none for those of the run, up to 128.", minimum=2)
+    length: int | None = option(
+        None, "Tokens of a text; none for those of the run, up to what a phone does at ease.", minimum=2
+    )
     keep: str | None = option(
         None,
-        "Which part of a longer text; as in the run if not given.",
+        "Which part of a longer text, where it is one to choose; as in the run if not given.",
         choices=("head", "tail", "both"),
     )
     json: bool = option(False, "Print one JSON document.")
@@ -253,6 +255,8 @@ def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:
     Raises:
         UsageError: the run was made by a version that had further options.
     """
+    if not isinstance(stored, Mapping):
+        raise UsageError(f"{where}: holds no options; train the run again")
     known = {f.name for f in fields(cls) if f.metadata["stored"]}
     gone = sorted(set(stored) - known)
     if gone:

@@ -3,7 +3,7 @@
 ::
 
     options.json       what the run was trained with
-    data.json          source, counts, sha256
+    data.json          the app; source, counts, sha256 of its data
     assets/            vocabulary, labels, scaler
     checkpoints/       last.npz (to resume), best.npz (the best weights)
     model.keras        the trained model
@@ -23,11 +23,12 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+from apps.options import Options, restore
 from seqmodels.errors import DataError, UsageError, UserError
 
 # What a run writes, at the top of its folder.
@@ -35,6 +36,18 @@ KNOWN = {
     *("options.json", "data.json", "metrics.json", "history.csv", "model.keras", "partial.keras", ".lock"),
     *("assets", "checkpoints", "logs", "plots", "export", "findings", "report.md"),
 }
+
+Stored = TypeVar("Stored", bound=Options)
+
+
+class HasDigest(Protocol):
+    """What was read, with the digest of its content."""
+
+    @property
+    def sha256(self) -> str: ...
+
+
+Loaded = TypeVar("Loaded", bound=HasDigest)
 
 
 class Run:
@@ -71,9 +84,12 @@ class Run:
                 f"{self.path}: is a finished run; --overwrite deletes it, --run DIR trains another beside it"
             )
 
-    def require_finished(self) -> None:
-        """Raises UsageError, with what to do, unless there is a trained model."""
+    def require_finished(self, task: str | None = None) -> None:
+        """Raises UsageError, with what to do, unless there is a trained model (of this app, if given)."""
         if self.finished:
+            made_by = self.read_json("data.json").get("task", task)
+            if task is not None and made_by != task:
+                raise UsageError(f"{self.path}: is a run of {made_by}; use `python -m apps.{made_by}`")
             return
         if self.started:
             raise UsageError(
@@ -88,6 +104,21 @@ class Run:
         elif self.model.exists() or (self.path / "metrics.json").exists():
             raise UsageError(f"{self.path}: is half a run, without options.json; train it with --overwrite")
 
+    def trained_with(self, options: type[Stored]) -> Stored:
+        """The options of the training; raises UsageError where an earlier version had further ones."""
+        return restore(options, self.read_json("options.json"), f"{self.path}/options.json")
+
+    def trained_on(self, source: str, load: Callable[[], Loaded]) -> Loaded:
+        """The data of the training, loaded again; raises DataError where they have changed or are gone."""
+        try:
+            data = load()
+        except UsageError as error:
+            raise DataError(
+                f"{self.path}: was trained on {source}, which is needed here and is no longer found ({error})"
+            ) from error
+        self.require_data(source, data.sha256)
+        return data
+
     def require_data(self, source: str, sha256: str) -> None:
         """Raises DataError unless the data are those that the training began with."""
         if self.read_json("data.json")["sha256"] != sha256:
@@ -99,18 +130,24 @@ class Run:
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         write_text(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
-    def read_json(self, name: str, *keys: str) -> dict[str, Any]:
-        """The content of a file of the run; raises DataError where it is damaged or lacks one of the keys."""
+    def read_json(
+        self, name: str, *keys: str, mend: str = "train the run again with --overwrite"
+    ) -> dict[str, Any]:
+        """The content of a file of the run; raises DataError where it is damaged or lacks one of the keys.
+
+        Args:
+            name: path in the run's folder.
+            keys: what must be in it.
+            mend: what the error tells the user to do.
+        """
         path = self.path / name
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             missing = [key for key in keys if key not in content]
         except (OSError, ValueError, TypeError) as error:
-            raise DataError(
-                f"{path}: cannot be read ({error}); train the run again with --overwrite"
-            ) from error
+            raise DataError(f"{path}: cannot be read ({error}); {mend}") from error
         if missing:
-            raise DataError(f"{path}: has no {missing[0]!r}; train the run again with --overwrite")
+            raise DataError(f"{path}: has no {missing[0]!r}; {mend}")
         return content
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:

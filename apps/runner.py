@@ -16,9 +16,9 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from rich.console import Console
 from rich.table import Column, Table
 
+from apps.console import log, out
 from apps.options import EvaluateOptions, InfoOptions, PredictOptions, RunOptions, TrainOptions, flag
 from apps.progress import Report, TensorBoard
 from apps.run import Run
@@ -29,10 +29,6 @@ from seqmodels.training import optimizers
 from seqmodels.training.loop import Settings, Training
 
 LINES_AT_ONCE = 4096  # bounds the memory of predict
-
-log = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-# A label [b] or :o: is printed as it is, and a table in a file or a pipe is as wide as it needs to be.
-out = Console(markup=False, emoji=False, width=None if sys.stdout and sys.stdout.isatty() else 1000)
 
 
 def train(task_name: str, options: TrainOptions) -> None:
@@ -51,7 +47,7 @@ def train(task_name: str, options: TrainOptions) -> None:
             run.require_data(data.facts["source"], data.facts["sha256"])
             log.print(f"resuming {run.path}")
         else:
-            _begin(run, options, data)
+            _begin(task, run, options, data)
         for note in data.facts["notes"]:
             log.print(f"note: {note}")
         report = Report(options.epochs, log)
@@ -160,12 +156,12 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     return True
 
 
-def _begin(run: Run, options: TrainOptions, data: Data) -> None:
+def _begin(task: Task, run: Run, options: TrainOptions, data: Data) -> None:
     """A new run, in the place of what an earlier one left; data.json comes last and makes it resumable."""
     run.clear() if options.overwrite else run.forget_checkpoints()
     run.write_json("options.json", options.stored())
     data.assets.save(run.assets)
-    run.write_json("data.json", data.facts)
+    run.write_json("data.json", {"task": task.name, **data.facts})
 
 
 def _training(

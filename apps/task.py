@@ -51,8 +51,7 @@ class Phone:
     Attributes:
         entries: the signatures of a file, with rows of the validation split to try them on and rows of the
             training split for int8.
-        fused: whether every recurrent layer has a fused operator.
-        steps: of the longest loop over time in a signature; 1 where there is none.
+        form: how the loops over time are built, see ``tflite.choose_form``.
         shape: what all files of a run share (``length``), JSON-ready; a conversion to another shape removes
             the files of the one before.
         note: a line about the shape, for a person.
@@ -66,8 +65,7 @@ class Phone:
     """
 
     entries: Sequence[Entry]
-    fused: bool
-    steps: int
+    form: str
     shape: dict[str, Any]
     note: str
     metric: str

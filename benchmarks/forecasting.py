@@ -69,13 +69,12 @@ def forecasting_rates(folder: str) -> dict[str, float]:
     from apps.forecasting.data import Assets, Prepared, read
     from apps.forecasting.inference import open_model
     from apps.forecasting.options import Train
-    from apps.options import restore
     from apps.run import Run
     from seqmodels.errors import UsageError
 
     run = Run(folder)
     assets = Assets.load(run.assets)
-    prepared = Prepared.of(read(restore(Train, run.read_json("options.json"), folder)), assets)
+    prepared = Prepared.of(read(run.trained_with(Train)), assets)
     origins = prepared.origins("test")[:WINDOWS]
     rates = {}
     for kind in MODELS:

@@ -53,7 +53,12 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0", **environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            # Without TF_ENABLE_ONEDNN_OPTS TensorFlow decides for this machine, as it does for a user.
+            env={
+                **{name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"},
+                **environment,
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+            },
         )
 
     def ask(self, **request: Any) -> dict:
@@ -286,9 +291,13 @@ def main(
     names = [name for name in SHAPES if part in name][: 1 if quick else None]
     if not names:
         raise click.UsageError(f"no shape has {part!r} in its name; there are {'; '.join(SHAPES)}")
+    if only_growth and (part or cell or mode or quick or only_memory):
+        raise click.UsageError("--growth: measures all cells at shapes of its own; give it alone")
+    if only_memory and mode:
+        raise click.UsageError("--memory: is that of training; leave --mode out")
     cells = [cell] if cell else CELLS
     complete = not (part or cell or mode or quick or only_growth or only_memory)
-    has_torch = takes_part(torch_python)
+    has_torch = not only_growth and takes_part(torch_python)
     sides = [side for side in SIDES if side != "PyTorch" or has_torch]
     rows: list[dict] = []
     if not (only_growth or only_memory):

@@ -40,10 +40,11 @@ def measure(run: str, length: int | None, quantize: str) -> list[str]:
         expected={name: rows[:ROWS] for name, rows in entry.expected.items()},
     )
     lines = [
-        f"| {made.steps} tokens, {quantize} | operators | subgraphs | kB | ms | difference | conversion |",
+        f"| {made.shape['length']} tokens, {quantize} | operators | subgraphs | kB | ms | difference | "
+        "conversion |",
         "|---|---|---|---|---|---|---|",
     ]
-    for form in ("generic", "unrolled", "fused") if made.fused else ("generic", "unrolled"):
+    for form in ("generic", "unrolled", "fused") if made.form == "fused" else ("generic", "unrolled"):
         with TemporaryDirectory() as folder:
             start = perf_counter()
             try:

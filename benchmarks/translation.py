@@ -25,7 +25,6 @@ SHORTEST = 5  # sentences that warm a form up
 def main(folder: str, sentences: int) -> None:
     """Time every form that the run in FOLDER has."""
     import_tensorflow()
-    from apps.options import restore
     from apps.run import Run
     from apps.translation.data import Assets
     from apps.translation.inference import Decoding, open_model
@@ -35,7 +34,7 @@ def main(folder: str, sentences: int) -> None:
     from seqmodels.training.metrics import translation_scores
 
     run = Run(folder)
-    stored = restore(Train, run.read_json("options.json"), folder)
+    stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     test = load_pairs(stored.data, assets.source, assets.target, stored.seed).test
     test = test.take(range(min(sentences, len(test))))

@@ -13,12 +13,12 @@ from apps.forecasting.data import Assets, Prepared, read
 from apps.forecasting.inference import as_forecast, rows_of
 from apps.forecasting.options import Train
 from apps.forecasting.saved_model import LEVELS, forecast_signature
-from apps.options import ConvertOptions, restore
+from apps.options import ConvertOptions
 from apps.run import Run, write_text
 from apps.task import Phone
 from seqmodels.data.series import PRICE_COLUMNS
 from seqmodels.errors import UsageError
-from seqmodels.export.tflite import Entry
+from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.training.forecast_metrics import crps
 
 WINDOWS = 200  # of the validation, on which a file is scored
@@ -27,7 +27,7 @@ REPRESENTATIVE = 200  # of the training, for int8
 
 def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
     """The model for one window, scored by its CRPS on the validation split."""
-    stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+    stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     for name in ("length", "keep"):
         if getattr(options, name) is not None:
@@ -39,9 +39,9 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
             "--quantize int8: 256 steps cannot tell one day's price from the next; "
             "--quantize dynamic has 8-bit weights"
         )
-    source = read(stored)
-    run.require_data(stored.data, source.sha256)
-    prepared = Prepared.of(source, assets)
+    steps = assets.lookback // assets.segment if stored.architecture == "recurrent" else 1
+    form = choose_form(fused=False, steps=steps, quantize=options.quantize)
+    prepared = Prepared.of(run.trained_on(stored.data, lambda: read(stored)), assets)
     signature = forecast_signature(model, assets, 1, ("tflite",))
     valid, train = (
         _spread(prepared.origins(part), count)
@@ -74,8 +74,7 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
                 representative=_named(prepared, train, list(signature.inputs)),
             )
         ],
-        fused=False,
-        steps=assets.lookback // assets.segment if stored.architecture == "recurrent" else 1,
+        form=form,
         shape={"lookback": assets.lookback, "horizon": assets.horizon},
         note=f"{assets.lookback} rows in, {assets.horizon} out; scored on {len(valid)} validation windows",
         metric="CRPS",

@@ -19,11 +19,9 @@ from apps.forecasting.inference import LEVELS, Forecasts, as_forecast, of_keras,
 from apps.forecasting.options import Evaluate, Predict, Train
 from apps.forecasting.phone import phone
 from apps.forecasting.saved_model import examples, signatures
-from apps.options import restore
 from apps.run import Run
 from apps.task import Data, Task
 from seqmodels.analysis import forecast_plots
-from seqmodels.errors import DataError, UsageError
 from seqmodels.models import FixedWindowForecaster, Forecaster
 from seqmodels.training import optimizers
 from seqmodels.training.forecast_losses import forecasting
@@ -118,22 +116,14 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 
 
 def _stored(run: Run) -> Train:
-    return restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+    return run.trained_with(Train)
 
 
 def _prepared(run: Run, stored: Train, assets: Assets, data: str | None) -> Prepared:
     """The series of the run, unchanged since its training, or others."""
     if data is not None:
         return Prepared.of(read(stored, data), assets)
-    try:
-        source = read(stored)
-    except UsageError as error:
-        raise DataError(
-            f"{run.path}: was trained on {stored.data}, which its test needs and which is no longer found "
-            f"from here ({error})"
-        ) from error
-    run.require_data(stored.data, source.sha256)
-    return Prepared.of(source, assets)
+    return Prepared.of(run.trained_on(stored.data, lambda: read(stored)), assets)
 
 
 def _trained(prepared: Prepared, options: Train) -> Forecasts:

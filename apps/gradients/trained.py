@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
-from pathlib import Path
-from pkgutil import iter_modules
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from apps.options import restore
 from apps.run import Run
-from apps.task import Task, load_task
+from apps.task import load_task
 from seqmodels.errors import DataError, UsageError
 from seqmodels.training.losses import Objective
 
@@ -36,9 +33,8 @@ class Trained:
 
 def open_run(run: Run) -> Trained:
     """Opens a finished run; raises DataError where it is damaged or its data are gone."""
-    stored = run.read_json("options.json")
-    task = _task(run, stored)
-    options = restore(task.Train, stored, f"{run.path}/options.json")
+    task = load_task(run.read_json("data.json", "task")["task"])
+    options = run.trained_with(task.Train)
     try:
         data = task.load(options, task.load_assets(run.assets))
     except UsageError as error:
@@ -49,13 +45,3 @@ def open_run(run: Run) -> Trained:
     return Trained(
         model, task.objective(options), data.valid(), lambda rows: task.initial_carried(model, rows)
     )
-
-
-def _task(run: Run, stored: dict[str, Any]) -> Task:
-    """The app that made a run: the one that has its options."""
-    for module in iter_modules([str(Path(__file__).parents[1])]):
-        if module.ispkg and module.name != "gradients":
-            task = load_task(module.name)
-            if {f.name for f in fields(task.Train) if f.metadata["stored"]} == set(stored):
-                return task
-    raise DataError(f"{run.path}: its options are of no app of this version; train the run again")

@@ -17,7 +17,7 @@ from apps.language_modeling.generation import FORBIDDEN, begin, step
 from apps.language_modeling.inference import initial_state, of_keras, of_tflite
 from apps.language_modeling.options import Train
 from apps.language_modeling.saved_model import step_signature
-from apps.options import ConvertOptions, restore
+from apps.options import ConvertOptions
 from apps.run import Run, write_text
 from apps.task import Phone
 from seqmodels import decoding
@@ -25,7 +25,7 @@ from seqmodels.data.corpora import load_texts
 from seqmodels.data.tokenizer import END, Tokenizer
 from seqmodels.errors import UsageError
 from seqmodels.export.signature import Signature
-from seqmodels.export.tflite import Entry
+from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.models import NextToken
 from seqmodels.training.metrics import language_scores
 
@@ -45,10 +45,9 @@ def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
     """One step, scored on the beginning of the validation split."""
     if options.length is not None or options.keep is not None:
         raise UsageError("--length, --keep: a language model goes step by step; leave them out")
-    stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+    stored = run.trained_with(Train)
     tokenizer = Tokenizer.load(run.assets)
-    source = load_texts(stored.data, stored.seed)
-    run.require_data(stored.data, source.sha256)
+    source = run.trained_on(stored.data, lambda: load_texts(stored.data, stored.seed))
     valid, train = (stream(tokenizer, lines) for lines in (source.valid, source.train))
     valid = valid[:SCORED]
     signature = step_signature(model, rows=1)
@@ -73,8 +72,7 @@ def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
                 representative=_recorded(signature, train[:ROWS]),
             )
         ],
-        fused=False,
-        steps=1,
+        form=choose_form(fused=False, steps=1, quantize=options.quantize),
         shape={},
         note=f"one step; perplexity of the first {len(valid)} tokens of the validation text",
         metric="perplexity",

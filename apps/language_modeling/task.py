@@ -20,7 +20,6 @@ from apps.language_modeling.inference import open_model
 from apps.language_modeling.options import Evaluate, Predict, Train
 from apps.language_modeling.phone import phone
 from apps.language_modeling.saved_model import examples, signatures
-from apps.options import restore
 from apps.run import Run
 from apps.task import Data, Task
 from seqmodels.analysis import plots
@@ -129,15 +128,8 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 
 def _trained(run: Run) -> tuple[Train, Tokenizer, Texts]:
     """What a run was trained with; raises DataError where its data have changed or are not found."""
-    stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
-    try:
-        source = load_texts(stored.data, stored.seed)
-    except UsageError as error:
-        raise DataError(
-            f"{run.path}: was trained on {stored.data}, which its rivals need and which is no longer found "
-            f"from here ({error})"
-        ) from error
-    run.require_data(stored.data, source.sha256)
+    stored = run.trained_with(Train)
+    source = run.trained_on(stored.data, lambda: load_texts(stored.data, stored.seed))
     return stored, Tokenizer.load(run.assets), source
 
 

@@ -73,7 +73,7 @@ def _of_saved_model(path: Path) -> Probabilities:
 
 
 def _of_tflite(run: Run, path: Path, assets: Assets) -> Probabilities:
-    shape = run.read_json("export/tflite/report.json")
+    shape = run.read_json("export/tflite/report.json", "length", "keep", mend="`convert` writes it again")
     assets = at_length(assets, shape["length"], shape["keep"])
     classify = Interpreter(model_path=str(path), num_threads=1).get_signature_runner("classify")
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.options import ConvertOptions, restore
+from apps.options import ConvertOptions
 from apps.run import Run, write_text
 from apps.sentiment.data import PREFIX, Assets
 from apps.sentiment.inference import at_length, of_keras, padded
@@ -21,9 +21,10 @@ from apps.task import Phone
 from seqmodels.data.sources import load_labeled_texts
 from seqmodels.data.text import PAD, front_tokens
 from seqmodels.data.tokenizer import LETTERS_DELIMITER, START, UNKNOWN
+from seqmodels.errors import UsageError
 from seqmodels.export.metadata import with_text_classifier
 from seqmodels.export.signature import Signature
-from seqmodels.export.tflite import Entry
+from seqmodels.export.tflite import Entry, choose_form
 
 LONGEST_DEFAULT = 128
 REPRESENTATIVE = 500  # texts, and as many windows, of the training split that int8 is calibrated with
@@ -54,11 +55,15 @@ def signature(model: keras.Model, length: int) -> Signature:
 
 def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
     """The model at a fixed length, scored on the validation split."""
-    stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+    stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
-    source = load_labeled_texts(stored.data, stored.seed)
-    run.require_data(stored.data, source.sha256)
     length = options.length or min(assets.edges[-1], assets.length, LONGEST_DEFAULT)
+    if length > assets.length:
+        raise UsageError(
+            f"--length {length}: the run reads {assets.length} tokens of a text; expected at most as many"
+        )
+    form = choose_form(fused=stored.cell == "lstm", steps=length, quantize=options.quantize)
+    source = run.trained_on(stored.data, lambda: load_labeled_texts(stored.data, stored.seed))
     short = at_length(assets, length, options.keep or assets.keep)
     texts, labels = source.valid.texts, assets.labels(source.valid)
     (whole,), (cut,) = (list(of_keras(model, each)([texts])) for each in (assets, short))
@@ -89,8 +94,7 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
                 representative={"tokens": _representative(short, source.train.texts)},
             )
         ],
-        fused=stored.cell == "lstm",
-        steps=length,
+        form=form,
         shape={"length": length, "keep": short.keep},
         note=f"{length} tokens; {share_cut:.1%} of the validation texts are longer, cut (keep {short.keep})",
         metric="accuracy",

@@ -11,7 +11,6 @@ import keras
 from rich.console import Group
 from rich.table import Table
 
-from apps.options import restore
 from apps.run import Run
 from apps.sentiment.data import Assets, load
 from apps.sentiment.inference import open_model
@@ -24,7 +23,6 @@ from seqmodels.baselines import bag_of_words
 from seqmodels.baselines.bag_of_words import Baseline
 from seqmodels.data.embeddings import read_glove
 from seqmodels.data.sources import LabeledTexts, load_labeled_texts, load_split
-from seqmodels.errors import DataError, UsageError
 from seqmodels.models import Classifier
 from seqmodels.training.losses import Objective, classification
 from seqmodels.training.metrics import classification_scores
@@ -75,16 +73,9 @@ def baselines(data: Data) -> dict[str, Any]:
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """The model beside the baselines on the run's test split, or on ``--data``."""
-    stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+    stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
-    try:
-        source = load_labeled_texts(stored.data, stored.seed)
-    except UsageError as error:
-        raise DataError(
-            f"{run.path}: was trained on {stored.data}, which its test split and baselines need and which "
-            f"is no longer found from here ({error})"
-        ) from error
-    run.require_data(stored.data, source.sha256)
+    source = run.trained_on(stored.data, lambda: load_labeled_texts(stored.data, stored.seed))
     split = source.test if options.data is None else load_split(options.data)
     labels = assets.labels(split)
     if options.data is None:

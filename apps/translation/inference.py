@@ -64,8 +64,11 @@ def search(
     """In a graph: strings ``(n,)`` to tokens ``(n, best, T)``, their lengths and scores ``(n, best)``."""
     inputs = assets.tensors(texts)
     memory, states = model.encode(inputs["source"], inputs["lengths"])
+    maximum = how.maximum
+    if maximum is None:
+        maximum = tf.maximum(2 * inputs["lengths"] + 10, how.minimum + 1)
     rules = decoding.Rules(
-        maximum=2 * inputs["lengths"] + 10 if how.maximum is None else how.maximum,
+        maximum=maximum,
         end=END,
         minimum=how.minimum,
         forbidden=NEVER,
@@ -80,7 +83,9 @@ def search(
 
     if how.beam == 1:
         found = decoding.greedy(step, start, states, rules)
-        mean = found.log_probabilities / tf.cast(tf.maximum(found.lengths + 1, 1), tf.float32)
+        # The end was predicted too, where the maximum did not come first.
+        predicted = tf.minimum(found.lengths + 1, maximum)
+        mean = found.log_probabilities / tf.cast(predicted, tf.float32)
         return found.tokens[:, None], found.lengths[:, None], mean[:, None]
     ranking = decoding.Search(how.beam, how.length_penalty, how.coverage_penalty)
     ranked = decoding.beam(step, start, states, rules, ranking, source_lengths=inputs["lengths"])

@@ -6,12 +6,22 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
-from apps.options import EvaluateOptions, PredictOptions, TrainOptions, data_option, option, restore
+from apps.options import (
+    EvaluateOptions,
+    PredictOptions,
+    TrainOptions,
+    data_option,
+    flag,
+    option,
+    restore,
+)
 from seqmodels.errors import UsageError
 from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, PARALLEL_CELLS, SCHEDULES
 
+VOCABULARY = {"unit", "lowercase", "vocabulary", "minimum_count", "joint"}  # what makes it
 HEADS = 4  # of the multi-head attention
 
 
@@ -125,22 +135,43 @@ class Train(TrainOptions):
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The options of the run that ``--from`` names."""
+        """The options of the run that ``--from`` names, its direction and its vocabulary among them.
+
+        Raises:
+            UsageError: it is no run, or an option cannot differ from its own.
+        """
         run = explicit.get("from_")
         if not run:
             return {}
-        path = os.path.join(run, "options.json")
         try:
-            with open(path, encoding="utf-8") as file:
-                stored = json.load(file)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"--from {run}: is no run ({error}); name a trained one") from error
-        return asdict(restore(cls, stored, path))
+            stored, pairs = (
+                json.loads(Path(run, name).read_text(encoding="utf-8"))
+                for name in ("options.json", "assets/pairs.json")
+            )
+            languages = {name: pairs[name] for name in ("source", "target")}
+            options = asdict(restore(cls, stored, f"{run}/options.json"))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"--from {run}: is no run of translation ({error}); name a trained one"
+            ) from error
+        for name in sorted(VOCABULARY & explicit.keys()):
+            if explicit[name] != options[name]:
+                raise UsageError(
+                    f"{flag(name)} {explicit[name]}: --from keeps the vocabulary of its run, where this is "
+                    f"{options[name]}; leave it out"
+                )
+        if "preset" in explicit:
+            raise UsageError("--preset: --from takes the options of its run instead; leave one of them out")
+        return {**options, **languages}
 
     def check(self) -> None:
         super().check()
         if self.from_ and not os.path.exists(os.path.join(self.from_, "model.keras")):
             raise UsageError(f"--from {self.from_}: its training is not finished; name a trained run")
+        if self.from_ and os.path.realpath(self.from_) == os.path.realpath(self.run):
+            raise UsageError(
+                f"--from {self.from_}: is the run that would be written; name another with --run"
+            )
         if self.cell in PARALLEL_CELLS and (self.recurrent_dropout or self.weight_dropout):
             raise UsageError(f"--cell {self.cell}: has no recurrent product; leave its dropouts at 0")
         if self.tie == "all" and not self.joint:
@@ -168,6 +199,10 @@ class Evaluate(EvaluateOptions):
     )
     no_repeat: int = option(0, "No n-gram of so many tokens comes twice; 0: any may.", minimum=0)
 
+    def check(self) -> None:
+        super().check()
+        check_ranking(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Predict(PredictOptions):
@@ -189,6 +224,7 @@ class Predict(PredictOptions):
 
     def check(self) -> None:
         super().check()
+        check_ranking(self)
         if self.best > self.beam:
             raise UsageError(f"--best {self.best}: a beam of {self.beam} has no more; raise --beam")
         if self.maximum is not None and self.minimum > self.maximum:
@@ -196,4 +232,13 @@ class Predict(PredictOptions):
         if (self.align or self.plot) and self.model != "keras":
             raise UsageError(
                 f"--model {self.model}: hands out no attention; leave --align and --plot to keras"
+            )
+
+
+def check_ranking(options: Evaluate | Predict) -> None:
+    """Raises UsageError where what ranks the translations of a beam is set and there is none."""
+    for name in ("length_penalty", "coverage_penalty"):
+        if options.beam == 1 and getattr(options, name) != getattr(type(options), name):
+            raise UsageError(
+                f"{flag(name)}: ranks the translations of a beam; --beam 1 has one, leave it out"
             )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from apps.options import ConvertOptions, restore
+from apps.options import ConvertOptions
 from apps.run import Run, write_text
 from apps.task import Phone
 from apps.translation.data import Assets
@@ -22,7 +22,7 @@ from seqmodels.data.parallel import load_pairs
 from seqmodels.data.tokenizer import END, PAD, START
 from seqmodels.errors import UsageError
 from seqmodels.export.signature import Signature
-from seqmodels.export.tflite import Entry
+from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.layers.attention import Prepared
 from seqmodels.models import Translator
 from seqmodels.training.metrics import translation_scores
@@ -31,7 +31,13 @@ LONGEST_DEFAULT = 64
 SCORED = 200  # texts of the validation split
 RECORDED = 20  # texts whose steps a file is tried on, and as many that int8 is calibrated with
 PORT = Path(__file__).parent / "port"
-GOLDEN_TEXTS = ("", "A cat.", "\u0444 \U0001f600", "e\u0301 \u2581  (tab\there) \u00abx\u00bb")
+GOLDEN_TEXTS = (
+    "",
+    "A cat.",
+    "\u0444 \U0001f600",
+    "e\u0301 \u2581  (tab\there) \u00abx\u00bb",
+    "a\u4eba\u3005\u3007b",
+)
 
 
 def signatures(model: Translator, longest: int) -> list[Signature]:
@@ -90,11 +96,14 @@ def phone(run: Run, model: Translator, options: ConvertOptions) -> Phone:
         raise UsageError(
             f"--keep {options.keep}: a source that is too long keeps its beginning; leave it out"
         )
-    stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+    stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
-    source = load_pairs(stored.data, stored.source, stored.target, stored.seed)
-    run.require_data(stored.data, source.sha256)
     length = options.length or min(assets.shapes.sources[-1], assets.length, LONGEST_DEFAULT)
+    # The fused operator does not hand out all states of an LSTM.
+    form = choose_form(fused=False, steps=length, quantize=options.quantize)
+    source = run.trained_on(
+        stored.data, lambda: load_pairs(stored.data, assets.source, assets.target, stored.seed)
+    )
     short = replace(assets, length=length)
     valid = source.valid.take(range(min(SCORED, len(source.valid))))
     entries = signatures(model, length)
@@ -136,8 +145,7 @@ def phone(run: Run, model: Translator, options: ConvertOptions) -> Phone:
         entries=[
             Entry(each, tried[each.name][0], tried[each.name][1], seen[each.name][0]) for each in entries
         ],
-        fused=False,  # the operator does not hand out all states of an LSTM
-        steps=length,
+        form=form,
         shape={"length": length},
         note=f"{length} tokens; {share:.1%} of the validation texts are longer and cut",
         metric="BLEU",

@@ -16,7 +16,7 @@ from seqmodels.baselines import word_table
 from seqmodels.data.embedded import grammar
 from seqmodels.data.parallel import Pairs
 from seqmodels.data.text import pair_batches, truncate
-from seqmodels.data.tokenizer import SPACE_MARK
+from seqmodels.data.tokenizer import CONTINUATION, SPACE_MARK, UNKNOWN, Tokenizer
 from seqmodels.models import Translator
 from seqmodels.training.losses import cross_entropy
 from seqmodels.training.metrics import translation_scores
@@ -24,7 +24,7 @@ from seqmodels.training.metrics import translation_scores
 LENGTHS = (5, 10, 15, 20, 30)  # words of a source: the upper ends of the groups but the last
 FEWEST = 20  # targets that a position must have for its mean loss to be told
 ALIGNED = 500  # sentences whose alignment is scored
-MOST_PAIRS = 100_000  # that the word table learns from
+MOST_MEETINGS = 20_000_000  # of a source and a target word in a pair, that the word table learns from: 2 GB
 
 
 def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[str, Any]:
@@ -95,10 +95,15 @@ def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
     for sentence, text, each in zip(sentences, texts, weights):
         source, target = sides(sentence)
         groups = [
-            alignment.owners([_spelled(piece) for piece in tokenizer.decode(ids)], words)
-            for tokenizer, ids, words in (
-                (assets.source_tokenizer, assets.encode_sources([text[0]]).values[:-1], source),
-                (assets.target_tokenizer, assets.encode_targets([text[1]]).values[1:-1], target),
+            alignment.owners(_spelled(tokenizer, side, ids), words)
+            for tokenizer, side, ids, words in (
+                (
+                    assets.source_tokenizer,
+                    text[0],
+                    assets.cut(assets.encode_sources([text[0]])).values[:-1],
+                    source,
+                ),
+                (assets.target_tokenizer, text[1], assets.encode_targets([text[1]]).values[1:-1], target),
             )
         ]
         found.append(alignment.links(alignment.between_words(each[:-1, :-1], *groups)))
@@ -111,8 +116,16 @@ def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
     }
 
 
-def _spelled(piece: str) -> str:
-    return piece.removeprefix("##").removeprefix(SPACE_MARK)
+def _spelled(tokenizer: Tokenizer, text: str, ids: np.ndarray) -> list[str]:
+    """The tokens of a text as they stand in it; what is unknown is a whole word."""
+    words = iter(tokenizer.split(tf.constant([text.encode()])).values.numpy())
+    spelled, left = [], ""
+    for token, index in zip(tokenizer.decode(ids), ids):
+        left = left or next(words).decode()
+        piece = left if index == UNKNOWN else token.removeprefix(CONTINUATION)
+        left = left[len(piece) :]
+        spelled.append(piece.removeprefix(SPACE_MARK))
+    return spelled
 
 
 def by_length(pairs: Pairs, translations: Sequence[str]) -> list[dict[str, Any]]:
@@ -131,8 +144,10 @@ def by_length(pairs: Pairs, translations: Sequence[str]) -> list[dict[str, Any]]
 
 def baseline_scores(train: Pairs, splits: dict[str, Pairs], assets: Assets) -> dict[str, dict[str, Any]]:
     """For each split: the source copied, and translated word by word with IBM model 1's table."""
-    few = train.take(range(min(len(train), MOST_PAIRS)))
-    table = word_table.fit(_words(few.sources, assets), _words(few.targets, assets))
+    sources, targets = _words(train.sources, assets), _words(train.targets, assets)
+    meetings = np.cumsum([len(one) * len(other) for one, other in zip(sources, targets)])
+    few = max(int(np.searchsorted(meetings, MOST_MEETINGS)), 1)
+    table = word_table.fit(sources[:few], targets[:few])
     return {
         name: {
             "copy of the source": translation_scores(split.sources, split.targets),

@@ -12,7 +12,6 @@ import numpy as np
 from rich.console import Group
 from rich.table import Table
 
-from apps.options import restore
 from apps.run import Run
 from apps.task import Data, Task
 from apps.translation.data import Assets, load
@@ -24,7 +23,7 @@ from apps.translation.scoring import baseline_scores, by_length, grammar_alignme
 from seqmodels.analysis import alignment, plots
 from seqmodels.data.parallel import is_grammar, load_pairs, load_test_pairs
 from seqmodels.data.tokenizer import SPACE_MARK
-from seqmodels.errors import DataError, UsageError
+from seqmodels.errors import UsageError
 from seqmodels.models import Translator
 from seqmodels.training.losses import Objective, translation
 from seqmodels.training.metrics import translation_scores
@@ -79,16 +78,11 @@ def baselines(data: Data) -> dict[str, Any]:
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """The model beside the baselines on the run's test split, or on ``--data``."""
-    stored = restore(Train, run.read_json("options.json"), f"{run.path}/options.json")
+    stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
-    try:
-        source = load_pairs(stored.data, assets.source, assets.target, stored.seed)
-    except UsageError as error:
-        raise DataError(
-            f"{run.path}: was trained on {stored.data}, which its test split and baselines need and which "
-            f"is no longer found from here ({error})"
-        ) from error
-    run.require_data(stored.data, source.sha256)
+    source = run.trained_on(
+        stored.data, lambda: load_pairs(stored.data, assets.source, assets.target, stored.seed)
+    )
     if options.data is None:
         split, rivals = source.test, run.read_json("metrics.json")["baselines"]["test"]
     else:
@@ -101,6 +95,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         no_repeat=options.no_repeat,
     )
     model = run.load_model() if options.model == "keras" else None
+    _require_coverage(run, model, how)
     translate = of_keras(model, assets, how) if model else open_model(run, assets, options.model, how)
     (answers,) = translate([split.sources])
     texts = [answer[0].text for answer in answers]
@@ -123,6 +118,7 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     model = run.load_model() if options.model == "keras" else None
     if model and (options.align or options.plot) and model.cell.attention is None:
         raise UsageError(f"{run.path}: was trained with --attention none; leave --align and --plot")
+    _require_coverage(run, model, how)
     translate = of_keras(model, assets, how) if model else open_model(run, assets, options.model, how)
     drawn = 0
     for texts in chunks:
@@ -142,6 +138,11 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
                     path = run.plots / f"attention_{drawn}.png"
                     record["plot"] = str(plots.attention_map(words[0], words[1], words[2], path))
             yield record
+
+
+def _require_coverage(run: Run, model: Translator | None, how: Decoding) -> None:
+    if how.coverage_penalty and model and model.cell.attention is None:
+        raise UsageError(f"{run.path}: was trained with --attention none; leave --coverage-penalty")
 
 
 def _word_map(

@@ -65,7 +65,8 @@ def read_text(path: Path) -> str:
         line = content.count(b"\n", 0, bad) + 1
         place = f"byte {bad}" + " of the uncompressed content" * packed
         raise DataError(
-            f"{path}:{line}: {place} is 0x{content[bad]:02x}, not UTF-8 text; convert the file to UTF-8"
+            f"{path}:{line}: {place} is 0x{content[bad]:02x}, not UTF-8 text; convert the file to UTF-8, "
+            "or name a file of text"
         )
     return text.removeprefix("\ufeff")
 
@@ -92,6 +93,8 @@ def table_columns(path: Path) -> list[str]:
                 raise DataError(
                     f"{path}:{line}: malformed JSON: {error}; expected one object a line"
                 ) from error
+            if not isinstance(row, dict):
+                raise DataError(f"{path}:{line}: {text.strip()[:40]} is no object; expected one a line")
             return [key for key, value in row.items() if isinstance(value, str)]
         if text.strip() and name:
             return next(csv.reader([text], delimiter=DELIMITERS[name[1]]))

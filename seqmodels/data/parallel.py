@@ -188,6 +188,12 @@ def _readers(data: str, source: str, target: str, notes: list[str]) -> tuple[Rea
         return _folder_readers(Path(data), source, target, notes)
     path = Path(data)
     languages = _languages(data, _columns(path), source, target, notes)
+    guessed = [name for name, named in zip(languages, (source, target)) if not named]
+    if table_name(path) and any(len(name.split()) != 1 for name in guessed):
+        raise DataError(
+            f"{path}:1: begins with {guessed[0]!r}, which is no language; put a header there, such as en and "
+            "de, choose columns by --source and --target, or call a file without a header .txt"
+        )
     return {WHOLE: partial(_read_file, path, languages)}, languages
 
 

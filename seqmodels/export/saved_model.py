@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +11,7 @@ import tensorflow as tf
 
 from seqmodels import kernels
 from seqmodels.export import isolated
+from seqmodels.export.place import in_place_of
 from seqmodels.export.signature import Signature, save
 from seqmodels.export.verify import Arrays, largest_difference, load_arrays, save_arrays
 
@@ -32,14 +31,12 @@ def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tup
         the largest difference of any number.
 
     Raises:
-        UserError: the file cannot be loaded, or says something else than the model.
+        UserError: the folder cannot be written; the file cannot be loaded, or says something else than the
+            model.
     """
     written = [signature for signature in signatures if "saved_model" in signature.targets]
     functions = {signature.name: signature.function for signature in written}
-    temporary = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with in_place_of(folder) as temporary:
         with kernels.form("generic"):  # plain operators: a file has no use for the kernels' own gradients
             save(temporary, written)
         inputs: dict[str, np.ndarray] = {}
@@ -53,17 +50,4 @@ def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tup
             save_arrays(given, inputs)
             isolated.run(isolated.RUN_SAVED_MODEL, temporary, given, found)
             difference = largest_difference(str(folder), load_arrays(found), expected, TOLERANCE)
-        _replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return difference
-
-
-def _replace(new: Path, folder: Path) -> None:
-    """Puts ``new`` in the place of ``folder``; a folder that is not empty cannot be replaced in one step."""
-    old = folder.with_name(f"{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)

@@ -36,6 +36,7 @@ from seqmodels.kernels.scan import (
     Tensors,
     alive_rows,
     carried_back,
+    check_truncate,
     dropped,
     held,
     masked,
@@ -65,11 +66,12 @@ def gru(
         recurrent_bias: b' ``(h,)`` for the form with the reset after the product, None for the other.
         lengths: ``(n,)`` int32, or None when all rows are full.
         mask: dropout mask of ``h_{t-1}``, ``(n, h)``, or None.
-        truncate: cut the gradient at every so many steps (the state is carried on).
+        truncate: cut the gradient at every so many steps (the state is carried on), at least 1.
 
     Returns:
         outputs ``(n, T, h)`` and the state ``(h,)`` at each row's own last step.
     """
+    check_truncate(truncate)
     form = _reset_before if recurrent_bias is None else _reset_after
     biases = () if recurrent_bias is None else (recurrent_bias,)
 

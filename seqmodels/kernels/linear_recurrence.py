@@ -65,11 +65,6 @@ def linear_recurrence(
     return tf.where(real, states, tf.zeros_like(states)), last
 
 
-def dependent_steps(time: int, method: str) -> int:
-    """How many steps wait for one another: T of the walk, two for each halving of the rounds."""
-    return time if method == "walk" else 2 * max(time - 1, 0).bit_length()
-
-
 def _recurrence(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, method: str) -> tf.Tensor:
     all_states = _walk if method == "walk" else _rounds
 

@@ -34,6 +34,7 @@ from seqmodels.kernels.scan import (
     Tensors,
     alive_rows,
     carried_back,
+    check_truncate,
     dropped,
     held,
     masked,
@@ -55,8 +56,7 @@ def lstm(
 ) -> tuple[tf.Tensor, Tensors]:
     """Equal to stepping :class:`seqmodels.layers.LSTMCell`.
 
-    One array of ``(T, n, 4h)`` serves three times: forward the gates take the place of ``p_t``, backward
-    ``dz_t`` takes the place of the gates.
+    One array of ``(T, n, 4h)`` serves twice: the gates take the place of ``p_t``.
 
     Args:
         projected: ``(n, T, 4h)``, columns i, f, c, o.
@@ -64,11 +64,13 @@ def lstm(
         recurrent_kernel: U ``(h, 4h)``.
         lengths: ``(n,)`` int32, or None when all rows are full.
         mask: dropout mask of ``h_{t-1}``, ``(n, h)``, or None.
-        truncate: cut the gradient at every so many steps (the state is carried on).
+        truncate: cut the gradient at every so many steps (the state is carried on), at least 1.
 
     Returns:
         outputs ``(n, T, h)`` and the states ``(h, c)`` at each row's own last step.
     """
+
+    check_truncate(truncate)
 
     @tf.custom_gradient
     def run(projected: tf.Tensor, h: tf.Tensor, c: tf.Tensor, recurrent_kernel: tf.Tensor) -> tuple:

@@ -26,6 +26,7 @@ from seqmodels.kernels.scan import (
     Tensors,
     alive_rows,
     carried_back,
+    check_truncate,
     dropped,
     held,
     masked,
@@ -63,12 +64,14 @@ def rnn(
         activation: a name of ``ACTIVATIONS``.
         lengths: ``(n,)`` int32, or None when all rows are full.
         mask: dropout mask of ``h_{t-1}``, ``(n, h)``, or None.
-        truncate: cut the gradient at every so many steps (the state is carried on).
+        truncate: cut the gradient at every so many steps (the state is carried on), at least 1.
 
     Returns:
         outputs ``(n, T, h)`` and the state ``(h,)`` at each row's own last step.
     """
     phi, slope = ACTIVATIONS[activation]
+
+    check_truncate(truncate)
 
     @tf.custom_gradient
     def run(projected: tf.Tensor, initial: tf.Tensor, recurrent_kernel: tf.Tensor) -> tuple:

@@ -112,12 +112,17 @@ def carried_back(
 
     ``new`` came through the step, ``old`` is what passed a row that had ended. With truncation, steps form
     windows of ``truncate``; no gradient leaves a window at its beginning (Williams and Peng 1990), so that
-    it is 0 at t = 0, truncate, 2 truncate ... but for the initial state's own window.
+    it is 0 at t = truncate, 2 truncate ... of a row that has not ended.
     """
-    gradient = held(alive, new, old)
-    if truncate is None:
-        return gradient
-    return tf.where((t % truncate == 0) & (t > 0), tf.zeros_like(gradient), gradient)
+    if truncate is not None:
+        new = tf.where((t % truncate == 0) & (t > 0), tf.zeros_like(new), new)
+    return held(alive, new, old)
+
+
+def check_truncate(truncate: int | None) -> None:
+    """Raises ValueError for windows of no step."""
+    if truncate is not None and truncate < 1:
+        raise ValueError(f"truncate is {truncate}; expected at least 1 step, or None")
 
 
 def once_differentiable(function: Callable[..., Any], kernel: str) -> Callable[..., Any]:
@@ -131,8 +136,8 @@ def once_differentiable(function: Callable[..., Any], kernel: str) -> Callable[.
     def guarded(*args: tf.Tensor) -> tuple:
         def refuse(*_: tf.Tensor) -> None:
             raise NotImplementedError(
-                f"the {kernel} kernel has no second derivative; build the loop by "
-                "`with kernels.form('generic'):`, which has"
+                f"the {kernel} kernel has no second derivative and none in forward mode; build the loop by "
+                "`with kernels.form('generic'):`, which has both"
             )
 
         return function(*args), refuse

@@ -106,16 +106,26 @@ class Recurrent(keras.layers.Layer):
     def _run_twice(
         self, inputs: tf.Tensor, lengths: tf.Tensor | None, states: States, constants: tuple
     ) -> tuple[tf.Tensor, States]:
-        """The same; the backward pass runs it once more instead of reading what the first run kept."""
-        given = [x for x in constants if x is not None]  # no dropout, no mask
+        """The same; the backward pass runs it once more instead of reading what the first run kept.
+
+        Gradients reach only what is handed in, and the second run may come after the end of the scopes that
+        the first one was in: so the weights are handed in, too, and the form is that of now.
+        """
+        form, variables = kernels.current_form(), self.cell.trainable_variables
+        weights = [tf.convert_to_tensor(variable.value) for variable in variables]
+        parts = tf.nest.flatten(constants)
+        given = [x for x in parts if x is not None]  # no dropout, no mask
 
         def run(inputs: tf.Tensor, *tensors: tf.Tensor) -> tuple:
-            rest = iter(tensors[len(states) :])
-            filled = tuple(None if x is None else next(rest) for x in constants)
-            outputs, final = self._run(inputs, lengths, tensors[: len(states)], filled)
+            rest = iter(tensors)
+            initial = tuple(next(rest) for _ in states)
+            filled = [None if x is None else next(rest) for x in parts]
+            with keras.StatelessScope(list(zip(variables, rest))), kernels.form(form):
+                structured = tf.nest.pack_sequence_as(constants, filled)
+                outputs, final = self._run(inputs, lengths, initial, structured)
             return outputs, *final
 
-        outputs, *final = tf.recompute_grad(run)(inputs, *states, *given)
+        outputs, *final = tf.recompute_grad(run)(inputs, *states, *given, *weights)
         return outputs, tuple(final)
 
     def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:

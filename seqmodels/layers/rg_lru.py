@@ -42,8 +42,10 @@ class RGLRUCell(LinearCell):
     def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         r, i, value = tf.split(projected, 3, axis=-1)
         log_a = C * tf.sigmoid(r) * tf.math.log_sigmoid(self._compute(self.decay))  # (..., units)
-        # 1 - a^2 by expm1: for slow decays a is so near 1 that the difference would lose its digits.
-        return tf.exp(log_a), tf.sqrt(-tf.math.expm1(2 * log_a)) * tf.sigmoid(i) * value
+        # 1 - a^2 by expm1: for slow decays a is so near 1 that the difference would lose its digits. It is
+        # kept above 0, where the root has no slope, by about the smallest normal number.
+        rest = tf.maximum(-tf.math.expm1(2 * log_a), 4 / log_a.dtype.max)
+        return tf.exp(log_a), tf.sqrt(rest) * tf.sigmoid(i) * value
 
 
 def _slow_decays(shape: Any, dtype: Any = None) -> tf.Tensor:

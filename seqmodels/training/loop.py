@@ -88,13 +88,14 @@ class Part(NamedTuple):
         sums: of losses, targets, scores and examples, by name.
         gradients: of its own mean loss, one for each trainable variable; none in evaluation.
         carried: the state of its rows.
-        seeds: states of the model's random generators after it.
+        updates: what it made of the model's other variables, such as the states of random generators, by
+            their place among those that are not trainable.
     """
 
     sums: dict[str, tf.Tensor]
     gradients: list[tf.Tensor]
     carried: Any
-    seeds: list[tf.Tensor]
+    updates: dict[str, tf.Tensor]
 
 
 @dataclass
@@ -375,8 +376,9 @@ class Training:
             )
             for part, shift in zip(self._parted(inputs, targets, weights, carried), shifts)
         ]
-        for generator, state in zip(generators, parts[0].seeds):
-            generator.assign(state)
+        # All parts are one step, which the first one counts.
+        for index, value in parts[0].updates.items():
+            self.model.non_trainable_variables[int(index)].assign(value)
         facts = self.update([part.sums for part in parts], [part.gradients for part in parts])
         return facts, _joined([part.carried for part in parts])
 
@@ -395,8 +397,12 @@ class Training:
         # Dense: the norm of an embedding's gradient is that of its summed rows, not of the rows one by one.
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         examples = tf.reduce_sum(tf.cast(weights > 0, tf.float32))
-        seeds = [scope.get_current_value(generator) for generator in generators]
-        return Part({**_sums(outcome), "examples": examples}, gradients, outcome.carried, seeds)
+        updates = {
+            str(index): value
+            for index, variable in enumerate(self.model.non_trainable_variables)
+            if (value := scope.get_current_value(variable)) is not None  # untouched otherwise
+        }
+        return Part({**_sums(outcome), "examples": examples}, gradients, outcome.carried, updates)
 
     def _update(self, sums: list[dict], gradients: list[list]) -> dict[str, tf.Tensor]:
         """Applies the clipped gradient of the mean loss of all parts; what the step reports."""

@@ -83,3 +83,24 @@ def test_every_cell_and_pooling(tmp_path: Path) -> None:
             batch = {"tokens": tokens[:rows, :steps], "lengths": np.arange(rows, dtype=np.int32)}
             examples.append((f"classify_{number}", batch))
     assert saved_model.export(tmp_path / "model", signatures, examples) < 1e-5
+
+
+def test_names_beside_the_folder_are_nobodys_and_links_are_followed(tmp_path: Path) -> None:
+    for name in ("model.old", "model.partial"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.txt").write_text("mine")
+    (tmp_path / "link").symlink_to("model")
+    for name in ("model", "link", "link"):
+        saved_model.export(tmp_path / name, [Scaler(3.0).signature()], [example(1)])
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "model" / "saved_model.pb").exists()
+    assert [(tmp_path / name / "mine.txt").read_text() for name in ("model.old", "model.partial")] == [
+        "mine"
+    ] * 2
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        saved_model.export(tmp_path / "file" / "model", [Scaler(3.0).signature()], [example(1)])

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.kernels.linear_recurrence import METHODS, dependent_steps
+from seqmodels.kernels.linear_recurrence import METHODS
 
 
 def walked(a, b, initial, lengths):
@@ -68,12 +68,6 @@ def test_a_number_of_steps_known_only_at_run_time(method):
 def test_an_unknown_method_is_refused():
     with pytest.raises(ValueError, match="walk, rounds"):
         kernels.linear_recurrence(*(tf.ones((1, 1, 1)),) * 2, tf.ones((1, 1)), method="jump")
-
-
-def test_rounds_depend_on_far_fewer_steps():
-    """Blelloch 1990: up the tree and down again."""
-    assert dependent_steps(1024, "walk") == 1024
-    assert dependent_steps(1024, "rounds") == 2 * 10
 
 
 def test_second_derivative_is_refused_by_name():

@@ -14,7 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqmodels import kernels
-from seqmodels.layers import GRUCell, LSTMCell, MinGRUCell, MinLSTMCell, Recurrent, RGLRUCell, RNNCell
+from seqmodels.layers import (
+    AttentionDecoderCell,
+    GeneralAttention,
+    GRUCell,
+    LSTMCell,
+    MinGRUCell,
+    MinLSTMCell,
+    Recurrent,
+    RGLRUCell,
+    RNNCell,
+)
+from seqmodels.training.loop import Settings, Training
+from seqmodels.training.losses import Outcome
 
 CELLS = {
     **{
@@ -52,9 +64,10 @@ def stepping(cell, projected, states, lengths, constants, truncate):
     """One step after the other, the state cut off the tape at every window's beginning."""
     outputs = []
     for t in range(projected.shape[1]):
+        before = states
         if truncate is not None and t and t % truncate == 0:
-            states = tuple(tf.stop_gradient(state) for state in states)
-        output, new = cell.step(projected[:, t], states, constants)
+            before = tuple(tf.stop_gradient(state) for state in states)
+        output, new = cell.step(projected[:, t], before, constants)
         if lengths is not None:
             alive = (t < lengths)[:, None]
             output = tf.where(alive, output, tf.zeros_like(output))
@@ -228,3 +241,84 @@ def test_recomputing_changes_no_number(name, compiled):
         got = tf.function(gradients, **mode)(x, states)
     for one, other in zip(expected, got, strict=True):
         np.testing.assert_allclose(other, one, atol=1e-10)
+
+
+def test_recomputing_changes_no_step_of_the_training_loop(tmp_path):
+    """Where tensors stand in for the weights while the model runs."""
+
+    def trained(name):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((5, 3))
+        x = Recurrent(LSTMCell(4))(inputs)[0]
+        model = keras.Model(inputs, Recurrent(RGLRUCell(4))(x)[0])
+
+        def objective(model, x, targets, weights, carried, training):
+            return Outcome(tf.reduce_sum(tf.square(model(x, training=training))), tf.reduce_sum(weights), {})
+
+        subject = Training(
+            model,
+            objective,
+            keras.optimizers.SGD(1.0),
+            lambda epoch: None,
+            lambda: None,
+            Settings(epochs=1, clipnorm=None),
+            tmp_path / name,
+        )
+        x = tf.constant(np.random.default_rng(1).normal(size=(4, 5, 3)), tf.float32)
+        before = model.get_weights()
+        subject.train_step((x, tf.zeros(4), tf.ones(4)), ())
+        return [after - weight for weight, after in zip(before, model.get_weights())]
+
+    expected = trained("kept")
+    assert all(np.abs(change).max() > 1e-5 for change in expected)
+    with kernels.recompute():
+        got = trained("recomputed")
+    for one, other in zip(expected, got, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-7)
+
+
+def test_recomputing_an_attention_decoder_changes_no_number():
+    cell = AttentionDecoderCell(
+        [CELLS["lstm"](4)], GeneralAttention(dtype="float64"), memory_units=3, units=4, dtype="float64"
+    )
+    layer = Recurrent(cell)
+    layer.build((2, 4, 3))
+    random = np.random.default_rng(2)
+    x, memory = (tf.constant(random.normal(size=(2, time, 3))) for time in (4, 5))
+
+    def gradients():
+        with tf.GradientTape() as tape:
+            tape.watch([x, memory])
+            outputs, _ = layer(x, memory=(memory, tf.constant([5, 2])), training=True)
+            loss = tf.reduce_sum(tf.sin(outputs))
+        return tape.gradient(loss, [x, memory, *(variable.value for variable in layer.trainable_variables)])
+
+    expected = gradients()
+    with kernels.recompute():
+        got = gradients()
+    for one, other in zip(expected, got, strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["rnn tanh", "lstm", "gru", "gru reset after"])
+def test_windows_of_no_step_are_refused(name):
+    cell = CELLS[name](2)
+    cell.build((None, 2))
+    states = tuple(tf.zeros((1, 2), tf.float64) for _ in cell.state_size)
+    projected = cell.project(tf.zeros((1, 3, 2), tf.float64))
+    with pytest.raises(ValueError, match="truncate is 0; expected at least 1 step, or None"):
+        kernel(cell, projected, states, None, cell.constants(batch=1), 0)
+
+
+def test_truncation_leaves_a_row_that_has_ended_its_own_last_window():
+    """Of four steps two are real: their gradient from the final state has one step to go, not four."""
+    layer = CELLS["lstm"](2)
+    layer.build((None, 2))
+    projected = layer.project(tf.ones((1, 4, 2), tf.float64))
+    states = tuple(tf.zeros((1, 2), tf.float64) for _ in layer.state_size)
+    with tf.GradientTape() as tape:
+        tape.watch(projected)
+        _, (h, _) = kernel(layer, projected, states, tf.constant([2]), layer.constants(batch=1), 3)
+        loss = tf.reduce_sum(h)
+    reached = tf.reduce_max(tf.abs(tape.gradient(loss, projected)), axis=-1)[0].numpy()
+    assert (reached > 0).tolist() == [True, True, False, False]

@@ -170,6 +170,18 @@ def test_decays_of_the_rg_lru_start_slow() -> None:
     assert np.abs(np.quantile(powers, [0.25, 0.5, 0.75]) - [0.92475, 0.9495, 0.97425]).max() < 0.01
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_a_recurrence_gate_that_is_shut_has_finite_gradients(dtype: str) -> None:
+    """The decay is then exactly 1, where the root of what is left has no slope."""
+    layer = Recurrent(CELLS["rglru"](2, dtype=dtype))
+    layer.build((1, 3, 2))
+    layer.cell.bias.assign([-200.0, -200.0, 0.0, 0.0, 1.0, 1.0])
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.cast(layer(tf.ones((1, 3, 2), layer.compute_dtype))[0], tf.float32))
+    for gradient in tape.gradient(loss, [variable.value for variable in layer.trainable_variables]):
+        assert np.isfinite(gradient).all()
+
+
 @pytest.mark.parametrize("option", ["weight_dropout", "recurrent_dropout"])
 def test_dropout_of_a_sequence_is_refused_for_a_single_step(option: str) -> None:
     cell = GRUCell(UNITS, **{option: 0.5})

@@ -133,3 +133,21 @@ def test_parts_draw_different_masks_and_leave_the_generator_where_one_part_does(
         (states[parts],) = (v.numpy() for v in model.variables if v.name == "seed_generator_state")
     np.testing.assert_array_equal(states[1], states[2])
     assert states[1][1] == 2  # it drew twice
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_what_a_model_counts_in_training_is_kept_and_counts_a_step_once(tmp_path, parts):
+    class Counting(keras.layers.Layer):
+        def build(self, shape):
+            self.steps = self.add_weight(name="steps", shape=(), dtype="int32", trainable=False)
+            self.shapes = self.add_weight(name="untouched", shape=(3,), trainable=False)
+
+        def call(self, x, training=False):
+            if training:
+                self.steps.assign_add(1)
+            return x
+
+    model = keras.Sequential([keras.Input((2,)), Counting(), keras.layers.Dense(1)])
+    subject = training(tmp_path, model, settings=replace(PLAIN, epochs=3, parts=parts, xla=True))
+    subject.run()
+    assert int(model.layers[0].steps.value) == 3

@@ -17,6 +17,15 @@ from ai_edge_litert.interpreter import Interpreter
 START, UNKNOWN, END = 1, 2, 3
 MARK = "\u2581"  # begins every word that had white space before it
 LONGEST_WORD = 100
+# Names of the characters of the Han script that are no punctuation.
+HAN = (
+    "CJK",
+    "IDEOGRAPHIC ITERATION",
+    "IDEOGRAPHIC NUMBER",
+    "HANGZHOU",
+    "VERTICAL IDEOGRAPHIC",
+    "OLD CHINESE",
+)
 
 
 class Translator:
@@ -69,7 +78,7 @@ class Translator:
             if category[0] == "Z" or category == "Cc" or character in (MARK, "\ue000"):
                 space = True
                 continue
-            alone = category[0] in "PS" or unicodedata.name(character, "").startswith("CJK")
+            alone = category[0] in "PS" or unicodedata.name(character, "").startswith(HAN)
             if joins and not alone and not space:
                 words[-1] += character
             else:
