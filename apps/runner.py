@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -66,7 +67,7 @@ def evaluate(task_name: str, options: EvaluateOptions) -> None:
     task, run = load_task(task_name), Run(options.run)
     scores = task.evaluate(run, options)
     if options.json:
-        print(json.dumps(scores, ensure_ascii=False))
+        print(_json(scores))
     else:
         out.print(task.render_scores(scores))
     if options.data is None and options.model == "keras":
@@ -84,7 +85,7 @@ def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) ->
     given = bool(inputs) or not options.reads_stdin
     chunks: Iterable[list[str]] = [list(inputs)] if given else _lines_as_they_come()
     for record in task.predict(run, chunks, options):
-        line = json.dumps(record, ensure_ascii=False) if options.json else task.render_prediction(record)
+        line = _json(record) if options.json else task.render_prediction(record)
         print(line, flush=True)  # whoever waits for the answer before the next question gets it
 
 
@@ -102,7 +103,7 @@ def info(task_name: str, options: InfoOptions, runs: tuple[str, ...]) -> None:
     task = load_task(task_name)
     described = {path: _describe(task, Run(path)) for path in runs}
     if options.json:
-        print(json.dumps(described, ensure_ascii=False))
+        print(_json(described))
         return
     columns = (Column(path, overflow="fold") for path in described)
     table = Table("", *columns, title=f"{task_name} runs")
@@ -343,3 +344,16 @@ def _readable(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if type(value) is int else str(value)
+
+
+def _json(value: Any) -> str:
+    """One line of JSON, which has no infinity: null stands for what is not finite."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: finite(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [finite(item) for item in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(finite(value), ensure_ascii=False)

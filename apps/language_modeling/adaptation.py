@@ -14,6 +14,7 @@ import tensorflow as tf
 from apps.language_modeling.inference import passes
 from seqmodels.data.text import running_text
 from seqmodels.data.tokenizer import END
+from seqmodels.errors import UserError
 from seqmodels.models import NextToken
 
 SEGMENT = 5  # tokens between two updates
@@ -43,6 +44,9 @@ def dynamic_losses(
 
     Returns:
         the loss of each token, ``(tokens,)`` float64.
+
+    Raises:
+        UserError: a loss is not finite.
     """
     variables = model.trainable_variables
     beginning = [tf.convert_to_tensor(variable) for variable in variables]
@@ -88,7 +92,11 @@ def dynamic_losses(
         parts.append(losses[0].numpy())
     for variable, value in zip(variables, beginning):
         variable.assign(value)
-    return np.concatenate(parts)[: len(ids)].astype(np.float64)
+    losses = np.concatenate(parts)[: len(ids)].astype(np.float64)
+    if not np.isfinite(losses).all():
+        token = int(np.argmin(np.isfinite(losses))) + 1
+        raise UserError(f"dynamic evaluation diverged at token {token}; lower --dynamic-rate, it is {rate:g}")
+    return losses
 
 
 def cached_losses(model: NextToken, ids: np.ndarray, size: int, flatness: float, weight: float) -> np.ndarray:
@@ -105,7 +113,7 @@ def cached_losses(model: NextToken, ids: np.ndarray, size: int, flatness: float,
         weight: lambda of the paper, the share of the cache; the first token has no cache and is the model's.
 
     Returns:
-        the loss of each token, ``(tokens,)`` float64.
+        the loss of each token, ``(tokens,)`` float64; infinite where the cache alone decides and has no vote.
     """
     parts = list(passes(model, ids))
     losses = np.concatenate([part for part, _ in parts])
@@ -121,4 +129,5 @@ def cached_losses(model: NextToken, ids: np.ndarray, size: int, flatness: float,
         right = ids[memory] == ids[now][:, None]
         votes[now] = np.sum(shares * right, axis=1) / np.maximum(shares.sum(axis=1), 1e-30)
     votes[1:] = (1 - weight) * np.exp(-losses[1:]) + weight * votes[1:]
-    return np.append(losses[:1], -np.log(votes[1:]))
+    with np.errstate(divide="ignore"):
+        return np.append(losses[:1], -np.log(votes[1:]))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from apps.language_modeling.options import Train
 from apps.task import Data
@@ -20,6 +21,8 @@ from seqmodels.data.tokenizer import (
     TokenizerSettings,
 )
 from seqmodels.errors import DataError
+
+LINE_END = "\r\n?|\n"
 
 
 def load(options: Train, tokenizer: Tokenizer | None) -> Data:
@@ -61,6 +64,12 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
 def stream(tokenizer: Tokenizer, lines: Sequence[str]) -> np.ndarray:
     """The ids of all lines one after another, each ended by ``END``: ``(tokens,)`` int32."""
     return tokenizer.encode(lines).values
+
+
+def encode(tokenizer: Tokenizer, texts: tf.Tensor) -> tf.RaggedTensor:
+    """In a graph: strings ``(n,)`` to ids ``(n, None)``, where each line that a text has ends by ``END``."""
+    lines = tf.strings.split(tf.strings.regex_replace(texts, LINE_END, "\n"), "\n")
+    return lines.with_values(tokenizer(lines.values)).merge_dims(1, 2)
 
 
 def words(lines: Sequence[str]) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from apps.language_modeling.data import encode
 from apps.language_modeling.options import Generate
 from apps.run import Run
 from seqmodels import decoding
@@ -36,7 +37,8 @@ def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterat
             if options.json:
                 yield json.dumps({"prompt": prompt, "text": "".join(pieces)}, ensure_ascii=False) + "\n"
             else:
-                yield prompt
+                # A word brings the space before it.
+                yield prompt.rstrip(" \t") if tokenizer.settings.unit in ("word", "wordpiece") else prompt
                 yield from pieces
                 yield "\n"
 
@@ -61,8 +63,8 @@ def continuations(
             yield from (int(tokens[0]) for tokens in stream)
 
     def continuation(prompt: str) -> Iterator[str]:
-        (ids,) = tokenizer([prompt]).to_list()
-        ids = ids[:-1]  # without the end of the line
+        (ids,) = encode(tokenizer, tf.constant([prompt])).to_list()
+        ids = ids[:-1]  # without the end of the last line
         return text_of(tokenizer, ids, ids_after(tf.constant([[END, *ids]], tf.int32)))
 
     return continuation

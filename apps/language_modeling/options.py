@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from apps.options import EvaluateOptions, PredictOptions, RunOptions, TrainOptions, data_option, option
+from apps.options import (
+    EvaluateOptions,
+    PredictOptions,
+    RunOptions,
+    TrainOptions,
+    data_option,
+    flag,
+    option,
+)
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES
+
+# What a fixed-window model has not.
+OF_RECURRENT = ("cell", "layers", "residual", "layer_dropout", "recurrent_dropout", "weight_dropout")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +82,11 @@ class Train(TrainOptions):
         8, "Stop after so many epochs without a better validation; none for never.", minimum=1
     )
 
-    unit: str = option("word", "What a token is.", choices=("word", "wordpiece", "character", "byte"))
+    unit: str = option(
+        "word",
+        "What a token is; of embedded:code a character.",
+        choices=("word", "wordpiece", "character", "byte"),
+    )
     split: str = option(
         "whitespace",
         "Where words end: at white space, at punctuation too, or at all but letters and digits.",
@@ -132,10 +148,23 @@ class Train(TrainOptions):
         maximum=8,
     )
 
+    @classmethod
+    def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the choice of data, model and cell implies, whatever the preset says."""
+        implied: dict[str, Any] = {}
+        if explicit.get("data") == "embedded:code":
+            implied["unit"] = "character"
+        if explicit.get("model") == "fixed-window":
+            implied |= {name: getattr(cls, name) for name in OF_RECURRENT}
+        elif explicit.get("cell") in PARALLEL_CELLS:
+            implied |= {"recurrent_dropout": 0.0, "weight_dropout": 0.0}
+        return implied
+
     def check(self) -> None:
         super().check()
-        if self.model == "fixed-window" and (self.recurrent_dropout or self.weight_dropout):
-            raise UsageError("--model fixed-window: has no recurrent product; leave its dropouts at 0")
+        for name in OF_RECURRENT if self.model == "fixed-window" else ("window",):
+            if getattr(self, name) != getattr(type(self), name):
+                raise UsageError(f"{flag(name)}: --model {self.model} has no such thing; leave it out")
         if self.cell in PARALLEL_CELLS and (self.recurrent_dropout or self.weight_dropout):
             raise UsageError(f"--cell {self.cell}: has no recurrent product; leave its dropouts at 0")
         if self.cutoffs is not None:
@@ -184,6 +213,12 @@ class Evaluate(EvaluateOptions):
         super().check()
         if self.model != "keras" and (self.dynamic or self.cache):
             raise UsageError(f"--model {self.model}: dynamic evaluation and cache need the Keras model")
+        for way, on in (("dynamic", self.dynamic), ("cache", self.cache)):
+            for name in (f.name for f in fields(self) if f.name.startswith(f"{way}_")):
+                if not on and getattr(self, name) != getattr(type(self), name):
+                    raise UsageError(f"{flag(name)}: is of --{way}; give that too")
+        if self.beside and not os.path.exists(os.path.join(self.beside, "metrics.json")):
+            raise UsageError(f"--beside {self.beside}: is no finished run; name a trained one")
 
 
 @dataclass(frozen=True, kw_only=True)

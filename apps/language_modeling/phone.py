@@ -33,10 +33,16 @@ ROWS = 200  # steps that a file is verified on, and calibrated with for int8
 SCORED = 5000  # tokens of the validation text that a file's perplexity is measured on
 GOLDEN_TOKENS = 20
 PORT = Path(__file__).parent / "port"
+SPLITS = {
+    "whitespace": "Words are what stands between white space",
+    "punctuation": "Words stand between white space; every punctuation mark, symbol and CJK character is one",
+    "letters": "Words are made of letters, digits, marks and apostrophes; all else is left out",
+}
 UNITS = {
-    "word": "Words are what stands between white space{lowercase}; unknown ones are 2.",
-    "wordpiece": "Words are cut into the longest pieces of the vocabulary, `##` before all but the first.",
-    "character": "Tokens are characters{lowercase}; unknown ones are 2.",
+    "word": "{words}; unknown ones are 2.",
+    "wordpiece": "{words}. They are cut into the longest pieces of the vocabulary, `##` before all but the "
+    "first; one that cannot be cut so is 2.",
+    "character": "Tokens are characters; unknown ones are 2.",
     "byte": "Token i stands for the byte i - 4.",
 }
 
@@ -114,7 +120,9 @@ def _golden(model: keras.Model, tokenizer: Tokenizer, ids: np.ndarray) -> dict[s
         cases.append(
             {"prompt": prompt, "temperature": temperature, "numbers": numbers.tolist(), "ids": tokens}
         )
-    return {"unit": tokenizer.settings.unit, "cases": cases}
+    settings = tokenizer.settings
+    read = {"unit": settings.unit, "split": settings.split, "lowercase": settings.lowercase}
+    return {"tokens": read, "cases": cases}
 
 
 def _readme(
@@ -132,7 +140,8 @@ def _readme(
         dtype=spec.dtype.name,
         beginning="all zeros" if spec.dtype.is_floating else f"all {END}",
         vocabulary=len(tokenizer),
-        unit=UNITS[settings.unit].format(lowercase=" of lower-case text" if settings.lowercase else ""),
+        unit="Text is lower-cased first. " * settings.lowercase
+        + UNITS[settings.unit].format(words=SPLITS[settings.split]),
         files="\n".join(rows),
         tokens=tokens,
         reference=f"{report['references']['Keras']:.2f}",

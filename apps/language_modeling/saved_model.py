@@ -8,10 +8,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from apps.language_modeling.data import encode
 from apps.language_modeling.generation import FORBIDDEN, begin, step
 from seqmodels import decoding
 from seqmodels.data.text import PAD
-from seqmodels.data.tokenizer import END, Tokenizer
+from seqmodels.data.tokenizer import END, SPECIAL_TOKENS, Tokenizer
 from seqmodels.export.signature import Signature
 from seqmodels.models import NextToken
 
@@ -22,10 +23,10 @@ def signatures(model: NextToken, tokenizer: Tokenizer) -> list[Signature]:
 
 def _score(model: NextToken, tokenizer: Tokenizer) -> Signature:
     """``score``: strings ``(n,)`` to their tokens and the logarithm of the probability of each, ``(n, T)``,
-    the end of the line too; their numbers, ``lengths (n,)``; and the ``perplexity (n,)``."""
+    the ends of lines too; their numbers, ``lengths (n,)``; and the ``perplexity (n,)``."""
 
     def score(text: tf.Tensor) -> dict[str, tf.Tensor]:
-        ragged = tokenizer(text)
+        ragged = encode(tokenizer, text)
         lengths = tf.cast(ragged.row_lengths(), tf.int32)
         targets = ragged.to_tensor(PAD)  # (batch, time)
         tokens = tf.concat([tf.fill([tf.size(text), 1], END), targets[:, :-1]], axis=1)
@@ -63,7 +64,7 @@ def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
         top_p: tf.Tensor,
         seed: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        ragged = tokenizer(prompt)[:, :-1]  # without the end of the line
+        ragged = encode(tokenizer, prompt)[:, :-1]  # without the end of the last line
         prompts = tf.concat([tf.fill([tf.size(prompt), 1], END), ragged], axis=1)
         start, states = begin(model, prompts)
         decoded = decoding.sample(
@@ -115,8 +116,9 @@ def step_signature(model: NextToken, rows: int | None = None) -> Signature:
 
 def examples(tokenizer: Tokenizer) -> list[tuple[str, dict[str, np.ndarray]]]:
     """Batches of several sizes: empty, long, unknown, not UTF-8; greedy and drawn continuations."""
-    known = tokenizer.join(tf.ragged.constant([[4, 5, 6]], dtype=tf.int32)).numpy()[0]
-    rows = [known, b"", (known + b" ") * 100, "\u65e0\u804a \U0001f600".encode(), b"\xff\xfe \xc3"]
+    most = [*range(len(SPECIAL_TOKENS), len(tokenizer))][:3]
+    known = tokenizer.join(tf.ragged.constant([most], dtype=tf.int32)).numpy()[0]
+    rows = [known, b"", (known + b"\n") * 100, "\u65e0\u804a \U0001f600".encode(), b"\xff\xfe \xc3"]
     scored = [{"text": np.array(part, "S")} for part in (rows, rows[:1], rows[1:2])]
     generated = [
         {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -11,13 +13,14 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from rich.table import Table
 
 from apps.language_modeling.adaptation import cached_losses, dynamic_losses
-from apps.language_modeling.data import characters, load, stream, words
+from apps.language_modeling.data import LINE_END, characters, encode, load, stream, words
 from apps.language_modeling.generation import generate
 from apps.language_modeling.inference import open_model
-from apps.language_modeling.options import Evaluate, Predict, Train
+from apps.language_modeling.options import OF_RECURRENT, Evaluate, Predict, Train
 from apps.language_modeling.phone import phone
 from apps.language_modeling.saved_model import examples, signatures
 from apps.run import Run
@@ -25,7 +28,7 @@ from apps.task import Data, Task
 from seqmodels.analysis import plots
 from seqmodels.baselines import ngrams
 from seqmodels.data.corpora import Texts, load_text, load_texts
-from seqmodels.data.tokenizer import END, SPECIAL_TOKENS, Tokenizer
+from seqmodels.data.tokenizer import END, SPECIAL_TOKENS, UNKNOWN, Tokenizer
 from seqmodels.errors import DataError, UsageError
 from seqmodels.models import FixedWindowModel, LanguageModel
 from seqmodels.training.losses import Objective, next_token
@@ -40,10 +43,7 @@ SHARED_OPTIONS = (
     "output_dropout",
 )
 MODELS: dict[str, tuple[type[keras.Model], tuple[str, ...]]] = {
-    "recurrent": (
-        LanguageModel,
-        ("cell", "layers", "residual", "layer_dropout", "recurrent_dropout", "weight_dropout"),
-    ),
+    "recurrent": (LanguageModel, OF_RECURRENT),
     "fixed-window": (FixedWindowModel, ("window",)),
 }
 RIVALS: dict[str, Callable[[np.ndarray, int], ngrams.NGrams]] = {
@@ -55,7 +55,7 @@ RIVALS: dict[str, Callable[[np.ndarray, int], ngrams.NGrams]] = {
 
 STRONGEST = "Kneser-Ney, 5-grams"
 POSITIONS = 50  # of a line, that the loss is shown for
-NEIGHBOURS, NEIGHBOURS_OF = 5, (100, 200, 400, 800, 1600)  # how many, and of which ids
+NEIGHBOURS, NEIGHBOURS_OF = 5, 6  # how many, and of how many tokens, from the most frequent to rare ones
 
 
 def build(options: Train, tokenizer: Tokenizer) -> keras.Model:
@@ -97,7 +97,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     else:
         rivals = _rivals(tokenizer, source.train, {"test": lines})["test"]
     if options.beside:
-        rivals = {**rivals, options.beside: _other(options.beside, lines)}
+        rivals = {**rivals, options.beside: _other(run, options.beside, lines)}
     scores = _scores(tokenizer, open_model(run, options.model)(ids), ids, lines)
     scores["parameters"] = run.read_json("metrics.json")["parameters"]
     variants = {
@@ -112,11 +112,12 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     tokenizer, losses_of = Tokenizer.load(run.assets), open_model(run, options.model)
     limit = -math.log(options.surprise) if options.surprise else math.inf
     for chunk in chunks:
-        for text, ids in zip(chunk, tokenizer(chunk).to_list()):
+        for text, ids in zip(chunk, encode(tokenizer, tf.constant(chunk)).to_list()):
             losses = losses_of(np.array(ids, np.int32))
+            names = [name for line in re.split(LINE_END, text) for name in tokenizer.spell(line)]
             tokens = [
                 {"token": token, "log_probability": round(-float(loss), 4), "surprising": bool(loss > limit)}
-                for token, loss in zip(tokenizer.decode(ids), losses)
+                for token, loss in zip(names, losses)
             ]
             yield {
                 "text": text,
@@ -146,18 +147,22 @@ def _rivals(
             scores[name][rival] = {
                 **_scores(tokenizer, losses, ids[name], lines),
                 "parameters": sum(fitted.stored),
+                "fallbacks": fitted.fallbacks,
             }
     return scores
 
 
-def _other(path: str, lines: Sequence[str]) -> dict[str, Any]:
+def _other(run: Run, path: str, lines: Sequence[str]) -> dict[str, Any]:
     """Scores of another run on the same lines, in its own tokens."""
-    run = Run(path)
-    run.require_finished()
-    tokenizer = Tokenizer.load(run.assets)
+    other = Run(path)
+    other.require_finished("language_modeling")
+    sources = [each.read_json("data.json", "source", "sha256") for each in (run, other)]
+    if sources[0]["sha256"] != sources[1]["sha256"]:
+        print(f"note: {path} was trained on other data, {sources[1]['source']}", file=sys.stderr)
+    tokenizer = Tokenizer.load(other.assets)
     ids = stream(tokenizer, lines)
-    scores = _scores(tokenizer, open_model(run, "keras")(ids), ids, lines)
-    return {**scores, "parameters": run.read_json("metrics.json")["parameters"]}
+    scores = _scores(tokenizer, open_model(other, "keras")(ids), ids, lines)
+    return {**scores, "parameters": other.read_json("metrics.json")["parameters"]}
 
 
 def _adapted(
@@ -178,7 +183,8 @@ def _scores(
 ) -> dict[str, Any]:
     whole = tokenizer.settings.unit in ("character", "byte") and not tokenizer.settings.lowercase
     scores = language_scores(losses, words(lines), characters(lines) if whole else None)
-    return {**scores, "by_position": _by_position(losses, ids)}
+    unknown = float(np.mean(ids == UNKNOWN))  # their identity is not asked for, which flatters a score
+    return {**scores, "unknown": unknown, "by_position": _by_position(losses, ids)}
 
 
 def _by_position(losses: np.ndarray, ids: np.ndarray) -> list[dict[str, Any]]:
@@ -207,7 +213,8 @@ def describe(run: Run) -> dict[str, Any]:
     facts |= {f"parameters, full table of {n}-grams": len(tokenizer) ** n for n in (2, 3, 5)}
     vectors = run.load_model().embedding.get_weights()[0]
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    for token in [rank for rank in NEIGHBOURS_OF if rank < len(tokenizer)]:
+    places = np.geomspace(len(SPECIAL_TOKENS), len(tokenizer), NEIGHBOURS_OF, endpoint=False)
+    for token in np.unique(places.astype(int)).tolist():
         likeness = vectors @ vectors[token]  # (vocabulary,)
         likeness[[*range(len(SPECIAL_TOKENS)), token]] = -np.inf
         nearest = np.argsort(-likeness)[:NEIGHBOURS]
@@ -223,12 +230,15 @@ def render_scores(scores: dict[str, Any]) -> Table:
     named |= {f"model {name}": row for name, row in scores["variants"].items()}
     columns = ["perplexity", "per word", "nats a token"]
     bits = "bits_per_character" in model
-    title = f"{scores['data']}: {model['tokens']:,} tokens, {model['words']:,} words with the ends of lines"
+    title = (
+        f"{scores['data']}: {model['tokens']:,} tokens, {model['unknown']:.1%} of them unknown; "
+        f"{model['words']:,} words with the ends of lines"
+    )
     table = Table("", *columns, *(["bits a character"] if bits else []), "parameters", title=title)
     for name, row in named.items():
         numbers = [row["perplexity"], row["word_perplexity"]]
         table.add_row(
-            name,
+            f"{name} (discounts not estimated)" if row.get("fallbacks") else name,
             *(f"{number:.2f}" for number in numbers),
             f"{row['log_loss']:.4f}",
             *([f"{row['bits_per_character']:.4f}"] if bits and "bits_per_character" in row else [""] * bits),

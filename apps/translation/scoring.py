@@ -16,7 +16,7 @@ from seqmodels.baselines import word_table
 from seqmodels.data.embedded import grammar
 from seqmodels.data.parallel import Pairs
 from seqmodels.data.text import pair_batches, truncate
-from seqmodels.data.tokenizer import CONTINUATION, SPACE_MARK, UNKNOWN, Tokenizer
+from seqmodels.data.tokenizer import CONTINUATION, SPACE_MARK, Tokenizer
 from seqmodels.models import Translator
 from seqmodels.training.losses import cross_entropy
 from seqmodels.training.metrics import translation_scores
@@ -95,15 +95,10 @@ def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
     for sentence, text, each in zip(sentences, texts, weights):
         source, target = sides(sentence)
         groups = [
-            alignment.owners(_spelled(tokenizer, side, ids), words)
-            for tokenizer, side, ids, words in (
-                (
-                    assets.source_tokenizer,
-                    text[0],
-                    assets.cut(assets.encode_sources([text[0]])).values[:-1],
-                    source,
-                ),
-                (assets.target_tokenizer, text[1], assets.encode_targets([text[1]]).values[1:-1], target),
+            alignment.owners(_spelled(tokenizer, side, count), words)
+            for tokenizer, side, count, words in (
+                (assets.source_tokenizer, text[0], each.shape[1] - 1, source),
+                (assets.target_tokenizer, text[1], each.shape[0] - 1, target),
             )
         ]
         found.append(alignment.links(alignment.between_words(each[:-1, :-1], *groups)))
@@ -116,16 +111,10 @@ def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
     }
 
 
-def _spelled(tokenizer: Tokenizer, text: str, ids: np.ndarray) -> list[str]:
-    """The tokens of a text as they stand in it; what is unknown is a whole word."""
-    words = iter(tokenizer.split(tf.constant([text.encode()])).values.numpy())
-    spelled, left = [], ""
-    for token, index in zip(tokenizer.decode(ids), ids):
-        left = left or next(words).decode()
-        piece = left if index == UNKNOWN else token.removeprefix(CONTINUATION)
-        left = left[len(piece) :]
-        spelled.append(piece.removeprefix(SPACE_MARK))
-    return spelled
+def _spelled(tokenizer: Tokenizer, text: str, count: int) -> list[str]:
+    """The first tokens of a text as they stand in it; what is unknown is a whole word."""
+    names = tokenizer.spell(text)[:count]
+    return [name.removeprefix(CONTINUATION).removeprefix(SPACE_MARK) for name in names]
 
 
 def by_length(pairs: Pairs, translations: Sequence[str]) -> list[dict[str, Any]]:

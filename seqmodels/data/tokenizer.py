@@ -201,6 +201,24 @@ class Tokenizer(tf.Module):
         """Names the tokens of one row of ids."""
         return [self.vocabulary[index] for index in ids]
 
+    def spell(self, text: str) -> list[str]:
+        """The names of a text's tokens, and of those that are unknown what stands in the text."""
+        ids = self([text]).values.numpy()
+        if self.settings.unit == "byte":
+            return self.decode(ids)
+        words, left, spelled = iter(self.split([text]).values.numpy()), "", []
+        for index in ids:
+            name = self.vocabulary[index]
+            if index in (START, END):
+                spelled.append(name)
+                continue
+            begins = not left
+            left = left or next(words).decode("utf-8", "replace")
+            name = left if index == UNKNOWN else name
+            left = left[len(name if begins else name.removeprefix(CONTINUATION)) :]
+            spelled.append(name)
+        return spelled
+
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes vocab.txt (UTF-8, the token of id ``i`` on line ``i`` counted from 0) and tokenizer.json."""
         folder = Path(folder)

@@ -429,7 +429,7 @@ class Training:
 
     def _part_evaluation(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> Part:
         outcome = self.objective(self.model, inputs, targets, weights, carried, False)
-        return Part(_sums(outcome), [], outcome.carried, [])
+        return Part(_sums(outcome), [], outcome.carried, {})
 
     def _parted(self, *batch: Any) -> list:
         """The batch, or each part of its rows."""

@@ -14,10 +14,11 @@ from click.testing import CliRunner
 
 from apps.language_modeling import adaptation
 from apps.language_modeling.__main__ import main
+from apps.language_modeling.data import encode
 from apps.language_modeling.generation import text_of, until
 from apps.language_modeling.inference import of_keras
 from apps.language_modeling.options import Train
-from apps.language_modeling.port.generate import choose
+from apps.language_modeling.port.generate import Text, choose
 from apps.options import resolve
 from seqmodels import decoding
 from seqmodels.baselines import ngrams
@@ -48,7 +49,8 @@ def run(tmp_path_factory, corpus, invoke):
 @pytest.fixture(scope="module")
 def window(tmp_path_factory, corpus, invoke):
     path = tmp_path_factory.mktemp("runs") / "window"
-    result = invoke("train", "--data", corpus, "--run", path, *TINY, "--model=fixed-window", "--window=2")
+    options = [option for option in TINY if option != "--layers=1"]
+    result = invoke("train", "--data", corpus, "--run", path, *options, "--model=fixed-window", "--window=2")
     assert result.exit_code == 0, result.stderr
     return path
 
@@ -198,7 +200,14 @@ def test_info_has_neighbours_and_parameters(run, invoke):
     vocabulary = len((run / "assets" / "vocab.txt").read_text().splitlines())
     assert facts["parameters, Kneser-Ney, 5-grams"] > facts["parameters, unigram"] == vocabulary
     assert facts["parameters, full table of 5-grams"] == vocabulary**5
-    assert facts["parameters"] == keras.models.load_model(run / "model.keras").count_params()
+    model = keras.models.load_model(run / "model.keras")
+    assert facts["parameters"] == model.count_params()
+    names = (run / "assets" / "vocab.txt").read_text().splitlines()
+    vectors = model.embedding.get_weights()[0]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    likeness = (vectors @ vectors[4])[4:]
+    nearest = names[4 + int(np.argsort(-likeness)[1])]  # after itself
+    assert facts[f"nearest to {names[4]}"].startswith(f"{nearest} ")
 
 
 def perplexity_of(run, kind, invoke):
@@ -265,10 +274,49 @@ def test_the_loop_beside_the_file_says_what_the_model_says(exported, read_json):
     cases = read_json(folder / "golden.json")["cases"]
     assert json.loads(done.stdout) == [case["ids"] for case in cases]
     assert {case["temperature"] for case in cases} == {0.0, 1.0}
-    done = subprocess.run(
-        [sys.executable, str(folder / "generate.py"), "the cat"], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.startswith("the cat ")
+
+
+PROMPTS = ("the cat", "the zebra ", "a dog\nsees", "the cat,(caf\u00e9) \u3005x")
+
+
+def test_the_loop_beside_the_file_writes_the_text_of_generate(exported, invoke):
+    folder = exported / "export" / "tflite"
+    for prompt in PROMPTS[1:3]:
+        done = subprocess.run(
+            [sys.executable, str(folder / "generate.py"), prompt, "0", "0", "12"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        result = invoke("generate", "--run", exported, "--temperature=0", "--length=12", prompt)
+        assert done.stdout == result.stdout
+
+
+@pytest.mark.parametrize("split", ["whitespace", "punctuation", "letters"])
+@pytest.mark.parametrize("unit", ["word", "wordpiece", "character", "byte"])
+def test_the_tokens_of_the_loop_are_those_of_the_library(unit, split):
+    """Both ways, also of what the vocabulary does not have."""
+    settings = TokenizerSettings(unit=unit, split=split, lowercase=split == "letters", size=60, end=True)
+    texts = ["the cat sees a fish , a dog likes fishes .", "It's (so) on 12.5 \u4eba\u3005"]
+    tokenizer = Tokenizer.train(texts, settings)
+    port = Text(tokenizer.vocabulary, unit, split, settings.lowercase)
+    for text in (*texts, *PROMPTS, "", "x" * 101, "A\u00a0B\u200dC\tD <unk> \u0130\u03a3"):
+        (ids,) = encode(tokenizer, tf.constant([text])).to_list()
+        assert port.ids(text) == ids[:-1]
+        assert port.of_ids(ids) == tokenizer.join(tf.ragged.constant([ids], dtype=tf.int32)).numpy()[0]
+
+
+def test_lines_of_a_text_are_lines_to_the_model(run, invoke):
+    """Of a score and of a prompt; and what is unknown is named as it stands there."""
+    record = json.loads(invoke("score", "--run", run, "--json", "the zebra\na cat").stdout)
+    names = [each["token"] for each in record["tokens"]]
+    assert names == ["the", "zebra", "<END>", "a", "cat", "<END>"]
+    losses = losses_by_hand(run, ids_of(run, ["the zebra", "a cat"]))
+    assert [each["log_probability"] for each in record["tokens"]] == pytest.approx(-losses, abs=1e-4)
+    result = invoke("generate", "--run", run, "--temperature=0", "--length=5", "--json", "a cat\nthe dog")
+    ids = greedy_by_hand(run, ids_of(run, ["a cat", "the dog"])[:-1], 5)
+    text = joined(run, ids).decode()
+    assert json.loads(result.stdout)["text"] == text.removeprefix("a cat\nthe dog")
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
@@ -399,7 +447,9 @@ def test_bad_text_is_one_line(tmp_path, invoke, one_line, content, message):
         (["--cutoffs=5", "--no-tied", "--unit=wordpiece"], "needs ids by frequency"),
         (["--cutoffs=500", "--no-tied", "--steps=8"], "the vocabulary has 15 entries"),
         (["--cell=mingru", "--weight-dropout=0.1"], "leave its dropouts at 0"),
-        (["--model=fixed-window", "--recurrent-dropout=0.1"], "leave its dropouts at 0"),
+        (["--model=fixed-window", "--recurrent-dropout=0.1"], "fixed-window has no such thing"),
+        (["--model=fixed-window", "--layers=3"], "--layers: --model fixed-window has no such thing"),
+        (["--window=3"], "--window: --model recurrent has no such thing"),
         (["--average-after=3"], "give --average"),
         (["--schedule=plateau", "--warmup=0.1"], "cannot go with --schedule plateau"),
     ],
@@ -407,6 +457,40 @@ def test_bad_text_is_one_line(tmp_path, invoke, one_line, content, message):
 def test_options_that_cannot_be_meant_are_one_line(tmp_path, corpus, invoke, one_line, options, message):
     result = invoke("train", "--data", corpus, "--run", tmp_path / "run", *options)
     assert message in one_line(result, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--cache-weight=0.5"], "--cache-weight: is of --cache; give that too"),
+        (["--dynamic-rate=0.5"], "--dynamic-rate: is of --dynamic; give that too"),
+        (["--beside=nowhere"], "--beside nowhere: is no finished run"),
+    ],
+)
+def test_options_of_what_is_not_asked_for_are_one_line(run, invoke, one_line, options, message):
+    assert message in one_line(invoke("evaluate", "--run", run, *options), 2)
+
+
+def test_a_preset_gives_way_to_what_a_model_cannot_have():
+    for chosen in ({"cell": "mingru"}, {"model": "fixed-window"}):
+        for preset in Train.presets:
+            options = resolve(Train, {"preset": preset, **chosen})
+            options.check()
+            assert options.weight_dropout == 0
+    assert resolve(Train, {"data": "embedded:code"}).unit == "character"
+    assert resolve(Train, {"data": "embedded:code", "unit": "byte"}).unit == "byte"
+
+
+def test_an_adaptation_that_diverges_is_one_line(run, invoke, one_line):
+    result = invoke("evaluate", "--run", run, "--dynamic", "--dynamic-rate=100000")
+    assert "lower --dynamic-rate, it is 100000" in one_line(result, 1)
+
+
+def test_what_is_infinite_is_no_number_in_json(run, invoke):
+    result = invoke("evaluate", "--run", run, "--json", "--cache=1", "--cache-weight=1")
+    assert result.exit_code == 0, result.stderr
+    (scores,) = json.loads(result.stdout, parse_constant=pytest.fail)["variants"].values()
+    assert scores["log_loss"] is None
 
 
 def test_conversions_have_no_length(run, invoke, one_line):

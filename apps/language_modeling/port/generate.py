@@ -1,14 +1,26 @@
 """Continues a text with model.tflite: python generate.py "the market" [TEMPERATURE [SEED [TOKENS [FILE]]]]"""
 
 import json
+import re
 import sys
 from pathlib import Path
+from unicodedata import category, name
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 FOLDER = Path(__file__).parent
 PAD, START, UNKNOWN, END = range(4)
+LONGEST_WORD = 100
+# Names of the characters of the Han script that are no punctuation.
+HAN = (
+    "CJK",
+    "IDEOGRAPHIC ITERATION",
+    "IDEOGRAPHIC NUMBER",
+    "HANGZHOU",
+    "VERTICAL IDEOGRAPHIC",
+    "OLD CHINESE",
+)
 
 
 def choose(logits, temperature, number):
@@ -39,16 +51,81 @@ def generate(file, prompt, temperature, numbers):
         state = result["state"]
 
 
+class Text:
+    """Text to ids and back, by the vocabulary and what golden.json says of its tokens."""
+
+    def __init__(self, vocabulary, unit, split, lowercase):
+        self.vocabulary, self.unit, self.split, self.lowercase = vocabulary, unit, split, lowercase
+        self.numbers = {token: index for index, token in enumerate(vocabulary) if index > END}
+
+    def ids(self, text):
+        """Lines one after another, an END between them."""
+        lines = re.split("\r\n?|\n", text)
+        return [index for line in lines for index in [*self.of_line(line), END]][:-1]
+
+    def of_line(self, line):
+        if self.unit == "byte":
+            content = line.encode()
+            return [END + 1 + byte for byte in (content.lower() if self.lowercase else content)]
+        line = "".join(" " if character < " " else character for character in line)
+        line = line.lower() if self.lowercase else line
+        if self.unit == "character":
+            return [self.numbers.get(character, UNKNOWN) for character in line]
+        words = "".join(map(self.spaced, line)).split(" ")
+        return [index for word in words if word for index in self.pieces(word)]
+
+    def spaced(self, character):
+        """A character with the spaces that cut words."""
+        kind = category(character)
+        if self.split == "letters":
+            return character if kind[0] in "LNM" or character == "'" else " "
+        if kind[0] == "Z" or kind == "Cc":
+            return " "
+        if self.split == "punctuation" and (kind == "Cf" or "\ufe00" <= character <= "\ufe0f"):
+            return ""
+        alone = self.split == "punctuation" and (kind[0] in "PS" or name(character, "").startswith(HAN))
+        return f" {character} " if alone else character
+
+    def pieces(self, word):
+        """The longest pieces of the vocabulary, from the left; of words that are not cut, the word."""
+        if self.unit == "word":
+            return [self.numbers.get(word, UNKNOWN)]
+        found: list[int] = []
+        rest = word
+        while rest and len(word) <= LONGEST_WORD and word != "<unk>":
+            prefix = "##" if found else ""
+            fits = (end for end in range(len(rest), 0, -1) if prefix + rest[:end] in self.numbers)
+            end = next(fits, 0)
+            if not end:
+                return [UNKNOWN]
+            found.append(self.numbers[prefix + rest[:end]])
+            rest = rest[end:]
+        return found or [UNKNOWN]
+
+    def of_ids(self, ids):
+        """Text, in bytes; what is unknown is <unk>."""
+        if self.unit == "byte":
+            return b"".join(b"\n" if index == END else bytes([index - END - 1]) for index in ids)
+        special = {UNKNOWN: "<unk>", END: "\n"}
+        tokens = [special.get(index, self.vocabulary[index]) for index in ids]
+        if self.unit == "character":
+            return "".join(tokens).encode()
+        text = " ".join(tokens)
+        text = text.replace(" ##", "") if self.unit == "wordpiece" else text
+        return re.sub(" ?\n ?", "\n", text).encode()
+
+
 if __name__ == "__main__":
-    vocabulary = (FOLDER / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
-    unit = json.loads((FOLDER / "golden.json").read_text(encoding="utf-8"))["unit"]
-    text, temperature, seed, count, file = (
+    given, temperature, seed, count, file = (
         *sys.argv[1:],
         *("", "0", "0", "50", "model.tflite")[len(sys.argv) - 1 :],
     )
-    ids = {token: index for index, token in enumerate(vocabulary)}
-    prompt = [ids.get(token, UNKNOWN) for token in (text if unit == "character" else text.split())]
+    text = Text(
+        (FOLDER / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1],
+        **json.loads((FOLDER / "golden.json").read_text(encoding="utf-8"))["tokens"],
+    )
+    prompt = text.ids(given)
     numbers = np.random.default_rng(int(seed)).random(int(count))
-    tokens = [vocabulary[token] for token in generate(file, prompt, float(temperature), numbers)]
-    separator = "" if unit == "character" else " "
-    print(text + separator + separator.join(tokens).replace("<END>", "\n"))
+    whole = text.of_ids([*prompt, *generate(file, prompt, float(temperature), numbers)])
+    shown = given if text.unit in ("character", "byte") else given.rstrip(" \t")
+    print(shown + whole[len(text.of_ids(prompt)) :].decode("utf-8", "replace"))
