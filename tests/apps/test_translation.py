@@ -17,10 +17,10 @@ from apps.translation.inference import Decoding, attention, of_keras, search
 from apps.translation.options import Train
 from apps.translation.phone import GOLDEN_TEXTS
 from apps.translation.port.translate import Translator as PhoneTranslator
-from apps.translation.scoring import by_length, probability_scores
+from apps.translation.scoring import _spelled, by_length, probability_scores
 from seqmodels.data.parallel import Pairs, load_pairs
 from seqmodels.data.text import PAD
-from seqmodels.data.tokenizer import END, START
+from seqmodels.data.tokenizer import END, START, Tokenizer, TokenizerSettings
 from seqmodels.errors import UsageError
 
 PLACES = (("garden", "jardin"), ("park", "parc"), ("wood", "bois"))
@@ -175,8 +175,34 @@ def test_limits_of_a_translation(trained):
     text = tf.constant(["The cat sleeps."])
     _, short, _ = search(model, assets, text, Decoding(beam=1, maximum=3))
     _, long, _ = search(model, assets, text, Decoding(beam=2, best=2, minimum=12, maximum=12))
+    _, longer, _ = search(model, assets, text, Decoding(beam=1, minimum=70))
     assert short.numpy().max() <= 3
     assert long.numpy().tolist() == [[12, 12]]
+    assert longer.numpy().min() >= 70
+
+
+@pytest.mark.parametrize("maximum", [1, 40])
+def test_the_score_of_a_greedy_translation_is_the_mean_of_what_was_predicted(trained, maximum):
+    run = Run(trained)
+    assets, model = Assets.load(run.assets), run.load_model()
+    (answers,) = of_keras(model, assets, Decoding(beam=1, maximum=maximum))([["The cat sleeps."]])
+    inputs = assets.tensors(tf.constant(["The cat sleeps."]))
+    memory, states = model.encode(inputs["source"], inputs["lengths"])
+    token, total, count = START, 0.0, 0
+    while token != END and count < maximum:
+        logits, states, _ = model.step(tf.constant([token]), states, memory)
+        found = logits.numpy()[0].astype(np.float64)
+        token = END + int(found[END:].argmax())
+        total += found[token] - np.log(np.exp(found).sum())
+        count += 1
+    assert answers[0][0].score == pytest.approx(total / count, rel=1e-4)
+
+
+def test_tokens_that_are_unknown_are_whole_words_in_an_alignment():
+    settings = TokenizerSettings(unit="word", split="reversible", minimum_count=2)
+    tokenizer = Tokenizer.train(["the dog sleeps. the dog sleeps."], settings)
+    assert _spelled(tokenizer, "the cat sleeps.", 9) == ["the", "cat", "sleeps", "."]
+    assert _spelled(tokenizer, "the cat sleeps.", 2) == ["the", "cat"]
 
 
 def test_all_forms_of_the_model_translate_alike(trained):
@@ -244,7 +270,11 @@ def test_training_goes_on_from_a_run(trained, pairs, tmp_path, read_json):
     ran("train", "--from", trained, "--run", run, "--epochs", 1, "--learning-rate", 1e-9, "--average", "none")
     stored, before = read_json(run / "options.json"), read_json(trained / "options.json")
     changed = {name for name in stored if stored[name] != before[name]}
-    assert changed == {"from_", "epochs", "learning_rate", "average"}
+    assert changed == {"from_", "epochs", "learning_rate", "average", "source", "target"}
+    assert (stored["source"], stored["target"]) == (
+        "en",
+        "fr",
+    )  # its direction, whatever other data say first
     losses = [read_json(each / "metrics.json")["valid"]["loss"] for each in (run, trained)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert (run / "assets" / "source" / "vocab.txt").read_text() == (
@@ -253,8 +283,11 @@ def test_training_goes_on_from_a_run(trained, pairs, tmp_path, read_json):
     for arguments, message in (
         (["--from", trained, "--units", 4], "is a model of other sizes or parts"),
         (["--from", tmp_path], "is no run"),
+        (["--from", trained, "--preset", "quick"], "--preset: --from takes the options of its run"),
+        (["--from", trained, "--unit", "word"], "--unit word: --from keeps the vocabulary of its run"),
+        (["--from", trained, "--run", f"{trained}/", "--overwrite"], "is the run that would be written"),
     ):
-        result = invoke("train", *arguments, "--run", tmp_path / "other")
+        result = invoke("train", "--run", tmp_path / "other", *arguments)
         assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
         assert message in result.stderr
 
@@ -302,6 +335,7 @@ def test_options_that_cannot_be_meant(options, message):
     [
         (["--best", 3, "--beam", 2], "--best 3: a beam of 2 has no more; raise --beam"),
         (["--minimum", 5, "--maximum", 4], "--minimum 5: is more than --maximum 4"),
+        (["--beam", 1, "--length-penalty", 0.5], "--length-penalty: ranks the translations of a beam"),
         (["--align", "--model", "tflite"], "--model tflite: hands out no attention"),
         (["--model", "saved_model", "--beam", 3], "--model saved_model: decodes by --beam 5 or 1"),
         (["--model", "tflite_int8"], "model_int8.tflite: is not there; `convert --quantize int8` makes it"),

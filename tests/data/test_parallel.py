@@ -139,6 +139,8 @@ def test_folders_that_are_no_pairs(tmp_path, files, error, message):
         ("a.tsv", "en\tfr\n", DataError, r"a\.tsv: no pairs; expected a text and its translation"),
         ("a.tsv", "\n", DataError, "is empty"),
         ("a.jsonl", "{\n", DataError, r"a\.jsonl:1: malformed JSON"),
+        ("a.jsonl", '["a", "b"]\n', DataError, r"a\.jsonl:1: .* is no object"),
+        ("a.tsv", "A cat.\tEine Katze.\nA dog.\tEin Hund.\n", DataError, r"a\.tsv:1: begins with 'A cat.'"),
         ("a.doc", "one", UsageError, r"a\.doc: unsupported extension; expected a \.csv"),
     ],
 )
