@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -20,7 +21,7 @@ from apps.sentiment.options import Train
 from apps.task import Phone
 from seqmodels.data.sources import load_labeled_texts
 from seqmodels.data.text import PAD, front_tokens
-from seqmodels.data.tokenizer import LETTERS_DELIMITER, START, UNKNOWN
+from seqmodels.data.tokenizer import LETTERS_DELIMITER, START, UNKNOWN, Tokenizer
 from seqmodels.errors import UsageError
 from seqmodels.export.metadata import with_text_classifier
 from seqmodels.export.signature import Signature
@@ -29,6 +30,12 @@ from seqmodels.export.tflite import Entry, choose_form
 LONGEST_DEFAULT = 128
 REPRESENTATIVE = 500  # texts, and as many windows, of the training split that int8 is calibrated with
 PORT = Path(__file__).parent / "port"
+SPLITS = {
+    "letters": f"all but what `{LETTERS_DELIMITER}` matches",
+    "punctuation": "what stands between white space, every punctuation mark, symbol and CJK character by "
+    "itself, characters of the category Cf and variation selectors left out",
+    "whitespace": "what stands between white space",
+}
 GOLDEN_TEXTS = (
     "",
     "The plot was boring, but the acting was GREAT!",
@@ -146,16 +153,20 @@ def _golden(model: keras.Model, assets: Assets, texts: Sequence[str]) -> dict[st
 def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
     settings = assets.tokenizer.settings
     length, front = assets.length, front_tokens(assets.length, assets.keep, PREFIX)
-    if mediapipe(assets, 1):
-        steps = (
-            f"{'lower-case it; ' if settings.lowercase else ''}split it at `{LETTERS_DELIMITER}`; look its "
-            f"words up, {UNKNOWN} for those that are not there; put {START} in front; of more than {length} "
-            f"ids keep the first {front} and the last {length - front}; pad with {PAD}."
+    words = f"look its words up, {UNKNOWN} for those that are not there"
+    if settings.unit == "wordpiece":
+        words = (
+            "cut each word, from the left, into the longest pieces of the vocabulary, `##` before all but "
+            f"the first, and take {UNKNOWN} for a word that cannot be cut so"
         )
-        tokenizers = _tokenizers(length, front, settings.lowercase)
-    else:
-        steps = f"unit `{settings.unit}`, split `{settings.split}`, as the project's tokenizer does it."
-        tokenizers = "There is no short port of this tokenizer; `golden.json` tells whether yours is right."
+    steps = (
+        f"{'lower-case it; ' if settings.lowercase else ''}cut it into words ({SPLITS[settings.split]}); "
+        f"{words}; put {START} in front; of more than {length} ids keep the first {front} and the last "
+        f"{length - front}; pad with {PAD}."
+    )
+    tokenizers = "There is no short port of this tokenizer; `golden.json` tells whether yours is right."
+    if settings.unit == "word":
+        tokenizers = _tokenizers(assets, front)
     ready = [name for name, facts in report["files"].items() if facts["mediapipe"]]
     return Template((PORT / "README.md").read_text(encoding="utf-8")).substitute(
         source=Path(source).name,
@@ -167,12 +178,31 @@ def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
     )
 
 
-def _tokenizers(length: int, front: int, lowercase: bool) -> str:
-    note = "" if lowercase else " This vocabulary keeps case: leave the lower-casing out."
-    parts = [f"Call `tokenize(text, vocabulary, length = {length}, front = {front})`.{note}"]
-    for language, name in (("kotlin", "Tokenizer.kt"), ("swift", "Tokenizer.swift")):
-        parts.append(f"```{language}\n{(PORT / name).read_text(encoding='utf-8')}```")
+def _tokenizers(assets: Assets, front: int) -> str:
+    """The ports, with what this run's tokenizer rewrites."""
+    parts = [f"Call `tokenize(text, vocabulary, length = {assets.length}, front = {front})`."]
+    lowercase = assets.tokenizer.settings.lowercase
+    for language, name, pair, lower in (
+        ("kotlin", "Tokenizer.kt", '"{}" to "{}"', "text.lowercase(Locale.ROOT)"),
+        ("swift", "Tokenizer.swift", '("{}", "{}")', "text.lowercased()"),
+    ):
+        escaped = ([part.replace("\\", "\\\\") for part in each] for each in rewrites(assets.tokenizer))
+        code = Template((PORT / name).read_text(encoding="utf-8")).substitute(
+            rewrites=", ".join(pair.format(*each) for each in escaped), cased=lower if lowercase else "text"
+        )
+        parts.append(f"```{language}\n{code}```")
     return "\n\n".join(parts)
+
+
+def rewrites(tokenizer: Tokenizer) -> list[tuple[str, str]]:
+    """The tokenizer's patterns and replacements as Java and ICU, which Swift uses, write them."""
+    return [
+        (
+            re.sub(r"\\p([A-Z])", r"\\p{\1}", pattern).replace(r"\p{Han}", r"\p{script=Han}"),
+            replacement.replace(r"\1", "$1"),
+        )
+        for pattern, replacement in tokenizer.rewrites
+    ]
 
 
 def _mediapipe_notes(ready: Sequence[str], assets: Assets, front: int) -> str:

@@ -150,6 +150,11 @@ class Tokenizer(tf.Module):
     def __len__(self) -> int:
         return len(self.vocabulary)
 
+    @property
+    def rewrites(self) -> tuple[tuple[str, str], ...]:
+        """Patterns and replacements (RE2), in their order, of what comes before words are cut at spaces."""
+        return _REWRITES[self.settings.split]
+
     def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Cuts strings (n,) into words, characters or bytes, ragged (n, None); see the settings."""
         return _split(texts, self.settings)

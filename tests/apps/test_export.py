@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import unicodedata
 
 import keras
 import numpy as np
@@ -78,7 +80,7 @@ def test_the_golden_file_is_enough_to_test_a_port(exported, read_json):
     assert {case["text"] for case in golden["cases"]} >= set(GOLDEN_TEXTS)
     classify = Interpreter(str(folder / "model.tflite")).get_signature_runner("classify")
     for case in golden["cases"]:
-        ids = tokenize(case["text"], vocabulary, golden["length"], golden["front"])
+        ids = tokenize(case["text"], vocabulary, golden["length"], golden["front"], REWRITES, lowercase=True)
         assert ids == case["ids"]
         found = classify(tokens=np.array([ids], np.int32))["probabilities"]
         np.testing.assert_allclose(found, [case["probabilities"]], atol=1e-5)
@@ -163,18 +165,52 @@ def test_the_graph_cuts_texts_as_the_training_did(keep):
 
 @pytest.mark.parametrize("keep", ["head", "tail", "both"])
 @pytest.mark.parametrize("length", [2, 3, 12])
-def test_the_ported_tokenizer_is_the_tokenizer(keep, length):
+@pytest.mark.parametrize("split", ["letters", "punctuation", "whitespace"])
+def test_the_ported_tokenizer_is_the_tokenizer(keep, length, split):
     texts = [
         *GOLDEN_TEXTS,
         *TEXTS,
         "It's 5 o'clock -- '' _x_ \u00bd \u2075 \u0661",
-        "a\x00b\x7fc\u200bd\ufeffe",
+        "a\x00b\x7fc\u200bd\ufeffe\u4eba\u3005f",
     ]
-    tokenizer = Tokenizer.train(texts, TokenizerSettings(**SETTINGS))
+    lowercase = split != "whitespace"
+    settings = TokenizerSettings(start=True, split=split, lowercase=lowercase)
+    tokenizer = Tokenizer.train(texts, settings)
     vocabulary = {token: index for index, token in enumerate(tokenizer.vocabulary)}
     assets = at_length(Assets(tokenizer, ["a"], [length], length, keep), length, keep)
     expected = padded(assets.encode(texts), length).tolist()
-    assert [tokenize(text, vocabulary, length, front_tokens(length, keep, 1)) for text in texts] == expected
+    how = (vocabulary, length, front_tokens(length, keep, 1), in_python(tokenizer), lowercase)
+    assert [tokenize(text, *how) for text in texts] == expected
+    readme = phone._readme("reviews.csv", assets, {"files": {}})
+    for pattern, replacement in phone.rewrites(tokenizer):
+        written = pattern.replace("\\", "\\\\"), replacement
+        assert '"{}" to "{}"'.format(*written) in readme
+        assert '("{}", "{}")'.format(*written) in readme
+    assert ("lowercase" in readme.replace("lowercased()", "lowercase")) == lowercase
+
+
+def in_python(tokenizer):
+    """What the ports rewrite, without the properties of characters, which Python's own patterns lack."""
+    properties = {
+        **{kind: lambda c, kind=kind: unicodedata.category(c).startswith(kind) for kind in "LNMPSZ"},
+        **{kind: lambda c, kind=kind: unicodedata.category(c) == kind for kind in ("Cc", "Cf")},
+        "script=Han": lambda c: unicodedata.name(c, "").startswith(("CJK", "IDEOGRAPHIC ITERATION")),
+    }
+    some = [chr(code) for code in range(0x20000)]
+
+    def spelled(match):
+        return "".join(f"\\U{ord(c):08x}" for c in some if properties[match[1]](c))
+
+    return [
+        (
+            re.sub(r"\\p\{([^}]+)\}", spelled, re.sub(r"\\x\{(\w+)\}", r"\\u\1", pattern)),
+            replacement.replace("$1", r"\1"),
+        )
+        for pattern, replacement in phone.rewrites(tokenizer)
+    ]
+
+
+REWRITES = in_python(Tokenizer.train(TEXTS, TokenizerSettings(**SETTINGS)))
 
 
 @pytest.mark.parametrize(
@@ -195,7 +231,8 @@ def test_what_mediapipe_can_take(settings, mediapipe):
     readme = phone._readme("reviews.csv", assets, report)
     assert ("takes model.tflite as they are" in readme) == mediapipe
     assert ("It does not lower-case" in readme) == (mediapipe and settings.get("lowercase", True))
-    assert ("There is no short port" in readme) != mediapipe
+    assert ("There is no short port" in readme) == (settings.get("unit") == "wordpiece")
+    assert "of more than 8 ids keep the first 8" in readme
 
 
 def test_defaults_come_from_the_run(trained):

@@ -3,11 +3,16 @@ import java.util.Locale
 const val PAD = 0
 const val START = 1
 const val UNKNOWN = 2
-val DELIMITER = Regex("[^\\p{L}\\p{N}\\p{M}']+")
+
+/** What is rewritten, in this order, before words are cut at spaces. */
+val REWRITES = listOf($rewrites)
 
 /** `length` ids; of a longer text the first `front` and the last `length - front`. */
 fun tokenize(text: String, vocabulary: Map<String, Int>, length: Int, front: Int): IntArray {
-    val spaced = text.lowercase(Locale.ROOT).replace(DELIMITER, " ")
+    var spaced = $cased
+    for ((pattern, replacement) in REWRITES) {
+        spaced = spaced.replace(Regex(pattern), replacement)
+    }
     val words = spaced.split(" ").filter { it.isNotEmpty() }
     var ids = listOf(START) + words.map { vocabulary[it] ?: UNKNOWN }
     if (ids.size > length) {

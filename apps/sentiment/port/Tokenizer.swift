@@ -1,14 +1,20 @@
 import Foundation
 
 let PAD: Int32 = 0, START: Int32 = 1, UNKNOWN: Int32 = 2
-let DELIMITER = "[^\\p{L}\\p{N}\\p{M}']+"
+
+/// What is rewritten, in this order, before words are cut at spaces.
+let REWRITES = [$rewrites]
 
 /// `length` ids; of a longer text the first `front` and the last `length - front`.
 /// Words are compared by their bytes: Swift's own comparison takes é and e + accent for the same.
+/// Where text is lower-cased, Swift may write the Greek Σ at the end of a word as σ, the vocabulary has ς.
 func tokenize(_ text: String, vocabulary: [[UInt8]: Int32], length: Int, front: Int) -> [Int32] {
-    let spaced = text.lowercased().replacingOccurrences(of: DELIMITER, with: " ", options: .regularExpression)
-    let words = spaced.utf8.split(separator: UInt8(ascii: " ")).map { Array($0) }
-    var ids = [START] + words.map { vocabulary[$0] ?? UNKNOWN }
+    var spaced = $cased
+    for (pattern, replacement) in REWRITES {
+        spaced = spaced.replacingOccurrences(of: pattern, with: replacement, options: .regularExpression)
+    }
+    let words = spaced.utf8.split(separator: UInt8(ascii: " ")).map { Array($$0) }
+    var ids = [START] + words.map { vocabulary[$$0] ?? UNKNOWN }
     if ids.count > length {
         ids = Array(ids.prefix(front)) + Array(ids.suffix(length - front))
     }
@@ -17,6 +23,6 @@ func tokenize(_ text: String, vocabulary: [[UInt8]: Int32], length: Int, front: 
 
 /// The content of vocab.txt: the token of id `i` is on line `i`, counted from 0.
 func readVocabulary(_ text: String) -> [[UInt8]: Int32] {
-    let lines = text.utf8.split(separator: UInt8(ascii: "\n")).map { Array($0) }
+    let lines = text.utf8.split(separator: UInt8(ascii: "\n")).map { Array($$0) }
     return Dictionary(uniqueKeysWithValues: zip(lines, (0 as Int32)...))
 }

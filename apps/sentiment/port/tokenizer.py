@@ -1,15 +1,24 @@
 """The tokenizer of the .tflite, in a few lines for those who port it; Tokenizer.kt and Tokenizer.swift follow
 it line by line, and ``golden.json`` tells whether a port is right."""
 
-from unicodedata import category
+import re
+from collections.abc import Sequence
 
 PAD, START, UNKNOWN = 0, 1, 2
 
 
-def tokenize(text: str, vocabulary: dict[str, int], length: int, front: int) -> list[int]:
+def tokenize(
+    text: str,
+    vocabulary: dict[str, int],
+    length: int,
+    front: int,
+    rewrites: Sequence[tuple[str, str]],
+    lowercase: bool,
+) -> list[int]:
     """``length`` ids; of a longer text the first ``front`` and the last ``length - front``."""
-    # Words are letters, digits, marks and apostrophes: a regular expression would be [^\p{L}\p{N}\p{M}']+
-    spaced = "".join(c if category(c)[0] in "LNM" or c == "'" else " " for c in text.lower())
+    spaced = text.lower() if lowercase else text
+    for pattern, replacement in rewrites:
+        spaced = re.sub(pattern, replacement, spaced)
     words = [word for word in spaced.split(" ") if word]
     ids = [START] + [vocabulary.get(word, UNKNOWN) for word in words]
     if len(ids) > length:
