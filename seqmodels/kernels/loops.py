@@ -70,5 +70,12 @@ def unrolled(
     if lengths is None:
         return stacked, states
     real = (tf.range(len(outputs)) < lengths[:, None])[..., None]  # (batch, time, 1)
-    final = tuple(tf.gather(tf.stack(each, axis=1), lengths, batch_dims=1) for each in zip(*history))
+
+    def last(first: tf.Tensor, *later: tf.Tensor) -> tf.Tensor:
+        # TensorFlow Lite's converter fails on an 8-bit tensor that is in two stacks of different scales.
+        is_output = all(state is output for state, output in zip(later, outputs))
+        rest = stacked if is_output else tf.stack(later, axis=1)
+        return tf.gather(tf.concat([first[:, None], rest], axis=1), lengths, batch_dims=1)
+
+    final = tuple(last(*each) for each in zip(*history))
     return tf.where(real, stacked, tf.zeros_like(stacked)), final

@@ -28,10 +28,12 @@ def exported(name: str) -> tuple[Signature, dict[str, np.ndarray]]:
     """The part as a signature of one row, and inputs for several calls ``(ROWS, ...)``."""
     row = inventory.PARTS[name]
     part, samples = row.built(), row.arguments((TIME,) * ROWS)
-    leaves = {f"input_{index}": leaf for index, leaf in enumerate(tf.nest.flatten(samples))}
+    flat = {f"input_{index}": leaf for index, leaf in enumerate(tf.nest.flatten(samples))}
+    # What has no rows, as the table of a tied output, is part of the file.
+    leaves = {key: leaf for key, leaf in flat.items() if leaf.shape[0] == ROWS}
 
     def run(tensors: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        outputs = inventory.call(part, tf.nest.pack_sequence_as(samples, list(tensors.values())))
+        outputs = inventory.call(part, tf.nest.pack_sequence_as(samples, list({**flat, **tensors}.values())))
         return {f"output_{index}": leaf for index, leaf in enumerate(inventory.floats(outputs))}
 
     # A signature takes its tensors by name.
