@@ -146,6 +146,44 @@ def test_another_length_replaces_all_files(exported, invoke, read_json, tmp_path
     assert {path.name for path in (run / "export" / "tflite").glob("*.tflite")} == {"model_dynamic.tflite"}
 
 
+def test_a_conversion_that_fails_leaves_all_files_as_they_were(
+    exported, invoke, one_line, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    run = tmp_path / "run"
+    shutil.copytree(exported, run)
+    before = {path: path.read_bytes() for path in (run / "export").rglob("*") if path.is_file()}
+    monkeypatch.setattr(phone, "_golden", full)
+    result = invoke("convert", "--run", run, "--length", "6")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].endswith("tflite is as it was")
+    assert {path: path.read_bytes() for path in (run / "export").rglob("*") if path.is_file()} == before
+
+
+def test_a_damaged_report_is_written_again_by_convert(exported, invoke, one_line, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(exported, run)
+    (run / "export" / "tflite" / "report.json").write_text("{")
+    line = one_line(invoke("predict", "--run", run, "--model", "tflite", "text"), 1)
+    assert "`convert` writes it again" in line
+    result = invoke("convert", "--run", run, "--length", "10")
+    assert result.exit_code == 0, result.stderr
+    assert invoke("predict", "--run", run, "--model", "tflite", "text").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--length", "100000"], "--length 100000: the run reads"),
+        (["--length", "1"], "expected a number at least 2"),
+    ],
+)
+def test_lengths_that_cannot_be_meant_are_one_line(trained, invoke, one_line, options, message):
+    assert message in one_line(invoke("convert", "--run", trained, *options), 2)
+
+
 def test_a_folder_that_is_no_saved_model_is_not_replaced(trained, invoke, one_line, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     line = one_line(invoke("export", "--run", trained, "--to", tmp_path), 2)

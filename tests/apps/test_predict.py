@@ -157,3 +157,8 @@ def test_a_long_stream_takes_no_more_memory_than_a_short_one(trained, tmp_path):
             assert sum(1 for _ in out) == count
         peaks[count] = usage.ru_maxrss * 1024
     assert peaks[200_000] - peaks[20_000] < 100e6
+
+
+def test_an_argument_that_is_no_text_is_named(trained, invoke, one_line):
+    line = one_line(invoke("predict", "--run", trained, "good", os.fsdecode(b"caf\xe9")), 2)
+    assert "input 2: is not UTF-8 text" in line

@@ -143,3 +143,30 @@ def test_sizes_are_bytes_of_files_and_of_whole_folders(tmp_path):
         write_text(run.assets / "b.txt", "ü")
         run.model.write_bytes(b"12345")
     assert run.sizes() == {"assets": 5, "model.keras": 5}
+
+
+def test_a_run_of_another_app_is_named(tmp_path):
+    run = Run(tmp_path / "run")
+    finish(run)
+    run.require_finished("sentiment")  # of before runs said so
+    run.write_json("data.json", {"task": "translation"})
+    run.require_finished("translation")
+    with pytest.raises(UsageError, match=r"is a run of translation; use `python -m apps\.translation`"):
+        run.require_finished("sentiment")
+
+
+def test_data_of_a_training_that_are_gone_or_changed_are_one_line(tmp_path):
+    class Loaded:
+        sha256 = "abc"
+
+    def gone():
+        raise UsageError("no such file")
+
+    run = Run(tmp_path / "run")
+    finish(run)
+    assert run.trained_on("x.csv", Loaded).sha256 == "abc"
+    with pytest.raises(DataError, match=r"was trained on x\.csv, .* no longer found \(no such file\)"):
+        run.trained_on("x.csv", gone)
+    run.write_json("data.json", {"sha256": "other"})
+    with pytest.raises(DataError, match="has changed since the training"):
+        run.trained_on("x.csv", Loaded)
