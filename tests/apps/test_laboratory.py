@@ -144,11 +144,11 @@ def test_a_new_folder_is_made_for_fresh_cells_and_said_to_hold_no_run(tmp_path):
 
 
 def test_a_run_of_no_app_is_not_diagnosed(tmp_path):
-    for name in ("options.json", "metrics.json", "model.keras"):
+    for name in ("options.json", "data.json", "metrics.json", "model.keras"):
         (tmp_path / name).write_text('{"unknown": 1}')
     result = invoke("flow", "--run", tmp_path)
     assert result.exit_code == 1
-    assert "its options are of no app of this version" in result.stderr
+    assert "data.json: has no 'task'; train the run again" in result.stderr
 
 
 def test_the_table_and_the_finding_are_for_people(tmp_path):

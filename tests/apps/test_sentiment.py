@@ -62,6 +62,7 @@ def test_a_run_holds_the_facts_of_its_data(trained, reviews, read_json):
     source = load_labeled_texts(str(reviews), seed=0)
     vocabulary = (trained / "assets" / "vocab.txt").read_text(encoding="utf-8").splitlines()
     assert read_json(trained / "data.json") == {
+        "task": "sentiment",
         "source": str(reviews),
         "sha256": source.sha256,
         "notes": [],
