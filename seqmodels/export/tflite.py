@@ -78,7 +78,8 @@ def file_name(quantize: str) -> str:
 def choose_form(fused: bool, steps: int, quantize: str) -> str:
     """How the loops of a file are built.
 
-    Fused wherever there is such an operator: small at any length, 8 bits included. Else unrolled, which is
+    Fused wherever there is such an operator: small at any length, 8 bits included, and beyond about a hundred
+    steps the fastest of floats (benchmarks/sentiment.md has a table). Else unrolled, which is
     fast and grows with the length. Else a loop of two subgraphs, which is several times slower.
 
     Args:
