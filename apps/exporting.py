@@ -69,18 +69,17 @@ def _files_before(run: Run, phone: Phone, folder: Path) -> dict[str, Any]:
     files. Those of another length stay behind, since one golden.json serves all of them."""
     if not run.tflite.exists():
         return {}
-    shutil.copytree(run.tflite, folder, dirs_exist_ok=True)
     try:
         before = run.read_json("export/tflite/report.json", "files", *phone.shape)
     except DataError:  # what cannot be read says nothing of the files
         before = {"files": {}}
-    if all(before.get(name) == value for name, value in phone.shape.items()):
-        return before["files"]
-    for path in sorted(folder.glob("model*.tflite")):
-        path.unlink()
-        shape = ", ".join(f"{key} {before[key]}" for key in phone.shape if key in before)
-        log.print(f"removed {path.name}: it was converted for {shape or 'a length that no report tells'}")
-    return {}
+    fit = all(before.get(name) == value for name, value in phone.shape.items())
+    gone = [] if fit else sorted(path.name for path in run.tflite.glob("model*.tflite"))
+    shutil.copytree(run.tflite, folder, ignore=shutil.ignore_patterns(*gone), dirs_exist_ok=True)
+    shape = ", ".join(f"{key} {before[key]}" for key in phone.shape if key in before)
+    for name in gone:
+        log.print(f"removed {name}: it was converted for {shape or 'a length that no report tells'}")
+    return before["files"] if fit else {}
 
 
 def _show(run: Run, phone: Phone, report: dict[str, Any]) -> None:

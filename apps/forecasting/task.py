@@ -75,7 +75,7 @@ def baselines(data: Data) -> dict[str, Any]:
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """The model beside its baselines on the run's test, or on the test of ``--data``."""
-    stored, assets = _stored(run), Assets.load(run.assets)
+    stored, assets = run.trained_with(Train), Assets.load(run.assets)
     prepared = _prepared(run, stored, assets, options.data)
     origins, fitted = prepared.origins("test"), prepared.ends[:, 1]
     forecasts = open_model(run, assets, options.model)
@@ -98,7 +98,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
     """One record for each file; without files, for the run's own data."""
-    stored, assets = _stored(run), Assets.load(run.assets)
+    stored, assets = run.trained_with(Train), Assets.load(run.assets)
     forecasts = open_model(run, assets, options.model)
     made = []
     for chunk in chunks:
@@ -113,10 +113,6 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
             yield record
     if options.to is not None:
         outlook.write(Path(options.to), made)
-
-
-def _stored(run: Run) -> Train:
-    return run.trained_with(Train)
 
 
 def _prepared(run: Run, stored: Train, assets: Assets, data: str | None) -> Prepared:

@@ -132,13 +132,13 @@ def convert(
         save_arrays(rows, _named({entry.signature.name: entry.representative for entry in entries}))
         isolated.run(isolated.CONVERT, saved, quantize, rows, file)
         content = mended(file.read_bytes())
-        operators, subgraphs = _operators(path, content)
+        operators, subgraphs = _operators(path.name, content)
         file.write_bytes(finish(content, subgraphs))
         save_arrays(rows, _named({entry.signature.name: entry.inputs for entry in entries}))
         isolated.run(isolated.RUN_TFLITE, file, rows, results)
         found = load_arrays(results)
         expected = _named({entry.signature.name: entry.expected for entry in entries})
-        difference = largest_difference(str(path), found, expected, TOLERANCES[quantize])
+        difference = largest_difference(path.name, found, expected, TOLERANCES[quantize])
         _write(path, file.read_bytes())
     milliseconds = {entry.signature.name: float(found.pop(entry.signature.name)) for entry in entries}
     outputs: dict[str, dict[str, np.ndarray]] = {name: {} for name in milliseconds}
@@ -153,13 +153,13 @@ def _named(arrays: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
     return {f"{name}/{key}": value for name, tensors in arrays.items() for key, value in tensors.items()}
 
 
-def _operators(path: Path, content: bytes) -> tuple[dict[str, int], int]:
+def _operators(name: str, content: bytes) -> tuple[dict[str, int], int]:
     """Operators of a file and how many subgraphs it has; raises UserError for one that is not built in."""
     model = schema.Model.GetRootAsModel(content, 0)
     codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
     if custom := sorted({code.CustomCode().decode() for code in codes if code.CustomCode()}):
         raise UserError(
-            f"{path}: needs {', '.join(custom)}, which no phone has; expected built-in operators only"
+            f"{name}: needs {', '.join(custom)}, which no phone has; expected built-in operators only"
         )
     # Codes above 127 are in the second field; the first one is an older file format's.
     names = [_OPERATORS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes]
