@@ -27,6 +27,7 @@ BASES = {
     layers.LinearCell,
     models.NextToken,
 }  # public only to be derived from
+FIXED = {"LockedDropout": {"noise_shape"}}  # what a class settles of its base's options
 
 CELLS: dict[str, Callable[..., layers.Cell]] = {
     "rnn": layers.RNNCell,
@@ -388,6 +389,7 @@ PARTS: dict[str, Part] = {
         partial(decoder, ["rnn"], None), decoder_step, weights=3 + 2, padded=("memory",)
     ),
     "WordDropout": Part(partial(layers.WordDropout, 0.5), tokens, weights=0),
+    "Dropout": Part(partial(layers.Dropout, 0.0), features, weights=0),
     "LockedDropout": Part(partial(layers.LockedDropout, 0.0), features, weights=0),
     "EmbeddingDropout": Part(partial(layers.EmbeddingDropout, VOCABULARY, 0.0), looked_up, weights=0),
     "TiedOutput": Part(

@@ -11,6 +11,7 @@ from seqmodels.layers.attention import (
 from seqmodels.layers.cell import Cell, MatrixCell
 from seqmodels.layers.convert import from_keras, to_keras
 from seqmodels.layers.decoder import AttentionDecoderCell
+from seqmodels.layers.dropout import Dropout
 from seqmodels.layers.embedding_dropout import EmbeddingDropout
 from seqmodels.layers.encoder import Encoded, Encoder
 from seqmodels.layers.gru import GRUCell
@@ -35,6 +36,7 @@ __all__ = [
     "AttentionPooling",
     "Cell",
     "DotAttention",
+    "Dropout",
     "EmbeddingDropout",
     "Encoded",
     "Encoder",

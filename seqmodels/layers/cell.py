@@ -18,6 +18,7 @@ import keras
 import tensorflow as tf
 
 from seqmodels.kernels import States, projection
+from seqmodels.layers.dropout import check_rate, dropout_mask
 
 
 def affine(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
@@ -26,18 +27,6 @@ def affine(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor
         return projection(x, kernel, bias)
     product = tf.matmul(x, kernel)
     return product if bias is None else product + bias
-
-
-def dropout_mask(shape: Any, rate: float, seed_generator: Any, dtype: str) -> tf.Tensor:
-    """Zeros with probability ``rate``, ``1 / (1 - rate)`` elsewhere: the expected value is 1."""
-    return keras.random.dropout(tf.ones(shape, dtype), rate, seed=seed_generator)
-
-
-def check_rate(name: str, rate: float) -> float:
-    """A probability of dropping: ``0 <= rate < 1``, or ``ValueError``."""
-    if not 0.0 <= rate < 1.0:
-        raise ValueError(f"{name} is {rate}; it is the probability of dropping: 0 <= {name} < 1")
-    return rate
 
 
 class Cell(keras.layers.Layer):
@@ -219,8 +208,8 @@ class MatrixCell(Cell):
         recurrent_kernel = self._compute(self.recurrent_kernel)
         mask = None
         if training and self.weight_dropout:
-            recurrent_kernel = keras.random.dropout(
-                recurrent_kernel, self.weight_dropout, seed=self.seed_generator
+            recurrent_kernel *= dropout_mask(
+                recurrent_kernel.shape, self.weight_dropout, self.seed_generator, self.compute_dtype
             )
         if training and self.recurrent_dropout:
             mask = dropout_mask(

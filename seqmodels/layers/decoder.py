@@ -12,7 +12,8 @@ import tensorflow as tf
 from seqmodels import kernels
 from seqmodels.kernels import States
 from seqmodels.layers.attention import Attention, Prepared
-from seqmodels.layers.cell import Cell, affine, check_rate, dropout_mask
+from seqmodels.layers.cell import Cell, affine
+from seqmodels.layers.dropout import check_rate, dropout_mask
 from seqmodels.layers.recurrent import real_steps
 
 

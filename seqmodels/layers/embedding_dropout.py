@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from seqmodels.layers.cell import check_rate, dropout_mask
+from seqmodels.layers.dropout import check_rate, dropout_mask
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")

@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.layers.cell import Cell, States, check_rate, dropout_mask
+from seqmodels.layers.cell import Cell, States
+from seqmodels.layers.dropout import check_rate, dropout_mask
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")

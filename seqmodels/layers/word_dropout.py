@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from seqmodels.layers.cell import check_rate
+from seqmodels.layers.dropout import check_rate, uniform
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -38,7 +38,7 @@ class WordDropout(keras.layers.Layer):
         """``(n, T)`` int32 to the same."""
         if not (training and self.rate):
             return tokens
-        draw = keras.random.uniform(tf.shape(tokens), seed=self.seed_generator)  # (batch, time)
+        draw = uniform(tf.shape(tokens), self.seed_generator)  # (batch, time)
         return tf.where((draw < self.rate) & (tokens >= self.first), self.unknown, tokens)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

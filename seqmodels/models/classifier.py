@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from seqmodels import registry
-from seqmodels.layers import Encoder, NgramBag, WordDropout
+from seqmodels.layers import Dropout, Encoder, NgramBag, WordDropout
 from seqmodels.layers.cell import affine
 
 
@@ -105,7 +105,7 @@ class Classifier(keras.Model):
         if ngrams:
             self.input_units = ngrams * classes
             self.ngrams = NgramBag(ngrams, classes, ngram_buckets, dtype=logits, name="ngrams")
-            self.evidence_dropout = keras.layers.Dropout(word_dropout, (None, None, 1), dtype=dtype)
+            self.evidence_dropout = Dropout(word_dropout, (None, None, 1), dtype=dtype)
         else:
             self.word_dropout = WordDropout(word_dropout, name="word_dropout")
             self.embedding = keras.layers.Embedding(
@@ -122,7 +122,7 @@ class Classifier(keras.Model):
             registry.make(registry.POOLINGS, kind, dtype=dtype, name=f"pooling_{kind}")
             for kind in pooling.split("+")
         ]
-        self.output_dropout = keras.layers.Dropout(dropout, dtype=dtype)
+        self.output_dropout = Dropout(dropout, dtype=dtype)
         start = "zeros" if ngrams else "glorot_uniform"
         self.head = keras.layers.Dense(classes, kernel_initializer=start, dtype=logits, name="head")
 

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from seqmodels import registry
-from seqmodels.layers import Cell, Encoder, Recurrent
+from seqmodels.layers import Cell, Dropout, Encoder, Recurrent
 from seqmodels.models import windows
 
 DECODERS = ("direct", "autoregressive")
@@ -268,7 +268,7 @@ class Forecaster(WindowModel):
             keras.layers.Dense(units, "relu", dtype=dtype, name="segment") if segment > 1 else None
         )
         self.encoder = Encoder(cells, dropout=dropout, dtype=dtype, name="encoder")
-        self.output_dropout = keras.layers.Dropout(dropout, dtype=dtype)
+        self.output_dropout = Dropout(dropout, dtype=dtype)
         outputs = segment * self.parameters_of_step
         self.head = keras.layers.Dense(
             outputs, kernel_initializer=keras.initializers.VarianceScaling(0.1), dtype=dtype, name="head"
@@ -390,7 +390,7 @@ class FixedWindowForecaster(WindowModel):
         dtype = self.dtype_policy
         self.linear = self.make_skip()
         self.hidden = keras.layers.Dense(units, "relu", dtype=dtype, name="hidden") if form == "mlp" else None
-        self.dropout = keras.layers.Dropout(dropout, dtype=dtype)
+        self.dropout = Dropout(dropout, dtype=dtype)
         self.head = (
             keras.layers.Dense(horizon * self.parameters_of_step, dtype=dtype, name="head")
             if form == "mlp"

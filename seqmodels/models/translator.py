@@ -9,9 +9,17 @@ import tensorflow as tf
 
 from seqmodels import kernels, registry
 from seqmodels.kernels import States
-from seqmodels.layers import AttentionDecoderCell, Encoder, Recurrent, TiedOutput, WordDropout
+from seqmodels.layers import (
+    AttentionDecoderCell,
+    Dropout,
+    Encoder,
+    LockedDropout,
+    Recurrent,
+    TiedOutput,
+    WordDropout,
+)
 from seqmodels.layers.attention import Prepared
-from seqmodels.layers.cell import dropout_mask
+from seqmodels.layers.dropout import dropout_mask, uniform
 
 TIES = ("none", "target", "all")
 
@@ -144,7 +152,7 @@ class Translator(keras.Model):
         self.memory_norm = (
             keras.layers.LayerNormalization(dtype=dtype, name="memory_norm") if normalize else None
         )
-        self.memory_dropout = keras.layers.Dropout(dropout, noise_shape=(None, 1, None), dtype=dtype)
+        self.memory_dropout = LockedDropout(dropout, dtype=dtype)
         stack = cells(decoder_units, "decoder_cell")
         self.bridges = [
             keras.layers.Dense(decoder_units, activation="tanh", dtype=dtype, name=f"bridge_{layer}_{state}")
@@ -166,7 +174,7 @@ class Translator(keras.Model):
             name="decoder_cell",
         )
         self.decoder = Recurrent(self.cell, dropout=dropout, dtype=dtype, name="decoder")
-        self.output_dropout = keras.layers.Dropout(dropout, dtype=dtype)
+        self.output_dropout = Dropout(dropout, dtype=dtype)
         # Logits stay in float32 under mixed precision: a float16 softmax loses its small probabilities.
         logits = keras.backend.result_type(self.compute_dtype, "float32")
         self.head = (
@@ -306,7 +314,7 @@ class Translator(keras.Model):
         kept = tf.ones((batch, width), dtype)
         if training and self.decoder.dropout:
             kept = dropout_mask((batch, width), self.decoder.dropout, self.seed_generator, dtype.name)
-        draw = keras.random.uniform((batch, time), seed=self.seed_generator) if training else 0.0
+        draw = uniform((batch, time), self.seed_generator) if training else 0.0
         own = (tf.zeros((batch, time)) + draw < share) & (tf.range(time) > 0)
         # Beside its vector each step gets whether it is replaced, and its number, which seeds its draw.
         numbers = tf.broadcast_to(tf.cast(tf.range(time), dtype), (batch, time))
@@ -320,10 +328,10 @@ class Translator(keras.Model):
             logits = self._logits(previous[:, None])[:, 0]  # (batch, vocabulary)
             if seed is not None:  # the largest with Gumbel noise is a draw from the softmax
                 here = tf.cast(number[0, 0], tf.int32)
-                uniform = tf.random.stateless_uniform(
-                    tf.shape(logits), seed + tf.stack([0, here]), minval=1e-7, dtype=logits.dtype
+                numbers = tf.random.stateless_uniform(
+                    tf.shape(logits), seed + tf.stack([0, here]), 1e-7, dtype=logits.dtype, alg="philox"
                 )
-                logits -= tf.math.log(-tf.math.log(uniform))
+                logits -= tf.math.log(-tf.math.log(numbers))
             token = tf.stop_gradient(tf.argmax(logits, axis=-1, output_type=tf.int32))
             chosen = tf.where(own > 0, self.embedding(token), gold)
             output, after = self.cell.step(self.cell.project(chosen * kept), tuple(inner), constants)
