@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from apps.language_modeling.inference import passes
+from apps.language_modeling.inference import reader
 from seqmodels.data.text import running_text
 from seqmodels.data.tokenizer import END
 from seqmodels.errors import UserError
@@ -115,7 +115,7 @@ def cached_losses(model: NextToken, ids: np.ndarray, size: int, flatness: float,
     Returns:
         the loss of each token, ``(tokens,)`` float64; infinite where the cache alone decides and has no vote.
     """
-    parts = list(passes(model, ids))
+    parts = list(reader(model)(ids))
     losses = np.concatenate([part for part, _ in parts])
     outputs = np.concatenate([part for _, part in parts])  # (tokens, d)
     votes = np.zeros(len(ids))

@@ -83,7 +83,7 @@ def characters(lines: Sequence[str]) -> int:
 
 
 def _settings(options: Train, lines: Sequence[str]) -> TokenizerSettings:
-    marked = any(CORPUS_UNKNOWN in line for line in lines)
+    marked = options.split == "whitespace" and _marks_unknown_words(lines)
     settings: dict[str, Any] = {
         "unit": options.unit,
         "split": options.split,
@@ -95,14 +95,25 @@ def _settings(options: Train, lines: Sequence[str]) -> TokenizerSettings:
     return TokenizerSettings(**settings)
 
 
+def _marks_unknown_words(lines: Sequence[str]) -> bool:
+    return any(CORPUS_UNKNOWN in line and CORPUS_UNKNOWN in line.split() for line in lines)
+
+
 def _facts(
     source: Texts, tokenizer: Tokenizer, train_ids: np.ndarray, valid_ids: np.ndarray
 ) -> dict[str, Any]:
+    notes, settings = list(source.notes), tokenizer.settings
+    cuts = settings.unit in ("word", "wordpiece") and settings.split != "whitespace"
+    if cuts and _marks_unknown_words(source.train):
+        notes.append(
+            f"--split {settings.split} cuts the {CORPUS_UNKNOWN} of the text, which --split whitespace reads "
+            "as unknown"
+        )
     splits = {"train": source.train, "valid": source.valid, "test": source.test}
     return {
         "source": source.name,
         "sha256": source.sha256,
-        "notes": source.notes,
+        "notes": notes,
         "counts": {name: len(lines) for name, lines in splits.items()},
         "words": {name: words(lines) for name, lines in splits.items()},
         "tokens": {"train": len(train_ids), "valid": len(valid_ids)},

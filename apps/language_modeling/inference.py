@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,29 +42,34 @@ def open_model(run: Run, kind: str) -> Losses:
 
 
 def of_keras(model: NextToken) -> Losses:
+    read = reader(model)
+
     def losses(ids: np.ndarray) -> np.ndarray:
-        parts = [part for part, _ in passes(model, ids)]
+        parts = [part for part, _ in read(ids)]
         return np.concatenate([np.zeros(0), *parts])
 
     return losses
 
 
-def passes(model: NextToken, ids: np.ndarray) -> Any:
-    """Losses ``(tokens,)`` and outputs ``(tokens, d)`` of one part of the text after the other."""
+def reader(model: NextToken) -> Callable[[np.ndarray], Iterator[tuple[np.ndarray, np.ndarray]]]:
+    """Of a text ``(tokens,)``: losses ``(t,)`` and outputs ``(t, d)`` of one part of it after the other."""
 
     @tf.function(autograph=False, reduce_retracing=True)
     def read(tokens: tf.Tensor, targets: tf.Tensor, states: Any) -> tuple:
         features = model.features({"tokens": tokens, "states": states}, training=False)
         return model.losses_of(features.outputs, targets), features.outputs, features.states
 
-    states = model.get_initial_state(1)
-    tokens = np.append(np.int32(END), ids[:-1]).astype(np.int32)
-    for start in range(0, len(ids), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        losses, outputs, states = read(
-            tf.constant(tokens[None, part]), tf.constant(ids[None, part], tf.int32), states
-        )
-        yield losses[0].numpy().astype(np.float64), outputs[0].numpy()
+    def parts(ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        states = model.get_initial_state(1)
+        tokens = np.append(np.int32(END), ids[:-1]).astype(np.int32)
+        for start in range(0, len(ids), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            losses, outputs, states = read(
+                tf.constant(tokens[None, part]), tf.constant(ids[None, part], tf.int32), states
+            )
+            yield losses[0].numpy().astype(np.float64), outputs[0].numpy()
+
+    return parts
 
 
 def of_tflite(path: Path) -> Losses:

@@ -135,7 +135,7 @@ def _readme(
         for name, facts in report["files"].items()
     ]
     return Template((PORT / "README.md").read_text(encoding="utf-8")).substitute(
-        source=Path(source).name,
+        source=source if source.startswith(("embedded", "tfds:")) else Path(source).resolve().name,
         state=spec.shape[-1],
         dtype=spec.dtype.name,
         beginning="all zeros" if spec.dtype.is_floating else f"all {END}",

@@ -102,7 +102,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     scores["parameters"] = run.read_json("metrics.json")["parameters"]
     variants = {
         name: _scores(tokenizer, losses, ids, lines)
-        for name, losses in _adapted(run, options, ids, stream(tokenizer, source.train))
+        for name, losses in _adapted(run, options, ids, lambda: stream(tokenizer, source.train))
     }
     return {"data": options.data or stored.data, "model": scores, "variants": variants, "baselines": rivals}
 
@@ -166,7 +166,7 @@ def _other(run: Run, path: str, lines: Sequence[str]) -> dict[str, Any]:
 
 
 def _adapted(
-    run: Run, options: Evaluate, ids: np.ndarray, train_ids: np.ndarray
+    run: Run, options: Evaluate, ids: np.ndarray, train_ids: Callable[[], np.ndarray]
 ) -> Iterator[tuple[str, np.ndarray]]:
     if options.cache:
         losses = cached_losses(
@@ -175,14 +175,19 @@ def _adapted(
         yield f"with a cache of {options.cache}", losses
     if options.dynamic:
         rate, decay = options.dynamic_rate, options.dynamic_decay
-        yield "with dynamic evaluation", dynamic_losses(run.load_model(), ids, train_ids, rate, decay)
+        yield "with dynamic evaluation", dynamic_losses(run.load_model(), ids, train_ids(), rate, decay)
 
 
 def _scores(
     tokenizer: Tokenizer, losses: np.ndarray, ids: np.ndarray, lines: Sequence[str]
 ) -> dict[str, Any]:
-    whole = tokenizer.settings.unit in ("character", "byte") and not tokenizer.settings.lowercase
-    scores = language_scores(losses, words(lines), characters(lines) if whole else None)
+    settings = tokenizer.settings
+    of_characters = settings.unit in ("character", "byte")
+    every_word = of_characters or settings.split != "letters"  # which drops words without any
+    every_character = of_characters and not settings.lowercase
+    scores = language_scores(
+        losses, words(lines) if every_word else None, characters(lines) if every_character else None
+    )
     unknown = float(np.mean(ids == UNKNOWN))  # their identity is not asked for, which flatters a score
     return {**scores, "unknown": unknown, "by_position": _by_position(losses, ids)}
 
@@ -207,17 +212,18 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 def describe(run: Run) -> dict[str, Any]:
     """What ``info`` adds: parameters of the rivals, and of the tables that they stand for; and the nearest
     neighbours of some frequent tokens in the embedding."""
-    tokenizer = Tokenizer.load(run.assets)
+    tokenizer, model = Tokenizer.load(run.assets), run.load_model()
+    orders = {2, 3, 5} | ({model.window + 1} if isinstance(model, FixedWindowModel) else set())
     rivals = run.read_json("metrics.json")["baselines"]["test"]
     facts: dict[str, Any] = {f"parameters, {name}": row["parameters"] for name, row in rivals.items()}
-    facts |= {f"parameters, full table of {n}-grams": len(tokenizer) ** n for n in (2, 3, 5)}
-    vectors = run.load_model().embedding.get_weights()[0]
+    facts |= {f"parameters, full table of {n}-grams": len(tokenizer) ** n for n in sorted(orders)}
+    vectors = model.embedding.get_weights()[0]
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     places = np.geomspace(len(SPECIAL_TOKENS), len(tokenizer), NEIGHBOURS_OF, endpoint=False)
     for token in np.unique(places.astype(int)).tolist():
         likeness = vectors @ vectors[token]  # (vocabulary,)
         likeness[[*range(len(SPECIAL_TOKENS)), token]] = -np.inf
-        nearest = np.argsort(-likeness)[:NEIGHBOURS]
+        nearest = np.argsort(-likeness)[: min(NEIGHBOURS, len(tokenizer) - len(SPECIAL_TOKENS) - 1)]
         names = [f"{tokenizer.vocabulary[index]} {likeness[index]:.2f}" for index in nearest]
         facts[f"nearest to {tokenizer.vocabulary[token]}"] = ", ".join(names)
     return facts
@@ -230,16 +236,15 @@ def render_scores(scores: dict[str, Any]) -> Table:
     named |= {f"model {name}": row for name, row in scores["variants"].items()}
     columns = ["perplexity", "per word", "nats a token"]
     bits = "bits_per_character" in model
-    title = (
-        f"{scores['data']}: {model['tokens']:,} tokens, {model['unknown']:.1%} of them unknown; "
-        f"{model['words']:,} words with the ends of lines"
-    )
+    title = f"{scores['data']}: {model['tokens']:,} tokens, {model['unknown']:.1%} of them unknown"
+    if "words" in model:
+        title += f"; {model['words']:,} words with the ends of lines"
     table = Table("", *columns, *(["bits a character"] if bits else []), "parameters", title=title)
     for name, row in named.items():
-        numbers = [row["perplexity"], row["word_perplexity"]]
         table.add_row(
             f"{name} (discounts not estimated)" if row.get("fallbacks") else name,
-            *(f"{number:.2f}" for number in numbers),
+            f"{row['perplexity']:.2f}",
+            f"{row['word_perplexity']:.2f}" if "word_perplexity" in row else "",
             f"{row['log_loss']:.4f}",
             *([f"{row['bits_per_character']:.4f}"] if bits and "bits_per_character" in row else [""] * bits),
             f"{row['parameters']:,}" if "parameters" in row else "",

@@ -13,6 +13,7 @@ What a source lacks is cut from its training text, see `load_texts`. Only ``tfds
 
 import hashlib
 import os
+import re
 import stat
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
@@ -28,6 +29,7 @@ from seqmodels.data.sources import SPLIT_NAMES, TEST_FRACTION, WHOLE
 from seqmodels.errors import DataError, UsageError
 
 TEXT_FORMAT = ".txt"
+WHITE_SPACE = re.compile(r"\s")
 FORMS = "a .txt file (also .txt.gz), a folder with train.txt, embedded, embedded:code or tfds:NAME"
 
 Readers = dict[str, Callable[[], list[str]]]
@@ -49,7 +51,8 @@ class Texts:
 
 
 def load_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Texts:
-    """Reads ``data`` and cuts from train what it lacks, in one piece each and at the ends of lines.
+    """Reads ``data`` and cuts from train what it lacks, in one piece each and at the ends of lines; at white
+    space where there are too few lines.
 
     Without a test split, valid is the test. Without either, the test is the last 10 % of the characters.
     Without valid, or when it became the test, ``valid_fraction`` of train is validation; where it begins
@@ -105,17 +108,35 @@ def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[li
 
     ``place`` says where it lies: 0 is the beginning, 1 the end.
     """
-    starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
-    wanted = fraction * starts[-1]
-    first = min(bisect_left(starts, place * (starts[-1] - wanted)), len(lines) - 1)
-    stop = min(bisect_left(starts, starts[first] + wanted), len(lines))
-    rest, piece = lines[:first] + lines[stop:], lines[first:stop]
-    if not any(map(str.strip, rest)) or not any(map(str.strip, piece)):
+    total = sum(len(line) + 1 for line in lines)
+    wanted = fraction * total
+    begins = place * (total - wanted)
+    cut = _at_line_ends(lines, begins, wanted)
+    cut = cut or _at_line_ends(_broken(lines, begins, begins + wanted), begins, wanted)
+    if not cut:
         raise DataError(
-            f"{data} has {len(lines)} lines, too few to cut off {100 * fraction:g}% at the end of a line for "
+            f"{data} has {len(lines)} lines, too few to cut off {100 * fraction:g}% at white space for "
             "validation or test; add text, or name a folder with train.txt, valid.txt and test.txt"
         )
-    return rest, piece
+    return cut
+
+
+def _at_line_ends(lines: list[str], begins: float, wanted: float) -> tuple[list[str], list[str]] | None:
+    """All but the lines from one character on, and these; None where one of the two has no text."""
+    starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
+    first = min(bisect_left(starts, begins), len(lines) - 1)
+    stop = min(bisect_left(starts, starts[first] + wanted), len(lines))
+    rest, piece = lines[:first] + lines[stop:], lines[first:stop]
+    return (rest, piece) if any(map(str.strip, rest)) and any(map(str.strip, piece)) else None
+
+
+def _broken(lines: list[str], *places: float) -> list[str]:
+    """The lines, each place's one broken at the first white space from there on."""
+    text = "\n".join(lines)
+    for place in places:
+        if space := WHITE_SPACE.search(text, int(place)):
+            text = f"{text[: space.start()]}\n{text[space.end() :]}"
+    return text.split("\n")
 
 
 def _readers(data: str, notes: list[str]) -> Readers:

@@ -259,7 +259,8 @@ class Tokenizer(tf.Module):
         """
         size, longest = len(self.vocabulary), max(map(len, self.vocabulary))
         lengths = tf.strings.length(words, unit="UTF8_CHAR")
-        hopeless = (lengths > LONGEST_WORD) | (words == CORPUS_UNKNOWN)
+        marked = tf.strings.regex_full_match(words, f"{CONTINUATION}.*")  # nothing that a word may begin with
+        hopeless = (lengths > LONGEST_WORD) | (words == CORPUS_UNKNOWN) | marked
 
         def advance(rows, starts, done_rows, done_ids):
             left = tf.gather(lengths, rows) - starts  # (rows,)
@@ -338,6 +339,7 @@ def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> 
     from tokenizers import Tokenizer as Trainee
     from tokenizers import models, pre_tokenizers, trainers
 
+    counts = {word: count for word, count in counts.items() if not word.startswith(CONTINUATION)}
     occurrences: Counter[str] = Counter()
     for word, count in counts.items():
         for index, character in enumerate(word):

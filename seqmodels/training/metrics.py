@@ -135,7 +135,9 @@ def _check(probabilities: NDArray, labels: NDArray, classes: Sequence[str]) -> N
         )
 
 
-def language_scores(losses: ArrayLike, words: int, characters: int | None = None) -> dict[str, Any]:
+def language_scores(
+    losses: ArrayLike, words: int | None = None, characters: int | None = None
+) -> dict[str, Any]:
     """Scores of a language model on running text, as plain numbers ready for JSON.
 
     Models with different tokens compare by what they give for the same words or characters: the total
@@ -143,31 +145,33 @@ def language_scores(losses: ArrayLike, words: int, characters: int | None = None
 
     Args:
         losses: negative log-likelihood of every token in nats, ends of lines counted, (tokens,).
-        words: how many words, ends of lines counted, the tokens spell.
+        words: how many words, ends of lines counted, the tokens spell; None where they leave out some.
         characters: how many characters they spell; None where they leave out some of the text.
 
     Returns:
-        - `tokens`, `words`: their numbers.
+        - `tokens`: their number.
         - `log_loss`: mean of `-ln p` over tokens, in nats.
         - `perplexity`: `exp(log_loss)`.
-        - `word_perplexity`: `exp(sum of -ln p / words)`.
+        - `words`, and `word_perplexity`: `exp(sum of -ln p / words)`; only with `words`.
         - `bits_per_character`: `sum of -log2 p / characters`; only with `characters`.
 
     Raises:
         ValueError: no token, no word or no character.
     """
     losses = np.asarray(losses, np.float64)
-    if not losses.size or words < 1 or characters == 0:
+    if not losses.size or words == 0 or characters == 0:
         raise ValueError("there is no text to score; expected at least one token")
     total = float(losses.sum())
     scores = {
         "tokens": losses.size,
-        "words": words,
         "log_loss": total / losses.size,
         "perplexity": float(np.exp(total / losses.size)),
-        "word_perplexity": float(np.exp(total / words)),
     }
-    return scores if characters is None else {**scores, "bits_per_character": total / np.log(2) / characters}
+    if words is not None:
+        scores |= {"words": words, "word_perplexity": float(np.exp(total / words))}
+    if characters is not None:
+        scores["bits_per_character"] = total / np.log(2) / characters
+    return scores
 
 
 def translation_scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Any]:

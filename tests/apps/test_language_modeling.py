@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 
-from apps.language_modeling import adaptation
+from apps.language_modeling import adaptation, task
 from apps.language_modeling.__main__ import main
 from apps.language_modeling.data import encode
 from apps.language_modeling.generation import text_of, until
@@ -50,7 +50,7 @@ def run(tmp_path_factory, corpus, invoke):
 def window(tmp_path_factory, corpus, invoke):
     path = tmp_path_factory.mktemp("runs") / "window"
     options = [option for option in TINY if option != "--layers=1"]
-    result = invoke("train", "--data", corpus, "--run", path, *options, "--model=fixed-window", "--window=2")
+    result = invoke("train", "--data", corpus, "--run", path, *options, "--model=fixed-window", "--window=3")
     assert result.exit_code == 0, result.stderr
     return path
 
@@ -63,14 +63,30 @@ def exported(run, invoke):
     return run
 
 
-def greedy_by_hand(run, ids, count):
+def greedy_by_hand(run, ids, count, penalty=1.0):
     """The ids of a text's beginning with ``count`` more, each the likeliest that a text may have."""
     model, ids = keras.models.load_model(run / "model.keras"), [END, *ids]
     for _ in range(count):
         logits = model({"tokens": np.array([ids], np.int32)}).logits.numpy()[0, -1]
+        for token in set(ids[1:]):  # Keskar et al. 2019, section 4.1
+            logits[token] *= penalty if logits[token] < 0 else 1 / penalty
         logits[:3] = -np.inf
         ids.append(int(logits.argmax()))
     return ids[1:]
+
+
+def beam_by_hand(run, ids, count, beams):
+    """The likeliest of the sequences that stay among the ``beams`` likeliest at every step."""
+    model, hypotheses = keras.models.load_model(run / "model.keras"), [(0.0, [END, *ids])]
+    for _ in range(count):
+        longer = []
+        for score, tokens in hypotheses:
+            logits = model({"tokens": np.array([tokens], np.int32)}).logits.numpy()[0, -1].astype(np.float64)
+            logits[:3] = -np.inf
+            logits -= np.log(np.exp(logits).sum())
+            longer += [(score + logits[token], [*tokens, token]) for token in range(3, len(logits))]
+        hypotheses = sorted(longer, reverse=True)[:beams]
+    return hypotheses[0][1][1:]
 
 
 def ids_of(run, lines):
@@ -165,7 +181,10 @@ def test_generation_is_greedy_or_drawn_and_repeats_with_its_seed(run, invoke):
     assert drawn[0] == drawn[-1]
     assert len(set(drawn)) > 1
     assert all(each.startswith("the cat") for each in drawn)
-    assert text("--beams", "3").startswith("the cat")
+    assert text("--beams", "3") == f"{joined(run, beam_by_hand(run, ids[:2], 9, 3)).decode()}\n"
+    penalized = joined(run, greedy_by_hand(run, ids[:2], 9, penalty=5.0)).decode()
+    assert text("--temperature", "0", "--repetition-penalty", "5") == f"{penalized}\n" != f"{greedy}\n"
+    assert text("--top-p", "0.0001") == f"{greedy}\n"
     record = json.loads(text("--temperature", "0", "--json"))
     assert record == {"prompt": "the cat", "text": greedy.removeprefix("the cat")}
     stop = greedy.removeprefix("the cat")[4:6]
@@ -195,11 +214,13 @@ def test_text_of_bytes_comes_in_whole_characters():
     assert list(text_of(tokenizer, ids[:1], ids[1:])) == ["", "é", "", "", "", "🙂", ""]
 
 
-def test_info_has_neighbours_and_parameters(run, invoke):
+def test_info_has_neighbours_and_parameters(run, window, invoke, monkeypatch):
     facts = json.loads(invoke("info", "--run", run, "--json").stdout)[str(run)]
     vocabulary = len((run / "assets" / "vocab.txt").read_text().splitlines())
     assert facts["parameters, Kneser-Ney, 5-grams"] > facts["parameters, unigram"] == vocabulary
     assert facts["parameters, full table of 5-grams"] == vocabulary**5
+    facts_of_window = json.loads(invoke("info", "--run", window, "--json").stdout)[str(window)]
+    assert facts_of_window["parameters, full table of 4-grams"] == vocabulary**4
     model = keras.models.load_model(run / "model.keras")
     assert facts["parameters"] == model.count_params()
     names = (run / "assets" / "vocab.txt").read_text().splitlines()
@@ -208,6 +229,10 @@ def test_info_has_neighbours_and_parameters(run, invoke):
     likeness = (vectors @ vectors[4])[4:]
     nearest = names[4 + int(np.argsort(-likeness)[1])]  # after itself
     assert facts[f"nearest to {names[4]}"].startswith(f"{nearest} ")
+    monkeypatch.setattr(task, "NEIGHBOURS", 50)  # more than there are
+    (all_of_them,) = json.loads(invoke("info", "--run", run, "--json").stdout).values()
+    neighbours = all_of_them[f"nearest to {names[4]}"].split(", ")
+    assert sorted(each.split()[0] for each in neighbours) == sorted(names[5:])
 
 
 def perplexity_of(run, kind, invoke):
@@ -257,6 +282,14 @@ def test_the_saved_model_scores_and_generates_raw_text(exported, invoke):
     result = invoke("generate", "--run", exported, "--length=7", "--temperature=0", "--json", *given)
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [record["text"] for record in records] == [each.decode() for each in text.numpy()]
+    drawn = [
+        served["generate"](
+            prompt=prompts, temperature=tf.constant(1.0), seed=tf.constant(seed, tf.int64), **numbers
+        )["text"].numpy()
+        for seed in (1, 2, 1)
+    ]
+    assert np.array_equal(drawn[0], drawn[2])
+    assert not np.array_equal(drawn[0], drawn[1])
 
 
 def test_the_loop_beside_the_file_says_what_the_model_says(exported, read_json):
@@ -300,7 +333,8 @@ def test_the_tokens_of_the_loop_are_those_of_the_library(unit, split):
     texts = ["the cat sees a fish , a dog likes fishes .", "It's (so) on 12.5 \u4eba\u3005"]
     tokenizer = Tokenizer.train(texts, settings)
     port = Text(tokenizer.vocabulary, unit, split, settings.lowercase)
-    for text in (*texts, *PROMPTS, "", "x" * 101, "A\u00a0B\u200dC\tD <unk> \u0130\u03a3"):
+    strange = ("", "x" * 101, "x ## fish ### a ##a #a a##", "A\u00a0B\u200dC\tD <unk> \u0130\u03a3")
+    for text in (*texts, *PROMPTS, *strange):
         (ids,) = encode(tokenizer, tf.constant([text])).to_list()
         assert port.ids(text) == ids[:-1]
         assert port.of_ids(ids) == tokenizer.join(tf.ragged.constant([ids], dtype=tf.int32)).numpy()[0]
@@ -371,6 +405,67 @@ def test_dynamic_evaluation_learns_what_the_text_repeats_and_leaves_the_model_as
     assert dynamic[-100:].mean() < plain[-100:].mean() - 0.3
     for one, other in zip(model.get_weights(), before):
         assert np.array_equal(one, other)
+
+
+def test_what_a_split_leaves_out_has_no_perplexity_of_words(tmp_path, corpus, invoke):
+    result = invoke("train", "--data", corpus, "--run", tmp_path / "run", *TINY, "--split=letters")
+    assert result.exit_code == 0, result.stderr
+    (tmp_path / "other.txt").write_text("the cat , sees . fish\n")
+    arguments = ["evaluate", "--run", tmp_path / "run", "--data", tmp_path / "other.txt"]
+    scores = json.loads(invoke(*arguments, "--json").stdout)["model"]
+    assert scores["tokens"] == 5
+    assert not {"words", "word_perplexity"} & scores.keys()
+    assert f"{scores['perplexity']:.2f}" in invoke(*arguments).stdout
+
+
+def test_marks_of_unknown_words_that_a_split_cuts_are_named(tmp_path, corpus, invoke, read_json):
+    """And then the rare words are the unknown ones, so that the model has seen some."""
+    lines = [f"{line} <unk>" for line in (corpus / "train.txt").read_text().splitlines()]
+    (tmp_path / "train.txt").write_text("\n".join(["a zebra", *lines]))
+    facts = {}
+    for split in ("whitespace", "punctuation"):
+        path = tmp_path / split
+        result = invoke("train", "--data", tmp_path / "train.txt", "--run", path, *TINY, f"--split={split}")
+        assert result.exit_code == 0, result.stderr
+        facts[split] = read_json(path / "data.json")
+        assert "zebra" in (path / "assets" / "vocab.txt").read_text() or split == "punctuation"
+    assert not any("<unk>" in note for note in facts["whitespace"]["notes"])
+    assert any("--split punctuation cuts the text's <unk>" in note for note in facts["punctuation"]["notes"])
+    assert float(facts["whitespace"]["unknown tokens"]["train"].rstrip("%")) > 10
+
+
+@pytest.mark.parametrize("options", [[], ["--cutoffs=6,10", "--no-tied"]], ids=["full", "adaptive"])
+def test_the_recipe_compiled_by_xla_learns_and_is_exported(tmp_path, corpus, invoke, options):
+    """All dropouts and penalties at once, by full and by adaptive softmax."""
+    dropouts = [f"--{name}-dropout=0.1" for name in ("embedding", "input", "output", "weight", "recurrent")]
+    given = ["--xla", *dropouts, "--activation-penalty=0.1", "--temporal-penalty=0.1", *options]
+    given = [option for option in (*TINY, *given) if option != "--no-xla"]
+    path = tmp_path / "run"
+    result = invoke("train", "--data", corpus, "--run", path, *given)
+    assert result.exit_code == 0, result.stderr
+    history = [line.split(",") for line in (path / "history.csv").read_text().splitlines()]
+    losses = [float(row[history[0].index("valid_loss")]) for row in history[1:]]
+    assert losses[1] < losses[0] < math.log(15)
+    scores = json.loads(invoke("evaluate", "--run", path, "--json").stdout)["model"]
+    ids = ids_of(path, (corpus / "test.txt").read_text().splitlines())
+    assert scores["perplexity"] == pytest.approx(math.exp(losses_by_hand(path, ids).mean()), rel=1e-5)
+    for verb, kind in (("export", "saved_model"), ("convert", "tflite")):
+        assert invoke(verb, "--run", path).exit_code == 0
+        assert perplexity_of(path, kind, invoke) == pytest.approx(scores["perplexity"], rel=1e-5)
+
+
+def test_the_penalties_are_those_of_the_options(corpus):
+    """AR of the dropped outputs, TAR of the raw ones: each option reaches its own."""
+    model = LanguageModel(9, units=4, embedding_units=4, layers=1)
+    model.build()
+    ids = np.arange(8, dtype=np.int32)[None] % 9
+    found = {}
+    for chosen in ({"activation_penalty": 2.0}, {"temporal_penalty": 2.0}):
+        arguments = (ids, ids, tf.ones((1, 8)), model.get_initial_state(1), False)
+        found[tuple(chosen)] = float(task.objective(resolve(Train, chosen))(model, *arguments).penalty)
+    raw = model.features({"tokens": ids}, training=False).raw.numpy()
+    assert found[("activation_penalty",)] == pytest.approx(2 * np.mean(raw**2), rel=1e-5)
+    assert found[("temporal_penalty",)] == pytest.approx(2 * np.mean(np.diff(raw, axis=1) ** 2), rel=1e-5)
 
 
 UNITS = {
@@ -452,6 +547,8 @@ def test_bad_text_is_one_line(tmp_path, invoke, one_line, content, message):
         (["--window=3"], "--window: --model recurrent has no such thing"),
         (["--average-after=3"], "give --average"),
         (["--schedule=plateau", "--warmup=0.1"], "cannot go with --schedule plateau"),
+        (["--residual", "--layers=1", "--units=300"], "one layer has 300 features and its input 200"),
+        (["--jitter=8", "--steps=2"], "only 2 is near 2; raise --steps"),
     ],
 )
 def test_options_that_cannot_be_meant_are_one_line(tmp_path, corpus, invoke, one_line, options, message):

@@ -110,6 +110,18 @@ def test_sha256_changes_with_the_content_and_the_splits(tmp_path):
     assert digest({"train.txt": [*train[:-1], f"{train[-1]}.", ""], "valid.txt": valid}) != same[0]
 
 
+def test_a_text_without_enough_lines_is_cut_at_white_space(tmp_path):
+    """As text8, which is one line of 100 million characters."""
+    words = [f"w{number}" for number in range(1000)]
+    write(tmp_path / "text.txt", [" ".join(words)])
+    found = load_texts(str(tmp_path / "text.txt"), seed=3)
+    assert found.test == [" ".join(words[-len(found.test[0].split()) :])]
+    assert len(found.test[0]) == pytest.approx(490, abs=10)
+    assert len(found.valid[0]) == pytest.approx(440, abs=10)
+    before, after = (line.split() for line in found.train)
+    assert [*before, *found.valid[0].split(), *after, *found.test[0].split()] == words
+
+
 def test_embedded():
     text, code = load_texts("embedded", seed=0), load_texts("embedded:code", seed=5)
     assert splits(text) == prose.prose() == splits(load_texts("embedded:prose", seed=1))

@@ -92,7 +92,7 @@ class Text:
             return [self.numbers.get(word, UNKNOWN)]
         found: list[int] = []
         rest = word
-        while rest and len(word) <= LONGEST_WORD and word != "<unk>":
+        while rest and len(word) <= LONGEST_WORD and word != "<unk>" and word[:2] != "##":
             prefix = "##" if found else ""
             fits = (end for end in range(len(rest), 0, -1) if prefix + rest[:end] in self.numbers)
             end = next(fits, 0)
