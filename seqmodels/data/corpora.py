@@ -112,7 +112,7 @@ def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[li
     wanted = fraction * total
     begins = place * (total - wanted)
     cut = _at_line_ends(lines, begins, wanted)
-    cut = cut or _at_line_ends(_broken(lines, begins, begins + wanted), begins, wanted)
+    cut = cut or _at_line_ends(_broken(lines, begins, wanted), begins, wanted)
     if not cut:
         raise DataError(
             f"{data} has {len(lines)} lines, too few to cut off {100 * fraction:g}% at white space for "
@@ -130,12 +130,13 @@ def _at_line_ends(lines: list[str], begins: float, wanted: float) -> tuple[list[
     return (rest, piece) if any(map(str.strip, rest)) and any(map(str.strip, piece)) else None
 
 
-def _broken(lines: list[str], *places: float) -> list[str]:
-    """The lines, each place's one broken at the first white space from there on."""
-    text = "\n".join(lines)
-    for place in places:
+def _broken(lines: list[str], begins: float, wanted: float) -> list[str]:
+    """The lines, broken where a piece may begin and end: at the first white space from there on."""
+    text, place = "\n".join(lines), begins
+    for _ in range(2):
         if space := WHITE_SPACE.search(text, int(place)):
             text = f"{text[: space.start()]}\n{text[space.end() :]}"
+            place = space.end() + wanted
     return text.split("\n")
 
 
