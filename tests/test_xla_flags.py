@@ -33,3 +33,13 @@ def test_no_fusions_by_ynnpack_unless_asked_for(imports: str, flags: str, fused:
     programs = [path.read_text() for path in tmp_path.glob("*after_optimizations.txt")]
     assert programs  # so the flags of whoever calls are in force, too
     assert any("__ynn_fusion" in program for program in programs) == fused
+
+
+def test_a_file_of_flags_stays_in_force(tmp_path: Path) -> None:
+    file, shown = tmp_path / "flags.txt", "import os, seqmodels; print(os.environ['XLA_FLAGS'])"
+    file.write_text("--xla_cpu_enable_fast_math=false")
+    environment = os.environ | {"XLA_FLAGS": str(file)}
+    done = subprocess.run(
+        [sys.executable, "-c", shown], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout == f"{file}\n"

@@ -430,7 +430,9 @@ def test_marks_of_unknown_words_that_a_split_cuts_are_named(tmp_path, corpus, in
         facts[split] = read_json(path / "data.json")
         assert "zebra" in (path / "assets" / "vocab.txt").read_text() or split == "punctuation"
     assert not any("<unk>" in note for note in facts["whitespace"]["notes"])
-    assert any("--split punctuation cuts the <unk> of the text" in note for note in facts["punctuation"]["notes"])
+    assert any(
+        "--split punctuation cuts the <unk> of the text" in note for note in facts["punctuation"]["notes"]
+    )
     assert float(facts["whitespace"]["unknown tokens"]["train"].rstrip("%")) > 10
 
 
