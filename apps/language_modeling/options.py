@@ -46,7 +46,7 @@ class Train(TrainOptions):
             "weight_dropout": 0.2,
         },
         "default": {},
-        # The regularization of Merity et al. 2018 at a size that two cores train in three hours.
+        # The regularization of Merity et al. 2018 at a size that two cores train in three hours, by estimate.
         "best": {
             "epochs": 26,
             "learning_rate": 30.0,

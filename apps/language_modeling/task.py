@@ -102,7 +102,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     scores["parameters"] = run.read_json("metrics.json")["parameters"]
     variants = {
         name: _scores(tokenizer, losses, ids, lines)
-        for name, losses in _adapted(run, options, ids, lambda: stream(tokenizer, source.train))
+        for name, losses in _adapted(run, options, tokenizer, ids, source.train)
     }
     return {"data": options.data or stored.data, "model": scores, "variants": variants, "baselines": rivals}
 
@@ -166,7 +166,7 @@ def _other(run: Run, path: str, lines: Sequence[str]) -> dict[str, Any]:
 
 
 def _adapted(
-    run: Run, options: Evaluate, ids: np.ndarray, train_ids: Callable[[], np.ndarray]
+    run: Run, options: Evaluate, tokenizer: Tokenizer, ids: np.ndarray, train: Sequence[str]
 ) -> Iterator[tuple[str, np.ndarray]]:
     if options.cache:
         losses = cached_losses(
@@ -175,7 +175,8 @@ def _adapted(
         yield f"with a cache of {options.cache}", losses
     if options.dynamic:
         rate, decay = options.dynamic_rate, options.dynamic_decay
-        yield "with dynamic evaluation", dynamic_losses(run.load_model(), ids, train_ids(), rate, decay)
+        train_ids = stream(tokenizer, train)
+        yield "with dynamic evaluation", dynamic_losses(run.load_model(), ids, train_ids, rate, decay)
 
 
 def _scores(

@@ -20,9 +20,8 @@ def check_rate(name: str, rate: float) -> float:
     return rate
 
 
-def uniform(shape: Any, seed_generator: keras.random.SeedGenerator) -> tf.Tensor:
-    """The generator's next float32 numbers in ``[0, 1)``, of that shape; compiled by XLA the same ones."""
-    seed = seed_generator.next()
+def uniform(shape: Any, seed: tf.Tensor) -> tf.Tensor:
+    """The seed's float32 numbers in ``[0, 1)``, of that shape; compiled by XLA the same ones."""
     bits = tf.random.stateless_uniform(shape, seed, None, None, tf.uint32, alg="philox")
     # By hand, because XLA and TensorFlow do not make the same floats of the same bits.
     return tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) * 2.0**-24
@@ -32,7 +31,7 @@ def dropout_mask(
     shape: Any, rate: float, seed_generator: keras.random.SeedGenerator, dtype: str
 ) -> tf.Tensor:
     """Zeros with probability ``rate``, ``1 / (1 - rate)`` elsewhere: the expected value is 1."""
-    kept = uniform(shape, seed_generator) >= rate
+    kept = uniform(shape, seed_generator.next()) >= rate
     return tf.where(kept, tf.constant(1.0 / (1.0 - rate), dtype), tf.constant(0.0, dtype))
 
 

@@ -36,9 +36,9 @@ class WordDropout(keras.layers.Layer):
 
     def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
         """``(n, T)`` int32 to the same."""
-        if not (training and self.rate):
+        if not training or self.seed_generator is None:
             return tokens
-        draw = uniform(tf.shape(tokens), self.seed_generator)  # (batch, time)
+        draw = uniform(tf.shape(tokens), self.seed_generator.next())  # (batch, time)
         return tf.where((draw < self.rate) & (tokens >= self.first), self.unknown, tokens)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

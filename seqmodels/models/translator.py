@@ -314,13 +314,13 @@ class Translator(keras.Model):
         kept = tf.ones((batch, width), dtype)
         if training and self.decoder.dropout:
             kept = dropout_mask((batch, width), self.decoder.dropout, self.seed_generator, dtype.name)
-        draw = uniform((batch, time), self.seed_generator) if training else 0.0
+        generator = self.seed_generator if training else None
+        draw = uniform((batch, time), generator.next()) if generator is not None else 0.0
         own = (tf.zeros((batch, time)) + draw < share) & (tf.range(time) > 0)
         # Beside its vector each step gets whether it is replaced, and its number, which seeds its draw.
         numbers = tf.broadcast_to(tf.cast(tf.range(time), dtype), (batch, time))
         x = tf.concat([embedded, tf.cast(own, dtype)[..., None], numbers[..., None]], axis=-1)
-        generator = self.seed_generator
-        seed = tf.cast(generator.next(), tf.int32) if training and generator is not None else None
+        seed = tf.cast(generator.next(), tf.int32) if generator is not None else None
 
         def step(x: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
             gold, own, number = tf.split(x, [width, 1, 1], axis=-1)
@@ -328,10 +328,8 @@ class Translator(keras.Model):
             logits = self._logits(previous[:, None])[:, 0]  # (batch, vocabulary)
             if seed is not None:  # the largest with Gumbel noise is a draw from the softmax
                 here = tf.cast(number[0, 0], tf.int32)
-                numbers = tf.random.stateless_uniform(
-                    tf.shape(logits), seed + tf.stack([0, here]), 1e-7, dtype=logits.dtype, alg="philox"
-                )
-                logits -= tf.math.log(-tf.math.log(numbers))
+                drawn = uniform(tf.shape(logits), seed + tf.stack([0, here]))
+                logits -= tf.cast(tf.math.log(-tf.math.log(drawn)), logits.dtype)
             token = tf.stop_gradient(tf.argmax(logits, axis=-1, output_type=tf.int32))
             chosen = tf.where(own > 0, self.embedding(token), gold)
             output, after = self.cell.step(self.cell.project(chosen * kept), tuple(inner), constants)
