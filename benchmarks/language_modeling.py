@@ -29,7 +29,11 @@ from benchmarks.shapes import FAST, Shape
 
 PTB = 10_002  # ids of its vocabulary: 10,000 words, padding and the start
 SIDES = {"ours": FAST, "PyTorch": {}}
-COMPARED = ("gru", "rnn", "mingru", "minlstm", "rglru")  # with the default cell, at its parameters
+# What is compared with the default cell, at its parameters.
+COMPARED: tuple[dict[str, Any], ...] = (
+    *({"cell": cell} for cell in ("gru", "rnn", "mingru", "minlstm", "rglru")),
+    {"cell": "rglru", "residual": True},
+)
 # A rate that comes down by itself: how many epochs there is time for differs from row to row.
 COMMON = {"epochs": 1000, "patience": None, "schedule": "plateau"}
 
@@ -106,9 +110,9 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
     options.check()
     vocabulary = len(task.load(options, None).assets)
     variants = {"": {}, "--no-tied": {"tied": False}}
-    for cell in COMPARED:
-        units = equal_units(options, cell, vocabulary)
-        variants[f"--cell {cell} --units {units}"] = {"cell": cell, "units": units}
+    for changes in COMPARED:
+        changes = sized(changes, equal_units(options, changes, vocabulary))
+        variants[_arguments(changes)] = changes
     target = parameters(options, vocabulary)
     click.echo(f"| vocabulary {vocabulary:,} | parameters | of the first row's |\n|---|---|---|")
     for name, changes in variants.items():
@@ -122,13 +126,24 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
         subprocess.run([sys.executable, *command, *variants], check=True)
 
 
-def equal_units(options: Train, cell: str, vocabulary: int) -> int:
-    """The units that give a cell as many parameters as the options' own, as nearly as can be.
+def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
+    """A row of so many units, and residual of as wide an embedding: every layer then adds its input."""
+    return {**changes, "units": units, **({"embedding_units": units} if "residual" in changes else {})}
+
+
+def _arguments(changes: dict[str, Any]) -> str:
+    return " ".join(
+        flag(name) if value is True else f"{flag(name)} {value}" for name, value in changes.items()
+    )
+
+
+def equal_units(options: Train, changes: dict[str, Any], vocabulary: int) -> int:
+    """The units that give a row as many parameters as the options' own, as nearly as can be.
 
     A model's parameters are a polynomial of degree 2 in its units: three small models determine it.
     """
     small = (1, 2, 3)
-    counts = [parameters(replace(options, cell=cell, units=units), vocabulary) for units in small]
+    counts = [parameters(replace(options, **sized(changes, units)), vocabulary) for units in small]
     polynomial = np.polynomial.Polynomial.fit(small, counts, deg=2)
     return round(float((polynomial - parameters(options, vocabulary)).roots().real.max()))
 

@@ -22,6 +22,8 @@ from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES
 
 # What a fixed-window model has not.
 OF_RECURRENT = ("cell", "layers", "residual", "layer_dropout", "recurrent_dropout", "weight_dropout")
+# With sgd at an LSTM's rates the other cells learn late or not at all (benchmarks/experiments.md).
+ADAM_RATES = {"rnn": 0.0005}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +67,21 @@ class Train(TrainOptions):
     data: str = data_option("prose", "code")
     epochs: int = option(16, "Passes over the training data, at most.", minimum=1)
     batch_size: int = option(20, "Columns of running text that are read side by side.", minimum=1)
-    optimizer: str = option("sgd", "Any optimizer of Keras.", choices=OPTIMIZERS)
-    learning_rate: float = option(20.0, "Peak learning rate.", minimum=0)
+    optimizer: str = option(
+        "sgd", "Any optimizer of Keras; of other cells than lstm it is adam.", choices=OPTIMIZERS
+    )
+    learning_rate: float = option(
+        20.0, "Peak learning rate; of other optimizers than sgd 0.002, of --cell rnn 0.0005.", minimum=0
+    )
     schedule: str = option(
         "cosine",
         "Learning rate after the warm-up; plateau: a quarter after every epoch that was not the best.",
         choices=SCHEDULES,
     )
     clipnorm: float | None = option(
-        0.25, "Threshold of the gradient clipping; none for no clipping.", minimum=1e-9
+        0.25,
+        "Threshold of the gradient clipping, of other optimizers than sgd 1; none for no clipping.",
+        minimum=1e-9,
     )
     patience: int | None = option(
         8, "Stop after so many epochs without a better validation; none for never.", minimum=1
@@ -147,8 +155,8 @@ class Train(TrainOptions):
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What the choice of data, model and cell implies, whatever the preset says."""
-        implied: dict[str, Any] = {}
+        """What the choice of data, model, cell and optimizer implies, whatever the preset says."""
+        implied = cls._optimization(explicit)
         if explicit.get("data") == "embedded:code":
             implied["unit"] = "character"
         if explicit.get("model") == "fixed-window":
@@ -156,6 +164,20 @@ class Train(TrainOptions):
         elif explicit.get("cell") in PARALLEL_CELLS:
             implied |= {"recurrent_dropout": 0.0, "weight_dropout": 0.0}
         return implied
+
+    @classmethod
+    def _optimization(cls, explicit: Mapping[str, Any]) -> dict[str, Any]:
+        """The optimizer that suits the cell, and the rate and the clipping that suit the optimizer."""
+        preset = cls.presets[explicit.get("preset", "default")]
+        usual = preset.get("optimizer", cls.optimizer)
+        cell = explicit.get("cell", cls.cell)
+        optimizer = explicit.get("optimizer", usual if cell == cls.cell else "adam")
+        if optimizer == usual:  # whose settings the preset has
+            return {}
+        if optimizer == cls.optimizer:
+            return {"optimizer": optimizer, "learning_rate": cls.learning_rate, "clipnorm": cls.clipnorm}
+        rate = ADAM_RATES.get(cell, TrainOptions.learning_rate)
+        return {"optimizer": optimizer, "learning_rate": rate, "clipnorm": TrainOptions.clipnorm}
 
     def check(self) -> None:
         super().check()

@@ -580,6 +580,27 @@ def test_a_preset_gives_way_to_what_a_model_cannot_have():
     assert resolve(Train, {"data": "embedded:code", "unit": "byte"}).unit == "byte"
 
 
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, ("sgd", 20.0, 0.25)),
+        ({"preset": "best"}, ("sgd", 30.0, 0.25)),
+        ({"preset": "quick"}, ("adam", 0.003, 1.0)),
+        ({"preset": "quick", "cell": "gru"}, ("adam", 0.003, 1.0)),
+        ({"cell": "gru"}, ("adam", 0.002, 1.0)),
+        ({"preset": "best", "cell": "mingru"}, ("adam", 0.002, 1.0)),
+        ({"cell": "rnn"}, ("adam", 0.0005, 1.0)),
+        ({"cell": "rnn", "optimizer": "sgd", "learning_rate": 2.0}, ("sgd", 2.0, 0.25)),
+        ({"optimizer": "rmsprop"}, ("rmsprop", 0.002, 1.0)),
+        ({"optimizer": "rmsprop", "clipnorm": 5.0}, ("rmsprop", 0.002, 5.0)),
+        ({"preset": "quick", "optimizer": "sgd"}, ("sgd", 20.0, 0.25)),
+    ],
+)
+def test_rate_and_clipping_are_those_of_the_optimizer_and_it_that_of_the_cell(chosen, expected):
+    options = resolve(Train, chosen)
+    assert (options.optimizer, options.learning_rate, options.clipnorm) == expected
+
+
 def test_an_adaptation_that_diverges_is_one_line(run, invoke, one_line):
     result = invoke("evaluate", "--run", run, "--dynamic", "--dynamic-rate=100000")
     assert "lower --dynamic-rate, it is 100000" in one_line(result, 1)

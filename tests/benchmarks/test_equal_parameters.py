@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 
 from apps.language_modeling.options import Train
-from benchmarks.language_modeling import COMPARED, equal_units, parameters
+from benchmarks.language_modeling import COMPARED, equal_units, parameters, sized
 
 
 @pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("cell", COMPARED)
-def test_cells_have_the_parameters_of_the_default_one(cell, tied):
+@pytest.mark.parametrize("changes", COMPARED, ids=lambda changes: " ".join(map(str, changes.values())))
+def test_cells_have_the_parameters_of_the_default_one(changes, tied):
     vocabulary, options = 500, Train(tied=tied)
-    units = equal_units(options, cell, vocabulary)
-    target = parameters(options, vocabulary)
-    assert parameters(replace(options, cell=cell, units=units), vocabulary) == pytest.approx(target, rel=0.02)
+    row = replace(options, **sized(changes, equal_units(options, changes, vocabulary)))
+    row.check()
+    assert parameters(row, vocabulary) == pytest.approx(parameters(options, vocabulary), rel=0.02)
 
 
 def test_the_default_model_has_the_parameters_of_its_matrices():
