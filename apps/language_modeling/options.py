@@ -22,7 +22,7 @@ from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES
 
 # What a fixed-window model has not.
 OF_RECURRENT = ("cell", "layers", "residual", "layer_dropout", "recurrent_dropout", "weight_dropout")
-# With sgd at an LSTM's rates the other cells learn late or not at all (benchmarks/experiments.md).
+# Of cells that do not bear the common rate (benchmarks/experiments.md).
 ADAM_RATES = {"rnn": 0.0005}
 
 
@@ -167,13 +167,14 @@ class Train(TrainOptions):
 
     @classmethod
     def _optimization(cls, explicit: Mapping[str, Any]) -> dict[str, Any]:
-        """The optimizer that suits the cell, and the rate and the clipping that suit the optimizer."""
+        """The optimizer that suits the cell, and the rate and the clipping that suit both. With sgd at an
+        LSTM's rates other cells learn late or not at all (benchmarks/experiments.md)."""
         preset = cls.presets[explicit.get("preset", "default")]
         usual = preset.get("optimizer", cls.optimizer)
         cell = explicit.get("cell", cls.cell)
         optimizer = explicit.get("optimizer", usual if cell == cls.cell else "adam")
-        if optimizer == usual:  # whose settings the preset has
-            return {}
+        if optimizer == usual and (optimizer == cls.optimizer or cell not in ADAM_RATES):
+            return {}  # the preset has its settings
         if optimizer == cls.optimizer:
             return {"optimizer": optimizer, "learning_rate": cls.learning_rate, "clipnorm": cls.clipnorm}
         rate = ADAM_RATES.get(cell, TrainOptions.learning_rate)

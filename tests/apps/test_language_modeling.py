@@ -590,6 +590,7 @@ def test_a_preset_gives_way_to_what_a_model_cannot_have():
         ({"cell": "gru"}, ("adam", 0.002, 1.0)),
         ({"preset": "best", "cell": "mingru"}, ("adam", 0.002, 1.0)),
         ({"cell": "rnn"}, ("adam", 0.0005, 1.0)),
+        ({"preset": "quick", "cell": "rnn"}, ("adam", 0.0005, 1.0)),
         ({"cell": "rnn", "optimizer": "sgd", "learning_rate": 2.0}, ("sgd", 2.0, 0.25)),
         ({"optimizer": "rmsprop"}, ("rmsprop", 0.002, 1.0)),
         ({"optimizer": "rmsprop", "clipnorm": 5.0}, ("rmsprop", 0.002, 5.0)),
