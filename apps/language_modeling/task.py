@@ -38,6 +38,7 @@ SHARED_OPTIONS = (
     "embedding_units",
     "units",
     "tied",
+    "samples",
     "embedding_dropout",
     "input_dropout",
     "output_dropout",
@@ -62,6 +63,10 @@ def build(options: Train, tokenizer: Tokenizer) -> keras.Model:
     if options.cluster_edges and options.cluster_edges[-1] >= len(tokenizer):
         raise UsageError(
             f"--cutoffs {options.cutoffs}: the vocabulary has {len(tokenizer)} entries; expected less"
+        )
+    if options.samples > len(tokenizer):
+        raise UsageError(
+            f"--samples {options.samples}: the vocabulary has {len(tokenizer)} entries; expected less, or 0"
         )
     kind, names = MODELS[options.model]
     settings = {name: value for name, value in asdict(options).items() if name in (*SHARED_OPTIONS, *names)}

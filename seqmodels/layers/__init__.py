@@ -25,6 +25,7 @@ from seqmodels.layers.pooling import AttentionPooling, LastPooling, MaxPooling, 
 from seqmodels.layers.recurrent import Recurrent
 from seqmodels.layers.rg_lru import RGLRUCell
 from seqmodels.layers.rnn import RNNCell
+from seqmodels.layers.sampled_softmax import sampled_softmax_losses
 from seqmodels.layers.tied_output import TiedOutput
 from seqmodels.layers.word_dropout import WordDropout
 
@@ -59,5 +60,6 @@ __all__ = [
     "TiedOutput",
     "WordDropout",
     "from_keras",
+    "sampled_softmax_losses",
     "to_keras",
 ]

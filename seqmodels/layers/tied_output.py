@@ -40,9 +40,13 @@ class TiedOutput(keras.layers.Layer):
     def call(self, inputs: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
         """``(n, T, d)`` and ``E (v, e)`` to logits ``(n, T, v)``."""
         table = tf.ensure_shape(tf.cast(table, self.compute_dtype), (self.vocabulary, self.units))
-        if self.projection is not None:
-            inputs = affine(inputs, tf.convert_to_tensor(self.projection), None)
-        return affine(inputs, tf.transpose(table), tf.convert_to_tensor(self.bias))
+        return affine(self.project(inputs), tf.transpose(table), tf.convert_to_tensor(self.bias))
+
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        """``x P``, or x where there is no P: ``(n, T, d)`` to ``(n, T, e)``."""
+        if self.projection is None:
+            return inputs
+        return affine(inputs, tf.convert_to_tensor(self.projection), None)
 
     def compute_output_shape(self, inputs_shape: Any, table_shape: Any) -> Any:
         return (*inputs_shape[:-1], self.vocabulary)

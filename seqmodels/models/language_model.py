@@ -11,6 +11,7 @@ import tensorflow as tf
 from seqmodels import registry
 from seqmodels.layers import AdaptiveSoftmax, EmbeddingDropout, Encoder, LockedDropout, TiedOutput
 from seqmodels.layers.recurrent import real_steps
+from seqmodels.layers.sampled_softmax import sampled_softmax_losses
 
 END = 3  # the id that ends a line, which is what stands before the first token of a text
 
@@ -55,11 +56,14 @@ class NextToken(keras.Model):
         tied: the output layer has the matrix of the embedding (and a projection where the widths differ).
         cutoffs: makes an adaptive softmax with clusters that begin there; none for the full softmax. Its
             matrices are its own, so that it excludes ``tied``.
+        samples: trains by :func:`sampled_softmax_losses` with so many tokens; 0 for all of them. It changes
+            the loss of the training alone.
         embedding_dropout: probability of dropping all occurrences of a word type.
         output_dropout: probability of dropping an output feature, the same ones at all steps.
 
     Raises:
-        ValueError: a rate outside ``[0, 1)``, cutoffs outside the vocabulary, or cutoffs with tied weights.
+        ValueError: a rate outside ``[0, 1)``, cutoffs outside the vocabulary, or cutoffs with tied weights;
+            samples outside ``4 .. v``, or with cutoffs.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class NextToken(keras.Model):
         embedding_units: int,
         tied: bool,
         cutoffs: Sequence[int],
+        samples: int,
         embedding_dropout: float,
         output_dropout: float,
         **kwargs: Any,
@@ -75,11 +80,16 @@ class NextToken(keras.Model):
         super().__init__(**kwargs)
         if tied and cutoffs:
             raise ValueError("an adaptive softmax has matrices of its own; set tied=False with cutoffs")
+        if samples and (cutoffs or not 4 <= samples <= vocabulary):
+            raise ValueError(
+                f"samples are {samples}; expected 4 to {vocabulary}, and no cutoffs, or 0 for none"
+            )
         self.config = {
             "vocabulary": vocabulary,
             "embedding_units": embedding_units,
             "tied": tied,
             "cutoffs": list(cutoffs),
+            "samples": samples,
             "embedding_dropout": embedding_dropout,
             "output_dropout": output_dropout,
         }
@@ -96,6 +106,8 @@ class NextToken(keras.Model):
             vocabulary, embedding_dropout, dtype=dtype, name="embedding_dropout"
         )
         self.output_dropout = LockedDropout(output_dropout, dtype=dtype, name="output_dropout")
+        self.samples = samples
+        self.seed_generator = keras.random.SeedGenerator() if samples else None
         self.head: keras.layers.Layer
         # Logits stay in float32 under mixed precision: a float16 softmax loses its small probabilities.
         wide = keras.backend.result_type(self.compute_dtype, "float32")
@@ -124,11 +136,22 @@ class NextToken(keras.Model):
             return self.head(outputs, tf.convert_to_tensor(self.embedding.embeddings))
         return self.head(outputs)
 
-    def losses_of(self, outputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Negative log-likelihood of ``targets (n, T)`` in nats: ``(n, T)``."""
+    def losses_of(self, outputs: tf.Tensor, targets: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Negative log-likelihood of ``targets (n, T)`` in nats: ``(n, T)``; in training of the samples."""
+        if training and self.seed_generator is not None:
+            return self._sampled(outputs, targets, self.seed_generator.next())
         if isinstance(self.head, AdaptiveSoftmax):
             return self.head.losses_of(tf.cast(outputs, self.head.compute_dtype), targets)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, self.logits(outputs))
+
+    def _sampled(self, outputs: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        outputs = tf.cast(outputs, self.head.compute_dtype)
+        if isinstance(self.head, TiedOutput):
+            outputs, table = self.head.project(outputs), tf.convert_to_tensor(self.embedding.embeddings)
+        else:
+            table = tf.transpose(tf.convert_to_tensor(self.head.kernel))
+        table, bias = tf.cast(table, outputs.dtype), tf.convert_to_tensor(self.head.bias)
+        return sampled_softmax_losses(outputs, table, bias, targets, self.samples, seed)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Predicted:
         features = self.features(inputs, training=training)
@@ -155,6 +178,7 @@ class LanguageModel(NextToken):
         residual: add the input of a recurrent layer to its output.
         tied: see :class:`NextToken`.
         cutoffs: see :class:`NextToken`.
+        samples: see :class:`NextToken`.
         embedding_dropout: see :class:`NextToken`.
         input_dropout: probability of dropping a feature of the embedded tokens.
         layer_dropout: probability of dropping a feature between recurrent layers.
@@ -178,6 +202,7 @@ class LanguageModel(NextToken):
         residual: bool = False,
         tied: bool = True,
         cutoffs: Sequence[int] = (),
+        samples: int = 0,
         embedding_dropout: float = 0.0,
         input_dropout: float = 0.0,
         layer_dropout: float = 0.0,
@@ -187,7 +212,7 @@ class LanguageModel(NextToken):
         **kwargs: Any,
     ):
         super().__init__(
-            vocabulary, embedding_units, tied, cutoffs, embedding_dropout, output_dropout, **kwargs
+            vocabulary, embedding_units, tied, cutoffs, samples, embedding_dropout, output_dropout, **kwargs
         )
         self.config |= {
             "cell": cell,
@@ -247,6 +272,7 @@ class FixedWindowModel(NextToken):
         units: hidden features.
         tied: see :class:`NextToken`.
         cutoffs: see :class:`NextToken`.
+        samples: see :class:`NextToken`.
         embedding_dropout: see :class:`NextToken`.
         input_dropout: probability of dropping a feature of the embedded tokens, the same ones at all steps.
         output_dropout: see :class:`NextToken`.
@@ -263,6 +289,7 @@ class FixedWindowModel(NextToken):
         units: int = 200,
         tied: bool = True,
         cutoffs: Sequence[int] = (),
+        samples: int = 0,
         embedding_dropout: float = 0.0,
         input_dropout: float = 0.0,
         output_dropout: float = 0.0,
@@ -271,7 +298,7 @@ class FixedWindowModel(NextToken):
         if window < 1:
             raise ValueError(f"window is {window}; expected at least one token")
         super().__init__(
-            vocabulary, embedding_units, tied, cutoffs, embedding_dropout, output_dropout, **kwargs
+            vocabulary, embedding_units, tied, cutoffs, samples, embedding_dropout, output_dropout, **kwargs
         )
         self.config |= {"window": window, "units": units, "input_dropout": input_dropout}
         dtype = self.dtype_policy

@@ -124,7 +124,7 @@ def next_token(activation: float = 0.0, temporal: float = 0.0) -> Objective:
         if temporal:
             change = features.raw[:, 1:] - features.raw[:, :-1]
             penalty += temporal * tf.reduce_mean(tf.square(change))
-        losses = model.losses_of(features.outputs, targets)  # (batch, time)
+        losses = model.losses_of(features.outputs, targets, training=training)  # (batch, time)
         return Outcome(
             total=tf.reduce_sum(losses * weights),
             count=tf.reduce_sum(weights),

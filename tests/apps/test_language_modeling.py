@@ -436,9 +436,13 @@ def test_marks_of_unknown_words_that_a_split_cuts_are_named(tmp_path, corpus, in
     assert float(facts["whitespace"]["unknown tokens"]["train"].rstrip("%")) > 10
 
 
-@pytest.mark.parametrize("options", [[], ["--cutoffs=6,10", "--no-tied"]], ids=["full", "adaptive"])
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--cutoffs=6,10", "--no-tied"], ["--samples=8"]],
+    ids=["full", "adaptive", "sampled"],
+)
 def test_the_recipe_compiled_by_xla_learns_and_is_exported(tmp_path, corpus, invoke, options):
-    """All dropouts and penalties at once, by full and by adaptive softmax."""
+    """All dropouts and penalties at once, by full, adaptive and sampled softmax."""
     dropouts = [f"--{name}-dropout=0.1" for name in ("embedding", "input", "output", "weight", "recurrent")]
     given = ["--xla", *dropouts, "--activation-penalty=0.1", "--temporal-penalty=0.1", *options]
     given = [option for option in (*TINY, *given) if option != "--no-xla"]
@@ -543,6 +547,9 @@ def test_bad_text_is_one_line(tmp_path, invoke, one_line, content, message):
         (["--cutoffs=5"], "give --no-tied too"),
         (["--cutoffs=5", "--no-tied", "--unit=wordpiece"], "needs ids by frequency"),
         (["--cutoffs=500", "--no-tied", "--steps=8"], "the vocabulary has 15 entries"),
+        (["--cutoffs=5", "--no-tied", "--samples=8"], "choose one"),
+        (["--samples=3"], "give 4"),
+        (["--samples=16", "--steps=8"], "the vocabulary has 15 entries"),
         (["--cell=mingru", "--weight-dropout=0.1"], "leave its dropouts at 0"),
         (["--model=fixed-window", "--recurrent-dropout=0.1"], "fixed-window has no such thing"),
         (["--model=fixed-window", "--layers=3"], "--layers: --model fixed-window has no such thing"),

@@ -9,7 +9,13 @@ import tensorflow as tf
 from reference import lstm
 
 from seqmodels.data.text import running_text
-from seqmodels.layers import AdaptiveSoftmax, EmbeddingDropout, LockedDropout, TiedOutput
+from seqmodels.layers import (
+    AdaptiveSoftmax,
+    EmbeddingDropout,
+    LockedDropout,
+    TiedOutput,
+    sampled_softmax_losses,
+)
 from seqmodels.models import FixedWindowModel, LanguageModel
 from seqmodels.training.losses import next_token
 
@@ -166,6 +172,59 @@ def test_cutoffs_outside_of_the_vocabulary_are_refused(cutoffs):
 def test_an_adaptive_softmax_cannot_be_tied():
     with pytest.raises(ValueError, match="set tied=False"):
         LanguageModel(V, cutoffs=[5])
+
+
+TIES = [{"units": 4}, {"units": 5}, {"units": 5, "tied": False}]
+
+
+@pytest.mark.parametrize("options", TIES, ids=["tied", "projected", "untied"])
+def test_a_sampled_softmax_of_all_tokens_is_the_full_one(options):
+    """Loss and gradients; and what is not training never samples."""
+    inputs, targets = IDS[None, :-1], tf.constant(IDS[None, 1:] % V)
+    found = []
+    for samples in (0, V):
+        model = recurrent(samples=samples, **options)
+        for weight, value in zip(model.trainable_variables, recurrent(**options).trainable_variables):
+            weight.assign(value)
+        with tf.GradientTape() as tape:
+            losses = model.losses_of(model.features({"tokens": inputs}).outputs, targets, training=True)
+        gradients = tape.gradient(losses, model.trainable_variables)
+        found.append([losses, *map(tf.convert_to_tensor, gradients)])
+    for full, sampled in zip(*found, strict=True):
+        np.testing.assert_allclose(sampled, full, rtol=1e-9, atol=1e-12)
+    few = built(LanguageModel.from_config({**model.get_config(), "samples": 4}))
+    few.set_weights(model.get_weights())
+    outputs = few.features({"tokens": inputs}).outputs
+    np.testing.assert_allclose(few.losses_of(outputs, targets), found[0][0], rtol=1e-9)
+    assert not np.allclose(few.losses_of(outputs, targets, training=True), found[0][0], rtol=1e-7)
+
+
+def test_a_sampled_softmax_estimates_the_denominator_without_bias():
+    """``exp(loss) = denominator / e^own``: its mean over many draws is the full softmax's, whether a target
+    is frequent or rare; and a draw has no other numbers under XLA."""
+    rng = np.random.default_rng(4)
+    inputs, table, bias = (rng.normal(size=shape) for shape in ((1, V, 3), (V, 3), (V,)))
+    targets = tf.range(V)[None]
+    logits = inputs @ table.T + bias
+    full = np.exp(logits).sum(-1) / np.exp(np.diagonal(logits, axis1=1, axis2=2))
+    arguments = [tf.constant(each) for each in (inputs, table, bias)]
+
+    @tf.function
+    def draw(seed):
+        return sampled_softmax_losses(*arguments, targets, 6, seed)
+
+    draws = np.stack([np.exp(draw(tf.constant([7, number]))) for number in range(4000)])
+    error = draws.std(0) / np.sqrt(len(draws))
+    np.testing.assert_array_less(np.abs(draws.mean(0) - full), 5 * error)
+    assert np.all(error > 0)
+    compiled = tf.function(draw, jit_compile=True)
+    np.testing.assert_allclose(np.exp(compiled(tf.constant([7, 5]))), draws[5], rtol=1e-9)
+
+
+@pytest.mark.parametrize("options", [{"samples": 3}, {"samples": V + 1}, {"samples": 4, "cutoffs": [5]}])
+def test_samples_that_cannot_be_are_refused(options):
+    with pytest.raises(ValueError, match=f"expected 4 to {V}, and no cutoffs"):
+        LanguageModel(V, tied=False, **options)
 
 
 def test_locked_dropout_has_one_mask_for_all_steps():
