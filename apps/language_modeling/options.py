@@ -50,7 +50,7 @@ class Train(TrainOptions):
         "default": {},
         # The regularization of Merity et al. 2018 at a size that two cores train in three hours.
         "best": {
-            "epochs": 40,
+            "epochs": 35,
             "learning_rate": 30.0,
             "embedding_units": 500,
             "units": 500,

@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
+from seqmodels.data.prefetch import prefetched
+
 PAD = 0
 
 
@@ -199,7 +201,7 @@ def batches(
         return inputs, batch_targets, tf.gather(row_weights, rows)
 
     dataset = tf.data.Dataset.from_tensor_slices((plan.starts, plan.sizes, plan.buckets))
-    return dataset.map(cut).prefetch(tf.data.AUTOTUNE)
+    return prefetched(dataset.map(cut))
 
 
 @dataclass(frozen=True)
@@ -300,7 +302,7 @@ def pair_batches(
         return inputs, wanted(rows, edge)[0], tf.gather(weights, rows)
 
     dataset = tf.data.Dataset.from_tensor_slices((plan.starts, plan.sizes, plan.buckets))
-    return dataset.map(cut).prefetch(tf.data.AUTOTUNE)
+    return prefetched(dataset.map(cut))
 
 
 def running_text(
@@ -351,11 +353,8 @@ def running_text(
         return tuple(tf.ensure_shape(part, (batch_size, static_length)) for part in window)
 
     ends = np.cumsum(sizes)
-    return (
-        tf.data.Dataset.from_tensor_slices((ends - sizes, np.array(sizes)))
-        .map(cut)
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    starts = tf.data.Dataset.from_tensor_slices((ends - sizes, np.array(sizes)))
+    return prefetched(starts.map(cut))
 
 
 def evaluation_order(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from seqmodels.data.prefetch import prefetched
 from seqmodels.data.series import SeriesData, days
 from seqmodels.errors import DataError, UsageError
 
@@ -222,7 +223,7 @@ class Panel:
             return inputs, tf.gather(targets, after), rows_of(real, start)
 
         starts = np.arange(0, count, batch_size)
-        return tf.data.Dataset.from_tensor_slices(starts).map(cut).prefetch(tf.data.AUTOTUNE)
+        return prefetched(tf.data.Dataset.from_tensor_slices(starts).map(cut))
 
 
 def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:

@@ -232,6 +232,17 @@ def test_running_text_makes_every_token_a_target_once_and_rows_that_continue(cou
     assert np.array_equal(real, np.sort(real, axis=1)[:, ::-1])  # what fills up comes last in a row
 
 
+def test_no_pipeline_waits_for_a_thread_that_tunes_it(numbered):
+    source, target = numbered_pairs()
+    shapes = PairShapes.choose(source.lengths, target.lengths - 1, tokens=256, count=4)
+    pipelines = [
+        batches(numbered[0], edges=EDGES, batch_size=16),
+        pair_batches(source, target, shapes, seed=1, epoch=0),
+        running_text(np.arange(99), 3, batch_size=2, lengths=[5]),
+    ]
+    assert [pipeline.skip(1).options().autotune.enabled for pipeline in pipelines] == [False] * 3
+
+
 def test_running_text_draws_its_windows_by_seed_and_epoch():
     def lengths(**options):
         data = running_text(np.arange(4000), 3, batch_size=1, lengths=[3, 5, 8], **options)

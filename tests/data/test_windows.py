@@ -79,7 +79,9 @@ def test_batches_hold_the_windows_and_fillers_of_weight_zero():
     source = series_of(40, 30)
     panel = Panel.of(source, np.array([1.0, 2.0]))
     origins = np.array([[0, 9], [1, 20], [0, 30]])
-    ((inputs, targets, weights),) = panel.batches(origins[:3], 4, 2, 4).as_numpy_iterator()
+    batches = panel.batches(origins[:3], 4, 2, 4)
+    assert batches.options().autotune.enabled is False
+    ((inputs, targets, weights),) = batches.as_numpy_iterator()
     assert weights.tolist() == [1, 1, 1, 0]
     np.testing.assert_array_equal(inputs["past"][0, :, 0], [6, 7, 8, 9])
     np.testing.assert_array_equal(targets[:3], [[10, 11], [1021, 1022], [31, 32]])
