@@ -124,7 +124,7 @@ class Train(TrainOptions):
     samples: int = option(
         0,
         "Sampled softmax: train against so many tokens, half of them the most frequent, half drawn from the "
-        "rest; 0: against all.",
+        "rest; 0, or no fewer than there are: against all.",
         minimum=0,
     )
     embedding_dropout: float = option(
@@ -166,6 +166,8 @@ class Train(TrainOptions):
         implied = cls._optimization(explicit)
         if explicit.get("data") == "embedded:code":
             implied["unit"] = "character"
+        if explicit.get("cutoffs"):
+            implied["samples"] = 0
         if explicit.get("model") == "fixed-window":
             implied |= {name: getattr(cls, name) for name in OF_RECURRENT}
         elif explicit.get("cell") in PARALLEL_CELLS:

@@ -38,7 +38,6 @@ SHARED_OPTIONS = (
     "embedding_units",
     "units",
     "tied",
-    "samples",
     "embedding_dropout",
     "input_dropout",
     "output_dropout",
@@ -64,13 +63,10 @@ def build(options: Train, tokenizer: Tokenizer) -> keras.Model:
         raise UsageError(
             f"--cutoffs {options.cutoffs}: the vocabulary has {len(tokenizer)} entries; expected less"
         )
-    if options.samples > len(tokenizer):
-        raise UsageError(
-            f"--samples {options.samples}: the vocabulary has {len(tokenizer)} entries; expected less, or 0"
-        )
     kind, names = MODELS[options.model]
     settings = {name: value for name, value in asdict(options).items() if name in (*SHARED_OPTIONS, *names)}
-    model = kind(len(tokenizer), cutoffs=options.cluster_edges, **settings)
+    samples = options.samples if options.samples < len(tokenizer) else 0
+    model = kind(len(tokenizer), cutoffs=options.cluster_edges, samples=samples, **settings)
     model.build()
     return model
 

@@ -460,6 +460,16 @@ def test_the_recipe_compiled_by_xla_learns_and_is_exported(tmp_path, corpus, inv
         assert perplexity_of(path, kind, invoke) == pytest.approx(scores["perplexity"], rel=1e-5)
 
 
+@pytest.mark.parametrize("samples", [8, 15, 16])
+def test_samples_give_way_to_a_small_vocabulary_and_to_cutoffs(samples):
+    settings = TokenizerSettings(unit="word", size=15, minimum_count=1, end=True)
+    tokenizer = Tokenizer.train(["a b c d e f g h i j k"], settings)
+    assert len(tokenizer) == 15
+    options = resolve(Train, {"preset": "best", "samples": samples, "units": 4, "embedding_units": 4})
+    assert task.build(options, tokenizer).samples == (samples if samples < 15 else 0)
+    assert resolve(Train, {"preset": "best", "cutoffs": "6,10", "tied": False}).samples == 0
+
+
 def test_the_penalties_are_those_of_the_options(corpus):
     """AR of the dropped outputs, TAR of the raw ones: each option reaches its own."""
     model = LanguageModel(9, units=4, embedding_units=4, layers=1)
@@ -549,7 +559,6 @@ def test_bad_text_is_one_line(tmp_path, invoke, one_line, content, message):
         (["--cutoffs=500", "--no-tied", "--steps=8"], "the vocabulary has 15 entries"),
         (["--cutoffs=5", "--no-tied", "--samples=8"], "choose one"),
         (["--samples=3"], "give 4"),
-        (["--samples=16", "--steps=8"], "the vocabulary has 15 entries"),
         (["--cell=mingru", "--weight-dropout=0.1"], "leave its dropouts at 0"),
         (["--model=fixed-window", "--recurrent-dropout=0.1"], "fixed-window has no such thing"),
         (["--model=fixed-window", "--layers=3"], "--layers: --model fixed-window has no such thing"),
