@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
@@ -181,14 +182,12 @@ def with_debug(debug: bool, work: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         click.echo("error: interrupted", err=True)
         sys.exit(1)
-    except UserError as error:
-        if debug:
-            raise
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_status)
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
+        if isinstance(error, UserError):
+            click.echo(f"error: {error}", err=True)
+            sys.exit(error.exit_status)
         first = (str(error).strip().splitlines() or [""])[0]
         click.echo(f"error: {type(error).__name__}: {first} (--debug shows where)", err=True)
         sys.exit(1)

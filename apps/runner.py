@@ -254,23 +254,28 @@ def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
 def _dry_run(task: Task, options: TrainOptions) -> None:
     """Counts, lengths, parameters, and the time of a few real steps of each shape."""
     data = task.load(options, None)
-    with TemporaryDirectory() as folder:
-        training = _training(task, options, data, Path(folder))
-        seconds = _estimate_epoch(training, data)
+    seconds, parameters = estimate(task, options, data)
     table = Table("", Column(overflow="fold"), title=f"dry run of {task.name}", show_header=False)
     for name, value in data.facts.items():
         table.add_row(
             name, json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
         )
-    table.add_row("parameters", f"{training.model.count_params():,}")
+    table.add_row("parameters", f"{parameters:,}")
     table.add_row("steps in an epoch", f"{int(data.train(0).cardinality()):,}")
     table.add_row("time of an epoch", f"about {seconds:.0f} s")
     table.add_row("time of the training", f"at most about {seconds * options.epochs / 60:.1f} minutes")
     out.print(table)
 
 
+def estimate(task: Task, options: TrainOptions, data: Data) -> tuple[float, int]:
+    """Seconds of one epoch of a training, by a few real steps, and the parameters of its model."""
+    with TemporaryDirectory() as folder:
+        training = _training(task, options, data, Path(folder))
+        return _estimate_epoch(training, data), training.model.count_params()
+
+
 def _estimate_epoch(training: Training, data: Data, steps_of_a_shape: int = 3) -> float:
-    """Seconds of one epoch without compilation: the mean step of each shape times how often it comes."""
+    """Without compilation: the mean step of each shape times how often it comes."""
     counts: dict[tuple, int] = {}
     times: dict[tuple, list[float]] = {}
     for batch in data.train(0):

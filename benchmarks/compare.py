@@ -2,13 +2,14 @@
 
 python -m benchmarks.compare sentiment --common "--data imdb --minutes 10" "--cell lstm" "--cell gru"
 
-Each row is a run of its own in --folder, named by its options; a row that is finished is not trained again,
-so that a comparison that was interrupted goes on where it stood.
+Each row is a run of its own in --folder, named by its options and a checksum of all options; a row that is
+finished is not trained again, so that a comparison that was interrupted goes on where it stood.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shlex
 import subprocess
@@ -54,14 +55,23 @@ def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
 @click.option("--folder", default="saved_models/compare", help="Where the runs are kept.")
 def main(app: str, rows: tuple[str, ...], common: str, folder: str) -> None:
     """Train a run of APP for each of ROWS, the options that make it differ; print a Markdown table."""
-    table: dict[str, dict[str, str]] = {}
+    columns: list[str] = []
     for options in rows:
-        run = Path(folder) / (options.replace("--", "").replace(" ", "_") or "default")
-        table[options] = row(app, run, [*shlex.split(common), *shlex.split(options)])
-        if len(table) == 1:
-            columns = list(table[options])
+        name, given = options.replace("--", "").replace(" ", "_") or "default", f"{common} {options}"
+        checksum = hashlib.sha256(given.encode()).hexdigest()[:8]
+        figures = row(app, Path(folder) / f"{name}-{checksum}", shlex.split(given))
+        if not columns:
+            columns = _distinct(figures)
             click.echo(f"| {app} {common} | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
-        click.echo(f"| `{options or 'default'}` | {' | '.join(table[options].values())} |")
+        click.echo(f"| `{options or 'default'}` | {' | '.join(figures[column] for column in columns)} |")
+
+
+def _distinct(figures: dict[str, str]) -> list[str]:
+    """The columns without those that say what one before them says, as the perplexity of words does where
+    words are the tokens."""
+    return sorted(
+        {value: column for column, value in reversed(figures.items())}.values(), key=list(figures).index
+    )
 
 
 if __name__ == "__main__":

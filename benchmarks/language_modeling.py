@@ -23,7 +23,7 @@ import numpy as np
 
 from apps.cli import import_tensorflow
 from apps.language_modeling.options import Train
-from apps.options import flag
+from apps.options import flag, resolve
 from benchmarks.layers import Worker, takes_part
 from benchmarks.shapes import FAST, Shape
 
@@ -33,9 +33,8 @@ SIDES = {"ours": FAST, "PyTorch": {}}
 COMPARED: tuple[dict[str, Any], ...] = (
     *({"cell": cell} for cell in ("gru", "rnn", "mingru", "minlstm", "rglru")),
     {"cell": "rglru", "residual": True},
+    {"model": "fixed-window"},
 )
-# A rate that comes down by itself: how many epochs there is time for differs from row to row.
-COMMON = {"epochs": 1000, "patience": None, "schedule": "plateau"}
 
 
 @click.group(context_settings={"show_default": True})
@@ -99,31 +98,39 @@ def rivals(data: str) -> None:
 @main.command()
 @click.option("--data", default="embedded", help="As that of the app.")
 @click.option("--minutes", default=10.0, help="Of training, each row.")
-@click.option("--run", is_flag=True, help="Train the rows that are not there yet, one after the other.")
+@click.option("--run", is_flag=True, help="Train and score them, one after the other.")
 @click.option("--folder", default="saved_models/compare", help="Where the runs are kept.")
 def rows(data: str, minutes: float, run: bool, folder: str) -> None:
-    """Cells at the parameters of the default one, and tied against untied, each the same time."""
-    import_tensorflow()
-    from apps.language_modeling import task
+    """Cells at the parameters of the default one, and tied against untied, each the same time.
 
-    options = replace(Train(), data=data, minutes=minutes, **COMMON)
-    options.check()
-    vocabulary = len(task.load(options, None).assets)
-    variants = {"": {}, "--no-tied": {"tied": False}}
-    for changes in COMPARED:
-        changes = sized(changes, equal_units(options, changes, vocabulary))
-        variants[_arguments(changes)] = changes
-    target = parameters(options, vocabulary)
-    click.echo(f"| vocabulary {vocabulary:,} | parameters | of the first row's |\n|---|---|---|")
-    for name, changes in variants.items():
-        count = parameters(replace(options, **changes), vocabulary)
-        click.echo(f"| `{name or 'default'}` | {count:,} | {count / target:.2%} |")
-    common = {"data": data, "minutes": minutes, **COMMON}
-    given = shlex.join(f"{flag(key)}={'none' if value is None else value}" for key, value in common.items())
-    command = ["-m", "benchmarks.compare", "language_modeling", "--common", given, "--folder", folder]
-    click.echo(f"\n{shlex.join(['python', *command, *variants])}\n")
+    A row has as many whole epochs as its first steps say that there is time for, so that every rate comes
+    down to 0 in time. A comparison that was interrupted goes on with the command that is printed.
+    """
+    import_tensorflow()
+    from apps.runner import estimate
+    from apps.task import load_task
+
+    task = load_task("language_modeling")
+    loaded = task.load(replace(Train(), data=data), None)
+    vocabulary = len(loaded.assets)
+    compared: list[dict[str, Any]] = [{}, {"tied": False}]
+    compared += [sized(changes, equal_units(Train(), changes, vocabulary)) for changes in COMPARED]
+    target = parameters(Train(), vocabulary)
+    variants = []
+    click.echo(f"| vocabulary {vocabulary:,} | parameters | of the first row's | seconds of an epoch |")
+    click.echo("|---|---|---|---|")
+    for changes in compared:
+        options = resolve(Train, {"data": data, **changes})
+        options.check()
+        seconds, count = estimate(task, options, loaded)
+        variants.append(_arguments({**changes, "epochs": max(int(minutes * 60 / seconds), 1)}))
+        name = _arguments(changes) or "default"
+        click.echo(f"| `{name}` | {count:,} | {count / target:.2%} | {seconds:.0f} |")
+    command = ["-m", "benchmarks.compare", "language_modeling", "--common", f"--data={data}"]
+    command += ["--folder", folder, *variants]
+    click.echo(f"\n{shlex.join(['python', *command])}\n")
     if run:
-        subprocess.run([sys.executable, *command, *variants], check=True)
+        subprocess.run([sys.executable, *command], check=True)
 
 
 def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
@@ -132,8 +139,10 @@ def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
 
 
 def _arguments(changes: dict[str, Any]) -> str:
+    switches = {True: flag, False: lambda name: flag(f"no_{name}")}
     return " ".join(
-        flag(name) if value is True else f"{flag(name)} {value}" for name, value in changes.items()
+        switches[value](name) if isinstance(value, bool) else f"{flag(name)} {value}"
+        for name, value in changes.items()
     )
 
 

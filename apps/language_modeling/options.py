@@ -22,8 +22,12 @@ from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES
 
 # What a fixed-window model has not.
 OF_RECURRENT = ("cell", "layers", "residual", "layer_dropout", "recurrent_dropout", "weight_dropout")
-# Of cells that do not bear the common rate (benchmarks/experiments.md).
+# What only units that are counted and cut out of words have; a character has a vocabulary, but no words.
+OF_UNITS = {"character": ("split",), "byte": ("split", "vocabulary", "minimum_count")}
+BY_FREQUENCY = ("word", "character")  # units whose ids go from frequent to rare
+# Where the common rate is too high, and what all but an LSTM bear with sgd (benchmarks/experiments.md).
 ADAM_RATES = {"rnn": 0.0005}
+SGD_RATE = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +73,13 @@ class Train(TrainOptions):
     epochs: int = option(16, "Passes over the training data, at most.", minimum=1)
     batch_size: int = option(20, "Columns of running text that are read side by side.", minimum=1)
     optimizer: str = option(
-        "sgd", "Any optimizer of Keras; of other cells than lstm it is adam.", choices=OPTIMIZERS
+        "sgd", "Any optimizer of Keras; of other models than an LSTM it is adam.", choices=OPTIMIZERS
     )
     learning_rate: float = option(
-        20.0, "Peak learning rate; of other optimizers than sgd 0.002, of --cell rnn 0.0005.", minimum=0
+        20.0,
+        "Peak learning rate; of other models than an LSTM with sgd 2; with other optimizers 0.002, of --cell "
+        "rnn then 0.0005.",
+        minimum=0,
     )
     schedule: str = option(
         "cosine",
@@ -95,15 +102,16 @@ class Train(TrainOptions):
     )
     split: str = option(
         "whitespace",
-        "Where words end: at white space, at punctuation too, or at all but letters and digits.",
+        "Where the words end that units are cut out of: at white space, at punctuation too, or at all but "
+        "letters and digits.",
         choices=("whitespace", "punctuation", "letters"),
     )
     lowercase: bool = option(False, "Lower-case all text.")
     vocabulary: int = option(20_000, "Entries of the vocabulary, at most.", minimum=6)
     minimum_count: int | None = option(
         None,
-        "Tokens that are rarer in the training split are unknown; none for 1 where the text itself marks "
-        "unknown words, else 2.",
+        "Tokens that are rarer in the training split are unknown; none for 1 where the text marks unknown "
+        "words and is read by words, else 2.",
         minimum=1,
     )
     model: str = option(
@@ -124,7 +132,8 @@ class Train(TrainOptions):
     samples: int = option(
         0,
         "Sampled softmax: train against so many tokens, half of them the most frequent, half drawn from the "
-        "rest; 0, or no fewer than there are: against all.",
+        "rest; 0, or no fewer than there are: against all. The loss in training is then a little low, that in "
+        "validation exact.",
         minimum=0,
     )
     embedding_dropout: float = option(
@@ -162,11 +171,15 @@ class Train(TrainOptions):
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What the choice of data, model, cell and optimizer implies, whatever the preset says."""
+        """What other choices imply, whatever the preset says."""
         implied = cls._optimization(explicit)
         if explicit.get("data") == "embedded:code":
             implied["unit"] = "character"
-        if explicit.get("cutoffs"):
+        unit = explicit.get("unit", implied.get("unit", cls.unit))
+        implied |= {name: getattr(cls, name) for name in OF_UNITS.get(unit, ())}
+        if explicit.get("layers", cls.presets[explicit.get("preset", "default")].get("layers")) == 1:
+            implied["layer_dropout"] = 0.0
+        if explicit.get("cutoffs") or unit not in BY_FREQUENCY:
             implied["samples"] = 0
         if explicit.get("model") == "fixed-window":
             implied |= {name: getattr(cls, name) for name in OF_RECURRENT}
@@ -176,24 +189,30 @@ class Train(TrainOptions):
 
     @classmethod
     def _optimization(cls, explicit: Mapping[str, Any]) -> dict[str, Any]:
-        """The optimizer that suits the cell, and the rate and the clipping that suit both. With sgd at an
-        LSTM's rates other cells learn late or not at all (benchmarks/experiments.md)."""
-        preset = cls.presets[explicit.get("preset", "default")]
-        usual = preset.get("optimizer", cls.optimizer)
-        cell = explicit.get("cell", cls.cell)
-        optimizer = explicit.get("optimizer", usual if cell == cls.cell else "adam")
-        if optimizer == usual and (optimizer == cls.optimizer or cell not in ADAM_RATES):
-            return {}  # the preset has its settings
-        if optimizer == cls.optimizer:
-            return {"optimizer": optimizer, "learning_rate": cls.learning_rate, "clipnorm": cls.clipnorm}
-        rate = ADAM_RATES.get(cell, TrainOptions.learning_rate)
-        return {"optimizer": optimizer, "learning_rate": rate, "clipnorm": TrainOptions.clipnorm}
+        """The optimizer that suits the model, and the rate and the clipping that suit both. What a preset has
+        is for an LSTM; with its sgd others learn late or not at all (benchmarks/experiments.md)."""
+        usual = cls.presets[explicit.get("preset", "default")].get("optimizer", cls.optimizer)
+        fixed = explicit.get("model") == "fixed-window"
+        kind = "fixed-window" if fixed else explicit.get("cell", cls.cell)
+        optimizer = explicit.get("optimizer", usual if kind == "lstm" else "adam")
+        if kind == "lstm" and optimizer == usual:
+            return {}
+        if optimizer == "sgd":
+            rate, clipnorm = cls.learning_rate if kind == "lstm" else SGD_RATE, cls.clipnorm
+        else:
+            rate, clipnorm = ADAM_RATES.get(kind, TrainOptions.learning_rate), TrainOptions.clipnorm
+        return {"optimizer": optimizer, "learning_rate": rate, "clipnorm": clipnorm}
 
     def check(self) -> None:
         super().check()
         for name in OF_RECURRENT if self.model == "fixed-window" else ("window",):
             if getattr(self, name) != getattr(type(self), name):
                 raise UsageError(f"{flag(name)}: --model {self.model} has no such thing; leave it out")
+        for name in OF_UNITS.get(self.unit, ()):
+            if getattr(self, name) != getattr(type(self), name):
+                raise UsageError(f"{flag(name)}: --unit {self.unit} has no such thing; leave it out")
+        if self.model == "recurrent" and self.layers == 1 and self.layer_dropout:
+            raise UsageError("--layer-dropout: is between layers, and there is one; leave it out")
         if self.cell in PARALLEL_CELLS and (self.recurrent_dropout or self.weight_dropout):
             raise UsageError(f"--cell {self.cell}: has no recurrent product; leave its dropouts at 0")
         if self.residual and self.layers == 1 and self.units != self.embedding_units:
@@ -203,12 +222,13 @@ class Train(TrainOptions):
             )
         if self.jitter > 1 and len(self.lengths) == 1:
             raise UsageError(f"--jitter {self.jitter}: only {self.steps} is near {self.steps}; raise --steps")
+        for name in ("cutoffs", "samples"):
+            if getattr(self, name) and self.unit not in BY_FREQUENCY:
+                raise UsageError(f"{flag(name)}: needs ids by frequency, which --unit {self.unit} has not")
         if self.cutoffs is not None:
             edges = self.cluster_edges
             if not edges or edges[0] < 1 or any(left >= right for left, right in pairwise(edges)):
                 raise UsageError(f"--cutoffs {self.cutoffs}: expected rising numbers, as 2000,10000")
-            if self.unit not in ("word", "character"):
-                raise UsageError(f"--cutoffs: needs ids by frequency, which --unit {self.unit} has not")
             if self.tied:
                 raise UsageError("--cutoffs: an adaptive softmax has matrices of its own; give --no-tied too")
             if self.samples:

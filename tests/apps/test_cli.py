@@ -13,7 +13,7 @@ from apps import runner
 from apps.run import Run
 from apps.sentiment.__main__ import main
 from apps.sentiment.options import Train
-from seqmodels.errors import DataError, UserError
+from seqmodels.errors import DataError, UsageError, UserError
 
 VERBS = ("train", "evaluate", "predict", "export", "convert", "info")
 HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "scipy", "matplotlib", "rich")
@@ -147,6 +147,7 @@ def test_predict_without_any_input_says_so(without_tensorflow, monkeypatch, caps
     [
         (DataError("a.csv:3: no label; add it"), 1, "error: a.csv:3: no label; add it\n"),
         (UserError("mend it"), 1, "error: mend it\n"),
+        (UsageError("ask for less"), 2, "error: ask for less\n"),
         (KeyError("lost"), 1, "error: KeyError: 'lost' (--debug shows where)\n"),
         (ValueError("first line\nsecond line"), 1, "error: ValueError: first line (--debug shows where)\n"),
         (AssertionError(), 1, "error: AssertionError:  (--debug shows where)\n"),
@@ -163,7 +164,11 @@ def test_errors_in_the_work_are_one_line_and_debug_shows_where(
     result = invoke("train", "--data", reviews)
     assert (result.exit_code, result.stderr, result.stdout) == (status, message, "")
     if not isinstance(error, KeyboardInterrupt):
-        assert invoke("train", "--data", reviews, "--debug").exception is error
+        result = invoke("train", "--data", reviews, "--debug")
+        assert (result.exit_code, result.stdout) == (status, "")
+        assert result.stderr.startswith("Traceback")
+        assert "in fail\n" in result.stderr
+        assert result.stderr.endswith(f"\n{message}")
 
 
 @pytest.mark.parametrize(

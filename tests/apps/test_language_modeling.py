@@ -559,6 +559,8 @@ def test_bad_text_is_one_line(tmp_path, invoke, one_line, content, message):
         (["--cutoffs=500", "--no-tied", "--steps=8"], "the vocabulary has 15 entries"),
         (["--cutoffs=5", "--no-tied", "--samples=8"], "choose one"),
         (["--samples=3"], "give 4"),
+        (["--samples=8", "--unit=wordpiece"], "--samples: needs ids by frequency"),
+        (["--samples=8", "--unit=byte"], "--samples: needs ids by frequency"),
         (["--cell=mingru", "--weight-dropout=0.1"], "leave its dropouts at 0"),
         (["--model=fixed-window", "--recurrent-dropout=0.1"], "fixed-window has no such thing"),
         (["--model=fixed-window", "--layers=3"], "--layers: --model fixed-window has no such thing"),
@@ -567,6 +569,11 @@ def test_bad_text_is_one_line(tmp_path, invoke, one_line, content, message):
         (["--schedule=plateau", "--warmup=0.1"], "cannot go with --schedule plateau"),
         (["--residual", "--layers=1", "--units=300"], "one layer has 300 features and its input 200"),
         (["--jitter=8", "--steps=2"], "only 2 is near 2; raise --steps"),
+        (["--layers=1", "--layer-dropout=0.1"], "--layer-dropout: is between layers, and there is one"),
+        (["--unit=character", "--split=letters"], "--split: --unit character has no such thing"),
+        (["--unit=byte", "--vocabulary=100"], "--vocabulary: --unit byte has no such thing"),
+        (["--unit=byte", "--minimum-count=3"], "--minimum-count: --unit byte has no such thing"),
+        (["--data=embedded:code", "--split=letters"], "--split: --unit character has no such thing"),
     ],
 )
 def test_options_that_cannot_be_meant_are_one_line(tmp_path, corpus, invoke, one_line, options, message):
@@ -587,11 +594,19 @@ def test_options_of_what_is_not_asked_for_are_one_line(run, invoke, one_line, op
 
 
 def test_a_preset_gives_way_to_what_a_model_cannot_have():
-    for chosen in ({"cell": "mingru"}, {"model": "fixed-window"}):
-        for preset in Train.presets:
+    for preset in Train.presets:
+        for chosen in ({"cell": "mingru"}, {"model": "fixed-window"}):
             options = resolve(Train, {"preset": preset, **chosen})
             options.check()
             assert options.weight_dropout == 0
+        for chosen in ({"unit": "character"}, {"unit": "byte"}, {"data": "embedded:code"}):
+            options = resolve(Train, {"preset": preset, **chosen})
+            options.check()
+            assert options.split == "whitespace"
+        options = resolve(Train, {"preset": preset, "layers": 1})
+        options.check()
+        assert options.layer_dropout == 0
+        assert resolve(Train, {"preset": preset, "layers": 2}).layer_dropout > 0
     assert resolve(Train, {"data": "embedded:code"}).unit == "character"
     assert resolve(Train, {"data": "embedded:code", "unit": "byte"}).unit == "byte"
 
@@ -602,12 +617,18 @@ def test_a_preset_gives_way_to_what_a_model_cannot_have():
         ({}, ("sgd", 20.0, 0.25)),
         ({"preset": "best"}, ("sgd", 30.0, 0.25)),
         ({"preset": "quick"}, ("adam", 0.003, 1.0)),
-        ({"preset": "quick", "cell": "gru"}, ("adam", 0.003, 1.0)),
+        ({"preset": "quick", "cell": "gru"}, ("adam", 0.002, 1.0)),
+        ({"preset": "quick", "model": "fixed-window"}, ("adam", 0.002, 1.0)),
+        ({"preset": "best", "model": "fixed-window"}, ("adam", 0.002, 1.0)),
+        ({"model": "fixed-window", "optimizer": "sgd"}, ("sgd", 2.0, 0.25)),
         ({"cell": "gru"}, ("adam", 0.002, 1.0)),
         ({"preset": "best", "cell": "mingru"}, ("adam", 0.002, 1.0)),
         ({"cell": "rnn"}, ("adam", 0.0005, 1.0)),
         ({"preset": "quick", "cell": "rnn"}, ("adam", 0.0005, 1.0)),
-        ({"cell": "rnn", "optimizer": "sgd", "learning_rate": 2.0}, ("sgd", 2.0, 0.25)),
+        ({"cell": "rnn", "optimizer": "sgd", "learning_rate": 1.0}, ("sgd", 1.0, 0.25)),
+        ({"cell": "rnn", "optimizer": "sgd"}, ("sgd", 2.0, 0.25)),
+        ({"preset": "best", "cell": "gru", "optimizer": "sgd"}, ("sgd", 2.0, 0.25)),
+        ({"preset": "quick", "cell": "gru", "optimizer": "sgd"}, ("sgd", 2.0, 0.25)),
         ({"optimizer": "rmsprop"}, ("rmsprop", 0.002, 1.0)),
         ({"optimizer": "rmsprop", "clipnorm": 5.0}, ("rmsprop", 0.002, 5.0)),
         ({"preset": "quick", "optimizer": "sgd"}, ("sgd", 20.0, 0.25)),
