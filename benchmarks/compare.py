@@ -61,12 +61,12 @@ def main(app: str, rows: tuple[str, ...], common: str, folder: str) -> None:
         checksum = hashlib.sha256(given.encode()).hexdigest()[:8]
         figures = row(app, Path(folder) / f"{name}-{checksum}", shlex.split(given))
         if not columns:
-            columns = _distinct(figures)
+            columns = distinct(figures)
             click.echo(f"| {app} {common} | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
         click.echo(f"| `{options or 'default'}` | {' | '.join(figures[column] for column in columns)} |")
 
 
-def _distinct(figures: dict[str, str]) -> list[str]:
+def distinct(figures: dict[str, str]) -> list[str]:
     """The columns without those that say what one before them says, as the perplexity of words does where
     words are the tokens."""
     return sorted(

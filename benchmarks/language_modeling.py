@@ -123,8 +123,8 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
         options = resolve(Train, {"data": data, **changes})
         options.check()
         seconds, count = estimate(task, options, loaded)
-        variants.append(_arguments({**changes, "epochs": max(int(minutes * 60 / seconds), 1)}))
-        name = _arguments(changes) or "default"
+        variants.append(arguments({**changes, "epochs": max(int(minutes * 60 / seconds), 1)}))
+        name = arguments(changes) or "default"
         click.echo(f"| `{name}` | {count:,} | {count / target:.2%} | {seconds:.0f} |")
     command = ["-m", "benchmarks.compare", "language_modeling", "--common", f"--data={data}"]
     command += ["--folder", folder, *variants]
@@ -138,7 +138,7 @@ def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
     return {**changes, "units": units, **({"embedding_units": units} if "residual" in changes else {})}
 
 
-def _arguments(changes: dict[str, Any]) -> str:
+def arguments(changes: dict[str, Any]) -> str:
     switches = {True: flag, False: lambda name: flag(f"no_{name}")}
     return " ".join(
         switches[value](name) if isinstance(value, bool) else f"{flag(name)} {value}"

@@ -52,7 +52,7 @@ class Train(TrainOptions):
             "weight_dropout": 0.2,
         },
         "default": {},
-        # The regularization of Merity et al. 2018 at a size that two cores train in three hours.
+        # The means of Merity et al. 2018 in smaller doses, at a size that two cores train in three hours.
         "best": {
             "epochs": 35,
             "learning_rate": 30.0,
@@ -132,8 +132,7 @@ class Train(TrainOptions):
     samples: int = option(
         0,
         "Sampled softmax: train against so many tokens, half of them the most frequent, half drawn from the "
-        "rest; 0, or no fewer than there are: against all. The loss in training is then a little low, that in "
-        "validation exact.",
+        "rest; 0, or no fewer than there are: against all. The loss of the training is then a little low.",
         minimum=0,
     )
     embedding_dropout: float = option(

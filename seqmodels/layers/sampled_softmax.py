@@ -14,10 +14,15 @@ def sampled_softmax_losses(
     """Negative log-likelihood of each target by an unbiased estimate of the softmax's denominator (Bengio and
     Senecal 2003; Jean et al. 2015, section 3).
 
-    ``-log p = log(sum_{f in F} e^l_f + w sum_{r in R} e^l_r + e^l_t) - l_t`` with logits ``l = x E^T + b``,
-    without t in the sums. F are the most frequent tokens, which stand in every sum; R are as many of the
-    rest, drawn uniformly without repetition once for a call, each of which stands for ``w`` tokens. Ids
-    should go from frequent to rare, as those of :class:`Tokenizer` do.
+    ::
+
+        -log p = log(sum_{f in F} e^l_f + w sum_{r in R} e^l_r + e^l_t) - l_t,    l = x E^T + b
+        w = (|O| - [t in O]) / (|R| - [t in R])
+
+    without t in the sums. F are the most frequent tokens, which stand in every sum; of the others O, R are as
+    many as F, drawn uniformly without repetition once for a call, each of which stands for w tokens. Ids
+    should go from frequent to rare, as those of words and characters in :class:`Tokenizer` do. The logarithm
+    of an unbiased estimate is on average a little less than that of the denominator, and so is the loss.
 
     Args:
         inputs: x, ``(n, T, d)``.

@@ -56,8 +56,8 @@ class NextToken(keras.Model):
         tied: the output layer has the matrix of the embedding (and a projection where the widths differ).
         cutoffs: makes an adaptive softmax with clusters that begin there; none for the full softmax. Its
             matrices are its own, so that it excludes ``tied``.
-        samples: trains by :func:`sampled_softmax_losses` with so many tokens; 0 for all of them. It changes
-            the loss of the training alone.
+        samples: in training :meth:`losses_of` is that of :func:`sampled_softmax_losses` with so many tokens;
+            0 for all of them. A call has the logits of all, and so has Keras' own ``fit``.
         embedding_dropout: probability of dropping all occurrences of a word type.
         output_dropout: probability of dropping an output feature, the same ones at all steps.
 
@@ -137,7 +137,7 @@ class NextToken(keras.Model):
         return self.head(outputs)
 
     def losses_of(self, outputs: tf.Tensor, targets: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Negative log-likelihood of ``targets (n, T)`` in nats: ``(n, T)``; in training of the samples."""
+        """Negative log-likelihood of ``targets (n, T)`` in nats: ``(n, T)``; in training by ``samples``."""
         if training and self.seed_generator is not None:
             return self._sampled(outputs, targets, self.seed_generator.next())
         if isinstance(self.head, AdaptiveSoftmax):

@@ -25,6 +25,7 @@ DROPOUTS = ["--word-dropout=0.2", "--dropout=0.2", "--recurrent-dropout=0.2", "-
 OFTEN = ["--save-minutes=0", "--batch-size=4"]
 LANGUAGE_MODEL = ["--units=6", "--embedding-units=5", "--layers=1", "--steps=4", "--no-xla", "--epochs=4"]
 LANGUAGE_MODEL += ["--learning-rate=2", "--average=1", "--jitter=2", "--embedding-dropout=0.1"]
+LANGUAGE_MODEL += ["--samples=8"]
 TIMES = ("seconds", "examples_per_second", "targets_per_second")
 
 

@@ -1,11 +1,14 @@
-"""Rows of a comparison at equal parameters have equal parameters."""
+"""Rows of a comparison at equal parameters have equal parameters, and are the models that they name."""
 
 from dataclasses import replace
 
 import pytest
 
+from apps.language_modeling.__main__ import main
 from apps.language_modeling.options import Train
-from benchmarks.language_modeling import COMPARED, equal_units, parameters, sized
+from apps.options import resolve
+from benchmarks.compare import distinct
+from benchmarks.language_modeling import COMPARED, arguments, equal_units, parameters, sized
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -22,3 +25,25 @@ def test_the_default_model_has_the_parameters_of_its_matrices():
     units, vocabulary = 200, 10_002
     expected = vocabulary * units + vocabulary + 2 * 4 * units * (2 * units + 1)
     assert parameters(Train(), vocabulary) == expected
+
+
+@pytest.mark.parametrize("changes", [{}, {"tied": False}, *COMPARED], ids=str)
+def test_a_row_is_trained_by_the_options_that_it_names(changes):
+    changes = {**changes, "epochs": 5, "units": 7}
+    train = main.commands["train"]
+    context = train.make_context("train", arguments(changes).split())
+    given = {name: context.params[name] for name in changes}
+    assert given == changes
+    resolve(Train, given).check()
+
+
+def test_a_column_that_repeats_another_is_left_out():
+    figures = {
+        "minutes": "1",
+        "examples/s": "20",
+        "targets/s": "20",
+        "valid": "1.5",
+        "words": "1.5",
+        "x": "2",
+    }
+    assert distinct(figures) == ["minutes", "examples/s", "valid", "x"]
