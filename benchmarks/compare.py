@@ -69,9 +69,10 @@ def main(app: str, rows: tuple[str, ...], common: str, folder: str) -> None:
 def distinct(figures: dict[str, str]) -> list[str]:
     """The columns without those that say what one before them says, as the perplexity of words does where
     words are the tokens."""
-    return sorted(
-        {value: column for column, value in reversed(figures.items())}.values(), key=list(figures).index
-    )
+    first: dict[str, str] = {}
+    for column, value in figures.items():
+        first.setdefault(value, column)
+    return list(first.values())
 
 
 if __name__ == "__main__":

@@ -139,9 +139,8 @@ def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
 
 
 def arguments(changes: dict[str, Any]) -> str:
-    switches = {True: flag, False: lambda name: flag(f"no_{name}")}
     return " ".join(
-        switches[value](name) if isinstance(value, bool) else f"{flag(name)} {value}"
+        flag(name if value else f"no_{name}") if isinstance(value, bool) else f"{flag(name)} {value}"
         for name, value in changes.items()
     )
 

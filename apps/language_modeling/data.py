@@ -23,7 +23,6 @@ from seqmodels.data.tokenizer import (
 from seqmodels.errors import DataError
 
 LINE_END = "\r\n?|\n"
-CUT_OUT_OF_WORDS = ("word", "wordpiece")  # units
 
 
 def load(options: Train, tokenizer: Tokenizer | None) -> Data:
@@ -84,7 +83,7 @@ def characters(lines: Sequence[str]) -> int:
 
 
 def _settings(options: Train, lines: Sequence[str]) -> TokenizerSettings:
-    of_words = options.unit in CUT_OUT_OF_WORDS
+    of_words = options.unit in ("word", "wordpiece")
     marked = of_words and options.split == "whitespace" and _marks_unknown_words(lines)
     settings: dict[str, Any] = {
         "unit": options.unit,
@@ -105,8 +104,7 @@ def _facts(
     source: Texts, tokenizer: Tokenizer, train_ids: np.ndarray, valid_ids: np.ndarray
 ) -> dict[str, Any]:
     notes, settings = list(source.notes), tokenizer.settings
-    cuts = settings.unit in CUT_OUT_OF_WORDS and settings.split != "whitespace"
-    if cuts and _marks_unknown_words(source.train):
+    if settings.split != "whitespace" and _marks_unknown_words(source.train):
         notes.append(
             f"--split {settings.split} cuts the {CORPUS_UNKNOWN} of the text, which --split whitespace reads "
             "as unknown"

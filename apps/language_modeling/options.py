@@ -22,8 +22,11 @@ from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES
 
 # What a fixed-window model has not.
 OF_RECURRENT = ("cell", "layers", "residual", "layer_dropout", "recurrent_dropout", "weight_dropout")
-# What only units that are counted and cut out of words have; a character has a vocabulary, but no words.
-OF_UNITS = {"character": ("split",), "byte": ("split", "vocabulary", "minimum_count")}
+# Options that mean nothing beside a value of another one, which leaves them at their defaults.
+WITHOUT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "unit": {"character": ("split",), "byte": ("split", "vocabulary", "minimum_count")},
+    "model": {"recurrent": ("window",), "fixed-window": OF_RECURRENT},
+}
 BY_FREQUENCY = ("word", "character")  # units whose ids go from frequent to rare
 # Where the common rate is too high, and what all but an LSTM bear with sgd (benchmarks/experiments.md).
 ADAM_RATES = {"rnn": 0.0005}
@@ -171,26 +174,26 @@ class Train(TrainOptions):
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
         """What other choices imply, whatever the preset says."""
-        implied = cls._optimization(explicit)
+        preset = cls.presets[explicit.get("preset", "default")]
+        implied = cls._optimization(preset, explicit)
         if explicit.get("data") == "embedded:code":
             implied["unit"] = "character"
-        unit = explicit.get("unit", implied.get("unit", cls.unit))
-        implied |= {name: getattr(cls, name) for name in OF_UNITS.get(unit, ())}
-        if explicit.get("layers", cls.presets[explicit.get("preset", "default")].get("layers")) == 1:
+        chosen = {"unit": cls.unit, "model": cls.model, "layers": cls.layers, **preset, **implied, **explicit}
+        if chosen["layers"] == 1:
             implied["layer_dropout"] = 0.0
-        if explicit.get("cutoffs") or unit not in BY_FREQUENCY:
+        if explicit.get("cutoffs") or chosen["unit"] not in BY_FREQUENCY:
             implied["samples"] = 0
-        if explicit.get("model") == "fixed-window":
-            implied |= {name: getattr(cls, name) for name in OF_RECURRENT}
-        elif explicit.get("cell") in PARALLEL_CELLS:
+        if explicit.get("cell") in PARALLEL_CELLS:
             implied |= {"recurrent_dropout": 0.0, "weight_dropout": 0.0}
+        for choice, without in WITHOUT.items():
+            implied |= {name: getattr(cls, name) for name in without.get(chosen[choice], ())}
         return implied
 
     @classmethod
-    def _optimization(cls, explicit: Mapping[str, Any]) -> dict[str, Any]:
+    def _optimization(cls, preset: Mapping[str, Any], explicit: Mapping[str, Any]) -> dict[str, Any]:
         """The optimizer that suits the model, and the rate and the clipping that suit both. What a preset has
         is for an LSTM; with its sgd others learn late or not at all (benchmarks/experiments.md)."""
-        usual = cls.presets[explicit.get("preset", "default")].get("optimizer", cls.optimizer)
+        usual = preset.get("optimizer", cls.optimizer)
         fixed = explicit.get("model") == "fixed-window"
         kind = "fixed-window" if fixed else explicit.get("cell", cls.cell)
         optimizer = explicit.get("optimizer", usual if kind == "lstm" else "adam")
@@ -204,12 +207,11 @@ class Train(TrainOptions):
 
     def check(self) -> None:
         super().check()
-        for name in OF_RECURRENT if self.model == "fixed-window" else ("window",):
-            if getattr(self, name) != getattr(type(self), name):
-                raise UsageError(f"{flag(name)}: --model {self.model} has no such thing; leave it out")
-        for name in OF_UNITS.get(self.unit, ()):
-            if getattr(self, name) != getattr(type(self), name):
-                raise UsageError(f"{flag(name)}: --unit {self.unit} has no such thing; leave it out")
+        for choice, without in WITHOUT.items():
+            value = getattr(self, choice)
+            for name in without.get(value, ()):
+                if getattr(self, name) != getattr(type(self), name):
+                    raise UsageError(f"{flag(name)}: {flag(choice)} {value} has no such thing; leave it out")
         if self.model == "recurrent" and self.layers == 1 and self.layer_dropout:
             raise UsageError("--layer-dropout: is between layers, and there is one; leave it out")
         if self.cell in PARALLEL_CELLS and (self.recurrent_dropout or self.weight_dropout):
