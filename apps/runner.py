@@ -24,8 +24,8 @@ from apps.options import EvaluateOptions, InfoOptions, PredictOptions, RunOption
 from apps.progress import Report, TensorBoard
 from apps.run import Run
 from apps.task import Data, Task, load_task
-from seqmodels.analysis import plots
 from seqmodels.errors import DataError, UserError
+from seqmodels.evaluation import plots
 from seqmodels.training import optimizers
 from seqmodels.training.loop import Settings, Training
 

@@ -16,7 +16,7 @@ from apps.options import ConvertOptions, EvaluateOptions, PredictOptions, TrainO
 from apps.run import Run
 from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry
-from seqmodels.training.losses import Objective
+from seqmodels.training.objectives import Objective
 
 
 class Assets(Protocol):

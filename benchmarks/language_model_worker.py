@@ -38,7 +38,7 @@ def ours(options: Train, vocabulary: int) -> Step:
     import numpy as np
 
     from apps.language_modeling import task
-    from seqmodels.data.text import running_text
+    from seqmodels.data.running import running_text
     from seqmodels.data.tokenizer import END
     from seqmodels.training import optimizers
     from seqmodels.training.loop import Settings, Training

@@ -18,11 +18,11 @@ import tensorflow as tf
 from benchmarks.shapes import FLOOR, RECOMPUTING, WHOLE, Shape
 from benchmarks.worker import Step, serve
 from seqmodels import kernels
+from seqmodels.cells.linear import LinearCell
 from seqmodels.layers import Encoder
-from seqmodels.layers.linear import LinearCell
 from seqmodels.registry import CELLS, make
 from seqmodels.training.loop import Settings, Training
-from seqmodels.training.losses import Outcome
+from seqmodels.training.objectives import Outcome
 
 
 def build(side: str, cell: str, mode: str, shape: Shape) -> Step:

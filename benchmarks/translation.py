@@ -28,10 +28,10 @@ def main(folder: str, sentences: int) -> None:
     from apps.run import Run
     from apps.translation.data import Assets
     from apps.translation.inference import Decoding, open_model
+    from apps.translation.metrics import translation_scores
     from apps.translation.options import Train
-    from seqmodels.data.parallel import load_pairs
+    from apps.translation.pairs import load_pairs
     from seqmodels.errors import UsageError
-    from seqmodels.training.metrics import translation_scores
 
     run = Run(folder)
     stored = run.trained_with(Train)

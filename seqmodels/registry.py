@@ -6,14 +6,14 @@ from importlib import import_module
 from typing import Any
 
 CELLS: dict[str, tuple[str, dict[str, Any]]] = {
-    "rnn": ("seqmodels.layers:RNNCell", {}),
-    "irnn": ("seqmodels.layers:RNNCell", {"activation": "relu", "recurrent_initializer": "identity"}),
-    "lstm": ("seqmodels.layers:LSTMCell", {}),
-    "gru": ("seqmodels.layers:GRUCell", {}),
-    "gru-reset-after": ("seqmodels.layers:GRUCell", {"reset_after": True}),
-    "mingru": ("seqmodels.layers:MinGRUCell", {}),
-    "minlstm": ("seqmodels.layers:MinLSTMCell", {}),
-    "rglru": ("seqmodels.layers:RGLRUCell", {}),
+    "rnn": ("seqmodels.cells:RNNCell", {}),
+    "irnn": ("seqmodels.cells:RNNCell", {"activation": "relu", "recurrent_initializer": "identity"}),
+    "lstm": ("seqmodels.cells:LSTMCell", {}),
+    "gru": ("seqmodels.cells:GRUCell", {}),
+    "gru-reset-after": ("seqmodels.cells:GRUCell", {"reset_after": True}),
+    "mingru": ("seqmodels.cells:MinGRUCell", {}),
+    "minlstm": ("seqmodels.cells:MinLSTMCell", {}),
+    "rglru": ("seqmodels.cells:RGLRUCell", {}),
 }
 
 PARALLEL_CELLS = ("mingru", "minlstm", "rglru")  # no recurrent matrix, hence no dropout of one

@@ -16,28 +16,29 @@ import numpy as np
 import reference
 import tensorflow as tf
 
-from seqmodels import layers, models, registry
+from apps.gradients.window_classifier import WindowClassifier
+from seqmodels import cells, layers, models, registry
 
 Sample = dict[str, Any]
 
 BASES = {
     layers.Attention,
-    layers.Cell,
-    layers.MatrixCell,
-    layers.LinearCell,
+    cells.Cell,
+    cells.MatrixCell,
+    cells.LinearCell,
     models.NextToken,
 }  # public only to be derived from
 FIXED = {"LockedDropout": {"noise_shape"}}  # what a class settles of its base's options
 
-CELLS: dict[str, Callable[..., layers.Cell]] = {
-    "rnn": layers.RNNCell,
-    "irnn": partial(layers.RNNCell, activation="relu", recurrent_initializer="identity"),
-    "lstm": layers.LSTMCell,
-    "gru": layers.GRUCell,
-    "gru-reset-after": partial(layers.GRUCell, reset_after=True),
-    "mingru": layers.MinGRUCell,
-    "minlstm": layers.MinLSTMCell,
-    "rglru": layers.RGLRUCell,
+CELLS: dict[str, Callable[..., cells.Cell]] = {
+    "rnn": cells.RNNCell,
+    "irnn": partial(cells.RNNCell, activation="relu", recurrent_initializer="identity"),
+    "lstm": cells.LSTMCell,
+    "gru": cells.GRUCell,
+    "gru-reset-after": partial(cells.GRUCell, reset_after=True),
+    "mingru": cells.MinGRUCell,
+    "minlstm": cells.MinLSTMCell,
+    "rglru": cells.RGLRUCell,
 }
 
 PARALLEL = registry.PARALLEL_CELLS
@@ -357,7 +358,7 @@ PARTS: dict[str, Part] = {
         padded=("inputs",),
     ),
     "Encoder residual": Part(
-        lambda dtype: layers.Encoder([layers.RNNCell(INPUTS, dtype=dtype) for _ in range(2)], residual=True),
+        lambda dtype: layers.Encoder([cells.RNNCell(INPUTS, dtype=dtype) for _ in range(2)], residual=True),
         sequence,
         weights=6,
         padded=("inputs",),
@@ -495,13 +496,13 @@ PARTS: dict[str, Part] = {
         padded=("source",),
     ),
     "WindowClassifier": Part(
-        partial(models.WindowClassifier, VOCABULARY, CLASSES, 3, False, 4, 2),
+        partial(WindowClassifier, VOCABULARY, CLASSES, 3, False, 4, 2),
         sentences,
         weights=1 + 2 + 2,
         padded=("tokens",),
     ),
     "WindowClassifier from the end": Part(
-        partial(models.WindowClassifier, VOCABULARY, CLASSES, 3, True, 4, 2),
+        partial(WindowClassifier, VOCABULARY, CLASSES, 3, True, 4, 2),
         sentences,
         weights=1 + 2 + 2,
         padded=("tokens",),

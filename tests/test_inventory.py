@@ -15,7 +15,8 @@ import pytest
 import tensorflow as tf
 from inventory import LENGTHS, PARTS, assert_same, call, floats, gradients, scalar
 
-from seqmodels import layers, models, registry
+from apps.gradients.window_classifier import WindowClassifier
+from seqmodels import cells, layers, models, registry
 
 TRAINABLE = [name for name, part in PARTS.items() if part.weights]
 PADDED = [name for name, part in PARTS.items() if part.padded]
@@ -57,7 +58,11 @@ def own_options(part: keras.Layer) -> set[str]:
 
 def test_every_public_part_has_a_row() -> None:
     made = {type(part.make(dtype="float32")) for part in PARTS.values()}
-    assert made == (public_classes(layers) | public_classes(models)) - inventory.BASES
+    assert (
+        made
+        == (public_classes(cells) | public_classes(layers) | public_classes(models) | {WindowClassifier})
+        - inventory.BASES
+    )
 
 
 @pytest.mark.parametrize(

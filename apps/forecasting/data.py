@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from apps.forecasting import windows
 from apps.forecasting.options import Train
+from apps.forecasting.readers import load_series
+from apps.forecasting.records import SeriesData
+from apps.forecasting.windows import PARTS, Panel
 from apps.run import write_text
 from apps.task import Data
-from seqmodels.data import windows
-from seqmodels.data.series import SeriesData, load_series
-from seqmodels.data.windows import PARTS, Panel
 from seqmodels.errors import DataError
 
 PRICE_LOOKBACK, PRICE_HORIZON = 250, 1

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from apps.forecasting import baselines as baselines
+from apps.forecasting import metrics as metrics
 from apps.forecasting.data import Prepared
 from apps.forecasting.inference import Forecasts
-from seqmodels.baselines import forecasts as baselines
-from seqmodels.data.windows import deviation, seasonal_change
-from seqmodels.training import forecast_metrics as metrics
-from seqmodels.training.forecast_metrics import Forecast
+from apps.forecasting.metrics import Forecast
+from apps.forecasting.windows import deviation, seasonal_change
 
 SLOW = {"naive 2": 2_000, "ETS": 500}  # windows, and series, from which on a baseline takes too long
 SIGNIFICANT = 0.05

@@ -11,11 +11,11 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from apps.forecasting.data import Assets, Prepared
+from apps.forecasting.metrics import Forecast
 from apps.run import Run
 from seqmodels.errors import UsageError
 from seqmodels.export import tflite
-from seqmodels.models.forecaster import DECILES
-from seqmodels.training.forecast_metrics import Forecast
+from seqmodels.models.forecasting.base import DECILES
 
 BATCH = 256  # windows of a batch
 LEVELS = DECILES  # of a forecast of quantiles

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from apps.forecasting.data import Prepared
+from apps.forecasting.metrics import RISKS, Forecast
 from apps.forecasting.saved_model import LEVELS, cumulated, quantiles
 from apps.run import write_text
-from seqmodels.training.forecast_metrics import RISKS, Forecast
 
 
 def quantiles_of(forecast: Forecast) -> np.ndarray:

@@ -11,15 +11,15 @@ import numpy as np
 
 from apps.forecasting.data import Assets, Prepared, read
 from apps.forecasting.inference import as_forecast, rows_of
+from apps.forecasting.metrics import crps
 from apps.forecasting.options import Train
+from apps.forecasting.records import PRICE_COLUMNS
 from apps.forecasting.saved_model import LEVELS, forecast_signature
 from apps.options import ConvertOptions
 from apps.run import Run, write_text
 from apps.task import Phone
-from seqmodels.data.series import PRICE_COLUMNS
 from seqmodels.errors import UsageError
 from seqmodels.export.tflite import Entry, choose_form
-from seqmodels.training.forecast_metrics import crps
 
 WINDOWS = 200  # of the validation, on which a file is scored
 REPRESENTATIVE = 200  # of the training, for int8

@@ -11,9 +11,9 @@ from numpy.polynomial import chebyshev
 from scipy import stats
 
 from apps.forecasting.data import Assets
-from seqmodels.data.series import PRICE_COLUMNS
+from apps.forecasting.records import PRICE_COLUMNS
 from seqmodels.export.signature import TARGETS, Signature
-from seqmodels.models.forecaster import DECILES
+from seqmodels.models.forecasting.base import DECILES
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 LEAST_FREEDOM = 2.0  # of what a model forecasts

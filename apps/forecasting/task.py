@@ -14,20 +14,20 @@ from rich.console import Group
 from rich.table import Table
 
 from apps.forecasting import evaluation, outlook
+from apps.forecasting import plots as forecast_plots
 from apps.forecasting.data import Assets, Prepared, at_ends, data_of, load, read, whole
 from apps.forecasting.inference import LEVELS, Forecasts, as_forecast, of_keras, open_model, rows_of
+from apps.forecasting.losses import forecasting
+from apps.forecasting.metrics import SMAPE
 from apps.forecasting.options import Evaluate, Predict, Train
 from apps.forecasting.phone import phone
 from apps.forecasting.saved_model import examples, signatures
 from apps.run import Run
 from apps.task import Data, Task
-from seqmodels.analysis import forecast_plots
 from seqmodels.models import FixedWindowForecaster, Forecaster
 from seqmodels.training import optimizers
-from seqmodels.training.forecast_losses import forecasting
-from seqmodels.training.forecast_metrics import SMAPE
 from seqmodels.training.loop import Settings, Training
-from seqmodels.training.losses import Objective
+from seqmodels.training.objectives import Objective
 
 INFLUENCE_WINDOWS = 512  # of the test, for the influence of features
 HISTORY = 120  # rows of the past in a fan chart

@@ -13,10 +13,11 @@ import tensorflow as tf
 from apps.gradients.options import VARIANTS, Learning
 from apps.gradients.problems import ANSWERS, FEATURES, Problem
 from seqmodels import kernels, registry
-from seqmodels.layers import LSTMCell, Recurrent
+from seqmodels.cells import LSTMCell
+from seqmodels.layers import Recurrent
 from seqmodels.training import optimizers
 from seqmodels.training.loop import Position, Settings, Training
-from seqmodels.training.losses import Outcome
+from seqmodels.training.objectives import Outcome
 
 BATCH, STEPS_IN_EPOCH, VALIDATION_BATCHES = 32, 50, 8
 SOLVED, NOTHING = 0.9, 0.02  # shares of the target's variance that are explained

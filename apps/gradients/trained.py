@@ -11,7 +11,7 @@ import keras
 from apps.run import Run
 from apps.task import load_task
 from seqmodels.errors import DataError, UsageError
-from seqmodels.training.losses import Objective
+from seqmodels.training.objectives import Objective
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.language_modeling.inference import reader
-from seqmodels.data.text import running_text
+from seqmodels.data.running import running_text
 from seqmodels.data.tokenizer import END
 from seqmodels.errors import UserError
 from seqmodels.models import NextToken

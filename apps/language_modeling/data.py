@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from apps.language_modeling.corpora import Texts, load_texts
 from apps.language_modeling.options import Train
 from apps.task import Data
-from seqmodels.data.corpora import Texts, load_texts
-from seqmodels.data.text import running_text
+from seqmodels.data.running import running_text
 from seqmodels.data.tokenizer import (
     CORPUS_UNKNOWN,
     END,

@@ -16,7 +16,7 @@ from apps.language_modeling.data import encode
 from apps.language_modeling.options import Generate
 from apps.run import Run
 from seqmodels import decoding
-from seqmodels.data.text import PAD
+from seqmodels.data.sequences import PAD
 from seqmodels.data.tokenizer import END, START, UNKNOWN, Tokenizer
 from seqmodels.models import NextToken
 

@@ -12,22 +12,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from apps.language_modeling.corpora import load_texts
 from apps.language_modeling.data import stream
 from apps.language_modeling.generation import FORBIDDEN, begin, step
 from apps.language_modeling.inference import initial_state, of_keras, of_tflite
+from apps.language_modeling.metrics import language_scores
 from apps.language_modeling.options import Train
 from apps.language_modeling.saved_model import step_signature
 from apps.options import ConvertOptions
 from apps.run import Run, write_text
 from apps.task import Phone
 from seqmodels import decoding
-from seqmodels.data.corpora import load_texts
 from seqmodels.data.tokenizer import END, Tokenizer
 from seqmodels.errors import UsageError
 from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.models import NextToken
-from seqmodels.training.metrics import language_scores
 
 ROWS = 200  # steps that a file is verified on, and calibrated with for int8
 SCORED = 5000  # tokens of the validation text that a file's perplexity is measured on

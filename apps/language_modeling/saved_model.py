@@ -11,7 +11,7 @@ import tensorflow as tf
 from apps.language_modeling.data import encode
 from apps.language_modeling.generation import FORBIDDEN, begin, step
 from seqmodels import decoding
-from seqmodels.data.text import PAD
+from seqmodels.data.sequences import PAD
 from seqmodels.data.tokenizer import END, SPECIAL_TOKENS, Tokenizer
 from seqmodels.export.signature import Signature
 from seqmodels.models import NextToken

@@ -16,23 +16,23 @@ import numpy as np
 import tensorflow as tf
 from rich.table import Table
 
+from apps.language_modeling import ngrams
 from apps.language_modeling.adaptation import cached_losses, dynamic_losses
+from apps.language_modeling.corpora import Texts, load_text, load_texts
 from apps.language_modeling.data import LINE_END, characters, encode, load, stream, words
 from apps.language_modeling.generation import generate
 from apps.language_modeling.inference import open_model
+from apps.language_modeling.metrics import language_scores
 from apps.language_modeling.options import OF_RECURRENT, Evaluate, Predict, Train
 from apps.language_modeling.phone import phone
 from apps.language_modeling.saved_model import examples, signatures
 from apps.run import Run
 from apps.task import Data, Task
-from seqmodels.analysis import plots
-from seqmodels.baselines import ngrams
-from seqmodels.data.corpora import Texts, load_text, load_texts
 from seqmodels.data.tokenizer import END, SPECIAL_TOKENS, UNKNOWN, Tokenizer
 from seqmodels.errors import DataError, UsageError
+from seqmodels.evaluation import plots
 from seqmodels.models import FixedWindowModel, LanguageModel
-from seqmodels.training.losses import Objective, next_token
-from seqmodels.training.metrics import language_scores
+from seqmodels.training.objectives import Objective, next_token
 
 SHARED_OPTIONS = (
     "embedding_units",

@@ -15,11 +15,12 @@ import tensorflow as tf
 
 from apps.run import write_text
 from apps.sentiment import ngrams
+from apps.sentiment.labeled_texts import LabeledTextData, LabeledTexts, check_labels, load_labeled_texts
 from apps.sentiment.ngrams import Ngrams
 from apps.sentiment.options import Train
 from apps.task import Data
-from seqmodels.data.sources import LabeledTextData, LabeledTexts, check_labels, load_labeled_texts
-from seqmodels.data.text import PAD, TokenSequences, batches, bucket_edges, truncate, truncate_ragged
+from seqmodels.data.batches import batches, bucket_edges
+from seqmodels.data.sequences import PAD, TokenSequences, truncate, truncate_ragged
 from seqmodels.data.tokenizer import UNKNOWN, Tokenizer, TokenizerSettings
 from seqmodels.errors import DataError
 

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from scipy.sparse import csr_matrix
 
-from seqmodels.baselines.bag_of_words import fit_ratios
-from seqmodels.data.text import TokenSequences
+from apps.sentiment.bag_of_words import fit_ratios
+from seqmodels.data.sequences import TokenSequences
 from seqmodels.layers import NgramBag
 
 CHUNK = 256  # rows that are hashed at once

@@ -17,10 +17,10 @@ from apps.options import ConvertOptions
 from apps.run import Run, write_text
 from apps.sentiment.data import PREFIX, Assets
 from apps.sentiment.inference import at_length, of_keras, padded
+from apps.sentiment.labeled_texts import load_labeled_texts
 from apps.sentiment.options import Train
 from apps.task import Phone
-from seqmodels.data.sources import load_labeled_texts
-from seqmodels.data.text import PAD, front_tokens
+from seqmodels.data.sequences import PAD, front_tokens
 from seqmodels.data.tokenizer import LETTERS_DELIMITER, START, UNKNOWN, Tokenizer
 from seqmodels.errors import UsageError
 from seqmodels.export.metadata import with_text_classifier

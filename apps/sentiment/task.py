@@ -12,20 +12,20 @@ from rich.console import Group
 from rich.table import Table
 
 from apps.run import Run
+from apps.sentiment import bag_of_words
+from apps.sentiment.bag_of_words import Baseline
 from apps.sentiment.data import Assets, load
 from apps.sentiment.inference import open_model
+from apps.sentiment.labeled_texts import LabeledTexts, load_labeled_texts, load_split
+from apps.sentiment.metrics import classification_scores
 from apps.sentiment.options import Evaluate, Predict, Train
 from apps.sentiment.phone import phone
 from apps.sentiment.saved_model import examples, signatures
 from apps.task import Data, Task
-from seqmodels.analysis import plots
-from seqmodels.baselines import bag_of_words
-from seqmodels.baselines.bag_of_words import Baseline
 from seqmodels.data.embeddings import read_glove
-from seqmodels.data.sources import LabeledTexts, load_labeled_texts, load_split
+from seqmodels.evaluation import plots
 from seqmodels.models import Classifier
-from seqmodels.training.losses import Objective, classification
-from seqmodels.training.metrics import classification_scores
+from seqmodels.training.objectives import Objective, classification
 
 MODEL_OPTIONS = (
     "embedding_units",

@@ -14,8 +14,9 @@ import tensorflow as tf
 from apps.run import Run, write_text
 from apps.task import Data
 from apps.translation.options import Train
-from seqmodels.data.parallel import Pairs, ParallelData, load_pairs
-from seqmodels.data.text import PAD, PairShapes, TokenSequences, pair_batches, truncate
+from apps.translation.pairs import Pairs, ParallelData, load_pairs
+from seqmodels.data.batches import PairShapes, pair_batches
+from seqmodels.data.sequences import PAD, TokenSequences, truncate
 from seqmodels.data.tokenizer import END, START, UNKNOWN, Tokenizer, TokenizerSettings
 from seqmodels.errors import DataError
 

@@ -14,7 +14,7 @@ from apps.run import Run
 from apps.translation.data import Assets
 from apps.translation.port.translate import Translator as PhoneTranslator
 from seqmodels import decoding
-from seqmodels.data.text import TokenSequences
+from seqmodels.data.sequences import TokenSequences
 from seqmodels.data.tokenizer import END, PAD, START, UNKNOWN
 from seqmodels.errors import UsageError
 from seqmodels.export import tflite

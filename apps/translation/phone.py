@@ -17,15 +17,15 @@ from apps.run import Run, write_text
 from apps.task import Phone
 from apps.translation.data import Assets
 from apps.translation.inference import NEVER, Decoding, Translate, of_keras, of_tflite, padded
+from apps.translation.metrics import translation_scores
 from apps.translation.options import Train
-from seqmodels.data.parallel import load_pairs
+from apps.translation.pairs import load_pairs
 from seqmodels.data.tokenizer import END, PAD, START
 from seqmodels.errors import UsageError
 from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.layers.attention import Prepared
 from seqmodels.models import Translator
-from seqmodels.training.metrics import translation_scores
 
 LONGEST_DEFAULT = 64
 SCORED = 200  # texts of the validation split

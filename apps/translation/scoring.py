@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from apps.translation import alignment, grammar, word_table
 from apps.translation.data import Assets
 from apps.translation.inference import attention
-from seqmodels.analysis import alignment
-from seqmodels.baselines import word_table
-from seqmodels.data.embedded import grammar
-from seqmodels.data.parallel import Pairs
-from seqmodels.data.text import pair_batches, truncate
+from apps.translation.metrics import translation_scores
+from apps.translation.pairs import Pairs
+from seqmodels.data.batches import pair_batches
+from seqmodels.data.sequences import truncate
 from seqmodels.data.tokenizer import CONTINUATION, SPACE_MARK, Tokenizer
 from seqmodels.models import Translator
-from seqmodels.training.losses import cross_entropy
-from seqmodels.training.metrics import translation_scores
+from seqmodels.training.objectives import cross_entropy
 
 LENGTHS = (5, 10, 15, 20, 30)  # words of a source: the upper ends of the groups but the last
 FEWEST = 20  # targets that a position must have for its mean loss to be told

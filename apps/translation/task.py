@@ -14,19 +14,20 @@ from rich.table import Table
 
 from apps.run import Run
 from apps.task import Data, Task
+from apps.translation import alignment
 from apps.translation.data import Assets, load
 from apps.translation.inference import Decoding, attention, of_keras, open_model
+from apps.translation.metrics import translation_scores
 from apps.translation.options import Evaluate, Predict, Train
+from apps.translation.pairs import is_grammar, load_pairs, load_test_pairs
 from apps.translation.phone import phone
 from apps.translation.saved_model import examples, signatures
 from apps.translation.scoring import baseline_scores, by_length, grammar_alignment, probability_scores
-from seqmodels.analysis import alignment, plots
-from seqmodels.data.parallel import is_grammar, load_pairs, load_test_pairs
 from seqmodels.data.tokenizer import SPACE_MARK
 from seqmodels.errors import UsageError
+from seqmodels.evaluation import plots
 from seqmodels.models import Translator
-from seqmodels.training.losses import Objective, translation
-from seqmodels.training.metrics import translation_scores
+from seqmodels.training.objectives import Objective, translation
 
 MODEL_OPTIONS = (
     "embedding_units",

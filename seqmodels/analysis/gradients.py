@@ -26,17 +26,9 @@ import numpy as np
 import tensorflow as tf
 
 from seqmodels import kernels
+from seqmodels.cells import Cell, GRUCell, LinearCell, LSTMCell, MinGRUCell, MinLSTMCell, RNNCell
 from seqmodels.kernels import States
-from seqmodels.layers import (
-    Cell,
-    GRUCell,
-    LinearCell,
-    LSTMCell,
-    MinGRUCell,
-    MinLSTMCell,
-    Recurrent,
-    RNNCell,
-)
+from seqmodels.layers import Recurrent
 
 LARGEST_SLOPES = {"linear": 1.0, "relu": 1.0, "tanh": 1.0, "sigmoid": 0.25}  # of phi, over all arguments
 LEFT = 0.01  # a gradient of which less than this share is left no longer teaches anything

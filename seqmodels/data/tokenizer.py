@@ -21,8 +21,8 @@ import numpy as np
 import tensorflow as tf
 
 from seqmodels.data.files import read_text
-from seqmodels.data.text import PAD as PAD
-from seqmodels.data.text import TokenSequences
+from seqmodels.data.sequences import PAD as PAD
+from seqmodels.data.sequences import TokenSequences
 from seqmodels.errors import DataError, UsageError
 
 START, UNKNOWN, END = 1, 2, 3

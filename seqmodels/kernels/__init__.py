@@ -6,7 +6,7 @@ from seqmodels.kernels.gru import gru
 from seqmodels.kernels.linear_recurrence import linear_recurrence
 from seqmodels.kernels.loops import States, generic, unrolled
 from seqmodels.kernels.lstm import lstm
-from seqmodels.kernels.projection import projection
+from seqmodels.kernels.projection import affine, projection
 from seqmodels.kernels.rnn import ACTIVATIONS as RNN_ACTIVATIONS
 from seqmodels.kernels.rnn import rnn
 from seqmodels.kernels.scan import dropped
@@ -15,6 +15,7 @@ __all__ = [
     "FORMS",
     "RNN_ACTIVATIONS",
     "States",
+    "affine",
     "current_form",
     "dropped",
     "form",

@@ -48,3 +48,11 @@ def _product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     result = tf.reshape(rows @ kernel, (shape[0], shape[1], kernel.shape[1]))
     result.set_shape((x.shape[0], x.shape[1], kernel.shape[1]))
     return result
+
+
+def affine(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
+    """``x W + b`` for ``(n, d)`` or ``(n, T, d)``, as one matrix product of rank 2."""
+    if x.shape.rank == 3:
+        return projection(x, kernel, bias)
+    product = tf.matmul(x, kernel)
+    return product if bias is None else product + bias

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from seqmodels.layers.cell import affine
+from seqmodels.kernels import affine
 from seqmodels.layers.recurrent import real_steps
 
 

@@ -10,10 +10,10 @@ import keras
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.kernels import States
+from seqmodels.cells import Cell
+from seqmodels.kernels import States, affine
+from seqmodels.kernels.masks import check_rate, dropout_mask
 from seqmodels.layers.attention import Attention, Prepared
-from seqmodels.layers.cell import Cell, affine
-from seqmodels.layers.dropout import check_rate, dropout_mask
 from seqmodels.layers.recurrent import real_steps
 
 

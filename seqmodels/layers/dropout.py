@@ -1,9 +1,4 @@
-"""Random masks, and dropping single features.
-
-All masks are drawn by Philox (Salmon et al. 2011), the counter-based generator that XLA computes as fast
-as any other arithmetic. What ``keras.random`` leaves to XLA's own choice takes 90 times as long on a CPU,
-which is more than the rest of a step where masks are large.
-"""
+"""Dropout layers: of features, of features over time, of word types and of tokens."""
 
 from __future__ import annotations
 
@@ -12,27 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-
-def check_rate(name: str, rate: float) -> float:
-    """A probability of dropping: ``0 <= rate < 1``, or ``ValueError``."""
-    if not 0.0 <= rate < 1.0:
-        raise ValueError(f"{name} is {rate}; it is the probability of dropping: 0 <= {name} < 1")
-    return rate
-
-
-def uniform(shape: Any, seed: tf.Tensor) -> tf.Tensor:
-    """The seed's float32 numbers in ``[0, 1)``, of that shape; compiled by XLA the same ones."""
-    bits = tf.random.stateless_uniform(shape, seed, None, None, tf.uint32, alg="philox")
-    # By hand, because XLA and TensorFlow do not make the same floats of the same bits.
-    return tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) * 2.0**-24
-
-
-def dropout_mask(
-    shape: Any, rate: float, seed_generator: keras.random.SeedGenerator, dtype: str
-) -> tf.Tensor:
-    """Zeros with probability ``rate``, ``1 / (1 - rate)`` elsewhere: the expected value is 1."""
-    kept = uniform(shape, seed_generator.next()) >= rate
-    return tf.where(kept, tf.constant(1.0 / (1.0 - rate), dtype), tf.constant(0.0, dtype))
+from seqmodels.kernels.masks import check_rate, dropout_mask, uniform
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -60,3 +35,110 @@ class Dropout(keras.layers.Dropout):
         if self.noise_shape is not None:
             shape = [fixed or size for fixed, size in zip(self.noise_shape, shape)]
         return inputs * dropout_mask(shape, self.rate, self.seed_generator, inputs.dtype.name)
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class LockedDropout(Dropout):
+    """Drops features of a sequence ``(n, T, d)``, the same ones at every step (Gal and Ghahramani 2016,
+    section 4.1; "variational" or "locked" dropout in Merity et al. 2018, section 4.1).
+
+    Args:
+        rate: probability of dropping a feature.
+        seed: for the draw.
+
+    Raises:
+        ValueError: a rate outside ``[0, 1)``.
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(rate, (None, 1, None), seed, **kwargs)
+
+    def get_config(self) -> dict:
+        return {name: value for name, value in super().get_config().items() if name != "noise_shape"}
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class EmbeddingDropout(keras.layers.Layer):
+    """Drops the vectors of whole word types: all occurrences of a type in the batch, or none (Gal and
+    Ghahramani 2016, section 4.2; Merity et al. 2018, section 4.3).
+
+    It acts on what was looked up, which is the same as dropping rows of the table and costs a mask of one
+    number for each type instead of a copy of the table.
+
+    Args:
+        vocabulary: number of token ids, v.
+        rate: probability of dropping a type.
+        seed: for the draw.
+
+    Raises:
+        ValueError: a rate outside ``[0, 1)``.
+    """
+
+    def __init__(self, vocabulary: int, rate: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.vocabulary = vocabulary
+        self.rate = check_rate("rate", rate)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed) if rate else None
+
+    def call(self, inputs: tf.Tensor, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Vectors ``(n, T, d)`` of ``tokens (n, T)`` to the same."""
+        if not (training and self.rate):
+            return inputs
+        mask = dropout_mask((self.vocabulary, 1), self.rate, self.seed_generator, self.compute_dtype)
+        return inputs * tf.gather(mask, tokens)  # (batch, time, 1)
+
+    def compute_output_shape(self, inputs_shape: Any, tokens_shape: Any) -> Any:
+        return inputs_shape
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "vocabulary": self.vocabulary,
+            "rate": self.rate,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class WordDropout(keras.layers.Layer):
+    """Replaces tokens by the unknown token with a fixed probability (Bowman et al. 2016, section 3.1).
+
+    It teaches a model what to do with words it has never seen, and not to lean on single ones.
+
+    Args:
+        rate: probability of replacing a token.
+        unknown: the id that takes its place.
+        first: ids below this one (padding and other special tokens) are never replaced.
+        seed: for the draw.
+
+    Raises:
+        ValueError: a rate outside ``[0, 1)``.
+    """
+
+    def __init__(self, rate: float, unknown: int = 2, first: int = 4, seed: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.rate = check_rate("rate", rate)
+        self.unknown = unknown
+        self.first = first
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed) if rate else None
+
+    def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """``(n, T)`` int32 to the same."""
+        if not training or self.seed_generator is None:
+            return tokens
+        draw = uniform(tf.shape(tokens), self.seed_generator.next())  # (batch, time)
+        return tf.where((draw < self.rate) & (tokens >= self.first), self.unknown, tokens)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "rate": self.rate,
+            "unknown": self.unknown,
+            "first": self.first,
+            "seed": self.seed,
+        }

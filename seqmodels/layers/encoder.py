@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from seqmodels.layers.cell import Cell
+from seqmodels.cells import Cell
 from seqmodels.layers.recurrent import Recurrent, real_steps
 
 

@@ -24,7 +24,7 @@ class NgramBag(keras.layers.Layer):
     so that the table needs no dictionary.
 
     Its weights are found by a convex fit over all of :meth:`hashed`
-    (:func:`seqmodels.baselines.bag_of_words.fit_ratios`) and are not trainable: most n-grams are seen in few
+    (:func:`apps.sentiment.bag_of_words.fit_ratios`) and are not trainable: most n-grams are seen in few
     rows, and an optimizer that moves every weight by about its rate (Adam) learns those rows by heart.
 
     ``bag(tokens (n, T) int32, lengths (n,) or None)`` returns ``(n, features)``; a row of length 0 gives b.

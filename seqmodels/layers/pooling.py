@@ -11,8 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from seqmodels.kernels import affine
 from seqmodels.layers.attention import masked_softmax
-from seqmodels.layers.cell import affine
 from seqmodels.layers.recurrent import real_steps
 
 

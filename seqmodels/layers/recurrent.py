@@ -8,8 +8,9 @@ import keras
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.layers.cell import Cell, States
-from seqmodels.layers.dropout import check_rate, dropout_mask
+from seqmodels.cells import Cell
+from seqmodels.kernels import States
+from seqmodels.kernels.masks import check_rate, dropout_mask
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -22,7 +23,7 @@ class Recurrent(keras.layers.Layer):
     state over, hand it in.
 
     Args:
-        cell: a layer that obeys the contract of :mod:`seqmodels.layers.cell`.
+        cell: a layer that obeys the contract of :mod:`seqmodels.cells.base`.
         reverse: run each row from its own last step to its first; outputs stay aligned with the inputs.
         dropout: probability of dropping an input feature, one mask for all steps of a sequence
             (Gal and Ghahramani 2016; "locked" or "variational" dropout).

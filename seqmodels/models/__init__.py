@@ -1,10 +1,10 @@
 """Models: tensors in, tensors out, no strings."""
 
 from seqmodels.models.classifier import Classifier
-from seqmodels.models.forecaster import FixedWindowForecaster, Forecaster
+from seqmodels.models.forecasting.linear import FixedWindowForecaster
+from seqmodels.models.forecasting.recurrent import Forecaster
 from seqmodels.models.language_model import FixedWindowModel, LanguageModel, NextToken
 from seqmodels.models.translator import Translator
-from seqmodels.models.window_classifier import WindowClassifier
 
 __all__ = [
     "Classifier",
@@ -14,5 +14,4 @@ __all__ = [
     "LanguageModel",
     "NextToken",
     "Translator",
-    "WindowClassifier",
 ]

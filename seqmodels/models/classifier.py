@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from seqmodels import registry
+from seqmodels.kernels import affine
 from seqmodels.layers import Dropout, Encoder, NgramBag, WordDropout
-from seqmodels.layers.cell import affine
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")

@@ -11,7 +11,7 @@ import tensorflow as tf
 from seqmodels import registry
 from seqmodels.layers import AdaptiveSoftmax, EmbeddingDropout, Encoder, LockedDropout, TiedOutput
 from seqmodels.layers.recurrent import real_steps
-from seqmodels.layers.sampled_softmax import sampled_softmax_losses
+from seqmodels.layers.softmax import sampled_softmax_losses
 
 END = 3  # the id that ends a line, which is what stands before the first token of a text
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from seqmodels import kernels, registry
 from seqmodels.kernels import States
+from seqmodels.kernels.masks import dropout_mask, uniform
 from seqmodels.layers import (
     AttentionDecoderCell,
     Dropout,
@@ -19,7 +20,6 @@ from seqmodels.layers import (
     WordDropout,
 )
 from seqmodels.layers.attention import Prepared
-from seqmodels.layers.dropout import dropout_mask, uniform
 
 TIES = ("none", "target", "all")
 

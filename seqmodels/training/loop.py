@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from seqmodels.errors import UserError
 from seqmodels.training import checkpoint
-from seqmodels.training.losses import Objective, Outcome
+from seqmodels.training.objectives import Objective, Outcome
 from seqmodels.training.optimizers import clip
 
 
@@ -127,7 +127,7 @@ class Training:
 
     Args:
         model: a built Keras model, made in the scope of the current ``tf.distribute`` strategy.
-        objective: see :mod:`seqmodels.training.losses`.
+        objective: see :mod:`seqmodels.training.objectives`.
         optimizer: a Keras optimizer of its own for this training.
         train: ``epoch -> tf.data.Dataset`` of ``(inputs, targets, weights)``, deterministic in the epoch.
         validate: ``() -> tf.data.Dataset`` of the same elements.

@@ -15,17 +15,8 @@ from inventory import CELLS, randomized
 
 from seqmodels import models
 from seqmodels.analysis import gradients
-from seqmodels.layers import (
-    Encoder,
-    GRUCell,
-    LinearCell,
-    LSTMCell,
-    MinGRUCell,
-    MinLSTMCell,
-    Recurrent,
-    RGLRUCell,
-    RNNCell,
-)
+from seqmodels.cells import GRUCell, LinearCell, LSTMCell, MinGRUCell, MinLSTMCell, RGLRUCell, RNNCell
+from seqmodels.layers import Encoder, Recurrent
 
 UNITS, INPUTS = 4, 2
 ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu")

@@ -21,7 +21,7 @@ from apps.sentiment.inference import at_length, padded
 from apps.sentiment.phone import GOLDEN_TEXTS, LONGEST_DEFAULT
 from apps.sentiment.port.tokenizer import read_vocabulary, tokenize
 from apps.sentiment.saved_model import signatures
-from seqmodels.data.text import front_tokens
+from seqmodels.data.sequences import front_tokens
 from seqmodels.data.tokenizer import Tokenizer, TokenizerSettings
 
 TEXTS = ("The plot was great, number 3", "", "The CAST was dull " * 300, "\u0444\u0438\u043b\u044c\u043c")

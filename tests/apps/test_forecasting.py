@@ -11,15 +11,14 @@ import tensorflow as tf
 from click.testing import CliRunner
 from scipy import stats
 
-from apps.forecasting import evaluation
+from apps.forecasting import evaluation, market, seasonal
 from apps.forecasting.__main__ import main
 from apps.forecasting.data import Assets, Prepared, load, read
+from apps.forecasting.metrics import Forecast
 from apps.forecasting.options import Train
+from apps.forecasting.records import PRICE_COLUMNS
 from apps.forecasting.saved_model import LEVELS, cumulated, standard_quantiles
-from seqmodels.data.embedded import market, seasonal
-from seqmodels.data.series import PRICE_COLUMNS
-from seqmodels.models.forecaster import DECILES
-from seqmodels.training.forecast_metrics import Forecast
+from seqmodels.models.forecasting.base import DECILES
 
 TINY = ["--units=2", "--epochs=1", "--no-xla", "--windows=64", "--batch-size=32", "--learning-rate=0.01"]
 

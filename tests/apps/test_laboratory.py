@@ -23,8 +23,8 @@ from apps.gradients.__main__ import main
 from apps.gradients.experiments import clipping, markov, memory, order, parallel, radius, truncation
 from apps.gradients.learning import Learner, Reader
 from apps.gradients.options import EXPERIMENTS, VARIANTS, Clipping, Memory, Parallel, Radius, Truncation
-from seqmodels.data.embedded.reviews import reviews
-from seqmodels.layers import LSTMCell
+from apps.sentiment.reviews import reviews
+from seqmodels.cells import LSTMCell
 from seqmodels.registry import CLIP_BY
 from seqmodels.training.optimizers import clip
 

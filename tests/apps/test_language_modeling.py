@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 
-from apps.language_modeling import adaptation, task
+from apps.language_modeling import adaptation, ngrams, task
 from apps.language_modeling.__main__ import main
 from apps.language_modeling.data import encode
 from apps.language_modeling.generation import text_of, until
@@ -21,7 +21,6 @@ from apps.language_modeling.options import Train
 from apps.language_modeling.port.generate import Text, choose
 from apps.options import resolve
 from seqmodels import decoding
-from seqmodels.baselines import ngrams
 from seqmodels.data.tokenizer import END, Tokenizer, TokenizerSettings
 from seqmodels.models import FixedWindowModel, LanguageModel
 

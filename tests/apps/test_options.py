@@ -7,13 +7,13 @@ from importlib import import_module
 
 import pytest
 
+from apps.forecasting.readers import load_series
 from apps.gradients.options import EXPERIMENTS
+from apps.language_modeling.corpora import load_texts
 from apps.options import check_data, flag, resolve, restore
+from apps.sentiment.labeled_texts import load_labeled_texts
 from apps.sentiment.options import Evaluate, Predict, Train
-from seqmodels.data.corpora import load_texts
-from seqmodels.data.parallel import load_pairs
-from seqmodels.data.series import load_series
-from seqmodels.data.sources import load_labeled_texts
+from apps.translation.pairs import load_pairs
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, OPTIMIZERS, POOLINGS
 

@@ -9,13 +9,12 @@ import pytest
 import tensorflow as tf
 
 from apps.options import resolve, restore
-from apps.sentiment import ngrams
+from apps.sentiment import bag_of_words, ngrams
 from apps.sentiment.data import Assets, load
+from apps.sentiment.labeled_texts import load_labeled_texts
 from apps.sentiment.options import Train
 from apps.sentiment.task import build
-from seqmodels.baselines import bag_of_words
-from seqmodels.data.sources import load_labeled_texts
-from seqmodels.data.text import TokenSequences
+from seqmodels.data.sequences import TokenSequences
 
 COLUMNS = [
     "epoch",

@@ -15,11 +15,11 @@ from apps.translation.__main__ import main
 from apps.translation.data import Assets, load
 from apps.translation.inference import Decoding, attention, of_keras, search
 from apps.translation.options import Train
+from apps.translation.pairs import Pairs, load_pairs
 from apps.translation.phone import GOLDEN_TEXTS
 from apps.translation.port.translate import Translator as PhoneTranslator
 from apps.translation.scoring import _spelled, by_length, probability_scores
-from seqmodels.data.parallel import Pairs, load_pairs
-from seqmodels.data.text import PAD
+from seqmodels.data.sequences import PAD
 from seqmodels.data.tokenizer import END, START, Tokenizer, TokenizerSettings
 from seqmodels.errors import UsageError
 

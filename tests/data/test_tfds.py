@@ -4,47 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import tensorflow_datasets as tfds
+from prepared_tfds import SENTIMENT, prepare
 
-from seqmodels.data.corpora import load_text, load_texts
-from seqmodels.data.sources import load_labeled_texts, load_split
+from apps.language_modeling.corpora import load_text, load_texts
+from apps.sentiment.labeled_texts import load_labeled_texts, load_split
 from seqmodels.errors import DataError, UsageError
-
-SENTIMENT = {"sentence": tfds.features.Text(), "label": tfds.features.ClassLabel(names=["neg", "pos"])}
 
 
 @pytest.fixture
 def data_dir(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     return tmp_path
-
-
-def prepare(
-    folder: Path,
-    name: str,
-    splits: dict,
-    features: dict | tfds.features.FeaturesDict | None = None,
-    **options,
-) -> None:
-    """Writes the set as ``tfds build`` would."""
-    folder.mkdir(parents=True)
-    feature = features or SENTIMENT
-    if isinstance(feature, dict):
-        feature = tfds.features.FeaturesDict(feature)
-    infos = []
-    for split, rows in splits.items():
-        with tf.io.TFRecordWriter(str(folder / f"{name}-{split}.tfrecord-00000-of-00001")) as writer:
-            for row in rows:
-                writer.write(feature.serialize_example(feature.encode_example(row)))
-        infos.append(tfds.core.SplitInfo(name=split, shard_lengths=[len(rows)], num_bytes=0))
-    tfds.folder_dataset.write_metadata(
-        data_dir=folder,
-        features=feature,
-        split_infos=infos,
-        filename_template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
-        **options,
-    )
 
 
 def rows_of(name: str, count: int, label: int | None = None) -> list[dict]:

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.layers import GRUCell, Recurrent
+from seqmodels.cells import GRUCell
+from seqmodels.layers import Recurrent
 
 
 def test_the_innermost_block_wins_and_ends_with_its_block() -> None:

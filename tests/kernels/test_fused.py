@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.layers import GRUCell, LSTMCell, Recurrent
+from seqmodels.cells import GRUCell, LSTMCell
+from seqmodels.layers import Recurrent
 
 
 def layer(cell, reverse: bool = False) -> Recurrent:

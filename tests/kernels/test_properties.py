@@ -14,19 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqmodels import kernels
-from seqmodels.layers import (
-    AttentionDecoderCell,
-    GeneralAttention,
-    GRUCell,
-    LSTMCell,
-    MinGRUCell,
-    MinLSTMCell,
-    Recurrent,
-    RGLRUCell,
-    RNNCell,
-)
+from seqmodels.cells import GRUCell, LSTMCell, MinGRUCell, MinLSTMCell, RGLRUCell, RNNCell
+from seqmodels.layers import AttentionDecoderCell, GeneralAttention, Recurrent
 from seqmodels.training.loop import Settings, Training
-from seqmodels.training.losses import Outcome
+from seqmodels.training.objectives import Outcome
 
 CELLS = {
     **{

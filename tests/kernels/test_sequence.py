@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.layers import GRUCell, LSTMCell, Recurrent, RNNCell
+from seqmodels.cells import GRUCell, LSTMCell, RNNCell
+from seqmodels.layers import Recurrent
 
 CELLS = {
     "rnn tanh": lambda: RNNCell(5, dtype="float64"),

@@ -25,7 +25,8 @@ from inventory import (
 )
 
 from seqmodels import kernels
-from seqmodels.layers import AttentionDecoderCell, GRUCell, Recurrent
+from seqmodels.cells import GRUCell
+from seqmodels.layers import AttentionDecoderCell, Recurrent
 from seqmodels.registry import FEEDINGS
 
 LENGTHS = np.array([5, 2, 0, 3], np.int32)  # of the targets

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqmodels.layers import Dropout, LockedDropout, LSTMCell, Recurrent, WordDropout
-from seqmodels.layers.dropout import dropout_mask, uniform
+from seqmodels.cells import LSTMCell
+from seqmodels.kernels.masks import dropout_mask, uniform
+from seqmodels.layers import Dropout, LockedDropout, Recurrent, WordDropout
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])

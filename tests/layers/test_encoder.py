@@ -12,7 +12,8 @@ import reference
 import tensorflow as tf
 from inventory import CELLS, INPUTS, UNITS, assert_same, normal, randomized, reference_layers
 
-from seqmodels.layers import Encoder, GRUCell, LSTMCell, MeanPooling, RNNCell
+from seqmodels.cells import GRUCell, LSTMCell, RNNCell
+from seqmodels.layers import Encoder, MeanPooling
 
 LENGTHS = [5, 3, 0]
 TIME = 5

@@ -11,15 +11,8 @@ import reference
 import tensorflow as tf
 from inventory import INPUTS, UNITS, assert_same, named, normal, randomized
 
-from seqmodels.layers import (
-    AttentionPooling,
-    Encoder,
-    GRUCell,
-    LastPooling,
-    LSTMCell,
-    MaxPooling,
-    MeanPooling,
-)
+from seqmodels.cells import GRUCell, LSTMCell
+from seqmodels.layers import AttentionPooling, Encoder, LastPooling, MaxPooling, MeanPooling
 
 LENGTHS = np.array([5, 2, 1, 0], np.int32)
 FULL = np.full(4, 5, np.int32)

@@ -11,7 +11,8 @@ import tensorflow as tf
 from inventory import CELLS, INPUTS, RECURRENT, REFERENCES, UNITS, assert_same, named, normal, randomized
 
 from seqmodels import kernels
-from seqmodels.layers import GRUCell, LSTMCell, Recurrent, RNNCell
+from seqmodels.cells import GRUCell, LSTMCell, RNNCell
+from seqmodels.layers import Recurrent
 
 BATCH, TIME = 3, 6
 

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from seqmodels.models import FixedWindowForecaster, Forecaster, windows
+from seqmodels.models import FixedWindowForecaster, Forecaster
+from seqmodels.models.forecasting import scaling as windows
 
 LOOKBACK, HORIZON, ROWS = 40, 5, 6
 MODELS = {

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from reference import lstm
 
-from seqmodels.data.text import running_text
+from seqmodels.data.running import running_text
 from seqmodels.layers import (
     AdaptiveSoftmax,
     EmbeddingDropout,
@@ -17,7 +17,7 @@ from seqmodels.layers import (
     sampled_softmax_losses,
 )
 from seqmodels.models import FixedWindowModel, LanguageModel
-from seqmodels.training.losses import next_token
+from seqmodels.training.objectives import next_token
 
 V = 11
 IDS = np.random.default_rng(0).integers(4, V, 60).astype(np.int32)

@@ -24,7 +24,7 @@ from inventory import (
 from seqmodels import kernels
 from seqmodels.models import Translator
 from seqmodels.registry import FEEDINGS
-from seqmodels.training.losses import translation
+from seqmodels.training.objectives import translation
 
 SOURCE, TARGET = 11, 9
 LENGTHS, TARGET_LENGTHS = np.array([6, 3, 1, 0], np.int32), np.array([4, 5, 0, 2], np.int32)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from seqmodels.registry import CLIP_BY, CURVES, OPTIMIZERS
 from seqmodels.training.loop import Settings, Training
-from seqmodels.training.losses import classification
+from seqmodels.training.objectives import classification
 from seqmodels.training.optimizers import Schedule, clip, make
 
 PEAK, STEPS, WARMUP, FINAL = 0.4, 101, 20, 0.05

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from seqmodels.training.loop import Settings, Training
-from seqmodels.training.losses import Outcome
+from seqmodels.training.objectives import Outcome
 from seqmodels.training.optimizers import make
 
 PLAIN = Settings(epochs=1, clipnorm=None, xla=False)

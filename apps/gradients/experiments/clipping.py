@@ -19,8 +19,9 @@ from apps.gradients import problems
 from apps.gradients.findings import Findings
 from apps.gradients.learning import STEPS_IN_EPOCH, Learner, Reader, solved
 from apps.gradients.options import Clipping
-from seqmodels.analysis import plots
-from seqmodels.layers import Recurrent, RNNCell
+from seqmodels.cells import RNNCell
+from seqmodels.evaluation import plots
+from seqmodels.layers import Recurrent
 from seqmodels.registry import CLIP_BY
 from seqmodels.training.loop import Diverged
 from seqmodels.training.optimizers import clip

@@ -20,8 +20,9 @@ from apps.gradients.trained import Trained, open_run
 from apps.options import flag
 from apps.run import Run
 from seqmodels import registry
-from seqmodels.analysis import gradients, plots
+from seqmodels.analysis import gradients
 from seqmodels.errors import UsageError, UserError
+from seqmodels.evaluation import plots
 from seqmodels.layers import Recurrent
 
 INPUTS = 8  # features of the noise that fresh cells read

@@ -20,15 +20,15 @@ import tensorflow as tf
 
 from apps.gradients.findings import Findings
 from apps.gradients.options import Markov
-from seqmodels.analysis import plots
-from seqmodels.baselines import ngrams
-from seqmodels.data.embedded.prose import prose, version
-from seqmodels.data.text import running_text
+from apps.language_modeling import ngrams
+from apps.language_modeling.prose import prose, version
+from seqmodels.data.running import running_text
 from seqmodels.data.tokenizer import END, Tokenizer, TokenizerSettings
+from seqmodels.evaluation import plots
 from seqmodels.models import FixedWindowModel, LanguageModel, NextToken
 from seqmodels.training import optimizers
 from seqmodels.training.loop import Settings, Training
-from seqmodels.training.losses import Outcome, next_token
+from seqmodels.training.objectives import Outcome, next_token
 
 ROWS, STEPS = 16, 32  # of a batch
 DROPOUTS: dict[str, Any] = {"input_dropout": 0.2, "output_dropout": 0.4}  # of all networks

@@ -21,7 +21,8 @@ from apps.gradients import problems
 from apps.gradients.findings import Findings
 from apps.gradients.learning import SOLVED, Learner, Reader
 from apps.gradients.options import VARIANTS, Memory
-from seqmodels.analysis import gradients, plots
+from seqmodels.analysis import gradients
+from seqmodels.evaluation import plots
 from seqmodels.training.loop import Diverged
 
 PROBLEMS = (problems.adding, problems.copying, problems.xor, problems.parity)

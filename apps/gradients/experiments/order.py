@@ -26,15 +26,17 @@ import tensorflow as tf
 
 from apps.gradients.findings import Findings
 from apps.gradients.options import Order
-from seqmodels.analysis import plots
-from seqmodels.baselines import bag_of_words
-from seqmodels.data.embedded.reviews import ANYWHERE, NEUTRAL, Review, reviews
-from seqmodels.data.text import TokenSequences, batches
+from apps.gradients.window_classifier import WindowClassifier
+from apps.sentiment import bag_of_words
+from apps.sentiment.reviews import ANYWHERE, NEUTRAL, Review, reviews
+from seqmodels.data.batches import batches
+from seqmodels.data.sequences import TokenSequences
 from seqmodels.data.tokenizer import Tokenizer, TokenizerSettings
-from seqmodels.models import Classifier, WindowClassifier
+from seqmodels.evaluation import plots
+from seqmodels.models import Classifier
 from seqmodels.training import optimizers
 from seqmodels.training.loop import Settings, Training
-from seqmodels.training.losses import classification
+from seqmodels.training.objectives import classification
 
 CLASSES = ["negative", "positive"]
 NEUTRALS = (*ANYWHERE, *(sentence for sentences in NEUTRAL.values() for sentence in sentences))

@@ -20,7 +20,7 @@ import tensorflow as tf
 from apps.gradients.findings import Findings
 from apps.gradients.options import Parallel
 from seqmodels import registry
-from seqmodels.analysis import plots
+from seqmodels.evaluation import plots
 from seqmodels.layers import Recurrent
 
 SEQUENTIAL, PARALLEL = ("lstm", "gru", "gru-reset-after"), registry.PARALLEL_CELLS

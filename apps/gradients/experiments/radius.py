@@ -17,8 +17,10 @@ import tensorflow as tf
 
 from apps.gradients.findings import Findings
 from apps.gradients.options import Radius
-from seqmodels.analysis import gradients, plots
-from seqmodels.layers import Recurrent, RNNCell
+from seqmodels.analysis import gradients
+from seqmodels.cells import RNNCell
+from seqmodels.evaluation import plots
+from seqmodels.layers import Recurrent
 
 INPUTS, NOISE = 4, 0.5
 LOG_10, NORM = math.log(10), "log10 ||dh_T/dh_t||"  # the norm itself may be no float

@@ -21,8 +21,8 @@ from apps.gradients.findings import Findings
 from apps.gradients.learning import STEPS_IN_EPOCH, Learner, Reader, solved
 from apps.gradients.options import Truncation
 from seqmodels import kernels
-from seqmodels.analysis import plots
-from seqmodels.layers import LSTMCell
+from seqmodels.cells import LSTMCell
+from seqmodels.evaluation import plots
 
 BATCH, INPUTS, REPEATS = 16, 8, 3
 

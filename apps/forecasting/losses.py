@@ -1,0 +1,86 @@
+"""Objectives of forecasters: what :mod:`seqmodels.training.objectives` is to classifiers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels.training.objectives import Objective, Outcome
+
+LOSSES = ("auto", "absolute", "squared")
+
+
+def normal_loss(forecast: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Negative log-likelihood of location and scale ``(..., 2)``, in nats."""
+    location, scale = tf.unstack(forecast, axis=-1)
+    return 0.5 * tf.square((targets - location) / scale) + tf.math.log(scale) + 0.5 * math.log(2 * math.pi)
+
+
+def student_t_loss(forecast: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Negative log-likelihood of location, scale and degrees of freedom ``(..., 3)``, in nats."""
+    location, scale, freedom = tf.unstack(forecast, axis=-1)
+    z = (targets - location) / scale
+    normalizer = tf.math.lgamma((freedom + 1) / 2) - tf.math.lgamma(freedom / 2)
+    return (
+        (freedom + 1) / 2 * tf.math.log1p(tf.square(z) / freedom)
+        + tf.math.log(scale)
+        + 0.5 * tf.math.log(math.pi * freedom)
+        - normalizer
+    )
+
+
+def quantile_loss(forecast: tf.Tensor, targets: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
+    """Twice the mean over the levels of ``max(q (y - f), (q - 1)(y - f))`` (Koenker, Bassett 1978)."""
+    error = targets[..., None] - forecast
+    level = tf.constant(levels, error.dtype)
+    return 2 * tf.reduce_mean(tf.maximum(level * error, (level - 1) * error), axis=-1)
+
+
+def forecasting(output: str, levels: Sequence[float] = (), loss: str = "auto") -> Objective:
+    """The mean over windows and steps of what the output is scored by; errors count in units of their series.
+
+    Args:
+        output: ``point``, ``quantiles``, ``normal`` or ``student_t``.
+        levels: of the quantiles.
+        loss: ``auto``: the log-likelihood of a distribution, the quantile loss, the squared error of a point.
+            ``absolute`` and ``squared``: this error of a point.
+
+    Raises:
+        ValueError: a loss that the output does not have.
+    """
+    if loss not in LOSSES or (loss != "auto" and output != "point"):
+        raise ValueError(f"loss is {loss!r} for output {output!r}; expected auto, or an error of a point")
+
+    def objective(
+        model: keras.Model, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, carried: Any, training: bool
+    ) -> Outcome:
+        forecast = model(inputs, training=training)  # (batch, horizon, parameters)
+        unit = tf.cast(inputs["unit"], forecast.dtype)[:, None]  # (batch, 1)
+        targets = tf.cast(targets, forecast.dtype) / unit
+        if output == "student_t":
+            forecast = tf.concat([forecast[..., :2] / unit[..., None], forecast[..., 2:]], -1)
+            losses = student_t_loss(forecast, targets)
+        else:
+            forecast = forecast / unit[..., None]
+            if output == "normal":
+                losses = normal_loss(forecast, targets)
+            elif output == "quantiles":
+                losses = quantile_loss(forecast, targets, levels)
+            else:
+                error = targets - forecast[..., 0]
+                losses = tf.abs(error) if loss == "absolute" else tf.square(error)
+        middle = forecast[..., len(levels) // 2] if output == "quantiles" else forecast[..., 0]
+        absolute = tf.reduce_mean(tf.abs(targets - middle), axis=1)
+        return Outcome(
+            total=tf.reduce_sum(tf.reduce_mean(losses, axis=1) * weights),
+            count=tf.reduce_sum(weights),
+            scores={"absolute_error": tf.reduce_sum(absolute * weights)},
+            penalty=sum(model.losses) if training else 0.0,
+            carried=carried,
+        )
+
+    return objective

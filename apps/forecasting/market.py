@@ -1,0 +1,85 @@
+"""Simulated markets: prices whose true distribution of tomorrow is known, so that no model can do better.
+
+:func:`garch` has fat tails, volatility that clusters, and falls that stir it more than rises; :func:`regimes`
+jumps between calm and storm by a Markov chain that nobody sees. For both the best possible forecast is known:
+the recursion itself for the first, Hamilton's filter for the second.
+
+Neither gives a hint of tomorrow's direction. High and low are those of a Brownian bridge between open and
+close at the day's own volatility; of the GARCH market they say nothing that the returns do not say, of the
+other one they do, but the filter that knows only returns is what is shown as the optimum there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from apps.forecasting.calendar import EPOCH, Frequency
+from apps.forecasting.records import PRICE_COLUMNS, Series, SeriesData
+
+DAYS = 4_000
+DRIFT = 0.04  # percent a day
+# GJR-GARCH (Glosten, Jagannathan, Runkle 1993): s2_t = OMEGA + (ALPHA + GAMMA [e<0]) e_{t-1}^2 + BETA
+# s2_{t-1}
+OMEGA, ALPHA, GAMMA, BETA, FREEDOM = 0.02, 0.03, 0.12, 0.89, 6.0
+STAY = (0.99, 0.97)  # probability of staying calm, and of staying in the storm
+SCALES = (0.6, 1.9)  # percent a day
+
+
+def garch(seed: int) -> SeriesData:
+    """A GJR-GARCH market with Student-t innovations; ``truth`` is its recursion."""
+    random = np.random.default_rng([seed, 1])
+    shocks = random.standard_t(FREEDOM, DAYS) * np.sqrt((FREEDOM - 2) / FREEDOM)  # variance 1
+    variance, returns = np.empty(DAYS), np.empty(DAYS)
+    variance[0] = OMEGA / (1 - ALPHA - GAMMA / 2 - BETA)
+    for day in range(DAYS):
+        error = np.sqrt(variance[day]) * shocks[day]
+        returns[day] = DRIFT + error
+        if day + 1 < DAYS:
+            variance[day + 1] = OMEGA + (ALPHA + GAMMA * (error < 0)) * error**2 + BETA * variance[day]
+    scale = np.sqrt(variance * (FREEDOM - 2) / FREEDOM)
+    truth = np.stack([np.full(DAYS, DRIFT), scale, np.full(DAYS, FREEDOM)], 1)
+    return _market("embedded:market", returns, np.sqrt(variance), truth, random)
+
+
+def regimes(seed: int) -> SeriesData:
+    """A market of two normal regimes (Hamilton 1989); ``truth`` is the filter that knows all parameters, its
+    mixture of two normals given as the Student-t distribution of the same variance and kurtosis."""
+    random = np.random.default_rng([seed, 2])
+    state, states = 0, np.empty(DAYS, int)
+    for day in range(DAYS):
+        states[day] = state
+        state = state if random.random() < STAY[state] else 1 - state
+    scales = np.array(SCALES)
+    returns = DRIFT + scales[states] * random.standard_normal(DAYS)
+    chain = np.array([[STAY[0], 1 - STAY[0]], [1 - STAY[1], STAY[1]]])
+    belief, truth = np.array([1.0, 0.0]), np.empty((DAYS, 3))
+    for day in range(DAYS):
+        second, fourth = belief @ scales**2, 3 * belief @ scales**4
+        # A t distribution of nu > 4 has the kurtosis 3 (nu - 2) / (nu - 4).
+        kurtosis = max(fourth / second**2, 3 + 1e-3)
+        freedom = (4 * kurtosis - 6) / (kurtosis - 3)
+        truth[day] = DRIFT, np.sqrt(second * (freedom - 2) / freedom), freedom
+        belief = belief * stats.norm.pdf(returns[day], DRIFT, scales)
+        belief = belief / belief.sum() @ chain
+    return _market("embedded:regimes", returns, scales[states], truth, random)
+
+
+def _market(
+    name: str, returns: np.ndarray, volatility: np.ndarray, truth: np.ndarray, random: np.random.Generator
+) -> SeriesData:
+    """Prices of these returns ``(days,)`` in percent; the first return leads to the first close."""
+    close = 100 * np.exp(np.cumsum(returns) / 100)
+    opened = np.concatenate([[100.0], close[:-1]])
+    # The maximum of a Brownian bridge from 0 to b: (b + sqrt(b^2 - 2 s^2 ln U)) / 2, and likewise its
+    # minimum.
+    reach = np.sqrt(returns**2 - 2 * volatility**2 * np.log(random.random((2, len(returns)))))
+    high = opened * np.exp((returns + reach[0]) / 200)
+    low = opened * np.exp((returns - reach[1]) / 200)
+    volume = np.round(1e6 * np.exp(0.5 * np.log(volatility) + 0.2 * random.standard_normal(len(returns))))
+    columns = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
+    values = np.stack([columns[column] for column in PRICE_COLUMNS], 1)
+    times = Frequency("business").after(EPOCH, len(returns))
+    notes = ["simulated: the optimum is the distribution that the prices were drawn from"]
+    series = [Series("market", times, values)]
+    return SeriesData(name, "prices", series, Frequency("business"), 5, notes, truth=[truth])

@@ -1,0 +1,195 @@
+"""Running text, from everything that ``--data`` of a language model may name.
+
+=======================  ==================================================================================
+``embedded[:prose]``     the reference documentation that every CPython carries, a sentence a line
+``embedded:code``        the source code of Python's standard library
+``FILE``                 ``.txt``, also ``.txt.gz``
+``DIR``                  ``train``, ``valid`` and ``test``, each a file as above; ``ptb.train.txt`` is train
+``tfds:NAME[/CONFIG]``   the texts of a set of TensorFlow Datasets, see `seqmodels.data.tfds`
+=======================  ==================================================================================
+
+What a source lacks is cut from its training text, see `load_texts`. Only ``tfds:`` loads TensorFlow.
+"""
+
+import os
+import re
+import stat
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+
+from seqmodels.data import tfds
+from seqmodels.data.files import list_folder, read_text, unreadable
+from seqmodels.data.splits import SPLIT_NAMES, WHOLE, digest, missing_splits, read_split, read_splits
+from seqmodels.errors import DataError, UsageError
+
+TEXT_FORMAT = ".txt"
+WHITE_SPACE = re.compile(r"\s")
+FORMS = "a .txt file (also .txt.gz), a folder with train.txt, embedded, embedded:code or tfds:NAME"
+
+Readers = dict[str, Callable[[], list[str]]]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The three splits of the source ``name``: lines in their order, empty ones too, without line ends.
+
+    ``notes`` say what was cut. ``sha256`` covers what was read, before any cut.
+    """
+
+    train: list[str]
+    valid: list[str]
+    test: list[str]
+    name: str
+    notes: list[str]
+    sha256: str
+
+
+def load_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Texts:
+    """Reads ``data`` and cuts from train what it lacks, in one piece each and at the ends of lines; at white
+    space where there are too few lines.
+
+    Without a test split, valid is the test. Without either, the test is the last 10 % of the characters.
+    Without valid, or when it became the test, ``valid_fraction`` of train is validation; where it begins
+    depends on the seed.
+
+    Raises:
+        UsageError: ``data`` does not exist or has no known form; ``valid_fraction`` is not in (0, 0.5].
+        DataError: what was read is broken or empty, has no train split, or too few lines to cut.
+    """
+    notes: list[str] = []
+    readers = _readers(data, notes)
+    read = read_splits(data, readers)
+    sha256 = digest((name, len(lines), (f"{line}\n" for line in lines)) for name, lines in read.items())
+    train, splits, missing = missing_splits(read, valid_fraction, notes)
+    if "test" in missing:
+        train, splits["test"] = _cut(data, train, missing["test"], 1.0)
+        notes.append(f"the last {100 * missing['test']:g}% is the test ({len(splits['test'])} lines)")
+    if "valid" in missing:
+        train, splits["valid"] = _cut(data, train, valid_fraction, Random(seed).random())
+        share = f"{100 * valid_fraction:g}% of train ({len(splits['valid'])} lines in one piece, seed {seed})"
+        notes.append(f"{share} is validation")
+    return Texts(train, splits["valid"], splits["test"], data, notes, sha256)
+
+
+def load_text(data: str, split: str = "test") -> list[str]:
+    """The lines of one split of ``data``, uncut, as for ``evaluate --data``.
+
+    A file is that split itself. As in training, valid stands for a missing test.
+
+    Raises:
+        UsageError, DataError: as `load_texts`; DataError also if there is no such split.
+    """
+    readers = _readers(data, [])
+    return read_split(data, readers, split)
+
+
+def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[list[str], list[str]]:
+    """All but a piece with this fraction of the characters, and the piece.
+
+    ``place`` says where it lies: 0 is the beginning, 1 the end.
+    """
+    total = sum(len(line) + 1 for line in lines)
+    wanted = fraction * total
+    begins = place * (total - wanted)
+    cut = _at_line_ends(lines, begins, wanted)
+    cut = cut or _at_line_ends(_broken(lines, begins, wanted), begins, wanted)
+    if not cut:
+        raise DataError(
+            f"{data} has {len(lines)} lines, too few to cut off {100 * fraction:g}% at white space for "
+            "validation or test; add text, or name a folder with train.txt, valid.txt and test.txt"
+        )
+    return cut
+
+
+def _at_line_ends(lines: list[str], begins: float, wanted: float) -> tuple[list[str], list[str]] | None:
+    """All but the lines from one character on, and these; None where one of the two has no text."""
+    starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
+    first = min(bisect_left(starts, begins), len(lines) - 1)
+    stop = min(bisect_left(starts, starts[first] + wanted), len(lines))
+    rest, piece = lines[:first] + lines[stop:], lines[first:stop]
+    return (rest, piece) if any(map(str.strip, rest)) and any(map(str.strip, piece)) else None
+
+
+def _broken(lines: list[str], begins: float, wanted: float) -> list[str]:
+    """The lines, broken where a piece may begin and end: at the first white space from there on."""
+    text, place = "\n".join(lines), begins
+    for _ in range(2):
+        if space := WHITE_SPACE.search(text, int(place)):
+            text = f"{text[: space.start()]}\n{text[space.end() :]}"
+            place = space.end() + wanted
+    return text.split("\n")
+
+
+def _readers(data: str, notes: list[str]) -> Readers:
+    """How to read each split that ``data`` has, or `WHOLE`; a reader reads when it is called, once."""
+    if data == "embedded" or data.startswith("embedded:"):
+        return _embedded_readers(data, notes)
+    if data.startswith("tfds:"):
+        splits = tfds.text_splits(data, SPLIT_NAMES)
+        return {split: partial(_of_rows, f"{data}[{split}]", rows) for split, rows in splits.items()}
+    try:
+        is_folder = stat.S_ISDIR(os.stat(data).st_mode)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"no such file or folder: {data!r}; expected {FORMS}") from error
+    except OSError as error:
+        raise unreadable(data, error) from error
+    if is_folder:
+        return _folder_readers(Path(data))
+    if _stem(Path(data)) is None:
+        raise UsageError(f"{data}: unsupported extension; expected {TEXT_FORMAT} or {TEXT_FORMAT}.gz")
+    return {WHOLE: partial(_of_file, Path(data))}
+
+
+def _embedded_readers(data: str, notes: list[str]) -> Readers:
+    from apps.language_modeling import prose
+
+    makers = {"embedded": prose.prose, "embedded:prose": prose.prose, "embedded:code": prose.code}
+    if data not in makers:
+        raise UsageError(
+            f"unknown embedded data {data!r}; expected embedded, embedded:prose or embedded:code"
+        )
+    notes.append(prose.version())
+    splits = makers[data]()
+    return {split: partial(splits.__getitem__, split) for split in splits}
+
+
+def _folder_readers(folder: Path) -> Readers:
+    files = [(stem.rpartition(".")[2], path) for path in list_folder(folder)[1] if (stem := _stem(path))]
+    readers: Readers = {}
+    for split, names in SPLIT_NAMES.items():
+        found = [path for name, path in files if name in names]
+        if len(found) > 1:
+            listed = " and ".join(path.name for path in found)
+            raise DataError(f"{folder} has more than one {split} split: {listed}; keep one of them")
+        readers.update((split, partial(_of_file, path)) for path in found)
+    if not readers:
+        raise DataError(
+            f"{folder} has nothing to read; expected train{TEXT_FORMAT}, valid{TEXT_FORMAT} and "
+            f"test{TEXT_FORMAT} (each also .gz)"
+        )
+    return readers
+
+
+def _stem(path: Path) -> str | None:
+    """``train`` for ``Train.txt.gz``; None if it is no text file by its name."""
+    name = Path(path.name.lower().removesuffix(".gz"))
+    return name.stem if name.suffix == TEXT_FORMAT else None
+
+
+def _of_file(path: Path) -> list[str]:
+    return _lines(str(path), read_text(path))
+
+
+def _of_rows(source: str, rows: Iterable[str]) -> list[str]:
+    return _lines(source, "\n".join(rows))
+
+
+def _lines(source: str, text: str) -> list[str]:
+    if not text.strip():
+        raise DataError(f"{source} is empty; expected text")
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")

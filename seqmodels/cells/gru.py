@@ -1,0 +1,87 @@
+"""The gated recurrent unit, in both of its forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels import kernels
+from seqmodels.cells import MatrixCell
+from seqmodels.kernels import States, dropped
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class GRUCell(MatrixCell):
+    """Gated recurrent unit (Cho et al. 2014, arXiv 1406.1078; Chung et al. 2014, arXiv 1412.3555).
+
+    .. math::
+        u_t &= sigmoid(x_t W_u + h_{t-1} U_u + b_u)            & update gate
+        r_t &= sigmoid(x_t W_r + h_{t-1} U_r + b_r)            & reset gate
+        h~_t &= tanh(x_t W_h + (r_t * h_{t-1}) U_h + b_h)      & candidate
+        h_t &= (1 - u_t) * h_{t-1} + u_t * h~_t
+
+    With ``reset_after=True`` the reset gate acts after the product, so that one product serves all gates:
+    ``h~_t = tanh(x_t W_h + b_h + r_t * (h_{t-1} U_h + b'))``.
+
+    State and output ``h`` ``(n, units)``. ``u_t`` is how much is written: Keras and cuDNN call ``1 - u_t``
+    their update gate, see :mod:`seqmodels.layers.keras_conversion`.
+    Weights: ``kernel`` W ``(d, 3 units)``, ``recurrent_kernel`` U ``(units, 3 units)``, ``bias`` b
+    ``(3 units,)``, columns in the order u, r, h; with ``reset_after`` also ``recurrent_bias`` b'
+    ``(units,)``.
+
+    Args:
+        units: features of the state.
+        reset_after: which form.
+        keep_bias: ``b_u`` starts at minus this, so that as much of the state is kept as by an LSTM whose
+            forget bias it is.
+        **kwargs: of :class:`MatrixCell`.
+    """
+
+    gates = 3
+
+    def __init__(self, units: int, reset_after: bool = False, keep_bias: float = 1.0, **kwargs: Any):
+        super().__init__(units, **kwargs)
+        self.reset_after = reset_after
+        self.keep_bias = keep_bias
+
+    def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
+        update = tf.repeat([-self.keep_bias, 0.0, 0.0], self.units)  # (3 units,)
+        return super().initial_bias(shape, dtype) + tf.cast(update, dtype)
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if self.reset_after:
+            self.recurrent_bias = self.add_weight(
+                name="recurrent_bias", shape=(self.units,), initializer=self.bias_initializer
+            )
+
+    def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
+        recurrent_kernel, mask = super().constants(batch, memory, training)
+        return recurrent_kernel, mask, self._compute(self.recurrent_bias) if self.reset_after else None
+
+    def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
+        (h,), (recurrent_kernel, mask, recurrent_bias) = states, constants
+        x_gates, x_candidate = tf.split(projected, [2 * self.units, self.units], axis=-1)
+        previous = dropped(h, mask)
+        if self.reset_after:
+            product = previous @ recurrent_kernel  # (batch, 3 units)
+            h_gates, h_candidate = tf.split(product, [2 * self.units, self.units], axis=-1)
+            u, r = tf.split(tf.sigmoid(x_gates + h_gates), 2, axis=-1)
+            candidate = tf.tanh(x_candidate + r * (h_candidate + recurrent_bias))
+        else:
+            gates_kernel, candidate_kernel = tf.split(recurrent_kernel, [2 * self.units, self.units], axis=-1)
+            u, r = tf.split(tf.sigmoid(x_gates + previous @ gates_kernel), 2, axis=-1)
+            candidate = tf.tanh(x_candidate + (r * previous) @ candidate_kernel)
+        h = (1 - u) * h + u * candidate  # (batch, units)
+        return h, (h,)
+
+    def sequence(
+        self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple
+    ) -> tuple[tf.Tensor, States]:
+        recurrent_kernel, mask, recurrent_bias = constants
+        return kernels.gru(projected, states, recurrent_kernel, recurrent_bias, lengths, mask)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "reset_after": self.reset_after, "keep_bias": self.keep_bias}

@@ -1,0 +1,69 @@
+"""Long short-term memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels import kernels
+from seqmodels.cells import MatrixCell
+from seqmodels.kernels import States, dropped
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class LSTMCell(MatrixCell):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate of Gers et al. 2000).
+
+    .. math::
+        i_t &= sigmoid(x_t W_i + h_{t-1} U_i + b_i)        & input gate
+        f_t &= sigmoid(x_t W_f + h_{t-1} U_f + b_f)        & forget gate
+        c~_t &= tanh(x_t W_c + h_{t-1} U_c + b_c)          & candidate
+        o_t &= sigmoid(x_t W_o + h_{t-1} U_o + b_o)        & output gate
+        c_t &= f_t * c_{t-1} + i_t * c~_t
+        h_t &= o_t * tanh(c_t)
+
+    States ``(h, c)``, each ``(n, units)``; the output is ``h``. Along ``c`` the gradient is multiplied
+    by ``f_t`` alone, which is how it survives long lags.
+    Weights: ``kernel`` W ``(d, 4 units)``, ``recurrent_kernel`` U ``(units, 4 units)``, ``bias`` b
+    ``(4 units,)``, columns in the order i, f, c, o of Keras.
+
+    Args:
+        units: features of each state.
+        forget_bias: where ``b_f`` starts; 1 lets the gradient through at the beginning of training
+            (Jozefowicz et al. 2015, section 2.4).
+        **kwargs: of :class:`MatrixCell`.
+    """
+
+    gates = 4
+    state_count = 2
+
+    def __init__(self, units: int, forget_bias: float = 1.0, **kwargs: Any):
+        super().__init__(units, **kwargs)
+        self.forget_bias = forget_bias
+
+    def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
+        forget = tf.repeat([0.0, self.forget_bias, 0.0, 0.0], self.units)  # (4 units,)
+        return super().initial_bias(shape, dtype) + tf.cast(forget, dtype)
+
+    def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
+        (h, c), (recurrent_kernel, mask) = states, constants
+        z = projected + dropped(h, mask) @ recurrent_kernel  # (batch, 4 units)
+        i, f, candidate, o = tf.split(z, 4, axis=-1)
+        c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(candidate)
+        h = tf.sigmoid(o) * tf.tanh(c)
+        return h, (h, c)
+
+    def sequence(
+        self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple
+    ) -> tuple[tf.Tensor, States]:
+        recurrent_kernel, mask = constants
+        return kernels.lstm(projected, states, recurrent_kernel, lengths, mask)
+
+    def fused(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, States]:
+        kernel, recurrent_kernel, bias = map(self._compute, (self.kernel, self.recurrent_kernel, self.bias))
+        return kernels.fused_lstm(inputs, kernel, recurrent_kernel, bias, lengths)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "forget_bias": self.forget_bias}

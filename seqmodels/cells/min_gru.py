@@ -1,0 +1,48 @@
+"""The minimal gated recurrent unit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels.cells.linear import LinearCell
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class MinGRUCell(LinearCell):
+    """Minimal gated recurrent unit (Feng et al. 2024, arXiv 2410.01201, section 3.1).
+
+    .. math::
+        u_t &= sigmoid(x_t W_u + b_u)                & update gate \\\\
+        h~_t &= x_t W_h + b_h                        & candidate \\\\
+        h_t &= (1 - u_t) * h_{t-1} + u_t * h~_t
+
+    A GRU without its reset gate, its gates blind to ``h_{t-1}`` and its candidate without tanh. State and
+    output ``h`` ``(n, units)``. Weights: ``kernel`` W ``(d, 2 units)``, ``bias`` b ``(2 units,)``, columns
+    in the order u, h.
+
+    Args:
+        units: features of the state.
+        keep_bias: ``b_u`` starts at minus this, as in :class:`GRUCell`.
+        **kwargs: of :class:`LinearCell`.
+    """
+
+    gates = 2
+
+    def __init__(self, units: int, keep_bias: float = 1.0, **kwargs: Any):
+        super().__init__(units, **kwargs)
+        self.keep_bias = keep_bias
+
+    def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
+        update = tf.repeat([-self.keep_bias, 0.0], self.units)  # (2 units,)
+        return super().initial_bias(shape, dtype) + tf.cast(update, dtype)
+
+    def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        update, candidate = tf.split(projected, 2, axis=-1)
+        u = tf.sigmoid(update)
+        return 1 - u, u * candidate
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "keep_bias": self.keep_bias}

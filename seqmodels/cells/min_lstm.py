@@ -1,0 +1,51 @@
+"""Minimal long short-term memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels.cells.linear import LinearCell
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class MinLSTMCell(LinearCell):
+    """Minimal long short-term memory (Feng et al. 2024, arXiv 2410.01201, section 3.2).
+
+    .. math::
+        i_t &= sigmoid(x_t W_i + b_i)               & input gate \\\\
+        f_t &= sigmoid(x_t W_f + b_f)               & forget gate \\\\
+        h~_t &= x_t W_h + b_h                       & candidate \\\\
+        h_t &= (f_t * h_{t-1} + i_t * h~_t) / (f_t + i_t)
+
+    An LSTM without output gate and cell state, its gates blind to ``h_{t-1}`` and normalised so that the
+    scale of the state does not depend on time. State and output ``h`` ``(n, units)``. Weights: ``kernel``
+    W ``(d, 3 units)``, ``bias`` b ``(3 units,)``, columns in the order i, f, h.
+
+    Args:
+        units: features of the state.
+        forget_bias: where ``b_f`` starts, and ``b_i`` at minus this: its sigmoid is the share of the state
+            that is kept then, as in :class:`LSTMCell`.
+        **kwargs: of :class:`LinearCell`.
+    """
+
+    gates = 3
+
+    def __init__(self, units: int, forget_bias: float = 1.0, **kwargs: Any):
+        super().__init__(units, **kwargs)
+        self.forget_bias = forget_bias
+
+    def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
+        offset = tf.repeat([-self.forget_bias, self.forget_bias, 0.0], self.units)  # (3 units,)
+        return super().initial_bias(shape, dtype) + tf.cast(offset, dtype)
+
+    def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        i, f, candidate = tf.split(projected, 3, axis=-1)
+        # f / (f + i), from the logarithms: both gates may underflow at once.
+        keep = tf.sigmoid(tf.math.log_sigmoid(f) - tf.math.log_sigmoid(i))
+        return keep, (1 - keep) * candidate
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "forget_bias": self.forget_bias}

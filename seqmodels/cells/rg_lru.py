@@ -1,0 +1,54 @@
+"""The real-gated linear recurrent unit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels.cells.linear import LinearCell
+
+C = 8.0  # De et al. 2024, equation 3
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class RGLRUCell(LinearCell):
+    """Real-gated linear recurrent unit (De et al. 2024, arXiv 2402.19427, section 2.4, equations 1 to 4).
+
+    .. math::
+        r_t &= sigmoid(x_t W_r + b_r)                 & recurrence gate \\\\
+        i_t &= sigmoid(x_t W_i + b_i)                 & input gate \\\\
+        v_t &= x_t W_v + b_v                          & value \\\\
+        a_t &= a^{8 r_t}, \\quad a = sigmoid(A)        & decay \\\\
+        h_t &= a_t * h_{t-1} + sqrt(1 - a_t^2) * (i_t * v_t)
+
+    The paper puts ``x_t`` itself where ``v_t`` stands; the projection lets inputs and units differ. State
+    and output ``h`` ``(n, units)``. Weights: ``kernel`` W ``(d, 3 units)``, ``bias`` b ``(3 units,)``,
+    columns in the order r, i, v; ``decay`` A ``(units,)``, started so that ``a^8`` is uniform in [0.9,
+    0.999], which spans memories of 10 to 1,000 steps.
+
+    Args:
+        units: features of the state.
+        **kwargs: of :class:`LinearCell`.
+    """
+
+    gates = 3
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        self.decay = self.add_weight(name="decay", shape=(self.units,), initializer=_slow_decays)
+
+    def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        r, i, value = tf.split(projected, 3, axis=-1)
+        log_a = C * tf.sigmoid(r) * tf.math.log_sigmoid(self._compute(self.decay))  # (..., units)
+        # 1 - a^2 by expm1: for slow decays a is so near 1 that the difference would lose its digits. It is
+        # kept above 0, where the root has no slope, by about the smallest normal number.
+        rest = tf.maximum(-tf.math.expm1(2 * log_a), 4 / log_a.dtype.max)
+        return tf.exp(log_a), tf.sqrt(rest) * tf.sigmoid(i) * value
+
+
+def _slow_decays(shape: Any, dtype: Any = None) -> tf.Tensor:
+    """``A`` with ``sigmoid(A) ** C`` uniform in [0.9, 0.999]."""
+    a = keras.random.uniform(shape, 0.9, 0.999, dtype=dtype) ** (1 / C)
+    return tf.math.log(a) - tf.math.log1p(-a)

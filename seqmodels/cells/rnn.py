@@ -1,0 +1,55 @@
+"""The simple recurrent cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels import kernels
+from seqmodels.cells import MatrixCell
+from seqmodels.kernels import States, dropped
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class RNNCell(MatrixCell):
+    """Simple recurrent cell (Elman 1990, Finding Structure in Time).
+
+    .. math:: h_t = phi(x_t W + h_{t-1} U + b)
+
+    ``x_t`` input ``(n, d)``; ``h_t`` state and output ``(n, h)``; ``phi`` the activation.
+    Weights: ``kernel`` W ``(d, h)``, ``recurrent_kernel`` U ``(h, h)``, ``bias`` b ``(h,)``.
+
+    Its gradient over k steps is a product of k Jacobians ``diag(phi') U^T``: it vanishes when
+    ``||U|| max|phi'| < 1`` and can explode otherwise (Bengio et al. 1994; Pascanu et al. 2013,
+    section 2.1). With ``activation="relu"`` and ``recurrent_initializer="identity"`` it starts as a
+    perfect memory (Le et al. 2015, arXiv 1504.00941).
+
+    Args:
+        units: features of the state.
+        activation: any Keras activation, by name or as a function.
+        **kwargs: of :class:`MatrixCell`.
+    """
+
+    def __init__(self, units: int, activation: Any = "tanh", **kwargs: Any):
+        super().__init__(units, **kwargs)
+        self.activation = keras.activations.get(activation)
+
+    def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
+        (h,), (recurrent_kernel, mask) = states, constants
+        h = self.activation(projected + dropped(h, mask) @ recurrent_kernel)  # (batch, units)
+        return h, (h,)
+
+    def sequence(
+        self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple
+    ) -> tuple[tf.Tensor, States] | None:
+        recurrent_kernel, mask = constants
+        name = getattr(self.activation, "__name__", None)
+        # A function of the user's own may have the name of one of Keras' functions.
+        if name not in kernels.RNN_ACTIVATIONS or self.activation is not keras.activations.get(name):
+            return None
+        return kernels.rnn(projected, states, recurrent_kernel, name, lengths, mask)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "activation": keras.activations.serialize(self.activation)}

@@ -1,0 +1,305 @@
+"""Batches of token sequences that take few shapes, cut from flat arrays by TensorFlow operators."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from seqmodels.data.prefetch import prefetched
+from seqmodels.data.sequences import TokenSequences
+
+
+def bucket_edges(
+    lengths: np.ndarray, count: int = 8, maximum: int | None = None, multiple: int = 8
+) -> list[int]:
+    """Chooses the padded lengths of batches: those that pad these rows with the fewest steps in all.
+
+    The choice is exact, by dynamic programming over all multiples of ``multiple`` that some row would fill:
+    ``steps[j]``, the fewest padded steps of the rows up to candidate ``j`` when ``j`` is the last edge, is
+    the minimum over the edge ``i`` before it of ``steps[i] + (rows between i and j) * candidate[j]``.
+
+    Args:
+        lengths: tokens of each row, (n,) int.
+        count: the most edges.
+        maximum: the length to which rows will be truncated, covered by the last edge; None: the longest row.
+        multiple: every edge is a multiple of this.
+
+    Returns:
+        At most ``count`` edges, rising.
+
+    Raises:
+        ValueError: there is no row and no maximum.
+    """
+    lengths = np.asarray(lengths, np.int64)
+    if maximum is None and not lengths.size:
+        raise ValueError("there are no lengths; expected at least one, or a maximum")
+    longest = lengths.max() if maximum is None else maximum
+    padded = np.maximum(-(-np.append(np.minimum(lengths, longest), longest) // multiple), 1) * multiple
+    candidates, rows = np.unique(padded, return_counts=True)
+    rows[-1] -= 1  # the longest itself is no row
+    covered = np.cumsum(rows)  # (candidates,) rows that fit into a candidate
+    backwards = np.tri(len(candidates), k=-1, dtype=bool)
+    steps = covered * candidates
+    choices = []
+    for _ in range(count - 1):
+        between = covered - covered[:, None]  # (from, to)
+        totals = np.where(backwards, np.iinfo(np.int64).max, steps[:, None] + between * candidates)
+        choices.append(totals.argmin(axis=0))
+        steps = totals.min(axis=0)
+    edge = len(candidates) - 1
+    edges = {int(candidates[edge])}
+    for choice in reversed(choices):
+        edge = choice[edge]
+        edges.add(int(candidates[edge]))
+    return sorted(edges)
+
+
+def batches(
+    sequences: TokenSequences,
+    targets: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    *,
+    edges: Sequence[int],
+    batch_size: int | Sequence[int],
+    seed: int = 0,
+    epoch: int | None = None,
+    of_rows: Mapping[str, np.ndarray] | None = None,
+    of_tokens: Mapping[str, np.ndarray] | None = None,
+) -> tf.data.Dataset:
+    """Makes batches of rows of similar length, in at most ``len(edges)`` shapes.
+
+    The order is planned at once, so ``len()`` of the data set is known, and ``skip(k)`` goes on exactly where
+    ``k`` batches would have ended.
+
+    Args:
+        sequences: n rows, none longer than the last edge.
+        targets: (n, ...), or None if there is nothing to predict.
+        weights: (n,) float32, one by default.
+        edges: the padded lengths, rising; a row goes to the first edge that holds it.
+        batch_size: rows of a batch, or one number for each edge.
+        seed: with ``epoch``, decides the order.
+        epoch: rows are shuffled, and batches of different edges among each other, in an order that depends on
+            ``(seed, epoch)`` alone. None: rows come by length, for evaluation; see ``evaluation_order``.
+        of_rows: further inputs by name, (n, ...).
+        of_tokens: further inputs by name, (tokens, ...).
+
+    Returns:
+        Elements ``({"tokens": (batch, edge) int32, "lengths": (batch,) int32}, targets (batch, ...), weights
+        (batch,) float32)``; without targets, None stands in their place. Inputs have those of rows, ``(batch,
+        ...)``, and of tokens, ``(batch, edge, ...)``, too. Padding is ``PAD``, of other inputs 0. The last
+        batch of each edge is filled up with rows of length 0, weight 0 and target 0.
+
+    Raises:
+        ValueError: a row is longer than the last edge.
+    """
+    plan = _plan(sequences.lengths, _buckets(sequences.lengths, edges), edges, batch_size, seed, epoch)
+    if weights is None:
+        weights = np.ones(len(sequences), np.float32)
+    # Fillers read the zero behind the last row.
+    with tf.device("CPU"):
+        slots = tf.constant(plan.slots)
+        padded = _padder(sequences)
+        padded_too = {name: _padder(sequences, values=values) for name, values in (of_tokens or {}).items()}
+        rows_too = {name: tf.constant(_with_zero_row(values)) for name, values in (of_rows or {}).items()}
+        row_weights = tf.constant(np.append(weights, 0), tf.float32)
+        row_targets = None if targets is None else tf.constant(_with_zero_row(targets))
+    static_size = batch_size if isinstance(batch_size, int) else None
+
+    def cut(start, size, bucket):
+        rows = tf.ensure_shape(slots[start : start + size], [static_size])  # (batch,)
+        edge = tf.gather(edges, bucket)
+        inputs = dict(zip(("tokens", "lengths"), padded(rows, edge)))
+        inputs |= {name: one(rows, edge)[0] for name, one in padded_too.items()}
+        inputs |= {name: tf.gather(values, rows) for name, values in rows_too.items()}
+        batch_targets = None if row_targets is None else tf.gather(row_targets, rows)
+        return inputs, batch_targets, tf.gather(row_weights, rows)
+
+    dataset = tf.data.Dataset.from_tensor_slices((plan.starts, plan.sizes, plan.buckets))
+    return prefetched(dataset.map(cut))
+
+
+@dataclass(frozen=True)
+class PairShapes:
+    """The shapes that batches of pairs take.
+
+    Attributes:
+        sources: padded length of the sources in each shape, rising.
+        targets: padded length of the targets.
+        rows: pairs in a batch of each shape.
+    """
+
+    sources: tuple[int, ...]
+    targets: tuple[int, ...]
+    rows: tuple[int, ...]
+
+    @classmethod
+    def choose(
+        cls, sources: np.ndarray, targets: np.ndarray, tokens: int, count: int = 8, multiple: int = 4
+    ) -> "PairShapes":
+        """Shapes for pairs of these lengths (n,), each batch with about as many target tokens.
+
+        The pairs are cut into ``count`` groups by the length of their longer side, as :func:`bucket_edges`
+        does; the shape of a group is the longest source by the longest target in it.
+
+        Args:
+            sources: tokens of each source.
+            targets: tokens of each target.
+            tokens: padded tokens of the targets of a batch, at most, unless it has but one row.
+            count: the most shapes.
+            multiple: every length is a multiple of this.
+        """
+        longer = np.maximum(sources, targets)
+        group = np.searchsorted(bucket_edges(longer, count, multiple=multiple), longer)
+        used = np.unique(group)
+
+        def longest(lengths: np.ndarray) -> tuple[int, ...]:
+            edges = np.maximum.accumulate([lengths[group == each].max(initial=1) for each in used])
+            return tuple((-(-edges // multiple) * multiple).tolist())
+
+        target_edges = longest(targets)
+        rows = (tokens // edge for edge in target_edges)
+        return cls(longest(sources), target_edges, tuple(max(n // 8 * 8, n if n < 8 else 8, 1) for n in rows))
+
+    def buckets(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The first shape that holds each pair of lengths, (n,); raises ValueError where none does."""
+        found = np.maximum(np.searchsorted(self.sources, sources), np.searchsorted(self.targets, targets))
+        if found.max(initial=0) >= len(self.rows):
+            row = int(found.argmax())
+            raise ValueError(
+                f"a pair has {sources[row]} and {targets[row]} tokens; expected at most {self.sources[-1]} "
+                f"and {self.targets[-1]}, the last shape: leave it out"
+            )
+        return found
+
+
+def pair_batches(
+    sources: TokenSequences,
+    targets: TokenSequences,
+    shapes: PairShapes,
+    *,
+    seed: int = 0,
+    epoch: int | None = None,
+) -> tf.data.Dataset:
+    """Makes batches of pairs for teacher forcing, with about as many tokens in each, in few shapes.
+
+    A target ``START y END`` of k + 1 tokens is the input ``START y`` and the k tokens to predict, ``y END``.
+    The order is that of :func:`batches`.
+
+    Args:
+        sources: n rows.
+        targets: n rows, each of at least one token.
+        shapes: see there.
+        seed: see :func:`batches`.
+        epoch: see :func:`batches`.
+
+    Returns:
+        Elements ``({"source": (batch, S), "source_lengths": (batch,), "target": (batch, T),
+        "target_lengths": (batch,)} int32, targets (batch, T) int32, weights (batch,) float32)``. The last
+        batch of each shape is filled up with pairs of length 0 and weight 0.
+
+    Raises:
+        ValueError: a pair fits into no shape.
+    """
+    steps = targets.lengths - 1
+    bucket = shapes.buckets(sources.lengths, steps)
+    plan = _plan(np.maximum(sources.lengths, steps), bucket, shapes.targets, shapes.rows, seed, epoch)
+    with tf.device("CPU"):
+        slots = tf.constant(plan.slots)
+        source, given, wanted = _padder(sources), _padder(targets, last=1), _padder(targets, first=1)
+        weights = tf.constant(np.append(np.ones(len(sources)), 0), tf.float32)
+
+    def cut(start, size, bucket):
+        rows = slots[start : start + size]  # (batch,)
+        edge = tf.gather(shapes.targets, bucket)
+        inputs = dict(zip(("source", "source_lengths"), source(rows, tf.gather(shapes.sources, bucket))))
+        inputs |= dict(zip(("target", "target_lengths"), given(rows, edge)))
+        return inputs, wanted(rows, edge)[0], tf.gather(weights, rows)
+
+    dataset = tf.data.Dataset.from_tensor_slices((plan.starts, plan.sizes, plan.buckets))
+    return prefetched(dataset.map(cut))
+
+
+def evaluation_order(
+    lengths: np.ndarray, *, edges: Sequence[int], batch_size: int | Sequence[int]
+) -> np.ndarray:
+    """Where each row is in the batches of an evaluation (``epoch=None``) with the same arguments, (n,) int64.
+
+    ``np.concatenate(outputs)[evaluation_order(...)]`` is the outputs of all batches, (slots, ...), in the
+    order of the rows, (n, ...), without the fillers.
+    """
+    slots = _plan(lengths, _buckets(lengths, edges), edges, batch_size, 0, None).slots
+    return np.argsort(slots, kind="stable")[: len(lengths)]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The rows of an epoch (slots,), where n is a filler; slots and bucket of each batch (batches,)."""
+
+    slots: np.ndarray
+    starts: np.ndarray
+    sizes: np.ndarray
+    buckets: np.ndarray
+
+
+def _buckets(lengths: np.ndarray, edges: Sequence[int]) -> np.ndarray:
+    """The first edge that holds each row, (n,)."""
+    if lengths.max(initial=0) > edges[-1]:
+        raise ValueError(
+            f"a row has {lengths.max()} tokens; expected at most {edges[-1]}, the last edge: truncate"
+        )
+    return np.searchsorted(edges, lengths)
+
+
+def _plan(
+    lengths: np.ndarray,
+    bucket: np.ndarray,
+    edges: Sequence[int],
+    batch_size: int | Sequence[int],
+    seed: int,
+    epoch: int | None,
+) -> _Plan:
+    sizes = np.broadcast_to(np.asarray(batch_size, np.int64), len(edges))
+    random = None if epoch is None else np.random.default_rng([seed, epoch])
+    if random is None:
+        order = np.lexsort((lengths, bucket))
+    else:
+        order = random.permutation(len(lengths))
+        order = order[np.argsort(bucket[order], kind="stable")]
+    rows = np.bincount(bucket, minlength=len(edges))
+    batch_counts = -(-rows // sizes)
+    fillers = batch_counts * sizes - rows
+    slots = np.full((batch_counts * sizes).sum(), len(lengths))  # an edge's fillers come after its rows
+    slots[np.arange(len(lengths)) + np.repeat(np.cumsum(fillers) - fillers, rows)] = order
+    batch_sizes = np.repeat(sizes, batch_counts)
+    starts = np.cumsum(batch_sizes) - batch_sizes
+    batch_buckets = np.repeat(np.arange(len(edges)), batch_counts)
+    shuffled = slice(None) if random is None else random.permutation(len(starts))
+    return _Plan(slots, starts[shuffled], batch_sizes[shuffled], batch_buckets[shuffled])
+
+
+def _padder(
+    sequences: TokenSequences, first: int = 0, last: int = 0, values: np.ndarray | None = None
+) -> Callable:
+    """``(rows (batch,), edge) -> tokens (batch, edge) and their lengths (batch,)``, both int32.
+
+    ``first`` leading and ``last`` trailing tokens of each row are left out. Row n is a filler of length 0.
+    ``values`` ``(tokens, ...)`` stand in the place of the tokens.
+    """
+    # One zero more than there are rows, or tokens: that is what fillers, and padding, read.
+    numbers = tf.constant(_with_zero_row(sequences.values if values is None else values))
+    begins = tf.constant(sequences.row_splits)
+    lengths = tf.constant(np.append(sequences.lengths - first - last, 0))
+
+    def padded(rows: tf.Tensor, edge: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        row_lengths = tf.gather(lengths, rows)
+        steps = tf.cast(tf.range(edge), row_lengths.dtype)
+        real = steps < row_lengths[:, None]  # (batch, edge)
+        places = tf.where(real, tf.gather(begins, rows)[:, None] + steps + first, begins[-1])
+        return tf.gather(numbers, places), tf.cast(row_lengths, tf.int32)
+
+    return padded
+
+
+def _with_zero_row(array: np.ndarray) -> np.ndarray:
+    return np.concatenate([array, np.zeros_like(array[:1], shape=(1, *np.shape(array)[1:]))])

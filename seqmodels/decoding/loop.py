@@ -1,0 +1,167 @@
+"""Token by token: greedy decoding, sampling and streaming."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from seqmodels.decoding.history import (
+    invariants,
+    lengths_of,
+    maximum_of,
+    new_history,
+    padded,
+    place_of,
+    shaped_like,
+)
+from seqmodels.decoding.rules import NONE, Rules, Step, restrict
+from seqmodels.decoding.sampling import Sampling, draw, uniform
+
+
+class Decoded(NamedTuple):
+    """Sequences.
+
+    Attributes:
+        tokens: without the end, `PAD` behind it: ``(n, steps) int32``.
+        lengths: tokens of each row, ``(n,) int32``.
+        ended: whether the end came, or else the maximum: ``(n,) bool``.
+        log_probabilities: the sum over the tokens and the end, under the logits of the steps after the
+            repetition penalty and before all that `Rules` and `Sampling` leave out: ``(n,) float32``.
+    """
+
+    tokens: tf.Tensor
+    lengths: tf.Tensor
+    ended: tf.Tensor
+    log_probabilities: tf.Tensor
+
+
+def greedy(
+    step: Step, start: tf.Tensor, states: Any, rules: Rules, prompt: tf.Tensor | None = None
+) -> Decoded:
+    """Takes the likeliest token at every step, the first of equals.
+
+    Args:
+        step: see the module.
+        start: the token before the first, (n,) int32.
+        states: before it.
+        rules: for the tokens that come.
+        prompt: tokens that count as having come, (n, any) int32, filled with `NONE` from the left.
+    """
+    return _run(step, start, states, rules, prompt, _likeliest)
+
+
+def sample(
+    step: Step,
+    start: tf.Tensor,
+    states: Any,
+    rules: Rules,
+    sampling: Sampling,
+    seed: int | tf.Tensor,
+    prompt: tf.Tensor | None = None,
+) -> Decoded:
+    """Draws every token; row r takes at step t number r of ``uniform(seed, t, n)``.
+
+    Args:
+        step, start, states, rules, prompt: as in `greedy`.
+        sampling: from which tokens.
+        seed: a whole number; the same one gives the same tokens.
+    """
+    return _run(step, start, states, rules, prompt, _drawn(sampling, seed))
+
+
+def stream(
+    step: Step,
+    start: tf.Tensor,
+    states: Any,
+    rules: Rules,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    prompt: tf.Tensor | None = None,
+) -> Iterator[tf.Tensor]:
+    """The tokens of `sample`, or without ``sampling`` of `greedy`, as they come, for use outside of graphs.
+
+    Yields:
+        (n,) int32, `NONE` for a row that is done; nothing once all are.
+    """
+    select = _likeliest if sampling is None else _drawn(sampling, seed)
+    state = _begin(start, states, rules, prompt)
+    while bool(tf.reduce_any(state.active)):
+        place = place_of(state.history, state.time, rules)
+        state = _advance(step, state, rules, select)
+        tokens = state.history[:, place]
+        if bool(tf.reduce_any(tokens != NONE)):
+            yield tokens
+
+
+class _State(NamedTuple):
+    """Of `greedy` and `sample` between two steps; ``history`` begins with the prompt."""
+
+    time: tf.Tensor  # ()
+    tokens: tf.Tensor  # (n,) the last ones
+    states: Any
+    history: tf.Tensor  # (n, prompt + room)
+    active: tf.Tensor  # (n,)
+    ended: tf.Tensor  # (n,)
+    log_probabilities: tf.Tensor  # (n,)
+
+
+Select = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # logits (n, V) and time to tokens (n,)
+
+
+def _likeliest(logits: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
+    return tf.argmax(logits, axis=1, output_type=tf.int32)
+
+
+def _drawn(sampling: Sampling, seed: int | tf.Tensor) -> Select:
+    def select(logits: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
+        return draw(logits, uniform(seed, time, tf.shape(logits)[0]), sampling)
+
+    return select
+
+
+def _begin(start: tf.Tensor, states: Any, rules: Rules, prompt: tf.Tensor | None) -> _State:
+    start = tf.cast(start, tf.int32)
+    return _State(
+        tf.constant(0),
+        start,
+        tf.nest.map_structure(tf.convert_to_tensor, states),
+        new_history(start, rules, prompt),
+        maximum_of(start, rules) > 0,
+        tf.zeros_like(start, tf.bool),
+        tf.zeros_like(start, tf.float32),
+    )
+
+
+def _advance(step: Step, state: _State, rules: Rules, select: Select) -> _State:
+    logits, states = step(state.tokens, state.states)[:2]
+    logits, log_probabilities = restrict(logits, state.history, state.time, rules)
+    tokens = select(logits, state.time)
+    gained = tf.gather(log_probabilities, tokens, batch_dims=1)
+    ends = tf.zeros_like(state.active) if rules.end is None else tokens == rules.end
+    here = tf.range(tf.shape(state.history)[1]) == place_of(state.history, state.time, rules)
+    written = here & (state.active & ~ends)[:, None]  # (n, prompt + room)
+    return _State(
+        state.time + 1,
+        tokens,
+        shaped_like(states, state.states),
+        tf.where(written, tokens[:, None], state.history),
+        state.active & ~ends & (state.time + 1 < maximum_of(state.active, rules)),
+        state.ended | (state.active & ends),
+        state.log_probabilities + tf.where(state.active, gained, 0.0),
+    )
+
+
+def _run(
+    step: Step, start: tf.Tensor, states: Any, rules: Rules, prompt: tf.Tensor | None, select: Select
+) -> Decoded:
+    state = _begin(start, states, rules, prompt)
+    (state,) = tf.while_loop(
+        lambda state: tf.reduce_any(state.active),
+        lambda state: (_advance(step, state, rules, select),),
+        (state,),
+        shape_invariants=(invariants(state),),
+    )
+    tokens = state.history[:, place_of(state.history, 0, rules) :]  # (n, room)
+    return Decoded(padded(tokens), lengths_of(tokens), state.ended, state.log_probabilities)

@@ -1,0 +1,20 @@
+"""Confidence intervals of scores."""
+
+from __future__ import annotations
+
+from scipy.stats import binomtest
+
+
+def wilson_interval(correct: int, count: int, confidence: float = 0.95) -> list[float]:
+    """The score interval of a share ``correct / count`` (Wilson 1927): ``[low, high]``.
+
+    Args:
+        correct: successes, at most ``count``.
+        count: trials, at least 1.
+        confidence: probability that the interval holds the true share.
+
+    >>> [round(edge, 3) for edge in wilson_interval(90, 100)]
+    [0.826, 0.945]
+    """
+    interval = binomtest(correct, count).proportion_ci(confidence, method="wilson")
+    return [float(interval.low), float(interval.high)]

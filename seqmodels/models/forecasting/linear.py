@@ -1,0 +1,80 @@
+"""Forecasters without memory, which a recurrent one must beat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels.layers import Dropout
+from seqmodels.models.forecasting.base import WindowModel
+
+FORMS = ("nlinear", "dlinear", "mlp")
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class FixedWindowForecaster(WindowModel):
+    """The models without memory that a recurrent one must beat.
+
+    - ``nlinear``: one linear layer over the window minus its last value (Zeng et al. 2023, section 4).
+    - ``dlinear``: one for the moving average and one for what is left (same section).
+    - ``mlp``: a hidden layer with ReLU over the whole window and the calendar of the future, and a linear one
+      beside it.
+
+    Args:
+        form: of ``FORMS``.
+        units: width of the hidden layer.
+        dropout: probability of dropping one of its features.
+        **kwargs: of :class:`WindowModel`; the linear forms decide ``scaling`` and ``decomposition``
+            themselves, and see neither calendar nor covariates.
+
+    Raises:
+        ValueError: as in :class:`WindowModel`, or an unknown form.
+    """
+
+    def __init__(
+        self,
+        lookback: int,
+        horizon: int,
+        form: str = "nlinear",
+        units: int = 64,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ):
+        if form not in FORMS:
+            raise ValueError(f"form is {form!r}; expected one of {', '.join(FORMS)}")
+        if form != "mlp":
+            scaling = "last" if form == "nlinear" else "instance"
+            kwargs |= {"scaling": scaling, "decomposition": form == "dlinear", "series_units": 0}
+        super().__init__(lookback, horizon, **kwargs)
+        self.config |= {"form": form, "units": units, "dropout": dropout}
+        dtype = self.dtype_policy
+        self.linear = self.make_skip()
+        self.hidden = keras.layers.Dense(units, "relu", dtype=dtype, name="hidden") if form == "mlp" else None
+        self.dropout = Dropout(dropout, dtype=dtype)
+        self.head = (
+            keras.layers.Dense(horizon * self.parameters_of_step, dtype=dtype, name="head")
+            if form == "mlp"
+            else None
+        )
+
+    def build_parts(self) -> None:
+        self.linear.build((None, self.whole_features))
+        if self.hidden is not None and self.head is not None:
+            steps = self.lookback - (self.kind == "prices")
+            seen = steps * self.step_features + self.whole_features * (self.kind == "prices")
+            self.hidden.build((None, seen + self.horizon * self.future_features + self.fixed_features))
+            self.head.build((None, self.hidden.units))
+
+    def raw(
+        self, steps: tf.Tensor, whole: tf.Tensor, future: tf.Tensor, fixed: tf.Tensor, training: bool
+    ) -> tf.Tensor:
+        raw = self.linear(whole)
+        if self.hidden is None or self.head is None:
+            return raw
+        rows = steps.shape[0] or tf.shape(steps)[0]
+        flat = [tf.reshape(x, (rows, x.shape[1] * x.shape[2])) for x in (steps, future)]
+        seen = tf.concat([*flat, fixed, *([whole] if self.kind == "prices" else [])], -1)
+        hidden = self.dropout(self.hidden(seen), training=training)
+        return raw + tf.reshape(self.head(hidden), tf.shape(raw))

@@ -1,0 +1,204 @@
+"""A recurrent forecaster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels import registry
+from seqmodels.cells import Cell
+from seqmodels.layers import Dropout, Encoder, Recurrent
+from seqmodels.models.forecasting.base import WindowModel
+
+DECODERS = ("direct", "autoregressive")
+
+
+@keras.saving.register_keras_serializable(package="seqmodels")
+class Forecaster(WindowModel):
+    """A recurrent encoder over the past, and one recurrent step for each part of the future.
+
+    The past is cut into segments of ``segment`` steps, each embedded by a linear layer with ReLU, and a stack
+    of cells reads them; the last state of the last layer starts the decoder, a cell of the same kind whose
+    inputs are a learned vector of the position and what is known of the segment to come (Lin et al. 2023,
+    SegRNN, sections 4.2 and 4.3). ``direct``: each segment of the future is one step from that state, all at
+    once. ``autoregressive``: one after the other, each seeing the forecast of the one before it. A forecast
+    of the distribution at every step is trained as such: it is marginal, not given the true values before it.
+
+    A linear ``skip`` adds ``A w + b`` of the whole scaled window w; of prices, a linear function of their
+    averages.
+
+    Args:
+        cell: a name of ``registry.CELLS``.
+        units: features of each recurrent state.
+        layers: recurrent layers of the encoder.
+        segment: steps that are read and forecast at once.
+        decoder: of ``DECODERS``.
+        skip: whether there is the linear part.
+        dropout: probability of dropping a feature of an embedded segment, between layers and before the
+            output.
+        **kwargs: of :class:`WindowModel`.
+
+    Raises:
+        ValueError: as in :class:`WindowModel`, an unknown cell or decoder, or segments longer than the past.
+    """
+
+    def __init__(
+        self,
+        lookback: int,
+        horizon: int,
+        cell: str = "gru",
+        units: int = 32,
+        layers: int = 1,
+        segment: int = 1,
+        decoder: str = "direct",
+        skip: bool = True,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ):
+        super().__init__(lookback, horizon, **kwargs)
+        if decoder not in DECODERS:
+            raise ValueError(f"decoder is {decoder!r}; expected one of {', '.join(DECODERS)}")
+        if not 1 <= segment < lookback:
+            raise ValueError(f"segment is {segment}; expected at least 1 and less than lookback, {lookback}")
+        self.config |= {
+            "cell": cell,
+            "units": units,
+            "layers": layers,
+            "segment": segment,
+            "decoder": decoder,
+            "skip": skip,
+            "dropout": dropout,
+        }
+        self.units, self.segment = units, segment
+        self.segments = -(-horizon // segment)
+        dtype = self.dtype_policy
+        cells = [
+            registry.make(registry.CELLS, cell, units=units, dtype=dtype, name=f"cell_{index}")
+            for index in range(layers)
+        ]
+        self.segment_embedding = (
+            keras.layers.Dense(units, "relu", dtype=dtype, name="segment") if segment > 1 else None
+        )
+        self.encoder = Encoder(cells, dropout=dropout, dtype=dtype, name="encoder")
+        self.output_dropout = Dropout(dropout, dtype=dtype)
+        outputs = segment * self.parameters_of_step
+        self.head = keras.layers.Dense(
+            outputs, kernel_initializer=keras.initializers.VarianceScaling(0.1), dtype=dtype, name="head"
+        )
+        inner = registry.make(registry.CELLS, cell, units=units, dtype=dtype, name="decoder_cell")
+        feeds = decoder == "autoregressive"
+        self.decoder_cell = FeedbackCell(inner, self.head, outputs, dtype=dtype) if feeds else inner
+        self.decoder = Recurrent(self.decoder_cell, name="decoder") if feeds else None
+        self.skip = self.make_skip() if skip else None
+
+    def build_parts(self) -> None:
+        width = self.step_features
+        if self.segment_embedding is not None:
+            self.segment_embedding.build((None, None, self.segment * width))
+            width = self.units
+        self.encoder.build((None, None, width + self.fixed_features))
+        self.position = self.add_weight(
+            name="position",
+            shape=(self.segments, self.units),
+            initializer=keras.initializers.RandomNormal(stddev=0.1),
+        )
+        known = self.units + self.segment * self.future_features + self.fixed_features
+        if self.decoder is not None:
+            self.decoder.build((None, None, known))
+        else:
+            self.decoder_cell.build((None, known))
+        if not self.head.built:
+            self.head.build((None, self.units))
+        if self.skip is not None:
+            self.skip.build((None, self.whole_features))
+
+    def raw(
+        self, steps: tf.Tensor, whole: tf.Tensor, future: tf.Tensor, fixed: tf.Tensor, training: bool
+    ) -> tf.Tensor:
+        rows = steps.shape[0] or tf.shape(steps)[0]
+        if self.segment_embedding is not None:
+            count = steps.shape[1] // self.segment
+            used = steps[:, steps.shape[1] - count * self.segment :]
+            steps = self.segment_embedding(tf.reshape(used, (rows, count, self.segment * used.shape[2])))
+        if self.fixed_features:
+            beside = tf.repeat(fixed[:, None], steps.shape[1], 1)
+            steps = tf.concat([steps, beside], -1)
+        encoded = self.encoder(steps, training=training)
+        states = encoded.states[-1][0]  # the last layer's, forward
+        inputs = self._decoder_inputs(future, fixed, rows)  # (batch, segments, known)
+        if self.decoder is not None:
+            first = self._last_segment(whole, rows)
+            raw, _ = self.decoder(inputs, states=(*states, first), training=training)
+        else:
+            cell, count = self.decoder_cell, self.segments
+            flat = tf.reshape(inputs, (-1, inputs.shape[2]))  # (batch * segments, known)
+            states = tuple(tf.repeat(state, count, 0) for state in states)
+            output, _ = cell.step(cell.project(flat), states, cell.constants(rows * count, training=training))
+            raw = self.head(self.output_dropout(output, training=training))
+        raw = tf.reshape(raw, (rows, self.segments * self.segment, self.parameters_of_step))[
+            :, : self.horizon
+        ]
+        return raw if self.skip is None else raw + self.skip(whole)
+
+    def _decoder_inputs(self, future: tf.Tensor, fixed: tf.Tensor, rows: Any) -> tf.Tensor:
+        position = tf.cast(tf.convert_to_tensor(self.position), future.dtype)
+        parts = [tf.repeat(position[None], rows, 0)]
+        if self.future_features:
+            spare = self.segments * self.segment - self.horizon
+            future = tf.pad(future, ((0, 0), (0, spare), (0, 0)))
+            parts.append(tf.reshape(future, (rows, self.segments, self.segment * self.future_features)))
+        if self.fixed_features:
+            parts.append(tf.repeat(fixed[:, None], self.segments, 1))
+        return tf.concat(parts, -1)
+
+    def _last_segment(self, whole: tf.Tensor, rows: Any) -> tf.Tensor:
+        """What the first step of the future sees as the forecast before it, the last values: ``(n, w p)``."""
+        if self.kind == "prices":
+            return tf.zeros((rows, self.segment * self.parameters_of_step), whole.dtype)
+        values = whole[:, : self.lookback]
+        if self.decomposition:
+            values += whole[:, self.lookback :]
+        middle = tf.one_hot(self.middle, self.parameters_of_step, dtype=whole.dtype)
+        last = values[:, -self.segment :, None] * middle  # (batch, segment, parameters)
+        return tf.reshape(last, (rows, self.segment * self.parameters_of_step))
+
+
+class FeedbackCell(Cell):
+    """A cell whose output is a forecast, which is part of its next input.
+
+    Args:
+        cell: the cell that remembers.
+        head: linear layer from its output to the forecast.
+        outputs: width of the forecast.
+    """
+
+    def __init__(self, cell: Cell, head: keras.layers.Dense, outputs: int, **kwargs: Any):
+        super().__init__(cell.units, name="feedback", **kwargs)
+        self.cell, self.head, self.outputs = cell, head, outputs
+
+    @property
+    def state_size(self) -> list[int]:
+        return [*self.cell.state_size, self.outputs]
+
+    @property
+    def output_size(self) -> int:
+        return self.outputs
+
+    def build(self, input_shape: Any) -> None:
+        self.cell.build((input_shape[0], input_shape[-1] + self.outputs))
+        self.head.build((input_shape[0], self.cell.output_size))
+        self.built = True
+
+    def project(self, x: tf.Tensor) -> tf.Tensor:
+        return x  # the forecast before is still to come
+
+    def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
+        return self.cell.constants(batch, memory, training)
+
+    def step(self, projected: tf.Tensor, states: tuple, constants: tuple) -> tuple[tf.Tensor, tuple]:
+        seen = tf.concat([projected, states[-1]], -1)
+        hidden, inner = self.cell.step(self.cell.project(seen), states[:-1], constants)
+        output = self.head(hidden)
+        return output, (*inner, output)

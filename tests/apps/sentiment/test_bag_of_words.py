@@ -1,0 +1,138 @@
+"""Bags of words: by hand where that is possible, and that they learn what can be counted."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
+
+from apps.sentiment import bag_of_words
+from seqmodels.errors import DataError
+
+CLASSES = ("bad", "fair", "good")
+TEXTS = ["a dull film", "dull and long", "it is a film", "a lovely film", "lovely and short", "a lovely book"]
+LABELS = ["bad", "bad", "fair", "good", "good", "good"]
+
+
+@pytest.fixture(scope="module")
+def baselines():
+    return {baseline.name: baseline for baseline in bag_of_words.fit(TEXTS, LABELS, CLASSES)}
+
+
+def test_names_in_order_of_strength(baselines):
+    assert list(baselines) == ["majority", "naive Bayes", "logistic regression"]
+
+
+@pytest.mark.parametrize("name", ["majority", "naive Bayes", "logistic regression"])
+def test_probabilities_are_distributions(baselines, name):
+    probabilities = baselines[name].probabilities(["a dull book", "", "never seen words", "LOVELY!"])
+    assert probabilities.shape == (4, 3)
+    assert probabilities.dtype == np.float64
+    assert probabilities.min() >= 0
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
+
+
+def test_majority_gives_the_class_frequencies(baselines):
+    np.testing.assert_array_equal(
+        baselines["majority"].probabilities(["x", "y"]), [[2 / 6, 1 / 6, 3 / 6]] * 2
+    )
+
+
+@pytest.mark.parametrize("name", ["naive Bayes", "logistic regression"])
+def test_learns_what_words_tell(baselines, name):
+    predicted = baselines[name].probabilities(["Dull.", "it is", "so LOVELY"]).argmax(axis=1)
+    assert [CLASSES[each] for each in predicted] == ["bad", "fair", "good"]
+
+
+@pytest.mark.parametrize("name", ["naive Bayes", "logistic regression"])
+@pytest.mark.parametrize(
+    ("positive", "negative"),
+    [
+        ("is good, not bad", "is bad, not good"),
+        ("did n't", "did a n't"),
+        ("well!", "well?"),
+        ("don't", "don t"),
+    ],
+)
+def test_sees_pairs_short_words_and_marks(name, positive, negative):
+    fitted = bag_of_words.fit([positive, negative], ["good", "bad"], ("bad", "good"))
+    (model,) = (baseline for baseline in fitted if baseline.name == name)
+    np.testing.assert_array_equal(model.probabilities([positive, negative]).argmax(axis=1), [1, 0])
+
+
+def test_naive_bayes_is_the_smoothed_ratio():
+    texts, labels = ["good good film", "bad film", "bad"], ["good", "bad", "bad"]
+    _, bayes, _ = bag_of_words.fit(texts, labels, ("bad", "good"))
+    # Six 1- and 2-grams are known. The texts of either class hold four in all: both denominators are 4 + 6.
+    # "good", "film" and "good film" are in one good text each; only "film" is in a bad text.
+    good = 1 / 3 * (2 / 10) ** 3
+    bad = 2 / 3 * (1 / 10) * (2 / 10) * (1 / 10)
+    np.testing.assert_allclose(
+        bayes.probabilities(["good film"]), [[bad / (bad + good), good / (bad + good)]], rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", ["naive Bayes", "logistic regression"])
+def test_texts_it_predicts_teach_it_nothing(baselines, name):
+    probabilities = baselines[name].probabilities
+    alone = probabilities(["a dull book"])
+    np.testing.assert_array_equal(probabilities(["a dull book", "dull dull brilliant"])[:1], alone)
+    np.testing.assert_array_equal(probabilities(["brilliant brilliant"]), probabilities([""]))
+    np.testing.assert_array_equal(probabilities(["a dull brilliant book"]).shape, (1, 3))
+    np.testing.assert_array_equal(probabilities(["a dull book"]), alone)
+
+
+@pytest.mark.parametrize("present", [("bad", "good"), ("bad", "fair")])
+def test_an_absent_class_has_probability_zero(present):
+    classes = ("absent", *CLASSES)
+    for baseline in bag_of_words.fit(["dull", "lovely", "dull book"], [*present, present[0]], classes):
+        probabilities = baseline.probabilities(["dull", "lovely"])
+        np.testing.assert_allclose(probabilities[:, [classes.index(each) for each in present]].sum(axis=1), 1)
+        assert probabilities[0, 1] > 0.5
+
+
+def test_one_class_is_refused():
+    with pytest.raises(DataError, match="all 2 training texts are labelled 'good'"):
+        bag_of_words.fit(["a", "b"], ["good", "good"], CLASSES)
+
+
+def test_texts_without_words_are_refused():
+    with pytest.raises(DataError, match="none of the 2 training texts has a word"):
+        bag_of_words.fit(["", "..."], ["good", "bad"], CLASSES)
+
+
+def penalised_loss(weights: np.ndarray, features: np.ndarray, signs: np.ndarray) -> float:
+    """What Wang and Manning minimise, with the bias as the weight of a feature that is always 1."""
+    margins = signs * (features @ weights)
+    return 0.5 * weights @ weights + bag_of_words.RATIO_INVERSE_PENALTY * np.logaddexp(0, -margins).sum()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_ratios_are_fitted_to_the_least_penalised_loss(classes):
+    random = np.random.default_rng(0)
+    features = random.integers(0, 2, (60, 7)).astype(float)
+    codes = (features @ random.normal(size=(7, classes)) + random.normal(size=(60, classes))).argmax(axis=1)
+    weights, bias = bag_of_words.fit_ratios(csr_matrix(features), codes, classes)
+    if classes == 2:
+        np.testing.assert_array_equal(weights[:, 0], -weights[:, 1])
+        np.testing.assert_array_equal(bias[0], -bias[1])
+        weights, bias = 2 * weights, 2 * bias
+    for each in range(classes):
+        own = codes == each
+        p, q = 1 + features[own].sum(axis=0), 1 + features[~own].sum(axis=0)
+        ratios = np.log((p / p.sum()) / (q / q.sum()))
+        scaled = np.column_stack([features * ratios, np.ones(60)])
+        found = np.append(weights[:, each] / ratios, bias[each])
+        least = minimize(penalised_loss, np.zeros(8), (scaled, 2.0 * own - 1)).fun
+        assert penalised_loss(found, scaled, 2.0 * own - 1) == pytest.approx(least, rel=1e-4)
+
+
+def test_a_class_that_has_all_rows_is_certain():
+    weights, bias = bag_of_words.fit_ratios(csr_matrix(np.eye(4)), np.array([1, 1, 1, 1]), 2)
+    np.testing.assert_array_equal(weights, 0)
+    np.testing.assert_allclose(bias, [-np.log(4), np.log(4)], rtol=1e-6)
+
+
+def test_a_class_without_a_row_is_improbable():
+    weights, bias = bag_of_words.fit_ratios(csr_matrix(np.eye(4)), np.array([0, 0, 2, 2]), 3)
+    np.testing.assert_array_equal(weights[:, 1], 0)
+    assert bias[1] == pytest.approx(-np.log(4))
