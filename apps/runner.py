@@ -26,8 +26,7 @@ from apps.run import Run
 from apps.task import Data, Task, load_task
 from seqmodels.errors import DataError, UserError
 from seqmodels.evaluation import plots
-from seqmodels.training import optimizers
-from seqmodels.training.loop import Settings, Training
+from seqmodels.training import Settings, Training, optimizers
 
 LINES_AT_ONCE = 4096  # bounds the memory of predict
 
@@ -285,7 +284,7 @@ def _estimate_epoch(training: Training, data: Data, steps_of_a_shape: int = 3) -
         if len(measured) > steps_of_a_shape:
             continue
         start = time.monotonic()
-        facts, _ = training.train_step(batch, training.carried)
+        facts, _ = training.steps.train(batch, training.carried)
         float(facts["total"])
         measured.append(time.monotonic() - start)
     steady = {shape: measured[1:] or measured for shape, measured in times.items()}

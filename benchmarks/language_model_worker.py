@@ -40,8 +40,7 @@ def ours(options: Train, vocabulary: int) -> Step:
     from apps.language_modeling import task
     from seqmodels.data.running import running_text
     from seqmodels.data.tokenizer import END
-    from seqmodels.training import optimizers
-    from seqmodels.training.loop import Settings, Training
+    from seqmodels.training import Settings, Training, optimizers
 
     keras.utils.set_random_seed(options.seed)
     model = task.build(options, range(vocabulary))  # of a tokenizer it asks for the length alone
@@ -60,7 +59,7 @@ def ours(options: Train, vocabulary: int) -> Step:
     (batch,) = data
 
     def step() -> None:
-        facts, training.carried = training.train_step(batch, training.carried)
+        facts, training.carried = training.steps.train(batch, training.carried)
         for value in facts.values():  # as the loop does after every step
             float(value)
 

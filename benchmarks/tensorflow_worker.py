@@ -21,7 +21,7 @@ from seqmodels import kernels
 from seqmodels.cells.linear import LinearCell
 from seqmodels.layers import Encoder
 from seqmodels.registry import CELLS, make
-from seqmodels.training.loop import Settings, Training
+from seqmodels.training import Settings, Training
 from seqmodels.training.objectives import Outcome
 
 
@@ -52,7 +52,7 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
 
         def train() -> None:
             with kernels.form(form), kernels.recompute() if side == RECOMPUTING else nullcontext():
-                facts, _ = training.train_step((x, target, tf.ones((shape.batch,))), ())
+                facts, _ = training.steps.train((x, target, tf.ones((shape.batch,))), ())
             facts["total"].numpy()
 
         return train

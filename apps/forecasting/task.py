@@ -25,8 +25,7 @@ from apps.forecasting.saved_model import examples, signatures
 from apps.run import Run
 from apps.task import Data, Task
 from seqmodels.models import FixedWindowForecaster, Forecaster
-from seqmodels.training import optimizers
-from seqmodels.training.loop import Settings, Training
+from seqmodels.training import Settings, Training, optimizers
 from seqmodels.training.objectives import Objective
 
 INFLUENCE_WINDOWS = 512  # of the test, for the influence of features

@@ -15,8 +15,7 @@ from apps.gradients.problems import ANSWERS, FEATURES, Problem
 from seqmodels import kernels, registry
 from seqmodels.cells import LSTMCell
 from seqmodels.layers import Recurrent
-from seqmodels.training import optimizers
-from seqmodels.training.loop import Position, Settings, Training
+from seqmodels.training import Position, Settings, Training, optimizers
 from seqmodels.training.objectives import Outcome
 
 BATCH, STEPS_IN_EPOCH, VALIDATION_BATCHES = 32, 50, 8

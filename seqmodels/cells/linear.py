@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.cells import Cell
+from seqmodels.cells.base import Cell
 from seqmodels.kernels import States
 
 

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.cells import MatrixCell
+from seqmodels.cells.base import MatrixCell
 from seqmodels.kernels import States, dropped
 
 

@@ -1,4 +1,4 @@
-"""Train, validation and test: the names of splits, what is cut where one is missing, and a digest of the data.
+"""Train, validation and test: names of splits, what is cut where one is missing, a digest of the data.
 
 Every reader of texts follows the same rule. A source may be in one piece (`WHOLE`) or have named splits.
 Without a test split, valid is the test. Without valid, or when it became the test, a share of the training

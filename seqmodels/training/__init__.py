@@ -1,0 +1,23 @@
+"""The one training loop, its objectives, optimizers and checkpoints."""
+
+from seqmodels.training.loop import Training
+from seqmodels.training.objectives import Objective, Outcome, classification, next_token, translation
+from seqmodels.training.optimizers import Clipped, Schedule, clip, make
+from seqmodels.training.settings import Diverged, Interrupted, Position, Settings
+
+__all__ = [
+    "Clipped",
+    "Diverged",
+    "Interrupted",
+    "Objective",
+    "Outcome",
+    "Position",
+    "Schedule",
+    "Settings",
+    "Training",
+    "classification",
+    "clip",
+    "make",
+    "next_token",
+    "translation",
+]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from seqmodels import kernels
 from seqmodels.cells import GRUCell, LSTMCell, MinGRUCell, MinLSTMCell, RGLRUCell, RNNCell
 from seqmodels.layers import AttentionDecoderCell, GeneralAttention, Recurrent
-from seqmodels.training.loop import Settings, Training
+from seqmodels.training import Settings, Training
 from seqmodels.training.objectives import Outcome
 
 CELLS = {
@@ -257,7 +257,7 @@ def test_recomputing_changes_no_step_of_the_training_loop(tmp_path):
         )
         x = tf.constant(np.random.default_rng(1).normal(size=(4, 5, 3)), tf.float32)
         before = model.get_weights()
-        subject.train_step((x, tf.zeros(4), tf.ones(4)), ())
+        subject.steps.train((x, tf.zeros(4), tf.ones(4)), ())
         return [after - weight for weight, after in zip(before, model.get_weights())]
 
     expected = trained("kept")

@@ -13,7 +13,7 @@ from tiny import INPUTS, PLAIN, START, TARGETS, batches, gradient, squared, trai
 
 from seqmodels.errors import DataError
 from seqmodels.models import Classifier
-from seqmodels.training.loop import Diverged, Interrupted
+from seqmodels.training import Diverged, Interrupted
 from seqmodels.training.objectives import Outcome, classification
 from seqmodels.training.optimizers import make
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 
 from seqmodels.registry import CLIP_BY, CURVES, OPTIMIZERS
-from seqmodels.training.loop import Settings, Training
+from seqmodels.training import Settings, Training
 from seqmodels.training.objectives import classification
 from seqmodels.training.optimizers import Schedule, clip, make
 

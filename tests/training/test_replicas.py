@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 from tiny import PLAIN, batches, squared, training, without_times
 
-from seqmodels.training.loop import Interrupted
+from seqmodels.training import Interrupted
 from seqmodels.training.optimizers import CLIP_BY
 
 
@@ -128,7 +128,7 @@ def test_parts_draw_different_masks_and_leave_the_generator_where_one_part_does(
             initial_carried=lambda: (tf.zeros((4, 64)),),
             settings=replace(PLAIN, parts=parts, xla=True),
         )
-        _, (masks,) = subject.train_step(next(iter(batches())), subject.carried)
+        _, (masks,) = subject.steps.train(next(iter(batches())), subject.carried)
         assert len(np.unique(masks, axis=0)) == 4
         (states[parts],) = (v.numpy() for v in model.variables if v.name == "seed_generator_state")
     np.testing.assert_array_equal(states[1], states[2])

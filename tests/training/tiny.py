@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seqmodels.training.loop import Settings, Training
+from seqmodels.training import Settings, Training
 from seqmodels.training.objectives import Outcome
 from seqmodels.training.optimizers import make
 

@@ -23,7 +23,7 @@ from seqmodels.cells import RNNCell
 from seqmodels.evaluation import plots
 from seqmodels.layers import Recurrent
 from seqmodels.registry import CLIP_BY
-from seqmodels.training.loop import Diverged
+from seqmodels.training import Diverged
 from seqmodels.training.optimizers import clip
 
 STEPS, TARGET, START = 50, 0.7, 0.5  # of the cliff

@@ -26,8 +26,7 @@ from seqmodels.data.running import running_text
 from seqmodels.data.tokenizer import END, Tokenizer, TokenizerSettings
 from seqmodels.evaluation import plots
 from seqmodels.models import FixedWindowModel, LanguageModel, NextToken
-from seqmodels.training import optimizers
-from seqmodels.training.loop import Settings, Training
+from seqmodels.training import Settings, Training, optimizers
 from seqmodels.training.objectives import Outcome, next_token
 
 ROWS, STEPS = 16, 32  # of a batch

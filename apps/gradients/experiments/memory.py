@@ -23,7 +23,7 @@ from apps.gradients.learning import SOLVED, Learner, Reader
 from apps.gradients.options import VARIANTS, Memory
 from seqmodels.analysis import gradients
 from seqmodels.evaluation import plots
-from seqmodels.training.loop import Diverged
+from seqmodels.training import Diverged
 
 PROBLEMS = (problems.adding, problems.copying, problems.xor, problems.parity)
 WATCHED = problems.copying  # whose gates are looked at: nothing happens between its two ends

@@ -34,8 +34,7 @@ from seqmodels.data.sequences import TokenSequences
 from seqmodels.data.tokenizer import Tokenizer, TokenizerSettings
 from seqmodels.evaluation import plots
 from seqmodels.models import Classifier
-from seqmodels.training import optimizers
-from seqmodels.training.loop import Settings, Training
+from seqmodels.training import Settings, Training, optimizers
 from seqmodels.training.objectives import classification
 
 CLASSES = ["negative", "positive"]

@@ -1,0 +1,88 @@
+"""Averages of the weights, over steps or over the ends of epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqmodels.training import checkpoint
+from seqmodels.training.settings import Position, Settings
+
+
+class Averages:
+    """Keeps an average of the trainable weights beside a model.
+
+    Args:
+        model: a built Keras model, in the scope of its strategy.
+        settings: ``average``, ``average_after`` and ``average_epochs``.
+        folder: where the weights of single epochs are kept.
+
+    Attributes:
+        variables: the averages, in the order of the trainable weights; empty where none are kept.
+    """
+
+    def __init__(self, model: keras.Model, settings: Settings, folder: Path):
+        self.model, self.settings, self.folder = model, settings, folder
+        self.strategy = tf.distribute.get_strategy()
+        keeps = settings.average is not None or settings.average_epochs is not None
+        averaged = model.trainable_variables if keeps else []
+        self.variables = [keras.Variable(variable, trainable=False) for variable in averaged]
+        self._move = tf.function(self._move_all, autograph=False)
+
+    def after_step(self, position: Position) -> None:
+        """Moves the average towards the weights, once it has begun."""
+        if self.settings.average is None or position.averaged is None:
+            return
+        position.averaged += 1
+        share = max(1 - self.settings.average, 1 / position.averaged)
+        self._move(tf.constant(share))
+
+    def before_validation(self, position: Position) -> None:
+        """With ``average_epochs``, averages the weights at the ends of the last epochs."""
+        count = self.settings.average_epochs
+        if count is None:
+            return
+        files = [self.folder / f"epoch_{index}.npz" for index in range(count)]
+        checkpoint.save(files[position.epoch % count], {"model": self.model.trainable_variables}, {})
+        position.averaged = min(count, position.epoch + 1)
+        kept = [checkpoint.arrays(file, "model") for file in files[: position.averaged]]
+        for average, *values in zip(self.variables, *kept):
+            average.assign(sum(values) / len(values))
+
+    def after_validation(self, position: Position, better: Callable[[float, float], bool]) -> None:
+        """Begins to average once validation is worse than its best value more than N epochs ago."""
+        if self.settings.average is None or position.averaged is not None:
+            return
+        *before, value = [row[self.settings.monitor] for row in position.history]
+        if any(better(old, value) for old in before[: -self.settings.average_after]):
+            position.averaged = 0
+
+    @contextmanager
+    def in_place(self, position: Position) -> Iterator[None]:
+        """Puts the averages in the place of the weights inside the block, once there are any."""
+        if not position.averaged:
+            yield
+            return
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        for variable, average in zip(self.model.trainable_variables, self.variables):
+            weight, mean = variable.numpy(), average.numpy()
+            variable.assign(mean)
+            average.assign(weight)
+
+    def _move_all(self, share: tf.Tensor) -> None:
+        def move(average: Any, weight: tf.Tensor, share: tf.Tensor) -> None:
+            average.assign_add(tf.cast(share, weight.dtype) * (weight - average))
+
+        for variable, average in zip(self.model.trainable_variables, self.variables):
+            self.strategy.extended.update(average.value, move, args=(variable.value, share), group=False)

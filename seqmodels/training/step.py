@@ -1,0 +1,189 @@
+"""One step of training or evaluation: parts of a batch, replicas, gradients, clipping, the update."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from seqmodels.training.objectives import Objective, Outcome
+from seqmodels.training.optimizers import clip
+from seqmodels.training.settings import Settings
+
+
+class Part(NamedTuple):
+    """What a part of a batch contributes to a step.
+
+    Attributes:
+        sums: of losses, targets, scores and examples, by name.
+        gradients: of its own mean loss, one for each trainable variable; none in evaluation.
+        carried: the state of its rows.
+        updates: what it made of the model's other variables, such as the states of random generators, by
+            their place among those that are not trainable.
+    """
+
+    sums: dict[str, tf.Tensor]
+    gradients: list[tf.Tensor]
+    carried: Any
+    updates: dict[str, tf.Tensor]
+
+
+class Steps:
+    """The compiled steps of one training.
+
+    The gradient of each part of a batch on each replica is weighted by its share of the real targets, summed
+    over parts and replicas, clipped, and applied. ``train(batch, carried)`` and ``evaluate(batch, carried)``
+    return sums by name and the state that the next batch begins with.
+
+    Args:
+        model: a built Keras model.
+        objective: see :mod:`seqmodels.training.objectives`.
+        optimizer: a Keras optimizer, built for the model.
+        settings: clipping, XLA and parts.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        objective: Objective,
+        optimizer: keras.optimizers.Optimizer,
+        settings: Settings,
+    ):
+        self.model, self.objective, self.optimizer, self.settings = model, objective, optimizer, settings
+        self.strategy = tf.distribute.get_strategy()
+        single = self.strategy.num_replicas_in_sync == 1
+        parted = single and not tf.config.list_physical_devices("GPU")
+        self.parts = (settings.parts or min(2, available_cores())) if parted else 1
+
+        def compiled(function: Callable[..., Any], whole: bool = False) -> Callable[..., Any]:
+            # XLA does not compile the sum over replicas, and no function inside of another may hold it.
+            # Several parts are programs of their own, which TensorFlow starts at once; one is compiled
+            # with the rest of the step.
+            xla = settings.xla and single and (self.parts == 1 or not whole)
+            return tf.function(function, jit_compile=xla, autograph=False) if single or whole else function
+
+        self.part_step, self.part_evaluation = compiled(self._part_step), compiled(self._part_evaluation)
+        self.update = compiled(self._update)
+        self.train = compiled(self._step, whole=True)
+        self.evaluate = compiled(self._evaluate, whole=True)
+
+    def distribute(self, dataset: tf.data.Dataset) -> Iterable:
+        """The batches of a data set, shared out over the replicas."""
+        if self.strategy.num_replicas_in_sync == 1:
+            return dataset
+        return self.strategy.experimental_distribute_dataset(dataset)
+
+    def _step(self, batch: Any, carried: Any) -> tuple[dict[str, tf.Tensor], Any]:
+        facts, carried = self.strategy.run(self._replica_step, args=(*batch, carried))
+        return {name: self._local(value) for name, value in facts.items()}, carried
+
+    def _replica_step(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> tuple[dict, Any]:
+        generators = self._random_states()
+        # Far apart in the generators' space, so that no part draws what another one draws later.
+        shifts = [tf.constant([index * 0x9E3779B9 % 2**32, 0], tf.uint32) for index in range(self.parts)]
+        parts = [
+            self.part_step(
+                *part, [tf.cast(tf.cast(g.value, tf.uint32) + shift, g.value.dtype) for g in generators]
+            )
+            for part, shift in zip(self._parted(inputs, targets, weights, carried), shifts)
+        ]
+        # All parts are one step, which the first one counts.
+        for index, value in parts[0].updates.items():
+            self.model.non_trainable_variables[int(index)].assign(value)
+        facts = self.update([part.sums for part in parts], [part.gradients for part in parts])
+        return facts, _joined([part.carried for part in parts])
+
+    def _part_step(self, inputs: Any, targets: Any, weights: Any, carried: Any, seeds: list) -> Part:
+        variables, generators = self.model.trainable_variables, self._random_states()
+        values = [tf.convert_to_tensor(variable.value) for variable in variables]
+        scale = self._loss_scale()
+        # Keras' regularizers look for the weights, too, in the scope.
+        state = list(zip([*variables, *generators], [*values, *seeds]))
+        with keras.StatelessScope(state) as scope, tf.GradientTape() as tape:
+            tape.watch(values)
+            outcome = self.objective(self.model, inputs, targets, weights, carried, True)
+            mean = outcome.total / tf.maximum(outcome.count, 1e-9) + tf.cast(outcome.penalty, tf.float32)
+            scaled = mean * scale
+        gradients = tape.gradient(scaled, values, unconnected_gradients="zero")
+        # Dense: the norm of an embedding's gradient is that of its summed rows, not of the rows one by one.
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        examples = tf.reduce_sum(tf.cast(weights > 0, tf.float32))
+        updates = {
+            str(index): value
+            for index, variable in enumerate(self.model.non_trainable_variables)
+            if (value := scope.get_current_value(variable)) is not None  # untouched otherwise
+        }
+        return Part({**_sums(outcome), "examples": examples}, gradients, outcome.carried, updates)
+
+    def _update(self, sums: list[dict], gradients: list[list]) -> dict[str, tf.Tensor]:
+        """Applies the clipped gradient of the mean loss of all parts; what the step reports."""
+        replicas, scale = self.strategy.num_replicas_in_sync, self._loss_scale()
+        facts = {name: self._sum(value) for name, value in _added(sums).items()}
+        count = tf.maximum(facts["count"], 1e-9)
+        shares = [part["count"] / count for part in sums]
+        means = [self._sum(tf.add_n([g * share for g, share in zip(of, shares)])) for of in zip(*gradients)]
+        clipping = self.settings.clipnorm, self.settings.clip_by
+        clipped, norm, changed = clip([mean / scale for mean in means], *clipping)
+        rate = tf.convert_to_tensor(self.optimizer.learning_rate)
+        # Keras' optimizer sums over the replicas once more and, under mixed_float16, divides by the scale.
+        self.optimizer.apply([g * (scale / replicas) for g in clipped], self.model.trainable_variables)
+        return {**facts, "rate": rate, "norm": norm, "clipped": tf.cast(changed, tf.float32)}
+
+    def _evaluate(self, batch: Any, carried: Any) -> tuple[dict[str, tf.Tensor], Any]:
+        facts, carried = self.strategy.run(self._replica_evaluate, args=(*batch, carried))
+        return {name: self._local(value) for name, value in facts.items()}, carried
+
+    def _replica_evaluate(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> tuple[dict, Any]:
+        parts = [self.part_evaluation(*part) for part in self._parted(inputs, targets, weights, carried)]
+        facts = {name: self._sum(value) for name, value in _added([part.sums for part in parts]).items()}
+        return facts, _joined([part.carried for part in parts])
+
+    def _part_evaluation(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> Part:
+        outcome = self.objective(self.model, inputs, targets, weights, carried, False)
+        return Part(_sums(outcome), [], outcome.carried, {})
+
+    def _parted(self, *batch: Any) -> list:
+        """The batch, or each part of its rows."""
+        tensors = tf.nest.flatten(batch)
+        rows = {x.shape[0] for x in tensors}
+        if len(rows) > 1 or rows == {None} or rows.pop() % self.parts:
+            return [batch]
+        parts = zip(*(tf.split(x, self.parts) for x in tensors))
+        return [tf.nest.pack_sequence_as(batch, list(part)) for part in parts]
+
+    def _random_states(self) -> list[keras.Variable]:
+        return [variable for variable in self.model.variables if variable.name == "seed_generator_state"]
+
+    def _sum(self, value: tf.Tensor) -> tf.Tensor:
+        if self.strategy.num_replicas_in_sync == 1:
+            return value
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+    def _local(self, value: Any) -> tf.Tensor:
+        return self.strategy.experimental_local_results(value)[0]
+
+    def _loss_scale(self) -> tf.Tensor:
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            return tf.convert_to_tensor(self.optimizer.dynamic_scale)
+        return tf.constant(1.0)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _sums(outcome: Outcome) -> dict[str, tf.Tensor]:
+    return {"total": outcome.total, "count": outcome.count, **outcome.scores}
+
+
+def _added(sums: list[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
+    return {name: tf.add_n([part[name] for part in sums]) for name in sums[0]}
+
+
+def _joined(carried: list) -> Any:
+    """The rows of all parts."""
+    return tf.nest.map_structure(lambda *rows: tf.concat(rows, axis=0), *carried)
