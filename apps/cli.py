@@ -31,6 +31,16 @@ from apps.options import (
 from apps.run import Run
 from seqmodels.errors import UsageError, UserError
 
+# Where each verb is; every other verb belongs to one app and is in its Task.
+VERBS = {
+    "train": "apps.runner",
+    "evaluate": "apps.runner",
+    "predict": "apps.runner",
+    "info": "apps.runner",
+    "export": "apps.exporting",
+    "convert": "apps.exporting",
+}
+
 
 class OptionalNumber(click.ParamType):
     """A number in a range, or ``none``."""
@@ -79,6 +89,7 @@ def application(
     train: type[TrainOptions],
     evaluate: type[Options],
     predict: type[PredictOptions],
+    convert: type[ConvertOptions] = ConvertOptions,
     alias: str | None = None,
     verbs: Mapping[str, tuple[type[Options], str]] | None = None,
 ) -> Application:
@@ -87,7 +98,7 @@ def application(
     Args:
         task: name of the app; its Task is ``apps.<task>.task:TASK``.
         summary: first line of the help.
-        train, evaluate, predict: its option classes.
+        train, evaluate, predict, convert: its option classes.
         alias: what else ``predict`` is called in this app.
         verbs: what this app alone does with a run and inputs (``Task.verbs``): option class and help by name.
     """
@@ -113,7 +124,7 @@ def application(
     for name, (options, summary) in (verbs or {}).items():
         verb(name, options, summary, inputs)
     verb("export", ExportOptions, "Write a SavedModel: raw input in, readable output out.")
-    verb("convert", ConvertOptions, "Write a .tflite for phones and what its integrator needs.")
+    verb("convert", convert, "Write a .tflite for phones and what its integrator needs.")
     runs = click.Option(
         ["--run", "runs"], multiple=True, help="Folder of a run; give several to compare them."
     )
@@ -218,11 +229,10 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
         if any("\udc80" <= character <= "\udcff" for character in text):
             raise UsageError(f"input {number}: is not UTF-8 text; convert it, for example by iconv")
     import_tensorflow()
-    verbs = import_module("apps.exporting" if name in ("export", "convert") else "apps.runner")
-    if hasattr(verbs, name):
-        getattr(verbs, name)(task, chosen, **positional)
+    if name in VERBS:
+        getattr(import_module(VERBS[name]), name)(task, chosen, **positional)
     else:
-        verbs.perform(task, name, chosen, **positional)
+        import_module("apps.runner").perform(task, name, chosen, **positional)
 
 
 def _explicit(context: click.Context, name: str) -> bool:

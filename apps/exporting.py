@@ -10,10 +10,11 @@ from typing import Any
 import keras
 from rich.table import Column, Table
 
+from apps.bundle import Phone
 from apps.console import log, out
 from apps.options import ConvertOptions, ExportOptions
 from apps.run import Run, write_text
-from apps.task import Phone, load_task
+from apps.task import Task, load_task
 from seqmodels.errors import DataError
 from seqmodels.export import saved_model, tflite
 from seqmodels.export.place import in_place_of
@@ -21,24 +22,44 @@ from seqmodels.export.place import in_place_of
 
 def export(task_name: str, options: ExportOptions) -> None:
     """Writes the SavedModel, after a process that knows nothing of the project has agreed with the model."""
-    task, run = load_task(task_name), Run(options.run)
+    exported = export_run(load_task(task_name), Run(options.run), options)
+    if options.json:
+        print(json.dumps({**exported, "signatures": list(exported["signatures"])}))
+        return
+    difference = exported["largest_difference"]
+    out.print(
+        f"{exported['saved_model']}: agrees with the model to {difference:.1g} without the project",
+        soft_wrap=True,
+    )
+    for name, (inputs, outputs) in exported["signatures"].items():
+        out.print(f"  {name}({', '.join(inputs)}) -> {', '.join(outputs)}")
+
+
+def export_run(task: Task, run: Run, options: ExportOptions) -> dict[str, Any]:
+    """Writes the SavedModel; returns its path, its signatures and the largest difference from the model."""
     assets = task.load_assets(run.assets)
     signatures = task.signatures(_in_float32(run.load_model()), assets)
     folder = Path(options.to) if options.to else run.saved_model
     log.print("writing the SavedModel and running it in a process of its own")
     difference = saved_model.export(folder, signatures, task.examples(assets))
-    if options.json:
-        names = [signature.name for signature in signatures]
-        print(json.dumps({"saved_model": str(folder), "signatures": names, "largest_difference": difference}))
-        return
-    out.print(f"{folder}: agrees with the model to {difference:.1g} without the project", soft_wrap=True)
-    for signature in signatures:
-        out.print(f"  {signature.name}({', '.join(signature.inputs)}) -> {', '.join(signature.outputs)}")
+    if folder == run.saved_model:
+        run.own()
+    named = {each.name: (list(each.inputs), list(each.outputs)) for each in signatures}
+    return {"saved_model": str(folder), "signatures": named, "largest_difference": difference}
 
 
 def convert(task_name: str, options: ConvertOptions) -> None:
     """Writes a .tflite and what its integrator needs, and shows all files of the run side by side."""
-    task, run = load_task(task_name), Run(options.run)
+    run = Run(options.run)
+    phone, report = convert_run(load_task(task_name), run, options)
+    if options.json:
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        _show(run, phone, report)
+
+
+def convert_run(task: Task, run: Run, options: ConvertOptions) -> tuple[Phone, dict[str, Any]]:
+    """Writes a .tflite and the files beside it; returns the report on all files of the run."""
     phone = task.phone(run, _in_float32(run.load_model()), options)
     name = tflite.file_name(options.quantize)
     rows = max(len(next(iter(entry.inputs.values()))) for entry in phone.entries)
@@ -56,12 +77,10 @@ def convert(task_name: str, options: ConvertOptions) -> None:
             "operators": converted.operators,
         }
         report = {**phone.shape, "note": phone.note, "references": phone.references, "files": files}
-        phone.write(folder, report)
+        phone.bundle(report).write(folder)
         write_text(folder / "report.json", json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-    if options.json:
-        print(json.dumps(report, ensure_ascii=False))
-    else:
-        _show(run, phone, report)
+    run.own()
+    return phone, report
 
 
 def _files_before(run: Run, phone: Phone, folder: Path) -> dict[str, Any]:

@@ -10,12 +10,17 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from seqmodels.errors import UsageError
-from seqmodels.registry import CLIP_BY, OPTIMIZERS, SCHEDULES
+from seqmodels.registry import CLIP_BY, OPTIMIZERS, QUANTIZATIONS, SCHEDULES
 
-MODELS = ("keras", "saved_model", "tflite", "tflite_dynamic", "tflite_float16", "tflite_int8")
+MODELS = (
+    "keras",
+    "saved_model",
+    *(f"tflite_{kind}" if kind != "none" else "tflite" for kind in QUANTIZATIONS),
+)
 
 
 def option(
@@ -26,6 +31,7 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     stored: bool = True,
+    model: bool = False,
 ) -> Any:
     """A field of an option class.
 
@@ -36,8 +42,10 @@ def option(
         minimum: the smallest value that is allowed.
         maximum: the largest.
         stored: part of options.json; False for what concerns one call only.
+        model: an argument of the model's constructor, of the same name.
     """
-    metadata = {"help": help, "choices": choices, "minimum": minimum, "maximum": maximum, "stored": stored}
+    metadata = {"help": help, "choices": choices, "minimum": minimum, "maximum": maximum}
+    metadata |= {"stored": stored, "model": model}
     return field(default=default, metadata=metadata)
 
 
@@ -64,6 +72,11 @@ class Options:
 
     def check(self) -> None:
         """Raises UsageError for what can be known to be wrong before any work."""
+
+    def model_settings(self, without: Sequence[str] = ()) -> dict[str, Any]:
+        """The arguments of the model's constructor that are options, but those in ``without``."""
+        names = [f.name for f in fields(self) if f.metadata["model"] and f.name not in without]
+        return {name: getattr(self, name) for name in names}
 
     def stored(self) -> dict[str, Any]:
         """What options.json keeps."""
@@ -216,17 +229,18 @@ class ConvertOptions(RunOptions):
     quantize: str = option(
         "none",
         "Make the file smaller: weights in 8 bits, in 16, or weights and computation in 8.",
-        choices=("none", "dynamic", "float16", "int8"),
+        choices=QUANTIZATIONS,
     )
+    json: bool = option(False, "Print one JSON document.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertTextOptions(ConvertOptions):
+    """Options of ``convert`` in apps whose files read texts of a fixed length."""
+
     length: int | None = option(
         None, "Tokens of a text; none for those of the run, up to what a phone does at ease.", minimum=2
     )
-    keep: str | None = option(
-        None,
-        "Which part of a longer text, where it is one to choose; as in the run if not given.",
-        choices=("head", "tail", "both"),
-    )
-    json: bool = option(False, "Print one JSON document.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +261,32 @@ def resolve(cls: type[TrainOptions], explicit: Mapping[str, Any]) -> TrainOption
     """Default, then preset, then an earlier run's where the app takes them, then what was set explicitly."""
     preset = explicit.get("preset", "default")
     return cls(**{**cls.presets[preset], **cls.inherited(explicit), **explicit})
+
+
+def checked_values(cls: type[Options], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of the Python API, checked as the command line checks its flags.
+
+    Raises:
+        UsageError: an unknown name, or a value of a wrong type, outside of its range or not a choice.
+    """
+    declared = {one.name: (one.metadata, kind, optional) for one, kind, optional in cls.declared()}
+    for name, value in given.items():
+        if name not in declared:
+            near = get_close_matches(name, declared) or sorted(declared)
+            raise UsageError(f"{name}: no such option; expected {' or '.join(near)}")
+        metadata, kind, optional = declared[name]
+        if value is None and (optional or kind is str):
+            continue
+        number = kind is float and isinstance(value, int) and not isinstance(value, bool)
+        if not (number or type(value) is kind):
+            raise UsageError(f"{name}={value!r}: expected {kind.__name__}{' or None' if optional else ''}")
+        if metadata["choices"] and value not in metadata["choices"]:
+            raise UsageError(f"{name}={value!r}: expected one of {', '.join(metadata['choices'])}")
+        low, high = metadata["minimum"], metadata["maximum"]
+        if (low is not None and not value >= low) or (high is not None and not value <= high):
+            limits = [f"at least {low:g}"] * (low is not None) + [f"at most {high:g}"] * (high is not None)
+            raise UsageError(f"{name}={value!r}: expected {' and '.join(limits)}")
+    return dict(given)
 
 
 def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:

@@ -2,7 +2,9 @@
 
 ::
 
+    run.json           version, task, and every file of the run with its digest
     options.json       what the run was trained with
+    data/              data that came from Python, not from a file
     data.json          the app; source, counts, sha256 of its data
     assets/            vocabulary, labels, scaler
     checkpoints/       last.npz (to resume), best.npz (the best weights)
@@ -18,7 +20,7 @@
 from __future__ import annotations
 
 import csv
-import fcntl
+import hashlib
 import io
 import json
 import os
@@ -28,12 +30,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from filelock import FileLock, Timeout
+
 from apps.options import Options, restore
+from seqmodels import __version__
 from seqmodels.errors import DataError, UsageError, UserError
 
 # What a run writes, at the top of its folder.
 KNOWN = {
-    *("options.json", "data.json", "metrics.json", "history.csv", "model.keras", "partial.keras", ".lock"),
+    *(
+        "run.json",
+        "data",
+        "options.json",
+        "data.json",
+        "metrics.json",
+        "history.csv",
+        "model.keras",
+        "partial.keras",
+        ".lock",
+    ),
     *("assets", "checkpoints", "logs", "plots", "export", "findings", "report.md"),
 }
 
@@ -127,6 +142,22 @@ class Run:
                 "with --overwrite"
             )
 
+    @property
+    def task(self) -> str:
+        """The app that made the run; raises DataError where data.json is damaged."""
+        return self.read_json("data.json", "task")["task"]
+
+    def own(self) -> None:
+        """Writes run.json, the manifest: version, task, and every file that the run owns with its SHA-256."""
+        files = [path for path in sorted(self.path.rglob("*")) if path.is_file()]
+        names = [path.relative_to(self.path).as_posix() for path in files]
+        owned = {
+            name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for name, path in zip(names, files)
+            if name.partition("/")[0] in KNOWN - {"run.json", ".lock"} and not name.endswith(".partial")
+        }
+        self.write_json("run.json", {"version": __version__, "task": self.task, "files": owned})
+
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         write_text(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
@@ -210,21 +241,20 @@ class Run:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.path / ".lock", os.O_WRONLY | os.O_CREAT)
+            lock = FileLock(self.path / ".lock")
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UserError(
+                f"{self.path}: another process is training this run; wait or name another --run"
+            ) from error
         except OSError as error:
             raise UserError(
                 f"{self.path}: cannot be written ({error.strerror}); name another folder with --run"
             ) from error
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UserError(
-                    f"{self.path}: another process is training this run; wait or name another --run"
-                ) from error
             yield
         finally:
-            os.close(lock)
+            lock.release()
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each part of the run."""

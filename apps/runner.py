@@ -5,43 +5,38 @@ from __future__ import annotations
 import json
 import math
 import os
-import signal
 import sys
-import time
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from queue import Empty, Queue
-from tempfile import TemporaryDirectory
-from threading import Thread
+from collections.abc import Iterable
 from typing import Any
 
 import keras
-import tensorflow as tf
 from rich.table import Column, Table
 
 from apps.console import log, out
+from apps.estimate import dry_run
+from apps.interruption import StopSignal
 from apps.options import EvaluateOptions, InfoOptions, PredictOptions, RunOptions, TrainOptions, flag
 from apps.progress import Report, TensorBoard
 from apps.run import Run
+from apps.stdin import lines_as_they_come
 from apps.task import Data, Task, load_task
-from seqmodels.errors import DataError, UserError
+from apps.training import task_training
+from seqmodels.errors import UserError
 from seqmodels.evaluation import plots
-from seqmodels.training import Settings, Training, optimizers
-
-LINES_AT_ONCE = 4096  # bounds the memory of predict
+from seqmodels.training import Training
 
 
 def train(task_name: str, options: TrainOptions) -> None:
     """Trains, or resumes what was interrupted, and leaves a complete run."""
     task, run = load_task(task_name), Run(options.run)
     if options.dry_run:
-        _dry_run(task, options)
+        dry_run(task, options)
         return
     with run.locked():
         resumes = _resumes(run, options)
         data = task.load(options, task.load_assets(run.assets) if resumes else None)
         stop = StopSignal()
-        training = _training(task, options, data, run.checkpoints, stop)
+        training = task_training(task, options, data, run.checkpoints, stop)
         # Only now, when all that was asked for is known to be possible, the run changes.
         if resumes:
             run.require_data(data.facts["source"], data.facts["sha256"])
@@ -69,10 +64,22 @@ def evaluate(task_name: str, options: EvaluateOptions) -> None:
         print(_json(scores))
     else:
         out.print(task.render_scores(scores))
+    _keep_scores(task, run, options, scores)
+
+
+def evaluate_run(task: Task, run: Run, options: EvaluateOptions) -> dict[str, Any]:
+    """The scores; those of the run's own test split are kept and plotted in the run."""
+    scores = task.evaluate(run, options)
+    _keep_scores(task, run, options, scores)
+    return scores
+
+
+def _keep_scores(task: Task, run: Run, options: EvaluateOptions, scores: dict[str, Any]) -> None:
     if options.data is None and options.model == "keras":
         try:
             run.write_json("metrics.json", {**run.read_json("metrics.json"), "test": scores["model"]})
             paths = task.plot(run, scores["model"])
+            run.own()
         except OSError as error:
             raise UserError(f"{run.path}: the scores cannot be stored there ({error.strerror})") from error
         log.print(f"plots: {', '.join(str(path) for path in paths)}")
@@ -82,7 +89,7 @@ def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) ->
     """Applies the run to arguments, or to the lines of stdin as they come."""
     task, run = load_task(task_name), Run(options.run)
     given = bool(inputs) or not options.reads_stdin
-    chunks: Iterable[list[str]] = [list(inputs)] if given else _lines_as_they_come()
+    chunks: Iterable[list[str]] = [list(inputs)] if given else lines_as_they_come()
     for record in task.predict(run, chunks, options):
         line = _json(record) if options.json else task.render_prediction(record)
         print(line, flush=True)  # whoever waits for the answer before the next question gets it
@@ -92,7 +99,7 @@ def perform(task_name: str, verb: str, options: RunOptions, inputs: tuple[str, .
     """A verb of this app alone, on arguments, on the lines of stdin, or without either on one empty input."""
     task, run = load_task(task_name), Run(options.run)
     empty = not inputs and (sys.stdin is None or sys.stdin.isatty())
-    chunks: Iterable[list[str]] = [list(inputs) or [""]] if inputs or empty else _lines_as_they_come()
+    chunks: Iterable[list[str]] = [list(inputs) or [""]] if inputs or empty else lines_as_they_come()
     for piece in task.verbs[verb](run, chunks, options):
         print(piece, end="", flush=True)
 
@@ -110,31 +117,6 @@ def info(task_name: str, options: InfoOptions, runs: tuple[str, ...]) -> None:
         values = [description.get(key, "") for description in described.values()]
         table.add_row(key, *map(_readable, values))
     out.print(table)
-
-
-class StopSignal:
-    """Ctrl-C or a polite kill ends the training after its step; a second one ends it at once."""
-
-    def __init__(self) -> None:
-        self.requested = False
-
-    def __call__(self) -> bool:
-        return self.requested
-
-    def __enter__(self) -> StopSignal:
-        self.previous = {
-            number: signal.signal(number, self._request) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
-
-    def _request(self, number: int, frame: Any) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
 
 
 def _resumes(run: Run, options: TrainOptions) -> bool:
@@ -162,58 +144,6 @@ def _begin(task: Task, run: Run, options: TrainOptions, data: Data) -> None:
     run.write_json("options.json", options.stored())
     data.assets.save(run.assets)
     run.write_json("data.json", {"task": task.name, **data.facts})
-
-
-def _training(
-    task: Task, options: TrainOptions, data: Data, checkpoints: Path, stop: StopSignal | None = None
-) -> Training:
-    keras.utils.set_random_seed(options.seed)
-    keras.config.set_dtype_policy(options.precision)
-    strategy = (
-        tf.distribute.MirroredStrategy() if options.strategy == "mirrored" else tf.distribute.get_strategy()
-    )
-    steps = options.epochs * int(data.train(0).cardinality())
-    plateau = options.schedule == "plateau"
-    rate = (
-        options.learning_rate
-        if plateau
-        else optimizers.Schedule(options.learning_rate, options.schedule, steps, int(options.warmup * steps))
-    )
-    scaled = options.precision == "mixed_float16"
-    monitor, maximize = task.monitor
-    settings = Settings(
-        epochs=options.epochs,
-        clipnorm=options.clipnorm,
-        clip_by=options.clip_by,
-        monitor=monitor,
-        maximize=maximize,
-        patience=options.patience,
-        plateau=0.25 if plateau else None,
-        average=options.average,
-        average_after=options.average_after,
-        average_epochs=options.average_epochs,
-        seconds=None if options.minutes is None else 60 * options.minutes,
-        save_seconds=60 * options.save_minutes,
-        xla=options.xla,
-        parts=options.parts,
-    )
-    with strategy.scope():
-        model = task.build(options, data.assets)
-        optimizer = optimizers.make(options.optimizer, rate, scaled, weight_decay=options.weight_decay)
-        return Training(
-            model,
-            task.objective(options),
-            optimizer,
-            data.train,
-            data.valid,
-            settings,
-            checkpoints,
-            initial_carried=lambda: task.initial_carried(
-                model, options.batch_size // strategy.num_replicas_in_sync
-            ),
-            derive=task.derive,
-            stop=stop or StopSignal(),
-        )
 
 
 def _history_writer(run: Run, training: Training) -> keras.callbacks.Callback:
@@ -244,89 +174,11 @@ def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
     }
     plots.learning_curve(position.history, run.plots / "learning_curve.png", position.best_epoch)
     run.write_json("metrics.json", metrics)
+    run.own()
     valid = ", ".join(f"{name} {value:.4f}" for name, value in metrics["valid"].items())
     log.print(
         f"trained: {run.path}, best epoch {position.best_epoch} of {position.epoch}, validation {valid}"
     )
-
-
-def _dry_run(task: Task, options: TrainOptions) -> None:
-    """Counts, lengths, parameters, and the time of a few real steps of each shape."""
-    data = task.load(options, None)
-    seconds, parameters = estimate(task, options, data)
-    table = Table("", Column(overflow="fold"), title=f"dry run of {task.name}", show_header=False)
-    for name, value in data.facts.items():
-        table.add_row(
-            name, json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-        )
-    table.add_row("parameters", f"{parameters:,}")
-    table.add_row("steps in an epoch", f"{int(data.train(0).cardinality()):,}")
-    table.add_row("time of an epoch", f"about {seconds:.0f} s")
-    table.add_row("time of the training", f"at most about {seconds * options.epochs / 60:.1f} minutes")
-    out.print(table)
-
-
-def estimate(task: Task, options: TrainOptions, data: Data) -> tuple[float, int]:
-    """Seconds of one epoch of a training, by a few real steps, and the parameters of its model."""
-    with TemporaryDirectory() as folder:
-        training = _training(task, options, data, Path(folder))
-        return _estimate_epoch(training, data), training.model.count_params()
-
-
-def _estimate_epoch(training: Training, data: Data, steps_of_a_shape: int = 3) -> float:
-    """Without compilation: the mean step of each shape times how often it comes."""
-    counts: dict[tuple, int] = {}
-    times: dict[tuple, list[float]] = {}
-    for batch in data.train(0):
-        shape = tuple(tuple(tensor.shape) for tensor in tf.nest.flatten(batch))
-        counts[shape] = counts.get(shape, 0) + 1
-        measured = times.setdefault(shape, [])
-        if len(measured) > steps_of_a_shape:
-            continue
-        start = time.monotonic()
-        facts, _ = training.steps.train(batch, training.carried)
-        float(facts["total"])
-        measured.append(time.monotonic() - start)
-    steady = {shape: measured[1:] or measured for shape, measured in times.items()}
-    return sum(counts[shape] * sum(steady[shape]) / len(steady[shape]) for shape in counts)
-
-
-def _lines_as_they_come() -> Iterator[list[str]]:
-    """The lines that stdin has so far, in lists of at most LINES_AT_ONCE: prompt, and bounded for a file."""
-    queue: Queue[str | Exception | None] = Queue(LINES_AT_ONCE)
-
-    def read() -> None:
-        number = 0
-        try:
-            # Not sys.stdin.buffer: Python aborts at its end while a thread waits in that.
-            with open(sys.stdin.fileno(), "rb", closefd=False) as lines:
-                for line in lines:
-                    number += 1
-                    queue.put(line.decode().rstrip("\r\n"))
-            queue.put(None)
-        except UnicodeDecodeError as error:
-            place = f"stdin:{number}: byte {error.start} of the line is 0x{error.object[error.start]:02x}"
-            queue.put(DataError(f"{place}, not UTF-8 text; convert the input, for example by iconv"))
-        except Exception as error:
-            queue.put(error)
-
-    Thread(target=read, daemon=True).start()
-    item: str | Exception | None = ""
-    while item is not None:
-        lines: list[str] = []
-        item = queue.get()
-        while isinstance(item, str):
-            lines.append(item)
-            if len(lines) == LINES_AT_ONCE:
-                break
-            try:
-                item = queue.get_nowait()
-            except Empty:
-                break
-        if lines:
-            yield lines
-        if isinstance(item, Exception):
-            raise item
 
 
 def _describe(task: Task, run: Run) -> dict[str, Any]:

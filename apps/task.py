@@ -1,22 +1,27 @@
-"""What an app is: plain functions in a frozen record."""
+"""What an app is: typed functions in a frozen record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Generic, Protocol, TypeVar
 
 import keras
 import numpy as np
 import tensorflow as tf
+from rich.console import RenderableType
 
+from apps.bundle import Phone
+from apps.frames import Records
 from apps.options import ConvertOptions, EvaluateOptions, PredictOptions, TrainOptions
 from apps.run import Run
 from seqmodels.export.signature import Signature
-from seqmodels.export.tflite import Entry
 from seqmodels.training.objectives import Objective
+
+Record = dict[str, object]
+"""One JSON document: scores, or what is predicted for one input."""
 
 
 class Assets(Protocol):
@@ -25,65 +30,40 @@ class Assets(Protocol):
     def save(self, folder: Path) -> None: ...
 
 
+TrainT = TypeVar("TrainT", bound=TrainOptions)
+EvaluateT = TypeVar("EvaluateT", bound=EvaluateOptions)
+PredictT = TypeVar("PredictT", bound=PredictOptions)
+ConvertT = TypeVar("ConvertT", bound=ConvertOptions)
+AssetsT = TypeVar("AssetsT", bound=Assets)
+SourceT = TypeVar("SourceT")
+
+
 @dataclass(frozen=True)
-class Data:
+class Data(Generic[AssetsT, SourceT]):
     """The data of one training.
 
     Attributes:
         train: ``epoch -> dataset`` of ``(inputs, targets, weights)`` batches, deterministic in (seed, epoch).
         valid: ``() -> dataset`` of the same elements.
         assets: made from the training split alone.
-        facts: what data.json keeps: source, counts, lengths, sha256, notes.
+        facts: the content of data.json: source, counts, lengths, sha256, notes.
         source: the splits as the task reads them, for its baselines and its evaluation.
     """
 
     train: Callable[[int], tf.data.Dataset]
     valid: Callable[[], tf.data.Dataset]
-    assets: Any
-    facts: dict[str, Any]
-    source: Any
+    assets: AssetsT
+    facts: dict
+    source: SourceT
 
 
-@dataclass(frozen=True)
-class Phone:
-    """What ``convert`` needs of an app.
-
-    Attributes:
-        entries: the signatures of a file, with rows of the validation split to try them on and rows of the
-            training split for int8.
-        form: how the loops over time are built, see ``tflite.choose_form``.
-        shape: what all files of a run share (``length``), JSON-ready; a conversion to another shape removes
-            the files of the one before.
-        note: a line about the shape, for a person.
-        metric: name of the score.
-        number: how it is written, as a format: ``.2%``.
-        score: the file and its outputs, by signature, to the score on the validation split.
-        references: the score of the model itself, by name.
-        write: puts beside the files what their integrator needs, given the report.
-        mediapipe: whether MediaPipe can read a file with so many subgraphs; None where it has no reader.
-        finish: the file and the number of its subgraphs to the file with its metadata.
-    """
-
-    entries: Sequence[Entry]
-    form: str
-    shape: dict[str, Any]
-    note: str
-    metric: str
-    number: str
-    score: Callable[[Path, dict[str, dict[str, np.ndarray]]], float]
-    references: dict[str, float]
-    write: Callable[[Path, dict[str, Any]], None]
-    mediapipe: Callable[[int], bool] | None = None
-    finish: Callable[[bytes, int], bytes] = lambda content, subgraphs: content
-
-
-@dataclass(frozen=True)
-class Task:
+@dataclass(frozen=True, kw_only=True)
+class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     """One app. Its ``task.py`` read from top to bottom is the app.
 
     Attributes:
         name: as in ``python -m apps.<name>``.
-        Train, Evaluate, Predict: option classes.
+        Train, Evaluate, Predict, Convert: option classes.
         load: options and the assets of an interrupted run, or None, to data.
         build: options and assets to a built model.
         objective: options to the objective of the training loop.
@@ -93,13 +73,16 @@ class Task:
         load_assets: reads what ``Assets.save`` wrote.
         predict: ``(run, chunks of inputs, options) -> iterator`` of JSON-ready records, one for each input,
             in order.
-        render_scores: what ``evaluate`` prints for a person.
-        render_prediction: one record for a person.
+        render_scores: the text or table that ``evaluate`` prints.
+        render_prediction: one record as text.
         plot: writes the plots of an evaluation into the run and returns their paths.
         headline: the scores that ``info`` shows.
         signatures: model and assets to the entry points of the SavedModel, the default one first.
         examples: assets to names of signatures with inputs that the SavedModel is tried with.
         phone: ``(run, model, options)`` to what is converted.
+        store: writes a DataFrame or lists to a file in a folder, for the Python API, and returns its path.
+        inputs: a DataFrame, a path or lists to the inputs of ``predict``; may write into the folder.
+        outputs: the records of ``predict`` to what the Python API returns.
         initial_carried: ``(model, rows)`` to the state at the start of an epoch, for models that carry one
             from batch to batch.
         derive: means of an epoch to further columns of the history.
@@ -109,30 +92,32 @@ class Task:
     """
 
     name: str
-    Train: type[TrainOptions]
-    Evaluate: type[EvaluateOptions]
-    Predict: type[PredictOptions]
-    load: Callable[[Any, Any], Data]
-    build: Callable[[Any, Any], keras.Model]
-    objective: Callable[[Any], Objective]
+    Train: type[TrainT]
+    Evaluate: type[EvaluateT]
+    Predict: type[PredictT]
+    Convert: type[ConvertT]
+    load: Callable[[TrainT, AssetsT | None], Data[AssetsT, SourceT]]
+    build: Callable[[TrainT, AssetsT], keras.Model]
+    objective: Callable[[TrainT], Objective]
     monitor: tuple[str, bool]
-    baselines: Callable[[Data], dict[str, Any]]
-    evaluate: Callable[[Run, Any], dict[str, Any]]
-    predict: Callable[[Run, Iterable[list[str]], Any], Iterator[dict[str, Any]]]
-    load_assets: Callable[[Path], Any]
-    render_scores: Callable[[dict[str, Any]], Any]
-    render_prediction: Callable[[dict[str, Any]], str]
-    plot: Callable[[Run, dict[str, Any]], list[Path]]
-    headline: Callable[[dict[str, Any]], dict[str, float]]
-    signatures: Callable[[keras.Model, Any], list[Signature]]
-    examples: Callable[[Any], list[tuple[str, dict[str, np.ndarray]]]]
-    phone: Callable[[Run, keras.Model, ConvertOptions], Phone]
-    initial_carried: Callable[[Any, int], Any] = lambda model, rows: ()
+    baselines: Callable[[Data[AssetsT, SourceT]], Record]
+    evaluate: Callable[[Run, EvaluateT], Record]
+    predict: Callable[[Run, Iterable[list[str]], PredictT], Iterator[Record]]
+    load_assets: Callable[[Path], AssetsT]
+    render_scores: Callable[[Record], RenderableType]
+    render_prediction: Callable[[Record], str]
+    plot: Callable[[Run, Record], list[Path]]
+    headline: Callable[[Record], dict[str, float]]
+    signatures: Callable[[keras.Model, AssetsT], list[Signature]]
+    examples: Callable[[AssetsT], list[tuple[str, dict[str, np.ndarray]]]]
+    phone: Callable[[Run, keras.Model, ConvertT], Phone]
+    store: Callable[[object, Path], Path]
+    inputs: Callable[[object, Path], list[str]]
+    outputs: Callable[[list[Record]], object] = Records
+    initial_carried: Callable[[keras.Model, int], object] = lambda model, rows: ()
     derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {}
-    describe: Callable[[Run], dict[str, Any]] = lambda run: {}
-    verbs: Mapping[str, Callable[[Run, Iterable[list[str]], Any], Iterator[str]]] = field(
-        default_factory=dict
-    )
+    describe: Callable[[Run], Record] = lambda run: {}
+    verbs: Mapping[str, Callable[..., Iterator[str]]] = field(default_factory=dict)
 
 
 def load_task(name: str) -> Task:

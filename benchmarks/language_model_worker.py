@@ -34,27 +34,23 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
 
 
 def ours(options: Train, vocabulary: int) -> Step:
-    import keras
     import numpy as np
 
     from apps.language_modeling import task
+    from apps.training import make_training
     from seqmodels.data.running import running_text
     from seqmodels.data.tokenizer import END
-    from seqmodels.training import Settings, Training, optimizers
 
-    keras.utils.set_random_seed(options.seed)
-    model = task.build(options, range(vocabulary))  # of a tokenizer it asks for the length alone
     ids = np.random.default_rng(0).integers(vocabulary, size=options.batch_size * options.steps)
     data = running_text(ids, END, batch_size=options.batch_size, lengths=options.lengths)
-    training = Training(
-        model,
+    training = make_training(
+        options,
+        lambda: task.build(options, range(vocabulary)),  # of a tokenizer it asks for the length alone
         task.objective(options),
-        optimizers.make(options.optimizer, options.learning_rate),
         lambda epoch: data,
         lambda: data,
-        Settings(epochs=1, clipnorm=options.clipnorm, clip_by=options.clip_by),
         Path(),  # nothing is saved
-        initial_carried=lambda: task.TASK.initial_carried(model, options.batch_size),
+        initial_carried=task.TASK.initial_carried,
     )
     (batch,) = data
 

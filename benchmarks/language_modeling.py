@@ -107,7 +107,7 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
     down to 0 in time. A comparison that was interrupted goes on with the command that is printed.
     """
     import_tensorflow()
-    from apps.runner import estimate
+    from apps.estimate import estimate
     from apps.task import load_task
 
     task = load_task("language_modeling")

@@ -15,13 +15,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from apps.options import TrainOptions
+from apps.training import make_training
 from benchmarks.shapes import FLOOR, RECOMPUTING, WHOLE, Shape
 from benchmarks.worker import Step, serve
 from seqmodels import kernels
 from seqmodels.cells.linear import LinearCell
 from seqmodels.layers import Encoder
 from seqmodels.registry import CELLS, make
-from seqmodels.training import Settings, Training
+from seqmodels.training import Training
 from seqmodels.training.objectives import Outcome
 
 
@@ -141,11 +143,9 @@ def our_training(model: keras.Model, shape: Shape, parts: int) -> Training:
             losses = tf.square(outputs - target)
         return Outcome(tf.reduce_sum(losses), tf.cast(tf.size(losses), tf.float32), {})
 
-    settings = Settings(epochs=1, clipnorm=None, parts=parts)
+    options = TrainOptions(epochs=1, optimizer="sgd", learning_rate=0.01, clipnorm=None, parts=parts)
     nothing = tf.data.Dataset.range(0)
-    return Training(
-        model, objective, keras.optimizers.SGD(0.01), lambda _: nothing, lambda: nothing, settings, Path()
-    )
+    return make_training(options, lambda: model, objective, lambda _: nothing, lambda: nothing, Path())
 
 
 def _inputs(shape: Shape) -> tuple:

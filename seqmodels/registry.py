@@ -52,6 +52,17 @@ OPTIMIZERS = (
     "sgd",
 )
 
+UNITS = ("word", "wordpiece", "character", "byte")  # of a tokenizer
+SPLITS = ("letters", "punctuation", "whitespace")  # where the words end that units are cut out of
+KEEPS = ("head", "tail", "both")  # parts of a text that is too long
+TIES = ("none", "target", "all")  # embeddings that share the matrix of a translator's output
+QUANTIZATIONS = ("none", "dynamic", "float16", "int8")  # of a .tflite
+FORECAST_OUTPUTS = ("point", "quantiles", "normal", "student_t")
+FORECAST_LOSSES = ("auto", "absolute", "squared")  # of a point
+SCALINGS = ("none", "mean", "robust", "instance", "last")  # of a window of values
+FORECAST_DECODERS = ("direct", "autoregressive")
+FIXED_WINDOWS = ("nlinear", "dlinear", "mlp")  # forecasters without memory
+
 CURVES = ("constant", "cosine", "linear", "exponential")  # known before the training begins
 SCHEDULES = (*CURVES, "plateau")
 CLIP_BY = ("global", "variable", "value")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from apps.forecasting.data import Assets, Prepared
+from apps.forecasting.data import Prepared
 from apps.forecasting.metrics import Forecast
-from apps.run import Run
-from seqmodels.errors import UsageError
-from seqmodels.export import tflite
+from apps.inference import Forms
 from seqmodels.models.forecasting.base import DECILES
 
 BATCH = 256  # windows of a batch
@@ -24,19 +23,16 @@ Forecasts = Callable[[Prepared, np.ndarray], Forecast]
 """Series and windows ``(n, 2)`` to the forecasts of all of them, in their order."""
 
 
-def open_model(run: Run, assets: Assets, kind: str) -> Forecasts:
-    """The run's model by its kind: keras, saved_model, or tflite, tflite_dynamic, ...
+def forms(output: str) -> Forms[Forecasts]:
+    """How each form of a model with this ``--output`` forecasts."""
+    return Forms(
+        of_keras,
+        lambda loaded: _of_saved_model(loaded, output),
+        lambda path, _: _of_tflite(path, output),
+    )
 
-    Raises:
-        UsageError: the run has not been exported or converted to this kind.
-    """
-    if kind == "keras":
-        return of_keras(run.load_model())
-    output = run.read_json("options.json")["output"]
-    if kind == "saved_model":
-        return _of_saved_model(_required(run.saved_model, "export"), output)
-    quantize = kind.partition("_")[2] or "none"
-    path = _required(run.tflite / tflite.file_name(quantize), f"convert --quantize {quantize}")
+
+def _of_tflite(path: Path, output: str) -> Forecasts:
     runner = Interpreter(model_path=str(path), num_threads=1).get_signature_runner("forecast")
     names = list(runner.get_input_details())
 
@@ -49,12 +45,6 @@ def open_model(run: Run, assets: Assets, kind: str) -> Forecasts:
         return as_forecast(np.concatenate(found), output)
 
     return forecasts
-
-
-def _required(path: Path, verb: str) -> Path:
-    if not path.exists():
-        raise UsageError(f"{path}: is not there; `{verb}` makes it")
-    return path
 
 
 def rows_of(prepared: Prepared, origins: np.ndarray) -> dict[str, np.ndarray]:
@@ -86,8 +76,8 @@ def of_keras(model: keras.Model, change: Callable[[dict], dict] = lambda inputs:
     return forecasts
 
 
-def _of_saved_model(path: Path, output: str) -> Forecasts:
-    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+def _of_saved_model(loaded: Any, output: str) -> Forecasts:
+    signature = loaded.signatures["serving_default"]
     names = list(signature.structured_input_signature[1])
 
     def forecasts(prepared: Prepared, origins: np.ndarray) -> Forecast:

@@ -9,18 +9,17 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from seqmodels.registry import FORECAST_LOSSES
 from seqmodels.training.objectives import Objective, Outcome
 
-LOSSES = ("auto", "absolute", "squared")
 
-
-def normal_loss(forecast: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+def normal_loss(targets: tf.Tensor, forecast: tf.Tensor) -> tf.Tensor:
     """Negative log-likelihood of location and scale ``(..., 2)``, in nats."""
     location, scale = tf.unstack(forecast, axis=-1)
     return 0.5 * tf.square((targets - location) / scale) + tf.math.log(scale) + 0.5 * math.log(2 * math.pi)
 
 
-def student_t_loss(forecast: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+def student_t_loss(targets: tf.Tensor, forecast: tf.Tensor) -> tf.Tensor:
     """Negative log-likelihood of location, scale and degrees of freedom ``(..., 3)``, in nats."""
     location, scale, freedom = tf.unstack(forecast, axis=-1)
     z = (targets - location) / scale
@@ -33,7 +32,7 @@ def student_t_loss(forecast: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     )
 
 
-def quantile_loss(forecast: tf.Tensor, targets: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
+def quantile_loss(targets: tf.Tensor, forecast: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
     """Twice the mean over the levels of ``max(q (y - f), (q - 1)(y - f))`` (Koenker, Bassett 1978)."""
     error = targets[..., None] - forecast
     level = tf.constant(levels, error.dtype)
@@ -52,7 +51,7 @@ def forecasting(output: str, levels: Sequence[float] = (), loss: str = "auto") -
     Raises:
         ValueError: a loss that the output does not have.
     """
-    if loss not in LOSSES or (loss != "auto" and output != "point"):
+    if loss not in FORECAST_LOSSES or (loss != "auto" and output != "point"):
         raise ValueError(f"loss is {loss!r} for output {output!r}; expected auto, or an error of a point")
 
     def objective(
@@ -63,13 +62,13 @@ def forecasting(output: str, levels: Sequence[float] = (), loss: str = "auto") -
         targets = tf.cast(targets, forecast.dtype) / unit
         if output == "student_t":
             forecast = tf.concat([forecast[..., :2] / unit[..., None], forecast[..., 2:]], -1)
-            losses = student_t_loss(forecast, targets)
+            losses = student_t_loss(targets, forecast)
         else:
             forecast = forecast / unit[..., None]
             if output == "normal":
-                losses = normal_loss(forecast, targets)
+                losses = normal_loss(targets, forecast)
             elif output == "quantiles":
-                losses = quantile_loss(forecast, targets, levels)
+                losses = quantile_loss(targets, forecast, levels)
             else:
                 error = targets - forecast[..., 0]
                 losses = tf.abs(error) if loss == "absolute" else tf.square(error)

@@ -17,7 +17,6 @@ from scipy import special, stats
 from seqmodels.evaluation import wilson_interval
 from seqmodels.models.forecasting import DECILES
 
-KINDS = ("point", "quantiles", "student_t")
 INTERVALS = (0.5, 0.8, 0.95)
 RISKS = (0.01, 0.05)  # probabilities of the value at risk
 PIT_BINS = 20
@@ -202,7 +201,7 @@ def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) 
     Args:
         loss, other: ``(n, H)``.
         times: of the origins, ``(n,)``.
-        steps: from one target to the end of an overlap, H over the stride of the origins.
+        steps: from one target to the end of an overlap, H.
     """
     difference = (loss - other).mean(axis=1)
     distinct, group = np.unique(times, return_inverse=True)

@@ -8,9 +8,17 @@ from typing import Any, ClassVar
 
 from apps.options import EvaluateOptions, PredictOptions, TrainOptions, data_option, option
 from seqmodels.errors import UsageError
-from seqmodels.registry import CELLS
+from seqmodels.registry import (
+    CELLS,
+    FIXED_WINDOWS,
+    FORECAST_DECODERS,
+    FORECAST_LOSSES,
+    FORECAST_OUTPUTS,
+    SCALINGS,
+)
 
 FREQUENCIES = ("minute", "hour", "day", "business", "week", "month", "quarter", "year", "step")
+OF_RECURRENT = ("cell", "layers", "decoder", "skip")  # what the models without memory do not have
 FILLS = ("error", "forward", "zero")
 
 
@@ -59,25 +67,29 @@ class Train(TrainOptions):
     architecture: str = option(
         "recurrent",
         "The model, or a rival without memory trained by the same loop.",
-        choices=("recurrent", "nlinear", "dlinear", "mlp"),
+        choices=("recurrent", *FIXED_WINDOWS),
     )
     output: str = option(
         "student_t",
         "What is forecast at every step.",
-        choices=("point", "quantiles", "normal", "student_t"),
+        choices=FORECAST_OUTPUTS,
+        model=True,
     )
     loss: str = option(
         "auto",
         "Error of a point forecast; auto: squared, of other outputs their likelihood or quantile loss.",
-        choices=("auto", "absolute", "squared"),
+        choices=FORECAST_LOSSES,
     )
-    cell: str = option("gru", "Recurrent cell.", choices=tuple(CELLS))
-    units: int = option(16, "Features of a recurrent state, or of the hidden layer of mlp.", minimum=1)
-    layers: int = option(1, "Recurrent layers on top of each other.", minimum=1)
+    cell: str = option("gru", "Recurrent cell.", choices=tuple(CELLS), model=True)
+    units: int = option(
+        16, "Features of a recurrent state, or of the hidden layer of mlp.", minimum=1, model=True
+    )
+    layers: int = option(1, "Recurrent layers on top of each other.", minimum=1, model=True)
     decoder: str = option(
         "direct",
         "All steps of the future at once, or each from the one before.",
-        choices=("direct", "autoregressive"),
+        choices=FORECAST_DECODERS,
+        model=True,
     )
     segment: int | None = option(
         None, "Rows that are read and forecast at once; none for 1, or a season of a long past.", minimum=1
@@ -85,10 +97,11 @@ class Train(TrainOptions):
     scaling: str = option(
         "instance",
         "What a window of values is divided by; prices have their own volatility.",
-        choices=("none", "mean", "robust", "instance", "last"),
+        choices=SCALINGS,
+        model=True,
     )
-    decomposition: bool = option(False, "Show the model trend and remainder beside each other.")
-    skip: bool = option(True, "Add a linear function of the whole window.")
+    decomposition: bool = option(False, "Show the model trend and remainder beside each other.", model=True)
+    skip: bool = option(True, "Add a linear function of the whole window.", model=True)
     calendar: bool = option(True, "Show the model the phase of day, week and year, of prices of the week.")
     series_units: int = option(0, "Width of a learned vector of each series; 0 for none.", minimum=0)
     error_unit: str = option(
@@ -98,7 +111,9 @@ class Train(TrainOptions):
         choices=("auto", "none", "deviation", "season"),
     )
     windows: int | None = option(None, "Windows of an epoch, at most, drawn anew each time.", minimum=1)
-    dropout: float = option(0.0, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99)
+    dropout: float = option(
+        0.0, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99, model=True
+    )
 
     def check(self) -> None:
         super().check()

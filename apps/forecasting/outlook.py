@@ -107,6 +107,22 @@ def as_text(record: dict[str, Any]) -> str:
     return text.getvalue().rstrip("\n")
 
 
+def frame(made: list[dict[str, Any]]) -> Any:
+    """The forecasts as a pandas DataFrame: series, time, and a column for each quantile (prices or values)."""
+    import pandas
+
+    rows = [
+        {"series": series["series"], **row}
+        for record in made
+        for series in record["series"]
+        for row in series["prices" if "prices" in series else "values"]
+    ]
+    table = pandas.DataFrame(rows)
+    if not table["time"].str.fullmatch(r"-?\d+").all():
+        table["time"] = pandas.to_datetime(table["time"])
+    return table
+
+
 def write(path: Path, made: list[dict[str, Any]]) -> None:
     """All forecasts in one file: JSON as they are, CSV with a row for each series and time."""
     if path.suffix == ".json":

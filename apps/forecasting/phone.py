@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from apps.bundle import Bundle, Phone
 from apps.forecasting.data import Assets, Prepared, read
 from apps.forecasting.inference import as_forecast, rows_of
 from apps.forecasting.metrics import crps
@@ -16,8 +16,7 @@ from apps.forecasting.options import Train
 from apps.forecasting.records import PRICE_COLUMNS
 from apps.forecasting.saved_model import LEVELS, forecast_signature
 from apps.options import ConvertOptions
-from apps.run import Run, write_text
-from apps.task import Phone
+from apps.run import Run
 from seqmodels.errors import UsageError
 from seqmodels.export.tflite import Entry, choose_form
 
@@ -29,11 +28,6 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
     """The model for one window, scored by its CRPS on the validation split."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
-    for name in ("length", "keep"):
-        if getattr(options, name) is not None:
-            raise UsageError(
-                f"--{name}: is for texts; a forecast takes the {assets.lookback} rows it was trained on"
-            )
     if options.quantize == "int8" and assets.kind == "prices":
         raise UsageError(
             "--quantize int8: 256 steps cannot tell one day's price from the next; "
@@ -42,7 +36,7 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
     steps = assets.lookback // assets.segment if stored.architecture == "recurrent" else 1
     form = choose_form(fused=False, steps=steps, quantize=options.quantize)
     prepared = Prepared.of(run.trained_on(stored.data, lambda: read(stored)), assets)
-    signature = forecast_signature(model, assets, 1, ("tflite",))
+    signature = forecast_signature(model, assets, 1)
     valid, train = (
         _spread(prepared.origins(part), count)
         for part, count in (("valid", WINDOWS), ("train", REPRESENTATIVE))
@@ -54,7 +48,7 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
     def score(parameters: np.ndarray) -> float:
         return float(np.mean(crps(as_forecast(parameters, stored.output), truth) / units))
 
-    def write(folder: Path, report: dict[str, Any]) -> None:
+    def bundle(report: dict[str, Any]) -> Bundle:
         cases = [
             {
                 "inputs": {name: value[row].tolist() for name, value in inputs.items()},
@@ -62,8 +56,8 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
             }
             for row in range(min(4, len(valid)))
         ]
-        write_text(folder / "golden.json", json.dumps({"levels": LEVELS, "cases": cases}) + "\n")
-        write_text(folder / "README.md", _readme(stored, assets, report))
+        golden = {"levels": LEVELS, "cases": cases}
+        return Bundle(_readme(stored, assets, report), golden, indent=None)
 
     return Phone(
         entries=[
@@ -81,7 +75,7 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
         number=".4f",
         score=lambda _, outputs: score(outputs["forecast"]["parameters"]),
         references={"Keras": score(expected["parameters"])},
-        write=write,
+        bundle=bundle,
     )
 
 

@@ -37,7 +37,6 @@ from seqmodels.errors import DataError, UsageError
 LONG_COLUMNS = ("unique_id", "ds", "y")
 DATE_NAMES = ("date", "ds", "datetime", "timestamp", "time", "day", "month", "year")
 MISSING = {"", "nan", "na", "n/a", "null", "none", "."}
-FILLS = ("error", "forward", "zero")
 FORMS = "a .csv or .tsv file (also .gz), a folder of price files, embedded or yahoo:TICKER"
 GUESSES = (24, 12, 7, 4, 52, 168)  # seasons that a series without dates may have
 STRONG = 0.3  # autocorrelation of the differences at the season, from which it is taken for one

@@ -12,7 +12,7 @@ from scipy import stats
 
 from apps.forecasting.data import Assets
 from apps.forecasting.records import PRICE_COLUMNS
-from seqmodels.export.signature import TARGETS, Signature
+from seqmodels.export.signature import Signature
 from seqmodels.models.forecasting.base import DECILES
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
@@ -22,12 +22,10 @@ LEAST_KURTOSIS_FREEDOM = 4.05  # a sum of fewer degrees has no kurtosis
 
 def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
     """``forecast``, for any number of windows n; see :func:`forecast_signature`."""
-    return [forecast_signature(model, assets, None, ("saved_model",))]
+    return [forecast_signature(model, assets, None)]
 
 
-def forecast_signature(
-    model: keras.Model, assets: Assets, rows: int | None, targets: tuple[str, ...] = TARGETS
-) -> Signature:
+def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> Signature:
     """The past in the user's units to forecasts in the same.
 
     - in: ``past (n, L, 5)``: open, high, low, close, volume; or ``(n, L, 1)``: values. With a calendar
@@ -72,7 +70,6 @@ def forecast_signature(
         {name: specs[name] for name in names},
         ("parameters", "quantiles", *(["prices"] if prices else [])),
         [variable.value for variable in model.variables],
-        targets,
     )
 
 

@@ -16,16 +16,19 @@ from rich.table import Table
 from apps.forecasting import evaluation, outlook
 from apps.forecasting import plots as forecast_plots
 from apps.forecasting.data import Assets, Prepared, at_ends, data_of, load, read, whole
-from apps.forecasting.inference import LEVELS, Forecasts, as_forecast, of_keras, open_model, rows_of
+from apps.forecasting.frames import inputs, store
+from apps.forecasting.inference import LEVELS, Forecasts, as_forecast, forms, of_keras, rows_of
 from apps.forecasting.losses import forecasting
 from apps.forecasting.metrics import SMAPE
-from apps.forecasting.options import Evaluate, Predict, Train
+from apps.forecasting.options import OF_RECURRENT, Evaluate, Predict, Train
 from apps.forecasting.phone import phone
 from apps.forecasting.saved_model import examples, signatures
+from apps.inference import open_model
+from apps.options import ConvertOptions
 from apps.run import Run
 from apps.task import Data, Task
+from apps.training import task_training
 from seqmodels.models import FixedWindowForecaster, Forecaster
-from seqmodels.training import Settings, Training, optimizers
 from seqmodels.training.objectives import Objective
 
 INFLUENCE_WINDOWS = 512  # of the test, for the influence of features
@@ -37,27 +40,22 @@ SHOWN = {
 
 
 def build(options: Train, assets: Assets) -> keras.Model:
-    common: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "lookback": assets.lookback,
         "horizon": assets.horizon,
         "kind": assets.kind,
-        "output": options.output,
         "levels": LEVELS,
-        "scaling": options.scaling,
-        "decomposition": options.decomposition,
         "series": len(assets.names),
         "series_units": assets.series_units,
         "periods": assets.periods,
         "known": assets.known,
         "static": assets.static,
-        "units": options.units,
-        "dropout": options.dropout,
     }
     if options.architecture == "recurrent":
-        own = {name: getattr(options, name) for name in ("cell", "layers", "decoder", "skip")}
-        model: keras.Model = Forecaster(**common, **own, segment=assets.segment)
+        model: keras.Model = Forecaster(**settings, segment=assets.segment, **options.model_settings())
     else:
-        model = FixedWindowForecaster(**common, form=options.architecture)
+        own = options.model_settings(without=OF_RECURRENT)
+        model = FixedWindowForecaster(**settings, form=options.architecture, **own)
     model.build()
     return model
 
@@ -77,7 +75,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     prepared = _prepared(run, stored, assets, options.data)
     origins, fitted = prepared.origins("test"), prepared.ends[:, 1]
-    forecasts = open_model(run, assets, options.model)
+    forecasts = open_model(run, options.model, forms(stored.output))
     forecast = forecasts(prepared, origins)
     if options.data is None:
         rivals = run.read_json("metrics.json", "baselines")["baselines"]["test"]
@@ -98,7 +96,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
     """One record for each file; without files, for the run's own data."""
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
-    forecasts = open_model(run, assets, options.model)
+    forecasts = open_model(run, options.model, forms(stored.output))
     made = []
     for chunk in chunks:
         for data in chunk or [stored.data]:
@@ -122,27 +120,11 @@ def _prepared(run: Run, stored: Train, assets: Assets, data: str | None) -> Prep
 
 
 def _trained(prepared: Prepared, options: Train) -> Forecasts:
-    """A model trained anew on these series, as ``train`` would."""
-    data = data_of(prepared, options)
-    keras.utils.set_random_seed(options.seed)
-    model = build(options, prepared.assets)
-    steps = options.epochs * int(data.train(0).cardinality())
-    schedule = optimizers.Schedule(
-        options.learning_rate, options.schedule, steps, int(options.warmup * steps)
-    )
-    settings = Settings(
-        epochs=options.epochs,
-        clipnorm=options.clipnorm,
-        clip_by=options.clip_by,
-        patience=options.patience,
-        seconds=None if options.minutes is None else 60 * options.minutes,
-        xla=options.xla,
-        parts=options.parts,
-    )
+    """A model trained on these series as ``train`` does."""
     with TemporaryDirectory() as folder:
-        optimizer = optimizers.make(options.optimizer, schedule, weight_decay=options.weight_decay)
-        Training(model, objective(options), optimizer, data.train, data.valid, settings, Path(folder)).run()
-    return of_keras(model)
+        training = task_training(TASK, options, data_of(prepared, options), Path(folder))
+        training.run()
+        return of_keras(training.model)
 
 
 def _fan(forecasts: Forecasts, prepared: Prepared, origin: np.ndarray) -> dict[str, Any]:
@@ -269,6 +251,7 @@ TASK = Task(
     Train=Train,
     Evaluate=Evaluate,
     Predict=Predict,
+    Convert=ConvertOptions,
     load=load,
     load_assets=Assets.load,
     build=build,
@@ -284,4 +267,7 @@ TASK = Task(
     signatures=signatures,
     examples=examples,
     phone=phone,
+    store=store,
+    inputs=inputs,
+    outputs=outlook.frame,
 )

@@ -73,9 +73,7 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
     return np.asarray(ends, np.int64)
 
 
-def origins(
-    source: SeriesData, ends: np.ndarray, part: str, lookback: int, horizon: int, stride: int = 1
-) -> np.ndarray:
+def origins(source: SeriesData, ends: np.ndarray, part: str, lookback: int, horizon: int) -> np.ndarray:
     """The windows of one split: ``(windows, 2)`` int64, a series and its origin, by series and time.
 
     Args:
@@ -84,7 +82,6 @@ def origins(
         part: of ``PARTS``.
         lookback: rows of the past.
         horizon: rows to be forecast.
-        stride: rows between two origins.
 
     Raises:
         DataError: there is no window.
@@ -95,7 +92,7 @@ def origins(
         begin = row[place - 1] if place else 0
         # The first target of prices needs a price before it, which the past of any window has.
         first, last = max(int(begin) - 1, lookback - 1), int(row[place]) - horizon - 1
-        rows = np.arange(first, last + 1, stride)
+        rows = np.arange(first, last + 1)
         found.append(np.stack([np.full(len(rows), number), rows], 1))
     windows = np.concatenate(found)
     if not len(windows):

@@ -12,10 +12,12 @@ import tensorflow as tf
 
 from apps.gradients.options import VARIANTS, Learning
 from apps.gradients.problems import ANSWERS, FEATURES, Problem
+from apps.options import TrainOptions
+from apps.training import make_training
 from seqmodels import kernels, registry
 from seqmodels.cells import LSTMCell
 from seqmodels.layers import Recurrent
-from seqmodels.training import Position, Settings, Training, optimizers
+from seqmodels.training import Position
 from seqmodels.training.objectives import Outcome
 
 BATCH, STEPS_IN_EPOCH, VALIDATION_BATCHES = 32, 50, 8
@@ -99,14 +101,22 @@ class Learner:
         self.folder = TemporaryDirectory()
         self.norms: list[float] = []
         epochs = -(-options.steps // STEPS_IN_EPOCH)
-        self.training = Training(
-            model,
+        self.training = make_training(
+            TrainOptions(
+                epochs=epochs,
+                learning_rate=options.learning_rate,
+                patience=None,
+                seed=options.seed,
+                xla=options.xla,
+                parts=1,
+                **settings,
+            ),
+            lambda: model,
             squared_errors,
-            optimizers.make("adam", options.learning_rate),
             lambda epoch: self._batches(STEPS_IN_EPOCH, epoch),
             lambda: self._batches(VALIDATION_BATCHES, -1),
-            Settings(epochs=epochs, xla=options.xla, parts=1, **settings),
             Path(self.folder.name),
+            steps_in_epoch=STEPS_IN_EPOCH,
             callbacks=[
                 keras.callbacks.LambdaCallback(
                     on_train_batch_end=lambda step, logs: self.norms.append(logs["gradient_norm"]),

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from seqmodels.models.config import keeps_arguments
+
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class WindowClassifier(keras.Model):
@@ -28,6 +30,7 @@ class WindowClassifier(keras.Model):
         ValueError: a window without a place.
     """
 
+    @keeps_arguments
     def __init__(
         self,
         vocabulary: int,
@@ -41,14 +44,6 @@ class WindowClassifier(keras.Model):
         super().__init__(**kwargs)
         if window < 1:
             raise ValueError(f"window is {window}; it has at least one place")
-        self.config = {
-            "vocabulary": vocabulary,
-            "classes": classes,
-            "window": window,
-            "from_end": from_end,
-            "embedding_units": embedding_units,
-            "units": units,
-        }
         dtype = self.dtype_policy
         self.window, self.from_end, self.embedding_units = window, from_end, embedding_units
         self.embedding = keras.layers.Embedding(vocabulary, embedding_units, dtype=dtype, name="embedding")

@@ -1,0 +1,24 @@
+"""Model running text. ``train`` is the Python API; ``python -m apps.language_modeling`` the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from apps.api import TrainedRun, train_task
+
+__all__ = ["train"]
+
+
+def train(data: object = "embedded", run: str | Path | None = None, **options: Any) -> TrainedRun:
+    """Trains a model and returns the run.
+
+    Args:
+        data: a path, a list of lines, or a DataFrame with ``text``.
+        run: folder of the run. Default: ``saved_models/language_modeling``.
+        **options: the flags of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
+
+    Raises:
+        UserError: see :func:`apps.api.train_task`.
+    """
+    return train_task("language_modeling", data, run, options)

@@ -10,10 +10,8 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from apps.run import Run
+from apps.inference import Forms
 from seqmodels.data.tokenizer import END
-from seqmodels.errors import UsageError
-from seqmodels.export import tflite
 from seqmodels.models import NextToken
 
 AT_ONCE = 256  # tokens; the state is carried on
@@ -22,23 +20,12 @@ Losses = Callable[[np.ndarray], np.ndarray]
 """Of each token after all before it, in one pass from the beginning of the text: ``(tokens,)`` float64."""
 
 
-def open_model(run: Run, kind: str) -> Losses:
-    """The run's model by its kind: keras, saved_model, or tflite, tflite_dynamic, ...
-
-    Raises:
-        UsageError: the run has not been exported or converted to this kind.
-    """
-    if kind == "keras":
-        return of_keras(run.load_model())
-    if kind == "saved_model":
-        loaded = tf.saved_model.load(str(_required(run.saved_model, "export")))
-        step = loaded.signatures["step"]
-        return of_step(
-            lambda **inputs: {name: value.numpy() for name, value in step(**_tensors(inputs)).items()},
-            *_state_of(step.structured_input_signature[1]["state"]),
-        )
-    quantize = kind.partition("_")[2] or "none"
-    return of_tflite(_required(run.tflite / tflite.file_name(quantize), f"convert --quantize {quantize}"))
+def of_saved_model(loaded: Any) -> Losses:
+    step = loaded.signatures["step"]
+    return of_step(
+        lambda **inputs: {name: value.numpy() for name, value in step(**_tensors(inputs)).items()},
+        *_state_of(step.structured_input_signature[1]["state"]),
+    )
 
 
 def of_keras(model: NextToken) -> Losses:
@@ -106,7 +93,4 @@ def _tensors(inputs: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
     return {name: tf.constant(value) for name, value in inputs.items()}
 
 
-def _required(path: Path, verb: str) -> Path:
-    if not path.exists():
-        raise UsageError(f"{path}: is not there; `{verb}` makes it")
-    return path
+FORMS: Forms[Losses] = Forms(of_keras, of_saved_model, lambda path, _: of_tflite(path))

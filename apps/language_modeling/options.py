@@ -18,7 +18,7 @@ from apps.options import (
     option,
 )
 from seqmodels.errors import UsageError
-from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES
+from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES, SPLITS, UNITS
 
 # What a fixed-window model has not.
 OF_RECURRENT = ("cell", "layers", "residual", "layer_dropout", "recurrent_dropout", "weight_dropout")
@@ -101,13 +101,13 @@ class Train(TrainOptions):
     unit: str = option(
         "word",
         "What a token is; of embedded:code a character.",
-        choices=("word", "wordpiece", "character", "byte"),
+        choices=UNITS,
     )
     split: str = option(
         "whitespace",
         "Where the words end that units are cut out of: at white space, at punctuation too, or at all but "
         "letters and digits.",
-        choices=("whitespace", "punctuation", "letters"),
+        choices=SPLITS,
     )
     lowercase: bool = option(False, "Lower-case all text.")
     vocabulary: int = option(20_000, "Entries of the vocabulary, at most.", minimum=6)
@@ -122,13 +122,15 @@ class Train(TrainOptions):
         "All tokens before decide, or a window of them alone (Bengio et al. 2003).",
         choices=("recurrent", "fixed-window"),
     )
-    window: int = option(5, "Tokens that decide in a fixed-window model.", minimum=1)
-    embedding_units: int = option(200, "Width of a token's vector.", minimum=1)
-    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS))
-    units: int = option(200, "Features of a recurrent state, or hidden ones of a fixed window.", minimum=1)
-    layers: int = option(2, "Recurrent layers on top of each other.", minimum=1)
-    residual: bool = option(False, "Add the input of a recurrent layer to its output.")
-    tied: bool = option(True, "Share the matrix of the embedding with the output layer.")
+    window: int = option(5, "Tokens that decide in a fixed-window model.", minimum=1, model=True)
+    embedding_units: int = option(200, "Width of a token's vector.", minimum=1, model=True)
+    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS), model=True)
+    units: int = option(
+        200, "Features of a recurrent state, or hidden ones of a fixed window.", minimum=1, model=True
+    )
+    layers: int = option(2, "Recurrent layers on top of each other.", minimum=1, model=True)
+    residual: bool = option(False, "Add the input of a recurrent layer to its output.", model=True)
+    tied: bool = option(True, "Share the matrix of the embedding with the output layer.", model=True)
     cutoffs: str | None = option(
         None, "Adaptive softmax: the ids where its clusters begin, as 2000,10000; needs --no-tied."
     )
@@ -139,22 +141,46 @@ class Train(TrainOptions):
         minimum=0,
     )
     embedding_dropout: float = option(
-        0.0, "Probability of dropping all occurrences of a token's type.", minimum=0, maximum=0.99
+        0.0,
+        "Probability of dropping all occurrences of a token's type.",
+        minimum=0,
+        maximum=0.99,
+        model=True,
     )
     input_dropout: float = option(
-        0.2, "Probability of dropping a feature of the embedded tokens.", minimum=0, maximum=0.99
+        0.2,
+        "Probability of dropping a feature of the embedded tokens.",
+        minimum=0,
+        maximum=0.99,
+        model=True,
     )
     layer_dropout: float = option(
-        0.2, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99
+        0.2,
+        "Probability of dropping a feature between layers.",
+        minimum=0,
+        maximum=0.99,
+        model=True,
     )
     output_dropout: float = option(
-        0.2, "Probability of dropping a feature before the output.", minimum=0, maximum=0.99
+        0.2,
+        "Probability of dropping a feature before the output.",
+        minimum=0,
+        maximum=0.99,
+        model=True,
     )
     recurrent_dropout: float = option(
-        0.0, "Probability of dropping a feature of the state.", minimum=0, maximum=0.99
+        0.0,
+        "Probability of dropping a feature of the state.",
+        minimum=0,
+        maximum=0.99,
+        model=True,
     )
     weight_dropout: float = option(
-        0.0, "Probability of dropping a recurrent weight.", minimum=0, maximum=0.99
+        0.0,
+        "Probability of dropping a recurrent weight.",
+        minimum=0,
+        maximum=0.99,
+        model=True,
     )
     activation_penalty: float = option(
         0.0, "Weight of the mean square of the outputs (AR of Merity et al. 2018).", minimum=0

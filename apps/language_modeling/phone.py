@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from string import Template
@@ -12,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from apps.bundle import Bundle, Phone
 from apps.language_modeling.corpora import load_texts
 from apps.language_modeling.data import stream
 from apps.language_modeling.generation import FORBIDDEN, begin, step
@@ -20,11 +20,9 @@ from apps.language_modeling.metrics import language_scores
 from apps.language_modeling.options import Train
 from apps.language_modeling.saved_model import step_signature
 from apps.options import ConvertOptions
-from apps.run import Run, write_text
-from apps.task import Phone
+from apps.run import Run
 from seqmodels import decoding
 from seqmodels.data.tokenizer import END, Tokenizer
-from seqmodels.errors import UsageError
 from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.models import NextToken
@@ -49,8 +47,6 @@ UNITS = {
 
 def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
     """One step, scored on the beginning of the validation split."""
-    if options.length is not None or options.keep is not None:
-        raise UsageError("--length, --keep: a language model goes step by step; leave them out")
     stored = run.trained_with(Train)
     tokenizer = Tokenizer.load(run.assets)
     source = run.trained_on(stored.data, lambda: load_texts(stored.data, stored.seed))
@@ -61,13 +57,13 @@ def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
     outputs = signature.function(**{name: tf.constant(value) for name, value in inputs.items()})
     reference = _perplexity(of_keras(model)(valid))
 
-    def write(folder: Path, report: dict[str, Any]) -> None:
-        write_text(folder / "vocab.txt", "".join(f"{token}\n" for token in tokenizer.vocabulary))
-        golden = _golden(model, tokenizer, valid)
-        write_text(folder / "golden.json", json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
-        write_text(folder / "generate.py", (PORT / "generate.py").read_text(encoding="utf-8"))
-        readme = _readme(stored.data, tokenizer, signature, report, len(valid))
-        write_text(folder / "README.md", readme)
+    def bundle(report: dict[str, Any]) -> Bundle:
+        return Bundle(
+            _readme(stored.data, tokenizer, signature, report, len(valid)),
+            _golden(model, tokenizer, valid),
+            {"vocab.txt": tokenizer.vocabulary},
+            [PORT / "generate.py"],
+        )
 
     return Phone(
         entries=[
@@ -85,7 +81,7 @@ def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
         number=".2f",
         score=lambda path, _: _perplexity(of_tflite(path)(valid)),
         references={"Keras": reference},
-        write=write,
+        bundle=bundle,
     )
 
 

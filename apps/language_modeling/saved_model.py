@@ -44,9 +44,7 @@ def _score(model: NextToken, tokenizer: Tokenizer) -> Signature:
 
     spec = tf.TensorSpec([None], tf.string)
     outputs = ("tokens", "log_probabilities", "lengths", "perplexity")
-    return Signature(
-        "score", score, {"text": spec}, outputs, [*_variables(model), tokenizer], ("saved_model",)
-    )
+    return Signature("score", score, {"text": spec}, outputs, [*_variables(model), tokenizer])
 
 
 def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
@@ -88,7 +86,7 @@ def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
         "seed": tf.TensorSpec([], tf.int64),
     }
     resources = [*_variables(model), tokenizer]
-    return Signature("generate", generate, inputs, ("text",), resources, ("saved_model",))
+    return Signature("generate", generate, inputs, ("text",), resources)
 
 
 def step_signature(model: NextToken, rows: int | None = None) -> Signature:

@@ -6,7 +6,6 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,19 @@ import numpy as np
 import tensorflow as tf
 from rich.table import Table
 
+from apps import frames
+from apps.inference import open_model
 from apps.language_modeling import ngrams
 from apps.language_modeling.adaptation import cached_losses, dynamic_losses
 from apps.language_modeling.corpora import Texts, load_text, load_texts
 from apps.language_modeling.data import LINE_END, characters, encode, load, stream, words
 from apps.language_modeling.generation import generate
-from apps.language_modeling.inference import open_model
+from apps.language_modeling.inference import FORMS
 from apps.language_modeling.metrics import language_scores
-from apps.language_modeling.options import OF_RECURRENT, Evaluate, Predict, Train
+from apps.language_modeling.options import WITHOUT, Evaluate, Predict, Train
 from apps.language_modeling.phone import phone
 from apps.language_modeling.saved_model import examples, signatures
+from apps.options import ConvertOptions
 from apps.run import Run
 from apps.task import Data, Task
 from seqmodels.data.tokenizer import END, SPECIAL_TOKENS, UNKNOWN, Tokenizer
@@ -34,18 +36,7 @@ from seqmodels.evaluation import plots
 from seqmodels.models import FixedWindowModel, LanguageModel
 from seqmodels.training.objectives import Objective, next_token
 
-SHARED_OPTIONS = (
-    "embedding_units",
-    "units",
-    "tied",
-    "embedding_dropout",
-    "input_dropout",
-    "output_dropout",
-)
-MODELS: dict[str, tuple[type[keras.Model], tuple[str, ...]]] = {
-    "recurrent": (LanguageModel, OF_RECURRENT),
-    "fixed-window": (FixedWindowModel, ("window",)),
-}
+MODELS: dict[str, type[keras.Model]] = {"recurrent": LanguageModel, "fixed-window": FixedWindowModel}
 RIVALS: dict[str, Callable[[np.ndarray, int], ngrams.NGrams]] = {
     "unigram": ngrams.unigram,
     "Markov, first order": partial(ngrams.markov, end=END),
@@ -63,10 +54,9 @@ def build(options: Train, tokenizer: Tokenizer) -> keras.Model:
         raise UsageError(
             f"--cutoffs {options.cutoffs}: the vocabulary has {len(tokenizer)} entries; expected less"
         )
-    kind, names = MODELS[options.model]
-    settings = {name: value for name, value in asdict(options).items() if name in (*SHARED_OPTIONS, *names)}
+    settings = options.model_settings(without=WITHOUT["model"][options.model])
     samples = options.samples if options.samples < len(tokenizer) else 0
-    model = kind(len(tokenizer), cutoffs=options.cluster_edges, samples=samples, **settings)
+    model = MODELS[options.model](len(tokenizer), cutoffs=options.cluster_edges, samples=samples, **settings)
     model.build()
     return model
 
@@ -99,7 +89,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         rivals = _rivals(tokenizer, source.train, {"test": lines})["test"]
     if options.beside:
         rivals = {**rivals, options.beside: _other(run, options.beside, lines)}
-    scores = _scores(tokenizer, open_model(run, options.model)(ids), ids, lines)
+    scores = _scores(tokenizer, open_model(run, options.model, FORMS)(ids), ids, lines)
     scores["parameters"] = run.read_json("metrics.json")["parameters"]
     variants = {
         name: _scores(tokenizer, losses, ids, lines)
@@ -110,7 +100,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
     """One record for each text: the logarithm of the probability of each token, the end of the line too."""
-    tokenizer, losses_of = Tokenizer.load(run.assets), open_model(run, options.model)
+    tokenizer, losses_of = Tokenizer.load(run.assets), open_model(run, options.model, FORMS)
     limit = -math.log(options.surprise) if options.surprise else math.inf
     for chunk in chunks:
         for text, ids in zip(chunk, encode(tokenizer, tf.constant(chunk)).to_list()):
@@ -162,7 +152,7 @@ def _other(run: Run, path: str, lines: Sequence[str]) -> dict[str, Any]:
         print(f"note: {path} was trained on other data, {sources[1]['source']}", file=sys.stderr)
     tokenizer = Tokenizer.load(other.assets)
     ids = stream(tokenizer, lines)
-    scores = _scores(tokenizer, open_model(other, "keras")(ids), ids, lines)
+    scores = _scores(tokenizer, open_model(other, "keras", FORMS)(ids), ids, lines)
     return {**scores, "parameters": other.read_json("metrics.json")["parameters"]}
 
 
@@ -277,6 +267,7 @@ TASK = Task(
     Train=Train,
     Evaluate=Evaluate,
     Predict=Predict,
+    Convert=ConvertOptions,
     load=load,
     load_assets=Tokenizer.load,
     build=build,
@@ -296,4 +287,6 @@ TASK = Task(
     signatures=signatures,
     examples=examples,
     phone=phone,
+    store=frames.write_lines,
+    inputs=frames.texts,
 )

@@ -1,7 +1,7 @@
 """``python -m apps.sentiment``."""
 
 from apps.cli import application
-from apps.sentiment.options import Evaluate, Predict, Train
+from apps.sentiment.options import Convert, Evaluate, Predict, Train
 
 main = application(
     "sentiment",
@@ -9,6 +9,7 @@ main = application(
     Train,
     Evaluate,
     Predict,
+    Convert,
 )
 
 if __name__ == "__main__":

@@ -12,12 +12,11 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from apps.inference import Forms
 from apps.run import Run
 from apps.sentiment.data import Assets
 from seqmodels.data.batches import batches, evaluation_order
 from seqmodels.data.sequences import PAD, TokenSequences
-from seqmodels.errors import UsageError
-from seqmodels.export import tflite
 
 BATCH = 64  # rows of a batch
 
@@ -25,25 +24,13 @@ Probabilities = Callable[[Iterable[list[str]]], Iterator[np.ndarray]]
 """For each chunk of texts ``(n, classes)`` float32 in the order of the texts."""
 
 
-def open_model(run: Run, assets: Assets, kind: str) -> Probabilities:
-    """The run's model by its kind: keras, saved_model, or tflite, tflite_dynamic, ...
-
-    Raises:
-        UsageError: the run has not been exported or converted to this kind.
-    """
-    if kind == "keras":
-        return of_keras(run.load_model(), assets)
-    if kind == "saved_model":
-        return _of_saved_model(_required(run.saved_model, "export"))
-    quantize = kind.partition("_")[2] or "none"
-    path = _required(run.tflite / tflite.file_name(quantize), f"convert --quantize {quantize}")
-    return _of_tflite(run, path, assets)
-
-
-def _required(path: Path, verb: str) -> Path:
-    if not path.exists():
-        raise UsageError(f"{path}: is not there; `{verb}` makes it")
-    return path
+def forms(run: Run, assets: Assets) -> Forms[Probabilities]:
+    """How each form of the run's model classifies texts."""
+    return Forms(
+        keras=lambda model: of_keras(model, assets),
+        saved_model=_of_saved_model,
+        tflite=lambda path, _: _of_tflite(run, path, assets),
+    )
 
 
 def of_keras(model: keras.Model, assets: Assets) -> Probabilities:
@@ -62,8 +49,8 @@ def of_keras(model: keras.Model, assets: Assets) -> Probabilities:
     return probabilities
 
 
-def _of_saved_model(path: Path) -> Probabilities:
-    classify = tf.saved_model.load(str(path)).signatures["serving_default"]
+def _of_saved_model(loaded: Any) -> Probabilities:
+    classify = loaded.signatures["serving_default"]
 
     def probabilities(chunks: Iterable[list[str]]) -> Iterator[np.ndarray]:
         for texts in chunks:

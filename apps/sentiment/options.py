@@ -7,9 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from apps.options import EvaluateOptions, PredictOptions, TrainOptions, data_option, option
+from apps.options import (
+    ConvertTextOptions,
+    EvaluateOptions,
+    PredictOptions,
+    TrainOptions,
+    data_option,
+    option,
+)
 from seqmodels.errors import UsageError
-from seqmodels.registry import CELLS, PARALLEL_CELLS, POOLINGS
+from seqmodels.registry import CELLS, KEEPS, PARALLEL_CELLS, POOLINGS, SPLITS, UNITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,44 +42,64 @@ class Train(TrainOptions):
     }
 
     data: str = data_option("reviews")
-    unit: str = option("word", "What a token is.", choices=("word", "wordpiece"))
+    unit: str = option("word", "What a token is.", choices=UNITS[:2])
     split: str = option(
         "letters",
         "Where words end: at all but letters and digits, at punctuation too, or at white space.",
-        choices=("letters", "punctuation", "whitespace"),
+        choices=SPLITS,
     )
     lowercase: bool = option(True, "Lower-case all text.")
     vocabulary: int = option(20_000, "Entries of the vocabulary, at most.", minimum=10)
     minimum_count: int = option(2, "Words that are rarer in the training split are unknown.", minimum=1)
     length: int = option(256, "Tokens of a text, at most; longer ones are cut.", minimum=2)
-    keep: str = option("both", "Which part of a text that is too long.", choices=("head", "tail", "both"))
+    keep: str = option("both", "Which part of a text that is too long.", choices=KEEPS)
     buckets: int = option(6, "Padded lengths; each costs a compilation of seconds.", minimum=1, maximum=8)
     embeddings: str | None = option(None, "Pretrained vectors: a file in the text format of GloVe.")
     embedding_units: int = option(
-        32, "Width of a token's vector, unless --embeddings gives it or --ngrams needs none.", minimum=1
+        32,
+        "Width of a token's vector, unless --embeddings gives it or --ngrams needs none.",
+        minimum=1,
+        model=True,
     )
-    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS))
-    units: int = option(64, "Features of a recurrent state.", minimum=1)
-    layers: int = option(1, "Recurrent layers on top of each other.", minimum=1)
-    bidirectional: bool = option(True, "Run each layer in both directions.")
-    residual: bool = option(False, "Add the input of a recurrent layer to its output.")
+    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS), model=True)
+    units: int = option(64, "Features of a recurrent state.", minimum=1, model=True)
+    layers: int = option(1, "Recurrent layers on top of each other.", minimum=1, model=True)
+    bidirectional: bool = option(True, "Run each layer in both directions.", model=True)
+    residual: bool = option(False, "Add the input of a recurrent layer to its output.", model=True)
     pooling: str = option(
-        "max", "From outputs to one vector: last, mean, max, attention, or several joined by +."
+        "max",
+        "From outputs to one vector: last, mean, max, attention, or several joined by +.",
+        model=True,
     )
-    word_dropout: float = option(0.05, "Probability of hiding a token in training.", minimum=0, maximum=0.99)
-    dropout: float = option(0.3, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99)
+    word_dropout: float = option(
+        0.05, "Probability of hiding a token in training.", minimum=0, maximum=0.99, model=True
+    )
+    dropout: float = option(
+        0.3, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99, model=True
+    )
     recurrent_dropout: float = option(
-        0.0, "Probability of dropping a feature of the state.", minimum=0, maximum=0.99
+        0.0,
+        "Probability of dropping a feature of the state.",
+        minimum=0,
+        maximum=0.99,
+        model=True,
     )
     weight_dropout: float = option(
-        0.0, "Probability of dropping a recurrent weight.", minimum=0, maximum=0.99
+        0.0,
+        "Probability of dropping a recurrent weight.",
+        minimum=0,
+        maximum=0.99,
+        model=True,
     )
     ngrams: int = option(
         0,
         "Longest n-gram of a linear model, which the network reads in the place of words; 0 for none.",
         minimum=0,
+        model=True,
     )
-    ngram_buckets: int = option(2**21, "Rows of its table; n-grams share them by their hashes.", minimum=1)
+    ngram_buckets: int = option(
+        2**21, "Rows of its table; n-grams share them by their hashes.", minimum=1, model=True
+    )
     label_smoothing: float = option(
         0.0, "Share of the target that is spread over all classes.", minimum=0, maximum=0.99
     )
@@ -107,6 +134,13 @@ class Train(TrainOptions):
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert(ConvertTextOptions):
+    """Options of ``convert``."""
+
+    keep: str | None = option(None, "Part of a longer text to keep. Default: as in the run.", choices=KEEPS)
 
 
 @dataclass(frozen=True, kw_only=True)

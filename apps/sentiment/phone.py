@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +12,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.options import ConvertOptions
-from apps.run import Run, write_text
+from apps.bundle import Bundle, Phone
+from apps.run import Run
 from apps.sentiment.data import PREFIX, Assets
 from apps.sentiment.inference import at_length, of_keras, padded
 from apps.sentiment.labeled_texts import load_labeled_texts
-from apps.sentiment.options import Train
-from apps.task import Phone
+from apps.sentiment.options import Convert, Train
 from seqmodels.data.sequences import PAD, front_tokens
 from seqmodels.data.tokenizer import LETTERS_DELIMITER, START, UNKNOWN, Tokenizer
 from seqmodels.errors import UsageError
@@ -57,10 +55,10 @@ def signature(model: keras.Model, length: int) -> Signature:
 
     spec = tf.TensorSpec((1, length), tf.int32)
     variables = [variable.value for variable in model.variables]
-    return Signature("classify", classify, {"tokens": spec}, ("probabilities",), variables, ("tflite",))
+    return Signature("classify", classify, {"tokens": spec}, ("probabilities",), variables)
 
 
-def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
+def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
     """The model at a fixed length, scored on the validation split."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
@@ -80,12 +78,12 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
     def accuracy(probabilities: np.ndarray) -> float:
         return float(np.mean(probabilities.argmax(axis=1) == labels))
 
-    def write(folder: Path, report: dict[str, Any]) -> None:
-        write_text(folder / "vocab.txt", "".join(f"{token}\n" for token in assets.tokenizer.vocabulary))
-        write_text(folder / "labels.txt", "".join(f"{name}\n" for name in assets.classes))
-        golden = _golden(model, short, [*GOLDEN_TEXTS, *texts[:8]])
-        write_text(folder / "golden.json", json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
-        write_text(folder / "README.md", _readme(stored.data, short, report))
+    def bundle(report: dict[str, Any]) -> Bundle:
+        return Bundle(
+            _readme(stored.data, short, report),
+            _golden(model, short, [*GOLDEN_TEXTS, *texts[:8]]),
+            {"vocab.txt": assets.tokenizer.vocabulary, "labels.txt": assets.classes},
+        )
 
     def finish(content: bytes, subgraphs: int) -> bytes:
         if not mediapipe(assets, subgraphs):
@@ -111,7 +109,7 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
             f"Keras, {assets.length} tokens": accuracy(whole),
             f"Keras, {length} tokens": accuracy(cut),
         },
-        write=write,
+        bundle=bundle,
         mediapipe=lambda subgraphs: mediapipe(assets, subgraphs),
         finish=finish,
     )

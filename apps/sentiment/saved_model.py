@@ -27,7 +27,7 @@ def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
     resources = [*(variable.value for variable in model.variables), assets.tokenizer]
     spec = tf.TensorSpec([None], tf.string)
     outputs = ("labels", "probabilities", "classes")
-    return [Signature("classify", classify, {"text": spec}, outputs, resources, ("saved_model",))]
+    return [Signature("classify", classify, {"text": spec}, outputs, resources)]
 
 
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:

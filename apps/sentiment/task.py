@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,16 @@ import keras
 from rich.console import Group
 from rich.table import Table
 
+from apps import frames
+from apps.inference import open_model
 from apps.run import Run
 from apps.sentiment import bag_of_words
 from apps.sentiment.bag_of_words import Baseline
 from apps.sentiment.data import Assets, load
-from apps.sentiment.inference import open_model
+from apps.sentiment.inference import forms
 from apps.sentiment.labeled_texts import LabeledTexts, load_labeled_texts, load_split
 from apps.sentiment.metrics import classification_scores
-from apps.sentiment.options import Evaluate, Predict, Train
+from apps.sentiment.options import Convert, Evaluate, Predict, Train
 from apps.sentiment.phone import phone
 from apps.sentiment.saved_model import examples, signatures
 from apps.task import Data, Task
@@ -27,25 +29,9 @@ from seqmodels.evaluation import plots
 from seqmodels.models import Classifier
 from seqmodels.training.objectives import Objective, classification
 
-MODEL_OPTIONS = (
-    "embedding_units",
-    "cell",
-    "units",
-    "layers",
-    "bidirectional",
-    "residual",
-    "pooling",
-    "word_dropout",
-    "dropout",
-    "recurrent_dropout",
-    "weight_dropout",
-    "ngrams",
-    "ngram_buckets",
-)
-
 
 def build(options: Train, assets: Assets) -> keras.Model:
-    settings = {name: value for name, value in asdict(options).items() if name in MODEL_OPTIONS}
+    settings = options.model_settings()
     vectors = None
     if options.embeddings:
         vectors, _ = read_glove(options.embeddings, assets.tokenizer.vocabulary)
@@ -82,7 +68,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         rivals = run.read_json("metrics.json")["baselines"]["test"]
     else:
         rivals = _baseline_scores(source.train, {"test": split}, assets)["test"]
-    (probabilities,) = open_model(run, assets, options.model)([split.texts])
+    (probabilities,) = open_model(run, options.model, forms(run, assets))([split.texts])
     scores = classification_scores(probabilities, labels, assets.classes)
     return {"data": options.data or stored.data, "model": scores, "baselines": rivals}
 
@@ -90,7 +76,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
     """One record for each text: its label and the probability of every class."""
     assets = Assets.load(run.assets)
-    probabilities_of = open_model(run, assets, options.model)
+    probabilities_of = open_model(run, options.model, forms(run, assets))
     pending: list[list[str]] = []
 
     def remembered() -> Iterator[list[str]]:
@@ -169,6 +155,7 @@ TASK = Task(
     Train=Train,
     Evaluate=Evaluate,
     Predict=Predict,
+    Convert=Convert,
     load=load,
     load_assets=Assets.load,
     build=build,
@@ -184,4 +171,6 @@ TASK = Task(
     signatures=signatures,
     examples=examples,
     phone=phone,
+    store=partial(frames.write_table, columns=("text", "label")),
+    inputs=frames.texts,
 )

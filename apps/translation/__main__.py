@@ -1,6 +1,7 @@
 """``python -m apps.translation``."""
 
 from apps.cli import application
+from apps.options import ConvertTextOptions
 from apps.translation.options import Evaluate, Predict, Train
 
 main = application(
@@ -9,6 +10,7 @@ main = application(
     Train,
     Evaluate,
     Predict,
+    ConvertTextOptions,
     alias="translate",
 )
 

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from apps.run import Run
+from apps.inference import Forms
 from apps.translation.data import Assets
 from apps.translation.port.translate import Translator as PhoneTranslator
 from seqmodels import decoding
 from seqmodels.data.sequences import TokenSequences
 from seqmodels.data.tokenizer import END, PAD, START, UNKNOWN
 from seqmodels.errors import UsageError
-from seqmodels.export import tflite
 from seqmodels.models import Translator
 
 BATCH = 64  # texts that are translated together
@@ -102,30 +101,22 @@ def translate(
     return tf.reshape(assets.texts(flat, tf.reshape(lengths, [-1])), shape), scores
 
 
-def open_model(run: Run, assets: Assets, kind: str, how: Decoding) -> Translate:
-    """The run's model by its kind: keras, saved_model, or tflite, tflite_dynamic, ...
+def forms(assets: Assets, how: Decoding) -> Forms[Translate]:
+    """How each form of a model translates; raises UsageError for one that cannot decode so."""
 
-    Raises:
-        UsageError: the run has not been exported or converted to this kind, or the kind cannot decode so.
-    """
-    if kind == "keras":
-        return of_keras(run.load_model(), assets, how)
-    if kind == "saved_model":
-        path = _required(run.saved_model, "export")
+    def saved_model(loaded: Any) -> Translate:
         if how not in (Decoding(), Decoding(beam=1)):
             raise UsageError("--model saved_model: decodes by --beam 5 or 1 and no other settings")
-        return _of_saved_model(path, "translate" if how.beam > 1 else "translate_greedy")
-    quantize = kind.partition("_")[2] or "none"
-    path = _required(run.tflite / tflite.file_name(quantize), f"convert --quantize {quantize}")
-    if how != Decoding(beam=1):
-        raise UsageError(f"--model {kind}: decodes greedily, token by token; set --beam 1 and nothing else")
-    return of_tflite(path)
+        return _of_saved_model(loaded, "translate" if how.beam > 1 else "translate_greedy")
 
+    def phone(path: Path, kind: str) -> Translate:
+        if how != Decoding(beam=1):
+            raise UsageError(
+                f"--model {kind}: decodes greedily, token by token; set --beam 1 and nothing else"
+            )
+        return of_tflite(path)
 
-def _required(path: Path, verb: str) -> Path:
-    if not path.exists():
-        raise UsageError(f"{path}: is not there; `{verb}` makes it")
-    return path
+    return Forms(lambda model: of_keras(model, assets, how), saved_model, phone)
 
 
 def of_keras(model: Translator, assets: Assets, how: Decoding) -> Translate:
@@ -136,8 +127,8 @@ def of_keras(model: Translator, assets: Assets, how: Decoding) -> Translate:
     return _in_batches(run)
 
 
-def _of_saved_model(path: Path, name: str) -> Translate:
-    signature = tf.saved_model.load(str(path)).signatures[name]
+def _of_saved_model(loaded: Any, name: str) -> Translate:
+    signature = loaded.signatures[name]
 
     def run(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         found = signature(text=texts)

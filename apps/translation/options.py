@@ -19,7 +19,7 @@ from apps.options import (
     restore,
 )
 from seqmodels.errors import UsageError
-from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, PARALLEL_CELLS, SCHEDULES
+from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, PARALLEL_CELLS, SCHEDULES, TIES, UNITS
 
 VOCABULARY = {"unit", "lowercase", "vocabulary", "minimum_count", "joint"}  # what makes it
 HEADS = 4  # of the multi-head attention
@@ -81,7 +81,7 @@ class Train(TrainOptions):
     patience: int | None = option(
         6, "Stop after so many epochs without a better validation; none for never.", minimum=1
     )
-    unit: str = option("wordpiece", "What a token is.", choices=("word", "wordpiece"))
+    unit: str = option("wordpiece", "What a token is.", choices=UNITS[:2])
     lowercase: bool = option(False, "Lower-case all text; translations are then lower-case too.")
     vocabulary: int = option(5000, "Entries of a vocabulary, at most.", minimum=10)
     minimum_count: int = option(2, "Tokens that are rarer in the training split are unknown.", minimum=1)
@@ -95,32 +95,57 @@ class Train(TrainOptions):
     tie: str = option(
         "all",
         "What the output's matrix shares: nothing, the target embedding, or one embedding of both languages.",
-        choices=("none", "target", "all"),
+        choices=TIES,
+        model=True,
     )
-    embedding_units: int = option(192, "Width of a token's vector and of the decoder's output.", minimum=1)
-    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS))
-    units: int = option(192, "Features of each recurrent state of the encoder.", minimum=1)
-    decoder_units: int = option(320, "Features of each recurrent state of the decoder.", minimum=1)
-    layers: int = option(1, "Recurrent layers on top of each other, in encoder and decoder.", minimum=1)
-    bidirectional: bool = option(True, "Run each layer of the encoder in both directions.")
+    embedding_units: int = option(
+        192, "Width of a token's vector and of the decoder's output.", minimum=1, model=True
+    )
+    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS), model=True)
+    units: int = option(192, "Features of each recurrent state of the encoder.", minimum=1, model=True)
+    decoder_units: int = option(
+        320, "Features of each recurrent state of the decoder.", minimum=1, model=True
+    )
+    layers: int = option(
+        1, "Recurrent layers on top of each other, in encoder and decoder.", minimum=1, model=True
+    )
+    bidirectional: bool = option(True, "Run each layer of the encoder in both directions.", model=True)
     attention: str = option(
-        "general", "How the decoder looks at the source; none: not at all.", choices=(*ATTENTIONS, "none")
+        "general",
+        "How the decoder looks at the source; none: not at all.",
+        choices=(*ATTENTIONS, "none"),
+        model=True,
     )
     feeding: str = option(
         "none",
         "What of it enters the recurrence: nothing (fast), the last output (Luong's input feeding), or the "
         "context of this step (Bahdanau).",
         choices=FEEDINGS,
+        model=True,
     )
-    deep_output: bool = option(False, "Show the decoder's output the token before, and end in a maxout.")
-    normalize: bool = option(False, "Layer normalisation between encoder, decoder and output.")
-    word_dropout: float = option(0.05, "Probability of hiding a token in training.", minimum=0, maximum=0.99)
-    dropout: float = option(0.3, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99)
+    deep_output: bool = option(
+        False, "Show the decoder's output the token before, and end in a maxout.", model=True
+    )
+    normalize: bool = option(False, "Layer normalisation between encoder, decoder and output.", model=True)
+    word_dropout: float = option(
+        0.05, "Probability of hiding a token in training.", minimum=0, maximum=0.99, model=True
+    )
+    dropout: float = option(
+        0.3, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99, model=True
+    )
     recurrent_dropout: float = option(
-        0.0, "Probability of dropping a feature of the state.", minimum=0, maximum=0.99
+        0.0,
+        "Probability of dropping a feature of the state.",
+        minimum=0,
+        maximum=0.99,
+        model=True,
     )
     weight_dropout: float = option(
-        0.0, "Probability of dropping a recurrent weight.", minimum=0, maximum=0.99
+        0.0,
+        "Probability of dropping a recurrent weight.",
+        minimum=0,
+        maximum=0.99,
+        model=True,
     )
     label_smoothing: float = option(
         0.1, "Share of the target that is spread over the whole vocabulary.", minimum=0, maximum=0.99
@@ -130,8 +155,9 @@ class Train(TrainOptions):
         "Share of the target's tokens that training replaces by the model's own; slow.",
         minimum=0,
         maximum=1,
+        model=True,
     )
-    sampling_steps: int = option(5000, "Steps in which that share rises from 0.", minimum=1)
+    sampling_steps: int = option(5000, "Steps in which that share rises from 0.", minimum=1, model=True)
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,16 +12,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from apps.options import ConvertOptions
+from apps.bundle import Bundle, Phone
+from apps.options import ConvertTextOptions
 from apps.run import Run, write_text
-from apps.task import Phone
 from apps.translation.data import Assets
 from apps.translation.inference import NEVER, Decoding, Translate, of_keras, of_tflite, padded
 from apps.translation.metrics import translation_scores
 from apps.translation.options import Train
 from apps.translation.pairs import load_pairs
 from seqmodels.data.tokenizer import END, PAD, START
-from seqmodels.errors import UsageError
 from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.layers.attention import Prepared
@@ -72,12 +71,7 @@ def signatures(model: Translator, longest: int) -> list[Signature]:
     specs = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in given.items()}
     return [
         Signature(
-            "encode",
-            encode,
-            {"source": tf.TensorSpec((1, longest), tf.int32)},
-            tuple(specs),
-            variables,
-            ("tflite",),
+            "encode", encode, {"source": tf.TensorSpec((1, longest), tf.int32)}, tuple(specs), variables
         ),
         Signature(
             "step",
@@ -85,17 +79,12 @@ def signatures(model: Translator, longest: int) -> list[Signature]:
             {"token": tf.TensorSpec((1,), tf.int32), **specs},
             ("probabilities", "states"),
             variables,
-            ("tflite",),
         ),
     ]
 
 
-def phone(run: Run, model: Translator, options: ConvertOptions) -> Phone:
+def phone(run: Run, model: Translator, options: ConvertTextOptions) -> Phone:
     """The model at a fixed length of the source, scored on the validation split by the loop of the port."""
-    if options.keep not in (None, "head"):
-        raise UsageError(
-            f"--keep {options.keep}: a source that is too long keeps its beginning; leave it out"
-        )
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     length = options.length or min(assets.shapes.sources[-1], assets.length, LONGEST_DEFAULT)
@@ -131,14 +120,13 @@ def phone(run: Run, model: Translator, options: ConvertOptions) -> Phone:
             found[name] = bleu([answer[0].text for answer in answers])
         return found
 
-    def write(folder: Path, report: dict[str, Any]) -> None:
-        _write_settings(folder, short)
-        golden = _golden(greedy, short, [*GOLDEN_TEXTS, *valid.sources[:8]])
-        write_text(folder / "golden.json", json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
-        write_text(folder / "translate.py", (PORT / "translate.py").read_text(encoding="utf-8"))
+    def bundle(report: dict[str, Any]) -> Bundle:
         readme = Template((PORT / "README.md").read_text(encoding="utf-8"))
-        languages = {"source": assets.source, "target": assets.target}
-        write_text(folder / "README.md", readme.substitute(**languages, length=length))
+        return Bundle(
+            readme.substitute(source=assets.source, target=assets.target, length=length),
+            _golden(greedy, short, [*GOLDEN_TEXTS, *valid.sources[:8]]),
+            copies=[PORT / "translate.py"],
+        )
 
     share = np.mean(assets.encode_sources(source.valid.sources).lengths > length)
     return Phone(
@@ -152,7 +140,7 @@ def phone(run: Run, model: Translator, options: ConvertOptions) -> Phone:
         number=".2f",
         score=score,
         references=references(),
-        write=write,
+        bundle=bundle,
     )
 
 

@@ -26,7 +26,7 @@ def signatures(model: Translator, assets: Assets) -> list[Signature]:
             assets.target_tokenizer,
         ]
         inputs = {"text": tf.TensorSpec([None], tf.string)}
-        return Signature(name, function, inputs, ("translations", "scores"), resources, ("saved_model",))
+        return Signature(name, function, inputs, ("translations", "scores"), resources)
 
     return [signature("translate", Decoding()), signature("translate_greedy", Decoding(beam=1))]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import numpy as np
 from rich.console import Group
 from rich.table import Table
 
+from apps import frames
+from apps.inference import open_model
+from apps.options import ConvertTextOptions
 from apps.run import Run
 from apps.task import Data, Task
 from apps.translation import alignment
 from apps.translation.data import Assets, load
-from apps.translation.inference import Decoding, attention, of_keras, open_model
+from apps.translation.inference import Decoding, attention, forms, of_keras
 from apps.translation.metrics import translation_scores
 from apps.translation.options import Evaluate, Predict, Train
 from apps.translation.pairs import is_grammar, load_pairs, load_test_pairs
@@ -29,29 +33,9 @@ from seqmodels.evaluation import plots
 from seqmodels.models import Translator
 from seqmodels.training.objectives import Objective, translation
 
-MODEL_OPTIONS = (
-    "embedding_units",
-    "cell",
-    "units",
-    "decoder_units",
-    "layers",
-    "bidirectional",
-    "attention",
-    "feeding",
-    "deep_output",
-    "normalize",
-    "tie",
-    "word_dropout",
-    "dropout",
-    "recurrent_dropout",
-    "weight_dropout",
-    "scheduled_sampling",
-    "sampling_steps",
-)
-
 
 def build(options: Train, assets: Assets) -> keras.Model:
-    settings = {name: value for name, value in asdict(options).items() if name in MODEL_OPTIONS}
+    settings = options.model_settings()
     model = Translator(len(assets.source_tokenizer), len(assets.target_tokenizer), **settings)
     model.build()
     if options.from_:
@@ -97,7 +81,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     )
     model = run.load_model() if options.model == "keras" else None
     _require_coverage(run, model, how)
-    translate = of_keras(model, assets, how) if model else open_model(run, assets, options.model, how)
+    translate = of_keras(model, assets, how) if model else open_model(run, options.model, forms(assets, how))
     (answers,) = translate([split.sources])
     texts = [answer[0].text for answer in answers]
     scores = {
@@ -120,7 +104,7 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     if model and (options.align or options.plot) and model.cell.attention is None:
         raise UsageError(f"{run.path}: was trained with --attention none; leave --align and --plot")
     _require_coverage(run, model, how)
-    translate = of_keras(model, assets, how) if model else open_model(run, assets, options.model, how)
+    translate = of_keras(model, assets, how) if model else open_model(run, options.model, forms(assets, how))
     drawn = 0
     for texts in chunks:
         (answers,) = translate([texts])
@@ -230,6 +214,7 @@ TASK = Task(
     Train=Train,
     Evaluate=Evaluate,
     Predict=Predict,
+    Convert=ConvertTextOptions,
     load=load,
     load_assets=Assets.load,
     build=build,
@@ -245,4 +230,6 @@ TASK = Task(
     signatures=signatures,
     examples=examples,
     phone=phone,
+    store=partial(frames.write_table, columns=("source", "target")),
+    inputs=partial(frames.texts, column="source"),
 )

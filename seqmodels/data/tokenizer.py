@@ -24,6 +24,7 @@ from seqmodels.data.files import read_text
 from seqmodels.data.sequences import PAD as PAD
 from seqmodels.data.sequences import TokenSequences
 from seqmodels.errors import DataError, UsageError
+from seqmodels.registry import UNITS
 
 START, UNKNOWN, END = 1, 2, 3
 SPECIAL_TOKENS = ("<PAD>", "<START>", "<UNKNOWN>", "<END>")
@@ -60,7 +61,6 @@ _REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "whitespace": ((WHITE_SPACE, " "),),
 }
-_UNITS = ("word", "wordpiece", "character", "byte")
 _BYTES = [bytes([value]) for value in range(256)]
 _TEXTS_AT_ONCE = 2048
 
@@ -98,7 +98,7 @@ class TokenizerSettings:
     end: bool = False
 
     def __post_init__(self) -> None:
-        for name, choices in (("unit", _UNITS), ("split", tuple(_REWRITES))):
+        for name, choices in (("unit", UNITS), ("split", tuple(_REWRITES))):
             if getattr(self, name) not in choices:
                 raise UsageError(
                     f"tokenizer {name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}"

@@ -23,7 +23,7 @@ def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tup
 
     Args:
         folder: where to; its parents are made.
-        signatures: those for "saved_model" are written; the first is also ``serving_default``.
+        signatures: the entry points; the first is also ``serving_default``.
         examples: names of signatures with inputs, of several batch sizes. A process that has TensorFlow
             and not the project loads the file and must give what the signature's function gives here.
 
@@ -34,11 +34,10 @@ def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tup
         UserError: the folder cannot be written; the file cannot be loaded, or says something else than the
             model.
     """
-    written = [signature for signature in signatures if "saved_model" in signature.targets]
-    functions = {signature.name: signature.function for signature in written}
+    functions = {signature.name: signature.function for signature in signatures}
     with in_place_of(folder) as temporary:
         with kernels.form("generic"):  # plain operators: a file has no use for the kernels' own gradients
-            save(temporary, written)
+            save(temporary, signatures)
         inputs: dict[str, np.ndarray] = {}
         expected: dict[str, np.ndarray] = {}
         for index, (name, arrays) in enumerate(examples):

@@ -10,8 +10,6 @@ from typing import Any
 
 import tensorflow as tf
 
-TARGETS = ("saved_model", "tflite")
-
 
 @dataclass(frozen=True)
 class Signature:
@@ -25,11 +23,10 @@ class Signature:
         outputs: names of the results.
         resources: every variable and table that the function reads; one that is missing here would be missing
             in the file.
-        targets: which exporters take it, of ``TARGETS``.
 
     Raises:
         ValueError: a name that is no identifier or that TensorFlow keeps for itself, inputs that are not the
-            function's arguments, no outputs, or an unknown target.
+            function's arguments, or no outputs.
     """
 
     name: str
@@ -37,7 +34,6 @@ class Signature:
     inputs: Mapping[str, tf.TensorSpec]
     outputs: tuple[str, ...]
     resources: Sequence[Any]
-    targets: tuple[str, ...] = TARGETS
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.inputs, *self.outputs):
@@ -50,9 +46,6 @@ class Signature:
             raise ValueError(f"{self.name} has inputs {list(self.inputs)}; its function takes {arguments}")
         if not self.outputs:
             raise ValueError(f"{self.name} has no outputs; expected at least one name")
-        if unknown := set(self.targets) - set(TARGETS):
-            expected = ", ".join(TARGETS)
-            raise ValueError(f"{self.name} has target {min(unknown)!r}; expected some of {expected}")
 
     def traced(self) -> Any:
         """The function as a graph whose tensors have the names of ``inputs`` and ``outputs``.

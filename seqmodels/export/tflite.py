@@ -23,7 +23,6 @@ from seqmodels.export.verify import Arrays, largest_difference, load_arrays, sav
 # What each kind may differ from the model: by the rounding of float32; of 11 bits; and where weights, or all
 # numbers, have 8 bits, by any finite number: only a score on real data judges those.
 TOLERANCES = {"none": 1e-4, "float16": 0.05, "dynamic": math.inf, "int8": math.inf}
-QUANTIZATIONS = tuple(TOLERANCES)
 # A file grows by kilobytes with every step, and the time of its conversion by the square of the steps.
 LONGEST_UNROLLED = 128
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from seqmodels import registry
 from seqmodels.kernels import affine
 from seqmodels.layers import Dropout, Encoder, NgramBag, WordDropout
+from seqmodels.models.config import keeps_arguments
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -57,6 +58,7 @@ class Classifier(keras.Model):
         ValueError: an unknown cell or pooling, or a rate outside ``[0, 1)``.
     """
 
+    @keeps_arguments
     def __init__(
         self,
         vocabulary: int,
@@ -78,24 +80,6 @@ class Classifier(keras.Model):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.config = {
-            "vocabulary": vocabulary,
-            "classes": classes,
-            "embedding_units": embedding_units,
-            "cell": cell,
-            "units": units,
-            "layers": layers,
-            "bidirectional": bidirectional,
-            "residual": residual,
-            "pooling": pooling,
-            "word_dropout": word_dropout,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "weight_dropout": weight_dropout,
-            "ngrams": ngrams,
-            "ngram_buckets": ngram_buckets,
-            "evidence_scale": evidence_scale,
-        }
         dtype = self.dtype_policy
         # Logits stay in float32 under mixed precision: a float16 softmax loses its small probabilities.
         logits = keras.backend.result_type(self.compute_dtype, "float32")

@@ -12,6 +12,7 @@ from seqmodels import registry
 from seqmodels.layers import AdaptiveSoftmax, EmbeddingDropout, Encoder, LockedDropout, TiedOutput
 from seqmodels.layers.recurrent import real_steps
 from seqmodels.layers.softmax import sampled_softmax_losses
+from seqmodels.models.config import keeps_arguments
 
 END = 3  # the id that ends a line, which is what stands before the first token of a text
 
@@ -66,6 +67,7 @@ class NextToken(keras.Model):
             samples outside ``4 .. v``, or with cutoffs.
     """
 
+    @keeps_arguments
     def __init__(
         self,
         vocabulary: int,
@@ -84,15 +86,6 @@ class NextToken(keras.Model):
             raise ValueError(
                 f"samples are {samples}; expected 4 to {vocabulary}, and no cutoffs, or 0 for none"
             )
-        self.config = {
-            "vocabulary": vocabulary,
-            "embedding_units": embedding_units,
-            "tied": tied,
-            "cutoffs": list(cutoffs),
-            "samples": samples,
-            "embedding_dropout": embedding_dropout,
-            "output_dropout": output_dropout,
-        }
         dtype = self.dtype_policy
         self.embedding_units = embedding_units
         self.embedding = keras.layers.Embedding(
@@ -192,6 +185,7 @@ class LanguageModel(NextToken):
         ValueError: an unknown cell, and what :class:`NextToken` raises.
     """
 
+    @keeps_arguments
     def __init__(
         self,
         vocabulary: int,
@@ -214,16 +208,6 @@ class LanguageModel(NextToken):
         super().__init__(
             vocabulary, embedding_units, tied, cutoffs, samples, embedding_dropout, output_dropout, **kwargs
         )
-        self.config |= {
-            "cell": cell,
-            "units": units,
-            "layers": layers,
-            "residual": residual,
-            "input_dropout": input_dropout,
-            "layer_dropout": layer_dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "weight_dropout": weight_dropout,
-        }
         dtype = self.dtype_policy
         dropouts = {"weight_dropout": weight_dropout, "recurrent_dropout": recurrent_dropout}
         cells = [
@@ -281,6 +265,7 @@ class FixedWindowModel(NextToken):
         ValueError: a window below 1, and what :class:`NextToken` raises.
     """
 
+    @keeps_arguments
     def __init__(
         self,
         vocabulary: int,
@@ -300,7 +285,6 @@ class FixedWindowModel(NextToken):
         super().__init__(
             vocabulary, embedding_units, tied, cutoffs, samples, embedding_dropout, output_dropout, **kwargs
         )
-        self.config |= {"window": window, "units": units, "input_dropout": input_dropout}
         dtype = self.dtype_policy
         self.window = window
         self.input_dropout = LockedDropout(input_dropout, dtype=dtype, name="input_dropout")

@@ -20,8 +20,8 @@ from seqmodels.layers import (
     WordDropout,
 )
 from seqmodels.layers.attention import Prepared
-
-TIES = ("none", "target", "all")
+from seqmodels.models.config import keeps_arguments
+from seqmodels.registry import TIES
 
 
 class Encoding(NamedTuple):
@@ -77,6 +77,7 @@ class Translator(keras.Model):
         ValueError: an unknown name, a rate outside ``[0, 1)``, or ``tie`` all with two vocabularies.
     """
 
+    @keeps_arguments
     def __init__(
         self,
         source_vocabulary: int,
@@ -110,27 +111,6 @@ class Translator(keras.Model):
             )
         if not 0.0 <= scheduled_sampling <= 1.0:
             raise ValueError(f"scheduled_sampling is {scheduled_sampling}; it is a share: 0 to 1")
-        self.config = {
-            "source_vocabulary": source_vocabulary,
-            "target_vocabulary": target_vocabulary,
-            "embedding_units": embedding_units,
-            "cell": cell,
-            "units": units,
-            "decoder_units": decoder_units,
-            "layers": layers,
-            "bidirectional": bidirectional,
-            "attention": attention,
-            "feeding": feeding,
-            "deep_output": deep_output,
-            "normalize": normalize,
-            "tie": tie,
-            "word_dropout": word_dropout,
-            "dropout": dropout,
-            "recurrent_dropout": recurrent_dropout,
-            "weight_dropout": weight_dropout,
-            "scheduled_sampling": scheduled_sampling,
-            "sampling_steps": sampling_steps,
-        }
         dtype = self.dtype_policy
         self.embedding_units = embedding_units
         self.word_dropout = WordDropout(word_dropout, name="word_dropout")

@@ -22,11 +22,12 @@ from apps.gradients.findings import Findings
 from apps.gradients.options import Markov
 from apps.language_modeling import ngrams
 from apps.language_modeling.prose import prose, version
+from apps.options import TrainOptions
+from apps.training import make_training
 from seqmodels.data.running import running_text
 from seqmodels.data.tokenizer import END, Tokenizer, TokenizerSettings
 from seqmodels.evaluation import plots
 from seqmodels.models import FixedWindowModel, LanguageModel, NextToken
-from seqmodels.training import Settings, Training, optimizers
 from seqmodels.training.objectives import Outcome, next_token
 
 ROWS, STEPS = 16, 32  # of a batch
@@ -82,13 +83,19 @@ def _trained(
         return running_text(texts[name], END, batch_size=ROWS, lengths=[STEPS])
 
     with TemporaryDirectory() as folder:
-        Training(
-            model,
+        make_training(
+            TrainOptions(
+                epochs=options.epochs,
+                learning_rate=rate,
+                patience=2,
+                seed=options.seed,
+                xla=options.xla,
+                parts=1,
+            ),
+            lambda: model,
             _from_nothing,
-            optimizers.make("adam", rate),
             lambda epoch: batches("train"),
             lambda: batches("valid"),
-            Settings(epochs=options.epochs, patience=2, xla=options.xla, parts=1),
             Path(folder),
         ).run()
     return model

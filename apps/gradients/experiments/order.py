@@ -27,14 +27,15 @@ import tensorflow as tf
 from apps.gradients.findings import Findings
 from apps.gradients.options import Order
 from apps.gradients.window_classifier import WindowClassifier
+from apps.options import TrainOptions
 from apps.sentiment import bag_of_words
 from apps.sentiment.reviews import ANYWHERE, NEUTRAL, Review, reviews
+from apps.training import make_training
 from seqmodels.data.batches import batches
 from seqmodels.data.sequences import TokenSequences
 from seqmodels.data.tokenizer import Tokenizer, TokenizerSettings
 from seqmodels.evaluation import plots
 from seqmodels.models import Classifier
-from seqmodels.training import Settings, Training, optimizers
 from seqmodels.training.objectives import classification
 
 CLASSES = ["negative", "positive"]
@@ -123,13 +124,19 @@ def learn(
     edges = [max(int(ids.lengths.max()) for ids, _ in encoded.values())]
     shapes: dict[str, Any] = {"edges": edges, "batch_size": BATCH}
     with TemporaryDirectory() as folder:
-        Training(
-            model,
+        make_training(
+            TrainOptions(
+                epochs=options.epochs,
+                learning_rate=0.004,
+                patience=None,
+                seed=options.seed,
+                xla=options.xla,
+                parts=1,
+            ),
+            lambda: model,
             classification(),
-            optimizers.make("adam", 0.004),
             lambda epoch: batches(*encoded["train"], **shapes, seed=options.seed, epoch=epoch),
             lambda: batches(*encoded["valid"], **shapes),
-            Settings(epochs=options.epochs, xla=options.xla, parts=1),
             Path(folder),
         ).run()
 

@@ -8,7 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from seqmodels.models.forecasting import scaling as windows
+from seqmodels.models.config import keeps_arguments
+from seqmodels.models.forecasting import scaling as scaling_rules
+from seqmodels.registry import FORECAST_OUTPUTS, SCALINGS
 
 RIDGE = 0.01  # times the squared weights between averages of prices and a forecast, which they would overfit
 DECILES = tuple(round(0.1 * number, 1) for number in range(1, 10))
@@ -27,9 +29,9 @@ class WindowModel(keras.Model):
         horizon: rows to be forecast, H.
         kind: ``values`` of one column, or ``prices`` (open, high, low, close, volume), of which the
             log-return in percent is forecast.
-        output: of ``windows.OUTPUTS``.
+        output: of ``FORECAST_OUTPUTS``.
         levels: of the quantiles, rising, an odd number.
-        scaling: of ``windows.SCALINGS``; prices have their own.
+        scaling: of ``SCALINGS``; prices have their own.
         decomposition: hand on the moving average and what is left of it beside each other.
         series: how many series there are, and ``series_units`` the width of the vector of each; 0 for none.
         periods: of the calendar, in the unit of the times.
@@ -41,6 +43,7 @@ class WindowModel(keras.Model):
         ValueError: an unknown kind, output or scaling, an even number of levels, or a horizon below 1.
     """
 
+    @keeps_arguments
     def __init__(
         self,
         lookback: int,
@@ -62,8 +65,8 @@ class WindowModel(keras.Model):
         self.autocast = False
         for name, value, expected in (
             ("kind", kind, ("values", "prices")),
-            ("output", output, windows.OUTPUTS),
-            ("scaling", scaling, windows.SCALINGS),
+            ("output", output, FORECAST_OUTPUTS),
+            ("scaling", scaling, SCALINGS),
         ):
             if value not in expected:
                 raise ValueError(f"{name} is {value!r}; expected one of {', '.join(expected)}")
@@ -74,25 +77,11 @@ class WindowModel(keras.Model):
         if horizon < 1 or lookback < 2:
             raise ValueError(f"lookback is {lookback} and horizon {horizon}; expected at least 2 and 1")
         self.known, self.static = [list(pair) for pair in known], [list(pair) for pair in static]
-        self.config = {
-            "lookback": lookback,
-            "horizon": horizon,
-            "kind": kind,
-            "output": output,
-            "levels": tuple(levels),
-            "scaling": scaling,
-            "decomposition": decomposition,
-            "series": series,
-            "series_units": series_units,
-            "periods": tuple(periods),
-            "known": self.known,
-            "static": self.static,
-        }
         self.lookback, self.horizon, self.kind, self.output_kind = lookback, horizon, kind, output
         self.levels, self.scaling, self.decomposition = tuple(levels), scaling, decomposition
         self.periods = tuple(periods)
         self.series_units = series_units
-        self.parameters_of_step = windows.width(output, levels)
+        self.parameters_of_step = scaling_rules.width(output, levels)
         self.middle = len(levels) // 2 if output == "quantiles" else 0  # the parameter that a shift moves
         self.wide = keras.backend.result_type(self.compute_dtype, "float32")
         # Of returns no function of the past forecast the location better than none, on any of the stocks that
@@ -118,7 +107,7 @@ class WindowModel(keras.Model):
     @property
     def whole_features(self) -> int:
         if self.kind == "prices":
-            return 3 * len(windows.SPANS) + 6
+            return 3 * len(scaling_rules.SPANS) + 6
         return (2 if self.decomposition else 1) * self.lookback
 
     def build(self, input_shape: Any = None) -> None:
@@ -141,9 +130,9 @@ class WindowModel(keras.Model):
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         past = tf.cast(inputs["past"], self.wide)
         if self.kind == "prices":
-            window = windows.of_prices(past)
+            window = scaling_rules.of_prices(past)
         else:
-            window = windows.of_values(past, self.scaling, self.decomposition)
+            window = scaling_rules.of_values(past, self.scaling, self.decomposition)
         steps, future = window.steps, self._future(inputs)  # future (batch, L + H, future_features)
         skipped = self.lookback - steps.shape[1]  # a return needs the price before it
         steps = tf.concat([steps, future[:, skipped : self.lookback]], -1)
@@ -154,7 +143,7 @@ class WindowModel(keras.Model):
         if self.has_drift:
             drift = tf.cast(tf.convert_to_tensor(self.drift), raw.dtype)  # (horizon, 1)
             raw = tf.concat([tf.zeros_like(raw[..., :1]) + drift, raw[..., 1:]], -1)
-        return windows.forecast(tf.cast(raw, self.wide), window, self.output_kind, self.levels)
+        return scaling_rules.forecast(tf.cast(raw, self.wide), window, self.output_kind, self.levels)
 
     def raw(
         self, steps: tf.Tensor, whole: tf.Tensor, future: tf.Tensor, fixed: tf.Tensor, training: bool
@@ -176,7 +165,7 @@ class WindowModel(keras.Model):
 
     def _future(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         times = tf.concat([tf.cast(inputs[name], self.wide) for name in ("past_time", "future_time")], 1)
-        waves = windows.calendar(times, self.periods)
+        waves = scaling_rules.calendar(times, self.periods)
         if not self.known:
             return waves
         return tf.concat([waves, self._standard(inputs["known"], self.known)], -1)

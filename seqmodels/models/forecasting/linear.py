@@ -8,9 +8,9 @@ import keras
 import tensorflow as tf
 
 from seqmodels.layers import Dropout
+from seqmodels.models.config import keeps_arguments
 from seqmodels.models.forecasting.base import WindowModel
-
-FORMS = ("nlinear", "dlinear", "mlp")
+from seqmodels.registry import FIXED_WINDOWS
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -23,7 +23,7 @@ class FixedWindowForecaster(WindowModel):
       beside it.
 
     Args:
-        form: of ``FORMS``.
+        form: of ``FIXED_WINDOWS``.
         units: width of the hidden layer.
         dropout: probability of dropping one of its features.
         **kwargs: of :class:`WindowModel`; the linear forms decide ``scaling`` and ``decomposition``
@@ -33,6 +33,7 @@ class FixedWindowForecaster(WindowModel):
         ValueError: as in :class:`WindowModel`, or an unknown form.
     """
 
+    @keeps_arguments
     def __init__(
         self,
         lookback: int,
@@ -42,13 +43,12 @@ class FixedWindowForecaster(WindowModel):
         dropout: float = 0.0,
         **kwargs: Any,
     ):
-        if form not in FORMS:
-            raise ValueError(f"form is {form!r}; expected one of {', '.join(FORMS)}")
+        if form not in FIXED_WINDOWS:
+            raise ValueError(f"form is {form!r}; expected one of {', '.join(FIXED_WINDOWS)}")
         if form != "mlp":
             scaling = "last" if form == "nlinear" else "instance"
             kwargs |= {"scaling": scaling, "decomposition": form == "dlinear", "series_units": 0}
         super().__init__(lookback, horizon, **kwargs)
-        self.config |= {"form": form, "units": units, "dropout": dropout}
         dtype = self.dtype_policy
         self.linear = self.make_skip()
         self.hidden = keras.layers.Dense(units, "relu", dtype=dtype, name="hidden") if form == "mlp" else None

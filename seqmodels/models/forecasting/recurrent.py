@@ -10,9 +10,9 @@ import tensorflow as tf
 from seqmodels import registry
 from seqmodels.cells import Cell
 from seqmodels.layers import Dropout, Encoder, Recurrent
+from seqmodels.models.config import keeps_arguments
 from seqmodels.models.forecasting.base import WindowModel
-
-DECODERS = ("direct", "autoregressive")
+from seqmodels.registry import FORECAST_DECODERS
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -34,7 +34,7 @@ class Forecaster(WindowModel):
         units: features of each recurrent state.
         layers: recurrent layers of the encoder.
         segment: steps that are read and forecast at once.
-        decoder: of ``DECODERS``.
+        decoder: of ``FORECAST_DECODERS``.
         skip: whether there is the linear part.
         dropout: probability of dropping a feature of an embedded segment, between layers and before the
             output.
@@ -44,6 +44,7 @@ class Forecaster(WindowModel):
         ValueError: as in :class:`WindowModel`, an unknown cell or decoder, or segments longer than the past.
     """
 
+    @keeps_arguments
     def __init__(
         self,
         lookback: int,
@@ -58,19 +59,10 @@ class Forecaster(WindowModel):
         **kwargs: Any,
     ):
         super().__init__(lookback, horizon, **kwargs)
-        if decoder not in DECODERS:
-            raise ValueError(f"decoder is {decoder!r}; expected one of {', '.join(DECODERS)}")
+        if decoder not in FORECAST_DECODERS:
+            raise ValueError(f"decoder is {decoder!r}; expected one of {', '.join(FORECAST_DECODERS)}")
         if not 1 <= segment < lookback:
             raise ValueError(f"segment is {segment}; expected at least 1 and less than lookback, {lookback}")
-        self.config |= {
-            "cell": cell,
-            "units": units,
-            "layers": layers,
-            "segment": segment,
-            "decoder": decoder,
-            "skip": skip,
-            "dropout": dropout,
-        }
         self.units, self.segment = units, segment
         self.segments = -(-horizon // segment)
         dtype = self.dtype_policy

@@ -13,8 +13,6 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-OUTPUTS = ("point", "quantiles", "normal", "student_t")
-SCALINGS = ("none", "mean", "robust", "instance", "last")
 SPANS = (2, 5, 10, 22, 66, 250)  # days of the averages that a market is described by
 LEVEL = SPANS.index(22)  # the one that a window is measured in
 FLOOR = 1e-3  # squared percent: days without any movement

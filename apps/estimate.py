@@ -1,0 +1,58 @@
+"""What a training would take: the time of an epoch and the parameters, measured by a few real steps."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import tensorflow as tf
+from rich.table import Column, Table
+
+from apps.console import out
+from apps.options import TrainOptions
+from apps.task import Data, Task
+from apps.training import task_training
+from seqmodels.training import Training
+
+
+def dry_run(task: Task, options: TrainOptions) -> None:
+    """Counts, lengths, parameters, and the time of a few real steps of each shape."""
+    data = task.load(options, None)
+    seconds, parameters = estimate(task, options, data)
+    table = Table("", Column(overflow="fold"), title=f"dry run of {task.name}", show_header=False)
+    for name, value in data.facts.items():
+        table.add_row(
+            name, json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+        )
+    table.add_row("parameters", f"{parameters:,}")
+    table.add_row("steps in an epoch", f"{int(data.train(0).cardinality()):,}")
+    table.add_row("time of an epoch", f"about {seconds:.0f} s")
+    table.add_row("time of the training", f"at most about {seconds * options.epochs / 60:.1f} minutes")
+    out.print(table)
+
+
+def estimate(task: Task, options: TrainOptions, data: Data) -> tuple[float, int]:
+    """Seconds of one epoch of a training, by a few real steps, and the parameters of its model."""
+    with TemporaryDirectory() as folder:
+        training = task_training(task, options, data, Path(folder))
+        return _estimate_epoch(training, data), training.model.count_params()
+
+
+def _estimate_epoch(training: Training, data: Data, steps_of_a_shape: int = 3) -> float:
+    """Without compilation: the mean step of each shape times how often it comes."""
+    counts: dict[tuple, int] = {}
+    times: dict[tuple, list[float]] = {}
+    for batch in data.train(0):
+        shape = tuple(tuple(tensor.shape) for tensor in tf.nest.flatten(batch))
+        counts[shape] = counts.get(shape, 0) + 1
+        measured = times.setdefault(shape, [])
+        if len(measured) > steps_of_a_shape:
+            continue
+        start = time.monotonic()
+        facts, _ = training.steps.train(batch, training.carried)
+        float(facts["total"])
+        measured.append(time.monotonic() - start)
+    steady = {shape: measured[1:] or measured for shape, measured in times.items()}
+    return sum(counts[shape] * sum(steady[shape]) / len(steady[shape]) for shape in counts)

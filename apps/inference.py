@@ -1,0 +1,54 @@
+"""The one opener of a run's model: Keras, SavedModel, or TensorFlow Lite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import keras
+import tensorflow as tf
+
+from apps.run import Run
+from seqmodels.errors import UsageError
+from seqmodels.export import tflite
+
+Called = TypeVar("Called")
+
+
+@dataclass(frozen=True)
+class Forms(Generic[Called]):
+    """How an app calls each form of a model; all three return the same kind of function.
+
+    Attributes:
+        keras: takes the Keras model.
+        saved_model: takes the loaded SavedModel.
+        tflite: takes the path of the file, and the name of its kind, such as ``tflite_int8``.
+    """
+
+    keras: Callable[[keras.Model], Called]
+    saved_model: Callable[[Any], Called]
+    tflite: Callable[[Path, str], Called]
+
+
+def open_model(run: Run, kind: str, forms: Forms[Called]) -> Called:
+    """Opens the run's model by its kind: keras, saved_model, tflite, tflite_dynamic ...
+
+    Raises:
+        UsageError: the run has not been exported or converted to this kind.
+        DataError: ``model.keras`` is damaged.
+    """
+    if kind == "keras":
+        return forms.keras(run.load_model())
+    if kind == "saved_model":
+        return forms.saved_model(tf.saved_model.load(str(_required(run.saved_model, "export"))))
+    quantize = kind.partition("_")[2] or "none"
+    verb = f"convert --quantize {quantize}"
+    return forms.tflite(_required(run.tflite / tflite.file_name(quantize), verb), kind)
+
+
+def _required(path: Path, verb: str) -> Path:
+    if not path.exists():
+        raise UsageError(f"{path}: is not there; `{verb}` makes it")
+    return path

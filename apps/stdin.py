@@ -1,0 +1,50 @@
+"""The lines of stdin as they come."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from queue import Empty, Queue
+from threading import Thread
+
+from seqmodels.errors import DataError
+
+LINES_AT_ONCE = 4096  # bounds the memory of predict
+
+
+def lines_as_they_come() -> Iterator[list[str]]:
+    """The lines that stdin has so far, in lists of at most LINES_AT_ONCE: prompt, and bounded for a file."""
+    queue: Queue[str | Exception | None] = Queue(LINES_AT_ONCE)
+
+    def read() -> None:
+        number = 0
+        try:
+            # Not sys.stdin.buffer: Python aborts at its end while a thread waits in that.
+            with open(sys.stdin.fileno(), "rb", closefd=False) as lines:
+                for line in lines:
+                    number += 1
+                    queue.put(line.decode().rstrip("\r\n"))
+            queue.put(None)
+        except UnicodeDecodeError as error:
+            place = f"stdin:{number}: byte {error.start} of the line is 0x{error.object[error.start]:02x}"
+            queue.put(DataError(f"{place}, not UTF-8 text; convert the input, for example by iconv"))
+        except Exception as error:
+            queue.put(error)
+
+    Thread(target=read, daemon=True).start()
+    item: str | Exception | None = ""
+    while item is not None:
+        lines: list[str] = []
+        item = queue.get()
+        while isinstance(item, str):
+            lines.append(item)
+            if len(lines) == LINES_AT_ONCE:
+                break
+            try:
+                item = queue.get_nowait()
+            except Empty:
+                break
+        if lines:
+            yield lines
+        if isinstance(item, Exception):
+            raise item

@@ -1,0 +1,121 @@
+"""The one function that turns options into a Training, for train, refit, the laboratory and benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from apps.options import TrainOptions
+from apps.task import Data, Task
+from seqmodels.training import Objective, Settings, Training, optimizers
+
+PLATEAU = 0.25  # factor of the learning rate after an epoch that was not the best
+
+
+def task_training(
+    task: Task, options: TrainOptions, data: Data, folder: Path, stop: Callable[[], bool] = lambda: False
+) -> Training:
+    """The training of a task on its data, with checkpoints in ``folder``."""
+    return make_training(
+        options,
+        lambda: task.build(options, data.assets),
+        task.objective(options),
+        data.train,
+        data.valid,
+        folder,
+        monitor=task.monitor,
+        initial_carried=task.initial_carried,
+        derive=task.derive,
+        stop=stop,
+    )
+
+
+def make_training(
+    options: TrainOptions,
+    build: Callable[[], keras.Model],
+    objective: Objective,
+    train: Callable[[int], tf.data.Dataset],
+    valid: Callable[[], tf.data.Dataset],
+    folder: Path,
+    *,
+    monitor: tuple[str, bool] = ("valid_loss", False),
+    initial_carried: Callable[[keras.Model, int], Any] = lambda model, rows: (),
+    derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {},
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+    stop: Callable[[], bool] = lambda: False,
+    steps_in_epoch: int | None = None,
+) -> Training:
+    """Sets seed and precision, builds the model and its optimizer, and returns the training.
+
+    Args:
+        options: of the training.
+        build: returns a built model.
+        objective: see :mod:`seqmodels.training.objectives`.
+        train: ``epoch -> dataset``, deterministic in the epoch.
+        valid: ``() -> dataset``.
+        folder: where the checkpoints are kept.
+        monitor: column of the history that decides which epoch is the best, and whether more is better.
+        initial_carried: model and rows of a batch to the state at the start of an epoch.
+        derive: means of an epoch to further columns of the history.
+        callbacks: of Keras.
+        stop: asked after every step.
+        steps_in_epoch: of the learning-rate schedule. Default: counted in ``train(0)``.
+    """
+    keras.utils.set_random_seed(options.seed)
+    keras.config.set_dtype_policy(options.precision)
+    strategy = (
+        tf.distribute.MirroredStrategy() if options.strategy == "mirrored" else tf.distribute.get_strategy()
+    )
+    rows = options.batch_size // strategy.num_replicas_in_sync
+    with strategy.scope():
+        model = build()
+        return Training(
+            model,
+            objective,
+            _optimizer(options, steps_in_epoch, train),
+            train,
+            valid,
+            settings_of(options, monitor),
+            folder,
+            initial_carried=lambda: initial_carried(model, rows),
+            derive=derive,
+            callbacks=callbacks,
+            stop=stop,
+        )
+
+
+def settings_of(options: TrainOptions, monitor: tuple[str, bool] = ("valid_loss", False)) -> Settings:
+    """The settings of the training loop that the options ask for."""
+    return Settings(
+        epochs=options.epochs,
+        clipnorm=options.clipnorm,
+        clip_by=options.clip_by,
+        monitor=monitor[0],
+        maximize=monitor[1],
+        patience=options.patience,
+        plateau=PLATEAU if options.schedule == "plateau" else None,
+        average=options.average,
+        average_after=options.average_after,
+        average_epochs=options.average_epochs,
+        seconds=None if options.minutes is None else 60 * options.minutes,
+        save_seconds=60 * options.save_minutes,
+        xla=options.xla,
+        parts=options.parts,
+    )
+
+
+def _optimizer(
+    options: TrainOptions, steps_in_epoch: int | None, train: Callable[[int], tf.data.Dataset]
+) -> keras.optimizers.Optimizer:
+    rate: Any = options.learning_rate
+    if options.schedule != "plateau":
+        if steps_in_epoch is None:
+            steps_in_epoch = int(train(0).cardinality())
+        steps = options.epochs * steps_in_epoch
+        rate = optimizers.Schedule(rate, options.schedule, steps, int(options.warmup * steps))
+    scaled = options.precision == "mixed_float16"
+    return optimizers.make(options.optimizer, rate, scaled, weight_decay=options.weight_decay)
