@@ -29,6 +29,7 @@ from apps.options import (
     resolve,
 )
 from apps.run import Run
+from seqmodels import __version__
 from seqmodels.errors import UsageError, UserError
 
 
@@ -63,6 +64,11 @@ class OptionalNumber(click.ParamType):
 class Application(click.Group):
     """The verbs of one app. A usage error is one line, as every other error; ``--help`` says the rest."""
 
+    def __init__(self, name: str, summary: str):
+        settings = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+        super().__init__(name, help=summary, context_settings=settings)
+        click.version_option(__version__, prog_name="seqmodels", message="%(prog)s %(version)s")(self)
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().main(*args, **{**kwargs, "standalone_mode": False})
@@ -91,7 +97,7 @@ def application(
         alias: what else ``predict`` is called in this app.
         verbs: what this app alone does with a run and inputs (``Task.verbs``): option class and help by name.
     """
-    group = _group(task, summary)
+    group = Application(task, summary)
 
     def verb(
         name: str, options: type[Options], help: str, *arguments: click.Parameter, shown: str | None = None
@@ -131,7 +137,7 @@ def laboratory(
         summary: first line of the help.
         experiments: for each name the option class and a line of help.
     """
-    group = _group(app, summary)
+    group = Application(app, summary)
 
     def experiment(name: str, options: type[RunOptions], help: str) -> None:
         def call(values: dict[str, Any]) -> None:
@@ -147,11 +153,6 @@ def laboratory(
     for name, (options, help) in experiments.items():
         experiment(name, options, help)
     return group
-
-
-def _group(name: str, summary: str) -> Application:
-    settings = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
-    return Application(name, help=summary, context_settings=settings)
 
 
 def _command(
