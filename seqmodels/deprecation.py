@@ -63,4 +63,6 @@ def _warning(function: Callable[..., Any], message: str) -> Callable[..., Any]:
         warnings.warn(message, DeprecationWarning, stacklevel=2)
         return function(*args, **kwargs)
 
+    # Keras reads the arguments of an __init__ by getfullargspec, which does not look through a wrapper.
+    wrapper.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return wrapper

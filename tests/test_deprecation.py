@@ -75,7 +75,7 @@ def line() -> int:
     ],
 )
 def test_the_warning_names_the_replacement_and_the_line_of_the_caller(name, call):
-    with pytest.warns(DeprecationWarning) as caught:
+    with pytest.warns(DeprecationWarning, match=name) as caught:
         _, expected = call()
     (warning,) = caught
     assert str(warning.message) == f"{name} is deprecated since 0.2 and will be removed in 0.4; use total"
