@@ -16,7 +16,7 @@ TASKS = {
     "language_modeling": "Model running text: train, score and generate.",
     "translation": "Translate texts after training on pairs of texts.",
     "forecasting": "Forecast prices and other series as distributions.",
-    "gradients": "Measure why recurrent networks fail, and draw the figures.",
+    "gradients": "Measure why recurrent networks fail.",
 }
 
 

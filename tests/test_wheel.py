@@ -1,6 +1,7 @@
 """The installed wheel needs nothing but its dependencies: it trains, predicts and exports from any folder.
 
-Builds a wheel and installs it into an empty environment, so it needs a package index. `make test-wheel` runs it.
+Builds a wheel and installs it into an empty environment, so it needs a package index.
+`make test-wheel` runs it.
 """
 
 import os
