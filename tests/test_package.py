@@ -204,6 +204,7 @@ def test_the_pages_show_commands_that_are_accepted():
         if arguments in ([], ["--version"]):
             continue
         context = main.make_context("seqmodels", list(arguments))
-        _, app, arguments = main.resolve_command(context, list(arguments))
-        _, verb, rest = app.resolve_command(app.make_context("app", list(arguments)), list(arguments))
-        assert verb.make_context("verb", rest).params
+        task, app, rest = main.resolve_command(context, list(arguments))
+        context = app.make_context(task, list(rest), parent=context)
+        name, verb, rest = app.resolve_command(context, list(rest))
+        assert verb.make_context(name, rest, parent=context).params
