@@ -4,12 +4,13 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 DEMO := saved_models/demo
 
-.PHONY: help install demo lessons test test-slow check benchmark benchmark-layers
+.PHONY: help install demo lessons test test-slow test-wheel check benchmark benchmark-layers
 
 help:
 	@echo "make demo       train, score, use and export a sentiment model, in a few minutes"
 	@echo "make lessons    measure what docs/lessons.md says, and draw its figures"
 	@echo "make test       the test suite;  make test-slow: the full matrices and the learning tests"
+	@echo "make test-wheel build a wheel, install it into an empty environment, train and export with it"
 	@echo "make check      linter and types"
 	@echo "make benchmark  the numbers of benchmarks/ (needs the data sets, see benchmarks/README.md)"
 	@echo "make benchmark-layers  our layers against Keras, PyTorch and the matrix products alone, 40 minutes"
@@ -45,6 +46,9 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+test-wheel: install
+	$(BIN)/python -m pytest -m slow tests/test_wheel.py
 
 check: .venv/checkers
 	$(BIN)/ruff check .

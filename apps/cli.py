@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -29,9 +30,10 @@ from apps.options import (
     resolve,
 )
 from apps.run import Run
+from seqmodels import __version__
 from seqmodels.errors import UsageError, UserError
 
-# Where each verb is; every other verb belongs to one app and is in its Task.
+# The module of each verb. Every other verb belongs to one app, and its Task has it.
 VERBS = {
     "train": "apps.runner",
     "evaluate": "apps.runner",
@@ -73,6 +75,11 @@ class OptionalNumber(click.ParamType):
 class Application(click.Group):
     """The verbs of one app. A usage error is one line, as every other error; ``--help`` says the rest."""
 
+    def __init__(self, name: str, summary: str):
+        settings = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+        super().__init__(name, help=summary, context_settings=settings)
+        click.version_option(__version__, prog_name="seqmodels", message="%(prog)s %(version)s")(self)
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().main(*args, **{**kwargs, "standalone_mode": False})
@@ -102,7 +109,7 @@ def application(
         alias: what else ``predict`` is called in this app.
         verbs: what this app alone does with a run and inputs (``Task.verbs``): option class and help by name.
     """
-    group = _group(task, summary)
+    group = Application(task, summary)
 
     def verb(
         name: str, options: type[Options], help: str, *arguments: click.Parameter, shown: str | None = None
@@ -142,7 +149,7 @@ def laboratory(
         summary: first line of the help.
         experiments: for each name the option class and a line of help.
     """
-    group = _group(app, summary)
+    group = Application(app, summary)
 
     def experiment(name: str, options: type[RunOptions], help: str) -> None:
         def call(values: dict[str, Any]) -> None:
@@ -158,11 +165,6 @@ def laboratory(
     for name, (options, help) in experiments.items():
         experiment(name, options, help)
     return group
-
-
-def _group(name: str, summary: str) -> Application:
-    settings = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
-    return Application(name, help=summary, context_settings=settings)
 
 
 def _command(
@@ -229,10 +231,9 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
         if any("\udc80" <= character <= "\udcff" for character in text):
             raise UsageError(f"input {number}: is not UTF-8 text; convert it, for example by iconv")
     import_tensorflow()
-    if name in VERBS:
-        getattr(import_module(VERBS[name]), name)(task, chosen, **positional)
-    else:
-        import_module("apps.runner").perform(task, name, chosen, **positional)
+    module = import_module(VERBS.get(name, "apps.runner"))
+    work = getattr(module, name) if name in VERBS else partial(module.perform, verb=name)
+    work(task, options=chosen, **positional)
 
 
 def _explicit(context: click.Context, name: str) -> bool:

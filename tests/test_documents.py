@@ -29,7 +29,7 @@ def test_the_commands_are_accepted(app, arguments):
     main = import_module(f"apps.{app}.__main__").main
     context = main.make_context(app, list(arguments))
     name, command, rest = main.resolve_command(context, list(arguments))
-    assert command.make_context(name, rest).params
+    assert command.make_context(name, rest, parent=context).params
 
 
 def test_every_app_is_shown():

@@ -108,7 +108,7 @@ def as_text(record: dict[str, Any]) -> str:
 
 
 def frame(made: list[dict[str, Any]]) -> Any:
-    """The forecasts as a pandas DataFrame: series, time, and a column for each quantile (prices or values)."""
+    """The forecasts as a pandas DataFrame: series, time, and a column for each quantile."""
     import pandas
 
     rows = [

@@ -124,7 +124,8 @@ def read_yahoo(data: str) -> SeriesData:
         import yfinance
     except ImportError as error:
         raise UsageError(
-            f"{data}: needs the package yfinance; python -m pip install -r requirements-yahoo.txt"
+            f"{data}: needs the package yfinance; python -m pip install -r requirements-yahoo.txt "
+            "or 'seqmodels[yahoo]'"
         ) from error
     found = []
     for ticker in tickers:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from seqmodels import registry
 from seqmodels.export import saved_model, tflite
 from seqmodels.export.signature import Signature
 
@@ -57,7 +58,7 @@ def expected(signature: Signature, inputs: dict[str, np.ndarray]) -> dict[str, n
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("quantize", tflite.QUANTIZATIONS)
+@pytest.mark.parametrize("quantize", registry.QUANTIZATIONS)
 @pytest.mark.parametrize("name", CONVERTED)
 def test_every_part_as_tflite(name: str, quantize: str, tmp_path: Path) -> None:
     if quantize == "int8" and not inventory.PARTS[name].eight_bits:

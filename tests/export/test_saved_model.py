@@ -24,11 +24,9 @@ class Scaler(tf.Module):
     def scale(self, x: tf.Tensor, name: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"y": x * self.factor + self.drift, "upper": tf.strings.upper(name)}
 
-    def signature(self, *targets: str) -> Signature:
+    def signature(self) -> Signature:
         inputs = {"x": tf.TensorSpec([None, 2]), "name": tf.TensorSpec([None], tf.string)}
-        return Signature(
-            "scale", self.scale, inputs, ("y", "upper"), [self.factor], targets or ("saved_model",)
-        )
+        return Signature("scale", self.scale, inputs, ("y", "upper"), [self.factor])
 
 
 def example(rows: int) -> tuple[str, dict[str, np.ndarray]]:
@@ -38,8 +36,7 @@ def example(rows: int) -> tuple[str, dict[str, np.ndarray]]:
 def test_written_verified_and_replaced_only_by_a_better_one(tmp_path: Path) -> None:
     folder = tmp_path / "export" / "model"
     good, wrong = Scaler(3.0), Scaler(4.0)
-    not_for_servers = Signature("other", lambda: {"y": tf.constant(1)}, {}, ("y",), (), ("tflite",))
-    signatures = [good.signature(), not_for_servers]
+    signatures = [good.signature()]
     assert saved_model.export(folder, signatures, [example(3), example(1), example(0)]) == 0.0
     loaded = tf.saved_model.load(str(folder))
     assert set(loaded.signatures) == {"scale", "serving_default"}

@@ -204,9 +204,9 @@ def test_metadata(tmp_path: Path) -> None:
 
 
 FORMS = [("generic", kind) for kind in ("none", "dynamic", "float16")]
-FORMS += [("unrolled", kind) for kind in tflite.QUANTIZATIONS]
+FORMS += [("unrolled", kind) for kind in registry.QUANTIZATIONS]
 CELLS = [(cell, form, kind) for cell in registry.CELLS for form, kind in FORMS]
-CELLS += [("lstm", "fused", kind) for kind in tflite.QUANTIZATIONS]
+CELLS += [("lstm", "fused", kind) for kind in registry.QUANTIZATIONS]
 
 
 @pytest.mark.slow
@@ -220,7 +220,7 @@ def test_every_cell_form_and_kind(tmp_path: Path, cell: str, form: str, quantize
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pooling", registry.POOLINGS)
-@pytest.mark.parametrize("quantize", tflite.QUANTIZATIONS)
+@pytest.mark.parametrize("quantize", registry.QUANTIZATIONS)
 def test_every_pooling(tmp_path: Path, pooling: str, quantize: str) -> None:
     result = convert(tmp_path / "model.tflite", "lstm", "fused", quantize, pooling)
     assert result.difference < {"none": 1e-5, "float16": 0.01, "dynamic": 0.2, "int8": 0.3}[quantize]

@@ -12,6 +12,7 @@ from scipy import stats
 
 from seqmodels.models import FixedWindowForecaster, Forecaster
 from seqmodels.models.forecasting import scaling as windows
+from seqmodels.registry import FORECAST_OUTPUTS, SCALINGS
 
 LOOKBACK, HORIZON, ROWS = 40, 5, 6
 MODELS = {
@@ -48,7 +49,7 @@ def made(name, **options):
     return model
 
 
-@pytest.mark.parametrize("output", windows.OUTPUTS)
+@pytest.mark.parametrize("output", FORECAST_OUTPUTS)
 @pytest.mark.parametrize("kind", ["values", "prices"])
 @pytest.mark.parametrize("name", MODELS)
 def test_forecasts_are_what_they_must_be(name, kind, output):
@@ -85,7 +86,7 @@ def test_returns_do_not_depend_on_the_currency():
     np.testing.assert_allclose(once, other, rtol=2e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("scaling", windows.SCALINGS)
+@pytest.mark.parametrize("scaling", SCALINGS)
 def test_scalings_against_numpy(scaling):
     past = np.random.default_rng(3).normal(5, 2, (4, 31))
     window = windows.of_values(tf.constant(past[..., None]), scaling, False)
@@ -101,7 +102,7 @@ def test_scalings_against_numpy(scaling):
     np.testing.assert_allclose(window.whole * window.scale + window.location, past, rtol=1e-6)
 
 
-@pytest.mark.parametrize("scaling", windows.SCALINGS)
+@pytest.mark.parametrize("scaling", SCALINGS)
 def test_a_window_without_movement_has_scale_one(scaling):
     window = windows.of_values(tf.fill((1, 20, 1), 7.0 if scaling != "mean" else 0.0), scaling, False)
     assert window.scale.numpy().item() == 1

@@ -1,0 +1,68 @@
+"""Deprecation of public functions and classes; docs/versioning.md has the rules."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+__all__ = ["deprecated"]
+
+Named = TypeVar("Named", bound=Callable[..., Any])
+
+
+def deprecated(*, since: str, removed_in: str, use: str) -> Callable[[Named], Named]:
+    """Marks a function or a class as deprecated: it works as before and warns where it is called.
+
+    The warning is a ``DeprecationWarning`` and names the caller's line. Python shows it in scripts, notebooks
+    and tests, where the reader can change the call. It stays silent when an installed package makes the call,
+    because the person who runs that package cannot. A ``FutureWarning`` would reach that person.
+
+    >>> @deprecated(since="0.2", removed_in="0.4", use="seqmodels.total")
+    ... def add(numbers):
+    ...     return sum(numbers)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     add([1, 2])
+    3
+    >>> print(caught[0].message)
+    add is deprecated since 0.2 and will be removed in 0.4; use seqmodels.total
+
+    A class warns when an instance of it or of a subclass is made. It stays the same class, so ``isinstance``,
+    pickles and saved models keep working.
+
+    Args:
+        since: the version that deprecates the name.
+        removed_in: the version that no longer has the name.
+        use: the replacement, as a reader would write it.
+    """
+
+    def decorate(named: Named) -> Named:
+        message = (
+            f"{named.__qualname__} is deprecated since {since} and will be removed in {removed_in}; use {use}"
+        )
+        if isinstance(named, type):
+            initialize = named.__init__  # type: ignore[misc]
+            named.__init__ = _warning(initialize, message)  # type: ignore[misc]
+            marked: Any = named
+        else:
+            marked = _warning(named, message)
+        note = f"Deprecated since {since}, will be removed in {removed_in}: use {use}."
+        marked.__doc__ = "\n\n".join(filter(None, [inspect.getdoc(named), note]))
+        marked.__deprecated__ = message  # as PEP 702 has it
+        return marked
+
+    return decorate
+
+
+def _warning(function: Callable[..., Any], message: str) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    # Keras reads the arguments of an __init__ by getfullargspec, which does not look through a wrapper.
+    wrapper.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return wrapper
