@@ -284,7 +284,8 @@ def checked_values(cls: type[Options], given: Mapping[str, Any]) -> dict[str, An
             raise UsageError(f"{name}={value!r}: expected one of {', '.join(metadata['choices'])}")
         low, high = metadata["minimum"], metadata["maximum"]
         if (low is not None and not value >= low) or (high is not None and not value <= high):
-            limits = [f"at least {low:g}"] * (low is not None) + [f"at most {high:g}"] * (high is not None)
+            bounds = (("at least", low), ("at most", high))
+            limits = [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
             raise UsageError(f"{name}={value!r}: expected {' and '.join(limits)}")
     return dict(given)
 

@@ -26,7 +26,7 @@ ARROWS: dict[str, set[str]] = {
     "seqmodels.cells": {"seqmodels.kernels"},
     "seqmodels.layers": {"seqmodels.cells", "seqmodels.kernels"},
     "seqmodels.models": {"seqmodels.cells", "seqmodels.kernels", "seqmodels.layers", "seqmodels.registry"},
-    "seqmodels.data": set(),
+    "seqmodels.data": {"seqmodels.registry"},
     "seqmodels.decoding": set(),
     "seqmodels.evaluation": set(),
     "seqmodels.training": {"seqmodels.registry"},

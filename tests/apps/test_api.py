@@ -36,7 +36,7 @@ def test_a_run_trained_on_a_frame_does_what_the_command_line_does(run, invoke, r
     scores = run.evaluate()
     assert scores["model"] == read_json(run.path / "metrics.json")["test"]
     table = scores.to_frame()
-    assert {"model", "majority class"} <= set(table.index)
+    assert {"model", *scores["baselines"]} == set(table.index)
     assert table.loc["model", "accuracy"] == scores["model"]["accuracy"]
 
 
