@@ -1,0 +1,83 @@
+"""Order, gaps and missing values of the rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from apps.forecasting.calendar import Frequency
+from seqmodels.errors import DataError
+
+
+def without_gaps(
+    times: np.ndarray, values: np.ndarray, frequency: Frequency, fill: str, place: Callable[[int], str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows with those that are missing put in as not a number.
+
+    Raises:
+        DataError: dates are missing and ``fill`` is ``error``, or a date lies between two steps.
+    """
+    if frequency.unit == "business":
+        first = times[0].astype("datetime64[D]")
+        index = np.busday_count(first, times.astype("datetime64[D]"))
+    elif frequency.unit == "month":
+        months = times.astype("datetime64[M]").astype(np.int64)
+        index, rest = np.divmod(months - months[0], frequency.size)
+        check_between(rest, frequency, place)
+    else:
+        index, rest = np.divmod((times - times[0]).astype(np.int64), frequency.size)
+        check_between(rest, frequency, place)
+    steps = np.diff(index)
+    if (steps < 1).any():
+        row = int((steps < 1).argmax()) + 1
+        raise DataError(f"{place(row)}: is in the same {frequency} as the row before; give one row for each")
+    missing = int(index[-1] + 1 - len(index))
+    if missing and fill == "error":
+        row = int((steps > 1).argmax()) + 1
+        raise DataError(
+            f"{place(row)}: {steps[row - 1] - 1} rows are missing before it (one row a {frequency}); "
+            "add them, or --fill forward or zero, or --frequency"
+        )
+    if not missing:
+        return times, values
+    full = np.full((index[-1] + 1, values.shape[1]), np.nan)
+    full[index] = values
+    between = frequency.after(times[0], int(index[-1]))
+    whole = np.concatenate([times[:1], between.astype(times.dtype)])
+    whole[index] = times
+    return whole, full
+
+
+def check_between(rest: np.ndarray, frequency: Frequency, place: Callable[[int], str]) -> None:
+    if rest.any():
+        row = int((rest > 0).argmax())
+        raise DataError(
+            f"{place(row)}: lies between two steps (one row a {frequency}); the frequencies are mixed: bring "
+            "the rows to one, or name it with --frequency"
+        )
+
+
+def check_order(times: np.ndarray, place: Callable[[int], str], cells: Sequence[str]) -> None:
+    steps = np.diff(times).astype(np.int64)
+    if (steps <= 0).any():
+        row = int((steps <= 0).argmax()) + 1
+        wrong = "is there twice" if steps[row - 1] == 0 else f"is before {cells[row - 1]}, the row above"
+        raise DataError(f"{place(row)}: {cells[row]} {wrong}; sort the rows by date, each date once")
+
+
+def fill_missing(values: np.ndarray, fill: str, place: Callable[[int, int], str]) -> tuple[np.ndarray, int]:
+    """Values without missing ones, and how many were filled; leading ones stay missing under ``forward``."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return values, 0
+    if fill == "error":
+        row, column = np.argwhere(missing)[0]
+        raise DataError(
+            f"{place(int(row), int(column))}: is missing; --fill forward or zero puts a value there"
+        )
+    if fill == "zero":
+        return np.where(missing, 0.0, values), int(missing.sum())
+    last = np.maximum.accumulate(np.where(missing, -1, np.arange(len(values))[:, None]), axis=0)
+    filled = np.where(last < 0, np.nan, np.take_along_axis(values, np.maximum(last, 0), axis=0))
+    return filled, int(missing.sum() - np.isnan(filled).sum())
