@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 from apps.sentiment.__main__ import main
@@ -13,6 +14,7 @@ from apps.sentiment.__main__ import main
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+WORDS = [("great", "good"), ("dull", "bad"), ("moving", "good"), ("weak", "bad")]
 SMALL = ["--epochs", "1", "--units", "4", "--embedding-units", "4", "--buckets", "1", "--no-xla"]
 
 
@@ -51,8 +53,7 @@ def test_the_plain_commands_are_those_of_the_demo():
 
 
 def test_the_commands_for_own_data_run(tmp_path, monkeypatch, capsys):
-    words = [("great", "good"), ("dull", "bad"), ("moving", "good"), ("weak", "bad")]
-    rows = [f"the plot was {word} {n},{label}" for n, (word, label) in enumerate(12 * words)]
+    rows = [f"the plot was {word} {n},{label}" for n, (word, label) in enumerate(12 * WORDS)]
     (tmp_path / "reviews.csv").write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
     (tmp_path / "lines.txt").write_text("the plot was great\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -72,8 +73,19 @@ def test_the_commands_for_own_data_run(tmp_path, monkeypatch, capsys):
         assert run(arguments) or arguments[0] == "train", arguments
 
 
+def test_the_python_example_runs(tmp_path, monkeypatch):
+    (example,) = (block for block in blocks("python") if "load_run" in block)
+    rows = [(f"the plot was {word} {n}", label) for n in range(12) for word, label in WORDS]
+    names = {"frame": pandas.DataFrame(rows, columns=["text", "label"])}
+    monkeypatch.chdir(tmp_path)
+    small = 'preset="quick", epochs=1, units=4, embedding_units=4, buckets=1, xla=False'
+    exec(example.replace('preset="quick"', small), names)
+    assert names["run"].predict("the plot was great")[0]["label"] in ("good", "bad")
+    assert (tmp_path / "saved_models/frame/export/tflite/model_dynamic.tflite").exists()
+
+
 def test_the_library_example_runs():
-    (example,) = blocks("python")
+    (example,) = (block for block in blocks("python") if "seqmodels.cells" in block)
     names = {"inputs": np.zeros((2, 5, 3), np.float32), "lengths": np.array([5, 2], np.int32)}
     exec(example, names)
     assert names["vector"].shape == (2, 128)
