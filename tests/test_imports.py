@@ -20,6 +20,7 @@ ARROWS: dict[str, set[str]] = {
     "seqmodels": set(),
     "seqmodels.errors": set(),
     "seqmodels.registry": set(),
+    "seqmodels.xla": set(),
     "seqmodels.kernels": set(),
     "seqmodels.cells": {"seqmodels.kernels"},
     "seqmodels.layers": {"seqmodels.cells", "seqmodels.kernels"},
@@ -27,14 +28,14 @@ ARROWS: dict[str, set[str]] = {
     "seqmodels.data": set(),
     "seqmodels.decoding": set(),
     "seqmodels.evaluation": set(),
-    "seqmodels.training": {"seqmodels.registry"},
+    "seqmodels.training": {"seqmodels.registry", "seqmodels.xla"},
     "seqmodels.export": {"seqmodels.kernels"},
     "seqmodels.analysis": {"seqmodels.cells", "seqmodels.kernels", "seqmodels.layers"},
     "apps": set(),
     "apps.options": {"seqmodels.registry"},
     "apps.console": set(),
     "apps.run": {"apps.options"},
-    "apps.cli": {"apps.options", "apps.run"},
+    "apps.cli": {"apps.options", "apps.run", "seqmodels.xla"},
     "apps.exporting": {"apps.console", "apps.options", "apps.run", "apps.task", "seqmodels.export"},
     "apps.task": {"apps.options", "apps.run", "seqmodels.export", "seqmodels.training"},
     "apps.progress": set(),
@@ -72,7 +73,7 @@ for app in APPS:
     ARROWS[f"apps.{app}.__main__"] = {"apps.cli", f"apps.{app}.options"}
 
 # What `--help` and a usage error load: of all that is installed, click alone.
-LIGHT = {"seqmodels", "seqmodels.errors", "seqmodels.registry", "apps.cli", "apps.options"}
+LIGHT = {"seqmodels", "seqmodels.errors", "seqmodels.registry", "seqmodels.xla", "apps.cli", "apps.options"}
 LIGHT |= {f"apps.{app}.{module}" for app in APPS for module in ("__main__", "options")}
 ALLOWED_OUTSIDE = {*sys.stdlib_module_names, "click"}
 

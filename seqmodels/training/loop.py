@@ -23,6 +23,7 @@ from seqmodels.training.averaging import Averages
 from seqmodels.training.objectives import Objective
 from seqmodels.training.settings import Diverged, Interrupted, Position, Settings
 from seqmodels.training.step import Steps
+from seqmodels.xla import set_xla_flags
 
 
 class Training:
@@ -59,6 +60,7 @@ class Training:
         callbacks: Iterable[keras.callbacks.Callback] = (),
         stop: Callable[[], bool] = lambda: False,
     ):
+        set_xla_flags()
         self.model, self.objective, self.optimizer, self.settings = model, objective, optimizer, settings
         self.train, self.validate, self.initial_carried, self.stop = train, validate, initial_carried, stop
         self.derive = derive
