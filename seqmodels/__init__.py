@@ -1,7 +1,8 @@
 """Recurrent networks from their equations, for Keras on TensorFlow.
 
-Importing this package is cheap: it loads no TensorFlow and changes no environment variable. Take what you need from its modules,
-for example ``from seqmodels.layers import LSTMCell, Recurrent``.
+Importing this package is cheap: it loads no TensorFlow and changes no environment variable. Take what you
+need from its subpackages, for example ``from seqmodels.layers import Recurrent``. After ``import seqmodels``,
+``keras.models.load_model`` finds the classes of a saved model.
 
 Legend of the axis names that every docstring and comment in the project uses:
 
@@ -18,4 +19,22 @@ Legend of the axis names that every docstring and comment in the project uses:
 ``lengths`` is always ``(batch,)`` int32: how many leading steps of each row are real.
 """
 
+from seqmodels.lazy import lazy
+from seqmodels.registration import register
+
+__all__ = [
+    "analysis",
+    "cells",
+    "data",
+    "decoding",
+    "evaluation",
+    "export",
+    "kernels",
+    "layers",
+    "models",
+    "training",
+]
 __version__ = "0.1.0"
+__getattr__ = lazy(__name__, {name: name for name in __all__})
+
+register()

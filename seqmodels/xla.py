@@ -10,7 +10,8 @@ def set_xla_flags() -> None:
 
     XLA may run reductions and products by YNNPACK. Two first runs of one program at the same time, as the
     parts of a batch are, build the constants of such a fusion in one unguarded list, which can crash the
-    process (``EmitYnnFusionBuilder`` in XLA's ``ynn_emitter.cc``, TensorFlow 2.21). XLA's own code is as fast.
+    process (``EmitYnnFusionBuilder`` in XLA's ``ynn_emitter.cc``, TensorFlow 2.21). XLA's own code is
+    as fast.
 
     XLA reads its flags once per process, when it first compiles; importing TensorFlow or running its
     operators does not compile. A later call changes the variable but not the programs, and XLA offers no way

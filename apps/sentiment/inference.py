@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from apps.run import Run
 from apps.sentiment.data import Assets
-from seqmodels.data.batches import batches, evaluation_order
+from seqmodels.data.batching import batches, evaluation_order
 from seqmodels.data.sequences import PAD, TokenSequences
 from seqmodels.errors import UsageError
 from seqmodels.export import tflite

@@ -1,0 +1,42 @@
+"""SavedModel and TensorFlow Lite files from a list of signatures, verified in fresh processes.
+
+A name loads its module at its first use.
+"""
+
+from seqmodels.lazy import lazy
+
+__all__ = [
+    "QUANTIZATIONS",
+    "TARGETS",
+    "Converted",
+    "Entry",
+    "Signature",
+    "choose_form",
+    "convert",
+    "export_saved_model",
+    "in_place_of",
+    "largest_difference",
+    "packed",
+    "save_signatures",
+    "unpacked",
+    "with_text_classifier",
+]
+__getattr__ = lazy(
+    __name__,
+    {
+        "QUANTIZATIONS": "tflite:QUANTIZATIONS",
+        "TARGETS": "signature:TARGETS",
+        "Converted": "tflite:Converted",
+        "Entry": "tflite:Entry",
+        "Signature": "signature:Signature",
+        "choose_form": "tflite:choose_form",
+        "convert": "tflite:convert",
+        "export_saved_model": "saved_model:export",
+        "in_place_of": "place:in_place_of",
+        "largest_difference": "verify:largest_difference",
+        "packed": "flatbuffer:packed",
+        "save_signatures": "signature:save",
+        "unpacked": "flatbuffer:unpacked",
+        "with_text_classifier": "metadata:with_text_classifier",
+    },
+)

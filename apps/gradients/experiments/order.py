@@ -29,7 +29,7 @@ from apps.gradients.options import Order
 from apps.gradients.window_classifier import WindowClassifier
 from apps.sentiment import bag_of_words
 from apps.sentiment.reviews import ANYWHERE, NEUTRAL, Review, reviews
-from seqmodels.data.batches import batches
+from seqmodels.data.batching import batches
 from seqmodels.data.sequences import TokenSequences
 from seqmodels.data.tokenizer import Tokenizer, TokenizerSettings
 from seqmodels.evaluation import plots
