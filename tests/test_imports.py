@@ -306,7 +306,7 @@ def test_a_new_module_needs_a_row(plant) -> None:
     ("run_source", "loads"),
     [
         ("import numpy as np", ["apps.cli loads numpy"]),
-        ("from seqmodels.data import batches", ["apps.cli loads tensorflow"]),
+        ("from seqmodels.models import classifier", ["apps.cli loads tensorflow"]),
         ("class A:\n    from tensorflow import keras", ["apps.cli loads tensorflow"]),
         ("try:\n    import keras\nexcept ImportError:\n    pass", ["apps.cli loads keras"]),
         ("def f():\n    import numpy", []),
@@ -320,8 +320,8 @@ def test_what_is_heavy_is_found_through_other_modules(plant, run_source: str, lo
             "apps/cli.py": "import click\nfrom apps.run import Run",
             "apps/run.py": run_source,
             "seqmodels/__init__.py": "",
-            "seqmodels/data/__init__.py": "import tensorflow as tf",
-            "seqmodels/data/batches.py": "",
+            "seqmodels/models/__init__.py": "import tensorflow as tf",
+            "seqmodels/models/classifier.py": "",
         }
     )
     assert list(heavy(tree)) == loads

@@ -1,4 +1,4 @@
-"""Keras loads our models after a bare ``import seqmodels``, in processes that have imported nothing else of it."""
+"""Keras loads our models after a bare ``import seqmodels``, in fresh processes."""
 
 from __future__ import annotations
 
