@@ -23,7 +23,17 @@ from seqmodels.analysis.trace import Trace
 
 
 def step_jacobians(trace: Trace) -> np.ndarray:
-    """``J_t[i, j] = d s_t[i] / d s_{t-1}[j]`` of every step: ``(n, T, S, S)`` float64; 1 past a row's end."""
+    """``J_t[i, j] = d s_t[i] / d s_{t-1}[j]`` of every step: ``(n, T, S, S)`` float64; 1 past a row's end.
+
+    >>> from seqmodels.analysis import recording
+    >>> from seqmodels.cells import LSTMCell
+    >>> from seqmodels.layers import Recurrent
+    >>> layer = Recurrent(LSTMCell(3))
+    >>> with tf.GradientTape() as tape, recording(layer, tape) as traces:
+    ...     _ = layer(tf.ones((2, 4, 5)))
+    >>> step_jacobians(traces[0]).shape
+    (2, 4, 6, 6)
+    """
 
     @tf.function(autograph=False)
     def jacobian(x: tf.Tensor, joined: tf.Tensor) -> tf.Tensor:
@@ -41,7 +51,12 @@ def step_jacobians(trace: Trace) -> np.ndarray:
 
 def state_jacobians(jacobians: np.ndarray) -> np.ndarray:
     """``d s_T / d s_t`` for t = 0 .. T, the products of step Jacobians ``(n, T, S, S)``:
-    ``(n, T + 1, S, S)``."""
+    ``(n, T + 1, S, S)``.
+
+    >>> steps = np.broadcast_to(0.5 * np.eye(2), (1, 3, 2, 2))
+    >>> state_jacobians(steps)[0, :, 0, 0].tolist()
+    [0.125, 0.25, 0.5, 1.0]
+    """
     rows, steps, size, _ = jacobians.shape
     result = np.empty((rows, steps + 1, size, size))
     result[:, steps] = np.eye(size)
@@ -55,6 +70,15 @@ def vector_products(trace: Trace, vectors: np.ndarray) -> np.ndarray:
 
     Costs as much as k passes of backpropagation, in time and in memory. With the vectors of an orthonormal
     basis the norm of the result is that of the Jacobian, with fewer of them it is a lower bound.
+
+    >>> from seqmodels.analysis import recording
+    >>> from seqmodels.cells import LSTMCell
+    >>> from seqmodels.layers import Recurrent
+    >>> layer = Recurrent(LSTMCell(3))
+    >>> with tf.GradientTape() as tape, recording(layer, tape) as traces:
+    ...     _ = layer(tf.ones((2, 4, 5)))
+    >>> vector_products(traces[0], np.eye(6)[:2]).shape
+    (2, 5, 2, 6)
     """
 
     @tf.function(autograph=False)
@@ -89,6 +113,9 @@ def log_norms(jacobians: np.ndarray) -> np.ndarray:
 
     The product is scaled to norm 1 after every step, so that it never leaves the range of floats; minus
     infinity where it is 0.
+
+    >>> log_norms(np.broadcast_to(np.eye(2), (1, 3, 2, 2))).tolist()
+    [[0.0, 0.0, 0.0, 0.0]]
     """
     rows, steps, size, _ = jacobians.shape
     product, result = np.broadcast_to(np.eye(size), (rows, size, size)), np.zeros((rows, steps + 1))

@@ -14,20 +14,32 @@ GROWN = 10.0  # one that is more often as large as this explodes
 
 def spectral_norms(matrices: np.ndarray) -> np.ndarray:
     """The largest singular value of each matrix: ``(..., k, S)`` to ``(...)``; infinity where an entry is not
-    finite."""
+    finite.
+
+    >>> spectral_norms(np.array([[[2.0, 0.0], [0.0, 1.0]]])).tolist()
+    [2.0]
+    """
     finite = np.isfinite(matrices).all(axis=(-2, -1))
     norms = np.linalg.norm(np.where(finite[..., None, None], matrices, 0.0), ord=2, axis=(-2, -1))
     return np.where(finite, norms, np.inf)
 
 
 def spectral_radius(matrix: Any) -> float:
-    """The largest absolute eigenvalue."""
+    """The largest absolute eigenvalue.
+
+    >>> spectral_radius([[0.0, 1.0], [1.0, 0.0]])
+    1.0
+    """
     return float(np.abs(np.linalg.eigvals(np.asarray(matrix, np.float64))).max())
 
 
 def decay_rate(norms: np.ndarray, first: int = 0) -> float:
     """Change of the logarithm of a norm for each step of distance: the :func:`slope` of the logarithms of
-    norms ``(k,)`` by distance from 0; what is 0 is left out."""
+    norms ``(k,)`` by distance from 0; what is 0 is left out.
+
+    >>> round(decay_rate(np.array([1.0, 0.5, 0.25])), 3)
+    -0.693
+    """
     with np.errstate(divide="ignore"):
         return slope(np.log(norms), first)
 
@@ -40,6 +52,9 @@ def slope(logarithms: np.ndarray, first: int = 0) -> float:
             two are left.
         first: the distance to begin at. The slope of ``log ||U^k||`` is the logarithm of the spectral radius
             only for large k (Gelfand's formula).
+
+    >>> round(slope(np.array([0.0, -1.0, -2.0])), 3)
+    -1.0
     """
     distances = np.arange(len(logarithms))
     usable = (distances >= first) & np.isfinite(logarithms)
@@ -49,7 +64,11 @@ def slope(logarithms: np.ndarray, first: int = 0) -> float:
 
 
 def mean_norms(norms: np.ndarray) -> np.ndarray:
-    """The geometric mean over the rows that reach so far: ``(n, T + 1)`` to ``(T + 1,)``."""
+    """The geometric mean over the rows that reach so far: ``(n, T + 1)`` to ``(T + 1,)``.
+
+    >>> mean_norms(np.array([[1.0, 4.0], [1.0, np.nan]])).tolist()
+    [1.0, 4.0]
+    """
     reached = np.isfinite(norms)
     with np.errstate(divide="ignore"):
         logarithms = np.where(reached, np.log(np.where(reached, norms, 1.0)), 0.0)
@@ -78,7 +97,12 @@ class Verdict:
 
 
 def verdict(norms: np.ndarray) -> Verdict:
-    """Judges norms by distance ``(k,)``, from 0 on; raises ValueError where there is nothing to judge."""
+    """Judges norms by distance ``(k,)``, from 0 on; raises ValueError where there is nothing to judge.
+
+    >>> judged = verdict(0.5 ** np.arange(20.0))
+    >>> judged.kind, judged.reach
+    ('vanishes', 6)
+    """
     norms = np.asarray(norms, np.float64)
     norms = norms[: int(np.flatnonzero(np.isfinite(norms)).max(initial=-1)) + 1]
     if len(norms) < 2 or not norms[0] > 0:

@@ -58,7 +58,12 @@ class Trace:
 
 
 def recurrent_layers(model: keras.Layer) -> list[Recurrent]:
-    """Every ``Recurrent`` in a layer or model, itself included."""
+    """Every ``Recurrent`` in a layer or model, itself included.
+
+    >>> from seqmodels.cells import GRUCell
+    >>> [layer.name for layer in recurrent_layers(keras.Sequential([Recurrent(GRUCell(2), name="reader")]))]
+    ['reader']
+    """
     return [layer for layer in model._flatten_layers() if isinstance(layer, Recurrent)]
 
 
@@ -68,6 +73,13 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
 
     Inside, call the model eagerly and with ``training=False``. The states of a trace are those that the
     outputs were computed from, so that ``tape`` differentiates by them.
+
+    >>> from seqmodels.cells import LSTMCell
+    >>> layer = Recurrent(LSTMCell(3), name="reader")
+    >>> with tf.GradientTape() as tape, recording(layer, tape) as traces:
+    ...     outputs, _ = layer(tf.ones((2, 4, 5)))
+    >>> traces[0].name, len(traces[0].states), traces[0].size
+    ('reader', 5, 6)
     """
     traces: list[Trace] = []
 
@@ -105,7 +117,15 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
 
 
 def loss_gradients(tape: tf.GradientTape, loss: tf.Tensor, traces: Sequence[Trace]) -> list[np.ndarray]:
-    """``dL/ds_t`` of each trace, ``(n, T + 1, S)`` float64, for a loss that was computed while recording."""
+    """``dL/ds_t`` of each trace, ``(n, T + 1, S)`` float64, for a loss that was computed while recording.
+
+    >>> from seqmodels.cells import LSTMCell
+    >>> layer = Recurrent(LSTMCell(3))
+    >>> with tf.GradientTape() as tape, recording(layer, tape) as traces:
+    ...     loss = tf.reduce_sum(layer(tf.ones((2, 4, 5)))[0])
+    >>> loss_gradients(tape, loss, traces)[0].shape
+    (2, 5, 6)
+    """
     states = [trace.states for trace in traces]
     gradients = tape.gradient(loss, states, unconnected_gradients="zero")
     return [
@@ -118,6 +138,13 @@ def gates(trace: Trace) -> dict[str, np.ndarray]:
     """All gates of every step by name, ``(T, n, units)``; first the share of the old state that is kept.
 
     The names are the cell's own, see :meth:`seqmodels.cells.Cell.gate_values`. A cell without gates has none.
+
+    >>> from seqmodels.cells import LSTMCell
+    >>> layer = Recurrent(LSTMCell(3))
+    >>> with tf.GradientTape() as tape, recording(layer, tape) as traces:
+    ...     _ = layer(tf.ones((2, 4, 5)))
+    >>> {name: gate.shape for name, gate in gates(traces[0]).items()}
+    {'forget gate': (4, 2, 3), 'input gate': (4, 2, 3), 'output gate': (4, 2, 3)}
     """
     before = tuple(tf.stack(each) for each in zip(*trace.states[:-1]))  # (time, batch, units) each
     found = trace.cell.gate_values(tf.stack(trace.projected), before, trace.constants)
@@ -128,6 +155,13 @@ def step_bound(trace: Trace) -> float | None:
     r"""A number that ``||J_t||`` cannot exceed at any step, from the weights and the states of the trace.
 
     The bound is the cell's own, see :meth:`seqmodels.cells.Cell.step_bound`. None if the cell has none.
+
+    >>> from seqmodels.cells import MinGRUCell
+    >>> layer = Recurrent(MinGRUCell(3))
+    >>> with tf.GradientTape() as tape, recording(layer, tape) as traces:
+    ...     _ = layer(tf.ones((2, 4, 5)))
+    >>> step_bound(traces[0])
+    1.0
     """
     states = tuple(tf.stack(each) for each in zip(*trace.states))  # (time + 1, batch, units) each
     return trace.cell.step_bound(tf.stack(trace.projected), states, trace.constants)

@@ -39,6 +39,13 @@ class GRUCell(MatrixCell):
         keep_bias: ``b_u`` starts at minus this, so that as much of the state is kept as by an LSTM whose
             forget bias it is.
         **kwargs: of :class:`MatrixCell`.
+
+    >>> cell = GRUCell(3, reset_after=True)
+    >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
+    >>> output.shape
+    TensorShape([2, 3])
+    >>> cell.kernel.shape, cell.recurrent_kernel.shape
+    (TensorShape([5, 9]), TensorShape([3, 9]))
     """
 
     blocks = ("update gate", "reset gate", "candidate")

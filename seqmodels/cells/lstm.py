@@ -36,6 +36,13 @@ class LSTMCell(MatrixCell):
         forget_bias: where ``b_f`` starts; 1 lets the gradient through at the beginning of training
             (Jozefowicz et al. 2015, section 2.4).
         **kwargs: of :class:`MatrixCell`.
+
+    >>> cell = LSTMCell(3)
+    >>> output, (h, c) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
+    >>> output.shape, c.shape
+    (TensorShape([2, 3]), TensorShape([2, 3]))
+    >>> cell.blocks
+    ('input gate', 'forget gate', 'candidate', 'output gate')
     """
 
     blocks = ("input gate", "forget gate", "candidate", "output gate")

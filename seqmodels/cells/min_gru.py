@@ -28,6 +28,11 @@ class MinGRUCell(LinearCell):
         units: features of the state.
         keep_bias: ``b_u`` starts at minus this, as in :class:`GRUCell`.
         **kwargs: of :class:`LinearCell`.
+
+    >>> cell = MinGRUCell(3)
+    >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
+    >>> output.shape, cell.parallel
+    (TensorShape([2, 3]), True)
     """
 
     blocks = ("update gate", "candidate")

@@ -30,6 +30,11 @@ class MinLSTMCell(LinearCell):
         forget_bias: where ``b_f`` starts, and ``b_i`` at minus this: its sigmoid is the share of the state
             that is kept then, as in :class:`LSTMCell`.
         **kwargs: of :class:`LinearCell`.
+
+    >>> cell = MinLSTMCell(3)
+    >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
+    >>> output.shape, cell.blocks
+    (TensorShape([2, 3]), ('input gate', 'forget gate', 'candidate'))
     """
 
     blocks = ("input gate", "forget gate", "candidate")

@@ -32,6 +32,11 @@ class RGLRUCell(LinearCell):
     Args:
         units: features of the state.
         **kwargs: of :class:`LinearCell`.
+
+    >>> cell = RGLRUCell(3)
+    >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
+    >>> output.shape, cell.decay.shape
+    (TensorShape([2, 3]), TensorShape([3]))
     """
 
     blocks = ("recurrence gate", "input gate", "value")

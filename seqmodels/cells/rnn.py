@@ -33,6 +33,11 @@ class RNNCell(MatrixCell):
         units: features of the state.
         activation: any Keras activation, by name or as a function.
         **kwargs: of :class:`MatrixCell`.
+
+    >>> cell = RNNCell(3)
+    >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
+    >>> output.shape
+    TensorShape([2, 3])
     """
 
     source = "Elman 1990, Finding Structure in Time"

@@ -16,9 +16,7 @@ __all__ = [
     "export_saved_model",
     "in_place_of",
     "largest_difference",
-    "packed",
     "save_signatures",
-    "unpacked",
     "with_text_classifier",
 ]
 __getattr__ = lazy(
@@ -34,9 +32,7 @@ __getattr__ = lazy(
         "export_saved_model": "saved_model:export",
         "in_place_of": "place:in_place_of",
         "largest_difference": "verify:largest_difference",
-        "packed": "flatbuffer:packed",
         "save_signatures": "signature:save",
-        "unpacked": "flatbuffer:unpacked",
         "with_text_classifier": "metadata:with_text_classifier",
     },
 )

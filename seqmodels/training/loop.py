@@ -44,6 +44,15 @@ class Training:
             norm, ``on_epoch_end`` the row of the history. One that sets ``model.stop_training`` ends the
             training after the step or epoch.
         stop: asked after every step; True saves and raises :class:`Interrupted`.
+
+    >>> from seqmodels.training import classification
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> data = tf.data.Dataset.from_tensors((tf.ones((4, 2)), tf.zeros(4, tf.int32), tf.ones(4)))
+    >>> settings, optimizer = Settings(epochs=2, xla=False), keras.optimizers.SGD(0.1)
+    >>> batches = {"train": lambda epoch: data, "validate": lambda: data}
+    >>> training = Training(model, classification(), optimizer, **batches, settings=settings, folder=folder)
+    >>> [row["epoch"] for row in training.run()]
+    [1, 2]
     """
 
     def __init__(
