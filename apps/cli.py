@@ -32,6 +32,7 @@ from apps.options import (
 from apps.run import Run
 from seqmodels import __version__
 from seqmodels.errors import UsageError, UserError
+from seqmodels.xla import set_xla_flags
 
 # The module of each verb. Every other verb belongs to one app, and its Task has it.
 VERBS = {
@@ -246,6 +247,7 @@ def import_tensorflow() -> None:
     # 1.3 to 1.9 times faster for recurrent networks on machines where TensorFlow leaves it off.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    set_xla_flags()
     # TensorFlow logs to the file descriptor before it has read its log level.
     sys.stderr.flush()
     kept = os.dup(2)

@@ -25,10 +25,12 @@ from seqmodels.layers import Encoder
 from seqmodels.registry import CELLS, make
 from seqmodels.training import Training
 from seqmodels.training.objectives import Outcome
+from seqmodels.xla import set_xla_flags
 
 
 def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
     """One step of training by plain gradient descent, or one forward pass."""
+    set_xla_flags()
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     if side == FLOOR:

@@ -1,7 +1,8 @@
 """Recurrent networks from their equations, for Keras on TensorFlow.
 
-Importing this package is cheap: it loads no TensorFlow. Take what you need from its modules,
-for example ``from seqmodels.layers import LSTMCell, Recurrent``.
+Importing this package is cheap: it loads no TensorFlow and changes no environment variable. Take what you
+need from its subpackages, for example ``from seqmodels.layers import Recurrent``. After ``import seqmodels``,
+``keras.models.load_model`` finds the classes of a saved model.
 
 Legend of the axis names that every docstring and comment in the project uses:
 
@@ -18,14 +19,22 @@ Legend of the axis names that every docstring and comment in the project uses:
 ``lengths`` is always ``(batch,)`` int32: how many leading steps of each row are real.
 """
 
-import os
+from seqmodels.lazy import lazy
+from seqmodels.registration import register
 
+__all__ = [
+    "analysis",
+    "cells",
+    "data",
+    "decoding",
+    "evaluation",
+    "export",
+    "kernels",
+    "layers",
+    "models",
+    "training",
+]
 __version__ = "0.1.0"
+__getattr__ = lazy(__name__, {name: name for name in __all__})
 
-# One program that runs twice at the same time, as the parts of a batch do, kills the process now and then:
-# XLA has reductions and products run by YNNPACK, and both runs build what that needs from one unguarded
-# list of constants (EmitYnnFusionBuilder in XLA's ynn_emitter.cc, in TensorFlow 2.21). XLA's own code is as
-# fast here. It reads its flags, or the name of a file that has them, when it first compiles.
-_FLAG, _yours = "--xla_cpu_experimental_ynn_fusion_type=", os.environ.get("XLA_FLAGS", "")
-if _FLAG not in _yours and not os.path.isfile(_yours):
-    os.environ["XLA_FLAGS"] = f"{_FLAG} {_yours}"
+register()

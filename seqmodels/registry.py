@@ -2,34 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-CELLS: dict[str, tuple[str, dict[str, Any]]] = {
-    "rnn": ("seqmodels.cells:RNNCell", {}),
-    "irnn": ("seqmodels.cells:RNNCell", {"activation": "relu", "recurrent_initializer": "identity"}),
-    "lstm": ("seqmodels.cells:LSTMCell", {}),
-    "gru": ("seqmodels.cells:GRUCell", {}),
-    "gru-reset-after": ("seqmodels.cells:GRUCell", {"reset_after": True}),
-    "mingru": ("seqmodels.cells:MinGRUCell", {}),
-    "minlstm": ("seqmodels.cells:MinLSTMCell", {}),
-    "rglru": ("seqmodels.cells:RGLRUCell", {}),
+
+@dataclass(frozen=True)
+class Entry:
+    """Where the class of a name is.
+
+    Attributes:
+        path: ``module:Class``.
+        options: arguments that the name stands for.
+    """
+
+    path: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CellEntry(Entry):
+    """Where a cell is, and what the command line must know of it without TensorFlow.
+
+    Attributes:
+        parallel: the cell's own ``parallel``: without a recurrent matrix, hence without dropout of one.
+    """
+
+    parallel: bool = False
+
+
+CELLS: dict[str, CellEntry] = {
+    "rnn": CellEntry("seqmodels.cells:RNNCell"),
+    "irnn": CellEntry("seqmodels.cells:RNNCell", {"activation": "relu", "recurrent_initializer": "identity"}),
+    "lstm": CellEntry("seqmodels.cells:LSTMCell"),
+    "gru": CellEntry("seqmodels.cells:GRUCell"),
+    "gru-reset-after": CellEntry("seqmodels.cells:GRUCell", {"reset_after": True}),
+    "mingru": CellEntry("seqmodels.cells:MinGRUCell", parallel=True),
+    "minlstm": CellEntry("seqmodels.cells:MinLSTMCell", parallel=True),
+    "rglru": CellEntry("seqmodels.cells:RGLRUCell", parallel=True),
 }
 
-PARALLEL_CELLS = ("mingru", "minlstm", "rglru")  # no recurrent matrix, hence no dropout of one
+PARALLEL_CELLS = tuple(name for name, entry in CELLS.items() if entry.parallel)
 
-POOLINGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "last": ("seqmodels.layers:LastPooling", {}),
-    "mean": ("seqmodels.layers:MeanPooling", {}),
-    "max": ("seqmodels.layers:MaxPooling", {}),
-    "attention": ("seqmodels.layers:AttentionPooling", {}),
+POOLINGS: dict[str, Entry] = {
+    "last": Entry("seqmodels.layers:LastPooling"),
+    "mean": Entry("seqmodels.layers:MeanPooling"),
+    "max": Entry("seqmodels.layers:MaxPooling"),
+    "attention": Entry("seqmodels.layers:AttentionPooling"),
 }
 
-ATTENTIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "additive": ("seqmodels.layers:AdditiveAttention", {}),
-    "general": ("seqmodels.layers:GeneralAttention", {}),
-    "dot": ("seqmodels.layers:DotAttention", {}),
-    "multi-head": ("seqmodels.layers:MultiHeadAttention", {}),
+ATTENTIONS: dict[str, Entry] = {
+    "additive": Entry("seqmodels.layers:AdditiveAttention"),
+    "general": Entry("seqmodels.layers:GeneralAttention"),
+    "dot": Entry("seqmodels.layers:DotAttention"),
+    "multi-head": Entry("seqmodels.layers:MultiHeadAttention"),
 }
 
 FEEDINGS = ("none", "output", "context")  # what of the attention enters the decoder's recurrence
@@ -68,14 +95,13 @@ SCHEDULES = (*CURVES, "plateau")
 CLIP_BY = ("global", "variable", "value")
 
 
-def make(table: dict[str, tuple[str, dict[str, Any]]], name: str, /, **options: Any) -> Any:
-    """An instance of the class that ``table`` has under ``name``; ``options`` win over the table's own.
+def make(table: Mapping[str, Entry], name: str, /, **options: Any) -> Any:
+    """Makes an instance of the class that ``table`` has under ``name``; ``options`` win over the entry's own.
 
     Raises:
         ValueError: a name that the table does not have.
     """
     if name not in table:
         raise ValueError(f"{name!r} is unknown; expected one of {', '.join(table)}")
-    path, defaults = table[name]
-    module, attribute = path.split(":")
-    return getattr(import_module(module), attribute)(**{**defaults, **options})
+    module, attribute = table[name].path.split(":")
+    return getattr(import_module(module), attribute)(**{**table[name].options, **options})

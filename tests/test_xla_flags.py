@@ -1,4 +1,4 @@
-"""What importing the library tells XLA, seen in the programs that it then makes."""
+"""The entry points tell XLA to leave YNNPACK alone, seen in the programs that it then makes."""
 
 from __future__ import annotations
 
@@ -9,37 +9,75 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = """
+from seqmodels.xla import FLAG, set_xla_flags
+
+ROOT = Path(__file__).parents[1]
+COMPILED = """
 import tensorflow as tf
 sums = tf.function(lambda x: (tf.reduce_sum(x, 1), tf.matmul(x, x), tf.reduce_max(x)), jit_compile=True)
 sums(tf.ones((256, 256)))
 """
+TRAINED = """
+from pathlib import Path
+import tensorflow as tf, keras
+from seqmodels.training import Outcome, Settings, Training
+model = keras.Sequential([keras.Input((256,)), keras.layers.Dense(256, activation="softmax")])
+def objective(model, inputs, targets, weights, carried, training):
+    return Outcome(tf.reduce_sum(tf.square(model(inputs))), tf.reduce_sum(weights), {}, carried=carried)
+data = tf.data.Dataset.from_tensors((tf.ones((256, 256)), tf.zeros(256), tf.ones(256)))
+Training(model, objective, keras.optimizers.SGD(0.1), lambda epoch: data, lambda: data, Settings(epochs=1),
+         Path(FOLDER)).run()
+"""
+COMMAND_LINE = "from apps.cli import import_tensorflow\nimport_tensorflow()"
+LATE = f"{COMPILED}\nfrom seqmodels.xla import set_xla_flags\nset_xla_flags()"
+
+
+def run(program: str, flags: str) -> None:
+    environment = os.environ | {"XLA_FLAGS": flags, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run([sys.executable, "-c", program], env=environment, cwd=ROOT, check=True)
 
 
 @pytest.mark.parametrize(
-    ("imports", "flags", "fused"),
+    ("program", "flags", "fused"),
     [
-        ("", "", True),  # once this fails, TensorFlow has changed: see whether the flag is still needed
-        ("import seqmodels", "", False),
-        ("import tensorflow, seqmodels", "", False),
-        ("import seqmodels", "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_REDUCE", True),
+        # Once the first fails, TensorFlow has changed: see whether the flag is still needed.
+        (COMPILED, "", True),
+        (f"import seqmodels\n{COMPILED}", "", True),
+        (f"{COMMAND_LINE}\n{COMPILED}", "", False),
+        (f"{COMMAND_LINE}\n{COMPILED}", f"{FLAG}LIBRARY_FUSION_TYPE_REDUCE", True),
+        (TRAINED, "", False),
+        (TRAINED, f"{FLAG}LIBRARY_FUSION_TYPE_REDUCE", True),
+        (LATE + COMPILED.replace("256", "128"), "", True),  # XLA has read its flags when it compiled
     ],
+    ids=["nothing", "import", "command line", "user's value", "training", "training user's value", "late"],
 )
-def test_no_fusions_by_ynnpack_unless_asked_for(imports: str, flags: str, fused: bool, tmp_path: Path):
+def test_no_fusions_by_ynnpack_unless_asked_for(program: str, flags: str, fused: bool, tmp_path: Path):
     """Two runs of one program at once, as of the parts of a batch, would write the same list in them."""
-    flags = f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text {flags}"
-    command = [sys.executable, "-c", f"{imports}\n{PROGRAM}"]
-    subprocess.run(command, env=os.environ | {"XLA_FLAGS": flags}, check=True, capture_output=True)
-    programs = [path.read_text() for path in tmp_path.glob("*after_optimizations.txt")]
+    dump = tmp_path / "dump"
+    program = program.replace("FOLDER", repr(str(tmp_path)))
+    run(program, f"--xla_dump_to={dump} --xla_dump_hlo_as_text {flags}")
+    programs = [path.read_text() for path in dump.glob("*after_optimizations.txt")]
     assert programs  # so the flags of whoever calls are in force, too
     assert any("__ynn_fusion" in program for program in programs) == fused
 
 
-def test_a_file_of_flags_stays_in_force(tmp_path: Path) -> None:
-    file, shown = tmp_path / "flags.txt", "import os, seqmodels; print(os.environ['XLA_FLAGS'])"
+def test_an_import_changes_no_environment_variable() -> None:
+    run("import os; before = dict(os.environ); import seqmodels; assert dict(os.environ) == before", "")
+    libraries = "seqmodels.layers, seqmodels.models, seqmodels.training, seqmodels.data, seqmodels.export"
+    check = "assert os.environ.get('XLA_FLAGS') == before"
+    run(f"import os; before = os.environ.get('XLA_FLAGS'); import {libraries}; {check}", "--xla_dump_to=")
+
+
+def test_a_file_of_flags_stays_in_force(tmp_path: Path, monkeypatch) -> None:
+    file = tmp_path / "flags.txt"
     file.write_text("--xla_cpu_enable_fast_math=false")
-    environment = os.environ | {"XLA_FLAGS": str(file)}
-    done = subprocess.run(
-        [sys.executable, "-c", shown], env=environment, check=True, capture_output=True, text=True
-    )
-    assert done.stdout == f"{file}\n"
+    monkeypatch.setenv("XLA_FLAGS", str(file))
+    set_xla_flags()
+    assert os.environ["XLA_FLAGS"] == str(file)
+
+
+def test_other_flags_stay_and_nothing_is_said_twice(monkeypatch) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    set_xla_flags()
+    set_xla_flags()
+    assert os.environ["XLA_FLAGS"] == f"{FLAG} --xla_cpu_enable_fast_math=false"

@@ -19,7 +19,7 @@ from apps.sentiment.labeled_texts import LabeledTextData, LabeledTexts, check_la
 from apps.sentiment.ngrams import Ngrams
 from apps.sentiment.options import Train
 from apps.task import Data
-from seqmodels.data.batches import batches, bucket_edges
+from seqmodels.data.batching import batches, bucket_edges
 from seqmodels.data.sequences import PAD, TokenSequences, truncate, truncate_ragged
 from seqmodels.data.tokenizer import UNKNOWN, Tokenizer, TokenizerSettings
 from seqmodels.errors import DataError

@@ -15,7 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 from apps.inference import Forms
 from apps.run import Run
 from apps.sentiment.data import Assets
-from seqmodels.data.batches import batches, evaluation_order
+from seqmodels.data.batching import batches, evaluation_order
 from seqmodels.data.sequences import PAD, TokenSequences
 
 BATCH = 64  # rows of a batch

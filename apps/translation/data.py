@@ -15,7 +15,7 @@ from apps.run import Run, write_text
 from apps.task import Data
 from apps.translation.options import Train
 from apps.translation.pairs import Pairs, ParallelData, load_pairs
-from seqmodels.data.batches import PairShapes, pair_batches
+from seqmodels.data.batching import PairShapes, pair_batches
 from seqmodels.data.sequences import PAD, TokenSequences, truncate
 from seqmodels.data.tokenizer import END, START, UNKNOWN, Tokenizer, TokenizerSettings
 from seqmodels.errors import DataError

@@ -14,7 +14,7 @@ from apps.translation.data import Assets
 from apps.translation.inference import attention
 from apps.translation.metrics import translation_scores
 from apps.translation.pairs import Pairs
-from seqmodels.data.batches import pair_batches
+from seqmodels.data.batching import pair_batches
 from seqmodels.data.sequences import truncate
 from seqmodels.data.tokenizer import CONTINUATION, SPACE_MARK, Tokenizer
 from seqmodels.models import Translator

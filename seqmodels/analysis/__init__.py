@@ -1,0 +1,44 @@
+"""Where the gradient of a recurrent network goes: traces, Jacobians, their norms, and a verdict."""
+
+from seqmodels.analysis.jacobians import log_norms, state_jacobians, step_jacobians, vector_products
+from seqmodels.analysis.norms import (
+    GROWN,
+    LEFT,
+    Verdict,
+    decay_rate,
+    mean_norms,
+    slope,
+    spectral_norms,
+    spectral_radius,
+    verdict,
+)
+from seqmodels.analysis.trace import (
+    Trace,
+    gates,
+    loss_gradients,
+    recording,
+    recurrent_layers,
+    step_bound,
+)
+
+__all__ = [
+    "GROWN",
+    "LEFT",
+    "Trace",
+    "Verdict",
+    "decay_rate",
+    "gates",
+    "log_norms",
+    "loss_gradients",
+    "mean_norms",
+    "recording",
+    "recurrent_layers",
+    "slope",
+    "spectral_norms",
+    "spectral_radius",
+    "state_jacobians",
+    "step_bound",
+    "step_jacobians",
+    "vector_products",
+    "verdict",
+]

@@ -24,7 +24,11 @@ from seqmodels.kernels.masks import check_rate, dropout_mask
 class Cell(keras.layers.Layer):
     """Base of all cells: one input kernel and one bias.
 
-    Weights, ``p = gates * units`` columns in the order that the cell's docstring gives:
+    A subclass defines :meth:`step` and declares ``blocks``, and where they differ from the defaults here
+    ``state_count``, ``parallel`` and ``source``. It may define :meth:`sequence`, :meth:`gate_values` and
+    :meth:`step_bound`.
+
+    Weights, ``p = len(blocks) * units`` columns in the order of ``blocks``:
 
     - ``kernel`` W ``(inputs, p)``
     - ``bias`` b ``(p,)``
@@ -38,8 +42,10 @@ class Cell(keras.layers.Layer):
         ValueError: units below 1.
     """
 
-    gates = 1  # how many blocks of `units` columns the packed weights have
+    blocks: tuple[str, ...] = ("candidate",)  # names of the blocks of `units` columns, in order
     state_count = 1  # how many (batch, units) tensors make up the state
+    parallel = False  # whether all steps can be computed at once by a scan, without a recurrent matrix
+    source = ""  # the papers that the equations are from
 
     def __init__(
         self,
@@ -65,7 +71,7 @@ class Cell(keras.layers.Layer):
         return self.units
 
     def build(self, input_shape: Any) -> None:
-        columns = self.gates * self.units
+        columns = len(self.blocks) * self.units
         shape = (input_shape[-1], columns)
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer)
         self.build_recurrent(columns)
@@ -128,6 +134,32 @@ class Cell(keras.layers.Layer):
 
         Returns:
             outputs ``(n, T, output_size)`` and the states that the operator hands out, the first ones of all.
+        """
+        return None
+
+    def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
+        """Returns the gates of a step by name; the first is the share of the old state that is kept.
+
+        That share is also the factor of the path on which the gradient passes a step without going through
+        a recurrent matrix. A cell without such a path has no gates: the dictionary is empty.
+
+        Args:
+            projected: ``(..., p)``, of one step or of many.
+            states: before the step, tensors ``(..., units)``.
+            constants: what :meth:`constants` returned.
+
+        Returns:
+            Tensors ``(..., units)`` by name.
+        """
+        return {}
+
+    def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
+        """Returns a number that the norm of the Jacobian of a step cannot exceed; None if none is known.
+
+        Args:
+            projected: ``(..., p)``, of all steps.
+            states: tensors ``(..., units)`` with every state that a step begins with.
+            constants: what :meth:`constants` returned.
         """
         return None
 

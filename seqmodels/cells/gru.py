@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from seqmodels import kernels
 from seqmodels.cells.base import MatrixCell
+from seqmodels.cells.bounds import largest, norm
 from seqmodels.kernels import States, dropped
 
 
@@ -37,9 +39,17 @@ class GRUCell(MatrixCell):
         keep_bias: ``b_u`` starts at minus this, so that as much of the state is kept as by an LSTM whose
             forget bias it is.
         **kwargs: of :class:`MatrixCell`.
+
+    >>> cell = GRUCell(3, reset_after=True)
+    >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
+    >>> output.shape
+    TensorShape([2, 3])
+    >>> cell.kernel.shape, cell.recurrent_kernel.shape
+    (TensorShape([5, 9]), TensorShape([3, 9]))
     """
 
-    gates = 3
+    blocks = ("update gate", "reset gate", "candidate")
+    source = "Cho et al. 2014, arXiv 1406.1078; Chung et al. 2014, arXiv 1412.3555"
 
     def __init__(self, units: int, reset_after: bool = False, keep_bias: float = 1.0, **kwargs: Any):
         super().__init__(units, **kwargs)
@@ -82,6 +92,27 @@ class GRUCell(MatrixCell):
     ) -> tuple[tf.Tensor, States]:
         recurrent_kernel, mask, recurrent_bias = constants
         return kernels.gru(projected, states, recurrent_kernel, recurrent_bias, lengths, mask)
+
+    def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
+        (h,), (recurrent_kernel, mask, _) = states, constants
+        columns = 2 * self.units
+        z = projected[..., :columns] + dropped(h, mask) @ recurrent_kernel[:, :columns]  # (..., 2 units)
+        u, r = tf.split(tf.sigmoid(z), 2, axis=-1)
+        return {"1 - update gate": 1 - u, "update gate": u, "reset gate": r}
+
+    def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
+        """The sum of the norms of the paths, with ``sigmoid' <= 1/4`` and ``tanh' <= 1``.
+
+        It is at least 1 whatever the weights: nothing forces this gradient to vanish.
+        """
+        (h,), (recurrent_kernel, _, recurrent_bias) = states, constants
+        u, r, candidate = (norm(block) for block in np.split(np.asarray(recurrent_kernel), 3, axis=-1))
+        if self.reset_after:
+            product = h @ recurrent_kernel[:, 2 * self.units :] + recurrent_bias
+            written = candidate + largest(product) * r / 4
+        else:
+            written = candidate * (1 + largest(h) * r / 4)
+        return max(1.0, written) + (1 + largest(h)) * u / 4
 
     def get_config(self) -> dict:
         return {**super().get_config(), "reset_after": self.reset_after, "keep_bias": self.keep_bias}

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from seqmodels import kernels
 from seqmodels.cells.base import Cell
+from seqmodels.cells.bounds import largest
 from seqmodels.kernels import States
 
 
@@ -21,7 +22,7 @@ class LinearCell(Cell):
     """Base of the parallel cells: a subclass says what ``a`` and ``b`` are, as a function of the projected
     input.
 
-    Weights: ``kernel`` W ``(inputs, gates * units)``, ``bias`` b ``(gates * units,)``. There is no
+    Weights: ``kernel`` W ``(inputs, p)``, ``bias`` b ``(p,)``, ``p = len(blocks) * units``. There is no
     recurrent matrix.
 
     Args:
@@ -33,6 +34,8 @@ class LinearCell(Cell):
         ValueError: units below 1, or a dropout of the recurrent matrix or of the state, which these cells
         do not have.
     """
+
+    parallel = True
 
     def __init__(self, units: int, **kwargs: Any):
         for name in ("weight_dropout", "recurrent_dropout"):
@@ -55,3 +58,10 @@ class LinearCell(Cell):
     ) -> tuple[tf.Tensor, States]:
         outputs, last = kernels.linear_recurrence(*self.coefficients(projected), states[0], lengths)
         return outputs, (last,)
+
+    def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
+        return {"kept share": self.coefficients(projected)[0]}
+
+    def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
+        """``J = diag(a)``: 1 if ``a`` is between 0 and 1, else the largest ``|a|``."""
+        return max(1.0, largest(self.coefficients(projected)[0]))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from seqmodels import kernels
 from seqmodels.cells.base import MatrixCell
+from seqmodels.cells.bounds import largest, norm
 from seqmodels.kernels import States, dropped
 
 
@@ -34,9 +36,17 @@ class LSTMCell(MatrixCell):
         forget_bias: where ``b_f`` starts; 1 lets the gradient through at the beginning of training
             (Jozefowicz et al. 2015, section 2.4).
         **kwargs: of :class:`MatrixCell`.
+
+    >>> cell = LSTMCell(3)
+    >>> output, (h, c) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
+    >>> output.shape, c.shape
+    (TensorShape([2, 3]), TensorShape([2, 3]))
+    >>> cell.blocks
+    ('input gate', 'forget gate', 'candidate', 'output gate')
     """
 
-    gates = 4
+    blocks = ("input gate", "forget gate", "candidate", "output gate")
+    source = "Hochreiter and Schmidhuber 1997; forget gate of Gers et al. 2000"
     state_count = 2
 
     def __init__(self, units: int, forget_bias: float = 1.0, **kwargs: Any):
@@ -64,6 +74,21 @@ class LSTMCell(MatrixCell):
     def fused(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, States]:
         kernel, recurrent_kernel, bias = map(self._compute, (self.kernel, self.recurrent_kernel, self.bias))
         return kernels.fused_lstm(inputs, kernel, recurrent_kernel, bias, lengths)
+
+    def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
+        (h, _), (recurrent_kernel, mask) = states, constants
+        z = projected + dropped(h, mask) @ recurrent_kernel  # (..., 4 units)
+        i, f, _, o = tf.split(tf.sigmoid(z), 4, axis=-1)
+        return {"forget gate": f, "input gate": i, "output gate": o}
+
+    def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
+        """The sum of the norms of the paths, with ``sigmoid' <= 1/4`` and ``tanh' <= 1``.
+
+        It is above 1 whatever the weights: nothing forces this gradient to vanish.
+        """
+        i, f, c, o = (norm(block) for block in np.split(np.asarray(constants[0]), 4, axis=-1))
+        through_cell = i / 4 + largest(states[1]) * f / 4 + c  # of c_t by h_{t-1}
+        return norm([[through_cell + o / 4, 1.0], [through_cell, 1.0]])  # (h, c) by (h, c)
 
     def get_config(self) -> dict:
         return {**super().get_config(), "forget_bias": self.forget_bias}

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from seqmodels.cells.linear import LinearCell
+from seqmodels.kernels import States
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -27,9 +28,15 @@ class MinGRUCell(LinearCell):
         units: features of the state.
         keep_bias: ``b_u`` starts at minus this, as in :class:`GRUCell`.
         **kwargs: of :class:`LinearCell`.
+
+    >>> cell = MinGRUCell(3)
+    >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
+    >>> output.shape, cell.parallel
+    (TensorShape([2, 3]), True)
     """
 
-    gates = 2
+    blocks = ("update gate", "candidate")
+    source = "Feng et al. 2024, arXiv 2410.01201, section 3.1"
 
     def __init__(self, units: int, keep_bias: float = 1.0, **kwargs: Any):
         super().__init__(units, **kwargs)
@@ -43,6 +50,10 @@ class MinGRUCell(LinearCell):
         update, candidate = tf.split(projected, 2, axis=-1)
         u = tf.sigmoid(update)
         return 1 - u, u * candidate
+
+    def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
+        u = tf.sigmoid(tf.split(projected, 2, axis=-1)[0])
+        return {"1 - update gate": 1 - u, "update gate": u}
 
     def get_config(self) -> dict:
         return {**super().get_config(), "keep_bias": self.keep_bias}

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from seqmodels.cells.linear import LinearCell
+from seqmodels.kernels import States
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -29,9 +30,15 @@ class MinLSTMCell(LinearCell):
         forget_bias: where ``b_f`` starts, and ``b_i`` at minus this: its sigmoid is the share of the state
             that is kept then, as in :class:`LSTMCell`.
         **kwargs: of :class:`LinearCell`.
+
+    >>> cell = MinLSTMCell(3)
+    >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
+    >>> output.shape, cell.blocks
+    (TensorShape([2, 3]), ('input gate', 'forget gate', 'candidate'))
     """
 
-    gates = 3
+    blocks = ("input gate", "forget gate", "candidate")
+    source = "Feng et al. 2024, arXiv 2410.01201, section 3.2"
 
     def __init__(self, units: int, forget_bias: float = 1.0, **kwargs: Any):
         super().__init__(units, **kwargs)
@@ -46,6 +53,11 @@ class MinLSTMCell(LinearCell):
         # f / (f + i), from the logarithms: both gates may underflow at once.
         keep = tf.sigmoid(tf.math.log_sigmoid(f) - tf.math.log_sigmoid(i))
         return keep, (1 - keep) * candidate
+
+    def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
+        i, f, _ = tf.split(tf.sigmoid(projected), 3, axis=-1)
+        kept, _ = self.coefficients(projected)
+        return {"forget / (forget + input gate)": kept, "input gate": i, "forget gate": f}
 
     def get_config(self) -> dict:
         return {**super().get_config(), "forget_bias": self.forget_bias}

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from seqmodels.cells.linear import LinearCell
+from seqmodels.kernels import States
 
 C = 8.0  # De et al. 2024, equation 3
 
@@ -31,9 +32,15 @@ class RGLRUCell(LinearCell):
     Args:
         units: features of the state.
         **kwargs: of :class:`LinearCell`.
+
+    >>> cell = RGLRUCell(3)
+    >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
+    >>> output.shape, cell.decay.shape
+    (TensorShape([2, 3]), TensorShape([3]))
     """
 
-    gates = 3
+    blocks = ("recurrence gate", "input gate", "value")
+    source = "De et al. 2024, arXiv 2402.19427, section 2.4"
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
@@ -46,6 +53,10 @@ class RGLRUCell(LinearCell):
         # kept above 0, where the root has no slope, by about the smallest normal number.
         rest = tf.maximum(-tf.math.expm1(2 * log_a), 4 / log_a.dtype.max)
         return tf.exp(log_a), tf.sqrt(rest) * tf.sigmoid(i) * value
+
+    def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
+        r, i, _ = tf.split(tf.sigmoid(projected), 3, axis=-1)
+        return {"decay": self.coefficients(projected)[0], "recurrence gate": r, "input gate": i}
 
 
 def _slow_decays(shape: Any, dtype: Any = None) -> tf.Tensor:

@@ -9,7 +9,10 @@ import tensorflow as tf
 
 from seqmodels import kernels
 from seqmodels.cells.base import MatrixCell
+from seqmodels.cells.bounds import norm
 from seqmodels.kernels import States, dropped
+
+LARGEST_SLOPES = {"linear": 1.0, "relu": 1.0, "tanh": 1.0, "sigmoid": 0.25}  # of phi, over all arguments
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -30,7 +33,14 @@ class RNNCell(MatrixCell):
         units: features of the state.
         activation: any Keras activation, by name or as a function.
         **kwargs: of :class:`MatrixCell`.
+
+    >>> cell = RNNCell(3)
+    >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
+    >>> output.shape
+    TensorShape([2, 3])
     """
+
+    source = "Elman 1990, Finding Structure in Time"
 
     def __init__(self, units: int, activation: Any = "tanh", **kwargs: Any):
         super().__init__(units, **kwargs)
@@ -45,11 +55,24 @@ class RNNCell(MatrixCell):
         self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple
     ) -> tuple[tf.Tensor, States] | None:
         recurrent_kernel, mask = constants
-        name = getattr(self.activation, "__name__", None)
-        # A function of the user's own may have the name of one of Keras' functions.
-        if name not in kernels.RNN_ACTIVATIONS or self.activation is not keras.activations.get(name):
+        name = self._known_activation()
+        if name not in kernels.RNN_ACTIVATIONS:
             return None
         return kernels.rnn(projected, states, recurrent_kernel, name, lengths, mask)
+
+    def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
+        """``J = diag(phi') U^T``, so ``||U|| max |phi'|`` (Pascanu et al. 2013, equation 6).
+
+        Below 1 the gradient must vanish.
+        """
+        slope = LARGEST_SLOPES.get(self._known_activation())
+        return None if slope is None else slope * norm(constants[0])
+
+    def _known_activation(self) -> str:
+        """The name of the activation if it is one of Keras' own, which a user's function may be called as."""
+        name = getattr(self.activation, "__name__", "")
+        known = {*kernels.RNN_ACTIVATIONS, *LARGEST_SLOPES}
+        return name if name in known and self.activation is keras.activations.get(name) else ""
 
     def get_config(self) -> dict:
         return {**super().get_config(), "activation": keras.activations.serialize(self.activation)}

@@ -31,6 +31,12 @@ def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple
     Raises:
         UsageError: there is no such file.
         DataError: the file cannot be read, a line is not what it must be, or no word is in the vocabulary.
+
+    >>> path = folder / "vectors.txt"
+    >>> _ = path.write_text("film 1 2\\ngood 3 4\\n")
+    >>> vectors, found = read_glove(path, ["<PAD>", "good", "unseen"])
+    >>> vectors.shape, vectors[1], found
+    ((3, 2), array([3., 4.], dtype=float32), array([False,  True, False]))
     """
     wanted = {token: row for row, token in enumerate(vocabulary) if row}
     folded = {token.lower() for token in wanted}

@@ -26,7 +26,12 @@ def unreadable(path: Path | str, error: OSError) -> DataError:
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The folders and the files in ``folder``, sorted by name, without hidden ones."""
+    """The folders and the files in ``folder``, sorted by name, without hidden ones.
+
+    >>> _ = (folder / "reviews.csv").write_text("text\\n")
+    >>> [[path.name for path in paths] for paths in list_folder(folder)]
+    [[], ['reviews.csv']]
+    """
     folders: list[Path] = []
     files: list[Path] = []
     try:
@@ -44,6 +49,10 @@ def read_text(path: Path) -> str:
 
     Raises:
         DataError: it cannot be read, is a broken gzip file, or has bytes that are not UTF-8 text (NUL too).
+
+    >>> _ = (folder / "text.txt").write_text("a film\\n")
+    >>> read_text(folder / "text.txt")
+    'a film\\n'
     """
     packed = path.name.lower().endswith(".gz")
     try:
@@ -82,6 +91,10 @@ def table_columns(path: Path) -> list[str]:
 
     Raises:
         DataError: see `read_table`.
+
+    >>> _ = (folder / "reviews.csv").write_text("text,label\\n")
+    >>> table_columns(folder / "reviews.csv")
+    ['text', 'label']
     """
     content = read_text(path)
     name = table_name(path)
@@ -111,6 +124,10 @@ def read_table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] = 
     Raises:
         UsageError: ``path`` ends in none of `TABLE_FORMATS`.
         DataError: see `read_text`; the file is empty, a column is missing, or a row is malformed.
+
+    >>> _ = (folder / "reviews.csv").write_text("text,label\\na dull film,0\\n")
+    >>> list(read_table(folder / "reviews.csv", ("text", "label")))
+    [(2, ('a dull film', '0'))]
     """
     name = table_name(path)
     if not name:

@@ -34,6 +34,11 @@ def running_text(
     Returns:
         Elements ``(tokens (n, length) int32, targets (n, length) int32, weights (n, length) float32)``; what
         fills up the last column and the last window has weight 0.
+
+    >>> dataset = running_text(np.arange(4, 10), first=1, batch_size=2, lengths=[3])
+    >>> tokens, targets, weights = next(iter(dataset))
+    >>> tokens.numpy().tolist(), targets.numpy().tolist()
+    ([[1, 4, 5], [6, 7, 8]], [[4, 5, 6], [7, 8, 9]])
     """
     steps = -(-len(ids) // batch_size)
     sizes, covered, random = [], 0, np.random.default_rng([seed, epoch])

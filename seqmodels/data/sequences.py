@@ -16,6 +16,10 @@ class TokenSequences:
     Attributes:
         values: the tokens of all rows, one after another, (tokens,) int32.
         row_splits: where rows begin, and after the last one where it ends, (n + 1,) int64.
+
+    >>> sequences = TokenSequences.from_lengths(np.array([4, 5, 6, 7]), np.array([3, 1]))
+    >>> len(sequences), sequences.lengths, sequences.rows(np.array([1])).values
+    (2, array([3, 1]), array([7], dtype=int32))
     """
 
     values: np.ndarray
@@ -57,6 +61,10 @@ def truncate(
 
     Raises:
         ValueError: ``prefix`` leaves no room within ``maximum``.
+
+    >>> sequences = TokenSequences.from_lengths(np.array([4, 5, 6, 7]), np.array([3, 1]))
+    >>> truncate(sequences, 2, keep="tail").values
+    array([5, 6, 7], dtype=int32)
     """
     front = front_tokens(maximum, keep, prefix)
     lengths = np.minimum(sequences.lengths, maximum)
@@ -70,7 +78,11 @@ def truncate(
 def truncate_ragged(
     rows: tf.RaggedTensor, maximum: int, keep: Literal["head", "tail", "both"] = "head", prefix: int = 0
 ) -> tf.RaggedTensor:
-    """What :func:`truncate` does, in a graph: ragged (n, None) to the same."""
+    """What :func:`truncate` does, in a graph: ragged (n, None) to the same.
+
+    >>> truncate_ragged(tf.ragged.constant([[4, 5, 6], [7]]), 2).to_list()
+    [[4, 5], [7]]
+    """
     front = front_tokens(maximum, keep, prefix)
     lengths = tf.minimum(rows.row_lengths(), maximum)
     steps = tf.ragged.range(lengths)  # (n, None)
@@ -86,6 +98,9 @@ def front_tokens(maximum: int, keep: Literal["head", "tail", "both"], prefix: in
 
     Raises:
         ValueError: ``prefix`` leaves no room within ``maximum``.
+
+    >>> front_tokens(8, "both", prefix=0)
+    2
     """
     if not 0 <= prefix < maximum:
         raise ValueError(f"prefix is {prefix}; expected at least 0 and less than maximum, which is {maximum}")

@@ -37,6 +37,9 @@ def read_split(data: str, readers: Mapping[str, Callable[[], Split]], split: str
 
     Raises:
         DataError: the source has no such split.
+
+    >>> read_split("reviews", {"train": lambda: ["a"], "valid": lambda: ["b"]})
+    ['b']
     """
     for name in (WHOLE, split, "valid" if split == "test" else split):
         if name in readers:
@@ -89,6 +92,9 @@ def digest(splits: Iterable[tuple[str, int, Iterable[str]]]) -> str:
 
     Args:
         splits: for each split its name, its number of rows, and its rows as text.
+
+    >>> digest([("train", 1, ["a"])]) == digest([("train", 1, ["b"])])
+    False
     """
     found = hashlib.sha256()
     for name, count, rows in splits:

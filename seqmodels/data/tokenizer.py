@@ -87,6 +87,9 @@ class TokenizerSettings:
 
     Raises:
         UsageError: a value is none of these.
+
+    >>> TokenizerSettings(unit="wordpiece", split="punctuation", size=8000).lowercase
+    True
     """
 
     unit: Literal["word", "wordpiece"] = "word"
@@ -115,6 +118,14 @@ class Tokenizer(tf.Module):
         vocabulary: the tokens in the order of their ids, ``SPECIAL_TOKENS`` first. For "wordpiece", pieces
             that continue a word begin with ``##``.
         settings: what a token is.
+
+    >>> tokenizer = Tokenizer.train(["a good film", "a dull film"], TokenizerSettings(size=7))
+    >>> tokenizer.vocabulary
+    ('<PAD>', '<START>', '<UNKNOWN>', '<END>', 'a', 'film', 'dull')
+    >>> tokenizer(tf.constant(["A film!", "a good film"])).to_list()
+    [[4, 5], [4, 2, 5]]
+    >>> tokenizer.decode([4, 5])
+    ['a', 'film']
     """
 
     def __init__(self, vocabulary: Sequence[str], settings: TokenizerSettings) -> None:

@@ -40,6 +40,10 @@ class Search:
 
     Raises:
         ValueError: no beam, a negative penalty or another stop.
+
+    >>> search = Search(beams=4, length_penalty=1.0)
+    >>> search.lengths(tf.constant([1, 7])).numpy()
+    array([1., 2.], dtype=float32)
     """
 
     beams: int
@@ -105,12 +109,22 @@ def beam(
 
     Raises:
         ValueError: a coverage penalty and a step that returns no attention.
+
+    >>> from seqmodels.decoding import Rules
+    >>> step = lambda tokens, states: (tf.one_hot(tokens + 1, 5), states)
+    >>> ranked = beam(step, tf.constant([0]), (), Rules(maximum=9, end=4), Search(beams=2))
+    >>> ranked.tokens.shape, ranked.tokens[0, 0].numpy()
+    (TensorShape([1, 2, 9]), array([1, 2, 3, 0, 0, 0, 0, 0, 0], dtype=int32))
     """
     return _Beam(step, rules, search).run(start, states, prompt, source_lengths)
 
 
 def repeat_rows(nested: Any, beams: int) -> Any:
-    """Every row of tensors (n, ...) ``beams`` times, the copies next to each other: (n * beams, ...)."""
+    """Every row of tensors (n, ...) ``beams`` times, the copies next to each other: (n * beams, ...).
+
+    >>> repeat_rows(tf.constant([[1], [2]]), beams=2)[:, 0].numpy()
+    array([1, 1, 2, 2], dtype=int32)
+    """
     return tf.nest.map_structure(lambda tensor: tf.repeat(tensor, beams, axis=0), nested)
 
 

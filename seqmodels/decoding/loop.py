@@ -48,6 +48,11 @@ def greedy(
         states: before it.
         rules: for the tokens that come.
         prompt: tokens that count as having come, (n, any) int32, filled with `NONE` from the left.
+
+    >>> step = lambda tokens, states: (tf.one_hot(tokens + 1, 5), states)  # counts
+    >>> decoded = greedy(step, tf.constant([0]), (), Rules(maximum=9, end=4))
+    >>> decoded.tokens.numpy(), decoded.ended.numpy()
+    (array([[1, 2, 3, 0, 0, 0, 0, 0, 0]], dtype=int32), array([ True]))
     """
     return _run(step, start, states, rules, prompt, _likeliest)
 
@@ -67,6 +72,11 @@ def sample(
         step, start, states, rules, prompt: as in `greedy`.
         sampling: from which tokens.
         seed: a whole number; the same one gives the same tokens.
+
+    >>> step = lambda tokens, states: (100 * tf.one_hot(tokens + 1, 5), states)  # counts
+    >>> decoded = sample(step, tf.constant([0]), (), Rules(maximum=9, end=4), Sampling(), seed=1)
+    >>> decoded.tokens.numpy(), decoded.lengths.numpy()
+    (array([[1, 2, 3, 0, 0, 0, 0, 0, 0]], dtype=int32), array([3], dtype=int32))
     """
     return _run(step, start, states, rules, prompt, _drawn(sampling, seed))
 
@@ -84,6 +94,10 @@ def stream(
 
     Yields:
         (n,) int32, `NONE` for a row that is done; nothing once all are.
+
+    >>> step = lambda tokens, states: (tf.one_hot(tokens + 1, 5), states)  # counts
+    >>> [int(tokens[0]) for tokens in stream(step, tf.constant([0]), (), Rules(maximum=9, end=4))]
+    [1, 2, 3]
     """
     select = _likeliest if sampling is None else _drawn(sampling, seed)
     state = _begin(start, states, rules, prompt)

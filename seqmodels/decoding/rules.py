@@ -29,6 +29,10 @@ class Rules:
 
     Raises:
         ValueError: a number below its range.
+
+    >>> rules = Rules(maximum=10, end=3, forbidden=(0, 1), no_repeat=3)
+    >>> rules.maximum, rules.repetition_penalty
+    (10, 1.0)
     """
 
     maximum: int | tf.Tensor
@@ -61,6 +65,11 @@ def restrict(
     Returns:
         The logits with -inf for tokens that may not come, and the logarithm of the probabilities after
         the repetition penalty alone, both (n, V) float32.
+
+    >>> history, rules = tf.constant([[2, NONE]]), Rules(maximum=2, forbidden=(1,))
+    >>> logits, log_probabilities = restrict(tf.zeros((1, 3)), history, 1, rules)
+    >>> logits.numpy()
+    array([[  0., -inf,   0.]], dtype=float32)
     """
     logits = tf.cast(logits, tf.float32)
     size = logits.shape[1] or tf.shape(logits)[1]

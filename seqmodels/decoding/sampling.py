@@ -21,6 +21,9 @@ class Sampling:
 
     Raises:
         ValueError: a number outside its range.
+
+    >>> Sampling(temperature=0.8, top_k=40)
+    Sampling(temperature=0.8, top_k=40, top_p=1.0)
     """
 
     temperature: float | tf.Tensor = 1.0
@@ -37,7 +40,12 @@ class Sampling:
 
 
 def uniform(seed: int | tf.Tensor, time: int | tf.Tensor, rows: int | tf.Tensor) -> tf.Tensor:
-    """The numbers in [0, 1) of one step, (rows,) float64, a function of the arguments alone."""
+    """The numbers in [0, 1) of one step, (rows,) float64, a function of the arguments alone.
+
+    >>> numbers = uniform(seed=1, time=0, rows=4)
+    >>> numbers.shape, bool(tf.reduce_all(numbers == uniform(seed=1, time=0, rows=4)))
+    (TensorShape([4]), True)
+    """
     key = tf.stack([tf.cast(seed, tf.int64), tf.cast(time, tf.int64)])
     return tf.random.stateless_uniform((rows,), key, dtype=tf.float64, alg="philox")
 
@@ -63,6 +71,10 @@ def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor
 
     Returns:
         (n,) int32.
+
+    >>> logits = tf.math.log([[0.5, 0.3, 0.2]])
+    >>> [int(draw(logits, tf.constant([number], tf.float64), Sampling())[0]) for number in (0.1, 0.6, 0.9)]
+    [0, 1, 2]
     """
     size = tf.shape(logits)[1]
     few = isinstance(sampling.top_k, int) and sampling.top_k > 0  # the others need no sorting

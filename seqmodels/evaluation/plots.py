@@ -52,6 +52,9 @@ class Curve:
         x: ``(points,)``.
         y: ``(points,)``; a NaN leaves a gap.
         line: a format of matplotlib, such as ``-``, ``--`` or ``o-``.
+
+    >>> Curve("gru", [1, 2, 4], [0.9, 0.7, 0.6], "--").name
+    'gru'
     """
 
     name: str
@@ -71,6 +74,9 @@ class Panel:
         log: which axes are logarithmic, "", "x", "y" or "xy".
         limits, x_limits: of y and of x, or None for what the curves need.
         surface: x ``(columns,)``, y ``(rows,)`` and z ``(rows, columns)`` to draw as greys behind them.
+
+    >>> Panel("loss", "epoch", "nats", [Curve("gru", [1, 2], [0.9, 0.7])]).title
+    'loss'
     """
 
     title: str
@@ -88,6 +94,10 @@ def curves(panels: Sequence[Panel], path: str | os.PathLike[str], title: str = "
 
     Raises:
         ValueError: there is no panel.
+
+    >>> panel = Panel("loss", "epoch", "nats", [Curve("gru", [1, 2], [0.9, 0.7])])
+    >>> curves([panel], folder / "curves.png").name
+    'curves.png'
     """
     return save(_draw_curves(panels, title), path)
 
@@ -112,6 +122,9 @@ def bars(
 
     Raises:
         ValueError: a series has not one value for each group.
+
+    >>> bars(["short", "long"], {"gru": [0.9, 0.7], "lstm": [0.9, 0.8]}, folder / "bars.png").name
+    'bars.png'
     """
     return save(_draw_bars(groups, series, title, label, chance), path)
 
@@ -130,6 +143,10 @@ def learning_curve(
 
     Raises:
         ValueError: the history has no row.
+
+    >>> history = [{"epoch": 1, "loss": 0.9, "valid_loss": 0.8}, {"epoch": 2, "loss": 0.5, "valid_loss": 0.6}]
+    >>> learning_curve(history, folder / "learning_curve.png", best_epoch=2).name
+    'learning_curve.png'
     """
     return save(_draw_learning_curve(history, best_epoch), path)
 
@@ -146,6 +163,9 @@ def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | o
 
     Raises:
         ValueError: the table is not square with one row per name.
+
+    >>> confusion_matrix([[8, 2], [1, 9]], ["negative", "positive"], folder / "confusion.png").name
+    'confusion.png'
     """
     return save(_draw_confusion_matrix(confusion, classes), path)
 
@@ -154,8 +174,14 @@ def reliability_diagram(calibration: Sequence[Mapping[str, float]], path: str | 
     """Draw accuracy against confidence above a histogram of the confidence, and write it to `path`.
 
     Args:
-        calibration: bins of equal width with `confidence`, `accuracy` and `count`, at least one.
+        calibration: bins of equal width, at least one, with `lower`, `upper`, `confidence`, `accuracy` and
+            `count`.
         path: the PNG file.
+
+    >>> bins = [{"lower": 0.0, "upper": 0.5, "confidence": 0.25, "accuracy": 0.2, "count": 4}]
+    >>> bins.append({"lower": 0.5, "upper": 1.0, "confidence": 0.75, "accuracy": 0.8, "count": 9})
+    >>> reliability_diagram(bins, folder / "reliability.png").name
+    'reliability.png'
     """
     return save(_draw_reliability_diagram(calibration), path)
 
@@ -173,6 +199,10 @@ def attention_map(
 
     Raises:
         ValueError: the weights do not have a row for each target word and a column for each source word.
+
+    >>> weights = [[0.9, 0.1], [0.2, 0.8]]
+    >>> attention_map(weights, ["guten", "Tag"], ["good", "day"], folder / "attention.png").name
+    'attention.png'
     """
     return save(_draw_attention_map(weights, source, target), path)
 
@@ -187,6 +217,10 @@ def score_by_group(
         score: the key of the score.
         label: what the groups are.
         path: the PNG file.
+
+    >>> groups = [{"name": "1-10", "count": 40, "f1": 0.9}, {"name": "11-20", "count": 12, "f1": 0.8}]
+    >>> score_by_group(groups, "f1", "words", folder / "groups.png").name
+    'groups.png'
     """
     return save(_draw_score_by_group(groups, score, label), path)
 
@@ -202,6 +236,10 @@ def loss_by_position(
 
     Raises:
         ValueError: there is no curve, or one has no row.
+
+    >>> rows = [{"position": at, "tokens": 90, "log_loss": loss} for at, loss in ((1, 5.1), (2, 4.2))]
+    >>> loss_by_position({"lstm": rows}, folder / "positions.png").name
+    'positions.png'
     """
     return save(_draw_loss_by_position(curves), path)
 

@@ -34,6 +34,12 @@ def with_text_classifier(
         labels: names of the classes.
         vocabulary: tokens in the order of their ids, ``<PAD>``, ``<START>`` and ``<UNKNOWN>`` among them.
         delimiter: regular expression (RE2) of what stands between tokens.
+
+    >>> model = schema.ModelT()
+    >>> model.buffers = []
+    >>> content = with_text_classifier(packed(model), ["bad", "good"], ["<PAD>", "<START>", "<UNKNOWN>"], " ")
+    >>> unpacked(content).metadata[0].name
+    b'TFLITE_METADATA'
     """
     model = unpacked(content)
     buffer, entry = schema.BufferT(), schema.MetadataT()

@@ -21,6 +21,11 @@ def in_place_of(folder: Path) -> Iterator[Path]:
 
     Raises:
         UserError: nothing can be written there.
+
+    >>> with in_place_of(folder / "new") as temporary:
+    ...     _ = (temporary / "file.txt").write_text("all or nothing")
+    >>> (folder / "new" / "file.txt").read_text()
+    'all or nothing'
     """
     folder = Path(os.path.realpath(folder))
     # Names of nobody's files, in the same folder: only inside of a file system a folder is renamed at once.

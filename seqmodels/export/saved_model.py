@@ -33,6 +33,10 @@ def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tup
     Raises:
         UserError: the folder cannot be written; the file cannot be loaded, or says something else than the
             model.
+
+    >>> double = Signature("double", lambda x: {"y": 2 * x}, {"x": tf.TensorSpec([None])}, ("y",), [])
+    >>> export(folder / "model", [double], [("double", {"x": np.ones(3, np.float32)})])
+    0.0
     """
     functions = {signature.name: signature.function for signature in signatures}
     with in_place_of(folder) as temporary:

@@ -27,6 +27,10 @@ class Signature:
     Raises:
         ValueError: a name that is no identifier or that TensorFlow keeps for itself, inputs that are not the
             function's arguments, or no outputs.
+
+    >>> double = Signature("double", lambda x: {"y": 2 * x}, {"x": tf.TensorSpec([None])}, ("y",), [])
+    >>> double.traced()(x=tf.ones(2))["y"].numpy()
+    array([2., 2.], dtype=float32)
     """
 
     name: str
@@ -68,6 +72,11 @@ def save(folder: Path, signatures: Sequence[Signature]) -> None:
     """Writes a SavedModel with these entry points; the first is also ``serving_default``.
 
     TensorFlow alone writes what TensorFlow alone can load: no layer and no class of ours is in the file.
+
+    >>> double = Signature("double", lambda x: {"y": 2 * x}, {"x": tf.TensorSpec([None])}, ("y",), [])
+    >>> save(folder / "model", [double])
+    >>> sorted(tf.saved_model.load(str(folder / "model")).signatures)
+    ['double', 'serving_default']
     """
     module = tf.Module()
     module.resources = [resource for signature in signatures for resource in signature.resources]

@@ -88,6 +88,9 @@ def choose_form(fused: bool, steps: int, quantize: str) -> str:
 
     Raises:
         UsageError: int8 for a loop: TensorFlow's converter crashes on it.
+
+    >>> [choose_form(fused=False, steps=steps, quantize="none") for steps in (64, 512)]
+    ['unrolled', 'generic']
     """
     if fused:
         return "fused"
@@ -121,6 +124,14 @@ def convert(
     Raises:
         UserError: the conversion failed or crashed, needs operators that are not built in, or the file says
             something else than the model.
+
+    >>> import tensorflow as tf
+    >>> double = Signature("double", lambda x: {"y": 2 * x}, {"x": tf.TensorSpec([1, 3])}, ("y",), [])
+    >>> rows = {"x": np.ones((2, 3), np.float32)}
+    >>> entry = Entry(double, rows, {"y": 2 * rows["x"]}, rows)
+    >>> converted = convert(folder / "model.tflite", [entry], form="unrolled", quantize="none")
+    >>> converted.difference, converted.subgraphs, converted.operators
+    (0.0, 1, {'MUL': 1})
     """
     with TemporaryDirectory() as scratch:
         saved, rows, results, file = (

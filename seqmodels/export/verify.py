@@ -45,6 +45,9 @@ def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: 
 
     Raises:
         UserError: an array is missing, has another shape, is not finite, or differs.
+
+    >>> largest_difference("model", {"y": np.array([1.0, 2.5])}, {"y": np.array([1.0, 2.0])}, tolerance=1.0)
+    0.25
     """
     largest = 0.0
     for name, one in expected.items():

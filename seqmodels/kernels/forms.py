@@ -31,6 +31,10 @@ def form(name: str) -> Iterator[None]:
 
     Raises:
         ValueError: a name that is not in ``FORMS``.
+
+    >>> with form("unrolled"):
+    ...     current_form()
+    'unrolled'
     """
     if name not in FORMS:
         raise ValueError(f"form is {name!r}; expected one of {', '.join(FORMS)}")
@@ -42,6 +46,11 @@ def form(name: str) -> Iterator[None]:
 
 
 def current_form() -> str:
+    """Returns the form in which loops are built now.
+
+    >>> current_form()
+    'auto'
+    """
     return _form.get()
 
 
@@ -54,6 +63,10 @@ def recompute() -> Iterator[None]:
 
     Of a recurrent layer only its inputs are kept for the backward pass, not the gates and states of every
     step; they are computed again when the pass comes to the layer (Chen et al. 2016, arXiv 1604.06174).
+
+    >>> with recompute():
+    ...     keeps()
+    False
     """
     token = _keep.set(False)
     try:
@@ -63,5 +76,9 @@ def recompute() -> Iterator[None]:
 
 
 def keeps() -> bool:
-    """Whether what the backward pass needs is kept: False inside :func:`recompute`."""
+    """Whether what the backward pass needs is kept: False inside :func:`recompute`.
+
+    >>> keeps()
+    True
+    """
     return _keep.get()

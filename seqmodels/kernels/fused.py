@@ -46,6 +46,11 @@ def fused_lstm(
     Returns:
         outputs ``(n, T, h)``, and the one state that the operator hands out, ``(h,)`` of ``(n, h)``, at each
         row's own last step.
+
+    >>> weights = tf.zeros((5, 12)), tf.zeros((3, 12)), tf.zeros(12)
+    >>> outputs, states = fused_lstm(tf.ones((2, 4, 5)), *weights)
+    >>> outputs.shape
+    TensorShape([2, 4, 3])
     """
     batch, time, _ = inputs.shape
     units = recurrent_kernel.shape[0]

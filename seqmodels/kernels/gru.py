@@ -70,6 +70,10 @@ def gru(
 
     Returns:
         outputs ``(n, T, h)`` and the state ``(h,)`` at each row's own last step.
+
+    >>> outputs, (h,) = gru(tf.zeros((2, 4, 9)), (tf.zeros((2, 3)),), tf.zeros((3, 9)))
+    >>> outputs.shape, h.shape
+    (TensorShape([2, 4, 3]), TensorShape([2, 3]))
     """
     check_truncate(truncate)
     form = _reset_before if recurrent_bias is None else _reset_after

@@ -47,6 +47,11 @@ def linear_recurrence(
 
     Raises:
         ValueError: a method that is not in ``METHODS``.
+
+    >>> a, b = tf.fill((1, 3, 1), 0.5), tf.ones((1, 3, 1))
+    >>> states, last = linear_recurrence(a, b, initial=tf.zeros((1, 1)))
+    >>> states[0, :, 0].numpy(), last.numpy()
+    (array([1.  , 1.5 , 1.75], dtype=float32), array([[1.75]], dtype=float32))
     """
     if method is None:
         method = "rounds" if tf.config.list_physical_devices("GPU") else "walk"

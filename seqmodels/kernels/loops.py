@@ -34,6 +34,11 @@ def generic(
 
     Returns:
         outputs ``(n, T, output_size)`` and the states after each row's own last step.
+
+    >>> step = lambda x, states: (states[0] + x, (states[0] + x,))
+    >>> outputs, (total,) = generic(step, tf.ones((1, 3, 2)), (tf.zeros((1, 2)),), None, 2)
+    >>> outputs[0, :, 0].numpy(), total.numpy()
+    (array([1., 2., 3.], dtype=float32), array([[3., 3.]], dtype=float32))
     """
 
     def body(t: tf.Tensor, inputs: States, states: States) -> tuple[States, States]:
@@ -56,6 +61,11 @@ def unrolled(
 
     Raises:
         ValueError: the number of steps is not static.
+
+    >>> step = lambda x, states: (states[0] + x, (states[0] + x,))
+    >>> outputs, (total,) = unrolled(step, tf.ones((1, 3, 2)), (tf.zeros((1, 2)),), None, 2)
+    >>> outputs[0, :, 0].numpy(), total.numpy()
+    (array([1., 2., 3.], dtype=float32), array([[3., 3.]], dtype=float32))
     """
     if projected.shape[1] is None:
         raise ValueError("the unrolled form needs a static number of steps; got inputs (batch, None, ...)")

@@ -68,6 +68,11 @@ def lstm(
 
     Returns:
         outputs ``(n, T, h)`` and the states ``(h, c)`` at each row's own last step.
+
+    >>> states = tf.zeros((2, 3)), tf.zeros((2, 3))
+    >>> outputs, (h, c) = lstm(tf.zeros((2, 4, 12)), states, tf.zeros((3, 12)))
+    >>> outputs.shape, c.shape
+    (TensorShape([2, 4, 3]), TensorShape([2, 3]))
     """
 
     check_truncate(truncate)

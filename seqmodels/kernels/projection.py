@@ -25,6 +25,9 @@ def projection(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Te
     Returns:
         ``(n, T, p)``. It is computed time-major: with the transpose that a loop begins with, the one that
         ends this function cancels.
+
+    >>> projection(tf.ones((2, 4, 5)), tf.ones((5, 3)), tf.zeros(3)).shape
+    TensorShape([2, 4, 3])
     """
 
     @tf.custom_gradient
@@ -51,7 +54,11 @@ def _product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def affine(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
-    """``x W + b`` for ``(n, d)`` or ``(n, T, d)``, as one matrix product of rank 2."""
+    """``x W + b`` for ``(n, d)`` or ``(n, T, d)``, as one matrix product of rank 2.
+
+    >>> affine(tf.ones((2, 4, 5)), tf.ones((5, 3)), tf.zeros(3)).shape
+    TensorShape([2, 4, 3])
+    """
     if x.shape.rank == 3:
         return projection(x, kernel, bias)
     product = tf.matmul(x, kernel)

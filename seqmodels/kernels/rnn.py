@@ -68,6 +68,10 @@ def rnn(
 
     Returns:
         outputs ``(n, T, h)`` and the state ``(h,)`` at each row's own last step.
+
+    >>> outputs, (h,) = rnn(tf.ones((2, 4, 3)), (tf.zeros((2, 3)),), tf.zeros((3, 3)), "relu")
+    >>> outputs.shape, h[0].numpy()
+    (TensorShape([2, 4, 3]), array([1., 1., 1.], dtype=float32))
     """
     phi, slope = ACTIVATIONS[activation]
 

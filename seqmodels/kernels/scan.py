@@ -101,7 +101,11 @@ def masked(alive: tf.Tensor | None, x: tf.Tensor) -> tf.Tensor:
 
 
 def dropped(h: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """The state as the recurrent product sees it: times its dropout mask, where there is one."""
+    """The state as the recurrent product sees it: times its dropout mask, where there is one.
+
+    >>> dropped(tf.ones((1, 2)), tf.constant([[0.0, 2.0]])).numpy()
+    array([[0., 2.]], dtype=float32)
+    """
     return h if mask is None else h * mask
 
 

@@ -101,6 +101,11 @@ class AdditiveAttention(Attention):
 
     Args:
         units: width of the hidden layer; that of the query if None.
+
+    >>> attention = AdditiveAttention(units=8)
+    >>> context, weights = attention(tf.ones((2, 3)), tf.ones((2, 4, 5)), lengths=tf.constant([4, 2]))
+    >>> context.shape, weights[1].numpy()
+    (TensorShape([2, 5]), array([0.5, 0.5, 0. , 0. ], dtype=float32))
     """
 
     def __init__(self, units: int | None = None, **kwargs: Any):
@@ -134,6 +139,10 @@ class DotAttention(Attention):
 
     Raises:
         ValueError: query and memory have different widths.
+
+    >>> context, weights = DotAttention()(tf.ones((2, 3)), tf.ones((2, 4, 3)), lengths=tf.constant([4, 2]))
+    >>> context.shape, weights[1].numpy()
+    (TensorShape([2, 3]), array([0.5, 0.5, 0. , 0. ], dtype=float32))
     """
 
     def build_weights(self, query_units: int, memory_units: int) -> None:
@@ -152,6 +161,10 @@ class GeneralAttention(Attention):
         e_{ts} = q_t W m_s^T
 
     Weights: ``kernel`` ``W^T (m, q)``, so that the product with the memory is made once for a sequence.
+
+    >>> context, weights = GeneralAttention()(tf.ones((2, 3)), tf.ones((2, 4, 5)))
+    >>> context.shape, weights[0].numpy()
+    (TensorShape([2, 5]), array([0.25, 0.25, 0.25, 0.25], dtype=float32))
     """
 
     def build_weights(self, query_units: int, memory_units: int) -> None:
@@ -178,6 +191,11 @@ class MultiHeadAttention(Attention):
 
     Raises:
         ValueError: a width that the heads do not divide.
+
+    >>> attention = MultiHeadAttention(heads=2, units=6)
+    >>> context, weights = attention(tf.ones((2, 3)), tf.ones((2, 4, 5)))
+    >>> context.shape, weights.shape
+    (TensorShape([2, 6]), TensorShape([2, 4]))
     """
 
     def __init__(self, heads: int = 4, units: int | None = None, **kwargs: Any):

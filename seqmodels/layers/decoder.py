@@ -64,6 +64,14 @@ class AttentionDecoderCell(Cell):
     Raises:
         ValueError: no cells, an unknown feeding, a context to feed without attention, or a rate outside
             ``[0, 1)``.
+
+    >>> from seqmodels.cells import LSTMCell
+    >>> from seqmodels.layers import DotAttention, Recurrent
+    >>> cell = AttentionDecoderCell([LSTMCell(3)], DotAttention(), memory_units=3, units=4)
+    >>> decoder = Recurrent(cell)
+    >>> outputs, (h, c) = decoder(tf.ones((2, 6, 5)), memory=(tf.ones((2, 7, 3)), tf.constant([7, 4])))
+    >>> outputs.shape, h.shape
+    (TensorShape([2, 6, 4]), TensorShape([2, 3]))
     """
 
     def __init__(

@@ -22,6 +22,13 @@ class Dropout(keras.layers.Dropout):
 
     Raises:
         ValueError: a rate outside ``[0, 1)``.
+
+    >>> Dropout(0.5)(tf.ones((2, 3)), training=False).numpy()
+    array([[1., 1., 1.],
+           [1., 1., 1.]], dtype=float32)
+    >>> dropped = Dropout(0.5, seed=1)(tf.ones((20, 30)), training=True)
+    >>> np.unique(dropped)
+    array([0., 2.], dtype=float32)
     """
 
     def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any):
@@ -48,6 +55,10 @@ class LockedDropout(Dropout):
 
     Raises:
         ValueError: a rate outside ``[0, 1)``.
+
+    >>> dropped = LockedDropout(0.5, seed=1)(tf.ones((2, 4, 8)), training=True)
+    >>> bool(tf.reduce_all(dropped[:, 0] == dropped[:, 3]))
+    True
     """
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
@@ -72,6 +83,11 @@ class EmbeddingDropout(keras.layers.Layer):
 
     Raises:
         ValueError: a rate outside ``[0, 1)``.
+
+    >>> tokens = tf.constant([[4, 5, 4]])
+    >>> dropped = EmbeddingDropout(vocabulary=9, rate=0.5, seed=1)(tf.ones((1, 3, 2)), tokens, training=True)
+    >>> bool(tf.reduce_all(dropped[0, 0] == dropped[0, 2]))
+    True
     """
 
     def __init__(self, vocabulary: int, rate: float, seed: int | None = None, **kwargs: Any):
@@ -114,6 +130,10 @@ class WordDropout(keras.layers.Layer):
 
     Raises:
         ValueError: a rate outside ``[0, 1)``.
+
+    >>> tokens = WordDropout(0.5, unknown=2, seed=1)(tf.fill((10, 10), 7), training=True)
+    >>> np.unique(tokens).tolist()
+    [2, 7]
     """
 
     def __init__(self, rate: float, unknown: int = 2, first: int = 4, seed: int | None = None, **kwargs: Any):

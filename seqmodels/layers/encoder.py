@@ -47,6 +47,12 @@ class Encoder(keras.layers.Layer):
     Raises:
         ValueError: no cells, not one ``bidirectional`` or ``dropout`` for each, or a residual that does not
             fit.
+
+    >>> from seqmodels.cells import GRUCell
+    >>> encoder = Encoder([GRUCell(3), GRUCell(3)], bidirectional=True)
+    >>> encoded = encoder(tf.ones((2, 4, 5)), lengths=tf.constant([4, 2]))
+    >>> encoded.outputs.shape, len(encoded.states), encoded.lengths.numpy()
+    (TensorShape([2, 4, 6]), 2, array([4, 2], dtype=int32))
     """
 
     def __init__(

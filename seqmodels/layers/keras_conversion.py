@@ -29,6 +29,13 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
 
     Raises:
         ValueError: a layer that is not built, or a cell that Keras does not have.
+
+    >>> from seqmodels.cells import LSTMCell
+    >>> recurrent = Recurrent(LSTMCell(3))
+    >>> outputs, _ = recurrent(tf.ones((2, 4, 5)))
+    >>> layer = to_keras(recurrent)
+    >>> type(layer).__name__, np.allclose(layer(tf.ones((2, 4, 5)))[0], outputs, atol=1e-5)
+    ('LSTM', True)
     """
     cell = recurrent.cell
     if not cell.built:
@@ -61,6 +68,12 @@ def from_keras(layer: keras.layers.Layer) -> Recurrent:
     Raises:
         ValueError: a layer of another type, not built, without bias, or with activations that our equations
             do not have.
+
+    >>> layer = keras.layers.GRU(3, return_sequences=True)
+    >>> outputs = layer(tf.ones((2, 4, 5)))
+    >>> recurrent = from_keras(layer)
+    >>> type(recurrent.cell).__name__, np.allclose(recurrent(tf.ones((2, 4, 5)))[0], outputs, atol=1e-5)
+    ('GRUCell', True)
     """
     if not isinstance(layer, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
         raise ValueError(f"{layer.name} is a {type(layer).__name__}; expected SimpleRNN, LSTM or GRU")

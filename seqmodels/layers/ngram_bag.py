@@ -42,6 +42,10 @@ class NgramBag(keras.layers.Layer):
 
     Raises:
         ValueError: an order, a width or a number of buckets below 1.
+
+    >>> bag = NgramBag(order=2, features=3, buckets=31)
+    >>> bag(tf.constant([[4, 5, 6], [4, 5, 0]]), lengths=tf.constant([3, 2])).shape
+    TensorShape([2, 3])
     """
 
     def __init__(self, order: int, features: int, buckets: int = 2**20, **kwargs: Any):

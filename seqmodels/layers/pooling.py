@@ -34,6 +34,10 @@ class LastPooling(Pooling):
     """The last layer's state at each row's own last step, both directions side by side.
 
     The backward direction's last step is the row's first. For an LSTM this is ``h``, not ``c``.
+
+    >>> states = (((tf.ones((2, 3)),), (tf.zeros((2, 3)),)),)  # one layer, two directions
+    >>> LastPooling()(tf.zeros((2, 4, 6)), states)[0].numpy()
+    array([1., 1., 1., 0., 0., 0.], dtype=float32)
     """
 
     def call(self, outputs: tf.Tensor, states: Any, lengths: tf.Tensor | None = None) -> tf.Tensor:
@@ -42,7 +46,12 @@ class LastPooling(Pooling):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class MeanPooling(Pooling):
-    """The mean over the real steps."""
+    """The mean over the real steps.
+
+    >>> outputs = tf.constant([[[1.0], [3.0], [9.0]]])
+    >>> MeanPooling()(outputs, lengths=tf.constant([2])).numpy()
+    array([[2.]], dtype=float32)
+    """
 
     def call(self, outputs: tf.Tensor, states: Any = None, lengths: tf.Tensor | None = None) -> tf.Tensor:
         real = real_steps(outputs, lengths)
@@ -53,7 +62,12 @@ class MeanPooling(Pooling):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class MaxPooling(Pooling):
-    """The maximum of each feature over the real steps."""
+    """The maximum of each feature over the real steps.
+
+    >>> outputs = tf.constant([[[1.0], [3.0], [9.0]]])
+    >>> MaxPooling()(outputs, lengths=tf.constant([2])).numpy()
+    array([[3.]], dtype=float32)
+    """
 
     def call(self, outputs: tf.Tensor, states: Any = None, lengths: tf.Tensor | None = None) -> tf.Tensor:
         if lengths is None:
@@ -79,6 +93,12 @@ class AttentionPooling(Pooling):
 
     Args:
         units: width of the scorer; the width of the outputs if None.
+
+    >>> pooling = AttentionPooling(units=4)
+    >>> pooling(tf.ones((2, 3, 5)), lengths=tf.constant([3, 2])).shape
+    TensorShape([2, 5])
+    >>> pooling.attention_weights(tf.ones((2, 3, 5)), lengths=tf.constant([3, 2]))[1].numpy()
+    array([0.5, 0.5, 0. ], dtype=float32)
     """
 
     def __init__(self, units: int | None = None, **kwargs: Any):

@@ -32,6 +32,14 @@ class Recurrent(keras.layers.Layer):
 
     Raises:
         ValueError: a rate outside ``[0, 1)``, inputs that are not of rank 3, or a wrong number of states.
+
+    >>> from seqmodels.cells import LSTMCell
+    >>> recurrent = Recurrent(LSTMCell(3))
+    >>> outputs, (h, c) = recurrent(tf.ones((2, 4, 5)), lengths=tf.constant([4, 2]))
+    >>> outputs.shape, h.shape
+    (TensorShape([2, 4, 3]), TensorShape([2, 3]))
+    >>> bool(tf.reduce_all(outputs[1, 2:] == 0)), bool(tf.reduce_all(outputs[1, 1] == h[1]))
+    (True, True)
     """
 
     def __init__(

@@ -24,6 +24,11 @@ class TiedOutput(keras.layers.Layer):
     Args:
         vocabulary: number of token ids, v.
         units: width of the embedding, e.
+
+    >>> embedding = keras.layers.Embedding(9, 4)
+    >>> vectors = embedding(tf.constant([[1, 2, 3]]))
+    >>> TiedOutput(9, 4)(vectors, embedding.embeddings).shape
+    TensorShape([1, 3, 9])
     """
 
     def __init__(self, vocabulary: int, units: int, **kwargs: Any):
@@ -78,6 +83,12 @@ class AdaptiveSoftmax(keras.layers.Layer):
 
     Raises:
         ValueError: cutoffs that do not rise inside the vocabulary.
+
+    >>> log_probabilities = AdaptiveSoftmax(vocabulary=20, cutoffs=[5])(tf.ones((2, 3, 8)))
+    >>> log_probabilities.shape
+    TensorShape([2, 3, 20])
+    >>> np.allclose(tf.reduce_sum(tf.exp(log_probabilities), axis=-1), 1.0, atol=1e-5)
+    True
     """
 
     def __init__(self, vocabulary: int, cutoffs: Sequence[int], factor: int = 4, **kwargs: Any):
@@ -176,6 +187,12 @@ def sampled_softmax_losses(
 
     Returns:
         ``(n, T)``, nats.
+
+    >>> inputs, table, bias = tf.ones((2, 3, 4)), tf.zeros((20, 4)), tf.zeros(20)
+    >>> targets = tf.ones((2, 3), tf.int32)
+    >>> losses = sampled_softmax_losses(inputs, table, bias, targets, samples=8, seed=tf.constant([0, 1]))
+    >>> losses.shape, np.allclose(losses, np.log(20), atol=1e-5)
+    (TensorShape([2, 3]), True)
     """
     vocabulary, frequent = table.shape[0], samples // 2
     drawn, others = samples - frequent, vocabulary - frequent

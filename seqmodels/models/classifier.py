@@ -56,6 +56,11 @@ class Classifier(keras.Model):
 
     Raises:
         ValueError: an unknown cell or pooling, or a rate outside ``[0, 1)``.
+
+    >>> model = Classifier(vocabulary=20, classes=3, cell="gru", units=8)
+    >>> inputs = {"tokens": tf.constant([[4, 5, 6], [7, 0, 0]]), "lengths": tf.constant([3, 1])}
+    >>> model(inputs).shape
+    TensorShape([2, 3])
     """
 
     @keeps_arguments

@@ -183,6 +183,13 @@ class LanguageModel(NextToken):
 
     Raises:
         ValueError: an unknown cell, and what :class:`NextToken` raises.
+
+    >>> model = LanguageModel(vocabulary=20, embedding_units=8, units=8)
+    >>> predicted = model({"tokens": tf.constant([[4, 5, 6]])})
+    >>> predicted.logits.shape
+    TensorShape([1, 3, 20])
+    >>> model({"tokens": tf.constant([[7]]), "states": predicted.states}).logits.shape
+    TensorShape([1, 1, 20])
     """
 
     @keeps_arguments
@@ -263,6 +270,11 @@ class FixedWindowModel(NextToken):
 
     Raises:
         ValueError: a window below 1, and what :class:`NextToken` raises.
+
+    >>> model = FixedWindowModel(vocabulary=20, window=3, embedding_units=8, units=8)
+    >>> predicted = model({"tokens": tf.constant([[4, 5, 6]])})
+    >>> predicted.logits.shape, predicted.states[0].numpy()
+    (TensorShape([1, 3, 20]), array([[5, 6]], dtype=int32))
     """
 
     @keeps_arguments

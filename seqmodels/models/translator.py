@@ -75,6 +75,12 @@ class Translator(keras.Model):
 
     Raises:
         ValueError: an unknown name, a rate outside ``[0, 1)``, or ``tie`` all with two vocabularies.
+
+    >>> model = Translator(20, 30, embedding_units=8, units=8, decoder_units=8)
+    >>> source, target = tf.constant([[4, 5, 6]]), tf.constant([[1, 7]])
+    >>> inputs = {"source": source, "source_lengths": tf.constant([3]), "target": target}
+    >>> model({**inputs, "target_lengths": tf.constant([2])}).shape
+    TensorShape([1, 2, 30])
     """
 
     @keeps_arguments

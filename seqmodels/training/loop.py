@@ -23,6 +23,7 @@ from seqmodels.training.averaging import Averages
 from seqmodels.training.objectives import Objective
 from seqmodels.training.settings import Diverged, Interrupted, Position, Settings
 from seqmodels.training.step import Steps
+from seqmodels.xla import set_xla_flags
 
 
 class Training:
@@ -43,6 +44,15 @@ class Training:
             norm, ``on_epoch_end`` the row of the history. One that sets ``model.stop_training`` ends the
             training after the step or epoch.
         stop: asked after every step; True saves and raises :class:`Interrupted`.
+
+    >>> from seqmodels.training import classification
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> data = tf.data.Dataset.from_tensors((tf.ones((4, 2)), tf.zeros(4, tf.int32), tf.ones(4)))
+    >>> settings, optimizer = Settings(epochs=2, xla=False), keras.optimizers.SGD(0.1)
+    >>> batches = {"train": lambda epoch: data, "validate": lambda: data}
+    >>> training = Training(model, classification(), optimizer, **batches, settings=settings, folder=folder)
+    >>> [row["epoch"] for row in training.run()]
+    [1, 2]
     """
 
     def __init__(
@@ -59,6 +69,7 @@ class Training:
         callbacks: Iterable[keras.callbacks.Callback] = (),
         stop: Callable[[], bool] = lambda: False,
     ):
+        set_xla_flags()
         self.model, self.objective, self.optimizer, self.settings = model, objective, optimizer, settings
         self.train, self.validate, self.initial_carried, self.stop = train, validate, initial_carried, stop
         self.derive = derive

@@ -55,6 +55,11 @@ def classification(label_smoothing: float = 0.0) -> Objective:
     """Weighted cross-entropy and accuracy of a model whose rows ``(n,)`` are independent.
 
     Validation is scored without label smoothing, so that its loss is the log loss.
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, kernel_initializer="zeros")])
+    >>> outcome = classification()(model, tf.ones((4, 2)), tf.zeros(4, tf.int32), tf.ones(4), (), False)
+    >>> round(float(outcome.total / outcome.count), 4), float(outcome.scores["accuracy"])
+    (1.0986, 4.0)
     """
 
     def objective(
@@ -79,6 +84,12 @@ def translation(label_smoothing: float = 0.0) -> Objective:
     Inputs have ``target_lengths (n,)``; targets ``(n, T)``; the weight of a row ``(n,)`` is that of each of
     its tokens. Validation is scored without label smoothing, so that its loss is the logarithm of the
     perplexity, and with the accuracy of the tokens.
+
+    >>> model = lambda inputs, training: tf.zeros((1, 3, 10))
+    >>> inputs, targets = {"target_lengths": tf.constant([2])}, tf.constant([[4, 3, 0]])
+    >>> outcome = translation()(model, inputs, targets, tf.ones(1), (), True)
+    >>> round(float(outcome.total / outcome.count), 4), float(outcome.count)
+    (2.3026, 2.0)
     """
 
     def objective(
@@ -112,6 +123,13 @@ def next_token(activation: float = 0.0, temporal: float = 0.0) -> Objective:
             4.6).
         temporal: weight of the mean square of the change of the outputs from step to step, before dropout
             (TAR, the same).
+
+    >>> from seqmodels.models import LanguageModel
+    >>> model = LanguageModel(vocabulary=20, embedding_units=8, units=8)
+    >>> tokens, carried = tf.ones((2, 5), tf.int32), model.get_initial_state(2)
+    >>> outcome = next_token(temporal=1.0)(model, tokens, tokens, tf.ones((2, 5)), carried, True)
+    >>> float(outcome.count), len(outcome.carried)
+    (10.0, 2)
     """
 
     def objective(

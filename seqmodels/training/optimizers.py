@@ -32,6 +32,10 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Raises:
         ValueError: an unknown kind, or a warm-up that is not shorter than the training.
+
+    >>> schedule = Schedule(0.1, "linear", steps=11, warmup=1, final=0.0)
+    >>> [round(float(schedule(step)), 3) for step in (0, 1, 6, 10)]
+    [0.1, 0.1, 0.044, 0.0]
     """
 
     def __init__(self, peak: float, kind: str, steps: int, warmup: int = 0, final: float = 0.01):
@@ -79,6 +83,9 @@ def make(
 
     Raises:
         ValueError: an unknown name, or an option that this optimizer does not have.
+
+    >>> make("adamw", 0.001, weight_decay=0.01).name
+    'adam_w'
     """
     if name not in OPTIMIZERS:
         raise ValueError(f"optimizer is {name!r}; expected one of {', '.join(OPTIMIZERS)}")
@@ -121,6 +128,10 @@ def clip(gradients: list[tf.Tensor], clipnorm: float | None, by: str = "global")
 
     Raises:
         ValueError: an unknown ``by``.
+
+    >>> clipped = clip([tf.constant([3.0, 4.0])], clipnorm=1.0)
+    >>> clipped.gradients[0].numpy(), float(clipped.norm), bool(clipped.changed)
+    (array([0.6, 0.8], dtype=float32), 5.0, True)
     """
     norm = tf.linalg.global_norm(gradients)
     if clipnorm is None:

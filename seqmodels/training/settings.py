@@ -44,6 +44,10 @@ class Settings:
             number of rows that they do not divide is not parted. XLA runs the loop of a recurrent layer on
             one core: two parts keep two cores busy. What is drawn at random differs from part to part. None
             for 2 where this process may use two cores, else 1.
+
+    >>> settings = Settings(epochs=20, patience=3, average=0.999)
+    >>> settings.clipnorm, settings.monitor
+    (1.0, 'valid_loss')
     """
 
     epochs: int

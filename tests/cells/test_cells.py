@@ -23,8 +23,8 @@ from inventory import (
     randomized,
 )
 
-from seqmodels import kernels
-from seqmodels.cells import Cell, GRUCell, LSTMCell, RNNCell
+from seqmodels import kernels, registry
+from seqmodels.cells import Cell, GRUCell, LinearCell, LSTMCell, RNNCell
 from seqmodels.layers import Recurrent
 
 LENGTHS = [7, 3, 1, 0]
@@ -142,10 +142,10 @@ def test_contract(name: str) -> None:
         cell.state_size
     )
     cell.build((None, INPUTS))
-    assert cell.kernel.shape == (INPUTS, cell.gates * UNITS)
+    assert cell.kernel.shape == (INPUTS, len(cell.blocks) * UNITS)
     if name in RECURRENT:
-        assert cell.recurrent_kernel.shape == (UNITS, cell.gates * UNITS)
-    assert cell.bias.shape == (cell.gates * UNITS,)
+        assert cell.recurrent_kernel.shape == (UNITS, len(cell.blocks) * UNITS)
+    assert cell.bias.shape == (len(cell.blocks) * UNITS,)
     inputs, states = ragged(randomized(cell), "float32")
     steps = cell.project(tf.constant(inputs))  # (batch, time, projected)
     np.testing.assert_allclose(cell.project(tf.constant(inputs[:, 2])), steps[:, 2], rtol=0, atol=1e-6)
@@ -217,3 +217,13 @@ def test_a_cell_without_step_says_so() -> None:
     cell = Cell(UNITS)
     with pytest.raises(NotImplementedError, match="Cell does not define step"):
         cell(tf.ones((1, INPUTS)), cell.get_initial_state(1))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_declares_its_scan_and_its_papers(name: str) -> None:
+    cell = CELLS[name](UNITS)
+    assert registry.CELLS[name].parallel == cell.parallel == isinstance(cell, LinearCell)
+    described = " ".join(type(cell).__doc__.split())
+    assert cell.source
+    assert all(paper in described for paper in cell.source.split("; "))
+    assert all(f"& {block}" in described for block in cell.blocks) or cell.blocks == ("candidate",)

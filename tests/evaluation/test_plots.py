@@ -113,7 +113,7 @@ def test_who_reads_the_old_file_meanwhile_sees_it_whole(draw, tmp_path):
 def test_drawing_needs_neither_pyplot_nor_tensorflow(tmp_path):
     program = f"""
 import sys
-from seqmodels.analysis import plots
+from seqmodels.evaluation import plots
 plots.confusion_matrix({CONFUSION!r}, {CLASSES!r}, {str(tmp_path / "plot.png")!r})
 print(*{{"matplotlib.pyplot", "tensorflow", "keras", "sklearn"}} & set(sys.modules))
 """

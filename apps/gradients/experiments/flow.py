@@ -19,8 +19,8 @@ from apps.gradients.options import VARIANTS, Flow
 from apps.gradients.trained import Trained, open_run
 from apps.options import flag
 from apps.run import Run
+from seqmodels import analysis as gradients
 from seqmodels import registry
-from seqmodels.analysis import gradients
 from seqmodels.errors import UsageError, UserError
 from seqmodels.evaluation import plots
 from seqmodels.layers import Recurrent

@@ -21,7 +21,7 @@ from apps.gradients import problems
 from apps.gradients.findings import Findings
 from apps.gradients.learning import SOLVED, Learner, Reader
 from apps.gradients.options import VARIANTS, Memory
-from seqmodels.analysis import gradients
+from seqmodels import analysis as gradients
 from seqmodels.evaluation import plots
 from seqmodels.training import Diverged
 

@@ -31,7 +31,7 @@ from apps.options import TrainOptions
 from apps.sentiment import bag_of_words
 from apps.sentiment.reviews import ANYWHERE, NEUTRAL, Review, reviews
 from apps.training import make_training
-from seqmodels.data.batches import batches
+from seqmodels.data.batching import batches
 from seqmodels.data.sequences import TokenSequences
 from seqmodels.data.tokenizer import Tokenizer, TokenizerSettings
 from seqmodels.evaluation import plots

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from apps.gradients.findings import Findings
 from apps.gradients.options import Radius
-from seqmodels.analysis import gradients
+from seqmodels import analysis as gradients
 from seqmodels.cells import RNNCell
 from seqmodels.evaluation import plots
 from seqmodels.layers import Recurrent

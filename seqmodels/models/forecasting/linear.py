@@ -31,6 +31,11 @@ class FixedWindowForecaster(WindowModel):
 
     Raises:
         ValueError: as in :class:`WindowModel`, or an unknown form.
+
+    >>> model = FixedWindowForecaster(lookback=8, horizon=3, form="nlinear", output="quantiles")
+    >>> window = {"past": tf.ones((2, 8, 1)), "past_time": tf.zeros((2, 8)), "future_time": tf.zeros((2, 3))}
+    >>> model({**window, "series": tf.zeros(2, tf.int32)}).shape
+    TensorShape([2, 3, 9])
     """
 
     @keeps_arguments

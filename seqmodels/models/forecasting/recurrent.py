@@ -42,6 +42,11 @@ class Forecaster(WindowModel):
 
     Raises:
         ValueError: as in :class:`WindowModel`, an unknown cell or decoder, or segments longer than the past.
+
+    >>> model = Forecaster(lookback=8, horizon=3, units=4, segment=2, output="quantiles")
+    >>> window = {"past": tf.ones((2, 8, 1)), "past_time": tf.zeros((2, 8)), "future_time": tf.zeros((2, 3))}
+    >>> model({**window, "series": tf.zeros(2, tf.int32)}).shape
+    TensorShape([2, 3, 9])
     """
 
     @keeps_arguments

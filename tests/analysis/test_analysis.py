@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from inventory import CELLS, randomized
 
-from seqmodels import models
-from seqmodels.analysis import gradients
+from seqmodels import analysis, models
 from seqmodels.cells import GRUCell, LinearCell, LSTMCell, MinGRUCell, MinLSTMCell, RGLRUCell, RNNCell
 from seqmodels.layers import Encoder, Recurrent
 
@@ -36,7 +35,7 @@ def traced(make, lengths=(4, 4), units=UNITS, scale=None, steps=None, **options)
     if scale is not None:
         for weight in layer.trainable_weights:
             weight.assign(rng.normal(scale=scale, size=weight.shape))
-    with tf.GradientTape() as tape, gradients.recording(layer, tape) as traces:
+    with tf.GradientTape() as tape, analysis.recording(layer, tape) as traces:
         layer(inputs, lengths=tf.constant(lengths))
     return traces[0]
 
@@ -48,7 +47,7 @@ def joined(states):
 @each_kind
 def test_step_jacobians_are_those_of_finite_differences(make):
     trace = traced(make, scale=0.7)
-    exact = gradients.step_jacobians(trace)
+    exact = analysis.step_jacobians(trace)
     small = 1e-5
     for step, x in enumerate(trace.projected):
         before = joined(trace.states[step])
@@ -75,7 +74,7 @@ def test_the_product_of_step_jacobians_is_the_jacobian_of_the_whole_sequence(mak
         _, final = layer(inputs, states=tf.split(initial, trace.cell.state_size, -1))
         last = tf.concat(final, -1)
     whole = tape.batch_jacobian(last, initial)
-    product = gradients.state_jacobians(gradients.step_jacobians(trace))[:, 0]
+    product = analysis.state_jacobians(analysis.step_jacobians(trace))[:, 0]
     np.testing.assert_allclose(product, whole, atol=1e-12)
 
 
@@ -83,12 +82,12 @@ def test_the_product_of_step_jacobians_is_the_jacobian_of_the_whole_sequence(mak
 def test_vector_products_equal_the_products_of_jacobians(make):
     trace = traced(make, lengths=(4, 2, 0), scale=0.7)
     basis = np.linalg.qr(np.random.default_rng(0).normal(size=(trace.size, trace.size)))[0]
-    exact = gradients.state_jacobians(gradients.step_jacobians(trace))
-    products = gradients.vector_products(trace, basis)
+    exact = analysis.state_jacobians(analysis.step_jacobians(trace))
+    products = analysis.vector_products(trace, basis)
     np.testing.assert_allclose(products, basis @ exact, atol=1e-12)
-    norms = gradients.spectral_norms(exact)
-    np.testing.assert_allclose(gradients.spectral_norms(products), norms, rtol=1e-9)
-    assert (gradients.spectral_norms(products[:, :, :2]) <= norms * (1 + 1e-9)).all()
+    norms = analysis.spectral_norms(exact)
+    np.testing.assert_allclose(analysis.spectral_norms(products), norms, rtol=1e-9)
+    assert (analysis.spectral_norms(products[:, :, :2]) <= norms * (1 + 1e-9)).all()
 
 
 @each_kind
@@ -96,11 +95,11 @@ def test_loss_gradients_obey_the_chain_rule(make):
     layer = Recurrent(make(UNITS, dtype="float64"))
     inputs = tf.constant(np.random.default_rng(1).normal(size=(2, 5, INPUTS)))
     layer.build(inputs.shape)
-    with tf.GradientTape() as tape, gradients.recording(layer, tape) as traces:
+    with tf.GradientTape() as tape, analysis.recording(layer, tape) as traces:
         outputs, _ = layer(inputs)
         loss = tf.reduce_sum(outputs[:, -1] ** 2)
-    (found,) = gradients.loss_gradients(tape, loss, traces)
-    jacobians = gradients.state_jacobians(gradients.step_jacobians(traces[0]))
+    (found,) = analysis.loss_gradients(tape, loss, traces)
+    jacobians = analysis.state_jacobians(analysis.step_jacobians(traces[0]))
     expected = np.einsum("ns,ntsk->ntk", found[:, -1], jacobians)
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
@@ -109,22 +108,22 @@ def test_loss_gradients_obey_the_chain_rule(make):
 @each_kind
 def test_no_step_exceeds_the_bound(make, scale):
     trace = traced(make, lengths=(12, 12), scale=scale)
-    bound = gradients.step_bound(trace)
-    norms = gradients.spectral_norms(gradients.step_jacobians(trace))
+    bound = analysis.step_bound(trace)
+    norms = analysis.spectral_norms(analysis.step_jacobians(trace))
     assert (norms <= bound * (1 + 1e-12)).all()
-    whole = gradients.spectral_norms(gradients.state_jacobians(gradients.step_jacobians(trace)))
+    whole = analysis.spectral_norms(analysis.state_jacobians(analysis.step_jacobians(trace)))
     distances = np.arange(12, -1, -1)
     assert (whole <= bound**distances * (1 + 1e-9)).all()
 
 
 def test_the_bound_of_a_linear_network_is_reached():
     trace = traced(partial(RNNCell, activation="linear"), scale=0.5)
-    norms = gradients.spectral_norms(gradients.step_jacobians(trace))
-    np.testing.assert_allclose(norms, gradients.step_bound(trace), rtol=1e-12)
+    norms = analysis.spectral_norms(analysis.step_jacobians(trace))
+    np.testing.assert_allclose(norms, analysis.step_bound(trace), rtol=1e-12)
 
 
 def test_an_unknown_activation_has_no_bound():
-    assert gradients.step_bound(traced(partial(RNNCell, activation="softplus"))) is None
+    assert analysis.step_bound(traced(partial(RNNCell, activation="softplus"))) is None
 
 
 @settings(max_examples=20, deadline=None)
@@ -132,9 +131,9 @@ def test_an_unknown_activation_has_no_bound():
 def test_the_rate_of_decay_is_the_logarithm_of_the_spectral_radius(radius, seed):
     symmetric = np.random.default_rng(seed).normal(size=(8, 8))
     symmetric += symmetric.T
-    matrix = symmetric * radius / gradients.spectral_radius(symmetric)
+    matrix = symmetric * radius / analysis.spectral_radius(symmetric)
     powers = np.stack([np.linalg.matrix_power(matrix, k) for k in range(40)])
-    rate = gradients.decay_rate(gradients.spectral_norms(powers))
+    rate = analysis.decay_rate(analysis.spectral_norms(powers))
     assert rate == pytest.approx(math.log(radius), rel=0.01, abs=1e-9)
 
 
@@ -149,7 +148,7 @@ def test_gated_cells_keep_the_gradient_over_a_lag_at_which_tanh_has_lost_it():
     }.items():
         keras.utils.set_random_seed(0)
         trace = traced(make, lengths=(lag, lag), units=16)
-        norms = gradients.spectral_norms(gradients.state_jacobians(gradients.step_jacobians(trace)))
+        norms = analysis.spectral_norms(analysis.state_jacobians(analysis.step_jacobians(trace)))
         left[name] = norms[:, 0].max()
     assert left["tanh"] < 1e-4
     assert min(left["lstm"], left["gru"], left["rglru"]) > 0.1
@@ -171,14 +170,14 @@ def test_the_default_bias_lets_the_gradient_reach_further_than_none(make, bias, 
     for options in ({}, {bias: 0.0}):
         keras.utils.set_random_seed(seed)
         trace = traced(make, lengths=(60, 60), units=32, **options)
-        norms = gradients.spectral_norms(gradients.state_jacobians(gradients.step_jacobians(trace)))
-        reach.append(gradients.verdict(gradients.mean_norms(trace.by_distance(norms))).reach)
+        norms = analysis.spectral_norms(analysis.state_jacobians(analysis.step_jacobians(trace)))
+        reach.append(analysis.verdict(analysis.mean_norms(trace.by_distance(norms))).reach)
     assert reach[0] > 1.5 * reach[1]
 
 
 def test_rows_are_measured_from_their_own_end():
     trace = traced(RNNCell, lengths=(5, 2, 0))
-    norms = gradients.spectral_norms(gradients.state_jacobians(gradients.step_jacobians(trace)))
+    norms = analysis.spectral_norms(analysis.state_jacobians(analysis.step_jacobians(trace)))
     alone = traced(RNNCell, lengths=(2,), steps=5)
     by_distance = trace.by_distance(norms)
     assert np.isnan(by_distance[1]).tolist() == [False] * 3 + [True] * 3
@@ -193,21 +192,21 @@ def test_every_recurrent_layer_of_a_model_is_recorded_and_left_as_it_was():
     randomized(model)
     inputs = {"tokens": tf.constant([[1, 2, 3, 4], [5, 6, 0, 0]]), "lengths": tf.constant([4, 2])}
     before = model(inputs)
-    with tf.GradientTape() as tape, gradients.recording(model, tape) as traces:
+    with tf.GradientTape() as tape, analysis.recording(model, tape) as traces:
         recorded = model(inputs)
         loss = tf.reduce_sum(recorded[:, 0])
     np.testing.assert_allclose(recorded, before, atol=1e-6)
     np.testing.assert_allclose(model(inputs), before, atol=1e-6)
     assert [trace.name for trace in traces] == ["forward_0", "backward_0", "forward_1", "backward_1"]
-    found = gradients.loss_gradients(tape, loss, traces)
+    found = analysis.loss_gradients(tape, loss, traces)
     assert all(each.shape == (2, 5, 4) for each in found)
     assert all((each[1, 3:] == 0).all() and (each[1, :3] != 0).any() for each in found)
-    assert not any("_run" in vars(layer) for layer in gradients.recurrent_layers(model))
+    assert not any("_run" in vars(layer) for layer in analysis.recurrent_layers(model))
 
 
 def test_every_call_has_a_name_of_its_own():
     layer = Recurrent(GRUCell(2), name="reader")
-    with tf.GradientTape() as tape, gradients.recording(layer, tape) as traces:
+    with tf.GradientTape() as tape, analysis.recording(layer, tape) as traces:
         for _ in range(3):
             layer(tf.zeros((1, 2, INPUTS)))
     assert [trace.name for trace in traces] == ["reader", "reader 2", "reader 3"]
@@ -215,7 +214,7 @@ def test_every_call_has_a_name_of_its_own():
 
 def test_a_recording_that_fails_leaves_the_model_as_it_was():
     encoder = Encoder([GRUCell(2)])
-    with pytest.raises(RuntimeError), tf.GradientTape() as tape, gradients.recording(encoder, tape):
+    with pytest.raises(RuntimeError), tf.GradientTape() as tape, analysis.recording(encoder, tape):
         raise RuntimeError
     assert "_run" not in vars(encoder.directions[0][0])
 
@@ -223,25 +222,25 @@ def test_a_recording_that_fails_leaves_the_model_as_it_was():
 @pytest.mark.parametrize("reset_after", [False, True])
 def test_gates_are_those_that_made_the_states(reset_after):
     lstm, gru, linear = traced(LSTMCell), traced(GRUCell, reset_after=reset_after), traced(MinGRUCell)
-    kept, written = (gradients.gates(lstm)[name] for name in ("forget gate", "input gate"))
+    kept, written = (analysis.gates(lstm)[name] for name in ("forget gate", "input gate"))
     h, c = (np.stack([states[i] for states in lstm.states]) for i in (0, 1))
     candidate = (c[1:] - kept * c[:-1]) / written
     assert np.abs(candidate).max() < 1
-    np.testing.assert_allclose(h[1:], gradients.gates(lstm)["output gate"] * np.tanh(c[1:]), atol=1e-12)
+    np.testing.assert_allclose(h[1:], analysis.gates(lstm)["output gate"] * np.tanh(c[1:]), atol=1e-12)
     for trace in (gru, linear):
-        kept = gradients.gates(trace)["1 - update gate"]
-        diagonal = np.diagonal(gradients.step_jacobians(trace), axis1=2, axis2=3)  # (batch, time, units)
+        kept = analysis.gates(trace)["1 - update gate"]
+        diagonal = np.diagonal(analysis.step_jacobians(trace), axis1=2, axis2=3)  # (batch, time, units)
         if trace is linear:
             np.testing.assert_allclose(diagonal, kept.swapaxes(0, 1), atol=1e-12)
         assert ((kept > 0) & (kept < 1)).all()
-    assert gradients.gates(traced(RNNCell)) == {}
+    assert analysis.gates(traced(RNNCell)) == {}
 
 
 @each_kind
 def test_the_first_gate_is_the_one_on_the_path_of_the_gradient(make):
     """With U and the candidate's way into the state cut off, the step Jacobian is that gate alone."""
     trace = traced(make, scale=0.7)
-    found = gradients.gates(trace)
+    found = analysis.gates(trace)
     if isinstance(trace.cell, RNNCell):
         assert found == {}
         return
@@ -249,27 +248,27 @@ def test_the_first_gate_is_the_one_on_the_path_of_the_gradient(make):
     assert all(((gate > 0) & (gate < 1)).all() for gate in found.values())
     if not isinstance(trace.cell, LinearCell):
         trace.constants = (tf.zeros_like(trace.constants[0]), *trace.constants[1:])
-        found = gradients.gates(trace)
-    jacobians = gradients.step_jacobians(trace)[..., -UNITS:, -UNITS:]  # of c by c in an LSTM
+        found = analysis.gates(trace)
+    jacobians = analysis.step_jacobians(trace)[..., -UNITS:, -UNITS:]  # of c by c in an LSTM
     diagonal = np.diagonal(jacobians, axis1=2, axis2=3)  # (batch, time, units)
     np.testing.assert_allclose(diagonal, next(iter(found.values())).swapaxes(0, 1), atol=1e-12)
 
 
 @each_kind
 def test_logarithms_of_norms_are_those_of_the_products(make):
-    jacobians = gradients.step_jacobians(traced(make, lengths=(6, 4), scale=0.7))
-    norms = gradients.spectral_norms(gradients.state_jacobians(jacobians))
-    np.testing.assert_allclose(gradients.log_norms(jacobians), np.log(norms), atol=1e-9)
+    jacobians = analysis.step_jacobians(traced(make, lengths=(6, 4), scale=0.7))
+    norms = analysis.spectral_norms(analysis.state_jacobians(jacobians))
+    np.testing.assert_allclose(analysis.log_norms(jacobians), np.log(norms), atol=1e-9)
 
 
 def test_norms_beyond_the_range_of_floats_are_infinite_and_have_logarithms():
     jacobians = np.broadcast_to(4.0 * np.eye(2), (1, 1000, 2, 2))
     with np.errstate(over="ignore", invalid="ignore"):
-        products = gradients.state_jacobians(jacobians)
-    assert gradients.spectral_norms(products)[0, 0] == math.inf
+        products = analysis.state_jacobians(jacobians)
+    assert analysis.spectral_norms(products)[0, 0] == math.inf
     distances = np.arange(1000, -1, -1)
-    np.testing.assert_allclose(gradients.log_norms(jacobians)[0], distances * math.log(4))
-    nothing = gradients.log_norms(np.zeros((1, 3, 2, 2)))
+    np.testing.assert_allclose(analysis.log_norms(jacobians)[0], distances * math.log(4))
+    nothing = analysis.log_norms(np.zeros((1, 3, 2, 2)))
     assert nothing.tolist() == [[-math.inf, -math.inf, -math.inf, 0.0]]
 
 
@@ -285,7 +284,7 @@ def test_norms_beyond_the_range_of_floats_are_infinite_and_have_logarithms():
     ],
 )
 def test_verdicts(norms, kind, reach):
-    judged = gradients.verdict(norms)
+    judged = analysis.verdict(norms)
     assert (judged.kind, judged.reach) == (kind, reach)
     assert judged.words.startswith(kind)
 
@@ -293,9 +292,9 @@ def test_verdicts(norms, kind, reach):
 @pytest.mark.parametrize("norms", [[0.0, 0.0], [1.0], [], [np.nan, np.nan]])
 def test_nothing_to_judge_is_refused(norms):
     with pytest.raises(ValueError, match="no gradient arrives"):
-        gradients.verdict(np.array(norms))
+        analysis.verdict(np.array(norms))
 
 
 def test_means_leave_out_rows_that_do_not_reach_so_far():
     norms = np.array([[1.0, 4.0, np.nan], [1.0, 1.0, np.nan], [1.0, np.nan, np.nan]])
-    np.testing.assert_allclose(gradients.mean_norms(norms), [1.0, 2.0, np.nan])
+    np.testing.assert_allclose(analysis.mean_norms(norms), [1.0, 2.0, np.nan])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from seqmodels.data.batches import PairShapes, batches, bucket_edges, evaluation_order, pair_batches
+from seqmodels.data.batching import PairShapes, batches, bucket_edges, evaluation_order, pair_batches
 from seqmodels.data.running import running_text
 from seqmodels.data.sequences import PAD, TokenSequences, truncate
 

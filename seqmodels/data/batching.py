@@ -30,6 +30,9 @@ def bucket_edges(
 
     Raises:
         ValueError: there is no row and no maximum.
+
+    >>> bucket_edges(np.array([3, 9, 10, 30]), count=2)
+    [16, 32]
     """
     lengths = np.asarray(lengths, np.int64)
     if maximum is None and not lengths.size:
@@ -92,6 +95,12 @@ def batches(
 
     Raises:
         ValueError: a row is longer than the last edge.
+
+    >>> sequences = TokenSequences.from_lengths(np.array([4, 5, 6, 7, 8]), np.array([3, 2]))
+    >>> dataset = batches(sequences, np.array([0, 1]), edges=[4], batch_size=2, epoch=0)
+    >>> inputs, targets, weights = next(iter(dataset))
+    >>> inputs["tokens"].shape, inputs["lengths"].shape, weights.numpy()
+    (TensorShape([2, 4]), TensorShape([2]), array([1., 1.], dtype=float32))
     """
     plan = _plan(sequences.lengths, _buckets(sequences.lengths, edges), edges, batch_size, seed, epoch)
     if weights is None:
@@ -127,6 +136,10 @@ class PairShapes:
         sources: padded length of the sources in each shape, rising.
         targets: padded length of the targets.
         rows: pairs in a batch of each shape.
+
+    >>> shapes = PairShapes(sources=(4, 8), targets=(4, 8), rows=(16, 8))
+    >>> shapes.buckets(np.array([3, 3]), np.array([2, 7]))
+    array([0, 1])
     """
 
     sources: tuple[int, ...]
@@ -200,6 +213,12 @@ def pair_batches(
 
     Raises:
         ValueError: a pair fits into no shape.
+
+    >>> sequences = TokenSequences.from_lengths(np.array([1, 4, 5, 3]), np.array([4]))
+    >>> dataset = pair_batches(sequences, sequences, PairShapes((4,), (4,), (2,)))
+    >>> inputs, targets, weights = next(iter(dataset))
+    >>> inputs["target"][0].numpy(), targets[0].numpy(), weights.numpy()
+    (array([1, 4, 5, 0], dtype=int32), array([4, 5, 3, 0], dtype=int32), array([1., 0.], dtype=float32))
     """
     steps = targets.lengths - 1
     bucket = shapes.buckets(sources.lengths, steps)
@@ -227,6 +246,9 @@ def evaluation_order(
 
     ``np.concatenate(outputs)[evaluation_order(...)]`` is the outputs of all batches, (slots, ...), in the
     order of the rows, (n, ...), without the fillers.
+
+    >>> evaluation_order(np.array([9, 2, 5]), edges=[4, 12], batch_size=2)
+    array([3, 0, 2])
     """
     slots = _plan(lengths, _buckets(lengths, edges), edges, batch_size, 0, None).slots
     return np.argsort(slots, kind="stable")[: len(lengths)]
