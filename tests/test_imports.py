@@ -24,7 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "seqmodels": {"seqmodels.registration"},
     "seqmodels.errors": set(),
     "seqmodels.lazy": set(),
-    "seqmodels.registration": set(),
+    "seqmodels.registration": {"seqmodels.registry"},
     "seqmodels.registry": set(),
     "seqmodels.xla": set(),
     "seqmodels.kernels": set(),
