@@ -13,39 +13,31 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from seqmodels.registry import ATTENTIONS, CELLS, POOLINGS
+
+# Class to the module that has it. Those that a user may choose by name are in the registry.
 SERIALIZABLE = {
+    entry.path.partition(":")[2]: entry.path.partition(":")[0]
+    for entry in (*CELLS.values(), *POOLINGS.values(), *ATTENTIONS.values())
+} | {
     "AdaptiveSoftmax": "seqmodels.layers.softmax",
-    "AdditiveAttention": "seqmodels.layers.attention",
     "AttentionDecoderCell": "seqmodels.layers.decoder",
-    "AttentionPooling": "seqmodels.layers.pooling",
     "Classifier": "seqmodels.models.classifier",
-    "DotAttention": "seqmodels.layers.attention",
     "Dropout": "seqmodels.layers.dropout",
     "EmbeddingDropout": "seqmodels.layers.dropout",
     "Encoder": "seqmodels.layers.encoder",
     "FixedWindowForecaster": "seqmodels.models.forecasting.linear",
     "FixedWindowModel": "seqmodels.models.language_model",
     "Forecaster": "seqmodels.models.forecasting.recurrent",
-    "GRUCell": "seqmodels.cells.gru",
-    "GeneralAttention": "seqmodels.layers.attention",
-    "LSTMCell": "seqmodels.cells.lstm",
     "LanguageModel": "seqmodels.models.language_model",
-    "LastPooling": "seqmodels.layers.pooling",
     "LockedDropout": "seqmodels.layers.dropout",
-    "MaxPooling": "seqmodels.layers.pooling",
-    "MeanPooling": "seqmodels.layers.pooling",
-    "MinGRUCell": "seqmodels.cells.min_gru",
-    "MinLSTMCell": "seqmodels.cells.min_lstm",
-    "MultiHeadAttention": "seqmodels.layers.attention",
     "NgramBag": "seqmodels.layers.ngram_bag",
-    "RGLRUCell": "seqmodels.cells.rg_lru",
-    "RNNCell": "seqmodels.cells.rnn",
     "Recurrent": "seqmodels.layers.recurrent",
     "Schedule": "seqmodels.training.optimizers",
     "TiedOutput": "seqmodels.layers.softmax",
     "Translator": "seqmodels.models.translator",
     "WordDropout": "seqmodels.layers.dropout",
-}  # class to its module
+}
 
 
 class Deferred:

@@ -22,7 +22,7 @@ ARROWS: dict[str, set[str]] = {
     "seqmodels.deprecation": set(),
     "seqmodels.errors": set(),
     "seqmodels.lazy": set(),
-    "seqmodels.registration": set(),
+    "seqmodels.registration": {"seqmodels.registry"},
     "seqmodels.registry": set(),
     "seqmodels.xla": set(),
     "seqmodels.kernels": set(),

@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from apps.sentiment.metrics import classification_scores
-from seqmodels.evaluation import plots
+from seqmodels.evaluation import attention_plots, bar_plots, classification_plots, curve_plots, plots
 
 pytestmark = pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
 
@@ -123,7 +123,7 @@ print(*{{"matplotlib.pyplot", "tensorflow", "keras", "sklearn"}} & set(sys.modul
 
 
 def test_learning_curve_has_a_panel_per_quantity_and_marks_the_best_epoch():
-    figure = plots._draw_learning_curve(HISTORY, best_epoch=7)
+    figure = curve_plots.draw_learning_curve(HISTORY, best_epoch=7)
     assert labels(figure) == ["loss", "accuracy", "learning rate", "gradient norm"]
     assert figure.axes[-1].get_xlabel() == "epoch"
     assert {"Learning curve", "training", "validation", "best epoch (7)"} <= texts(figure)
@@ -137,7 +137,7 @@ def test_values_that_are_missing_leave_a_gap():
     history = [dict(row) for row in HISTORY]
     del history[1]["valid_loss"]
     history[3]["valid_loss"] = float("nan")
-    figure = plots._draw_learning_curve(history, best_epoch=None)
+    figure = curve_plots.draw_learning_curve(history, best_epoch=None)
     drawn = curves(figure, panel=0)
     assert np.flatnonzero(np.isnan(drawn["validation"])).tolist() == [1, 3]
     assert np.isfinite(drawn["training"]).all()
@@ -146,7 +146,7 @@ def test_values_that_are_missing_leave_a_gap():
 
 def test_a_quantity_measured_in_validation_alone_has_its_panel():
     history = [{"epoch": 1, "loss": 2.0, "valid_loss": 2.1, "valid_f1": 0.5}]
-    figure = plots._draw_learning_curve(history, best_epoch=None)
+    figure = curve_plots.draw_learning_curve(history, best_epoch=None)
     assert labels(figure) == ["loss", "f1"]
     assert set(curves(figure, panel=1)) == {"validation"}
 
@@ -171,7 +171,7 @@ def test_an_empty_history_is_refused(tmp_path):
 
 
 def test_confusion_matrix_writes_counts_shares_and_names():
-    figure = plots._draw_confusion_matrix(CONFUSION, CLASSES)
+    figure = classification_plots.draw_confusion_matrix(CONFUSION, CLASSES)
     assert {"true class", "predicted class", *CLASSES} <= texts(figure)
     assert "14 of 18 correct (77.8%)" in figure.axes[0].get_title()
     cells = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
@@ -183,7 +183,7 @@ def test_confusion_matrix_writes_counts_shares_and_names():
 
 def test_names_of_classes_are_data_and_are_shortened_so_that_they_differ():
     names = ["$\\frac{$", "x_1^$2$", "a line\nbreak", *(f"{'very ' * 20}long name {i}" for i in (1, 2))]
-    figure = plots._draw_confusion_matrix(np.eye(5, dtype=int), names)
+    figure = classification_plots.draw_confusion_matrix(np.eye(5, dtype=int), names)
     FigureCanvasAgg(figure).draw()  # where a formula would be read, and a bad one fail
     ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert ticks[:3] == ["$\\frac{$", "x_1^$2$", "a line break"]
@@ -193,7 +193,8 @@ def test_names_of_classes_are_data_and_are_shortened_so_that_they_differ():
 
 @pytest.mark.parametrize(("size", "annotated"), [(2, True), (20, True), (60, False), (400, False)])
 def test_confusion_matrix_stays_readable_and_small_with_many_classes(size, annotated):
-    figure = plots._draw_confusion_matrix(np.full((size, size), 3), [f"class {i}" for i in range(size)])
+    names = [f"class {i}" for i in range(size)]
+    figure = classification_plots.draw_confusion_matrix(np.full((size, size), 3), names)
     axes = figure.axes[0]
     assert len(axes.texts) == (size * size if annotated else 0)
     assert ("share of the true class" in labels(figure)) is not annotated
@@ -204,11 +205,11 @@ def test_confusion_matrix_stays_readable_and_small_with_many_classes(size, annot
 @pytest.mark.parametrize("confusion", [[[1, 2]], [[1, 2], [3, 4]], []])
 def test_a_confusion_matrix_that_does_not_fit_its_classes_is_refused(confusion):
     with pytest.raises(ValueError, match=r"for 3 class names; expected \(3, 3\)"):
-        plots._draw_confusion_matrix(confusion, CLASSES)
+        classification_plots.draw_confusion_matrix(confusion, CLASSES)
 
 
 def test_reliability_diagram_draws_accuracy_gap_and_histogram():
-    figure = plots._draw_reliability_diagram(CALIBRATION)
+    figure = classification_plots.draw_reliability_diagram(CALIBRATION)
     reliability, histogram = figure.axes
     accuracy, gap = ([bar.get_height() for bar in bars] for bars in reliability.containers)
     assert accuracy == [0.5, 1.0]
@@ -222,27 +223,27 @@ def test_reliability_diagram_names_the_error_that_the_scores_report():
     generator = np.random.default_rng(2)
     probabilities = generator.dirichlet(np.ones(3), size=300)
     scores = classification_scores(probabilities, generator.integers(0, 3, 300), CLASSES)
-    title = plots._draw_reliability_diagram(scores["calibration"]).axes[0].get_title()
+    title = classification_plots.draw_reliability_diagram(scores["calibration"]).axes[0].get_title()
     assert f"300 examples, expected calibration error {scores['calibration_error']:.3f}" in title
 
 
 def test_attention_has_the_words_at_its_sides():
-    figure = plots._draw_attention_map(ATTENTION, ["a", "$b", "."], ["c", "d"])
+    figure = attention_plots.draw_attention_map(ATTENTION, ["a", "$b", "."], ["c", "d"])
     assert {"a", "$b", ".", "c", "d"} <= texts(figure)
     np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), ATTENTION)
     with pytest.raises(ValueError, match=r"got attention \(2, 3\) for 3 target and 3 source words"):
-        plots._draw_attention_map(ATTENTION, ["a", "b", "c"], ["d", "e", "f"])
+        attention_plots.draw_attention_map(ATTENTION, ["a", "b", "c"], ["d", "e", "f"])
 
 
 def test_groups_show_score_and_count():
-    figure = plots._draw_score_by_group(GROUPS, "bleu", "words")
+    figure = bar_plots.draw_score_by_group(GROUPS, "bleu", "words")
     heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes]
     assert heights == [[40.0, 31.5], [7.0, 3.0]]
     assert labels(figure) == ["BLEU", "examples"]
 
 
 def test_curves_of_one_name_share_their_colour_and_one_entry_of_the_legend():
-    figure = plots._draw_curves(PANELS, "Curves")
+    figure = curve_plots.draw_curves(PANELS, "Curves")
     (first,), (other, same) = (axes.lines for axes in figure.axes)
     assert first.get_color() == same.get_color() != other.get_color()
     (legend,) = figure.legends
@@ -254,16 +255,16 @@ def test_curves_of_one_name_share_their_colour_and_one_entry_of_the_legend():
 
 def test_no_panels_are_refused():
     with pytest.raises(ValueError, match="at least one"):
-        plots._draw_curves([], "")
+        curve_plots.draw_curves([], "")
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 5])
 def test_there_are_no_axes_without_a_panel(count):
-    assert len(plots._draw_curves(PANELS[:1] * count, "").axes) == count
+    assert len(curve_plots.draw_curves(PANELS[:1] * count, "").axes) == count
 
 
 def test_bars_stand_beside_each_other_in_their_group():
-    (axes,) = plots._draw_bars(["order", "length"], BARS, "Bars", "accuracy", 0.5).axes
+    (axes,) = bar_plots.draw_bars(["order", "length"], BARS, "Bars", "accuracy", 0.5).axes
     for drawn, values in zip(axes.containers, BARS.values()):
         assert [bar.get_height() for bar in drawn] == values
     places = [bar.get_x() for drawn in axes.containers for bar in drawn]
@@ -273,4 +274,4 @@ def test_bars_stand_beside_each_other_in_their_group():
 
 def test_bars_that_do_not_fit_their_groups_are_refused():
     with pytest.raises(ValueError, match="'bag' has 2 values for 1 groups"):
-        plots._draw_bars(["order"], BARS, "", "", None)
+        bar_plots.draw_bars(["order"], BARS, "", "", None)

@@ -1,0 +1,129 @@
+"""Vocabularies: learning them from texts, and the files that keep them."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+import tensorflow as tf
+
+from seqmodels.data.files import read_text
+from seqmodels.data.token_rules import (
+    CONTINUATION,
+    CORPUS_UNKNOWN,
+    LONGEST_WORD,
+    SPECIAL_TOKENS,
+    UNKNOWN,
+    TokenizerSettings,
+    cut,
+)
+from seqmodels.errors import DataError, UsageError
+
+_TEXTS_AT_ONCE = 2048
+
+
+def learn(texts: Iterable[str], settings: TokenizerSettings) -> list[str]:
+    """Learns a vocabulary of words, characters or pieces from texts, the special tokens first."""
+    frequent = _frequent_pieces if settings.unit == "wordpiece" else _frequent_words
+    return frequent(_count_words(texts, settings), settings)
+
+
+def chunks(texts: Iterable[str]) -> Iterator[tf.Tensor]:
+    """Hands out the texts as string tensors of ``_TEXTS_AT_ONCE``; a lone surrogate is invalid UTF-8 then."""
+    remaining = iter(texts)
+    while chunk := [text.encode("utf-8", "surrogatepass") for text in islice(remaining, _TEXTS_AT_ONCE)]:
+        yield tf.constant(chunk)
+
+
+def _count_words(texts: Iterable[str], settings: TokenizerSettings) -> dict[str, int]:
+    counts: Counter[bytes] = Counter()
+    for chunk in chunks(texts):
+        words, _, occurrences = tf.unique_with_counts(cut(chunk, settings).values)
+        counts.update(dict(zip(words.numpy().tolist(), occurrences.numpy().tolist())))
+    reserved = {*SPECIAL_TOKENS, CORPUS_UNKNOWN}
+    return {word: count for key, count in counts.items() if (word := key.decode()) not in reserved}
+
+
+def _by_frequency(counts: Mapping[str, int], minimum_count: int) -> list[str]:
+    frequent = (token for token, count in counts.items() if count >= minimum_count)
+    return sorted(frequent, key=lambda token: (-counts[token], token))
+
+
+def _frequent_words(counts: Mapping[str, int], settings: TokenizerSettings) -> list[str]:
+    return [*SPECIAL_TOKENS, *_by_frequency(counts, settings.minimum_count)][: settings.size]
+
+
+def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> list[str]:
+    """Learns pieces; single characters take half of the vocabulary at most, and what longer ones leave."""
+    from tokenizers import Tokenizer as Trainee
+    from tokenizers import models, pre_tokenizers, trainers
+
+    counts = {word: count for word, count in counts.items() if not word.startswith(CONTINUATION)}
+    occurrences: Counter[str] = Counter()
+    for word, count in counts.items():
+        for index, character in enumerate(word):
+            occurrences[CONTINUATION + character if index else character] += count
+    characters = _by_frequency(occurrences, settings.minimum_count)
+    alphabet = set(characters[: (settings.size - len(SPECIAL_TOKENS)) // 2])
+
+    def spelled(word: str) -> bool:
+        return word[0] in alphabet and all(CONTINUATION + character in alphabet for character in word[1:])
+
+    trainee = Trainee(models.WordPiece(unk_token=SPECIAL_TOKENS[UNKNOWN]))
+    trainee.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=settings.size,
+        min_frequency=settings.minimum_count,
+        continuing_subword_prefix=CONTINUATION,
+        # The trainer numbers characters in the order of a hash table and breaks ties by these numbers:
+        # to give them first, as if they were special, is what makes its result repeatable.
+        special_tokens=[*SPECIAL_TOKENS, *sorted(alphabet)],
+        show_progress=False,
+    )
+    words = (word for word in counts if len(word) <= LONGEST_WORD and spelled(word))
+    trainee.train_from_iterator((f"{word} " * counts[word] for word in words), trainer)
+    ids = trainee.get_vocab()
+    left_out = [character for character in characters if character not in ids]
+    return [*sorted(ids, key=ids.__getitem__), *left_out][: settings.size]
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a text file at once: a reader sees the old file or the new one."""
+    temporary = path.with_name(f"{path.name}.partial")
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(temporary, path)
+
+
+def read_vocabulary(path: Path) -> list[str]:
+    """Reads the tokens of a file, one a line; raises DataError for a line that cannot be a token."""
+    tokens = read_text(path).removesuffix("\n").split("\n")
+    for line, (token, expected) in enumerate(zip(tokens, SPECIAL_TOKENS), start=1):
+        if token != expected:
+            raise DataError(
+                f"{path}:{line}: found {token!r} where {expected} must be; restore it, or train again"
+            )
+    if len(tokens) <= len(SPECIAL_TOKENS):
+        raise DataError(f"{path} ends after {len(tokens)} lines and holds no token beyond the special ones")
+    first_line: dict[str, int] = {}
+    for line, token in enumerate(tokens, start=1):
+        if not token:
+            raise DataError(f"{path}:{line}: the line is empty; expected one token a line")
+        if first_line.setdefault(token, line) != line:
+            raise DataError(
+                f"{path}:{line}: {token!r} is on line {first_line[token]} already; expected it once"
+            )
+    return tokens
+
+
+def read_settings(path: Path) -> TokenizerSettings:
+    """Reads the settings that a tokenizer was saved with; raises DataError for other content."""
+    try:
+        return TokenizerSettings(**json.loads(read_text(path)))
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}:{error.lineno}: not JSON ({error.msg}); restore it, or train again"
+        ) from error
+    except (TypeError, UsageError) as error:
+        raise DataError(f"{path}: not the settings of a tokenizer: {error}") from error

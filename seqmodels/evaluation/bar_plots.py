@@ -1,0 +1,100 @@
+"""Plots of bars by group."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from seqmodels.evaluation.style import (
+    BLUE,
+    CYCLE,
+    DOTS_PER_INCH,
+    GREY,
+    save,
+    tidy,
+)
+
+
+def bars(
+    groups: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    path: str | os.PathLike[str],
+    title: str = "",
+    label: str = "",
+    chance: float | None = None,
+) -> Path:
+    """Draw bars in groups, one of each series in each group, and write them to `path`.
+
+    Args:
+        groups: names along the horizontal axis.
+        series: for each name in the legend, one value for each group.
+        path: the PNG file.
+        title: above all.
+        label: of the vertical axis.
+        chance: where to draw the line of guessing.
+
+    Raises:
+        ValueError: a series has not one value for each group.
+
+    >>> bars(["short", "long"], {"gru": [0.9, 0.7], "lstm": [0.9, 0.8]}, folder / "bars.png").name
+    'bars.png'
+    """
+    return save(draw_bars(groups, series, title, label, chance), path)
+
+
+def score_by_group(
+    groups: Sequence[Mapping[str, float | str]], score: str, label: str, path: str | os.PathLike[str]
+) -> Path:
+    """Draw a score of each group above how many examples it has, and write it to `path`.
+
+    Args:
+        groups: `name`, `count` and the score of each.
+        score: the key of the score.
+        label: what the groups are.
+        path: the PNG file.
+
+    >>> groups = [{"name": "1-10", "count": 40, "f1": 0.9}, {"name": "11-20", "count": 12, "f1": 0.8}]
+    >>> score_by_group(groups, "f1", "words", folder / "groups.png").name
+    'groups.png'
+    """
+    return save(draw_score_by_group(groups, score, label), path)
+
+
+def draw_bars(
+    groups: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    title: str,
+    label: str,
+    chance: float | None,
+) -> Figure:
+    for name, values in series.items():
+        if len(values) != len(groups):
+            raise ValueError(f"{name!r} has {len(values)} values for {len(groups)} groups; give each one")
+    figure = Figure(figsize=(7, 4), dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(series)
+    for index, (name, values) in enumerate(series.items()):
+        places = np.arange(len(groups)) - 0.4 + (index + 0.5) * width
+        axes.bar(places, values, width, color=CYCLE[index % len(CYCLE)], edgecolor="white", label=name)
+    if chance is not None:
+        axes.axhline(chance, color="black", linestyle="--", label="guessing")
+    axes.set_xticks(range(len(groups)), groups)
+    axes.set(title=title, ylabel=label)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    tidy(axes)
+    return figure
+
+
+def draw_score_by_group(groups: Sequence[Mapping[str, float | str]], score: str, label: str) -> Figure:
+    figure = Figure(figsize=(6, 5), dpi=DOTS_PER_INCH, layout="constrained")
+    above, below = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    names = [str(group["name"]) for group in groups]
+    above.bar(names, [float(group[score]) for group in groups], color=BLUE)
+    above.set_ylabel(score.upper() if len(score) <= 4 else score)
+    below.bar(names, [float(group["count"]) for group in groups], color=GREY)
+    below.set(xlabel=label, ylabel="examples")
+    tidy(above)
+    tidy(below)
+    return figure

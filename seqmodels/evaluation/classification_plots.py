@@ -1,0 +1,132 @@
+"""Plots of what a classifier confuses, and of how far its confidence can be trusted."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import ArrayLike
+
+from seqmodels.evaluation.style import (
+    BLUE,
+    DOTS_PER_INCH,
+    GREY,
+    LIGHT_BLUE,
+    VERMILION,
+    save,
+    shorten,
+    tidy,
+)
+
+LARGEST_ANNOTATED = 25  # classes: beyond, the numbers in the cells could not be read
+LARGEST_LABELED = 60  # classes: beyond, every second, third, ... name is written
+
+
+def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | os.PathLike[str]) -> Path:
+    """Draw counts, and the percentage of each true class, in a coloured table and write it to `path`.
+
+    The colour grows with the square root of the share, so that rare confusions show.
+
+    Args:
+        confusion: `(classes, classes)` counts, a row per true and a column per predicted class.
+        classes: the names of the classes.
+        path: the PNG file.
+
+    Raises:
+        ValueError: the table is not square with one row per name.
+
+    >>> confusion_matrix([[8, 2], [1, 9]], ["negative", "positive"], folder / "confusion.png").name
+    'confusion.png'
+    """
+    return save(draw_confusion_matrix(confusion, classes), path)
+
+
+def reliability_diagram(calibration: Sequence[Mapping[str, float]], path: str | os.PathLike[str]) -> Path:
+    """Draw accuracy against confidence above a histogram of the confidence, and write it to `path`.
+
+    Args:
+        calibration: bins of equal width, at least one, with `lower`, `upper`, `confidence`, `accuracy` and
+            `count`.
+        path: the PNG file.
+
+    >>> bins = [{"lower": 0.0, "upper": 0.5, "confidence": 0.25, "accuracy": 0.2, "count": 4}]
+    >>> bins.append({"lower": 0.5, "upper": 1.0, "confidence": 0.75, "accuracy": 0.8, "count": 9})
+    >>> reliability_diagram(bins, folder / "reliability.png").name
+    'reliability.png'
+    """
+    return save(draw_reliability_diagram(calibration), path)
+
+
+def draw_confusion_matrix(confusion: ArrayLike, classes: Sequence[str]) -> Figure:
+    counts, size = np.asarray(confusion), len(classes)
+    if counts.shape != (size, size):
+        raise ValueError(
+            f"got a confusion matrix {counts.shape} for {size} class names; expected ({size}, {size})"
+        )
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (true, predicted)
+    side = float(np.clip(1.5 + 0.5 * size, 3, 11))  # inches
+    figure = Figure(figsize=(side + 2, side + 1.8), dpi=DOTS_PER_INCH, layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
+    if size > LARGEST_ANNOTATED:
+        figure.colorbar(image, label="share of the true class", format=PercentFormatter(1), shrink=0.8)
+    else:
+        for (row, column), count in np.ndenumerate(counts):
+            share = shares[row, column]
+            axes.text(
+                column,
+                row,
+                f"{count:,}\n{share:.1%}" if count else "0",
+                ha="center",
+                va="center",
+                fontsize=10 if size <= 5 else 7,
+                color="white" if share > 0.3 else "black" if count else GREY,
+            )
+    ticks = range(0, size, -(-size // LARGEST_LABELED))
+    names = [shorten(classes[tick]) for tick in ticks]
+    # A name is data: a dollar sign in it starts no formula.
+    axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+    axes.set_yticks(ticks, names, parse_math=False)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    correct, total = int(counts.trace()), int(counts.sum())
+    axes.set_title(f"Confusion matrix\n{correct:,} of {total:,} correct ({correct / max(total, 1):.1%})")
+    return figure
+
+
+def draw_reliability_diagram(calibration: Sequence[Mapping[str, float]]) -> Figure:
+    lower, upper, confidence, accuracy, count = (
+        np.array([entry[key] for entry in calibration])
+        for key in ("lower", "upper", "confidence", "accuracy", "count")
+    )  # each (bins,)
+    error = np.average(abs(accuracy - confidence), weights=count)
+    figure = Figure(figsize=(5, 6), dpi=DOTS_PER_INCH, layout="constrained")
+    reliability, histogram = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    width = upper - lower
+    reliability.bar(
+        lower, accuracy, width, align="edge", color=LIGHT_BLUE, edgecolor="white", label="accuracy"
+    )
+    reliability.bar(
+        lower,
+        confidence - accuracy,
+        width,
+        bottom=accuracy,
+        align="edge",
+        facecolor="none",
+        hatch="///",
+        edgecolor=VERMILION,
+        label="gap to confidence",
+    )
+    reliability.plot([0, 1], [0, 1], "--", color="black", label="perfectly calibrated")
+    reliability.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy (share correct)")
+    reliability.set_title(f"Reliability\n{count.sum():,} examples, expected calibration error {error:.3f}")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, columnspacing=1)
+    histogram.bar(lower, count / count.sum(), width, align="edge", color=BLUE, edgecolor="white")
+    histogram.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    histogram.set(xlabel="confidence (probability of the predicted class)", ylabel="examples")
+    tidy(reliability)
+    tidy(histogram)
+    return figure

@@ -1,0 +1,219 @@
+"""Plots of curves."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+from seqmodels.evaluation.style import (
+    BLUE,
+    CYCLE,
+    DOTS_PER_INCH,
+    GREY,
+    LIGHT_BLUE,
+    VERMILION,
+    save,
+    tidy,
+)
+
+MEASURED_PER_EPOCH = ("learning_rate", "gradient_norm")
+LARGEST_TICKED = 9  # points of a logarithmic axis: up to so many are its ticks
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a panel; curves of one name have one colour in all panels and one entry in the legend.
+
+    Attributes:
+        name: in the legend.
+        x: ``(points,)``.
+        y: ``(points,)``; a NaN leaves a gap.
+        line: a format of matplotlib, such as ``-``, ``--`` or ``o-``.
+
+    >>> Curve("gru", [1, 2, 4], [0.9, 0.7, 0.6], "--").name
+    'gru'
+    """
+
+    name: str
+    x: ArrayLike
+    y: ArrayLike
+    line: str = "-"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes.
+
+    Attributes:
+        title: what it shows.
+        x_label, y_label: the quantities, with their units.
+        curves: the lines.
+        log: which axes are logarithmic, "", "x", "y" or "xy".
+        limits, x_limits: of y and of x, or None for what the curves need.
+        surface: x ``(columns,)``, y ``(rows,)`` and z ``(rows, columns)`` to draw as greys behind them.
+
+    >>> Panel("loss", "epoch", "nats", [Curve("gru", [1, 2], [0.9, 0.7])]).title
+    'loss'
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    curves: Sequence[Curve]
+    log: str = ""
+    limits: tuple[float | None, float | None] | None = None
+    x_limits: tuple[float | None, float | None] | None = None
+    surface: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None
+
+
+def curves(panels: Sequence[Panel], path: str | os.PathLike[str], title: str = "") -> Path:
+    """Draw panels side by side over one legend and write them to `path`.
+
+    Raises:
+        ValueError: there is no panel.
+
+    >>> panel = Panel("loss", "epoch", "nats", [Curve("gru", [1, 2], [0.9, 0.7])])
+    >>> curves([panel], folder / "curves.png").name
+    'curves.png'
+    """
+    return save(draw_curves(panels, title), path)
+
+
+def learning_curve(
+    history: Sequence[Mapping[str, float]], path: str | os.PathLike[str], best_epoch: int | None = None
+) -> Path:
+    """Draw what each epoch reached, one panel per quantity, and write it to `path`.
+
+    Args:
+        history: a row per epoch with `epoch`, `loss` and `valid_loss`; any further pairs `x` and
+            `valid_x`, of which `x` may be absent; optionally `learning_rate` and `gradient_norm`, in small
+            panels. A value that is missing or NaN leaves a gap. Other keys are not drawn.
+        path: the PNG file.
+        best_epoch: the epoch to mark, that of the weights that were kept.
+
+    Raises:
+        ValueError: the history has no row.
+
+    >>> history = [{"epoch": 1, "loss": 0.9, "valid_loss": 0.8}, {"epoch": 2, "loss": 0.5, "valid_loss": 0.6}]
+    >>> learning_curve(history, folder / "learning_curve.png", best_epoch=2).name
+    'learning_curve.png'
+    """
+    return save(draw_learning_curve(history, best_epoch), path)
+
+
+def loss_by_position(
+    curves: Mapping[str, Sequence[Mapping[str, float]]], path: str | os.PathLike[str]
+) -> Path:
+    """Draw how well the tokens at each place of a line are predicted, a curve per model; write it to `path`.
+
+    Args:
+        curves: of each model, rows with `position` (from 1), `tokens` there, and their mean `log_loss`.
+        path: the PNG file.
+
+    Raises:
+        ValueError: there is no curve, or one has no row.
+
+    >>> rows = [{"position": at, "tokens": 90, "log_loss": loss} for at, loss in ((1, 5.1), (2, 4.2))]
+    >>> loss_by_position({"lstm": rows}, folder / "positions.png").name
+    'positions.png'
+    """
+    return save(draw_loss_by_position(curves), path)
+
+
+def draw_curves(panels: Sequence[Panel], title: str) -> Figure:
+    if not panels:
+        raise ValueError("got no panels; expected at least one")
+    names = list({curve.name: None for panel in panels for curve in panel.curves})
+    colors = {name: CYCLE[index % len(CYCLE)] for index, name in enumerate(names)}
+    across = min(len(panels), 3 if len(panels) != 4 else 2)
+    down = -(-len(panels) // across)
+    columns = 4 if across == 1 else 5  # of the legend
+    height = 3.4 * down + 0.5 + 0.22 * -(-len(names) // columns)  # inches
+    width = 6.0 if across == 1 else 4.2 * across
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+    figure.suptitle(title)
+    handles: dict[str, Any] = {}
+    places = figure.subplots(down, across, squeeze=False).ravel()
+    for empty in places[len(panels) :]:
+        empty.remove()
+    for axes, panel in zip(places, panels):
+        if panel.surface is not None:
+            axes.contourf(*panel.surface, levels=12, cmap="Greys", alpha=0.6)
+        for curve in panel.curves:
+            (line,) = axes.plot(curve.x, curve.y, curve.line, color=colors[curve.name], markersize=4)
+            handles.setdefault(curve.name, line)
+        axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
+        axes.set_xscale("log" if "x" in panel.log else "linear")
+        axes.set_yscale("log" if "y" in panel.log else "linear")
+        points = sorted({float(x) for curve in panel.curves for x in np.ravel(curve.x)})
+        if "x" in panel.log and len(points) <= LARGEST_TICKED:
+            axes.set_xticks(points, [f"{x:g}" for x in points])
+            axes.minorticks_off()
+        if panel.limits is not None:
+            axes.set_ylim(*panel.limits)
+        if panel.x_limits is not None:
+            axes.set_xlim(*panel.x_limits)
+        tidy(axes)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=columns, frameon=False)
+    return figure
+
+
+def draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int | None) -> Figure:
+    if not history:
+        raise ValueError("got a history without rows; expected at least one epoch to draw")
+    keys = {key for row in history for key in row}
+    validated = {key.removeprefix("valid_") for key in keys if key.startswith("valid_")}
+    pairs = ["loss", *sorted(validated - {"loss"})]
+    single = [key for key in MEASURED_PER_EPOCH if key in keys]
+    heights = [2.6] * len(pairs) + [1.2] * len(single)  # inches
+    figure = Figure(figsize=(7, sum(heights) + 0.6), dpi=DOTS_PER_INCH, layout="constrained")
+    panels = figure.subplots(
+        len(heights), sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
+    )[:, 0]
+    figure.suptitle("Learning curve")
+    epochs = _column(history, "epoch")
+    for axes, key in zip(panels, pairs + single, strict=True):
+        for name, label, color, line in (
+            (key, "training", BLUE, "-"),
+            (f"valid_{key}", "validation", VERMILION, "--"),
+        ):
+            if name in keys:
+                axes.plot(epochs, _column(history, name), line, color=color, marker=".", label=label)
+        if best_epoch is not None:
+            axes.axvline(best_epoch, color=GREY, linestyle=":", label=f"best epoch ({best_epoch})")
+        axes.set_ylabel(key.replace("_", " "))
+        tidy(axes)
+    panels[0].legend(frameon=False)
+    panels[-1].set(xlabel="epoch", xlim=(epochs.min() - 0.5, epochs.max() + 0.5))
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    figure.align_ylabels(panels)
+    return figure
+
+
+def _column(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
+    """`(epochs,)`, NaN where a row has no value: `None` becomes NaN as it turns into a float."""
+    return np.array([row.get(key) for row in history], float)
+
+
+def draw_loss_by_position(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
+    if not curves or not all(curves.values()):
+        raise ValueError("there is nothing to draw: expected at least one curve, and rows in each")
+    figure = Figure(figsize=(7, 5), dpi=DOTS_PER_INCH, layout="constrained")
+    upper, lower = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    for (name, rows), colour in zip(curves.items(), cycle((BLUE, VERMILION, GREY, LIGHT_BLUE))):
+        upper.plot(_column(rows, "position"), _column(rows, "log_loss"), color=colour, label=name)
+    rows = next(iter(curves.values()))
+    lower.bar(_column(rows, "position"), _column(rows, "tokens"), width=1, color=LIGHT_BLUE)
+    upper.set(ylabel="loss (nats a token)", title="Loss by position in the line")
+    upper.legend(frameon=False)
+    lower.set(xlabel="position", ylabel="tokens")
+    tidy(upper)
+    tidy(lower)
+    return figure

@@ -1,0 +1,55 @@
+"""The look of all plots, and writing them to a file at once."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+BLUE, LIGHT_BLUE, VERMILION, GREY = "#0072B2", "#56B4E9", "#D55E00", "#555555"
+DOTS_PER_INCH = 100
+# In the order in which curves take them; the light yellow of Okabe and Ito would be lost on white.
+CYCLE = (
+    BLUE,
+    VERMILION,
+    "#009E73",
+    "#CC79A7",
+    LIGHT_BLUE,
+    "#E69F00",
+    "black",
+    GREY,
+    "#8B5A2B",
+    "#999999",
+    "#6A3D9A",
+)
+
+
+def tidy(axes: Axes) -> None:
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def shorten(name: str, longest: int = 18) -> str:
+    """Cut from the middle, because long names of one scheme often share their beginning."""
+    name = " ".join(name.split())
+    return name if len(name) <= longest else f"{name[: longest - 8]}…{name[-7:]}"
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        # A palette of 256 colours makes the file a third of the size of full colour.
+        image.quantize(256, dither=Image.Dither.NONE).save(temporary, format="png", optimize=True)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
