@@ -34,7 +34,7 @@ FILES = {
         from apps.cli import application
         from apps.count.options import Evaluate, Predict, Train
 
-        main = application("count", "Tell texts with an odd number of the letter a.", Train, Evaluate, Predict)
+        main = application("count", "Tell texts with an odd number of a.", Train, Evaluate, Predict)
 
         if __name__ == "__main__":
             main(prog_name="python -m apps.count")
