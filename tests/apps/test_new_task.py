@@ -65,7 +65,7 @@ FILES = {
         import tensorflow as tf
 
         from apps.task import Data
-        from seqmodels.data.batches import batches, bucket_edges
+        from seqmodels.data.batching import batches, bucket_edges
         from seqmodels.data.files import read_table
         from seqmodels.data.sequences import PAD
         from seqmodels.data.splits import cut_order, digest
