@@ -21,15 +21,11 @@ def double(x: tf.Tensor) -> dict[str, tf.Tensor]:
         (("serve", double, {"x": SPEC}, ("y",)), "'serve' is TensorFlow's own name"),
         (("double", double, {"z": SPEC}, ("y",)), r"has inputs \['z'\]; its function takes \['x'\]"),
         (("double", double, {"x": SPEC}, ()), "has no outputs"),
-        (
-            ("double", double, {"x": SPEC}, ("y",), (), ("onnx",)),
-            "target 'onnx'; expected some of saved_model",
-        ),
     ],
 )
 def test_refused(arguments: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Signature(*arguments, **({} if len(arguments) > 4 else {"resources": ()}))
+        Signature(*arguments, resources=())
 
 
 def test_outputs_must_be_those_that_are_named() -> None:
