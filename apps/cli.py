@@ -11,7 +11,6 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -233,8 +232,8 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
             raise UsageError(f"input {number}: is not UTF-8 text; convert it, for example by iconv")
     import_tensorflow()
     module = import_module(VERBS.get(name, "apps.runner"))
-    work = getattr(module, name) if name in VERBS else partial(module.perform, verb=name)
-    work(task, options=chosen, **positional)
+    arguments = (task, chosen) if name in VERBS else (task, name, chosen)
+    getattr(module, name if name in VERBS else "perform")(*arguments, **positional)
 
 
 def _explicit(context: click.Context, name: str) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps import runner
+from apps import stdin
 from apps.sentiment.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_without_json_there_is_a_line_with_label_probability_and_text(trained, i
 
 
 def test_order_is_kept_over_chunks_and_batches_of_all_lengths(answers, trained, monkeypatch):
-    monkeypatch.setattr(runner, "LINES_AT_ONCE", 150)
+    monkeypatch.setattr(stdin, "LINES_AT_ONCE", 150)
     texts = [f"{'great ' * (number * 7 % 20)}{'dull ' * (number * 3 % 5)}{number}" for number in range(400)]
     records = answers("\n".join(texts).encode())
     assert [record["text"] for record in records] == texts
@@ -110,7 +110,7 @@ def test_every_line_of_stdin_is_an_input(answers, content, texts):
 
 
 def test_a_line_that_is_not_utf8_is_named_after_the_answers_before_it(answers, capsys, monkeypatch):
-    monkeypatch.setattr(runner, "LINES_AT_ONCE", 2)
+    monkeypatch.setattr(stdin, "LINES_AT_ONCE", 2)
     with pytest.raises(SystemExit) as end:
         answers(b"good\nfine\nso so\ncaf\xe9 bad\nnever read\n")
     assert end.value.code == 1
