@@ -13,11 +13,11 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from apps.options import ConvertOptions
 from apps.run import Run
 from apps.sentiment import inference, phone
 from apps.sentiment.data import Assets
 from apps.sentiment.inference import at_length, padded
+from apps.sentiment.options import Convert
 from apps.sentiment.phone import GOLDEN_TEXTS, LONGEST_DEFAULT
 from apps.sentiment.port.tokenizer import read_vocabulary, tokenize
 from apps.sentiment.saved_model import signatures
@@ -274,9 +274,7 @@ def test_what_mediapipe_can_take(settings, mediapipe):
 
 
 def test_defaults_come_from_the_run(trained):
-    made = phone.phone(
-        Run(trained), keras.models.load_model(Run(trained).model), ConvertOptions(run=str(trained))
-    )
+    made = phone.phone(Run(trained), keras.models.load_model(Run(trained).model), Convert(run=str(trained)))
     assets = Assets.load(Run(trained).assets)
     length = min(assets.edges[-1], assets.length, LONGEST_DEFAULT)
     assert made.shape == {"length": length, "keep": assets.keep}

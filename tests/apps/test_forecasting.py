@@ -263,7 +263,7 @@ def test_data_that_the_run_cannot_take_is_refused(runs, one_line, tmp_path):
         invoke("forecast", "--run", prices, short), 1
     )
     assert "256 steps cannot tell" in one_line(invoke("convert", "--run", prices, "--quantize=int8"), 2)
-    assert "No such option: --length" in one_line(invoke("convert", "--run", prices, "--length=5"), 2)
+    assert "No such option '--length'" in one_line(invoke("convert", "--run", prices, "--length=5"), 2)
 
 
 def test_defaults_follow_the_data():
