@@ -84,8 +84,8 @@ def make(
     Raises:
         ValueError: an unknown name, or an option that this optimizer does not have.
 
-    >>> make("adamw", 0.001, weight_decay=0.01).name
-    'adam_w'
+    >>> make("adamw", 0.001, weight_decay=0.01).weight_decay
+    0.01
     """
     if name not in OPTIMIZERS:
         raise ValueError(f"optimizer is {name!r}; expected one of {', '.join(OPTIMIZERS)}")

@@ -651,7 +651,7 @@ def test_what_is_infinite_is_no_number_in_json(run, invoke):
 
 
 def test_conversions_have_no_length(run, invoke, one_line):
-    assert "step by step" in one_line(invoke("convert", "--run", run, "--length", "5"), 2)
+    assert "No such option" in one_line(invoke("convert", "--run", run, "--length", "5"), 2)
 
 
 def test_jitter_draws_from_lengths_around_the_steps():
