@@ -87,12 +87,23 @@ def saved(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     "imports",
     [
-        "import keras, seqmodels\nload_model = keras.models.load_model",
-        "import seqmodels, keras\nload_model = keras.models.load_model",
-        "import seqmodels\nimport tensorflow as tf\nload_model = tf.keras.models.load_model",
-        "import seqmodels\nfrom keras.saving import load_model",
+        pytest.param("import seqmodels, keras\nload_model = keras.models.load_model", id="keras second"),
+        pytest.param(
+            "import keras, seqmodels\nload_model = keras.models.load_model",
+            id="keras first",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "import seqmodels\nimport tensorflow as tf\nload_model = tf.keras.models.load_model",
+            id="tf.keras",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "import seqmodels\nfrom keras.saving import load_model",
+            id="a module of keras",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["keras first", "keras second", "tf.keras", "a module of keras"],
 )
 def test_saved_models_load(saved: Path, imports: str) -> None:
     printed = run(imports + LOAD.replace("FOLDER", repr(str(saved))))

@@ -29,6 +29,7 @@ Training(model, objective, keras.optimizers.SGD(0.1), lambda epoch: data, lambda
          Path(FOLDER)).run()
 """
 COMMAND_LINE = "from apps.cli import import_tensorflow\nimport_tensorflow()"
+USERS_FLAG = f"{FLAG}LIBRARY_FUSION_TYPE_REDUCE"
 LATE = f"{COMPILED}\nfrom seqmodels.xla import set_xla_flags\nset_xla_flags()"
 
 
@@ -41,15 +42,17 @@ def run(program: str, flags: str) -> None:
     ("program", "flags", "fused"),
     [
         # Once the first fails, TensorFlow has changed: see whether the flag is still needed.
-        (COMPILED, "", True),
-        (f"import seqmodels\n{COMPILED}", "", True),
-        (f"{COMMAND_LINE}\n{COMPILED}", "", False),
-        (f"{COMMAND_LINE}\n{COMPILED}", f"{FLAG}LIBRARY_FUSION_TYPE_REDUCE", True),
-        (TRAINED, "", False),
-        (TRAINED, f"{FLAG}LIBRARY_FUSION_TYPE_REDUCE", True),
-        (LATE + COMPILED.replace("256", "128"), "", True),  # XLA has read its flags when it compiled
+        pytest.param(COMPILED, "", True, id="nothing", marks=pytest.mark.slow),
+        pytest.param(f"import seqmodels\n{COMPILED}", "", True, id="import"),
+        pytest.param(f"{COMMAND_LINE}\n{COMPILED}", "", False, id="command line"),
+        pytest.param(
+            f"{COMMAND_LINE}\n{COMPILED}", USERS_FLAG, True, id="user's value", marks=pytest.mark.slow
+        ),
+        pytest.param(TRAINED, "", False, id="training"),
+        pytest.param(TRAINED, USERS_FLAG, True, id="training user's value", marks=pytest.mark.slow),
+        # XLA has read its flags when it compiled.
+        pytest.param(LATE + COMPILED.replace("256", "128"), "", True, id="late", marks=pytest.mark.slow),
     ],
-    ids=["nothing", "import", "command line", "user's value", "training", "training user's value", "late"],
 )
 def test_no_fusions_by_ynnpack_unless_asked_for(program: str, flags: str, fused: bool, tmp_path: Path):
     """Two runs of one program at once, as of the parts of a batch, would write the same list in them."""

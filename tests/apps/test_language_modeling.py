@@ -437,8 +437,11 @@ def test_marks_of_unknown_words_that_a_split_cuts_are_named(tmp_path, corpus, in
 
 @pytest.mark.parametrize(
     "options",
-    [[], ["--cutoffs=6,10", "--no-tied"], ["--samples=8"]],
-    ids=["full", "adaptive", "sampled"],
+    [
+        pytest.param([], id="full", marks=pytest.mark.slow),
+        pytest.param(["--cutoffs=6,10", "--no-tied"], id="adaptive"),
+        pytest.param(["--samples=8"], id="sampled", marks=pytest.mark.slow),
+    ],
 )
 def test_the_recipe_compiled_by_xla_learns_and_is_exported(tmp_path, corpus, invoke, options):
     """All dropouts and penalties at once, by full, adaptive and sampled softmax."""

@@ -130,6 +130,7 @@ def killed_and_resumed_equals_uninterrupted(app, data, folder, *options):
     return carried
 
 
+@pytest.mark.slow  # in every run of the suite the language model is killed, which has more to restore
 def test_a_training_killed_inside_an_epoch_ends_bit_for_bit_like_another(big, tiny, tmp_path):
     options = [*tiny, *DROPOUTS, *OFTEN, "--epochs=3"]
     assert not killed_and_resumed_equals_uninterrupted("sentiment", big, tmp_path, *options)
