@@ -1,19 +1,25 @@
-# demo, test, check, benchmark; every recipe is a plain command that README.md shows too.
+# Every recipe is a plain command that docs/usage.md shows, too.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 DEMO := saved_models/demo
 
-.PHONY: help install demo lessons test test-slow test-wheel check benchmark benchmark-layers
+PICTURES := saved_models/pictures
+
+.PHONY: help install demo lessons pictures notebooks test test-slow test-wheel check docs benchmark benchmark-layers
 
 help:
-	@echo "make demo       train, score, use and export a sentiment model, in a few minutes"
-	@echo "make lessons    measure what docs/lessons.md says, and draw its figures"
-	@echo "make test       the test suite;  make test-slow: the full matrices and the learning tests"
-	@echo "make test-wheel build a wheel, install it into an empty environment, train and export with it"
-	@echo "make check      linter and types"
-	@echo "make benchmark  the numbers of benchmarks/ (needs the data sets, see benchmarks/README.md)"
-	@echo "make benchmark-layers  our layers against Keras, PyTorch and the matrix products alone, 40 minutes"
+	@echo "make demo              train, evaluate, use and export a sentiment model (4 minutes)"
+	@echo "make test              run the test suite"
+	@echo "make test-slow         run the full matrices and the learning tests (1 hour)"
+	@echo "make test-wheel        install the package into an empty environment and test it there"
+	@echo "make check             run the linter and the type checker"
+	@echo "make docs              build the documentation in site/"
+	@echo "make lessons           measure the lessons again and draw their figures"
+	@echo "make pictures          draw the pictures of README.md and docs/ again"
+	@echo "make notebooks         execute the notebooks of examples/ and store their outputs"
+	@echo "make benchmark         measure the sentiment benchmarks; needs the data sets, see benchmarks/README.md"
+	@echo "make benchmark-layers  compare our layers with Keras and PyTorch (40 minutes)"
 
 .venv/installed: requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; name one: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
@@ -35,11 +41,24 @@ demo: install
 	$(BIN)/python -m apps.sentiment convert --run $(DEMO)
 	$(BIN)/python -m apps.sentiment convert --run $(DEMO) --quantize dynamic
 	$(BIN)/python -m apps.sentiment predict --run $(DEMO) --model tflite_dynamic "The plot was boring, but the acting was great."
-	@echo "The run is in $(DEMO): the model (model.keras), its scores (metrics.json), plots/ and logs/ for TensorBoard, export/ for servers and phones."
+	@echo "The run is in $(DEMO): model.keras, metrics.json, plots/, TensorBoard logs in logs/, files for servers and phones in export/."
 
 lessons: install
 	$(BIN)/python -m apps.gradients all
 	cp saved_models/gradients/plots/*.png docs/lessons/
+
+pictures: install
+	$(BIN)/python -m apps.sentiment train --preset quick --epochs 6 --run $(PICTURES)/sentiment --overwrite
+	$(BIN)/python -m apps.forecasting train --data embedded:seasonal --run $(PICTURES)/forecasting --overwrite
+	$(BIN)/python -m apps.forecasting evaluate --run $(PICTURES)/forecasting
+	$(BIN)/python -m apps.translation train --preset quick --run $(PICTURES)/translation --overwrite
+	$(BIN)/python -m apps.translation translate --plot --run $(PICTURES)/translation "The black cat never sleeps."
+	cp $(PICTURES)/sentiment/plots/learning_curve.png docs/pictures/learning_curve.png
+	cp $(PICTURES)/forecasting/plots/fan.png docs/pictures/fan.png
+	cp $(PICTURES)/translation/plots/attention_1.png docs/pictures/attention.png
+
+notebooks: .venv/checkers
+	$(BIN)/python -m tests.notebooks
 
 test: install
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
@@ -54,6 +73,13 @@ check: .venv/checkers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+.venv/docs: pyproject.toml .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	@touch $@
+
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 benchmark: install
 	$(BIN)/python -m benchmarks.sentiment

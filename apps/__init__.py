@@ -1,4 +1,8 @@
-"""Task apps: ``python -m apps.<task> <verb>``; from Python ``apps.<task>.train`` and ``apps.load_run``."""
+"""Apps, one per task.
+
+The command line is ``python -m apps.<task> <verb>``. The Python API is ``apps.<task>.train`` and
+``apps.load_run``.
+"""
 
 from apps.api import TrainedRun, load_run
 

@@ -1,7 +1,7 @@
-"""``seqmodels`` and ``python -m apps``: the command line of all tasks.
+"""The command line of all tasks: ``seqmodels`` and ``python -m apps``.
 
-``seqmodels sentiment train`` is ``python -m apps.sentiment train``. Imports no TensorFlow, and an app only
-when a command names it.
+``seqmodels sentiment train`` is the same as ``python -m apps.sentiment train``. This module imports an app only
+when a command names it, and does not import TensorFlow.
 """
 
 from importlib import import_module
@@ -10,13 +10,13 @@ import click
 
 from apps.cli import Application
 
-# One row for each folder of apps/ that has a command line; the order is that of the help.
+# One row per folder of apps/ with a command line, in the order of the help.
 TASKS = {
-    "sentiment": "Classify texts with any set of labels.",
-    "language_modeling": "Model running text: train, score and generate.",
-    "translation": "Translate texts after training on pairs of texts.",
-    "forecasting": "Forecast prices and other series as distributions.",
-    "gradients": "Measure why recurrent networks fail.",
+    "sentiment": "Classify texts into any set of labels.",
+    "language_modeling": "Train language models on running text, score and generate text.",
+    "translation": "Train translation models on sentence pairs and translate.",
+    "forecasting": "Forecast prices and other time series as probability distributions.",
+    "gradients": "Measure why recurrent networks are hard to train.",
 }
 
 
@@ -43,8 +43,8 @@ class Tasks(Application):
 
 main = Tasks(
     "seqmodels",
-    "Recurrent networks on texts and series. TASK --help lists the verbs of a task, "
-    "TASK VERB --help the options of a verb.",
+    "Train, evaluate and export recurrent networks for texts and time series. TASK --help lists the verbs of "
+    "a task. TASK VERB --help lists the options of a verb.",
 )
 main.subcommand_metavar = "TASK VERB [ARGS]..."
 

@@ -4,8 +4,8 @@
 >>> run = sentiment.train(data=frame, preset="quick", epochs=3)  # doctest: +SKIP
 >>> run.predict(["a dull film"]).to_frame()  # doctest: +SKIP
 
-The names are those of the command line: a flag is a keyword argument. Errors are exceptions
-(``seqmodels.errors``) with one line of text.
+The flags of the command line are keyword arguments of the same name. Errors are exceptions of
+``seqmodels.errors`` with a message of one line.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class TrainedRun:
     """A finished run: its model, scores and exports.
 
     Args:
-        path: the folder of the run.
+        path: folder of the run.
 
     Attributes:
-        path: the folder of the run.
-        task: the name of the app that trained it.
+        path: folder of the run.
+        task: name of the app that trained the run.
 
     Raises:
-        UsageError: no finished run is there.
+        UsageError: the folder does not contain a finished run.
     """
 
     def __init__(self, path: str | Path):
@@ -51,29 +51,29 @@ class TrainedRun:
 
     @property
     def model(self) -> keras.Model:
-        """The trained Keras model, loaded anew at every access."""
+        """The trained Keras model, loaded again at every access."""
         import_tensorflow()
-        self._loaded_task()  # registers what the model is made of
+        self._loaded_task()  # registers the classes of the model with Keras
         return self._run.load_model()
 
     @property
     def history(self) -> pandas.DataFrame:
-        """One row for each epoch: losses, scores, learning rate, gradient norm, seconds."""
+        """One row per epoch: losses, scores, learning rate, gradient norm, seconds."""
         import pandas
 
         return pandas.read_csv(self._run.history)
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options of the training."""
+        """The options of the training, by name."""
         return self._run.read_json("options.json")
 
     def evaluate(self, data: object = None, **options: Any) -> Scores:
-        """Scores the model beside its baselines.
+        """Scores the model and its baselines.
 
         Args:
             data: a path, a DataFrame or lists to score on. Default: the run's own test split.
-            **options: of the verb ``evaluate``.
+            **options: options of the verb ``evaluate``.
 
         Returns:
             A dictionary that a notebook shows as a table.
@@ -89,15 +89,15 @@ class TrainedRun:
             return Scores(evaluate_run(task, self._run, chosen))
 
     def predict(self, inputs: object = None, **options: Any) -> Any:
-        """Applies the model.
+        """Applies the model to inputs.
 
         Args:
-            inputs: a text, a list of texts, a DataFrame, or a path. Forecasting takes a DataFrame or a path;
-                without inputs it forecasts from the end of the run's own data.
-            **options: of the verb ``predict``.
+            inputs: a text, a list of texts, a DataFrame, or a path. Forecasting accepts a DataFrame or paths.
+                Without inputs, it forecasts from the end of the run's own data.
+            **options: options of the verb ``predict``.
 
         Returns:
-            A list of records with ``to_frame()``; of forecasting a DataFrame of dates and quantiles.
+            A list of records with ``to_frame()``. Forecasting returns a DataFrame of dates and quantiles.
         """
         import_tensorflow()
         task = self._loaded_task()
@@ -107,14 +107,29 @@ class TrainedRun:
             return task.outputs(list(task.predict(self._run, [given], chosen)))
 
     def export(self, to: str | None = None) -> dict[str, Any]:
-        """Writes the SavedModel, checked in a process of its own; returns its path and signatures."""
+        """Writes the SavedModel and verifies it in a separate process.
+
+        Args:
+            to: folder of the SavedModel. Default: ``export/saved_model`` in the run.
+
+        Returns:
+            The path, the signatures, and the largest difference from the outputs of the Keras model.
+        """
         import_tensorflow()
         from apps.exporting import export_run
 
         return export_run(self._loaded_task(), self._run, self._chosen(ExportOptions, {"to": to}))
 
     def convert(self, quantize: str = "none", **options: Any) -> dict[str, Any]:
-        """Writes a ``.tflite`` and the files beside it; returns the report on all files of the run."""
+        """Writes a TFLite file and the files next to it.
+
+        Args:
+            quantize: quantization of the file, as in ``--quantize``.
+            **options: other options of the verb ``convert``.
+
+        Returns:
+            The report on all TFLite files of the run.
+        """
         import_tensorflow()
         from apps.exporting import convert_run
 
@@ -136,7 +151,7 @@ def load_run(path: str | Path) -> TrainedRun:
     """Opens a finished run of any task.
 
     Raises:
-        UsageError: no finished run is there.
+        UsageError: the folder does not contain a finished run.
     """
     return TrainedRun(path)
 
@@ -145,15 +160,15 @@ def train_task(name: str, data: object, run: str | Path | None, options: dict[st
     """Trains a task as ``python -m apps.<name> train`` does.
 
     Args:
-        name: of the app.
-        data: what ``--data`` takes, a DataFrame, or lists. A DataFrame and lists are stored in the run.
+        name: name of the app.
+        data: a value of ``--data``, a DataFrame, or lists. A DataFrame and lists are stored in the run.
         run: folder of the run. Default: ``saved_models/<name>``.
-        options: the flags, by name.
+        options: values of the flags, by name.
 
     Raises:
-        UsageError: an unknown option, or a value that cannot be meant.
-        UserError: the run is finished, or the training diverged or was interrupted.
-        DataError: the data are broken.
+        UsageError: an option is unknown, or its value is invalid.
+        UserError: the run is already finished, or the training diverged or was interrupted.
+        DataError: the data is malformed.
     """
     import_tensorflow()
     from apps.runner import train
@@ -177,5 +192,5 @@ def train_task(name: str, data: object, run: str | Path | None, options: dict[st
 
 
 def _stored(task: Any, data: object, folder: Path) -> str:
-    """A path as it is; a DataFrame or lists in a file."""
+    """Returns a path unchanged; writes a DataFrame or lists to a file and returns its path."""
     return str(data if isinstance(data, str | Path) else task.store(data, folder))

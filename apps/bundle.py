@@ -1,4 +1,4 @@
-"""What ``convert`` needs of an app, and the files beside a ``.tflite``: vocabulary, golden.json, README."""
+"""The interface between ``convert`` and an app, and the integration files next to a TFLite file."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from seqmodels.export.tflite import Entry
 
 @dataclass(frozen=True)
 class Bundle:
-    """The files beside a ``.tflite``.
+    """The integration files next to a TFLite file.
 
     Attributes:
-        readme: the integration README.
-        golden: inputs with the outputs that a port must give, for golden.json.
-        lines: lists of one entry a line by the name of their file, such as ``vocab.txt``.
-        copies: files that are copied as they are.
-        indent: of golden.json.
+        readme: content of README.md.
+        golden: content of golden.json: inputs with the outputs that a port of the model must return.
+        lines: ``{file name: entries}`` of text files with one entry per line, such as ``vocab.txt``.
+        copies: files that are copied unchanged.
+        indent: indentation of golden.json.
     """
 
     readme: str
@@ -44,22 +44,23 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Phone:
-    """What ``convert`` needs of an app.
+    """The values and functions of an app that ``convert`` needs.
 
     Attributes:
-        entries: the signatures of a file, with rows of the validation split to try them on and rows of the
-            training split for int8.
-        form: how the loops over time are built, see ``tflite.choose_form``.
-        shape: what all files of a run share (``length``), JSON-ready; a conversion to another shape removes
-            the files of the one before.
-        note: a line about the shape, for a person.
+        entries: signatures of the TFLite file. Each has validation rows for the verification and training
+            rows for the calibration of int8.
+        form: form of the loops over time, see ``tflite.choose_form``.
+        shape: JSON-ready settings that all TFLite files of a run share, such as ``length``. A conversion to
+            another shape removes the existing files.
+        note: description of the shape in one line, for the title of the table.
         metric: name of the score.
-        number: how it is written, as a format: ``.2%``.
-        score: the file and its outputs, by signature, to the score on the validation split.
-        references: the score of the model itself, by name.
-        bundle: the report to the files beside the ``.tflite``.
-        mediapipe: whether MediaPipe can read a file with so many subgraphs; None where it has no reader.
-        finish: the file and the number of its subgraphs to the file with its metadata.
+        number: format of the score, such as ``.2%``.
+        score: ``(path, outputs by signature) -> score`` of a TFLite file on the validation split.
+        references: scores of the Keras model, by name.
+        bundle: ``report -> Bundle``: the integration files.
+        mediapipe: ``number of subgraphs -> bool``: True if MediaPipe can read the file. None if MediaPipe
+            does not support the task.
+        finish: ``(content, number of subgraphs) -> content``: adds the metadata to a TFLite file.
     """
 
     entries: Sequence[Entry]

@@ -1,7 +1,7 @@
-"""The verbs of every app as click commands, made from its option classes.
+"""The verbs of every app as click commands, generated from its option classes.
 
-Imports no TensorFlow: ``--help``, usage errors and missing files answer at once. The work is imported when it
-starts.
+This module does not import TensorFlow, so ``--help`` and usage errors appear at once. A verb imports its
+module when it starts.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from apps.options import (
+    GROUPS,
     ConvertOptions,
     ExportOptions,
     InfoOptions,
@@ -33,7 +34,7 @@ from seqmodels import __version__
 from seqmodels.errors import UsageError, UserError
 from seqmodels.xla import set_xla_flags
 
-# The module of each verb. Every other verb belongs to one app, and its Task has it.
+# The module of each common verb. The other verbs belong to one app and are in its Task.
 VERBS = {
     "train": "apps.runner",
     "evaluate": "apps.runner",
@@ -73,7 +74,7 @@ class OptionalNumber(click.ParamType):
 
 
 class Application(click.Group):
-    """The verbs of one app. A usage error is one line, as every other error; ``--help`` says the rest."""
+    """A group of commands that prints every usage error as one line."""
 
     def __init__(self, name: str, summary: str):
         settings = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -89,6 +90,38 @@ class Application(click.Group):
             click.echo(f"error: {' '.join(error.format_message().split())}", err=True)
         sys.exit(UsageError.exit_status)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order in which they are used
+
+
+class Verb(click.Command):
+    """A command whose help shows its options under headings and the presets at the end.
+
+    Args:
+        headings: the heading of each parameter by its name; without headings, one list of options.
+        presets: for each preset the flags that it sets.
+    """
+
+    def __init__(self, *args: Any, headings: Mapping[str, str], presets: Mapping[str, str], **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.headings, self.presets = headings, presets
+        self.short_help = self.help  # click cuts the first sentence off, but not a short help
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*GROUPS, "Options")}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                default = GROUPS[-1] if self.headings else "Options"
+                rows[self.headings.get(parameter.name or "", default)].append(record)
+        for heading, records in rows.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records, col_max=26)
+        if self.presets:
+            with formatter.section("Presets"):
+                formatter.write_dl(list(self.presets.items()))
+
 
 def application(
     task: str,
@@ -103,11 +136,11 @@ def application(
     """The command line of one app.
 
     Args:
-        task: name of the app; its Task is ``apps.<task>.task:TASK``.
-        summary: first line of the help.
-        train, evaluate, predict, convert: its option classes.
-        alias: what else ``predict`` is called in this app.
-        verbs: what this app alone does with a run and inputs (``Task.verbs``): option class and help by name.
+        task: the name of the app; its Task is ``apps.<task>.task:TASK``.
+        summary: the first line of the help.
+        train, evaluate, predict, convert: the option classes of these verbs.
+        alias: a second name of ``predict``.
+        verbs: the option class and the help of each verb in ``Task.verbs``.
     """
     group = Application(task, summary)
 
@@ -119,23 +152,23 @@ def application(
 
         group.add_command(_command(shown or name, options, help, call, *arguments))
 
-    verb("train", train, "Train a model, score it beside its baselines, keep all of it in the run.")
-    verb("evaluate", evaluate, "Score a trained run and its baselines, side by side.")
+    verb("train", train, "Train a model and compare it with its baselines.")
+    verb("evaluate", evaluate, "Evaluate a trained run and its baselines.")
     inputs = click.Argument(["inputs"], nargs=-1)
-    help = "Apply a trained run to arguments, or to one input a line on stdin."
+    help = "Apply a trained run to the arguments, or to each line of stdin."
     if not predict.reads_stdin:
         help = "Apply a trained run to files, or to the end of its own data."
     verb("predict", predict, help, inputs)
     if alias:
-        verb("predict", predict, f"The same as predict. {help}", inputs, shown=alias)
+        verb("predict", predict, f"Alias of predict. {help}", inputs, shown=alias)
     for name, (options, summary) in (verbs or {}).items():
         verb(name, options, summary, inputs)
-    verb("export", ExportOptions, "Write a SavedModel: raw input in, readable output out.")
-    verb("convert", convert, "Write a .tflite for phones and what its integrator needs.")
+    verb("export", ExportOptions, "Write a SavedModel for servers that takes raw input.")
+    verb("convert", convert, "Write a TFLite file for phones and its integration files.")
     runs = click.Option(
-        ["--run", "runs"], multiple=True, help="Folder of a run; give several to compare them."
+        ["--run", "runs"], multiple=True, help="Run directory. Repeat the option to compare runs."
     )
-    verb("info", InfoOptions, "What a run is, or several side by side: options, data, scores, sizes.", runs)
+    verb("info", InfoOptions, "Show options, data, scores and sizes of one or more runs.", runs)
     return group
 
 
@@ -145,9 +178,9 @@ def laboratory(
     """The command line of an app that has experiments instead of a Task.
 
     Args:
-        app: its name; ``apps.<app>.laboratory`` performs the experiments.
-        summary: first line of the help.
-        experiments: for each name the option class and a line of help.
+        app: the name of the app; ``apps.<app>.laboratory`` performs the experiments.
+        summary: the first line of the help.
+        experiments: the option class and the help of each experiment.
     """
     group = Application(app, summary)
 
@@ -174,23 +207,32 @@ def _command(
     call: Callable[[dict[str, Any]], None],
     *arguments: click.Parameter,
 ) -> click.Command:
-    """A command with a flag for each field of the option class; ``call`` takes their values."""
+    """Returns a command with one flag per field of the option class. ``call`` takes their values."""
 
     def callback(debug: bool, **values: Any) -> None:
         with_debug(debug, lambda: call(values))
 
     parameters = [*arguments, *(_parameter(*declared) for declared in options.declared())]
     debug = click.Option(["--debug"], is_flag=True, help="Show the stack trace of an error.")
-    return click.Command(name, callback=callback, params=[*parameters, debug], help=help)
+    trains = issubclass(options, TrainOptions)
+    headings = {one.name: one.metadata["group"] for one, _, _ in options.declared()} if trains else {}
+    presets = {name: _flags(values) for name, values in options.presets.items() if values} if trains else {}
+    parameters += [debug]
+    return Verb(name, callback=callback, params=parameters, help=help, headings=headings, presets=presets)
+
+
+def _flags(values: Mapping[str, Any]) -> str:
+    """Option values as a user types them."""
+    return " ".join(f"{flag(name)} {'none' if value is None else value}" for name, value in values.items())
 
 
 def with_debug(debug: bool, work: Callable[[], None]) -> None:
-    """Runs the work; an error is one line and an exit status, with ``debug`` also its stack trace."""
+    """Runs the work. An error prints one line and sets the exit status; ``debug`` adds the stack trace."""
     try:
         work()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has closed its end, as `head` does. Nothing may be flushed to it at exit.
+        # The reader closed the pipe, as `head` does. Python must not flush to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         click.echo("error: interrupted", err=True)
@@ -225,11 +267,11 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
             Run(path).require_finished(task)
     waits = isinstance(chosen, PredictOptions) and chosen.reads_stdin and not positional["inputs"]
     if waits and (sys.stdin is None or sys.stdin.isatty()):
-        raise UsageError("nothing to predict: give inputs as arguments, or one a line on stdin")
+        raise UsageError("no input to predict; pass inputs as arguments, or one per line on stdin")
     for number, text in enumerate(positional.get("inputs", ()), 1):
-        # Bytes that are no text arrive as these code points.
+        # Python decodes invalid bytes of arguments to these code points.
         if any("\udc80" <= character <= "\udcff" for character in text):
-            raise UsageError(f"input {number}: is not UTF-8 text; convert it, for example by iconv")
+            raise UsageError(f"input {number} is not UTF-8 text; convert it, for example with iconv")
     import_tensorflow()
     module = import_module(VERBS.get(name, "apps.runner"))
     arguments = (task, chosen) if name in VERBS else (task, name, chosen)
@@ -241,7 +283,7 @@ def _explicit(context: click.Context, name: str) -> bool:
 
 
 def import_tensorflow() -> None:
-    """Imports it with the settings that it reads at that moment; what the user has set stays."""
+    """Imports TensorFlow with faster settings. Environment variables of the user take precedence."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # 1.3 to 1.9 times faster for recurrent networks on machines where TensorFlow leaves it off.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -266,7 +308,7 @@ def _parameter(declared: Any, kind: type, optional: bool) -> click.Option:
     if kind is bool:
         declaration = f"{flag(name)}/--no-{name.replace('_', '-')}" if default else flag(name)
         return click.Option(
-            [declaration, name], is_flag=True, default=default, help=help, show_default=bool(default)
+            [declaration, name], is_flag=True, default=default, help=help, show_default=default
         )
     if metadata["choices"]:
         parameter_type: Any = click.Choice(list(metadata["choices"]))
@@ -274,7 +316,7 @@ def _parameter(declared: Any, kind: type, optional: bool) -> click.Option:
         parameter_type = OptionalNumber(kind, metadata["minimum"], metadata["maximum"], optional)
     else:
         parameter_type = str
-    shown = "none" if default is None and kind in (int, float) else bool(default not in (None, ""))
+    shown = default not in (None, "") and "Default:" not in help
     return click.Option(
         [flag(name), name], type=parameter_type, default=default, help=help, show_default=shown
     )

@@ -1,4 +1,4 @@
-"""Where an app writes for a person: notes to stderr, tables to stdout."""
+"""Consoles for text that people read: ``log`` writes to stderr, ``out`` writes tables to stdout."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import sys
 from rich.console import Console
 
 log = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-# A label [b] or :o: is printed as it is, and a table in a file or a pipe is as wide as it needs to be.
+# Labels such as [b] or :o: are printed unchanged. In a file or a pipe, a table gets the width that it needs.
 out = Console(markup=False, emoji=False, width=None if sys.stdout and sys.stdout.isatty() else 1000)

@@ -1,4 +1,4 @@
-"""What a training would take: the time of an epoch and the parameters, measured by a few real steps."""
+"""Estimates of the training time and the number of parameters, from a few real steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seqmodels.training import Training
 
 
 def dry_run(task: Task, options: TrainOptions) -> None:
-    """Counts, lengths, parameters, and the time of a few real steps of each shape."""
+    """Prints the facts of the data, the number of parameters and the estimated training time."""
     data = task.load(options, None)
     seconds, parameters = estimate(task, options, data)
     table = Table("", Column(overflow="fold"), title=f"dry run of {task.name}", show_header=False)
@@ -34,14 +34,17 @@ def dry_run(task: Task, options: TrainOptions) -> None:
 
 
 def estimate(task: Task, options: TrainOptions, data: Data) -> tuple[float, int]:
-    """Seconds of one epoch of a training, by a few real steps, and the parameters of its model."""
+    """Returns the estimated seconds per epoch, from a few real steps, and the number of parameters."""
     with TemporaryDirectory() as folder:
         training = task_training(task, options, data, Path(folder))
         return _estimate_epoch(training, data), training.model.count_params()
 
 
 def _estimate_epoch(training: Training, data: Data, steps_of_a_shape: int = 3) -> float:
-    """Without compilation: the mean step of each shape times how often it comes."""
+    """Returns the estimated seconds of one epoch, without compilation.
+
+    The estimate is the sum, over all batch shapes, of the mean step time multiplied by the number of batches.
+    """
     counts: dict[tuple, int] = {}
     times: dict[tuple, list[float]] = {}
     for batch in data.train(0):

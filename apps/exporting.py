@@ -1,4 +1,4 @@
-"""The verbs that hand a trained model on: ``export`` to a server, ``convert`` to a phone."""
+"""The verbs ``export``, which writes a SavedModel, and ``convert``, which writes a TFLite file."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from seqmodels.export.place import in_place_of
 
 
 def export(task_name: str, options: ExportOptions) -> None:
-    """Writes the SavedModel, after a process that knows nothing of the project has agreed with the model."""
+    """Writes the SavedModel, verified in a process without the project, and prints its signatures."""
     exported = export_run(load_task(task_name), Run(options.run), options)
     if options.json:
         print(json.dumps({**exported, "signatures": list(exported["signatures"])}))
         return
     difference = exported["largest_difference"]
     out.print(
-        f"{exported['saved_model']}: agrees with the model to {difference:.1g} without the project",
+        f"{exported['saved_model']}: the largest difference from the Keras model is {difference:.1g}",
         soft_wrap=True,
     )
     for name, (inputs, outputs) in exported["signatures"].items():
@@ -36,11 +36,11 @@ def export(task_name: str, options: ExportOptions) -> None:
 
 
 def export_run(task: Task, run: Run, options: ExportOptions) -> dict[str, Any]:
-    """Writes the SavedModel; returns its path, its signatures and the largest difference from the model."""
+    """Writes the SavedModel; returns its path, its signatures and its largest difference from the model."""
     assets = task.load_assets(run.assets)
     signatures = task.signatures(_in_float32(run.load_model()), assets)
     folder = Path(options.to) if options.to else run.saved_model
-    log.print("writing the SavedModel and running it in a process of its own")
+    log.print("writing the SavedModel and verifying it in a separate process")
     difference = saved_model.export(folder, signatures, task.examples(assets))
     if folder == run.saved_model:
         run.own()
@@ -49,7 +49,7 @@ def export_run(task: Task, run: Run, options: ExportOptions) -> dict[str, Any]:
 
 
 def convert(task_name: str, options: ConvertOptions) -> None:
-    """Writes a .tflite and what its integrator needs, and shows all files of the run side by side."""
+    """Writes a TFLite file and its integration files, and prints a table of all TFLite files of the run."""
     run = Run(options.run)
     phone, report = convert_run(load_task(task_name), run, options)
     if options.json:
@@ -59,11 +59,11 @@ def convert(task_name: str, options: ConvertOptions) -> None:
 
 
 def convert_run(task: Task, run: Run, options: ConvertOptions) -> tuple[Phone, dict[str, Any]]:
-    """Writes a .tflite and the files beside it; returns the report on all files of the run."""
+    """Writes a TFLite file and its integration files; returns the Phone and the report on all files."""
     phone = task.phone(run, _in_float32(run.load_model()), options)
     name = tflite.file_name(options.quantize)
     rows = max(len(next(iter(entry.inputs.values()))) for entry in phone.entries)
-    log.print(f"converting {name} and running it on {rows} rows")
+    log.print(f"converting {name} and verifying it on {rows} rows")
     with in_place_of(run.tflite) as folder:
         files = _files_before(run, phone, folder)
         converted = tflite.convert(folder / name, phone.entries, phone.form, options.quantize, phone.finish)
@@ -84,27 +84,29 @@ def convert_run(task: Task, run: Run, options: ConvertOptions) -> tuple[Phone, d
 
 
 def _files_before(run: Run, phone: Phone, folder: Path) -> dict[str, Any]:
-    """Copies what a run's folder for phones holds into a new one and returns what its report says of the
-    files. Those of another length stay behind, since one golden.json serves all of them."""
+    """Copies the existing TFLite folder to a new folder, and returns the report on the copied files.
+
+    TFLite files of another shape are not copied, because all files share one golden.json.
+    """
     if not run.tflite.exists():
         return {}
     try:
         before = run.read_json("export/tflite/report.json", "files", *phone.shape)
-    except DataError:  # what cannot be read says nothing of the files
+    except DataError:  # the report is damaged
         before = {"files": {}}
     fit = all(before.get(name) == value for name, value in phone.shape.items())
     gone = [] if fit else sorted(path.name for path in run.tflite.glob("model*.tflite"))
     shutil.copytree(run.tflite, folder, ignore=shutil.ignore_patterns(*gone), dirs_exist_ok=True)
     shape = ", ".join(f"{key} {before[key]}" for key in phone.shape if key in before)
     for name in gone:
-        log.print(f"removed {name}: it was converted for {shape or 'a length that no report tells'}")
+        log.print(f"removed {name}: it was converted for {shape or 'an unknown length'}")
     return before["files"] if fit else {}
 
 
 def _show(run: Run, phone: Phone, report: dict[str, Any]) -> None:
     title = f"{run.tflite}: {report['note']}"
-    notes = "ms: median of 200 calls, 1 thread; off by: largest difference from Keras"
-    columns = [phone.metric, "kB", "ms", "off by", "form", *(["MediaPipe"] if phone.mediapipe else [])]
+    notes = "ms: median of 200 calls, 1 thread; difference: largest from the Keras model"
+    columns = [phone.metric, "kB", "ms", "difference", "form", *(["MediaPipe"] if phone.mediapipe else [])]
     table = Table(Column(no_wrap=True), *columns, title=title, caption=notes, padding=(0, 0, 0, 1))
     for name, score in report["references"].items():
         table.add_row(name, format(score, phone.number))
@@ -124,7 +126,7 @@ def _show(run: Run, phone: Phone, report: dict[str, Any]) -> None:
 
 
 def _in_float32(model: keras.Model) -> keras.Model:
-    """The model as it is shipped: without the 16-bit computation that made its training faster."""
+    """Returns the model with float32 computation; 16-bit computation is for training only."""
     if model.compute_dtype == "float32":
         return model
     twin = type(model).from_config({**model.get_config(), "dtype": "float32"})

@@ -1,4 +1,4 @@
-"""DataFrames and lists for the Python API: written to files that the readers read, and made of records."""
+"""Conversions of the Python API: DataFrames and lists to files, records and scores to DataFrames."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from seqmodels.errors import UsageError
 
 
 class Records(list):
-    """A list of JSON-ready records, one for each input.
+    """A list of JSON-ready records, one per input.
 
     >>> Records([{"text": "a", "probabilities": {"good": 0.9}}]).to_frame().columns.tolist()
     ['text', 'probabilities.good']
     """
 
     def to_frame(self) -> Any:
-        """A pandas DataFrame with one row for each record; nested names are joined by dots."""
+        """Returns a pandas DataFrame with one row per record; nested keys are joined by dots."""
         import pandas
 
         return pandas.json_normalize(list(self))
@@ -28,10 +28,10 @@ class Records(list):
 
 
 class Scores(dict):
-    """The scores of a model beside its baselines; a notebook shows them as a table."""
+    """The scores of a model and its baselines; a notebook shows them as a table."""
 
     def to_frame(self) -> Any:
-        """A pandas DataFrame with a row for the model and each baseline, and a column for each number."""
+        """Returns a pandas DataFrame with one row per model or baseline, and one column per number."""
         import pandas
 
         rows = {**self.get("baselines", {}), "model": self.get("model", {})}
@@ -46,16 +46,16 @@ class Scores(dict):
 
 
 def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
-    """Writes a DataFrame, or a list of rows with these columns, as CSV.
+    """Writes a DataFrame or rows to a CSV file and returns its path.
 
     Args:
-        data: a DataFrame; a list of dictionaries, or of tuples in the order of ``columns``; or a tuple with a
-            list for each column.
-        folder: where ``data.csv`` is written.
-        columns: names for rows that have none.
+        data: a DataFrame; a list of dictionaries; a list of tuples in the order of ``columns``; or a tuple
+            with one list per column.
+        folder: folder to which ``data.csv`` is written.
+        columns: column names of rows without names.
 
     Raises:
-        UsageError: data of another type.
+        UsageError: ``data`` has another type.
     """
     import pandas
 
@@ -69,8 +69,7 @@ def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
         frame = pandas.DataFrame(data, columns=list(columns))
     else:
         raise UsageError(
-            f"data is a {type(data).__name__}; expected a path, a DataFrame, or a list of "
-            f"({', '.join(columns)})"
+            f"data must be a path, a DataFrame or a list of ({', '.join(columns)}); got {type(data).__name__}"
         )
     path = folder / "data.csv"
     write_text(path, frame.to_csv(index=False))
@@ -78,10 +77,10 @@ def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
 
 
 def write_lines(data: object, folder: Path) -> Path:
-    """Writes a list of texts, or the column ``text`` of a DataFrame, with one text a line.
+    """Writes a list of texts, or the column ``text`` of a DataFrame, to a file with one text per line.
 
     Raises:
-        UsageError: data of another type.
+        UsageError: ``data`` has another type.
     """
     path = folder / "data.txt"
     write_text(path, "".join(f"{text}\n" for text in _texts(data, "text")))
@@ -89,16 +88,17 @@ def write_lines(data: object, folder: Path) -> Path:
 
 
 def texts(inputs: object, folder: Path, column: str = "text") -> list[str]:
-    """The inputs of ``predict``: one text, a list of texts, a DataFrame's column, or a file.
+    """Returns the inputs of ``predict`` as a list of texts.
 
     Args:
-        inputs: a string is a text; a ``Path`` is a table, or a file with one text a line.
-        folder: not used.
-        column: of a DataFrame or table.
+        inputs: one text, a list of texts, a pandas Series, a DataFrame, or a ``Path``. A ``Path`` is a table,
+            or a file with one text per line.
+        folder: not used; an argument of every ``Task.inputs``.
+        column: column of a DataFrame or table that contains the texts.
 
     Raises:
-        UsageError: inputs of another type, or a table without the column.
-        DataError: a file that cannot be read.
+        UsageError: ``inputs`` has another type, or a DataFrame does not have the column.
+        DataError: a file cannot be read, or a table does not have the column.
     """
     from seqmodels.data.files import read_table, read_text, table_name
 
@@ -117,13 +117,13 @@ def _texts(data: object, column: str) -> Iterable[str]:
     if isinstance(data, pandas.DataFrame):
         if column not in data.columns:
             listed = ", ".join(map(str, data.columns))
-            raise UsageError(f"the DataFrame has the columns {listed}; expected {column!r}")
+            raise UsageError(f"the DataFrame must have the column {column!r}; got the columns {listed}")
         return data[column].astype(str).tolist()
     if isinstance(data, pandas.Series):
         return data.astype(str).tolist()
     if isinstance(data, list | tuple) and all(isinstance(text, str) for text in data):
         return data
     raise UsageError(
-        f"got a {type(data).__name__}; expected a text, a list of texts, a DataFrame with {column!r}, "
-        "or a Path"
+        f"texts must be a str, a list of str, a DataFrame with the column {column!r} or a Path; "
+        f"got {type(data).__name__}"
     )

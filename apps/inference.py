@@ -1,4 +1,4 @@
-"""The one opener of a run's model: Keras, SavedModel, or TensorFlow Lite."""
+"""Opens the model of a run in any format: Keras, SavedModel or TensorFlow Lite."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ Called = TypeVar("Called")
 
 @dataclass(frozen=True)
 class Forms(Generic[Called]):
-    """How an app calls each form of a model; all three return the same kind of function.
+    """Functions of an app that wrap each format of a model in the same interface.
+
+    All three functions return a function with the same arguments and results.
 
     Attributes:
-        keras: takes the Keras model.
-        saved_model: takes the loaded SavedModel.
-        tflite: takes the path of the file, and the name of its kind, such as ``tflite_int8``.
+        keras: function of the Keras model.
+        saved_model: function of the loaded SavedModel.
+        tflite: function of the path of the TFLite file and the name of its format, such as ``tflite_int8``.
     """
 
     keras: Callable[[keras.Model], Called]
@@ -33,10 +35,10 @@ class Forms(Generic[Called]):
 
 
 def open_model(run: Run, kind: str, forms: Forms[Called]) -> Called:
-    """Opens the run's model by its kind: keras, saved_model, tflite, tflite_dynamic ...
+    """Opens the model of the run in the format ``kind``: keras, saved_model, tflite, tflite_dynamic ...
 
     Raises:
-        UsageError: the run has not been exported or converted to this kind.
+        UsageError: the run has not been exported or converted to this format.
         DataError: ``model.keras`` is damaged.
     """
     if kind == "keras":
@@ -50,5 +52,5 @@ def open_model(run: Run, kind: str, forms: Forms[Called]) -> Called:
 
 def _required(path: Path, verb: str) -> Path:
     if not path.exists():
-        raise UsageError(f"{path}: is not there; `{verb}` makes it")
+        raise UsageError(f"{path} does not exist; create it with `{verb}`")
     return path

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, as a question that the training asks after every step."""
+"""Ctrl-C and SIGTERM as a stop request, which the training checks after every step."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 class StopSignal:
-    """Ctrl-C or a polite kill ends the training after its step; a second one ends it at once.
+    """Ends the training after the current step on Ctrl-C or SIGTERM; a second signal ends it at once.
 
-    Outside of the main thread, where Python handles no signals, it is never requested.
+    Python handles signals in the main thread only. In any other thread, a stop is never requested.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
-"""Option classes: a dataclass field is a flag of the command line, a key of options.json, a line of help.
+"""Option classes: each dataclass field is a command-line flag, a key of options.json and a line of help.
 
-Loads no TensorFlow, so that help and usage errors answer at once.
+This module does not import TensorFlow, so help and usage errors appear at once.
 """
 
 from __future__ import annotations
@@ -14,50 +14,58 @@ from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from seqmodels.errors import UsageError
-from seqmodels.registry import CLIP_BY, OPTIMIZERS, QUANTIZATIONS, SCHEDULES
+from seqmodels.registry import CLIP_BY, OPTIMIZERS, PARALLEL_CELLS, QUANTIZATIONS, SCHEDULES
 
 MODELS = (
     "keras",
     "saved_model",
     *(f"tflite_{kind}" if kind != "none" else "tflite" for kind in QUANTIZATIONS),
 )
+GROUPS = ("Data", "Model", "Training", "Output", "Advanced")  # headings of --help, in this order
 
 
 def option(
     default: Any,
     help: str,
     *,
+    group: str = "",
     choices: Sequence[str] | None = None,
     minimum: float | None = None,
     maximum: float | None = None,
     stored: bool = True,
     model: bool = False,
 ) -> Any:
-    """A field of an option class.
+    """Declares a field of an option class.
 
     Args:
-        default: the value when neither preset nor user says otherwise.
-        help: what it is, for ``--help``.
-        choices: the values that are allowed.
-        minimum: the smallest value that is allowed.
-        maximum: the largest.
-        stored: part of options.json; False for what concerns one call only.
-        model: an argument of the model's constructor, of the same name.
+        default: the value that applies if neither a preset nor the user sets another.
+        help: the meaning, for ``--help``. A text with "Default:" replaces click's own default.
+        group: the heading in the help of ``train``, one of ``GROUPS``. Default: Model or Training.
+        choices: the allowed values.
+        minimum, maximum: the smallest and the largest allowed value.
+        stored: whether options.json keeps the value; False for options that concern one call only.
+        model: whether the model's constructor has an argument of the same name.
     """
-    metadata = {"help": help, "choices": choices, "minimum": minimum, "maximum": maximum}
+    group = group or ("Model" if model else "Training")
+    metadata = {"help": help, "group": group, "choices": choices, "minimum": minimum, "maximum": maximum}
     metadata |= {"stored": stored, "model": model}
     return field(default=default, metadata=metadata)
 
 
+def probability(default: float, help: str, *, group: str = "Model", model: bool = True) -> Any:
+    """Declares an option from 0 to 0.99, by default an argument of the model."""
+    return option(default, help, group=group, minimum=0, maximum=0.99, model=model)
+
+
 def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
-    """``--data`` of ``train``.
+    """Declares ``--data`` of ``train``.
 
     Args:
-        variants: names of the app's embedded data; the first is what ``embedded`` alone means.
-        others: what else it may be.
+        variants: names of the app's embedded data sets; the first is the default of ``embedded``.
+        others: the other accepted values.
     """
     named = "|".join(f":{variant}" for variant in variants)
-    return option("embedded", f"Training data: embedded[{named}], {others}.")
+    return option("embedded", f"Training data: embedded[{named}], {others}.", group="Data")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,20 +74,20 @@ class Options:
 
     @classmethod
     def declared(cls) -> list[tuple[Field, type, bool]]:
-        """For each field: the field, the type of its values, and whether None is one of them."""
+        """Returns each field with the type of its values and whether None is allowed."""
         hints = typing.get_type_hints(cls)
         return [(f, *_value_type(hints[f.name])) for f in fields(cls)]
 
     def check(self) -> None:
-        """Raises UsageError for what can be known to be wrong before any work."""
+        """Raises UsageError for invalid combinations, before any work starts."""
 
     def model_settings(self, without: Sequence[str] = ()) -> dict[str, Any]:
-        """The arguments of the model's constructor that are options, but those in ``without``."""
+        """Returns the options that are arguments of the model's constructor, except those in ``without``."""
         names = [f.name for f in fields(self) if f.metadata["model"] and f.name not in without]
         return {name: getattr(self, name) for name in names}
 
     def stored(self) -> dict[str, Any]:
-        """What options.json keeps."""
+        """Returns the options that options.json keeps."""
         keep = {f.name for f in fields(self) if f.metadata["stored"]}
         return {name: value for name, value in asdict(self).items() if name in keep}
 
@@ -88,7 +96,7 @@ class Options:
 class RunOptions(Options):
     """Options of every verb."""
 
-    run: str = option("", "Folder of the run. Default: saved_models/TASK.", stored=False)
+    run: str = option("", "Run directory. Default: saved_models/TASK.", group="Output", stored=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,97 +105,131 @@ class TrainOptions(RunOptions):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}, "default": {}, "best": {}}
 
-    data: str = option("embedded", "Training data; every app says which.")
+    data: str = option("embedded", "Training data.", group="Data")
     preset: str = option(
-        "default", "A set of options; what you set explicitly wins.", choices=("quick", "default", "best")
+        "default",
+        "Named set of option values, listed below. Explicit options override it.",
+        choices=("quick", "default", "best"),
     )
-    seed: int = option(
-        0, "For weights, dropout, the order of the data and every split.", minimum=0, maximum=2**32 - 1
-    )
-    epochs: int = option(10, "Passes over the training data, at most.", minimum=1)
-    batch_size: int = option(64, "Rows in a batch.", minimum=1)
-    optimizer: str = option("adam", "Any optimizer of Keras.", choices=OPTIMIZERS)
+    epochs: int = option(10, "Maximum number of passes over the training data.", minimum=1)
+    batch_size: int = option(64, "Examples per batch.", minimum=1)
+    optimizer: str = option("adam", "Keras optimizer.", choices=OPTIMIZERS)
     learning_rate: float = option(0.002, "Peak learning rate.", minimum=0)
     schedule: str = option(
         "constant",
-        "Learning rate after the warm-up; plateau: a quarter after every epoch that was not the best.",
+        "Learning rate schedule after the warm-up. plateau divides the rate by 4 after each epoch without a "
+        "new best validation score.",
         choices=SCHEDULES,
     )
     warmup: float = option(
-        0.0, "Share of all steps in which the learning rate rises from 0.", minimum=0, maximum=0.99
+        0.0,
+        "Fraction of all training steps in which the learning rate rises linearly from 0.",
+        minimum=0,
+        maximum=0.99,
     )
+    clipnorm: float | None = option(1.0, "Gradient clipping threshold. none disables clipping.", minimum=1e-9)
+    patience: int | None = option(
+        3,
+        "Stop after N epochs without a new best validation score. none disables early stopping.",
+        minimum=1,
+    )
+    minutes: float | None = option(None, "Stop after N minutes of training. Default: no limit.", minimum=0)
     weight_decay: float | None = option(
-        None, "Decoupled weight decay; none for the optimizer's own.", minimum=0
-    )
-    clipnorm: float | None = option(
-        1.0, "Threshold of the gradient clipping; none for no clipping.", minimum=1e-9
+        None, "Decoupled weight decay. Default: the optimizer's own value.", group="Advanced", minimum=0
     )
     clip_by: str = option(
         "global",
-        "Norm of all gradients, of each variable's, or each entry.",
+        "Compare --clipnorm with the norm of all gradients (global), with the norm of each variable's "
+        "gradient (variable), or with each gradient entry (value).",
+        group="Advanced",
         choices=CLIP_BY,
-    )
-    patience: int | None = option(
-        3, "Stop after so many epochs without a better validation; none for never.", minimum=1
     )
     average: float | None = option(
         None,
-        "Score and keep averaged weights: 1 for the mean of all steps, less forgets exponentially.",
+        "Evaluate and save averaged weights: 1 averages all steps equally, a value below 1 is the decay rate "
+        "of an exponential moving average. Default: no averaging.",
+        group="Advanced",
         minimum=0,
         maximum=1,
     )
     average_after: int = option(
         0,
-        "Begin to average when an epoch is worse than the best one before the last so many; 0: at once.",
+        "Start averaging once validation is worse than its best value more than N epochs ago. 0 starts with "
+        "the first step.",
+        group="Advanced",
         minimum=0,
     )
     average_epochs: int | None = option(
         None,
-        "Instead of --average, the mean of the weights after each of the last so many epochs.",
+        "Average the weights at the ends of the last N epochs, instead of --average. Default: no averaging.",
+        group="Advanced",
         minimum=1,
     )
-    minutes: float | None = option(
-        None, "Stop after so many minutes of training; none for no limit.", minimum=0
+    seed: int = option(
+        0,
+        "Random seed of weights, dropout, shuffling and splits.",
+        group="Advanced",
+        minimum=0,
+        maximum=2**32 - 1,
     )
     precision: str = option(
-        "float32", "Dtype policy of Keras.", choices=("float32", "mixed_bfloat16", "mixed_float16")
+        "float32",
+        "Keras dtype policy.",
+        group="Advanced",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
-    xla: bool = option(True, "Compile the training step by XLA.")
+    xla: bool = option(True, "Compile the training step with XLA.", group="Advanced")
     parts: int | None = option(
         None,
-        "Parts of a batch's rows that are computed side by side on a CPU; none for 2 on two cores, else 1.",
+        "Parts of a batch that the CPU computes in parallel. Default: 2 if two cores are available, else 1.",
+        group="Advanced",
         minimum=1,
     )
     strategy: str = option(
-        "single", "One device, or a replica on each of the machine's GPUs.", choices=("single", "mirrored")
+        "single",
+        "Train on one device (single) or on all GPUs of this machine (mirrored).",
+        group="Advanced",
+        choices=("single", "mirrored"),
     )
-    save_minutes: float = option(5.0, "Minutes between checkpoints inside an epoch.", minimum=0, stored=False)
-    overwrite: bool = option(False, "Delete what the run holds and start anew.", stored=False)
+    save_minutes: float = option(
+        5.0, "Minutes between checkpoints within an epoch.", group="Advanced", minimum=0, stored=False
+    )
+    overwrite: bool = option(
+        False,
+        "Delete the contents of the run directory and train from scratch.",
+        group="Output",
+        stored=False,
+    )
     dry_run: bool = option(
-        False, "Show counts, lengths, parameters and an estimate of the time; train nothing.", stored=False
+        False,
+        "Show example counts, lengths, parameters and the estimated time without training.",
+        group="Output",
+        stored=False,
     )
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Options that come from elsewhere than the command line; nothing, unless an app says so."""
+        """Returns option values that follow from other options. Apps override this method."""
         return {}
 
     def check(self) -> None:
         check_data(self.data)
         if self.schedule == "plateau" and self.warmup:
-            raise UsageError("--warmup: cannot go with --schedule plateau; leave it at 0 or choose another")
+            raise UsageError(
+                "--warmup does not apply to --schedule plateau; set --warmup 0 or use another schedule"
+            )
         if self.average_epochs is not None and self.average is not None:
-            raise UsageError("--average-epochs: is another average than --average; set that to none")
+            raise UsageError("--average-epochs cannot be combined with --average; set --average none")
         if self.average_after and self.average is None:
-            raise UsageError("--average-after: there is no average to begin; give --average, 1 for the mean")
+            raise UsageError("--average-after needs --average; use --average 1 for the mean of all steps")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions(RunOptions):
     """Options of ``evaluate`` in every app."""
 
-    data: str | None = option(None, "Data to score on instead of the run's own test split.")
-    model: str = option("keras", "Which of the run's models.", choices=MODELS)
+    data: str | None = option(None, "Data to evaluate on. Default: the test split of the run.")
+    model: str = option("keras", "Format of the model to evaluate.", choices=MODELS)
     json: bool = option(False, "Print one JSON document.")
 
     def check(self) -> None:
@@ -200,26 +242,28 @@ class PredictOptions(RunOptions):
     """Options of ``predict`` in every app.
 
     Attributes:
-        reads_stdin: whether inputs come from stdin where none are given; else the app does without.
+        reads_stdin: whether ``predict`` without arguments reads its inputs from stdin.
     """
 
     reads_stdin: ClassVar[bool] = True
 
-    model: str = option("keras", "Which of the run's models.", choices=MODELS)
-    json: bool = option(False, "Print one JSON document a line.")
+    model: str = option("keras", "Format of the model to apply.", choices=MODELS)
+    json: bool = option(False, "Print one JSON document per line.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions(RunOptions):
     """Options of ``export`` in every app."""
 
-    to: str | None = option(None, "Folder of the SavedModel. Default: export/saved_model in the run.")
+    to: str | None = option(None, "Directory of the SavedModel. Default: export/saved_model in the run.")
     json: bool = option(False, "Print one JSON document.")
 
     def check(self) -> None:
         to = self.to
         if to and os.path.exists(to) and not os.path.exists(os.path.join(to, "saved_model.pb")):
-            raise UsageError(f"--to {to}: exists and is no SavedModel; name a new folder, or one to replace")
+            raise UsageError(
+                f"--to {to} exists and is not a SavedModel; pass a new directory or a SavedModel"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +272,8 @@ class ConvertOptions(RunOptions):
 
     quantize: str = option(
         "none",
-        "Make the file smaller: weights in 8 bits, in 16, or weights and computation in 8.",
+        "Quantization: 8-bit weights (dynamic), 16-bit weights (float16), or 8-bit weights and activations "
+        "(int8).",
         choices=QUANTIZATIONS,
     )
     json: bool = option(False, "Print one JSON document.")
@@ -236,10 +281,12 @@ class ConvertOptions(RunOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertTextOptions(ConvertOptions):
-    """Options of ``convert`` in apps whose files read texts of a fixed length."""
+    """Options of ``convert`` in apps whose TFLite files read texts of a fixed length."""
 
     length: int | None = option(
-        None, "Tokens of a text; none for those of the run, up to what a phone does at ease.", minimum=2
+        None,
+        "Input length of the TFLite file in tokens. Default: the length of the run, within a limit.",
+        minimum=2,
     )
 
 
@@ -251,62 +298,72 @@ class InfoOptions(Options):
 
 
 def check_data(data: str) -> None:
-    """Raises UsageError unless ``--data`` is embedded, a name in a catalogue, or a path that exists."""
+    """Raises UsageError unless ``--data`` is embedded data, a catalogue name or an existing path."""
     named = data.partition(":")[0] in ("embedded", "tfds", "yahoo")
     if not named and not os.path.exists(data):
-        raise UsageError(f"--data {data}: no such file or folder; expected a path, embedded, or tfds:NAME")
+        raise UsageError(f"--data {data} does not exist; pass a file, a folder, embedded, or tfds:NAME")
+
+
+def check_dropouts(cell: str, *rates: float) -> None:
+    """Raises UsageError if a cell without recurrent weights has recurrent or weight dropout."""
+    if cell in PARALLEL_CELLS and any(rates):
+        raise UsageError(
+            f"--cell {cell} has no recurrent weights; --recurrent-dropout and --weight-dropout must be 0"
+        )
 
 
 def resolve(cls: type[TrainOptions], explicit: Mapping[str, Any]) -> TrainOptions:
-    """Default, then preset, then an earlier run's where the app takes them, then what was set explicitly."""
+    """Returns the options: defaults, then the preset, then inherited values, then explicit values."""
     preset = explicit.get("preset", "default")
     return cls(**{**cls.presets[preset], **cls.inherited(explicit), **explicit})
 
 
 def checked_values(cls: type[Options], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of the Python API, checked as the command line checks its flags.
+    """Checks keyword arguments of the Python API as the command line checks its flags.
 
     Raises:
-        UsageError: an unknown name, or a value of a wrong type, outside of its range or not a choice.
+        UsageError: if a name is unknown, or a value has a wrong type, is out of range or is not a choice.
     """
     declared = {one.name: (one.metadata, kind, optional) for one, kind, optional in cls.declared()}
     for name, value in given.items():
         if name not in declared:
             near = get_close_matches(name, declared) or sorted(declared)
-            raise UsageError(f"{name}: no such option; expected {' or '.join(near)}")
+            raise UsageError(f"{name} is not an option; did you mean {' or '.join(near)}?")
         metadata, kind, optional = declared[name]
         if value is None and (optional or kind is str):
             continue
         number = kind is float and isinstance(value, int) and not isinstance(value, bool)
         if not (number or type(value) is kind):
-            raise UsageError(f"{name}={value!r}: expected {kind.__name__}{' or None' if optional else ''}")
+            raise UsageError(f"{name} must be {kind.__name__}{' or None' if optional else ''}; got {value!r}")
         if metadata["choices"] and value not in metadata["choices"]:
-            raise UsageError(f"{name}={value!r}: expected one of {', '.join(metadata['choices'])}")
+            raise UsageError(f"{name} must be one of {', '.join(metadata['choices'])}; got {value!r}")
         low, high = metadata["minimum"], metadata["maximum"]
         if (low is not None and not value >= low) or (high is not None and not value <= high):
             bounds = (("at least", low), ("at most", high))
             limits = [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
-            raise UsageError(f"{name}={value!r}: expected {' and '.join(limits)}")
+            raise UsageError(f"{name} must be {' and '.join(limits)}; got {value!r}")
     return dict(given)
 
 
 def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:
-    """Options from what :meth:`Options.stored` wrote; those that came later have their defaults.
+    """Returns options from the values of :meth:`Options.stored`. Missing options take their defaults.
 
     Raises:
-        UsageError: the run was made by a version that had further options.
+        UsageError: if the stored values contain an option that this version does not have.
     """
     if not isinstance(stored, Mapping):
-        raise UsageError(f"{where}: holds no options; train the run again")
+        raise UsageError(f"{where} does not contain options; train the run again")
     known = {f.name for f in fields(cls) if f.metadata["stored"]}
     gone = sorted(set(stored) - known)
     if gone:
-        raise UsageError(f"{where}: this version has no options {', '.join(gone)}; train the run again")
+        raise UsageError(
+            f"{where} contains options unknown to this version: {', '.join(gone)}; train the run again"
+        )
     return cls(**stored)
 
 
 def flag(name: str) -> str:
-    """``batch_size`` as a user types it: ``--batch-size``; ``from_``, which Python keeps: ``--from``."""
+    """Returns the flag of an option: ``--batch-size`` for ``batch_size``, ``--from`` for ``from_``."""
     return "--" + name.rstrip("_").replace("_", "-")
 
 

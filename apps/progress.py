@@ -1,4 +1,4 @@
-"""What a training shows while it runs: callbacks for Keras' CallbackList. All of it goes to stderr."""
+"""Keras callbacks that report the progress of a training, on stderr and to TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Report(keras.callbacks.Callback):
-    """One line for each epoch, and a progress bar where stderr is a terminal."""
+    """Prints one line per epoch, and shows a progress bar if stderr is a terminal."""
 
     def __init__(self, epochs: int, console: Console):
         super().__init__()
@@ -59,7 +59,7 @@ class Report(keras.callbacks.Callback):
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Loss, learning rate and gradient norm of every step, and every column of the history by epoch."""
+    """Logs loss, learning rate and gradient norm of every step, and all history columns of every epoch."""
 
     def __init__(self, folder: Path):
         super().__init__()

@@ -1,20 +1,18 @@
-"""The run directory: what is stored where, written whole or not at all.
+"""The run directory. Each file is written completely or not at all.
 
-::
-
-    run.json           version, task, and every file of the run with its digest
-    options.json       what the run was trained with
-    data/              data that came from Python, not from a file
-    data.json          the app; source, counts, sha256 of its data
-    assets/            vocabulary, labels, scaler
-    checkpoints/       last.npz (to resume), best.npz (the best weights)
-    model.keras        the trained model
-    history.csv        one row for each epoch
-    logs/              TensorBoard
-    metrics.json       scores and baselines
-    plots/
-    findings/          what experiments on the run have found, and report.md
-    export/            saved_model/, tflite/ (see their verbs)
+- ``run.json``: version, task, and the SHA-256 digest of every file of the run
+- ``options.json``: options of the training
+- ``data/``: data that was passed from Python instead of a file
+- ``data.json``: name of the task; source, counts and SHA-256 digest of the data
+- ``assets/``: vocabulary, labels, scaler
+- ``checkpoints/``: ``last.npz`` to resume, ``best.npz`` with the best weights
+- ``model.keras``: the trained model
+- ``history.csv``: one row per epoch
+- ``logs/``: TensorBoard logs
+- ``metrics.json``: scores of the model and its baselines
+- ``plots/``: plots of the training and the evaluation
+- ``findings/``: results of experiments on the run, and ``report.md``
+- ``export/``: ``saved_model/`` of the verb ``export``, ``tflite/`` of the verb ``convert``
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ from apps.options import Options, restore
 from seqmodels import __version__
 from seqmodels.errors import DataError, UsageError, UserError
 
-# What a run writes, at the top of its folder.
+# Names of files and folders that a run writes at the top of its folder.
 KNOWN = {
     *(
         "run.json",
@@ -56,7 +54,7 @@ Stored = TypeVar("Stored", bound=Options)
 
 
 class HasDigest(Protocol):
-    """What was read, with the digest of its content."""
+    """Loaded data with the digest of its content."""
 
     @property
     def sha256(self) -> str: ...
@@ -66,7 +64,7 @@ Loaded = TypeVar("Loaded", bound=HasDigest)
 
 
 class Run:
-    """A folder that holds one training and everything made from it."""
+    """A folder with one training and everything made from it: data, model, scores, plots, exports."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -89,66 +87,83 @@ class Run:
 
     @property
     def has_data(self) -> bool:
-        """Whether data and assets are complete, so that resuming takes them as they are."""
+        """True if data and assets are complete, so that a resumed training can reuse them."""
         return (self.path / "data.json").exists()
 
     def require_unfinished(self) -> None:
-        """Raises UserError, with what to do, if the run is complete."""
+        """Raises UserError if the run is finished."""
         if self.finished:
             raise UserError(
-                f"{self.path}: is a finished run; --overwrite deletes it, --run DIR trains another beside it"
+                f"{self.path} is a finished run; use --overwrite to replace it, or --run DIR to train another"
             )
 
     def require_finished(self, task: str | None = None) -> None:
-        """Raises UsageError, with what to do, unless there is a trained model (of this app, if given)."""
+        """Raises UsageError unless the run is finished and, if ``task`` is given, was trained by that app."""
         if self.finished:
             made_by = self.read_json("data.json").get("task", task)
             if task is not None and made_by != task:
-                raise UsageError(f"{self.path}: is a run of {made_by}; use `python -m apps.{made_by}`")
+                raise UsageError(f"{self.path} is a run of {made_by}; use `python -m apps.{made_by}`")
             return
         if self.started:
             raise UsageError(
-                f"{self.path}: its training is not finished; the same `train` command resumes it"
+                f"{self.path} is an unfinished run; repeat its `train` command to resume the training"
             )
-        raise UsageError(f"{self.path}: no run is there; `train` makes one, --run names another")
+        raise UsageError(
+            f"no run found at {self.path}; create one with `train`, or use --run to choose another"
+        )
 
     def require_no_part(self) -> None:
-        """Raises UsageError, with what to do, if the folder holds a part of a training and not all of it."""
+        """Raises UsageError if the folder contains only a part of a training."""
         if self.started:
             self.require_finished()
         elif self.model.exists() or (self.path / "metrics.json").exists():
-            raise UsageError(f"{self.path}: is half a run, without options.json; train it with --overwrite")
+            raise UsageError(
+                f"{self.path} is an incomplete run without options.json; train it again with --overwrite"
+            )
 
     def trained_with(self, options: type[Stored]) -> Stored:
-        """The options of the training; raises UsageError where an earlier version had further ones."""
+        """Returns the options of the training.
+
+        Raises:
+            UsageError: an earlier version trained the run with options that no longer exist.
+        """
         return restore(options, self.read_json("options.json"), f"{self.path}/options.json")
 
     def trained_on(self, source: str, load: Callable[[], Loaded]) -> Loaded:
-        """The data of the training, loaded again; raises DataError where they have changed or are gone."""
+        """Loads the data of the training again.
+
+        Args:
+            source: path or name of the data, for error messages.
+            load: function that loads the data.
+
+        Raises:
+            DataError: the data has changed, or was not found.
+        """
         try:
             data = load()
         except UsageError as error:
             raise DataError(
-                f"{self.path}: was trained on {source}, which is needed here and is no longer found ({error})"
+                f"{self.path} needs its training data {source}, which was not found ({error}); "
+                "restore the data"
             ) from error
         self.require_data(source, data.sha256)
         return data
 
     def require_data(self, source: str, sha256: str) -> None:
-        """Raises DataError unless the data are those that the training began with."""
+        """Raises DataError if the data has changed since the training began."""
         if self.read_json("data.json")["sha256"] != sha256:
             raise DataError(
-                f"{source}: has changed since the training of {self.path} began; restore it, or train again "
+                f"{source} has changed since the training of {self.path} began; restore it, or train again "
                 "with --overwrite"
             )
 
     @property
     def task(self) -> str:
-        """The app that made the run; raises DataError where data.json is damaged."""
+        """Name of the app that trained the run; raises DataError if data.json is damaged."""
         return self.read_json("data.json", "task")["task"]
 
     def own(self) -> None:
-        """Writes run.json, the manifest: version, task, and every file that the run owns with its SHA-256."""
+        """Writes run.json, the manifest: version, task, and the SHA-256 digest of every file of the run."""
         files = [path for path in sorted(self.path.rglob("*")) if path.is_file()]
         names = [path.relative_to(self.path).as_posix() for path in files]
         owned = {
@@ -164,21 +179,24 @@ class Run:
     def read_json(
         self, name: str, *keys: str, mend: str = "train the run again with --overwrite"
     ) -> dict[str, Any]:
-        """The content of a file of the run; raises DataError where it is damaged or lacks one of the keys.
+        """Returns the content of a JSON file of the run.
 
         Args:
-            name: path in the run's folder.
-            keys: what must be in it.
-            mend: what the error tells the user to do.
+            name: path of the file, relative to the folder of the run.
+            keys: keys that the content must have.
+            mend: instruction for the user at the end of the error message.
+
+        Raises:
+            DataError: the file is damaged or does not have one of the keys.
         """
         path = self.path / name
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             missing = [key for key in keys if key not in content]
         except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{path}: cannot be read ({error}); {mend}") from error
+            raise DataError(f"{path} cannot be read ({error}); {mend}") from error
         if missing:
-            raise DataError(f"{path}: has no {missing[0]!r}; {mend}")
+            raise DataError(f"{path} does not contain the key {missing[0]!r}; {mend}")
         return content
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
@@ -189,13 +207,13 @@ class Run:
         write_text(self.history, text.getvalue())
 
     def clear(self) -> None:
-        """Removes a run; refuses a folder that holds anything that no run ever wrote.
+        """Removes all files of the run except its lock.
 
         Raises:
-            UserError: there are other files.
+            UserError: the folder contains files that no run wrote. Nothing is removed.
         """
         self.require_no_strangers()
-        # First what makes a run complete, and what makes it resumable: half a run must not look like one.
+        # These files go first: a partly removed run must not look like a finished or resumable run.
         (self.path / "metrics.json").unlink(missing_ok=True)
         self.forget_checkpoints()
         for entry in self.path.iterdir():
@@ -207,37 +225,38 @@ class Run:
                 entry.unlink()
 
     def forget_checkpoints(self) -> None:
-        """Removes the checkpoints, so that no other training takes them for its own."""
+        """Removes the checkpoints, so that no other training resumes from them."""
         if self.checkpoints.exists():
             shutil.rmtree(self.checkpoints)
 
     def require_no_strangers(self) -> None:
-        """Raises UserError if the folder holds anything that no run ever wrote."""
+        """Raises UserError if the folder contains files that no run wrote."""
         names = (entry.name for entry in self.path.iterdir())
         strangers = sorted(name for name in names if name.removesuffix(".partial") not in KNOWN)
         if strangers:
             raise UserError(
-                f"{self.path}: holds {strangers[0]!r}, which no run wrote; --overwrite deletes only runs"
+                f"{self.path} contains {strangers[0]!r}, which no run wrote; --overwrite deletes only runs, "
+                "so move the file away or choose another --run"
             )
 
     def load_model(self) -> Any:
-        """The trained Keras model; raises DataError where the file is damaged."""
-        import keras  # not at the top: the command line reads this module before TensorFlow
+        """Returns the trained Keras model; raises DataError if the file is damaged."""
+        import keras  # imported late: the command line imports this module without TensorFlow
 
         try:
             return keras.models.load_model(self.model)
         except (OSError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
             raise DataError(
-                f"{self.model}: is damaged ({first}); train the run again with --overwrite"
+                f"{self.model} is damaged ({first}); train the run again with --overwrite"
             ) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the run for this process; the system lets go of it even after kill -9.
+        """Locks the run for this process; the system releases the lock even after kill -9.
 
         Raises:
-            UserError: another process trains it, or the folder cannot be written.
+            UserError: another process is training the run, or the folder cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -245,11 +264,11 @@ class Run:
             lock.acquire(timeout=0)
         except Timeout as error:
             raise UserError(
-                f"{self.path}: another process is training this run; wait or name another --run"
+                f"{self.path} is being trained by another process; wait for its end or choose another --run"
             ) from error
         except OSError as error:
             raise UserError(
-                f"{self.path}: cannot be written ({error.strerror}); name another folder with --run"
+                f"{self.path} cannot be written ({error.strerror}); choose another folder with --run"
             ) from error
         try:
             yield
@@ -257,7 +276,7 @@ class Run:
             lock.release()
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each part of the run."""
+        """Returns the size in bytes of each file and folder at the top of the run."""
         sizes = {}
         for entry in sorted(self.path.iterdir()):
             files = [entry] if entry.is_file() else [file for file in entry.rglob("*") if file.is_file()]
@@ -267,7 +286,7 @@ class Run:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 to a temporary name beside ``path``, then renames."""
+    """Writes UTF-8 text to a temporary file next to ``path``, then renames the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".partial")
     temporary.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The verbs over a Task: the only place that knows the order of steps."""
+"""The verbs of every app, applied to its Task. Only this module defines the order of their steps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from seqmodels.training import Training
 
 
 def train(task_name: str, options: TrainOptions) -> None:
-    """Trains, or resumes what was interrupted, and leaves a complete run."""
+    """Trains a model or resumes an interrupted training, and stores the finished run."""
     task, run = load_task(task_name), Run(options.run)
     if options.dry_run:
         dry_run(task, options)
@@ -37,7 +37,7 @@ def train(task_name: str, options: TrainOptions) -> None:
         data = task.load(options, task.load_assets(run.assets) if resumes else None)
         stop = StopSignal()
         training = task_training(task, options, data, run.checkpoints, stop)
-        # Only now, when all that was asked for is known to be possible, the run changes.
+        # The run directory is changed only after all checks have passed.
         if resumes:
             run.require_data(data.facts["source"], data.facts["sha256"])
             log.print(f"resuming {run.path}")
@@ -57,7 +57,7 @@ def train(task_name: str, options: TrainOptions) -> None:
 
 
 def evaluate(task_name: str, options: EvaluateOptions) -> None:
-    """Scores the run on its test split, or on other data, beside the baselines."""
+    """Scores the model and its baselines on the test split or on other data, and prints the scores."""
     task, run = load_task(task_name), Run(options.run)
     scores = task.evaluate(run, options)
     if options.json:
@@ -68,7 +68,10 @@ def evaluate(task_name: str, options: EvaluateOptions) -> None:
 
 
 def evaluate_run(task: Task, run: Run, options: EvaluateOptions) -> dict[str, Any]:
-    """The scores; those of the run's own test split are kept and plotted in the run."""
+    """Scores the model and its baselines, and returns the scores.
+
+    Scores of the Keras model on the run's own test split are also stored and plotted in the run.
+    """
     scores = task.evaluate(run, options)
     _keep_scores(task, run, options, scores)
     return scores
@@ -81,22 +84,29 @@ def _keep_scores(task: Task, run: Run, options: EvaluateOptions, scores: dict[st
             paths = task.plot(run, scores["model"])
             run.own()
         except OSError as error:
-            raise UserError(f"{run.path}: the scores cannot be stored there ({error.strerror})") from error
+            raise UserError(
+                f"{run.path} cannot be written ({error.strerror}), so the scores are not stored; "
+                "check the permissions and the free space of the folder"
+            ) from error
         log.print(f"plots: {', '.join(str(path) for path in paths)}")
 
 
 def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) -> None:
-    """Applies the run to arguments, or to the lines of stdin as they come."""
+    """Applies the model to the arguments, or to the lines of stdin as they arrive."""
     task, run = load_task(task_name), Run(options.run)
     given = bool(inputs) or not options.reads_stdin
     chunks: Iterable[list[str]] = [list(inputs)] if given else lines_as_they_come()
     for record in task.predict(run, chunks, options):
         line = _json(record) if options.json else task.render_prediction(record)
-        print(line, flush=True)  # whoever waits for the answer before the next question gets it
+        print(line, flush=True)  # an interactive caller waits for this answer before it sends more
 
 
 def perform(task_name: str, verb: str, options: RunOptions, inputs: tuple[str, ...]) -> None:
-    """A verb of this app alone, on arguments, on the lines of stdin, or without either on one empty input."""
+    """Runs a verb that only this app has.
+
+    The inputs are the arguments, or the lines of stdin. Without arguments and with stdin at a terminal, the
+    only input is an empty text.
+    """
     task, run = load_task(task_name), Run(options.run)
     empty = not inputs and (sys.stdin is None or sys.stdin.isatty())
     chunks: Iterable[list[str]] = [list(inputs) or [""]] if inputs or empty else lines_as_they_come()
@@ -105,7 +115,7 @@ def perform(task_name: str, verb: str, options: RunOptions, inputs: tuple[str, .
 
 
 def info(task_name: str, options: InfoOptions, runs: tuple[str, ...]) -> None:
-    """What runs are, side by side."""
+    """Prints the data, options, scores and sizes of runs, side by side."""
     task = load_task(task_name)
     described = {path: _describe(task, Run(path)) for path in runs}
     if options.json:
@@ -120,7 +130,12 @@ def info(task_name: str, options: InfoOptions, runs: tuple[str, ...]) -> None:
 
 
 def _resumes(run: Run, options: TrainOptions) -> bool:
-    """Whether there is an interrupted training to go on with; raises UserError where that cannot be."""
+    """Returns True if the run holds an interrupted training that can be resumed.
+
+    Raises:
+        UserError: the run is finished, or was interrupted with other options. With ``--overwrite``, the
+            folder contains files that no run wrote.
+    """
     if options.overwrite:
         run.require_no_strangers()
         return False
@@ -132,14 +147,17 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     if names:
         changes = ", ".join(f"{flag(name)} was {stored.get(name)}, is {asked.get(name)}" for name in names)
         raise UserError(
-            f"{run.path}: is an interrupted run with other options ({changes}); repeat its options to resume "
-            "it, or --overwrite to start anew"
+            f"{run.path} is an interrupted run with other options ({changes}); repeat its options to resume "
+            "it, or use --overwrite to train from scratch"
         )
     return True
 
 
 def _begin(task: Task, run: Run, options: TrainOptions, data: Data) -> None:
-    """A new run, in the place of what an earlier one left; data.json comes last and makes it resumable."""
+    """Writes the first files of a new run, and removes those of an earlier run.
+
+    ``data.json`` is written last, because a run with this file can be resumed.
+    """
     run.clear() if options.overwrite else run.forget_checkpoints()
     run.write_json("options.json", options.stored())
     data.assets.save(run.assets)
@@ -147,14 +165,17 @@ def _begin(task: Task, run: Run, options: TrainOptions, data: Data) -> None:
 
 
 def _history_writer(run: Run, training: Training) -> keras.callbacks.Callback:
-    """history.csv after every epoch, with the rows from before an interruption."""
+    """Returns a callback that writes history.csv after every epoch, with all epochs of the training."""
     return keras.callbacks.LambdaCallback(
         on_epoch_end=lambda *_: run.write_history(training.position.history)
     )
 
 
 def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
-    """The trained model, its scores and those of the baselines; metrics.json comes last: the run is done."""
+    """Stores the trained model, its scores and the scores of the baselines.
+
+    ``metrics.json`` is written last, because a run with this file is finished.
+    """
     position = training.position
     run.write_history(position.history)
     temporary = run.model.with_name("partial.keras")
@@ -203,7 +224,7 @@ def _readable(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    """One line of JSON, which has no infinity: null stands for what is not finite."""
+    """Returns one line of JSON; NaN and infinity, which JSON does not have, become null."""
 
     def finite(value: Any) -> Any:
         if isinstance(value, dict):

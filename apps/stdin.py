@@ -1,4 +1,4 @@
-"""The lines of stdin as they come."""
+"""Reads the lines of stdin as they arrive."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ LINES_AT_ONCE = 4096  # bounds the memory of predict
 
 
 def lines_as_they_come() -> Iterator[list[str]]:
-    """The lines that stdin has so far, in lists of at most LINES_AT_ONCE: prompt, and bounded for a file."""
+    """Yields the lines that have arrived on stdin, in lists of at most LINES_AT_ONCE lines.
+
+    An interactive caller gets each line at once, and a long file needs bounded memory.
+
+    Raises:
+        DataError: a line is not UTF-8 text.
+    """
     queue: Queue[str | Exception | None] = Queue(LINES_AT_ONCE)
 
     def read() -> None:
         number = 0
         try:
-            # Not sys.stdin.buffer: Python aborts at its end while a thread waits in that.
+            # With sys.stdin.buffer, Python would abort at exit while this thread waits for input.
             with open(sys.stdin.fileno(), "rb", closefd=False) as lines:
                 for line in lines:
                     number += 1
@@ -27,7 +33,9 @@ def lines_as_they_come() -> Iterator[list[str]]:
             queue.put(None)
         except UnicodeDecodeError as error:
             place = f"stdin:{number}: byte {error.start} of the line is 0x{error.object[error.start]:02x}"
-            queue.put(DataError(f"{place}, not UTF-8 text; convert the input, for example by iconv"))
+            queue.put(
+                DataError(f"{place}, which is not UTF-8 text; convert the input, for example with iconv")
+            )
         except Exception as error:
             queue.put(error)
 

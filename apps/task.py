@@ -1,4 +1,4 @@
-"""What an app is: typed functions in a frozen record."""
+"""The interface of an app: a frozen record of option classes and typed functions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from seqmodels.export.signature import Signature
 from seqmodels.training.objectives import Objective
 
 Record = dict[str, object]
-"""One JSON document: scores, or what is predicted for one input."""
+"""A JSON-ready dictionary: scores, or the prediction for one input."""
 
 
 class Assets(Protocol):
-    """What a trained model needs beside its weights: vocabulary, labels, scaler."""
+    """Fitted objects that a trained model needs besides its weights: vocabulary, labels, scaler."""
 
     def save(self, folder: Path) -> None: ...
 
@@ -40,14 +40,27 @@ SourceT = TypeVar("SourceT")
 
 @dataclass(frozen=True)
 class Data(Generic[AssetsT, SourceT]):
-    """The data of one training.
+    """The data of one training, as ``Task.load`` returns it.
 
     Attributes:
-        train: ``epoch -> dataset`` of ``(inputs, targets, weights)`` batches, deterministic in (seed, epoch).
-        valid: ``() -> dataset`` of the same elements.
-        assets: made from the training split alone.
-        facts: the content of data.json: source, counts, lengths, sha256, notes.
-        source: the splits as the task reads them, for its baselines and its evaluation.
+        train: ``epoch -> tf.data.Dataset`` of batches ``(inputs, targets, weights)`` for the objective. The
+            batches depend only on the seed and the epoch. The cardinality of the dataset must be known; it is
+            the number of steps.
+        valid: ``() -> tf.data.Dataset`` with elements of the same structure.
+        assets: fitted on the training split only.
+        facts: JSON-ready description of the data. ``train`` stores it in ``data.json``, with the additional
+            key ``task``. ``train --dry-run`` prints all keys. These keys are required:
+
+            - ``source`` (str): path or name of the data, as given to ``--data``.
+            - ``sha256`` (str): hexadecimal digest of the content. A resumed training and ``evaluate`` compare
+              it with the digest of the data that they read.
+            - ``notes`` (list of str): one sentence per decision that the user should know of, such as skipped
+              rows or a missing split. ``train`` prints each sentence after ``note: ``.
+            - ``counts`` (dict): number of examples per split, such as ``{"train": 48, "valid": 12}``.
+
+            A task may add keys of its own, such as ``vocabulary`` or ``lookback``.
+        source: splits as the task's reader returns them. Only functions of the same task use them, for
+            example ``baselines``.
     """
 
     train: Callable[[int], tf.data.Dataset]
@@ -59,36 +72,68 @@ class Data(Generic[AssetsT, SourceT]):
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
-    """One app. Its ``task.py`` read from top to bottom is the app.
+    """The option classes and functions of one app.
+
+    ``runner.py``, ``exporting.py`` and ``api.py`` call the functions. A ``Run`` argument is always a finished
+    run. "JSON-ready" values consist of dict, list, tuple, str, int, float, bool and None. "Scores" is the
+    JSON-ready dict of one model or one baseline, with keys that the task chooses.
 
     Attributes:
-        name: as in ``python -m apps.<name>``.
-        Train, Evaluate, Predict, Convert: option classes.
-        load: options and the assets of an interrupted run, or None, to data.
-        build: options and assets to a built model.
-        objective: options to the objective of the training loop.
-        monitor: column of the history that decides which epoch is the best, and whether more of it is better.
-        evaluate: ``(run, options) -> scores`` of the model and its baselines, JSON-ready.
-        baselines: ``data -> scores``, fitted on the training split.
-        load_assets: reads what ``Assets.save`` wrote.
-        predict: ``(run, chunks of inputs, options) -> iterator`` of JSON-ready records, one for each input,
-            in order.
-        render_scores: the text or table that ``evaluate`` prints.
-        render_prediction: one record as text.
-        plot: writes the plots of an evaluation into the run and returns their paths.
-        headline: the scores that ``info`` shows.
-        signatures: model and assets to the entry points of the SavedModel, the default one first.
-        examples: assets to names of signatures with inputs that the SavedModel is tried with.
-        phone: ``(run, model, options)`` to what is converted.
-        store: writes a DataFrame or lists to a file in a folder, for the Python API, and returns its path.
-        inputs: a DataFrame, a path or lists to the inputs of ``predict``; may write into the folder.
-        outputs: the records of ``predict`` to what the Python API returns.
-        initial_carried: ``(model, rows)`` to the state at the start of an epoch, for models that carry one
-            from batch to batch.
-        derive: means of an epoch to further columns of the history.
-        describe: further lines of ``info``.
-        verbs: what this app alone does, by name: ``(run, chunks of inputs, options)`` to pieces of text,
-            which are printed as they come and as they are.
+        name: name of the app, as in ``python -m apps.<name>``.
+        Train, Evaluate, Predict, Convert: option classes of these verbs.
+        load: ``(options, assets) -> Data``. ``assets`` are the stored assets of a run, which the function
+            reuses, or None. With None, the function fits new assets to the training split. Raises
+            UsageError if the data does not exist, and DataError if the data is malformed.
+        build: ``(options, assets) -> model``. Returns a built Keras model with its initial weights. The
+            caller has set the seed, the dtype policy and the distribution strategy.
+        objective: ``options -> Objective`` of the training loop; see :mod:`seqmodels.training.objectives`.
+        monitor: ``(column, maximize)``: the history column that decides the best epoch, and True if a higher
+            value is better.
+        baselines: ``data -> {split: {baseline: scores}}``. Fits the baselines without the test split. The
+            split ``test`` is required, ``valid`` is optional. ``metrics.json`` stores the result.
+        evaluate: ``(run, options) -> dict``, JSON-ready. Scores the test split of the run, or
+            ``options.data`` if it is not None, with the model format ``options.model``. The keys are:
+
+            - ``model`` (scores): scores of the model. For the Keras model on the run's own test split,
+              ``metrics.json`` stores them as ``test``.
+            - ``baselines`` (``{baseline: scores}``): scores on the same data.
+            - ``data`` (str): the path or name of the scored data, for ``render_scores``.
+            - any other key that ``render_scores`` needs, such as ``variants`` or ``languages``.
+        predict: ``(run, chunks, options) -> iterator of records``. ``chunks`` is an iterable of lists of
+            inputs: one list with all arguments, or lists of lines as they arrive on stdin. Without inputs, an
+            app that does not read stdin gets one empty list. A record is a JSON-ready dict for one input.
+            Records have the order of the inputs. All records of a chunk are yielded before the next chunk is
+            read.
+        load_assets: ``folder -> assets``. Reads the files that ``Assets.save`` wrote. Raises DataError if
+            they are damaged.
+        render_scores: ``dict -> text or table``. Receives the complete result of ``evaluate``, and returns
+            the object that the verb ``evaluate`` prints.
+        render_prediction: ``record -> str``. Returns the text that ``predict`` prints without ``--json``.
+        plot: ``(run, scores) -> paths``. Receives the entry ``model`` of ``evaluate``, and writes its plots
+            to ``run.plots``. Called only for the Keras model on the run's own test split.
+        headline: ``scores -> {name: value}``. Selects the scores that ``info`` shows, from the scores of the
+            model or of one baseline.
+        signatures: ``(model, assets) -> list of Signature``: the entry points of the SavedModel, the default
+            one first. The model computes in float32.
+        examples: ``assets -> [(signature name, {input name: array})]``. ``export`` compares the SavedModel
+            with the model on these inputs.
+        phone: ``(run, model, options) -> Phone``: everything that ``convert`` needs. The model computes in
+            float32.
+        store: ``(data, folder) -> path``. Writes a DataFrame or lists to a file in ``folder`` that ``load``
+            and ``evaluate`` accept as ``--data``. Raises UsageError for data of another type.
+        inputs: ``(inputs, folder) -> list of str``. Converts a text, list, DataFrame or path to one chunk for
+            ``predict``. May write files to the temporary ``folder``. Raises UsageError for another type.
+        outputs: ``list of records -> object``: the value that ``TrainedRun.predict`` returns.
+            Default: ``Records``.
+        initial_carried: ``(model, rows) -> state`` at the start of an epoch, for models that carry a state
+            from batch to batch. ``rows`` is the number of rows of a batch. Default: no state.
+        derive: ``means -> {column: value}``: additional history columns. ``means`` holds ``loss`` and the
+            scores of the objective, averaged over an epoch. Called for training and for validation; the
+            validation columns get the prefix ``valid_``. Default: no columns.
+        describe: ``run -> {name: value}``: additional rows of ``info``. Default: no rows.
+        verbs: ``{name: (run, chunks, options) -> iterator of str}``: verbs that only this app has. ``chunks``
+            is as in ``predict``. Without arguments and with stdin at a terminal, the only input is one empty
+            string. Each piece of text is printed immediately and without a line break.
     """
 
     name: str
@@ -121,5 +166,5 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
 
 
 def load_task(name: str) -> Task:
-    """The Task of an app by its name."""
+    """Returns the Task of an app by its name."""
     return import_module(f"apps.{name}.task").TASK

@@ -1,4 +1,4 @@
-"""The one function that turns options into a Training, for train, refit, the laboratory and benchmarks."""
+"""Turns options into a Training, for train, refit, the laboratory and the benchmarks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from apps.options import TrainOptions
 from apps.task import Data, Task
 from seqmodels.training import Objective, Settings, Training, optimizers
 
-PLATEAU = 0.25  # factor of the learning rate after an epoch that was not the best
+PLATEAU = 0.25  # factor of the learning rate after an epoch without improvement
 
 
 def task_training(
     task: Task, options: TrainOptions, data: Data, folder: Path, stop: Callable[[], bool] = lambda: False
 ) -> Training:
-    """The training of a task on its data, with checkpoints in ``folder``."""
+    """Returns the training of a task on its data, with checkpoints in ``folder``."""
     return make_training(
         options,
         lambda: task.build(options, data.assets),
@@ -52,18 +52,20 @@ def make_training(
     """Sets seed and precision, builds the model and its optimizer, and returns the training.
 
     Args:
-        options: of the training.
-        build: returns a built model.
-        objective: see :mod:`seqmodels.training.objectives`.
+        options: options of the training.
+        build: function that returns a built model.
+        objective: objective of the training loop, see :mod:`seqmodels.training.objectives`.
         train: ``epoch -> dataset``, deterministic in the epoch.
         valid: ``() -> dataset``.
-        folder: where the checkpoints are kept.
-        monitor: column of the history that decides which epoch is the best, and whether more is better.
-        initial_carried: model and rows of a batch to the state at the start of an epoch.
-        derive: means of an epoch to further columns of the history.
-        callbacks: of Keras.
-        stop: asked after every step.
-        steps_in_epoch: of the learning-rate schedule. Default: counted in ``train(0)``.
+        folder: folder of the checkpoints.
+        monitor: history column that decides the best epoch, and True if a higher value is better.
+        initial_carried: ``(model, rows) -> state`` at the start of an epoch, for batches of ``rows`` rows.
+        derive: ``means -> columns``: further history columns from the means of an epoch.
+        callbacks: Keras callbacks.
+        stop: function called after every step. If it returns True, training saves a checkpoint and raises
+            Interrupted.
+        steps_in_epoch: steps per epoch for the learning-rate schedule. Default: the number of batches in
+            ``train(0)``.
     """
     keras.utils.set_random_seed(options.seed)
     keras.config.set_dtype_policy(options.precision)
@@ -89,7 +91,7 @@ def make_training(
 
 
 def settings_of(options: TrainOptions, monitor: tuple[str, bool] = ("valid_loss", False)) -> Settings:
-    """The settings of the training loop that the options ask for."""
+    """Returns the settings of the training loop for these options."""
     return Settings(
         epochs=options.epochs,
         clipnorm=options.clipnorm,

@@ -1,9 +1,9 @@
-"""Trains variants of one app at equal budget, one after the other, and prints one Markdown table.
+"""Trains variants of one app at an equal budget, one after the other, and prints one Markdown table.
 
-python -m benchmarks.compare sentiment --common "--data imdb --minutes 10" "--cell lstm" "--cell gru"
+``python -m benchmarks.compare sentiment --common "--data imdb --minutes 10" "--cell lstm" "--cell gru"``
 
-Each row is a run of its own in --folder, named by its options and a checksum of all options; a row that is
-finished is not trained again, so that a comparison that was interrupted goes on where it stood.
+Each row is a run in ``--folder``. Its name contains the options of the row and a checksum of all options. A
+finished row is not trained again. An interrupted comparison therefore continues when the command is repeated.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import click
 
 
 def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
-    """Trains and evaluates, unless that is done; name of the column to its figure."""
+    """Trains and evaluates a run unless the run is finished; returns each column's name and figure."""
     command = [sys.executable, "-m", f"apps.{app}"]
     metrics = run / "metrics.json"
     if not metrics.exists():
@@ -47,14 +47,14 @@ def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
     return {**figures, **{key: f"{value:.4f}" for key, value in scores.items() if "," not in key}}
 
 
-# A row begins with dashes, too.
+# Rows start with dashes too, so that click must not read them as options.
 @click.command(context_settings={"show_default": True, "ignore_unknown_options": True})
 @click.argument("app")
 @click.argument("rows", nargs=-1, required=True)
-@click.option("--common", default="", help="Options of `train` for every row.")
-@click.option("--folder", default="saved_models/compare", help="Where the runs are kept.")
+@click.option("--common", default="", help="Options of `train` that apply to every row.")
+@click.option("--folder", default="saved_models/compare", help="Folder that keeps the runs.")
 def main(app: str, rows: tuple[str, ...], common: str, folder: str) -> None:
-    """Train a run of APP for each of ROWS, the options that make it differ; print a Markdown table."""
+    """Train a run of APP per row and print a Markdown table. ROWS are the options that differ."""
     columns: list[str] = []
     for options in rows:
         name, given = options.replace("--", "").replace(" ", "_") or "default", f"{common} {options}"
@@ -67,8 +67,10 @@ def main(app: str, rows: tuple[str, ...], common: str, folder: str) -> None:
 
 
 def distinct(figures: dict[str, str]) -> list[str]:
-    """The columns without those that say what one before them says, as the perplexity of words does where
-    words are the tokens."""
+    """Returns the columns whose value differs from the values of all columns before them.
+
+    An example of a repeated column is the perplexity per word if words are the tokens.
+    """
     first: dict[str, str] = {}
     for column, value in figures.items():
         first.setdefault(value, column)

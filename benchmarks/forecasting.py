@@ -1,7 +1,7 @@
-"""Measures the forecasting app as a user meets it and prints Markdown tables.
+"""Measures the forecasting app through its command line and prints Markdown tables.
 
-python -m benchmarks.forecasting --stocks FOLDER           # one run for each file of prices
-python -m benchmarks.forecasting --ett ETTh1.csv --m4 m4_hourly.csv.gz
+- ``python -m benchmarks.forecasting --stocks FOLDER``: One run per file of prices and horizon.
+- ``python -m benchmarks.forecasting --ett ETTh1.csv --m4 m4_hourly.csv.gz``: ETTh1 and M4 Hourly.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ M4 = shlex.split(
     "--lookback 336 --segment 24 --output point --loss absolute --error-unit season --season 24 --units 64 "
     "--batch-size 256 --windows 20000 --epochs 30 --schedule cosine --learning-rate 0.003 --patience none"
 )
-WINDOWS = 1_000  # of the test, to time a form on
+WINDOWS = 1_000  # windows of the test split on which each format is timed
 
 
 def measure(data: str, options: list[str], folder: Path) -> dict[str, Any]:
-    """Trains, evaluates, exports and converts one run: the scores, and what the rest took."""
+    """Trains, evaluates, exports and converts one run; returns its scores, sizes and times."""
     run = str(folder / "run")
     begin = time.perf_counter()
     subprocess.run([*APP, "train", "--data", data, "--run", run, "--overwrite", *options], check=True)
@@ -57,14 +57,17 @@ def measure(data: str, options: list[str], folder: Path) -> dict[str, Any]:
 
 
 def _training_rate(run: Path) -> float:
-    """Windows per second in the median epoch."""
+    """Returns the windows per second of the median epoch."""
     with open(run / "history.csv", encoding="utf-8") as file:
         return statistics.median(float(epoch["examples_per_second"]) for epoch in csv.DictReader(file))
 
 
 def forecasting_rates(folder: str) -> dict[str, float]:
-    """Windows of the test per second in each form that the run has, in this process, features included; a
-    first forecast of as many is not counted."""
+    """Returns the forecast windows of the test split per second, for each format of the run.
+
+    The formats run in this process, and the time includes computing the features. An uncounted forecast of
+    the same windows comes first.
+    """
     import_tensorflow()
     from apps.forecasting.data import Assets, Prepared, read
     from apps.forecasting.inference import open_model
@@ -80,7 +83,7 @@ def forecasting_rates(folder: str) -> dict[str, float]:
     for kind in MODELS:
         try:
             forecasts = open_model(run, assets, kind)
-        except UsageError:  # this form was not made
+        except UsageError:  # the run does not have this format
             continue
         forecasts(prepared, origins)
         start = time.perf_counter()
@@ -94,7 +97,7 @@ def _output(command: list[str]) -> str:
 
 
 def show(title: str, found: dict[str, Any], columns: tuple[str, ...]) -> None:
-    """The model beside its baselines."""
+    """Prints the table of the model and its baselines."""
     print(f"\n| {title} | {' | '.join(columns)} | model better? p |\n|---|{'---|' * (len(columns) + 1)}")
     tests = found["model"]["comparison"]["tests"]
     for name, row in {**found["baselines"], "model": found["model"]}.items():
@@ -104,18 +107,20 @@ def show(title: str, found: dict[str, Any], columns: tuple[str, ...]) -> None:
         print(f"| {name} | {' | '.join(cells)} |")
     print(
         f"\n{found['minutes']:.1f} minutes of training, {found['parameters']:,} parameters, "
-        f"{found['bytes'] / 1000:.0f} kB and {found['milliseconds']:.2f} ms a forecast on the phone's side; "
-        f"windows a second: training {found['training']:,.0f}, forecasting "
+        f"{found['bytes'] / 1000:.0f} kB and {found['milliseconds']:.2f} ms a forecast as a TFLite file; "
+        f"windows per second: training {found['training']:,.0f}, forecasting "
         f"{', '.join(f'{rate:,.0f} ({kind})' for kind, rate in found['rates'].items())}. "
         f"{found['model']['comparison']['verdict']}"
     )
 
 
 @click.command()
-@click.option("--stocks", type=click.Path(exists=True, path_type=Path), help="A folder of price files.")
-@click.option("--ett", type=click.Path(exists=True), help="ETTh1.csv.")
-@click.option("--m4", type=click.Path(exists=True), help="m4_hourly.csv.gz.")
-@click.option("--option", "more", multiple=True, help="Further arguments of train, as --option=--seed=1.")
+@click.option("--stocks", type=click.Path(exists=True, path_type=Path), help="Folder of price files.")
+@click.option("--ett", type=click.Path(exists=True), help="Path of ETTh1.csv.")
+@click.option("--m4", type=click.Path(exists=True), help="Path of m4_hourly.csv.gz.")
+@click.option(
+    "--option", "more", multiple=True, help="Additional argument of train, for example --option=--seed=1."
+)
 def main(stocks: Path | None, ett: str | None, m4: str | None, more: tuple[str, ...]) -> None:
     with TemporaryDirectory() as folder:
         for path in sorted(stocks.glob("*.csv")) if stocks else []:

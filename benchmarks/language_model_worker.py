@@ -1,8 +1,9 @@
-"""Both sides of `benchmarks.language_modeling tokens`: one step of training of the same model.
+"""Both sides of `benchmarks.language_modeling tokens`: one training step of the same model.
 
-That of a preset of the app: embedding, stacked LSTM, an output layer tied to the embedding, dropout before,
-between and after the layers, gradient descent clipped by the global norm, and the state handed from step to
-step. Ours is the app's own step; PyTorch's is written as a user writes it. Each side loads its library alone.
+The model is the preset `default` of the app: embedding, stacked LSTM, and an output layer tied to the
+embedding. Dropout stands before, between and after the layers. Gradient descent is clipped by the global
+norm. The state is passed from step to step. Our side is the training step of the app. PyTorch's side is
+written as a user would write it. Each side loads only its own library.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from benchmarks.worker import Step, serve
 
 
 def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
-    """A step of training, the only mode, of the default options at this shape."""
+    """Builds a training step of the default options at this shape; training is the only mode."""
     options = replace(
         Train(),
         cell=cell,
@@ -45,18 +46,18 @@ def ours(options: Train, vocabulary: int) -> Step:
     data = running_text(ids, END, batch_size=options.batch_size, lengths=options.lengths)
     training = make_training(
         options,
-        lambda: task.build(options, range(vocabulary)),  # of a tokenizer it asks for the length alone
+        lambda: task.build(options, range(vocabulary)),  # `build` needs only the length of the tokenizer
         task.objective(options),
         lambda epoch: data,
         lambda: data,
-        Path(),  # nothing is saved
+        Path(),  # no files are saved
         initial_carried=task.TASK.initial_carried,
     )
     (batch,) = data
 
     def step() -> None:
         facts, training.carried = training.steps.train(batch, training.carried)
-        for value in facts.values():  # as the loop does after every step
+        for value in facts.values():  # the training loop also does this after every step
             float(value)
 
     return step

@@ -1,11 +1,11 @@
-"""Measures language modeling: its speed against PyTorch, its rivals, and cells at equal parameters.
+"""Measures language modeling: speed compared with PyTorch, baselines, and cells at equal parameters.
 
-python -m benchmarks.language_modeling tokens --torch PYTHON     # wants a quiet machine
-python -m benchmarks.language_modeling rivals --data ptb
-python -m benchmarks.language_modeling rows --data ptb           # what would be trained; --run trains it
+- ``python -m benchmarks.language_modeling tokens --torch PYTHON``: Training speed; needs an idle machine.
+- ``python -m benchmarks.language_modeling rivals --data ptb``: Perplexity of the baselines.
+- ``python -m benchmarks.language_modeling rows --data ptb``: The cells to train; ``--run`` trains them.
 
-Each prints one Markdown table. PyTorch takes part where `benchmarks/requirements.txt` is installed, or with
-`--torch PYTHON` of another environment.
+Each command prints one Markdown table. PyTorch is measured if ``benchmarks/requirements.txt`` is installed or
+``--torch`` is the Python of an environment that has it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from apps.options import flag, resolve
 from benchmarks.layers import Worker, takes_part
 from benchmarks.shapes import FAST, Shape
 
-PTB = 10_002  # ids of its vocabulary: 10,000 words, padding and the start
+PTB = 10_002  # token ids of its vocabulary: 10,000 words, padding and the start token
 SIDES = {"ours": FAST, "PyTorch": {}}
-# What is compared with the default cell, at its parameters.
+# Models that are compared with the default model at equal parameters.
 COMPARED: tuple[dict[str, Any], ...] = (
     *({"cell": cell} for cell in ("gru", "rnn", "mingru", "minlstm", "rglru")),
     {"cell": "rglru", "residual": True},
@@ -39,15 +39,21 @@ COMPARED: tuple[dict[str, Any], ...] = (
 
 @click.group(context_settings={"show_default": True})
 def main() -> None:
-    """Tables for language modeling."""
+    """Print tables for language modeling."""
 
 
 @main.command()
-@click.option("--torch", "torch_python", default=sys.executable, help="The Python that has torch.")
-@click.option("--seconds", default=60.0, help="Of measuring.")
-@click.option("--vocabulary", default=PTB, help="Token ids; the default is Penn Treebank's.")
+@click.option(
+    "--torch", "torch_python", default=sys.executable, help="Python executable with PyTorch installed."
+)
+@click.option("--seconds", default=60.0, help="Seconds to measure.")
+@click.option(
+    "--vocabulary",
+    default=PTB,
+    help="Number of token ids. The default is the size of Penn Treebank's vocabulary.",
+)
 def tokens(torch_python: str, seconds: float, vocabulary: int) -> None:
-    """Tokens per second of a training step of preset `default`, ours and PyTorch's in turn."""
+    """Measure the tokens per second of a training step of preset `default`, ours and PyTorch's in turn."""
     options = Train()
     shape = Shape(options.batch_size, options.steps, options.layers, options.units, vocabulary)
     environments = SIDES if takes_part(torch_python) else {"ours": SIDES["ours"]}
@@ -61,7 +67,7 @@ def tokens(torch_python: str, seconds: float, vocabulary: int) -> None:
     start = time.perf_counter()
     while len(rates["ours"]) < 5 or time.perf_counter() - start < seconds:
         for worker in workers:
-            # The first of a turn finds the caches full of the other side's numbers.
+            # The first step of a turn is not counted: the CPU caches hold the data of the other side.
             times = worker.ask(repeat=6)["seconds"][1:]
             rates[worker.side].append(shape.batch * shape.time / float(np.median(times)))
     for worker in workers:
@@ -81,9 +87,9 @@ def _spread(name: str, values: Sequence[float], number: str) -> str:
 
 
 @main.command()
-@click.option("--data", default="embedded", help="As that of the app.")
+@click.option("--data", default="embedded", help="Data set, as in --data of the app.")
 def rivals(data: str) -> None:
-    """Perplexity of the counting models, fitted on the training text alone."""
+    """Print the perplexity of the n-gram baselines, which are fitted on the training split only."""
     import_tensorflow()
     from apps.language_modeling import task
 
@@ -96,15 +102,15 @@ def rivals(data: str) -> None:
 
 
 @main.command()
-@click.option("--data", default="embedded", help="As that of the app.")
-@click.option("--minutes", default=10.0, help="Of training, each row.")
-@click.option("--run", is_flag=True, help="Train and score them, one after the other.")
-@click.option("--folder", default="saved_models/compare", help="Where the runs are kept.")
+@click.option("--data", default="embedded", help="Data set, as in --data of the app.")
+@click.option("--minutes", default=10.0, help="Training time of each row, in minutes.")
+@click.option("--run", is_flag=True, help="Train and evaluate the rows, one after the other.")
+@click.option("--folder", default="saved_models/compare", help="Folder that keeps the runs.")
 def rows(data: str, minutes: float, run: bool, folder: str) -> None:
-    """Cells at the parameters of the default one, and tied against untied, each the same time.
+    """Compare cells at equal parameters, and tied with untied embeddings, at equal training time.
 
-    A row has as many whole epochs as its first steps say that there is time for, so that every rate comes
-    down to 0 in time. A comparison that was interrupted goes on with the command that is printed.
+    The number of epochs of a row is estimated from its first steps. Each learning rate therefore decays to 0
+    within the given time. The printed command continues an interrupted comparison.
     """
     import_tensorflow()
     from apps.estimate import estimate
@@ -134,11 +140,12 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
 
 
 def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
-    """A row of so many units, and residual of as wide an embedding: every layer then adds its input."""
+    """Returns the changes with ``units`` set; a residual model also gets an embedding of that size."""
     return {**changes, "units": units, **({"embedding_units": units} if "residual" in changes else {})}
 
 
 def arguments(changes: dict[str, Any]) -> str:
+    """Returns the options of ``train`` that make these changes."""
     return " ".join(
         flag(name if value else f"no_{name}") if isinstance(value, bool) else f"{flag(name)} {value}"
         for name, value in changes.items()
@@ -146,9 +153,9 @@ def arguments(changes: dict[str, Any]) -> str:
 
 
 def equal_units(options: Train, changes: dict[str, Any], vocabulary: int) -> int:
-    """The units that give a row as many parameters as the options' own, as nearly as can be.
+    """Returns the units at which a row has nearly as many parameters as the model of ``options``.
 
-    A model's parameters are a polynomial of degree 2 in its units: three small models determine it.
+    The number of parameters is a polynomial of degree 2 in the units. Three small models determine it.
     """
     small = (1, 2, 3)
     counts = [parameters(replace(options, **sized(changes, units)), vocabulary) for units in small]
@@ -157,10 +164,10 @@ def equal_units(options: Train, changes: dict[str, Any], vocabulary: int) -> int
 
 
 def parameters(options: Train, vocabulary: int) -> int:
-    """Of the model that the app builds."""
+    """Returns the number of parameters of the model that the app builds."""
     from apps.language_modeling import task
 
-    tokenizer: Any = range(vocabulary)  # it is asked for its length alone
+    tokenizer: Any = range(vocabulary)  # `build` needs only its length
     return task.build(options, tokenizer).count_params()
 
 

@@ -1,15 +1,15 @@
-"""Measures our recurrent layers against Keras, PyTorch and the matrix products alone.
+"""Compares our recurrent layers with Keras, PyTorch and the matrix products alone.
 
-python -m benchmarks.layers                      # all shapes, about 40 minutes; wants a quiet machine
-python -m benchmarks.layers --quick              # the first shape, few repetitions
-python -m benchmarks.layers --shape PTB --cell lstm
-python -m benchmarks.layers --growth             # the time as the number of steps grows, and nothing else
-python -m benchmarks.layers --memory             # the peak memory, and nothing else
+- ``python -m benchmarks.layers``: All shapes, about 40 minutes; needs an idle machine.
+- ``python -m benchmarks.layers --quick``: The first shape, with few repetitions.
+- ``python -m benchmarks.layers --shape PTB --cell lstm``: One shape and one cell.
+- ``python -m benchmarks.layers --growth``: Only the time as the number of time steps grows.
+- ``python -m benchmarks.layers --memory``: Only the peak memory.
 
-All sides run in one session, one after the other in turn, each in a process of its own. The table holds
-medians with their quartiles. PyTorch takes part where `benchmarks/requirements.txt` is installed, or with
-`--torch PYTHON` of another environment. A whole measurement writes `layers.json`, `layers.md` and
-`growth.png` to `--to`; a part is only printed.
+All sides run in one session, in turn, each in its own process. The table shows medians and quartiles.
+PyTorch is measured if ``benchmarks/requirements.txt`` is installed or ``--torch`` is the Python of an
+environment that has it. A complete measurement writes ``layers.json``, ``layers.md`` and ``growth.png`` to
+``--to``. A partial measurement is only printed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ROOT = Path(__file__).parent.parent
 
 
 class Worker:
-    """One side in a process of its own: a module of this package, with an environment to start in."""
+    """One side in its own process: a module of this package with its environment variables."""
 
     def __init__(self, side: str, module: str, environment: dict[str, str], python: str):
         self.side = side
@@ -53,7 +53,7 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            # Without TF_ENABLE_ONEDNN_OPTS TensorFlow decides for this machine, as it does for a user.
+            # Without TF_ENABLE_ONEDNN_OPTS TensorFlow chooses for this machine, as it does for a user.
             env={
                 **{name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"},
                 **environment,
@@ -62,12 +62,15 @@ class Worker:
         )
 
     def ask(self, **request: Any) -> dict:
+        """Sends a request and returns the answer."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(json.dumps(request), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         if not line:
-            raise click.ClickException(f"the worker of {self.side} ended with {self.process.wait()}")
+            raise click.ClickException(
+                f"the worker of {self.side} ended with exit status {self.process.wait()}"
+            )
         return json.loads(line)
 
     def close(self) -> None:
@@ -77,15 +80,18 @@ class Worker:
 
 
 def takes_part(torch_python: str) -> bool:
-    """Whether PyTorch does; says so where it is not installed."""
+    """Returns True if PyTorch is available; otherwise prints how to install it."""
     found = torch_python != sys.executable or importlib.util.find_spec("torch") is not None
     if not found:
-        click.echo("PyTorch is left out: pip install -r benchmarks/requirements.txt", err=True)
+        click.echo(
+            "note: PyTorch is not installed; pip install -r benchmarks/requirements.txt adds it",
+            err=True,
+        )
     return found
 
 
 def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: float) -> list[dict]:
-    """Rows of one shape: all sides in turn until the time is over, at least three times each."""
+    """Measures all sides in turn until the time is over, at least three times each; returns their rows."""
     if mode == "inference":
         workers = [worker for worker in workers if worker.side not in ONLY_TRAINING]
     for worker in workers:
@@ -94,7 +100,7 @@ def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: flo
     start = time.perf_counter()
     while min(map(len, times.values())) < 3 or time.perf_counter() - start < seconds:
         for worker in workers:
-            # The first of a turn finds the caches full of another side's numbers.
+            # The first step of a turn is not counted: the CPU caches hold the data of another side.
             times[worker.side] += worker.ask(repeat=3)["seconds"][1:]
     return [
         {
@@ -110,9 +116,9 @@ def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: flo
 
 
 def peak_memory(side: str, torch_python: str, cell: str, name: str) -> dict:
-    """A row: what a step of training takes at most, above what the libraries take.
+    """Returns a row with the peak memory of a training step, in MB above the memory of the libraries.
 
-    In a process of its own, since one that has built a step before keeps what that one has freed.
+    Each side has its own process, because a process keeps the memory that an earlier step has freed.
     """
     worker = worker_of(side, torch_python)
     worker.ask(cell=cell, mode="training", shape=asdict(SHAPES[name]))
@@ -124,7 +130,7 @@ def peak_memory(side: str, torch_python: str, cell: str, name: str) -> dict:
 
 
 def worker_of(side: str, torch_python: str) -> Worker:
-    """The worker of a side."""
+    """Starts the worker of a side."""
     return Worker(side, *SIDES[side], torch_python if side == "PyTorch" else sys.executable)
 
 
@@ -134,7 +140,7 @@ def _quartiles(seconds: list[float]) -> dict[str, float]:
 
 
 def table(rows: list[dict]) -> list[str]:
-    """Markdown: for each shape and mode the sides and how much faster ours is than each; the targets."""
+    """Returns Markdown: the times of all sides per shape and mode, our relative speed, and the targets."""
     lines = []
     for mode in MODES:
         of_mode = [row for row in rows if row["mode"] == mode]
@@ -162,16 +168,16 @@ def table(rows: list[dict]) -> list[str]:
 
 
 def targets(rows: list[dict]) -> list[str]:
-    """Where training stands to what it should reach, speeds as multiples of the other side's."""
+    """Returns Markdown: the speed of training relative to the other sides, and the reached targets."""
     sides: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:
         sides.setdefault((row["shape"], row["cell"]), {})[row["side"]] = row["milliseconds"]
     lines = [
         "### Targets of training",
         "",
-        "Speed relative to the other side. To reach: the lesser of 2 x Keras and 0.9 x the products; where "
-        "all rows have one length, the lesser of 1 x PyTorch and 0.9 x the products; never below the generic "
-        "loop.",
+        "Speed relative to the other side. The target is the lower of 2 x Keras and 0.9 x the products. If "
+        "all rows have the same length, a second target is the lower of 1 x PyTorch and 0.9 x the products. "
+        "The kernel must never be slower than the generic loop.",
         "",
         "| shape | cell | Keras | PyTorch | products | generic loop | reached |",
         "|---|---|---|---|---|---|---|",
@@ -191,13 +197,13 @@ def targets(rows: list[dict]) -> list[str]:
 
 
 def memory_table(rows: list[dict]) -> list[str]:
-    """Markdown: megabytes of each side, one line for each shape and cell."""
+    """Returns Markdown: the megabytes of each side, one line per shape and cell."""
     sides = list(dict.fromkeys(row["side"] for row in rows))
     found = {(row["shape"], row["cell"], row["side"]): row["megabytes"] for row in rows}
     lines = [
         "### Peak memory of training",
         "",
-        "MB above what the process held before it built the model, the compilation included.",
+        "MB above the memory of the process before it built the model. Compilation is included.",
         "",
         f"| shape | cell | {' | '.join(sides)} |",
         f"|---|---|{'---|' * len(sides)}",
@@ -209,7 +215,7 @@ def memory_table(rows: list[dict]) -> list[str]:
 
 
 def growth(seconds: float) -> list[dict]:
-    """Time of a training step of one layer of each cell as the number of steps grows."""
+    """Measures a training step of one layer of each cell at a growing number of time steps."""
     worker = worker_of(OURS, sys.executable)
     rows = []
     for cell, dependent in GROWTH_CELLS.items():
@@ -227,13 +233,13 @@ def growth(seconds: float) -> list[dict]:
 
 
 def growth_table(rows: list[dict]) -> list[str]:
-    """Markdown: ms of each cell at each number of steps, with the steps that wait for one another."""
+    """Returns Markdown: ms of each cell at each number of time steps, and its sequential steps."""
     lines = [
         "### The time as T grows",
         "",
-        "A training step of one layer, batch 4, 128 units, in ms; in brackets how many steps wait for "
-        "one another, forward and back. A step of an LSTM, GRU or RNN is a matrix product, a step of the "
-        "parallel cells one multiplication and one addition for each unit.",
+        "Time in ms of a training step of one layer, batch 4, 128 units. The number of sequential steps, "
+        "forward and backward, is in parentheses. A step of an LSTM, GRU or RNN is a matrix product. A step "
+        "of the parallel cells is one multiplication and one addition per unit.",
         "",
         f"| cell | {' | '.join(f'T {steps}' for steps in GROWTH_STEPS)} |",
         f"|---|{'---|' * len(GROWTH_STEPS)}",
@@ -241,11 +247,11 @@ def growth_table(rows: list[dict]) -> list[str]:
     for cell in GROWTH_CELLS:
         cells = [f"{row['milliseconds']:.1f} ({row['dependent']:,})" for row in rows if row["cell"] == cell]
         lines.append(f"| {cell} | {' | '.join(cells)} |")
-    return [*lines, "", "![time and T](growth.png)", ""]
+    return [*lines, "", "![time of a training step and T](growth.png)", ""]
 
 
 def plot(rows: list[dict], path: Path) -> None:
-    """Both axes logarithmic: what grows with T is a line of slope 1."""
+    """Plots time against T on logarithmic axes, where a time proportional to T is a line of slope 1."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -261,7 +267,9 @@ def plot(rows: list[dict], path: Path) -> None:
             linestyle="--" if "rounds" in cell else "-",
             label=cell,
         )
-    axes.set(xlabel="time steps T", ylabel="training step, ms", xticks=GROWTH_STEPS, xticklabels=GROWTH_STEPS)
+    axes.set(
+        xlabel="time steps T", ylabel="training step (ms)", xticks=GROWTH_STEPS, xticklabels=GROWTH_STEPS
+    )
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend()
@@ -269,14 +277,18 @@ def plot(rows: list[dict], path: Path) -> None:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--shape", "part", default="", help="Only shapes whose name contains this.")
-@click.option("--cell", type=click.Choice(CELLS), help="Only this cell.")
-@click.option("--mode", type=click.Choice(MODES), help="Only this mode.")
-@click.option("--quick", is_flag=True, help="The first shape and a second for each row.")
-@click.option("--growth", "only_growth", is_flag=True, help="Only the time as T grows.")
-@click.option("--memory", "only_memory", is_flag=True, help="Only the peak memory; the machine may be busy.")
-@click.option("--torch", "torch_python", default=sys.executable, help="The Python that has torch.")
-@click.option("--to", default=str(Path(__file__).parent), help="Folder of the results.")
+@click.option("--shape", "part", default="", help="Measure only shapes whose name contains this.")
+@click.option("--cell", type=click.Choice(CELLS), help="Measure only this cell.")
+@click.option("--mode", type=click.Choice(MODES), help="Measure only this mode.")
+@click.option("--quick", is_flag=True, help="Measure only the first shape, one second per row.")
+@click.option("--growth", "only_growth", is_flag=True, help="Measure only the time as T grows.")
+@click.option(
+    "--memory", "only_memory", is_flag=True, help="Measure only the peak memory. The machine may be busy."
+)
+@click.option(
+    "--torch", "torch_python", default=sys.executable, help="Python executable with PyTorch installed."
+)
+@click.option("--to", default=str(Path(__file__).parent), help="Folder of the written results.")
 def main(
     part: str,
     cell: str | None,
@@ -287,14 +299,18 @@ def main(
     torch_python: str,
     to: str,
 ) -> None:
-    """Tables of all sides, time and memory, and how the time grows with the number of steps."""
+    """Print tables of the time and memory of all sides, and of the time as T grows."""
     names = [name for name in SHAPES if part in name][: 1 if quick else None]
     if not names:
-        raise click.UsageError(f"no shape has {part!r} in its name; there are {'; '.join(SHAPES)}")
+        raise click.UsageError(f"--shape {part!r} matches no shape; use part of one of {'; '.join(SHAPES)}")
     if only_growth and (part or cell or mode or quick or only_memory):
-        raise click.UsageError("--growth: measures all cells at shapes of its own; give it alone")
+        raise click.UsageError(
+            "--growth cannot be combined with --shape, --cell, --mode, --quick or --memory; use it alone"
+        )
     if only_memory and mode:
-        raise click.UsageError("--memory: is that of training; leave --mode out")
+        raise click.UsageError(
+            "--memory cannot be combined with --mode; remove --mode, memory is measured in training"
+        )
     cells = [cell] if cell else CELLS
     complete = not (part or cell or mode or quick or only_growth or only_memory)
     has_torch = not only_growth and takes_part(torch_python)
@@ -327,7 +343,7 @@ def main(
         lines += memory_table(memory)
     if grown:
         lines += growth_table(grown)
-    # A part of the measurement is printed and does not take the place of a whole one.
+    # A partial measurement is printed and must not overwrite a complete one.
     if complete:
         folder = Path(to)
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Measures the sentiment app as a user meets it, in processes of its own, and prints one Markdown table.
+"""Measures the sentiment app through its command line and prints one Markdown table.
 
-python -m benchmarks.sentiment                     # on the embedded reviews
-python -m benchmarks.sentiment --data FOLDER       # for example SST-2: train.csv and valid.csv
+- ``python -m benchmarks.sentiment``: The embedded reviews.
+- ``python -m benchmarks.sentiment --data FOLDER``: For example SST-2, a folder with train.csv and valid.csv.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ APP = [sys.executable, "-m", "apps.sentiment"]
 
 
 def seconds_of(command: list[str]) -> float:
-    """Wall time of a command that must succeed."""
+    """Returns the wall time of a command; raises an exception if the command fails."""
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
 def stream(run: Path, lines: Path) -> tuple[float, float]:
-    """Seconds and peak memory in MB of ``predict`` over a file of one text a line."""
+    """Returns the seconds and the peak memory in MB of ``predict`` on a file with one text per line."""
     start = time.perf_counter()
     with open(lines, "rb") as texts:
         process = subprocess.Popen(
@@ -40,12 +40,12 @@ def stream(run: Path, lines: Path) -> tuple[float, float]:
         )
         _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(f"predict failed with status {status}")
+        raise SystemExit(f"predict failed with exit status {status}")
     return time.perf_counter() - start, usage.ru_maxrss / 1024
 
 
 def write_lines(path: Path, count: int) -> None:
-    """``count`` texts of different lengths."""
+    """Writes ``count`` texts of different lengths."""
     texts = [
         f"the {'very ' * (n % 8)}long plot was not bad , but number {n % 97} was dull ." for n in range(776)
     ]
@@ -54,7 +54,7 @@ def write_lines(path: Path, count: int) -> None:
 
 
 def measure(data: str, preset: str, seed: int, lines: int, folder: Path) -> list[tuple[str, str]]:
-    """Rows of the table: what, and the figure."""
+    """Returns the rows of the table: the quantity and its figure."""
     help_time = statistics.median(seconds_of([*APP, "train", "--help"]) for _ in range(5))
     import_time = statistics.median(
         seconds_of([sys.executable, "-c", "import seqmodels.layers"]) for _ in range(3)
@@ -93,12 +93,12 @@ def measure(data: str, preset: str, seed: int, lines: int, folder: Path) -> list
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--data", default="embedded", help="As of `python -m apps.sentiment train`.")
+@click.option("--data", default="embedded", help="Data set, as in `python -m apps.sentiment train`.")
 @click.option("--preset", default="default", help="Preset to train.")
 @click.option("--seed", default=0, help="Seed of the training.")
-@click.option("--lines", default=1_000_000, help="Lines to stream through predict.")
+@click.option("--lines", default=1_000_000, help="Number of lines to pass to predict.")
 def main(data: str, preset: str, seed: int, lines: int) -> None:
-    """Train, evaluate and predict in processes of their own; print a Markdown table."""
+    """Train, evaluate and predict in separate processes; print a Markdown table."""
     with TemporaryDirectory() as folder:
         rows = measure(data, preset, seed, lines, Path(folder))
     click.echo(f"| preset {preset}, seed {seed} | {Path(data).name} |\n|---|---|")

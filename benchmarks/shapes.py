@@ -1,4 +1,4 @@
-"""The shapes at which recurrent layers are measured, and the protocol between the table and its workers.
+"""The shapes at which recurrent layers are measured, and the sides that are compared.
 
 This module loads neither TensorFlow nor PyTorch.
 """
@@ -14,12 +14,13 @@ class Shape:
     """A stack of recurrent layers over one batch.
 
     Attributes:
-        batch: rows n.
-        time: steps T.
-        layers: of the stack.
-        units: features of each state; also of the inputs, or of the word vectors.
-        vocabulary: words of an embedding before and a softmax after the stack; None for vectors in and out.
-        bidirectional: both directions, rows of different lengths.
+        batch: number of rows, n.
+        time: number of time steps, T.
+        layers: number of stacked layers.
+        units: size of each state and of the inputs or word vectors.
+        vocabulary: words of the embedding before the stack and of the softmax after it. If None, the stack
+            reads and returns vectors.
+        bidirectional: if True, the layers read in both directions and the rows have different lengths.
     """
 
     batch: int
@@ -31,7 +32,7 @@ class Shape:
 
     @property
     def lengths(self) -> list[int]:
-        """Evenly from T down to T / 8: what a batch of texts of one bucket looks like."""
+        """Row lengths, evenly spaced from T down to T / 8, as in a batch of texts from one bucket."""
         span = self.time - self.time // 8
         return [self.time - span * row // max(self.batch - 1, 1) for row in range(self.batch)]
 
@@ -46,7 +47,7 @@ SHAPES = {
 CELLS = ("lstm", "gru")
 MODES = ("training", "inference")
 
-# Side: the module of its worker, the environment it starts in.
+# Each side: the module of its worker and its environment variables.
 FAST = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 SIDES: dict[str, tuple[str, dict[str, str]]] = {
     "Keras": ("tensorflow_worker", {}),
@@ -59,10 +60,10 @@ SIDES: dict[str, tuple[str, dict[str, str]]] = {
     "products alone": ("tensorflow_worker", FAST),
 }
 OURS, WHOLE, RECOMPUTING, FLOOR = "kernel", "kernel, one part", "kernel, recomputing", "products alone"
-ONLY_TRAINING = (WHOLE, RECOMPUTING)  # inference has no parts, and nothing to keep
+ONLY_TRAINING = (WHOLE, RECOMPUTING)  # inference has no parts and keeps no values for a backward pass
 
-# The cells whose time is measured as T grows, and how many of their steps wait for one another in a step of
-# training: all of them, forward and back, or two rounds for every halving of T.
+# The cells whose time is measured as T grows, and the number of sequential steps in one training step. A loop
+# runs T steps forward and T backward. A parallel scan runs two rounds per halving of T, forward and backward.
 GROWTH_STEPS = (64, 256, 1024, 4096, 8192)
 GROWTH_CELLS: dict[str, Callable[[int], int]] = {
     **{name: lambda steps: 2 * steps for name in ("lstm", "gru", "rnn", "mingru", "minlstm", "rglru")},

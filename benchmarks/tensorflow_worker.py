@@ -1,7 +1,7 @@
 """TensorFlow's sides of `benchmarks.layers`: Keras' layers, ours, and the matrix products alone.
 
-Keras' layers and ours stand in the same model. It is trained by Keras' own step, the one that `fit` runs, and
-ours by the step of our training loop, as the applications are; both predict by Keras.
+The layers of Keras and ours are part of the same model. The training step of Keras is the step of `fit`. Our
+training step is the step of our training loop, as in the apps. Both sides predict with Keras.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from seqmodels.xla import set_xla_flags
 
 
 def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
-    """One step of training by plain gradient descent, or one forward pass."""
+    """Builds one training step of plain gradient descent, or one forward pass."""
     set_xla_flags()
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
@@ -60,7 +60,7 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
             facts["total"].numpy()
 
         return train
-    # Keras' training step draws from an iterator, its prediction takes the list of what was drawn.
+    # The training step of Keras reads an iterator; its prediction step reads a list of batches.
     data = iter(tf.data.Dataset.from_tensors((x, target)).repeat()) if mode == "training" else [(x,)]
     model.optimizer.build(model.trainable_variables)
     model.make_train_function()
@@ -76,7 +76,7 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
 
 
 def keras_model(cell: str, shape: Shape) -> keras.Model:
-    """The stack of `keras.layers`, lengths as the mask that its layers read."""
+    """Returns a model with a stack of `keras.layers`, which read the lengths as a mask."""
     layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
     inputs, x, lengths = _inputs(shape)
     mask = None if lengths is None else Mask(shape.time)(lengths)
@@ -89,7 +89,7 @@ def keras_model(cell: str, shape: Shape) -> keras.Model:
 
 
 class Mask(keras.layers.Layer):
-    """True at the real steps."""
+    """Mask of the real time steps: ``(batch,)`` lengths to ``(batch, time)`` booleans."""
 
     def __init__(self, time: int):
         super().__init__()
@@ -100,7 +100,7 @@ class Mask(keras.layers.Layer):
 
 
 class Stack(keras.layers.Layer):
-    """Our encoder; from it its outputs alone."""
+    """Our encoder as a layer that returns only the outputs."""
 
     def __init__(self, cell: str, shape: Shape):
         super().__init__()
@@ -123,19 +123,19 @@ class Stack(keras.layers.Layer):
 
 
 def _sequence(cell: LinearCell, method: str, x: tf.Tensor, states: tuple, lengths: None, _: tuple) -> tuple:
-    """`LinearCell.sequence` by a method of choice."""
+    """Runs `LinearCell.sequence` with the given method."""
     outputs, last = kernels.linear_recurrence(*cell.coefficients(x), states[0], lengths, method)
     return outputs, (last,)
 
 
 def our_model(cell: str, shape: Shape) -> keras.Model:
-    """The same model with our layers."""
+    """Returns the same model with our layers."""
     inputs, x, lengths = _inputs(shape)
     return keras.Model(inputs, _outputs(Stack(cell, shape)(x, lengths), shape))
 
 
 def our_training(model: keras.Model, shape: Shape, parts: int) -> Training:
-    """Plain gradient descent on the same loss by our loop; nothing is clipped, as by the others."""
+    """Returns our training of the same loss by plain gradient descent. No side clips gradients."""
 
     def objective(model: keras.Model, x: tf.Tensor, target: tf.Tensor, *_: Any) -> Outcome:
         outputs = model(x, training=True)
@@ -151,7 +151,7 @@ def our_training(model: keras.Model, shape: Shape, parts: int) -> Training:
 
 
 def _inputs(shape: Shape) -> tuple:
-    """The model's inputs, the vectors that the stack reads, and the lengths or None."""
+    """Returns the inputs of the model, the vectors that the stack reads, and the lengths or None."""
     if shape.vocabulary:
         ids = keras.Input((shape.time,), dtype="int32")
         return ids, keras.layers.Embedding(shape.vocabulary, shape.units)(ids), None
@@ -167,11 +167,11 @@ def _outputs(x: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
 
 
 def products(cell: str, mode: str, shape: Shape) -> Step:
-    """The floor: the matrix products of the stack and of the softmax, and nothing else.
+    """Builds the lower bound: only the matrix products of the stack and of the softmax.
 
-    Those that no step waits for are one product each. Of a layer's recurrence there are T small ones
-    forward, ``h_t U``, and T backward, ``dz_t U^T``. They are laid out as the kernels lay them out:
-    transposed copies are made once, before the product.
+    A product that does not depend on the state is one large product. The recurrence of a layer has T small
+    products forward, ``h_t U``, and T backward, ``dz_t U^T``. The memory layout is the layout of the kernels:
+    each transposed copy is made once, before the product.
     """
     n, time, units = shape.batch, shape.time, shape.units
     columns = {"lstm": 4, "gru": 3}[cell] * units
@@ -180,7 +180,7 @@ def products(cell: str, mode: str, shape: Shape) -> Step:
     def normal(*size: int) -> tf.Tensor:
         return tf.random.normal(size, stddev=0.01)
 
-    # Every product has numbers of its own, so that none is computed once for several.
+    # Every product has its own numbers, so that XLA cannot reuse a result.
     layers = [
         {
             "x": normal(time, n, units),
@@ -221,7 +221,7 @@ def products(cell: str, mode: str, shape: Shape) -> Step:
             if mode == "training":
                 results.append(walk_back(dz, recurrent_kernel))
                 results += [tf.tensordot(each, dz, ((0, 1), (0, 1))) for each in (x, h)]
-                # Nobody asks for the gradient of the first inputs.
+                # The gradient of the first layer's inputs is not needed.
                 if shape.vocabulary or index >= stacked // shape.layers:
                     results.append(rows_times(dz, tf.transpose(kernel)))
         if shape.vocabulary:

@@ -1,6 +1,6 @@
-"""Measures a trained sentiment run in each form of its loops as a .tflite, and prints one Markdown table.
+"""Measures the TFLite file of a trained sentiment run with each form of its loops; prints one Markdown table.
 
-python -m benchmarks.tflite_forms --run saved_models/sentiment --length 64
+``python -m benchmarks.tflite_forms --run saved_models/sentiment --length 64``
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ROWS = 200  # of the validation split
 
 
 def measure(run: str, length: int | None, quantize: str) -> list[str]:
-    """Rows of the table."""
+    """Converts and measures each form; returns the lines of the table."""
     from apps.cli import import_tensorflow
 
     import_tensorflow()
@@ -62,10 +62,12 @@ def measure(run: str, length: int | None, quantize: str) -> list[str]:
 
 @click.command(context_settings={"show_default": True})
 @click.option("--run", default="saved_models/sentiment", help="Folder of a trained sentiment run.")
-@click.option("--length", type=int, help="Tokens of a text; as `convert` without it.")
-@click.option("--quantize", default="none", help="As of `convert`.")
+@click.option(
+    "--length", type=int, help="Maximum number of tokens per text. Default: the same as in `convert`."
+)
+@click.option("--quantize", default="none", help="Quantization, as in `convert`.")
 def main(run: str, length: int | None, quantize: str) -> None:
-    """Size, latency (median of 200 calls, one thread) and largest difference of each form."""
+    """Print the size, latency (median of 200 calls, one thread) and largest difference of each form."""
     click.echo("\n".join(measure(run, length, quantize)))
 
 

@@ -1,4 +1,4 @@
-"""PyTorch's side of `benchmarks.layers`: `nn.LSTM` and `nn.GRU` on the CPU, as a user writes them."""
+"""PyTorch's side of `benchmarks.layers`: `nn.LSTM` and `nn.GRU` on the CPU, written as a user would."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.worker import Step, serve
 
 
 class Model(nn.Module):
-    """Embedding and softmax where there is a vocabulary; the stack between them."""
+    """The recurrent stack; with a vocabulary, an embedding before it and a softmax after it."""
 
     def __init__(self, cell: str, shape: Shape):
         super().__init__()
@@ -43,7 +43,7 @@ class Model(nn.Module):
 
 
 def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
-    """One step of training by plain gradient descent, or one forward pass."""
+    """Builds one training step of plain gradient descent, or one forward pass."""
     torch.manual_seed(0)
     model = Model(cell, shape)
     if shape.vocabulary:

@@ -1,9 +1,9 @@
-"""Measures how fast a run translates in each of its forms, and how well, and prints one Markdown table.
+"""Measures the speed and BLEU of a translation run in each of its formats; prints one Markdown table.
 
-python -m benchmarks.translation saved_models/de-en      # after export and convert
+``python -m benchmarks.translation saved_models/de-en`` needs a run that has been exported and converted.
 
-A form is timed on the test split in this process after a first translation that is not counted; words are
-those of the source, between white space.
+Each format is timed on the test split in this process, after an uncounted first translation. Words are the
+parts of the source between white space.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import click
 from apps.cli import import_tensorflow
 from apps.options import MODELS
 
-SHORTEST = 5  # sentences that warm a form up
+SHORTEST = 5  # sentences of the uncounted first translation
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
-@click.option("--sentences", default=500, help="Of the test split, at most.")
+@click.option("--sentences", default=500, help="Maximum number of sentences of the test split.")
 def main(folder: str, sentences: int) -> None:
-    """Time every form that the run in FOLDER has."""
+    """Time every format that the run in FOLDER has."""
     import_tensorflow()
     from apps.run import Run
     from apps.translation.data import Assets
@@ -46,7 +46,7 @@ def main(folder: str, sentences: int) -> None:
                 continue
             try:
                 translate = open_model(run, assets, kind, Decoding(beam=beam))
-            except UsageError:  # this form was not made
+            except UsageError:  # the run does not have this format
                 continue
             list(translate([test.sources[:SHORTEST]]))
             start = time.perf_counter()

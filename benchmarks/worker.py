@@ -1,7 +1,7 @@
-"""What every worker does: build what it is told, run it as often as it is told, one line of JSON each way.
+"""The loop of every worker: builds and runs a step on request. Requests and answers are lines of JSON.
 
-A worker is a process of its own because the environment that a library reads at its start differs from
-side to side. It works only between a request and its answer, so that one side at a time has the machine.
+Each worker is a separate process, because the sides need different environment variables at their start. A
+worker computes only between a request and its answer. Only one side at a time therefore uses the machine.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ Step = Callable[[], None]
 
 
 def serve(side: str, build: Callable[[str, str, str, Shape], Step]) -> None:
-    """Answers requests from stdin until it ends.
+    """Answers requests from stdin until the end of stdin.
 
-    ``{"cell", "mode", "shape"}`` builds a step and warms it up, with ``{"seconds"}`` that this took;
-    ``{"repeat": k}`` runs it k times, with ``{"seconds": [..]}``; ``{"memory": true}`` answers
-    ``{"megabytes"}``, the most that the process held since it was told to build, above what it held before.
+    - ``{"cell", "mode", "shape"}`` builds a step and runs it twice. The answer is ``{"seconds"}``, the time
+      of the build and the two runs.
+    - ``{"repeat": k}`` runs the step k times. The answer is ``{"seconds": [..]}``.
+    - ``{"memory": true}`` returns ``{"megabytes"}``: the peak memory since the last build, above the memory
+      before that build.
     """
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # output of libraries must not mix with the answers
     step: Step | None = None
     before = 0.0
     for line in sys.stdin:
@@ -36,7 +38,7 @@ def serve(side: str, build: Callable[[str, str, str, Shape], Step]) -> None:
             step = None
             gc.collect()
             before = _memory("VmRSS")
-            Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+            Path("/proc/self/clear_refs").write_text("5")  # resets the peak memory
             start = time.perf_counter()
             step = build(side, request["cell"], request["mode"], Shape(**request["shape"]))
             for _ in range(2):
@@ -57,8 +59,8 @@ def _timed(step: Step) -> float:
 
 
 def _memory(field: str) -> float:
-    """Megabytes of this process, from Linux."""
+    """Returns a memory figure of this process in megabytes, from Linux' /proc."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024
-    raise RuntimeError(f"/proc/self/status has no {field}")
+    raise RuntimeError(f"/proc/self/status does not contain {field}")

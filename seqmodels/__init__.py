@@ -1,22 +1,20 @@
 """Recurrent networks from their equations, for Keras on TensorFlow.
 
-Importing this package is cheap: it loads no TensorFlow and changes no environment variable. Take what you
+Importing this package is cheap: it loads no TensorFlow and changes no environment variable. Import what you
 need from its subpackages, for example ``from seqmodels.layers import Recurrent``. After ``import seqmodels``,
 ``keras.models.load_model`` finds the classes of a saved model.
 
-Legend of the axis names that every docstring and comment in the project uses:
+Every docstring and comment in the project uses these axis names:
 
-===========  =====================================================================
-``n, batch``     sequences that are computed together
-``T, time``      steps of the longest sequence in the batch, padding included
-``d, inputs``    features of one step that enter a layer
-``h, units``     features of a recurrent state
-``p, projected`` columns of a cell's hoisted input projection (gates x units)
-``v, vocabulary``  entries of a vocabulary
-``classes``      labels that a classifier tells apart
-===========  =====================================================================
+- ``n, batch``: sequences that are computed together
+- ``T, time``: time steps of the longest sequence in the batch, including padding
+- ``d, inputs``: features of one time step that enter a layer
+- ``h, units``: features of a recurrent state
+- ``p, projected``: columns of a cell's input projection (gates x units), which is computed before the loop
+- ``v, vocabulary``: entries of a vocabulary
+- ``classes``: labels of a classifier
 
-``lengths`` is always ``(batch,)`` int32: how many leading steps of each row are real.
+``lengths`` is always ``(batch,)`` int32: the number of leading time steps of each row that are not padding.
 """
 
 from seqmodels.lazy import lazy

@@ -1,4 +1,4 @@
-"""Deprecation of public functions and classes; docs/versioning.md has the rules."""
+"""Deprecation of public functions and classes. The rules are in docs/versioning.md."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Named = TypeVar("Named", bound=Callable[..., Any])
 
 
 def deprecated(*, since: str, removed_in: str, use: str) -> Callable[[Named], Named]:
-    """Marks a function or a class as deprecated: it works as before and warns where it is called.
+    """Marks a function or a class as deprecated: it works as before, but each call emits a warning.
 
     The warning is a ``DeprecationWarning`` and names the caller's line. Python shows it in scripts, notebooks
-    and tests, where the reader can change the call. It stays silent when an installed package makes the call,
-    because the person who runs that package cannot. A ``FutureWarning`` would reach that person.
+    and tests, where the caller can change the call. Python hides it if an installed package makes the call,
+    because the user of that package cannot change the call. A ``FutureWarning`` would be shown to that user.
 
     >>> @deprecated(since="0.2", removed_in="0.4", use="seqmodels.total")
     ... def add(numbers):
@@ -30,13 +30,13 @@ def deprecated(*, since: str, removed_in: str, use: str) -> Callable[[Named], Na
     >>> print(caught[0].message)
     add is deprecated since 0.2 and will be removed in 0.4; use seqmodels.total
 
-    A class warns when an instance of it or of a subclass is made. It stays the same class, so ``isinstance``,
-    pickles and saved models keep working.
+    A class warns when the class or a subclass is instantiated. The class object stays the same, so
+    ``isinstance``, pickles and saved models keep working.
 
     Args:
-        since: the version that deprecates the name.
-        removed_in: the version that no longer has the name.
-        use: the replacement, as a reader would write it.
+        since: version that deprecates the name.
+        removed_in: version that removes the name.
+        use: replacement as it appears in code, such as ``seqmodels.total``.
     """
 
     def decorate(named: Named) -> Named:
@@ -51,7 +51,7 @@ def deprecated(*, since: str, removed_in: str, use: str) -> Callable[[Named], Na
             marked = _warning(named, message)
         note = f"Deprecated since {since}, will be removed in {removed_in}: use {use}."
         marked.__doc__ = "\n\n".join(filter(None, [inspect.getdoc(named), note]))
-        marked.__deprecated__ = message  # as PEP 702 has it
+        marked.__deprecated__ = message  # the attribute that PEP 702 defines
         return marked
 
     return decorate
@@ -63,6 +63,6 @@ def _warning(function: Callable[..., Any], message: str) -> Callable[..., Any]:
         warnings.warn(message, DeprecationWarning, stacklevel=2)
         return function(*args, **kwargs)
 
-    # Keras reads the arguments of an __init__ by getfullargspec, which does not look through a wrapper.
+    # Keras reads the arguments of __init__ with getfullargspec, which does not follow a wrapper.
     wrapper.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return wrapper

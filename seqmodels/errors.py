@@ -1,22 +1,22 @@
-"""What a user did wrong, said in one line.
+"""Errors that the user can fix, with a message of one line.
 
-The command line prints the message of these errors without a stack trace (``--debug`` shows it)
-and exits with their ``exit_status``. Every message says what was received, what was expected
-and how to fix it, with file and line where there is one.
+The command line prints the message of these errors without a stack trace and exits with their
+``exit_status``. The option ``--debug`` shows the stack trace. Every message describes what was received,
+what is expected and how to fix the error. It includes the file and the line if they are known.
 """
 
 
 class UserError(Exception):
-    """The user can mend this; the message is one line that says how."""
+    """An error that the user can fix; the message is one line that describes how."""
 
     exit_status = 1
 
 
 class UsageError(UserError):
-    """What was asked for cannot be meant: a bad option, a path that does not exist."""
+    """Invalid usage: a bad option, or a path that does not exist."""
 
     exit_status = 2
 
 
 class DataError(UserError):
-    """What was read is not what it must be: a bad row, a broken file, a missing split."""
+    """Invalid data: a bad row, a broken file, or a missing split."""

@@ -1,4 +1,4 @@
-"""Packages whose public names load their modules at the first use."""
+"""Lazy imports: a package imports the module of a public name when the name is first used."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 def lazy(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Makes the ``__getattr__`` of a package (PEP 562) that imports a public name at its first use.
+    """Returns a ``__getattr__`` for a package (PEP 562) that imports public names at first use.
 
     Args:
-        package: its ``__name__``.
-        names: public name to ``module:attribute``, or to a module alone.
+        package: ``__name__`` of the package.
+        names: location of each public name, as ``module:attribute`` or as a module alone.
     """
 
     def __getattr__(name: str) -> Any:
@@ -22,7 +22,7 @@ def lazy(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         module, _, attribute = names[name].partition(":")
         found = import_module(f"{package}.{module}")
         value = getattr(found, attribute) if attribute else found
-        setattr(sys.modules[package], name, value)  # so that this is asked once
+        setattr(sys.modules[package], name, value)  # later uses skip __getattr__
         return value
 
     return __getattr__

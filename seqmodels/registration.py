@@ -1,8 +1,9 @@
-"""Makes Keras find the classes of this package in a saved model, whichever of them have been imported.
+"""Registration of the package's classes with Keras, so that Keras can load saved models.
 
-Keras registers a class when its module is imported. These modules load TensorFlow, and importing the package
-must not. So Keras gets a stand-in for every class, which imports the class when a model that has it is
-loaded. If Keras is not imported yet, a finder on ``sys.meta_path`` waits for that.
+Keras registers a class when its module is imported. The modules of this package load TensorFlow, but
+importing the package must not. Keras therefore gets a stand-in for every class. The stand-in imports the
+class when a model with this class is loaded. If Keras is not imported yet, a finder on ``sys.meta_path``
+registers the stand-ins when Keras is imported.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from seqmodels.registry import ATTENTIONS, CELLS, POOLINGS
 
-# Class to the module that has it. Those that a user may choose by name are in the registry.
+# The module of each class. Classes that a user can choose by name come from the registry.
 SERIALIZABLE = {
     entry.path.partition(":")[2]: entry.path.partition(":")[0]
     for entry in (*CELLS.values(), *POOLINGS.values(), *ATTENTIONS.values())
@@ -41,7 +42,7 @@ SERIALIZABLE = {
 
 
 class Deferred:
-    """Stand-in for a class among the custom objects of Keras; imports it at the first use.
+    """Stand-in for a class in the custom objects of Keras; imports the class at first use.
 
     The import replaces the stand-in, because the module of the class registers the class itself.
     """
@@ -61,7 +62,7 @@ class Deferred:
 
 
 class Finder:
-    """Finder that loads Keras as the other finders do, then registers the stand-ins and removes itself."""
+    """Import finder that loads Keras as usual, then registers the stand-ins and removes itself."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name != "keras":
@@ -82,7 +83,7 @@ class Finder:
 
 
 def register() -> None:
-    """Registers a stand-in for every class of ``SERIALIZABLE`` with Keras, once it is imported."""
+    """Registers a stand-in for every class of ``SERIALIZABLE``, now or when Keras is imported."""
     if "keras" in sys.modules:
         _register(sys.modules["keras"])
     else:

@@ -1,4 +1,4 @@
-"""Names that a user may choose by, and where their classes are. Loads no TensorFlow until asked for one."""
+"""Names that a user can choose, and the locations of their classes. TensorFlow is loaded only by ``make``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Entry:
-    """Where the class of a name is.
+    """Location of the class that belongs to a name.
 
     Attributes:
         path: ``module:Class``.
-        options: arguments that the name stands for.
+        options: constructor arguments that the name implies.
     """
 
     path: str
@@ -23,10 +23,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class CellEntry(Entry):
-    """Where a cell is, and what the command line must know of it without TensorFlow.
+    """Location of a cell, and the properties that the command line needs without TensorFlow.
 
     Attributes:
-        parallel: the cell's own ``parallel``: without a recurrent matrix, hence without dropout of one.
+        parallel: ``parallel`` of the cell class. If True, the cell has no recurrent matrix, so recurrent
+            dropout does not apply.
     """
 
     parallel: bool = False
@@ -59,10 +60,10 @@ ATTENTIONS: dict[str, Entry] = {
     "multi-head": Entry("seqmodels.layers:MultiHeadAttention"),
 }
 
-FEEDINGS = ("none", "output", "context")  # what of the attention enters the decoder's recurrence
+FEEDINGS = ("none", "output", "context")  # attention results that enter the decoder's recurrence
 
-# All of keras.optimizers but the wrappers, and ScheduleFreeAdamW, whose weights must be swapped before
-# every evaluation.
+# All of keras.optimizers except the wrappers and ScheduleFreeAdamW. The weights of ScheduleFreeAdamW must be
+# swapped before every evaluation.
 OPTIMIZERS = (
     "adadelta",
     "adafactor",
@@ -79,27 +80,27 @@ OPTIMIZERS = (
     "sgd",
 )
 
-UNITS = ("word", "wordpiece", "character", "byte")  # of a tokenizer
-SPLITS = ("letters", "punctuation", "whitespace")  # where the words end that units are cut out of
-KEEPS = ("head", "tail", "both")  # parts of a text that is too long
-TIES = ("none", "target", "all")  # embeddings that share the matrix of a translator's output
-QUANTIZATIONS = ("none", "dynamic", "float16", "int8")  # of a .tflite
+UNITS = ("word", "wordpiece", "character", "byte")  # token units of a tokenizer
+SPLITS = ("letters", "punctuation", "whitespace")  # rules that split a text into words
+KEEPS = ("head", "tail", "both")  # parts of a long text that truncation keeps
+TIES = ("none", "target", "all")  # embeddings that share the output matrix of a translator
+QUANTIZATIONS = ("none", "dynamic", "float16", "int8")  # of a TFLite file
 FORECAST_OUTPUTS = ("point", "quantiles", "normal", "student_t")
-FORECAST_LOSSES = ("auto", "absolute", "squared")  # of a point
-SCALINGS = ("none", "mean", "robust", "instance", "last")  # of a window of values
+FORECAST_LOSSES = ("auto", "absolute", "squared")  # of a point forecast
+SCALINGS = ("none", "mean", "robust", "instance", "last")  # scaling methods of a window of values
 FORECAST_DECODERS = ("direct", "autoregressive")
-FIXED_WINDOWS = ("nlinear", "dlinear", "mlp")  # forecasters without memory
+FIXED_WINDOWS = ("nlinear", "dlinear", "mlp")  # forecasters without a recurrent state
 
-CURVES = ("constant", "cosine", "linear", "exponential")  # known before the training begins
+CURVES = ("constant", "cosine", "linear", "exponential")  # schedules that are fixed before training starts
 SCHEDULES = (*CURVES, "plateau")
 CLIP_BY = ("global", "variable", "value")
 
 
 def make(table: Mapping[str, Entry], name: str, /, **options: Any) -> Any:
-    """Makes an instance of the class that ``table`` has under ``name``; ``options`` win over the entry's own.
+    """Makes an instance of the class of ``table[name]``; ``options`` override the options of the entry.
 
     Raises:
-        ValueError: a name that the table does not have.
+        ValueError: ``name`` is not in ``table``.
     """
     if name not in table:
         raise ValueError(f"{name!r} is unknown; expected one of {', '.join(table)}")

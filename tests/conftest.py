@@ -1,4 +1,4 @@
-"""One quiet, deterministic TensorFlow for every test."""
+"""TensorFlow settings for all tests: few messages and deterministic results."""
 
 import os
 

@@ -1,7 +1,7 @@
-"""The conformance table: one row for every public layer, model, cell and pooling.
+"""The conformance table: one row per public layer, model, cell and pooling.
 
-A row says how a part is made and what it is fed; ``test_inventory.py`` puts every row through the same checks
-and fails if a public part has none. A new part is one row here.
+A row defines how to create a part and its inputs. ``test_inventory.py`` runs the same checks on every row and
+fails if a public part has no row. A new part needs one row here.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ BASES = {
     cells.MatrixCell,
     cells.LinearCell,
     models.NextToken,
-}  # public only to be derived from
-FIXED = {"LockedDropout": {"noise_shape"}}  # what a class settles of its base's options
+}  # public only as base classes
+FIXED = {"LockedDropout": {"noise_shape"}}  # options of a base class that the subclass sets
 
 CELLS: dict[str, Callable[..., cells.Cell]] = {
     "rnn": cells.RNNCell,
@@ -77,8 +77,8 @@ ATTENTION_REFERENCES: dict[str, Callable[..., Any]] = {
 }
 
 INPUTS, UNITS, VOCABULARY, CLASSES = 2, 3, 9, 3
-LOOKBACK, HORIZON = 8, 3  # of forecasters, whose windows are all of one length
-LENGTHS = (4, 1, 0)  # of the sample that most checks use: a full row, a short one, an empty one
+LOOKBACK, HORIZON = 8, 3  # for forecasters; all windows have the same length
+LENGTHS = (4, 1, 0)  # default lengths: a full row, a short row, an empty row
 
 
 def normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -86,13 +86,13 @@ def normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 
 def step(rng: np.random.Generator, lengths: Sequence[int], time: int, states: int = 1) -> Sample:
-    """One step of a cell; lengths and time do not apply."""
+    """Returns inputs and states for one step of a cell. ``lengths`` sets only the number of rows."""
     rows = len(lengths)
     return {"inputs": normal(rng, rows, INPUTS), "states": [normal(rng, rows, UNITS) for _ in range(states)]}
 
 
 def sequence(rng: np.random.Generator, lengths: Sequence[int], time: int, states: Any = None) -> Sample:
-    """``states`` mirrors the nesting of the layer's states, with anything at its leaves."""
+    """Returns inputs and lengths. ``states`` has the nesting of the layer's states, with arbitrary leaves."""
     rows = len(lengths)
     sample = {"inputs": normal(rng, rows, time, INPUTS), "lengths": np.array(lengths, np.int32)}
     if states is not None:
@@ -101,7 +101,7 @@ def sequence(rng: np.random.Generator, lengths: Sequence[int], time: int, states
 
 
 def encoded(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
-    """What a bidirectional encoder of one layer returns."""
+    """Returns the results of a bidirectional encoder with one layer."""
     rows = len(lengths)
     return {
         "outputs": normal(rng, rows, time, 2 * UNITS),
@@ -111,7 +111,7 @@ def encoded(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Samp
 
 
 def question(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
-    """A query for each row, and a memory of its width."""
+    """Returns one query per row, and a memory of the same size."""
     rows = len(lengths)
     return {
         "query": normal(rng, rows, UNITS),
@@ -123,7 +123,7 @@ def question(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sam
 def decoder_step(
     rng: np.random.Generator, lengths: Sequence[int], time: int, states: Sequence[int] = (UNITS,)
 ) -> Sample:
-    """One step of a decoder; lengths and time are those of the memory. ``states`` are widths."""
+    """Returns one step of a decoder. Lengths and time describe the memory; ``states`` are the state sizes."""
     asked = question(rng, lengths, time)
     del asked["query"]
     return {
@@ -138,7 +138,10 @@ def tokens(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sampl
 
 
 def series(rng: np.random.Generator, lengths: Sequence[int], time: int, kind: str = "values") -> Sample:
-    """A window of ``LOOKBACK`` rows for each length, whatever the lengths; of prices all are above 0."""
+    """Returns one window of ``LOOKBACK`` steps per row. ``lengths`` sets only the number of rows.
+
+    Prices are above 0.
+    """
     rows = len(lengths)
     columns = 5 if kind == "prices" else 1
     level = np.exp(0.1 * rng.normal(size=(rows, LOOKBACK, columns)))
@@ -158,7 +161,7 @@ def sentences(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sa
 
 
 def pairs(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
-    """Sources and targets, which have one token more where there is room for it."""
+    """Returns sources and targets. A target has one more token than its source, up to ``time`` tokens."""
     rows = len(lengths)
     return {
         "source": rng.integers(1, VOCABULARY, (rows, time), np.int32),
@@ -169,24 +172,24 @@ def pairs(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample
 
 
 def looked_up(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
-    """Vectors and the tokens that they are of."""
+    """Returns tokens and their vectors."""
     return {"inputs": normal(rng, len(lengths), time, INPUTS), **tokens(rng, lengths, time)}
 
 
 def features(rng: np.random.Generator, lengths: Sequence[int], time: int, units: int | None = None) -> Sample:
-    """What an output layer reads; with the embedding of these units, which it shares."""
+    """Returns the inputs of an output layer. With ``units``, adds a shared embedding of this size."""
     sample = {"inputs": normal(rng, len(lengths), time, INPUTS)}
     return sample if units is None else {**sample, "table": normal(rng, VOCABULARY, units)}
 
 
 def continued(rng: np.random.Generator, lengths: Sequence[int], time: int, states: Any) -> Sample:
-    """Sentences and the states that they continue from; see :func:`sequence`."""
+    """Returns sentences and their initial states; see :func:`sequence`."""
     sample = sentences(rng, lengths, time)
     return {**sample, "states": sequence(rng, lengths, time, states)["states"]}
 
 
 def windowed(rng: np.random.Generator, lengths: Sequence[int], time: int, window: int) -> Sample:
-    """Sentences and the tokens before them."""
+    """Returns sentences and the tokens before the sentences."""
     before = rng.integers(1, VOCABULARY, (len(lengths), window - 1), np.int32)
     return {**sentences(rng, lengths, time), "states": (before,)}
 
@@ -196,13 +199,13 @@ class Part:
     """One row of the table.
 
     Attributes:
-        make: ``(dtype=policy) -> part``, with random parts (dropouts) left out.
+        make: ``(dtype=policy) -> part``, without random behaviour (dropout).
         sample: ``(rng, lengths, time) -> arguments of the call``, floats in float64.
-        weights: how many trainable weights it has.
-        padded: the arguments ``(n, T, ...)`` whose content past ``lengths`` must not matter.
-        eight_bits: whether 8 bits can hold what it is fed; of prices they cannot.
-        size: of its outputs, with which tolerances grow: 100 for percents.
-        windowed: its arguments have a number of steps of their own, which is part of the weights.
+        weights: number of trainable weights.
+        padded: arguments ``(n, T, ...)`` whose values past ``lengths`` must not matter.
+        windowed: True if the part has a fixed number of steps, on which its weights depend.
+        eight_bits: False if 8 bits cannot represent the inputs, for example prices.
+        size: scale of the outputs, by which the tolerances are multiplied: 100 for percentages.
     """
 
     make: Callable[..., keras.Layer]
@@ -216,26 +219,26 @@ class Part:
     def arguments(
         self, lengths: Sequence[int] = LENGTHS, time: int | None = None, dtype: str = "float32"
     ) -> Sample:
-        """A sample in tensors of ``dtype``; the same numbers for the same lengths and time."""
+        """Returns a sample as tensors of ``dtype``. The same lengths and time give the same numbers."""
         sample = self.sample(np.random.default_rng(7), lengths, max(lengths) if time is None else time)
         return tf.nest.map_structure(
             lambda leaf: tf.constant(leaf, dtype if leaf.dtype == np.float64 else leaf.dtype), sample
         )
 
     def built(self, dtype: str = "float32") -> keras.Layer:
-        """The part with random weights, the same each time."""
+        """Returns the part with random weights. Every call gives the same weights."""
         part = self.make(dtype=dtype)
         call(part, self.arguments(dtype=keras.DTypePolicy(dtype).compute_dtype))
         return randomized(part)
 
 
 def call(part: keras.Layer, sample: Mapping[str, Any], **options: Any) -> Any:
-    """A layer takes its arguments by name, a model takes them as one dictionary."""
+    """Calls a layer with keyword arguments, or a model with one dictionary."""
     return part(sample, **options) if isinstance(part, keras.Model) else part(**sample, **options)
 
 
 def randomized(part: Any) -> Any:
-    """The built part with every weight, biases too, at random numbers that are the same each time."""
+    """Sets all weights and biases of a built part to random numbers that are the same in every call."""
     rng = np.random.default_rng(11)
     for weight in part.trainable_weights:
         weight.assign(normal(rng, *weight.shape))
@@ -252,7 +255,7 @@ def assert_same(actual: Any, expected: Any, tolerance: float = 0.0) -> None:
 
 
 def scalar(outputs: Any) -> tf.Tensor:
-    """A sum in which every number of every output has a weight of its own."""
+    """Returns a weighted sum of all outputs, with a different weight per number."""
     total = tf.constant(0.0)
     for output in floats(outputs):
         weights = tf.sin(tf.range(1.0, 1.0 + tf.cast(tf.size(output), tf.float32)))
@@ -262,7 +265,7 @@ def scalar(outputs: Any) -> tf.Tensor:
 
 
 def gradients(part: keras.Layer, sample: Any) -> list[tf.Tensor]:
-    """Of :func:`scalar` in training, by the weights and then by the float arguments."""
+    """Returns the gradients of :func:`scalar` in training: for the weights, then for the float arguments."""
     with tf.GradientTape() as tape:
         tape.watch(floats(sample))
         loss = scalar(call(part, sample, training=True))
@@ -272,12 +275,12 @@ def gradients(part: keras.Layer, sample: Any) -> list[tf.Tensor]:
 
 
 def named(layer: keras.Layer) -> dict[str, np.ndarray]:
-    """The weights by name in float64, as ``reference.py`` takes them."""
+    """Returns the weights by name in float64, in the format of ``reference.py``."""
     return {weight.name: np.asarray(weight.numpy(), np.float64) for weight in layer.trainable_weights}
 
 
 def reference_layers(encoder: layers.Encoder, cells: Sequence[str], rows: int) -> list[list[tuple]]:
-    """The layers of an encoder of the named cells, at zero states, as ``reference.encode`` takes them."""
+    """Returns the layers of an encoder with zero states, in the format of ``reference.encode``."""
 
     def direction(name: str, layer: layers.Recurrent) -> tuple:
         states = [np.zeros((rows, size)) for size in layer.cell.state_size]
@@ -295,7 +298,11 @@ def recurrent(cell: str, dtype: str, **options: Any) -> layers.Recurrent:
 
 
 def ngram_classifier(dtype: Any) -> models.Classifier:
-    """With a table of n-grams, which is zero until it is fitted: of no evidence nothing is learned."""
+    """Returns a classifier with a random n-gram table.
+
+    The initial table is zero. All inputs of the encoder would then be zero, and its input kernels could not
+    learn.
+    """
     model = models.Classifier(VOCABULARY, CLASSES, 4, "rnn", 2, ngrams=2, ngram_buckets=31, dtype=dtype)
     model.build()
     model.ngrams.table.assign(np.random.default_rng(5).normal(size=(31, CLASSES)))

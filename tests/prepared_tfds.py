@@ -1,4 +1,4 @@
-"""Sets of TensorFlow Datasets for tests, written in the format of tfds."""
+"""Datasets for tests, written in the format of TensorFlow Datasets (tfds)."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def prepare(
     features: dict | tfds.features.FeaturesDict | None = None,
     **options,
 ) -> None:
-    """Writes the set as ``tfds build`` would."""
+    """Writes a dataset in the format of ``tfds build``."""
     folder.mkdir(parents=True)
     feature = features or SENTIMENT
     if isinstance(feature, dict):

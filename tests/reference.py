@@ -1,7 +1,7 @@
 """The recurrent layers in NumPy float64, written from the papers' equations, one row and one step at a time.
 
-Every product is one vector by one matrix and every gate is cut out of the packed weights by name, so that the
-code can be read beside the equations. Nothing here is shared with the library.
+Every product is one vector times one matrix. Every gate is a named slice of the packed weights. The code can
+therefore be compared with the equations line by line. The module shares no code with the library.
 
 A cell is a function ``(weights, x (d,), states) -> (output (h,), states)``; ``weights`` maps the names of the
 library's variables to arrays, and ``states`` is a tuple of ``(h,)``.
@@ -34,7 +34,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 
 def block(packed: Array, index: int, units: int) -> Array:
-    """The ``index``-th gate's columns of packed weights ``(..., gates * units)``."""
+    """Returns the columns of the ``index``-th gate of packed weights ``(..., gates * units)``."""
     return packed[..., index * units : (index + 1) * units]
 
 
@@ -60,9 +60,9 @@ def lstm(weights: Weights, x: Array, states: States) -> tuple[Array, States]:
 
 
 def gru(weights: Weights, x: Array, states: States, reset_after: bool = False) -> tuple[Array, States]:
-    """Cho et al. 2014, with u for how much is written (Chung et al. 2014, section 3.2).
+    """Cho et al. 2014, where u is the share that is written (Chung et al. 2014, section 3.2).
 
-    ``reset_after`` is the form of Keras and cuDNN: the reset gate acts on the product, not on the state.
+    ``reset_after=True`` is the form of Keras and cuDNN: the reset gate acts on the product, not on the state.
     """
     (h,) = states
     w_u, w_r, w_h = (block(weights["kernel"], index, len(h)) for index in range(3))
@@ -121,10 +121,10 @@ def run(
     states: Sequence[Array],
     reverse: bool = False,
 ) -> tuple[Array, list[Array]]:
-    """A cell over ragged rows ``inputs (n, T, d)`` from ``states``, each ``(n, h)``.
+    """Runs a cell over ragged rows ``inputs (n, T, d)`` from ``states``, each ``(n, h)``.
 
-    Returns outputs ``(n, T, h)``, zero past each row's end, and the states after each row's own last step;
-    ``reverse`` goes from that step to the first (Schuster and Paliwal 1997, section II.B).
+    Returns outputs ``(n, T, h)``, zero past the end of a row, and the states after the last real step of each
+    row. ``reverse=True`` runs from the last real step to the first (Schuster and Paliwal 1997, section II.B).
     """
     outputs = np.zeros((*inputs.shape[:2], states[0].shape[1]))
     final = [np.array(state, dtype=np.float64) for state in states]
@@ -164,7 +164,10 @@ def encode(
 
 
 def last(forward: Array, backward: Array | None, lengths: Sequence[int]) -> Array:
-    """What each direction ``(n, T, h)`` ends with: forward at the last real step, backward at the first."""
+    """Returns the final output of each direction ``(n, T, h)``.
+
+    The forward direction ends at the last real step, the backward direction at the first step.
+    """
     rows = []
     for row, length in enumerate(lengths):
         ends = (
@@ -175,17 +178,17 @@ def last(forward: Array, backward: Array | None, lengths: Sequence[int]) -> Arra
 
 
 def mean(outputs: Array, lengths: Sequence[int]) -> Array:
-    """The mean of the real steps, zeros for none: ``(n, T, h) -> (n, h)``."""
+    """Computes the mean of the real steps, zeros for an empty row: ``(n, T, h) -> (n, h)``."""
     return _over_real_steps(lambda steps: steps.sum(axis=0) / len(steps), outputs, lengths)
 
 
 def maximum(outputs: Array, lengths: Sequence[int]) -> Array:
-    """The largest value of each feature at the real steps, zeros for none: ``(n, T, h) -> (n, h)``."""
+    """Computes the maximum of the real steps, zeros for an empty row: ``(n, T, h) -> (n, h)``."""
     return _over_real_steps(lambda steps: steps.max(axis=0), outputs, lengths)
 
 
 def attention(weights: Weights, outputs: Array, lengths: Sequence[int]) -> Array:
-    """Yang et al. 2016, equations 5 to 7, zeros for a row without steps: ``(n, T, h) -> (n, h)``."""
+    """Yang et al. 2016, equations 5 to 7, zeros for an empty row: ``(n, T, h) -> (n, h)``."""
 
     def attend(steps: Array) -> Array:
         scores = np.array(
@@ -212,7 +215,7 @@ def additive_scores(weights: Weights, query: Array, memory: Array) -> Array:
 
 
 def general_scores(weights: Weights, query: Array, memory: Array) -> Array:
-    """Luong et al. 2015, equation 8, general; the library keeps the matrix transposed."""
+    """Luong et al. 2015, equation 8, general; the library stores the matrix transposed."""
     return np.array([query @ weights["kernel"].T @ m for m in memory])
 
 
@@ -222,7 +225,10 @@ def dot_scores(weights: Weights, query: Array, memory: Array) -> Array:
 
 
 def attend(scores: Scores, weights: Weights, query: Array, memory: Array) -> tuple[Array, Array]:
-    """The context and the weights of one query ``(q,)`` over the real steps ``(S, m)``; zeros for none."""
+    """Computes the context and the weights of one query ``(q,)`` over the real steps ``(S, m)``.
+
+    The context is zero if there are no real steps.
+    """
     if not len(memory):
         return np.zeros(memory.shape[1]), np.zeros(0)
     shares = softmax(scores(weights, query, memory))
@@ -230,7 +236,7 @@ def attend(scores: Scores, weights: Weights, query: Array, memory: Array) -> tup
 
 
 def multi_head(heads: int, weights: Weights, query: Array, memory: Array) -> tuple[Array, Array]:
-    """Vaswani et al. 2017, sections 3.2.1 and 3.2.2, and the mean of the heads' weights."""
+    """Vaswani et al. 2017, sections 3.2.1 and 3.2.2; the returned weights are the mean over the heads."""
     units = weights["output_kernel"].shape[0] // heads
     contexts, shares = [], []
     for head in range(heads):
@@ -247,7 +253,7 @@ def multi_head(heads: int, weights: Weights, query: Array, memory: Array) -> tup
 
 
 def layer_norm(weights: Weights, x: Array) -> Array:
-    """Ba et al. 2016, equation 4, with Keras' epsilon."""
+    """Ba et al. 2016, equation 4, with the epsilon of Keras."""
     return (x - np.mean(x)) / np.sqrt(np.var(x) + 1e-3) * weights["gamma"] + weights["beta"]
 
 
@@ -260,12 +266,14 @@ def decode(
     inputs: Array,
     memory: Array,
 ) -> tuple[Array, list[Array], list[Array]]:
-    """One row of a decoder with attention: Luong et al. 2015, section 3 (``feeding`` none or output), or
-    Bahdanau et al. 2015, section 3.1 and appendix A.2.2 (context); Sutskever et al. 2014 without attention.
+    """Runs one row of a decoder.
 
-    ``layers`` holds cell, weights and initial states ``(h,)`` of each layer; ``memory`` the real steps
-    ``(S, m)``; ``norms`` the layer normalisations of the cells and of the readout, or nothing. Returns the
-    outputs ``(T, units)``, the last states and the attention's weights of each step.
+    With attention: Luong et al. 2015, section 3 (``feeding`` none or output), or Bahdanau et al. 2015,
+    section 3.1 and appendix A.2.2 (context). Without attention: Sutskever et al. 2014.
+
+    ``layers`` holds the cell, the weights and the initial states ``(h,)`` of each layer. ``memory`` holds the
+    real steps ``(S, m)``. ``norms`` holds the layer normalisations of the cells and of the readout, or is
+    empty. Returns the outputs ``(T, units)``, the final states and the attention weights of each step.
     """
     states = [list(initial) for _, _, initial in layers]
     deep = "readout_input_kernel" in readout

@@ -1,4 +1,4 @@
-"""A deprecated name works as before, warns at the caller's line, and is gone in the version that says so."""
+"""A deprecated name works as before, warns at the caller's line, and is removed in the announced version."""
 
 import ast
 import doctest
@@ -83,7 +83,7 @@ def test_the_warning_names_the_replacement_and_the_line_of_the_caller(name, call
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_what_is_deprecated_works_as_before():
+def test_deprecated_names_work_as_before():
     assert add(1) == 3
     assert add(1, second=4) == 5
     assert str(inspect.signature(add)) == "(first: int, *, second: int = 2) -> int"
@@ -95,14 +95,14 @@ def test_what_is_deprecated_works_as_before():
         Plain(1)
 
 
-def test_the_documentation_says_so():
+def test_the_docstring_has_a_deprecation_note():
     note = "Deprecated since 0.2, will be removed in 0.4: use total."
     assert add.__doc__ == f"Adds two numbers.\n\n{note}"
     assert Old.__doc__ == f"Keeps a number.\n\n{note}"
     assert add.__deprecated__ == Old.__deprecated__.replace("Old", "add")
 
 
-def test_importing_and_defining_warn_of_nothing():
+def test_a_definition_does_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
 
@@ -118,7 +118,7 @@ def test_the_example_runs():
 
 
 def overdue(source: str, version: str) -> list[str]:
-    """Names whose ``removed_in`` is the version or an earlier one."""
+    """Returns the names whose ``removed_in`` is not later than the version."""
     found = []
     for node in ast.walk(ast.parse(source)):
         for call in getattr(node, "decorator_list", []):
@@ -128,7 +128,7 @@ def overdue(source: str, version: str) -> list[str]:
     return found
 
 
-def test_no_name_outlives_the_version_that_removes_it():
+def test_names_are_removed_in_the_announced_version():
     source = '@deprecated(since="0.2", removed_in="0.4", use="b")\ndef a(): pass'
     assert overdue(source, "0.4.0") == ["a"]
     assert overdue(source, "0.3.9") == []

@@ -1,6 +1,6 @@
-"""Every command of an app that a page shows is one that the app accepts.
+"""The apps accept every command that a page shows.
 
-What it does is run by the tests of the app, and by `make demo`.
+The commands are run by the tests of the apps and by `make demo`.
 """
 
 import re
@@ -16,7 +16,7 @@ COMMAND = re.compile(r"python -m apps\.(\w+) ([^`\n]+)")
 
 
 def shown():
-    """Page, app and arguments of every command, in blocks and in running text."""
+    """Yields the app and the arguments of every command in code blocks and in running text."""
     for page in PAGES:
         for app, line in COMMAND.findall(page.read_text(encoding="utf-8")):
             arguments = shlex.split(line.split("  #")[0].split(" < ")[0], comments=True)

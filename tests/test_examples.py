@@ -1,4 +1,4 @@
-"""Every public name shows how it is used, and the examples run.
+"""Every public name has an example in its docstring, and all examples run.
 
 Examples may use ``np``, ``tf``, ``keras``, the names of their own module, and ``folder``, an empty folder.
 """
@@ -18,12 +18,12 @@ from test_public import PACKAGES, public
 
 from seqmodels import xla
 
-# Names whose example would say nothing.
+# Names that need no example: base classes, results, errors, and functions that need data.
 BASES = {"Attention", "Cell", "LinearCell", "MatrixCell", "NextToken", "WindowModel"}
 RECORDS = {"Clipped", "Converted", "Decoded", "Encoded", "Entry", "Outcome", "Position", "Ranked", "Trace"}
-RECORDS |= {"Verdict"}  # all made by functions that have examples
+RECORDS |= {"Verdict"}  # all returned by functions with examples
 ERRORS = {"Diverged", "Interrupted"}
-NEED_DATA = {"labeled_splits", "text_splits", "translations"}  # of tensorflow-datasets
+NEED_DATA = {"labeled_splits", "text_splits", "translations"}  # data of tensorflow-datasets
 WITHOUT = BASES | RECORDS | ERRORS | NEED_DATA
 EXAMPLES = {
     package: {

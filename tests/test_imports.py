@@ -1,4 +1,7 @@
-"""Imports run strictly downward, and what must start at once loads nothing heavy; read from the source."""
+"""Imports go strictly downward, and modules that must start fast load no heavy package.
+
+The tests parse the source instead of importing it.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 APPS = ("sentiment", "language_modeling", "forecasting", "translation", "gradients")
-# May be imported from anywhere; the first is __init__ alone.
+# Modules that every module may import; "seqmodels" is only the __init__.
 EVERYONE = {"seqmodels", "seqmodels.deprecation", "seqmodels.errors", "seqmodels.lazy"}
 
-# What each module or package may import besides itself and EVERYONE. A module belongs to the longest name
-# here that it equals or lies in; a new one needs a row, and a permission that nobody uses must go.
+# The modules that each module or package may import, in addition to itself and EVERYONE. A module belongs to
+# the longest name here that is equal to it or contains it. A new module needs a row, and an unused permission
+# must be removed.
 ARROWS: dict[str, set[str]] = {
     "seqmodels": {"seqmodels.registration"},
     "seqmodels.deprecation": set(),
@@ -88,7 +92,7 @@ ARROWS: dict[str, set[str]] = {
         "apps.task",
     },
 }
-# Beside these, what a task takes from the library, and what the laboratory measures.
+# The imports that the tasks share; OWN has all imports of each task.
 OF_TASKS = {
     "apps.api",
     "apps.bundle",
@@ -130,7 +134,7 @@ for app in APPS:
     ARROWS[f"apps.{app}.__main__"] = {"apps.cli", f"apps.{app}.options"}
 ARROWS["apps.translation.__main__"].add("apps.options")
 
-# What `--help` and a usage error load: of all that is installed, click alone.
+# The modules that `--help` and a usage error load. Of the installed packages, they load only click.
 LIGHT = {
     "seqmodels",
     "seqmodels.deprecation",
@@ -150,7 +154,10 @@ ALLOWED_OUTSIDE = {*sys.stdlib_module_names, "click", "filelock"}
 
 @dataclass(frozen=True)
 class Import:
-    """One imported name: ``a.b.c`` of ``from a.b import c``; does importing the module run it at once?"""
+    """One imported name, such as ``a.b.c`` of ``from a.b import c``.
+
+    ``at_once`` is True if the import runs when the module is imported.
+    """
 
     target: str
     line: int
@@ -158,7 +165,7 @@ class Import:
 
 
 class Imports(ast.NodeVisitor):
-    """Collects the imports of one module; those inside functions and ``TYPE_CHECKING`` do not run at once."""
+    """Collects the imports of a module; those in functions or under ``TYPE_CHECKING`` do not run at once."""
 
     def __init__(self, package: str):
         self.package = package
@@ -180,7 +187,7 @@ class Imports(ast.NodeVisitor):
             self.add(f"{module}.{alias.name}", node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        """``import_module("a.b")`` is an import too."""
+        """Adds ``import_module("a.b")`` as an import."""
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if name == "import_module" and node.args and isinstance(node.args[0], ast.Constant):
             self.add(node.args[0].value, node)
@@ -201,7 +208,7 @@ class Imports(ast.NodeVisitor):
 
 
 class Tree:
-    """The modules of ``apps`` and ``seqmodels`` under a folder, by dotted name."""
+    """Modules of ``apps`` and ``seqmodels`` in a folder, by dotted name."""
 
     def __init__(self, root: Path):
         self.paths: dict[str, Path] = {}
@@ -211,7 +218,7 @@ class Tree:
                 self.paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
 
     def imports(self, module: str) -> list[Import]:
-        """What a module imports; a name that is no module of ours stands for the module that defines it."""
+        """Returns the imports of a module; a name in a module of the project becomes the module itself."""
         path = self.paths[module]
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
         visitor = Imports(package)
@@ -227,7 +234,10 @@ class Tree:
         return target
 
     def loaded_by(self, module: str) -> set[str]:
-        """All that importing ``module`` loads, packages above it too; of others the top-level name."""
+        """Returns the names that importing ``module`` loads, including its parent packages.
+
+        For other distributions, only the top-level name is returned.
+        """
         loaded: set[str] = set()
         waiting = [module]
         while waiting:
@@ -242,7 +252,7 @@ class Tree:
 
 
 def row(module: str) -> str | None:
-    """The longest name of the table that is ``module`` or a package above it."""
+    """Returns the longest name in the table that is ``module`` or one of its parent packages."""
     while module and module not in ARROWS:
         module = module.rpartition(".")[0]
     return module or None
@@ -257,7 +267,7 @@ def violations(tree: Tree) -> Iterator[str]:
         for each in tree.imports(module):
             target = row(each.target)
             if module.startswith("seqmodels") and each.target.partition(".")[0] == "click":
-                target = "click"  # the library knows nothing of the command line
+                target = "click"  # the library must not depend on the command line
             if target and target not in {source, *EVERYONE, *ARROWS[source or ""]}:
                 yield f"{module}, line {each.line}: imports {each.target}"
 
@@ -272,12 +282,12 @@ def test_imports_run_downward() -> None:
     assert list(violations(Tree(ROOT))) == []
 
 
-def test_what_answers_at_once_loads_nothing_heavy() -> None:
+def test_light_modules_load_no_heavy_package() -> None:
     assert list(heavy(Tree(ROOT))) == []
 
 
 def cycle(tree: Tree) -> list[str]:
-    """Modules that import each other when they are loaded; empty if there are none."""
+    """Returns the modules that import each other at import time; the list is empty without a cycle."""
     graph = {
         module: {each.target for each in tree.imports(module) if each.at_once and each.target in tree.paths}
         for module in tree.paths
@@ -288,14 +298,14 @@ def cycle(tree: Tree) -> list[str]:
     return sorted(graph)
 
 
-def test_no_module_imports_one_that_imports_it(plant) -> None:
+def test_there_are_no_circular_imports(plant) -> None:
     assert cycle(Tree(ROOT)) == []
     circular = {"apps/a.py": "import apps.b", "apps/b.py": "from apps import a", "apps/c.py": "import apps.a"}
     assert set(cycle(plant({"apps/__init__.py": "", **circular}))) >= {"apps.a", "apps.b"}
 
 
 def unused(tree: Tree) -> set[tuple[str, str]]:
-    """Permissions of the table that no module makes use of."""
+    """Returns the permissions of the table that no module uses."""
     used = {(row(module), row(each.target)) for module in tree.paths for each in tree.imports(module)}
     return {(name, target) for name, targets in ARROWS.items() for target in targets} - used
 
@@ -308,13 +318,13 @@ def test_the_table_has_no_cycle() -> None:
     order: list[str] = []
     while len(order) < len(ARROWS):
         free = [name for name in ARROWS if name not in order and ARROWS[name] <= set(order)]
-        assert free, f"a cycle among {sorted(set(ARROWS) - set(order))}"
+        assert free, f"the table has a cycle among {sorted(set(ARROWS) - set(order))}"
         order += free
 
 
 @pytest.fixture
 def plant(tmp_path: Path):
-    """Writes a tree of modules and returns it."""
+    """Returns a function that writes modules and returns their tree."""
 
     def write(sources: dict[str, str]) -> Tree:
         for name, source in sources.items():
@@ -343,7 +353,7 @@ def plant(tmp_path: Path):
         ("seqmodels/training/loop.py", "import click", "click"),
     ],
 )
-def test_a_planted_arrow_is_found(plant, path: str, source: str, named: str) -> None:
+def test_a_forbidden_import_is_found(plant, path: str, source: str, named: str) -> None:
     modules = ["seqmodels/layers/cell.py", "apps/cli.py", "apps/runner.py", "apps/sentiment/task.py"]
     packages = {str(Path(module).parent / "__init__.py"): "" for module in modules}
     tree = plant({**packages, **dict.fromkeys(modules, ""), path: source})
@@ -367,7 +377,7 @@ def test_a_new_module_needs_a_row(plant) -> None:
         ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import numpy", []),
     ],
 )
-def test_what_is_heavy_is_found_through_other_modules(plant, run_source: str, loads: list[str]) -> None:
+def test_heavy_imports_are_found_through_other_modules(plant, run_source: str, loads: list[str]) -> None:
     tree = plant(
         {
             "apps/__init__.py": "",

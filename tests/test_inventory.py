@@ -1,4 +1,4 @@
-"""Every public layer and model goes through the same checks; ``inventory.py`` has a row for each."""
+"""The same checks for every public layer and model; ``inventory.py`` has one row per part."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from seqmodels import cells, layers, models, registry
 
 TRAINABLE = [name for name, part in PARTS.items() if part.weights]
 PADDED = [name for name, part in PARTS.items() if part.padded]
-# Lengths and steps: padding, T = 1, T = 0, no rows.
+# Lengths and number of steps: padding, T = 1, T = 0, no rows.
 SHAPES = [((2, 3, 0), 4), ((1,), 1), ((0, 0), 0), ((), 3)]
 
 
@@ -29,9 +29,10 @@ def assert_finite(nested: Any) -> None:
 
 
 def free(leaf: tf.Tensor, windowed: bool) -> list[int | None]:
-    """The shape of an argument with batch and time left open: states ``(n, units)`` are floats of rank 2.
+    """Returns the shape of an argument with a dynamic batch size and a dynamic number of steps.
 
-    The time of a windowed part stays.
+    States ``(n, units)`` are floats of rank 2 and have no time axis. A windowed part keeps its number of
+    steps.
     """
     if windowed:
         return [None, *leaf.shape[1:]]
@@ -45,7 +46,7 @@ def public_classes(module: ModuleType) -> set[type]:
 
 
 def own_options(part: keras.Layer) -> set[str]:
-    """The named arguments of the constructors that are ours, base classes too."""
+    """Returns the named arguments of the constructors in this library, including base classes."""
     ours = [
         kind
         for kind in type(part).__mro__
@@ -136,9 +137,9 @@ def test_padding_has_no_gradient(name: str) -> None:
 
 @pytest.mark.parametrize("name", PARTS)
 def test_gradients_match_central_differences(name: str) -> None:
-    """One random direction for each weight and each argument: a wrong entry anywhere shows in it.
+    """Checks one random direction per weight and argument, so every wrong entry changes the result.
 
-    Training runs the kernels, and the differences are taken without them.
+    Training runs the kernels. The central differences are computed without the kernels.
     """
     part, sample = PARTS[name].built("float64"), PARTS[name].arguments(dtype="float64", time=5)
     analytic = gradients(part, sample)
@@ -147,7 +148,7 @@ def test_gradients_match_central_differences(name: str) -> None:
     count = len(part.trainable_weights)
 
     def moved(index: int, size: float) -> float:
-        """The loss with one source moved along its direction."""
+        """Returns the loss after a move of one source along its direction."""
         if index < count:
             weight = part.trainable_weights[index]
             weight.assign_add(size * moves[index])
@@ -192,7 +193,7 @@ def test_float64_agrees_with_float32(name: str) -> None:
 
 @pytest.mark.parametrize("name", PARTS)
 def test_mixed_float16(name: str) -> None:
-    """Layers compute in float16; models hand out float32."""
+    """Layers return float16; models return float32."""
     part, sample = PARTS[name].built("mixed_float16"), PARTS[name].arguments()
     outputs = call(part, sample)
     expected = tf.float32 if isinstance(part, keras.Model) else tf.float16
@@ -208,7 +209,7 @@ def test_mixed_float16(name: str) -> None:
 
 @pytest.mark.parametrize("name", PARTS)
 def test_any_batch_and_time(name: str) -> None:
-    """One graph with batch and time left open does what a call with known shapes does; nothing is NaN."""
+    """One graph with dynamic batch size and time equals calls with static shapes, without NaN."""
     part = PARTS[name].built()
     signature = tf.nest.map_structure(
         lambda leaf: tf.TensorSpec(free(leaf, PARTS[name].windowed), leaf.dtype), PARTS[name].arguments()

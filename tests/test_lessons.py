@@ -1,4 +1,4 @@
-"""docs/lessons.md: every experiment has its section, its command, and a small figure."""
+"""Every experiment has a section, a command and a small figure in docs/lessons.md."""
 
 import re
 import shlex
@@ -18,7 +18,7 @@ NAMES = [name for name in EXPERIMENTS if name != "all"]
 
 
 def commands(page):
-    """The arguments of every command of the laboratory in the shell blocks of a page."""
+    """Returns the arguments of every ``apps.gradients`` command in the shell blocks of a page."""
     blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     words = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
     return [each[3:] for each in words if each[:3] == PREFIX]

@@ -1,7 +1,7 @@
-"""A new cell costs one module written from its equations, a row in the registry and one in the inventory.
+"""A new cell needs one module written from its equations, one row in the registry and one in the inventory.
 
-The cells here are written into an empty folder, as a user would write theirs, and go through the checks of
-every cell of the library.
+The test writes two cells into an empty folder, as a user would do. Both cells must pass the checks of the
+library's cells.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ CELLS = {"keep": ("KeepCell", 3, {"keep gate"}), "leak": ("LeakCell", 2, {"kept 
 
 
 def keep(weights: dict, x: np.ndarray, states: tuple) -> tuple:
-    """In NumPy, from the equations."""
+    """Computes one step of KeepCell in NumPy, from its equations."""
     z = x @ weights["kernel"] + states[0] @ weights["recurrent_kernel"] + weights["bias"]
     share = 1 / (1 + np.exp(-z[:UNITS]))
     h = share * states[0] + (1 - share) * np.tanh(z[UNITS:])
@@ -75,7 +75,7 @@ REFERENCES = {"keep": keep, "leak": leak}
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory) -> ModuleType:
-    """The user's module, its rows in the registry and in the inventory."""
+    """Returns the user's module, and adds its rows to the registry and the inventory."""
     folder = tmp_path_factory.mktemp("user")
     (folder / "toy_cells.py").write_text(SOURCE)
     with pytest.MonkeyPatch.context() as patch:
@@ -96,8 +96,8 @@ def toy(tmp_path_factory) -> ModuleType:
 
 
 @pytest.mark.parametrize("name", [*CELLS, *(f"Recurrent {name}" for name in CELLS)])
-def test_it_passes_the_checks_of_every_part(toy: ModuleType, name: str, tmp_path: Path) -> None:
-    """Configuration and file, finite differences, every weight learns, dtypes, any shape, padding."""
+def test_new_cells_pass_the_checks_of_every_part(toy: ModuleType, name: str, tmp_path: Path) -> None:
+    """Checks config and file, finite differences, learning of every weight, dtypes, shapes and padding."""
     test_inventory.test_config_round_trip(name)
     test_inventory.test_keras_file_round_trip(name, tmp_path)
     test_inventory.test_gradients_match_central_differences(name)
@@ -112,7 +112,7 @@ def test_it_passes_the_checks_of_every_part(toy: ModuleType, name: str, tmp_path
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("name", CELLS)
-def test_it_equals_its_reference_and_runs_in_keras(toy: ModuleType, name: str, reverse: bool) -> None:
+def test_new_cells_equal_their_references_and_run_in_keras(toy: ModuleType, name: str, reverse: bool) -> None:
     layer = layers.Recurrent(inventory.CELLS[name](UNITS, dtype="float64"), reverse=reverse)
     layer.build((None, None, INPUTS))
     randomized(layer)
@@ -128,8 +128,10 @@ def test_it_equals_its_reference_and_runs_in_keras(toy: ModuleType, name: str, r
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_classifier_of_it_trains_saves_and_loads(toy: ModuleType, name: str, tmp_path: Path) -> None:
-    """By its name alone, stacked and in both directions."""
+def test_a_classifier_with_a_new_cell_trains_saves_and_loads(
+    toy: ModuleType, name: str, tmp_path: Path
+) -> None:
+    """The classifier needs only the name of the cell. The cells are stacked and bidirectional."""
     model = models.Classifier(9, 3, 4, name, 5, layers=2, bidirectional=True)
     inputs = {"tokens": np.array([[4, 5, 6], [7, 8, 0]], np.int32), "lengths": np.array([3, 2], np.int32)}
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -141,7 +143,7 @@ def test_a_classifier_of_it_trains_saves_and_loads(toy: ModuleType, name: str, t
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_the_analysis_uses_its_own_names(toy: ModuleType, name: str) -> None:
+def test_the_analysis_uses_the_gate_names_of_new_cells(toy: ModuleType, name: str) -> None:
     layer = layers.Recurrent(inventory.CELLS[name](UNITS, dtype="float64"))
     inputs = tf.constant(normal(np.random.default_rng(1), 2, 4, INPUTS))
     layer.build(inputs.shape)

@@ -1,4 +1,4 @@
-"""The notebooks of examples/: short, without stored errors, and (slow) every cell runs."""
+"""The notebooks of examples/ are short and have no stored outputs, and every cell runs (a slow test)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 NAMES = ("cells", "forecasting", "language_modeling", "sentiment", "translation")
-MISSING = "executing notebooks needs nbclient; pip install 'seqmodels[dev]'"
+MISSING = "executing notebooks needs nbclient; run pip install 'seqmodels[dev]'"
 ABSOLUTE = re.compile(r"""["'(=\s](/[A-Za-z]\w*/|~/|[A-Za-z]:\\)""")
 
 
@@ -22,16 +22,16 @@ def notebook(name: str) -> dict:
 
 
 def code_of(cell: dict) -> str:
-    """The source of a code cell without lines that only IPython understands."""
+    """Returns the source of a code cell without the lines that only IPython understands."""
     return "".join(line for line in cell["source"] if not line.startswith("%"))
 
 
-def test_there_is_one_notebook_for_each_task_and_one_for_the_cells():
+def test_every_task_and_the_cells_have_a_notebook():
     assert sorted(path.stem for path in EXAMPLES.glob("*.ipynb")) == list(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_is_short_clean_and_explained(name):
+def test_a_notebook_is_short_and_clean(name):
     content = notebook(name)
     cells = content["cells"]
     assert (content["nbformat"], content["metadata"]["kernelspec"]["name"]) == (4, "python3")
@@ -54,7 +54,7 @@ def test_absolute_paths_are_recognised(line):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_cell_runs(name, tmp_path, monkeypatch):
-    """The temporary folder is where the kernel starts; a cell that fails raises ``CellExecutionError``."""
+    """The kernel starts in the temporary folder. A cell that fails raises ``CellExecutionError``."""
     nbclient = pytest.importorskip("nbclient", reason=MISSING)
     nbformat = pytest.importorskip("nbformat", reason=MISSING)
     pytest.importorskip("ipykernel", reason=MISSING)
@@ -63,4 +63,4 @@ def test_every_cell_runs(name, tmp_path, monkeypatch):
     nbformat.validate(book)
     client = nbclient.NotebookClient(book, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
     client.execute()
-    assert not list(tmp_path.iterdir()), "a notebook keeps its run in a temporary folder of its own"
+    assert not list(tmp_path.iterdir()), "a notebook must write its run to its own temporary folder"

@@ -1,4 +1,4 @@
-"""The package: one declaration of each dependency, its metadata, and the command ``seqmodels``."""
+"""The package: its dependencies, its metadata, and the command ``seqmodels``."""
 
 import ast
 import re
@@ -26,7 +26,7 @@ TEST_TOOLS = {"pytest", "pytest-xdist", "hypothesis"}
 
 
 def ranges(lines: list[str]) -> dict[str, Requirement]:
-    """Requirements by the name of the package; none may be there twice."""
+    """Returns the requirements by package name; a name may occur only once."""
     found = [Requirement(line) for line in lines]
     by_name = {canonicalize_name(requirement.name): requirement for requirement in found}
     assert len(by_name) == len(found)
@@ -54,7 +54,7 @@ def test_the_requirements_are_the_dependencies_and_the_test_tools():
         ("benchmarks/requirements.txt", ranges(EXTRAS["benchmarks"])),
     ],
 )
-def test_the_other_requirements_are_those_of_the_extras(path, expected):
+def test_the_other_requirement_files_equal_the_extras(path, expected):
     assert required_by(path) == expected
 
 
@@ -65,7 +65,7 @@ def test_every_dependency_has_a_lower_and_an_upper_bound():
 
 
 def imported_names() -> set[str]:
-    """Top-level name of every import statement in the packages, inside functions too."""
+    """Returns the top-level name of every import statement in the packages, including functions."""
     names: set[str] = set()
     for path in (*ROOT.glob("apps/**/*.py"), *ROOT.glob("seqmodels/**/*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -121,7 +121,7 @@ def test_every_data_file_is_part_of_the_package():
                 assert (path.parent / "__init__.py").is_file(), path
 
 
-def test_the_hooks_have_the_versions_of_make_check():
+def test_the_hooks_use_the_versions_of_make_check():
     text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     pinned = {
         word.strip()
@@ -131,7 +131,7 @@ def test_the_hooks_have_the_versions_of_make_check():
     assert ranges(sorted(pinned)) == required_by("requirements-check.txt")
 
 
-def test_the_changelog_keeps_its_form():
+def test_the_changelog_has_the_expected_format():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     releases = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert releases[0] == "[Unreleased]"
@@ -165,7 +165,7 @@ def test_the_help_lists_every_task_with_its_summary():
         assert re.search(rf"^  {task} +{re.escape(summary)}$", result.output, re.MULTILINE)
 
 
-def test_no_task_shows_the_help():
+def test_the_command_without_a_task_shows_the_help():
     result = invoke()
     assert result.exit_code == 2
     assert result.output == invoke("--help").output
@@ -176,7 +176,7 @@ def test_the_help_of_a_verb_names_the_whole_command():
 
 
 @pytest.mark.parametrize("arguments", [[], *([task] for task in TASKS)])
-def test_every_level_has_the_version(arguments):
+def test_every_level_shows_the_version(arguments):
     result = invoke(*arguments, "--version")
     assert (result.exit_code, result.output) == (0, f"seqmodels {seqmodels.__version__}\n")
 

@@ -1,4 +1,4 @@
-"""The public names: every package has an explicit, sorted list of them, and all of them are documented."""
+"""Public names: every package has an explicit list of its public names, and each name has a docstring."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# Scripts run in processes of their own and are not imported.
+# Scripts run in separate processes and are not imported.
 PACKAGES = sorted(
     ".".join(path.parent.relative_to(ROOT).parts)
     for path in (ROOT / "seqmodels").rglob("__init__.py")
@@ -39,7 +39,7 @@ def test_every_public_name_resolves_and_is_documented(package: str) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_list_is_a_literal(package: str) -> None:
-    """So that linters, editors and readers know it; ruff's RUF022 holds its order."""
+    """Linters, editors and readers need a literal list; ruff's RUF022 checks its order."""
     tree = ast.parse((ROOT / Path(*package.split(".")) / "__init__.py").read_text(encoding="utf-8"))
     values = [
         node.value
@@ -50,7 +50,7 @@ def test_the_list_is_a_literal(package: str) -> None:
 
 
 def test_no_public_name_hides_a_module() -> None:
-    """A lazy name and a module of the same name would be whichever was loaded last."""
+    """If a lazy name and a module had the same name, the one loaded last would replace the other."""
     for package in PACKAGES[1:]:
         if "lazy(" in (ROOT / Path(*package.split(".")) / "__init__.py").read_text(encoding="utf-8"):
             modules = {path.stem for path in (ROOT / Path(*package.split("."))).glob("*.py")}

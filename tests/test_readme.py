@@ -1,4 +1,4 @@
-"""What README.md shows is what runs: its commands are parsed or run here, its library example is executed."""
+"""The examples in README.md work: the commands are parsed or run, and the library example is executed."""
 
 import re
 import shlex
@@ -23,13 +23,13 @@ def blocks(language):
 
 
 def commands():
-    """Every command of the shell blocks as its arguments, comments left out."""
+    """Returns every command of the shell blocks as a list of arguments, without comments."""
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
     return [shlex.split(line, comments=True) for line in lines]
 
 
 def verbs(prefix):
-    """Arguments of ``python -m apps.sentiment`` in the commands that call this Python."""
+    """Returns the arguments of the ``python -m apps.sentiment`` commands that start with ``prefix``."""
     return [c[3:] for c in commands() if c[0] == prefix and c[1:3] == ["-m", "apps.sentiment"]]
 
 
@@ -40,7 +40,7 @@ def test_every_make_target_exists():
         assert re.search(rf"^{name}:", MAKEFILE, re.MULTILINE), name
 
 
-def test_the_plain_commands_are_those_of_the_demo():
+def test_the_plain_commands_are_part_of_the_demo():
     recipe = re.search(r"^demo:.*?\n(.*?)\n\n", MAKEFILE, re.DOTALL | re.MULTILINE).group(1)
     recipe = recipe.replace("$(BIN)", ".venv/bin").replace("$(DEMO)", "saved_models/demo")
     shown = verbs(".venv/bin/python")

@@ -1,4 +1,4 @@
-"""Keras loads our models after a bare ``import seqmodels``, in fresh processes."""
+"""Keras loads the models of the project in a fresh process that only imports ``seqmodels``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(program: str) -> str:
     return done.stdout
 
 
-def test_the_table_has_the_registered_classes_and_no_others() -> None:
+def test_the_table_has_exactly_the_registered_classes() -> None:
     registered = set()
     for path in sorted((ROOT / "seqmodels").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -60,7 +60,7 @@ def test_the_table_has_the_registered_classes_and_no_others() -> None:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> Path:
-    """Models with a call's arguments and result beside each."""
+    """Writes models, each with the arguments and the result of a call, and returns their folder."""
     folder = tmp_path_factory.mktemp("saved")
     for name in MODELS:
         part, sample = PARTS[name].built(), PARTS[name].arguments()
@@ -110,7 +110,7 @@ def test_saved_models_load(saved: Path, imports: str) -> None:
     assert [line.split()[1] for line in printed.splitlines()] == sorted([*MODELS, "Functional", "Sequential"])
 
 
-def test_an_import_loads_neither_keras_nor_tensorflow_and_hides_neither() -> None:
+def test_an_import_neither_loads_nor_hides_keras_and_tensorflow() -> None:
     run("""
 import importlib.util, sys
 import seqmodels, seqmodels.data, seqmodels.export, seqmodels.evaluation, seqmodels.registry, seqmodels.xla

@@ -1,7 +1,7 @@
-"""The installed wheel needs nothing but its dependencies: it trains, predicts and exports from any folder.
+"""The installed wheel needs only its dependencies: it trains, predicts and exports from any folder.
 
-Builds a wheel and installs it into an empty environment, so it needs a package index.
-`make test-wheel` runs it.
+The tests build a wheel and install it into an empty environment, so they need a package index.
+`make test-wheel` runs them.
 """
 
 import os
@@ -23,7 +23,7 @@ IMPORT_ALL = """
 import importlib, pkgutil, apps, seqmodels
 for package in (apps, seqmodels):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if ".scripts." not in module.name:  # those are programs
+        if ".scripts." not in module.name:  # scripts are programs
             importlib.import_module(module.name)
 print(apps.__file__)
 """
@@ -35,21 +35,21 @@ pytestmark = pytest.mark.slow
 
 
 def run(*command: object, cwd: Path) -> str:
-    """Standard output of a command that must succeed."""
+    """Returns the standard output of a command that must succeed."""
     done = subprocess.run([*map(str, command)], cwd=cwd, env=CLEAN, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout
 
 
 def package_files() -> set[str]:
-    """Every file of the packages in the source tree, as a path in the wheel."""
+    """Returns every file of the packages in the source tree, as a path in the wheel."""
     files = (path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_file())
     return {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts}
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of the sources: a build leaves files beside them."""
+    """Builds the wheel from a copy of the sources, because a build writes files next to them."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
@@ -64,7 +64,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def binaries(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment that holds the wheel and what it depends on."""
+    """Returns the folder of the programs of an environment with the wheel and its dependencies."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True, symlinks=True)
     run(folder / "bin" / "python", "-m", "pip", "install", wheel, cwd=folder)
@@ -73,11 +73,11 @@ def binaries(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
-    """A folder from which the source tree cannot be imported."""
+    """Returns a folder from which the source tree cannot be imported."""
     return tmp_path
 
 
-def test_the_wheel_holds_the_packages_with_their_data_and_nothing_else(wheel):
+def test_the_wheel_contains_only_the_packages_and_their_data(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     installed = {name for name in names if ".dist-info/" not in name}

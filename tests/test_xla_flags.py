@@ -1,4 +1,4 @@
-"""The entry points tell XLA to leave YNNPACK alone, seen in the programs that it then makes."""
+"""The entry points disable YNNPACK fusions, which the programs compiled by XLA show."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(program: str, flags: str) -> None:
 @pytest.mark.parametrize(
     ("program", "flags", "fused"),
     [
-        # Once the first fails, TensorFlow has changed: see whether the flag is still needed.
+        # If the first case fails, TensorFlow has changed. Check whether the flag is still needed.
         pytest.param(COMPILED, "", True, id="nothing", marks=pytest.mark.slow),
         pytest.param(f"import seqmodels\n{COMPILED}", "", True, id="import"),
         pytest.param(f"{COMMAND_LINE}\n{COMPILED}", "", False, id="command line"),
@@ -50,17 +50,19 @@ def run(program: str, flags: str) -> None:
         ),
         pytest.param(TRAINED, "", False, id="training"),
         pytest.param(TRAINED, USERS_FLAG, True, id="training user's value", marks=pytest.mark.slow),
-        # XLA has read its flags when it compiled.
+        # XLA read its flags when it compiled the first program.
         pytest.param(LATE + COMPILED.replace("256", "128"), "", True, id="late", marks=pytest.mark.slow),
     ],
 )
-def test_no_fusions_by_ynnpack_unless_asked_for(program: str, flags: str, fused: bool, tmp_path: Path):
-    """Two runs of one program at once, as of the parts of a batch, would write the same list in them."""
+def test_ynnpack_fusions_are_disabled_unless_the_user_enables_them(
+    program: str, flags: str, fused: bool, tmp_path: Path
+):
+    """With fusions, two runs of a program at the same time would write to the same list."""
     dump = tmp_path / "dump"
     program = program.replace("FOLDER", repr(str(tmp_path)))
     run(program, f"--xla_dump_to={dump} --xla_dump_hlo_as_text {flags}")
     programs = [path.read_text() for path in dump.glob("*after_optimizations.txt")]
-    assert programs  # so the flags of whoever calls are in force, too
+    assert programs  # the flags of the user are also in effect
     assert any("__ynn_fusion" in program for program in programs) == fused
 
 
@@ -71,7 +73,7 @@ def test_an_import_changes_no_environment_variable() -> None:
     run(f"import os; before = os.environ.get('XLA_FLAGS'); import {libraries}; {check}", "--xla_dump_to=")
 
 
-def test_a_file_of_flags_stays_in_force(tmp_path: Path, monkeypatch) -> None:
+def test_a_file_of_flags_stays_in_effect(tmp_path: Path, monkeypatch) -> None:
     file = tmp_path / "flags.txt"
     file.write_text("--xla_cpu_enable_fast_math=false")
     monkeypatch.setenv("XLA_FLAGS", str(file))
@@ -79,7 +81,7 @@ def test_a_file_of_flags_stays_in_force(tmp_path: Path, monkeypatch) -> None:
     assert os.environ["XLA_FLAGS"] == str(file)
 
 
-def test_other_flags_stay_and_nothing_is_said_twice(monkeypatch) -> None:
+def test_other_flags_stay_and_the_flag_is_added_once(monkeypatch) -> None:
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
     set_xla_flags()
     set_xla_flags()

@@ -1,4 +1,4 @@
-"""Forecast series. ``train`` is the Python API; ``python -m apps.forecasting`` the command line."""
+"""Forecasting of series: ``train`` is the Python API, ``python -m apps.forecasting`` the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def train(data: object = "embedded", run: str | Path | None = None, **options: A
     Args:
         data: a path, a DataFrame of prices or series, a pandas Series, or a list of numbers.
         run: folder of the run. Default: ``saved_models/forecasting``.
-        **options: the flags of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
+        **options: the options of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
 
     Raises:
         UserError: see :func:`apps.api.train_task`.

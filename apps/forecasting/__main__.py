@@ -1,11 +1,11 @@
-"""``python -m apps.forecasting``."""
+"""The command line ``python -m apps.forecasting``."""
 
 from apps.cli import application
 from apps.forecasting.options import Evaluate, Predict, Train
 
 main = application(
     "forecasting",
-    "Forecast prices and other series as distributions: train, evaluate, forecast.",
+    "Forecast prices and other time series as probability distributions.",
     Train,
     Evaluate,
     Predict,

@@ -1,9 +1,9 @@
-"""Forecasts that a model must beat: naive ones, exponential smoothing, and volatility models.
+"""Baselines: naive forecasts, exponential smoothing and volatility models.
 
-All of them are fitted once, on the rows before ``fitted`` of each series, and then asked at every origin for
-the distributions of the next ``horizon`` rows, with what is known at that origin. They answer in the
-location, scale and degrees of freedom of Student-t distributions, ``(windows, horizon, 3)``; infinitely many
-degrees are normal."""
+Each baseline is fitted once per series, on the first ``fitted`` rows. At every origin, the baseline forecasts
+the next ``horizon`` rows from the rows up to the origin. Forecasts are Student-t distributions ``(windows,
+horizon, 3)``: location, scale and degrees of freedom. Infinite degrees of freedom mean a normal distribution.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Method = Callable[[np.ndarray, int, np.ndarray, int], np.ndarray]
 
 
 def methods(kind: str, season: int) -> dict[str, Method]:
-    """The baselines by name for ``prices`` (whose values are returns in percent) or ``values``."""
+    """Returns the baselines by name, for ``prices`` (returns in percent) or ``values``."""
     if kind == "prices":
         return {
             "persistence": persistence,
@@ -48,14 +48,14 @@ def methods(kind: str, season: int) -> dict[str, Method]:
 def forecast(
     method: Method, values: Sequence[np.ndarray], fitted: np.ndarray, windows: np.ndarray, horizon: int
 ) -> np.ndarray:
-    """Forecasts of one method at all windows: ``(windows, horizon, 3)``.
+    """Returns the forecasts of one method for all windows: ``(windows, horizon, 3)``.
 
     Args:
-        method: of :func:`methods`.
-        values: of each series, ``(T,)``.
-        fitted: for each series how many of its first rows may be learned from.
-        windows: ``(windows, 2)``, a series and the row of its origin.
-        horizon: rows to be forecast.
+        method: one of :func:`methods`.
+        values: values of each series, ``(T,)``.
+        fitted: number of first rows of each series that the method is fitted on.
+        windows: number of the series and row of the origin, ``(windows, 2)``.
+        horizon: number of rows to forecast.
     """
     found = np.empty((len(windows), horizon, 3))
     for number in np.unique(windows[:, 0]):
@@ -65,14 +65,20 @@ def forecast(
 
 
 def naive(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
-    """The last value; its variance grows with the steps (Hyndman, Athanasopoulos 2021, table 5.2)."""
+    """Forecasts the last value; the variance grows with the steps.
+
+    See Hyndman, Athanasopoulos 2021, table 5.2.
+    """
     return seasonal_naive(values, fitted, origins, horizon, season=1)
 
 
 def seasonal_naive(
     values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int
 ) -> np.ndarray:
-    """The value one season ago; its variance grows with the seasons (same table)."""
+    """Forecasts the value one season ago; the variance grows with the seasons.
+
+    See Hyndman, Athanasopoulos 2021, table 5.2.
+    """
     ahead = np.arange(1, horizon + 1)
     seasons = (ahead - 1) // season + 1
     location = values[np.maximum(origins[:, None] + ahead - seasons * season, 0)]
@@ -81,7 +87,10 @@ def seasonal_naive(
 
 
 def drift(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
-    """The line through the first and the last value; variance ``s^2 h (1 + h / T)`` (same table)."""
+    """Forecasts the line through the first and the last value; the variance is ``s^2 h (1 + h / T)``.
+
+    See Hyndman, Athanasopoulos 2021, table 5.2.
+    """
     ahead = np.arange(1, horizon + 1)
     slope = (values[origins] - values[0]) / np.maximum(origins, 1)
     location = values[origins][:, None] + slope[:, None] * ahead
@@ -90,10 +99,11 @@ def drift(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) ->
 
 
 def naive2(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int) -> np.ndarray:
-    """The naive forecast of the seasonally adjusted series, as the M4 competition defines it.
+    """Forecasts the last value of the seasonally adjusted series, as defined by the M4 competition.
 
-    Multiplicative decomposition where the autocorrelation at the season is significant at 90 %, from the rows
-    up to each origin (Makridakis et al. 2020, section 2 and the code of its benchmarks).
+    The adjustment is a multiplicative decomposition of the rows up to each origin. The series is adjusted if
+    the autocorrelation at the season is significant at 90 %. See section 2 of Makridakis et al. 2020 and the
+    code of its benchmarks.
     """
     ahead = np.arange(1, horizon + 1)
     location = np.empty((len(origins), horizon))
@@ -116,18 +126,18 @@ def _seasonal(values: np.ndarray, season: int) -> bool:
 
 
 def ets(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int) -> np.ndarray:
-    """Exponential smoothing ETS(A, Ad, A), without season ETS(A, Ad, N), by statsmodels.
+    """Forecasts with exponential smoothing of statsmodels: ETS(A, Ad, A), or ETS(A, Ad, N) without a season.
 
-    Its parameters come from the first ``fitted`` rows; its states at an origin from the rows up to there. The
-    variance is that of table 6.2 in Hyndman et al. 2008, ``s^2 (1 + sum_{j<h} c_j^2)`` with
-    ``c_j = alpha + beta phi_j + gamma [j mod season = 0]``.
+    The parameters are fitted on the first ``fitted`` rows. The states at an origin are computed from the rows
+    up to the origin. The variance is ``s^2 (1 + sum_{j<h} c_j^2)`` with
+    ``c_j = alpha + beta phi_j + gamma [j mod season = 0]`` (Hyndman et al. 2008, table 6.2).
     """
     has_season = season > 1 and fitted >= 2 * season + 4
     form = {"error": "add", "trend": "add", "damped_trend": True, "initialization_method": "heuristic"}
     form |= {"seasonal": "add", "seasonal_periods": season} if has_season else {}
-    unit = _spread(np.diff(values[:fitted]))  # the optimizer likes numbers of size 1
+    unit = _spread(np.diff(values[:fitted]))  # the optimizer works best with values near 1
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a fit that does not converge is still the best it found
+        warnings.simplefilter("ignore")  # a fit without convergence is still usable
         parameters = ETSModel(values[:fitted] / unit, **form).fit(disp=False).params
         smoothed = ETSModel(values / unit, **form).smooth(parameters)
     states = np.asarray(smoothed.states)  # (T, level, trend[, season])
@@ -146,20 +156,23 @@ def ets(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, seas
 
 
 def persistence(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
-    """Tomorrow's price is today's: a return of 0, normal with the deviation of the past."""
+    """Forecasts an unchanged price: normal returns around 0, with the root mean square of past returns."""
     sigma = float(np.sqrt(np.nanmean(returns[:fitted] ** 2)))
     return _normal(np.zeros((len(origins), horizon)), np.full(horizon, sigma))
 
 
 def constant(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
-    """One Student-t distribution for all days, by maximum likelihood."""
+    """Forecasts the same Student-t distribution for all days, fitted by maximum likelihood."""
     freedom, location, scale = stats.t.fit(_real(returns[:fitted]))
     return np.broadcast_to([location, scale, freedom], (len(origins), horizon, 3)).copy()
 
 
 def ewma(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
-    """``s2_t = 0.94 s2_{t-1} + 0.06 r_{t-1}^2``, the same for all days ahead; the shocks are Student-t, whose
-    scale and degrees of freedom are fitted."""
+    """Forecasts an exponentially weighted variance, the same for all days ahead.
+
+    The variance is ``s2_t = 0.94 s2_{t-1} + 0.06 r_{t-1}^2``. The shocks are Student-t distributed; their
+    scale and degrees of freedom are fitted.
+    """
     variance = np.empty(len(returns) + 1)
     variance[:2] = np.nanvar(returns[:fitted])
     for day in range(1, len(returns)):
@@ -175,14 +188,15 @@ def ewma(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) ->
 def garch(
     returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, asymmetric: bool
 ) -> np.ndarray:
-    """GARCH(1,1) (Bollerslev 1986), or GJR-GARCH (Glosten et al. 1993), with Student-t shocks by ``arch``.
+    """Forecasts with GARCH(1,1) or GJR-GARCH and Student-t shocks, fitted by the package ``arch``.
 
-    Days beyond the first take the expected variance, and the same degrees of freedom.
+    See Bollerslev 1986 and Glosten et al. 1993. Days after the first use the expected variance and the same
+    degrees of freedom.
     """
     model = arch_model(_real(returns), mean="Constant", vol="GARCH", p=1, o=int(asymmetric), q=1, dist="t")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit = model.fit(last_obs=fitted - 1, disp="off")  # the first return is not a number
+        fit = model.fit(last_obs=fitted - 1, disp="off")  # one row fewer, because the first return is NaN
     first = int(origins.min()) - 1
     variance = fit.forecast(horizon=horizon, start=first, reindex=False).variance.to_numpy()
     freedom = fit.params["nu"]
@@ -198,7 +212,7 @@ def _real(returns: np.ndarray) -> np.ndarray:
 
 
 def _spread(errors: np.ndarray) -> float:
-    """Root of the mean square; a little above 0 where there is no error at all."""
+    """Returns the root mean square of errors, at least 1e-9; returns 1 if there are no errors."""
     return float(max(np.sqrt(np.mean(errors**2)), 1e-9)) if len(errors) else 1.0
 
 

@@ -1,4 +1,4 @@
-"""What lies between two rows of a series."""
+"""Frequencies: the time between two rows of a series."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ DAY = 86_400  # seconds
 
 @dataclass(frozen=True)
 class Frequency:
-    """What lies between two dates.
+    """Time between two rows of a series.
 
     Attributes:
-        unit: ``second``, ``month``, ``business`` (Monday to Friday), or ``step`` for numbers in place of
+        unit: ``second``, ``month``, ``business`` (Monday to Friday), or ``step`` for numbers instead of
             dates.
-        size: how many of them.
-        at_end: months end at these dates; else they are any day that every month has.
+        size: number of units between two rows.
+        at_end: If True, all dates are month ends. If False, they are a day that every month has.
     """
 
     unit: str
@@ -38,7 +38,7 @@ class Frequency:
 
     @property
     def season(self) -> int:
-        """The usual length of a season in steps; 1 where there is none."""
+        """Usual season length in steps; 1 means no season."""
         if self.unit == "business":
             return 5
         if self.unit == "month":
@@ -50,7 +50,7 @@ class Frequency:
         return 1
 
     def after(self, last: Any, steps: int) -> np.ndarray:
-        """The next ``steps`` times: ``(steps,)``; holidays of a market are not known."""
+        """Returns the next ``steps`` times: ``(steps,)``. Market holidays are not considered."""
         ahead = np.arange(1, steps + 1)
         if self.unit == "step":
             return last + self.size * ahead
@@ -68,7 +68,7 @@ class Frequency:
 
 
 def days(times: np.ndarray) -> np.ndarray:
-    """Days since 2000 of dates, numbers as they are: float64."""
+    """Converts dates to days since 2000-01-01 in float64; numbers keep their values."""
     if times.dtype.kind == "M":
         return (times - EPOCH) / np.timedelta64(DAY, "s")
     return times.astype(np.float64)
@@ -93,7 +93,7 @@ def are_month_ends(times: np.ndarray) -> bool:
 
 
 def infer_frequency(times: np.ndarray) -> Frequency:
-    """The usual distance of two dates."""
+    """Infers the frequency from the most common distance between two rows."""
     gaps, counts = np.unique(np.diff(times).astype(np.int64), return_counts=True)
     usual = int(gaps[counts.argmax()])
     if times.dtype.kind != "M":

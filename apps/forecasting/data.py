@@ -1,4 +1,4 @@
-"""Series to batches of windows."""
+"""Prepares series for a model: defaults that depend on the data, splits, and batches of windows."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from seqmodels.errors import DataError
 
 PRICE_LOOKBACK, PRICE_HORIZON = 250, 1
 YEAR = 365.2425
-LONG_PAST = 8  # seasons from which on a past is read season by season
+LONG_PAST = 8  # a lookback of at least this number of seasons is read one season at a time
 
 
 @dataclass(frozen=True)
 class Assets:
-    """What a trained model takes for granted.
+    """Settings that a trained model depends on, stored with the run as ``forecast.json``.
 
     Attributes:
         kind: ``prices`` or ``values``.
-        names: of the series, in the order of their numbers.
-        lookback, horizon, segment: rows.
-        season: rows of a season.
-        frequency: ``--frequency`` as the user gave it, or None.
-        split: how the series are cut.
-        unit: what errors count in.
-        periods: of the calendar, in days, or in rows where there are no dates.
-        series_units: width of the vector that the model has of each series, 0 for none.
-        dated: whether times are dates, or numbers.
-        known: mean and deviation of each covariate in the training rows.
-        static: the same over the series, of covariates that do not change.
+        names: names of the series, in the order of their series numbers.
+        lookback, horizon, segment: numbers of rows.
+        season: season length in rows.
+        frequency: value of ``--frequency``, or None.
+        split: split specification, see :func:`apps.forecasting.windows.boundaries`.
+        unit: unit of the errors, see :func:`apps.forecasting.windows.units`.
+        periods: periods of the calendar inputs, in days, or in rows for series without dates.
+        series_units: dimension of the learned embedding of each series; 0 disables it.
+        dated: True if the times are dates, False if they are numbers.
+        known: mean and standard deviation of each known covariate in the training rows.
+        static: mean and standard deviation of each static covariate over the series.
     """
 
     kind: str
@@ -62,7 +62,7 @@ class Assets:
 
     @classmethod
     def load(cls, folder: Path) -> Assets:
-        """Reads what :meth:`save` wrote; raises DataError where the run is damaged."""
+        """Loads the assets from a folder; raises DataError if the file is missing or damaged."""
         try:
             return cls(**json.loads((folder / "forecast.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
@@ -75,10 +75,10 @@ class Prepared:
 
     Attributes:
         source: the series.
-        ends: where the splits of each end, ``(series, 3)``.
-        panel: what windows are cut from.
-        numbers: of each series as the model knows it, ``(series,)``.
-        assets: of the model.
+        ends: rows at which the splits of each series end, ``(series, 3)``.
+        panel: arrays from which windows are gathered.
+        numbers: number of each series in the model, ``(series,)``.
+        assets: assets of the model.
     """
 
     source: SeriesData
@@ -89,7 +89,7 @@ class Prepared:
 
     @classmethod
     def of(cls, source: SeriesData, assets: Assets) -> Prepared:
-        """Raises DataError where the model cannot take the series."""
+        """Splits series for a model; raises DataError if the model does not support the series."""
         numbers = _numbers(source, assets)
         ends = windows.boundaries(source, assets.split, assets.horizon)
         units = windows.units(source, ends, assets.unit)
@@ -107,12 +107,12 @@ class Prepared:
         return [self.source.targets(number) for number in range(len(self.source.series))]
 
     def truth(self, origins: np.ndarray) -> np.ndarray:
-        """What came after each origin: ``(n, horizon)``."""
+        """Returns the targets after each origin: ``(n, horizon)``."""
         return self.panel.truth(origins, self.assets.horizon)
 
 
 def read(options: Train, data: str | None = None) -> SeriesData:
-    """The series of a training, or others read in the same way."""
+    """Reads the series of a training run, or other data with the same options."""
     return load_series(
         data or options.data,
         fill=options.fill,
@@ -129,11 +129,13 @@ def _listed(columns: str) -> list[str]:
 
 
 def load(options: Train, assets: Assets | None) -> Data:
-    """Reads the series and cuts their windows; every decision is made on the training rows or their shape.
+    """Reads the series and splits them into windows.
+
+    Default settings depend only on the values of the training rows, and on dates and numbers of rows.
 
     Args:
-        options: of the training.
-        assets: of the interrupted run that is resumed, or None.
+        options: options of the training.
+        assets: assets of the interrupted run to resume, or None.
     """
     source = read(options)
     assets = assets or _assets(options, source)
@@ -142,7 +144,7 @@ def load(options: Train, assets: Assets | None) -> Data:
 
 
 def data_of(prepared: Prepared, options: Train) -> Data:
-    """The training and validation batches of prepared series."""
+    """Returns the training and validation batches of prepared series."""
     train, valid = prepared.origins("train"), prepared.origins("valid")
     return Data(
         train=lambda epoch: prepared.batches(
@@ -163,7 +165,7 @@ def _assets(options: Train, source: SeriesData) -> Assets:
         split = "horizon" if several and not dated else windows.SHARES
     season = source.season
     horizon = options.horizon or (PRICE_HORIZON if prices else season if season > 1 else 12)
-    # Enough to see several seasons, and no more than the training rows of the shortest series have.
+    # Several seasons, but fewer rows than the shortest series has for training.
     wished = PRICE_LOOKBACK if prices else max(3 * season, 2 * horizon, 24)
     ends = windows.boundaries(source, split, horizon)
     known = [series.known[:end] for series, end in zip(source.series, ends[:, 0])]
@@ -192,7 +194,7 @@ def _assets(options: Train, source: SeriesData) -> Assets:
 
 
 def _standards(rows: np.ndarray) -> list[list[float]]:
-    """Mean and deviation of each column; a constant one has deviation 1."""
+    """Returns the mean and standard deviation of each column; a constant column has deviation 1."""
     if not rows.size:
         return []
     deviations = rows.std(0)
@@ -200,11 +202,15 @@ def _standards(rows: np.ndarray) -> list[list[float]]:
 
 
 def _periods(source: SeriesData) -> list[float]:
-    """Day, week and year where rows are finer and go on for longer; without dates the season."""
+    """Returns the calendar periods: day, week and year in days, or the season in rows for undated series.
+
+    A period is used if it spans at least two rows and the series spans at least two periods. Prices use only
+    the week.
+    """
     if source.series[0].times.dtype.kind != "M":
         return [float(source.season)] if source.season > 1 else []
     if source.kind == "prices":
-        return [7.0]  # a few years teach nothing about the next one
+        return [7.0]  # a few years of prices are too short to learn a yearly pattern
     days = source.days(0)
     step, length = float(np.median(np.diff(days))), float(days[-1] - days[0])
     return [period for period in (1.0, 7.0, YEAR) if 2 * step <= period <= length / 2]
@@ -239,30 +245,34 @@ def _shown(time: Any) -> str:
 
 
 def at_ends(prepared: Prepared) -> np.ndarray:
-    """The windows from whose end the future is forecast: the last row of each series, ``(series, 2)``.
+    """Returns the last row of each series as the origin of a forecast: ``(series, 2)``.
 
     Raises:
-        DataError: a series is shorter than a window.
+        DataError: a series has fewer rows than the lookback.
     """
     lookback = prepared.assets.lookback
     for series in prepared.source.series:
         if len(series) < lookback:
             raise DataError(
-                f"{prepared.source.name}: {series.name} has {len(series)} rows; the model "
-                f"needs the last {lookback}"
+                f"{prepared.source.name}: series {series.name!r} has {len(series)} rows, but the model needs "
+                f"at least {lookback}; add earlier rows"
             )
     return np.array([[number, len(series) - 1] for number, series in enumerate(prepared.source.series)])
 
 
 def whole(source: SeriesData, assets: Assets) -> Prepared:
-    """Series to be forecast from their end; the rows that stand for the future are never read."""
+    """Prepares series for a forecast from their last row.
+
+    The values appended for the future are placeholders that the model never reads.
+    """
     numbers = _numbers(source, assets)
     horizon = assets.horizon
     for each in source.series:
         if assets.known and len(each.known) < len(each) + horizon:
             raise DataError(
-                f"{source.name}: the covariates of {each.name} are known for {len(each.known) - len(each)} "
-                f"rows to come; the model needs {horizon}: add rows in which the series are empty"
+                f"{source.name}: the known covariates of series {each.name!r} cover "
+                f"{len(each.known) - len(each)} future rows, but the model needs {horizon}; add rows with "
+                "covariates and without a value of the series"
             )
     series = [
         replace(
@@ -278,9 +288,12 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
 
 
 def _numbers(source: SeriesData, assets: Assets) -> np.ndarray:
-    """The number by which the model knows each series, ``(series,)``; 0 where there is none."""
+    """Returns the number of each series in the model, ``(series,)``; 0 without series embeddings."""
     if source.kind != assets.kind:
-        raise DataError(f"{source.name}: holds {source.kind}; the run was trained on {assets.kind}")
+        raise DataError(
+            f"{source.name} holds {source.kind}, but the run was trained on {assets.kind}; "
+            f"pass data with {assets.kind}"
+        )
     if not assets.series_units:
         return np.zeros(len(source.series), np.int64)
     return windows.check_names(source, assets.names)

@@ -1,4 +1,4 @@
-"""The model beside its baselines on the same windows: scores, tests, and the parts of a backtest."""
+"""Evaluates the model and its baselines on the same windows: scores, significance tests and backtests."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from apps.forecasting.inference import Forecasts
 from apps.forecasting.metrics import Forecast
 from apps.forecasting.windows import deviation, seasonal_change
 
-SLOW = {"naive 2": 2_000, "ETS": 500}  # windows, and series, from which on a baseline takes too long
+SLOW = {"naive 2": 2_000, "ETS": 500}  # limits of slow baselines: windows and series
 SIGNIFICANT = 0.05
 OPTIMUM = "optimum"
 
 
 def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, Callable[[], Forecast]]:
-    """The baselines by name, each computed when it is asked for.
+    """Returns one function per baseline, by name, that computes its forecasts.
 
     Args:
         prepared: the series.
         origins: windows, ``(n, 2)``.
-        fitted: for each series how many of its first rows they may learn from.
+        fitted: number of first rows of each series that the baselines are fitted on.
     """
     source, horizon = prepared.source, prepared.assets.horizon
     targets = prepared.targets
@@ -41,7 +41,7 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 
     found = {name: compute(method) for name, method in methods.items()}
     truth = source.truth
-    # Of returns the truth given all days before is known for the first day ahead alone.
+    # The true distribution of returns is known only for the first day ahead.
     if truth is not None and (source.kind == "values" or horizon == 1):
         ahead = np.arange(1, horizon + 1)
         found[OPTIMUM] = lambda: Forecast(
@@ -51,7 +51,7 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 
 
 def score(forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, Any]:
-    """All scores of a forecast, JSON-ready."""
+    """Computes all scores of a forecast, JSON-ready."""
     y = prepared.truth(origins)
     if prepared.source.kind == "prices":
         return metrics.market_scores(forecast, y)
@@ -63,9 +63,10 @@ def score(forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: n
 
 
 def measure_of(forecast: Forecast, prepared: Prepared) -> str:
-    """What a forecast and its baselines are compared by.
+    """Returns the name of the loss that compares a forecast with its baselines.
 
-    Of a point the absolute error, of a distribution of returns the negative log-likelihood, else the CRPS.
+    Points use the absolute error. Distributions of returns use the negative log-likelihood. All other
+    forecasts use the CRPS.
     """
     if forecast.kind == "point":
         return "mae"
@@ -73,7 +74,10 @@ def measure_of(forecast: Forecast, prepared: Prepared) -> str:
 
 
 def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> np.ndarray:
-    """The measure for each window and step, ``(n, H)``; of values in deviations of their series."""
+    """Computes the loss of each window and step: ``(n, H)``.
+
+    Losses of values are divided by the standard deviation of their series in the training rows.
+    """
     y = prepared.truth(origins)
     if measure == "nll":
         return forecast.distribution.negative_log_likelihood(y)
@@ -85,7 +89,7 @@ def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.nda
 
 
 def baseline_scores(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, dict[str, Any]]:
-    """The scores of all baselines by name; with Naive 2 also the OWA of each."""
+    """Computes the scores of all baselines by name, with the OWA if Naive 2 is a baseline."""
     found = {
         name: score(compute(), prepared, origins, fitted)
         for name, compute in rivals(prepared, origins, fitted).items()
@@ -95,7 +99,7 @@ def baseline_scores(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray)
 
 
 def with_owa(scores: dict[str, dict[str, Any]], reference: dict[str, dict[str, Any]]) -> None:
-    """Adds the OWA to each score where Naive 2 is among the references."""
+    """Adds the OWA to each row of scores if the references contain Naive 2."""
     if "naive 2" in reference:
         for row in scores.values():
             row["owa"] = metrics.overall_weighted_average(row, reference["naive 2"])
@@ -104,7 +108,7 @@ def with_owa(scores: dict[str, dict[str, Any]], reference: dict[str, dict[str, A
 def comparisons(
     forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray
 ) -> dict[str, Any]:
-    """Diebold-Mariano tests of the model against every baseline, and what they say in words."""
+    """Computes the Diebold-Mariano tests of the model against every baseline, with a verdict in words."""
     times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
     measure = measure_of(forecast, prepared)
     own = losses(measure, forecast, prepared, origins)
@@ -125,13 +129,13 @@ def comparisons(
 
 
 def verdict(measure: str, own: float, best: str, other: float, test: dict[str, float]) -> str:
-    """One sentence."""
-    numbers = f"{measure.upper()} {own:.4f} against {other:.4f}"
+    """Returns a text that compares the model with the best baseline."""
+    numbers = f"{measure.upper()} {own:.4f} compared with {other:.4f}"
     evidence = f"Diebold-Mariano {test['statistic']:+.2f}, p = {test['p']:.2g}"
     if test["p"] >= SIGNIFICANT:
         return (
-            f"The model and the best baseline, {best}, cannot be told apart ({numbers}; {evidence}): "
-            f"the difference may be chance."
+            f"The model is not significantly different from the best baseline, {best} "
+            f"({numbers}; {evidence}). The difference may be due to chance."
         )
     word = "better" if test["difference"] < 0 else "worse"
     return f"The model is significantly {word} than the best baseline, {best} ({numbers}; {evidence})."
@@ -144,15 +148,16 @@ def backtest(
     parts: int,
     refit: Callable[[Prepared], Forecasts] | None,
 ) -> list[dict[str, Any]]:
-    """Scores of consecutive parts of the test, the model beside its baselines.
+    """Scores the model and its baselines on consecutive parts of the test split.
 
     Args:
-        forecasts: the model.
+        forecasts: forecast function of the model.
         prepared: the series.
-        origins: windows of the test.
-        parts: how many.
-        refit: series whose test begins with the part to a model that was trained on what is before; None: the
-            same model and the same baselines for all parts.
+        origins: windows of the test split.
+        parts: number of parts.
+        refit: function that trains a model for one part and returns its forecast function. The argument is
+            the series, with a test split that starts with this part. None uses the same model and the same
+            baselines for all parts.
     """
     times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
     found = []
@@ -194,15 +199,16 @@ def influence(
     origins: np.ndarray,
     seed: int,
 ) -> dict[str, float]:
-    """How much worse forecasts get when one part of what the model sees comes from another window.
+    """Computes the permutation importance of each part of the inputs (Breiman 2001, section 10).
 
-    Permutation importance (Breiman 2001, section 10), by the loss of :func:`losses`.
+    The importance is the increase of the mean loss of :func:`losses` if this part of the inputs is taken from
+    another window.
 
     Args:
-        forecasts_of: inputs of a model to its forecasts.
-        rows: the inputs of the windows.
-        prepared, origins: where they come from.
-        seed: of the permutation.
+        forecasts_of: function from the inputs of a model to its forecasts.
+        rows: inputs of the windows.
+        prepared, origins: series and origins of the windows.
+        seed: seed of the permutation.
     """
     order = np.random.default_rng(seed).permutation(len(origins))
     forecast = forecasts_of(rows)

@@ -1,4 +1,4 @@
-"""Series from Python objects: DataFrames and lists of numbers, written to files that the readers read."""
+"""Writes series from Python objects (DataFrames and lists of numbers) to files for the readers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def store(data: object, folder: Path) -> Path:
     """Writes series as CSV.
 
     Args:
-        data: a DataFrame as the files are (prices, a column for each series, or ``unique_id,ds,y``), whose
-            dates may be its index; a pandas Series; or a list of numbers.
-        folder: where ``data.csv`` is written.
+        data: a DataFrame in one of the file formats, a pandas Series, or a list of numbers. The formats are
+            prices, one column per series, and ``unique_id,ds,y``. The index may hold the dates.
+        folder: folder in which ``data.csv`` is written.
 
     Raises:
-        UsageError: data of another type.
+        UsageError: the type of ``data`` is not supported.
     """
     import pandas
 
@@ -29,7 +29,7 @@ def store(data: object, folder: Path) -> Path:
     frame: Any = data
     if not isinstance(frame, pandas.DataFrame):
         raise UsageError(
-            f"data is a {type(data).__name__}; expected a path, a DataFrame, a Series, or a list of numbers"
+            f"data must be a path, a DataFrame, a Series or a list of numbers; got {type(data).__name__}"
         )
     if isinstance(frame.index, pandas.DatetimeIndex | pandas.PeriodIndex):
         frame = frame.rename_axis("date").reset_index()
@@ -39,7 +39,7 @@ def store(data: object, folder: Path) -> Path:
 
 
 def inputs(given: object, folder: Path) -> list[str]:
-    """The files to forecast after: a path, a list of paths, or a DataFrame, which is written to one."""
+    """Returns the files to forecast: the given path or paths, or a file written from the given data."""
     if isinstance(given, str | Path):
         return [str(given)]
     if isinstance(given, list) and given and all(isinstance(path, str | Path) for path in given):

@@ -1,4 +1,4 @@
-"""Order, gaps and missing values of the rows of a table."""
+"""Checks the order of rows, and fills missing rows and values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seqmodels.errors import DataError
 def without_gaps(
     times: np.ndarray, values: np.ndarray, frequency: Frequency, fill: str, place: Callable[[int], str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The rows with those that are missing put in as not a number.
+    """Inserts missing rows, with NaN as their values.
 
     Raises:
         DataError: dates are missing and ``fill`` is ``error``, or a date lies between two steps.
@@ -31,13 +31,16 @@ def without_gaps(
     steps = np.diff(index)
     if (steps < 1).any():
         row = int((steps < 1).argmax()) + 1
-        raise DataError(f"{place(row)}: is in the same {frequency} as the row before; give one row for each")
+        raise DataError(
+            f"{place(row)}: the row lies in the same step as the previous row (one row per {frequency}); "
+            "keep one row per step"
+        )
     missing = int(index[-1] + 1 - len(index))
     if missing and fill == "error":
         row = int((steps > 1).argmax()) + 1
         raise DataError(
-            f"{place(row)}: {steps[row - 1] - 1} rows are missing before it (one row a {frequency}); "
-            "add them, or --fill forward or zero, or --frequency"
+            f"{place(row)}: {steps[row - 1] - 1} rows are missing before this row (one row per {frequency}); "
+            "add the rows, set --fill forward or --fill zero, or set --frequency"
         )
     if not missing:
         return times, values
@@ -53,8 +56,8 @@ def check_between(rest: np.ndarray, frequency: Frequency, place: Callable[[int],
     if rest.any():
         row = int((rest > 0).argmax())
         raise DataError(
-            f"{place(row)}: lies between two steps (one row a {frequency}); the frequencies are mixed: bring "
-            "the rows to one, or name it with --frequency"
+            f"{place(row)}: the date lies between two steps (one row per {frequency}); use one frequency for "
+            "all rows, or set --frequency"
         )
 
 
@@ -62,19 +65,24 @@ def check_order(times: np.ndarray, place: Callable[[int], str], cells: Sequence[
     steps = np.diff(times).astype(np.int64)
     if (steps <= 0).any():
         row = int((steps <= 0).argmax()) + 1
-        wrong = "is there twice" if steps[row - 1] == 0 else f"is before {cells[row - 1]}, the row above"
-        raise DataError(f"{place(row)}: {cells[row]} {wrong}; sort the rows by date, each date once")
+        wrong = (
+            "occurs twice" if steps[row - 1] == 0 else f"is earlier than {cells[row - 1]} in the row above"
+        )
+        raise DataError(f"{place(row)}: {cells[row]} {wrong}; sort the rows by date and keep each date once")
 
 
 def fill_missing(values: np.ndarray, fill: str, place: Callable[[int, int], str]) -> tuple[np.ndarray, int]:
-    """Values without missing ones, and how many were filled; leading ones stay missing under ``forward``."""
+    """Fills missing values; returns the values and the number of filled values.
+
+    With ``forward``, missing values before the first known value stay NaN.
+    """
     missing = np.isnan(values)
     if not missing.any():
         return values, 0
     if fill == "error":
         row, column = np.argwhere(missing)[0]
         raise DataError(
-            f"{place(int(row), int(column))}: is missing; --fill forward or zero puts a value there"
+            f"{place(int(row), int(column))}: the value is missing; set --fill forward or --fill zero"
         )
     if fill == "zero":
         return np.where(missing, 0.0, values), int(missing.sum())

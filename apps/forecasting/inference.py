@@ -1,4 +1,4 @@
-"""Windows to forecasts by any form that a run's model has: Keras, SavedModel, TensorFlow Lite."""
+"""Forecasts windows with any format of a model: Keras, SavedModel or TensorFlow Lite."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ from apps.forecasting.metrics import Forecast
 from apps.inference import Forms
 from seqmodels.models.forecasting.base import DECILES
 
-BATCH = 256  # windows of a batch
-LEVELS = DECILES  # of a forecast of quantiles
+BATCH = 256  # windows per batch
+LEVELS = DECILES  # levels of a quantile forecast
 
 Forecasts = Callable[[Prepared, np.ndarray], Forecast]
-"""Series and windows ``(n, 2)`` to the forecasts of all of them, in their order."""
+"""Function from series and windows ``(n, 2)`` to the forecasts of all windows, in the same order."""
 
 
 def forms(output: str) -> Forms[Forecasts]:
-    """How each form of a model with this ``--output`` forecasts."""
+    """Returns, per model format, the function that turns a loaded model into a forecast function.
+
+    Args:
+        output: ``--output`` of the training.
+    """
     return Forms(
         of_keras,
         lambda loaded: _of_saved_model(loaded, output),
@@ -48,13 +52,16 @@ def _of_tflite(path: Path, output: str) -> Forecasts:
 
 
 def rows_of(prepared: Prepared, origins: np.ndarray) -> dict[str, np.ndarray]:
-    """What a model takes of these windows, by name: ``(n, ...)``."""
+    """Returns the model inputs of these windows by name: ``(n, ...)``."""
     batches = [inputs for inputs, _, _ in prepared.batches(origins, BATCH).as_numpy_iterator()]
     return {name: np.concatenate([batch[name] for batch in batches])[: len(origins)] for name in batches[0]}
 
 
 def as_forecast(parameters: np.ndarray, output: str) -> Forecast:
-    """Parameters ``(n, H, p)`` of a model to what they mean; a normal is a Student-t of infinite freedom."""
+    """Converts model outputs ``(n, H, p)`` to forecasts.
+
+    A normal distribution becomes a Student-t distribution with infinite degrees of freedom.
+    """
     if output == "normal":
         freedom = np.full((*parameters.shape[:-1], 1), np.inf)
         return Forecast("student_t", np.concatenate([parameters, freedom], -1))
@@ -62,7 +69,7 @@ def as_forecast(parameters: np.ndarray, output: str) -> Forecast:
 
 
 def of_keras(model: keras.Model, change: Callable[[dict], dict] = lambda inputs: inputs) -> Forecasts:
-    """A model as it is; ``change`` is made to every batch of its inputs."""
+    """Returns the forecast function of a Keras model; ``change`` is applied to every batch of inputs."""
 
     @tf.function(reduce_retracing=True)
     def forecast(inputs: dict[str, tf.Tensor]) -> tf.Tensor:

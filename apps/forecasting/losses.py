@@ -1,4 +1,4 @@
-"""Objectives of forecasters: what :mod:`seqmodels.training.objectives` is to classifiers."""
+"""Training objectives of forecasters."""
 
 from __future__ import annotations
 
@@ -14,13 +14,23 @@ from seqmodels.training.objectives import Objective, Outcome
 
 
 def normal_loss(targets: tf.Tensor, forecast: tf.Tensor) -> tf.Tensor:
-    """Negative log-likelihood of location and scale ``(..., 2)``, in nats."""
+    """Computes the negative log-likelihood of a normal distribution, in nats.
+
+    Args:
+        targets: targets, ``(...)``.
+        forecast: location and scale, ``(..., 2)``.
+    """
     location, scale = tf.unstack(forecast, axis=-1)
     return 0.5 * tf.square((targets - location) / scale) + tf.math.log(scale) + 0.5 * math.log(2 * math.pi)
 
 
 def student_t_loss(targets: tf.Tensor, forecast: tf.Tensor) -> tf.Tensor:
-    """Negative log-likelihood of location, scale and degrees of freedom ``(..., 3)``, in nats."""
+    """Computes the negative log-likelihood of a Student-t distribution, in nats.
+
+    Args:
+        targets: targets, ``(...)``.
+        forecast: location, scale and degrees of freedom, ``(..., 3)``.
+    """
     location, scale, freedom = tf.unstack(forecast, axis=-1)
     z = (targets - location) / scale
     normalizer = tf.math.lgamma((freedom + 1) / 2) - tf.math.lgamma(freedom / 2)
@@ -33,26 +43,31 @@ def student_t_loss(targets: tf.Tensor, forecast: tf.Tensor) -> tf.Tensor:
 
 
 def quantile_loss(targets: tf.Tensor, forecast: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
-    """Twice the mean over the levels of ``max(q (y - f), (q - 1)(y - f))`` (Koenker, Bassett 1978)."""
+    """Computes twice the mean over levels of ``max(q (y - f), (q - 1)(y - f))`` (Koenker, Bassett 1978)."""
     error = targets[..., None] - forecast
     level = tf.constant(levels, error.dtype)
     return 2 * tf.reduce_mean(tf.maximum(level * error, (level - 1) * error), axis=-1)
 
 
 def forecasting(output: str, levels: Sequence[float] = (), loss: str = "auto") -> Objective:
-    """The mean over windows and steps of what the output is scored by; errors count in units of their series.
+    """Returns the training objective of an output: the mean loss over windows and steps.
+
+    Targets and forecasts are divided by the unit of their series.
 
     Args:
         output: ``point``, ``quantiles``, ``normal`` or ``student_t``.
-        levels: of the quantiles.
-        loss: ``auto``: the log-likelihood of a distribution, the quantile loss, the squared error of a point.
-            ``absolute`` and ``squared``: this error of a point.
+        levels: levels of the quantiles.
+        loss: ``auto``: the negative log-likelihood of a distribution, the quantile loss, or the squared error
+            of a point. ``absolute`` or ``squared``: this error of a point.
 
     Raises:
-        ValueError: a loss that the output does not have.
+        ValueError: the output does not support the loss.
     """
     if loss not in FORECAST_LOSSES or (loss != "auto" and output != "point"):
-        raise ValueError(f"loss is {loss!r} for output {output!r}; expected auto, or an error of a point")
+        raise ValueError(
+            f"loss must be 'auto', or 'absolute' or 'squared' for output 'point'; got {loss!r} for output "
+            f"{output!r}"
+        )
 
     def objective(
         model: keras.Model, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, carried: Any, training: bool

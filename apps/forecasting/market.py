@@ -1,12 +1,13 @@
-"""Simulated markets: prices whose true distribution of tomorrow is known, so that no model can do better.
+"""Simulated markets with a known true distribution of the next return, which is the best possible forecast.
 
-:func:`garch` has fat tails, volatility that clusters, and falls that stir it more than rises; :func:`regimes`
-jumps between calm and storm by a Markov chain that nobody sees. For both the best possible forecast is known:
-the recursion itself for the first, Hamilton's filter for the second.
+:func:`garch` simulates fat tails and clustered volatility. The volatility rises more after falls than after
+gains. The best forecast is the recursion of the GARCH model. :func:`regimes` switches between a calm and a
+volatile regime by a hidden Markov chain. The best forecast is Hamilton's filter.
 
-Neither gives a hint of tomorrow's direction. High and low are those of a Brownian bridge between open and
-close at the day's own volatility; of the GARCH market they say nothing that the returns do not say, of the
-other one they do, but the filter that knows only returns is what is shown as the optimum there.
+The direction of the next return cannot be predicted in either market. High and low are sampled from a
+Brownian bridge between open and close, with the volatility of the day. In the GARCH market, they contain no
+information beyond the returns. In the regime market, they contain more, but the optimum shown there is the
+filter that sees only returns.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ DRIFT = 0.04  # percent a day
 # GJR-GARCH (Glosten, Jagannathan, Runkle 1993): s2_t = OMEGA + (ALPHA + GAMMA [e<0]) e_{t-1}^2 + BETA
 # s2_{t-1}
 OMEGA, ALPHA, GAMMA, BETA, FREEDOM = 0.02, 0.03, 0.12, 0.89, 6.0
-STAY = (0.99, 0.97)  # probability of staying calm, and of staying in the storm
-SCALES = (0.6, 1.9)  # percent a day
+STAY = (0.99, 0.97)  # probability of staying in the calm and in the volatile regime
+SCALES = (0.6, 1.9)  # standard deviation per regime, percent a day
 
 
 def garch(seed: int) -> SeriesData:
-    """A GJR-GARCH market with Student-t innovations; ``truth`` is its recursion."""
+    """Simulates a GJR-GARCH market with Student-t innovations; ``truth`` follows its recursion."""
     random = np.random.default_rng([seed, 1])
     shocks = random.standard_t(FREEDOM, DAYS) * np.sqrt((FREEDOM - 2) / FREEDOM)  # variance 1
     variance, returns = np.empty(DAYS), np.empty(DAYS)
@@ -43,8 +44,11 @@ def garch(seed: int) -> SeriesData:
 
 
 def regimes(seed: int) -> SeriesData:
-    """A market of two normal regimes (Hamilton 1989); ``truth`` is the filter that knows all parameters, its
-    mixture of two normals given as the Student-t distribution of the same variance and kurtosis."""
+    """Simulates a market with two normal regimes (Hamilton 1989).
+
+    ``truth`` is the output of the filter that knows all parameters. The filter's mixture of two normal
+    distributions is stored as the Student-t distribution with the same variance and kurtosis.
+    """
     random = np.random.default_rng([seed, 2])
     state, states = 0, np.empty(DAYS, int)
     for day in range(DAYS):
@@ -56,7 +60,7 @@ def regimes(seed: int) -> SeriesData:
     belief, truth = np.array([1.0, 0.0]), np.empty((DAYS, 3))
     for day in range(DAYS):
         second, fourth = belief @ scales**2, 3 * belief @ scales**4
-        # A t distribution of nu > 4 has the kurtosis 3 (nu - 2) / (nu - 4).
+        # A Student-t distribution with nu > 4 has the kurtosis 3 (nu - 2) / (nu - 4).
         kurtosis = max(fourth / second**2, 3 + 1e-3)
         freedom = (4 * kurtosis - 6) / (kurtosis - 3)
         truth[day] = DRIFT, np.sqrt(second * (freedom - 2) / freedom), freedom
@@ -68,11 +72,11 @@ def regimes(seed: int) -> SeriesData:
 def _market(
     name: str, returns: np.ndarray, volatility: np.ndarray, truth: np.ndarray, random: np.random.Generator
 ) -> SeriesData:
-    """Prices of these returns ``(days,)`` in percent; the first return leads to the first close."""
+    """Returns prices with these returns ``(days,)`` in percent; the first return leads to the first close."""
     close = 100 * np.exp(np.cumsum(returns) / 100)
     opened = np.concatenate([[100.0], close[:-1]])
-    # The maximum of a Brownian bridge from 0 to b: (b + sqrt(b^2 - 2 s^2 ln U)) / 2, and likewise its
-    # minimum.
+    # The maximum of a Brownian bridge from 0 to b is (b + sqrt(b^2 - 2 s^2 ln U)) / 2.
+    # The minimum has a minus sign before the root.
     reach = np.sqrt(returns**2 - 2 * volatility**2 * np.log(random.random((2, len(returns)))))
     high = opened * np.exp((returns + reach[0]) / 200)
     low = opened * np.exp((returns - reach[1]) / 200)
@@ -80,6 +84,6 @@ def _market(
     columns = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
     values = np.stack([columns[column] for column in PRICE_COLUMNS], 1)
     times = Frequency("business").after(EPOCH, len(returns))
-    notes = ["simulated: the optimum is the distribution that the prices were drawn from"]
+    notes = ["the data are simulated; the optimum is the distribution from which the returns are sampled"]
     series = [Series("market", times, values)]
     return SeriesData(name, "prices", series, Frequency("business"), 5, notes, truth=[truth])

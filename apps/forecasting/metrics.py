@@ -1,7 +1,7 @@
-"""Scores of forecasts, computed in NumPy from what was forecast and what came.
+"""Scores of forecasts, computed in NumPy from forecasts and targets.
 
-A model and the baselines it must beat go through the same functions, so that their numbers compare. With
-``n`` windows of ``H`` steps each, targets ``y`` are ``(n, H)``.
+The model and its baselines are scored by the same functions, so that their scores are comparable. Targets
+``y`` are ``(n, H)`` for ``n`` windows of ``H`` steps.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Forecast:
     """Forecasts of ``(n, H)`` numbers.
 
     Attributes:
-        kind: ``point``; ``quantiles``; ``student_t``, of which a normal distribution has infinitely many
+        kind: ``point``, ``quantiles`` or ``student_t``. A normal distribution is ``student_t`` with infinite
             degrees of freedom.
-        parameters: ``(n, H, 1)``; ``(n, H, levels)``, rising; location, scale and degrees of freedom, ``(n,
-            H, 3)``.
-        levels: of the quantiles.
+        parameters: points ``(n, H, 1)``; quantiles ``(n, H, levels)`` in ascending order; or location, scale
+            and degrees of freedom ``(n, H, 3)``.
+        levels: levels of the quantiles.
     """
 
     kind: str
@@ -46,13 +46,17 @@ class Forecast:
 
     @property
     def median(self) -> np.ndarray:
-        """What minimises the expected absolute error: ``(n, H)``."""
+        """Median of the forecasts, which minimizes the expected absolute error: ``(n, H)``."""
         if self.kind == "quantiles":
             return self.quantile(0.5)
         return self.parameters[..., 0]
 
     def quantile(self, level: float) -> np.ndarray:
-        """``(n, H)``; between forecast quantiles by a straight line, beyond them the outermost."""
+        """Returns the quantile at a level: ``(n, H)``.
+
+        Forecast quantiles are interpolated linearly. A level outside their range returns the outermost
+        quantile.
+        """
         if self.kind == "student_t":
             return self.distribution.quantile(level)
         if self.kind == "point":
@@ -68,11 +72,11 @@ class Forecast:
 
 
 class _StudentT:
-    """Location, scale and degrees of freedom of any one shape."""
+    """Student-t distributions, given by location, scale and degrees of freedom of the same shape."""
 
     def __init__(self, location: np.ndarray, scale: np.ndarray, freedom: np.ndarray):
         self.location, self.scale, self.freedom = location, scale, freedom
-        # The same numbers, many times faster where there are millions of them.
+        # The normal distribution gives the same values and is many times faster.
         self.standard = stats.norm if np.isinf(freedom).all() else stats.t(freedom)
 
     def quantile(self, level: float) -> np.ndarray:
@@ -85,11 +89,11 @@ class _StudentT:
         return np.log(self.scale) - self.standard.logpdf((y - self.location) / self.scale)
 
     def crps(self, y: np.ndarray) -> np.ndarray:
-        """Closed form (Jordan, Krueger, Lerch 2019, appendix A.2).
+        """Computes the closed form of the CRPS (Jordan, Krueger, Lerch 2019, appendix A.2).
 
-        ``s (z (2 F(z) - 1) + 2 f(z) (v + z^2) / (v - 1) - c)`` with
-        ``c = 2 sqrt(v) / (v - 1) B(1/2, v - 1/2) / B(1/2, v/2)^2``, of the normal
-        ``s (z (2 F(z) - 1) + 2 f(z) - 1 / sqrt(pi))``; finite for v > 1.
+        The CRPS is ``s (z (2 F(z) - 1) + 2 f(z) (v + z^2) / (v - 1) - c)`` with
+        ``c = 2 sqrt(v) / (v - 1) B(1/2, v - 1/2) / B(1/2, v/2)^2``, and finite for v > 1. For the normal
+        distribution, the CRPS is ``s (z (2 F(z) - 1) + 2 f(z) - 1 / sqrt(pi))``.
         """
         z = (y - self.location) / self.scale
         normal = self.freedom > 1e6
@@ -101,15 +105,15 @@ class _StudentT:
 
 
 def negative_log_likelihood(forecast: Forecast, y: np.ndarray) -> np.ndarray | None:
-    """In nats, ``(n, H)``; None for forecasts without a density."""
+    """Computes the negative log-likelihood in nats: ``(n, H)``; returns None if there is no density."""
     return forecast.distribution.negative_log_likelihood(y) if forecast.kind == "student_t" else None
 
 
 def crps(forecast: Forecast, y: np.ndarray) -> np.ndarray:
-    """Continuous ranked probability score, ``(n, H)``, in the units of ``y``; of a point its absolute error.
+    """Computes the continuous ranked probability score (CRPS) in the units of ``y``: ``(n, H)``.
 
-    Of quantiles twice their mean quantile loss, which is what it tends to with more levels (Gneiting, Ranjan
-    2011, equation 17).
+    The CRPS of a point is its absolute error. For quantiles, the score is twice the mean quantile loss, which
+    converges to the CRPS with more levels (Gneiting, Ranjan 2011, equation 17).
     """
     if forecast.kind == "student_t":
         return forecast.distribution.crps(y)
@@ -123,19 +127,19 @@ def crps(forecast: Forecast, y: np.ndarray) -> np.ndarray:
 
 
 def quantile_loss(y: np.ndarray, quantile: np.ndarray, level: float) -> np.ndarray:
-    """``(level - [y < q]) (y - q)`` (Koenker, Bassett 1978)."""
+    """Computes ``(level - [y < q]) (y - q)`` (Koenker, Bassett 1978)."""
     return (level - (y < quantile)) * (y - quantile)
 
 
 def weighted_quantile_loss(forecast: Forecast, y: np.ndarray, levels: Sequence[float] = DECILES) -> float:
-    """``mean over levels of 2 sum loss / sum |y|`` (Salinas et al. 2020, section 4.1, as the rho-risk)."""
+    """Computes ``mean over levels of 2 sum loss / sum |y|`` (rho-risk, Salinas et al. 2020, section 4.1)."""
     total = max(float(np.abs(y).sum()), 1e-12)
     losses = [2 * quantile_loss(y, forecast.quantile(level), level).sum() / total for level in levels]
     return float(np.mean(losses))
 
 
 def coverage(forecast: Forecast, y: np.ndarray) -> dict[str, float]:
-    """Share of targets inside the central intervals, by their nominal share."""
+    """Returns the share of targets inside each central interval, by nominal coverage."""
     found = {}
     for share in INTERVALS:
         low, high = forecast.quantile((1 - share) / 2), forecast.quantile((1 + share) / 2)
@@ -144,8 +148,10 @@ def coverage(forecast: Forecast, y: np.ndarray) -> dict[str, float]:
 
 
 def pit(forecast: Forecast, y: np.ndarray) -> list[float]:
-    """Histogram of the probability integral transform: shares of ``PIT_BINS`` bins, all equal if forecasts
-    are calibrated (Gneiting et al. 2007, section 3.1)."""
+    """Returns the histogram of the probability integral transform as shares of ``PIT_BINS`` bins.
+
+    All shares are equal if the forecasts are calibrated (Gneiting et al. 2007, section 3.1).
+    """
     if forecast.kind == "student_t":
         counts, _ = np.histogram(forecast.distribution.cdf(y).ravel(), PIT_BINS, (0, 1))
     else:
@@ -155,13 +161,16 @@ def pit(forecast: Forecast, y: np.ndarray) -> list[float]:
 
 
 def smape(y: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """``200 |y - f| / (|y| + |f|)``, 0 where both are 0: ``(n, H)``, between 0 and 200."""
+    """Computes ``200 |y - f| / (|y| + |f|)``, from 0 to 200: ``(n, H)``; 0 if both values are 0."""
     size = np.abs(y) + np.abs(point)
     return 200 * np.abs(y - point) / np.where(size == 0, 1, size)
 
 
 def kupiec(exceedances: int, days: int, probability: float) -> float:
-    """p-value of Kupiec's proportion-of-failures test (1995), a likelihood ratio of one degree."""
+    """Returns the p-value of Kupiec's proportion-of-failures test (1995).
+
+    The test is a likelihood-ratio test with one degree of freedom.
+    """
     observed = exceedances / days
 
     def log_likelihood(p: float) -> float:
@@ -171,14 +180,14 @@ def kupiec(exceedances: int, days: int, probability: float) -> float:
 
 
 def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, float]:
-    """Whether the mean of loss differences over time is 0: the statistic and its two-sided p-value.
+    """Tests if the mean loss difference over time is 0; returns the statistic and the two-sided p-value.
 
-    Diebold, Mariano 1995, equation in section 1.1, with the variance of Newey and West 1987, whose weights
-    keep it positive.
+    The statistic is the equation in section 1.1 of Diebold, Mariano 1995. The variance is the estimator of
+    Newey and West 1987, whose weights keep the variance positive.
 
     Args:
-        differences: ``(days,)``, loss of one minus loss of the other, in the order of time.
-        lags: autocovariances that count.
+        differences: loss of one forecast minus loss of the other, in time order, ``(days,)``.
+        lags: number of autocovariances in the variance.
     """
     days = len(differences)
     if days < 2 or np.ptp(differences) == 0:
@@ -192,16 +201,16 @@ def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, float]:
 
 
 def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) -> dict[str, float]:
-    """The mean difference of two losses, with the Diebold-Mariano test.
+    """Returns the mean difference of two losses, with the Diebold-Mariano test.
 
-    Losses of one origin are averaged over its steps, and over all series that have it. Forecasts of ``steps``
-    steps overlap, so that at least ``steps - 1`` lags count, and ``4 (T / 100)^(2/9)`` (Newey, West 1994)
-    where that is more. With fewer than 30 origins, series are what is compared, as if they were independent.
+    The losses of one origin are averaged over all steps and over all series with this origin. Forecasts of
+    ``steps`` steps overlap. The test uses the larger of ``steps - 1`` and ``4 (T / 100)^(2/9)`` lags (Newey,
+    West 1994). With fewer than 30 origins, the test treats the windows of all series as independent.
 
     Args:
-        loss, other: ``(n, H)``.
-        times: of the origins, ``(n,)``.
-        steps: from one target to the end of an overlap, H.
+        loss, other: losses of the two forecasts, ``(n, H)``.
+        times: times of the origins, ``(n,)``.
+        steps: number of steps of a forecast, H.
     """
     difference = (loss - other).mean(axis=1)
     distinct, group = np.unique(times, return_inverse=True)
@@ -220,10 +229,10 @@ def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) 
 
 
 def direction(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
-    """How often the sign of the median is that of the first step's target, beside always saying "up" or
-    "down".
+    """Returns the accuracy of the sign of the median in the first step.
 
-    Targets of 0 are left out. The interval is the 95 % score interval (Wilson 1927).
+    ``interval`` is the 95 % score interval of the accuracy (Wilson 1927). ``majority`` is the accuracy of a
+    forecast that is always "up" or always "down". Targets of 0 are dropped.
     """
     moved = y[:, 0] != 0
     up, said = y[moved, 0] > 0, forecast.median[moved, 0] > 0
@@ -236,7 +245,7 @@ def direction(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
 
 
 def market_scores(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
-    """Scores of forecast returns, JSON-ready: of all steps; direction and risk of the first."""
+    """Computes the scores of forecast returns, JSON-ready; direction and risk use the first step only."""
     losses, ranked = negative_log_likelihood(forecast, y), crps(forecast, y)
     first, returns = forecast.rows((slice(None), slice(0, 1))), y[:, :1]
     risk = {}
@@ -264,15 +273,15 @@ def market_scores(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
 def value_scores(
     forecast: Forecast, y: np.ndarray, seasonal_changes: np.ndarray, deviations: np.ndarray
 ) -> dict[str, Any]:
-    """Scores of forecast values, JSON-ready.
+    """Computes the scores of forecast values, JSON-ready.
 
     Args:
-        forecast: what was forecast.
-        y: what came, ``(n, H)``.
+        forecast: the forecasts.
+        y: targets, ``(n, H)``.
         seasonal_changes: ``mean |y_t - y_{t-season}|`` of each window's series before the test, ``(n,)``: the
             denominator of the MASE (Hyndman, Koehler 2006).
-        deviations: standard deviation of each window's series in training, ``(n,)``: the unit of ``mse``,
-            which is that of series standardised by their training rows.
+        deviations: standard deviation of each window's series in the training rows, ``(n,)``. The scaled
+            scores are the scores of series divided by this deviation.
     """
     error = y - forecast.median
     losses, ranked = negative_log_likelihood(forecast, y), crps(forecast, y)
@@ -298,5 +307,5 @@ def value_scores(
 
 
 def overall_weighted_average(scores: dict[str, Any], naive2: dict[str, Any]) -> float:
-    """OWA of the M4 competition: the mean of sMAPE and MASE, each over that of Naive 2."""
+    """Computes the OWA of the M4 competition: the mean of sMAPE and MASE, each relative to Naive 2."""
     return (scores["smape"] / naive2["smape"] + scores["mase"] / naive2["mase"]) / 2

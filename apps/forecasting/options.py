@@ -1,4 +1,4 @@
-"""What can be set for forecasting. Loads no TensorFlow."""
+"""Options of forecasting. This module does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from apps.options import EvaluateOptions, PredictOptions, TrainOptions, data_option, option
+from apps.options import EvaluateOptions, PredictOptions, TrainOptions, data_option, option, probability
 from seqmodels.errors import UsageError
 from seqmodels.registry import (
     CELLS,
@@ -18,7 +18,7 @@ from seqmodels.registry import (
 )
 
 FREQUENCIES = ("minute", "hour", "day", "business", "week", "month", "quarter", "year", "step")
-OF_RECURRENT = ("cell", "layers", "decoder", "skip")  # what the models without memory do not have
+OF_RECURRENT = ("cell", "layers", "decoder", "skip")  # options that apply to the recurrent model only
 FILLS = ("error", "forward", "zero")
 
 
@@ -37,95 +37,126 @@ class Train(TrainOptions):
     )
     split: str = option(
         "auto",
-        "Train, valid and test: three shares as 0.7,0.1,0.2, three numbers of rows, or horizon (the last "
-        "rows of each series); auto: shares, or horizon for several series without dates.",
+        "Training, validation and test rows in time order: three shares such as 0.7,0.1,0.2, three numbers "
+        "of rows, or horizon (the last rows of each series). auto uses horizon for several series without "
+        "dates, else shares.",
+        group="Data",
     )
     fill: str = option(
-        "error", "What stands for a missing value or date; never from the future.", choices=FILLS
+        "error",
+        "Treatment of missing values and dates: error, the last earlier value (forward), or zero.",
+        group="Data",
+        choices=FILLS,
     )
     frequency: str | None = option(
-        None, "What lies between two rows; inferred if not given.", choices=FREQUENCIES
+        None, "Time between two rows. Default: inferred from the dates.", group="Data", choices=FREQUENCIES
     )
     known: str = option(
         "",
-        "Columns that are no series but known in advance, joined by commas; rows at the end in which the "
-        "series are empty give their future.",
+        "Comma-separated covariate columns that are known in advance. Final rows with empty series hold "
+        "their future values. Default: none.",
+        group="Data",
     )
     static: str = option(
         "",
-        "Columns of a long file that are the same in all rows of a series, joined by commas.",
+        "Comma-separated columns of a long file that are constant in each series. Default: none.",
+        group="Data",
     )
-    season: int | None = option(None, "Rows of a season; none to infer it.", minimum=1)
+    season: int | None = option(
+        None, "Season length in rows. Default: inferred from the frequency.", group="Data", minimum=1
+    )
     lookback: int | None = option(
         None,
-        "Rows of the past that the model sees; none for 250 days of prices, or several seasons.",
+        "Input window in rows. Default: 250 days for prices, else several seasons.",
+        group="Data",
         minimum=2,
     )
     horizon: int | None = option(
-        None, "Rows to forecast; none for 1 day of prices, or one season.", minimum=1
+        None,
+        "Number of rows to forecast. Default: 1 day for prices, else one season.",
+        group="Data",
+        minimum=1,
     )
     architecture: str = option(
         "recurrent",
-        "The model, or a rival without memory trained by the same loop.",
+        "Recurrent model, or a baseline without memory that is trained by the same loop.",
+        group="Model",
         choices=("recurrent", *FIXED_WINDOWS),
     )
     output: str = option(
         "student_t",
-        "What is forecast at every step.",
+        "Output of each forecast step: a distribution, quantiles, or a point.",
         choices=FORECAST_OUTPUTS,
         model=True,
     )
     loss: str = option(
         "auto",
-        "Error of a point forecast; auto: squared, of other outputs their likelihood or quantile loss.",
+        "Loss of point forecasts. auto: squared error; other outputs use their likelihood or quantile loss.",
         choices=FORECAST_LOSSES,
     )
     cell: str = option("gru", "Recurrent cell.", choices=tuple(CELLS), model=True)
     units: int = option(
-        16, "Features of a recurrent state, or of the hidden layer of mlp.", minimum=1, model=True
+        16, "Units of each recurrent layer, or of the hidden layer of mlp.", minimum=1, model=True
     )
-    layers: int = option(1, "Recurrent layers on top of each other.", minimum=1, model=True)
+    layers: int = option(1, "Number of stacked recurrent layers.", minimum=1, model=True)
     decoder: str = option(
         "direct",
-        "All steps of the future at once, or each from the one before.",
+        "Forecast all steps at once (direct), or each step from the previous one (autoregressive).",
         choices=FORECAST_DECODERS,
         model=True,
     )
     segment: int | None = option(
-        None, "Rows that are read and forecast at once; none for 1, or a season of a long past.", minimum=1
+        None,
+        "Rows per recurrent step. Default: 1, or one season for long input windows.",
+        group="Advanced",
+        minimum=1,
     )
     scaling: str = option(
         "instance",
-        "What a window of values is divided by; prices have their own volatility.",
+        "Normalization of each input window. Prices are always divided by their volatility.",
+        group="Advanced",
         choices=SCALINGS,
         model=True,
     )
-    decomposition: bool = option(False, "Show the model trend and remainder beside each other.", model=True)
-    skip: bool = option(True, "Add a linear function of the whole window.", model=True)
-    calendar: bool = option(True, "Show the model the phase of day, week and year, of prices of the week.")
-    series_units: int = option(0, "Width of a learned vector of each series; 0 for none.", minimum=0)
+    decomposition: bool = option(
+        False, "Split the input into trend and remainder.", group="Advanced", model=True
+    )
+    skip: bool = option(True, "Add a linear function of the whole input window.", model=True)
+    calendar: bool = option(
+        True,
+        "Add the time of day, week and year as inputs; for prices, the day of the week only.",
+        model=True,
+    )
+    series_units: int = option(
+        0, "Dimension of a learned embedding of each series. 0 disables it.", group="Advanced", minimum=0
+    )
     error_unit: str = option(
         "auto",
-        "What errors count in: 1, the deviation of the series, its change over a season; auto: 1 for prices, "
-        "else the deviation.",
+        "Unit of the errors: the unit of the data (none), the standard deviation of the series (deviation), "
+        "or its mean change over a season (season). auto: data unit of prices, else deviation.",
+        group="Advanced",
         choices=("auto", "none", "deviation", "season"),
     )
-    windows: int | None = option(None, "Windows of an epoch, at most, drawn anew each time.", minimum=1)
-    dropout: float = option(
-        0.0, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99, model=True
+    windows: int | None = option(
+        None,
+        "Maximum number of windows per epoch, sampled again in each epoch. Default: all windows.",
+        minimum=1,
     )
+    dropout: float = probability(0.0, "Dropout rate between layers.")
 
     def check(self) -> None:
         super().check()
         if self.loss != "auto" and self.output != "point":
-            raise UsageError(f"--loss {self.loss}: is for --output point; --output {self.output} has its own")
+            raise UsageError(
+                f"--loss {self.loss} does not apply to --output {self.output}; use --output point"
+            )
         if self.segment and self.lookback and self.segment >= self.lookback:
-            raise UsageError(f"--segment {self.segment}: is not shorter than --lookback {self.lookback}")
+            raise UsageError(f"--segment {self.segment} must be less than --lookback {self.lookback}")
         for name in ("known", "static"):
             if getattr(self, name) and self.architecture in ("nlinear", "dlinear"):
                 raise UsageError(
-                    f"--{name} {getattr(self, name)}: --architecture {self.architecture} reads no "
-                    "covariates; expected recurrent or mlp"
+                    f"--{name} {getattr(self, name)} does not apply to --architecture {self.architecture}; "
+                    "use recurrent or mlp"
                 )
 
 
@@ -134,17 +165,17 @@ class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
     backtest: int = option(
-        0, "Score that many consecutive parts of the test one by one; 0 for the test as a whole.", minimum=0
+        0, "Evaluate N consecutive parts of the test split one by one. 0 evaluates it as a whole.", minimum=0
     )
-    refit: bool = option(False, "Train anew before each part of the backtest, on all rows before it.")
+    refit: bool = option(False, "Train again before each part of the backtest, on all earlier rows.")
 
     def check(self) -> None:
         super().check()
         if self.refit and not self.backtest:
-            raise UsageError("--refit: is for a backtest; give --backtest N too")
+            raise UsageError("--refit needs --backtest N; add it")
         if self.refit and (self.model != "keras" or self.data is not None):
             raise UsageError(
-                "--refit: trains the run's own model on its own data; leave --model and --data out"
+                "--refit trains the Keras model on the data of the run; remove --model and --data"
             )
 
 
@@ -154,8 +185,8 @@ class Predict(PredictOptions):
 
     reads_stdin: ClassVar[bool] = False
 
-    to: str | None = option(None, "File for the forecast, .csv or .json.")
+    to: str | None = option(None, "Output file, .csv or .json. Default: none.")
 
     def check(self) -> None:
         if self.to is not None and not self.to.endswith((".csv", ".json")):
-            raise UsageError(f"--to {self.to}: expected a name that ends in .csv or .json")
+            raise UsageError(f"--to {self.to} must end in .csv or .json")

@@ -1,4 +1,4 @@
-"""Forecasts as a person reads them: dates, intervals, prices; and as a file holds them."""
+"""Formats forecasts as records with dates and quantiles, text tables, DataFrames and files."""
 
 from __future__ import annotations
 
@@ -20,18 +20,23 @@ from apps.run import write_text
 
 
 def quantiles_of(forecast: Forecast) -> np.ndarray:
-    """Quantiles of every step at ``LEVELS``, as an exported model gives them: ``(n, H, 7)``."""
+    """Returns the quantiles of every step at ``LEVELS``, as an exported model does: ``(n, H, 7)``."""
     return quantiles(tf.constant(forecast.parameters, tf.float64), forecast.kind).numpy()
 
 
 def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
-    """Quantiles of the price at the end of each day, from the last close ``(n,)``: ``(n, H, 7)``."""
+    """Returns the quantiles of the closing price of each day: ``(n, H, 7)``.
+
+    Args:
+        forecast: the forecast returns.
+        close: last known closing prices, ``(n,)``.
+    """
     sums = cumulated(tf.constant(forecast.parameters, tf.float64), forecast.kind).numpy()
     return close[:, None, None] * np.exp(sums / 100)
 
 
 def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list[dict[str, Any]]:
-    """The forecast from each origin, JSON-ready; ``prepared`` may end there."""
+    """Returns one JSON-ready record per origin; the series may end at the origin."""
     horizon = prepared.assets.horizon
     found = []
     steps = quantiles_of(forecast)
@@ -64,7 +69,7 @@ def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list
 
 
 def _by_time(times: np.ndarray, rows: np.ndarray) -> list[dict[str, Any]]:
-    """One entry for each time: its name and the quantiles by their levels."""
+    """Returns one entry per time, with the time and the quantiles by level."""
     return [
         {"time": _shown(time), **{f"{level:g}": float(f"{value:.8g}") for level, value in zip(LEVELS, row)}}
         for time, row in zip(times, rows)
@@ -76,7 +81,7 @@ def _shown(time: Any) -> str:
 
 
 def as_text(record: dict[str, Any]) -> str:
-    """A table for each series: the median and the central intervals."""
+    """Formats a record as one table per series, with the median and the central intervals."""
     text = io.StringIO()
     console = Console(file=text, width=100, markup=False, emoji=False, highlight=False)
     for series in record["series"]:
@@ -108,7 +113,7 @@ def as_text(record: dict[str, Any]) -> str:
 
 
 def frame(made: list[dict[str, Any]]) -> Any:
-    """The forecasts as a pandas DataFrame: series, time, and a column for each quantile."""
+    """Returns the forecasts as a pandas DataFrame with series, time and one column per quantile."""
     import pandas
 
     rows = [
@@ -124,7 +129,7 @@ def frame(made: list[dict[str, Any]]) -> Any:
 
 
 def write(path: Path, made: list[dict[str, Any]]) -> None:
-    """All forecasts in one file: JSON as they are, CSV with a row for each series and time."""
+    """Writes all forecasts to one file: JSON with the records, or CSV with one row per series and time."""
     if path.suffix == ".json":
         write_text(path, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
         return

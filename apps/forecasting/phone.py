@@ -1,4 +1,4 @@
-"""What goes to the phone: the same ``forecast`` as on the server for one window, and a README beside it."""
+"""TFLite export: the signature ``forecast`` of the server for one window, and an integration README."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from apps.run import Run
 from seqmodels.errors import UsageError
 from seqmodels.export.tflite import Entry, choose_form
 
-WINDOWS = 200  # of the validation, on which a file is scored
-REPRESENTATIVE = 200  # of the training, for int8
+WINDOWS = 200  # maximum number of validation windows for the score of a file
+REPRESENTATIVE = 200  # maximum number of training windows for int8 calibration
 
 
 def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
-    """The model for one window, scored by its CRPS on the validation split."""
+    """Returns the model for one window, scored by its CRPS on the validation split."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     if options.quantize == "int8" and assets.kind == "prices":
         raise UsageError(
-            "--quantize int8: 256 steps cannot tell one day's price from the next; "
-            "--quantize dynamic has 8-bit weights"
+            "--quantize int8 does not apply to prices, because 256 levels cannot distinguish the prices of "
+            "consecutive days; use --quantize dynamic for 8-bit weights"
         )
     steps = assets.lookback // assets.segment if stored.architecture == "recurrent" else 1
     form = choose_form(fused=False, steps=steps, quantize=options.quantize)
@@ -70,7 +70,8 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
         ],
         form=form,
         shape={"lookback": assets.lookback, "horizon": assets.horizon},
-        note=f"{assets.lookback} rows in, {assets.horizon} out; scored on {len(valid)} validation windows",
+        note=f"{assets.lookback} input rows, {assets.horizon} output rows, "
+        f"scored on {len(valid)} validation windows",
         metric="CRPS",
         number=".4f",
         score=lambda _, outputs: score(outputs["forecast"]["parameters"]),
@@ -93,37 +94,43 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
         (", ".join(PRICE_COLUMNS), len(PRICE_COLUMNS)) if assets.kind == "prices" else ("the value", 1)
     )
     lines = [
-        f"# Forecasts after {Path(options.data).name}",
+        f"# Forecasting model trained on {Path(options.data).name}",
         "",
-        "Signature `forecast`, float32 in and out; only built-in operators.",
+        "The signature is `forecast`. Its tensors are float32 unless stated otherwise. The model uses only "
+        "built-in operators.",
         "",
-        f"- in: `past` `[1, {assets.lookback}, {width}]`: {columns}, oldest row first, in your units.",
+        f"- Input `past` `[1, {assets.lookback}, {width}]`: {columns}, oldest row first, in your units.",
     ]
     if assets.periods:
-        unit = "days since 2000-01-01" if assets.dated else "the numbers of the rows"
+        unit = "days since 2000-01-01" if assets.dated else "row numbers"
         lines.append(
-            f"- in: `past_time` `[1, {assets.lookback}]` and `future_time` `[1, {assets.horizon}]`: {unit}."
+            f"- Inputs `past_time` `[1, {assets.lookback}]`, `future_time` `[1, {assets.horizon}]`: {unit}."
         )
     if assets.known:
         rows = assets.lookback + assets.horizon
-        lines.append(f"- in: `known` `[1, {rows}, {len(assets.known)}]`: {options.known}, as they are.")
+        lines.append(f"- Input `known` `[1, {rows}, {len(assets.known)}]`: {options.known}, in your units.")
     if assets.static:
-        lines.append(f"- in: `static` `[1, {len(assets.static)}]`: {options.static}, as they are.")
+        lines.append(f"- Input `static` `[1, {len(assets.static)}]`: {options.static}, in your units.")
     if assets.series_units:
         lines.append(
-            f"- in: `series` `[1]` int32: 0 for {assets.names[0]}, and so on in the order of the training."
+            f"- Input `series` `[1]`, int32: the number of the series in the training data, 0 for "
+            f"{assets.names[0]}."
         )
     levels = ", ".join(f"{level:g}" for level in LEVELS)
     lines += [
-        f"- out: `quantiles` `[1, {assets.horizon}, {len(LEVELS)}]` at {levels}: of the "
+        f"- Output `quantiles` `[1, {assets.horizon}, {len(LEVELS)}]`: quantiles at {levels} of the "
         + ("returns in percent." if assets.kind == "prices" else "values."),
-        f"- out: `parameters` `[1, {assets.horizon}, p]`: {_meaning(options.output)}.",
+        f"- Output `parameters` `[1, {assets.horizon}, p]`: {_meaning(options.output)}.",
     ]
     if assets.kind == "prices":
-        lines.append(f"- out: `prices` `[1, {assets.horizon}, {len(LEVELS)}]`: those of the closing price.")
+        lines.append(
+            f"- Output `prices` `[1, {assets.horizon}, {len(LEVELS)}]`: quantiles of the closing price, at "
+            "the same levels."
+        )
     lines += [
         "",
-        "`golden.json` has windows with the outputs to expect. CRPS on the validation (less is better):",
+        "`golden.json` contains example windows with their expected outputs. CRPS on validation windows "
+        "(lower is better):",
         "",
     ]
     lines += ["| file | CRPS | bytes |", "|---|---|---|"]

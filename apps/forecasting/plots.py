@@ -1,80 +1,120 @@
-"""Pictures of forecasts as small PNG files: the fan of what may come, how it was scored, what it hangs on."""
+"""Plots of forecasts as small PNG files: fan chart, calibration, backtest and permutation importance."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
 from seqmodels.evaluation.plots import BLUE, DOTS_PER_INCH, GREY, LIGHT_BLUE, VERMILION, save, tidy
 
-SHARES = ((0, 6, "95 %", 0.25), (1, 5, "80 %", 0.45), (2, 4, "50 %", 0.75))
+SHARES = ((0, 6, "95 % interval", 0.25), (1, 5, "80 % interval", 0.45), (2, 4, "50 % interval", 0.75))
+
+LABELS = {
+    "nll": "negative log-likelihood (nats)",
+    "crps": "CRPS (error units)",
+    "mae": "absolute error (error units)",
+}
 
 
-def fan_chart(
-    history: ArrayLike, quantiles: ArrayLike, actual: ArrayLike, title: str, path: str | os.PathLike[str]
-) -> Path:
-    """Draw a past, what was forecast after it, and what came.
+@dataclass(frozen=True)
+class Fan:
+    """Past values, and forecasts with the actual values.
 
-    Args:
-        history: ``(T,)``, up to the origin.
-        quantiles: ``(H, 7)`` at 2.5, 10, 25, 50, 75, 90 and 97.5 %.
-        actual: ``(H,)``.
-        title: the heading.
-        path: the PNG file.
+    Attributes:
+        series: name of the series.
+        times: ISO dates or row numbers of the past values and the forecasts, ``(T + H,)``.
+        history: past values, ``(T,)``.
+        quantiles: quantiles at 2.5, 10, 25, 50, 75, 90 and 97.5 % of the forecasts, ``(H, 7)``.
+        actual: actual values, ``(H,)``.
+        rolling: If True, each forecast is one step ahead from its own origin. If False, the last past value is
+            the origin of all forecasts.
+        unit: label of the values.
     """
-    history, quantiles, actual = np.asarray(history), np.asarray(quantiles), np.asarray(actual)
+
+    series: str
+    times: Sequence[str] | Sequence[int]
+    history: Sequence[float]
+    quantiles: Sequence[Sequence[float]]
+    actual: Sequence[float]
+    rolling: bool = False
+    unit: str = "value"
+
+
+def fan_chart(fan: Fan, title: str, path: str | os.PathLike[str]) -> Path:
+    """Draws past values, the intervals of the forecasts and the actual values over time."""
+    times = np.array(fan.times, "datetime64[s]" if isinstance(fan.times[0], str) else np.int64)
+    past, quantiles = len(fan.history), np.asarray(fan.quantiles)
     figure = Figure(figsize=(8, 4), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
-    steps = np.arange(1, len(quantiles) + 1)
-    axes.plot(np.arange(1 - len(history), 1), history, color="black", label="past")
-    # The fan opens at the last known value, so that one step ahead is seen too.
-    joined = np.concatenate([np.full((1, 7), history[-1]), quantiles])
+    ahead = times[past:]
+    if not fan.rolling:  # The fan starts at the last known value.
+        ahead = times[past - 1 :]
+        quantiles = np.concatenate([np.full((1, 7), fan.history[-1]), quantiles])
+    # A single rolling forecast has no width, so intervals are drawn as steps.
+    step = "mid" if fan.rolling else None
     for low, high, label, alpha in SHARES:
         axes.fill_between(
-            np.append(0, steps),
-            joined[:, low],
-            joined[:, high],
+            ahead,
+            quantiles[:, low],
+            quantiles[:, high],
+            step=step,
             color=LIGHT_BLUE,
             alpha=alpha,
             lw=0,
             label=label,
         )
-    axes.plot(np.append(0, steps), joined[:, 3], color=BLUE, label="median")
-    axes.plot(steps, actual, color=VERMILION, marker=".", label="what came")
-    axes.set(title=title, xlabel="steps from the origin")
+    style = "steps-mid" if fan.rolling else "default"
+    axes.plot(ahead, quantiles[:, 3], color=BLUE, drawstyle=style, label="median forecast")
+    axes.plot(times[:past], fan.history, color="black", label="past value")
+    axes.plot(times[past:], fan.actual, color=VERMILION, marker=".", label="actual value")
+    axes.set(title=title, xlabel="row" if times.dtype == np.int64 else "date", ylabel=fan.unit)
     axes.title.set_parse_math(False)
-    axes.legend(frameon=False, ncols=3)
+    if times.dtype != np.int64:
+        locator = AutoDateLocator(maxticks=8)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    figure.legend(loc="outside lower center", ncols=6, frameon=False)
     tidy(axes)
     return save(figure, path)
 
 
 def pit_histogram(shares: Sequence[float], path: str | os.PathLike[str]) -> Path:
-    """Draw the histogram of the probability integral transform: flat where forecasts are calibrated."""
+    """Draws the histogram of the probability integral transform, which is flat for calibrated forecasts."""
     figure = Figure(figsize=(5, 3.5), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     bins = len(shares)
     axes.bar((np.arange(bins) + 0.5) / bins, shares, 1 / bins, color=LIGHT_BLUE, edgecolor="white")
     axes.axhline(1 / bins, color="black", linestyle="--", label="calibrated")
-    axes.set(title="Probability integral transform", xlabel="F(y)", ylabel="share of targets", xlim=(0, 1))
+    axes.set(
+        title="PIT histogram",
+        xlabel="probability integral transform F(y)",
+        ylabel="share of targets",
+        xlim=(0, 1),
+    )
     axes.legend(frameon=False)
     tidy(axes)
     return save(figure, path)
 
 
 def interval_coverage(coverage: Mapping[str, float], path: str | os.PathLike[str]) -> Path:
-    """Draw the share of targets inside central intervals against the share that was promised."""
+    """Draws the observed coverage of central intervals against their nominal coverage."""
     figure = Figure(figsize=(4, 4), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
-    promised = [float(name.rstrip("%")) / 100 for name in coverage]
+    nominal = [float(name.rstrip("%")) / 100 for name in coverage]
     axes.plot([0, 1], [0, 1], "--", color="black", label="calibrated")
-    axes.plot(promised, list(coverage.values()), color=BLUE, marker="o", label="forecast")
+    axes.plot(nominal, list(coverage.values()), color=BLUE, marker="o", label="forecast")
     axes.set(
-        title="Calibration", xlabel="promised", ylabel="share of targets inside", xlim=(0, 1), ylim=(0, 1)
+        title="Interval coverage",
+        xlabel="nominal coverage",
+        ylabel="observed coverage (share of targets)",
+        xlim=(0, 1),
+        ylim=(0, 1),
     )
     axes.legend(frameon=False)
     tidy(axes)
@@ -84,12 +124,12 @@ def interval_coverage(coverage: Mapping[str, float], path: str | os.PathLike[str
 def backtest(
     losses: Mapping[str, Sequence[float]], labels: Sequence[str], measure: str, path: str | os.PathLike[str]
 ) -> Path:
-    """Draw the loss of the model and its baselines part by part.
+    """Draws the loss of the model and its baselines for each part of the test split.
 
     Args:
-        losses: by name, one number for each part; ``model`` stands out.
-        labels: of the parts.
-        measure: name of the loss.
+        losses: one loss per part, by name; ``model`` is highlighted.
+        labels: labels of the parts.
+        measure: name of the loss, a key of ``LABELS``.
         path: the PNG file.
     """
     figure = Figure(figsize=(8, 4), dpi=DOTS_PER_INCH, layout="constrained")
@@ -106,7 +146,7 @@ def backtest(
             label=name,
             zorder=10 if own else index,
         )
-    axes.set(title="Backtest", ylabel=measure)
+    axes.set(title="Backtest: mean loss of each part of the test split", ylabel=f"mean {LABELS[measure]}")
     axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     tidy(axes)
@@ -114,12 +154,12 @@ def backtest(
 
 
 def influence(rises: Mapping[str, float], measure: str, path: str | os.PathLike[str]) -> Path:
-    """Draw how much the loss rises when a part of what the model sees comes from another window."""
+    """Draws the permutation importance of each part of the inputs, in descending order."""
     ordered = sorted(rises.items(), key=lambda item: item[1])
     figure = Figure(figsize=(6, 1.2 + 0.4 * len(ordered)), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     axes.barh([name for name, _ in ordered], [value for _, value in ordered], color=BLUE)
     axes.axvline(0, color=GREY)
-    axes.set(title="Influence, by permutation", xlabel=f"rise of {measure}")
+    axes.set(title="Permutation importance of the inputs", xlabel=f"increase of the mean {LABELS[measure]}")
     tidy(axes)
     return save(figure, path)

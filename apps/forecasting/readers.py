@@ -1,19 +1,20 @@
-"""Time series from everything that ``--data`` may name, how they are split by time, and their windows.
+"""Reads time series from every source that ``--data`` accepts.
 
 =====================  ===================================================================================
-``embedded[:market]``  a simulated market whose true distribution is known, see ``embedded.market``
-``embedded:regimes``   one that jumps between calm and storm
-``embedded:seasonal``  a family of monthly series, see ``embedded.seasonal``
-``FILE``               ``.csv`` or ``.tsv``, also ``.gz``: prices (a date and a close; open, high, low, volume
-                       where there are), long (``unique_id,ds,y``), or wide (a date, and a column for each
-                       series)
-``DIR``                a folder of such price files, one for each stock
-``yahoo:TICKER,...``   daily prices by the package ``yfinance``
+``embedded[:market]``  A simulated market with a known true distribution, see ``apps.forecasting.market``.
+``embedded:regimes``   A simulated market with a calm and a volatile regime.
+``embedded:seasonal``  Simulated monthly series, see ``apps.forecasting.seasonal``.
+``FILE``               A ``.csv`` or ``.tsv`` file, also ``.gz``, in one of three formats.
+                       Prices: a date and a close; open, high, low and volume are optional.
+                       Long: ``unique_id,ds,y``.
+                       Wide: a date and one column per series.
+``DIR``                A folder of price files, one per stock.
+``yahoo:TICKER,...``   Daily prices, downloaded with the package ``yfinance``.
 =====================  ===================================================================================
 
-Prices are what a market is made of: the target is the log-return in percent, ``100 ln(C_t / C_{t-1})``, and
-irregular dates are what trading days are. Of all other series the target is the value itself, and their
-dates must follow each other without a gap.
+The target of prices is the log-return in percent, ``100 ln(C_t / C_{t-1})``. The dates of prices may be
+irregular, because markets close on some days. The target of all other series is the value itself. Their dates
+must be regular; ``--fill`` fills gaps.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from seqmodels.data.files import DELIMITERS, list_folder, table_name
 from seqmodels.errors import DataError, UsageError
 
 FORMS = "a .csv or .tsv file (also .gz), a folder of price files, embedded or yahoo:TICKER"
-GUESSES = (24, 12, 7, 4, 52, 168)  # seasons that a series without dates may have
-STRONG = 0.3  # autocorrelation of the differences at the season, from which it is taken for one
+GUESSES = (24, 12, 7, 4, 52, 168)  # candidate season lengths of series without dates
+STRONG = 0.3  # a candidate needs a higher autocorrelation of the differences at its lag
 
 
 def load_series(
@@ -46,23 +47,23 @@ def load_series(
     static: Sequence[str] = (),
     seed: int = 0,
 ) -> SeriesData:
-    """Reads ``data``.
+    """Reads the series that ``data`` names.
 
     Args:
-        data: see the table at the top.
-        fill: what stands for a missing value or date: ``error`` refuses it, ``forward`` repeats the last
-            value, ``zero`` puts 0. Nothing is ever filled from the future.
+        data: name of the source, see the table at the top of this module.
+        fill: treatment of missing values and dates: ``error`` raises, ``forward`` repeats the last earlier
+            value, ``zero`` inserts 0. Values are never filled from the future.
         frequency: ``minute``, ``hour``, ``day``, ``business``, ``week``, ``month``, ``quarter``, ``year`` or
             ``step``; inferred if None.
-        season: steps of a season; inferred if None.
-        known: columns that are covariates and known in advance; rows at the end in which the series are empty
-            give those of the future.
-        static: columns of a long file that are covariates and the same in all rows of a series.
-        seed: of embedded data.
+        season: season length in steps; inferred if None.
+        known: covariate columns that are known in advance. Final rows with empty series hold their future
+            values.
+        static: covariate columns of a long file that are constant in each series.
+        seed: seed of embedded data.
 
     Raises:
-        UsageError: ``data`` does not exist or has no known form, or has no such columns.
-        DataError: what was read is broken; names file, line and column.
+        UsageError: ``data`` does not exist, has an unsupported format, or lacks a covariate column.
+        DataError: the content is invalid; the message names the file, line and column.
     """
     if data.partition(":")[0] == "embedded":
         source = _embedded(data, seed)
@@ -71,14 +72,18 @@ def load_series(
     else:
         source = _read_path(data, fill, frequency, Covariates(known, static))
     if known and not source.series[0].known.size:
-        raise UsageError(f"--known {','.join(known)}: is for files of values; {data} holds {source.kind}")
+        raise UsageError(
+            f"--known {','.join(known)} applies only to files of values, but {data} holds {source.kind}; "
+            "remove --known"
+        )
     if static and not source.series[0].static.size:
         raise UsageError(
-            f"--static {','.join(static)}: is for long files, of {', '.join(LONG_COLUMNS)}; {data} is none"
+            f"--static {','.join(static)} needs a long file with the columns {', '.join(LONG_COLUMNS)}; "
+            f"convert {data} to this format or remove --static"
         )
     for number, series in enumerate(source.series):
         if np.ptp(source.targets(number)[1:]) == 0:
-            raise DataError(f"{data}: {series.name} is constant; leave it out, there is nothing to forecast")
+            raise DataError(f"{data}: series {series.name!r} is constant; remove the series")
     inferred = source.season if source.season > 1 or source.frequency.unit != "step" else _guess(source)
     digest = hashlib.sha256(source.kind.encode())
     for series in source.series:
@@ -91,7 +96,7 @@ def load_series(
 
 
 def _embedded(data: str, seed: int) -> SeriesData:
-    from apps.forecasting import market, seasonal  # they are made of this module's records
+    from apps.forecasting import market, seasonal  # imported only for embedded data
 
     makers: dict[str, Callable[[int], SeriesData]] = {
         "market": market.garch,
@@ -100,26 +105,28 @@ def _embedded(data: str, seed: int) -> SeriesData:
     }
     variant = data.partition(":")[2] or "market"
     if variant not in makers:
-        raise UsageError(f"{data}: no such embedded series; expected embedded:{', embedded:'.join(makers)}")
+        raise UsageError(
+            f"{data} is not an embedded data set; expected embedded:{', embedded:'.join(makers)}"
+        )
     return replace(makers[variant](seed), name=data)
 
 
 def read_yahoo(data: str) -> SeriesData:
-    """Daily prices of all years that Yahoo has, adjusted for splits and dividends.
+    """Downloads all available daily prices from Yahoo, adjusted for splits and dividends.
 
     Raises:
-        UsageError: the package ``yfinance`` is not installed.
-        DataError: there is nothing under that ticker, or no network.
+        UsageError: ``data`` has no ticker, or the package ``yfinance`` is not installed.
+        DataError: a ticker has no prices, or the download fails.
     """
     tickers = [ticker.strip() for ticker in data.removeprefix("yahoo:").split(",") if ticker.strip()]
     if not tickers:
-        raise UsageError(f"{data}: names no ticker; expected yahoo:TICKER, for example yahoo:^GSPC")
+        raise UsageError(f"{data} has no ticker; expected yahoo:TICKER, for example yahoo:^GSPC")
     try:
         import yfinance
     except ImportError as error:
         raise UsageError(
-            f"{data}: needs the package yfinance; python -m pip install -r requirements-yahoo.txt "
-            "or 'seqmodels[yahoo]'"
+            f"{data} needs the package yfinance; run python -m pip install -r requirements-yahoo.txt, "
+            "or python -m pip install 'seqmodels[yahoo]'"
         ) from error
     found = []
     for ticker in tickers:
@@ -128,7 +135,7 @@ def read_yahoo(data: str) -> SeriesData:
         except Exception as error:
             raise DataError(f"{data}: {ticker} cannot be downloaded ({error}); try again later") from error
         if not len(table):
-            raise DataError(f"{data}: there are no prices of {ticker}; check the ticker and the network")
+            raise DataError(f"{data}: no prices of {ticker} were found; check the ticker and the network")
         columns = [table[name.capitalize()].to_numpy(np.float64) for name in PRICE_COLUMNS]
         times = table.index.tz_localize(None).to_numpy().astype("datetime64[D]").astype("datetime64[s]")
         places = [f"{data}: {ticker}, {date}" for date in times.astype("datetime64[D]")]
@@ -139,16 +146,18 @@ def read_yahoo(data: str) -> SeriesData:
 def _read_path(data: str, fill: str, frequency: str | None, covariates: Covariates) -> SeriesData:
     path = Path(data)
     if not path.exists():
-        raise UsageError(f"{data}: no such file or folder; expected {FORMS}")
+        raise UsageError(f"{data} does not exist; expected {FORMS}")
     if path.is_dir():
         _, files = list_folder(path)
         files = [file for file in files if (table_name(file) or ("", ""))[1] in DELIMITERS]
         if not files:
-            raise UsageError(f"{data}: has no .csv or .tsv file; expected one file of prices for each stock")
+            raise UsageError(f"{data} contains no .csv or .tsv file; expected one file of prices per stock")
         parts = [read_file(file, str(file), fill, frequency, covariates) for file in files]
         for file, part in zip(files, parts):
             if part.kind != "prices":
-                raise DataError(f"{file}: has no 'close' column; a folder holds files of prices only")
+                raise DataError(
+                    f"{file} has no 'close' column; all files of a folder must be files of prices"
+                )
         return replace(
             parts[0],
             name=data,
@@ -159,7 +168,10 @@ def _read_path(data: str, fill: str, frequency: str | None, covariates: Covariat
 
 
 def _guess(source: SeriesData) -> int:
-    """The season of series without dates: where their differences repeat themselves most, or 1."""
+    """Infers the season of series without dates; returns 1 if no candidate is strong enough.
+
+    The season is the candidate lag with the highest mean autocorrelation of the differences.
+    """
     best, strongest = 1, STRONG
     for season in GUESSES:
         found = []

@@ -1,4 +1,4 @@
-"""Series as the project keeps them."""
+"""Data classes for one series and for all series of a source."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Series:
     """One series.
 
     Attributes:
-        name: as in its file.
+        name: name in the file.
         times: ``(T,)`` datetime64[s] or int64.
         values: ``(T, columns)`` float64.
-        known: covariates that are known of rows to come too, ``(T + rows to come, covariates)`` float64.
-        static: covariates that are the same in every row, ``(covariates,)`` float64.
+        known: covariates that are known in advance, ``(T + future rows, covariates)`` float64.
+        static: covariates that are constant in the series, ``(covariates,)`` float64.
     """
 
     name: str
@@ -35,18 +35,18 @@ class Series:
 
 @dataclass(frozen=True)
 class SeriesData:
-    """What a source holds.
+    """All series of one source.
 
     Attributes:
-        name: as the user wrote it.
-        kind: ``prices``, whose columns are ``PRICE_COLUMNS``, or ``values`` of one column.
-        series: at least one.
-        frequency: what lies between two rows.
-        season: steps of a season, 1 for none.
-        notes: what was filled, left out or assumed.
-        sha256: of names, times and values.
-        truth: for simulated data, by series the true location, scale and degrees of freedom of each row's
-            target given all rows before it, ``(T, 3)``.
+        name: name of the source, as the user wrote it.
+        kind: ``prices`` with the columns ``PRICE_COLUMNS``, or ``values`` with one column.
+        series: the series, at least one.
+        frequency: time between two rows.
+        season: season length in steps; 1 means no season.
+        notes: messages about filled values and assumptions.
+        sha256: hash of names, times, values and covariates.
+        truth: true distributions of simulated data, ``(T, 3)`` per series: location, scale and degrees of
+            freedom of each target, given all earlier rows.
     """
 
     name: str
@@ -59,15 +59,15 @@ class SeriesData:
     truth: list[np.ndarray] | None = None
 
     def targets(self, number: int) -> np.ndarray:
-        """What is to be forecast of a series: ``(T,)``; of prices the first is not a number."""
+        """Returns the targets of a series: ``(T,)``; the first target of prices is NaN."""
         values = self.series[number].values
         return log_returns(values[:, PRICE_COLUMNS.index("close")]) if self.kind == "prices" else values[:, 0]
 
     def days(self, number: int) -> np.ndarray:
-        """The times of a series as a model sees them: ``(T,)``, see :func:`days`."""
+        """Returns the times of a series as numbers for a model: ``(T,)``, see :func:`days`."""
         return days(self.series[number].times)
 
 
 def log_returns(close: np.ndarray) -> np.ndarray:
-    """``100 ln(C_t / C_{t-1})`` in percent, ``(T,)``; the first is not a number."""
+    """Returns the log-returns ``100 ln(C_t / C_{t-1})`` in percent: ``(T,)``; the first one is NaN."""
     return np.concatenate([[np.nan], 100 * np.diff(np.log(close))])

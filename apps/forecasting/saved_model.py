@@ -1,4 +1,4 @@
-"""What goes to the server and the phone: the raw past in, forecasts in the user's units out."""
+"""The exported signature ``forecast``: takes the raw past and returns forecasts in the user's units."""
 
 from __future__ import annotations
 
@@ -16,25 +16,31 @@ from seqmodels.export.signature import Signature
 from seqmodels.models.forecasting.base import DECILES
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
-LEAST_FREEDOM = 2.0  # of what a model forecasts
-LEAST_KURTOSIS_FREEDOM = 4.05  # a sum of fewer degrees has no kurtosis
+LEAST_FREEDOM = 2.0  # lower limit of the degrees of freedom that a model forecasts
+LEAST_KURTOSIS_FREEDOM = 4.05  # the kurtosis is finite only above 4
 
 
 def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
-    """``forecast``, for any number of windows n; see :func:`forecast_signature`."""
+    """Returns the signature ``forecast`` for any number of windows; see :func:`forecast_signature`."""
     return [forecast_signature(model, assets, None)]
 
 
 def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> Signature:
-    """The past in the user's units to forecasts in the same.
+    """Returns the signature from the past to the forecasts, both in the user's units.
 
-    - in: ``past (n, L, 5)``: open, high, low, close, volume; or ``(n, L, 1)``: values. With a calendar
-      ``past_time (n, L)`` and ``future_time (n, H)``, days since 2000-01-01 or numbers of rows; with
-      covariates ``known (n, L + H, covariates)`` and ``static (n, covariates)``; with vectors of the series
-      their numbers, ``series (n,)``.
-    - out: ``parameters (n, H, p)``: of the returns in percent, or of the values: the point, the deciles, or
-      location, scale and degrees of freedom. ``quantiles (n, H, 7)`` at ``LEVELS``, of deciles at these. Of
-      prices ``prices (n, H, 7)`` too: the quantiles of the price at the end of each day.
+    Inputs:
+
+    - ``past``: open, high, low, close and volume ``(n, L, 5)``, or values ``(n, L, 1)``.
+    - ``past_time (n, L)`` and ``future_time (n, H)``, with a calendar: days since 2000-01-01 or row numbers.
+    - ``known (n, L + H, covariates)`` and ``static (n, covariates)``, with covariates.
+    - ``series (n,)``, with series embeddings: numbers of the series.
+
+    Outputs:
+
+    - ``parameters (n, H, p)``: the point, the deciles, or the parameters of the distribution. They describe
+      returns in percent, or values.
+    - ``quantiles (n, H, 7)``: quantiles at ``LEVELS``; deciles are interpolated.
+    - ``prices (n, H, 7)``, for prices: quantiles of the closing price of each day.
     """
     prices = assets.kind == "prices"
     length, horizon = assets.lookback, assets.horizon
@@ -61,7 +67,7 @@ def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> 
     def forecast(*tensors: tf.Tensor, **named: tf.Tensor) -> dict[str, tf.Tensor]:
         return outputs({**dict(zip(names, tensors)), **named})
 
-    # Its arguments are the inputs that this model makes use of.
+    # The arguments are only the inputs that this model reads.
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     forecast.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return Signature(
@@ -74,14 +80,14 @@ def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> 
 
 
 def input_names(assets: Assets) -> list[str]:
-    """What a model takes, in the order of its signature."""
+    """Returns the names of the model inputs, in the order of the signature."""
     names = ["past"] + ["past_time", "future_time"] * bool(assets.periods)
     names += ["known"] * bool(assets.known) + ["static"] * bool(assets.static)
     return names + ["series"] * bool(assets.series_units)
 
 
 def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor]:
-    """Zeros for the inputs that a model without calendar or vectors of the series does not read."""
+    """Returns zeros for the inputs that a model without calendar or series embeddings does not read."""
     past = inputs["past"]
     return {
         "past_time": tf.zeros_like(past[..., 0]),
@@ -91,7 +97,7 @@ def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor
 
 
 def quantiles(parameters: tf.Tensor, output: str) -> tf.Tensor:
-    """``(n, H, p)`` to quantiles ``(n, H, 7)``; of a point the point itself."""
+    """Converts parameters ``(n, H, p)`` to quantiles ``(n, H, 7)``; all quantiles of a point are equal."""
     if output in ("point", "quantiles"):
         return _between(parameters, DECILES if output == "quantiles" else (0.5,))
     location, scale = parameters[..., 0:1], parameters[..., 1:2]
@@ -101,12 +107,14 @@ def quantiles(parameters: tf.Tensor, output: str) -> tf.Tensor:
 
 
 def cumulated(parameters: tf.Tensor, output: str) -> tf.Tensor:
-    """Quantiles of the sum of the returns of all days up to each, ``(n, H, 7)``.
+    """Computes the quantiles of the cumulative return up to each day: ``(n, H, 7)``.
 
-    As if days were independent given the forecast: means and variances add up, and the sum is the Student-t
-    distribution of that variance and of the sum's kurtosis, ``4 + 6 / k`` degrees for the excess kurtosis k.
-    The first day's are exact. Quantiles and points are taken to be normal with the same middle and the same
-    deciles."""
+    Days are treated as independent given the forecast, so that means and variances add up. The sum is
+    approximated by the Student-t distribution with the same variance and kurtosis: an excess kurtosis k gives
+    ``4 + 6 / k`` degrees of freedom. The quantiles of the first day are exact. Deciles are approximated by a
+    normal distribution with the same median and the same distance between the outer deciles. Points are
+    added up.
+    """
     first = quantiles(parameters, output)[:, :1]
     if output == "point":
         return tf.cumsum(quantiles(parameters, output), axis=1)
@@ -133,10 +141,14 @@ def cumulated(parameters: tf.Tensor, output: str) -> tf.Tensor:
 
 
 def standard_quantiles(freedom: tf.Tensor, least: float) -> tf.Tensor:
-    """Quantiles of Student-t distributions with degrees ``(n, H, 1)`` of at least ``least``: ``(n, H, 7)``.
+    """Computes the quantiles of standard Student-t distributions at ``LEVELS``: ``(n, H, 7)``.
 
-    No phone has an operator for them: polynomials in ``1 / freedom``, in which they are smooth, through
-    Chebyshev's points; off by less than 1e-5.
+    TFLite has no operator for these quantiles. They are smooth functions of ``1 / freedom``, and are
+    approximated by polynomials through the Chebyshev nodes. The error is below 1e-5.
+
+    Args:
+        freedom: degrees of freedom, ``(n, H, 1)``.
+        least: lower limit of ``freedom``.
     """
     degree = 14
     nodes = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))  # in [-1, 1]
@@ -153,7 +165,10 @@ def standard_quantiles(freedom: tf.Tensor, least: float) -> tf.Tensor:
 
 
 def _between(parameters: tf.Tensor, levels: tuple[float, ...]) -> tf.Tensor:
-    """Quantiles at ``LEVELS`` by straight lines between those at ``levels``; beyond them the outermost."""
+    """Interpolates quantiles from ``levels`` to ``LEVELS`` linearly.
+
+    Quantiles outside ``levels`` are the outermost quantiles.
+    """
     places = np.interp(LEVELS, levels, np.arange(len(levels)))
     below = np.minimum(places.astype(int), len(levels) - 1)
     weights = np.zeros((len(levels), len(LEVELS)))
@@ -163,7 +178,7 @@ def _between(parameters: tf.Tensor, levels: tuple[float, ...]) -> tf.Tensor:
 
 
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Windows of several numbers: calm, falling, rising; with and without movement."""
+    """Returns example windows with small, medium, large and no movement, in batches of 5 windows and 1."""
     random = np.random.default_rng(0)
     steps = random.normal(0, 0.01, (5, assets.lookback)) * np.array([[0.1], [1], [3], [1], [0]])
     level = 100 * np.exp(np.cumsum(steps, 1))

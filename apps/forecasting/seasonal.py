@@ -1,8 +1,8 @@
-"""A family of monthly series: level, trend, a season of their own, and noise of known size.
+"""Simulated monthly series, each with its own level, trend and season, and noise of known size.
 
-Each is ``y_t = (level + trend t) (1 + season_{t mod 12}) + sigma_t e_t`` with ``sigma_t`` in proportion to
-the level and standard normal ``e_t``: the noiseless part is the best possible point forecast, and the normal
-distribution around it the best possible of all.
+Each series is ``y_t = (level + trend t) (1 + season_{t mod 12}) + sigma_t e_t``. Here ``e_t`` is standard
+normal, and ``sigma_t`` is proportional to ``level + trend t``. The noiseless part is the best point forecast.
+The normal distribution around the noiseless part is the best forecast distribution.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from apps.forecasting.calendar import EPOCH, Frequency
 from apps.forecasting.records import Series, SeriesData
 
 SERIES, MONTHS, SEASON = 40, 240, 12
-NOISE = 0.04  # of the level
+NOISE = 0.04  # standard deviation of the noise, as a share of level + trend t
 
 
 def family(seed: int) -> SeriesData:
-    """``SERIES`` series of ``MONTHS`` months; ``truth`` is the noiseless part with its noise."""
+    """Simulates ``SERIES`` series of ``MONTHS`` months; ``truth`` is normal around the noiseless part."""
     random = np.random.default_rng([seed, 3])
     month = np.arange(MONTHS)
     times = Frequency("month").after(EPOCH - np.timedelta64(31, "D"), MONTHS)
@@ -33,5 +33,5 @@ def family(seed: int) -> SeriesData:
         values = expected + noise * random.standard_normal(MONTHS)
         series.append(Series(f"series {number + 1}", times, values[:, None]))
         truth.append(np.stack([expected, noise, np.full(MONTHS, np.inf)], 1))
-    notes = ["simulated: the optimum is the distribution that the values were drawn from"]
+    notes = ["the data are simulated; the optimum is the distribution from which the values are sampled"]
     return SeriesData("embedded:seasonal", "values", series, Frequency("month"), SEASON, notes, truth=truth)

@@ -1,4 +1,4 @@
-"""Tables of prices and series: their cells, columns and layouts."""
+"""Parses tables of prices, long series and wide series into cells, columns and series."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ MISSING = {"", "nan", "na", "n/a", "null", "none", "."}
 
 @dataclass(frozen=True)
 class Covariates:
-    """Names of columns, as the user wrote them: known in advance, and the same in all rows of a series."""
+    """Names of the covariate columns, as the user wrote them.
+
+    Attributes:
+        known: columns that are known in advance.
+        static: columns that are constant in each series.
+    """
 
     known: Sequence[str] = ()
     static: Sequence[str] = ()
@@ -36,7 +41,13 @@ class Covariates:
 
 @dataclass(frozen=True)
 class Table:
-    """The cells of a file: its lines, and by lower-case name each column's text."""
+    """The cells of a file.
+
+    Attributes:
+        path: the file.
+        lines: line number of each row.
+        columns: cells of each column, by lower-case name.
+    """
 
     path: Path
     lines: list[int]
@@ -46,10 +57,10 @@ class Table:
         return f"{self.path}:{self.lines[row]}" + (f", column {column!r}" if column else "")
 
     def numbers(self, column: str) -> np.ndarray:
-        """A column as float64; missing cells are not a number.
+        """Returns a column as float64; missing cells become NaN.
 
         Raises:
-            DataError: a cell that is neither a number nor missing, or is infinite.
+            DataError: a cell is neither a number nor a missing value, or the number is infinite.
         """
         cells = self.columns[column]
         try:
@@ -58,7 +69,9 @@ class Table:
             numbers = np.array([self._number(row, column, cell) for row, cell in enumerate(cells)])
         if np.isinf(numbers).any():
             row = int(np.isinf(numbers).argmax())
-            raise DataError(f"{self.place(row, column)}: {cells[row]!r} is no finite number")
+            raise DataError(
+                f"{self.place(row, column)}: {cells[row]!r} is not finite; expected a number such as 1234.5"
+            )
         return numbers
 
     def _number(self, row: int, column: str, cell: str) -> float:
@@ -68,14 +81,14 @@ class Table:
             return float(cell)
         except ValueError:
             raise DataError(
-                f"{self.place(row, column)}: {cell!r} is no number; expected one like 1234.5"
+                f"{self.place(row, column)}: {cell!r} is not a number; expected a number such as 1234.5"
             ) from None
 
     def times(self, column: str) -> np.ndarray:
-        """A column of dates or whole numbers, ``(rows,)`` datetime64[s] or int64.
+        """Returns a column of dates or whole numbers: ``(rows,)`` datetime64[s] or int64.
 
         Raises:
-            DataError: a cell that is neither.
+            DataError: a cell is neither a date nor a whole number.
         """
         cells = self.columns[column]
         if all(re.fullmatch(r"-?\d{1,9}", cell) for cell in cells) and not (
@@ -96,7 +109,7 @@ class Table:
             return np.datetime64(text, "s")
         except ValueError:
             raise DataError(
-                f"{self.place(row, column)}: {cell!r} is no date; expected one like 2024-01-31 or "
+                f"{self.place(row, column)}: {cell!r} is not a date; expected a date such as 2024-01-31 or "
                 "2024-01-31 13:00"
             ) from None
 
@@ -105,7 +118,7 @@ def read_file(path: Path, name: str, fill: str, frequency: str | None, covariate
     suffix = (table_name(path) or ("", ""))[1]
     if suffix not in DELIMITERS:
         raise UsageError(
-            f"{path}: unsupported extension; expected {', '.join(DELIMITERS)}, or these with .gz"
+            f"{path} has an unsupported extension; expected {', '.join(DELIMITERS)}, or these with .gz"
         )
     content = read_text(path)
     if not content.strip():
@@ -114,9 +127,9 @@ def read_file(path: Path, name: str, fill: str, frequency: str | None, covariate
     header = [cell.strip().strip('"') for cell in first.split(DELIMITERS[suffix])]
     rows = list(read_table(path, tuple(header)))
     if len(set(map(str.lower, header))) < len(header):
-        raise DataError(f"{path}:1: two columns have the same name; rename one")
+        raise DataError(f"{path}:1: two columns have the same name; rename one of them")
     if len(rows) < 3:
-        raise DataError(f"{path}: has {len(rows)} rows; a series has at least 3")
+        raise DataError(f"{path} has {len(rows)} rows; a series needs at least 3 rows")
     lines = [line for line, _ in rows]
     columns = dict(zip(map(str.lower, header), map(list, zip(*(row for _, row in rows)))))
     table = Table(path, lines, columns)
@@ -126,7 +139,9 @@ def read_file(path: Path, name: str, fill: str, frequency: str | None, covariate
         *(("static", column) for column in covariates.static),
     ]:
         if column not in columns:
-            raise UsageError(f"--{option} {column}: {path} has no such column, only {', '.join(columns)}")
+            raise UsageError(
+                f"--{option} {column} is not a column of {path}; expected one of {', '.join(columns)}"
+            )
     if set(LONG_COLUMNS) <= columns.keys():
         return _long(table, name, fill, frequency, covariates)
     dates = [column for column in columns if column in DATE_NAMES] or list(columns)[:1]
@@ -139,26 +154,31 @@ def read_file(path: Path, name: str, fill: str, frequency: str | None, covariate
 def _prices(table: Table, name: str, date: str, fill: str) -> SeriesData:
     times = table.times(date)
     if times.dtype.kind != "M":
-        raise DataError(f"{table.place(0, date)}: {table.columns[date][0]!r} is no date; prices need dates")
+        raise DataError(
+            f"{table.place(0, date)}: {table.columns[date][0]!r} is not a date; a file of prices needs dates"
+        )
     check_order(times, lambda row: table.place(row, date), table.columns[date])
     notes = []
     close = table.numbers("close")
     known = {column: table.numbers(column) for column in PRICE_COLUMNS if column in table.columns}
     adjusted = next((c for c in ("adjclose", "adj close", "adj_close") if c in table.columns), None)
     if adjusted:
-        # Dividends and splits are no returns: all prices of a day are multiplied by the same factor.
+        # Dividends and splits are not returns: one factor adjusts all prices of a day.
         factor = table.numbers(adjusted) / close
         known = {c: v if c == "volume" else v * factor for c, v in known.items()}
         close = known["close"]
         if not np.allclose(factor, 1):
-            notes.append(f"prices are adjusted by {adjusted}")
+            notes.append(f"prices are adjusted with the column {adjusted}")
     known.setdefault("volume", np.zeros_like(close))
     known.setdefault("open", np.concatenate([close[:1], close[:-1]]))
     known.setdefault("high", np.maximum(known["open"], close))
     known.setdefault("low", np.minimum(known["open"], close))
     missing = [column for column in PRICE_COLUMNS if column not in table.columns]
     if missing:
-        notes.append(f"no {', '.join(missing)}: the range of a day is that from close to close")
+        notes.append(
+            f"the file has no {', '.join(missing)}; missing prices are derived from the closes and a missing "
+            "volume is 0"
+        )
     values = np.stack([known[column] for column in PRICE_COLUMNS], 1)
     values, filled = fill_missing(values, fill, lambda row, c: table.place(row, PRICE_COLUMNS[c]))
     notes += [f"{filled} missing values are filled ({fill})"] if filled else []
@@ -168,22 +188,22 @@ def _prices(table: Table, name: str, date: str, fill: str) -> SeriesData:
 
 
 def checked_prices(series: Series, places: Sequence[str]) -> Series:
-    """Prices that are possible; the day's range is widened to hold open and close.
+    """Checks prices and widens the range of each day so that it includes open and close.
 
     Raises:
-        DataError: a price that is missing, zero or negative, or a negative volume.
+        DataError: a price is missing, zero or negative, or a volume is missing or negative.
     """
     prices, volume = series.values[:, :4], series.values[:, 4:]
     bad = ~(prices > 0)
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise DataError(
-            f"{places[row]}: {PRICE_COLUMNS[column]} is {prices[row, column]:g}; a price is above 0: mend or "
+            f"{places[row]}: {PRICE_COLUMNS[column]} must be above 0; got {prices[row, column]:g}; fix or "
             "remove the row"
         )
     if not (volume >= 0).all():
         row = int((~(volume[:, 0] >= 0)).argmax())
-        raise DataError(f"{places[row]}: volume is {volume[row, 0]:g}; expected 0 or more")
+        raise DataError(f"{places[row]}: volume must be 0 or more; got {volume[row, 0]:g}; fix the row")
     high, low = prices.max(1), prices.min(1)
     return replace(series, values=np.stack([prices[:, 0], high, low, prices[:, 3], volume[:, 0]], 1))
 
@@ -210,7 +230,9 @@ def _wide(
 ) -> SeriesData:
     times, rows = table.times(date), np.arange(len(table.lines))
     if not names:
-        raise DataError(f"{table.path}:1: has no column beside {date!r}; expected one for each series")
+        raise DataError(
+            f"{table.path}:1: the header has no series column next to {date!r}; add one column per series"
+        )
     groups = [(column, rows, times, table.numbers(column.lower()), column.lower()) for column in names]
     return _regular(table, name, groups, date, fill, frequency, covariates)
 
@@ -224,7 +246,7 @@ def _regular(
     given: str | None,
     covariates: Covariates,
 ) -> SeriesData:
-    """Series whose steps are all of one size, filled where ``fill`` says so."""
+    """Returns series of one common frequency; missing rows and values are filled according to ``fill``."""
     found: list[Series] = []
     common: Frequency | None = FREQUENCIES[given] if given else None
     holes = 0
@@ -233,19 +255,21 @@ def _regular(
         place = lambda row, rows=rows: table.place(int(rows[row]), date)  # noqa: E731
         check_order(times, place, [table.columns[date][row] for row in rows])
         if len(times) < 3:
-            raise DataError(f"{place(0)}: series {identity!r} has {len(times)} rows; a series has at least 3")
+            raise DataError(
+                f"{place(0)}: series {identity!r} has {len(times)} rows; a series needs at least 3 rows"
+            )
         own = infer_frequency(times) if given is None else FREQUENCIES[given]
         own = replace(own, at_end=own.unit == "month" and are_month_ends(times))
         if common is not None and own != common:
             raise DataError(
-                f"{place(0)}: series {identity!r} has one row a {own}, others one a {common}; "
-                "train each frequency by itself"
+                f"{place(0)}: series {identity!r} has one row per {own}, but earlier series have one row per "
+                f"{common}; train each frequency separately"
             )
         common = own
         static = _static(table, str(identity), fixed[rows], rows, covariates.static)
         cells = np.column_stack([values, beside[rows]])
         times, cells = without_gaps(times, cells, own, fill, place)
-        # Rows to come: the covariates are there, and the series is not.
+        # Future rows at the end have covariates but no value of the series.
         end = len(cells)
         if covariates.known:
             end -= int(np.isfinite(cells[::-1, 0]).argmax())
@@ -266,21 +290,29 @@ def _regular(
 
 
 def _stacked(table: Table, columns: Sequence[str]) -> np.ndarray:
-    """Columns of numbers side by side: ``(rows, columns)``."""
+    """Returns columns of numbers as one array: ``(rows, columns)``."""
     return np.array([table.numbers(column) for column in columns]).reshape(len(columns), len(table.lines)).T
 
 
 def _static(
     table: Table, identity: str, cells: np.ndarray, rows: np.ndarray, columns: Sequence[str]
 ) -> np.ndarray:
-    """The row that all rows ``cells (n, columns)`` of a series are; raises DataError where they differ."""
-    different = cells != cells[0]  # also where a cell is missing, which is not even itself
+    """Returns the static covariates of a series; raises DataError if the rows of ``cells`` differ.
+
+    Args:
+        table: the file.
+        identity: name of the series.
+        cells: static covariates in each row of the series, ``(n, columns)``.
+        rows: rows of the series in the table, ``(n,)``.
+        columns: names of the static covariates.
+    """
+    different = cells != cells[0]  # also True for a missing cell, because NaN differs from itself
     if different.any():
         row, column = np.argwhere(different)[0]
         value = "missing" if np.isnan(cells[row, column]) else f"{cells[row, column]:g}"
         raise DataError(
-            f"{table.place(int(rows[row]), columns[column])}: is {value}, and {cells[0, column]:g} in the "
-            f"first row of series {identity!r}; a static covariate is the same in all its rows, others are "
-            "--known"
+            f"{table.place(int(rows[row]), columns[column])}: the value is {value}, but {cells[0, column]:g} "
+            f"in the first row of series {identity!r}; a static covariate must be constant in each series, "
+            "use --known for other covariates"
         )
     return cells[0]

@@ -1,8 +1,9 @@
-"""Forecasting: from series to distributions of what comes. Read from top to bottom, this is the app."""
+"""The forecasting app, from series to forecast distributions. Start here and read from top to bottom."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +23,7 @@ from apps.forecasting.losses import forecasting
 from apps.forecasting.metrics import SMAPE
 from apps.forecasting.options import OF_RECURRENT, Evaluate, Predict, Train
 from apps.forecasting.phone import phone
+from apps.forecasting.plots import Fan
 from apps.forecasting.saved_model import examples, signatures
 from apps.inference import open_model
 from apps.options import ConvertOptions
@@ -31,8 +33,10 @@ from apps.training import task_training
 from seqmodels.models import FixedWindowForecaster, Forecaster
 from seqmodels.training.objectives import Objective
 
-INFLUENCE_WINDOWS = 512  # of the test, for the influence of features
-HISTORY = 120  # rows of the past in a fan chart
+INFLUENCE_WINDOWS = 512  # maximum number of test windows for the permutation importance
+HISTORY = (20, 120)  # smallest and largest number of past rows in a fan chart
+PAST_PER_STEP = 4  # past rows per forecast row in a fan chart
+ROLLING = 30  # forecasts in a fan chart with a horizon of one row
 SHOWN = {
     "prices": ("nll", "crps", "mae", "rmse"),
     "values": ("mase", "smape", "owa", "mse_scaled", "rmse", "mae", "crps", "wql"),
@@ -65,36 +69,36 @@ def objective(options: Train) -> Objective:
 
 
 def baselines(data: Data) -> dict[str, Any]:
-    """Scores of the baselines on the test, fitted on all rows before it."""
+    """Scores the baselines on the test split, fitted on all earlier rows."""
     prepared: Prepared = data.source
     return {"test": evaluation.baseline_scores(prepared, prepared.origins("test"), prepared.ends[:, 1])}
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """The model beside its baselines on the run's test, or on the test of ``--data``."""
+    """Evaluates the model and its baselines on the test split of the run or of ``--data``."""
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     prepared = _prepared(run, stored, assets, options.data)
     origins, fitted = prepared.origins("test"), prepared.ends[:, 1]
     forecasts = open_model(run, options.model, forms(stored.output))
     forecast = forecasts(prepared, origins)
     if options.data is None:
-        rivals = run.read_json("metrics.json", "baselines")["baselines"]["test"]
+        compared = run.read_json("metrics.json", "baselines")["baselines"]["test"]
     else:
-        rivals = evaluation.baseline_scores(prepared, origins, fitted)
+        compared = evaluation.baseline_scores(prepared, origins, fitted)
     own = evaluation.score(forecast, prepared, origins, fitted)
-    evaluation.with_owa({"model": own}, rivals)
+    evaluation.with_owa({"model": own}, compared)
     own["comparison"] = evaluation.comparisons(forecast, prepared, origins, fitted)
-    own["fan"] = _fan(forecasts, prepared, origins[-1:])
+    own["fan"] = asdict(_fan(forecasts, prepared, origins))
     if options.model == "keras":
         own["influence"] = _influence(run.load_model(), prepared, origins, stored.seed)
     if options.backtest:
         refit = (lambda series: _trained(series, stored)) if options.refit else None
         own["backtest"] = evaluation.backtest(forecasts, prepared, origins, options.backtest, refit)
-    return {"data": options.data or stored.data, "kind": assets.kind, "model": own, "baselines": rivals}
+    return {"data": options.data or stored.data, "kind": assets.kind, "model": own, "baselines": compared}
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """One record for each file; without files, for the run's own data."""
+    """Yields one record per file; without files, one record for the data of the run."""
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     forecasts = open_model(run, options.model, forms(stored.output))
     made = []
@@ -113,38 +117,50 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 
 
 def _prepared(run: Run, stored: Train, assets: Assets, data: str | None) -> Prepared:
-    """The series of the run, unchanged since its training, or others."""
+    """Returns the series of ``data``, or the series of the run, checked for changes since training."""
     if data is not None:
         return Prepared.of(read(stored, data), assets)
     return Prepared.of(run.trained_on(stored.data, lambda: read(stored)), assets)
 
 
 def _trained(prepared: Prepared, options: Train) -> Forecasts:
-    """A model trained on these series as ``train`` does."""
+    """Trains a model on these series as ``train`` does; returns its forecast function."""
     with TemporaryDirectory() as folder:
         training = task_training(TASK, options, data_of(prepared, options), Path(folder))
         training.run()
         return of_keras(training.model)
 
 
-def _fan(forecasts: Forecasts, prepared: Prepared, origin: np.ndarray) -> dict[str, Any]:
-    """The last window of the test: its past, its forecast and what came, in prices where there are."""
-    forecast, ((number, row),) = forecasts(prepared, origin), origin
+def _fan(forecasts: Forecasts, prepared: Prepared, origins: np.ndarray) -> Fan:
+    """Returns the forecast of the last test window of the last series; for prices in prices.
+
+    With a horizon of one row, the forecasts of the last test windows are returned instead.
+    """
+    number, last = origins[-1]
+    horizon, prices = prepared.assets.horizon, prepared.source.kind == "prices"
+    rolling = horizon == 1
+    chosen = origins[origins[:, 0] == number][-ROLLING:] if rolling else origins[-1:]
     series = prepared.source.series[number]
-    column = 3 if prepared.source.kind == "prices" else 0
-    values = series.values[:, column]
-    after = values[row + 1 : row + 1 + prepared.assets.horizon]
-    if prepared.source.kind == "prices":
-        quantiles = outlook.price_quantiles(forecast, values[row : row + 1])
+    values = series.values[:, 3 if prices else 0]
+    first, steps = int(chosen[0, 1]), len(chosen) if rolling else horizon
+    start = max(first + 1 - min(max(PAST_PER_STEP * steps, HISTORY[0]), HISTORY[1]), 0)
+    forecast = forecasts(prepared, chosen)
+    if prices:
+        quantiles = outlook.price_quantiles(forecast, values[chosen[:, 1]])
     else:
         quantiles = outlook.quantiles_of(forecast)
-    return {
-        "series": series.name,
-        "from": str(series.times[row]).removesuffix("T00:00:00"),
-        "history": values[max(row + 1 - HISTORY, 0) : row + 1].tolist(),
-        "quantiles": quantiles[0].tolist(),
-        "actual": after.tolist(),
-    }
+    times = series.times[start : last + horizon + 1]
+    return Fan(
+        series.name,
+        [str(time).removesuffix("T00:00:00") for time in times]
+        if times.dtype.kind == "M"
+        else times.tolist(),
+        values[start : first + 1].tolist(),
+        (quantiles[:, 0] if rolling else quantiles[0]).tolist(),
+        values[first + 1 : last + horizon + 1].tolist(),
+        rolling,
+        "price" if prices else "value",
+    )
 
 
 def _influence(model: keras.Model, prepared: Prepared, origins: np.ndarray, seed: int) -> dict[str, float]:
@@ -166,13 +182,13 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 
 
 def render_scores(scores: dict[str, Any]) -> Group:
-    """The model beside its baselines, what the difference is worth, and of prices direction and risk."""
+    """Formats the scores of the model and its baselines, their tests, and for prices direction and risk."""
     model, prices = scores["model"], scores["kind"] == "prices"
     rows = {**scores["baselines"], "model": model}
     names = [name for name in SHOWN[scores["kind"]] if any(name in row for row in rows.values())]
     tests = model["comparison"]["tests"]
     title = f"{scores['data']}: {model['windows']:,} windows"
-    side = Table("", *names, "50 / 80 / 95 % cover", "model better? p", title=title)
+    side = Table("", *names, "50 / 80 / 95 % coverage", "model better? p-value", title=title)
     for name, row in rows.items():
         cells = [f"{row[key]:.4f}" if key in row else "" for key in names]
         cells.append(" / ".join(f"{share:.1%}" for share in row["coverage"].values()))
@@ -184,11 +200,13 @@ def render_scores(scores: dict[str, Any]) -> Group:
     if prices:
         parts.append(_risk_table(rows))
     else:
-        parts.append(f"sMAPE: {SMAPE}; mse_scaled: in deviations of each series' training rows")
+        parts.append(
+            f"sMAPE: {SMAPE}; mse_scaled: MSE divided by the variance of the series in its training rows"
+        )
     if "backtest" in model:
         parts.append(_backtest_table(model["backtest"]))
     if "influence" in model:
-        table = Table("influence, by permutation", f"rise of {model['comparison']['measure']}")
+        table = Table("permutation importance", f"increase of {model['comparison']['measure']}")
         for name, rise in sorted(model["influence"].items(), key=lambda item: -item[1]):
             table.add_row(name, f"{rise:+.4f}")
         parts.append(table)
@@ -198,8 +216,8 @@ def render_scores(scores: dict[str, Any]) -> Group:
 
 def _risk_table(rows: dict[str, Any]) -> Table:
     first = next(iter(rows.values()))
-    titles = [f"below VaR {level} (Kupiec p)" for level in first["value_at_risk"]]
-    table = Table("first day", "direction", "95 %", "majority", *titles)
+    titles = [f"days below VaR {level} (Kupiec p)" for level in first["value_at_risk"]]
+    table = Table("first day", "direction accuracy", "95 % interval", "majority", *titles)
     for name, row in rows.items():
         low, high = row["direction"]["interval"]
         risk = [
@@ -227,12 +245,11 @@ def _backtest_table(parts: list[dict[str, Any]]) -> Table:
 
 
 def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
-    fan, measure = scores["fan"], scores["comparison"]["measure"]
-    title = f"{fan['series']} after {fan['from']}"
+    fan, measure = Fan(**scores["fan"]), scores["comparison"]["measure"]
+    kind = "One-step forecasts" if fan.rolling else "Forecast"
+    title = f"{kind} of {fan.series} after {fan.times[len(fan.history) - 1]}"
     paths = [
-        forecast_plots.fan_chart(
-            fan["history"], fan["quantiles"], fan["actual"], title, run.plots / "fan.png"
-        ),
+        forecast_plots.fan_chart(fan, title, run.plots / "fan.png"),
         forecast_plots.pit_histogram(scores["pit"], run.plots / "pit.png"),
         forecast_plots.interval_coverage(scores["coverage"], run.plots / "calibration.png"),
         forecast_plots.influence(scores["influence"], measure, run.plots / "influence.png"),

@@ -1,8 +1,8 @@
-"""Where series are cut into train, validation and test, and the windows that a model sees of them.
+"""Splits series into train, validation and test, and gathers the windows that a model sees.
 
-A window has an origin, the last row that is known; the ``lookback`` rows up to it are the past, the
-``horizon`` rows after it are to be forecast. A window belongs to the split in which all of its targets lie:
-its past may reach into an earlier split, its targets never into a later one.
+The origin of a window is its last known row. The past of a window is the ``lookback`` rows up to the origin.
+Its targets are the ``horizon`` rows after the origin. A window belongs to the split that contains all of its
+targets. Its past may reach into an earlier split, but its targets never reach into a later split.
 """
 
 from __future__ import annotations
@@ -23,20 +23,25 @@ SHARES = "0.7,0.1,0.2"
 
 
 def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
-    """For each series the rows at which train, validation and test end: ``(series, 3)`` int64.
+    """Returns the rows at which train, validation and test end in each series: ``(series, 3)`` int64.
+
+    The specification has one of three forms:
+
+    - ``horizon``: the last ``horizon`` rows of each series are the test split. The ``horizon`` rows before
+      the test split are the validation split.
+    - Three shares: several series with dates are split at the same dates, so that no series contains the
+      future of another. The given share of the rows of all series lies before each date. Other series are
+      split at shares of their own rows.
+    - Three numbers of rows: counted from the first row of each series. Remaining rows are not used.
 
     Args:
         source: the series.
-        spec: ``horizon``: the last ``horizon`` rows of each series are its test, those before them its
-            validation. Three shares: several series with dates are cut at the same dates, those by which that
-            share of all rows lies in the past, so that no series knows the future of another; without dates
-            each at its own rows. Three numbers of rows: from the first row of each series; what is left over
-            is not used.
-        horizon: rows to be forecast.
+        spec: the specification.
+        horizon: number of rows to forecast.
 
     Raises:
-        UsageError: the spec is none of these.
-        DataError: a series is too short for it.
+        UsageError: ``spec`` has another form.
+        DataError: a series is too short for ``spec``.
     """
     lengths = np.array([len(series) for series in source.series])
     if spec == "horizon":
@@ -46,12 +51,12 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
             first, second, third = map(float, spec.split(","))
         except ValueError:
             raise UsageError(
-                f"--split {spec}: expected three shares as {SHARES}, three numbers of rows, or horizon"
+                f"--split {spec} must be three shares such as {SHARES}, three numbers of rows, or horizon"
             ) from None
         sizes = np.array([first, second, third])
         if (sizes <= 0).any() or (sizes.sum() > 1 + 1e-9 and (sizes % 1 != 0).any()):
             raise UsageError(
-                f"--split {spec}: shares are above 0 with a sum of at most 1, rows are whole numbers"
+                f"--split {spec} must be shares above 0 with a sum of at most 1, or whole numbers of rows"
             )
         sums = np.cumsum(sizes)
         if sums[-1] > 1 + 1e-9:
@@ -67,30 +72,32 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
     if (ends[:, 2] > lengths).any():
         number = int((ends[:, 2] > lengths).argmax())
         raise DataError(
-            f"{source.name}: {source.series[number].name} has {lengths[number]} rows; --split {spec} needs "
-            f"{ends[number, 2]}"
+            f"{source.name}: series {source.series[number].name!r} has {lengths[number]} rows, but "
+            f"--split {spec} needs {ends[number, 2]}; use smaller numbers or shares"
         )
     return np.asarray(ends, np.int64)
 
 
 def origins(source: SeriesData, ends: np.ndarray, part: str, lookback: int, horizon: int) -> np.ndarray:
-    """The windows of one split: ``(windows, 2)`` int64, a series and its origin, by series and time.
+    """Returns the windows of one split, sorted by series and time: ``(windows, 2)`` int64.
+
+    A window is the number of its series and the row of its origin.
 
     Args:
         source: the series.
-        ends: of :func:`boundaries`.
-        part: of ``PARTS``.
-        lookback: rows of the past.
-        horizon: rows to be forecast.
+        ends: result of :func:`boundaries`.
+        part: one of ``PARTS``.
+        lookback: number of past rows.
+        horizon: number of rows to forecast.
 
     Raises:
-        DataError: there is no window.
+        DataError: no window fits into the split.
     """
     place = PARTS.index(part)
     found = []
     for number, row in enumerate(ends):
         begin = row[place - 1] if place else 0
-        # The first target of prices needs a price before it, which the past of any window has.
+        # The first return needs an earlier price; the past of every window contains one.
         first, last = max(int(begin) - 1, lookback - 1), int(row[place]) - horizon - 1
         rows = np.arange(first, last + 1)
         found.append(np.stack([np.full(len(rows), number), rows], 1))
@@ -98,25 +105,25 @@ def origins(source: SeriesData, ends: np.ndarray, part: str, lookback: int, hori
     if not len(windows):
         longest = int((ends[:, place] - (ends[:, place - 1] if place else 0)).max())
         raise DataError(
-            f"{source.name}: no window fits into {part}, of at most {longest} rows: one has {lookback} of "
-            f"the past and {horizon} to forecast; shorten --lookback or --horizon, or change --split"
+            f"{source.name}: no window of {lookback} past rows and {horizon} target rows fits into the "
+            f"{part} split of at most {longest} rows; reduce --lookback or --horizon, or change --split"
         )
     return windows.astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """All series one after another, as windows are cut from them.
+    """Arrays from which windows are gathered: the rows of all series, one series after another.
 
     Attributes:
-        past: ``(rows, columns)`` float32: what a model sees.
-        targets: ``(rows,)`` float32.
-        times: ``(rows,)`` float32, days since 2000 or the numbers of the rows.
-        begins: row of each series' first, ``(series,)``.
-        units: what an error of each series is measured in, ``(series,)`` float32.
-        known: covariates, rows to come included, ``(more rows, covariates)`` float32; ``known_begins``: as
-            begins.
-        static: covariates of each series, ``(series, covariates)`` float32.
+        past: values that the model sees, ``(rows, columns)`` float32.
+        targets: targets, ``(rows,)`` float32.
+        times: days since 2000-01-01 or row numbers, ``(rows,)`` float32.
+        begins: first row of each series, ``(series,)``.
+        units: unit of the errors of each series, ``(series,)`` float32.
+        known: known covariates, ``(rows and future rows, covariates)`` float32.
+        known_begins: first row of each series in ``known``, ``(series,)``.
+        static: static covariates of each series, ``(series, covariates)`` float32.
     """
 
     past: np.ndarray
@@ -145,11 +152,11 @@ class Panel:
         )
 
     def truth(self, windows: np.ndarray, horizon: int) -> np.ndarray:
-        """The targets of windows: ``(windows, horizon)``."""
+        """Returns the targets of windows: ``(windows, horizon)``."""
         return self.targets[self.flat(windows)[:, None] + np.arange(1, horizon + 1)]
 
     def flat(self, windows: np.ndarray) -> np.ndarray:
-        """The rows of the origins: ``(windows,)``."""
+        """Returns the rows of the origins in these arrays: ``(windows,)``."""
         return self.begins[windows[:, 0]] + windows[:, 1]
 
     def batches(
@@ -164,18 +171,17 @@ class Panel:
         epoch: int | None = None,
         limit: int | None = None,
     ) -> tf.data.Dataset:
-        """Batches of windows, all of one shape.
+        """Returns batches of windows, all of the same shape.
 
         Args:
-            windows: of :func:`origins`.
-            lookback: rows of the past, L.
-            horizon: rows to be forecast, H.
-            batch_size: windows of a batch, n; the last one is filled up with windows of weight 0.
-            numbers: of each series as a model knows it, ``(series,)``; their order by default.
-            seed: with ``epoch``, decides the order.
-            epoch: windows are shuffled in an order that depends on ``(seed, epoch)`` alone. None: as they
-                are.
-            limit: windows of an epoch, at most; drawn anew for each.
+            windows: windows from :func:`origins`.
+            lookback: number of past rows, L.
+            horizon: number of rows to forecast, H.
+            batch_size: number of windows per batch, n; the last batch is padded with windows of weight 0.
+            numbers: number of each series in the model, ``(series,)``. Default: the order of the series.
+            seed: seed of the shuffle.
+            epoch: number of the epoch; the shuffle depends only on ``(seed, epoch)``. None does not shuffle.
+            limit: maximum number of windows per epoch, sampled again in each epoch. Default: all windows.
 
         Returns:
             Elements ``({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H),
@@ -225,16 +231,16 @@ class Panel:
 
 
 def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
-    """What an error of each series is measured in, from its training rows alone: ``(series,)``.
+    """Returns the unit of the errors of each series, computed from its training rows: ``(series,)``.
 
     Args:
         source: the series.
-        ends: of :func:`boundaries`.
-        kind: ``none``: 1. ``deviation``: the standard deviation. ``season``: the mean absolute change from
-            one season to the next, the denominator of the MASE.
+        ends: result of :func:`boundaries`.
+        kind: ``none``: 1. ``deviation``: the standard deviation. ``season``: the mean absolute change over
+            one season, the denominator of the MASE.
 
     Raises:
-        DataError: a training split is constant.
+        DataError: a series is constant in its training rows.
     """
     if kind == "none":
         return np.ones(len(ends))
@@ -249,8 +255,8 @@ def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
     if not (found > 0).all():
         number = int((~(found > 0)).argmax())
         raise DataError(
-            f"{source.name}: {source.series[number].name} is constant in its training rows; leave it out, "
-            "or change --split"
+            f"{source.name}: series {source.series[number].name!r} is constant in its training rows; remove "
+            "the series or change --split"
         )
     return found
 
@@ -260,15 +266,21 @@ def deviation(values: np.ndarray) -> float:
 
 
 def seasonal_change(values: np.ndarray, season: int) -> float:
-    """``mean |y_t - y_{t-season}|``."""
+    """Computes ``mean |y_t - y_{t-season}|``; returns 0 for a series of at most one season."""
     values = values[np.isfinite(values)]
     return float(np.mean(np.abs(values[season:] - values[:-season]))) if len(values) > season else 0.0
 
 
 def check_names(source: SeriesData, names: Sequence[str]) -> np.ndarray:
-    """The number of each series in training, ``(series,)``; raises DataError for an unknown one."""
+    """Returns the number of each series in training: ``(series,)``.
+
+    Raises:
+        DataError: a series was not trained.
+    """
     for series in source.series:
         if series.name not in names:
             listed = ", ".join(list(names)[:5]) + (", ..." if len(names) > 5 else "")
-            raise DataError(f"{source.name}: series {series.name!r} was not trained; expected of {listed}")
+            raise DataError(
+                f"{source.name}: series {series.name!r} was not trained; expected one of {listed}"
+            )
     return np.array([list(names).index(series.name) for series in source.series])

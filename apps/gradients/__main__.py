@@ -5,7 +5,7 @@ from apps.gradients.options import EXPERIMENTS
 
 main = laboratory(
     "gradients",
-    "What the theory of recurrent networks says, measured on the cells of this project.",
+    "Experiments on gradients and memory in recurrent networks, with the cells of this project.",
     EXPERIMENTS,
 )
 

@@ -1,4 +1,4 @@
-"""What an experiment hands back, and how it is shown and kept."""
+"""The findings of an experiment, and their tables for the terminal and for Markdown."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found.
+    """The findings of one experiment.
 
     Attributes:
-        found: one line in words.
-        rows: the table, a row for each thing measured, JSON-ready; all have the same keys.
-        draw: writes the figure to a PNG file.
-        details: what the JSON document has beside that, JSON-ready; NaN and infinity are written as null.
+        found: summary in one line.
+        rows: table with one row per measurement, JSON-ready. All rows have the same keys.
+        draw: function that writes the figure to a PNG file and returns the path.
+        details: further entries of the JSON document, JSON-ready. NaN and infinity are written as null.
     """
 
     found: str
@@ -28,7 +28,7 @@ class Findings:
 
 
 def table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
-    """The rows for a terminal."""
+    """Returns the rows as a table for a terminal."""
     result = Table(*rows[0], title=title)
     for row in rows:
         result.add_row(*map(readable, row.values()))
@@ -36,7 +36,7 @@ def table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as a table of Markdown."""
+    """Returns the rows as a Markdown table."""
     lines = [list(rows[0]), ["---"] * len(rows[0]), *([readable(v) for v in row.values()] for row in rows)]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 

@@ -1,4 +1,4 @@
-"""Runs experiments and keeps what they found: the only place that knows the order of steps."""
+"""Runs experiments and stores their findings: the only module that defines the order of the steps."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from apps.gradients.options import EXPERIMENTS, Experiment
 from apps.run import Run, write_text
 
 log = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-# A table in a file or a pipe is as wide as it needs to be.
+# A wide console, so that tables in a file or a pipe are not wrapped.
 out = Console(markup=False, emoji=False, width=None if sys.stdout and sys.stdout.isatty() else 1000)
 
 
 def perform(name: str, options: Experiment) -> None:
-    """One experiment, or all: figures and findings into the run, what was found to stdout."""
+    """Runs one experiment or all of them, writes figures and findings to the run, and prints the results."""
     run = Run(options.run)
     with run.locked():
         if name == "all":
@@ -51,13 +51,13 @@ def _all(run: Run, options: Experiment) -> list[dict[str, Any]]:
     documents = []
     for name, (kind, _) in EXPERIMENTS.items():
         if name != "all":
-            log.print(f"{name}: begins")
+            log.print(f"running {name}")
             documents.append(_perform(run, name, kind(run=options.run, seed=options.seed)))
     return documents
 
 
 def _report(documents: list[dict[str, Any]]) -> str:
-    """All documents as one page of Markdown beside the folder of the figures."""
+    """Returns all documents as one Markdown page, with links to the figures in ``plots``."""
     lines = ["# The gradient laboratory", ""]
     for document in documents:
         name = document["experiment"]
@@ -69,7 +69,7 @@ def _report(documents: list[dict[str, Any]]) -> str:
 
 
 def _perform(run: Run, name: str, options: Experiment) -> dict[str, Any]:
-    """Measures, keeps and returns the JSON document."""
+    """Runs an experiment, then stores and returns the JSON document."""
     start = time.monotonic()
     keras.utils.set_random_seed(options.seed)
     findings: Findings = import_module(f"apps.gradients.experiments.{name}").run(options, log.print)
@@ -90,7 +90,7 @@ def _perform(run: Run, name: str, options: Experiment) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """Plain JSON: arrays to lists, and null for what is no finite number."""
+    """Converts a value to plain JSON: arrays become lists, NaN and infinity become null."""
     if isinstance(value, dict):
         return {key: _finite(each) for key, each in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

@@ -1,4 +1,4 @@
-"""A small model that answers at the end of a sequence, trained by the loop of the project."""
+"""A small model that answers at the end of a sequence, and its training with the project's training loop."""
 
 from __future__ import annotations
 
@@ -21,17 +21,23 @@ from seqmodels.training import Position
 from seqmodels.training.objectives import Outcome
 
 BATCH, STEPS_IN_EPOCH, VALIDATION_BATCHES = 32, 50, 8
-SOLVED, NOTHING = 0.9, 0.02  # shares of the target's variance that are explained
+SOLVED, NOTHING = 0.9, 0.02  # shares of the target variance that the model explains
 
 
 class Reader(keras.Model):
-    """A recurrent and a linear layer: ``{"inputs": (n, T, FEATURES), "lengths": (n,)}`` to answers at the
-    last steps of each row, ``(n, ANSWERS)``.
+    """A recurrent layer and a linear layer.
+
+    The inputs are ``{"inputs": (n, T, FEATURES), "lengths": (n,)}``. The output is the answers at the last
+    steps of each row, ``(n, ANSWERS)``.
 
     Args:
-        variant: a name of ``VARIANTS``.
-        units: features of the state.
-        truncate: steps of a window that the gradient does not leave, in an LSTM; None for all.
+        variant: name in ``VARIANTS``.
+        units: units of the cell.
+        truncate: window size in steps for truncated backpropagation, for an LSTM only. None uses the full
+            gradient.
+
+    Raises:
+        ValueError: ``truncate`` is set and the cell is not an LSTM.
     """
 
     def __init__(self, variant: str, units: int, truncate: int | None = None):
@@ -41,7 +47,7 @@ class Reader(keras.Model):
         self.head = keras.layers.Dense(1)
         self.truncate = truncate
         if truncate is not None and not isinstance(self.recurrent.cell, LSTMCell):
-            raise ValueError(f"the truncated gradient is that of an LSTM; got {variant}")
+            raise ValueError(f"truncate needs an LSTM cell; got {variant}")
 
     def build(self, input_shape: Any = None) -> None:
         self.recurrent.build((None, None, FEATURES))
@@ -70,23 +76,23 @@ def squared_errors(
     carried: Any,
     training: bool,
 ) -> Outcome:
-    """The mean over the answers of a row, summed over rows."""
+    """Computes the squared error, averaged over the answers of a row and summed over rows."""
     errors = tf.reduce_mean(tf.square(model(inputs, training=training) - targets), axis=-1)  # (batch,)
     return Outcome(tf.reduce_sum(errors * weights), tf.reduce_sum(weights), {}, carried=carried)
 
 
 class Learner:
-    """Trains one kind of model on several problems, each time from the same beginning.
+    """Trains one model on several problems, each time from the same initial weights.
 
-    The training step is compiled once for all of them, which takes longer than most of the trainings. All
-    sequences are therefore padded to one length.
+    The training step is compiled once for all problems, because compilation takes longer than most
+    trainings. All sequences are therefore padded to one length.
 
     Args:
-        model: built; its weights are where every training begins.
-        longest: the longest lag of a problem.
-        options: steps, learning rate, seed.
-        patience: epochs after which a training is given up that has explained nothing; None for never.
-        **settings: of the training loop.
+        model: built model. Every training starts from the weights of this model.
+        longest: longest lag of a problem.
+        options: options with the steps, the learning rate and the seed.
+        patience: epochs after which a training stops if the model explains nothing. None disables it.
+        **settings: further options of the training loop.
     """
 
     def __init__(
@@ -128,18 +134,18 @@ class Learner:
         self.beginning = [(variable, variable.numpy()) for variable in variables]
 
     def learn(self, problem: Problem, lag: int | None = None) -> list[dict[str, float]]:
-        """Trains from the beginning until the problem is solved, given up, or the steps are used up.
+        """Trains from the initial weights until the problem is solved, patience ends, or no steps are left.
 
         Args:
-            problem: what to learn.
-            lag: of the problem; the longest without it.
+            problem: problem to learn.
+            lag: lag of the problem. Default: the longest lag.
 
         Returns:
-            The history with ``explained``, the share of the variance of the validation targets that the
-            model explains (1 is perfect, 0 is their mean).
+            The history of the training. The column ``explained`` is the share of the variance of the
+            validation targets that the model explains. 1 is perfect; 0 is as good as the mean target.
 
         Raises:
-            Diverged: loss or gradient are no longer finite.
+            Diverged: the loss or the gradient is not finite.
         """
         self.reset()
         self.problem, self.lag = problem, lag or self.longest
@@ -147,7 +153,7 @@ class Learner:
         return [{**row, "explained": self._explained(row)} for row in self.training.run()]
 
     def reset(self) -> None:
-        """Back to the beginning."""
+        """Restores the initial weights, optimizer state and position."""
         self.norms.clear()
         for variable, value in self.beginning:
             variable.assign(value)

@@ -1,4 +1,4 @@
-"""What can be set for each experiment. Loads no TensorFlow."""
+"""Options of each experiment. This module does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from apps.options import RunOptions, option
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS
 
-# Cells as the laboratory names them: a name of the registry and what differs from it.
+# Name of a cell in the laboratory: name in the registry, and the arguments that differ from the default.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "rnn-linear": ("rnn", {"activation": "linear"}),
     "rnn-sigmoid": ("rnn", {"activation": "sigmoid"}),
@@ -19,30 +19,28 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in CELLS if name not in ("rnn", "irnn")},
 }
 
-FACTOR = 4  # from one lag or length to the next
-LONGEST = 4_096  # steps of a sequence to learn from: 80 MB for the 1,600 of an epoch
-LARGEST = 2**24  # features of all steps of a batch: an LSTM keeps about ten times as many numbers
+FACTOR = 4  # ratio of a lag or length to the previous value
+LONGEST = 4_096  # time steps of a training sequence: 80 MB for the 1,600 sequences of an epoch
+LARGEST = 2**24  # features over all steps of a batch; an LSTM stores about ten times as many numbers
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment(RunOptions):
     """Options of every experiment."""
 
-    run: str = option(
-        "", "Folder of the findings and figures. Default: saved_models/gradients.", stored=False
-    )
-    seed: int = option(0, "For weights and data.", minimum=0, maximum=2**32 - 1)
+    run: str = option("", "Folder for findings and figures. Default: saved_models/gradients.", stored=False)
+    seed: int = option(0, "Seed of the weights and the data.", minimum=0, maximum=2**32 - 1)
     json: bool = option(False, "Print one JSON document.", stored=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis(Experiment):
-    """Options of the experiments that also look at a trained run."""
+    """Options of the experiments that can diagnose a trained run."""
 
     run: str = option(
         "",
-        "A trained run to diagnose, which then keeps the findings, or a folder for those of fresh cells. "
-        "Default: fresh cells, saved_models/gradients.",
+        "Folder for the findings. A trained run in the folder is diagnosed instead of untrained cells. "
+        "Default: saved_models/gradients.",
         stored=False,
     )
 
@@ -51,48 +49,48 @@ class Diagnosis(Experiment):
 class Flow(Diagnosis):
     """Options of ``flow``."""
 
-    cell: str = option("all", "Which fresh cell.", choices=("all", *VARIANTS))
-    units: int = option(32, "Features of each state of a fresh cell.", minimum=1)
-    steps: int = option(100, "Length of the sequences of a fresh cell.", minimum=2, maximum=2_000)
-    rows: int = option(4, "Sequences to measure on.", minimum=1)
+    cell: str = option("all", "Untrained cell to measure.", choices=("all", *VARIANTS))
+    units: int = option(32, "Units of an untrained cell.", minimum=1)
+    steps: int = option(100, "Sequence length for untrained cells (time steps).", minimum=2, maximum=2_000)
+    rows: int = option(4, "Number of sequences to measure.", minimum=1)
     exact: int = option(
-        128, "Largest state that is measured by whole Jacobians; beyond, by vector products.", minimum=0
+        128, "Largest state size measured with full Jacobians; larger states use vector products.", minimum=0
     )
-    vectors: int = option(8, "Vector products for a larger state.", minimum=1)
+    vectors: int = option(8, "Number of vector products for a state larger than --exact.", minimum=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Radius(Experiment):
     """Options of ``radius``."""
 
-    units: int = option(32, "Features of the state.", minimum=2, maximum=128)
-    steps: int = option(200, "Steps of distance.", minimum=20, maximum=5_000)
-    below: float = option(0.95, "The spectral radius below 1.", minimum=1e-3, maximum=0.999)
-    above: float = option(1.05, "The spectral radius above 1.", minimum=1.001, maximum=4)
+    units: int = option(32, "Units of the cell.", minimum=2, maximum=128)
+    steps: int = option(200, "Sequence length (time steps).", minimum=20, maximum=5_000)
+    below: float = option(0.95, "Spectral radius below 1.", minimum=1e-3, maximum=0.999)
+    above: float = option(1.05, "Spectral radius above 1.", minimum=1.001, maximum=4)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trainings(Experiment):
     """Options of the experiments that train."""
 
-    xla: bool = option(True, "Compile the training steps by XLA.")
+    xla: bool = option(True, "Compile the training step with XLA.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Learning(Trainings):
-    """Options of the experiments that learn problems of a lag."""
+    """Options of the experiments that train on problems with a lag."""
 
-    units: int = option(32, "Features of each state.", minimum=1)
-    steps: int = option(300, "Steps of a training, at most, in epochs of 50.", minimum=1)
-    learning_rate: float = option(0.01, "Of the optimizer.", minimum=0)
+    units: int = option(32, "Units of the cell.", minimum=1)
+    steps: int = option(300, "Maximum number of training steps, in epochs of 50.", minimum=1)
+    learning_rate: float = option(0.01, "Learning rate of the optimizer.", minimum=0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clipping(Learning):
     """Options of ``clipping``."""
 
-    threshold: float = option(1.0, "Threshold of the clipping in the training.", minimum=1e-9)
-    lag: int = option(40, "Length of the sequences of the training.", minimum=4, maximum=LONGEST)
+    threshold: float = option(1.0, "Threshold of the gradient clipping in the training.", minimum=1e-9)
+    lag: int = option(40, "Lag of the training problem (time steps).", minimum=4, maximum=LONGEST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,30 +98,33 @@ class Truncation(Learning):
     """Options of ``truncation``."""
 
     length: int = option(
-        128, "Length of the sequences whose gradients are compared.", minimum=8, maximum=LONGEST
+        128, "Sequence length for the comparison of gradients (time steps).", minimum=8, maximum=LONGEST
     )
-    lag: int = option(29, "Steps that the learned dependency spans.", minimum=4, maximum=LONGEST)
+    lag: int = option(29, "Lag of the dependency to learn (time steps).", minimum=4, maximum=LONGEST)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parallel(Experiment):
     """Options of ``parallel``."""
 
-    units: int = option(64, "Features of each state.", minimum=1)
-    rows: int = option(8, "Sequences in a batch.", minimum=1)
-    shortest: int = option(64, "Steps of the shortest sequences.", minimum=2)
-    lengths: int = option(3, "How many lengths, each four times the one before.", minimum=2, maximum=10)
+    units: int = option(64, "Units of each cell.", minimum=1)
+    rows: int = option(8, "Batch size.", minimum=1)
+    shortest: int = option(64, "Shortest sequence length (time steps).", minimum=2)
+    lengths: int = option(
+        3, "Number of sequence lengths, each four times the previous length.", minimum=2, maximum=10
+    )
 
     def tried(self) -> list[int]:
-        """The lengths."""
+        """Returns the sequence lengths to measure."""
         return [self.shortest * FACTOR**power for power in range(self.lengths)]
 
     def check(self) -> None:
         numbers = self.rows * self.tried()[-1] * self.units
         if numbers > LARGEST:
             raise UsageError(
-                f"--lengths {self.lengths}: {self.rows} rows of {self.tried()[-1]:,} steps and {self.units} "
-                f"units are {numbers:,} numbers; expected at most {LARGEST:,}: lower one of them"
+                f"--lengths {self.lengths} needs {self.rows} rows of {self.tried()[-1]:,} steps and "
+                f"{self.units} units, which are {numbers:,} numbers; expected at most {LARGEST:,}; "
+                "lower --lengths, --shortest, --rows or --units"
             )
 
 
@@ -131,24 +132,24 @@ class Parallel(Experiment):
 class Memory(Learning):
     """Options of ``memory``."""
 
-    cell: str = option("all", "Which cell.", choices=("all", *VARIANTS))
+    cell: str = option("all", "Cell to train.", choices=("all", *VARIANTS))
     steps: int = option(
         200,
-        "Steps of a training, at most, in epochs of 50; after 150 one that explains nothing is given up.",
+        "Maximum number of training steps, in epochs of 50; a training that learns nothing stops after 150.",
         minimum=1,
     )
-    shortest: int = option(4, "The first lag.", minimum=4)
-    lags: int = option(3, "How many lags, each four times the one before.", minimum=1, maximum=10)
+    shortest: int = option(4, "First lag (time steps).", minimum=4)
+    lags: int = option(3, "Number of lags, each four times the previous lag.", minimum=1, maximum=10)
 
     def tried(self) -> list[int]:
-        """The lags."""
+        """Returns the lags to try."""
         return [self.shortest * FACTOR**power for power in range(self.lags)]
 
     def check(self) -> None:
         if self.tried()[-1] > LONGEST:
             raise UsageError(
-                f"--lags {self.lags}: the last lag from --shortest {self.shortest} is {self.tried()[-1]:,} "
-                f"steps; expected at most {LONGEST:,}: lower one of both"
+                f"--lags {self.lags} with --shortest {self.shortest} ends at a lag of {self.tried()[-1]:,} "
+                f"steps; expected at most {LONGEST:,}; lower --lags or --shortest"
             )
 
 
@@ -156,23 +157,23 @@ class Memory(Learning):
 class Order(Trainings):
     """Options of ``order``."""
 
-    units: int = option(32, "Features of the recurrent state and of the hidden layers.", minimum=1)
-    reviews: int = option(16_000, "Reviews to train on.", minimum=64, maximum=20_000)
-    tests: int = option(500, "Reviews of each test.", minimum=1, maximum=2_000)
-    epochs: int = option(4, "Passes over the reviews.", minimum=1)
-    window: int = option(10, "Words that the fixed window at the end sees.", minimum=1)
+    units: int = option(32, "Units of the recurrent and hidden layers, and embedding size.", minimum=1)
+    reviews: int = option(16_000, "Number of training reviews.", minimum=64, maximum=20_000)
+    tests: int = option(500, "Number of reviews per test.", minimum=1, maximum=2_000)
+    epochs: int = option(4, "Number of epochs.", minimum=1)
+    window: int = option(10, "Words in the fixed window at the end of a text.", minimum=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Markov(Trainings):
     """Options of ``markov``."""
 
-    vocabulary: int = option(3_000, "Entries of the vocabulary, at most.", minimum=10)
-    units: int = option(64, "Width of a word's vector, and features of the hidden layers.", minimum=1)
-    epochs: int = option(12, "Passes over the text, at most.", minimum=1)
-    # Of 0.003, 0.006 and 0.01 those with the least validation loss, for each kind of network.
-    learning_rate: float = option(0.01, "Of Adam, for the recurrent network.", minimum=0)
-    window_learning_rate: float = option(0.003, "Of Adam, for the windows.", minimum=0)
+    vocabulary: int = option(3_000, "Maximum vocabulary size.", minimum=10)
+    units: int = option(64, "Units of the recurrent and hidden layers, and embedding size.", minimum=1)
+    epochs: int = option(12, "Maximum number of epochs.", minimum=1)
+    # The best of 0.003, 0.006 and 0.01 by validation loss, for each type of network.
+    learning_rate: float = option(0.01, "Learning rate of Adam for the recurrent network.", minimum=0)
+    window_learning_rate: float = option(0.003, "Learning rate of Adam for the window networks.", minimum=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,13 +182,25 @@ class All(Diagnosis):
 
 
 EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
-    "flow": (Flow, "How much gradient arrives from how many steps away, in fresh cells or a trained run."),
-    "radius": (Radius, "Below, at and above a spectral radius of 1: decay, preservation, explosion."),
-    "clipping": (Clipping, "With and without clipping: on a cliff of the loss, and in a training."),
-    "truncation": (Truncation, "Truncated against full backpropagation: bias, cost, what is lost."),
-    "memory": (Memory, "The lag at which each cell fails to learn, and the gates that keep the gradient."),
-    "markov": (Markov, "The price of context: tables, fixed windows, and a recurrent state."),
-    "order": (Order, "The four demands on a sequence model: order, length, distance, sharing."),
-    "parallel": (Parallel, "Time of sequential against parallel cells as the sequence grows."),
-    "all": (All, "Every experiment in its default form, and a report with all figures."),
+    "flow": (Flow, "Gradient norm by distance in time, in untrained cells or in a trained run."),
+    "radius": (
+        Radius,
+        "Gradient norm for a spectral radius below, at and above 1: decay, preservation, explosion.",
+    ),
+    "clipping": (
+        Clipping,
+        "Gradient descent with and without clipping, on a cliff of the loss and in a training.",
+    ),
+    "truncation": (
+        Truncation,
+        "Truncated compared with full backpropagation: bias, cost, dependencies that are not learned.",
+    ),
+    "memory": (Memory, "Lag at which each cell fails to learn, and the gates that preserve the gradient."),
+    "markov": (
+        Markov,
+        "Size and perplexity by length of context: tables, fixed windows and a recurrent network.",
+    ),
+    "order": (Order, "Accuracy on four tests of a sequence model: order, length, distance, sharing."),
+    "parallel": (Parallel, "Time of sequential and parallel cells by sequence length."),
+    "all": (All, "All experiments with default options, and a report with all figures."),
 }

@@ -1,7 +1,8 @@
-"""Problems that are made of a lag: what is read first decides what must be answered last.
+"""Synthetic problems with a lag: the answers at the end depend on inputs up to ``lag`` steps earlier.
 
-Each is a function ``(random, rows, lag) -> (inputs, targets)`` in float32, of shapes ``(rows, lag + ANSWERS,
-FEATURES)`` and ``(rows, ANSWERS)``. The features are a value, a mark, and a sign that it is time to answer.
+Each problem is a function ``(random, rows, lag) -> (inputs, targets)``. Both arrays are float32. The inputs
+are ``(rows, lag + ANSWERS, FEATURES)``, the targets are ``(rows, ANSWERS)``. The three features are a value,
+a mark, and a flag that requests an answer.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ Problem = Callable[[np.random.Generator, int, int], tuple[np.ndarray, np.ndarray
 
 
 def adding(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """The sum, less 1, of the two marked ones of ``lag`` numbers (Hochreiter and Schmidhuber 1997, 5.4).
+    """Adding: the sum, minus 1, of two marked numbers (Hochreiter and Schmidhuber 1997, 5.4).
 
-    One mark is in the first quarter, one in the last half; the variance of the target is 1/6.
+    Of ``lag`` numbers, one marked number is in the first quarter and one is in the last half. The variance of
+    the target is 1/6.
     """
     inputs = _empty(rows, lag)
     inputs[:, :lag, VALUE] = random.uniform(size=(rows, lag))
@@ -32,7 +34,7 @@ def adding(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray
 
 
 def copying(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Three signs, then nothing, then the same three signs, each ``lag`` steps after it was read."""
+    """Copying: three signs (-1 or 1), zeros, then each sign as the answer ``lag`` steps after its input."""
     inputs = _empty(rows, lag)
     signs = random.choice([-1.0, 1.0], (rows, ANSWERS)).astype(np.float32)
     inputs[:, :ANSWERS, VALUE] = signs
@@ -41,8 +43,11 @@ def copying(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarra
 
 
 def parity(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """The product of ``lag`` signs, one at every step: whether an odd number of them is negative (Bengio
-    et al. 1994). All but one of them together say nothing about the answer."""
+    """Parity: the product of ``lag`` signs, one per step (Bengio et al. 1994).
+
+    The product is -1 if an odd number of signs is negative. Without one of the signs, all other signs
+    together carry no information about the answer.
+    """
     inputs = _empty(rows, lag)
     inputs[:, :lag, VALUE] = random.choice([-1.0, 1.0], (rows, lag))
     inputs[:, :lag, MARK] = 1
@@ -51,8 +56,10 @@ def parity(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray
 
 
 def xor(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """The product of two signs that are ``lag - 1`` steps apart, with nothing between: neither alone says
-    anything about the answer, and no weighted sum of both does."""
+    """XOR: the product of two signs that are ``lag - 1`` steps apart, with zeros between the signs.
+
+    One sign alone carries no information about the answer, nor does a weighted sum of both signs.
+    """
     inputs = _empty(rows, lag)
     signs = random.choice([-1.0, 1.0], (rows, 2))
     inputs[:, [0, lag - 1], VALUE] = signs
@@ -61,7 +68,7 @@ def xor(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, n
 
 
 def recall(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """One marked sign at the beginning among noise of the same size, to be answered at the end."""
+    """Recall: the marked first sign, which is the answer at the end; all later signs are noise."""
     inputs = _empty(rows, lag)
     signs = random.choice([-1.0, 1.0], (rows, lag))
     inputs[:, :lag, VALUE] = signs

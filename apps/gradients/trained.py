@@ -1,4 +1,4 @@
-"""A trained run of any app, opened for measuring."""
+"""A trained run of any task, opened for measurements."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from seqmodels.training.objectives import Objective
 
 @dataclass(frozen=True)
 class Trained:
-    """The model of a run with the data and the objective that it was trained with.
+    """The model of a run, with the data and the objective of the training.
 
     Attributes:
-        model: as it was saved.
-        objective: that of its training.
-        batches: of the validation split.
-        carried: number of rows to the state that the objective begins with.
+        model: saved model.
+        objective: objective of the training.
+        batches: batches of the validation split.
+        carried: function that returns the initial carried state for a number of rows.
     """
 
     model: keras.Model
@@ -32,14 +32,19 @@ class Trained:
 
 
 def open_run(run: Run) -> Trained:
-    """Opens a finished run; raises DataError where it is damaged or its data are gone."""
+    """Opens a finished run.
+
+    Raises:
+        DataError: the run is damaged, or the training data are missing.
+    """
     task = load_task(run.read_json("data.json", "task")["task"])
     options = run.trained_with(task.Train)
     try:
         data = task.load(options, task.load_assets(run.assets))
     except UsageError as error:
         raise DataError(
-            f"{run.path}: was trained on {options.data}, which is no longer found from here ({error})"
+            f"{run.path} needs its training data {options.data}, which was not found ({error}); "
+            "restore the data, or run the command in the working folder of the training"
         ) from error
     model = run.load_model()
     return Trained(

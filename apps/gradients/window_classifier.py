@@ -1,4 +1,4 @@
-"""Sequences of tokens to classes without recurrence: the rival that sees a fixed number of places."""
+"""A text classifier without recurrence: a baseline that reads a fixed window of tokens."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from seqmodels.models.config import keeps_arguments
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class WindowClassifier(keras.Model):
-    """One hidden layer over the tokens of a fixed window (as Bengio et al. 2003, section 2, for classes).
+    """One hidden layer over a fixed window of tokens (as Bengio et al. 2003, section 2, for classes).
 
     ``classifier({"tokens": (n, T) int32, "lengths": (n,) int32})`` returns logits ``(n, classes)``, as
-    :class:`Classifier` does. Every place of the window has weights of its own; places beyond the text read
-    the padding token, and what is outside of the window is not seen.
+    :class:`Classifier` does. Every position of the window has its own weights. Positions outside the text
+    hold the padding token. Tokens outside the window are not read.
 
     Args:
         vocabulary: number of token ids.
         classes: number of classes.
-        window: places.
-        from_end: whether the window is the end of a text, else its beginning.
-        embedding_units: width of a token's vector.
-        units: features of the hidden layer.
+        window: number of positions.
+        from_end: If True, the window covers the end of a text. If False, it covers the start.
+        embedding_units: embedding size of a token.
+        units: units of the hidden layer.
 
     Raises:
-        ValueError: a window without a place.
+        ValueError: window is less than 1.
     """
 
     @keeps_arguments
@@ -43,7 +43,7 @@ class WindowClassifier(keras.Model):
     ):
         super().__init__(**kwargs)
         if window < 1:
-            raise ValueError(f"window is {window}; it has at least one place")
+            raise ValueError(f"window must be at least 1; got {window}")
         dtype = self.dtype_policy
         self.window, self.from_end, self.embedding_units = window, from_end, embedding_units
         self.embedding = keras.layers.Embedding(vocabulary, embedding_units, dtype=dtype, name="embedding")
@@ -62,7 +62,7 @@ class WindowClassifier(keras.Model):
         first = lengths[:, None] - self.window if self.from_end else tf.zeros_like(lengths)[:, None]
         places = first + tf.range(self.window)  # (batch, window)
         real = (places >= 0) & (places < lengths[:, None])
-        padded = tf.pad(tokens, [[0, 0], [0, 1]])  # its last column is the padding token, also when T is 0
+        padded = tf.pad(tokens, [[0, 0], [0, 1]])  # the added column holds the padding token; T may be 0
         chosen = tf.gather(padded, tf.where(real, places, tf.shape(tokens)[1]), batch_dims=1)
         embedded = self.embedding(chosen)  # (batch, window, embedding_units)
         flat = tf.reshape(embedded, (-1, self.window * self.embedding_units))

@@ -1,4 +1,4 @@
-"""Model running text. ``train`` is the Python API; ``python -m apps.language_modeling`` the command line."""
+"""Language modeling: ``train`` is the Python API, ``python -m apps.language_modeling`` the command line."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def train(data: object = "embedded", run: str | Path | None = None, **options: A
     """Trains a model and returns the run.
 
     Args:
-        data: a path, a list of lines, or a DataFrame with ``text``.
+        data: path, list of lines, or DataFrame with a ``text`` column.
         run: folder of the run. Default: ``saved_models/language_modeling``.
-        **options: the flags of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
+        **options: options of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
 
     Raises:
-        UserError: see :func:`apps.api.train_task`.
+        UserError: the options or the data are invalid; see :func:`apps.api.train_task`.
     """
     return train_task("language_modeling", data, run, options)

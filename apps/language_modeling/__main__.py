@@ -1,16 +1,16 @@
-"""``python -m apps.language_modeling``."""
+"""The command line ``python -m apps.language_modeling``."""
 
 from apps.cli import application
 from apps.language_modeling.options import Evaluate, Generate, Predict, Train
 
 main = application(
     "language_modeling",
-    "Model running text: train on any text, score, generate.",
+    "Train language models on running text, score and generate text.",
     Train,
     Evaluate,
     Predict,
     alias="score",
-    verbs={"generate": (Generate, "Continue prompts, given as arguments or one a line on stdin.")},
+    verbs={"generate": (Generate, "Continue prompts from the arguments, or from each line of stdin.")},
 )
 
 if __name__ == "__main__":

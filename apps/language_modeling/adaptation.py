@@ -1,7 +1,7 @@
-"""Two ways to let a trained model adapt to the very text that it is scored on.
+"""Two methods that adapt a trained model to the text that it is scored on.
 
-Both read only what comes before a token when they predict it; their scores are reported apart from the
-model's own.
+Both methods predict a token only from earlier tokens. Their scores are reported separately from the scores
+of the unadapted model.
 """
 
 from __future__ import annotations
@@ -18,29 +18,31 @@ from seqmodels.errors import UserError
 from seqmodels.models import NextToken
 
 SEGMENT = 5  # tokens between two updates
-STATISTICS = 500  # batches of training text that the gradient's mean square is taken over
-COLUMNS = 100  # of these batches
+STATISTICS = 500  # batches of training text for the mean square of the gradient
+COLUMNS = 100  # columns of each of these batches
 EPSILON = 1e-3
-BLOCK = 512  # tokens whose cache is computed at once
+BLOCK = 512  # tokens whose cache probabilities are computed together
 
 
 def dynamic_losses(
     model: NextToken, ids: np.ndarray, train_ids: np.ndarray, rate: float, decay: float
 ) -> np.ndarray:
-    """Dynamic evaluation (Krause et al. 2018, arXiv 1709.07432, equations 5 to 7): after each segment is
-    scored, the weights take a step on it and are drawn back to those of the training::
+    """Computes losses with dynamic evaluation (Krause et al. 2018, arXiv 1709.07432, equations 5 to 7).
+
+    After each segment is scored, the weights take a gradient step on the segment. The weights also decay
+    towards their trained values ``w_0``::
 
         w <- w - rate g / (RMS + epsilon) + decay (w_0 - w) RMS / mean(RMS),    decay RMS / mean(RMS) <= 1
 
-    with the gradient g of the segment's mean loss and RMS the root of the mean square of the gradients on
-    training text. The model has its own weights again afterwards.
+    ``g`` is the gradient of the segment's mean loss. ``RMS`` is the root mean square of the gradients on
+    training text. The trained weights of the model are restored at the end.
 
     Args:
         model: a built model.
         ids: the text, ``(tokens,)``.
-        train_ids: of the training split.
+        train_ids: the training split, ``(tokens,)``.
         rate: learning rate.
-        decay: how strongly the weights are drawn back.
+        decay: strength of the decay towards the trained weights.
 
     Returns:
         the loss of each token, ``(tokens,)`` float64.
@@ -95,25 +97,30 @@ def dynamic_losses(
     losses = np.concatenate(parts)[: len(ids)].astype(np.float64)
     if not np.isfinite(losses).all():
         token = int(np.argmin(np.isfinite(losses))) + 1
-        raise UserError(f"dynamic evaluation diverged at token {token}; lower --dynamic-rate, it is {rate:g}")
+        raise UserError(
+            f"--dynamic-rate {rate:g} makes dynamic evaluation diverge at token {token}; use a lower rate"
+        )
     return losses
 
 
 def cached_losses(model: NextToken, ids: np.ndarray, size: int, flatness: float, weight: float) -> np.ndarray:
-    """Continuous cache (Grave et al. 2017, arXiv 1612.04426, equations 3 and 4): the last outputs ``h_i`` and
-    the tokens ``x_{i+1}`` that followed them vote for the next token::
+    """Computes losses with a continuous cache (Grave et al. 2017, arXiv 1612.04426, equations 3 and 4).
+
+    The cache stores the last outputs ``h_i`` and the tokens ``x_{i+1}`` that followed them. Each stored
+    output votes for its token::
 
         p_cache(w) ~ sum_i [x_{i+1} = w] exp(flatness h_t . h_i),    p = (1 - weight) p_model + weight p_cache
 
     Args:
         model: a built model.
         ids: the text, ``(tokens,)``.
-        size: outputs that are remembered.
+        size: number of stored outputs.
         flatness: theta of the paper; 0 makes all votes equal.
-        weight: lambda of the paper, the share of the cache; the first token has no cache and is the model's.
+        weight: lambda of the paper, the share of the cache. The first token uses the model alone.
 
     Returns:
-        the loss of each token, ``(tokens,)`` float64; infinite where the cache alone decides and has no vote.
+        the loss of each token, ``(tokens,)`` float64. If ``weight`` is 1, a token without votes has an
+        infinite loss.
     """
     parts = list(reader(model)(ids))
     losses = np.concatenate([part for part, _ in parts])

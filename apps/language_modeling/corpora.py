@@ -1,14 +1,14 @@
-"""Running text, from everything that ``--data`` of a language model may name.
+"""Readers of running text, for every source that ``--data`` of the language model accepts.
 
 =======================  ==================================================================================
-``embedded[:prose]``     the reference documentation that every CPython carries, a sentence a line
-``embedded:code``        the source code of Python's standard library
-``FILE``                 ``.txt``, also ``.txt.gz``
-``DIR``                  ``train``, ``valid`` and ``test``, each a file as above; ``ptb.train.txt`` is train
-``tfds:NAME[/CONFIG]``   the texts of a set of TensorFlow Datasets, see `seqmodels.data.tfds`
+``embedded[:prose]``     the reference documentation included in CPython, one sentence per line.
+``embedded:code``        the source code of Python's standard library.
+``FILE``                 ``.txt``, also ``.txt.gz``.
+``DIR``                  files ``train``, ``valid`` and ``test`` as above; ``ptb.train.txt`` is train.
+``tfds:NAME[/CONFIG]``   the texts of a TensorFlow Datasets data set, see `seqmodels.data.tfds`.
 =======================  ==================================================================================
 
-What a source lacks is cut from its training text, see `load_texts`. Only ``tfds:`` loads TensorFlow.
+Missing splits are cut from the training text, see `load_texts`. Only ``tfds:`` sources import TensorFlow.
 """
 
 import os
@@ -36,9 +36,10 @@ Readers = dict[str, Callable[[], list[str]]]
 
 @dataclass(frozen=True)
 class Texts:
-    """The three splits of the source ``name``: lines in their order, empty ones too, without line ends.
+    """The three splits of the source ``name``.
 
-    ``notes`` say what was cut. ``sha256`` covers what was read, before any cut.
+    Lines keep their order and have no line ends. Empty lines are kept. ``notes`` describe the cuts.
+    ``sha256`` is the digest of the source before any cut.
     """
 
     train: list[str]
@@ -50,16 +51,18 @@ class Texts:
 
 
 def load_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Texts:
-    """Reads ``data`` and cuts from train what it lacks, in one piece each and at the ends of lines; at white
-    space where there are too few lines.
+    """Reads ``data`` and cuts missing splits from the training text.
 
-    Without a test split, valid is the test. Without either, the test is the last 10 % of the characters.
-    Without valid, or when it became the test, ``valid_fraction`` of train is validation; where it begins
-    depends on the seed.
+    If only the test split is missing, the validation split becomes the test split. If both are missing, the
+    last 10 % of the characters become the test split. If no validation split remains,
+    ``valid_fraction`` of train is validation. Its position depends on the seed.
+
+    Each split is one piece that starts and ends at line ends. If the text has too few lines, the piece starts
+    and ends at white space.
 
     Raises:
-        UsageError: ``data`` does not exist or has no known form; ``valid_fraction`` is not in (0, 0.5].
-        DataError: what was read is broken or empty, has no train split, or too few lines to cut.
+        UsageError: ``data`` does not exist or has an unknown form; ``valid_fraction`` is not in (0, 0.5].
+        DataError: the source is broken or empty, has no train split, or has too few lines to cut.
     """
     notes: list[str] = []
     readers = _readers(data, notes)
@@ -68,30 +71,32 @@ def load_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Texts:
     train, splits, missing = missing_splits(read, valid_fraction, notes)
     if "test" in missing:
         train, splits["test"] = _cut(data, train, missing["test"], 1.0)
-        notes.append(f"the last {100 * missing['test']:g}% is the test ({len(splits['test'])} lines)")
+        notes.append(
+            f"the last {100 * missing['test']:g}% of the text is the test split ({len(splits['test'])} lines)"
+        )
     if "valid" in missing:
         train, splits["valid"] = _cut(data, train, valid_fraction, Random(seed).random())
         share = f"{100 * valid_fraction:g}% of train ({len(splits['valid'])} lines in one piece, seed {seed})"
-        notes.append(f"{share} is validation")
+        notes.append(f"{share} is the validation split")
     return Texts(train, splits["valid"], splits["test"], data, notes, sha256)
 
 
 def load_text(data: str, split: str = "test") -> list[str]:
-    """The lines of one split of ``data``, uncut, as for ``evaluate --data``.
+    """Returns the lines of one split of ``data`` without any cut, for ``evaluate --data``.
 
-    A file is that split itself. As in training, valid stands for a missing test.
+    A single file is returned whole. As in training, the validation split replaces a missing test split.
 
     Raises:
-        UsageError, DataError: as `load_texts`; DataError also if there is no such split.
+        UsageError, DataError: as `load_texts`; DataError also if the split is missing.
     """
     readers = _readers(data, [])
     return read_split(data, readers, split)
 
 
 def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[list[str], list[str]]:
-    """All but a piece with this fraction of the characters, and the piece.
+    """Cuts a piece with this fraction of the characters. Returns the rest and the piece.
 
-    ``place`` says where it lies: 0 is the beginning, 1 the end.
+    ``place`` is the position of the piece: 0 is the start of the text, 1 is the end.
     """
     total = sum(len(line) + 1 for line in lines)
     wanted = fraction * total
@@ -101,13 +106,16 @@ def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[li
     if not cut:
         raise DataError(
             f"{data} has {len(lines)} lines, too few to cut off {100 * fraction:g}% at white space for "
-            "validation or test; add text, or name a folder with train.txt, valid.txt and test.txt"
+            "validation or test; add text, or use a folder with train.txt, valid.txt and test.txt"
         )
     return cut
 
 
 def _at_line_ends(lines: list[str], begins: float, wanted: float) -> tuple[list[str], list[str]] | None:
-    """All but the lines from one character on, and these; None where one of the two has no text."""
+    """Cuts ``wanted`` characters from position ``begins``, at line ends. Returns the rest and the piece.
+
+    Returns None if the rest or the piece has no text.
+    """
     starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
     first = min(bisect_left(starts, begins), len(lines) - 1)
     stop = min(bisect_left(starts, starts[first] + wanted), len(lines))
@@ -116,7 +124,7 @@ def _at_line_ends(lines: list[str], begins: float, wanted: float) -> tuple[list[
 
 
 def _broken(lines: list[str], begins: float, wanted: float) -> list[str]:
-    """The lines, broken where a piece may begin and end: at the first white space from there on."""
+    """Breaks the lines at the first white space after the start and after the end of the piece."""
     text, place = "\n".join(lines), begins
     for _ in range(2):
         if space := WHITE_SPACE.search(text, int(place)):
@@ -126,7 +134,7 @@ def _broken(lines: list[str], begins: float, wanted: float) -> list[str]:
 
 
 def _readers(data: str, notes: list[str]) -> Readers:
-    """How to read each split that ``data`` has, or `WHOLE`; a reader reads when it is called, once."""
+    """Returns a reader for each split of ``data``, or for `WHOLE`. Each reader may be called once."""
     if data == "embedded" or data.startswith("embedded:"):
         return _embedded_readers(data, notes)
     if data.startswith("tfds:"):
@@ -141,7 +149,7 @@ def _readers(data: str, notes: list[str]) -> Readers:
     if is_folder:
         return _folder_readers(Path(data))
     if _stem(Path(data)) is None:
-        raise UsageError(f"{data}: unsupported extension; expected {TEXT_FORMAT} or {TEXT_FORMAT}.gz")
+        raise UsageError(f"{data} has an unsupported extension; expected {TEXT_FORMAT} or {TEXT_FORMAT}.gz")
     return {WHOLE: partial(_of_file, Path(data))}
 
 
@@ -169,14 +177,14 @@ def _folder_readers(folder: Path) -> Readers:
         readers.update((split, partial(_of_file, path)) for path in found)
     if not readers:
         raise DataError(
-            f"{folder} has nothing to read; expected train{TEXT_FORMAT}, valid{TEXT_FORMAT} and "
+            f"{folder} has no data files; expected train{TEXT_FORMAT}, valid{TEXT_FORMAT} and "
             f"test{TEXT_FORMAT} (each also .gz)"
         )
     return readers
 
 
 def _stem(path: Path) -> str | None:
-    """``train`` for ``Train.txt.gz``; None if it is no text file by its name."""
+    """Returns ``train`` for ``Train.txt.gz``, or None if the extension is not a text extension."""
     name = Path(path.name.lower().removesuffix(".gz"))
     return name.stem if name.suffix == TEXT_FORMAT else None
 

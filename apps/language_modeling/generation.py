@@ -1,4 +1,4 @@
-"""More text, token by token, from the run's model."""
+"""Text generation: the run's model continues prompts token by token."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from seqmodels.data.sequences import PAD
 from seqmodels.data.tokenizer import END, START, UNKNOWN, Tokenizer
 from seqmodels.models import NextToken
 
-FORBIDDEN = (PAD, START, UNKNOWN)  # no text has these
+FORBIDDEN = (PAD, START, UNKNOWN)  # tokens that must not be generated
 
 
 def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterator[str]:
-    """Each prompt and its continuation as it comes, or with ``--json`` one document a line."""
+    """Yields each prompt and its continuation piece by piece, or with ``--json`` one document per line."""
     model, tokenizer = run.load_model(), Tokenizer.load(run.assets)
     continuation = continuations(model, tokenizer, options)
     for chunk in chunks:
@@ -32,12 +32,15 @@ def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterat
             unknown = unknown_tokens(tokenizer, prompt)
             if unknown:
                 listed = ", ".join(unknown)
-                print(f"note: not in the vocabulary, read as unknown: {listed}", file=sys.stderr)
+                print(
+                    f"note: text that is not in the vocabulary is read as unknown tokens: {listed}",
+                    file=sys.stderr,
+                )
             pieces = until(continuation(prompt), options.stop)
             if options.json:
                 yield json.dumps({"prompt": prompt, "text": "".join(pieces)}, ensure_ascii=False) + "\n"
             else:
-                # A word brings the space before it.
+                # Each generated word starts with a space.
                 yield prompt.rstrip(" \t") if tokenizer.settings.unit in ("word", "wordpiece") else prompt
                 yield from pieces
                 yield "\n"
@@ -46,7 +49,7 @@ def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterat
 def continuations(
     model: NextToken, tokenizer: Tokenizer, options: Generate
 ) -> Callable[[str], Iterator[str]]:
-    """A prompt to the pieces of text that follow it."""
+    """Returns a function that yields the text after a prompt, piece by piece."""
 
     compiled = tf.function(partial(step, model), autograph=False, reduce_retracing=True)
     rules = decoding.Rules(options.length, forbidden=FORBIDDEN, repetition_penalty=options.repetition_penalty)
@@ -64,20 +67,20 @@ def continuations(
 
     def continuation(prompt: str) -> Iterator[str]:
         (ids,) = encode(tokenizer, tf.constant([prompt])).to_list()
-        ids = ids[:-1]  # without the end of the last line
+        ids = ids[:-1]  # drop the END of the last line
         return text_of(tokenizer, ids, ids_after(tf.constant([[END, *ids]], tf.int32)))
 
     return continuation
 
 
 def step(model: NextToken, tokens: tf.Tensor, states: Any) -> tuple[tf.Tensor, Any]:
-    """What :mod:`seqmodels.decoding` steps with: ``tokens (n,)`` to ``logits (n, v)``."""
+    """Computes one step for :mod:`seqmodels.decoding`: ``tokens (n,)`` to ``logits (n, v)`` and states."""
     predicted = model({"tokens": tokens[:, None], "states": states}, training=False)
     return predicted.logits[:, 0], predicted.states
 
 
 def begin(model: NextToken, prompts: tf.RaggedTensor) -> tuple[tf.Tensor, Any]:
-    """The last token of each prompt ``(n, None)``, ``(n,)``, and the states before it."""
+    """Returns the last token ``(n,)`` of each prompt ``(n, None)``, and the states before that token."""
     lengths = tf.cast(prompts.row_lengths(), tf.int32)
     tokens = prompts.to_tensor(PAD)  # (batch, time)
     start = tf.gather(tokens, lengths - 1, batch_dims=1)
@@ -87,7 +90,10 @@ def begin(model: NextToken, prompts: tf.RaggedTensor) -> tuple[tf.Tensor, Any]:
 
 
 def text_of(tokenizer: Tokenizer, before: list[int], tokens: Iterable[int]) -> Iterator[str]:
-    """The text that each token adds to that of the ids ``before``; characters of several bytes come whole."""
+    """Yields the text that each token adds to the text of the ids ``before``.
+
+    A character of several bytes is yielded when its last byte is known.
+    """
     ids, written = list(before), _joined(tokenizer, before)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for token in tokens:
@@ -99,7 +105,7 @@ def text_of(tokenizer: Tokenizer, before: list[int], tokens: Iterable[int]) -> I
 
 
 def until(pieces: Iterable[str], stop: str | None) -> Iterator[str]:
-    """The pieces of text up to the first occurrence of ``stop``, which may lie across several."""
+    """Yields the text up to the first occurrence of ``stop``, which may span several pieces."""
     if not stop:
         yield from pieces
         return
@@ -110,14 +116,14 @@ def until(pieces: Iterable[str], stop: str | None) -> Iterator[str]:
         if place >= 0:
             yield waiting[:place]
             return
-        sure = max(len(waiting) - len(stop) + 1, 0)  # what no occurrence can begin in any more
+        sure = max(len(waiting) - len(stop) + 1, 0)  # no occurrence can start in this part
         yield waiting[:sure]
         waiting = waiting[sure:]
     yield waiting
 
 
 def unknown_tokens(tokenizer: Tokenizer, text: str) -> list[str]:
-    """What of a text the vocabulary does not have, each once, as words or characters."""
+    """Returns the distinct words or characters of a text that are not in the vocabulary."""
     pieces = tokenizer.split(tf.constant([text])).values
     known = tokenizer(pieces)
     lost = tf.reduce_any(known == UNKNOWN, axis=1).numpy() if len(pieces) else np.zeros(0, bool)

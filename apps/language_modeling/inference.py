@@ -1,4 +1,4 @@
-"""The negative log-likelihood of text, token by token, by any form that a run's model has."""
+"""Negative log-likelihood of text, token by token, with every format of a run's model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from apps.inference import Forms
 from seqmodels.data.tokenizer import END
 from seqmodels.models import NextToken
 
-AT_ONCE = 256  # tokens; the state is carried on
+AT_ONCE = 256  # tokens per call; the state is carried over to the next call
 
 Losses = Callable[[np.ndarray], np.ndarray]
-"""Of each token after all before it, in one pass from the beginning of the text: ``(tokens,)`` float64."""
+"""Function from the ids of a text to the loss of each token given earlier tokens: ``(tokens,)`` float64."""
 
 
 def of_saved_model(loaded: Any) -> Losses:
@@ -39,7 +39,10 @@ def of_keras(model: NextToken) -> Losses:
 
 
 def reader(model: NextToken) -> Callable[[np.ndarray], Iterator[tuple[np.ndarray, np.ndarray]]]:
-    """Of a text ``(tokens,)``: losses ``(t,)`` and outputs ``(t, d)`` of one part of it after the other."""
+    """Returns a function that reads a text ``(tokens,)`` in parts.
+
+    The function yields the losses ``(t,)`` and the outputs ``(t, d)`` of each part.
+    """
 
     @tf.function(autograph=False, reduce_retracing=True)
     def read(tokens: tf.Tensor, targets: tf.Tensor, states: Any) -> tuple:
@@ -66,7 +69,7 @@ def of_tflite(path: Path) -> Losses:
 
 
 def of_step(step: Callable[..., dict[str, np.ndarray]], size: int, dtype: Any) -> Losses:
-    """By an exported ``step``, whose state has this size and type; see :mod:`saved_model`."""
+    """Returns the losses of an exported ``step`` with this state size and dtype; see :mod:`saved_model`."""
 
     def losses(ids: np.ndarray) -> np.ndarray:
         state, found = initial_state(size, dtype), np.zeros(len(ids))
@@ -81,7 +84,7 @@ def of_step(step: Callable[..., dict[str, np.ndarray]], size: int, dtype: Any) -
 
 
 def initial_state(size: int, dtype: Any) -> np.ndarray:
-    """What a text begins from, ``(1, size)``: zeros, or of a fixed window ends of lines."""
+    """Returns the state at the start of a text, ``(1, size)``: zeros, or ``END`` for a fixed window."""
     return np.full((1, size), END if np.issubdtype(dtype, np.integer) else 0, dtype)
 
 

@@ -9,25 +9,25 @@ from numpy.typing import ArrayLike
 def language_scores(
     losses: ArrayLike, words: int | None = None, characters: int | None = None
 ) -> dict[str, Any]:
-    """Scores of a language model on running text, as plain numbers ready for JSON.
+    """Computes the scores of a language model on running text, as plain numbers for JSON.
 
-    Models with different tokens compare by what they give for the same words or characters: the total
-    negative log-likelihood of the text is divided by their number instead of that of the tokens.
+    Scores per word or per character compare models with different tokens. They divide the total negative
+    log-likelihood by the number of words or characters instead of the number of tokens.
 
     Args:
-        losses: negative log-likelihood of every token in nats, ends of lines counted, (tokens,).
-        words: how many words, ends of lines counted, the tokens spell; None where they leave out some.
-        characters: how many characters they spell; None where they leave out some of the text.
+        losses: negative log-likelihood of every token in nats, line ends included, (tokens,).
+        words: number of words in the text, line ends included. None if the tokens drop some words.
+        characters: number of characters in the text. None if the tokens drop some characters.
 
     Returns:
-        - `tokens`: their number.
+        - `tokens`: number of tokens.
         - `log_loss`: mean of `-ln p` over tokens, in nats.
         - `perplexity`: `exp(log_loss)`.
-        - `words`, and `word_perplexity`: `exp(sum of -ln p / words)`; only with `words`.
+        - `words` and `word_perplexity`: `exp(sum of -ln p / words)`; only with `words`.
         - `bits_per_character`: `sum of -log2 p / characters`; only with `characters`.
 
     Raises:
-        ValueError: no token, no word or no character.
+        ValueError: the number of tokens, words or characters is 0.
     """
     losses = np.asarray(losses, np.float64)
     if not losses.size or words == 0 or characters == 0:

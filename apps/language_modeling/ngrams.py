@@ -1,30 +1,34 @@
-"""Language models that count: what a recurrent language model must beat.
+"""N-gram language models: the baselines of a recurrent language model.
 
-All are interpolated n-gram models over one stream of tokens in which a special token may end each sentence.
-A word's probability after the context ``h`` (the ``n - 1`` tokens before it) leans on that after the shorter
-context ``h'``, and below one word on the uniform distribution over the vocabulary (Chen and Goodman 1999,
-"An empirical study of smoothing techniques for language modeling", sections 2.7 and 3)::
+All models are interpolated n-gram models of one stream of tokens. A special token may end each sentence. The
+context ``h`` of a word is the ``n - 1`` tokens before it. The probability after ``h`` is interpolated with
+the probability after the shorter context ``h'``. The unigram probability is interpolated with the uniform
+distribution over the vocabulary (Chen and Goodman 1999, "An empirical study of smoothing techniques for
+language modeling", sections 2.7 and 3)::
 
     p(w | h) = (c(h w) - D(c(h w))) / sum_v c(h v)  +  gamma(h) p(w | h')
-    gamma(h) = sum_v D(c(h v)) / sum_v c(h v),     p(w | no word at all) = 1 / V
 
-A context that training has not seen gives way to ``h'`` as it is. The discount D has three values for each
-order, for counts of one, two, and three or more, from the number ``n_r`` of n-grams with count r (their
-equation 26)::
+    gamma(h) = sum_v D(c(h v)) / sum_v c(h v),     p(w) = 1 / V below unigrams
+
+A context that is not in the training text is replaced by ``h'``. The discount D has three values per order,
+for counts of one, two, and three or more. The values follow from ``n_r``, the number of n-grams with count r
+(equation 26)::
 
     Y = n_1 / (n_1 + 2 n_2),    D_r = r - (r + 1) Y n_{r+1} / n_r
 
 =================  ===================================================================================
-`unigram`          ``n = 1``
-`markov`           ``n = 2``, c counts how often a pair occurs. An unseen pair has the share of the
-                   discounted mass that its second word's frequency gives it: add-one, the simpler remedy,
-                   moves most of the mass to unseen pairs when V is large (Chen and Goodman, section 2.1)
-`kneser_ney`       modified Kneser-Ney: below the highest order, c is the number of different tokens that
-                   stand before an n-gram, not of its occurrences (section 3.2)
+`unigram`          ``n = 1``.
+`markov`           ``n = 2``; c is the number of occurrences of a pair. Unseen pairs share the discounted
+                   mass in proportion to the frequency of the second word. Add-one smoothing is
+                   simpler, but moves most of the mass to unseen pairs when V is large (Chen and Goodman,
+                   section 2.1).
+`kneser_ney`       modified Kneser-Ney; below the highest order, c is the number of different tokens before
+                   an n-gram, not the number of its occurrences (section 3.2).
 =================  ===================================================================================
 
-Sentences begin with a token that is context and is never predicted; an n-gram that begins with it has nothing
-before it and keeps its number of occurrences, as in SRILM and KenLM. No n-gram is left out for being rare.
+Every sentence begins with a start token, which is context and is never predicted. No token precedes an
+n-gram that begins with the start token, so c is its number of occurrences, as in SRILM and KenLM. Rare
+n-grams are kept.
 """
 
 from dataclasses import dataclass
@@ -34,23 +38,24 @@ from numpy.typing import ArrayLike, NDArray
 
 MAXIMUM_ORDER = 5
 FALLBACK = (0.5, 1.0, 1.5)
-"""The discounts of an order whose counts of counts give none: those of KenLM's ``--discount_fallback``."""
-NONE = -1  # no token: before the beginning; no node: an n-gram that training has not seen
-ROWS = 1 << 20  # tokens that are scored at once
+"""Discounts of an order without valid estimated discounts, as in KenLM's ``--discount_fallback``."""
+NONE = -1  # no token (before the sentence start), or no node (an n-gram not in the training text)
+ROWS = 1 << 20  # tokens that are scored together
 
 
 @dataclass(frozen=True)
 class _Order:
-    """The n-grams of one order, numbered; a number is called a node.
+    """The n-grams of one order. The number of an n-gram is called its node.
 
-    An n-gram is its last ``n - 1`` tokens, a node of the order below, and the token before them: its key is
-    ``suffix * (V + 1) + token``. As a context it is looked up in the order above.
+    The suffix of an n-gram is its last ``n - 1`` tokens, which are a node of the order below. The key of the
+    n-gram is ``suffix * (V + 1) + token``, where ``token`` is the token before the suffix. A context is a
+    node of the order below.
 
     Attributes:
-        keys: rising, (nodes,) int64; of unigrams the tokens themselves, 0 to V.
+        keys: ascending keys, (nodes,) int64; for unigrams the tokens themselves, 0 to V.
         discounted: ``c - D(c)``, (nodes,) float64.
-        totals: of each context, a node of the order below: the sum of counts after it, (contexts,) float64.
-        gammas: the weight of the order below after each context, (contexts,) float64.
+        totals: sum of the counts after each context, (contexts,) float64.
+        gammas: weight of the order below after each context, (contexts,) float64.
     """
 
     keys: NDArray
@@ -64,26 +69,29 @@ class NGrams:
 
     Args:
         ids: the tokens to count, (tokens,) int in ``[0, vocabulary)``.
-        vocabulary: V, how many tokens there are to predict.
-        order: n, the tokens of the longest n-gram, the predicted one included: 1 to 5.
-        end: the token that ends a sentence; it is predicted, and nothing before it is context of what
-            follows. None: one sentence.
-        continuation: lower orders count the tokens before an n-gram and not its occurrences.
+        vocabulary: V, the number of tokens to predict.
+        order: n, the length of the longest n-gram, predicted token included: 1 to 5.
+        end: token that ends a sentence. The token is predicted. Contexts do not cross a sentence end. If
+            None, the stream is one sentence.
+        continuation: if True, lower orders count the different tokens before an n-gram instead of its
+            occurrences.
 
     Attributes:
-        discounts: of each order from 1, for counts of one, two and more: (order, 3) float64.
-        fallbacks: the orders that took `FALLBACK`, for their counts of counts give no sound discounts (a
-            count that does not occur, a discount below 0): too few n-grams, or not enough rare ones.
+        discounts: discounts of each order from 1, for counts of one, two, and three or more: (order, 3)
+            float64.
+        fallbacks: the orders that use `FALLBACK` because their estimated discounts are not valid. A count
+            of one to four does not occur, or a discount is negative. Such orders have too few n-grams, or too
+            few rare n-grams.
 
     Raises:
-        ValueError: no token, one outside the vocabulary, or an order outside 1 to 5.
+        ValueError: there are no tokens, a token is outside the vocabulary, or the order is not in 1 to 5.
     """
 
     def __init__(
         self, ids: ArrayLike, vocabulary: int, order: int, end: int | None = None, continuation: bool = True
     ):
         if not 1 <= order <= MAXIMUM_ORDER:
-            raise ValueError(f"order is {order}; expected 1 to {MAXIMUM_ORDER}")
+            raise ValueError(f"order must be from 1 to {MAXIMUM_ORDER}; got {order}")
         self.vocabulary = vocabulary
         self.order = order
         self.end = end
@@ -98,16 +106,16 @@ class NGrams:
 
     @property
     def stored(self) -> list[int]:
-        """How many n-grams of each order from 1 the model keeps, each with a number of its own."""
+        """Number of stored n-grams of each order from 1. Each stored n-gram has one parameter."""
         return [self.vocabulary, *(len(order.keys) for order in self._orders[1:])]
 
     @property
     def table(self) -> int:
-        """How many numbers the full table of a Markov chain with contexts of this length has: V^n."""
+        """Number of entries in the full table of a Markov chain with contexts of this length: V^n."""
         return self.vocabulary**self.order
 
     def log_probabilities(self, ids: ArrayLike) -> NDArray:
-        """``ln p`` of each token after those before it, from the beginning of a sentence.
+        """Computes ``ln p`` of each token given the tokens before it. A sentence starts at the first token.
 
         Args:
             ids: (tokens,) int.
@@ -116,24 +124,24 @@ class NGrams:
             (tokens,) float64.
 
         Raises:
-            ValueError: as the constructor.
+            ValueError: there are no tokens, or a token is outside the vocabulary.
         """
         windows = self._windows(self._checked(ids))
         blocks = range(0, len(windows), ROWS)
         return np.log(np.concatenate([self._probabilities(windows[at : at + ROWS]) for at in blocks]))
 
     def perplexity(self, ids: ArrayLike) -> float:
-        """``exp(-mean ln p)`` over all tokens (tokens,) int, ends of sentences included."""
+        """Computes ``exp(-mean ln p)`` over all tokens ``(tokens,)`` int, sentence ends included."""
         return float(np.exp(-self.log_probabilities(ids).mean()))
 
     def distribution(self, context: ArrayLike) -> NDArray:
-        """The probability of every token after ``context``.
+        """Computes the probability of every token after ``context``.
 
         Args:
-            context: the tokens so far, (tokens,) int; empty at the beginning of a text.
+            context: the tokens so far, (tokens,) int; empty at the start of a text.
 
         Returns:
-            (V,) float64 with the sum 1.
+            the probabilities, (V,) float64; their sum is 1.
         """
         context = np.asarray(context, np.int64).reshape(-1)
         following = self._windows(self._checked(np.append(context, 0)))[-1]  # (order,)
@@ -144,20 +152,27 @@ class NGrams:
     def _checked(self, ids: ArrayLike) -> NDArray:
         ids = np.asarray(ids, np.int64)
         if ids.ndim != 1 or not ids.size:
-            raise ValueError(f"got ids of shape {ids.shape}; expected (tokens,), at least one")
+            raise ValueError(
+                f"ids must have the shape (tokens,) and at least one token; got the shape {ids.shape}"
+            )
         if ids.min() < 0 or ids.max() >= self.vocabulary:
-            raise ValueError(f"got ids from {ids.min()} to {ids.max()}; expected 0 to {self.vocabulary - 1}")
+            raise ValueError(
+                f"ids must be from 0 to {self.vocabulary - 1}; got ids from {ids.min()} to {ids.max()}"
+            )
         return ids
 
     def _windows(self, ids: NDArray) -> NDArray:
-        """Each token and those before it, nearest first: (tokens, order), V for the start, NONE before it."""
+        """Returns each token and the tokens before it, nearest first: (tokens, order).
+
+        V is the start token of a sentence. NONE fills the positions before the start token.
+        """
         count = len(ids)
         opens = np.zeros(count, bool)
         opens[0] = True
         if self.end is not None:
             opens[1:] = ids[:-1] == self.end
         starts = np.maximum.accumulate(np.where(opens, np.arange(count), 0))
-        before = np.arange(count) - starts  # tokens of the same sentence before this one
+        before = np.arange(count) - starts  # number of earlier tokens in the sentence
         windows = np.full((count, self.order), NONE)
         windows[:, 0] = ids
         for back in range(1, self.order):
@@ -169,7 +184,7 @@ class NGrams:
     def _count(
         self, windows: NDArray, continuation: bool
     ) -> tuple[list[NDArray], list[NDArray], list[NDArray]]:
-        """Of each order from 1: the keys, the counts, and the context of each n-gram, all (nodes,)."""
+        """Returns the keys, the counts and the contexts of the n-grams of each order from 1, all (nodes,)."""
         symbols = self.vocabulary + 1
         nodes = windows[:, 0]
         ending = windows[:, 1] if self.order > 1 else nodes  # the unigram that ends each context
@@ -188,8 +203,8 @@ class NGrams:
             nodes = np.full(len(windows), NONE)
             nodes[rows] = found
             if n < self.order:
-                # The context of the next order ends one token earlier. It is an n-gram of the row before, or
-                # nothing where the sentence has no more tokens.
+                # The context of the next order ends one token earlier: it is an n-gram of the previous row,
+                # or NONE if the sentence has no earlier token.
                 longer = windows[:, n] != NONE
                 before = np.where(longer, np.append(NONE, nodes[:-1]), NONE)
         if continuation:
@@ -201,7 +216,7 @@ class NGrams:
         return keys, counts, contexts
 
     def _discounts(self, n: int, counts: NDArray) -> tuple[float, float, float]:
-        """D_1, D_2 and D_3 of the n-grams with these counts (nodes,); 0 is no n-gram."""
+        """Returns D_1, D_2 and D_3 of the n-grams with these counts (nodes,). Counts of 0 are ignored."""
         occurring = np.bincount(np.minimum(counts, 5), minlength=6)[1:5].tolist()
         if all(occurring):
             y = occurring[0] / (occurring[0] + 2 * occurring[1])
@@ -212,7 +227,10 @@ class NGrams:
         return FALLBACK
 
     def _probabilities(self, windows: NDArray) -> NDArray:
-        """Of the first column after the others: (rows, order) int to (rows,) float64."""
+        """Computes the probability of the first column given the other columns.
+
+        Maps (rows, order) int to (rows,) float64.
+        """
         symbols = self.vocabulary + 1
         result = np.full(len(windows), 1 / self.vocabulary)
         nodes = windows[:, 0]
@@ -232,17 +250,17 @@ class NGrams:
 
 
 def unigram(ids: ArrayLike, vocabulary: int) -> NGrams:
-    """How often each token occurs; arguments as `NGrams`."""
+    """Fits the relative frequency of each token. Arguments: see `NGrams`."""
     return NGrams(ids, vocabulary, order=1)
 
 
 def markov(ids: ArrayLike, vocabulary: int, end: int | None = None) -> NGrams:
-    """The Markov chain of first order with absolute discounts; arguments as `NGrams`."""
+    """Fits a Markov chain of first order with absolute discounts. Arguments: see `NGrams`."""
     return NGrams(ids, vocabulary, order=2, end=end, continuation=False)
 
 
 def kneser_ney(ids: ArrayLike, vocabulary: int, order: int, end: int | None = None) -> NGrams:
-    """Interpolated modified Kneser-Ney; arguments as `NGrams`."""
+    """Fits an interpolated modified Kneser-Ney model. Arguments: see `NGrams`."""
     return NGrams(ids, vocabulary, order, end)
 
 
@@ -256,7 +274,7 @@ def _order(
 
 
 def _find(keys: NDArray, suffixes: NDArray, tokens: NDArray, symbols: int) -> NDArray:
-    """The nodes of the n-grams with these suffixes and the tokens before them, NONE where there is none."""
+    """Returns the nodes of the n-grams with these suffixes and preceding tokens, or NONE if not stored."""
     if not len(keys):
         return np.full(len(suffixes), NONE)
     wanted = np.where((suffixes == NONE) | (tokens == NONE), NONE, suffixes * symbols + tokens)

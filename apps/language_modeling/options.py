@@ -1,4 +1,4 @@
-"""What can be set for language modeling. Loads no TensorFlow."""
+"""Options of language modeling. This module does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from apps.options import (
     PredictOptions,
     RunOptions,
     TrainOptions,
+    check_dropouts,
     data_option,
     flag,
     option,
+    probability,
 )
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES, SPLITS, UNITS
 
-# What a fixed-window model has not.
+# Options that do not apply to a fixed-window model.
 OF_RECURRENT = ("cell", "layers", "residual", "layer_dropout", "recurrent_dropout", "weight_dropout")
-# Options that mean nothing beside a value of another one, which leaves them at their defaults.
+# For each value of an option: the options that do not apply to it and keep their defaults.
 WITHOUT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "unit": {"character": ("split",), "byte": ("split", "vocabulary", "minimum_count")},
     "model": {"recurrent": ("window",), "fixed-window": OF_RECURRENT},
 }
 BY_FREQUENCY = ("word", "character")  # units whose ids go from frequent to rare
-# Where the common rate is too high, and what all but an LSTM bear with sgd (benchmarks/experiments.md).
+# Learning rates that differ from the default, chosen in benchmarks/experiments.md.
 ADAM_RATES = {"rnn": 0.0005}
 SGD_RATE = 2.0
 
@@ -55,7 +57,7 @@ class Train(TrainOptions):
             "weight_dropout": 0.2,
         },
         "default": {},
-        # The means of Merity et al. 2018 in smaller doses, at a size that two cores train in three hours.
+        # The regularization of Merity et al. 2018, weaker, at a size that two cores train in three hours.
         "best": {
             "epochs": 35,
             "learning_rate": 30.0,
@@ -72,134 +74,116 @@ class Train(TrainOptions):
         },
     }
 
-    data: str = data_option("prose", "code")
-    epochs: int = option(16, "Passes over the training data, at most.", minimum=1)
-    batch_size: int = option(20, "Columns of running text that are read side by side.", minimum=1)
+    data: str = data_option("prose", "code", others="a text file, a folder, or tfds:NAME")
+    epochs: int = option(16, "Maximum number of passes over the training data.", minimum=1)
+    batch_size: int = option(20, "Parallel streams of running text per batch.", minimum=1)
     optimizer: str = option(
-        "sgd", "Any optimizer of Keras; of other models than an LSTM it is adam.", choices=OPTIMIZERS
+        "sgd", "Keras optimizer. Default: sgd for the LSTM, adam for other models.", choices=OPTIMIZERS
     )
     learning_rate: float = option(
         20.0,
-        "Peak learning rate; of other models than an LSTM with sgd 2; with other optimizers 0.002, of --cell "
-        "rnn then 0.0005.",
+        "Peak learning rate. Default with sgd: 20 for the LSTM, 2 for other models. Default with other "
+        "optimizers: 0.0005 for --cell rnn, else 0.002.",
         minimum=0,
     )
     schedule: str = option(
         "cosine",
-        "Learning rate after the warm-up; plateau: a quarter after every epoch that was not the best.",
+        "Learning rate schedule after the warm-up. plateau divides the rate by 4 after each epoch without a "
+        "new best validation score.",
         choices=SCHEDULES,
     )
     clipnorm: float | None = option(
         0.25,
-        "Threshold of the gradient clipping, of other optimizers than sgd 1; none for no clipping.",
+        "Gradient clipping threshold. none disables clipping. Default: 0.25 with sgd, else 1.",
         minimum=1e-9,
     )
     patience: int | None = option(
-        8, "Stop after so many epochs without a better validation; none for never.", minimum=1
+        8,
+        "Stop after N epochs without a new best validation score. none disables early stopping.",
+        minimum=1,
     )
 
     unit: str = option(
-        "word",
-        "What a token is; of embedded:code a character.",
-        choices=UNITS,
+        "word", "Token unit. Default: character for embedded:code, else word.", group="Data", choices=UNITS
     )
     split: str = option(
         "whitespace",
-        "Where the words end that units are cut out of: at white space, at punctuation too, or at all but "
-        "letters and digits.",
+        "Word boundaries: white space only (whitespace), white space and punctuation (punctuation), or every "
+        "character except letters and digits (letters).",
+        group="Data",
         choices=SPLITS,
     )
-    lowercase: bool = option(False, "Lower-case all text.")
-    vocabulary: int = option(20_000, "Entries of the vocabulary, at most.", minimum=6)
+    lowercase: bool = option(False, "Convert all text to lower case.", group="Data")
+    vocabulary: int = option(20_000, "Maximum vocabulary size.", group="Data", minimum=6)
     minimum_count: int | None = option(
         None,
-        "Tokens that are rarer in the training split are unknown; none for 1 where the text marks unknown "
-        "words and is read by words, else 2.",
+        "Minimum number of occurrences in the training split. Rarer tokens become the unknown token. "
+        "Default: 1 for word units in a text that marks unknown words, else 2.",
+        group="Data",
         minimum=1,
     )
     model: str = option(
         "recurrent",
-        "All tokens before decide, or a window of them alone (Bengio et al. 2003).",
+        "Architecture: a recurrent network, or a feed-forward network on a fixed window of tokens "
+        "(Bengio et al. 2003).",
+        group="Model",
         choices=("recurrent", "fixed-window"),
     )
-    window: int = option(5, "Tokens that decide in a fixed-window model.", minimum=1, model=True)
-    embedding_units: int = option(200, "Width of a token's vector.", minimum=1, model=True)
+    window: int = option(5, "Context tokens of a fixed-window model.", minimum=1, model=True)
+    embedding_units: int = option(200, "Embedding dimension.", minimum=1, model=True)
     cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS), model=True)
     units: int = option(
-        200, "Features of a recurrent state, or hidden ones of a fixed window.", minimum=1, model=True
+        200, "Units of each recurrent layer, or of the hidden layer of a fixed window.", minimum=1, model=True
     )
-    layers: int = option(2, "Recurrent layers on top of each other.", minimum=1, model=True)
-    residual: bool = option(False, "Add the input of a recurrent layer to its output.", model=True)
-    tied: bool = option(True, "Share the matrix of the embedding with the output layer.", model=True)
+    layers: int = option(2, "Number of stacked recurrent layers.", minimum=1, model=True)
+    residual: bool = option(
+        False, "Add the input of each recurrent layer to its output.", group="Advanced", model=True
+    )
+    tied: bool = option(True, "Share the weights of the embedding and the output layer.", model=True)
     cutoffs: str | None = option(
-        None, "Adaptive softmax: the ids where its clusters begin, as 2000,10000; needs --no-tied."
+        None,
+        "Adaptive softmax: first token ids of its clusters, such as 2000,10000. It needs --no-tied. "
+        "Default: full softmax.",
+        group="Advanced",
     )
     samples: int = option(
         0,
-        "Sampled softmax: train against so many tokens, half of them the most frequent, half drawn from the "
-        "rest; 0, or no fewer than there are: against all. The loss of the training is then a little low.",
+        "Sampled softmax: number of tokens in the training loss. Half are the most frequent tokens, half are "
+        "sampled from the rest. The training loss is then slightly too low. 0 uses the full softmax.",
+        group="Advanced",
         minimum=0,
     )
-    embedding_dropout: float = option(
-        0.0,
-        "Probability of dropping all occurrences of a token's type.",
-        minimum=0,
-        maximum=0.99,
-        model=True,
-    )
-    input_dropout: float = option(
-        0.2,
-        "Probability of dropping a feature of the embedded tokens.",
-        minimum=0,
-        maximum=0.99,
-        model=True,
-    )
-    layer_dropout: float = option(
-        0.2,
-        "Probability of dropping a feature between layers.",
-        minimum=0,
-        maximum=0.99,
-        model=True,
-    )
-    output_dropout: float = option(
-        0.2,
-        "Probability of dropping a feature before the output.",
-        minimum=0,
-        maximum=0.99,
-        model=True,
-    )
-    recurrent_dropout: float = option(
-        0.0,
-        "Probability of dropping a feature of the state.",
-        minimum=0,
-        maximum=0.99,
-        model=True,
-    )
-    weight_dropout: float = option(
-        0.0,
-        "Probability of dropping a recurrent weight.",
-        minimum=0,
-        maximum=0.99,
-        model=True,
-    )
+    embedding_dropout: float = probability(0.0, "Dropout rate of whole word types in the embedding.")
+    input_dropout: float = probability(0.2, "Dropout rate of the embedded tokens.")
+    layer_dropout: float = probability(0.2, "Dropout rate between layers.")
+    output_dropout: float = probability(0.2, "Dropout rate before the output layer.")
+    recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
+    weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.")
     activation_penalty: float = option(
-        0.0, "Weight of the mean square of the outputs (AR of Merity et al. 2018).", minimum=0
+        0.0,
+        "Weight of the mean squared outputs in the loss (AR, Merity et al. 2018).",
+        group="Advanced",
+        minimum=0,
     )
     temporal_penalty: float = option(
-        0.0, "Weight of the mean square of their change from step to step (TAR).", minimum=0
+        0.0,
+        "Weight of the mean squared change between time steps in the loss (TAR, Merity et al. 2018).",
+        group="Advanced",
+        minimum=0,
     )
-    steps: int = option(35, "Steps of truncated backpropagation.", minimum=1)
+    steps: int = option(35, "Time steps of truncated backpropagation.", minimum=1)
     jitter: int = option(
         1,
-        "Numbers of steps to draw from for each batch, evenly from 3/4 to 5/4 of --steps; each costs a "
-        "compilation of seconds.",
+        "Number of different window lengths, evenly spaced from 3/4 to 5/4 of --steps. Each batch samples "
+        "one. Each length is compiled once, which takes seconds.",
+        group="Advanced",
         minimum=1,
         maximum=8,
     )
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What other choices imply, whatever the preset says."""
+        """Returns values that follow from other options. They override the preset."""
         preset = cls.presets[explicit.get("preset", "default")]
         implied = cls._optimization(preset, explicit)
         if explicit.get("data") == "embedded:code":
@@ -217,8 +201,11 @@ class Train(TrainOptions):
 
     @classmethod
     def _optimization(cls, preset: Mapping[str, Any], explicit: Mapping[str, Any]) -> dict[str, Any]:
-        """The optimizer that suits the model, and the rate and the clipping that suit both. What a preset has
-        is for an LSTM; with its sgd others learn late or not at all (benchmarks/experiments.md)."""
+        """Returns the optimizer for the model, with its learning rate and clipping threshold.
+
+        The values of a preset are for an LSTM. Other models learn late or not at all with them
+        (benchmarks/experiments.md).
+        """
         usual = preset.get("optimizer", cls.optimizer)
         fixed = explicit.get("model") == "fixed-window"
         kind = "fixed-window" if fixed else explicit.get("cell", cls.cell)
@@ -237,35 +224,40 @@ class Train(TrainOptions):
             value = getattr(self, choice)
             for name in without.get(value, ()):
                 if getattr(self, name) != getattr(type(self), name):
-                    raise UsageError(f"{flag(name)}: {flag(choice)} {value} has no such thing; leave it out")
+                    raise UsageError(f"{flag(name)} does not apply to {flag(choice)} {value}; remove it")
         if self.model == "recurrent" and self.layers == 1 and self.layer_dropout:
-            raise UsageError("--layer-dropout: is between layers, and there is one; leave it out")
-        if self.cell in PARALLEL_CELLS and (self.recurrent_dropout or self.weight_dropout):
-            raise UsageError(f"--cell {self.cell}: has no recurrent product; leave its dropouts at 0")
+            raise UsageError("--layer-dropout needs two or more layers; remove it or raise --layers")
+        check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
         if self.residual and self.layers == 1 and self.units != self.embedding_units:
             raise UsageError(
-                f"--residual: the one layer has {self.units} features and its input {self.embedding_units}; "
-                "give as many --units as --embedding-units, or two --layers"
+                f"--residual with one layer needs --units equal to --embedding-units; got {self.units} and "
+                f"{self.embedding_units}: change one of them, or use --layers 2"
             )
         if self.jitter > 1 and len(self.lengths) == 1:
-            raise UsageError(f"--jitter {self.jitter}: only {self.steps} is near {self.steps}; raise --steps")
+            raise UsageError(
+                f"--jitter {self.jitter} finds no other length near --steps {self.steps}; raise --steps"
+            )
         for name in ("cutoffs", "samples"):
             if getattr(self, name) and self.unit not in BY_FREQUENCY:
-                raise UsageError(f"{flag(name)}: needs ids by frequency, which --unit {self.unit} has not")
+                raise UsageError(
+                    f"{flag(name)} needs token ids sorted by frequency; --unit {self.unit} does not sort them"
+                )
         if self.cutoffs is not None:
             edges = self.cluster_edges
             if not edges or edges[0] < 1 or any(left >= right for left, right in pairwise(edges)):
-                raise UsageError(f"--cutoffs {self.cutoffs}: expected rising numbers, as 2000,10000")
+                raise UsageError(f"--cutoffs {self.cutoffs} must be increasing numbers, such as 2000,10000")
             if self.tied:
-                raise UsageError("--cutoffs: an adaptive softmax has matrices of its own; give --no-tied too")
+                raise UsageError(
+                    "--cutoffs needs --no-tied: an adaptive softmax cannot share the embedding weights"
+                )
             if self.samples:
-                raise UsageError("--samples: is of the full softmax, and --cutoffs of another; choose one")
+                raise UsageError("--samples cannot be combined with --cutoffs; use one of them")
         if 0 < self.samples < 4:
-            raise UsageError(f"--samples {self.samples}: two frequent and two drawn tokens at least; give 4")
+            raise UsageError(f"--samples {self.samples} must be 0 or at least 4")
 
     @property
     def cluster_edges(self) -> list[int]:
-        """Of ``--cutoffs``; empty for the full softmax, and where it is not made of numbers."""
+        """The numbers of ``--cutoffs``; empty for the full softmax or if an entry is not a number."""
         try:
             return [int(part) for part in (self.cutoffs or "").split(",") if self.cutoffs]
         except ValueError:
@@ -273,7 +265,7 @@ class Train(TrainOptions):
 
     @property
     def lengths(self) -> list[int]:
-        """The numbers of steps that ``--jitter`` draws from."""
+        """The window lengths that ``--jitter`` samples from."""
         if self.jitter == 1:
             return [self.steps]
         shares = (3 / 4 + index / (self.jitter - 1) / 2 for index in range(self.jitter))
@@ -284,57 +276,69 @@ class Train(TrainOptions):
 class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
-    beside: str | None = option(None, "Another run for the same table, such as one with a fixed window.")
+    beside: str | None = option(None, "Second run to evaluate in the same table.")
     dynamic: bool = option(
-        False, "Also let the model learn from the text as it reads (dynamic evaluation, Krause et al. 2018)."
+        False,
+        "Also evaluate with weights that are updated on the test text (Krause et al. 2018).",
     )
-    dynamic_rate: float = option(0.002, "Its learning rate.", minimum=0)
-    dynamic_decay: float = option(0.02, "How strongly its weights are drawn back.", minimum=0)
+    dynamic_rate: float = option(0.002, "Learning rate of dynamic evaluation.", minimum=0)
+    dynamic_decay: float = option(0.02, "Decay of dynamic evaluation towards the trained weights.", minimum=0)
     cache: int = option(
-        0, "Also remember so many outputs (continuous cache, Grave et al. 2017); 0: no.", minimum=0
+        0,
+        "Also evaluate with a continuous cache of the last N outputs (Grave et al. 2017). 0 disables it.",
+        minimum=0,
     )
-    cache_flatness: float = option(0.66, "How much the likeness of two outputs counts in it.", minimum=0)
-    cache_weight: float = option(0.13, "Its share of the probability.", minimum=0, maximum=1)
+    cache_flatness: float = option(0.66, "Weight of the similarity of two outputs in the cache.", minimum=0)
+    cache_weight: float = option(0.13, "Share of the cache in the mixed probability.", minimum=0, maximum=1)
 
     def check(self) -> None:
         super().check()
         if self.model != "keras" and (self.dynamic or self.cache):
-            raise UsageError(f"--model {self.model}: dynamic evaluation and cache need the Keras model")
+            raise UsageError(f"--dynamic and --cache need the Keras model; remove --model {self.model}")
         for way, on in (("dynamic", self.dynamic), ("cache", self.cache)):
             for name in (f.name for f in fields(self) if f.name.startswith(f"{way}_")):
                 if not on and getattr(self, name) != getattr(type(self), name):
-                    raise UsageError(f"{flag(name)}: is of --{way}; give that too")
+                    raise UsageError(f"{flag(name)} needs --{way}; add it")
         if self.beside and not os.path.exists(os.path.join(self.beside, "metrics.json")):
-            raise UsageError(f"--beside {self.beside}: is no finished run; name a trained one")
+            raise UsageError(
+                f"--beside {self.beside} is not a finished run; pass the folder of a trained run"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predict(PredictOptions):
-    """Options of ``predict``, which is called ``score`` here."""
+    """Options of ``predict`` and its alias ``score``."""
 
-    surprise: float = option(
-        0.001, "Mark tokens that the model gives a smaller probability.", minimum=0, maximum=1
-    )
+    surprise: float = option(0.001, "Mark tokens with a probability below this value.", minimum=0, maximum=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Generate(RunOptions):
     """Options of ``generate``."""
 
-    length: int = option(100, "Tokens to add.", minimum=1)
+    length: int = option(100, "Number of tokens to generate.", minimum=1)
     temperature: float = option(
-        1.0, "Below 1 likelier tokens, above 1 others; 0: always the likeliest.", minimum=0
+        1.0, "Softmax temperature of sampling. 0 always picks the most likely token.", minimum=0
     )
-    top_k: int = option(0, "Draw from so many of the likeliest tokens; 0: from all.", minimum=0)
+    top_k: int = option(0, "Sample from the K most likely tokens. 0 samples from all tokens.", minimum=0)
     top_p: float = option(
-        1.0, "Draw from the fewest likeliest tokens with this probability.", minimum=1e-9, maximum=1
+        1.0,
+        "Sample from the smallest set of tokens with this total probability (nucleus).",
+        minimum=1e-9,
+        maximum=1,
     )
-    beams: int = option(1, "Search for the likeliest text with so many beams, and draw nothing.", minimum=1)
-    repetition_penalty: float = option(1.0, "Above 1: what came before is less likely.", minimum=1e-9)
-    seed: int = option(0, "The same one gives the same text.", minimum=0, maximum=2**32 - 1)
-    stop: str | None = option(None, "Stop before this text.")
-    json: bool = option(False, "Print one JSON document for each prompt.")
+    beams: int = option(
+        1, "Number of beams. More than 1 searches for the most likely text instead of sampling.", minimum=1
+    )
+    repetition_penalty: float = option(
+        1.0, "Penalty of tokens that occurred before. 1 disables it.", minimum=1e-9
+    )
+    seed: int = option(0, "Random seed of sampling.", minimum=0, maximum=2**32 - 1)
+    stop: str | None = option(None, "End the output before this text. Default: no stop text.")
+    json: bool = option(False, "Print one JSON document per prompt.")
 
     def check(self) -> None:
         if self.beams > 1 and (self.temperature != 1.0 or self.top_k or self.top_p < 1):
-            raise UsageError("--beams: searches, and --temperature, --top-k and --top-p draw; choose one")
+            raise UsageError(
+                "--beams cannot be combined with --temperature, --top-k or --top-p; use one method"
+            )

@@ -1,4 +1,4 @@
-"""What goes to the phone: one step of the model, and all that is needed to loop over it."""
+"""The TFLite signature ``step``, and the integration files next to the TFLite file."""
 
 from __future__ import annotations
 
@@ -27,26 +27,27 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.models import NextToken
 
-ROWS = 200  # steps that a file is verified on, and calibrated with for int8
-SCORED = 5000  # tokens of the validation text that a file's perplexity is measured on
+ROWS = 200  # steps that verify a file, and steps that calibrate int8
+SCORED = 5000  # tokens of the validation text that measure the perplexity of a file
 GOLDEN_TOKENS = 20
 PORT = Path(__file__).parent / "port"
 SPLITS = {
-    "whitespace": "Words are what stands between white space",
-    "punctuation": "Words stand between white space; every punctuation mark, symbol and CJK character is one",
-    "letters": "Words are made of letters, digits, marks and apostrophes; all else is left out",
+    "whitespace": "Words are separated by white space",
+    "punctuation": "Words are separated by white space; every punctuation mark, symbol and CJK character "
+    "is a word",
+    "letters": "Words consist of letters, digits, marks and apostrophes; all other characters are dropped",
 }
 UNITS = {
-    "word": "{words}; unknown ones are 2.",
-    "wordpiece": "{words}. They are cut into the longest pieces of the vocabulary, `##` before all but the "
-    "first; one that cannot be cut so is 2.",
-    "character": "Tokens are characters; unknown ones are 2.",
-    "byte": "Token i stands for the byte i - 4.",
+    "word": "{words}. Unknown words have id 2.",
+    "wordpiece": "{words}. Each word is split into the longest pieces of the vocabulary. All pieces "
+    "except the first start with `##`. A word that cannot be split has id 2.",
+    "character": "Tokens are characters. Unknown characters have id 2.",
+    "byte": "Token i is the byte i - 4.",
 }
 
 
 def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
-    """One step, scored on the beginning of the validation split."""
+    """Prepares the conversion of one step, scored on the start of the validation split."""
     stored = run.trained_with(Train)
     tokenizer = Tokenizer.load(run.assets)
     source = run.trained_on(stored.data, lambda: load_texts(stored.data, stored.seed))
@@ -76,7 +77,7 @@ def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
         ],
         form=choose_form(fused=False, steps=1, quantize=options.quantize),
         shape={},
-        note=f"one step; perplexity of the first {len(valid)} tokens of the validation text",
+        note=f"one step; perplexity on the first {len(valid)} tokens of the validation text",
         metric="perplexity",
         number=".2f",
         score=lambda path, _: _perplexity(of_tflite(path)(valid)),
@@ -90,7 +91,7 @@ def _perplexity(losses: np.ndarray) -> float:
 
 
 def _recorded(signature: Signature, ids: np.ndarray) -> dict[str, np.ndarray]:
-    """The tokens of a text and the states before them, ``(tokens, ...)``, as a loop over steps sees them."""
+    """Returns the tokens of a text and the states before them in a loop over steps, ``(tokens, ...)``."""
     spec, step = signature.inputs["state"], tf.function(signature.function, autograph=False)
     states = [tf.constant(initial_state(spec.shape[-1], spec.dtype.as_numpy_dtype))]
     tokens = np.append(END, ids[:-1]).astype(np.int32)
@@ -100,7 +101,7 @@ def _recorded(signature: Signature, ids: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _golden(model: keras.Model, tokenizer: Tokenizer, ids: np.ndarray) -> dict[str, Any]:
-    """Prompts from a text, and how the model goes on: greedily, and drawn with the numbers given."""
+    """Returns prompts from a text and their continuations, greedy and sampled with the stored numbers."""
     numbers = np.random.default_rng(0).random(GOLDEN_TOKENS)
     compiled = tf.function(partial(step, model), autograph=False)
     cases = []

@@ -1,11 +1,11 @@
-"""Running text that every CPython carries: English prose, and source code.
+"""Running text from the installed CPython: English prose and source code.
 
-Nothing is shipped or downloaded: `prose` takes the reference documentation that ``help()`` shows, `code` the
-modules of the standard library. Both differ a little between versions of Python, so a score on either
-compares with another only under the same version; `version` names it.
+Nothing is shipped or downloaded. `prose` reads the reference documentation that ``help()`` shows. `code`
+reads the modules of the standard library. Both texts differ slightly between versions of Python. Compare
+scores only under the same version, which `version` returns.
 
-Each is cut into blocks of whole documents, in the order of their names: about the first 80 % is train, then
-10 % each for valid and test.
+Documents are sorted by name and never divided. About the first 80 % of the text is train, the next 10 % is
+valid and the last 10 % is test.
 """
 
 import platform
@@ -17,9 +17,9 @@ from pathlib import Path
 from seqmodels.errors import DataError
 
 FRACTIONS = {"train": 0.8, "valid": 0.1, "test": 0.1}
-MODULE_BYTES = 32_768  # a module is taken up to this size: many hands and topics rather than a few long files
+MODULE_BYTES = 32_768  # larger modules are skipped: many authors and topics, not a few long files
 
-# A line of reST that begins an item, a note or a table, and what of it is no part of the sentence.
+# Markup in reST lines (items, notes, rules, versions) that is not part of a sentence.
 ITEM = re.compile(r"([*+-]|\d+\.|\(?\d+\)|\[\d+\]) +")
 LABEL = re.compile(r"(\*\*CPython implementation detail:\*\* |(Note|Warning|Tip|Attention|Caution): )")
 RULE = re.compile(r"[+|]|(=|-|\*|~|\^|\"|\.){3,}$")
@@ -28,7 +28,7 @@ VERSION = re.compile(
 )
 FOOTNOTE = re.compile(r" \[\d+\]")
 EMPHASIS = re.compile(r"(?<![\w*])(\*{1,2})(?=[^\s*])([^*]+?)\1(?![\w*])")
-# Between sentences; an abbreviation ends none.
+# Boundary between sentences. Abbreviations do not end a sentence.
 BREAK = re.compile(
     r"(?<!e\.g\.)(?<!i\.e\.)(?<!cf\.)(?<!vs\.)(?:(?<=[.!?])|(?<=[.!?][)\"”’])) (?=\(?[A-Z“\"‘])"
 )
@@ -38,15 +38,16 @@ WORD = re.compile(r"[\"“‘'(]*[A-Za-z][A-Za-z’'-]*[,;:.!?)\"”’']*")
 
 
 def version() -> str:
-    """What the texts depend on, for the facts of a run."""
-    return f"the text is that of Python {platform.python_version()}"
+    """Returns a note with the Python version that the texts depend on."""
+    return f"the text comes from Python {platform.python_version()}"
 
 
 def prose() -> dict[str, list[str]]:
-    """One sentence a line under "train", "valid" and "test", every sentence once.
+    """Returns the prose, one sentence per line, under "train", "valid" and "test".
 
-    Of each topic of ``pydoc_data.topics`` the paragraphs are kept that read as English: no headings,
-    signatures, grammars, tables and examples. Emphasis, footnotes and the notes on versions are taken out.
+    Every sentence occurs once. The sentences come from the English paragraphs in ``pydoc_data.topics``.
+    Headings, signatures, grammars, tables and examples are dropped. Emphasis, footnotes and version notes are
+    removed from the sentences.
     """
     from pydoc_data.topics import topics
 
@@ -54,32 +55,32 @@ def prose() -> dict[str, list[str]]:
     documents = []
     for name in sorted(topics):
         sentences = [each for each in _sentences(topics[name]) if each not in seen]
-        sentences = list(dict.fromkeys(sentences))  # topics quote each other, and themselves
+        sentences = list(dict.fromkeys(sentences))  # topics repeat sentences of other topics and their own
         seen.update(sentences)
         documents.append(sentences)
     return _cut(documents)
 
 
 def code() -> dict[str, list[str]]:
-    """The lines of the modules of the standard library under "train", "valid" and "test".
+    """Returns lines of standard library modules under "train", "valid" and "test".
 
-    Taken are the modules of the top level whose names begin with a letter, up to `MODULE_BYTES` each.
+    The modules are at the top level, their names begin with a letter, and they have at most `MODULE_BYTES`.
 
     Raises:
-        DataError: this Python comes without the source code of its library.
+        DataError: this Python installation does not include the source code of the standard library.
     """
     folder = Path(sysconfig.get_path("stdlib"))
     paths = sorted(path for path in folder.glob("[a-z]*.py") if path.stat().st_size <= MODULE_BYTES)
     if len(paths) < len(FRACTIONS):
         raise DataError(
-            f"{folder} has {len(paths)} modules in source code, expected the standard library: "
-            "use a Python that comes with it, or name a file"
+            f"{folder} has {len(paths)} modules in source code; expected the standard library, use a Python "
+            "installation that includes it, or use a text file as data"
         )
     return _cut(path.read_text(encoding="utf-8").removesuffix("\n").split("\n") for path in paths)
 
 
 def _cut(documents: Iterable[list[str]]) -> dict[str, list[str]]:
-    """Whole documents to the splits, by where the middle of each lies in the whole text."""
+    """Assigns each document to the split that contains the position of its middle in the whole text."""
     documents = [lines for lines in documents if lines]
     sizes = [sum(len(line) + 1 for line in lines) for lines in documents]
     splits: dict[str, list[str]] = {name: [] for name in FRACTIONS}
@@ -102,14 +103,17 @@ def _sentences(topic: str) -> Iterator[str]:
 
 
 def _paragraphs(topic: str) -> Iterator[str]:
-    """Runs of lines, each run in one line: they end at a blank line, an item, a table or a deeper indent."""
+    """Yields each paragraph as one line.
+
+    A paragraph ends at a blank line, an item, a table or a deeper indent.
+    """
     for block in re.split(r"\n\s*\n", topic):
         lines: list[str] = []
         indent = 0
         for line in block.split("\n"):
             words = line.lstrip()
             if RULE.match(words.rstrip()):
-                lines = []  # what stands above a rule is a heading
+                lines = []  # the lines above a rule are a heading
                 continue
             item = ITEM.match(words)
             start = len(line) - len(words) + (item.end() if item else 0)
@@ -128,7 +132,7 @@ def _joined(lines: list[str]) -> str:
 
 
 def _is_english(sentence: str) -> bool:
-    """A capital, a full stop, and between them words mostly."""
+    """Returns True for a sentence: a capital first, mostly words, and closing punctuation."""
     words = sentence.split()
     found = sum(1 for word in words if WORD.fullmatch(word))
     return bool(SENTENCE.fullmatch(sentence)) and len(words) >= 4 and found >= 0.8 * len(words)

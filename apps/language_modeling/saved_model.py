@@ -1,4 +1,4 @@
-"""What goes to the server: raw text in, its probability or more text out; and one step for those who loop."""
+"""The SavedModel signatures: score raw text, generate raw text, and one step for custom loops."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ def signatures(model: NextToken, tokenizer: Tokenizer) -> list[Signature]:
 
 
 def _score(model: NextToken, tokenizer: Tokenizer) -> Signature:
-    """``score``: strings ``(n,)`` to their tokens and the logarithm of the probability of each, ``(n, T)``,
-    the ends of lines too; their numbers, ``lengths (n,)``; and the ``perplexity (n,)``."""
+    """Builds ``score``: strings ``(n,)`` to the log-probability of every token, line ends included.
+
+    The outputs are ``tokens (n, T)``, ``log_probabilities (n, T)``, ``lengths (n,)`` in tokens, and
+    ``perplexity (n,)``.
+    """
 
     def score(text: tf.Tensor) -> dict[str, tf.Tensor]:
         ragged = encode(tokenizer, text)
@@ -48,10 +51,10 @@ def _score(model: NextToken, tokenizer: Tokenizer) -> Signature:
 
 
 def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
-    """``generate``: prompts ``(n,)`` to their continuations ``text (n,)``, ``length`` tokens each.
+    """Builds ``generate``: prompts ``(n,)`` to continuations ``text (n,)`` of ``length`` tokens.
 
-    ``temperature`` 0 takes the likeliest token; ``top_k`` 0 and ``top_p`` 1 leave all to draw from. The same
-    ``seed`` gives the same text.
+    ``temperature`` 0 takes the most probable token. ``top_k`` 0 and ``top_p`` 1 sample from all tokens. The
+    same ``seed`` returns the same text.
     """
 
     def generate(
@@ -62,7 +65,7 @@ def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
         top_p: tf.Tensor,
         seed: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        ragged = encode(tokenizer, prompt)[:, :-1]  # without the end of the last line
+        ragged = encode(tokenizer, prompt)[:, :-1]  # drop the END of the last line
         prompts = tf.concat([tf.fill([tf.size(prompt), 1], END), ragged], axis=1)
         start, states = begin(model, prompts)
         decoded = decoding.sample(
@@ -90,11 +93,11 @@ def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
 
 
 def step_signature(model: NextToken, rows: int | None = None) -> Signature:
-    """``step``: the last token of each row, ``tokens (n,)``, and the ``state (n, size)`` before it to the
-    ``logits (n, v)`` of the next one and the state after it.
+    """Builds ``step``: ``tokens (n,)`` and ``state (n, size)`` to ``logits (n, v)`` and the next state.
 
-    All parts of the model's state stand side by side in one tensor. Where a text begins, the token is ``END``
-    and the state zero, or of a fixed window all ``END``.
+    ``tokens`` are the last tokens of the rows. ``logits`` are the scores of the next tokens. All parts of the
+    model's state are concatenated in one tensor. At the start of a text, the token is ``END`` and the state
+    is zero. For a fixed window, the state at the start is all ``END``.
     """
     example = model.get_initial_state(1)
     parts = tf.nest.flatten(example)
@@ -113,7 +116,10 @@ def step_signature(model: NextToken, rows: int | None = None) -> Signature:
 
 
 def examples(tokenizer: Tokenizer) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Batches of several sizes: empty, long, unknown, not UTF-8; greedy and drawn continuations."""
+    """Returns example batches of several sizes.
+
+    The texts are known, empty, long, unknown and invalid UTF-8. Continuations are greedy and sampled.
+    """
     most = [*range(len(SPECIAL_TOKENS), len(tokenizer))][:3]
     known = tokenizer.join(tf.ragged.constant([most], dtype=tf.int32)).numpy()[0]
     rows = [known, b"", (known + b"\n") * 100, "\u65e0\u804a \U0001f600".encode(), b"\xff\xfe \xc3"]

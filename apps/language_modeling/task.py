@@ -1,4 +1,4 @@
-"""Language modeling: the next token of running text. Read from top to bottom, this is the app."""
+"""Language modeling: predict the next token of running text. This module defines the whole app."""
 
 from __future__ import annotations
 
@@ -45,14 +45,15 @@ RIVALS: dict[str, Callable[[np.ndarray, int], ngrams.NGrams]] = {
 }
 
 STRONGEST = "Kneser-Ney, 5-grams"
-POSITIONS = 50  # of a line, that the loss is shown for
-NEIGHBOURS, NEIGHBOURS_OF = 5, 6  # how many, and of how many tokens, from the most frequent to rare ones
+POSITIONS = 50  # number of positions in a line whose loss is reported
+NEIGHBOURS, NEIGHBOURS_OF = 5, 6  # neighbours per token, and number of tokens, from frequent to rare
 
 
 def build(options: Train, tokenizer: Tokenizer) -> keras.Model:
     if options.cluster_edges and options.cluster_edges[-1] >= len(tokenizer):
         raise UsageError(
-            f"--cutoffs {options.cutoffs}: the vocabulary has {len(tokenizer)} entries; expected less"
+            f"--cutoffs {options.cutoffs} must be below the vocabulary size; "
+            f"the vocabulary has {len(tokenizer)} entries"
         )
     settings = options.model_settings(without=WITHOUT["model"][options.model])
     samples = options.samples if options.samples < len(tokenizer) else 0
@@ -66,23 +67,23 @@ def objective(options: Train) -> Objective:
 
 
 def perplexity(means: dict[str, float]) -> dict[str, float]:
-    """``exp`` of the mean negative log-likelihood; infinite where that is more than a float holds."""
+    """Computes ``exp`` of the mean negative log-likelihood. A result that overflows a float is infinite."""
     return {"perplexity": math.exp(means["loss"]) if means["loss"] < 700 else math.inf}
 
 
 def baselines(data: Data) -> dict[str, Any]:
-    """Scores of the counting models on validation and test, fitted on the training split."""
+    """Scores the n-gram models on validation and test. The models are fitted on the training split."""
     source = data.source
     return _rivals(data.assets, source.train, {"valid": source.valid, "test": source.test})
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """The model beside its rivals on the run's test split, or on ``--data``."""
+    """Scores the model and its baselines on the run's test split, or on ``--data``."""
     stored, tokenizer, source = _trained(run)
     lines = source.test if options.data is None else load_text(options.data)
     ids = stream(tokenizer, lines)
     if not len(ids):
-        raise DataError(f"{options.data}: holds no token; expected text")
+        raise DataError(f"{options.data} contains no tokens; expected text")
     if options.data is None:
         rivals = run.read_json("metrics.json")["baselines"]["test"]
     else:
@@ -99,7 +100,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """One record for each text: the logarithm of the probability of each token, the end of the line too."""
+    """Yields one record per text: the log-probability of every token, line ends included."""
     tokenizer, losses_of = Tokenizer.load(run.assets), open_model(run, options.model, FORMS)
     limit = -math.log(options.surprise) if options.surprise else math.inf
     for chunk in chunks:
@@ -119,7 +120,11 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 
 
 def _trained(run: Run) -> tuple[Train, Tokenizer, Texts]:
-    """What a run was trained with; raises DataError where its data have changed or are not found."""
+    """Returns the options, the tokenizer and the data of a run's training.
+
+    Raises:
+        DataError: the data have changed or are missing.
+    """
     stored = run.trained_with(Train)
     source = run.trained_on(stored.data, lambda: load_texts(stored.data, stored.seed))
     return stored, Tokenizer.load(run.assets), source
@@ -144,12 +149,12 @@ def _rivals(
 
 
 def _other(run: Run, path: str, lines: Sequence[str]) -> dict[str, Any]:
-    """Scores of another run on the same lines, in its own tokens."""
+    """Scores another run on the same lines, with the tokenizer of that run."""
     other = Run(path)
     other.require_finished("language_modeling")
     sources = [each.read_json("data.json", "source", "sha256") for each in (run, other)]
     if sources[0]["sha256"] != sources[1]["sha256"]:
-        print(f"note: {path} was trained on other data, {sources[1]['source']}", file=sys.stderr)
+        print(f"note: {path} was trained on different data: {sources[1]['source']}", file=sys.stderr)
     tokenizer = Tokenizer.load(other.assets)
     ids = stream(tokenizer, lines)
     scores = _scores(tokenizer, open_model(other, "keras", FORMS)(ids), ids, lines)
@@ -175,17 +180,17 @@ def _scores(
 ) -> dict[str, Any]:
     settings = tokenizer.settings
     of_characters = settings.unit in ("character", "byte")
-    every_word = of_characters or settings.split != "letters"  # which drops words without any
+    every_word = of_characters or settings.split != "letters"  # split letters drops other words
     every_character = of_characters and not settings.lowercase
     scores = language_scores(
         losses, words(lines) if every_word else None, characters(lines) if every_character else None
     )
-    unknown = float(np.mean(ids == UNKNOWN))  # their identity is not asked for, which flatters a score
+    unknown = float(np.mean(ids == UNKNOWN))  # unknown tokens are easy to predict and improve the score
     return {**scores, "unknown": unknown, "by_position": _by_position(losses, ids)}
 
 
 def _by_position(losses: np.ndarray, ids: np.ndarray) -> list[dict[str, Any]]:
-    """Mean loss of the first, second ... token of a line, its end the last."""
+    """Returns the mean loss of the first, second, ... token of a line. The last token is the line end."""
     ends = np.flatnonzero(np.append(END, ids[:-1]) == END)
     places = np.arange(len(ids)) - np.repeat(ends, np.diff(np.append(ends, len(ids))))
     counts = np.bincount(places)[:POSITIONS]
@@ -202,8 +207,11 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 
 
 def describe(run: Run) -> dict[str, Any]:
-    """What ``info`` adds: parameters of the rivals, and of the tables that they stand for; and the nearest
-    neighbours of some frequent tokens in the embedding."""
+    """Returns the facts for ``info``.
+
+    The facts are the parameter counts of the baselines and of full n-gram tables, and the nearest neighbours
+    of some tokens in the embedding.
+    """
     tokenizer, model = Tokenizer.load(run.assets), run.load_model()
     orders = {2, 3, 5} | ({model.window + 1} if isinstance(model, FixedWindowModel) else set())
     rivals = run.read_json("metrics.json")["baselines"]["test"]
@@ -222,16 +230,16 @@ def describe(run: Run) -> dict[str, Any]:
 
 
 def render_scores(scores: dict[str, Any]) -> Table:
-    """The model, what adapts to the text it reads, and the rivals."""
+    """Renders a table with the model, its adaptive variants and the baselines."""
     model = scores["model"]
     named = {**scores["baselines"], "model": model}
     named |= {f"model {name}": row for name, row in scores["variants"].items()}
-    columns = ["perplexity", "per word", "nats a token"]
+    columns = ["perplexity", "word perplexity", "nats per token"]
     bits = "bits_per_character" in model
-    title = f"{scores['data']}: {model['tokens']:,} tokens, {model['unknown']:.1%} of them unknown"
+    title = f"{scores['data']}: {model['tokens']:,} tokens, {model['unknown']:.1%} unknown"
     if "words" in model:
-        title += f"; {model['words']:,} words with the ends of lines"
-    table = Table("", *columns, *(["bits a character"] if bits else []), "parameters", title=title)
+        title += f"; {model['words']:,} words, line ends included"
+    table = Table("", *columns, *(["bits per character"] if bits else []), "parameters", title=title)
     for name, row in named.items():
         table.add_row(
             f"{name} (discounts not estimated)" if row.get("fallbacks") else name,
@@ -245,7 +253,7 @@ def render_scores(scores: dict[str, Any]) -> Table:
 
 
 def render_prediction(record: dict[str, Any]) -> str:
-    """One line: perplexity, probability, and the tokens, the surprising ones between asterisks."""
+    """Renders one line: perplexity, log-probability and tokens. Surprising tokens are in asterisks."""
     tokens = [f"*{each['token']}*" if each["surprising"] else each["token"] for each in record["tokens"]]
     shown = " ".join(tokens).translate({ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"})
     return f"{record['perplexity']:.2f}\t{record['log_probability']:.2f}\t{shown}"
@@ -258,7 +266,7 @@ def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
         plots.Curve(name, [row["position"] for row in of_model], [row["log_loss"] for row in of_model])
         for name, of_model in rows.items()
     ]
-    panel = plots.Panel("Loss by position in the line", "position", "nats a token", curves)
+    panel = plots.Panel("Loss by position in the line", "position (tokens)", "loss (nats per token)", curves)
     return [plots.curves([panel], run.plots / "loss_by_position.png")]
 
 

@@ -1,4 +1,4 @@
-"""Classify texts. ``train`` is the Python API; ``python -m apps.sentiment`` the command line."""
+"""Classifies texts. ``train`` is the Python API, ``python -m apps.sentiment`` the command line."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def train(data: object = "embedded", run: str | Path | None = None, **options: A
     """Trains a model and returns the run.
 
     Args:
-        data: a path, a DataFrame with ``text`` and ``label``, a list of ``(text, label)``, or
-            ``(texts, labels)``.
+        data: a path, a DataFrame with the columns ``text`` and ``label``, a list of ``(text, label)``, or a
+            tuple ``(texts, labels)``.
         run: folder of the run. Default: ``saved_models/sentiment``.
         **options: the flags of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
 

@@ -1,11 +1,11 @@
-"""``python -m apps.sentiment``."""
+"""The command line ``python -m apps.sentiment``."""
 
 from apps.cli import application
 from apps.sentiment.options import Convert, Evaluate, Predict, Train
 
 main = application(
     "sentiment",
-    "Classify texts: train, evaluate, predict. Labels may be of any kind and number, not only sentiments.",
+    "Classify texts into any set of labels.",
     Train,
     Evaluate,
     Predict,

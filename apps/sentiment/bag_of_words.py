@@ -1,9 +1,9 @@
-"""Text classifiers that do not read: what a recurrent model must beat.
+"""Bag-of-words classifiers: the baselines that a recurrent model must beat.
 
-All see only bags of 1- and 2-grams, and nothing but the training split is fitted. Words are lower-cased
-runs of letters, digits, "_" and "'", so that "n't" and "a" are words, and every "!" and "?" is one too. That
-choice, ``INVERSE_PENALTY``, and presence instead of counts in naive Bayes, were made on cuts of the training
-splits of SST-2 and IMDB.
+All baselines use bags of 1- and 2-grams, and are fitted on the training split only. Words are lower-cased
+runs of letters, digits, "_" and "'", so "n't" and "a" are words. Every "!" and "?" is also a word. Three
+choices were made on parts of the training splits of SST-2 and IMDB: this definition of words,
+``INVERSE_PENALTY``, and presence instead of counts in naive Bayes.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,49 +18,49 @@ from sklearn.naive_bayes import MultinomialNB
 from seqmodels.errors import DataError
 
 WORD = r"[\w']+|[!?]"
-INVERSE_PENALTY = 10.0  # scikit-learn's C: the weight of the loss against half the squared norm
-RATIO_INVERSE_PENALTY = 0.1  # the same of fit_ratios, between 0.05 and 0.2, which were as good on IMDB
+INVERSE_PENALTY = 10.0  # scikit-learn's C: weight of the loss relative to half the squared norm
+RATIO_INVERSE_PENALTY = 0.1  # C of fit_ratios; 0.05 and 0.2 are as good on IMDB
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted classifier: its name, and its probabilities (n, classes) float64 for n texts."""
+    """A fitted classifier: its name, and a function from n texts to probabilities (n, classes) float64."""
 
     name: str
     probabilities: Callable[[Sequence[str]], np.ndarray]
 
 
 def fit(texts: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -> list[Baseline]:
-    """Fit "majority", "naive Bayes" and "logistic regression" to the training split.
+    """Fits "majority", "naive Bayes" and "logistic regression" to the training split.
 
-    - majority gives every text the class frequencies of training;
-    - naive Bayes is multinomial with Laplace's add-one smoothing; an n-gram counts once a text (Wang and
-      Manning 2012, "Baselines and Bigrams", section 2.1);
-    - logistic regression is on tf-idf with ``tf = 1 + log(count)``, rows of length 1.
+    - majority predicts the class frequencies of the training split for every text.
+    - naive Bayes is multinomial with Laplace's add-one smoothing. An n-gram counts once per text (Wang and
+      Manning 2012, "Baselines and Bigrams", section 2.1).
+    - logistic regression uses tf-idf features with ``tf = 1 + log(count)`` and rows of norm 1.
 
     Args:
         texts: training texts.
-        labels: the label of each text, a member of ``classes``.
-        classes: every class; probabilities come in this order. A class without a training text
-            has probability 0 in all three.
+        labels: label of each text, a member of ``classes``.
+        classes: all classes, in the order of the probabilities. A class without training texts has
+            probability 0 in all three baselines.
 
     Raises:
-        DataError: the labels are all the same, or no text has a word.
+        DataError: all labels are equal, or no text contains a word.
     """
     codes = np.array([classes.index(label) for label in labels])
     frequencies = np.bincount(codes, minlength=len(classes)) / len(codes)
     if np.count_nonzero(frequencies) < 2:
         raise DataError(
             f"all {len(codes)} training texts are labelled {labels[0]!r}; "
-            "a classifier needs texts of two classes or more: add some"
+            "a classifier needs at least two classes, so add texts of another class"
         )
     vectorizer = CountVectorizer(ngram_range=(1, 2), token_pattern=WORD)
     try:
         counts = vectorizer.fit_transform(texts)
-    except ValueError as error:  # an empty vocabulary, the only way in which strings can fail here
+    except ValueError as error:  # the vocabulary is empty: strings have no other way to fail
         raise DataError(
-            f"none of the {len(codes)} training texts has a word; expected texts with letters or digits: "
-            "check which column holds the text"
+            f"none of the {len(codes)} training texts has a word; expected texts with letters or digits, "
+            "so check which column contains the text"
         ) from error
     weights = TfidfTransformer(sublinear_tf=True).fit(counts)
     bayes = MultinomialNB().fit(counts.sign(), codes)
@@ -68,7 +68,7 @@ def fit(texts: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -> 
 
     def spread(estimator: MultinomialNB | LogisticRegression, features: spmatrix) -> np.ndarray:
         result = np.zeros((features.shape[0], len(classes)))
-        result[:, estimator.classes_] = estimator.predict_proba(features)  # estimators drop absent classes
+        result[:, estimator.classes_] = estimator.predict_proba(features)  # estimators omit absent classes
         return result
 
     return [
@@ -82,26 +82,27 @@ def fit(texts: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -> 
 
 
 def fit_ratios(features: csr_matrix, codes: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    r"""Logistic regression on binary features that are scaled by their naive Bayes log-count ratios.
+    r"""Fits a logistic regression on binary features scaled by their naive Bayes log-count ratios.
 
-    The NBSVM of Wang and Manning (2012, "Baselines and Bigrams", section 2.3) with the logistic loss. With
-    ``p`` and ``q`` how many rows of a class and of all others have a feature, each plus one,
+    This is the NBSVM of Wang and Manning (2012, "Baselines and Bigrams", section 2.3) with the logistic loss.
+    Let ``p`` be one plus the number of rows of a class that have a feature. Let ``q`` be one plus the number
+    of rows of all other classes that have the feature.
 
     .. math::
         r = \log \frac{p / \|p\|_1}{q / \|q\|_1}, \qquad
         \min_v \tfrac12 \|v\|^2 + C \sum_i \log(1 + e^{-y_i (v \circ r) \cdot x_i})
 
-    so that a feature that tells nothing has to pay for its weight. Classes are fitted one against the rest;
-    of two, one, whose logits are halved to both sides.
+    The penalty therefore keeps the weight of an uninformative feature small. Each class is fitted against the
+    rest. For two classes, only one logit is fitted. Each class gets half of this logit, with opposite signs.
 
     Args:
         features: ``(n, m)`` of 0 and 1.
-        codes: index of each row's class, ``(n,)``.
-        classes: how many there are, k.
+        codes: class index of each row, ``(n,)``.
+        classes: number of classes, k.
 
     Returns:
-        Weights ``(m, k)`` and bias ``(k,)`` of logits, float32. A class without a row gets the logit
-        ``-log n`` and no weights, one that has all rows ``log n``.
+        Weights ``(m, k)`` and bias ``(k,)`` of the logits, float32. A class without rows has weights 0 and
+        bias ``-log n``. A class with all rows has weights 0 and bias ``log n``.
     """
     weights = np.zeros((features.shape[1], classes), np.float32)
     bias = np.full(classes, -np.log(len(codes)), np.float32)

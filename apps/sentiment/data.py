@@ -1,4 +1,4 @@
-"""Reviews to batches of token ids."""
+"""Converts labeled texts to batches of token ids."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from seqmodels.data.sequences import PAD, TokenSequences, truncate, truncate_rag
 from seqmodels.data.tokenizer import UNKNOWN, Tokenizer, TokenizerSettings
 from seqmodels.errors import DataError
 
-PREFIX = 1  # the start token stays however a text is cut
+PREFIX = 1  # the start token, which truncation always keeps
 NGRAMS = "ngrams.npz"
 
 
 @dataclass(frozen=True)
 class Assets:
-    """What turns a text into ids and a class into its name.
+    """Tokenizer, class names and lengths of a trained model.
 
     Attributes:
-        tokenizer: trained on the training split.
-        classes: names in the order of the model's outputs.
-        edges: the padded lengths of the training.
-        length: tokens of a text, at most.
-        keep: which part of a longer text stays.
-        ngrams: fitted on the training split; None where the model has none.
+        tokenizer: tokenizer trained on the training split.
+        classes: class names in the order of the model's outputs.
+        edges: padded lengths of the training batches.
+        length: maximum number of tokens of a text.
+        keep: part of a longer text that is kept: head, tail or both.
+        ngrams: n-gram model fitted on the training split, or None if the model does not use n-grams.
     """
 
     tokenizer: Tokenizer
@@ -55,20 +55,20 @@ class Assets:
         return truncate(ids, self.length, self.keep, PREFIX)
 
     def tensors(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What the model takes, in a graph: strings ``(n,)`` to tokens ``(n, T)`` and lengths ``(n,)``."""
+        """Converts strings ``(n,)`` to model inputs in a graph: tokens ``(n, T)``, lengths ``(n,)``."""
         rows = truncate_ragged(self.tokenizer(texts), self.length, self.keep, PREFIX)
         return {"tokens": rows.to_tensor(PAD), "lengths": tf.cast(rows.row_lengths(), tf.int32)}
 
     @property
     def serving_edges(self) -> list[int]:
-        """The padded lengths for any text: beyond those of the training they double, up to ``length``."""
+        """Padded lengths for any text: the training edges, then doubled edges up to ``length``."""
         edges = list(self.edges)
         while edges[-1] < self.length:
             edges.append(min(2 * edges[-1], self.length))
         return edges
 
     def labels(self, split: LabeledTexts) -> np.ndarray:
-        """Index of each row's class: ``(n,)`` int32; raises DataError for a label that is none of them."""
+        """Returns the class index of each row, ``(n,)`` int32; raises DataError for an unknown label."""
         check_labels(split, self.classes)
         index = {name: number for number, name in enumerate(self.classes)}
         return np.array([index[label] for label in split.labels], np.int32)
@@ -84,7 +84,7 @@ class Assets:
 
     @classmethod
     def load(cls, folder: Path) -> Assets:
-        """Reads what :meth:`save` wrote; raises DataError where the run is damaged."""
+        """Reads the files that :meth:`save` wrote; raises DataError if they are damaged."""
         try:
             classes = (folder / "labels.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
             lengths = json.loads((folder / "lengths.json").read_text(encoding="utf-8"))
@@ -99,17 +99,17 @@ class Assets:
 
 
 def load(options: Train, assets: Assets | None) -> Data:
-    """Reads the splits and turns them into batches; every decision is made on the training split.
+    """Reads the splits and converts them to batches; all assets are fitted on the training split.
 
     Args:
-        options: of the training.
-        assets: of the interrupted run that is resumed, or None.
+        options: options of the training.
+        assets: stored assets of the run, or None if the run is new.
     """
     source = load_labeled_texts(options.data, options.seed)
     tokenizer = assets.tokenizer if assets else _tokenizer(options, source)
     train_ids, valid_ids = tokenizer.encode(source.train.texts), tokenizer.encode(source.valid.texts)
     if assets is None:
-        # The edges are shapes, not knowledge: they cover both splits.
+        # The edges are only shapes, so they may depend on the validation split.
         lengths = np.minimum(np.concatenate([train_ids.lengths, valid_ids.lengths]), options.length)
         edges = bucket_edges(lengths, options.buckets)
         assets = Assets(tokenizer, source.classes, edges, options.length, options.keep)
@@ -147,13 +147,13 @@ def _tokenizer(options: Train, source: LabeledTextData) -> Tokenizer:
         "lowercase": options.lowercase,
         "size": options.vocabulary,
         "minimum_count": options.minimum_count,
-        "start": True,  # MediaPipe's text classifier puts it before every text
+        "start": True,  # MediaPipe's text classifier puts the start token before every text
     }
     return Tokenizer.train(source.train.texts, TokenizerSettings(**settings))
 
 
 def _class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Weight of each row, inversely proportional to the frequency of its class; the mean is 1: ``(n,)``."""
+    """Returns row weights ``(n,)`` that are inversely proportional to class frequency, with mean 1."""
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (classes * counts))[labels].astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Texts to probabilities by any form that a run's model has: Keras, SavedModel, TensorFlow Lite."""
+"""Predicts class probabilities of texts with any format of a model: Keras, SavedModel, TensorFlow Lite."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from apps.sentiment.data import Assets
 from seqmodels.data.batching import batches, evaluation_order
 from seqmodels.data.sequences import PAD, TokenSequences
 
-BATCH = 64  # rows of a batch
+BATCH = 64  # batch size
 
 Probabilities = Callable[[Iterable[list[str]]], Iterator[np.ndarray]]
-"""For each chunk of texts ``(n, classes)`` float32 in the order of the texts."""
+"""A function of chunks of texts. It yields ``(n, classes)`` float32 per chunk, in the order of the texts."""
 
 
 def forms(run: Run, assets: Assets) -> Forms[Probabilities]:
-    """How each form of the run's model classifies texts."""
+    """Returns the functions that classify texts with each format of the run's model."""
     return Forms(
         keras=lambda model: of_keras(model, assets),
         saved_model=_of_saved_model,
@@ -61,7 +61,9 @@ def _of_saved_model(loaded: Any) -> Probabilities:
 
 
 def _of_tflite(run: Run, path: Path, assets: Assets) -> Probabilities:
-    shape = run.read_json("export/tflite/report.json", "length", "keep", mend="`convert` writes it again")
+    shape = run.read_json(
+        "export/tflite/report.json", "length", "keep", mend="create it again with `convert`"
+    )
     assets = at_length(assets, shape["length"], shape["keep"])
     classify = Interpreter(model_path=str(path), num_threads=1).get_signature_runner("classify")
 
@@ -69,19 +71,19 @@ def _of_tflite(run: Run, path: Path, assets: Assets) -> Probabilities:
         for texts in chunks:
             rows = padded(assets.encode(texts), assets.length)
             found = np.concatenate([classify(tokens=row[None])["probabilities"] for row in rows])
-            # In 8 bits each is rounded by itself, and they need not sum to 1.
+            # In int8, each probability is rounded separately, so their sum may differ from 1.
             yield found / found.sum(axis=1, keepdims=True)
 
     return probabilities
 
 
 def at_length(assets: Assets, length: int, keep: str) -> Assets:
-    """The same tokenizer with all texts cut, or padded, to one length."""
+    """Returns assets with the same tokenizer that truncate or pad all texts to one length."""
     return replace(assets, edges=[length], length=length, keep=keep)
 
 
 def padded(rows: TokenSequences, length: int) -> np.ndarray:
-    """``(n, length)`` int32."""
+    """Returns the rows padded to one length: ``(n, length)`` int32."""
     tokens = np.full((len(rows), length), PAD, np.int32)
     tokens[np.arange(length) < rows.lengths[:, None]] = rows.values
     return tokens

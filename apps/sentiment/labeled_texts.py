@@ -1,14 +1,12 @@
-"""Texts with one label each, from everything that ``--data`` may name.
+"""Reads texts with one label each, from every source that ``--data`` accepts.
 
-==========================  ==============================================================================
-``embedded[:reviews]``      the reviews that come with the project
-``FILE``                    ``.csv``, ``.tsv`` or ``.jsonl``, each also ``.gz``, with ``text`` and ``label``
-``DIR``                     ``train``, ``valid`` and ``test``, each a file as above or a folder per class
-``DIR/<class>/*.txt``       a folder per class, one text a file
-``tfds:NAME[/CONFIG]``      a set of TensorFlow Datasets prepared in ``$TFDS_DATA_DIR`` or tfds' default
-==========================  ==============================================================================
+- ``embedded[:reviews]``: the reviews that come with the project
+- ``FILE``: ``.csv``, ``.tsv`` or ``.jsonl``, optionally ``.gz``, with the columns ``text`` and ``label``
+- ``DIR``: ``train``, ``valid`` and ``test``, each a file as above or one folder per class
+- ``DIR/<class>/*.txt``: one folder per class, one text per file
+- ``tfds:NAME[/CONFIG]``: a TensorFlow Datasets data set, prepared in ``$TFDS_DATA_DIR`` or the default folder
 
-What a source lacks is cut from its training rows, see `load_labeled_texts`. Only ``tfds:`` loads TensorFlow.
+Missing splits are cut from the training rows, see `load_labeled_texts`. Only ``tfds:`` imports TensorFlow.
 """
 
 import json
@@ -41,16 +39,17 @@ from seqmodels.data.splits import (
 )
 from seqmodels.errors import DataError, UsageError
 
-UNLABELED_FOLDER = "unsup"  # stands beside the classes in aclImdb (Maas et al. 2011)
+UNLABELED_FOLDER = "unsup"  # a folder next to the classes in aclImdb (Maas et al. 2011)
 FORMS = "a .csv, .tsv or .jsonl file (also .gz), a folder, embedded or tfds:NAME"
 
 
 @dataclass(frozen=True)
 class LabeledTexts:
-    """One split: ``texts[row]`` has ``labels[row]``.
+    """One split: ``texts[row]`` has the label ``labels[row]``.
 
-    ``lines[row]`` is the line of the file ``source`` on which the row starts, or where there is no such file
-    the row's number in ``source``, from 1. Of a folder per class, ``files[row]`` is the text's own path.
+    ``lines[row]`` is the line of the file ``source`` on which the row starts. If ``source`` is not a file,
+    ``lines[row]`` is the number of the row, from 1. For a folder per class, ``files[row]`` is the path of the
+    text.
     """
 
     texts: list[str]
@@ -63,11 +62,11 @@ class LabeledTexts:
         return len(self.texts)
 
     def where(self, row: int) -> str:
-        """The place of ``row`` for an error message: ``train.csv:12``, or the path of its own file."""
+        """Returns the location of ``row`` for an error message: ``train.csv:12``, or the path of its file."""
         return self.files[row] if self.files else f"{self.source}:{self.lines[row]}"
 
     def take(self, rows: Sequence[int]) -> "LabeledTexts":
-        """The given rows, in that order."""
+        """Returns the given rows, in the given order."""
         return LabeledTexts(
             [self.texts[row] for row in rows],
             [self.labels[row] for row in rows],
@@ -79,10 +78,11 @@ class LabeledTexts:
 
 @dataclass(frozen=True)
 class LabeledTextData:
-    """The three splits of the source ``name``.
+    """The train, valid and test splits of the source ``name``.
 
-    ``classes`` are the labels of train, sorted, by value if all are whole numbers. ``notes`` say what was
-    cut, left out or found twice. ``sha256`` covers what was read, before any cut that depends on a seed.
+    ``classes`` are the sorted labels of train; integers are sorted by value. ``notes`` describe rows that
+    were cut, skipped or found twice. ``sha256`` is the digest of the data before any cut that depends on a
+    seed.
     """
 
     train: LabeledTexts
@@ -95,15 +95,17 @@ class LabeledTextData:
 
 
 def load_labeled_texts(data: str, seed: int, valid_fraction: float = 0.1) -> LabeledTextData:
-    """Reads ``data`` and cuts from train what it lacks.
+    """Reads ``data`` and cuts missing splits from train.
 
-    Without a test split, valid is the test. Without valid, or when it became the test, ``valid_fraction`` of
-    train is validation. A source in one piece, or with train alone, is cut into test (10 %), valid and train.
-    A cut depends on the seed and the texts alone, keeps each label's share and never parts equal texts.
+    Without a test split, valid becomes the test split. If there is then no valid split, ``valid_fraction`` of
+    train becomes the validation split. A source in one piece, or with train only, is cut into test (10 %),
+    valid and train. A cut depends only on the seed and the texts. It keeps the share of each label, and equal
+    texts stay in one split.
 
     Raises:
-        UsageError: ``data`` does not exist or has no known form; ``valid_fraction`` is not in (0, 0.5].
-        DataError: what was read is broken, has no train split, one class only, or labels that train lacks.
+        UsageError: ``data`` does not exist or its form is unknown; ``valid_fraction`` is not in (0, 0.5].
+        DataError: the data is malformed, has no train split or only one class, or has labels that do not
+            occur in train.
     """
     notes: list[str] = []
     readers = _readers(data, notes)
@@ -115,9 +117,7 @@ def load_labeled_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Lab
     train, valid, test = (splits[name] for name in SPLIT_NAMES)
     classes = _sorted_labels(set(train.labels))
     if len(classes) == 1:
-        raise DataError(
-            f"{data}: every row of train has the label {classes[0]!r}; expected at least two labels"
-        )
+        raise DataError(f"{data} has only the label {classes[0]!r} in train; expected at least two labels")
     check_labels(valid, classes)
     check_labels(test, classes)
     seen = {*train.texts, *valid.texts}
@@ -127,13 +127,13 @@ def load_labeled_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Lab
 
 
 def load_split(data: str, split: str = "test") -> LabeledTexts:
-    """Reads one split of ``data``, uncut, as for ``evaluate --data``.
+    """Reads one split of ``data`` without cutting it, for ``evaluate --data``.
 
-    A source in one piece (a file, a folder per class) is that split itself. As in training, valid stands for
-    a missing test.
+    A source in one piece (a file, a folder per class) is the split itself. As in training, valid replaces a
+    missing test split.
 
     Raises:
-        UsageError, DataError: as `load_labeled_texts`; DataError also if there is no such split.
+        UsageError, DataError: as in `load_labeled_texts`; DataError also if the split does not exist.
     """
     readers = _readers(data, [])
     return read_split(data, readers, split)
@@ -146,7 +146,7 @@ def check_labels(split: LabeledTexts, classes: Sequence[str]) -> None:
         if label not in known:
             listed = ", ".join(classes)
             raise DataError(
-                f"{split.where(row)}: unknown label {label!r}; expected a class of train: {listed}"
+                f"{split.where(row)}: the label {label!r} is unknown; expected a label of train: {listed}"
             )
 
 
@@ -159,28 +159,30 @@ def _sorted_labels(labels: set[str]) -> list[str]:
 def _complete(
     read: dict[str, LabeledTexts], seed: int, valid_fraction: float, notes: list[str]
 ) -> dict[str, LabeledTexts]:
-    """Train, valid and test from the splits that were read; what is cut goes into ``notes``."""
+    """Returns train, valid and test, with missing splits cut; appends a note about the cuts to ``notes``."""
     origin, said = "all rows" if WHOLE in read else "train", list[str]()
     whole, splits, missing = missing_splits(read, valid_fraction, said)
     for split, rows in _cut(whole, missing, seed).items():
         if not rows:
             raise DataError(
-                f"{whole.source}: too few rows ({len(whole)}) to cut {split} from; add rows or {split}"
+                f"{whole.source} has too few rows ({len(whole)}) to cut the {split} split from; "
+                f"add rows or a {split} split"
             )
         splits[split] = whole.take(rows)
         if split in missing:
             part = f"{100 * missing[split]:g}% of {origin} ({len(rows)} rows, seed {seed})"
-            said.append(f"{part} is {'the test' if split == 'test' else 'validation'}")
+            said.append(f"{part} is the {'test' if split == 'test' else 'validation'} split")
     if said:
         notes.append("; ".join(said))
     return splits
 
 
 def _cut(whole: LabeledTexts, fractions: dict[str, float], seed: int) -> dict[str, list[int]]:
-    """The rows of train and of each part in ``fractions``, ascending.
+    """Returns the rows of train and of each part in ``fractions``, in ascending order.
 
-    Within a label, texts go in the order of their hash with the seed: the same on every machine and for every
-    order of the rows. A part gets at least one text of each label that has enough; train always keeps one.
+    Within a label, texts are sorted by a hash of seed and text. This order is the same on every machine and
+    for every order of the rows. A part gets at least one text of each label that has enough texts. Train
+    keeps at least one text of each label.
     """
     rows_of: dict[str, list[int]] = {}
     for row, text in enumerate(whole.texts):
@@ -207,19 +209,19 @@ Readers = dict[str, Callable[[], LabeledTexts]]
 
 
 def _readers(data: str, notes: list[str]) -> Readers:
-    """How to read each split that ``data`` has, or `WHOLE`; a reader reads when it is called, once."""
+    """Returns a reader for each split of ``data``, or for `WHOLE`. Each reader may be called once."""
     if data in ("embedded", "embedded:reviews"):
         from apps.sentiment import reviews
 
         return _numbered(data, reviews.splits())
     if data.startswith("embedded:"):
-        raise UsageError(f"unknown embedded data {data!r}; expected embedded or embedded:reviews")
+        raise UsageError(f"{data} is not an embedded data set; expected embedded or embedded:reviews")
     if data.startswith("tfds:"):
         return _numbered(data, tfds.labeled_splits(data, SPLIT_NAMES, notes))
     try:
         is_folder = stat.S_ISDIR(os.stat(data).st_mode)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError(f"no such file or folder: {data!r}; expected {FORMS}") from error
+        raise UsageError(f"{data!r} does not exist; expected {FORMS}") from error
     except OSError as error:
         raise unreadable(data, error) from error
     if is_folder:
@@ -228,7 +230,7 @@ def _readers(data: str, notes: list[str]) -> Readers:
 
 
 def _collect(source: str, rows: Iterable[Row], files: list[str] | None = None) -> LabeledTexts:
-    """Gathers (line, (text, label)); raises DataError for an empty text or label, and for no rows."""
+    """Collects (line, (text, label)) rows; raises DataError for an empty text or label, or without rows."""
     split = LabeledTexts([], [], source, [], files)
     for line, (text, label) in rows:
         split.texts.append(text)
@@ -242,15 +244,15 @@ def _collect(source: str, rows: Iterable[Row], files: list[str] | None = None) -
         if len(label.strip().splitlines()) > 1:
             raise DataError(
                 f"{split.where(len(split) - 1)}: the label {label.strip()!r} has a line break; "
-                "write it in one line"
+                "write it on one line"
             )
     if not split.texts:
-        raise DataError(f"{source} has no rows; expected a text and a label in each")
+        raise DataError(f"{source} has no rows; expected rows with a text and a label")
     return split
 
 
 def _numbered(data: str, splits: Mapping[str, Iterable[tuple[str, str]]]) -> Readers:
-    """Readers of (text, label) rows that have a number and no line."""
+    """Returns readers of (text, label) rows; a row is located by its number, because it has no line."""
     return {
         split: partial(_collect, f"{data}[{split}]", enumerate(rows, 1)) for split, rows in splits.items()
     }
@@ -275,11 +277,11 @@ def _folder_readers(folder: Path, notes: list[str]) -> Readers:
 
 
 def _read_class_folders(folder: Path, notes: list[str]) -> LabeledTexts:
-    """``folder/<class>/*.txt``, in the order of the names."""
+    """Reads ``folder/<class>/*.txt``, sorted by name."""
     files: dict[Path, list[Path]] = {}
     for class_folder in list_folder(folder)[0]:
         if class_folder.name == UNLABELED_FOLDER:
-            notes.append(f"{class_folder} is left out: its texts have no label")
+            notes.append(f"{class_folder} is skipped because its texts have no labels")
         else:
             files[class_folder] = [
                 path for path in list_folder(class_folder)[1] if path.suffix.lower() == ".txt"
@@ -287,7 +289,7 @@ def _read_class_folders(folder: Path, notes: list[str]) -> LabeledTexts:
     if not any(files.values()):
         formats = ", ".join(TABLE_FORMATS)
         raise DataError(
-            f"{folder} has nothing to read; expected train, valid, test ({formats}) or <class>/*.txt"
+            f"{folder} has no data files; expected train, valid, test ({formats}) or <class>/*.txt"
         )
     for class_folder, paths in files.items():
         if not paths:

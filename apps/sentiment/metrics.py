@@ -11,37 +11,40 @@ from seqmodels.evaluation import wilson_interval
 
 CALIBRATION_BINS = 15
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
-"""What the log loss takes for any smaller probability, 1.2e-7: one mistake costs at most 15.9. It is
-scikit-learn's bound for float32, applied to float64 too, or a baseline would pay more than a model."""
+"""Lower bound of a probability in the log loss, 1.2e-7, so that one mistake costs at most 15.9 nats.
+
+scikit-learn uses this bound for float32. Here it also applies to float64, so that the float64 baselines and
+the float32 model are scored alike.
+"""
 
 
 def classification_scores(
     probabilities: ArrayLike, labels: ArrayLike, classes: Sequence[str]
 ) -> dict[str, Any]:
-    """All scores of a classifier on one split, as plain numbers, lists and dicts ready for JSON.
+    """Computes all scores of a classifier on one split, as JSON-ready numbers, lists and dicts.
 
-    The prediction is the most probable class, the first of equals. A ratio without a denominator
-    (precision of a class never predicted, recall of a class without examples) is 0, and the macro
-    averages run over all classes, so such a class lowers them.
+    The prediction is the class with the highest probability. Among equal probabilities, the first class wins.
+    Precision is 0 for a class that is never predicted, and recall is 0 for a class without examples. The
+    macro averages include these classes.
 
     Args:
         probabilities: `(n, classes)`; each row sums to 1.
         labels: `(n,)` integers, the index of the true class.
-        classes: the names of the classes, in the order of the columns.
+        classes: names of the classes, in the order of the columns.
 
     Returns:
         - `examples`: n.
         - `accuracy`, and `accuracy_interval`: its 95 % score interval `[low, high]` (Wilson 1927).
         - `macro_precision`, `macro_recall`, `macro_f1`: means over the classes.
-        - `per_class`: `{name: {precision, recall, f1, support}}`, support being the number of examples.
-        - `log_loss`: mean of `-ln p(true class)` in nats, p at least `SMALLEST_PROBABILITY`.
-        - `calibration_error`, and `calibration`: the bins it is computed from; see the functions below.
-        - `confusion`: counts, `(classes, classes)`, a row per true and a column per predicted class.
+        - `per_class`: `{name: {precision, recall, f1, support}}`; support is the number of examples.
+        - `log_loss`: mean of `-ln p(true class)` in nats, with p at least `SMALLEST_PROBABILITY`.
+        - `calibration_error`, and `calibration`: the bins that the error is computed from.
+        - `confusion`: counts, `(classes, classes)`, one row per true and one column per predicted class.
 
     Raises:
-        ValueError: no example; shapes that do not match; fewer than two classes or names that repeat; labels
-            that are not integers in `[0, classes)`; a row with a negative entry or a sum further than
-            1e-3 from 1.
+        ValueError: there are no examples; shapes do not match; there are fewer than two classes or repeated
+            names; labels are not integers in `[0, classes)`; a row has a negative entry, or its sum differs
+            from 1 by more than 1e-3.
     """
     probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
     _check(probabilities, labels, classes)
@@ -72,14 +75,14 @@ def classification_scores(
 
 
 def calibration_bins(confidence: NDArray, correct: NDArray) -> list[dict[str, float]]:
-    """The bars of a reliability diagram: examples grouped by the probability of their predicted class.
+    """Groups examples by the probability of their predicted class: the bars of a reliability diagram.
 
-    `CALIBRATION_BINS` bins of equal width, `(lower, upper]` as in Guo et al. 2017 (arXiv 1706.04599),
-    section 2. Bins without examples are left out: they have no mean.
+    There are `CALIBRATION_BINS` bins of equal width, `(lower, upper]` as in Guo et al. 2017 (arXiv
+    1706.04599), section 2. Bins without examples are omitted.
 
     Args:
-        confidence: `(n,)`, the probability given to the predicted class.
-        correct: `(n,)`, whether the prediction was right.
+        confidence: `(n,)`, probability of the predicted class.
+        correct: `(n,)`, True if the prediction is correct.
 
     Returns:
         `{lower, upper, confidence (mean), accuracy, count}` per bin, by increasing confidence.
@@ -99,8 +102,11 @@ def calibration_bins(confidence: NDArray, correct: NDArray) -> list[dict[str, fl
 
 
 def calibration_error(bins: Sequence[dict[str, float]]) -> float:
-    """Expected calibration error, 0 to 1: the mean of `|accuracy - confidence|` over the bins, weighted
-    by their counts (Guo et al. 2017, arXiv 1706.04599, equation 3)."""
+    """Returns the expected calibration error, from 0 to 1.
+
+    The error is the mean of `|accuracy - confidence|` over the bins, weighted by their counts
+    (Guo et al. 2017, arXiv 1706.04599, equation 3).
+    """
     gaps = [abs(entry["accuracy"] - entry["confidence"]) for entry in bins]
     return float(np.average(gaps, weights=[entry["count"] for entry in bins]))
 
@@ -109,23 +115,24 @@ def _check(probabilities: NDArray, labels: NDArray, classes: Sequence[str]) -> N
     expected = (labels.size, len(classes))
     if labels.ndim != 1 or probabilities.shape != expected:
         raise ValueError(
-            f"got probabilities {probabilities.shape} for labels {labels.shape} and {len(classes)} classes; "
-            f"expected probabilities (n, classes), labels (n,) and the name of each class"
+            "probabilities must be (n, classes), labels (n,) and classes one name per class; "
+            f"got probabilities {probabilities.shape}, labels {labels.shape} and {len(classes)} classes"
         )
     if not labels.size:
-        raise ValueError("got no example; expected at least one to score")
+        raise ValueError("labels must contain at least one example; got none")
     if len(set(classes)) < max(len(classes), 2):
-        raise ValueError(f"got class names {list(classes)}; expected two or more, each name once")
+        raise ValueError(f"classes must be two or more different names; got {list(classes)}")
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(classes):
         raise ValueError(
-            f"got {labels.dtype} labels from {labels.min()} to {labels.max()}; "
-            f"expected integers from 0 to {len(classes) - 1}, the columns of the probabilities"
+            f"labels must be integers from 0 to {len(classes) - 1}, the columns of the probabilities; "
+            f"got {labels.dtype} from {labels.min()} to {labels.max()}"
         )
-    # Written so that NaN fails too.
+    # These comparisons are False for NaN.
     sound = (probabilities >= 0).all(axis=1) & (abs(probabilities.sum(axis=1) - 1) <= 1e-3)  # (n,)
     if not sound.all():
         row = int(sound.argmin())
         raise ValueError(
-            f"got probabilities in row {row} that sum to {probabilities[row].sum():.6g} (least "
-            f"{probabilities[row].min():.6g}); expected none negative and a sum of 1: apply a softmax first"
+            "each row of probabilities must be non-negative and sum to 1; "
+            f"got the sum {probabilities[row].sum():.6g} and the minimum {probabilities[row].min():.6g} "
+            f"in row {row}; apply a softmax first"
         )

@@ -1,4 +1,4 @@
-"""The linear model over n-grams that the network reads: its fit, and what it says alone."""
+"""The linear n-gram model whose evidence the network reads: its fit and its own predictions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from apps.sentiment.bag_of_words import fit_ratios
 from seqmodels.data.sequences import TokenSequences
 from seqmodels.layers import NgramBag
 
-CHUNK = 256  # rows that are hashed at once
-FOLDS, BLOCKS = 5, 4  # neighbours in a file may be alike: a fold is so many blocks of rows, from all over it
+CHUNK = 256  # rows per hashing call
+FOLDS, BLOCKS = 5, 4  # each fold has BLOCKS blocks of rows from all over the file
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Ngrams:
     """A fitted :class:`seqmodels.layers.NgramBag`.
 
     Attributes:
-        order: longest n-gram.
+        order: length of the longest n-gram.
         table: weights of each bucket, ``(buckets, classes)`` float32.
         bias: ``(classes,)`` float32.
-        scale: one over the deviation of the evidence of rows that it was not fitted to.
+        scale: one over the standard deviation of the out-of-fold evidence.
     """
 
     order: int
@@ -40,12 +40,12 @@ class Ngrams:
         return layer
 
     def logits(self, ids: TokenSequences) -> np.ndarray:
-        """``(n, classes)`` float32."""
+        """Returns the logits of the rows: ``(n, classes)`` float32."""
         layer = self.bag()
         return np.concatenate([layer(*chunk).numpy() for chunk in _chunks(ids)])
 
     def evidence(self, ids: TokenSequences) -> np.ndarray:
-        """See :meth:`NgramBag.evidence`, of all tokens one after another: ``(tokens, order * classes)``."""
+        """Returns :meth:`NgramBag.evidence` of all tokens in sequence: ``(tokens, order * classes)``."""
         layer = self.bag()
         found = []
         for tokens, lengths in _chunks(ids):
@@ -54,7 +54,7 @@ class Ngrams:
         return np.concatenate(found)
 
     def probabilities(self, ids: TokenSequences) -> np.ndarray:
-        """What it says without a network: ``(n, classes)`` float64."""
+        """Returns the class probabilities of the n-gram model alone: ``(n, classes)`` float64."""
         logits = self.logits(ids).astype(np.float64)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
@@ -62,7 +62,7 @@ class Ngrams:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What linear models say of rows that they were not fitted to.
+    """Outputs of linear models for rows that they were not fitted to.
 
     Attributes:
         evidence: ``(tokens, order * classes)`` float32.
@@ -76,8 +76,18 @@ class OutOfFold:
 def fit(
     order: int, buckets: int, ids: TokenSequences, labels: np.ndarray, classes: int
 ) -> tuple[Ngrams, OutOfFold]:
-    """From the training texts and the indices of their classes ``(n,)``: the model of all rows, and for each
-    row what a model of the other folds says."""
+    """Fits the n-gram model to the training texts, and returns it with out-of-fold outputs.
+
+    The model is fitted to all rows. The out-of-fold outputs of a row come from a model that was fitted to the
+    other folds.
+
+    Args:
+        order: length of the longest n-gram.
+        buckets: number of hash buckets.
+        ids: token ids of the training texts.
+        labels: class index of each text, ``(n,)``.
+        classes: number of classes.
+    """
     features = _features(NgramBag(order, classes, buckets), ids)
 
     def fitted(rows: np.ndarray) -> Ngrams:
@@ -98,7 +108,7 @@ def fit(
 
 
 def _features(bag: NgramBag, ids: TokenSequences) -> csr_matrix:
-    """Which buckets the n-grams of each row fall into: ``(n, buckets)`` of 0 and 1."""
+    """Returns a matrix ``(n, buckets)`` of 0 and 1 that marks the buckets of each row's n-grams."""
 
     def found() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for tokens, lengths in _chunks(ids):
@@ -111,7 +121,7 @@ def _features(bag: NgramBag, ids: TokenSequences) -> csr_matrix:
 
 
 def _chunks(ids: TokenSequences) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """Tokens ``(n, T)`` and lengths ``(n,)``, chunk by chunk."""
+    """Yields tokens ``(n, T)`` and lengths ``(n,)`` of one chunk after the other."""
     for first in range(0, len(ids), CHUNK):
         rows = ids.rows(np.arange(first, min(first + CHUNK, len(ids))))
         tokens = tf.RaggedTensor.from_row_splits(rows.values, rows.row_splits).to_tensor()

@@ -1,4 +1,4 @@
-"""What can be set for sentiment. Loads no TensorFlow."""
+"""Options of sentiment. This module does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from apps.options import (
     EvaluateOptions,
     PredictOptions,
     TrainOptions,
+    check_dropouts,
     data_option,
     option,
+    probability,
 )
 from seqmodels.errors import UsageError
-from seqmodels.registry import CELLS, KEEPS, PARALLEL_CELLS, POOLINGS, SPLITS, UNITS
+from seqmodels.registry import CELLS, KEEPS, POOLINGS, SPLITS, UNITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,93 +43,102 @@ class Train(TrainOptions):
         },
     }
 
-    data: str = data_option("reviews")
-    unit: str = option("word", "What a token is.", choices=UNITS[:2])
+    data: str = data_option("reviews", others="a file, a folder, or tfds:NAME")
+    unit: str = option("word", "Token unit.", group="Data", choices=UNITS[:2])
     split: str = option(
         "letters",
-        "Where words end: at all but letters and digits, at punctuation too, or at white space.",
+        "Word boundaries: every character except letters and digits (letters), white space and punctuation "
+        "(punctuation), or white space only (whitespace).",
+        group="Data",
         choices=SPLITS,
     )
-    lowercase: bool = option(True, "Lower-case all text.")
-    vocabulary: int = option(20_000, "Entries of the vocabulary, at most.", minimum=10)
-    minimum_count: int = option(2, "Words that are rarer in the training split are unknown.", minimum=1)
-    length: int = option(256, "Tokens of a text, at most; longer ones are cut.", minimum=2)
-    keep: str = option("both", "Which part of a text that is too long.", choices=KEEPS)
-    buckets: int = option(6, "Padded lengths; each costs a compilation of seconds.", minimum=1, maximum=8)
-    embeddings: str | None = option(None, "Pretrained vectors: a file in the text format of GloVe.")
+    lowercase: bool = option(True, "Convert all text to lower case.", group="Data")
+    vocabulary: int = option(20_000, "Maximum vocabulary size.", group="Data", minimum=10)
+    minimum_count: int = option(
+        2,
+        "Minimum number of occurrences in the training split. Rarer tokens become the unknown token.",
+        group="Data",
+        minimum=1,
+    )
+    length: int = option(
+        256, "Maximum length of a text in tokens. Longer texts are truncated.", group="Data", minimum=2
+    )
+    keep: str = option("both", "Part of a truncated text to keep.", group="Data", choices=KEEPS)
+    embeddings: str | None = option(
+        None, "File of pretrained word vectors in GloVe text format. Default: none.", group="Data"
+    )
     embedding_units: int = option(
         32,
-        "Width of a token's vector, unless --embeddings gives it or --ngrams needs none.",
+        "Embedding dimension. It has no effect with --embeddings or --ngrams.",
         minimum=1,
         model=True,
     )
     cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS), model=True)
-    units: int = option(64, "Features of a recurrent state.", minimum=1, model=True)
-    layers: int = option(1, "Recurrent layers on top of each other.", minimum=1, model=True)
+    units: int = option(64, "Units of each recurrent layer.", minimum=1, model=True)
+    layers: int = option(1, "Number of stacked recurrent layers.", minimum=1, model=True)
     bidirectional: bool = option(True, "Run each layer in both directions.", model=True)
-    residual: bool = option(False, "Add the input of a recurrent layer to its output.", model=True)
+    residual: bool = option(
+        False, "Add the input of each recurrent layer to its output.", group="Advanced", model=True
+    )
     pooling: str = option(
         "max",
-        "From outputs to one vector: last, mean, max, attention, or several joined by +.",
+        "Reduction of the outputs over time: last, mean, max, attention, or several joined by +.",
         model=True,
     )
-    word_dropout: float = option(
-        0.05, "Probability of hiding a token in training.", minimum=0, maximum=0.99, model=True
-    )
-    dropout: float = option(
-        0.3, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99, model=True
-    )
-    recurrent_dropout: float = option(
-        0.0,
-        "Probability of dropping a feature of the state.",
-        minimum=0,
-        maximum=0.99,
-        model=True,
-    )
-    weight_dropout: float = option(
-        0.0,
-        "Probability of dropping a recurrent weight.",
-        minimum=0,
-        maximum=0.99,
-        model=True,
-    )
+    word_dropout: float = probability(0.05, "Probability of replacing a token by the unknown token.")
+    dropout: float = probability(0.3, "Dropout rate between layers.")
+    recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
+    weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
     ngrams: int = option(
         0,
-        "Longest n-gram of a linear model, which the network reads in the place of words; 0 for none.",
+        "Longest n-gram of a linear n-gram model whose features replace the word embeddings. 0 disables the "
+        "n-gram model.",
         minimum=0,
         model=True,
     )
     ngram_buckets: int = option(
-        2**21, "Rows of its table; n-grams share them by their hashes.", minimum=1, model=True
+        2**21,
+        "Hash buckets of the n-gram table. N-grams of one bucket share a weight.",
+        group="Advanced",
+        minimum=1,
+        model=True,
     )
-    label_smoothing: float = option(
-        0.0, "Share of the target that is spread over all classes.", minimum=0, maximum=0.99
+    label_smoothing: float = probability(
+        0.0, "Share of each target that is spread over all classes.", group="Training", model=False
     )
     class_weights: str = option(
-        "none", "Weigh rows by the inverse frequency of their class.", choices=("none", "balanced")
+        "none",
+        "Weight of each example: none, or the inverse class frequency (balanced).",
+        choices=("none", "balanced"),
+    )
+    buckets: int = option(
+        6,
+        "Number of padded lengths. Each length is compiled once, which takes seconds.",
+        group="Advanced",
+        minimum=1,
+        maximum=8,
     )
 
     def check(self) -> None:
         super().check()
-        if self.cell in PARALLEL_CELLS and (self.recurrent_dropout or self.weight_dropout):
-            raise UsageError(f"--cell {self.cell}: has no recurrent product; leave its dropouts at 0")
+        check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
         names = self.pooling.split("+")
         if len(set(names)) < len(names):
-            raise UsageError(f"--pooling {self.pooling}: names one twice; expected each at most once")
+            raise UsageError(f"--pooling {self.pooling} repeats a pooling; use each at most once")
         for name in names:
             if name not in POOLINGS:
                 raise UsageError(
-                    f"--pooling: {name!r} is unknown; expected {', '.join(POOLINGS)}, or several joined by +"
+                    f"--pooling {name!r} is unknown; use {', '.join(POOLINGS)}, or several joined by +"
                 )
         if self.embeddings is not None and self.ngrams:
             raise UsageError(
-                f"--embeddings {self.embeddings}: a model with --ngrams reads no words; leave it out"
+                f"--embeddings {self.embeddings} cannot be combined with --ngrams; use one of them"
             )
         if self.embeddings is not None and os.path.isdir(self.embeddings):
-            raise UsageError(f"--embeddings {self.embeddings}: is a folder; expected a file of vectors")
+            raise UsageError(f"--embeddings {self.embeddings} is a folder; pass a file of word vectors")
         if self.embeddings is not None and not os.path.isfile(self.embeddings):
             raise UsageError(
-                f"--embeddings {self.embeddings}: no such file; expected vectors in the text format of GloVe"
+                f"--embeddings {self.embeddings} does not exist; pass word vectors in GloVe text format"
             )
 
 
@@ -140,7 +151,9 @@ class Evaluate(EvaluateOptions):
 class Convert(ConvertTextOptions):
     """Options of ``convert``."""
 
-    keep: str | None = option(None, "Part of a longer text to keep. Default: as in the run.", choices=KEEPS)
+    keep: str | None = option(
+        None, "Part of a truncated text to keep. Default: the setting of the run.", choices=KEEPS
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

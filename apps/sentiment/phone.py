@@ -1,4 +1,4 @@
-"""What goes to the phone: the model over token ids, and all that an integrator needs beside it."""
+"""The TFLite file for phones: a model of token ids, with its integration files."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 
 LONGEST_DEFAULT = 128
-REPRESENTATIVE = 500  # texts, and as many windows, of the training split that int8 is calibrated with
+REPRESENTATIVE = 500  # training texts, and the same number of windows, for the calibration of int8
 PORT = Path(__file__).parent / "port"
 SPLITS = {
-    "letters": f"all but what `{LETTERS_DELIMITER}` matches",
-    "punctuation": "what stands between white space, every punctuation mark, symbol and CJK character by "
-    "itself, characters of the category Cf and variation selectors left out",
-    "whitespace": "what stands between white space",
+    "letters": f"split at every match of `{LETTERS_DELIMITER}`",
+    "punctuation": "split at white space; each punctuation mark, symbol and CJK character is a word of its "
+    "own; characters of the category Cf and variation selectors are removed",
+    "whitespace": "split at white space",
 }
 GOLDEN_TEXTS = (
     "",
     "The plot was boring, but the acting was GREAT!",
     "Don't miss it: 10/10 ...",
     "L'\u00e9t\u00e9 \u00e9tait beau",
-    "\u0130stanbul, \u039f\u0394\u039f\u03a3, stra\u00dfe",  # lower case by more than one rule
+    "\u0130stanbul, \u039f\u0394\u039f\u03a3, stra\u00dfe",  # lower-casing needs special rules
     "\u0444\u0438\u043b\u044c\u043c \u65e0\u804a\u3002 \u0928\u092e\u0938\u094d\u0924\u0947",
     "e\u0301 \u0301a\ttab\u00a0space\u2028line \U0001f600\u200d\U0001f525",
     "good " * 40 + "and then bad " * 300,
@@ -47,7 +47,7 @@ GOLDEN_TEXTS = (
 
 
 def signature(model: keras.Model, length: int) -> Signature:
-    """``classify``: tokens ``[1, length]`` int32, padded, to probabilities ``[1, classes]``."""
+    """Returns ``classify``: padded int32 tokens ``[1, length]`` to probabilities ``[1, classes]``."""
 
     def classify(tokens: tf.Tensor) -> dict[str, tf.Tensor]:
         lengths = tf.reduce_sum(tf.cast(tokens != PAD, tf.int32), axis=1)
@@ -59,13 +59,13 @@ def signature(model: keras.Model, length: int) -> Signature:
 
 
 def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
-    """The model at a fixed length, scored on the validation split."""
+    """Prepares the model for a fixed length, with scores on the validation split."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     length = options.length or min(assets.edges[-1], assets.length, LONGEST_DEFAULT)
     if length > assets.length:
         raise UsageError(
-            f"--length {length}: the run reads {assets.length} tokens of a text; expected at most as many"
+            f"--length {length} must be at most the length of the run; use at most {assets.length} tokens"
         )
     form = choose_form(fused=stored.cell == "lstm", steps=length, quantize=options.quantize)
     source = run.trained_on(stored.data, lambda: load_labeled_texts(stored.data, stored.seed))
@@ -101,7 +101,7 @@ def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
         ],
         form=form,
         shape={"length": length, "keep": short.keep},
-        note=f"{length} tokens; {share_cut:.1%} of the validation texts are longer, cut (keep {short.keep})",
+        note=f"{length} tokens; {share_cut:.1%} of the validation texts are truncated (keep {short.keep})",
         metric="accuracy",
         number=".2%",
         score=lambda _, outputs: accuracy(outputs["classify"]["probabilities"]),
@@ -116,16 +116,20 @@ def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
 
 
 def mediapipe(assets: Assets, subgraphs: int) -> bool:
-    """Whether MediaPipe's text classifier can take the file: its tokenizer knows words between delimiters."""
+    """Returns True if MediaPipe's text classifier can read the file.
+
+    MediaPipe's tokenizer splits words at delimiters, and MediaPipe needs a file with one subgraph.
+    """
     settings = assets.tokenizer.settings
     return subgraphs == 1 and (settings.unit, settings.split) == ("word", "letters")
 
 
 def _representative(assets: Assets, texts: Sequence[str]) -> np.ndarray:
-    """Texts of the training split, padded, and windows of their running text: ``(rows, length)``.
+    """Returns padded training texts, and windows of their concatenated tokens: ``(rows, length)``.
 
-    The state c of a fused LSTM is seen after the last step alone, which is padding in most texts: windows
-    have none. What depends on the length, such as the weight of a step in a mean, only texts show.
+    The int8 calibration sees the cell state of a fused LSTM only after the last step. In most texts, this
+    step is padding, so windows without padding are needed too. Values that depend on the length, such as the
+    weight of a step in a mean, are calibrated by the texts.
     """
     spread = np.linspace(0, len(texts) - 1, min(len(texts), REPRESENTATIVE)).astype(int)
     chosen = [texts[index] for index in spread]
@@ -151,18 +155,18 @@ def _golden(model: keras.Model, assets: Assets, texts: Sequence[str]) -> dict[st
 def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
     settings = assets.tokenizer.settings
     length, front = assets.length, front_tokens(assets.length, assets.keep, PREFIX)
-    words = f"look its words up, {UNKNOWN} for those that are not there"
+    words = f"replace each word by its id, or by {UNKNOWN} if the vocabulary does not contain the word"
     if settings.unit == "wordpiece":
         words = (
-            "cut each word, from the left, into the longest pieces of the vocabulary, `##` before all but "
-            f"the first, and take {UNKNOWN} for a word that cannot be cut so"
+            "split each word, from the left, into the longest pieces of the vocabulary, where all pieces but "
+            f"the first start with `##`; use {UNKNOWN} for a word that cannot be split this way"
         )
     steps = (
-        f"{'lower-case it; ' if settings.lowercase else ''}cut it into words ({SPLITS[settings.split]}); "
-        f"{words}; put {START} in front; of more than {length} ids keep the first {front} and the last "
-        f"{length - front}; pad with {PAD}."
+        f"{'lower-case the text; ' if settings.lowercase else ''}find its words ({SPLITS[settings.split]}); "
+        f"{words}; put {START} in front; if there are more than {length} ids, keep the first {front} and the "
+        f"last {length - front}; pad with {PAD}."
     )
-    tokenizers = "There is no short port of this tokenizer; `golden.json` tells whether yours is right."
+    tokenizers = "There is no short port of this tokenizer; verify yours with `golden.json`."
     if settings.unit == "word":
         tokenizers = _tokenizers(assets, front)
     ready = [name for name, facts in report["files"].items() if facts["mediapipe"]]
@@ -177,7 +181,7 @@ def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
 
 
 def _tokenizers(assets: Assets, front: int) -> str:
-    """The ports, with what this run's tokenizer rewrites."""
+    """Returns the code of the ports, with the rewrite patterns of this run's tokenizer."""
     parts = [f"Call `tokenize(text, vocabulary, length = {assets.length}, front = {front})`."]
     lowercase = assets.tokenizer.settings.lowercase
     for language, name, pair, lower in (
@@ -193,7 +197,7 @@ def _tokenizers(assets: Assets, front: int) -> str:
 
 
 def rewrites(tokenizer: Tokenizer) -> list[tuple[str, str]]:
-    """The tokenizer's patterns and replacements as Java and ICU, which Swift uses, write them."""
+    """Returns the tokenizer's patterns and replacements in the syntax of Java (Kotlin) and ICU (Swift)."""
     return [
         (
             re.sub(r"\\p([A-Z])", r"\\p{\1}", pattern).replace(r"\p{Han}", r"\p{script=Han}"),
@@ -206,10 +210,12 @@ def rewrites(tokenizer: Tokenizer) -> list[tuple[str, str]]:
 def _mediapipe_notes(ready: Sequence[str], assets: Assets, front: int) -> str:
     classifier = "MediaPipe's text classifier"
     if not ready:
-        return f"{classifier} cannot take these files: it needs one subgraph, and words made of letters."
-    notes = [f"{classifier} takes {', '.join(ready)} as they are: vocabulary and labels are inside."]
+        return (
+            f"{classifier} cannot read these files: it needs one subgraph, --unit word and --split letters."
+        )
+    notes = [f"{classifier} can read {', '.join(ready)} directly: the vocabulary and the labels are inside."]
     if assets.tokenizer.settings.lowercase:
-        notes.append("It does not lower-case: hand it lower-case text.")
+        notes.append("It does not lower-case: pass lower-case text.")
     if front < assets.length:
-        notes.append(f"Of more than {assets.length} ids it keeps the first ones, other than said above.")
+        notes.append(f"Unlike the steps above, it keeps the first {assets.length} ids of a longer text.")
     return " ".join(notes)

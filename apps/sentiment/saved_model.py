@@ -1,4 +1,4 @@
-"""What goes to the server: raw text in, labels and probabilities out."""
+"""The SavedModel for servers: raw text to labels and probabilities."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from seqmodels.export.signature import Signature
 
 
 def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
-    """``classify``: strings ``(n,)`` to the label of each, ``labels (n,)``, the probability of each class,
-    ``probabilities (n, classes)``, and the names of these columns, ``classes (n, classes)``."""
+    """Returns the signature ``classify`` of strings ``(n,)``.
+
+    Its outputs are ``labels (n,)``, ``probabilities (n, classes)``, and the class names of the columns,
+    ``classes (n, classes)``.
+    """
 
     def classify(text: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities = tf.nn.softmax(model(assets.tensors(text), training=False))
@@ -20,7 +23,7 @@ def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
         return {
             "labels": tf.gather(names, tf.argmax(probabilities, axis=1)),
             "probabilities": probabilities,
-            # A row for each text: servers take outputs apart by the first axis.
+            # One row per text: servers split outputs along the first axis.
             "classes": tf.broadcast_to(names, tf.shape(probabilities)),
         }
 
@@ -31,7 +34,7 @@ def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
 
 
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Batches of several sizes: empty, very long, not Latin, not UTF-8."""
+    """Returns batches of several sizes with texts that are empty, very long, not Latin or not UTF-8."""
     words = " ".join(assets.tokenizer.vocabulary[-50:])
     texts = [
         "The plot was boring, but the acting was great.",

@@ -1,4 +1,4 @@
-"""Translate texts. ``train`` is the Python API; ``python -m apps.translation`` the command line."""
+"""Translation: ``train`` is the Python API, ``python -m apps.translation`` the command line."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def train(data: object = "embedded", run: str | Path | None = None, **options: A
     """Trains a model and returns the run.
 
     Args:
-        data: a path, a DataFrame with a column for each language, or a list of ``(source, target)``.
+        data: path, DataFrame with one column per language, or list of ``(source, target)``.
         run: folder of the run. Default: ``saved_models/translation``.
-        **options: the flags of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
+        **options: options of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
 
     Raises:
-        UserError: see :func:`apps.api.train_task`.
+        UserError: the options or the data are invalid; see :func:`apps.api.train_task`.
     """
     return train_task("translation", data, run, options)

@@ -1,4 +1,4 @@
-"""``python -m apps.translation``."""
+"""The command line ``python -m apps.translation``."""
 
 from apps.cli import application
 from apps.options import ConvertTextOptions
@@ -6,7 +6,7 @@ from apps.translation.options import Evaluate, Predict, Train
 
 main = application(
     "translation",
-    "Translate texts: train on pairs of texts, evaluate, predict.",
+    "Train translation models on sentence pairs and translate.",
     Train,
     Evaluate,
     Predict,

@@ -1,4 +1,4 @@
-"""Pairs of texts to batches of token ids, and back to text."""
+"""Data of the translator: pairs of texts as batches of token ids, and ids as text."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from seqmodels.data.sequences import PAD, TokenSequences, truncate
 from seqmodels.data.tokenizer import END, START, UNKNOWN, Tokenizer, TokenizerSettings
 from seqmodels.errors import DataError
 
-NAMED = 3  # overlong pairs that a note names
+NAMED = 3  # maximum number of overlong pairs that a note lists
 
 
 @dataclass(frozen=True)
 class Assets:
-    """What turns texts into ids and ids into texts.
+    """Tokenizers and sizes that convert texts to ids and ids to texts.
 
     Attributes:
-        source_tokenizer, target_tokenizer: trained on the training split; with a joint vocabulary the same.
-        source, target: languages.
-        shapes: of the batches of the training.
-        length: tokens of a text, at most, its end counted.
+        source_tokenizer, target_tokenizer: tokenizers of the training split; the same object if the
+            vocabulary is joint.
+        source, target: names of the languages.
+        shapes: shapes of the training batches.
+        length: maximum number of tokens of a text, end token included.
     """
 
     source_tokenizer: Tokenizer
@@ -46,28 +47,28 @@ class Assets:
         return self.source_tokenizer is self.target_tokenizer
 
     def encode_sources(self, texts: Sequence[str]) -> TokenSequences:
-        """``y END``, not cut."""
+        """Encodes each text as ``y END``, without truncation."""
         return _framed(self.source_tokenizer.encode(texts))
 
     def encode_targets(self, texts: Sequence[str]) -> TokenSequences:
-        """``START y END``, not cut."""
+        """Encodes each text as ``START y END``, without truncation."""
         return _framed(self.target_tokenizer.encode(texts), start=True)
 
     def cut(self, sources: TokenSequences) -> TokenSequences:
-        """Sources of at most ``length`` tokens, with their end."""
+        """Truncates sources to ``length`` tokens. The last token of a source stays ``END``."""
         ends = truncate(sources, self.length)
         values = ends.values.copy()
         values[ends.row_splits[1:][ends.lengths > 0] - 1] = END
         return TokenSequences(values, ends.row_splits)
 
     def tensors(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What the encoder takes, in a graph: strings ``(n,)`` to tokens ``(n, S)`` and lengths ``(n,)``."""
+        """Maps strings ``(n,)`` to encoder tokens ``(n, S)`` and lengths ``(n,)``, in a graph."""
         words = self.source_tokenizer(texts)[:, : self.length - 1]
         rows = tf.concat([words, tf.fill([tf.size(texts), 1], END)], axis=1)
         return {"source": rows.to_tensor(PAD), "lengths": tf.cast(rows.row_lengths(), tf.int32)}
 
     def texts(self, tokens: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """In a graph: tokens ``(n, T)``, the first ``lengths (n,)`` of them, to strings ``(n,)``."""
+        """Maps the first ``lengths (n,)`` tokens of ``(n, T)`` to strings ``(n,)``, in a graph."""
         return self.target_tokenizer.join(tf.RaggedTensor.from_tensor(tokens, lengths=lengths))
 
     def save(self, folder: Path) -> None:
@@ -78,7 +79,7 @@ class Assets:
 
     @classmethod
     def load(cls, folder: Path) -> Assets:
-        """Reads what :meth:`save` wrote; raises DataError where the run is damaged."""
+        """Reads the files of :meth:`save`. Raises DataError if they are damaged."""
         try:
             facts = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
             shapes = PairShapes(**{name: tuple(values) for name, values in facts["shapes"].items()})
@@ -90,11 +91,11 @@ class Assets:
 
 
 def load(options: Train, assets: Assets | None) -> Data:
-    """Reads the splits and turns them into batches; every decision is made on the training split.
+    """Reads the splits and converts them to batches. Only the training split determines the vocabulary.
 
     Args:
-        options: of the training.
-        assets: of the interrupted run that is resumed, or None.
+        options: options of the training.
+        assets: assets of the interrupted run that is resumed, or None.
     """
     source = load_pairs(options.data, options.source, options.target, options.seed)
     tokenizers = (
@@ -110,7 +111,7 @@ def load(options: Train, assets: Assets | None) -> Data:
         encoded[name] = _within(options.length, split, *sides, notes)
     (sources, targets), (valid_sources, valid_targets) = encoded["train"], encoded["valid"]
     if assets is None:
-        # The shapes are no knowledge: they cover both splits.
+        # The shapes cover both splits. They leak no information about the validation split.
         lengths = [
             np.concatenate([one.lengths, other.lengths])
             for one, other in ((sources, valid_sources), (targets, valid_targets))
@@ -145,7 +146,7 @@ def _tokenizers(options: Train, source: ParallelData) -> tuple[Tokenizer, Tokeni
 
 
 def _framed(rows: TokenSequences, start: bool = False) -> TokenSequences:
-    """Every row with ``END`` behind it, and ``START`` before it if asked."""
+    """Appends ``END`` to every row. If ``start`` is True, also prepends ``START``."""
     values, lengths = np.insert(rows.values, rows.row_splits[1:], END), rows.lengths + 1
     if start:
         values, lengths = np.insert(values, np.cumsum(lengths) - lengths, START), lengths + 1
@@ -155,17 +156,17 @@ def _framed(rows: TokenSequences, start: bool = False) -> TokenSequences:
 def _within(
     length: int, split: Pairs, sources: TokenSequences, targets: TokenSequences, notes: list[str]
 ) -> tuple[TokenSequences, TokenSequences]:
-    """The pairs of at most ``length`` tokens a side; says which are left out."""
+    """Returns the pairs with at most ``length`` tokens per side. A note lists the dropped pairs."""
     fits = (sources.lengths <= length) & (targets.lengths - 1 <= length)
     if not fits.any():
         raise DataError(
-            f"{' and '.join(split.files)}: no pair has at most {length} tokens a side; raise --length"
+            f"{' and '.join(split.files)}: no pair has at most {length} tokens per side; raise --length"
         )
     if fits.all():
         return sources, targets
     out = np.flatnonzero(~fits)
     named = "; ".join(split.where(row) for row in out[:NAMED]) + (" ..." if len(out) > NAMED else "")
-    notes.append(f"{len(out)} pairs of more than {length} tokens a side are left out: {named}")
+    notes.append(f"{len(out)} pairs with more than {length} tokens on a side are dropped: {named}")
     rows = np.flatnonzero(fits)
     return sources.rows(rows), targets.rows(rows)
 

@@ -1,16 +1,16 @@
-"""English sentences and their French translations, written together by one grammar.
+"""English sentences and their French translations, generated together by one grammar.
 
-Every rule writes both languages at once (a synchronous grammar; Aho and Ullman 1969), so that the French is
-known, and with it which word translates which. What makes it more than a word list:
+Every rule generates both languages at once (a synchronous grammar; Aho and Ullman 1969). The translation and
+the alignment of the words are therefore known. The language has more structure than a word list:
 
 - agreement: articles, adjectives, participles and verbs take the gender, number and person of their noun;
-- order: most adjectives stand behind the noun, some before it; object pronouns stand before the verb; a
-  possessor stands behind what he has ("the doctor's cat", "le chat du médecin");
-- negation in two parts around the verb, and "de" for an indefinite object under it;
+- order: most adjectives follow the noun, some precede it; object pronouns precede the verb; a possessor
+  follows the possession ("the doctor's cat", "le chat du médecin");
+- negation: two parts around the verb, and "de" before an indefinite object of a negated verb;
 - elision and contraction: l', d', n', qu', du; "cet", "mon", "vieil" before a vowel;
-- clauses within clauses, so that sentences grow long.
+- nested clauses, which make long sentences.
 
-One English sentence has one translation: "you" is always "tu", "they" is "ils".
+Every English sentence has exactly one translation: "you" is always "tu", "they" is always "ils".
 """
 
 import hashlib
@@ -60,8 +60,8 @@ happy heureux heureuse heureux heureuses heureux | strange étrange étrange ét
 quiet tranquille tranquille tranquilles tranquilles tranquille | strong fort forte forts fortes fort
 """
 
-# English base, third person, past; French stem of a verb in -er, or its five present forms, participle and
-# stem of the future.
+# English base form, third person and past, then French: the stem of an -er verb, or five present forms,
+# participle and future stem.
 TRANSITIVE = """
 watch watches watched : regard | look_for looks_for looked_for : cherch | love loves loved : aim
 find finds found : trouv | carry carries carried : port | draw draws drew : dessin
@@ -102,12 +102,12 @@ VOWELS = "aeiouâàéèêëîïôûh"  # every h of the vocabulary is mute
 
 @dataclass(frozen=True)
 class Sentence:
-    """A pair with its alignment.
+    """A pair of sentences with its word alignment.
 
     Attributes:
-        english, french: words; a word that begins, in English, or ends, in French, with an apostrophe is
-            written together with its neighbour, as is the full stop.
-        links: (index of the English word, index of the French word), for every French word at least one.
+        english, french: the words. English words that start with an apostrophe, French words that end with an
+            apostrophe, and full stops are joined to their neighbour.
+        links: (index of the English word, index of the French word). Every French word has at least one link.
     """
 
     english: tuple[str, ...]
@@ -116,12 +116,12 @@ class Sentence:
 
     @property
     def texts(self) -> tuple[str, str]:
-        """As they are written."""
+        """The English and the French text."""
         return written(self.english), written(self.french)
 
 
 def written(words: Sequence[str]) -> str:
-    """A sentence of these words, its beginning in upper case."""
+    """Joins the words to a sentence that starts with a capital."""
     text = words[0]
     for before, word in pairwise(words):
         joined = word[0] in "'." or before.endswith("'")
@@ -131,7 +131,7 @@ def written(words: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class _Word:
-    """A word and the numbers of what it says; words of both languages that share one are linked."""
+    """A word and the numbers of its meanings. English and French words with a common number are linked."""
 
     text: str
     says: frozenset[int]
@@ -139,7 +139,7 @@ class _Word:
 
 @dataclass
 class _Phrase:
-    """The same in both languages, with what others must agree with."""
+    """A phrase in both languages, with the features that other words agree with."""
 
     english: list[_Word]
     french: list[_Word]
@@ -188,14 +188,14 @@ def _vowel(word: str) -> bool:
 
 
 class _Writer:
-    """Draws phrases; numbers what they say."""
+    """Samples phrases and numbers their meanings."""
 
     def __init__(self, random: Random):
         self.random = random
         self.said = 0
 
     def word(self, english: str, french: str) -> tuple[list[_Word], list[_Word]]:
-        """An expression in both languages, all of one linked with all of the other."""
+        """Returns an expression in both languages. Every English word is linked with every French word."""
         self.said += 1
         says = frozenset({self.said})
         return [_Word(part, says) for part in english.split()], [_Word(part, says) for part in french.split()]
@@ -204,7 +204,7 @@ class _Writer:
         return self.random.random() < share
 
     def noun_phrase(self, kind: str, negated: bool = False, simple: bool = False) -> _Phrase:
-        """Determiner, adjectives and noun; ``negated`` as the object of a negated verb."""
+        """Samples determiner, adjectives and noun. ``negated``: If True, object of a negated verb."""
         random = self.random
         noun = random.choice(_NOUNS[kind])
         gender, plural = noun[4], self.maybe(0.3) and not simple
@@ -239,7 +239,7 @@ class _Writer:
     def determiner(
         self, kind: str, first: tuple[str, str], feminine: bool, plural: bool, negated: bool, fronted: bool
     ) -> tuple[list[_Word], list[_Word]]:
-        """Before these words, the first of the phrase in either language."""
+        """Returns the determiner before ``first``, the first English and French word of the phrase."""
         english, french = first
         vowel = _vowel(french)
         if kind == "the":
@@ -257,10 +257,10 @@ class _Writer:
         return self.word(own, "des" if plural else "une" if feminine else "un")
 
     def owned(self) -> _Phrase:
-        """``the doctor's cat``."""
+        """Samples a possessor and a possession, such as ``the doctor's cat``."""
         owner, thing = self.noun_phrase("people", simple=True), self.noun_phrase("things", simple=True)
         mark = self.word("'s", "de")
-        # In English the owner stands where the determiner would.
+        # In English the owner replaces the determiner.
         article = _Word(thing.french[0].text, mark[0][0].says)
         if article.text not in ("le", "la"):
             article = _Word("la" if thing.gender == "f" else "le", article.says)
@@ -286,7 +286,7 @@ class _Writer:
         return phrase
 
     def predicate(self, subject: _Phrase, tense: str = "") -> tuple[list[_Word], list[_Word]]:
-        """Verb, object and negation, agreeing with the subject."""
+        """Samples a verb, object and negation that agree with the subject."""
         random = self.random
         tense = tense or random.choice(("present", "past", "future"))
         negation = random.choice(("", "", "not", "never"))
@@ -307,7 +307,7 @@ class _Writer:
         return [*english, *thing.english], [*french, *thing.french]
 
     def being(self, subject: _Phrase, negation: str) -> tuple[list[_Word], list[_Word]]:
-        """``is not happy``."""
+        """Samples a form of "be" with an adjective, such as ``is not happy``."""
         adjective = self.random.choice(_AFTER)
         quality = self.word(adjective[0], adjective[1 + (subject.gender == "f") + 2 * subject.plural])
         is_, est = self.word(BE[0][subject.person], BE[1][subject.person])
@@ -315,7 +315,7 @@ class _Writer:
         return [*is_, *english, *quality[0]], [*ne, *est, *pas, *quality[1]]
 
     def negation(self, negation: str) -> tuple[list[_Word], list[_Word], list[_Word]]:
-        """``ne``, ``pas`` and ``not``."""
+        """Returns ``ne``, ``pas`` and ``not``, or empty lists for a sentence without negation."""
         if not negation:
             return [], [], []
         english, (ne, pas) = self.word(negation, "ne pas" if negation == "not" else "ne jamais")
@@ -330,8 +330,11 @@ class _Writer:
         clitic: Sequence[_Word] = (),
         ending: str = "",
     ) -> tuple[list[_Word], list[_Word]]:
-        """The verb with its auxiliaries; ``clitic`` is an object before it, ``ending`` what a participle
-        takes on from that."""
+        """Returns the verb with its auxiliaries.
+
+        ``clitic`` is an object pronoun before the French verb. ``ending`` is the agreement of the participle
+        with this pronoun.
+        """
         ne, pas, english_negation = self.negation(negation)
         helped = negation == "not"
         if tense == "present":
@@ -348,14 +351,14 @@ class _Writer:
         else:
             will, _ = self.word("will", "")
             own, french = self.word(verb.base, verb.future + FUTURE[person])
-            # The ending of the French verb is what "will" says.
+            # The ending of the French verb translates "will".
             french = [_Word(french[0].text, french[0].says | will[0].says)]
             return [*will, *english_negation, *own], [*ne, *clitic, *french, *pas]
         do = [_Word(help, own[0].says)] if helped else []
         return [*do, *english_negation, *own], [*ne, *clitic, *finite, *pas, *rest]
 
     def clause(self, depth: int) -> _Phrase:
-        """Subject, predicate, perhaps a place and a time; or a thought of another clause."""
+        """Samples subject, predicate, and sometimes a place and a time, or a thought with a nested clause."""
         random = self.random
         subject = self.subject(depth)
         if depth < 2 and self.maybe(0.15):
@@ -381,7 +384,7 @@ class _Writer:
         return _Phrase(english, french)
 
     def sentence(self) -> Sentence:
-        """One to three clauses, and a full stop."""
+        """Samples one or more clauses and a full stop."""
         whole = self.clause(0)
         while self.maybe(0.25) and len(whole.english) < 25:
             joint, other = self.word(*self.random.choice(CONJUNCTIONS)), self.clause(1)
@@ -398,7 +401,7 @@ class _Writer:
 
 
 def _elided(words: list[_Word]) -> list[_Word]:
-    """``le ami`` to ``l' ami``, ``de le chat`` to ``du chat``."""
+    """Applies elision and contraction: ``le ami`` to ``l' ami``, ``de le chat`` to ``du chat``."""
     result: list[_Word] = []
     for word, after in zip(words, [*words[1:], None]):
         if after is not None and word.text in ELIDED and _vowel(after.text):
@@ -411,7 +414,7 @@ def _elided(words: list[_Word]) -> list[_Word]:
 
 @cache
 def sentences(seed: int = 0) -> dict[str, tuple[Sentence, ...]]:
-    """``SIZES`` of each split, all with different English and each with one French."""
+    """Samples `SIZES` sentences per split. All English sentences differ; each has one translation."""
     writer = _Writer(Random(seed))
     result: dict[str, list[Sentence]] = {split: [] for split in SIZES}
     seen: set[tuple[str, ...]] = set()
@@ -426,5 +429,5 @@ def sentences(seed: int = 0) -> dict[str, tuple[Sentence, ...]]:
 
 
 def splits(seed: int = 0) -> dict[str, list[tuple[str, str]]]:
-    """``sentences(seed)`` as (English, French) texts under "train", "valid" and "test"."""
+    """Returns ``sentences(seed)`` as (English, French) texts under "train", "valid" and "test"."""
     return {split: [sentence.texts for sentence in rows] for split, rows in sentences(seed).items()}

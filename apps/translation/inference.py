@@ -1,4 +1,4 @@
-"""Texts to translations by any form that a run's model has: Keras, SavedModel, TensorFlow Lite."""
+"""Translation with every format of a run's model: Keras, SavedModel and TFLite."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from seqmodels.data.tokenizer import END, PAD, START, UNKNOWN
 from seqmodels.errors import UsageError
 from seqmodels.models import Translator
 
-BATCH = 64  # texts that are translated together
-NEVER = (PAD, START, UNKNOWN)  # tokens that no translation has
+BATCH = 64  # texts per batch
+NEVER = (PAD, START, UNKNOWN)  # tokens that a translation must not contain
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a translation is looked for.
+    """Settings of the search for translations.
 
     Attributes:
-        beam: translations that are followed at once; 1 is greedy.
-        best: how many of them are handed out.
-        length_penalty, coverage_penalty: of :class:`seqmodels.decoding.Search`.
-        no_repeat, minimum: of :class:`seqmodels.decoding.Rules`.
-        maximum: tokens at most; None for twice those of the source and 10.
+        beam: number of translations that are searched in parallel; 1 is greedy.
+        best: number of translations to return.
+        length_penalty, coverage_penalty: see :class:`seqmodels.decoding.Search`.
+        no_repeat, minimum: see :class:`seqmodels.decoding.Rules`.
+        maximum: maximum number of tokens. Default: twice the number of source tokens plus 10.
     """
 
     beam: int = 5
@@ -46,21 +46,24 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Translation:
-    """One translation and how good the model finds it: the mean log-probability of a token, or, of a beam,
-    what it is ranked by. None where a form of the model does not say."""
+    """One translation and its score.
+
+    The score of a greedy translation is the mean log-probability of a token. The score of a beam is its
+    ranking score. Formats without scores use None.
+    """
 
     text: str
     score: float | None
 
 
 Translate = Callable[[Iterable[list[str]]], Iterator[list[list[Translation]]]]
-"""For each chunk of texts the translations of each text, the best first."""
+"""Function that yields, for each chunk of texts, the translations of each text, best first."""
 
 
 def search(
     model: Translator, assets: Assets, texts: tf.Tensor, how: Decoding
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """In a graph: strings ``(n,)`` to tokens ``(n, best, T)``, their lengths and scores ``(n, best)``."""
+    """Maps strings ``(n,)`` to tokens ``(n, best, T)``, lengths and scores ``(n, best)``, in a graph."""
     inputs = assets.tensors(texts)
     memory, states = model.encode(inputs["source"], inputs["lengths"])
     maximum = how.maximum
@@ -82,7 +85,7 @@ def search(
 
     if how.beam == 1:
         found = decoding.greedy(step, start, states, rules)
-        # The end was predicted too, where the maximum did not come first.
+        # END was also predicted, unless the maximum was reached before END.
         predicted = tf.minimum(found.lengths + 1, maximum)
         mean = found.log_probabilities / tf.cast(predicted, tf.float32)
         return found.tokens[:, None], found.lengths[:, None], mean[:, None]
@@ -94,7 +97,7 @@ def search(
 def translate(
     model: Translator, assets: Assets, texts: tf.Tensor, how: Decoding
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """In a graph: strings ``(n,)`` to translations and their scores, ``(n, best)``."""
+    """Maps strings ``(n,)`` to translations and scores, ``(n, best)``, in a graph."""
     tokens, lengths, scores = search(model, assets, texts, how)
     shape = tf.shape(lengths)
     flat = tf.reshape(tokens, (shape[0] * shape[1], tf.shape(tokens)[2]))
@@ -102,17 +105,22 @@ def translate(
 
 
 def forms(assets: Assets, how: Decoding) -> Forms[Translate]:
-    """How each form of a model translates; raises UsageError for one that cannot decode so."""
+    """Returns one translation function per format.
+
+    A format that does not support the decoding settings raises UsageError when it is opened.
+    """
 
     def saved_model(loaded: Any) -> Translate:
         if how not in (Decoding(), Decoding(beam=1)):
-            raise UsageError("--model saved_model: decodes by --beam 5 or 1 and no other settings")
+            raise UsageError(
+                "--model saved_model supports only --beam 5 or 1; remove all other decoding options"
+            )
         return _of_saved_model(loaded, "translate" if how.beam > 1 else "translate_greedy")
 
     def phone(path: Path, kind: str) -> Translate:
         if how != Decoding(beam=1):
             raise UsageError(
-                f"--model {kind}: decodes greedily, token by token; set --beam 1 and nothing else"
+                f"--model {kind} supports only greedy decoding; use --beam 1 and no other decoding options"
             )
         return of_tflite(path)
 
@@ -138,7 +146,7 @@ def _of_saved_model(loaded: Any, name: str) -> Translate:
 
 
 def _in_batches(run: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]) -> Translate:
-    """Texts of similar length together, each answer at the place of its text."""
+    """Batches texts of similar length. The translations are returned in the order of the texts."""
 
     def translations(chunks: Iterable[list[str]]) -> Iterator[list[list[Translation]]]:
         for texts in chunks:
@@ -160,7 +168,7 @@ def _in_batches(run: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]) -> Tran
 
 
 def of_tflite(path: Path) -> Translate:
-    """By the short loop that is handed to integrators."""
+    """Translates with the loop of the integration files, one text at a time."""
     translator = PhoneTranslator(path)
 
     def translations(chunks: Iterable[list[str]]) -> Iterator[list[list[Translation]]]:
@@ -173,8 +181,10 @@ def of_tflite(path: Path) -> Translate:
 def attention(
     model: Translator, assets: Assets, sources: Sequence[str], targets: Sequence[str]
 ) -> list[np.ndarray]:
-    """The weights of each pair under teacher forcing, ``(tokens of the target, of the source)``, ends
-    counted."""
+    """Returns the attention weights of each pair under teacher forcing.
+
+    The weights have the shape ``(target tokens, source tokens)``, end tokens included.
+    """
     source_rows = assets.cut(assets.encode_sources(sources))
     target_rows = assets.encode_targets(targets)
 
@@ -198,12 +208,12 @@ def attention(
 
 
 def padded(rows: TokenSequences, length: int) -> np.ndarray:
-    """``(n, length)`` int32."""
+    """Returns the rows with padding: ``(n, length)`` int32."""
     tokens = np.full((len(rows), length), PAD, np.int32)
     tokens[np.arange(length) < rows.lengths[:, None]] = rows.values
     return tokens
 
 
 def _rounded(rows: TokenSequences) -> int:
-    """A length that holds all rows and that other rows have too, so that there are few shapes."""
+    """Rounds the maximum length up to a multiple of 16, to keep the number of shapes small."""
     return -(-int(rows.lengths.max()) // 16) * 16

@@ -7,22 +7,23 @@ from sacrebleu.metrics import BLEU, CHRF
 
 
 def translation_scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
-    """BLEU (Papineni et al. 2002) and chrF (Popović 2015) of detokenised text, by sacreBLEU (Post 2018).
+    """Computes BLEU (Papineni et al. 2002) and chrF (Popović 2015) with sacreBLEU (Post 2018).
 
     Args:
-        hypotheses: a translation of each sentence.
-        references: one reference of each.
+        hypotheses: one detokenised translation per sentence.
+        references: one detokenised reference per sentence.
 
     Returns:
-        `sentences`; `bleu` and `chrf`, 0 to 100; `bleu_signature` and `chrf_signature`, which say how they
-        were computed (cased, 13a tokens); `length_ratio` of hypotheses to references.
+        `sentences`, the number of sentences; `bleu` and `chrf`, 0 to 100; `bleu_signature` and
+        `chrf_signature`, the settings of sacreBLEU (cased, 13a tokens); `length_ratio`, the length of the
+        hypotheses divided by the length of the references.
 
     Raises:
-        ValueError: no sentence, or not as many of both.
+        ValueError: there are no sentences, or the numbers of hypotheses and references differ.
     """
     if not hypotheses or len(hypotheses) != len(references):
         raise ValueError(
-            f"got {len(hypotheses)} translations for {len(references)} references; expected one for each"
+            f"got {len(hypotheses)} translations for {len(references)} references; expected one per reference"
         )
     bleu, chrf = BLEU(), CHRF()
     score = bleu.corpus_score(list(hypotheses), [list(references)])

@@ -1,4 +1,4 @@
-"""What can be set for translation. Loads no TensorFlow."""
+"""Options of translation. This module does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ from apps.options import (
     EvaluateOptions,
     PredictOptions,
     TrainOptions,
+    check_dropouts,
     data_option,
     flag,
     option,
+    probability,
     restore,
 )
 from seqmodels.errors import UsageError
-from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, PARALLEL_CELLS, SCHEDULES, TIES, UNITS
+from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, SCHEDULES, TIES, UNITS
 
-VOCABULARY = {"unit", "lowercase", "vocabulary", "minimum_count", "joint"}  # what makes it
-HEADS = 4  # of the multi-head attention
+VOCABULARY = {
+    "unit",
+    "lowercase",
+    "vocabulary",
+    "minimum_count",
+    "joint",
+}  # options that determine the vocabulary
+HEADS = 4  # heads of multi-head attention
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,115 +64,139 @@ class Train(TrainOptions):
     }
 
     from_: str = option(
-        "", "Go on from the weights and vocabularies of this run, with its options where you set none."
+        "",
+        "Trained run whose weights, vocabularies and options this training starts from. Explicit options "
+        "override its options. Default: train from scratch.",
     )
-    data: str = data_option("grammar")
-    source: str = option("", "Language, or column, to translate from. Default: the first one that is there.")
-    target: str = option("", "Language, or column, to translate to. Default: the other one.")
-    batch_size: int = option(1200, "Tokens of the targets in a batch, padding too.", minimum=1)
-    epochs: int = option(18, "Passes over the training data, at most.", minimum=1)
+    data: str = data_option("grammar", others="a file, a folder, or tfds:NAME")
+    source: str = option(
+        "", "Language or column to translate from. Default: the first one in the data.", group="Data"
+    )
+    target: str = option("", "Language or column to translate to. Default: the other one.", group="Data")
+    batch_size: int = option(1200, "Target tokens per batch, padding included.", minimum=1)
+    epochs: int = option(18, "Maximum number of passes over the training data.", minimum=1)
     learning_rate: float = option(0.0015, "Peak learning rate.", minimum=0)
     schedule: str = option(
         "cosine",
-        "Learning rate after the warm-up; plateau: a quarter after every epoch that was not the best.",
+        "Learning rate schedule after the warm-up. plateau divides the rate by 4 after each epoch without a "
+        "new best validation score.",
         choices=SCHEDULES,
     )
     warmup: float = option(
-        0.02, "Share of all steps in which the learning rate rises from 0.", minimum=0, maximum=0.99
+        0.02,
+        "Fraction of all training steps in which the learning rate rises linearly from 0.",
+        minimum=0,
+        maximum=0.99,
     )
     average: float | None = option(
         0.999,
-        "Score and keep averaged weights: 1 for the mean of all steps, less forgets exponentially.",
+        "Evaluate and save averaged weights: 1 averages all steps equally, a value below 1 is the decay rate "
+        "of an exponential moving average. none disables averaging.",
+        group="Advanced",
         minimum=0,
         maximum=1,
     )
     patience: int | None = option(
-        6, "Stop after so many epochs without a better validation; none for never.", minimum=1
+        6,
+        "Stop after N epochs without a new best validation score. none disables early stopping.",
+        minimum=1,
     )
-    unit: str = option("wordpiece", "What a token is.", choices=UNITS[:2])
-    lowercase: bool = option(False, "Lower-case all text; translations are then lower-case too.")
-    vocabulary: int = option(5000, "Entries of a vocabulary, at most.", minimum=10)
-    minimum_count: int = option(2, "Tokens that are rarer in the training split are unknown.", minimum=1)
-    joint: bool = option(True, "One vocabulary for both languages.")
+    unit: str = option("wordpiece", "Token unit.", group="Data", choices=UNITS[:2])
+    lowercase: bool = option(
+        False, "Convert all text to lower case. Translations are then in lower case, too.", group="Data"
+    )
+    vocabulary: int = option(5000, "Maximum size of each vocabulary.", group="Data", minimum=10)
+    minimum_count: int = option(
+        2,
+        "Minimum number of occurrences in the training split. Rarer tokens become the unknown token.",
+        group="Data",
+        minimum=1,
+    )
+    joint: bool = option(True, "Use one vocabulary for both languages.", group="Data")
     length: int = option(
-        100, "Tokens of a text, at most; longer training pairs are left out, longer inputs cut.", minimum=2
+        100,
+        "Maximum length of a text in tokens. Longer training pairs are skipped, longer inputs are truncated.",
+        group="Data",
+        minimum=2,
     )
     shapes: int = option(
-        8, "Shapes of a batch, at most; each costs a compilation of seconds.", minimum=1, maximum=8
+        8,
+        "Maximum number of batch shapes. Each shape is compiled once, which takes seconds.",
+        group="Advanced",
+        minimum=1,
+        maximum=8,
     )
     tie: str = option(
         "all",
-        "What the output's matrix shares: nothing, the target embedding, or one embedding of both languages.",
+        "Weights that the output layer shares: none, the target embedding (target), or one embedding of both "
+        "languages (all).",
+        group="Advanced",
         choices=TIES,
         model=True,
     )
     embedding_units: int = option(
-        192, "Width of a token's vector and of the decoder's output.", minimum=1, model=True
+        192, "Dimension of the embeddings and of the decoder output.", minimum=1, model=True
     )
     cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS), model=True)
-    units: int = option(192, "Features of each recurrent state of the encoder.", minimum=1, model=True)
-    decoder_units: int = option(
-        320, "Features of each recurrent state of the decoder.", minimum=1, model=True
-    )
+    units: int = option(192, "Units of each encoder layer and direction.", minimum=1, model=True)
+    decoder_units: int = option(320, "Units of each decoder layer.", minimum=1, model=True)
     layers: int = option(
-        1, "Recurrent layers on top of each other, in encoder and decoder.", minimum=1, model=True
+        1, "Number of stacked recurrent layers in the encoder and in the decoder.", minimum=1, model=True
     )
-    bidirectional: bool = option(True, "Run each layer of the encoder in both directions.", model=True)
+    bidirectional: bool = option(True, "Run each encoder layer in both directions.", model=True)
     attention: str = option(
         "general",
-        "How the decoder looks at the source; none: not at all.",
+        "Attention of the decoder over the source. none disables it.",
         choices=(*ATTENTIONS, "none"),
         model=True,
     )
     feeding: str = option(
         "none",
-        "What of it enters the recurrence: nothing (fast), the last output (Luong's input feeding), or the "
-        "context of this step (Bahdanau).",
+        "Attention input of the recurrence: nothing (none, fastest), the previous output (output, input "
+        "feeding of Luong et al. 2015), or the context of this step (context, Bahdanau et al. 2015).",
+        group="Advanced",
         choices=FEEDINGS,
         model=True,
     )
     deep_output: bool = option(
-        False, "Show the decoder's output the token before, and end in a maxout.", model=True
-    )
-    normalize: bool = option(False, "Layer normalisation between encoder, decoder and output.", model=True)
-    word_dropout: float = option(
-        0.05, "Probability of hiding a token in training.", minimum=0, maximum=0.99, model=True
-    )
-    dropout: float = option(
-        0.3, "Probability of dropping a feature between layers.", minimum=0, maximum=0.99, model=True
-    )
-    recurrent_dropout: float = option(
-        0.0,
-        "Probability of dropping a feature of the state.",
-        minimum=0,
-        maximum=0.99,
+        False,
+        "Add the previous token to the input of the output layer, and use a maxout layer.",
+        group="Advanced",
         model=True,
     )
-    weight_dropout: float = option(
-        0.0,
-        "Probability of dropping a recurrent weight.",
-        minimum=0,
-        maximum=0.99,
-        model=True,
+    normalize: bool = option(
+        False, "Layer normalization between encoder, decoder and output layer.", group="Advanced", model=True
     )
-    label_smoothing: float = option(
-        0.1, "Share of the target that is spread over the whole vocabulary.", minimum=0, maximum=0.99
+    word_dropout: float = probability(0.05, "Probability of replacing a token by the unknown token.")
+    dropout: float = probability(0.3, "Dropout rate between layers.")
+    recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
+    weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
+    label_smoothing: float = probability(
+        0.1, "Share of each target that is spread over the vocabulary.", group="Training", model=False
     )
     scheduled_sampling: float = option(
         0.0,
-        "Share of the target's tokens that training replaces by the model's own; slow.",
+        "Final probability of feeding the model's own token instead of the target token in training. Values "
+        "above 0 train more slowly.",
+        group="Advanced",
         minimum=0,
         maximum=1,
         model=True,
     )
-    sampling_steps: int = option(5000, "Steps in which that share rises from 0.", minimum=1, model=True)
+    sampling_steps: int = option(
+        5000,
+        "Steps in which the probability of --scheduled-sampling rises from 0.",
+        group="Advanced",
+        minimum=1,
+        model=True,
+    )
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The options of the run that ``--from`` names, its direction and its vocabulary among them.
+        """Returns the options of the run in ``--from``, including its languages and vocabulary options.
 
         Raises:
-            UsageError: it is no run, or an option cannot differ from its own.
+            UsageError: if there is no trained run, or an explicit option contradicts its vocabulary.
         """
         run = explicit.get("from_")
         if not run:
@@ -178,52 +210,57 @@ class Train(TrainOptions):
             options = asdict(restore(cls, stored, f"{run}/options.json"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                f"--from {run}: is no run of translation ({error}); name a trained one"
+                f"--from {run}: no trained translation run found there ({error}); pass a trained run"
             ) from error
         for name in sorted(VOCABULARY & explicit.keys()):
             if explicit[name] != options[name]:
                 raise UsageError(
-                    f"{flag(name)} {explicit[name]}: --from keeps the vocabulary of its run, where this is "
-                    f"{options[name]}; leave it out"
+                    f"{flag(name)} {explicit[name]} contradicts the run in --from, which was trained "
+                    f"with {flag(name)} {options[name]}; remove the option"
                 )
         if "preset" in explicit:
-            raise UsageError("--preset: --from takes the options of its run instead; leave one of them out")
+            raise UsageError(
+                "--preset cannot be combined with --from, which sets all options; remove one of them"
+            )
         return {**options, **languages}
 
     def check(self) -> None:
         super().check()
         if self.from_ and not os.path.exists(os.path.join(self.from_, "model.keras")):
-            raise UsageError(f"--from {self.from_}: its training is not finished; name a trained run")
+            raise UsageError(f"--from {self.from_} is not a finished run; pass the folder of a trained run")
         if self.from_ and os.path.realpath(self.from_) == os.path.realpath(self.run):
-            raise UsageError(
-                f"--from {self.from_}: is the run that would be written; name another with --run"
-            )
-        if self.cell in PARALLEL_CELLS and (self.recurrent_dropout or self.weight_dropout):
-            raise UsageError(f"--cell {self.cell}: has no recurrent product; leave its dropouts at 0")
+            raise UsageError(f"--from {self.from_} and --run are the same directory; pass another --run")
+        check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
         if self.tie == "all" and not self.joint:
-            raise UsageError("--tie all: needs one vocabulary for both languages; leave out --no-joint")
+            raise UsageError("--tie all needs one vocabulary for both languages; remove --no-joint")
         if self.attention == "none" and self.feeding == "context":
-            raise UsageError("--feeding context: without attention there is none; choose none or output")
+            raise UsageError(
+                "--feeding context needs attention; use --feeding none or output, or another --attention"
+            )
         memory = self.units * (2 if self.bidirectional else 1)
         if self.attention == "dot" and memory != self.decoder_units:
             raise UsageError(
-                f"--attention dot: compares encoder outputs of width {memory} with --decoder-units "
-                f"{self.decoder_units}; make both equal, or take general"
+                f"--attention dot needs --decoder-units equal to the encoder output size {memory}; got "
+                f"{self.decoder_units}: change it, or use --attention general"
             )
         if self.attention == "multi-head" and self.decoder_units % HEADS:
-            raise UsageError(f"--decoder-units {self.decoder_units}: expected a multiple of {HEADS} heads")
+            raise UsageError(
+                f"--decoder-units {self.decoder_units} must be a multiple of {HEADS}, the number of heads"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
-    beam: int = option(5, "Translations that are followed at once; 1 is greedy.", minimum=1)
-    length_penalty: float = option(1.0, "Favour of long translations (Wu et al. 2016).", minimum=0)
-    coverage_penalty: float = option(
-        0.0, "Favour of translations that attend to all of the source.", minimum=0
+    beam: int = option(5, "Beam size. 1 decodes greedily.", minimum=1)
+    length_penalty: float = option(
+        1.0, "Strength of the preference for long translations (Wu et al. 2016).", minimum=0
     )
-    no_repeat: int = option(0, "No n-gram of so many tokens comes twice; 0: any may.", minimum=0)
+    coverage_penalty: float = option(
+        0.0, "Strength of the preference for attention to every source token (Wu et al. 2016).", minimum=0
+    )
+    no_repeat: int = option(0, "Forbid repeated n-grams of N tokens. 0 allows them.", minimum=0)
 
     def check(self) -> None:
         super().check()
@@ -234,37 +271,39 @@ class Evaluate(EvaluateOptions):
 class Predict(PredictOptions):
     """Options of ``predict``."""
 
-    beam: int = option(5, "Translations that are followed at once; 1 is greedy.", minimum=1)
-    best: int = option(1, "Translations to show of each text, at most as many as --beam.", minimum=1)
-    length_penalty: float = option(1.0, "Favour of long translations (Wu et al. 2016).", minimum=0)
+    beam: int = option(5, "Beam size. 1 decodes greedily.", minimum=1)
+    best: int = option(1, "Translations to show per text, at most --beam.", minimum=1)
+    length_penalty: float = option(
+        1.0, "Strength of the preference for long translations (Wu et al. 2016).", minimum=0
+    )
     coverage_penalty: float = option(
-        0.0, "Favour of translations that attend to all of the source.", minimum=0
+        0.0, "Strength of the preference for attention to every source token (Wu et al. 2016).", minimum=0
     )
-    no_repeat: int = option(0, "No n-gram of so many tokens comes twice; 0: any may.", minimum=0)
-    minimum: int = option(0, "Tokens of a translation, at least.", minimum=0)
+    no_repeat: int = option(0, "Forbid repeated n-grams of N tokens. 0 allows them.", minimum=0)
+    minimum: int = option(0, "Minimum length of a translation in tokens.", minimum=0)
     maximum: int | None = option(
-        None, "Tokens of a translation, at most; none for twice those of the source and 10.", minimum=1
+        None,
+        "Maximum length of a translation in tokens. Default: twice the source length plus 10.",
+        minimum=1,
     )
-    align: bool = option(False, "Show which word of the source each word attends to.")
-    plot: bool = option(False, "Draw the attention of each translation into the run's plots.")
+    align: bool = option(
+        False, "Show the source word with the highest attention for each word of the translation."
+    )
+    plot: bool = option(False, "Write an attention plot of each translation to the run directory.")
 
     def check(self) -> None:
         super().check()
         check_ranking(self)
         if self.best > self.beam:
-            raise UsageError(f"--best {self.best}: a beam of {self.beam} has no more; raise --beam")
+            raise UsageError(f"--best {self.best} must be at most --beam {self.beam}; raise --beam")
         if self.maximum is not None and self.minimum > self.maximum:
-            raise UsageError(f"--minimum {self.minimum}: is more than --maximum {self.maximum}")
+            raise UsageError(f"--minimum {self.minimum} must be at most --maximum {self.maximum}")
         if (self.align or self.plot) and self.model != "keras":
-            raise UsageError(
-                f"--model {self.model}: hands out no attention; leave --align and --plot to keras"
-            )
+            raise UsageError(f"--align and --plot need the Keras model; remove --model {self.model}")
 
 
 def check_ranking(options: Evaluate | Predict) -> None:
-    """Raises UsageError where what ranks the translations of a beam is set and there is none."""
+    """Raises UsageError if a greedy search has options that rank the translations of a beam."""
     for name in ("length_penalty", "coverage_penalty"):
         if options.beam == 1 and getattr(options, name) != getattr(type(options), name):
-            raise UsageError(
-                f"{flag(name)}: ranks the translations of a beam; --beam 1 has one, leave it out"
-            )
+            raise UsageError(f"{flag(name)} does not apply to --beam 1; remove it or raise --beam")

@@ -1,15 +1,15 @@
-"""Texts with their translations, from everything that ``--data`` may name.
+"""Readers of texts with their translations, for every source that ``--data`` accepts.
 
 ========================  ================================================================================
-``embedded[:grammar]``    English and French sentences of the grammar that comes with the project
-``DIR``                   ``train.en`` and ``train.de``, also ``valid`` and ``test``: a text a line, the same
-                          line of both files is a pair; each also ``.gz``; or tables as below
-``FILE``                  ``.csv``, ``.tsv`` or ``.jsonl`` with a column for each language; ``.txt`` with the
-                          two texts of a pair on a line, a tab between them; each also ``.gz``
-``tfds:NAME[/CONFIG]``    a translation set of TensorFlow Datasets, prepared on this machine
+``embedded[:grammar]``    English and French sentences of the grammar in this project.
+``DIR``                   ``train.en`` and ``train.de``, also ``valid`` and ``test``, with one text per line.
+                          The same line of both files is a pair. Each file also ``.gz``. Or tables as below.
+``FILE``                  ``.csv``, ``.tsv`` or ``.jsonl`` with one column per language; ``.txt`` with both
+                          texts of a pair on one line, separated by a tab. Each file also ``.gz``.
+``tfds:NAME[/CONFIG]``    a translation data set of TensorFlow Datasets, prepared on this machine.
 ========================  ================================================================================
 
-What a source lacks is cut from its training pairs, see `load_pairs`. Only ``tfds:`` loads TensorFlow.
+Missing splits are cut from the training pairs, see `load_pairs`. Only ``tfds:`` sources import TensorFlow.
 """
 
 import json
@@ -40,15 +40,15 @@ from seqmodels.data.splits import (
 from seqmodels.errors import DataError, UsageError
 
 FORMS = "a .csv, .tsv, .jsonl or tab-separated .txt file (also .gz), a folder, embedded or tfds:NAME"
-COLUMNS = ("source", "target")  # of a .txt file, which names none
+COLUMNS = ("source", "target")  # columns of a .txt file, which has no header
 
 
 @dataclass(frozen=True)
 class Pairs:
     """One split: ``targets[row]`` translates ``sources[row]``.
 
-    ``lines[row]`` is the row's line in each of ``files``, or its number in them, from 1. ``files`` are the
-    file of the sources and that of the targets, or the one that has both.
+    ``files`` are the source file and the target file, or one file with both texts. ``lines[row]`` is the line
+    or the number of the row in each of ``files``, from 1.
     """
 
     sources: list[str]
@@ -60,11 +60,11 @@ class Pairs:
         return len(self.sources)
 
     def where(self, row: int) -> str:
-        """The place of ``row`` for an error message: ``train.en:12 and train.de:12``."""
+        """Returns the location of ``row`` for an error message: ``train.en:12 and train.de:12``."""
         return " and ".join(f"{file}:{self.lines[row]}" for file in self.files)
 
     def take(self, rows: Sequence[int]) -> "Pairs":
-        """The given rows, in that order."""
+        """Returns the given rows in the given order."""
         sources, targets = [self.sources[row] for row in rows], [self.targets[row] for row in rows]
         return Pairs(sources, targets, self.files, [self.lines[row] for row in rows])
 
@@ -73,8 +73,8 @@ class Pairs:
 class ParallelData:
     """The three splits of the source ``name``, from language ``source`` to language ``target``.
 
-    ``notes`` say what was cut, chosen or found twice. ``sha256`` covers what was read, before any cut that
-    depends on a seed.
+    ``notes`` describe the cuts, the chosen languages and repeated pairs. ``sha256`` is the digest of the
+    source before any cut that depends on a seed.
     """
 
     train: Pairs
@@ -93,22 +93,24 @@ Readers = dict[str, Callable[[], Pairs]]
 def load_pairs(
     data: str, source: str = "", target: str = "", seed: int = 0, valid_fraction: float = 0.1
 ) -> ParallelData:
-    """Reads ``data`` and cuts from train what it lacks.
+    """Reads ``data`` and cuts missing splits from the training pairs.
 
-    Without a test split, valid is the test. Without valid, or when it became the test, ``valid_fraction`` of
-    train is validation. A source in one piece, or with train alone, is cut into test (10 %), valid and train.
-    A cut depends on the seed and the source texts alone and never parts equal ones.
+    If only the test split is missing, the validation split becomes the test split. If no validation split
+    remains, ``valid_fraction`` of train is validation. A single file, or a train split alone, is cut into
+    test (10 %), valid and train. A cut depends only on the seed and the source texts. Pairs with equal
+    sources stay in the same split.
 
     Args:
-        data: see the module.
-        source: the language, or column, to translate from; "" for the one that is left, or the first.
-        target: the language to translate to, likewise.
-        seed: of the cuts.
-        valid_fraction: share of the training pairs.
+        data: source of the pairs, see the module.
+        source: language or column to translate from. Default: the language that is not the target, or the
+            first language.
+        target: language or column to translate to. Default: the language that is not the source.
+        seed: seed of the cuts.
+        valid_fraction: share of the training pairs that becomes validation.
 
     Raises:
-        UsageError: ``data`` does not exist or has no known form, or the languages are not in it.
-        DataError: what was read is broken, a side of a pair is empty, or there is no train split.
+        UsageError: ``data`` does not exist or has an unknown form, or ``data`` lacks a language.
+        DataError: the source is broken, a text of a pair is empty, or there is no train split.
     """
     notes: list[str] = []
     readers, languages = _readers(data, source, target, notes)
@@ -125,24 +127,24 @@ def load_pairs(
 
 
 def is_grammar(data: str) -> bool:
-    """Whether ``data`` names the grammar that comes with the project, whose alignments are known."""
+    """Returns True if ``data`` is the grammar in this project, whose alignments are known."""
     return data in ("embedded", "embedded:grammar")
 
 
 def load_test_pairs(data: str, source: str, target: str) -> Pairs:
-    """Reads one split of ``data`` to score on: test, else valid, or a source in one piece itself.
+    """Reads the split of ``data`` to score on: test, else valid. A single file is read whole.
 
     Raises:
-        UsageError, DataError: as `load_pairs`; DataError also if there is no such split.
+        UsageError, DataError: as `load_pairs`; DataError also if both splits are missing.
     """
     readers, _ = _readers(data, source, target, [])
     return read_split(data, readers)
 
 
 def _complete(read: dict[str, Pairs], seed: int, valid_fraction: float, notes: list[str]) -> dict[str, Pairs]:
-    """Train, valid and test from the splits that were read; what is cut goes into ``notes``."""
+    """Returns train, valid and test. Missing splits are cut, with a line in ``notes`` per cut."""
     whole, splits, missing = missing_splits(read, valid_fraction, notes)
-    # Equal sources stand together.
+    # Equal sources are next to each other.
     rows = sorted(range(len(whole)), key=lambda row: cut_order(whole.sources[row], seed))
     for split, fraction in missing.items():
         cut = max(1, round(fraction * len(whole)))
@@ -150,16 +152,17 @@ def _complete(read: dict[str, Pairs], seed: int, valid_fraction: float, notes: l
             cut += 1
         if cut >= len(rows):
             raise DataError(
-                f"{whole.files[0]}: too few pairs ({len(whole)}) to cut {split} from; add pairs or {split}"
+                f"{whole.files[0]} has {len(whole)} pairs, too few to cut a {split} split; "
+                "add pairs or that split"
             )
         splits[split], rows = whole.take(sorted(rows[:cut])), rows[cut:]
         part = f"{100 * fraction:g}% of {'all' if WHOLE in read else 'train'} ({cut} pairs, seed {seed})"
-        notes.append(f"{part} is {'the test' if split == 'test' else 'validation'}")
+        notes.append(f"{part} is the {'test' if split == 'test' else 'validation'} split")
     return {**splits, "train": whole.take(sorted(rows))}
 
 
 def _readers(data: str, source: str, target: str, notes: list[str]) -> tuple[Readers, tuple[str, str]]:
-    """How to read each split that ``data`` has, or `WHOLE`, and the languages."""
+    """Returns a reader for each split of ``data``, or for `WHOLE`, and the languages."""
     if is_grammar(data):
         from apps.translation import grammar
 
@@ -181,8 +184,8 @@ def _readers(data: str, source: str, target: str, notes: list[str]) -> tuple[Rea
     guessed = [name for name, named in zip(languages, (source, target)) if not named]
     if table_name(path) and any(len(name.split()) != 1 for name in guessed):
         raise DataError(
-            f"{path}:1: begins with {guessed[0]!r}, which is no language; put a header there, such as en and "
-            "de, choose columns by --source and --target, or call a file without a header .txt"
+            f"{path}:1: the column {guessed[0]!r} is not a language; add a header such as en and de, choose "
+            "columns with --source and --target, or rename a file without a header to .txt"
         )
     return {WHOLE: partial(_read_file, path, languages)}, languages
 
@@ -190,29 +193,31 @@ def _readers(data: str, source: str, target: str, notes: list[str]) -> tuple[Rea
 def _languages(
     where: str, found: Sequence[str], source: str, target: str, notes: list[str]
 ) -> tuple[str, str]:
-    """The languages to translate from and to, of those that are there."""
+    """Returns the languages to translate from and to, chosen from the languages in ``found``."""
     listed = ", ".join(found)
     for option, name in (("source", source), ("target", target)):
         if name and name not in found:
-            raise UsageError(f"--{option} {name}: is not in {where}, which has {listed}")
+            raise UsageError(f"--{option} {name} is not in {where}; expected one of {listed}")
     left = [name for name in found if name not in (source, target)]
     missing = (not source) + (not target)
     if source and source == target:
-        raise UsageError(f"--target {target}: is the source too; expected another of {listed}")
+        raise UsageError(f"--target {target} is also the source; expected another of {listed}")
     if len(left) < missing:
         raise UsageError(
             f"{where} has {listed or 'no language'}; expected two languages to translate between"
         )
     if missing and len(found) > 2:
-        raise UsageError(f"{where} has {listed}; choose by --source and --target")
+        raise UsageError(f"{where} has {listed}; choose two with --source and --target")
     chosen = (source or left.pop(0), target or left.pop(0))
     if missing == 2:
-        notes.append(f"from {chosen[0]} to {chosen[1]}; --source and --target choose")
+        notes.append(
+            f"the model translates from {chosen[0]} to {chosen[1]}; use --source and --target to change this"
+        )
     return chosen
 
 
 def _collect(files: tuple[str, ...], rows: Iterable[tuple[int, tuple[str, str]]]) -> Pairs:
-    """Gathers (line, (source, target)); raises DataError for an empty side, and for no rows."""
+    """Collects rows of (line, (source, target)). Raises DataError for an empty text or if no row exists."""
     pairs = Pairs([], [], files, [])
     for line, (source, target) in rows:
         pairs.sources.append(source)
@@ -225,12 +230,14 @@ def _collect(files: tuple[str, ...], rows: Iterable[tuple[int, tuple[str, str]]]
                     f"{place}: the {COLUMNS[index]} is empty; fill it in or remove the pair from both sides"
                 )
     if not len(pairs):
-        raise DataError(f"{' and '.join(files)}: no pairs; expected a text and its translation in each line")
+        raise DataError(
+            f"no pairs found in {' and '.join(files)}; expected a text and its translation in each line"
+        )
     return pairs
 
 
 def _numbered(data: str, splits: Mapping[str, Iterable[tuple[str, str]]], flip: bool = False) -> Readers:
-    """Readers of pairs that have a number and no line; ``flip`` exchanges the sides."""
+    """Returns readers of pairs with numbers instead of lines. If ``flip`` is True, swaps the sides."""
 
     def rows(pairs: Iterable[tuple[str, str]]) -> Iterable[tuple[int, tuple[str, str]]]:
         for number, (first, second) in enumerate(pairs, 1):
@@ -242,7 +249,10 @@ def _numbered(data: str, splits: Mapping[str, Iterable[tuple[str, str]]], flip: 
 def _folder_readers(
     folder: Path, source: str, target: str, notes: list[str]
 ) -> tuple[Readers, tuple[str, str]]:
-    """Of a folder with a file for each split and language, or a table for each split."""
+    """Returns readers of a folder, and the languages.
+
+    The folder has one file per split and language, or one table per split.
+    """
     tables: dict[str, Path] = {}
     texts: dict[str, dict[str, Path]] = {}
     names = {name: split for split, each in SPLIT_NAMES.items() for name in each}
@@ -263,7 +273,7 @@ def _folder_readers(
         return {split: partial(_read_file, path, languages) for split, path in tables.items()}, languages
     if not texts:
         raise DataError(
-            f"{folder} has nothing to read; expected train.en and train.de, also valid and test, or tables "
+            f"{folder} has no data files; expected train.en and train.de, also valid and test, or tables "
             f"({', '.join(TABLE_FORMATS)})"
         )
     found = list(texts.get("train") or next(iter(texts.values())))
@@ -276,12 +286,12 @@ def _folder_readers(
         elif files[0] or files[1]:
             there = files[0] or files[1]
             lacking = languages[1 if files[0] else 0]
-            raise DataError(f"{there}: there is no such file in {lacking}; add it or remove this one")
+            raise DataError(f"{there} has no matching {lacking} file; add that file or remove this one")
     return readers, languages
 
 
 def _read_lines(source: Path, target: Path) -> Pairs:
-    """Two files with a text a line."""
+    """Reads two files with one text per line."""
     sides = [_lines(path) for path in (source, target)]
     if len(sides[0]) != len(sides[1]):
         raise DataError(
@@ -292,17 +302,17 @@ def _read_lines(source: Path, target: Path) -> Pairs:
 
 
 def _lines(path: Path) -> list[str]:
-    # Not splitlines: other line separators occur within the lines of a corpus.
+    # splitlines would also split at other separators, which occur within the lines of a corpus.
     return [line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n")]
 
 
 def _columns(path: Path) -> Sequence[str]:
-    """The columns that a file with both texts has."""
+    """Returns the columns of a file with both texts."""
     if table_name(path):
         return table_columns(path)
     if Path(path.name.lower().removesuffix(".gz")).suffix == ".txt":
         return COLUMNS
-    raise UsageError(f"{path}: unsupported extension; expected {FORMS}")
+    raise UsageError(f"{path} has an unsupported extension; expected {FORMS}")
 
 
 def _read_file(path: Path, languages: tuple[str, str]) -> Pairs:
@@ -317,7 +327,9 @@ def _tab_separated(path: Path, flip: bool) -> Iterable[tuple[int, tuple[str, str
         if not line:
             continue
         first, tab, rest = line.partition("\t")
-        second = rest.partition("\t")[0]  # a third column names who translated
+        second = rest.partition("\t")[0]  # drops a third column, the name of the translator
         if not tab:
-            raise DataError(f"{path}:{number}: no tab; expected a text, a tab and its translation")
+            raise DataError(
+                f"{path}:{number}: the line has no tab; expected a text, a tab and its translation"
+            )
         yield number, (second, first) if flip else (first, second)

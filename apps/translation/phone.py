@@ -1,4 +1,4 @@
-"""What goes to the phone: ``encode`` and ``step``, and all that an integrator needs beside them."""
+"""The TFLite signatures ``encode`` and ``step``, and the integration files next to the TFLite file."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from seqmodels.layers.attention import Prepared
 from seqmodels.models import Translator
 
 LONGEST_DEFAULT = 64
-SCORED = 200  # texts of the validation split
-RECORDED = 20  # texts whose steps a file is tried on, and as many that int8 is calibrated with
+SCORED = 200  # texts of the validation split that are scored
+RECORDED = 20  # texts whose steps verify a file, and texts whose steps calibrate int8
 PORT = Path(__file__).parent / "port"
 GOLDEN_TEXTS = (
     "",
@@ -40,9 +40,13 @@ GOLDEN_TEXTS = (
 
 
 def signatures(model: Translator, longest: int) -> list[Signature]:
-    """``encode``: ``source [1, longest]`` int32, padded, to ``states [1, all]``, all states side by side, and
-    the memory; ``step``: ``token [1]``, ``states`` and the memory to ``probabilities [1, vocabulary]`` and
-    ``states``. The memory is ``keys``, ``values`` and ``length [1]``; without attention there is none."""
+    """Returns the signatures ``encode`` and ``step``.
+
+    ``encode`` maps ``source [1, longest]`` int32, padded, to ``states [1, all]`` and the memory. All states
+    are concatenated in ``states``. ``step`` maps ``token [1]``, ``states`` and the memory to
+    ``probabilities [1, vocabulary]`` and ``states``. The memory is ``keys``, ``values`` and ``length [1]``. A
+    model without attention has no memory.
+    """
 
     def encode(source: tf.Tensor) -> dict[str, tf.Tensor]:
         lengths = tf.reduce_sum(tf.cast(source != PAD, tf.int32), axis=1)
@@ -84,11 +88,11 @@ def signatures(model: Translator, longest: int) -> list[Signature]:
 
 
 def phone(run: Run, model: Translator, options: ConvertTextOptions) -> Phone:
-    """The model at a fixed length of the source, scored on the validation split by the loop of the port."""
+    """Prepares the conversion for a fixed source length, scored on the validation split."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     length = options.length or min(assets.shapes.sources[-1], assets.length, LONGEST_DEFAULT)
-    # The fused operator does not hand out all states of an LSTM.
+    # The fused operator does not return all states of an LSTM.
     form = choose_form(fused=False, steps=length, quantize=options.quantize)
     source = run.trained_on(
         stored.data, lambda: load_pairs(stored.data, assets.source, assets.target, stored.seed)
@@ -135,7 +139,7 @@ def phone(run: Run, model: Translator, options: ConvertTextOptions) -> Phone:
         ],
         form=form,
         shape={"length": length},
-        note=f"{length} tokens; {share:.1%} of the validation texts are longer and cut",
+        note=f"{length} tokens; {share:.1%} of the validation texts are longer and are truncated",
         metric="BLEU",
         number=".2f",
         score=score,
@@ -145,7 +149,7 @@ def phone(run: Run, model: Translator, options: ConvertTextOptions) -> Phone:
 
 
 def _write_settings(folder: Path, assets: Assets) -> None:
-    """What the loop of the port reads."""
+    """Writes the settings and vocabularies that the integration loop reads."""
     settings = assets.source_tokenizer.settings
     facts = {"length": assets.length, "unit": settings.unit, "lowercase": settings.lowercase}
     write_text(folder / "settings.json", json.dumps(facts) + "\n")
@@ -159,7 +163,7 @@ Rows = dict[str, np.ndarray]
 def _recorded(
     entries: Sequence[Signature], assets: Assets, texts: Sequence[str]
 ) -> dict[str, tuple[Rows, Rows]]:
-    """Inputs and outputs of both signatures while these texts are translated, ``(calls, ...)``."""
+    """Records inputs and outputs of both signatures during translation, ``(calls, ...)``."""
     encode, step = (tf.function(entry.function) for entry in entries)
     calls: dict[str, list[tuple[Rows, Rows]]] = {"encode": [], "step": []}
     for row in padded(assets.cut(assets.encode_sources(texts)), assets.length):

@@ -1,4 +1,4 @@
-"""What goes to the server: raw text in, raw translations out, the search inside."""
+"""The SavedModel signatures: raw text to raw translations, with the search in the graph."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from seqmodels.models import Translator
 
 
 def signatures(model: Translator, assets: Assets) -> list[Signature]:
-    """``translate`` by a beam of 5 and ``translate_greedy``: strings ``(n,)`` to ``translations (n,)`` and
-    ``scores (n,)``."""
+    """Returns the signatures ``translate``, with a beam of 5, and ``translate_greedy``.
+
+    Both map strings ``(n,)`` to ``translations (n,)`` and ``scores (n,)``.
+    """
 
     def signature(name: str, how: Decoding) -> Signature:
         def function(text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -32,7 +34,7 @@ def signatures(model: Translator, assets: Assets) -> list[Signature]:
 
 
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Batches of several sizes: empty, very long, not Latin, not UTF-8."""
+    """Returns example batches of several sizes: empty, very long, non-Latin and invalid UTF-8 texts."""
     words = (
         assets.source_tokenizer.join(
             tf.RaggedTensor.from_tensor(tf.range(4, min(40, len(assets.source_tokenizer)))[None])

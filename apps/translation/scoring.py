@@ -1,4 +1,4 @@
-"""What a translator is worth: scores of texts, of the model's probabilities, and of its rivals."""
+"""Scores of a translator: scores of its texts, of its probabilities, and of the baselines."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from seqmodels.data.tokenizer import CONTINUATION, SPACE_MARK, Tokenizer
 from seqmodels.models import Translator
 from seqmodels.training.objectives import cross_entropy
 
-LENGTHS = (5, 10, 15, 20, 30)  # words of a source: the upper ends of the groups but the last
-FEWEST = 20  # targets that a position must have for its mean loss to be told
+LENGTHS = (5, 10, 15, 20, 30)  # source words: upper limits of all groups except the last
+FEWEST = 20  # minimum number of targets at a position whose mean loss is reported
 ALIGNED = 500  # sentences whose alignment is scored
-MOST_MEETINGS = 20_000_000  # of a source and a target word in a pair, that the word table learns from: 2 GB
+MOST_MEETINGS = 20_000_000  # combinations of a source and a target word for the word table: 2 GB
 
 
 def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[str, Any]:
-    """Perplexity, accuracy of the next token, and the loss by position with and without teacher forcing.
+    """Computes perplexity, next-token accuracy, and the loss by position.
 
-    ``loss_by_position`` has rows of ``position``, ``tokens`` there and ``log_loss``, the mean negative
-    log-likelihood in nats of the reference's token, after the reference's tokens (``forced``) and after the
-    model's own most probable ones (``free``). A pair that is too long for the model's shapes is cut.
+    ``loss_by_position`` has two lists. The model receives the tokens of the reference in ``forced`` (teacher
+    forcing) and its own most probable tokens in ``free``. Each row has a ``position``, its number of
+    ``tokens``, and ``log_loss``, the mean negative log-likelihood of the reference in nats. Pairs that are
+    longer than the model's shapes are truncated.
     """
     shapes = assets.shapes
     sources = truncate(assets.cut(assets.encode_sources(pairs.sources)), shapes.sources[-1])
@@ -66,17 +67,18 @@ def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[
     }
     return {
         "perplexity": float(np.exp(forced.sum() / count.sum())),
-        "perplexity_of": "tokens of the run's vocabulary, the end counted",
+        "perplexity_of": "tokens of the run's vocabulary, end tokens included",
         "token_accuracy": float(right.sum() / count.sum()),
         "loss_by_position": by_position,
     }
 
 
 def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
-    """How well attention finds the known alignments of the grammar's test sentences, beside IBM model 1.
+    """Computes alignment error rates of attention and of IBM model 1 on the grammar's test sentences.
 
-    ``attention`` and ``ibm_model_1`` are alignment error rates, 0 to 1, of the source word that each target
-    word attends to most, or is likeliest to come from; the table is learned from the training sentences.
+    ``attention`` links each target word to the source word with the largest weight. ``ibm_model_1`` links
+    each target word to the most probable source word. The table of IBM model 1 is learned from the training
+    sentences. Both rates are from 0 to 1.
     """
     splits, forward = grammar.sentences(), assets.source == grammar.LANGUAGES[0]
 
@@ -111,13 +113,13 @@ def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
 
 
 def _spelled(tokenizer: Tokenizer, text: str, count: int) -> list[str]:
-    """The first tokens of a text as they stand in it; what is unknown is a whole word."""
+    """Returns the first tokens of a text as they are spelled in it. Unknown tokens are whole words."""
     names = tokenizer.spell(text)[:count]
     return [name.removeprefix(CONTINUATION).removeprefix(SPACE_MARK) for name in names]
 
 
 def by_length(pairs: Pairs, translations: Sequence[str]) -> list[dict[str, Any]]:
-    """BLEU of groups of sentences whose sources have about as many words."""
+    """Computes BLEU of groups of sentences with similar source lengths in words."""
     words = np.array([len(text.split()) for text in pairs.sources])
     group = np.searchsorted(LENGTHS, words)
     found = []
@@ -131,7 +133,10 @@ def by_length(pairs: Pairs, translations: Sequence[str]) -> list[dict[str, Any]]
 
 
 def baseline_scores(train: Pairs, splits: dict[str, Pairs], assets: Assets) -> dict[str, dict[str, Any]]:
-    """For each split: the source copied, and translated word by word with IBM model 1's table."""
+    """Scores the baselines on each split: a copy of the source, and a word-by-word translation.
+
+    The word-by-word translation uses the table of IBM model 1.
+    """
     sources, targets = _words(train.sources, assets), _words(train.targets, assets)
     meetings = np.cumsum([len(one) * len(other) for one, other in zip(sources, targets)])
     few = max(int(np.searchsorted(meetings, MOST_MEETINGS)), 1)
@@ -148,7 +153,7 @@ def baseline_scores(train: Pairs, splits: dict[str, Pairs], assets: Assets) -> d
 
 
 def _words(texts: Sequence[str], assets: Assets) -> list[list[str]]:
-    """Words and punctuation marks, with the marks of the white space before them."""
+    """Splits texts into words and punctuation marks. A mark replaces the white space before a word."""
     rows = assets.source_tokenizer.split(tf.constant([text.encode() for text in texts]))
     words, ends = [word.decode() for word in rows.values.numpy()], rows.row_splits.numpy()
     return [words[start:end] for start, end in pairwise(ends)]

@@ -1,4 +1,4 @@
-"""Translation: from raw text to raw text. Read from top to bottom, this is the app."""
+"""Translation from raw text to raw text. This module defines the whole app."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def build(options: Train, assets: Assets) -> keras.Model:
         shapes = [[tuple(weight.shape) for weight in each.trainable_weights] for each in (model, earlier)]
         if shapes[0] != shapes[1]:
             raise UsageError(
-                f"--from {options.from_}: is a model of other sizes or parts; leave the model's options as "
-                "they were"
+                f"--from {options.from_} has a model with other sizes or parts; "
+                "use the model options of that run"
             )
         for weight, value in zip(model.trainable_weights, earlier.trainable_weights):
             weight.assign(value)
@@ -56,13 +56,13 @@ def objective(options: Train) -> Objective:
 
 
 def baselines(data: Data) -> dict[str, Any]:
-    """Scores of copying and of the word table on validation and test, learned from the training split."""
+    """Scores the baselines on validation and test. The word table is learned from the training split."""
     source = data.source
     return baseline_scores(source.train, {"valid": source.valid, "test": source.test}, data.assets)
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """The model beside the baselines on the run's test split, or on ``--data``."""
+    """Scores the model and its baselines on the run's test split, or on ``--data``."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     source = run.trained_on(
@@ -97,12 +97,12 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """One record for each text: its best translations, and if asked the words that belong together."""
+    """Yields one record per text: its best translations, and with ``--align`` the links between words."""
     assets = Assets.load(run.assets)
     how = Decoding(**{name: getattr(options, name) for name in Decoding.__dataclass_fields__})
     model = run.load_model() if options.model == "keras" else None
     if model and (options.align or options.plot) and model.cell.attention is None:
-        raise UsageError(f"{run.path}: was trained with --attention none; leave --align and --plot")
+        raise UsageError(f"{run.path} was trained with --attention none; remove --align and --plot")
     _require_coverage(run, model, how)
     translate = of_keras(model, assets, how) if model else open_model(run, options.model, forms(assets, how))
     drawn = 0
@@ -127,13 +127,13 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 
 def _require_coverage(run: Run, model: Translator | None, how: Decoding) -> None:
     if how.coverage_penalty and model and model.cell.attention is None:
-        raise UsageError(f"{run.path}: was trained with --attention none; leave --coverage-penalty")
+        raise UsageError(f"{run.path} was trained with --attention none; remove --coverage-penalty")
 
 
 def _word_map(
     assets: Assets, source: str, target: str, weights: np.ndarray
 ) -> tuple[np.ndarray, list[str], list[str]]:
-    """The attention between words ``(target, source)`` without the ends, and the words of both sides."""
+    """Returns the attention between words ``(target, source)`` without the ends, and both word lists."""
     rows = assets.cut(assets.encode_sources([source])), assets.encode_targets([target])
     pieces = (
         assets.source_tokenizer.decode(rows[0].values[:-1]),
@@ -160,17 +160,17 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 
 
 def render_scores(scores: dict[str, Any]) -> Group:
-    """The model beside its baselines, and BLEU by length."""
+    """Renders tables with the scores of the model and the baselines, and with BLEU by length."""
     model = scores["model"]
     how = f"beam {model['decoding']['beam']}, length penalty {model['decoding']['length_penalty']:g}"
     title = f"{scores['data']}, {scores['languages']}: {model['sentences']} sentences, {how}"
     if "perplexity" in model:
-        title += f"; perplexity {model['perplexity']:.2f} of {model['perplexity_of']}"
+        title += f"; perplexity {model['perplexity']:.2f} over {model['perplexity_of']}"
     signatures = f"BLEU {model['bleu_signature']}\nchrF {model['chrf_signature']}"
     side = Table("", "BLEU", "chrF", "length ratio", title=title, caption=signatures)
     for name, row in {**scores["baselines"], "model": model}.items():
         side.add_row(name, f"{row['bleu']:.2f}", f"{row['chrf']:.2f}", f"{row['length_ratio']:.3f}")
-    lengths = Table("words of the source", "sentences", "BLEU of the model")
+    lengths = Table("source words", "sentences", "BLEU of the model")
     for group in model["by_length"]:
         lengths.add_row(group["name"], str(group["count"]), f"{group['bleu']:.2f}")
     if "alignment_error_rate" not in model:
@@ -183,7 +183,7 @@ def render_scores(scores: dict[str, Any]) -> Group:
 
 
 def render_prediction(record: dict[str, Any]) -> str:
-    """The translation alone; the best ones with their scores, and the links, where asked for."""
+    """Renders the translation or the scored best translations, then the links and the plot if present."""
     lines = [record["translation"]]
     if "best" in record:
         lines = [f"{each['score']:.4f}\t{each['text']}" for each in record["best"]]
@@ -198,12 +198,12 @@ def render_prediction(record: dict[str, Any]) -> str:
 def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
     position = scores["loss_by_position"]
     curves = {
-        "after the reference (teacher forcing)": position["forced"],
-        "after its own tokens": position["free"],
+        "given the reference (teacher forcing)": position["forced"],
+        "given the model's own tokens": position["free"],
     }
     return [
         plots.score_by_group(
-            scores["by_length"], "bleu", "words of the source", run.plots / "bleu_by_length.png"
+            scores["by_length"], "bleu", "source length (words)", run.plots / "bleu_by_length.png"
         ),
         plots.loss_by_position(curves, run.plots / "loss_by_position.png"),
     ]

@@ -1,12 +1,14 @@
 """A word-by-word dictionary learned from parallel texts: IBM model 1.
 
-Brown et al. 1993, section 4.1: the source words of a pair, and a null word, each may have produced any
-target word. With ``t(f | e)`` the probability that word e gives word f, expectation maximisation repeats::
+In the model (Brown et al. 1993, section 4.1), a source word of the pair or a null word produces each target
+word. ``t(f | e)`` is the probability that word e produces word f. ``p(i | j)`` is the probability that
+``e_i`` produced ``f_j`` in a pair. Expectation maximisation starts from uniform values and repeats::
 
-    p(i | j) = t(f_j | e_i) / sum_i' t(f_j | e_i')        how much of f_j is due to e_i, in each pair
-    t(f | e) = sum of p(i | j) where e_i = e, f_j = f, over the same sum with any f
+    p(i | j) = t(f_j | e_i) / sum_i' t(f_j | e_i')
 
-from a uniform start. The likelihood has no other maxima.
+    t(f | e) = sum of p(i | j) where e_i = e, f_j = f, divided by the same sum with any f
+
+All maxima of the likelihood are global.
 """
 
 from __future__ import annotations
@@ -22,12 +24,12 @@ NULL = 0
 
 @dataclass(frozen=True)
 class WordTable:
-    """What :func:`fit` learned.
+    """The dictionary that :func:`fit` learns.
 
     Attributes:
-        sources, targets: numbers of the words; that of the null word is 0.
-        table: ``t(f | e)`` of the pairs ``(e, f)`` that occurred together.
-        best: the likeliest target word of each source word.
+        sources, targets: number of each word, from 1. The null word has the number 0.
+        table: ``t(f | e)`` of the word numbers ``(e, f)`` that occur together in a pair.
+        best: the most probable target word of each source word.
     """
 
     sources: dict[str, int]
@@ -36,11 +38,14 @@ class WordTable:
     best: dict[str, str]
 
     def translate(self, words: Sequence[str]) -> list[str]:
-        """Each word by its likeliest translation, in the same order; an unknown word stays as it is."""
+        """Replaces each word by its most probable translation. Unknown words stay unchanged."""
         return [self.best.get(word, word) for word in words]
 
     def align(self, source: Sequence[str], target: Sequence[str]) -> list[int | None]:
-        """For every target word the index of the likeliest source word, None for the null word."""
+        """Returns the index of the most probable source word for each target word.
+
+        If the null word is the most probable one, the index is replaced by None.
+        """
         sources = [NULL, *(self.sources.get(word, -1) for word in source)]
         links: list[int | None] = []
         for word in target:
@@ -53,24 +58,24 @@ class WordTable:
 def fit(
     sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], iterations: int = ITERATIONS
 ) -> WordTable:
-    """Learns the table from pairs of sentences cut into words.
+    """Learns the table from pairs of sentences, given as lists of words.
 
     Args:
         sources: words of each source.
         targets: words of each target.
-        iterations: of expectation maximisation.
+        iterations: iterations of expectation maximisation.
 
     Raises:
-        ValueError: no pair in which both sides have a word.
+        ValueError: no pair has words on both sides.
     """
     source_words, source_ids, source_lengths = _numbered(sources)
     target_words, target_ids, target_lengths = _numbered(targets)
     if not (source_lengths * target_lengths).sum():
-        raise ValueError("there is no pair with words on both sides; expected at least one")
-    # With the null word in front, every target word meets all source words of its pair.
-    candidates = np.repeat(source_lengths + 1, target_lengths)  # (target words,) how many each meets
+        raise ValueError("sources and targets must have at least one pair with words on both sides; got none")
+    # Every target word is combined with the null word and all source words of its pair.
+    candidates = np.repeat(source_lengths + 1, target_lengths)  # (target words,)
     starts = np.cumsum(candidates) - candidates
-    position = np.arange(candidates.sum()) - np.repeat(starts, candidates)  # (meetings,) 0 is null
+    position = np.arange(candidates.sum()) - np.repeat(starts, candidates)  # (meetings,), 0 is the null word
     first = np.repeat(np.cumsum(source_lengths) - source_lengths, target_lengths)
     places = np.repeat(first, candidates) + position - 1
     e = np.where(position == 0, NULL, source_ids[np.maximum(places, 0)] if len(source_ids) else NULL)
@@ -83,7 +88,7 @@ def fit(
         share /= np.repeat(np.add.reduceat(share, starts), candidates)
         counts = np.bincount(meeting, share, len(kinds))
         t = counts / np.bincount(kind_e, counts)[kind_e]
-    # By source word and falling probability, equals by the order in which words came.
+    # Order by source word, then by decreasing probability, then by first occurrence of the target word.
     order = np.lexsort((kind_f, -t, kind_e))
     chosen = order[np.unique(kind_e[order], return_index=True)[1]]
     target_list, source_list = list(target_words), list(source_words)
@@ -93,7 +98,7 @@ def fit(
 
 
 def _numbered(sentences: Sequence[Sequence[str]]) -> tuple[dict[str, int], np.ndarray, np.ndarray]:
-    """Numbers of the words from 1, all words one after another, and the words of each sentence."""
+    """Returns the number of each word from 1, all word numbers in sequence, and sentence lengths."""
     numbers: dict[str, int] = {}
     ids = [numbers.setdefault(word, len(numbers) + 1) for words in sentences for word in words]
     return numbers, np.array(ids, np.int64), np.array([len(words) for words in sentences], np.int64)

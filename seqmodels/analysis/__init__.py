@@ -1,4 +1,4 @@
-"""Where the gradient of a recurrent network goes: traces, Jacobians, their norms, and a verdict."""
+"""Gradient flow in recurrent networks: traces, Jacobians, their norms, and a verdict."""
 
 from seqmodels.analysis.jacobians import log_norms, state_jacobians, step_jacobians, vector_products
 from seqmodels.analysis.norms import (

@@ -1,14 +1,15 @@
 r"""Jacobians of the states of a recurrent network, exact or along chosen vectors.
 
-With ``s_t`` all states of a cell after step t side by side (``h`` and ``c`` of an LSTM), the chain rule gives
+Let ``s_t`` be the concatenation of all states of a cell after step t (``h`` and ``c`` of an LSTM). The chain
+rule yields (Bengio et al. 1994; Pascanu et al. 2013, equations 3 to 5):
 
 .. math::
-    \frac{\partial s_T}{\partial s_t} = J_T J_{T-1} \cdots J_{t+1}, \qquad
-    J_k = \frac{\partial s_k}{\partial s_{k-1}}, \qquad
-    \frac{dL}{ds_t} = \sum_{k > t} \frac{\partial L}{\partial s_k} \frac{\partial s_k}{\partial s_t}
+        \frac{\partial s_T}{\partial s_t} = J_T J_{T-1} \cdots J_{t+1}, \qquad
+        J_k = \frac{\partial s_k}{\partial s_{k-1}}, \qquad
+        \frac{dL}{ds_t} = \sum_{k > t} \frac{\partial L}{\partial s_k} \frac{\partial s_k}{\partial s_t}
 
-(Bengio et al. 1994; Pascanu et al. 2013, equations 3 to 5). The norm of the product shrinks or grows by a
-factor for every step, and with it what an error at T can teach about an input at t.
+The norm of the product shrinks or grows by a factor per step. The gradient of an error at step T with respect
+to an input at step t shrinks or grows accordingly.
 
 Axes: n rows, T steps, S numbers in all states of a row.
 """
@@ -23,7 +24,9 @@ from seqmodels.analysis.trace import Trace
 
 
 def step_jacobians(trace: Trace) -> np.ndarray:
-    """``J_t[i, j] = d s_t[i] / d s_{t-1}[j]`` of every step: ``(n, T, S, S)`` float64; 1 past a row's end.
+    """Computes ``J_t[i, j] = d s_t[i] / d s_{t-1}[j]`` of every step, ``(n, T, S, S)`` float64.
+
+    After the end of a row, the Jacobian is the identity matrix.
 
     >>> from seqmodels.analysis import recording
     >>> from seqmodels.cells import LSTMCell
@@ -50,8 +53,9 @@ def step_jacobians(trace: Trace) -> np.ndarray:
 
 
 def state_jacobians(jacobians: np.ndarray) -> np.ndarray:
-    """``d s_T / d s_t`` for t = 0 .. T, the products of step Jacobians ``(n, T, S, S)``:
-    ``(n, T + 1, S, S)``.
+    """Computes ``d s_T / d s_t`` for t = 0 .. T, ``(n, T + 1, S, S)``.
+
+    The result contains products of the step Jacobians ``(n, T, S, S)``.
 
     >>> steps = np.broadcast_to(0.5 * np.eye(2), (1, 3, 2, 2))
     >>> state_jacobians(steps)[0, :, 0, 0].tolist()
@@ -66,10 +70,10 @@ def state_jacobians(jacobians: np.ndarray) -> np.ndarray:
 
 
 def vector_products(trace: Trace, vectors: np.ndarray) -> np.ndarray:
-    """``v^T (d s_T / d s_t)`` for some vectors ``(k, S)``, without any Jacobian: ``(n, T + 1, k, S)``.
+    """Computes ``v^T (d s_T / d s_t)`` for vectors ``(k, S)``, without Jacobians: ``(n, T + 1, k, S)``.
 
-    Costs as much as k passes of backpropagation, in time and in memory. With the vectors of an orthonormal
-    basis the norm of the result is that of the Jacobian, with fewer of them it is a lower bound.
+    The cost in time and memory is equal to k passes of backpropagation. With all vectors of an orthonormal
+    basis, the norm of the result is the norm of the Jacobian. With fewer vectors, it is a lower bound.
 
     >>> from seqmodels.analysis import recording
     >>> from seqmodels.cells import LSTMCell
@@ -102,17 +106,17 @@ def vector_products(trace: Trace, vectors: np.ndarray) -> np.ndarray:
 
 
 def _joined_step(trace: Trace, x: tf.Tensor, joined: tf.Tensor) -> tf.Tensor:
-    """The step as a function of all states side by side ``(n, S)``."""
+    """Computes a step as a function of the concatenated states ``(n, S)``."""
     states = tuple(tf.split(joined, trace.cell.state_size, axis=-1))
     _, after = trace.cell.step(x, states, trace.constants)
     return tf.concat(after, axis=-1)
 
 
 def log_norms(jacobians: np.ndarray) -> np.ndarray:
-    """``log ||d s_T / d s_t||`` for t = 0 .. T from step Jacobians ``(n, T, S, S)``: ``(n, T + 1)``.
+    """Computes ``log ||d s_T / d s_t||`` for t = 0 .. T, ``(n, T + 1)``.
 
-    The product is scaled to norm 1 after every step, so that it never leaves the range of floats; minus
-    infinity where it is 0.
+    The argument contains the step Jacobians ``(n, T, S, S)``. Their product is scaled to norm 1 after every
+    step, so that it stays in the range of floats. If the product is 0, the logarithm is minus infinity.
 
     >>> log_norms(np.broadcast_to(np.eye(2), (1, 3, 2, 2))).tolist()
     [[0.0, 0.0, 0.0, 0.0]]

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-LEFT = 0.01  # a gradient of which less than this share is left no longer teaches anything
-GROWN = 10.0  # one that is more often as large as this explodes
+LEFT = 0.01  # a gradient vanishes if less than this share of it is left
+GROWN = 10.0  # a gradient explodes if it grows by more than this factor
 
 
 def spectral_norms(matrices: np.ndarray) -> np.ndarray:
-    """The largest singular value of each matrix: ``(..., k, S)`` to ``(...)``; infinity where an entry is not
-    finite.
+    """Computes the largest singular value of each matrix, ``(..., k, S)`` to ``(...)``.
+
+    The value is infinity if an entry of the matrix is not finite.
 
     >>> spectral_norms(np.array([[[2.0, 0.0], [0.0, 1.0]]])).tolist()
     [2.0]
@@ -25,7 +26,7 @@ def spectral_norms(matrices: np.ndarray) -> np.ndarray:
 
 
 def spectral_radius(matrix: Any) -> float:
-    """The largest absolute eigenvalue.
+    """Computes the largest absolute eigenvalue of a matrix.
 
     >>> spectral_radius([[0.0, 1.0], [1.0, 0.0]])
     1.0
@@ -34,8 +35,10 @@ def spectral_radius(matrix: Any) -> float:
 
 
 def decay_rate(norms: np.ndarray, first: int = 0) -> float:
-    """Change of the logarithm of a norm for each step of distance: the :func:`slope` of the logarithms of
-    norms ``(k,)`` by distance from 0; what is 0 is left out.
+    """Computes the change of the logarithm of a norm per step of distance.
+
+    The result is the :func:`slope` of the logarithms of the norms ``(k,)`` by distance, from 0. Norms of 0
+    are ignored.
 
     >>> round(decay_rate(np.array([1.0, 0.5, 0.25])), 3)
     -0.693
@@ -45,12 +48,13 @@ def decay_rate(norms: np.ndarray, first: int = 0) -> float:
 
 
 def slope(logarithms: np.ndarray, first: int = 0) -> float:
-    """The least-squares slope over the distance.
+    """Computes the least-squares slope over the distance.
+
+    The slope is minus infinity if there are fewer than two finite values.
 
     Args:
-        logarithms: ``(k,)`` by distance from 0; what is not finite is left out. Minus infinity if fewer than
-            two are left.
-        first: the distance to begin at. The slope of ``log ||U^k||`` is the logarithm of the spectral radius
+        logarithms: logarithms of norms ``(k,)`` by distance, from 0. Values that are not finite are ignored.
+        first: smallest distance to use. The slope of ``log ||U^k||`` is the logarithm of the spectral radius
             only for large k (Gelfand's formula).
 
     >>> round(slope(np.array([0.0, -1.0, -2.0])), 3)
@@ -64,7 +68,7 @@ def slope(logarithms: np.ndarray, first: int = 0) -> float:
 
 
 def mean_norms(norms: np.ndarray) -> np.ndarray:
-    """The geometric mean over the rows that reach so far: ``(n, T + 1)`` to ``(T + 1,)``.
+    """Computes the geometric mean over the rows that reach each distance, ``(n, T + 1)`` to ``(T + 1,)``.
 
     >>> mean_norms(np.array([[1.0, 4.0], [1.0, np.nan]])).tolist()
     [1.0, 4.0]
@@ -79,14 +83,14 @@ def mean_norms(norms: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a curve of norms by distance says.
+    """Verdict on a curve of norms by distance.
 
     Attributes:
         kind: "vanishes", "explodes" or "holds".
-        factor: by which a step of distance multiplies the norm, on average.
-        reach: the largest distance up to which at least ``LEFT`` of the norm at distance 0 is left.
-        left: the share of it that is left at the largest distance.
-        words: one sentence that says so, and what to try.
+        factor: average factor of the norm per step of distance.
+        reach: largest distance up to which at least the share ``LEFT`` of the norm at distance 0 is left.
+        left: share of the norm at distance 0 that is left at the largest distance.
+        words: one sentence with the verdict and a recommendation.
     """
 
     kind: str
@@ -97,7 +101,10 @@ class Verdict:
 
 
 def verdict(norms: np.ndarray) -> Verdict:
-    """Judges norms by distance ``(k,)``, from 0 on; raises ValueError where there is nothing to judge.
+    """Judges whether a gradient vanishes, explodes or holds, from its norms ``(k,)`` by distance, from 0.
+
+    Raises:
+        ValueError: there are fewer than two norms, or the first norm is not positive.
 
     >>> judged = verdict(0.5 ** np.arange(20.0))
     >>> judged.kind, judged.reach
@@ -107,7 +114,8 @@ def verdict(norms: np.ndarray) -> Verdict:
     norms = norms[: int(np.flatnonzero(np.isfinite(norms)).max(initial=-1)) + 1]
     if len(norms) < 2 or not norms[0] > 0:
         raise ValueError(
-            f"no gradient arrives at the last step: norms {norms[:3]}; expected 2 or more, not 0"
+            f"norms must have at least 2 values, the first above 0; got {norms[:3]}, so no gradient arrives "
+            "at the last step"
         )
     share = norms / norms[0]
     lost = np.flatnonzero(~(share >= LEFT))
@@ -115,15 +123,15 @@ def verdict(norms: np.ndarray) -> Verdict:
     left, distance, factor = float(share[-1]), len(norms) - 1, math.exp(decay_rate(norms))
     if reach < distance:
         words = (
-            f"vanishes: beyond {reach} steps less than {LEFT:.0%} of the gradient is left "
-            f"(times {factor:.3g} a step); use a gated cell, or keep what matters closer"
+            f"vanishes: less than {LEFT:.0%} of the gradient is left beyond {reach} steps back (factor "
+            f"{factor:.3g} per step); use a gated cell, or shorten the distance to relevant inputs"
         )
         return Verdict("vanishes", factor, reach, left, words)
     if left > GROWN:
         words = (
-            f"explodes: {left:.3g} times as large {distance} steps back (times {factor:.3g} a step); clip "
-            "the gradient, or start U with a smaller norm"
+            f"explodes: the gradient is {left:.3g} times as large {distance} steps back (factor {factor:.3g} "
+            "per step); clip the gradient, or initialize U with a smaller norm"
         )
         return Verdict("explodes", factor, reach, left, words)
-    words = f"holds: {left:.0%} of the gradient arrives {distance} steps back (times {factor:.3g} a step)"
+    words = f"holds: {left:.0%} of the gradient is left {distance} steps back (factor {factor:.3g} per step)"
     return Verdict("holds", factor, reach, left, words)

@@ -1,4 +1,4 @@
-"""Records what recurrent layers compute, and reads gradients, gates and bounds from the records.
+"""Traces of recurrent layers, and the gradients, gates and bounds computed from the traces.
 
 Axes: n rows, T steps, S numbers in all states of a row.
 """
@@ -22,15 +22,15 @@ from seqmodels.layers import Recurrent
 
 @dataclass
 class Trace:
-    """What a cell went through over one batch.
+    """Inputs and states of a cell at every step of one batch.
 
     Attributes:
-        name: of the layer that ran the cell; the second call of a name has a 2 after it, and so on.
+        name: name of the layer that ran the cell. The number of the call follows from the second call on.
         cell: the cell.
-        projected: ``(n, p)`` for each step.
-        states: before the first step and after each; tuples of ``(n, units)``.
-        constants: of the cell, over all steps.
-        lengths: ``(n,)`` steps of each row.
+        projected: projected inputs ``(n, p)`` per step.
+        states: states before the first step and after each step; tuples of ``(n, units)``.
+        constants: constants of the cell, which are the same at all steps.
+        lengths: number of steps per row, ``(n,)``.
     """
 
     name: str
@@ -42,15 +42,18 @@ class Trace:
 
     @property
     def size(self) -> int:
-        """Numbers in all states of a row, S."""
+        """Number of values in all states of a row, S."""
         return sum(self.cell.state_size)
 
     def real(self, step: int) -> np.ndarray:
-        """Rows in which the step, counted from 0, is not padding: ``(n,)``."""
+        """Returns a mask of the rows in which the step, counted from 0, is not padding, ``(n,)``."""
         return step < self.lengths
 
     def by_distance(self, values: np.ndarray) -> np.ndarray:
-        """``(n, T + 1)`` by time to ``(n, T + 1)`` by distance from each row's own end; NaN beyond a row."""
+        """Reorders values ``(n, T + 1)`` from time to the distance from the end of each row.
+
+        Distances beyond the length of a row are NaN.
+        """
         result = np.full(values.shape, np.nan)
         for row, length in enumerate(self.lengths):
             result[row, : length + 1] = values[row, length::-1]
@@ -58,7 +61,7 @@ class Trace:
 
 
 def recurrent_layers(model: keras.Layer) -> list[Recurrent]:
-    """Every ``Recurrent`` in a layer or model, itself included.
+    """Returns every ``Recurrent`` in a layer or model, including the layer itself.
 
     >>> from seqmodels.cells import GRUCell
     >>> [layer.name for layer in recurrent_layers(keras.Sequential([Recurrent(GRUCell(2), name="reader")]))]
@@ -69,10 +72,10 @@ def recurrent_layers(model: keras.Layer) -> list[Recurrent]:
 
 @contextmanager
 def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]]:
-    """Every call of a recurrent layer inside the block leaves a trace, in the order of the calls.
+    """Records a trace of every call of a recurrent layer inside the block, in the order of the calls.
 
-    Inside, call the model eagerly and with ``training=False``. The states of a trace are those that the
-    outputs were computed from, so that ``tape`` differentiates by them.
+    Inside the block, call the model eagerly and with ``training=False``. The outputs are computed from the
+    states of the traces, so ``tape`` can differentiate with respect to these states.
 
     >>> from seqmodels.cells import LSTMCell
     >>> layer = Recurrent(LSTMCell(3), name="reader")
@@ -91,7 +94,7 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
 
             def step(x: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
                 output, made = layer.cell.step(x, states, constants)
-                # Copies, or the gradient of an LSTM's c_t would have in it what c_t does through h_t.
+                # Copies, so that the gradient of an LSTM's c_t does not include its effect through h_t.
                 states = tuple(tf.identity(state) for state in made)
                 history.append(states)
                 return next((new for new, old in zip(states, made) if old is output), output), states
@@ -117,7 +120,7 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
 
 
 def loss_gradients(tape: tf.GradientTape, loss: tf.Tensor, traces: Sequence[Trace]) -> list[np.ndarray]:
-    """``dL/ds_t`` of each trace, ``(n, T + 1, S)`` float64, for a loss that was computed while recording.
+    """Computes ``dL/ds_t`` of each trace, ``(n, T + 1, S)`` float64, for a loss computed while recording.
 
     >>> from seqmodels.cells import LSTMCell
     >>> layer = Recurrent(LSTMCell(3))
@@ -135,9 +138,10 @@ def loss_gradients(tape: tf.GradientTape, loss: tf.Tensor, traces: Sequence[Trac
 
 
 def gates(trace: Trace) -> dict[str, np.ndarray]:
-    """All gates of every step by name, ``(T, n, units)``; first the share of the old state that is kept.
+    """Computes the gates of every step by name, ``(T, n, units)``.
 
-    The names are the cell's own, see :meth:`seqmodels.cells.Cell.gate_values`. A cell without gates has none.
+    The first gate is the share of the old state that is kept. The cell defines the names, see
+    :meth:`seqmodels.cells.Cell.gate_values`. For a cell without gates, the dictionary is empty.
 
     >>> from seqmodels.cells import LSTMCell
     >>> layer = Recurrent(LSTMCell(3))
@@ -152,9 +156,10 @@ def gates(trace: Trace) -> dict[str, np.ndarray]:
 
 
 def step_bound(trace: Trace) -> float | None:
-    r"""A number that ``||J_t||`` cannot exceed at any step, from the weights and the states of the trace.
+    r"""Computes an upper bound of ``||J_t||`` at all steps, from the weights and the states of the trace.
 
-    The bound is the cell's own, see :meth:`seqmodels.cells.Cell.step_bound`. None if the cell has none.
+    The cell defines the bound, see :meth:`seqmodels.cells.Cell.step_bound`. Returns None if the cell does not
+    have a bound.
 
     >>> from seqmodels.cells import MinGRUCell
     >>> layer = Recurrent(MinGRUCell(3))

@@ -1,4 +1,4 @@
-"""Recurrent cells, each written from its equations. The contract of all of them is in ``base``."""
+"""Recurrent cells, each written from its equations. The module ``base`` defines their common contract."""
 
 from seqmodels.cells.base import Cell, MatrixCell
 from seqmodels.cells.gru import GRUCell

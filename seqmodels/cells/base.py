@@ -1,13 +1,12 @@
-"""The contract of every recurrent cell, cut where it matters for speed.
+"""The contract of every recurrent cell, split into parts for speed.
 
-A recurrent network maps a sequence ``x_1 .. x_T`` to states by one function that is applied again
-and again (Elman 1990; Goodfellow et al. 2016, chapter 10)::
+A recurrent network maps a sequence ``x_1 .. x_T`` to states by repeated application of one function
+(Elman 1990; Goodfellow et al. 2016, chapter 10)::
 
     output_t, state_t = step(project(x_t), state_{t-1}, constants)
 
-What does not depend on the state is separated from what does: ``project`` is one matrix product for
-all steps of the sequence, ``constants`` is computed once for a sequence, and ``step`` is all that has
-to happen one step after the other.
+``project`` does not depend on the state, so one matrix product computes it for all steps of the sequence.
+``constants`` is computed once per sequence. Only ``step`` must run one time step after the other.
 """
 
 from __future__ import annotations
@@ -22,30 +21,30 @@ from seqmodels.kernels.masks import check_rate, dropout_mask
 
 
 class Cell(keras.layers.Layer):
-    """Base of all cells: one input kernel and one bias.
+    """Base class of all cells: one input kernel and one bias.
 
-    A subclass defines :meth:`step` and declares ``blocks``, and where they differ from the defaults here
-    ``state_count``, ``parallel`` and ``source``. It may define :meth:`sequence`, :meth:`gate_values` and
-    :meth:`step_bound`.
+    A subclass must define :meth:`step` and declare ``blocks``. A subclass may declare ``state_count``,
+    ``parallel`` and ``source`` if their defaults do not fit. A subclass may also define :meth:`sequence`,
+    :meth:`fused`, :meth:`gate_values` and :meth:`step_bound`.
 
-    Weights, ``p = len(blocks) * units`` columns in the order of ``blocks``:
+    The weights have ``p = len(blocks) * units`` columns in the order of ``blocks``:
 
     - ``kernel`` W ``(inputs, p)``
     - ``bias`` b ``(p,)``
 
     Args:
-        units: features of a state, h.
-        kernel_initializer: for W.
-        bias_initializer: for b.
+        units: size of the state, h.
+        kernel_initializer: initializer of W.
+        bias_initializer: initializer of b.
 
     Raises:
-        ValueError: units below 1.
+        ValueError: if units is below 1.
     """
 
     blocks: tuple[str, ...] = ("candidate",)  # names of the blocks of `units` columns, in order
-    state_count = 1  # how many (batch, units) tensors make up the state
-    parallel = False  # whether all steps can be computed at once by a scan, without a recurrent matrix
-    source = ""  # the papers that the equations are from
+    state_count = 1  # number of (batch, units) tensors in the state
+    parallel = False  # True if a scan can compute all steps at once, without a recurrent matrix
+    source = ""  # papers that define the equations
 
     def __init__(
         self,
@@ -56,14 +55,14 @@ class Cell(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         if units < 1:
-            raise ValueError(f"units is {units}; a cell has at least one unit")
+            raise ValueError(f"units must be at least 1; got {units}")
         self.units = units
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
     @property
     def state_size(self) -> list[int]:
-        """Features of each state tensor, as ``keras.layers.RNN`` reads it."""
+        """Size of each state tensor, in the format of ``keras.layers.RNN``."""
         return [self.units] * self.state_count
 
     @property
@@ -79,92 +78,100 @@ class Cell(keras.layers.Layer):
         self.built = True
 
     def build_recurrent(self, columns: int) -> None:
-        """Adds the weights between W and b, in the order of Keras; a cell without any has none."""
+        """Adds the weights between W and b, in the order of Keras. The base class adds no weights."""
 
     def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
-        """Where ``b`` starts; an initializer, so that a cell may also be built inside a graph."""
+        """Returns the initial value of ``b``.
+
+        This method is an initializer, so that a cell can also be built inside a graph.
+        """
         return self.bias_initializer(shape, dtype)
 
     def get_initial_state(self, batch_size: Any = None) -> list[tf.Tensor]:
-        """Zeros, one ``(batch, units)`` tensor for each state."""
+        """Returns zeros: one ``(batch, units)`` tensor per state."""
         return [tf.zeros((batch_size, size), self.compute_dtype) for size in self.state_size]
 
     def project(self, x: tf.Tensor) -> tf.Tensor:
-        """``x W + b``: ``(n, T, d) -> (n, T, p)`` or ``(n, d) -> (n, p)``."""
+        """Computes ``x W + b``: ``(n, T, d) -> (n, T, p)`` or ``(n, d) -> (n, p)``."""
         return affine(x, self._compute(self.kernel), self._compute(self.bias))
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """What is fixed over one sequence; nothing, unless a subclass says so.
+        """Computes the values that are fixed over one sequence. The base class returns ``()``.
 
         Args:
-            batch: rows of the batch, needed to draw masks.
-            memory: what an attention cell attends to; plain cells have none.
-            training: draw the dropout masks.
+            batch: number of rows in the batch, needed to sample masks.
+            memory: memory of a cell with attention. Other cells accept only None.
+            training: if True, sample the dropout masks.
         """
         if memory is not None:
-            raise ValueError(f"{type(self).__name__} attends to no memory; give it none")
+            raise ValueError(f"memory does not apply to {type(self).__name__}; pass memory=None")
         return ()
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
-        """One step: ``(n, p)`` and states of ``(n, units)`` to ``(output (n, units), states)``."""
+        """Computes one step: ``(n, p)`` and states ``(n, units)`` to ``(output (n, units), states)``."""
         raise NotImplementedError(f"{type(self).__name__} does not define step")
 
     def sequence(
         self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple
     ) -> tuple[tf.Tensor, States] | None:
-        """All steps at once by a kernel that equals stepping; None where there is none.
+        """Computes all steps by one kernel with the same result as :meth:`step`.
+
+        Returns None if the cell does not have a kernel.
 
         Args:
             projected: ``(n, T, p)``.
-            states: tensors of ``(n, units)``.
-            lengths: ``(n,)`` int32, or None when all rows are full.
-            constants: what :meth:`constants` returned.
+            states: tensors ``(n, units)``.
+            lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
+            constants: the result of :meth:`constants`.
 
         Returns:
-            outputs ``(n, T, output_size)`` and the states at each row's own last step.
+            outputs ``(n, T, output_size)`` and the states after the last real step of each row.
         """
         return None
 
     def fused(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, States] | None:
-        """All steps from zero states by one TensorFlow Lite operator; None where there is none.
+        """Computes all steps from zero states by one TensorFlow Lite operator.
+
+        Returns None if the cell does not have an operator.
 
         Args:
             inputs: ``(n, T, d)``, n and T static.
-            lengths: ``(n,)`` int32, or None when all rows are full.
+            lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
 
         Returns:
-            outputs ``(n, T, output_size)`` and the states that the operator hands out, the first ones of all.
+            outputs ``(n, T, output_size)`` and the states that the operator returns. An operator may return
+            only the first states of the cell, for example only ``h`` of an LSTM.
         """
         return None
 
     def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
-        """Returns the gates of a step by name; the first is the share of the old state that is kept.
+        """Returns the gates of a step by name. The first gate is the share of the old state that is kept.
 
-        That share is also the factor of the path on which the gradient passes a step without going through
-        a recurrent matrix. A cell without such a path has no gates: the dictionary is empty.
+        On one path the gradient passes a step without a recurrent matrix. On this path it is multiplied by
+        the kept share. A cell without such a path does not have gates and returns an empty dictionary.
 
         Args:
-            projected: ``(..., p)``, of one step or of many.
-            states: before the step, tensors ``(..., units)``.
-            constants: what :meth:`constants` returned.
+            projected: ``(..., p)``, for one step or several steps.
+            states: states before the step, tensors ``(..., units)``.
+            constants: the result of :meth:`constants`.
 
         Returns:
-            Tensors ``(..., units)`` by name.
+            tensors ``(..., units)`` by name.
         """
         return {}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns a number that the norm of the Jacobian of a step cannot exceed; None if none is known.
+        """Returns an upper bound of the norm of a step's Jacobian, or None if no bound is known.
 
         Args:
-            projected: ``(..., p)``, of all steps.
-            states: tensors ``(..., units)`` with every state that a step begins with.
-            constants: what :meth:`constants` returned.
+            projected: ``(..., p)``, for all steps.
+            states: tensors ``(..., units)`` with the states before all steps.
+            constants: the result of :meth:`constants`.
         """
         return None
 
     def call(self, inputs: tf.Tensor, states: Any, training: bool = False) -> tuple[tf.Tensor, list]:
-        """One step from raw inputs ``(n, d)``, as ``keras.layers.RNN`` calls it."""
+        """Computes one step from raw inputs ``(n, d)``. ``keras.layers.RNN`` calls this method."""
         output, states = self.step(self.project(inputs), tuple(states), self.constants())
         return output, list(states)
 
@@ -181,27 +188,28 @@ class Cell(keras.layers.Layer):
         }
 
     def _compute(self, weight: Any) -> tf.Tensor:
-        """The weight in the dtype of the computation, also outside of a Keras call."""
+        """Returns the weight in the compute dtype, also outside of a Keras call."""
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
 
 
 class MatrixCell(Cell):
-    """Base of the cells whose gates see the previous state through a recurrent matrix.
+    """Base class of the cells whose gates depend on the previous state through a recurrent matrix.
 
-    Adds ``recurrent_kernel`` U ``(units, p)``, columns in the same order.
+    Adds ``recurrent_kernel`` U ``(units, p)``, with columns in the same order.
 
     Args:
-        units: features of a state, h.
-        recurrent_initializer: for U; orthogonal keeps the norm of the state (Saxe et al. 2014).
-        weight_dropout: probability of dropping an entry of U, drawn once for a sequence
+        units: size of the state, h.
+        recurrent_initializer: initializer of U. An orthogonal U keeps the norm of the state (Saxe et al.
+            2014).
+        weight_dropout: probability of dropping an entry of U, sampled once per sequence
             (DropConnect on the hidden-to-hidden weights, Merity et al. 2018, section 2).
-        recurrent_dropout: probability of dropping a feature of ``h_{t-1}``, one mask for all steps
+        recurrent_dropout: probability of dropping a feature of ``h_{t-1}``, with one mask for all steps
             of a sequence (Gal and Ghahramani 2016, equation 7).
-        seed: for both dropouts.
-        **kwargs: of :class:`Cell`.
+        seed: seed of both dropouts.
+        **kwargs: keyword arguments of :class:`Cell`.
 
     Raises:
-        ValueError: units below 1 or a rate outside ``[0, 1)``.
+        ValueError: if units is below 1 or a rate is outside ``[0, 1)``.
     """
 
     def __init__(
@@ -227,7 +235,10 @@ class MatrixCell(Cell):
         )
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """``(U after weight dropout, mask of h (n, units) or None)``; arguments as in :class:`Cell`."""
+        """Returns ``(U after weight dropout, mask of h (n, units) or None)``.
+
+        The arguments are described in :meth:`Cell.constants`.
+        """
         super().constants(batch, memory, training)
         recurrent_kernel = self._compute(self.recurrent_kernel)
         mask = None
@@ -242,11 +253,15 @@ class MatrixCell(Cell):
         return recurrent_kernel, mask
 
     def call(self, inputs: tf.Tensor, states: Any, training: bool = False) -> tuple[tf.Tensor, list]:
-        """As in :class:`Cell`; raises ValueError for dropout in training, which needs a whole sequence."""
+        """Computes one step as :meth:`Cell.call`.
+
+        Raises:
+            ValueError: if the cell has dropout and ``training`` is True. Dropout needs a whole sequence.
+        """
         if training and (self.weight_dropout or self.recurrent_dropout):
             raise ValueError(
-                f"{type(self).__name__} has dropout that is drawn once for a whole sequence; a call of one "
-                "step cannot know where a sequence begins. Train it in seqmodels.layers.Recurrent"
+                f"{type(self).__name__} samples its dropout masks once per sequence and cannot train on "
+                "single steps; train the cell in seqmodels.layers.Recurrent"
             )
         return super().call(inputs, states, training)
 

@@ -1,4 +1,4 @@
-"""Norms of which the bounds of step Jacobians are made."""
+"""Norms for the bounds of step Jacobians."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 
 def norm(matrix: Any) -> float:
-    """The spectral norm of a matrix: its largest singular value."""
+    """Returns the spectral norm of a matrix: its largest singular value."""
     return float(np.linalg.norm(np.asarray(matrix, np.float64), ord=2))
 
 
 def largest(values: Any) -> float:
-    """The largest absolute value of an array."""
+    """Returns the largest absolute value of an array."""
     return float(np.max(np.abs(np.asarray(values, np.float64))))

@@ -1,4 +1,4 @@
-"""The gated recurrent unit, in both of its forms."""
+"""The gated recurrent unit (GRU), with the reset gate before or after the matrix product."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ class GRUCell(MatrixCell):
     """Gated recurrent unit (Cho et al. 2014, arXiv 1406.1078; Chung et al. 2014, arXiv 1412.3555).
 
     .. math::
-        u_t &= sigmoid(x_t W_u + h_{t-1} U_u + b_u)            & update gate
-        r_t &= sigmoid(x_t W_r + h_{t-1} U_r + b_r)            & reset gate
-        h~_t &= tanh(x_t W_h + (r_t * h_{t-1}) U_h + b_h)      & candidate
-        h_t &= (1 - u_t) * h_{t-1} + u_t * h~_t
+            u_t &= sigmoid(x_t W_u + h_{t-1} U_u + b_u)            & update gate
+            r_t &= sigmoid(x_t W_r + h_{t-1} U_r + b_r)            & reset gate
+            h~_t &= tanh(x_t W_h + (r_t * h_{t-1}) U_h + b_h)      & candidate
+            h_t &= (1 - u_t) * h_{t-1} + u_t * h~_t
 
-    With ``reset_after=True`` the reset gate acts after the product, so that one product serves all gates:
-    ``h~_t = tanh(x_t W_h + b_h + r_t * (h_{t-1} U_h + b'))``.
+    With ``reset_after=True`` the reset gate acts after the matrix product, so that all gates share one
+    product: ``h~_t = tanh(x_t W_h + b_h + r_t * (h_{t-1} U_h + b'))``.
 
-    State and output ``h`` ``(n, units)``. ``u_t`` is how much is written: Keras and cuDNN call ``1 - u_t``
-    their update gate, see :mod:`seqmodels.layers.keras_conversion`.
-    Weights: ``kernel`` W ``(d, 3 units)``, ``recurrent_kernel`` U ``(units, 3 units)``, ``bias`` b
-    ``(3 units,)``, columns in the order u, r, h; with ``reset_after`` also ``recurrent_bias`` b'
-    ``(units,)``.
+    The state and the output are ``h`` ``(n, units)``. ``u_t`` is the share that is written. Keras and cuDNN
+    define the update gate as ``1 - u_t`` instead; see :mod:`seqmodels.layers.keras_conversion`.
+    Weights: ``kernel`` W ``(d, 3 units)``, ``recurrent_kernel`` U ``(units, 3 units)`` and ``bias`` b
+    ``(3 units,)``, with columns in the order u, r, h. With ``reset_after`` there is also
+    ``recurrent_bias`` b' ``(units,)``.
 
     Args:
-        units: features of the state.
-        reset_after: which form.
-        keep_bias: ``b_u`` starts at minus this, so that as much of the state is kept as by an LSTM whose
-            forget bias it is.
-        **kwargs: of :class:`MatrixCell`.
+        units: size of the state.
+        reset_after: if True, the reset gate acts after the matrix product.
+        keep_bias: negated initial value of ``b_u``. A GRU then initially keeps the same share of the state as
+            an LSTM with this forget bias.
+        **kwargs: keyword arguments of :class:`MatrixCell`.
 
     >>> cell = GRUCell(3, reset_after=True)
     >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
@@ -101,9 +101,9 @@ class GRUCell(MatrixCell):
         return {"1 - update gate": 1 - u, "update gate": u, "reset gate": r}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """The sum of the norms of the paths, with ``sigmoid' <= 1/4`` and ``tanh' <= 1``.
+        """Returns the sum of the norms of the paths, with ``sigmoid' <= 1/4`` and ``tanh' <= 1``.
 
-        It is at least 1 whatever the weights: nothing forces this gradient to vanish.
+        The bound is at least 1 for all weights, so it never forces the gradient to vanish.
         """
         (h,), (recurrent_kernel, _, recurrent_bias) = states, constants
         u, r, candidate = (norm(block) for block in np.split(np.asarray(recurrent_kernel), 3, axis=-1))

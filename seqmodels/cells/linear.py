@@ -1,9 +1,10 @@
-"""Cells whose gates do not see the previous state, so that time need not be walked step by step.
+"""Cells whose gates do not depend on the previous state, so that a scan can compute all steps in parallel.
 
-In an RNN, LSTM or GRU every gate is a function of ``h_{t-1}``: T steps must follow one another. If the
-gates depend on the input alone, the state is a linear function of the previous state, ``h_t = a_t *
-h_{t-1} + b_t`` with ``a`` and ``b`` known for all steps at once: a parallel scan can take the place of the
-steps, and where they are walked no step has a matrix product (:mod:`seqmodels.kernels.linear_recurrence`).
+In an RNN, LSTM or GRU every gate is a function of ``h_{t-1}``, so the T steps must run one after the other.
+If the gates depend only on the input, the state is a linear function of the previous state:
+``h_t = a_t * h_{t-1} + b_t``. The coefficients ``a`` and ``b`` are known for all steps at once. A parallel
+scan can therefore replace the loop over the steps. If a loop is used, its steps need no matrix product
+(:mod:`seqmodels.kernels.linear_recurrence`).
 """
 
 from __future__ import annotations
@@ -19,20 +20,19 @@ from seqmodels.kernels import States
 
 
 class LinearCell(Cell):
-    """Base of the parallel cells: a subclass says what ``a`` and ``b`` are, as a function of the projected
-    input.
+    """Base class of the parallel cells. A subclass computes ``a`` and ``b`` from the projected input.
 
-    Weights: ``kernel`` W ``(inputs, p)``, ``bias`` b ``(p,)``, ``p = len(blocks) * units``. There is no
-    recurrent matrix.
+    Weights: ``kernel`` W ``(inputs, p)`` and ``bias`` b ``(p,)``, with ``p = len(blocks) * units``. These
+    cells do not have a recurrent matrix.
 
     Args:
-        units: features of the state.
-        kernel_initializer: for W.
-        bias_initializer: for b.
+        units: size of the state.
+        kernel_initializer: initializer of W.
+        bias_initializer: initializer of b.
 
     Raises:
-        ValueError: units below 1, or a dropout of the recurrent matrix or of the state, which these cells
-        do not have.
+        ValueError: if units is below 1, or if ``weight_dropout`` or ``recurrent_dropout`` is not 0. Both
+            dropouts need recurrent weights.
     """
 
     parallel = True
@@ -40,11 +40,11 @@ class LinearCell(Cell):
     def __init__(self, units: int, **kwargs: Any):
         for name in ("weight_dropout", "recurrent_dropout"):
             if kwargs.pop(name, 0.0):
-                raise ValueError(f"{type(self).__name__} has no recurrent product: {name} must be 0")
+                raise ValueError(f"{type(self).__name__} has no recurrent weights; {name} must be 0")
         super().__init__(units, **kwargs)
 
     def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """``a`` and ``b`` of ``h_t = a_t * h_{t-1} + b_t``: ``(..., p)`` to twice ``(..., units)``."""
+        """Returns ``a`` and ``b`` of ``h_t = a_t * h_{t-1} + b_t``: ``(..., p)`` to two ``(..., units)``."""
         raise NotImplementedError(f"{type(self).__name__} does not define coefficients")
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
@@ -63,5 +63,5 @@ class LinearCell(Cell):
         return {"kept share": self.coefficients(projected)[0]}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """``J = diag(a)``: 1 if ``a`` is between 0 and 1, else the largest ``|a|``."""
+        """Returns the bound for ``J = diag(a)``: the largest ``|a|``, but at least 1."""
         return max(1.0, largest(self.coefficients(projected)[0]))

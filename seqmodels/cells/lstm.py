@@ -1,4 +1,4 @@
-"""Long short-term memory."""
+"""Long short-term memory (LSTM)."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class LSTMCell(MatrixCell):
     """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate of Gers et al. 2000).
 
     .. math::
-        i_t &= sigmoid(x_t W_i + h_{t-1} U_i + b_i)        & input gate
-        f_t &= sigmoid(x_t W_f + h_{t-1} U_f + b_f)        & forget gate
-        c~_t &= tanh(x_t W_c + h_{t-1} U_c + b_c)          & candidate
-        o_t &= sigmoid(x_t W_o + h_{t-1} U_o + b_o)        & output gate
-        c_t &= f_t * c_{t-1} + i_t * c~_t
-        h_t &= o_t * tanh(c_t)
+            i_t &= sigmoid(x_t W_i + h_{t-1} U_i + b_i)        & input gate
+            f_t &= sigmoid(x_t W_f + h_{t-1} U_f + b_f)        & forget gate
+            c~_t &= tanh(x_t W_c + h_{t-1} U_c + b_c)          & candidate
+            o_t &= sigmoid(x_t W_o + h_{t-1} U_o + b_o)        & output gate
+            c_t &= f_t * c_{t-1} + i_t * c~_t
+            h_t &= o_t * tanh(c_t)
 
-    States ``(h, c)``, each ``(n, units)``; the output is ``h``. Along ``c`` the gradient is multiplied
-    by ``f_t`` alone, which is how it survives long lags.
-    Weights: ``kernel`` W ``(d, 4 units)``, ``recurrent_kernel`` U ``(units, 4 units)``, ``bias`` b
-    ``(4 units,)``, columns in the order i, f, c, o of Keras.
+    The states are ``(h, c)``, each ``(n, units)``; the output is ``h``. Along ``c`` the gradient is
+    multiplied only by ``f_t``, so that it survives long lags.
+    Weights: ``kernel`` W ``(d, 4 units)``, ``recurrent_kernel`` U ``(units, 4 units)`` and ``bias`` b
+    ``(4 units,)``, with columns in the order i, f, c, o of Keras.
 
     Args:
-        units: features of each state.
-        forget_bias: where ``b_f`` starts; 1 lets the gradient through at the beginning of training
+        units: size of each state.
+        forget_bias: initial value of ``b_f``. A value of 1 lets the gradient pass at the start of training
             (Jozefowicz et al. 2015, section 2.4).
-        **kwargs: of :class:`MatrixCell`.
+        **kwargs: keyword arguments of :class:`MatrixCell`.
 
     >>> cell = LSTMCell(3)
     >>> output, (h, c) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
@@ -82,13 +82,13 @@ class LSTMCell(MatrixCell):
         return {"forget gate": f, "input gate": i, "output gate": o}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """The sum of the norms of the paths, with ``sigmoid' <= 1/4`` and ``tanh' <= 1``.
+        """Returns the sum of the norms of the paths, with ``sigmoid' <= 1/4`` and ``tanh' <= 1``.
 
-        It is above 1 whatever the weights: nothing forces this gradient to vanish.
+        The bound is above 1 for all weights, so it never forces the gradient to vanish.
         """
         i, f, c, o = (norm(block) for block in np.split(np.asarray(constants[0]), 4, axis=-1))
-        through_cell = i / 4 + largest(states[1]) * f / 4 + c  # of c_t by h_{t-1}
-        return norm([[through_cell + o / 4, 1.0], [through_cell, 1.0]])  # (h, c) by (h, c)
+        through_cell = i / 4 + largest(states[1]) * f / 4 + c  # derivative of c_t by h_{t-1}
+        return norm([[through_cell + o / 4, 1.0], [through_cell, 1.0]])  # derivatives of (h, c)
 
     def get_config(self) -> dict:
         return {**super().get_config(), "forget_bias": self.forget_bias}

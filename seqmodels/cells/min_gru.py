@@ -1,4 +1,4 @@
-"""The minimal gated recurrent unit."""
+"""The minimal gated recurrent unit (minGRU)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class MinGRUCell(LinearCell):
     """Minimal gated recurrent unit (Feng et al. 2024, arXiv 2410.01201, section 3.1).
 
     .. math::
-        u_t &= sigmoid(x_t W_u + b_u)                & update gate \\\\
-        h~_t &= x_t W_h + b_h                        & candidate \\\\
-        h_t &= (1 - u_t) * h_{t-1} + u_t * h~_t
+            u_t &= sigmoid(x_t W_u + b_u)                & update gate \\\\
+            h~_t &= x_t W_h + b_h                        & candidate \\\\
+            h_t &= (1 - u_t) * h_{t-1} + u_t * h~_t
 
-    A GRU without its reset gate, its gates blind to ``h_{t-1}`` and its candidate without tanh. State and
-    output ``h`` ``(n, units)``. Weights: ``kernel`` W ``(d, 2 units)``, ``bias`` b ``(2 units,)``, columns
-    in the order u, h.
+    The cell is a GRU without a reset gate. The update gate and the candidate do not depend on ``h_{t-1}``,
+    and the candidate has no tanh. The state and the output are ``h`` ``(n, units)``. Weights: ``kernel`` W
+    ``(d, 2 units)`` and ``bias`` b ``(2 units,)``, with columns in the order u, h.
 
     Args:
-        units: features of the state.
-        keep_bias: ``b_u`` starts at minus this, as in :class:`GRUCell`.
-        **kwargs: of :class:`LinearCell`.
+        units: size of the state.
+        keep_bias: negated initial value of ``b_u``, as in :class:`GRUCell`.
+        **kwargs: keyword arguments of :class:`LinearCell`.
 
     >>> cell = MinGRUCell(3)
     >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))

@@ -1,4 +1,4 @@
-"""Minimal long short-term memory."""
+"""Minimal long short-term memory (minLSTM)."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ class MinLSTMCell(LinearCell):
     """Minimal long short-term memory (Feng et al. 2024, arXiv 2410.01201, section 3.2).
 
     .. math::
-        i_t &= sigmoid(x_t W_i + b_i)               & input gate \\\\
-        f_t &= sigmoid(x_t W_f + b_f)               & forget gate \\\\
-        h~_t &= x_t W_h + b_h                       & candidate \\\\
-        h_t &= (f_t * h_{t-1} + i_t * h~_t) / (f_t + i_t)
+            i_t &= sigmoid(x_t W_i + b_i)               & input gate \\\\
+            f_t &= sigmoid(x_t W_f + b_f)               & forget gate \\\\
+            h~_t &= x_t W_h + b_h                       & candidate \\\\
+            h_t &= (f_t * h_{t-1} + i_t * h~_t) / (f_t + i_t)
 
-    An LSTM without output gate and cell state, its gates blind to ``h_{t-1}`` and normalised so that the
-    scale of the state does not depend on time. State and output ``h`` ``(n, units)``. Weights: ``kernel``
-    W ``(d, 3 units)``, ``bias`` b ``(3 units,)``, columns in the order i, f, h.
+    The cell is an LSTM without an output gate and a cell state. The gates do not depend on ``h_{t-1}``. The
+    normalised gates keep the scale of the state independent of time. The state and the output are ``h``
+    ``(n, units)``. Weights: ``kernel`` W ``(d, 3 units)`` and ``bias`` b ``(3 units,)``, with columns in the
+    order i, f, h.
 
     Args:
-        units: features of the state.
-        forget_bias: where ``b_f`` starts, and ``b_i`` at minus this: its sigmoid is the share of the state
-            that is kept then, as in :class:`LSTMCell`.
-        **kwargs: of :class:`LinearCell`.
+        units: size of the state.
+        forget_bias: initial value of ``b_f``; ``b_i`` starts at ``-forget_bias``. As in :class:`LSTMCell`,
+            the sigmoid of this value is the initial share of the state that is kept.
+        **kwargs: keyword arguments of :class:`LinearCell`.
 
     >>> cell = MinLSTMCell(3)
     >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
@@ -50,7 +51,7 @@ class MinLSTMCell(LinearCell):
 
     def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         i, f, candidate = tf.split(projected, 3, axis=-1)
-        # f / (f + i), from the logarithms: both gates may underflow at once.
+        # f / (f + i) is computed from logarithms, because both gates may underflow at the same time.
         keep = tf.sigmoid(tf.math.log_sigmoid(f) - tf.math.log_sigmoid(i))
         return keep, (1 - keep) * candidate
 

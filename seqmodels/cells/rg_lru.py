@@ -1,4 +1,4 @@
-"""The real-gated linear recurrent unit."""
+"""The real-gated linear recurrent unit (RG-LRU)."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class RGLRUCell(LinearCell):
     """Real-gated linear recurrent unit (De et al. 2024, arXiv 2402.19427, section 2.4, equations 1 to 4).
 
     .. math::
-        r_t &= sigmoid(x_t W_r + b_r)                 & recurrence gate \\\\
-        i_t &= sigmoid(x_t W_i + b_i)                 & input gate \\\\
-        v_t &= x_t W_v + b_v                          & value \\\\
-        a_t &= a^{8 r_t}, \\quad a = sigmoid(A)        & decay \\\\
-        h_t &= a_t * h_{t-1} + sqrt(1 - a_t^2) * (i_t * v_t)
+            r_t &= sigmoid(x_t W_r + b_r)                 & recurrence gate \\\\
+            i_t &= sigmoid(x_t W_i + b_i)                 & input gate \\\\
+            v_t &= x_t W_v + b_v                          & value \\\\
+            a_t &= a^{8 r_t}, \\quad a = sigmoid(A)        & decay \\\\
+            h_t &= a_t * h_{t-1} + sqrt(1 - a_t^2) * (i_t * v_t)
 
-    The paper puts ``x_t`` itself where ``v_t`` stands; the projection lets inputs and units differ. State
-    and output ``h`` ``(n, units)``. Weights: ``kernel`` W ``(d, 3 units)``, ``bias`` b ``(3 units,)``,
-    columns in the order r, i, v; ``decay`` A ``(units,)``, started so that ``a^8`` is uniform in [0.9,
-    0.999], which spans memories of 10 to 1,000 steps.
+    The paper uses ``x_t`` instead of ``v_t``. The projection to ``v_t`` allows inputs and states of different
+    sizes. The state and the output are ``h`` ``(n, units)``. Weights: ``kernel`` W ``(d, 3 units)`` and
+    ``bias`` b ``(3 units,)``, with columns in the order r, i, v, and ``decay`` A ``(units,)``. Initially
+    ``a^8`` is uniform in [0.9, 0.999], which spans memories of 10 to 1,000 steps.
 
     Args:
-        units: features of the state.
-        **kwargs: of :class:`LinearCell`.
+        units: size of the state.
+        **kwargs: keyword arguments of :class:`LinearCell`.
 
     >>> cell = RGLRUCell(3)
     >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
@@ -49,8 +49,8 @@ class RGLRUCell(LinearCell):
     def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         r, i, value = tf.split(projected, 3, axis=-1)
         log_a = C * tf.sigmoid(r) * tf.math.log_sigmoid(self._compute(self.decay))  # (..., units)
-        # 1 - a^2 by expm1: for slow decays a is so near 1 that the difference would lose its digits. It is
-        # kept above 0, where the root has no slope, by about the smallest normal number.
+        # expm1 computes 1 - a^2, because a direct subtraction loses its digits if a is close to 1. The lower
+        # limit, about the smallest normal number, avoids 0, where the square root has no derivative.
         rest = tf.maximum(-tf.math.expm1(2 * log_a), 4 / log_a.dtype.max)
         return tf.exp(log_a), tf.sqrt(rest) * tf.sigmoid(i) * value
 
@@ -60,6 +60,6 @@ class RGLRUCell(LinearCell):
 
 
 def _slow_decays(shape: Any, dtype: Any = None) -> tf.Tensor:
-    """``A`` with ``sigmoid(A) ** C`` uniform in [0.9, 0.999]."""
+    """Samples ``A`` such that ``sigmoid(A) ** C`` is uniform in [0.9, 0.999]."""
     a = keras.random.uniform(shape, 0.9, 0.999, dtype=dtype) ** (1 / C)
     return tf.math.log(a) - tf.math.log1p(-a)

@@ -12,7 +12,7 @@ from seqmodels.cells.base import MatrixCell
 from seqmodels.cells.bounds import norm
 from seqmodels.kernels import States, dropped
 
-LARGEST_SLOPES = {"linear": 1.0, "relu": 1.0, "tanh": 1.0, "sigmoid": 0.25}  # of phi, over all arguments
+LARGEST_SLOPES = {"linear": 1.0, "relu": 1.0, "tanh": 1.0, "sigmoid": 0.25}  # max |phi'|
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -21,18 +21,19 @@ class RNNCell(MatrixCell):
 
     .. math:: h_t = phi(x_t W + h_{t-1} U + b)
 
-    ``x_t`` input ``(n, d)``; ``h_t`` state and output ``(n, h)``; ``phi`` the activation.
-    Weights: ``kernel`` W ``(d, h)``, ``recurrent_kernel`` U ``(h, h)``, ``bias`` b ``(h,)``.
+    ``x_t`` is the input ``(n, d)``. ``h_t`` is the state and the output ``(n, h)``. ``phi`` is the
+    activation.
+    Weights: ``kernel`` W ``(d, h)``, ``recurrent_kernel`` U ``(h, h)`` and ``bias`` b ``(h,)``.
 
-    Its gradient over k steps is a product of k Jacobians ``diag(phi') U^T``: it vanishes when
+    The gradient over k steps is a product of k Jacobians ``diag(phi') U^T``. The product vanishes when
     ``||U|| max|phi'| < 1`` and can explode otherwise (Bengio et al. 1994; Pascanu et al. 2013,
-    section 2.1). With ``activation="relu"`` and ``recurrent_initializer="identity"`` it starts as a
+    section 2.1). With ``activation="relu"`` and ``recurrent_initializer="identity"`` the cell starts as a
     perfect memory (Le et al. 2015, arXiv 1504.00941).
 
     Args:
-        units: features of the state.
-        activation: any Keras activation, by name or as a function.
-        **kwargs: of :class:`MatrixCell`.
+        units: size of the state.
+        activation: name of a Keras activation, or a function.
+        **kwargs: keyword arguments of :class:`MatrixCell`.
 
     >>> cell = RNNCell(3)
     >>> output, (h,) = cell(tf.zeros((2, 5)), cell.get_initial_state(batch_size=2))
@@ -61,15 +62,15 @@ class RNNCell(MatrixCell):
         return kernels.rnn(projected, states, recurrent_kernel, name, lengths, mask)
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """``J = diag(phi') U^T``, so ``||U|| max |phi'|`` (Pascanu et al. 2013, equation 6).
+        """Returns ``||U|| max |phi'|``, the bound for ``J = diag(phi') U^T``.
 
-        Below 1 the gradient must vanish.
+        If the bound is below 1, the gradient must vanish (Pascanu et al. 2013, equation 6).
         """
         slope = LARGEST_SLOPES.get(self._known_activation())
         return None if slope is None else slope * norm(constants[0])
 
     def _known_activation(self) -> str:
-        """The name of the activation if it is one of Keras' own, which a user's function may be called as."""
+        """Returns the name of a known Keras activation, else "". A user's function may have the same name."""
         name = getattr(self.activation, "__name__", "")
         known = {*kernels.RNN_ACTIVATIONS, *LARGEST_SLOPES}
         return name if name in known and self.activation is keras.activations.get(name) else ""

@@ -1,6 +1,6 @@
 """Text and tables: files, splits, tokens, batches and embeddings.
 
-A name loads its module at its first use: the readers of files need no TensorFlow.
+Each name imports its module at first use, so the file readers need no TensorFlow.
 """
 
 from seqmodels.lazy import lazy

@@ -1,4 +1,4 @@
-"""Batches of token sequences that take few shapes, cut from flat arrays by TensorFlow operators."""
+"""Batches of token sequences in few shapes, built from flat arrays with TensorFlow operators."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,34 +13,35 @@ from seqmodels.data.sequences import TokenSequences
 def bucket_edges(
     lengths: np.ndarray, count: int = 8, maximum: int | None = None, multiple: int = 8
 ) -> list[int]:
-    """Chooses the padded lengths of batches: those that pad these rows with the fewest steps in all.
+    """Chooses the padded lengths of batches (edges) that need the fewest time steps in total.
 
-    The choice is exact, by dynamic programming over all multiples of ``multiple`` that some row would fill:
-    ``steps[j]``, the fewest padded steps of the rows up to candidate ``j`` when ``j`` is the last edge, is
-    the minimum over the edge ``i`` before it of ``steps[i] + (rows between i and j) * candidate[j]``.
+    The choice is exact. Dynamic programming compares all candidates, which are the row lengths rounded up to
+    a multiple of ``multiple``. ``steps[j]`` is the smallest number of padded steps for the rows up to
+    candidate ``j``, if ``j`` is the last edge. It is the minimum of
+    ``steps[i] + (rows between i and j) * candidate[j]`` over the previous edge ``i``.
 
     Args:
-        lengths: tokens of each row, (n,) int.
-        count: the most edges.
-        maximum: the length to which rows will be truncated, covered by the last edge; None: the longest row.
-        multiple: every edge is a multiple of this.
+        lengths: number of tokens per row, (n,) int.
+        count: maximum number of edges.
+        maximum: length to which rows will be truncated; the last edge covers it. Default: the longest row.
+        multiple: number that divides every edge.
 
     Returns:
-        At most ``count`` edges, rising.
+        At most ``count`` edges, in ascending order.
 
     Raises:
-        ValueError: there is no row and no maximum.
+        ValueError: ``lengths`` is empty and ``maximum`` is missing.
 
     >>> bucket_edges(np.array([3, 9, 10, 30]), count=2)
     [16, 32]
     """
     lengths = np.asarray(lengths, np.int64)
     if maximum is None and not lengths.size:
-        raise ValueError("there are no lengths; expected at least one, or a maximum")
+        raise ValueError("lengths must not be empty unless maximum is set; got no lengths")
     longest = lengths.max() if maximum is None else maximum
     padded = np.maximum(-(-np.append(np.minimum(lengths, longest), longest) // multiple), 1) * multiple
     candidates, rows = np.unique(padded, return_counts=True)
-    rows[-1] -= 1  # the longest itself is no row
+    rows[-1] -= 1  # the appended maximum is not a row
     covered = np.cumsum(rows)  # (candidates,) rows that fit into a candidate
     backwards = np.tri(len(candidates), k=-1, dtype=bool)
     steps = covered * candidates
@@ -72,26 +73,28 @@ def batches(
 ) -> tf.data.Dataset:
     """Makes batches of rows of similar length, in at most ``len(edges)`` shapes.
 
-    The order is planned at once, so ``len()`` of the data set is known, and ``skip(k)`` goes on exactly where
-    ``k`` batches would have ended.
+    The order of all batches is computed in advance. ``len()`` of the dataset is therefore known, and
+    ``skip(k)`` continues exactly after the first ``k`` batches.
 
     Args:
-        sequences: n rows, none longer than the last edge.
-        targets: (n, ...), or None if there is nothing to predict.
-        weights: (n,) float32, one by default.
-        edges: the padded lengths, rising; a row goes to the first edge that holds it.
-        batch_size: rows of a batch, or one number for each edge.
-        seed: with ``epoch``, decides the order.
-        epoch: rows are shuffled, and batches of different edges among each other, in an order that depends on
-            ``(seed, epoch)`` alone. None: rows come by length, for evaluation; see ``evaluation_order``.
-        of_rows: further inputs by name, (n, ...).
-        of_tokens: further inputs by name, (tokens, ...).
+        sequences: n rows; the longest row must fit into the last edge.
+        targets: targets of the rows, (n, ...). Default: no targets.
+        weights: weights of the rows, (n,) float32. Default: 1 for every row.
+        edges: padded lengths, ascending; a row is padded to the first edge that it fits into.
+        batch_size: number of rows per batch, or a sequence with one number per edge.
+        seed: random seed of the order, used together with ``epoch``.
+        epoch: number of the epoch. The rows are shuffled, and the batches of all edges are mixed. The order
+            depends on ``(seed, epoch)`` alone. Default: no shuffling; the rows are sorted by length, for
+            evaluation (see ``evaluation_order``).
+        of_rows: additional inputs per row by name, (n, ...).
+        of_tokens: additional inputs per token by name, (tokens, ...).
 
     Returns:
         Elements ``({"tokens": (batch, edge) int32, "lengths": (batch,) int32}, targets (batch, ...), weights
-        (batch,) float32)``; without targets, None stands in their place. Inputs have those of rows, ``(batch,
-        ...)``, and of tokens, ``(batch, edge, ...)``, too. Padding is ``PAD``, of other inputs 0. The last
-        batch of each edge is filled up with rows of length 0, weight 0 and target 0.
+        (batch,) float32)``. Without targets, None replaces the second item. The dictionary also contains
+        ``of_rows``, ``(batch, ...)``, and ``of_tokens``, ``(batch, edge, ...)``, by their names. Tokens are
+        padded with ``PAD``, other inputs with 0. The last batch of each edge is filled up with rows of
+        length 0, weight 0 and target 0.
 
     Raises:
         ValueError: a row is longer than the last edge.
@@ -105,7 +108,7 @@ def batches(
     plan = _plan(sequences.lengths, _buckets(sequences.lengths, edges), edges, batch_size, seed, epoch)
     if weights is None:
         weights = np.ones(len(sequences), np.float32)
-    # Fillers read the zero behind the last row.
+    # Filler rows read the zeros behind the last row.
     with tf.device("CPU"):
         slots = tf.constant(plan.slots)
         padded = _padder(sequences)
@@ -130,12 +133,12 @@ def batches(
 
 @dataclass(frozen=True)
 class PairShapes:
-    """The shapes that batches of pairs take.
+    """Shapes of the batches of sequence pairs.
 
     Attributes:
-        sources: padded length of the sources in each shape, rising.
-        targets: padded length of the targets.
-        rows: pairs in a batch of each shape.
+        sources: padded length of the sources per shape, ascending.
+        targets: padded length of the targets per shape, ascending.
+        rows: number of pairs in a batch, per shape.
 
     >>> shapes = PairShapes(sources=(4, 8), targets=(4, 8), rows=(16, 8))
     >>> shapes.buckets(np.array([3, 3]), np.array([2, 7]))
@@ -150,17 +153,17 @@ class PairShapes:
     def choose(
         cls, sources: np.ndarray, targets: np.ndarray, tokens: int, count: int = 8, multiple: int = 4
     ) -> "PairShapes":
-        """Shapes for pairs of these lengths (n,), each batch with about as many target tokens.
+        """Chooses shapes for pairs, so that all batches have about the same number of target tokens.
 
-        The pairs are cut into ``count`` groups by the length of their longer side, as :func:`bucket_edges`
-        does; the shape of a group is the longest source by the longest target in it.
+        :func:`bucket_edges` divides the pairs into ``count`` groups by the length of their longer side. The
+        shape of a group is its longest source by its longest target.
 
         Args:
-            sources: tokens of each source.
-            targets: tokens of each target.
-            tokens: padded tokens of the targets of a batch, at most, unless it has but one row.
-            count: the most shapes.
-            multiple: every length is a multiple of this.
+            sources: number of tokens per source, (n,).
+            targets: number of tokens per target, (n,).
+            tokens: maximum number of padded target tokens per batch. A batch of one pair may exceed it.
+            count: maximum number of shapes.
+            multiple: number that divides every length.
         """
         longer = np.maximum(sources, targets)
         group = np.searchsorted(bucket_edges(longer, count, multiple=multiple), longer)
@@ -175,13 +178,17 @@ class PairShapes:
         return cls(longest(sources), target_edges, tuple(max(n // 8 * 8, n if n < 8 else 8, 1) for n in rows))
 
     def buckets(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The first shape that holds each pair of lengths, (n,); raises ValueError where none does."""
+        """Finds the first shape that each pair of lengths fits into, (n,).
+
+        Raises:
+            ValueError: a pair does not fit into any shape.
+        """
         found = np.maximum(np.searchsorted(self.sources, sources), np.searchsorted(self.targets, targets))
         if found.max(initial=0) >= len(self.rows):
             row = int(found.argmax())
             raise ValueError(
-                f"a pair has {sources[row]} and {targets[row]} tokens; expected at most {self.sources[-1]} "
-                f"and {self.targets[-1]}, the last shape: leave it out"
+                f"a pair must have at most {self.sources[-1]} source and {self.targets[-1]} target tokens, "
+                f"the last shape; got {sources[row]} and {targets[row]}; remove the pair"
             )
         return found
 
@@ -194,17 +201,17 @@ def pair_batches(
     seed: int = 0,
     epoch: int | None = None,
 ) -> tf.data.Dataset:
-    """Makes batches of pairs for teacher forcing, with about as many tokens in each, in few shapes.
+    """Makes batches of pairs for teacher forcing, in few shapes with about the same number of tokens.
 
-    A target ``START y END`` of k + 1 tokens is the input ``START y`` and the k tokens to predict, ``y END``.
-    The order is that of :func:`batches`.
+    A target ``START y END`` of k + 1 tokens yields the input ``START y`` and the k tokens to predict,
+    ``y END``. The pairs are ordered as in :func:`batches`.
 
     Args:
         sources: n rows.
-        targets: n rows, each of at least one token.
-        shapes: see there.
-        seed: see :func:`batches`.
-        epoch: see :func:`batches`.
+        targets: n rows of at least one token each.
+        shapes: shapes of the batches.
+        seed: random seed of the order; see :func:`batches`.
+        epoch: number of the epoch; see :func:`batches`.
 
     Returns:
         Elements ``({"source": (batch, S), "source_lengths": (batch,), "target": (batch, T),
@@ -212,7 +219,7 @@ def pair_batches(
         batch of each shape is filled up with pairs of length 0 and weight 0.
 
     Raises:
-        ValueError: a pair fits into no shape.
+        ValueError: a pair does not fit into any shape.
 
     >>> sequences = TokenSequences.from_lengths(np.array([1, 4, 5, 3]), np.array([4]))
     >>> dataset = pair_batches(sequences, sequences, PairShapes((4,), (4,), (2,)))
@@ -242,10 +249,11 @@ def pair_batches(
 def evaluation_order(
     lengths: np.ndarray, *, edges: Sequence[int], batch_size: int | Sequence[int]
 ) -> np.ndarray:
-    """Where each row is in the batches of an evaluation (``epoch=None``) with the same arguments, (n,) int64.
+    """Returns the position of each row in the evaluation batches (``epoch=None``), (n,) int64.
 
-    ``np.concatenate(outputs)[evaluation_order(...)]`` is the outputs of all batches, (slots, ...), in the
-    order of the rows, (n, ...), without the fillers.
+    The arguments must be equal to the arguments of :func:`batches`. If ``outputs`` are the outputs of all
+    batches, ``np.concatenate(outputs)[evaluation_order(...)]`` has the original order of the rows, (n, ...).
+    Filler rows are dropped.
 
     >>> evaluation_order(np.array([9, 2, 5]), edges=[4, 12], batch_size=2)
     array([3, 0, 2])
@@ -256,7 +264,10 @@ def evaluation_order(
 
 @dataclass(frozen=True)
 class _Plan:
-    """The rows of an epoch (slots,), where n is a filler; slots and bucket of each batch (batches,)."""
+    """Order of an epoch: a row number per slot (slots,), and the slots and bucket per batch (batches,).
+
+    The row number n marks a filler row.
+    """
 
     slots: np.ndarray
     starts: np.ndarray
@@ -265,10 +276,11 @@ class _Plan:
 
 
 def _buckets(lengths: np.ndarray, edges: Sequence[int]) -> np.ndarray:
-    """The first edge that holds each row, (n,)."""
+    """Finds the first edge that each row fits into, (n,)."""
     if lengths.max(initial=0) > edges[-1]:
         raise ValueError(
-            f"a row has {lengths.max()} tokens; expected at most {edges[-1]}, the last edge: truncate"
+            f"a row must have at most {edges[-1]} tokens, the last edge; got {lengths.max()}; truncate the "
+            "rows"
         )
     return np.searchsorted(edges, lengths)
 
@@ -291,7 +303,7 @@ def _plan(
     rows = np.bincount(bucket, minlength=len(edges))
     batch_counts = -(-rows // sizes)
     fillers = batch_counts * sizes - rows
-    slots = np.full((batch_counts * sizes).sum(), len(lengths))  # an edge's fillers come after its rows
+    slots = np.full((batch_counts * sizes).sum(), len(lengths))  # filler rows follow the rows of their edge
     slots[np.arange(len(lengths)) + np.repeat(np.cumsum(fillers) - fillers, rows)] = order
     batch_sizes = np.repeat(sizes, batch_counts)
     starts = np.cumsum(batch_sizes) - batch_sizes
@@ -303,12 +315,12 @@ def _plan(
 def _padder(
     sequences: TokenSequences, first: int = 0, last: int = 0, values: np.ndarray | None = None
 ) -> Callable:
-    """``(rows (batch,), edge) -> tokens (batch, edge) and their lengths (batch,)``, both int32.
+    """Returns a function ``(rows (batch,), edge) -> tokens (batch, edge), lengths (batch,)``, both int32.
 
-    ``first`` leading and ``last`` trailing tokens of each row are left out. Row n is a filler of length 0.
-    ``values`` ``(tokens, ...)`` stand in the place of the tokens.
+    The function drops the ``first`` leading and the ``last`` trailing tokens of each row. Row n is a filler
+    row of length 0. If ``values`` ``(tokens, ...)`` are given, they replace the tokens.
     """
-    # One zero more than there are rows, or tokens: that is what fillers, and padding, read.
+    # Filler rows and padding read a zero that is appended to the rows and to the tokens.
     numbers = tf.constant(_with_zero_row(sequences.values if values is None else values))
     begins = tf.constant(sequences.row_splits)
     lengths = tf.constant(np.append(sequences.lengths - first - last, 0))

@@ -15,22 +15,22 @@ MISSING_SEED = 0
 def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Reads the vectors of a vocabulary (Pennington et al. 2014, https://nlp.stanford.edu/projects/glove/).
 
-    A line is ``word v1 ... vd``; the first may be word2vec's ``count dimensions`` instead. A word may hold
-    spaces. Of a word that comes twice the first vector counts. The file, which may be gzipped (.gz), is
-    streamed: only the vectors of the vocabulary are kept, and only their numbers are read.
+    A line is ``word v1 ... vd``. The first line may be word2vec's ``count dimensions`` instead. A word may
+    contain spaces. If a word occurs twice, its first vector is used. The file may be gzipped (.gz). It is
+    streamed, and only the vectors of the vocabulary are parsed and kept.
 
     Args:
-        path: the file.
-        vocabulary: v tokens in the order of their ids; the first one is the padding.
+        path: file of word vectors.
+        vocabulary: v tokens in the order of their ids; the first token is the padding.
 
     Returns:
-        The vectors, (v, d) float32, and which of them the file holds, (v,) bool. The others are drawn from a
-        normal distribution with the mean and the deviation that the found ones have in each dimension, always
-        the same; the vector of the padding is zero.
+        The vectors, (v, d) float32, and a mask of the tokens found in the file, (v,) bool. The vectors of
+        missing tokens are sampled with a fixed seed from a normal distribution. Its mean and standard
+        deviation in each dimension are those of the vectors found. The vector of the padding is zero.
 
     Raises:
-        UsageError: there is no such file.
-        DataError: the file cannot be read, a line is not what it must be, or no word is in the vocabulary.
+        UsageError: the file does not exist.
+        DataError: the file cannot be read, a line is invalid, or no word of the vocabulary is in the file.
 
     >>> path = folder / "vectors.txt"
     >>> _ = path.write_text("film 1 2\\ngood 3 4\\n")
@@ -50,11 +50,11 @@ def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple
             vectors[row] = _vector(numbers, f"{path}:{line}")
     if not vectors:
         why = (
-            f"{other_case} are when case is ignored: change whether the tokenizer lower-cases"
+            f"{other_case} words match if case is ignored, so change whether the tokenizer lower-cases"
             if other_case
-            else "nor when case is ignored: expected a file for the language of the texts"
+            else "no word matches if case is ignored, so use a file for the language of the texts"
         )
-        raise DataError(f"{path}: none of the {len(wanted)} words of the vocabulary is in it, {why}")
+        raise DataError(f"{path} contains none of the {len(wanted)} words of the vocabulary; {why}")
     known = np.stack(list(vectors.values()))  # (found, d)
     random = np.random.default_rng(MISSING_SEED)
     matrix = random.normal(known.mean(axis=0), known.std(axis=0), (len(vocabulary), known.shape[1]))
@@ -66,7 +66,7 @@ def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, bytes]]:
-    """Hands out the number of each line, its word, and its numbers as they are written."""
+    """Yields the number of each line, its word, and its vector as unparsed bytes."""
     offset = dimensions = 0
     for line, content in enumerate(_read(path), start=1):
         fields = content.rstrip()
@@ -80,14 +80,15 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, bytes]]:
         extra = word.split(b" ")[1:]
         if columns < max(dimensions, 1) or (extra and all(map(_is_number, extra))):
             raise DataError(
-                f"{path}:{line}: {columns} numbers after the word, expected {max(dimensions, 1)} as before; "
-                "mend or delete the line"
+                f"{path}:{line}: the word must be followed by {max(dimensions, 1)} numbers; got {columns}; "
+                "fix or delete the line"
             )
         try:
             yield line, word.decode("utf-8"), b" ".join(numbers)
         except UnicodeDecodeError as error:
             raise DataError(
-                f"{path}:{line}: not UTF-8 at byte {offset + error.start} of the file; convert it to UTF-8"
+                f"{path}:{line}: byte {offset + error.start} of the file is not UTF-8; convert the file to "
+                "UTF-8"
             ) from error
         offset += len(content)
 
@@ -98,10 +99,11 @@ def _read(path: str | os.PathLike[str]) -> Iterator[bytes]:
             yield from lines
     except (FileNotFoundError, IsADirectoryError) as error:
         raise UsageError(
-            f"{path}: {error.strerror}; expected a file of word vectors in GloVe's text format"
+            f"{path} cannot be opened ({error.strerror}); expected a file of word vectors in GloVe's text "
+            "format"
         ) from error
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read to its end ({error}); fetch it again") from error
+        raise DataError(f"{path} cannot be read to its end ({error}); download it again") from error
 
 
 def _is_number(field: bytes) -> bool:
@@ -116,6 +118,6 @@ def _vector(numbers: bytes, place: str) -> np.ndarray:
     for field in fields:
         if not _is_number(field):
             raise DataError(
-                f"{place}: {field.decode(errors='replace')!r} is not a finite number; mend the line"
+                f"{place}: {field.decode(errors='replace')!r} is not a finite number; fix the line"
             )
     return np.array(fields, np.float64)

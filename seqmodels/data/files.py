@@ -1,6 +1,7 @@
-"""Text files as people have them, read whole; every error names the file and the line or byte.
+"""Readers of text files and tables; every error names the file and the line or byte.
 
-Files are UTF-8, with or without a byte order mark, and ``.gz`` behind any extension is unpacked.
+Files are UTF-8, with or without a byte order mark, and are read as a whole. A file whose name ends in ``.gz``
+is decompressed.
 """
 
 import csv
@@ -17,16 +18,16 @@ from seqmodels.errors import DataError, UsageError
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 TABLE_FORMATS = (*DELIMITERS, ".jsonl")
 
-Row = tuple[int, tuple[str, ...]]  # line, values
+Row = tuple[int, tuple[str, ...]]  # line number, values
 
 
 def unreadable(path: Path | str, error: OSError) -> DataError:
-    """What to raise for a file or folder that exists and does not open."""
+    """Returns the error for a file or folder that exists but cannot be opened."""
     return DataError(f"{path} cannot be read: {error.strerror}; check the path and its permissions")
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The folders and the files in ``folder``, sorted by name, without hidden ones.
+    """Lists the folders and the files in ``folder``, sorted by name, without hidden ones.
 
     >>> _ = (folder / "reviews.csv").write_text("text\\n")
     >>> [[path.name for path in paths] for paths in list_folder(folder)]
@@ -45,10 +46,11 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def read_text(path: Path) -> str:
-    """The whole file, without its byte order mark.
+    """Reads a whole file, without its byte order mark.
 
     Raises:
-        DataError: it cannot be read, is a broken gzip file, or has bytes that are not UTF-8 text (NUL too).
+        DataError: the file cannot be read, is a corrupt gzip file, or has NUL bytes or bytes that are not
+            UTF-8.
 
     >>> _ = (folder / "text.txt").write_text("a film\\n")
     >>> read_text(folder / "text.txt")
@@ -61,7 +63,7 @@ def read_text(path: Path) -> str:
             content = gzip.decompress(content)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
-            f"{path} is a truncated or corrupt gzip file: {error}; make or copy it anew"
+            f"{path} is a truncated or corrupt gzip file ({error}); create or copy it again"
         ) from error
     except OSError as error:
         raise unreadable(path, error) from error
@@ -75,19 +77,22 @@ def read_text(path: Path) -> str:
         place = f"byte {bad}" + " of the uncompressed content" * packed
         raise DataError(
             f"{path}:{line}: {place} is 0x{content[bad]:02x}, not UTF-8 text; convert the file to UTF-8, "
-            "or name a file of text"
+            "or use a text file"
         )
     return text.removeprefix("\ufeff")
 
 
 def table_name(path: Path) -> tuple[str, str] | None:
-    """``("train", ".csv")`` for ``Train.csv.gz``; None if ``path`` ends in none of `TABLE_FORMATS`."""
+    """Splits the name of a table, such as ``Train.csv.gz`` into ``("train", ".csv")``.
+
+    Returns None if the extension is not one of `TABLE_FORMATS`.
+    """
     name = Path(path.name.lower().removesuffix(".gz"))
     return (name.stem, name.suffix) if name.suffix in TABLE_FORMATS else None
 
 
 def table_columns(path: Path) -> list[str]:
-    """The columns of a table: its header, or the keys of its first object.
+    """Reads the column names of a table: its header, or the keys with string values of its first object.
 
     Raises:
         DataError: see `read_table`.
@@ -104,10 +109,12 @@ def table_columns(path: Path) -> list[str]:
                 row = json.loads(text)
             except ValueError as error:
                 raise DataError(
-                    f"{path}:{line}: malformed JSON: {error}; expected one object a line"
+                    f"{path}:{line}: the line is not valid JSON ({error}); expected one object per line"
                 ) from error
             if not isinstance(row, dict):
-                raise DataError(f"{path}:{line}: {text.strip()[:40]} is no object; expected one a line")
+                raise DataError(
+                    f"{path}:{line}: {text.strip()[:40]} is not a JSON object; expected one per line"
+                )
             return [key for key, value in row.items() if isinstance(value, str)]
         if text.strip() and name:
             return next(csv.reader([text], delimiter=DELIMITERS[name[1]]))
@@ -115,15 +122,16 @@ def table_columns(path: Path) -> list[str]:
 
 
 def read_table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] = ()) -> Iterator[Row]:
-    """The line on which each row starts, from 1, and its values of ``columns``.
+    """Reads the rows of a table, each as the number of its first line, from 1, and its values of ``columns``.
 
-    CSV and TSV have a header, and quotes as in RFC 4180, so that a field may hold delimiters and line ends.
-    JSONL has one object a line with strings, in the columns ``numbers`` also whole numbers. Blank lines and
-    other columns are passed over.
+    CSV and TSV files have a header. They have quotes as in RFC 4180, so that a field may contain delimiters
+    and line breaks. JSONL files have one object per line with string values. The values of the columns
+    ``numbers`` may also be whole numbers. Blank lines and other columns are ignored.
 
     Raises:
-        UsageError: ``path`` ends in none of `TABLE_FORMATS`.
-        DataError: see `read_text`; the file is empty, a column is missing, or a row is malformed.
+        UsageError: the extension of ``path`` is not one of `TABLE_FORMATS`.
+        DataError: the file cannot be read (see `read_text`) or is empty, a column is missing, or a row is
+            malformed.
 
     >>> _ = (folder / "reviews.csv").write_text("text,label\\na dull film,0\\n")
     >>> list(read_table(folder / "reviews.csv", ("text", "label")))
@@ -132,7 +140,7 @@ def read_table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] = 
     name = table_name(path)
     if not name:
         raise UsageError(
-            f"{path}: unsupported extension; expected {', '.join(TABLE_FORMATS)}, or these with .gz"
+            f"{path} has an unsupported extension; expected {', '.join(TABLE_FORMATS)}, or these with .gz"
         )
     content = read_text(path)
     if not content.strip():
@@ -155,14 +163,16 @@ def _csv_rows(path: Path, content: str, columns: tuple[str, ...], delimiter: str
                 places = [header.index(column) for column in columns]
             elif row and len(row) != len(header):
                 raise DataError(
-                    f"{path}:{line}: {len(row)} fields, expected {len(header)} as in the header; "
+                    f"{path}:{line}: the row has {len(row)} fields; expected {len(header)} as in the header; "
                     "quote a field that contains the delimiter"
                 )
             elif row:
                 yield line, tuple(row[place] for place in places)
             line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{path}:{line}: {error}; quote the field and double the quotes inside it") from error
+        raise DataError(
+            f"{path}:{line}: the row is malformed ({error}); quote the field and double the quotes inside it"
+        ) from error
 
 
 def _jsonl_rows(
@@ -174,11 +184,16 @@ def _jsonl_rows(
         place = f"{path}:{number}"
         try:
             row = json.loads(line)
-            json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair is legal JSON and no text
+            json.dumps(row, ensure_ascii=False).encode()  # a lone surrogate is valid JSON but not text
         except ValueError as error:
-            raise DataError(f"{place}: malformed JSON: {error}; expected one object a line") from error
+            raise DataError(
+                f"{place}: the line is not valid JSON ({error}); expected one object per line"
+            ) from error
         if not isinstance(row, dict):
-            raise DataError(f"{place}: {type(row).__name__}; expected an object with {', '.join(columns)}")
+            raise DataError(
+                f"{place}: the line has the type {type(row).__name__}; expected an object with "
+                f"{', '.join(columns)}"
+            )
         _check_columns(place, row, columns)
         for column in columns:
             is_number = (
@@ -194,4 +209,6 @@ def _check_columns(place: str, found: Iterable[str], columns: tuple[str, ...]) -
     for column in columns:
         if column not in found:
             listed = ", ".join(map(repr, found))
-            raise DataError(f"{place}: no {column!r} column; found {listed}; expected {', '.join(columns)}")
+            raise DataError(
+                f"{place}: the column {column!r} is missing; found {listed}; expected {', '.join(columns)}"
+            )

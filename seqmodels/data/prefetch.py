@@ -1,4 +1,4 @@
-"""The last step of every pipeline."""
+"""Prefetching, the last step of every input pipeline."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import tensorflow as tf
 
 
 def prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Makes two elements ready while the one before them is used.
+    """Prefetches two elements while the current element is used.
 
-    TensorFlow is not left to tune the pipeline: its thread for that sleeps for up to a minute at a time, and
-    the end of an iteration may wait until it wakes (seen in TensorFlow 2.21 at the end of most long epochs).
+    The automatic tuning of the pipeline is disabled. Its thread sleeps for up to a minute at a time, and the
+    end of an iteration may wait until the thread wakes up. TensorFlow 2.21 waited in this way at the end of
+    most long epochs.
 
     >>> [int(number) for number in prefetched(tf.data.Dataset.range(3))]
     [0, 1, 2]

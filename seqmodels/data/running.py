@@ -1,4 +1,4 @@
-"""Running text in columns, for truncated backpropagation with carried state."""
+"""Running text in contiguous columns, for truncated backpropagation with carried state."""
 
 from collections.abc import Sequence
 
@@ -17,23 +17,24 @@ def running_text(
     seed: int = 0,
     epoch: int = 0,
 ) -> tf.data.Dataset:
-    """Cuts one long text into contiguous columns, and these into windows, for training with carried state.
+    """Splits a long text into contiguous columns, and the columns into windows.
 
-    Column r of n holds the tokens ``r m .. (r + 1) m - 1`` with ``m = ceil(tokens / n)``; window by window it
-    goes on where it ended, so that row r of a batch continues row r of the batch before. Every token is a
-    target exactly once, its input the token before it.
+    Column r of n contains the tokens ``r m .. (r + 1) m - 1`` with ``m = ceil(tokens / n)``. Row r of a batch
+    continues row r of the previous batch, so that training can carry the state. Every token is a target
+    exactly once, and its input is the previous token.
 
     Args:
-        ids: the text, (tokens,).
-        first: the id that stands before the first token.
+        ids: token ids of the text, (tokens,).
+        first: id of the input before the first token.
         batch_size: number of columns, n.
-        lengths: of the windows, each a shape; of several, one is drawn for each window.
-        seed: with ``epoch`` decides the drawing.
-        epoch: counted from 0.
+        lengths: lengths of the windows; each length is one shape. If there are several lengths, one is
+            sampled per window.
+        seed: random seed of the sampling, used together with ``epoch``.
+        epoch: number of the epoch, from 0.
 
     Returns:
-        Elements ``(tokens (n, length) int32, targets (n, length) int32, weights (n, length) float32)``; what
-        fills up the last column and the last window has weight 0.
+        Elements ``(tokens (n, length) int32, targets (n, length) int32, weights (n, length) float32)``.
+        Padding at the end of the text and of the last window has weight 0.
 
     >>> dataset = running_text(np.arange(4, 10), first=1, batch_size=2, lengths=[3])
     >>> tokens, targets, weights = next(iter(dataset))

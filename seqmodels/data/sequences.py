@@ -1,4 +1,4 @@
-"""Rows of token ids of different lengths, and cutting them."""
+"""Rows of token ids with different lengths, and their truncation."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,8 +14,8 @@ class TokenSequences:
     """Ragged rows of tokens.
 
     Attributes:
-        values: the tokens of all rows, one after another, (tokens,) int32.
-        row_splits: where rows begin, and after the last one where it ends, (n + 1,) int64.
+        values: concatenated tokens of all rows, (tokens,) int32.
+        row_splits: start of each row in ``values``, followed by the end of the last row, (n + 1,) int64.
 
     >>> sequences = TokenSequences.from_lengths(np.array([4, 5, 6, 7]), np.array([3, 1]))
     >>> len(sequences), sequences.lengths, sequences.rows(np.array([1])).values
@@ -27,19 +27,19 @@ class TokenSequences:
 
     @classmethod
     def from_lengths(cls, values: np.ndarray, lengths: np.ndarray) -> "TokenSequences":
-        """Cuts values (tokens,) into rows of these lengths (n,)."""
+        """Splits values (tokens,) into rows of these lengths (n,)."""
         return cls(values.astype(np.int32, copy=False), np.append(0, np.cumsum(lengths, dtype=np.int64)))
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each row, (n,) int64."""
+        """Number of tokens per row, (n,) int64."""
         return np.diff(self.row_splits)
 
     def __len__(self) -> int:
         return len(self.row_splits) - 1
 
     def rows(self, indices: np.ndarray) -> "TokenSequences":
-        """The rows at these indices (m,), in this order; an index may come more than once."""
+        """Returns the rows at these indices (m,), in this order; an index may occur more than once."""
         lengths = self.lengths[indices]
         return TokenSequences.from_lengths(
             self.values[np.repeat(self.row_splits[indices], lengths) + steps_of(lengths)], lengths
@@ -49,18 +49,19 @@ class TokenSequences:
 def truncate(
     sequences: TokenSequences, maximum: int, keep: Literal["head", "tail", "both"] = "head", prefix: int = 0
 ) -> TokenSequences:
-    """Shortens every row of more than ``maximum`` tokens to that many.
+    """Truncates every row to at most ``maximum`` tokens.
 
     Args:
-        sequences: the rows.
-        maximum: the most tokens that a row may have.
-        keep: the tokens that stay: the first ("head"), the last ("tail"), or the first quarter of ``maximum``
-            and the rest from the end ("both", which Sun et al. 2019, arXiv 1905.05583, section 5.3.1, found
-            better than either on IMDB).
-        prefix: leading tokens that stay in any case and come out of ``maximum``: 1 keeps a start token.
+        sequences: rows of tokens.
+        maximum: maximum number of tokens per row.
+        keep: tokens to keep. "head" keeps the first tokens, "tail" the last. "both" keeps a quarter of
+            ``maximum`` from the start and the rest from the end. Sun et al. 2019, arXiv 1905.05583, section
+            5.3.1, found "both" better than "head" and "tail" on IMDB.
+        prefix: number of leading tokens that are always kept and count towards ``maximum``. 1 keeps a start
+            token.
 
     Raises:
-        ValueError: ``prefix`` leaves no room within ``maximum``.
+        ValueError: ``prefix`` is not in [0, ``maximum``).
 
     >>> sequences = TokenSequences.from_lengths(np.array([4, 5, 6, 7]), np.array([3, 1]))
     >>> truncate(sequences, 2, keep="tail").values
@@ -78,7 +79,7 @@ def truncate(
 def truncate_ragged(
     rows: tf.RaggedTensor, maximum: int, keep: Literal["head", "tail", "both"] = "head", prefix: int = 0
 ) -> tf.RaggedTensor:
-    """What :func:`truncate` does, in a graph: ragged (n, None) to the same.
+    """Truncates ragged rows (n, None) in a graph, as :func:`truncate` does.
 
     >>> truncate_ragged(tf.ragged.constant([[4, 5, 6], [7]]), 2).to_list()
     [[4, 5], [7]]
@@ -94,19 +95,21 @@ def truncate_ragged(
 
 
 def front_tokens(maximum: int, keep: Literal["head", "tail", "both"], prefix: int) -> int:
-    """How many leading tokens stay of a row that is too long; the other ``maximum - front`` are its last.
+    """Returns ``front``, the number of leading tokens that truncation keeps of a long row.
+
+    The other ``maximum - front`` tokens are the last tokens of the row.
 
     Raises:
-        ValueError: ``prefix`` leaves no room within ``maximum``.
+        ValueError: ``prefix`` is not in [0, ``maximum``).
 
     >>> front_tokens(8, "both", prefix=0)
     2
     """
     if not 0 <= prefix < maximum:
-        raise ValueError(f"prefix is {prefix}; expected at least 0 and less than maximum, which is {maximum}")
+        raise ValueError(f"prefix must be at least 0 and less than maximum, {maximum}; got {prefix}")
     return {"head": maximum, "tail": prefix, "both": prefix + (maximum - prefix) // 4}[keep]
 
 
 def steps_of(lengths: np.ndarray) -> np.ndarray:
-    """0, 1, ... within each of the rows of these lengths (n,), one row after another, (tokens,) int64."""
+    """Returns the positions 0, 1, ... within rows of these lengths (n,), concatenated, (tokens,) int64."""
     return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)

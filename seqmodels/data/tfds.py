@@ -1,4 +1,4 @@
-"""Texts that TensorFlow Datasets has prepared on this machine. Nothing is downloaded."""
+"""Texts that TensorFlow Datasets (tfds) has prepared on this machine. Nothing is downloaded."""
 
 import os
 import re
@@ -15,15 +15,16 @@ LABEL_NAMES = ("label",)
 def labeled_splits(
     data: str, split_names: Mapping[str, Sequence[str]], notes: list[str]
 ) -> dict[str, Iterator[tuple[str, str]]]:
-    """The (text, label) rows of each split of ``tfds:NAME[/CONFIG][:VERSION]``, read as they are taken.
+    """Reads the (text, label) rows of each split of ``tfds:NAME[/CONFIG][:VERSION]`` lazily.
 
-    The set is looked for in ``$TFDS_DATA_DIR``, or in the default place of tfds. ``split_names`` gives
-    the names that each split may have in tfds. A split without labels (-1, as in the tests of GLUE) is left
-    out and said in ``notes``.
+    The dataset is read from ``$TFDS_DATA_DIR``, or from the default folder of tfds. ``split_names`` lists
+    the names that each split may have in tfds. A split without labels (-1, as in the test splits of GLUE) is
+    skipped, and a note is appended to ``notes``.
 
     Raises:
-        UsageError: tfds has no such set, configuration or version.
-        DataError: the set is not prepared, is broken, or has no text or no class label that is plainly meant.
+        UsageError: tfds does not have the dataset, configuration or version.
+        DataError: the dataset is not prepared or is corrupt, or its text or label feature is missing or
+            ambiguous.
     """
     import tensorflow_datasets as tfds
 
@@ -36,21 +37,21 @@ def labeled_splits(
         source = f"{data}[{split}]"
         first = next(_examples(source, dataset.take(1), text, label), None)
         if first and first[1] < 0:
-            notes.append(f"{source} is left out: its texts have no label")
+            notes.append(f"{source} is skipped because its texts have no labels")
         else:
             examples = _examples(source, dataset, text, label)
             splits[split] = _rows(source, examples, builder.info.features[label])
     if not splits:
         listed = ", ".join(builder.info.splits) or "none"
-        raise DataError(f"{data} has the splits: {listed}; expected labelled texts in train at least")
+        raise DataError(f"{data} must have labelled texts, at least in train; found the splits {listed}")
     return splits
 
 
 def text_splits(data: str, split_names: Mapping[str, Sequence[str]]) -> dict[str, Iterator[str]]:
-    """The texts of each split, as `labeled_splits`; labels are not looked at.
+    """Reads the texts of each split, as `labeled_splits` does, but ignores labels.
 
     Raises:
-        UsageError, DataError: as `labeled_splits`.
+        UsageError, DataError: see `labeled_splits`.
     """
     import tensorflow_datasets as tfds
 
@@ -63,20 +64,20 @@ def text_splits(data: str, split_names: Mapping[str, Sequence[str]]) -> dict[str
         splits[split] = _texts(source, _examples(source, dataset, text))
     if not splits:
         listed = ", ".join(builder.info.splits) or "none"
-        raise DataError(f"{data} has the splits: {listed}; expected texts in train at least")
+        raise DataError(f"{data} must have texts, at least in train; found the splits {listed}")
     return splits
 
 
 def _prepared(data: str) -> Any:
-    """What reads the set, which is there."""
+    """Returns the builder of a dataset that is prepared on this machine."""
     data_dir = os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets")
     builder = _builder(data, data_dir)
     try:
-        builder.as_dataset(split=[])  # answers before TensorFlow is imported
+        builder.as_dataset(split=[])  # raises before TensorFlow is imported
     except AssertionError as error:
         name = data.removeprefix("tfds:")
         call = f"import tensorflow_datasets as tfds; tfds.load('{name}', data_dir='{data_dir}')"
-        remedy = f'on a machine with network run: python -c "{call}"'
+        remedy = f'run on a machine with network access: python -c "{call}"'
         raise DataError(f"{data} is not prepared in {data_dir}; {remedy}") from error
     return builder
 
@@ -84,7 +85,7 @@ def _prepared(data: str) -> Any:
 def _datasets(
     builder: Any, split_names: Mapping[str, Sequence[str]], features: Sequence[str]
 ) -> Iterator[tuple[str, Any]]:
-    """Each split that the set has, with these features alone."""
+    """Yields each existing split, with these features only."""
     import tensorflow_datasets as tfds
 
     for split, names in split_names.items():
@@ -95,7 +96,7 @@ def _datasets(
                     decoders=tfds.decode.PartialDecoding(dict.fromkeys(features, True)),
                     read_config=tfds.ReadConfig(try_autocache=False),
                 )
-            except ValueError:  # no such split
+            except ValueError:  # the dataset does not have this split
                 continue
             yield split, dataset
             break
@@ -104,11 +105,13 @@ def _datasets(
 def translations(
     data: str, split_names: Mapping[str, Sequence[str]]
 ) -> tuple[list[str], Callable[[str, str], dict[str, Iterator[tuple[str, str]]]]]:
-    """The languages of a translation set, and how to read (source, target) rows of each split, given two.
+    """Returns the languages of a translation dataset, and a function that reads two of them.
+
+    The function takes a source and a target language. It returns the (source, target) rows of each split.
 
     Raises:
-        UsageError: as :func:`labeled_splits`.
-        DataError: the set is not prepared, is broken, or holds no translations.
+        UsageError: see :func:`labeled_splits`.
+        DataError: the dataset is not prepared, is corrupt, or does not contain translations.
     """
     import tensorflow_datasets as tfds
 
@@ -116,13 +119,15 @@ def translations(
     features = builder.info.features
     if not isinstance(features, tfds.features.Translation):
         listed = ", ".join(features)
-        raise DataError(f"{data} holds {listed}; expected a translation set, as tfds:para_crawl/enfr")
+        raise DataError(
+            f"{data} has the features {listed}; expected translations, as in tfds:para_crawl/enfr"
+        )
 
     def read(source: str, target: str) -> dict[str, Iterator[tuple[str, str]]]:
         splits = {}
         for split, names in split_names.items():
             for name in [name for name in names if name in builder.info.splits][:1]:
-                # A translation is decoded as a whole.
+                # There is no partial decoding, because the languages of a translation are decoded together.
                 dataset = builder.as_dataset(split=name, read_config=tfds.ReadConfig(try_autocache=False))
                 where = f"{data}[{split}]"
                 splits[split] = _pairs(where, _examples(where, dataset, source, target))
@@ -132,40 +137,45 @@ def translations(
 
 
 def _builder(data: str, data_dir: str) -> Any:
-    """What reads the set, by its code in tfds or by its files in ``data_dir``."""
+    """Returns the builder of a dataset, from its code in tfds or from its files in ``data_dir``."""
     import tensorflow_datasets as tfds
 
     form = re.fullmatch(r"tfds:((\w+)(/[\w.-]+)?(:[\d.*]+)?)", data)
-    if not form:  # other forms of tfds' names ask the network
-        raise UsageError(f"{data!r} names no set; expected tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION")
+    if not form:  # other name formats of tfds access the network
+        raise UsageError(
+            f"{data!r} is not a dataset name; use tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION"
+        )
     known = sorted({*tfds.list_builders(with_community_datasets=False)})
     try:
         return tfds.builder(form[1], data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
         near = get_close_matches(form[2], known)
         hint = f"did you mean {' or '.join(near)}?" if near else "see tensorflow.org/datasets/catalog"
-        raise UsageError(f"{data} is unknown to tfds and not prepared in {data_dir}; {hint}") from error
+        raise UsageError(
+            f"{data} is not a dataset of tfds and is not prepared in {data_dir}; {hint}"
+        ) from error
     except (AssertionError, ValueError) as error:
         configurations = tfds.builder_cls(form[2]).builder_configs if form[2] in known else ()
         listed = ", ".join(configurations) or "none"
         reason = " ".join(str(error).split())
-        raise UsageError(f"{data}: {reason} (configurations of {form[2]}: {listed})") from error
+        raise UsageError(f"{data}: {reason} (available configurations of {form[2]}: {listed})") from error
 
 
 def _feature(data: str, info: Any, kind: type, preferred: Sequence[str]) -> str:
-    """The first of the ``preferred`` names that is a feature of ``kind``, or the only one there is."""
+    """Returns the first ``preferred`` name that is a feature of type ``kind``, or the only such feature."""
     found = sorted(name for name, feature in info.features.items() if isinstance(feature, kind))
     named = [name for name in preferred if name in found]
     if not named and len(found) != 1:
         listed = ", ".join(found) or "none"
         raise DataError(
-            f"{data}: {kind.__name__} features: {listed}; expected one; write the one meant to a .csv"
+            f"{data} must have exactly one {kind.__name__} feature; found {listed}; write the rows to a .csv "
+            "file"
         )
     return (named or found)[0]
 
 
 def _examples(source: str, dataset: Any, *features: str) -> Iterator[tuple]:
-    """The values of these features of each row: texts in bytes, labels as numbers."""
+    """Yields the values of these features per row: texts as bytes, labels as numbers."""
     import tensorflow as tf
 
     try:
@@ -173,14 +183,16 @@ def _examples(source: str, dataset: Any, *features: str) -> Iterator[tuple]:
             yield from zip(*(batch[feature].tolist() for feature in features))
     except tf.errors.OpError as error:
         reason = error.message.splitlines()[0]
-        raise DataError(f"{source} is broken: {reason}; remove it and prepare it again") from error
+        raise DataError(f"{source} is corrupt ({reason}); remove it and prepare it again") from error
 
 
 def _rows(source: str, examples: Iterator[tuple], feature: Any) -> Iterator[tuple[str, str]]:
     names = [feature.int2str(index) for index in range(feature.num_classes)]
     for number, (text, index) in enumerate(examples, 1):
         if not 0 <= index < len(names):
-            raise DataError(f"{source}:{number}: label {index}; expected 0 to {len(names) - 1} in every row")
+            raise DataError(
+                f"{source}:{number}: the label is {index}; expected 0 to {len(names) - 1} in every row"
+            )
         yield _decoded(source, number, text), names[index]
 
 
@@ -198,4 +210,6 @@ def _decoded(source: str, number: int, text: bytes) -> str:
     try:
         return text.decode()
     except UnicodeDecodeError as error:
-        raise DataError(f"{source}:{number}: byte {error.start} is not UTF-8; prepare it again") from error
+        raise DataError(
+            f"{source}:{number}: byte {error.start} is not UTF-8; prepare the dataset again"
+        ) from error

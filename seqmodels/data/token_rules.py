@@ -1,4 +1,4 @@
-"""Settings of a tokenizer, and how a text is cut by them into words, characters or bytes."""
+"""Settings of a tokenizer, and the rules that split a text into words, characters or bytes."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,23 +10,23 @@ from seqmodels.registry import UNITS
 
 START, UNKNOWN, END = 1, 2, 3
 SPECIAL_TOKENS = ("<PAD>", "<START>", "<UNKNOWN>", "<END>")
-"""The spellings that MediaPipe reads; their ids are ``PAD`` 0, ``START`` 1, ``UNKNOWN`` 2 and ``END`` 3."""
+"""Spellings that MediaPipe reads; their ids are ``PAD`` 0, ``START`` 1, ``UNKNOWN`` 2 and ``END`` 3."""
 
 CORPUS_UNKNOWN = "<unk>"
-"""How a corpus that was tokenised by others writes the words it left out; always ``UNKNOWN``."""
+"""Unknown token of corpora that are already tokenised; its id is always ``UNKNOWN``."""
 
 CONTINUATION = "##"
 LONGEST_WORD = 100
-"""A word of more characters is not cut into pieces: it is ``UNKNOWN``, as in BERT."""
+"""A word with more characters is not split into pieces but becomes ``UNKNOWN``, as in BERT."""
 
 LETTERS_DELIMITER = r"[^\pL\pN\pM']+"
 WHITE_SPACE = r"[\pZ\p{Cc}]+"
 INVISIBLE = r"[\p{Cf}\x{FE00}-\x{FE0F}]+"  # joiners, byte order marks, emoji variants
 
 SPACE_MARK = "\u2581"
-"""What begins every word that had white space before it, in the reversible split; drawn as a low bar."""
+"""Prefix of every word that follows white space in the reversible split; displayed as a low bar."""
 
-# What the graph rewrites, in this order, before it splits at spaces.
+# Rewrites that the graph applies, in this order, before it splits at spaces.
 REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "letters": ((LETTERS_DELIMITER, " "),),
     "punctuation": (
@@ -37,7 +37,7 @@ REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "reversible": (
         (INVISIBLE, ""),
         (r"[\pZ\p{Cc}\x{E000}\x{2581}]+", " "),
-        (r"(^| )([^ ])", " \ue000\\2"),  # for now a mark that is no symbol
+        (r"(^| )([^ ])", " \ue000\\2"),  # a temporary mark that is not a symbol
         (r"(\x{E000}?[\pP\pS\p{Han}])", r" \1 "),
         ("\ue000", SPACE_MARK),
     ),
@@ -48,26 +48,27 @@ BYTES = [bytes([value]) for value in range(256)]
 
 @dataclass(frozen=True)
 class TokenizerSettings:
-    """What a token is.
+    """Settings of a tokenizer.
 
     Attributes:
-        unit: "word"; "wordpiece" for pieces of words (Schuster and Nakajima 2012; Wu et al. 2016, section
-            4.1); "character", spaces too; or "byte", of which there are 256 whatever the texts and the other
-            settings but case.
-        split: what separates words, of the units that have any. "letters": everything but letters, digits,
-            marks and apostrophes, which is then dropped (``LETTERS_DELIMITER``). "punctuation": white space,
-            and every punctuation mark, symbol and CJK character is a word of its own (as BERT's basic
-            tokenizer). "whitespace": white space only, for a corpus that is already tokenised; its ``<unk>``
-            becomes ``UNKNOWN``. "reversible": as "punctuation", and words that had white space before them
-            begin with ``SPACE_MARK``, so that :meth:`Tokenizer.join` gives the text back.
-        lowercase: whether case is dropped first.
-        size: the most entries the vocabulary may have, the four special tokens among them.
-        minimum_count: entries that occur less often in the training texts are left out.
-        start: whether ids begin with ``START``.
-        end: whether ids end with ``END``.
+        unit: type of the tokens. "word" means words. "wordpiece" means pieces of words (Schuster and Nakajima
+            2012; Wu et al. 2016, section 4.1). "character" means characters, including spaces. "byte" means
+            the 256 bytes; ``split``, ``size``, ``minimum_count`` and the training texts are then ignored.
+        split: rule that separates words, for units that have words. "letters": letters, digits, marks and
+            apostrophes form words, and other characters are dropped (``LETTERS_DELIMITER``). "punctuation":
+            white space separates words, and every punctuation mark, symbol and CJK character is a word (as in
+            BERT's basic tokenizer). "whitespace": only white space separates words. This rule is for corpora
+            that are already tokenised; their ``<unk>`` becomes ``UNKNOWN``. "reversible": like "punctuation",
+            but words that follow white space start with ``SPACE_MARK``. :meth:`Tokenizer.join` can then
+            restore the text.
+        lowercase: if True, texts are first converted to lower case.
+        size: maximum number of vocabulary entries, including the four special tokens.
+        minimum_count: minimum number of occurrences of an entry in the training texts.
+        start: if True, ids start with ``START``.
+        end: if True, ids end with ``END``.
 
     Raises:
-        UsageError: a value is none of these.
+        UsageError: a value is invalid.
 
     >>> TokenizerSettings(unit="wordpiece", split="punctuation", size=8000).lowercase
     True
@@ -85,22 +86,22 @@ class TokenizerSettings:
         for name, choices in (("unit", UNITS), ("split", tuple(REWRITES))):
             if getattr(self, name) not in choices:
                 raise UsageError(
-                    f"tokenizer {name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}"
+                    f"tokenizer {name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}"
                 )
         for name, least in (("size", len(SPECIAL_TOKENS) + 1), ("minimum_count", 1)):
             if getattr(self, name) < least:
-                raise UsageError(f"tokenizer {name} is {getattr(self, name)}; it must be at least {least}")
+                raise UsageError(f"tokenizer {name} must be at least {least}; got {getattr(self, name)}")
 
 
 def cut(texts: tf.Tensor, settings: TokenizerSettings) -> tf.RaggedTensor:
-    """Cuts strings (n,) into words, characters or bytes, ragged (n, None)."""
+    """Splits strings (n,) into words, characters or bytes, ragged (n, None)."""
     if settings.unit == "byte":
         return tf.strings.bytes_split(tf.strings.lower(texts) if settings.lowercase else texts)
     texts = tf.strings.unicode_transcode(
         texts, "UTF-8", "UTF-8", errors="replace", replacement_char=ord(" "), replace_control_characters=True
     )
     if settings.lowercase:
-        # The Unicode operator follows the machine's locale, and a Turkish one would turn I into a dotless i.
+        # The Unicode operator depends on the locale: a Turkish locale would turn I into a dotless i.
         texts = tf.strings.regex_replace(tf.strings.lower(texts), "İ", "i\u0307")
         texts = tf.strings.lower(texts, encoding="utf-8")
     if settings.unit == "character":

@@ -1,11 +1,11 @@
-"""Text to integers in plain TensorFlow operators.
+"""Tokenizer of plain TensorFlow operators.
 
-Everything between the raw string and the ids happens in the graph, so a SavedModel made from a ``Tokenizer``
-takes raw strings and needs nothing but TensorFlow to load. What plain TensorFlow cannot do is left out, and
-the same at training and at serving time: there is no Unicode normalisation (NFC, NFKC), so a letter with an
-accent and the same letter followed by a combining accent are two different tokens.
+The graph contains every step from the raw string to the ids. A SavedModel with a ``Tokenizer`` therefore
+takes raw strings and needs only TensorFlow to load. Operations that plain TensorFlow does not have are
+omitted, both in training and in serving. For example, there is no Unicode normalisation (NFC, NFKC). A letter
+with an accent and the same letter followed by a combining accent are two different tokens.
 
-Bytes that are not UTF-8 are read as spaces, as are control characters: a served string cannot fail.
+Bytes that are not UTF-8 and control characters are read as spaces, so a served string cannot fail.
 """
 
 import json
@@ -57,12 +57,12 @@ __all__ = [
 
 
 class Tokenizer(tf.Module):
-    """Raw strings to ids, in a graph.
+    """Converts raw strings to ids, in a graph.
 
     Args:
-        vocabulary: the tokens in the order of their ids, ``SPECIAL_TOKENS`` first. For "wordpiece", pieces
-            that continue a word begin with ``##``.
-        settings: what a token is.
+        vocabulary: tokens in the order of their ids, ``SPECIAL_TOKENS`` first. For "wordpiece", pieces that
+            continue a word start with ``##``.
+        settings: settings of the tokenizer.
 
     >>> tokenizer = Tokenizer.train(["a good film", "a dull film"], TokenizerSettings(size=7))
     >>> tokenizer.vocabulary
@@ -77,7 +77,7 @@ class Tokenizer(tf.Module):
         super().__init__()
         self.settings = settings
         self.vocabulary: tuple[str, ...] = tuple(vocabulary)
-        # Special tokens are not in the table: a text that spells one out must not become one.
+        # Special tokens are not in the table, so that their spelling in a text does not produce them.
         tokens = BYTES if settings.unit == "byte" else self.vocabulary[len(SPECIAL_TOKENS) :]
         ids = tf.range(len(SPECIAL_TOKENS), len(self.vocabulary), dtype=tf.int32)
         initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(tokens, tf.string), ids)
@@ -85,21 +85,22 @@ class Tokenizer(tf.Module):
 
     @classmethod
     def train(cls, texts: Iterable[str], settings: TokenizerSettings) -> "Tokenizer":
-        """Makes the vocabulary from exactly these texts; the same texts give the same vocabulary.
+        """Learns the vocabulary from these texts; equal texts yield equal vocabularies.
 
-        Words are taken by frequency, then alphabetically. Pieces are merged by frequency, as in byte pair
-        encoding (Sennrich et al. 2016, section 3.2), which is what the ``tokenizers`` library does under the
-        name of WordPiece.
+        Words are sorted by frequency, then alphabetically. Pieces are merged by frequency, as in byte pair
+        encoding (Sennrich et al. 2016, section 3.2). The ``tokenizers`` library calls this method WordPiece.
 
         Raises:
-            DataError: there is no word in the texts.
+            DataError: the texts contain no word.
         """
         if settings.unit == "byte":
             return cls([*SPECIAL_TOKENS, *(f"<0x{value:02X}>" for value in range(256))], settings)
         vocabulary = learn(texts, settings)
         if len(vocabulary) == len(SPECIAL_TOKENS):
             least = "" if settings.minimum_count == 1 else f" that occurs {settings.minimum_count} times"
-            raise DataError(f"the training texts hold no word{least}; expected at least one for a vocabulary")
+            raise DataError(
+                f"the training texts contain no word{least}; expected at least one for the vocabulary"
+            )
         return cls(vocabulary, settings)
 
     def __len__(self) -> int:
@@ -107,16 +108,16 @@ class Tokenizer(tf.Module):
 
     @property
     def rewrites(self) -> tuple[tuple[str, str], ...]:
-        """Patterns and replacements (RE2), in their order, of what comes before words are cut at spaces."""
+        """Patterns and replacements (RE2) to apply, in this order, before words are split at spaces."""
         return REWRITES[self.settings.split]
 
     def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Cuts strings (n,) into words, characters or bytes, ragged (n, None); see the settings."""
+        """Splits strings (n,) into words, characters or bytes, ragged (n, None); see the settings."""
         return cut(texts, self.settings)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Turns strings (n,) into ids, ragged (n, None) int32."""
+        """Converts strings (n,) to ids, ragged (n, None) int32."""
         words = self.split(texts)
         if self.settings.unit != "wordpiece":
             ids = words.with_values(self._table.lookup(words.values))
@@ -130,7 +131,7 @@ class Tokenizer(tf.Module):
         return tf.concat([*first, ids, *last], axis=1) if first or last else ids
 
     def encode(self, texts: Iterable[str]) -> TokenSequences:
-        """Turns a whole data set into ids."""
+        """Converts a whole dataset to ids."""
         values, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
         for chunk in chunks(texts):
             ids = self(chunk)
@@ -140,10 +141,10 @@ class Tokenizer(tf.Module):
 
     @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1)])
     def join(self, ids: tf.RaggedTensor) -> tf.Tensor:
-        """Turns ids (n, None) into strings (n,): a space between words, ``END`` a new line.
+        """Converts ids (n, None) to strings (n,), with spaces between words and a line break for ``END``.
 
-        With the reversible split, spaces stand where the text had white space, and nowhere else. ``PAD`` and
-        ``START`` leave no trace; what is unknown is spelled ``CORPUS_UNKNOWN``.
+        With the reversible split, there are spaces only where the text had white space. ``PAD`` and ``START``
+        are dropped. Unknown tokens become ``CORPUS_UNKNOWN``.
         """
         ids = tf.ragged.boolean_mask(ids, (ids != PAD) & (ids != START))
         tokens = ids.with_values(tf.gather(self._spellings(), ids.values))
@@ -158,11 +159,11 @@ class Tokenizer(tf.Module):
         return tf.strings.regex_replace(texts, " ?\n ?", "\n")
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Names the tokens of one row of ids."""
+        """Returns the tokens of one row of ids."""
         return [self.vocabulary[index] for index in ids]
 
     def spell(self, text: str) -> list[str]:
-        """The names of a text's tokens, and of those that are unknown what stands in the text."""
+        """Returns the tokens of a text; unknown tokens are spelled as in the text."""
         ids = self([text]).values.numpy()
         if self.settings.unit == "byte":
             return self.decode(ids)
@@ -180,7 +181,10 @@ class Tokenizer(tf.Module):
         return spelled
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes vocab.txt (UTF-8, the token of id ``i`` on line ``i`` counted from 0) and tokenizer.json."""
+        """Writes vocab.txt and tokenizer.json to a folder.
+
+        vocab.txt is UTF-8. The token of id ``i`` is on line ``i``, counted from 0.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write(folder / "vocab.txt", "".join(f"{token}\n" for token in self.vocabulary))
@@ -188,33 +192,33 @@ class Tokenizer(tf.Module):
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "Tokenizer":
-        """Reads what ``save`` wrote.
+        """Loads a tokenizer that ``save`` wrote.
 
         Raises:
-            DataError: a file is missing or is not what ``save`` writes.
+            DataError: a file is missing or invalid.
         """
         return cls(
             read_vocabulary(Path(folder) / "vocab.txt"), read_settings(Path(folder) / "tokenizer.json")
         )
 
     def _spellings(self) -> tf.Tensor:
-        """What each id stands for in a text: (v,) strings."""
+        """Returns the spelling of each id in a text, (v,) strings."""
         tokens = BYTES if self.settings.unit == "byte" else self.vocabulary[len(SPECIAL_TOKENS) :]
         if (self.settings.split, self.settings.unit) == ("reversible", "wordpiece"):
-            # A word of two number signs does not occur: each of them is a word.
+            # No word starts with ##, because this split makes every number sign a word.
             tokens = tuple(token.removeprefix(CONTINUATION) for token in tokens)
         return tf.constant(["", "", CORPUS_UNKNOWN, "\n", *tokens], tf.string)
 
     def _pieces(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """Cuts words (u,) into ids of pieces, ragged (u, None): greedily, the longest piece first.
+        """Splits words (u,) into ids of pieces, ragged (u, None): greedily, the longest piece first.
 
-        All words advance together, one piece in each turn of the loop: every prefix of what is left of
-        a word is looked up, and the longest that is in the vocabulary wins. A word of which some part has
-        no match is one ``UNKNOWN`` (Wu et al. 2016, section 4.1; the greedy match is BERT's).
+        All words advance together, by one piece per iteration of the loop. Every prefix of the rest of a word
+        is looked up, and the longest prefix in the vocabulary is taken. If a part of a word has no match, the
+        whole word is one ``UNKNOWN`` (Wu et al. 2016, section 4.1; the greedy match is from BERT).
         """
         size, longest = len(self.vocabulary), max(map(len, self.vocabulary))
         lengths = tf.strings.length(words, unit="UTF8_CHAR")
-        marked = tf.strings.regex_full_match(words, f"{CONTINUATION}.*")  # nothing that a word may begin with
+        marked = tf.strings.regex_full_match(words, f"{CONTINUATION}.*")  # reserved for continuing pieces
         hopeless = (lengths > LONGEST_WORD) | (words == CORPUS_UNKNOWN) | marked
 
         def advance(rows, starts, done_rows, done_ids):
@@ -224,7 +228,7 @@ class Tokenizer(tf.Module):
             start = tf.gather(starts, row)
             piece = tf.strings.substr(tf.gather(words, tf.gather(rows, row)), start, prefix, unit="UTF8_CHAR")
             ids = self._table.lookup(tf.where(start > 0, CONTINUATION + piece, piece))
-            # One maximum finds the longest match and its id: both are digits of one number.
+            # One maximum finds both the longest match and its id, because one number encodes them.
             score = tf.where(ids == UNKNOWN, UNKNOWN, prefix * size + ids)  # (prefixes,)
             match = tf.math.segment_max(score, row)  # (rows,)
             length, ids = match // size, match % size

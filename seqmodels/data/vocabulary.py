@@ -1,4 +1,4 @@
-"""Vocabularies: learning them from texts, and the files that keep them."""
+"""Vocabularies: learning them from texts, and reading and writing their files."""
 
 import json
 import os
@@ -25,13 +25,13 @@ _TEXTS_AT_ONCE = 2048
 
 
 def learn(texts: Iterable[str], settings: TokenizerSettings) -> list[str]:
-    """Learns a vocabulary of words, characters or pieces from texts, the special tokens first."""
+    """Learns a vocabulary of words, characters or pieces from texts, with the special tokens first."""
     frequent = _frequent_pieces if settings.unit == "wordpiece" else _frequent_words
     return frequent(_count_words(texts, settings), settings)
 
 
 def chunks(texts: Iterable[str]) -> Iterator[tf.Tensor]:
-    """Hands out the texts as string tensors of ``_TEXTS_AT_ONCE``; a lone surrogate is invalid UTF-8 then."""
+    """Yields string tensors of ``_TEXTS_AT_ONCE`` texts; a lone surrogate becomes invalid UTF-8."""
     remaining = iter(texts)
     while chunk := [text.encode("utf-8", "surrogatepass") for text in islice(remaining, _TEXTS_AT_ONCE)]:
         yield tf.constant(chunk)
@@ -56,7 +56,10 @@ def _frequent_words(counts: Mapping[str, int], settings: TokenizerSettings) -> l
 
 
 def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> list[str]:
-    """Learns pieces; single characters take half of the vocabulary at most, and what longer ones leave."""
+    """Learns pieces of words.
+
+    Single characters take at most half of the vocabulary, and the entries that longer pieces leave free.
+    """
     from tokenizers import Tokenizer as Trainee
     from tokenizers import models, pre_tokenizers, trainers
 
@@ -77,8 +80,8 @@ def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> 
         vocab_size=settings.size,
         min_frequency=settings.minimum_count,
         continuing_subword_prefix=CONTINUATION,
-        # The trainer numbers characters in the order of a hash table and breaks ties by these numbers:
-        # to give them first, as if they were special, is what makes its result repeatable.
+        # The trainer numbers characters in the order of a hash table and breaks ties by these numbers.
+        # Passing the characters as special tokens fixes their order and makes the result repeatable.
         special_tokens=[*SPECIAL_TOKENS, *sorted(alphabet)],
         show_progress=False,
     )
@@ -90,40 +93,44 @@ def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> 
 
 
 def write(path: Path, text: str) -> None:
-    """Writes a text file at once: a reader sees the old file or the new one."""
+    """Writes a text file atomically: a reader sees either the old file or the new file."""
     temporary = path.with_name(f"{path.name}.partial")
     temporary.write_text(text, encoding="utf-8", newline="\n")
     os.replace(temporary, path)
 
 
 def read_vocabulary(path: Path) -> list[str]:
-    """Reads the tokens of a file, one a line; raises DataError for a line that cannot be a token."""
+    """Reads the tokens of a file, one per line; raises DataError for an invalid line."""
     tokens = read_text(path).removesuffix("\n").split("\n")
     for line, (token, expected) in enumerate(zip(tokens, SPECIAL_TOKENS), start=1):
         if token != expected:
             raise DataError(
-                f"{path}:{line}: found {token!r} where {expected} must be; restore it, or train again"
+                f"{path}:{line}: the token must be {expected}; got {token!r}; restore the file or train again"
             )
     if len(tokens) <= len(SPECIAL_TOKENS):
-        raise DataError(f"{path} ends after {len(tokens)} lines and holds no token beyond the special ones")
+        raise DataError(
+            f"{path} ends after {len(tokens)} lines, so all its tokens are special; restore it or train again"
+        )
     first_line: dict[str, int] = {}
     for line, token in enumerate(tokens, start=1):
         if not token:
-            raise DataError(f"{path}:{line}: the line is empty; expected one token a line")
+            raise DataError(f"{path}:{line}: the line is empty; expected one token per line")
         if first_line.setdefault(token, line) != line:
             raise DataError(
-                f"{path}:{line}: {token!r} is on line {first_line[token]} already; expected it once"
+                f"{path}:{line}: the token {token!r} is already on line {first_line[token]}; expected it once"
             )
     return tokens
 
 
 def read_settings(path: Path) -> TokenizerSettings:
-    """Reads the settings that a tokenizer was saved with; raises DataError for other content."""
+    """Reads the settings of a saved tokenizer; raises DataError if they are invalid."""
     try:
         return TokenizerSettings(**json.loads(read_text(path)))
     except json.JSONDecodeError as error:
         raise DataError(
-            f"{path}:{error.lineno}: not JSON ({error.msg}); restore it, or train again"
+            f"{path}:{error.lineno}: the file is not valid JSON ({error.msg}); restore it or train again"
         ) from error
     except (TypeError, UsageError) as error:
-        raise DataError(f"{path}: not the settings of a tokenizer: {error}") from error
+        raise DataError(
+            f"{path} does not contain valid tokenizer settings ({error}); restore it or train again"
+        ) from error

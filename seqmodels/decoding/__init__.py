@@ -1,12 +1,13 @@
-"""Turning a step function into sequences: greedy, sampling and beam search, in TensorFlow operators.
+"""Decoding of sequences with a step function: greedy, sampling and beam search, in TensorFlow operators.
 
 A step function maps the last tokens and the states to the next logits and states::
 
     step(tokens (n,), states) -> (logits (n, V), states)  or  (logits, states, attention (n, source))
 
-``states`` is any nesting of tensors ``(n, ...)``; what a step needs besides and never changes, such as the
-memory of an attention, it holds itself. In `beam` its n is ``rows * beams``, see `repeat_rows`. Everything
-works eagerly, in a ``tf.function`` and in a SavedModel; rows do not influence each other.
+``states`` is any nested structure of tensors ``(n, ...)``. Constant tensors, such as the memory of an
+attention, are not states; the step function must store them itself. In `beam`, n is ``rows * beams``; see
+`repeat_rows`. All functions work eagerly, in a ``tf.function`` and in a SavedModel. Rows do not influence
+each other.
 """
 
 from seqmodels.decoding.beam import Ranked, Search, beam, repeat_rows

@@ -18,28 +18,30 @@ from seqmodels.decoding.history import (
 )
 from seqmodels.decoding.rules import IMPOSSIBLE, NONE, Rules, Step, at_least, restrict
 
-SMALLEST_COVERAGE = 1e-10  # what a source position without any attention counts in the coverage penalty
+SMALLEST_COVERAGE = 1e-10  # coverage of a source position without any attention
 
 
 @dataclass(frozen=True)
 class Search:
-    """How `beam` ranks and when it stops (Wu et al. 2016, arXiv 1609.08144, equation 14)::
+    """Settings of `beam`: its ranking and its stopping rule.
 
-        score(Y) = log P(Y) / lp(Y) + cp(Y)
-        lp(Y) = ((5 + |Y|) / 6) ** length_penalty
-        cp(Y) = coverage_penalty * sum_i log(min(sum_j attention_ij, 1))    over source i and target j
+    Sequences are ranked by their score (Wu et al. 2016, arXiv 1609.08144, equation 14)::
 
-    ``|Y|`` counts the end.
+            score(Y) = log P(Y) / lp(Y) + cp(Y)
+            lp(Y) = ((5 + |Y|) / 6) ** length_penalty
+            cp(Y) = coverage_penalty * sum_i log(min(sum_j attention_ij, 1))    over source i and target j
+
+    ``|Y|`` includes the end token.
 
     Attributes:
-        beams: sequences that are followed at once, and that are returned.
-        length_penalty: alpha; 0 ranks by probability, more favours long sequences.
-        coverage_penalty: beta; needs a step that returns its attention.
-        stop: a row is done when as many sequences as there are beams have ended ("filled"), or only when no
-            other can still get a better score than the last of these ("sure").
+        beams: number of sequences that are followed at once and returned.
+        length_penalty: alpha; 0 ranks by probability, and larger values favour long sequences.
+        coverage_penalty: beta; needs a step function that returns its attention.
+        stop: "filled" finishes a row when ``beams`` sequences have ended. "sure" also waits until no other
+            sequence can get a better score than the worst of these sequences.
 
     Raises:
-        ValueError: no beam, a negative penalty or another stop.
+        ValueError: fewer than one beam, a negative penalty or an unknown ``stop``.
 
     >>> search = Search(beams=4, length_penalty=1.0)
     >>> search.lengths(tf.constant([1, 7])).numpy()
@@ -56,28 +58,34 @@ class Search:
         at_least("length_penalty", self.length_penalty, 0)
         at_least("coverage_penalty", self.coverage_penalty, 0)
         if self.stop not in ("filled", "sure"):
-            raise ValueError(f"stop is {self.stop!r}; expected 'filled' or 'sure'")
+            raise ValueError(f"stop must be 'filled' or 'sure'; got {self.stop!r}")
 
     def lengths(self, lengths: tf.Tensor) -> tf.Tensor:
-        """lp of sequences with so many tokens, of any shape."""
+        """Returns the length penalty lp of sequences with these lengths, of any shape."""
         return ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** self.length_penalty
 
     def coverage(self, attention: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
-        """cp of the attention that each source position has had in all: ``(n, beams, source)`` to
-        ``(n, beams)``; ``real (n, 1, source)`` is 0 for padding."""
+        """Returns the coverage penalty cp: ``(n, beams, source)`` to ``(n, beams)``.
+
+        Args:
+            attention: sum of the attention over all steps, ``(n, beams, source)``.
+            real: 1 for real source positions and 0 for padding, ``(n, 1, source)``.
+        """
         logarithms = tf.math.log(tf.clip_by_value(attention, SMALLEST_COVERAGE, 1.0))
         return self.coverage_penalty * tf.reduce_sum(logarithms * real, axis=2)
 
 
 class Ranked(NamedTuple):
-    """The best sequences of each row, those that ended first, each group by falling score.
+    """The best sequences of each row.
+
+    Ended sequences come before unfinished sequences. Both groups are sorted by falling score.
 
     Attributes:
         tokens: as in `Decoded`, ``(n, beams, steps) int32``.
         lengths: ``(n, beams) int32``.
         ended: ``(n, beams) bool``.
         log_probabilities: ``(n, beams) float32``.
-        scores: what `Search` ranks by, ``(n, beams) float32``; -inf where there are fewer sequences.
+        scores: scores of `Search`, ``(n, beams) float32``; -inf if fewer than ``beams`` sequences exist.
     """
 
     tokens: tf.Tensor
@@ -96,19 +104,22 @@ def beam(
     prompt: tf.Tensor | None = None,
     source_lengths: tf.Tensor | None = None,
 ) -> Ranked:
-    """Follows the ``beams`` likeliest sequences of each row.
+    """Follows the ``beams`` most probable sequences of each row.
 
-    Of the extensions of all beams, an end among the ``beams`` likeliest completes its sequence; the
-    likeliest ones that are no end are followed. With one beam and ``stop="filled"`` that is `greedy`.
+    Every step extends all beams of a row by every token. An end token among the ``beams`` most probable
+    extensions completes its sequence. The most probable extensions by other tokens are followed. With one
+    beam and ``stop="filled"``, the result equals `greedy`.
 
     Args:
-        step, start, states, rules, prompt: as in `greedy`, n rows; here ``step`` gets ``n * beams`` rows, the
-            beams of a row next to each other. What it holds itself must be repeated so, see `repeat_rows`.
-        search: how sequences are ranked.
-        source_lengths: real positions of the attention, (n,) int32; None: all are.
+        step, start, states, rules, prompt: as in `greedy`, with n rows. Here ``step`` gets ``n * beams``
+            rows, with the beams of a row next to each other. Tensors that the step function stores itself
+            must be repeated by `repeat_rows`.
+        search: number of beams, ranking and stopping rule.
+        source_lengths: number of real positions of the attention, (n,) int32. None means that all positions
+            are real.
 
     Raises:
-        ValueError: a coverage penalty and a step that returns no attention.
+        ValueError: a coverage penalty, but a step function that does not return its attention.
 
     >>> from seqmodels.decoding import Rules
     >>> step = lambda tokens, states: (tf.one_hot(tokens + 1, 5), states)
@@ -120,7 +131,7 @@ def beam(
 
 
 def repeat_rows(nested: Any, beams: int) -> Any:
-    """Every row of tensors (n, ...) ``beams`` times, the copies next to each other: (n * beams, ...).
+    """Repeats every row of tensors (n, ...) ``beams`` times: (n * beams, ...), copies next to each other.
 
     >>> repeat_rows(tf.constant([[1], [2]]), beams=2)[:, 0].numpy()
     array([1, 1, 2, 2], dtype=int32)
@@ -129,20 +140,23 @@ def repeat_rows(nested: Any, beams: int) -> Any:
 
 
 class _Beams(NamedTuple):
-    """Of `beam` between two steps: the followed sequences in ``rows = n * beams``, and the completed ones."""
+    """The state of `beam` between two steps: the followed and the completed sequences.
+
+    The followed sequences have ``rows = n * beams`` rows.
+    """
 
     time: tf.Tensor  # ()
     tokens: tf.Tensor  # (rows,)
     states: Any
     history: tf.Tensor  # (rows, prompt + room)
-    totals: tf.Tensor  # (n, beams) log P, -inf for no sequence
+    totals: tf.Tensor  # (n, beams) log P, -inf for a missing sequence
     attention: tf.Tensor  # (n, beams, source), the sum so far
     active: tf.Tensor  # (n,)
-    complete: Ranked  # tokens (n, beams, room) with NONE behind the end
+    complete: Ranked  # tokens (n, beams, room) with NONE after the end
 
 
 class _Beam:
-    """The parts of `beam`, which share its arguments."""
+    """The implementation of `beam`; its methods share the arguments of `beam`."""
 
     def __init__(self, step: Step, rules: Rules, search: Search):
         self.step, self.rules, self.search = step, rules, search
@@ -174,7 +188,7 @@ class _Beam:
         blank = tf.fill((n, beams, room(start, self.rules)), NONE)
         none = tf.fill((n, beams), IMPOSSIBLE)
         complete = Ranked(blank, tf.zeros((n, beams), tf.int32), tf.zeros((n, beams), tf.bool), none, none)
-        first = tf.range(beams) == 0  # equal beams would stay equal: one begins
+        first = tf.range(beams) == 0  # identical beams would stay identical, so only one starts
         return _Beams(
             tf.constant(0),
             tokens,
@@ -187,21 +201,21 @@ class _Beam:
         )
 
     def source(self, tokens: tf.Tensor, states: Any) -> Any:
-        """How many positions the attention has; 0 where it is of no use."""
+        """Returns the number of positions of the attention; 0 without a coverage penalty."""
         if not self.search.coverage_penalty:
             return 0
         result = self.step(tokens, states)
         if len(result) < 3:
             raise ValueError(
-                f"coverage_penalty is {self.search.coverage_penalty}, and the step returns no attention; "
-                "return (logits, states, attention), or set it to 0"
+                f"coverage_penalty {self.search.coverage_penalty} needs a step function that returns its "
+                "attention; return (logits, states, attention), or set coverage_penalty to 0"
             )
         return tf.shape(result[2])[1]
 
     def score(
         self, totals: tf.Tensor, lengths: tf.Tensor, attention: tf.Tensor, real: tf.Tensor
     ) -> tf.Tensor:
-        """Of sequences (n, any) with lengths that broadcast to it."""
+        """Returns the scores of sequences (n, any); ``lengths`` must broadcast to (n, any)."""
         return totals / self.search.lengths(lengths) + self.search.coverage(attention, real)
 
     def advance(self, state: _Beams, real: tf.Tensor) -> _Beams:
@@ -215,12 +229,12 @@ class _Beam:
         if self.search.coverage_penalty:
             attention += tf.reshape(tf.cast(result[2], tf.float32), tf.shape(attention))
 
-        # At most one extension of each beam is an end, so among the first 2 * beams enough are none.
+        # At most one extension per beam is an end token, so 2 * beams candidates contain enough other tokens.
         candidates = tf.minimum(2 * beams, beams * size)
         totals, flat = tf.math.top_k(tf.reshape(totals, (n, beams * size)), candidates)  # (n, candidates)
         parents, tokens = flat // size, flat % size
         attention = tf.gather(attention, parents, batch_dims=1)  # (n, candidates, source)
-        rows = tf.range(n)[:, None] * beams + parents  # (n, candidates) where the parent is in (rows,)
+        rows = tf.range(n)[:, None] * beams + parents  # (n, candidates) index of the parent in (rows,)
         ends = tf.zeros_like(tokens, tf.bool) if self.rules.end is None else tokens == self.rules.end
 
         nothing = tf.fill(tf.shape(totals), IMPOSSIBLE)
@@ -252,11 +266,14 @@ class _Beam:
         )
 
     def place(self, state: _Beams, time: int | tf.Tensor) -> tf.Tensor:
-        """As `place_of`; the number of rows of a history is not that of the maxima."""
+        """Returns the position of a token in a history, as `place_of` does.
+
+        `place_of` does not apply, because a history has ``n * beams`` rows and there are only n maxima.
+        """
         return tf.shape(state.history)[1] - tf.shape(state.complete.tokens)[2] + time
 
     def merged(self, state: _Beams, totals: tf.Tensor, scores: tf.Tensor, rows: tf.Tensor) -> Ranked:
-        """The best of those that were complete and those that end now, (n, candidates)."""
+        """Returns the best of the completed sequences and of those that end now, (n, candidates)."""
         tokens = tf.gather(state.history[:, self.place(state, 0) :], rows)  # (n, candidates, room)
         ended = tf.math.is_finite(scores)
         new = Ranked(tokens, tf.fill(tf.shape(rows), state.time), ended, totals, scores)
@@ -265,18 +282,18 @@ class _Beam:
         return shaped_like(Ranked(*(tf.gather(each, best, batch_dims=1) for each in both)), state.complete)
 
     def done(self, time: tf.Tensor, totals: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
-        """Rows (n,) that need no further step."""
+        """Returns True for rows that need no further step, (n,)."""
         maximum = maximum_of(totals, self.rules)
         likeliest = tf.reduce_max(totals, axis=1)
         last = tf.reduce_min(scores, axis=1)
         enough = tf.math.is_finite(last)
         if self.search.stop == "sure":
-            # log P only falls; dividing it by the longest length, and no coverage penalty, is the best case.
+            # log P only falls. The best case divides it by the largest lp and has no coverage penalty.
             enough &= likeliest / self.search.lengths(maximum) <= last
         return enough | (time >= maximum) | ~tf.math.is_finite(likeliest)
 
     def ranked(self, state: _Beams, real: tf.Tensor) -> Ranked:
-        """Completed sequences, and where these are too few, those that were cut off at the maximum."""
+        """Returns completed sequences, followed by sequences that were truncated at the maximum."""
         beams = self.beams
         tokens = tf.reshape(state.history[:, self.place(state, 0) :], tf.shape(state.complete.tokens))
         lengths = lengths_of(tokens)

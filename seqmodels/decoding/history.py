@@ -1,4 +1,4 @@
-"""Bookkeeping of the loops: the tokens so far, where the next one goes, and the shapes of loop variables."""
+"""Bookkeeping of the decoding loops: previous tokens, the next position, and shapes of loop variables."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from seqmodels.decoding.rules import NONE, PAD, Rules
 
 
 def maximum_of(rows: tf.Tensor, rules: Rules) -> tf.Tensor:
-    """The maximum of each row: (n,) for any tensor (n, ...)."""
+    """Returns the maximum length of each row, (n,), for any tensor (n, ...)."""
     return tf.broadcast_to(tf.cast(rules.maximum, tf.int32), tf.shape(rows)[:1])
 
 
 def room(rows: tf.Tensor, rules: Rules) -> tf.Tensor:
-    """The largest maximum of the rows (n, ...), () int32."""
+    """Returns the largest maximum length of the rows (n, ...): () int32."""
     return tf.maximum(tf.reduce_max(maximum_of(rows, rules)), 0)
 
 
 def place_of(history: tf.Tensor, time: int | tf.Tensor, rules: Rules) -> tf.Tensor:
-    """Where in a history the token of this time stands, behind the prompt: () int32."""
+    """Returns the position in a history of the token at ``time``, after the prompt: () int32."""
     return tf.shape(history)[1] - room(history, rules) + time
 
 
 def new_history(start: tf.Tensor, rules: Rules, prompt: tf.Tensor | None) -> tf.Tensor:
-    """The prompt and room for what comes: (n, prompt + room)."""
+    """Returns the prompt and room for the generated tokens: (n, prompt + room)."""
     blank = tf.fill((tf.shape(start)[0], room(start, rules)), NONE)
     return blank if prompt is None else tf.concat([tf.cast(prompt, tf.int32), blank], axis=1)
 
@@ -39,7 +39,7 @@ def lengths_of(history: tf.Tensor) -> tf.Tensor:
 
 
 def shaped_like(states: Any, before: Any) -> Any:
-    """The new states with the static shape of those before, which a step may have lost."""
+    """Returns the new states with the static shapes of the previous states, which a step may have lost."""
 
     def shaped(tensor: Any, old: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(tensor, [None, *old.shape[1:]])
@@ -48,7 +48,11 @@ def shaped_like(states: Any, before: Any) -> Any:
 
 
 def invariants(state: Any) -> Any:
-    """Shapes of loop variables: the number of rows and the room may be known on one side alone."""
+    """Returns the shapes of loop variables, with an unknown number of rows.
+
+    The static number of rows may be known only before or only after a step. A loop rejects such a change
+    unless the number is declared as unknown.
+    """
 
     def invariant(tensor: tf.Tensor) -> tf.TensorShape:
         return tf.TensorShape([None, *tensor.shape[1:]] if tensor.shape.rank else [])

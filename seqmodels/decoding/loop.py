@@ -1,4 +1,4 @@
-"""Token by token: greedy decoding, sampling and streaming."""
+"""Decoding token by token: greedy decoding, sampling and streaming."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from seqmodels.decoding.sampling import Sampling, draw, uniform
 
 
 class Decoded(NamedTuple):
-    """Sequences.
+    """Decoded sequences.
 
     Attributes:
-        tokens: without the end, `PAD` behind it: ``(n, steps) int32``.
-        lengths: tokens of each row, ``(n,) int32``.
-        ended: whether the end came, or else the maximum: ``(n,) bool``.
-        log_probabilities: the sum over the tokens and the end, under the logits of the steps after the
-            repetition penalty and before all that `Rules` and `Sampling` leave out: ``(n,) float32``.
+        tokens: tokens without the end token, followed by `PAD`: ``(n, steps) int32``.
+        lengths: number of tokens per row, ``(n,) int32``.
+        ended: True for rows with an end token, False for rows that reached the maximum: ``(n,) bool``.
+        log_probabilities: sum of the log-probabilities of the tokens and the end token: ``(n,) float32``.
+            They include the repetition penalty, but not the exclusions by `Rules` and `Sampling`.
     """
 
     tokens: tf.Tensor
@@ -40,14 +40,14 @@ class Decoded(NamedTuple):
 def greedy(
     step: Step, start: tf.Tensor, states: Any, rules: Rules, prompt: tf.Tensor | None = None
 ) -> Decoded:
-    """Takes the likeliest token at every step, the first of equals.
+    """Selects the most probable token at every step, and the lowest id among equal ones.
 
     Args:
-        step: see the module.
-        start: the token before the first, (n,) int32.
-        states: before it.
-        rules: for the tokens that come.
-        prompt: tokens that count as having come, (n, any) int32, filled with `NONE` from the left.
+        step: a step function, see :mod:`seqmodels.decoding`.
+        start: token before the first token, (n,) int32.
+        states: states before the first step.
+        rules: constraints on the generated tokens.
+        prompt: tokens that count as already generated, (n, any) int32, left-padded with `NONE`.
 
     >>> step = lambda tokens, states: (tf.one_hot(tokens + 1, 5), states)  # counts
     >>> decoded = greedy(step, tf.constant([0]), (), Rules(maximum=9, end=4))
@@ -66,12 +66,14 @@ def sample(
     seed: int | tf.Tensor,
     prompt: tf.Tensor | None = None,
 ) -> Decoded:
-    """Draws every token; row r takes at step t number r of ``uniform(seed, t, n)``.
+    """Samples a token at every step.
+
+    At step t, row r uses number r of ``uniform(seed, t, n)``.
 
     Args:
         step, start, states, rules, prompt: as in `greedy`.
-        sampling: from which tokens.
-        seed: a whole number; the same one gives the same tokens.
+        sampling: temperature and the candidate tokens.
+        seed: an integer; the same seed gives the same tokens.
 
     >>> step = lambda tokens, states: (100 * tf.one_hot(tokens + 1, 5), states)  # counts
     >>> decoded = sample(step, tf.constant([0]), (), Rules(maximum=9, end=4), Sampling(), seed=1)
@@ -90,10 +92,13 @@ def stream(
     seed: int = 0,
     prompt: tf.Tensor | None = None,
 ) -> Iterator[tf.Tensor]:
-    """The tokens of `sample`, or without ``sampling`` of `greedy`, as they come, for use outside of graphs.
+    """Yields the tokens of `sample` step by step, for use outside of graphs.
+
+    Without ``sampling``, it yields the tokens of `greedy`.
 
     Yields:
-        (n,) int32, `NONE` for a row that is done; nothing once all are.
+        The tokens of one step, (n,) int32, with `NONE` for a finished row. The stream ends when all rows are
+        finished.
 
     >>> step = lambda tokens, states: (tf.one_hot(tokens + 1, 5), states)  # counts
     >>> [int(tokens[0]) for tokens in stream(step, tf.constant([0]), (), Rules(maximum=9, end=4))]
@@ -110,10 +115,10 @@ def stream(
 
 
 class _State(NamedTuple):
-    """Of `greedy` and `sample` between two steps; ``history`` begins with the prompt."""
+    """The state of `greedy` and `sample` between two steps; ``history`` starts with the prompt."""
 
     time: tf.Tensor  # ()
-    tokens: tf.Tensor  # (n,) the last ones
+    tokens: tf.Tensor  # (n,) the last tokens
     states: Any
     history: tf.Tensor  # (n, prompt + room)
     active: tf.Tensor  # (n,)
@@ -121,7 +126,7 @@ class _State(NamedTuple):
     log_probabilities: tf.Tensor  # (n,)
 
 
-Select = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # logits (n, V) and time to tokens (n,)
+Select = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # maps logits (n, V) and time to tokens (n,)
 
 
 def _likeliest(logits: tf.Tensor, time: tf.Tensor) -> tf.Tensor:

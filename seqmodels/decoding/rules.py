@@ -1,4 +1,4 @@
-"""What a sequence may look like, whoever chooses its tokens."""
+"""Constraints on generated sequences, independent of the decoding method."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Any
 
 import tensorflow as tf
 
-PAD = 0  # fills the tokens behind the end of a row
-NONE = -1  # no token: behind the end in a history, before the beginning in a prompt
+PAD = 0  # padding after the end of a row
+NONE = -1  # no token: after the end of a history, before the start of a prompt
 IMPOSSIBLE = float("-inf")
 Step = Callable[[tf.Tensor, Any], tuple]
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a sequence may look like, whoever chooses its tokens.
+    """Constraints on generated sequences, independent of the decoding method.
 
     Attributes:
-        maximum: tokens at most, the end counted: one number, or one for each row (n,).
-        end: the token that ends a row; None: every row goes on to its maximum.
-        minimum: tokens at least, the end not counted.
-        forbidden: tokens that never come.
-        repetition_penalty: what has come before is made less likely (Keskar et al. 2019, "CTRL", section
-            4.1): its logit is divided by this if positive and multiplied if negative. 1: no penalty.
-        no_repeat: no n-gram of this many tokens comes twice, unless nothing else is left; 0: any may.
+        maximum: maximum number of tokens, including the end token: one number, or one per row (n,).
+        end: id of the token that ends a row. None decodes every row up to its maximum.
+        minimum: minimum number of tokens, without the end token.
+        forbidden: ids of tokens that are never generated.
+        repetition_penalty: penalty of tokens that occurred before (Keskar et al. 2019, "CTRL", section
+            4.1). A positive logit is divided by it, a negative logit is multiplied by it. 1 disables it.
+        no_repeat: length of the n-grams that must not occur twice, unless no other token is possible; 0
+            disables the rule.
 
     Raises:
         ValueError: a number below its range.
@@ -48,7 +49,7 @@ class Rules:
         at_least("minimum", self.minimum, 0)
         at_least("no_repeat", self.no_repeat, 0)
         if isinstance(self.repetition_penalty, (int, float)) and self.repetition_penalty <= 0:
-            raise ValueError(f"repetition_penalty is {self.repetition_penalty}; expected more than 0")
+            raise ValueError(f"repetition_penalty must be greater than 0; got {self.repetition_penalty}")
 
 
 def restrict(
@@ -58,13 +59,13 @@ def restrict(
 
     Args:
         logits: (n, V).
-        history: the tokens so far and `NONE` behind and before them, (n, any) int32.
-        time: tokens that have been chosen, () int32; the prompt does not count.
-        rules: all but the maximum.
+        history: previous tokens, with `NONE` before and after them, (n, any) int32.
+        time: number of generated tokens, () int32; the prompt does not count.
+        rules: constraints; ``maximum`` is ignored.
 
     Returns:
-        The logits with -inf for tokens that may not come, and the logarithm of the probabilities after
-        the repetition penalty alone, both (n, V) float32.
+        The logits with -inf for excluded tokens, and the log-probabilities after only the repetition penalty,
+        both (n, V) float32.
 
     >>> history, rules = tf.constant([[2, NONE]]), Rules(maximum=2, forbidden=(1,))
     >>> logits, log_probabilities = restrict(tf.zeros((1, 3)), history, 1, rules)
@@ -94,11 +95,11 @@ def restrict(
 
 def at_least(name: str, value: float, least: int) -> None:
     if value < least:
-        raise ValueError(f"{name} is {value}; expected at least {least}")
+        raise ValueError(f"{name} must be at least {least}; got {value}")
 
 
 def _marked(tokens: tf.Tensor, size: Any) -> tf.Tensor:
-    """Which of the ``size`` tokens are among those of each row (n, any), `NONE` aside: (n, size) bool."""
+    """Marks which of ``size`` token ids occur in each row (n, any), ignoring `NONE`: (n, size) bool."""
     rows = tf.broadcast_to(tf.range(tf.shape(tokens)[0])[:, None], tf.shape(tokens))
     columns = tf.where(tokens == NONE, size, tokens)
     places = tf.stack([rows, columns], axis=2)  # (n, any, 2)
@@ -107,15 +108,18 @@ def _marked(tokens: tf.Tensor, size: Any) -> tf.Tensor:
 
 
 def _repeating(history: tf.Tensor, length: int, size: Any) -> tf.Tensor:
-    """Which token would complete an n-gram of ``length`` tokens that the row has already: (n, size) bool."""
+    """Marks tokens that would complete an n-gram that the row already contains: (n, size) bool.
+
+    An n-gram has ``length`` tokens.
+    """
     history = tf.pad(history, [[0, 0], [0, 1]], constant_values=NONE)  # so that no history is empty
     real = history != NONE
     steps = tf.range(tf.shape(history)[1])
-    last = tf.reduce_max(tf.where(real, steps, NONE), axis=1)  # (n,) place of the last token
-    tail = last[:, None] + tf.range(2 - length, 1)  # (n, length - 1) places of the last tokens
+    last = tf.reduce_max(tf.where(real, steps, NONE), axis=1)  # (n,) position of the last token
+    tail = last[:, None] + tf.range(2 - length, 1)  # (n, length - 1) positions of the last tokens
     starts = steps[
         : tf.maximum(tf.shape(steps)[0] - length + 1, 0)
-    ]  # where an n-gram of the history may begin
+    ]  # start positions of the n-grams of the history
     same = real[:, length - 1 :] & tf.reduce_all(tail >= 0, axis=1, keepdims=True)  # (n, starts)
     for offset in range(length - 1):
         token = tf.gather(history, tf.maximum(tail[:, offset], 0), batch_dims=1)[:, None]

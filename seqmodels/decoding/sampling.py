@@ -1,4 +1,4 @@
-"""Drawing tokens from logits."""
+"""Sampling of tokens from logits."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from seqmodels.decoding.rules import at_least
 
 @dataclass(frozen=True)
 class Sampling:
-    """From which tokens `draw` draws; numbers or scalar tensors.
+    """Settings of `draw`: numbers or scalar tensors.
 
     Attributes:
-        temperature: divides the logits; 0 takes the likeliest token.
-        top_k: the likeliest tokens that are left; 0: all.
-        top_p: of these, the fewest likeliest that hold this much of the probability, at least one (Holtzman
-            et al. 2020, "The curious case of neural text degeneration", section 3.1); 1: all.
+        temperature: divisor of the logits; 0 selects the most probable token.
+        top_k: number of most probable tokens to sample from; 0 keeps all tokens.
+        top_p: probability mass to sample from (Holtzman et al. 2020, "The curious case of neural text
+            degeneration", section 3.1). Of the top k tokens, it keeps the smallest number of most probable
+            tokens with this mass, and at least one. 1 keeps all tokens.
 
     Raises:
         ValueError: a number outside its range.
@@ -36,11 +37,11 @@ class Sampling:
         if isinstance(self.top_k, int):
             at_least("top_k", self.top_k, 0)
         if isinstance(self.top_p, (int, float)) and not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}; expected more than 0 and at most 1")
+            raise ValueError(f"top_p must be greater than 0 and at most 1; got {self.top_p}")
 
 
 def uniform(seed: int | tf.Tensor, time: int | tf.Tensor, rows: int | tf.Tensor) -> tf.Tensor:
-    """The numbers in [0, 1) of one step, (rows,) float64, a function of the arguments alone.
+    """Returns the random numbers in [0, 1) of one step, (rows,) float64, determined by the arguments.
 
     >>> numbers = uniform(seed=1, time=0, rows=4)
     >>> numbers.shape, bool(tf.reduce_all(numbers == uniform(seed=1, time=0, rows=4)))
@@ -51,23 +52,24 @@ def uniform(seed: int | tf.Tensor, time: int | tf.Tensor, rows: int | tf.Tensor)
 
 
 def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor:
-    """The token that each number stands for, by the inverse of the cumulative distribution.
+    """Selects a token for each number by the inverse of the cumulative distribution.
 
-    In double precision and tokens sorted by falling logit, equals by rising id, so that the same logits and
-    the same number give the same token everywhere. In NumPy, for one row::
+    Tokens are sorted by falling logit, and equal logits by rising id. The computation uses double precision.
+    The same logits and the same number therefore give the same token on every platform. In NumPy, for one
+    row::
 
-        order = np.argsort(-logits, kind="stable")[:top_k]  # [:V] without top_k
-        falling = logits[order].astype(np.float64)
-        weights = np.exp((falling - falling[0]) / temperature)
-        probabilities = weights / weights.sum()
-        cumulative = np.cumsum(probabilities)
-        left = np.sum(cumulative - probabilities < top_p)
-        token = order[np.sum(cumulative[: left - 1] <= number * cumulative[left - 1])]
+            order = np.argsort(-logits, kind="stable")[:top_k]  # [:V] without top_k
+            falling = logits[order].astype(np.float64)
+            weights = np.exp((falling - falling[0]) / temperature)
+            probabilities = weights / weights.sum()
+            cumulative = np.cumsum(probabilities)
+            left = np.sum(cumulative - probabilities < top_p)
+            token = order[np.sum(cumulative[: left - 1] <= number * cumulative[left - 1])]
 
     Args:
-        logits: (n, V); -inf never comes.
-        numbers: in [0, 1), (n,) float64.
-        sampling: what is left to draw from.
+        logits: (n, V); tokens with -inf are never selected.
+        numbers: random numbers in [0, 1), (n,) float64.
+        sampling: temperature and the candidate tokens.
 
     Returns:
         (n,) int32.
@@ -77,7 +79,7 @@ def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor
     [0, 1, 2]
     """
     size = tf.shape(logits)[1]
-    few = isinstance(sampling.top_k, int) and sampling.top_k > 0  # the others need no sorting
+    few = isinstance(sampling.top_k, int) and sampling.top_k > 0  # the other tokens need no sorting
     falling, order = tf.math.top_k(logits, tf.minimum(sampling.top_k, size) if few else size)  # (n, sorted)
     temperature = tf.cast(sampling.temperature, tf.float64)
     likeliest = tf.equal(temperature, 0.0)
@@ -92,5 +94,5 @@ def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor
     total = tf.reduce_max(tf.where(left, cumulative, tf.zeros_like(cumulative)), axis=1)
     passed = left & (cumulative <= (numbers * total)[:, None])
     passed, left = (tf.reduce_sum(tf.cast(x, tf.int32), axis=1) for x in (passed, left))  # (n,)
-    # A number just below 1 times the total may round to the total: the last token is not passed.
+    # A number just below 1 times the total may round to the total, so the index is limited to the last token.
     return tf.gather(order, tf.minimum(passed, left - 1), batch_dims=1)

@@ -1,6 +1,6 @@
 """Plots and confidence intervals that two or more tasks use.
 
-A name loads its module at its first use: Matplotlib is loaded for the plots alone.
+Each name imports its module at first use, so Matplotlib is loaded only for plots.
 """
 
 from seqmodels.lazy import lazy

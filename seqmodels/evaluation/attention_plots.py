@@ -1,4 +1,4 @@
-"""Plots of attention."""
+"""Plots of attention weights."""
 
 import os
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from seqmodels.evaluation.style import (
 def attention_map(
     weights: ArrayLike, source: Sequence[str], target: Sequence[str], path: str | os.PathLike[str]
 ) -> Path:
-    """Draw how much each word of a translation attends to each word of its source, and write it to `path`.
+    """Plots the attention weights of a translation and writes the plot to `path`.
 
     Args:
-        weights: `(target, source)`, from 0 to 1.
-        source: the words of the source.
-        target: the words of the translation.
-        path: the PNG file.
+        weights: attention weights `(target, source)`, from 0 to 1.
+        source: words of the source text.
+        target: words of the translation.
+        path: PNG file to write.
 
     Raises:
-        ValueError: the weights do not have a row for each target word and a column for each source word.
+        ValueError: the weights do not have one row per target word and one column per source word.
 
     >>> weights = [[0.9, 0.1], [0.2, 0.8]]
     >>> attention_map(weights, ["guten", "Tag"], ["good", "day"], folder / "attention.png").name
@@ -40,17 +40,17 @@ def draw_attention_map(weights: ArrayLike, source: Sequence[str], target: Sequen
     shares = np.asarray(weights)
     if shares.shape != (len(target), len(source)):
         raise ValueError(
-            f"got attention {shares.shape} for {len(target)} target and {len(source)} source words; expected "
-            f"({len(target)}, {len(source)})"
+            f"weights must have the shape ({len(target)}, {len(source)}) for {len(target)} target and "
+            f"{len(source)} source words; got {shares.shape}"
         )
     width, height = (float(np.clip(2 + 0.3 * count, 4.5, 18)) for count in (len(source), len(target)))
     figure = Figure(figsize=(width + 1, height), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    figure.colorbar(image, label="attention", format=PercentFormatter(1))
+    figure.colorbar(image, label="attention weight", format=PercentFormatter(1))
     axes.set_xticks(
         range(len(source)), source, rotation=60, ha="right", rotation_mode="anchor", parse_math=False
     )
     axes.set_yticks(range(len(target)), target, parse_math=False)
-    axes.set(xlabel="source", ylabel="translation")
+    axes.set(xlabel="source word", ylabel="target word")
     return figure

@@ -1,4 +1,4 @@
-"""Plots of bars by group."""
+"""Bar plots by group."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -25,18 +25,18 @@ def bars(
     label: str = "",
     chance: float | None = None,
 ) -> Path:
-    """Draw bars in groups, one of each series in each group, and write them to `path`.
+    """Plots groups of bars, with one bar per series in each group, and writes the plot to `path`.
 
     Args:
-        groups: names along the horizontal axis.
-        series: for each name in the legend, one value for each group.
-        path: the PNG file.
-        title: above all.
-        label: of the vertical axis.
-        chance: where to draw the line of guessing.
+        groups: names of the groups on the horizontal axis.
+        series: one value per group, for each name in the legend.
+        path: PNG file to write.
+        title: title of the plot.
+        label: label of the vertical axis.
+        chance: value of a horizontal line for the chance level. Default: no line.
 
     Raises:
-        ValueError: a series has not one value for each group.
+        ValueError: a series does not have one value per group.
 
     >>> bars(["short", "long"], {"gru": [0.9, 0.7], "lstm": [0.9, 0.8]}, folder / "bars.png").name
     'bars.png'
@@ -47,13 +47,13 @@ def bars(
 def score_by_group(
     groups: Sequence[Mapping[str, float | str]], score: str, label: str, path: str | os.PathLike[str]
 ) -> Path:
-    """Draw a score of each group above how many examples it has, and write it to `path`.
+    """Plots the score of each group above its number of examples, and writes the plot to `path`.
 
     Args:
-        groups: `name`, `count` and the score of each.
-        score: the key of the score.
-        label: what the groups are.
-        path: the PNG file.
+        groups: `name`, `count` (number of examples) and score of each group.
+        score: key of the score.
+        label: label of the groups on the horizontal axis.
+        path: PNG file to write.
 
     >>> groups = [{"name": "1-10", "count": 40, "f1": 0.9}, {"name": "11-20", "count": 12, "f1": 0.8}]
     >>> score_by_group(groups, "f1", "words", folder / "groups.png").name
@@ -71,7 +71,9 @@ def draw_bars(
 ) -> Figure:
     for name, values in series.items():
         if len(values) != len(groups):
-            raise ValueError(f"{name!r} has {len(values)} values for {len(groups)} groups; give each one")
+            raise ValueError(
+                f"series {name!r} must have {len(groups)} values, one per group; got {len(values)}"
+            )
     figure = Figure(figsize=(7, 4), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(series)
@@ -79,7 +81,7 @@ def draw_bars(
         places = np.arange(len(groups)) - 0.4 + (index + 0.5) * width
         axes.bar(places, values, width, color=CYCLE[index % len(CYCLE)], edgecolor="white", label=name)
     if chance is not None:
-        axes.axhline(chance, color="black", linestyle="--", label="guessing")
+        axes.axhline(chance, color="black", linestyle="--", label="chance level")
     axes.set_xticks(range(len(groups)), groups)
     axes.set(title=title, ylabel=label)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
@@ -94,7 +96,7 @@ def draw_score_by_group(groups: Sequence[Mapping[str, float | str]], score: str,
     above.bar(names, [float(group[score]) for group in groups], color=BLUE)
     above.set_ylabel(score.upper() if len(score) <= 4 else score)
     below.bar(names, [float(group["count"]) for group in groups], color=GREY)
-    below.set(xlabel=label, ylabel="examples")
+    below.set(xlabel=label, ylabel="number of examples")
     tidy(above)
     tidy(below)
     return figure

@@ -1,4 +1,4 @@
-"""Plots of what a classifier confuses, and of how far its confidence can be trusted."""
+"""Confusion matrix and reliability diagram of a classifier."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -21,22 +21,22 @@ from seqmodels.evaluation.style import (
     tidy,
 )
 
-LARGEST_ANNOTATED = 25  # classes: beyond, the numbers in the cells could not be read
-LARGEST_LABELED = 60  # classes: beyond, every second, third, ... name is written
+LARGEST_ANNOTATED = 25  # number of classes up to which the numbers in the cells are readable
+LARGEST_LABELED = 60  # number of class names to show; above it, every second, third, ... name is shown
 
 
 def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | os.PathLike[str]) -> Path:
-    """Draw counts, and the percentage of each true class, in a coloured table and write it to `path`.
+    """Plots the counts and the percentages per true class as a coloured table, and writes it to `path`.
 
-    The colour grows with the square root of the share, so that rare confusions show.
+    The colour depends on the square root of the percentage, so that rare confusions are visible.
 
     Args:
-        confusion: `(classes, classes)` counts, a row per true and a column per predicted class.
-        classes: the names of the classes.
-        path: the PNG file.
+        confusion: counts `(classes, classes)`, with a row per true class and a column per predicted class.
+        classes: names of the classes.
+        path: PNG file to write.
 
     Raises:
-        ValueError: the table is not square with one row per name.
+        ValueError: the table is not square with one row per class name.
 
     >>> confusion_matrix([[8, 2], [1, 9]], ["negative", "positive"], folder / "confusion.png").name
     'confusion.png'
@@ -45,12 +45,12 @@ def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | o
 
 
 def reliability_diagram(calibration: Sequence[Mapping[str, float]], path: str | os.PathLike[str]) -> Path:
-    """Draw accuracy against confidence above a histogram of the confidence, and write it to `path`.
+    """Plots accuracy against confidence above a histogram of the confidence, and writes it to `path`.
 
     Args:
-        calibration: bins of equal width, at least one, with `lower`, `upper`, `confidence`, `accuracy` and
-            `count`.
-        path: the PNG file.
+        calibration: one or more bins of equal width, with the keys `lower`, `upper`, `confidence`, `accuracy`
+            and `count`.
+        path: PNG file to write.
 
     >>> bins = [{"lower": 0.0, "upper": 0.5, "confidence": 0.25, "accuracy": 0.2, "count": 4}]
     >>> bins.append({"lower": 0.5, "upper": 1.0, "confidence": 0.75, "accuracy": 0.8, "count": 9})
@@ -64,7 +64,7 @@ def draw_confusion_matrix(confusion: ArrayLike, classes: Sequence[str]) -> Figur
     counts, size = np.asarray(confusion), len(classes)
     if counts.shape != (size, size):
         raise ValueError(
-            f"got a confusion matrix {counts.shape} for {size} class names; expected ({size}, {size})"
+            f"confusion must have the shape ({size}, {size}) for {size} class names; got {counts.shape}"
         )
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (true, predicted)
     side = float(np.clip(1.5 + 0.5 * size, 3, 11))  # inches
@@ -72,7 +72,7 @@ def draw_confusion_matrix(confusion: ArrayLike, classes: Sequence[str]) -> Figur
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
     if size > LARGEST_ANNOTATED:
-        figure.colorbar(image, label="share of the true class", format=PercentFormatter(1), shrink=0.8)
+        figure.colorbar(image, label="fraction of the true class", format=PercentFormatter(1), shrink=0.8)
     else:
         for (row, column), count in np.ndenumerate(counts):
             share = shares[row, column]
@@ -87,13 +87,15 @@ def draw_confusion_matrix(confusion: ArrayLike, classes: Sequence[str]) -> Figur
             )
     ticks = range(0, size, -(-size // LARGEST_LABELED))
     names = [shorten(classes[tick]) for tick in ticks]
-    # A name is data: a dollar sign in it starts no formula.
+    # A class name is plain text: a dollar sign does not start a formula.
     axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
     axes.set_yticks(ticks, names, parse_math=False)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     correct, total = int(counts.trace()), int(counts.sum())
-    axes.set_title(f"Confusion matrix\n{correct:,} of {total:,} correct ({correct / max(total, 1):.1%})")
+    axes.set_title(
+        f"Confusion matrix\n{correct:,} of {total:,} correct (accuracy {correct / max(total, 1):.1%})"
+    )
     return figure
 
 
@@ -118,15 +120,17 @@ def draw_reliability_diagram(calibration: Sequence[Mapping[str, float]]) -> Figu
         facecolor="none",
         hatch="///",
         edgecolor=VERMILION,
-        label="gap to confidence",
+        label="gap (confidence - accuracy)",
     )
     reliability.plot([0, 1], [0, 1], "--", color="black", label="perfectly calibrated")
-    reliability.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy (share correct)")
-    reliability.set_title(f"Reliability\n{count.sum():,} examples, expected calibration error {error:.3f}")
+    reliability.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy (fraction correct)")
+    reliability.set_title(
+        f"Reliability diagram\n{count.sum():,} examples, expected calibration error {error:.3f}"
+    )
     figure.legend(loc="outside lower center", ncols=3, frameon=False, columnspacing=1)
     histogram.bar(lower, count / count.sum(), width, align="edge", color=BLUE, edgecolor="white")
     histogram.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    histogram.set(xlabel="confidence (probability of the predicted class)", ylabel="examples")
+    histogram.set(xlabel="confidence (probability of the predicted class)", ylabel="fraction of examples")
     tidy(reliability)
     tidy(histogram)
     return figure

@@ -1,4 +1,4 @@
-"""Plots of curves."""
+"""Line plots: curves in panels, learning curves, and the loss by position."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -24,18 +24,18 @@ from seqmodels.evaluation.style import (
 )
 
 MEASURED_PER_EPOCH = ("learning_rate", "gradient_norm")
-LARGEST_TICKED = 9  # points of a logarithmic axis: up to so many are its ticks
+LARGEST_TICKED = 9  # number of points up to which a logarithmic axis has a tick per point
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a panel; curves of one name have one colour in all panels and one entry in the legend.
+    """One line of a panel; curves with the same name share a colour and a legend entry in all panels.
 
     Attributes:
-        name: in the legend.
-        x: ``(points,)``.
-        y: ``(points,)``; a NaN leaves a gap.
-        line: a format of matplotlib, such as ``-``, ``--`` or ``o-``.
+        name: name in the legend.
+        x: x values, ``(points,)``.
+        y: y values, ``(points,)``; a NaN leaves a gap.
+        line: Matplotlib line format, such as ``-``, ``--`` or ``o-``.
 
     >>> Curve("gru", [1, 2, 4], [0.9, 0.7, 0.6], "--").name
     'gru'
@@ -52,12 +52,12 @@ class Panel:
     """One pair of axes.
 
     Attributes:
-        title: what it shows.
-        x_label, y_label: the quantities, with their units.
-        curves: the lines.
-        log: which axes are logarithmic, "", "x", "y" or "xy".
-        limits, x_limits: of y and of x, or None for what the curves need.
-        surface: x ``(columns,)``, y ``(rows,)`` and z ``(rows, columns)`` to draw as greys behind them.
+        title: title of the panel.
+        x_label, y_label: quantities on the axes, with units.
+        curves: lines of the panel.
+        log: logarithmic axes: "", "x", "y" or "xy".
+        limits, x_limits: limits of the y axis and of the x axis. Default: limits that fit the curves.
+        surface: x ``(columns,)``, y ``(rows,)`` and z ``(rows, columns)``, drawn in grey behind the curves.
 
     >>> Panel("loss", "epoch", "nats", [Curve("gru", [1, 2], [0.9, 0.7])]).title
     'loss'
@@ -74,10 +74,10 @@ class Panel:
 
 
 def curves(panels: Sequence[Panel], path: str | os.PathLike[str], title: str = "") -> Path:
-    """Draw panels side by side over one legend and write them to `path`.
+    """Plots panels side by side above one legend, and writes the plot to `path`.
 
     Raises:
-        ValueError: there is no panel.
+        ValueError: ``panels`` is empty.
 
     >>> panel = Panel("loss", "epoch", "nats", [Curve("gru", [1, 2], [0.9, 0.7])])
     >>> curves([panel], folder / "curves.png").name
@@ -89,17 +89,17 @@ def curves(panels: Sequence[Panel], path: str | os.PathLike[str], title: str = "
 def learning_curve(
     history: Sequence[Mapping[str, float]], path: str | os.PathLike[str], best_epoch: int | None = None
 ) -> Path:
-    """Draw what each epoch reached, one panel per quantity, and write it to `path`.
+    """Plots the history of a training, with one panel per quantity, and writes the plot to `path`.
 
     Args:
-        history: a row per epoch with `epoch`, `loss` and `valid_loss`; any further pairs `x` and
-            `valid_x`, of which `x` may be absent; optionally `learning_rate` and `gradient_norm`, in small
-            panels. A value that is missing or NaN leaves a gap. Other keys are not drawn.
-        path: the PNG file.
-        best_epoch: the epoch to mark, that of the weights that were kept.
+        history: one row per epoch with `epoch`, `loss` and `valid_loss`. Further pairs `x` and `valid_x` are
+            also plotted; `x` may be missing. `learning_rate` and `gradient_norm` are optional and have small
+            panels. A missing value or a NaN leaves a gap. Other keys are ignored.
+        path: PNG file to write.
+        best_epoch: epoch to mark, whose weights were kept. Default: no mark.
 
     Raises:
-        ValueError: the history has no row.
+        ValueError: the history has no rows.
 
     >>> history = [{"epoch": 1, "loss": 0.9, "valid_loss": 0.8}, {"epoch": 2, "loss": 0.5, "valid_loss": 0.6}]
     >>> learning_curve(history, folder / "learning_curve.png", best_epoch=2).name
@@ -111,14 +111,15 @@ def learning_curve(
 def loss_by_position(
     curves: Mapping[str, Sequence[Mapping[str, float]]], path: str | os.PathLike[str]
 ) -> Path:
-    """Draw how well the tokens at each place of a line are predicted, a curve per model; write it to `path`.
+    """Plots the mean loss of the tokens at each position of a line, with one curve per model, to `path`.
 
     Args:
-        curves: of each model, rows with `position` (from 1), `tokens` there, and their mean `log_loss`.
-        path: the PNG file.
+        curves: rows per model with `position` (from 1), `tokens` (number of tokens at the position) and
+            `log_loss` (their mean loss).
+        path: PNG file to write.
 
     Raises:
-        ValueError: there is no curve, or one has no row.
+        ValueError: there is no curve, or a curve has no rows.
 
     >>> rows = [{"position": at, "tokens": 90, "log_loss": loss} for at, loss in ((1, 5.1), (2, 4.2))]
     >>> loss_by_position({"lstm": rows}, folder / "positions.png").name
@@ -129,7 +130,7 @@ def loss_by_position(
 
 def draw_curves(panels: Sequence[Panel], title: str) -> Figure:
     if not panels:
-        raise ValueError("got no panels; expected at least one")
+        raise ValueError("panels must contain at least one panel; got none")
     names = list({curve.name: None for panel in panels for curve in panel.curves})
     colors = {name: CYCLE[index % len(CYCLE)] for index, name in enumerate(names)}
     across = min(len(panels), 3 if len(panels) != 4 else 2)
@@ -167,7 +168,7 @@ def draw_curves(panels: Sequence[Panel], title: str) -> Figure:
 
 def draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int | None) -> Figure:
     if not history:
-        raise ValueError("got a history without rows; expected at least one epoch to draw")
+        raise ValueError("history must contain at least one epoch; got no rows")
     keys = {key for row in history for key in row}
     validated = {key.removeprefix("valid_") for key in keys if key.startswith("valid_")}
     pairs = ["loss", *sorted(validated - {"loss"})]
@@ -198,22 +199,22 @@ def draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int 
 
 
 def _column(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
-    """`(epochs,)`, NaN where a row has no value: `None` becomes NaN as it turns into a float."""
+    """Returns a column `(epochs,)`; a missing value is `None`, which becomes NaN in the float array."""
     return np.array([row.get(key) for row in history], float)
 
 
 def draw_loss_by_position(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
     if not curves or not all(curves.values()):
-        raise ValueError("there is nothing to draw: expected at least one curve, and rows in each")
+        raise ValueError("curves must contain at least one curve, and every curve must have rows")
     figure = Figure(figsize=(7, 5), dpi=DOTS_PER_INCH, layout="constrained")
     upper, lower = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
     for (name, rows), colour in zip(curves.items(), cycle((BLUE, VERMILION, GREY, LIGHT_BLUE))):
         upper.plot(_column(rows, "position"), _column(rows, "log_loss"), color=colour, label=name)
     rows = next(iter(curves.values()))
     lower.bar(_column(rows, "position"), _column(rows, "tokens"), width=1, color=LIGHT_BLUE)
-    upper.set(ylabel="loss (nats a token)", title="Loss by position in the line")
+    upper.set(ylabel="loss (nats per token)", title="Loss by position in the line")
     upper.legend(frameon=False)
-    lower.set(xlabel="position", ylabel="tokens")
+    lower.set(xlabel="position in the line (tokens)", ylabel="number of tokens")
     tidy(upper)
     tidy(lower)
     return figure

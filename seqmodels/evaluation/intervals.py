@@ -6,12 +6,12 @@ from scipy.stats import binomtest
 
 
 def wilson_interval(correct: int, count: int, confidence: float = 0.95) -> list[float]:
-    """The score interval of a share ``correct / count`` (Wilson 1927): ``[low, high]``.
+    """Computes the score interval ``[low, high]`` of the proportion ``correct / count`` (Wilson 1927).
 
     Args:
-        correct: successes, at most ``count``.
-        count: trials, at least 1.
-        confidence: probability that the interval holds the true share.
+        correct: number of successes, at most ``count``.
+        count: number of trials, at least 1.
+        confidence: probability that the interval contains the true proportion.
 
     >>> [round(edge, 3) for edge in wilson_interval(90, 100)]
     [0.826, 0.945]

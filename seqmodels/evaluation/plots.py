@@ -1,8 +1,8 @@
-"""Pictures of a run as small PNG files: how it learned, what it confuses, how far to trust it; and curves
-of what was measured.
+"""Plots of a run as small PNG files, such as learning curves, confusion matrices and reliability diagrams.
 
-Each function draws on a `Figure` of its own, without pyplot and so without global state, and writes the
-file whole or not at all. Colours are those of Okabe and Ito, told apart with any colour vision.
+Each function draws on its own `Figure`, without pyplot and therefore without global state. The file is
+written completely or not at all. The colours are from Okabe and Ito and can be distinguished with any colour
+vision.
 """
 
 from seqmodels.evaluation.attention_plots import attention_map

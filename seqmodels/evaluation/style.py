@@ -1,4 +1,4 @@
-"""The look of all plots, and writing them to a file at once."""
+"""Style of all plots, and atomic writing of plots to files."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from PIL import Image
 
 BLUE, LIGHT_BLUE, VERMILION, GREY = "#0072B2", "#56B4E9", "#D55E00", "#555555"
 DOTS_PER_INCH = 100
-# In the order in which curves take them; the light yellow of Okabe and Ito would be lost on white.
+# Colours in the order of the curves. The light yellow of Okabe and Ito is missing: it is invisible on white.
 CYCLE = (
     BLUE,
     VERMILION,
@@ -34,7 +34,7 @@ def tidy(axes: Axes) -> None:
 
 
 def shorten(name: str, longest: int = 18) -> str:
-    """Cut from the middle, because long names of one scheme often share their beginning."""
+    """Shortens a name in the middle, because long names often have the same start."""
     name = " ".join(name.split())
     return name if len(name) <= longest else f"{name[: longest - 8]}…{name[-7:]}"
 
@@ -47,7 +47,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        # A palette of 256 colours makes the file a third of the size of full colour.
+        # With a palette of 256 colours, the file is a third of its size in full colour.
         image.quantize(256, dither=Image.Dither.NONE).save(temporary, format="png", optimize=True)
         os.replace(temporary, path)
     finally:

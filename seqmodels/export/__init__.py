@@ -1,6 +1,6 @@
-"""SavedModel and TensorFlow Lite files from a list of signatures, verified in fresh processes.
+"""SavedModel and TFLite files from a list of signatures, verified in fresh processes.
 
-A name loads its module at its first use.
+Each name imports its module at first use.
 """
 
 from seqmodels.lazy import lazy

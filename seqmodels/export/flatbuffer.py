@@ -1,11 +1,11 @@
-"""A .tflite as objects that can be changed, and back."""
+"""Conversion of a TFLite file to objects that can be changed, and back."""
 
 from __future__ import annotations
 
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-# Of UNIDIRECTIONAL_SEQUENCE_LSTM: which input is the state h, which intermediate the h that is rounded.
+# UNIDIRECTIONAL_SEQUENCE_LSTM: index of the state h in its inputs, and of the rounded h in its intermediates.
 _STATE, _HIDDEN = 18, 4
 
 
@@ -20,7 +20,7 @@ def packed(model: schema.ModelT) -> bytes:
 
 
 def mended(content: bytes) -> bytes:
-    """The file without two faults that the converter leaves in it."""
+    """Removes two faults that the converter leaves in a file."""
     model = unpacked(content)
     for graph in model.subgraphs:
         _leave_variables_plain(graph)
@@ -32,11 +32,11 @@ def mended(content: bytes) -> bytes:
 
 
 def _leave_variables_plain(graph: schema.SubGraphT) -> None:
-    """Removes the operators that write the start of a variable.
+    """Removes the operators that write the initial value of a variable.
 
-    Of a variable's zeros, the converter to float16 makes a constant and an operator that writes it to the
-    variable. Interpreters that check a file before they run it, as on Android and in MediaPipe, refuse that;
-    and a variable starts at zero by itself.
+    The converter to float16 turns the zeros of a variable into a constant and an operator that writes the
+    constant to the variable. Interpreters that check a file before they run it, as on Android and in
+    MediaPipe, reject this operator. It can be removed, because a variable starts at zero.
     """
     graph.operators = [
         operator
@@ -46,12 +46,13 @@ def _leave_variables_plain(graph: schema.SubGraphT) -> None:
 
 
 def _give_h_one_scale(graph: schema.SubGraphT, lstm: schema.OperatorT) -> None:
-    """Sets one scale and zero point of ``h`` in a fused LSTM of 8 bits.
+    """Sets one scale and zero point for ``h`` in a fused 8-bit LSTM.
 
-    The operator computes ``h`` once, rounds it to the scale of an intermediate tensor, and hands the same
-    bytes to the next step, as the state, and out. The converter gives each of the three a scale of its own,
-    the state's from the last step alone: the same bytes then mean three different numbers. All of them take
-    the output's, which was seen at every step.
+    The operator computes ``h`` once and rounds it to the scale of an intermediate tensor. It then uses the
+    same bytes as the state of the next step and as the output. The converter sets a separate scale for each
+    of the three tensors, and measures the state only after the last step. The same bytes would then mean
+    three different numbers. This function sets all three scales to the scale of the output, which was
+    measured at every step.
     """
     output = graph.tensors[lstm.outputs[0]]
     if output.type == schema.TensorType.INT8:

@@ -1,4 +1,4 @@
-"""Scripts in processes of their own, out of reach of this one and of the project."""
+"""Scripts in separate processes that cannot import the project."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ RUN_TFLITE = Path(__file__).parent / "scripts" / "run_tflite.py"
 
 
 def run(script: Path, *arguments: str | Path) -> None:
-    """Runs a Python script that cannot import the project, in a folder where it is not.
+    """Runs a Python script in an empty folder and in a process that cannot import the project.
 
-    A process of its own proves that a file works where the project is not, and may crash without harm.
+    The separate process proves that an exported file works without the project. A crash of the script does
+    not affect the current process.
 
     Args:
-        script: a Python file.
-        arguments: its arguments; paths are made absolute.
+        script: path of a Python file.
+        arguments: arguments of the script; paths are made absolute.
 
     Raises:
-        UserError: the script failed or crashed; says why.
+        UserError: the script failed or crashed; the message contains the reason.
     """
     with TemporaryDirectory() as elsewhere:
         process = subprocess.run(

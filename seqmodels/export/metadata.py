@@ -1,7 +1,7 @@
-"""Metadata of TensorFlow Lite, as MediaPipe's text classifier reads it.
+"""TFLite metadata for the text classifier of MediaPipe.
 
-A .tflite may carry a buffer ``TFLITE_METADATA`` that describes its tensors, and the files that it names,
-appended as a zip archive. The schema is metadata_schema.fbs, version 1.2.1 and later,
+A TFLite file may contain a buffer ``TFLITE_METADATA`` that describes its tensors. The files that the buffer
+names are appended as a zip archive. The schema is metadata_schema.fbs, version 1.2.1 and later,
 https://github.com/google-ai-edge/mediapipe/tree/master/mediapipe/tasks/metadata.
 """
 
@@ -17,23 +17,23 @@ from ai_edge_litert import schema_py_generated as schema
 from seqmodels.export.flatbuffer import packed, unpacked
 
 FIRST_PARSER_WITH_REGEX = "1.2.1"
-# Numbers of the schema.
+# Enumeration values of the schema.
 FEATURE_PROPERTIES, REGEX_TOKENIZER, AXIS_LABELS, VOCABULARY = 1, 6, 2, 5
 
 
 def with_text_classifier(
     content: bytes, labels: Sequence[str], vocabulary: Sequence[str], delimiter: str
 ) -> bytes:
-    """The file with what MediaPipe needs to take raw text and to return named classes.
+    """Adds the metadata that MediaPipe needs to read raw text and to return named classes.
 
-    MediaPipe splits at the delimiter, puts ``<START>`` in front, keeps the head of what is too long and pads
-    with ``<PAD>``. It does not lower-case.
+    MediaPipe splits a text at the delimiter and prepends ``<START>``. It truncates long texts at the end and
+    pads short texts with ``<PAD>``. It does not convert the text to lower case.
 
     Args:
-        content: a .tflite with one subgraph, an int32 input ``[1, T]`` and a float output ``[1, classes]``.
+        content: TFLite file with one subgraph, an int32 input ``[1, T]`` and a float output ``[1, classes]``.
         labels: names of the classes.
-        vocabulary: tokens in the order of their ids, ``<PAD>``, ``<START>`` and ``<UNKNOWN>`` among them.
-        delimiter: regular expression (RE2) of what stands between tokens.
+        vocabulary: tokens in the order of their ids, including ``<PAD>``, ``<START>`` and ``<UNKNOWN>``.
+        delimiter: regular expression (RE2) that matches the text between tokens.
 
     >>> model = schema.ModelT()
     >>> model.buffers = []
@@ -48,7 +48,7 @@ def with_text_classifier(
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
     file = io.BytesIO(packed(model))
-    # Stored as they are: MediaPipe reads them in place. Its vocabulary has "token id" in each line.
+    # MediaPipe reads the files in place, so they are not compressed. A line of its vocabulary is "token id".
     numbered = "".join(f"{token} {index}\n" for index, token in enumerate(vocabulary))
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr("vocab.txt", numbered)
@@ -57,7 +57,7 @@ def with_text_classifier(
 
 
 def _metadata(delimiter: str) -> bytes:
-    """ModelMetadata of one input with a regular-expression tokenizer and one output with labels."""
+    """Builds ModelMetadata of one input with a regular-expression tokenizer and one output with labels."""
     builder = flatbuffers.Builder(1024)
     text, pattern, score = (builder.CreateString(name) for name in ("input_text", delimiter, "score"))
     vocabulary, labels = _file(builder, "vocab.txt", VOCABULARY), _file(builder, "labels.txt", AXIS_LABELS)
@@ -73,14 +73,14 @@ def _metadata(delimiter: str) -> bytes:
 
 
 def _tensor(builder: flatbuffers.Builder, fields: dict[int, int]) -> int:
-    """TensorMetadata with content of the type that has no properties."""
+    """Builds TensorMetadata whose content type has no properties."""
     properties = _table(builder, 0, {})
     content = _table(builder, 3, {1: properties}, {0: ("Uint8", FEATURE_PROPERTIES)})
     return _table(builder, 7, {**fields, 3: content})
 
 
 def _file(builder: flatbuffers.Builder, name: str, kind: int) -> int:
-    """AssociatedFile."""
+    """Builds an AssociatedFile."""
     return _table(builder, 5, {0: builder.CreateString(name)}, {2: ("Int8", kind)})
 
 
@@ -90,7 +90,7 @@ def _table(
     offsets: dict[int, int],
     numbers: dict[int, tuple[str, int]] | None = None,
 ) -> int:
-    """A table by the slots of its fields: offsets of other objects, and numbers with their types."""
+    """Builds a table from the slots of its fields: offsets of other objects, and numbers with types."""
     builder.StartObject(slots)
     for slot, offset in offsets.items():
         builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
@@ -100,7 +100,7 @@ def _table(
 
 
 def _vector(builder: flatbuffers.Builder, offset: int) -> int:
-    """A vector of one object."""
+    """Builds a vector of one object."""
     builder.StartVector(4, 1, 4)
     builder.PrependUOffsetTRelative(offset)
     return builder.EndVector()

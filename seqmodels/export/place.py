@@ -1,4 +1,4 @@
-"""Folders that are whole or not there."""
+"""Atomic replacement of folders."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from seqmodels.errors import UserError
 
 @contextmanager
 def in_place_of(folder: Path) -> Iterator[Path]:
-    """A new folder beside ``folder``, which takes its place when the block ends without an error.
+    """Yields a new folder that replaces ``folder`` when the block ends without an error.
 
     Args:
-        folder: where to; its parents are made. Through a symbolic link its target is replaced.
+        folder: folder to create or replace; its parents are created. If it is a symbolic link, the target of
+            the link is replaced.
 
     Raises:
-        UserError: nothing can be written there.
+        UserError: the folder cannot be written.
 
     >>> with in_place_of(folder / "new") as temporary:
     ...     _ = (temporary / "file.txt").write_text("all or nothing")
@@ -28,13 +29,13 @@ def in_place_of(folder: Path) -> Iterator[Path]:
     'all or nothing'
     """
     folder = Path(os.path.realpath(folder))
-    # Names of nobody's files, in the same folder: only inside of a file system a folder is renamed at once.
+    # Unique names in the same parent folder, because a rename is atomic only within one file system.
     new, old = (folder.with_name(f".{folder.name}.{uuid4().hex}") for _ in range(2))
     try:
         new.mkdir(parents=True)
         yield new
         try:
-            if folder.exists():  # one that is not empty cannot be replaced in one step
+            if folder.exists():  # a folder that is not empty cannot be replaced in one step
                 os.replace(folder, old)
             os.replace(new, folder)
         except BaseException:
@@ -44,7 +45,7 @@ def in_place_of(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise UserError(
-            f"{error.filename or folder}: cannot be written ({error.strerror}); {folder} is as it was"
+            f"{error.filename or folder} cannot be written ({error.strerror}); {folder} is unchanged"
         ) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""SavedModels that are proven to work without the project before they take their place."""
+"""SavedModels, verified without the project before they are written to their folder."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ TOLERANCE = 1e-5
 
 
 def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tuple[str, Arrays]]) -> float:
-    """Writes a SavedModel; what is in ``folder`` stays until the new one is verified.
+    """Writes a SavedModel; the old content of ``folder`` stays until the new model is verified.
+
+    A process with TensorFlow but without the project loads the SavedModel and runs the examples. Its outputs
+    must be equal to the outputs of the signatures' functions within ``TOLERANCE``.
 
     Args:
-        folder: where to; its parents are made.
-        signatures: the entry points; the first is also ``serving_default``.
-        examples: names of signatures with inputs, of several batch sizes. A process that has TensorFlow
-            and not the project loads the file and must give what the signature's function gives here.
+        folder: folder to write; its parents are created.
+        signatures: entry points of the model; the first is also ``serving_default``.
+        examples: names of signatures and their inputs, with several batch sizes.
 
     Returns:
-        the largest difference of any number.
+        The largest difference between two numbers, see :func:`largest_difference`.
 
     Raises:
-        UserError: the folder cannot be written; the file cannot be loaded, or says something else than the
-            model.
+        UserError: the folder cannot be written, the SavedModel cannot be loaded, or its outputs differ from
+            the model's outputs.
 
     >>> double = Signature("double", lambda x: {"y": 2 * x}, {"x": tf.TensorSpec([None])}, ("y",), [])
     >>> export(folder / "model", [double], [("double", {"x": np.ones(3, np.float32)})])
@@ -40,7 +42,7 @@ def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tup
     """
     functions = {signature.name: signature.function for signature in signatures}
     with in_place_of(folder) as temporary:
-        with kernels.form("generic"):  # plain operators: a file has no use for the kernels' own gradients
+        with kernels.form("generic"):  # plain operators: a file does not need the kernels' gradients
             save(temporary, signatures)
         inputs: dict[str, np.ndarray] = {}
         expected: dict[str, np.ndarray] = {}

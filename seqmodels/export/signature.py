@@ -1,4 +1,4 @@
-"""A named entry point of an exported model. Exporters work from a list of these and from nothing else."""
+"""Named entry points of an exported model. The exporters need only a list of signatures."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class Signature:
-    """One function over named tensors.
+    """A function over named tensors.
 
     Attributes:
-        name: says what happens: ``classify``, ``forecast``, ``translate``.
-        function: takes its tensors by the names of ``inputs`` and returns a dictionary with the keys of
-            ``outputs``.
-        inputs: shape and type of each input; None in a shape for what may differ from call to call.
-        outputs: names of the results.
-        resources: every variable and table that the function reads; one that is missing here would be missing
-            in the file.
+        name: verb for the operation, such as ``classify``, ``forecast`` or ``translate``.
+        function: function with the arguments ``inputs`` that returns a dictionary with the keys ``outputs``.
+        inputs: shape and dtype of each input; None in a shape stands for a size that may vary between calls.
+        outputs: names of the outputs.
+        resources: every variable and table that the function reads. A resource that is missing here is also
+            missing in the exported file.
 
     Raises:
-        ValueError: a name that is no identifier or that TensorFlow keeps for itself, inputs that are not the
-            function's arguments, or no outputs.
+        ValueError: a name is not an identifier or is reserved by TensorFlow, the inputs are not the arguments
+            of the function, or there are no outputs.
 
     >>> double = Signature("double", lambda x: {"y": 2 * x}, {"x": tf.TensorSpec([None])}, ("y",), [])
     >>> double.traced()(x=tf.ones(2))["y"].numpy()
@@ -42,20 +41,23 @@ class Signature:
     def __post_init__(self) -> None:
         for name in (self.name, *self.inputs, *self.outputs):
             if not name.isidentifier():
-                raise ValueError(f"{name!r} cannot name a signature or a tensor; expected an identifier")
+                raise ValueError(f"the name of a signature or tensor must be an identifier; got {name!r}")
         if self.name in ("serve", "serving_default"):
-            raise ValueError(f"{self.name!r} is TensorFlow's own name; call a signature by what it does")
+            raise ValueError(f"{self.name!r} is reserved by TensorFlow; use another name for the signature")
         arguments = list(inspect.signature(self.function).parameters)
         if arguments != list(self.inputs):
-            raise ValueError(f"{self.name} has inputs {list(self.inputs)}; its function takes {arguments}")
+            raise ValueError(
+                f"inputs of {self.name} must be the arguments of its function, {arguments}; got "
+                f"{list(self.inputs)}"
+            )
         if not self.outputs:
-            raise ValueError(f"{self.name} has no outputs; expected at least one name")
+            raise ValueError(f"outputs of {self.name} must contain at least one name; got none")
 
     def traced(self) -> Any:
-        """The function as a graph whose tensors have the names of ``inputs`` and ``outputs``.
+        """Returns the function as a graph whose tensors have the names of ``inputs`` and ``outputs``.
 
         Raises:
-            ValueError: the function returns other names than ``outputs``.
+            ValueError: the function does not return exactly the names of ``outputs``.
         """
         specs = [
             tf.TensorSpec(spec.shape, spec.dtype, name=argument) for argument, spec in self.inputs.items()
@@ -63,7 +65,7 @@ class Signature:
         concrete = tf.function(self.function).get_concrete_function(*specs)
         if set(concrete.structured_outputs) != set(self.outputs):
             raise ValueError(
-                f"{self.name} returned {sorted(concrete.structured_outputs)}; expected {sorted(self.outputs)}"
+                f"{self.name} must return {sorted(self.outputs)}; got {sorted(concrete.structured_outputs)}"
             )
         return concrete
 
@@ -71,7 +73,7 @@ class Signature:
 def save(folder: Path, signatures: Sequence[Signature]) -> None:
     """Writes a SavedModel with these entry points; the first is also ``serving_default``.
 
-    TensorFlow alone writes what TensorFlow alone can load: no layer and no class of ours is in the file.
+    The SavedModel contains no layer and no class of the project, so that TensorFlow alone can load it.
 
     >>> double = Signature("double", lambda x: {"y": 2 * x}, {"x": tf.TensorSpec([None])}, ("y",), [])
     >>> save(folder / "model", [double])

@@ -1,4 +1,4 @@
-"""TensorFlow Lite files of built-in operators alone, each tried before it takes its place."""
+"""TFLite files with built-in operators only, verified before they replace an older file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from seqmodels.export.flatbuffer import mended
 from seqmodels.export.signature import Signature, save
 from seqmodels.export.verify import Arrays, largest_difference, load_arrays, save_arrays
 
-# What each kind may differ from the model: by the rounding of float32; of 11 bits; and where weights, or all
-# numbers, have 8 bits, by any finite number: only a score on real data judges those.
+# Allowed difference from the model: rounding of float32 for "none", rounding to 11 bits for "float16". With 8
+# bits, every finite difference is allowed, because only a score on real data can judge it.
 TOLERANCES = {"none": 1e-4, "float16": 0.05, "dynamic": math.inf, "int8": math.inf}
-# A file grows by kilobytes with every step, and the time of its conversion by the square of the steps.
+# An unrolled file grows by kilobytes per step, and its conversion time with the square of the steps.
 LONGEST_UNROLLED = 128
 
 _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
@@ -31,15 +31,15 @@ _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() 
 
 @dataclass(frozen=True)
 class Entry:
-    """One signature of a file, and the rows that it is tried on.
+    """One signature of a file, and the rows for its verification.
 
     Attributes:
-        signature: with static shapes, one row.
+        signature: signature with static shapes of one row.
         inputs: rows of each input, ``(rows, ...)``, for the verification and the scores.
-        expected: the model's outputs for them.
-        representative: rows of training data, for int8. The converter sees the state c of a fused LSTM only
-            after the last step, so that some rows should be in full swing there: those that end in padding
-            alone would give it too small a range.
+        expected: outputs of the model for ``inputs``.
+        representative: rows of training data, to calibrate int8. The converter measures the state c of a
+            fused LSTM only after the last step. Some rows should therefore have no padding at the end. If all
+            rows end in padding, the measured range of c is too small.
     """
 
     signature: Signature
@@ -50,15 +50,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Converted:
-    """What was written.
+    """Facts about a converted file.
 
     Attributes:
-        size: bytes of the file.
-        milliseconds: of each signature, the median of 200 calls, by one thread.
-        difference: largest from the model's outputs.
-        outputs: of each signature for all inputs, by name, ``(rows, ...)``.
-        operators: how many there are of each.
-        subgraphs: 1, or more with loops; MediaPipe reads files with one.
+        size: size of the file in bytes.
+        milliseconds: time of a call per signature, the median of 200 calls with one thread.
+        difference: largest difference from the model's outputs.
+        outputs: outputs for all inputs, per signature and name, ``(rows, ...)``.
+        operators: number of operators per operator name.
+        subgraphs: number of subgraphs: 1, or more with loops. MediaPipe reads only files with one subgraph.
     """
 
     size: int
@@ -70,24 +70,25 @@ class Converted:
 
 
 def file_name(quantize: str) -> str:
-    """``model.tflite``, ``model_dynamic.tflite`` ..."""
+    """Returns the file name for a quantization, such as ``model.tflite`` or ``model_dynamic.tflite``."""
     return "model.tflite" if quantize == "none" else f"model_{quantize}.tflite"
 
 
 def choose_form(fused: bool, steps: int, quantize: str) -> str:
-    """How the loops of a file are built.
+    """Chooses how the loops of a file are built.
 
-    Fused wherever there is such an operator: small at any length, 8 bits included, and beyond about a hundred
-    steps the fastest of floats (benchmarks/sentiment.md has a table). Else unrolled, which is
-    fast and grows with the length. Else a loop of two subgraphs, which is several times slower.
+    - "fused", if every recurrent layer has a fused operator. The file is small at any length, also with 8
+      bits. Above about a hundred steps, it is the fastest form for floats (table in benchmarks/sentiment.md).
+    - "unrolled", for at most ``LONGEST_UNROLLED`` steps. It is fast, but the file grows with the length.
+    - "generic" otherwise, a loop with two subgraphs. It is several times slower.
 
     Args:
-        fused: whether every recurrent layer has a fused operator.
-        steps: number of steps, T.
+        fused: if True, every recurrent layer has a fused operator.
+        steps: number of time steps, T.
         quantize: one of ``QUANTIZATIONS``.
 
     Raises:
-        UsageError: int8 for a loop: TensorFlow's converter crashes on it.
+        UsageError: int8 needs a loop, on which TensorFlow's converter crashes.
 
     >>> [choose_form(fused=False, steps=steps, quantize="none") for steps in (64, 512)]
     ['unrolled', 'generic']
@@ -98,8 +99,8 @@ def choose_form(fused: bool, steps: int, quantize: str) -> str:
         return "unrolled"
     if quantize == "int8":
         raise UsageError(
-            f"int8 with {steps} steps is possible for the LSTM alone; take --length {LONGEST_UNROLLED} or "
-            "less, or --quantize dynamic"
+            f"--quantize int8 with {steps} steps needs LSTM layers; use --length {LONGEST_UNROLLED} or less, "
+            "or --quantize dynamic"
         )
     return "generic"
 
@@ -111,19 +112,20 @@ def convert(
     quantize: str,
     finish: Callable[[bytes, int], bytes] = lambda content, subgraphs: content,
 ) -> Converted:
-    """Writes one .tflite; what is at ``path`` stays until the new file is verified.
+    """Writes a TFLite file; an old file at ``path`` stays until the new file is verified.
 
     Args:
-        path: where to; its parents are made.
-        entries: the signatures of the file.
-        form: a name of ``kernels.FORMS``.
-        quantize: none; dynamic (weights in 8 bits, computation in float); float16 (weights in 16 bits); int8
-            (weights and computation in 8 bits).
-        finish: the content of the file and the number of its subgraphs to what is written, for metadata.
+        path: file to write; its parent folders are created.
+        entries: signatures of the file.
+        form: name in ``kernels.FORMS``.
+        quantize: "none"; "dynamic" (8-bit weights, float computation); "float16" (16-bit weights); or "int8"
+            (8-bit weights and computation).
+        finish: function of the file's content and its number of subgraphs that returns the content to write,
+            for example with metadata.
 
     Raises:
-        UserError: the conversion failed or crashed, needs operators that are not built in, or the file says
-            something else than the model.
+        UserError: the conversion failed or crashed, needs operators that are not built in, or the outputs of
+            the file differ from the model's outputs.
 
     >>> import tensorflow as tf
     >>> double = Signature("double", lambda x: {"y": 2 * x}, {"x": tf.TensorSpec([1, 3])}, ("y",), [])
@@ -159,19 +161,19 @@ def convert(
 
 
 def _named(arrays: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
-    """Arrays of several signatures in one table, called ``SIGNATURE/TENSOR``."""
+    """Merges the arrays of several signatures into one dictionary with the keys ``SIGNATURE/TENSOR``."""
     return {f"{name}/{key}": value for name, tensors in arrays.items() for key, value in tensors.items()}
 
 
 def _operators(name: str, content: bytes) -> tuple[dict[str, int], int]:
-    """Operators of a file and how many subgraphs it has; raises UserError for one that is not built in."""
+    """Counts the operators and the subgraphs of a file; raises UserError if an operator is not built in."""
     model = schema.Model.GetRootAsModel(content, 0)
     codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
     if custom := sorted({code.CustomCode().decode() for code in codes if code.CustomCode()}):
         raise UserError(
-            f"{name}: needs {', '.join(custom)}, which no phone has; expected built-in operators only"
+            f"{name} needs the operators {', '.join(custom)}; expected operators that are built into TFLite"
         )
-    # Codes above 127 are in the second field; the first one is an older file format's.
+    # Codes above 127 are only in builtin_code. Older files have only deprecated_builtin_code.
     names = [_OPERATORS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes]
     counts: Counter[str] = Counter()
     for number in range(model.SubgraphsLength()):

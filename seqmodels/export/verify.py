@@ -1,4 +1,4 @@
-"""What an exported file says, beside what the model says here."""
+"""Comparison of an exported file's outputs with the model's outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
-    """Writes an .npz that needs no pickle: strings become bytes of a fixed width."""
+    """Writes an .npz file that needs no pickle: strings become bytes of a fixed length."""
     content: dict[str, Any] = {name: plain(value) for name, value in arrays.items()}
     np.savez(path, **content)
 
@@ -29,19 +29,19 @@ def plain(value: np.ndarray) -> np.ndarray:
 
 
 def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: float) -> float:
-    """Compares arrays by name: strings must be equal, numbers within ``tolerance``.
+    """Compares arrays by name: strings must be equal, and numbers may differ by ``tolerance``.
 
-    Where an array's largest number is above 1, differences count in shares of it: a price of 3,000 has four
-    digits less behind the point than a probability.
+    If the largest number of an array is above 1, its differences are divided by this number. A price of 3,000
+    has four digits less after the decimal point than a probability.
 
     Args:
-        where: what is compared, for the message.
-        actual: of the exported file.
-        expected: of the model.
-        tolerance: the largest difference that is allowed.
+        where: name of the exported file, for the error message.
+        actual: outputs of the exported file.
+        expected: outputs of the model.
+        tolerance: largest allowed difference.
 
     Returns:
-        the largest difference of any number.
+        The largest difference between two numbers.
 
     Raises:
         UserError: an array is missing, has another shape, is not finite, or differs.
@@ -52,21 +52,24 @@ def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: 
     largest = 0.0
     for name, one in expected.items():
         if name not in actual:
-            raise UserError(f"{where}: has no output {name}; found {', '.join(sorted(actual))}")
+            raise UserError(f"{where} must have the output {name}; found {', '.join(sorted(actual))}")
         other, one = actual[name], plain(one)
         if one.shape != other.shape:
-            raise UserError(f"{where}: {name} has shape {other.shape}; the model's is {one.shape}")
+            raise UserError(f"{where}: the output {name} must have the shape {one.shape}; got {other.shape}")
         if one.dtype.kind == "S":
             if not np.array_equal(one, other):
-                raise UserError(f"{where}: {name} differs from the model's; nothing was written or replaced")
+                raise UserError(
+                    f"{where}: the output {name} differs from the model's output; nothing was written or "
+                    "replaced"
+                )
         elif one.size:
             unit = max(1.0, float(np.max(np.abs(one))))
             absolute = float(np.max(np.abs(other.astype(np.float64) - one)))
             difference = absolute / unit
-            if not difference <= tolerance:  # also where it is not a number
+            if not difference <= tolerance:  # also if it is NaN
                 raise UserError(
-                    f"{where}: {name} differs by {absolute:.3g} from the model's, {tolerance * unit:g} "
-                    "allowed; nothing was written or replaced"
+                    f"{where}: the output {name} differs from the model's output by {absolute:.3g}; expected "
+                    f"at most {tolerance * unit:g}; nothing was written or replaced"
                 )
             largest = max(largest, difference)
     return largest

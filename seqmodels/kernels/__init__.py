@@ -1,4 +1,4 @@
-"""Time loops on raw tensors."""
+"""Loops over time on raw tensors."""
 
 from seqmodels.kernels.forms import FORMS, current_form, form, keeps, recompute
 from seqmodels.kernels.fused import fused_lstm

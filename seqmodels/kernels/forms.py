@@ -1,17 +1,18 @@
-"""How the loop over time is built: one scoped setting, read when a graph is traced.
+"""The form of the loop over time: one scoped setting, read when a graph is traced.
 
-No layer and no model carries a flag for export or speed. Where another form than the best one is wanted, say
-so around the call::
+Layers and models do not have options for export or speed. To use a form other than the default, wrap the
+call::
 
     with kernels.form("unrolled"):
         function = tf.function(model).get_concrete_function(...)
 
 - ``auto`` (the default): the fastest form that is exact for the cell and the machine.
-- ``generic``: a ``tf.while_loop`` over ``cell.step``; for every cell, differentiable any number of times.
-- ``unrolled``: the steps one after the other in the graph; the number of steps must be static.
-- ``fused``: what TensorFlow Lite's converter makes one operator of, where a cell has one and starts from
-  zeros; else ``generic``. Batch and number of steps must be static. Of the states only those that the
-  operator hands out are returned: ``h`` of an LSTM.
+- ``generic``: a ``tf.while_loop`` over ``cell.step``. The loop supports every cell and can be differentiated
+  any number of times.
+- ``unrolled``: a graph with one copy of the step per time step. The number of steps must be static.
+- ``fused``: a loop that TensorFlow Lite's converter replaces by one operator. The cell must have a fused
+  operator and start from zero states; otherwise ``generic`` is used. The batch size and the number of steps
+  must be static. The loop returns only the states that the operator returns: ``h`` of an LSTM.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ _form: ContextVar[str] = ContextVar("form", default="auto")
 
 @contextmanager
 def form(name: str) -> Iterator[None]:
-    """Build every loop that is traced inside the block in this form.
+    """Builds every loop that is traced inside the block in this form.
 
     Raises:
-        ValueError: a name that is not in ``FORMS``.
+        ValueError: if the name is not in ``FORMS``.
 
     >>> with form("unrolled"):
     ...     current_form()
     'unrolled'
     """
     if name not in FORMS:
-        raise ValueError(f"form is {name!r}; expected one of {', '.join(FORMS)}")
+        raise ValueError(f"form must be one of {', '.join(FORMS)}; got {name!r}")
     token = _form.set(name)
     try:
         yield
@@ -46,7 +47,7 @@ def form(name: str) -> Iterator[None]:
 
 
 def current_form() -> str:
-    """Returns the form in which loops are built now.
+    """Returns the form in which loops are currently built.
 
     >>> current_form()
     'auto'
@@ -59,10 +60,10 @@ _keep: ContextVar[bool] = ContextVar("keep", default=True)
 
 @contextmanager
 def recompute() -> Iterator[None]:
-    """Trade time for memory in every layer that is traced inside the block.
+    """Trades time for memory in every layer that is traced inside the block.
 
-    Of a recurrent layer only its inputs are kept for the backward pass, not the gates and states of every
-    step; they are computed again when the pass comes to the layer (Chen et al. 2016, arXiv 1604.06174).
+    A recurrent layer then keeps only its inputs for the backward pass, not the gates and states of every
+    step. The backward pass computes the gates and states again (Chen et al. 2016, arXiv 1604.06174).
 
     >>> with recompute():
     ...     keeps()
@@ -76,7 +77,9 @@ def recompute() -> Iterator[None]:
 
 
 def keeps() -> bool:
-    """Whether what the backward pass needs is kept: False inside :func:`recompute`.
+    """Returns True if layers keep intermediate results for the backward pass.
+
+    Inside :func:`recompute` the result is False.
 
     >>> keeps()
     True

@@ -1,17 +1,18 @@
-r"""The LSTM in the shape that TensorFlow Lite's converter turns into one ``UNIDIRECTIONAL_SEQUENCE_LSTM``.
+r"""An LSTM that TensorFlow Lite's converter replaces by one ``UNIDIRECTIONAL_SEQUENCE_LSTM`` operator.
 
-The converter replaces a whole function, which it knows by its attributes, its arguments and its results; in
-TensorFlow the function is an ordinary loop and gives the same numbers. The operator has three gaps, which are
-closed around it:
+The converter replaces a whole function. The function is recognised by its attributes, its arguments and its
+results. In TensorFlow the function is an ordinary loop with the same results. The operator has three
+limitations, which this module handles as follows:
 
-- It keeps ``h`` and ``c`` from one call of the interpreter to the next, so that a text would be read in the
-  light of the one before. Two steps are put in front that close all gates: their inputs are zero but for
-  ``RESET_COLUMNS`` additional features of 1, whose weights of ``i``, ``f`` and ``o`` are ``-max(1, max|W|)``
-  each. Then ``c_t = f c_{t-1} + i c~_t`` and ``h_t = o tanh(c_t)`` are zero, to the rounding of a float32,
-  from wherever they start. Many small columns, and not a large one, because 8-bit weights share one scale.
-- It does not know of lengths. Steps past the end are computed from the padding and their outputs are then set
-  to zero; the steps before are not touched by them.
-- It hands out ``h`` of every step, but no ``c``.
+- The operator keeps ``h`` and ``c`` from one call of the interpreter to the next, so one text would affect
+  the next text. Two reset steps before the sequence therefore close all gates. The inputs of these steps are
+  zero except for ``RESET_COLUMNS`` additional features, which are 1. The weights of these features for ``i``,
+  ``f`` and ``o`` are ``-max(1, max|W|)``. Then ``c_t = f c_{t-1} + i c~_t`` and ``h_t = o tanh(c_t)`` are
+  zero up to float32 rounding, for any initial state. Many small columns are used instead of one large column,
+  because 8-bit weights share one scale.
+- The operator does not support lengths. Steps past the end are computed from the padding, and their outputs
+  are then set to zero. Earlier steps do not depend on steps past the end.
+- The operator returns ``h`` of every step, but not ``c``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import tensorflow as tf
 
 from seqmodels.kernels.loops import States, generic
 
-RESET_STEPS = 2  # the first closes the output, h = 0; so nothing disturbs the second, which clears c
+RESET_STEPS = 2  # step 1 sets h = 0; without the contribution of h, step 2 then sets c = 0
 RESET_COLUMNS = 24  # exp(-24) is 4e-11
 
 
@@ -34,18 +35,18 @@ def fused_lstm(
     bias: tf.Tensor,
     lengths: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, States]:
-    """Equal to stepping :class:`seqmodels.layers.LSTMCell` from a state of zeros.
+    """Computes all steps of :class:`seqmodels.cells.LSTMCell` from zero states by one operator.
 
     Args:
         inputs: ``(n, T, d)``, n and T static.
         kernel: W ``(d, 4h)``, columns i, f, c, o.
         recurrent_kernel: U ``(h, 4h)``.
         bias: ``(4h,)``.
-        lengths: ``(n,)`` int32, or None when all rows are full.
+        lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
 
     Returns:
-        outputs ``(n, T, h)``, and the one state that the operator hands out, ``(h,)`` of ``(n, h)``, at each
-        row's own last step.
+        outputs ``(n, T, h)``, and the only state that the operator returns: ``(h,)`` with ``h`` ``(n, h)``
+        after the last real step of each row.
 
     >>> weights = tf.zeros((5, 12)), tf.zeros((3, 12)), tf.zeros(12)
     >>> outputs, states = fused_lstm(tf.ones((2, 4, 5)), *weights)
@@ -62,12 +63,12 @@ def fused_lstm(
     if lengths is None:
         return outputs, (outputs[:, -1],)
     outputs = tf.where((tf.range(time) < lengths[:, None])[..., None], outputs, tf.zeros_like(outputs))
-    # Of a row of length 0 all outputs are zero, as is its state.
+    # A row of length 0 has zero outputs, so its gathered state is zero, too.
     return outputs, (tf.gather(outputs, tf.maximum(lengths - 1, 0), batch_dims=1),)
 
 
 def _operator() -> tf.types.experimental.PolymorphicFunction:
-    """The function that the converter replaces: ``lstm_defun`` of Keras 2, results and all."""
+    """Returns the function that the converter replaces. Its results follow ``lstm_defun`` of Keras 2."""
 
     @tf.function(
         autograph=False,
@@ -95,13 +96,13 @@ def _operator() -> tf.types.experimental.PolymorphicFunction:
 
         projected = tf.tensordot(x, kernel, 1) + bias  # (batch, time, 4 units)
         outputs, (h, c) = generic(step, projected, (h, c), None, h.shape[-1])
-        return h, outputs, h, c, tf.constant(0.0)  # the last names the runtime in Keras 2
+        return h, outputs, h, c, tf.constant(0.0)  # in Keras 2 the last result names the runtime
 
     return lstm
 
 
 def _with_reset_steps(inputs: tf.Tensor) -> tf.Tensor:
-    """``(n, RESET_STEPS + T, d + RESET_COLUMNS)``."""
+    """Adds the reset steps: ``(n, T, d) -> (n, RESET_STEPS + T, d + RESET_COLUMNS)``."""
     batch, time, _ = inputs.shape
     steps = tf.pad(inputs, ((0, 0), (RESET_STEPS, 0), (0, 0)))
     columns = np.zeros((batch, RESET_STEPS + time, RESET_COLUMNS))
@@ -110,7 +111,10 @@ def _with_reset_steps(inputs: tf.Tensor) -> tf.Tensor:
 
 
 def _with_reset_rows(kernel: tf.Tensor) -> tf.Tensor:
-    """``(d + RESET_COLUMNS, 4h)``, of operators that the converter computes once and for all."""
+    """Adds the weights of the reset features: ``(d, 4h) -> (d + RESET_COLUMNS, 4h)``.
+
+    The converter computes the result once and stores it as a constant.
+    """
     gates = np.tile(np.repeat([1, 1, 0, 1], kernel.shape[1] // 4), (RESET_COLUMNS, 1))  # not the candidate
     closing = -tf.maximum(tf.reduce_max(tf.abs(kernel)), 1.0)
     return tf.concat([kernel, closing * tf.constant(gates, kernel.dtype)], axis=0)

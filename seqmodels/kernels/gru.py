@@ -1,31 +1,31 @@
-r"""The gated recurrent unit over a whole sequence, with backpropagation through time derived by hand.
+r"""The gated recurrent unit over a whole sequence, with manually derived backpropagation through time.
 
-Forward, with ``k = m * h_{t-1}`` (``p`` projected inputs in columns u, r, h; ``m`` dropout mask of the
-state):
-
-.. math::
-    u, r = sigmoid(p^{u,r}_t + k U_{u,r}), \quad h_t = (1 - u) * h_{t-1} + u * g, \quad
-    g = tanh(p^h_t + s), \quad s = (r * k) U_h \;\text{ or }\; r * (k U_h + b')
-
-the second form of s where the reset gate acts after the product. Backward, from the last step to the
-first. ``G_t`` is the gradient of the output at t, ``dh`` comes from step t + 1:
+Forward pass, with ``k = m * h_{t-1}``. ``p`` are the projected inputs in columns u, r, h, and ``m`` is the
+dropout mask of the state:
 
 .. math::
-    dh &\leftarrow dh + G_t, \quad dz^h = dh * u * (1 - g^2), \quad dz^u = dh * (g - h_{t-1}) * u (1 - u)
+        u, r = sigmoid(p^{u,r}_t + k U_{u,r}), \quad h_t = (1 - u) * h_{t-1} + u * g, \quad
+        g = tanh(p^h_t + s), \quad s = (r * k) U_h \;\text{ or }\; r * (k U_h + b')
 
-reset before the product (``q`` is the gradient of ``r * k``):
-
-.. math::
-    q = dz^h U_h^T, \quad dz^r = q * k * r (1 - r), \quad
-    dh \leftarrow dh * (1 - u) + m * (q * r + [dz^u, dz^r] U_{u,r}^T)
-
-reset after it, with ``v = k U_h + b'`` and ``dv = dz^h * r``:
+The second form of s applies if the reset gate acts after the product. The backward pass runs from the last
+step to the first. ``G_t`` is the gradient of the output at t, and ``dh`` comes from step t + 1:
 
 .. math::
-    dz^r = dz^h * v * r (1 - r), \quad dh \leftarrow dh * (1 - u) + m * ([dz^u, dz^r, dv] U^T)
+        dh &\leftarrow dh + G_t, \quad dz^h = dh * u * (1 - g^2), \quad dz^u = dh * (g - h_{t-1}) * u (1 - u)
 
-After the loop, one product each: ``dp_t = dz_t``; ``dU_{u,r} = sum k^T [dz^u, dz^r]``; ``dU_h = sum (r *
-k)^T dz^h`` or ``sum k^T dv``; ``db' = sum dv``.
+With the reset before the product, where ``q`` is the gradient of ``r * k``:
+
+.. math::
+        q = dz^h U_h^T, \quad dz^r = q * k * r (1 - r), \quad
+        dh \leftarrow dh * (1 - u) + m * (q * r + [dz^u, dz^r] U_{u,r}^T)
+
+With the reset after the product, where ``v = k U_h + b'`` and ``dv = dz^h * r``:
+
+.. math::
+        dz^r = dz^h * v * r (1 - r), \quad dh \leftarrow dh * (1 - u) + m * ([dz^u, dz^r, dv] U^T)
+
+After the loop, ``dp_t = dz_t``. Each weight gradient is one product: ``dU_{u,r} = sum k^T [dz^u, dz^r]``;
+``dU_h = sum (r * k)^T dz^h`` or ``sum k^T dv``. Finally, ``db' = sum dv``.
 """
 
 from __future__ import annotations
@@ -57,19 +57,20 @@ def gru(
     mask: tf.Tensor | None = None,
     truncate: int | None = None,
 ) -> tuple[tf.Tensor, Tensors]:
-    """Equal to stepping :class:`seqmodels.layers.GRUCell`.
+    """Computes all steps of :class:`seqmodels.cells.GRUCell`.
 
     Args:
         projected: ``(n, T, 3h)``, columns u, r, h.
-        states: ``(h,)``, of ``(n, h)``.
+        states: ``(h,)``, with ``h`` ``(n, h)``.
         recurrent_kernel: U ``(h, 3h)``.
-        recurrent_bias: b' ``(h,)`` for the form with the reset after the product, None for the other.
-        lengths: ``(n,)`` int32, or None when all rows are full.
+        recurrent_bias: b' ``(h,)`` if the reset gate acts after the product, else None.
+        lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
         mask: dropout mask of ``h_{t-1}``, ``(n, h)``, or None.
-        truncate: cut the gradient at every so many steps (the state is carried on), at least 1.
+        truncate: number of steps between two cuts of the gradient, at least 1; the state is carried over.
+            Default: the gradient is not cut.
 
     Returns:
-        outputs ``(n, T, h)`` and the state ``(h,)`` at each row's own last step.
+        outputs ``(n, T, h)`` and the state ``(h,)`` after the last real step of each row.
 
     >>> outputs, (h,) = gru(tf.zeros((2, 4, 9)), (tf.zeros((2, 3)),), tf.zeros((3, 9)))
     >>> outputs.shape, h.shape
@@ -120,7 +121,11 @@ def gru(
 
 
 def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
-    """Candidate, gradient of the previous state, and weight gradients of ``g = tanh(p + (r * k) U_h)``."""
+    """Returns the functions ``candidate, through, weights`` for ``g = tanh(p + (r * k) U_h)``.
+
+    The functions compute the gates and the candidate, the gradient of the previous state, and the weight
+    gradients.
+    """
     gates_kernel, candidate_kernel = tf.split(kernel, [2 * units, units], axis=1)
     transposed_gates, transposed_candidate = tf.split(tf.transpose(kernel), [2 * units, units], axis=0)
 
@@ -143,7 +148,7 @@ def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
 
 
 def _reset_after(kernel: tf.Tensor, units: int, bias: tf.Tensor) -> tuple:
-    """The same of ``g = tanh(p + r * v)`` with ``v = k U_h + b'``."""
+    """Returns the functions of :func:`_reset_before` for ``g = tanh(p + r * v)`` with ``v = k U_h + b'``."""
     transposed = tf.transpose(kernel)
 
     def candidate(x: tf.Tensor, k: tf.Tensor) -> Tensors:

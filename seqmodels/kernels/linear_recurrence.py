@@ -1,18 +1,19 @@
-r"""Linear recurrences, whose steps need not be processed one after the other.
+r"""Linear recurrences: their steps can be computed in parallel.
 
 .. math:: h_t = a_t * h_{t-1} + b_t
 
-Two steps of it are one step of the same form, :math:`h_t = (a_t a_{t-1}) h_{t-2} + (a_t b_{t-1} + b_t)`,
-and this composition is associative. So the T states are the prefixes of a product, computed in about ``2
-log2 T`` rounds over halves, quarters ... of the sequence (Blelloch 1990, "Prefix sums and their
-applications"; Martin and Cundy 2018, arXiv 1709.04057), instead of T steps.
+Two steps combine to one step of the same form: :math:`h_t = (a_t a_{t-1}) h_{t-2} + (a_t b_{t-1} + b_t)`.
+This composition is associative, so the T states are the prefixes of a product. A parallel scan computes them
+in about ``2 log2 T`` rounds over halves, quarters, ... of the sequence instead of T steps (Blelloch 1990,
+"Prefix sums and their applications"; Martin and Cundy 2018, arXiv 1709.04057).
 
-The gradient is a recurrence of the same kind that runs backward. With ``G_t`` the gradient of ``h_t``:
+The gradient is a recurrence of the same form that runs backward. ``G_t`` is the gradient of ``h_t``:
 
 .. math:: l_t = G_t + a_{t+1} * l_{t+1}, \quad da_t = l_t * h_{t-1}, \quad db_t = l_t, \quad dh_0 = a_1 * l_1
 
-Rounds pay where there are more arithmetic units than one step keeps busy. The few cores of a CPU are kept
-busy by one step, and there the walk, which reads and writes every number once, is faster.
+The parallel scan is faster on hardware with more arithmetic units than one step can use. On a CPU with few
+cores, one step already uses all cores. A loop over the steps is faster there, because the loop reads and
+writes every number once.
 """
 
 from __future__ import annotations
@@ -31,22 +32,22 @@ def linear_recurrence(
     lengths: tf.Tensor | None = None,
     method: str | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """All states of ``h_t = a_t * h_{t-1} + b_t``.
+    """Computes all states of ``h_t = a_t * h_{t-1} + b_t``.
 
     Args:
         a: ``(n, T, h)``.
         b: ``(n, T, h)``.
         initial: ``(n, h)``.
-        lengths: ``(n,)`` int32, or None when all rows are full.
-        method: ``walk`` step by step, ``rounds`` of a parallel scan, or None for what is faster here:
-            rounds if there is a GPU.
+        lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
+        method: ``walk`` computes step by step, ``rounds`` uses a parallel scan. Default: ``rounds`` if a GPU
+            is available, else ``walk``.
 
     Returns:
-        the states ``(n, T, h)``, zero past the end of a row, and the state ``(n, h)`` at each row's own
-        last step.
+        the states ``(n, T, h)``, zero past the end of a row, and the state ``(n, h)`` after the last real
+        step of each row.
 
     Raises:
-        ValueError: a method that is not in ``METHODS``.
+        ValueError: if the method is not in ``METHODS``.
 
     >>> a, b = tf.fill((1, 3, 1), 0.5), tf.ones((1, 3, 1))
     >>> states, last = linear_recurrence(a, b, initial=tf.zeros((1, 1)))
@@ -56,14 +57,14 @@ def linear_recurrence(
     if method is None:
         method = "rounds" if tf.config.list_physical_devices("GPU") else "walk"
     if method not in METHODS:
-        raise ValueError(f"method is {method!r}; expected one of {', '.join(METHODS)}")
+        raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     if lengths is None:
         states = _recurrence(a, b, initial, method)
         last = tf.concat([initial[:, None], states], axis=1)[:, -1]  # T may be 0
         return states, last
     real = tf.sequence_mask(lengths, tf.shape(a)[1])[..., None]  # (batch, time, 1)
-    # After its end a row multiplies by 1 and adds 0, so that its last state arrives at the end of the
-    # sequence.
+    # Past the end of a row, the factor is 1 and the summand is 0. The last state is therefore copied to the
+    # end of the sequence.
     a, b = tf.where(real, a, tf.ones_like(a)), tf.where(real, b, tf.zeros_like(b))
     states = _recurrence(a, b, initial, method)
     last = tf.concat([initial[:, None], states], axis=1)[:, -1]
@@ -91,7 +92,7 @@ def _recurrence(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, method: str) -> 
 
 
 def _walk(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = False) -> tf.Tensor:
-    """States ``(T, n, h)`` step by step, from the last to the first if ``reverse``; they take b's place."""
+    """Computes the states ``(T, n, h)`` step by step, backward if ``reverse``. The states overwrite b."""
 
     def step(t: tf.Tensor, inputs: Tensors, states: Tensors) -> tuple[Tensors, Tensors]:
         (b, a), (h,) = inputs, states
@@ -103,7 +104,7 @@ def _walk(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = False)
 
 
 def _rounds(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = False) -> tf.Tensor:
-    """The same by a parallel scan."""
+    """Computes the same states as :func:`_walk` by a parallel scan."""
     if reverse:
         return tf.reverse(_rounds(tf.reverse(a, axis=[0]), tf.reverse(b, axis=[0]), initial), axis=[0])
     if a.shape[0] == 0:
@@ -113,8 +114,11 @@ def _rounds(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = Fals
 
 
 def _by_halves(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """Work-efficient scan over a static number of steps: pairs are joined, the half as long sequence is
-    scanned, and every other step follows from the one before it."""
+    """Computes a work-efficient scan over a static number of steps.
+
+    The scan joins pairs of steps and runs on the sequence of half the length. Every other state then follows
+    from the state before it.
+    """
     time = a.shape[0]
     if time == 1:
         return b
@@ -130,8 +134,10 @@ def _by_halves(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
 
 def _by_doubling(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """Scan over a number of steps that is known only at run time: in round k each step takes in the one
-    2^k before it (Hillis and Steele 1986)."""
+    """Computes a scan over a number of steps that is known only at run time (Hillis and Steele 1986).
+
+    Round k combines each step with the step 2^k before it.
+    """
     time = tf.shape(a)[0]
 
     def late(x: tf.Tensor, offset: tf.Tensor, fill: float) -> tf.Tensor:

@@ -1,7 +1,7 @@
-"""Loops over time that take any step function.
+"""Loops over time for any step function.
 
-Both have one meaning. For rows whose sequence has ended the state stays what it was at the row's own last
-step and the output is zero::
+Both loops compute the same results. After the last real step of a row, its state does not change and its
+output is zero::
 
     output_t, new_t = step(projected_t, state_{t-1})
     state_t  = new_t    where t < length, else state_{t-1}
@@ -23,17 +23,17 @@ Step = Callable[[tf.Tensor, States], tuple[tf.Tensor, States]]
 def generic(
     step: Step, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, output_size: int
 ) -> tuple[tf.Tensor, States]:
-    """A ``tf.while_loop`` over time.
+    """Runs all steps in a ``tf.while_loop``.
 
     Args:
         step: ``(x (n, p), states) -> (output (n, output_size), states)``.
         projected: ``(n, T, p)``.
-        states: tensors of ``(n, units)``.
-        lengths: ``(n,)`` int32, or None when all rows are full.
-        output_size: features of one output.
+        states: tensors ``(n, units)``.
+        lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
+        output_size: size of one output.
 
     Returns:
-        outputs ``(n, T, output_size)`` and the states after each row's own last step.
+        outputs ``(n, T, output_size)`` and the states after the last real step of each row.
 
     >>> step = lambda x, states: (states[0] + x, (states[0] + x,))
     >>> outputs, (total,) = generic(step, tf.ones((1, 3, 2)), (tf.zeros((1, 2)),), None, 2)
@@ -54,13 +54,13 @@ def generic(
 def unrolled(
     step: Step, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, output_size: int
 ) -> tuple[tf.Tensor, States]:
-    """The same as :func:`generic` with every step written into the graph.
+    """Computes the same as :func:`generic`, with one copy of the step per time step in the graph.
 
-    Steps past the end are computed from the padding, and the states at the end are picked out afterwards: a
-    choice in every step would make the graph a quarter larger, and 8-bit states coarser.
+    Steps past the end are computed from the padding, and the final states are selected afterwards. A
+    selection in every step would make the graph a quarter larger and 8-bit states less precise.
 
     Raises:
-        ValueError: the number of steps is not static.
+        ValueError: if the number of steps is not static.
 
     >>> step = lambda x, states: (states[0] + x, (states[0] + x,))
     >>> outputs, (total,) = unrolled(step, tf.ones((1, 3, 2)), (tf.zeros((1, 2)),), None, 2)
@@ -68,7 +68,9 @@ def unrolled(
     (array([1., 2., 3.], dtype=float32), array([[3., 3.]], dtype=float32))
     """
     if projected.shape[1] is None:
-        raise ValueError("the unrolled form needs a static number of steps; got inputs (batch, None, ...)")
+        raise ValueError(
+            "the unrolled form needs a static number of steps; got inputs of shape (batch, None, ...)"
+        )
     if projected.shape[1] == 0:
         return tf.zeros((tf.shape(projected)[0], 0, output_size), projected.dtype), states
     outputs, history = [], [states]
@@ -82,7 +84,7 @@ def unrolled(
     real = (tf.range(len(outputs)) < lengths[:, None])[..., None]  # (batch, time, 1)
 
     def last(first: tf.Tensor, *later: tf.Tensor) -> tf.Tensor:
-        # TensorFlow Lite's converter fails on an 8-bit tensor that is in two stacks of different scales.
+        # TensorFlow Lite's converter fails if an 8-bit tensor is part of two stacks with different scales.
         is_output = all(state is output for state, output in zip(later, outputs))
         rest = stacked if is_output else tf.stack(later, axis=1)
         return tf.gather(tf.concat([first[:, None], rest], axis=1), lengths, batch_dims=1)

@@ -1,28 +1,29 @@
-r"""Long short-term memory over a whole sequence, with backpropagation through time derived by hand.
+r"""Long short-term memory over a whole sequence, with manually derived backpropagation through time.
 
-Forward, with :math:`z_t = p_t + (m * h_{t-1}) U` in columns i, f, c, o (``p`` projected inputs, ``m``
-dropout mask of the state):
-
-.. math::
-    i, f, o = sigmoid(z^i, z^f, z^o), \quad g = tanh(z^c), \quad c_t = f * c_{t-1} + i * g, \quad h_t = o *
-    tanh(c_t)
-
-Backward, from the last step to the first. ``G_t`` is the gradient of the output at t, ``dh, dc`` come from
-step t + 1 (at the last step: from the final states):
+Forward pass, with :math:`z_t = p_t + (m * h_{t-1}) U` in columns i, f, c, o. ``p`` are the projected inputs,
+and ``m`` is the dropout mask of the state:
 
 .. math::
-    dh &\leftarrow dh + G_t \\
-    dc &\leftarrow dc + dh * o * (1 - tanh(c_t)^2) \\
-    dz_t &= [dc * g * i(1-i), \; dc * c_{t-1} * f(1-f), \; dc * i * (1-g^2), \; dh * tanh(c_t) * o(1-o)] \\
-    dh &\leftarrow m * (dz_t U^T), \quad dc \leftarrow dc * f
+        i, f, o = sigmoid(z^i, z^f, z^o), \quad g = tanh(z^c), \quad
+        c_t = f * c_{t-1} + i * g, \quad h_t = o * tanh(c_t)
 
-``dz_t`` is all that needs one step after the other. What is left is one product each:
+The backward pass runs from the last step to the first. ``G_t`` is the gradient of the output at t. ``dh, dc``
+come from step t + 1, and at the last step from the final states:
 
 .. math::
-    dp_t = dz_t, \quad dU = \sum_t (m * h_{t-1})^T dz_t
+        dh &\leftarrow dh + G_t \\
+        dc &\leftarrow dc + dh * o * (1 - tanh(c_t)^2) \\
+        dz_t &= [dc * g * i(1-i), \; dc * c_{t-1} * f(1-f), \;
+        dc * i * (1-g^2), \; dh * tanh(c_t) * o(1-o)] \\
+        dh &\leftarrow m * (dz_t U^T), \quad dc \leftarrow dc * f
 
-where the sum over all steps and rows is a single matrix product. Where a row has ended (t >= length) the
-state is handed on as it is, forward and backward, and ``dz_t`` is 0.
+Only ``dz_t`` must be computed step by step. Each remaining gradient is one product:
+
+.. math::
+        dp_t = dz_t, \quad dU = \sum_t (m * h_{t-1})^T dz_t
+
+The sum over all steps and rows is a single matrix product. After the end of a row (t >= length) the state and
+its gradient stay unchanged, and ``dz_t`` is 0.
 """
 
 from __future__ import annotations
@@ -54,20 +55,21 @@ def lstm(
     mask: tf.Tensor | None = None,
     truncate: int | None = None,
 ) -> tuple[tf.Tensor, Tensors]:
-    """Equal to stepping :class:`seqmodels.layers.LSTMCell`.
+    """Computes all steps of :class:`seqmodels.cells.LSTMCell`.
 
-    One array of ``(T, n, 4h)`` serves twice: the gates take the place of ``p_t``.
+    One array ``(T, n, 4h)`` is used twice: the gates overwrite ``p_t``.
 
     Args:
         projected: ``(n, T, 4h)``, columns i, f, c, o.
         states: ``(h, c)``, each ``(n, h)``.
         recurrent_kernel: U ``(h, 4h)``.
-        lengths: ``(n,)`` int32, or None when all rows are full.
+        lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
         mask: dropout mask of ``h_{t-1}``, ``(n, h)``, or None.
-        truncate: cut the gradient at every so many steps (the state is carried on), at least 1.
+        truncate: number of steps between two cuts of the gradient, at least 1; the states are carried over.
+            Default: the gradient is not cut.
 
     Returns:
-        outputs ``(n, T, h)`` and the states ``(h, c)`` at each row's own last step.
+        outputs ``(n, T, h)`` and the states ``(h, c)`` after the last real step of each row.
 
     >>> states = tf.zeros((2, 3)), tf.zeros((2, 3))
     >>> outputs, (h, c) = lstm(tf.zeros((2, 4, 12)), states, tf.zeros((3, 12)))
@@ -96,7 +98,7 @@ def lstm(
         )
 
         def gradient(d_outputs: tf.Tensor, dh: tf.Tensor, dc: tf.Tensor) -> tuple:
-            transposed = tf.transpose(recurrent_kernel)  # once, not in every step
+            transposed = tf.transpose(recurrent_kernel)  # computed once, not in every step
 
             def backward(t: tf.Tensor, inputs: Tensors, gradients: Tensors) -> tuple[Tensors, Tensors]:
                 gates, d_output, previous, cell = inputs
@@ -121,9 +123,9 @@ def lstm(
 
 
 def _gates(z: tf.Tensor) -> tf.Tensor:
-    """``i, f, g, o`` side by side from ``z (n, 4h)``.
+    """Computes ``i, f, g, o`` in adjacent columns from ``z (n, 4h)``.
 
-    By ``sigmoid(z) = (1 + tanh(z / 2)) / 2`` one tanh over all columns gives all four, in one pass.
+    Because ``sigmoid(z) = (1 + tanh(z / 2)) / 2``, one tanh over all columns computes all four.
     """
     units = z.shape[-1] // 4
     scale = tf.constant(np.repeat([0.5, 0.5, 1.0, 0.5], units), z.dtype)  # (4 units,)
@@ -134,7 +136,10 @@ def _gates(z: tf.Tensor) -> tf.Tensor:
 def _step_gradient(
     gates: tf.Tensor, previous_c: tf.Tensor, c: tf.Tensor, dh: tf.Tensor, dc: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """``dz_t (n, 4h)`` and the gradient of ``c_{t-1} (n, h)``, from the gradients of ``h_t`` and ``c_t``."""
+    """Computes ``dz_t (n, 4h)`` and the gradient of ``c_{t-1} (n, h)``.
+
+    ``dh`` and ``dc`` are the gradients of ``h_t`` and ``c_t``.
+    """
     i, f, g, o = tf.split(gates, 4, axis=-1)
     tanh_c = tf.tanh(c)
     dc = dc + dh * o * (1 - tanh_c * tanh_c)

@@ -1,10 +1,10 @@
-r"""The matrix product of all steps at once that stands before every recurrence.
+r"""The matrix product over all steps that precedes every recurrence.
 
 .. math:: p_t = x_t W + b
 
-Its gradients are one product each: :math:`dx_t = dp_t W^T`, :math:`dW = \sum_t x_t^T dp_t`. They are what
-automatic differentiation gives; written by hand, the steps stay in the order in which the loops read them,
-and the transposed ``x`` is laid out before the product (see ``weight_gradient``).
+Each gradient is one product: :math:`dx_t = dp_t W^T`, :math:`dW = \sum_t x_t^T dp_t`. Automatic
+differentiation computes the same gradients. The manual version keeps the order of steps that the loops read.
+The manual version also stores the transposed ``x`` in memory before the product (see ``weight_gradient``).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from seqmodels.kernels.scan import time_major, weight_gradient
 
 
 def projection(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
-    """``x W + b``.
+    """Computes ``x W + b``.
 
     Args:
         x: ``(n, T, d)``.
         kernel: W ``(d, p)``.
-        bias: b ``(p,)``, or None for none.
+        bias: b ``(p,)``, or None if there is no bias.
 
     Returns:
-        ``(n, T, p)``. It is computed time-major: with the transpose that a loop begins with, the one that
-        ends this function cancels.
+        ``(n, T, p)``. The product is computed time-major. The last transpose of this function and the first
+        transpose of a loop cancel out.
 
     >>> projection(tf.ones((2, 4, 5)), tf.ones((5, 3)), tf.zeros(3)).shape
     TensorShape([2, 4, 3])
@@ -45,7 +45,7 @@ def projection(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Te
 
 
 def _product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """``(T, n, d)`` times ``(d, p)``, of rank 2."""
+    """Multiplies ``(T, n, d)`` by ``(d, p)`` as one product of rank 2."""
     shape = tf.shape(x)
     rows = tf.reshape(x, (shape[0] * shape[1], x.shape[2]))  # (time * batch, inputs)
     result = tf.reshape(rows @ kernel, (shape[0], shape[1], kernel.shape[1]))
@@ -54,7 +54,7 @@ def _product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def affine(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
-    """``x W + b`` for ``(n, d)`` or ``(n, T, d)``, as one matrix product of rank 2.
+    """Computes ``x W + b`` for ``(n, d)`` or ``(n, T, d)``, as one matrix product of rank 2.
 
     >>> affine(tf.ones((2, 4, 5)), tf.ones((5, 3)), tf.zeros(3)).shape
     TensorShape([2, 4, 3])

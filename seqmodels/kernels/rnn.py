@@ -1,19 +1,19 @@
-r"""The simple recurrent network over a whole sequence, with backpropagation through time derived by hand.
+r"""The simple recurrent network over a whole sequence, with manually derived backpropagation through time.
 
-Forward (``p`` projected inputs, ``m`` dropout mask of the state):
+Forward pass, where ``p`` are the projected inputs and ``m`` is the dropout mask of the state:
 
 .. math:: h_t = phi(p_t + (m * h_{t-1}) U)
 
-Backward, from the last step to the first. ``G_t`` is the gradient of the output at t, ``dh`` comes from
-step t + 1:
+The backward pass runs from the last step to the first. ``G_t`` is the gradient of the output at t, and ``dh``
+comes from step t + 1:
 
 .. math::
-    dz_t = (dh + G_t) * phi'(z_t), \quad dh \leftarrow m * (dz_t U^T)
+        dz_t = (dh + G_t) * phi'(z_t), \quad dh \leftarrow m * (dz_t U^T)
 
-``phi'`` is a function of ``h_t`` for the activations that this kernel knows: tanh ``1 - h^2``, sigmoid ``h
-(1 - h)``, relu ``[h > 0]``, linear 1. After the loop, one product each: ``dp_t = dz_t``, ``dU = sum_t (m *
-h_{t-1})^T dz_t``. The repeated factor ``diag(phi') U^T`` is why this gradient vanishes or explodes
-(Pascanu et al. 2013, equation 5).
+``phi'`` is a function of ``h_t`` for the activations of this kernel: tanh ``1 - h^2``, sigmoid ``h (1 - h)``,
+relu ``[h > 0]``, linear 1. After the loop, ``dp_t = dz_t``, and one product computes
+``dU = sum_t (m * h_{t-1})^T dz_t``. The repeated factor ``diag(phi') U^T`` makes this gradient vanish or
+explode (Pascanu et al. 2013, equation 5).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from seqmodels.kernels.scan import (
     weight_gradient,
 )
 
-# phi, and phi' as a function of phi's value.
+# phi, and phi' as a function of the value of phi.
 ACTIVATIONS: dict[str, tuple[Callable[[tf.Tensor], tf.Tensor], Callable[[tf.Tensor], tf.Tensor]]] = {
     "tanh": (tf.tanh, lambda h: 1 - h * h),
     "sigmoid": (tf.sigmoid, lambda h: h * (1 - h)),
@@ -55,19 +55,20 @@ def rnn(
     mask: tf.Tensor | None = None,
     truncate: int | None = None,
 ) -> tuple[tf.Tensor, Tensors]:
-    """Equal to stepping :class:`seqmodels.layers.RNNCell`.
+    """Computes all steps of :class:`seqmodels.cells.RNNCell`.
 
     Args:
         projected: ``(n, T, h)``.
-        states: ``(h,)``, of ``(n, h)``.
+        states: ``(h,)``, with ``h`` ``(n, h)``.
         recurrent_kernel: U ``(h, h)``.
-        activation: a name of ``ACTIVATIONS``.
-        lengths: ``(n,)`` int32, or None when all rows are full.
+        activation: a key of ``ACTIVATIONS``.
+        lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
         mask: dropout mask of ``h_{t-1}``, ``(n, h)``, or None.
-        truncate: cut the gradient at every so many steps (the state is carried on), at least 1.
+        truncate: number of steps between two cuts of the gradient, at least 1; the state is carried over.
+            Default: the gradient is not cut.
 
     Returns:
-        outputs ``(n, T, h)`` and the state ``(h,)`` at each row's own last step.
+        outputs ``(n, T, h)`` and the state ``(h,)`` after the last real step of each row.
 
     >>> outputs, (h,) = rnn(tf.ones((2, 4, 3)), (tf.zeros((2, 3)),), tf.zeros((3, 3)), "relu")
     >>> outputs.shape, h[0].numpy()
@@ -89,7 +90,7 @@ def rnn(
         (outputs,), (h,) = scan(forward, (time_major(projected),), (initial,), (units,), replace=True)
 
         def gradient(d_outputs: tf.Tensor, dh: tf.Tensor) -> tuple:
-            transposed = tf.transpose(recurrent_kernel)  # once, not in every step
+            transposed = tf.transpose(recurrent_kernel)  # computed once, not in every step
 
             def backward(t: tf.Tensor, inputs: Tensors, gradients: Tensors) -> tuple[Tensors, Tensors]:
                 (d_output, output), (dh,) = inputs, gradients

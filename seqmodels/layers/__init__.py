@@ -1,4 +1,4 @@
-"""The layers that run, stack and summarise recurrent cells, and those around them."""
+"""Layers that run, stack and pool recurrent cells, and layers for attention, dropout and outputs."""
 
 from seqmodels.layers.attention import (
     AdditiveAttention,

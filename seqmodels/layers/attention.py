@@ -1,12 +1,12 @@
-"""Attention: the steps of a memory, weighed by how well each of them answers a query.
+"""Attention layers: the weighted sum of the steps of a memory for each query.
 
 For a query ``q_t (n, q)`` and a memory ``m_1 .. m_S (n, m)``::
 
     e_ts = score(q_t, m_s),   a_t = softmax(e_t1 .. e_tS),   context_t = sum_s a_ts m_s
 
-The softmax runs over the real steps of each row; a row without any has weights and context of zeros, never
-NaN. What does not depend on the query is computed once for a sequence (``prepare``); ``attend`` takes one
-query for each row or many, ``(n, T, q)``, in one batched product.
+The softmax runs over the real steps of each row, not over padding. A row without real steps has a context and
+weights of zeros, never NaN. ``prepare`` computes once per sequence the parts that do not depend on the query.
+``attend`` processes one or more queries per row, ``(n, T, q)``, in one batched product.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from seqmodels.layers.recurrent import real_steps
 
 
 class Prepared(NamedTuple):
-    """What of an attention does not depend on the query.
+    """The parts of an attention that do not depend on the query.
 
     Attributes:
-        keys: what queries are compared with, ``(n, S, u)``; multi-head ``(n, heads, S, u)``.
-        values: what is summed, ``(n, S, m)``; multi-head ``(n, heads, S, u)``.
-        real: which steps are real, bool ``(n, 1, S)``.
+        keys: keys that the queries are compared with, ``(n, S, u)``; multi-head ``(n, heads, S, u)``.
+        values: values that are summed, ``(n, S, m)``; multi-head ``(n, heads, S, u)``.
+        real: mask of the real steps, bool ``(n, 1, S)``.
     """
 
     keys: tf.Tensor
@@ -35,8 +35,11 @@ class Prepared(NamedTuple):
 
 
 class Attention(keras.layers.Layer):
-    """Base of the attentions: ``(query (n, q), memory (n, S, m), lengths (n,) or None)`` to
-    ``(context (n, output_size), weights (n, S))``."""
+    """Base class of the attention layers.
+
+    Maps ``(query (n, q), memory (n, S, m), lengths (n,) or None)`` to
+    ``(context (n, output_size), weights (n, S))``.
+    """
 
     def build(self, query_shape: Any, memory_shape: Any) -> None:
         self.output_size = memory_shape[-1]
@@ -47,20 +50,20 @@ class Attention(keras.layers.Layer):
         """Adds the weights."""
 
     def keys(self, memory: tf.Tensor) -> tf.Tensor:
-        """What queries are compared with: ``(n, S, m) -> (n, S, u)``; the memory itself unless overridden."""
+        """Returns the keys: ``(n, S, m) -> (n, S, u)``. The base class returns the memory itself."""
         return memory
 
     def score(self, query: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
-        """``e``: ``(n, T, q), (n, S, u) -> (n, T, S)``."""
+        """Computes the scores ``e``: ``(n, T, q), (n, S, u) -> (n, T, S)``."""
         return tf.matmul(query, keys, transpose_b=True)
 
     def prepare(self, memory: tf.Tensor, lengths: tf.Tensor | None = None) -> Prepared:
-        """Once for a sequence: ``memory (n, S, m)``, ``lengths (n,)`` or None when all rows are full."""
+        """Prepares ``memory (n, S, m)`` for all queries; ``lengths (n,)``, or None if all rows are full."""
         memory = tf.cast(memory, self.compute_dtype)
         return Prepared(self.keys(memory), memory, real_steps(memory, lengths)[:, None])
 
     def attend(self, query: tf.Tensor, prepared: Prepared) -> tuple[tf.Tensor, tf.Tensor]:
-        """``(n, T, q)`` to the contexts ``(n, T, output_size)`` and the weights ``(n, T, S)``."""
+        """Maps queries ``(n, T, q)`` to contexts ``(n, T, output_size)`` and weights ``(n, T, S)``."""
         weights = masked_softmax(self.score(query, prepared.keys), prepared.real)
         return tf.matmul(weights, prepared.values), weights
 
@@ -74,15 +77,16 @@ class Attention(keras.layers.Layer):
         return self.add_weight(name=name, shape=shape, initializer="glorot_uniform")
 
     def _compute(self, weight: Any) -> tf.Tensor:
-        """The weight in the dtype of the computation, also outside of a Keras call."""
+        """Returns the weight in the compute dtype, also outside of a Keras call."""
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
 
 
 def masked_softmax(scores: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
-    """Over the last axis, where ``real``; zeros elsewhere, and everywhere where nothing is real.
+    """Computes the softmax over the real entries of the last axis. Padding has weight 0.
 
-    What is not real scores 30 below the least, a weight of at most 1e-13. The least number that there is
-    would stretch the range of the scores so far that 8 bits could not tell the real ones apart.
+    If no entry is real, all weights are 0. Inside the softmax, padding scores the row minimum minus 30, which
+    is a weight of at most 1e-13. A much lower score would widen the range of the scores. 8 bits could then
+    not distinguish the scores of the real entries.
     """
     least = tf.reduce_min(tf.where(real, scores, tf.zeros_like(scores)), axis=-1, keepdims=True)
     weights = tf.nn.softmax(tf.where(real, scores, tf.stop_gradient(least) - 30))
@@ -91,16 +95,16 @@ def masked_softmax(scores: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class AdditiveAttention(Attention):
-    """A hidden layer scores each pair (Bahdanau et al. 2015, appendix A.1.2).
+    """Attention with a hidden layer that scores each pair (Bahdanau et al. 2015, appendix A.1.2).
 
     .. math::
-        e_{ts} = v \\cdot tanh(q_t W + m_s U)
+            e_{ts} = v \\cdot tanh(q_t W + m_s U)
 
     Weights: ``query_kernel`` W ``(q, units)``, ``memory_kernel`` U ``(m, units)``, ``scorer`` v
-    ``(units, 1)``. Queries of many steps at once take ``n T S units`` numbers.
+    ``(units, 1)``. A call with T queries per row stores ``n T S units`` numbers.
 
     Args:
-        units: width of the hidden layer; that of the query if None.
+        units: size of the hidden layer. Default: the size of the query.
 
     >>> attention = AdditiveAttention(units=8)
     >>> context, weights = attention(tf.ones((2, 3)), tf.ones((2, 4, 5)), lengths=tf.constant([4, 2]))
@@ -132,13 +136,13 @@ class AdditiveAttention(Attention):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class DotAttention(Attention):
-    """The query itself, without weights (Luong et al. 2015, equation 8, dot).
+    """Attention by the dot product of query and memory, without weights (Luong et al. 2015, equation 8, dot).
 
     .. math::
-        e_{ts} = q_t \\cdot m_s
+            e_{ts} = q_t \\cdot m_s
 
     Raises:
-        ValueError: query and memory have different widths.
+        ValueError: if query and memory have different sizes.
 
     >>> context, weights = DotAttention()(tf.ones((2, 3)), tf.ones((2, 4, 3)), lengths=tf.constant([4, 2]))
     >>> context.shape, weights[1].numpy()
@@ -148,19 +152,20 @@ class DotAttention(Attention):
     def build_weights(self, query_units: int, memory_units: int) -> None:
         if query_units != memory_units:
             raise ValueError(
-                f"dot attention compares a query of width {query_units} with a memory of width "
-                f"{memory_units}; give both one width, or take GeneralAttention"
+                f"dot attention needs a query and a memory of the same size; got {query_units} and "
+                f"{memory_units}; use the same size for both, or use GeneralAttention"
             )
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class GeneralAttention(Attention):
-    """A matrix between query and memory (Luong et al. 2015, equation 8, general).
+    """Attention with a matrix between query and memory (Luong et al. 2015, equation 8, general).
 
     .. math::
-        e_{ts} = q_t W m_s^T
+            e_{ts} = q_t W m_s^T
 
-    Weights: ``kernel`` ``W^T (m, q)``, so that the product with the memory is made once for a sequence.
+    Weights: ``kernel`` ``W^T (m, q)``. The matrix is stored transposed, so that its product with the memory
+    is computed once per sequence.
 
     >>> context, weights = GeneralAttention()(tf.ones((2, 3)), tf.ones((2, 4, 5)))
     >>> context.shape, weights[0].numpy()
@@ -176,21 +181,21 @@ class GeneralAttention(Attention):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class MultiHeadAttention(Attention):
-    """Several scaled dot products side by side (Vaswani et al. 2017, sections 3.2.1 and 3.2.2).
+    """Attention with several parallel scaled dot products (Vaswani et al. 2017, sections 3.2.1 and 3.2.2).
 
     .. math::
-        head_i = softmax(q W^Q_i (m W^K_i)^T / \\sqrt{u}) m W^V_i, \\quad context = [head_1 .. head_H] W^O
+            head_i = softmax(q W^Q_i (m W^K_i)^T / \\sqrt{u}) m W^V_i, \\quad context = [head_1 .. head_H] W^O
 
     ``u = units / heads``. Weights: ``query_kernel`` ``(q, units)``, ``key_kernel`` and ``value_kernel``
-    ``(m, units)``, ``output_kernel`` ``(units, units)``, the heads side by side in the columns. The weights
-    that are returned are the mean over the heads.
+    ``(m, units)``, ``output_kernel`` ``(units, units)``, with the heads in adjacent columns. The returned
+    attention weights are the mean over the heads.
 
     Args:
         heads: number of heads, H.
-        units: width of all heads together; that of the query if None.
+        units: total size of all heads. Default: the size of the query.
 
     Raises:
-        ValueError: a width that the heads do not divide.
+        ValueError: if ``heads`` does not divide ``units``.
 
     >>> attention = MultiHeadAttention(heads=2, units=6)
     >>> context, weights = attention(tf.ones((2, 3)), tf.ones((2, 4, 5)))
@@ -206,7 +211,7 @@ class MultiHeadAttention(Attention):
     def build_weights(self, query_units: int, memory_units: int) -> None:
         units = self.units or query_units
         if self.heads < 1 or units % self.heads:
-            raise ValueError(f"{self.heads} heads do not divide {units} units; choose a divisor")
+            raise ValueError(f"heads must be a divisor of units; got {self.heads} heads and {units} units")
         self.query_kernel = self._weight("query_kernel", query_units, units)
         self.key_kernel = self._weight("key_kernel", memory_units, units)
         self.value_kernel = self._weight("value_kernel", memory_units, units)
@@ -227,7 +232,7 @@ class MultiHeadAttention(Attention):
         return affine(together, self._compute(self.output_kernel), None), tf.reduce_mean(weights, axis=1)
 
     def _heads(self, x: tf.Tensor, kernel: Any) -> tf.Tensor:
-        """``(n, T, d)`` through a kernel ``(d, units)`` to ``(n, heads, T, u)``."""
+        """Projects ``(n, T, d)`` by a kernel ``(d, units)`` to ``(n, heads, T, u)``."""
         batch, time = tf.unstack(tf.shape(x)[:2])
         projected = affine(x, self._compute(kernel), None)
         split = tf.reshape(projected, (batch, time, self.heads, kernel.shape[1] // self.heads))

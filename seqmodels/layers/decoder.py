@@ -21,49 +21,50 @@ from seqmodels.layers.recurrent import real_steps
 class AttentionDecoderCell(Cell):
     """Stacked cells, attention to a memory, and a readout of both.
 
-    With ``s_t`` the output of the topmost cell, ``M`` the memory and ``[;]`` side by side:
+    ``s_t`` is the output of the topmost cell, ``M`` is the memory, and ``[;]`` is concatenation:
 
     .. math::
-        s_t &= cells([x_t; f_t], s_{t-1}) \\\\
-        c_t &= attention(s_t, M) \\\\
-        o_t &= tanh([s_t; c_t] W + b)                    & output
+            s_t &= cells([x_t; f_t], s_{t-1}) \\\\
+            c_t &= attention(s_t, M) \\\\
+            o_t &= tanh([s_t; c_t] W + b)                    & output
 
-    ``feeding`` says what ``f_t``, the attention's say in the recurrence, is:
+    ``feeding`` defines ``f_t``, the input from the attention to the recurrence:
 
-    - ``none``: there is no ``f_t`` (Luong et al. 2015, section 3.1). Attention does not feed back, so that
-      ``sequence`` runs the cells' kernels over all steps and attends in one batched product.
-    - ``output``: ``f_t = o_{t-1}``, zeros at first: input feeding (Luong et al. 2015, section 3.3).
-    - ``context``: ``f_t = c_t = attention(s_{t-1}, M)``, attended to before the step by the state before it
-      (Bahdanau et al. 2015, section 3.1).
+    - ``none``: no ``f_t`` (Luong et al. 2015, section 3.1). The attention does not feed back. ``sequence``
+      therefore runs the cells' kernels over all steps and computes the attention in one batched product.
+    - ``output``: ``f_t = o_{t-1}``, initially zeros. This is input feeding (Luong et al. 2015, section 3.3).
+    - ``context``: ``f_t = c_t = attention(s_{t-1}, M)``. The previous state is the query, and the context is
+      computed before the step (Bahdanau et al. 2015, section 3.1).
 
-    Without an attention the output is ``tanh(s_t W + b)``, and all that is known of the source is the state
-    at the beginning (Sutskever et al. 2014).
+    Without an attention the output is ``tanh(s_t W + b)``. Only the initial state then depends on the source
+    (Sutskever et al. 2014).
 
-    A deep output (Bahdanau et al. 2015, appendix A.2.2; Pascanu et al. 2014) sees the input too and ends in a
-    maxout of two, ``o_tj = max(z_{t,2j}, z_{t,2j+1})`` with ``z_t = [s_t; c_t] W + x_t V + b``.
+    A deep output (Bahdanau et al. 2015, appendix A.2.2; Pascanu et al. 2014) also depends on the input and
+    ends in a maxout over pairs: ``o_tj = max(z_{t,2j}, z_{t,2j+1})`` with ``z_t = [s_t; c_t] W + x_t V + b``.
 
-    States: those of the cells one after the other, then ``o_{t-1}`` where the output is fed. The first state
-    of a cell is its output. Weights beside those of cells and attention: ``readout_kernel`` W
-    ``(s + c, units)``, ``readout_bias`` b ``(units,)``; with a deep output these have ``2 units`` columns and
-    there is ``readout_input_kernel`` V ``(d, 2 units)``. The first cell's kernel has the rows of x, then f.
+    The states are the states of all cells in order, followed by ``o_{t-1}`` with feeding ``output``. The
+    first state of a cell is its output. The cells and the attention have their own weights. The other weights
+    are ``readout_kernel`` W ``(s + c, units)`` and ``readout_bias`` b ``(units,)``. With a deep output these
+    have ``2 units`` columns, and ``readout_input_kernel`` V ``(d, 2 units)`` is added. The first rows of the
+    first cell's kernel belong to x, the remaining rows to f.
 
     Args:
-        cells: one for each layer, the lowest first.
-        attention: a layer of :mod:`seqmodels.layers.attention`; None for none.
-        memory_units: width of the memory.
-        units: width of the output.
+        cells: one cell per layer, the lowest layer first.
+        attention: a layer of :mod:`seqmodels.layers.attention`, or None if there is no attention.
+        memory_units: size of the memory.
+        units: size of the output.
         feeding: one of ``none``, ``output``, ``context``.
-        deep_output: which readout.
-        normalize: layer normalisation (Ba et al. 2016) of each cell's output and of the readout before its
-            nonlinearity.
-        dropout: probability of dropping a feature between the cells and before the readout, one mask for all
-            steps of a sequence.
-        seed: for the dropout.
-        **kwargs: of :class:`Cell`, the initializers those of the readout.
+        deep_output: if True, use the deep output as readout.
+        normalize: if True, apply layer normalisation (Ba et al. 2016) to the output of each cell, and to the
+            readout before its nonlinearity.
+        dropout: probability of dropping a feature between the cells and before the readout, with one mask for
+            all steps of a sequence.
+        seed: seed of the dropout.
+        **kwargs: keyword arguments of :class:`Cell`. The initializers apply to the readout.
 
     Raises:
-        ValueError: no cells, an unknown feeding, a context to feed without attention, or a rate outside
-            ``[0, 1)``.
+        ValueError: if there are no cells, the feeding is unknown, the context is fed without an attention, or
+            the dropout is not in ``[0, 1)``.
 
     >>> from seqmodels.cells import LSTMCell
     >>> from seqmodels.layers import DotAttention, Recurrent
@@ -88,11 +89,13 @@ class AttentionDecoderCell(Cell):
         **kwargs: Any,
     ):
         if not cells:
-            raise ValueError("a decoder has at least one cell; got none")
+            raise ValueError("cells must contain at least one cell; got an empty sequence")
         if feeding not in ("none", "output", "context"):
-            raise ValueError(f"feeding is {feeding!r}; expected one of none, output, context")
+            raise ValueError(f"feeding must be one of none, output, context; got {feeding!r}")
         if feeding == "context" and attention is None:
-            raise ValueError("feeding is 'context', and without attention there is none; take none or output")
+            raise ValueError(
+                "feeding 'context' needs an attention; pass an attention, or use feeding 'none' or 'output'"
+            )
         super().__init__(units, **{"dtype": cells[0].dtype_policy, **kwargs})
         self.cells = list(cells)
         self.attention = attention
@@ -145,7 +148,7 @@ class AttentionDecoderCell(Cell):
         self.built = True
 
     def project(self, x: tf.Tensor) -> tf.Tensor:
-        """The input's part of the first cell, and of a deep output: ``(..., d) -> (..., p)``."""
+        """Projects the input for the first cell, and for a deep output: ``(..., d) -> (..., p)``."""
         first = self.cells[0]
         kernel = first._compute(first.kernel)[: self.input_units]
         projected = affine(x, kernel, first._compute(first.bias))
@@ -154,19 +157,19 @@ class AttentionDecoderCell(Cell):
         return tf.concat([projected, affine(x, self._compute(self.readout_input_kernel), None)], axis=-1)
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """``(constants of each cell, prepared attention or None, kernel of what is fed, dropout masks)``.
+        """Returns ``(constants of each cell, prepared attention or None, kernel of f, dropout masks)``.
 
         Args:
-            batch: rows of the batch, needed to draw masks.
-            memory: ``(outputs (n, S, memory_units), lengths (n,) or None)`` as an encoder returns them, or
-                what the attention has prepared of them.
-            training: draw the dropout masks.
+            batch: number of rows in the batch, needed to sample masks.
+            memory: ``(outputs (n, S, memory_units), lengths (n,) or None)`` of an encoder, or the result of
+                :meth:`Attention.prepare`.
+            training: if True, sample the dropout masks.
 
         Raises:
-            ValueError: there is an attention and no memory.
+            ValueError: if the decoder has an attention but no memory is passed.
         """
         if self.attention is not None and memory is None:
-            raise ValueError("the decoder attends to a memory; give it (outputs, lengths) of an encoder")
+            raise ValueError("a decoder with attention needs a memory; pass (outputs, lengths) of an encoder")
         prepared = memory
         if self.attention is not None and not isinstance(memory, Prepared):
             prepared = self.attention.prepare(*memory)
@@ -188,7 +191,7 @@ class AttentionDecoderCell(Cell):
     def attended_step(
         self, projected: tf.Tensor, states: States, constants: tuple
     ) -> tuple[tf.Tensor, States, tf.Tensor | None]:
-        """As :meth:`step`, and the weights of the attention ``(n, S)``, or None without one."""
+        """Computes :meth:`step` and the attention weights ``(n, S)``, or None without an attention."""
         inner, prepared, fed_kernel, masks = constants
         x, readout_input = self._split(projected)
         context = weights = None
@@ -215,8 +218,10 @@ class AttentionDecoderCell(Cell):
     def sequence(
         self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple
     ) -> tuple[tf.Tensor, States] | None:
-        """All steps of the cells by their kernels, and one batched attention; None where attention feeds
-        back."""
+        """Runs the cells' kernels over all steps, and one batched attention.
+
+        Returns None if the attention feeds back.
+        """
         if self.feeding != "none":
             return None
         inner, prepared, _, masks = constants
@@ -240,7 +245,7 @@ class AttentionDecoderCell(Cell):
         return outputs, tuple(kept)
 
     def _split(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """The first cell's part of ``projected`` and the readout's."""
+        """Splits ``projected`` into the parts of the first cell and of the readout."""
         if not self.deep_output:
             return projected, None
         columns = 2 * self.units
@@ -248,19 +253,19 @@ class AttentionDecoderCell(Cell):
         return x, readout_input
 
     def _attend(self, query: tf.Tensor, prepared: Prepared) -> tuple[tf.Tensor, tf.Tensor]:
-        """``(n, q)`` to the context ``(n, c)`` and the weights ``(n, S)``."""
+        """Maps queries ``(n, q)`` to contexts ``(n, c)`` and weights ``(n, S)``."""
         assert self.attention is not None
         context, weights = self.attention.attend(query[:, None], prepared)
         return context[:, 0], weights[:, 0]
 
     def _between(self, index: int, s: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-        """A cell's output as the next layer sees it."""
+        """Applies normalisation and dropout to the output of a cell."""
         if self.normalize:
             s = self.norms[index](s)
         return s if mask is None else s * mask
 
     def _readout(self, s: tf.Tensor, context: tf.Tensor | None, x: tf.Tensor | None) -> tf.Tensor:
-        """``o`` from ``s (..., s)``, ``context (..., c)`` and the projected input ``(..., 2 units)``."""
+        """Computes ``o`` from ``s (..., s)``, ``context (..., c)`` and the projected x ``(..., 2 units)``."""
         features = s if context is None else tf.concat([s, context], axis=-1)
         z = affine(features, self._compute(self.readout_kernel), self._compute(self.readout_bias))
         if x is not None:
@@ -280,7 +285,7 @@ class AttentionDecoderCell(Cell):
         lengths: tf.Tensor | None = None,
         training: bool = False,
     ) -> tuple[tf.Tensor, list]:
-        """One step from raw inputs ``(n, d)``, without dropout; ``memory (n, S, memory_units)``."""
+        """Computes one step from raw inputs ``(n, d)`` without dropout; ``memory (n, S, memory_units)``."""
         constants = self.constants(memory=None if memory is None else (memory, lengths))
         output, states = self.step(self.project(inputs), tuple(states), constants)
         return output, list(states)

@@ -1,4 +1,4 @@
-"""Dropout layers: of features, of features over time, of word types and of tokens."""
+"""Dropout layers for features, for features over time, for word types and for tokens."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from seqmodels.kernels.masks import check_rate, dropout_mask, uniform
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Dropout(keras.layers.Dropout):
-    """Drops features with a fixed probability and scales the others so that their mean stays (Srivastava
-    et al. 2014, section 10). Keras' layer but for the source of its numbers.
+    """Drops features with a fixed probability (Srivastava et al. 2014, section 10).
+
+    The remaining features are scaled so that the mean stays the same. Only the random numbers differ from the
+    Keras layer.
 
     Args:
         rate: probability of dropping a feature.
-        noise_shape: of the mask; a None stands for the inputs' own size, a 1 for one mask along that axis.
-        seed: for the draw.
+        noise_shape: shape of the mask. None keeps the size of the input axis; 1 shares one mask value along
+            that axis.
+        seed: seed of the mask.
 
     Raises:
-        ValueError: a rate outside ``[0, 1)``.
+        ValueError: if the rate is not in ``[0, 1)``.
 
     >>> Dropout(0.5)(tf.ones((2, 3)), training=False).numpy()
     array([[1., 1., 1.],
@@ -46,15 +49,17 @@ class Dropout(keras.layers.Dropout):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class LockedDropout(Dropout):
-    """Drops features of a sequence ``(n, T, d)``, the same ones at every step (Gal and Ghahramani 2016,
-    section 4.1; "variational" or "locked" dropout in Merity et al. 2018, section 4.1).
+    """Drops the same features of a sequence ``(n, T, d)`` at every step.
+
+    See Gal and Ghahramani 2016, section 4.1; "variational" or "locked" dropout in Merity et al. 2018,
+    section 4.1.
 
     Args:
         rate: probability of dropping a feature.
-        seed: for the draw.
+        seed: seed of the mask.
 
     Raises:
-        ValueError: a rate outside ``[0, 1)``.
+        ValueError: if the rate is not in ``[0, 1)``.
 
     >>> dropped = LockedDropout(0.5, seed=1)(tf.ones((2, 4, 8)), training=True)
     >>> bool(tf.reduce_all(dropped[:, 0] == dropped[:, 3]))
@@ -70,19 +75,19 @@ class LockedDropout(Dropout):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class EmbeddingDropout(keras.layers.Layer):
-    """Drops the vectors of whole word types: all occurrences of a type in the batch, or none (Gal and
-    Ghahramani 2016, section 4.2; Merity et al. 2018, section 4.3).
+    """Drops the embedding vectors of whole word types: all occurrences of a type in the batch, or none.
 
-    It acts on what was looked up, which is the same as dropping rows of the table and costs a mask of one
-    number for each type instead of a copy of the table.
+    See Gal and Ghahramani 2016, section 4.2; Merity et al. 2018, section 4.3. The layer masks the looked-up
+    vectors, which has the same effect as dropping rows of the embedding table. The mask has one number per
+    type, and the table is not copied.
 
     Args:
         vocabulary: number of token ids, v.
         rate: probability of dropping a type.
-        seed: for the draw.
+        seed: seed of the mask.
 
     Raises:
-        ValueError: a rate outside ``[0, 1)``.
+        ValueError: if the rate is not in ``[0, 1)``.
 
     >>> tokens = tf.constant([[4, 5, 4]])
     >>> dropped = EmbeddingDropout(vocabulary=9, rate=0.5, seed=1)(tf.ones((1, 3, 2)), tokens, training=True)
@@ -98,7 +103,7 @@ class EmbeddingDropout(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed) if rate else None
 
     def call(self, inputs: tf.Tensor, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Vectors ``(n, T, d)`` of ``tokens (n, T)`` to the same."""
+        """Masks the vectors ``(n, T, d)`` of ``tokens (n, T)``."""
         if not (training and self.rate):
             return inputs
         mask = dropout_mask((self.vocabulary, 1), self.rate, self.seed_generator, self.compute_dtype)
@@ -120,16 +125,16 @@ class EmbeddingDropout(keras.layers.Layer):
 class WordDropout(keras.layers.Layer):
     """Replaces tokens by the unknown token with a fixed probability (Bowman et al. 2016, section 3.1).
 
-    It teaches a model what to do with words it has never seen, and not to lean on single ones.
+    A model trained with this layer learns to handle unknown words, and depends less on single words.
 
     Args:
         rate: probability of replacing a token.
-        unknown: the id that takes its place.
-        first: ids below this one (padding and other special tokens) are never replaced.
-        seed: for the draw.
+        unknown: id of the unknown token.
+        first: lowest id that can be replaced. Lower ids are padding and other special tokens.
+        seed: seed of the replacements.
 
     Raises:
-        ValueError: a rate outside ``[0, 1)``.
+        ValueError: if the rate is not in ``[0, 1)``.
 
     >>> tokens = WordDropout(0.5, unknown=2, seed=1)(tf.fill((10, 10), 7), training=True)
     >>> np.unique(tokens).tolist()
@@ -145,7 +150,7 @@ class WordDropout(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed) if rate else None
 
     def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """``(n, T)`` int32 to the same."""
+        """Replaces tokens in ``(n, T)`` int32; the shape and the dtype stay the same."""
         if not training or self.seed_generator is None:
             return tokens
         draw = uniform(tf.shape(tokens), self.seed_generator.next())  # (batch, time)

@@ -1,4 +1,4 @@
-"""Stacks of recurrent layers, in one direction or in both."""
+"""Stacks of recurrent layers in one or both directions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from seqmodels.layers.recurrent import Recurrent, real_steps
 
 
 class Encoded(NamedTuple):
-    """What an encoder returns.
+    """The results of an encoder.
 
     Attributes:
-        outputs: ``(n, T, output_size)`` of the last layer; forward features first, then backward ones.
-        states: for each layer, for each direction (forward, backward), the cell's states ``(n, units)``.
-        lengths: ``(n,)`` int32 as given, or T for all rows.
+        outputs: ``(n, T, output_size)`` of the last layer, forward features before backward features.
+        states: the cells' states ``(n, units)``, nested by layer and by direction (forward, backward).
+        lengths: ``(n,)`` int32, the lengths passed to the encoder, or T for all rows.
     """
 
     outputs: tf.Tensor
@@ -30,23 +30,23 @@ class Encoded(NamedTuple):
 class Encoder(keras.layers.Layer):
     """Stacked recurrent layers (Graves et al. 2013), each optionally bidirectional (Schuster, Paliwal 1997).
 
-    The output of layer l is the input of layer l + 1. A bidirectional layer runs the cell, and a copy of it
-    with weights of its own from each row's last step to its first, and concatenates both outputs. Embedding
-    stands before the encoder, so that series and features enter the same way as text.
+    The output of layer l is the input of layer l + 1. A bidirectional layer also runs a copy of the cell with
+    its own weights from each row's last real step to its first step. Both outputs are concatenated. The
+    encoder has no embedding, so its input can be time series and features as well as embedded text.
 
     Args:
-        cells: one for each layer; a bidirectional layer makes its backward cell from the same configuration.
-        bidirectional: for all layers, or one value for each.
-        residual: add the input of every layer to its output where both have the same width. From the second
-            layer on the widths must agree.
-        dropout: probability of dropping an input feature of a layer, one mask for all steps of a sequence;
-            for all layers, or one value for each.
-        seed: for the dropouts.
-        **kwargs: of ``keras.layers.Layer``; the dtype is the first cell's unless it is given.
+        cells: one cell per layer. A bidirectional layer creates its backward cell from the same config.
+        bidirectional: if True, run a layer in both directions; one value for all layers, or one per layer.
+        residual: if True, add the input of a layer to its output if both have the same size. From the second
+            layer on, the sizes must be equal.
+        dropout: probability of dropping an input feature of a layer, with one mask for all steps of a
+            sequence; one value for all layers, or one per layer.
+        seed: seed of the dropouts.
+        **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the first cell.
 
     Raises:
-        ValueError: no cells, not one ``bidirectional`` or ``dropout`` for each, or a residual that does not
-            fit.
+        ValueError: if there are no cells, if ``bidirectional`` or ``dropout`` does not have one value per
+            cell, or if the sizes of a residual layer differ.
 
     >>> from seqmodels.cells import GRUCell
     >>> encoder = Encoder([GRUCell(3), GRUCell(3)], bidirectional=True)
@@ -65,18 +65,20 @@ class Encoder(keras.layers.Layer):
         **kwargs: Any,
     ):
         if not cells:
-            raise ValueError("an encoder has at least one cell; got none")
+            raise ValueError("cells must contain at least one cell; got an empty sequence")
         super().__init__(**{"dtype": cells[0].dtype_policy, **kwargs})
         both = [bidirectional] * len(cells) if isinstance(bidirectional, bool) else list(bidirectional)
         rates = [dropout] * len(cells) if isinstance(dropout, int | float) else list(dropout)
         for name, values in (("bidirectional", both), ("dropout", rates)):
             if len(values) != len(cells):
-                raise ValueError(f"{name} has {len(values)} values for {len(cells)} cells; give each one")
+                raise ValueError(
+                    f"{name} must have one value per cell; got {len(values)} for {len(cells)} cells"
+                )
         self.bidirectional = both
         self.residual = residual
         self.dropout = rates
         self.seed = seed
-        self.directions: list[list[Recurrent]] = []  # for each layer: forward, and backward if there is one
+        self.directions: list[list[Recurrent]] = []  # per layer: forward, then backward if bidirectional
         for index, (cell, two, rate) in enumerate(zip(cells, both, rates)):
             layer = [
                 Recurrent(
@@ -93,7 +95,7 @@ class Encoder(keras.layers.Layer):
 
     @property
     def output_size(self) -> int:
-        """Features of one output step."""
+        """Size of the output at one step."""
         return sum(recurrent.cell.output_size for recurrent in self.directions[-1])
 
     def build(self, input_shape: Any) -> None:
@@ -104,14 +106,14 @@ class Encoder(keras.layers.Layer):
             layer_width = sum(recurrent.cell.output_size for recurrent in layer)
             if self.residual and index > 0 and layer_width != width:
                 raise ValueError(
-                    f"residual adds the input of layer {index} to its output, but their widths are {width} "
-                    f"and {layer_width}; give all cells the same units and all layers the same directions"
+                    f"residual needs an input and an output of the same size; got {width} and {layer_width} "
+                    f"in layer {index}; use the same units and the same directions in all layers"
                 )
             width = layer_width
         self.built = True
 
     def get_initial_state(self, batch_size: Any) -> tuple:
-        """Zeros, nested as ``Encoded.states``."""
+        """Returns zeros, nested as ``Encoded.states``."""
         return tuple(
             tuple(recurrent.get_initial_state(batch_size) for recurrent in layer) for layer in self.directions
         )
@@ -119,9 +121,9 @@ class Encoder(keras.layers.Layer):
     def call(
         self, inputs: tf.Tensor, lengths: tf.Tensor | None = None, states: Any = None, training: bool = False
     ) -> Encoded:
-        """Encodes ``inputs (n, T, d)``; ``states`` are nested as they are returned."""
+        """Encodes ``inputs (n, T, d)``; the initial ``states`` are nested as ``Encoded.states``."""
         if self.residual and lengths is not None:
-            # Outputs past the end are zero, and so must be what is added to them.
+            # Outputs past the end must stay zero, so the added inputs must be zero there, too.
             inputs = tf.where(real_steps(inputs, lengths)[..., None], inputs, tf.zeros_like(inputs))
         final = []
         for index, layer in enumerate(self.directions):
@@ -156,7 +158,7 @@ class Encoder(keras.layers.Layer):
 
 
 def _twin(cell: Cell) -> Cell:
-    """The same cell with weights and masks of its own."""
+    """Returns a copy of the cell with its own weights and masks."""
     config = cell.get_config()
     config["name"] = f"{config['name']}_backward"
     if config.get("seed") is not None:

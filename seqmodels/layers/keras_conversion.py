@@ -1,7 +1,7 @@
-"""To and from Keras' own recurrent layers, weight by weight.
+"""Conversion to and from the recurrent layers of Keras.
 
-Keras' GRU writes ``h_t = z * h_{t-1} + (1 - z) * h~_t``: its update gate ``z`` is our ``1 - u``. Since
-``1 - sigmoid(a) = sigmoid(-a)``, the columns and biases of that gate change sign.
+Keras' GRU computes ``h_t = z * h_{t-1} + (1 - z) * h~_t``: its update gate ``z`` is ``1 - u`` in this
+library. Since ``1 - sigmoid(a) = sigmoid(-a)``, the columns and biases of that gate change sign.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from seqmodels.layers.recurrent import Recurrent
 
 
 def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
-    """The Keras layer with the same weights, built, returning sequences and states.
+    """Returns a built Keras layer with the same weights, which returns sequences and states.
 
-    Two things differ: Keras writes the outputs of a reversed layer in the order of computation, last step
-    first, and it has no weight dropout, so that this part of the training is left out.
+    Two things differ. Keras returns the outputs of a reversed layer in the order of computation, with the
+    last step first. Keras does not support weight dropout, so the Keras layer trains without weight dropout.
 
     Args:
-        recurrent: a built ``Recurrent`` over an ``RNNCell``, ``LSTMCell`` or ``GRUCell``.
+        recurrent: a built ``Recurrent`` with an ``RNNCell``, ``LSTMCell`` or ``GRUCell``.
 
     Raises:
-        ValueError: a layer that is not built, or a cell that Keras does not have.
+        ValueError: if the layer is not built or Keras does not have its cell.
 
     >>> from seqmodels.cells import LSTMCell
     >>> recurrent = Recurrent(LSTMCell(3))
@@ -39,9 +39,9 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
     """
     cell = recurrent.cell
     if not cell.built:
-        raise ValueError(f"{recurrent.name} has no weights yet; call it once before converting")
+        raise ValueError(f"{recurrent.name} is not built; call the layer once before the conversion")
     if not isinstance(cell, RNNCell | LSTMCell | GRUCell):
-        raise ValueError(f"Keras has no {type(cell).__name__}; expected RNNCell, LSTMCell or GRUCell")
+        raise ValueError(f"the cell must be an RNNCell, LSTMCell or GRUCell; got {type(cell).__name__}")
     kwargs = {
         "units": cell.units,
         "return_sequences": True,
@@ -63,11 +63,11 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
 
 
 def from_keras(layer: keras.layers.Layer) -> Recurrent:
-    """Our ``Recurrent`` with the weights of a built ``keras.layers.SimpleRNN``, ``LSTM`` or ``GRU``.
+    """Returns a ``Recurrent`` with the weights of a built ``keras.layers.SimpleRNN``, ``LSTM`` or ``GRU``.
 
     Raises:
-        ValueError: a layer of another type, not built, without bias, or with activations that our equations
-            do not have.
+        ValueError: if the layer has another type, is not built, has no bias, or has activations that the
+            equations of this library do not use.
 
     >>> layer = keras.layers.GRU(3, return_sequences=True)
     >>> outputs = layer(tf.ones((2, 4, 5)))
@@ -76,11 +76,11 @@ def from_keras(layer: keras.layers.Layer) -> Recurrent:
     ('GRUCell', True)
     """
     if not isinstance(layer, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
-        raise ValueError(f"{layer.name} is a {type(layer).__name__}; expected SimpleRNN, LSTM or GRU")
+        raise ValueError(f"{layer.name} must be a SimpleRNN, LSTM or GRU; got {type(layer).__name__}")
     if not layer.built:
-        raise ValueError(f"{layer.name} has no weights yet; call it once before converting")
+        raise ValueError(f"{layer.name} is not built; call the layer once before the conversion")
     if not layer.use_bias:
-        raise ValueError(f"{layer.name} has no bias; our cells always have one")
+        raise ValueError(f"{layer.name} must have a bias; create the Keras layer with use_bias=True")
     config = layer.get_config()
     options: dict[str, Any] = {"recurrent_dropout": layer.recurrent_dropout, "dtype": layer.dtype_policy}
     cell: Cell
@@ -88,8 +88,8 @@ def from_keras(layer: keras.layers.Layer) -> Recurrent:
         cell = RNNCell(layer.units, activation=layer.activation, **options)
     elif (config["activation"], config["recurrent_activation"]) != ("tanh", "sigmoid"):
         raise ValueError(
-            f"{layer.name} has activation {config['activation']} and recurrent_activation "
-            f"{config['recurrent_activation']}; our gated cells have tanh and sigmoid"
+            f"{layer.name} must have activation tanh and recurrent_activation sigmoid; got "
+            f"{config['activation']} and {config['recurrent_activation']}"
         )
     elif isinstance(layer, keras.layers.LSTM):
         cell = LSTMCell(layer.units, **options)
@@ -123,7 +123,7 @@ def _our_weights(cell: Cell, weights: list[np.ndarray]) -> list[np.ndarray]:
     kernel, recurrent_kernel, bias = (_negate_update(w, cell.units) for w in weights)
     if not cell.reset_after:
         return [kernel, recurrent_kernel, bias]
-    # The gates u and r see the sum of both biases; only the candidate's recurrent bias stands inside r.
+    # The gates u and r add both biases. Only the recurrent bias of the candidate is multiplied by r.
     inputs, recurrent = bias
     inputs[: 2 * cell.units] += recurrent[: 2 * cell.units]
     return [kernel, recurrent_kernel, inputs, recurrent[2 * cell.units :]]

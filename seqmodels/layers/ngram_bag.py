@@ -1,4 +1,4 @@
-"""A linear model over word n-grams, as a layer that stands beside a recurrent one."""
+"""A layer that computes a linear model over word n-grams, for use together with a recurrent layer."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ import keras
 import tensorflow as tf
 
 PRIME = 2**31 - 1
-MULTIPLIER = 1327217885  # 2^31 over the golden ratio (Knuth, The Art of Computer Programming 3, section 6.4)
+MULTIPLIER = 1327217885  # 2^31 / golden ratio (Knuth, The Art of Computer Programming 3, section 6.4)
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class NgramBag(keras.layers.Layer):
-    r"""The sum of one weight vector for each distinct n-gram of a row.
+    r"""Sums one weight vector per distinct n-gram of a row.
 
     .. math::
-        y = b + \sum_{g \in G} w_{hash(g)}
+            y = b + \sum_{g \in G} w_{hash(g)}
 
-    with G the set of n-grams of orders 1 to N. A linear classifier on binary n-grams is hard to beat where
-    single phrases decide (Wang and Manning 2012), and says nothing of what lies further apart than N words: a
-    recurrent network beside it does. N-grams share weights where their hashes meet (Weinberger et al. 2009),
-    so that the table needs no dictionary.
+    G is the set of n-grams of orders 1 to N. A linear classifier on binary n-grams is hard to beat if single
+    phrases decide the class (Wang and Manning 2012). The classifier ignores dependencies over more than N
+    words, but a recurrent network can use such dependencies. N-grams with the same hash share weights
+    (Weinberger et al. 2009), so the table needs no dictionary.
 
-    Its weights are found by a convex fit over all of :meth:`hashed`
-    (:func:`apps.sentiment.bag_of_words.fit_ratios`) and are not trainable: most n-grams are seen in few
-    rows, and an optimizer that moves every weight by about its rate (Adam) learns those rows by heart.
+    The weights are not trainable. A convex fit over the results of :meth:`hashed` finds them
+    (:func:`apps.sentiment.bag_of_words.fit_ratios`). Most n-grams occur in few rows. Adam, which moves every
+    weight by about the learning rate, overfits these rows.
 
-    ``bag(tokens (n, T) int32, lengths (n,) or None)`` returns ``(n, features)``; a row of length 0 gives b.
-    :meth:`evidence` hands out the terms of the sum where they stand, for a recurrent network to read.
+    ``bag(tokens (n, T) int32, lengths (n,) or None)`` returns ``(n, features)``. A row of length 0 gives b.
+    :meth:`evidence` returns the terms of the sum by position, as input of a recurrent network.
 
-    Weights, from zero:
+    The weights are initially zero:
 
     - ``table`` ``(buckets, features)``, w
     - ``bias`` ``(features,)``, b
 
     Args:
-        order: longest n-gram, N.
-        features: width of the result.
-        buckets: rows of the table.
+        order: length of the longest n-grams, N.
+        features: size of the result.
+        buckets: number of rows of the table.
 
     Raises:
-        ValueError: an order, a width or a number of buckets below 1.
+        ValueError: if ``order``, ``features`` or ``buckets`` is below 1.
 
     >>> bag = NgramBag(order=2, features=3, buckets=31)
     >>> bag(tf.constant([[4, 5, 6], [4, 5, 0]]), lengths=tf.constant([3, 2])).shape
@@ -51,7 +51,9 @@ class NgramBag(keras.layers.Layer):
     def __init__(self, order: int, features: int, buckets: int = 2**20, **kwargs: Any):
         super().__init__(**kwargs)
         if min(order, features, buckets) < 1:
-            raise ValueError(f"order is {order}, features {features}, buckets {buckets}; each is at least 1")
+            raise ValueError(
+                f"order, features and buckets must be at least 1; got {order}, {features} and {buckets}"
+            )
         self.order, self.features, self.buckets = order, features, buckets
 
     def build(self, input_shape: Any = None) -> None:
@@ -69,15 +71,20 @@ class NgramBag(keras.layers.Layer):
         return tf.linalg.matvec(rows, counted, transpose_a=True) + bias
 
     def hashed(self, tokens: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-        """The bucket of each n-gram of a row, once, and -1 in between: ``(n, order * T)`` int32, rising
-        but for the -1."""
+        """Returns the buckets of the distinct n-grams of each row: ``(n, order * T)`` int32.
+
+        The buckets are in increasing order. The unused entries between the buckets are -1.
+        """
         buckets = tf.sort(tf.concat(self._buckets(tokens, lengths), axis=1), axis=1)
         before = tf.pad(buckets[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
         return tf.where(buckets == before, -1, buckets)
 
     def evidence(self, tokens: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-        """The weights of the n-grams that end at each step, those of order 1 first, of each occurrence and 0
-        where there is none: ``(n, T, order * features)``."""
+        """Returns the weights of the n-grams that end at each step: ``(n, T, order * features)``.
+
+        The weights of order 1 come first. A repeated n-gram counts at every occurrence. The weights are 0 if
+        no n-gram ends at a step.
+        """
         buckets = tf.stack(self._buckets(tokens, lengths), axis=2)  # (batch, time, order)
         rows = tf.gather(tf.convert_to_tensor(self.table), tf.maximum(buckets, 0))
         weights = tf.cast(rows, self.compute_dtype) * tf.cast(buckets >= 0, self.compute_dtype)[..., None]
@@ -85,11 +92,11 @@ class NgramBag(keras.layers.Layer):
         return tf.reshape(weights, (batch, time, self.order * self.features))
 
     def _buckets(self, tokens: tf.Tensor, lengths: tf.Tensor | None) -> list[tf.Tensor]:
-        """For each order ``(n, T)`` int32: the bucket of the n-gram that ends at a step, or -1."""
+        """Returns ``(n, T)`` int32 per order: the bucket of the n-gram that ends at a step, or -1."""
         steps = tf.range(tf.shape(tokens)[1])
         hashes = tf.zeros_like(tokens, tf.int64)
         found = []
-        for order in range(self.order):  # an n-gram is hashed at its last token, from there back
+        for order in range(self.order):  # an n-gram is hashed from its last token to its first
             shifted = tf.pad(tokens, ((0, 0), (order, 0)))[:, : tf.shape(tokens)[1]]
             hashes = (hashes + tf.cast(shifted, tf.int64) + 1) * MULTIPLIER % PRIME
             real = steps >= order

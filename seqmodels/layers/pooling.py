@@ -1,7 +1,7 @@
-"""From a sequence of outputs to one vector: ``(outputs (n, T, h), states, lengths) -> (n, h)``.
+"""Pooling layers: one vector per sequence of outputs, ``(outputs (n, T, h), states, lengths) -> (n, h)``.
 
-All poolings take what an encoder returns. Steps past a row's length never count; a row of length 0 gives
-zeros (its initial state for :class:`LastPooling`), never NaN.
+All pooling layers take the results of an encoder. Steps past the end of a row are ignored. A row of length 0
+gives zeros, never NaN. :class:`LastPooling` returns the initial state of such a row.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from seqmodels.layers.recurrent import real_steps
 
 
 def _weighted_sum(weights: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """``sum_t a_t h_t``: ``(n, T), (n, T, h) -> (n, h)``."""
-    # A product accumulates in float32; a plain sum over many steps stalls in float16.
+    """Computes ``sum_t a_t h_t``: ``(n, T), (n, T, h) -> (n, h)``."""
+    # A matrix product accumulates in float32. A plain float16 sum over many steps stops growing.
     return tf.linalg.matvec(outputs, weights, transpose_a=True)
 
 
 class Pooling(keras.layers.Layer):
-    """Base of the poolings: same width out as in."""
+    """Base class of the pooling layers. The output has the same size as one input step."""
 
     def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
         return input_shape[0], input_shape[-1]
@@ -31,9 +31,10 @@ class Pooling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class LastPooling(Pooling):
-    """The last layer's state at each row's own last step, both directions side by side.
+    """Returns the final state of the last layer, with both directions concatenated.
 
-    The backward direction's last step is the row's first. For an LSTM this is ``h``, not ``c``.
+    The forward direction ends at the last real step of a row, and the backward direction at its first step.
+    The state of an LSTM is ``h``, not ``c``.
 
     >>> states = (((tf.ones((2, 3)),), (tf.zeros((2, 3)),)),)  # one layer, two directions
     >>> LastPooling()(tf.zeros((2, 4, 6)), states)[0].numpy()
@@ -46,7 +47,7 @@ class LastPooling(Pooling):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class MeanPooling(Pooling):
-    """The mean over the real steps.
+    """Computes the mean over the real steps.
 
     >>> outputs = tf.constant([[[1.0], [3.0], [9.0]]])
     >>> MeanPooling()(outputs, lengths=tf.constant([2])).numpy()
@@ -62,7 +63,7 @@ class MeanPooling(Pooling):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class MaxPooling(Pooling):
-    """The maximum of each feature over the real steps.
+    """Computes the maximum of each feature over the real steps.
 
     >>> outputs = tf.constant([[[1.0], [3.0], [9.0]]])
     >>> MaxPooling()(outputs, lengths=tf.constant([2])).numpy()
@@ -73,26 +74,26 @@ class MaxPooling(Pooling):
         if lengths is None:
             lengths = tf.fill(tf.shape(outputs)[:1], tf.shape(outputs)[1])
         real = real_steps(outputs, lengths)[..., None]  # (batch, time, 1)
-        # One step of zeros more: a row without steps has their maximum.
+        # One step of zeros is added, so that a row without real steps gives zeros.
         outputs = tf.pad(tf.where(real, outputs, tf.zeros_like(outputs)), ((0, 0), (0, 1), (0, 0)))
         real = real_steps(outputs, lengths)[..., None]  # (batch, time + 1, 1)
-        # In place of padding what is below all real steps, and not far below: 8 bits hold no wide range.
+        # Padding is replaced by the row minimum. A much lower value would need a range too wide for 8 bits.
         smallest = tf.reduce_min(outputs, axis=1, keepdims=True)  # (batch, 1, units)
         return tf.reduce_max(tf.where(real, outputs, smallest), axis=1)  # (batch, units)
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class AttentionPooling(Pooling):
-    """A weighted mean whose weights are learned (Yang et al. 2016, equations 5 to 7).
+    """Computes a weighted mean with learned weights (Yang et al. 2016, equations 5 to 7).
 
     .. math::
-        e_t = v . tanh(h_t W + b), \\quad a = softmax(e), \\quad s = sum_t a_t h_t
+            e_t = v . tanh(h_t W + b), \\quad a = softmax(e), \\quad s = sum_t a_t h_t
 
-    ``h_t`` outputs ``(n, h)``; ``W (h, units)``, ``b (units,)``, ``v (units, 1)``; softmax over the real
-    steps.
+    ``h_t`` are the outputs ``(n, h)``. The weights are ``W (h, units)``, ``b (units,)`` and ``v (units, 1)``.
+    The softmax runs over the real steps.
 
     Args:
-        units: width of the scorer; the width of the outputs if None.
+        units: size of the hidden layer of the scorer. Default: the size of the outputs.
 
     >>> pooling = AttentionPooling(units=4)
     >>> pooling(tf.ones((2, 3, 5)), lengths=tf.constant([3, 2])).shape
@@ -114,7 +115,7 @@ class AttentionPooling(Pooling):
         self.built = True
 
     def attention_weights(self, outputs: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
-        """``a``: ``(n, T)``, zero past the end; sums to 1, or to 0 for a row of length 0."""
+        """Computes ``a`` ``(n, T)``, zero past the end. A row sums to 1, or to 0 if its length is 0."""
         kernel, bias, scorer = (tf.cast(weight, outputs.dtype) for weight in self.weights)
         hidden = tf.tanh(affine(outputs, kernel, bias))  # (batch, time, units)
         scores = affine(hidden, scorer, None)[..., 0]  # (batch, time)

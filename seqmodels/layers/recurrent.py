@@ -1,4 +1,4 @@
-"""Running a cell over a sequence."""
+"""The layer that runs a cell over a sequence."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from seqmodels.kernels.masks import check_rate, dropout_mask
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Recurrent(keras.layers.Layer):
-    """Runs a cell over time; the state is explicit, in and out.
+    """Runs a cell over time, with explicit initial and final states.
 
     ``recurrent(inputs (n, T, d), lengths (n,) or None, states or None, memory or None)`` returns
-    ``(outputs (n, T, output_size), states)``. The states are those at each row's own last step; outputs past
-    the end are zero. A row of length 0 returns its initial state. Nothing is kept between calls: to carry a
-    state over, hand it in.
+    ``(outputs (n, T, output_size), states)``. The first ``lengths`` steps of a row are real, the rest is
+    padding. The returned states are the states after the last real step of each row. Outputs past the end are
+    zero. A row of length 0 returns its initial state. The layer keeps no state between calls; pass the
+    returned states to the next call to continue a sequence.
 
     Args:
-        cell: a layer that obeys the contract of :mod:`seqmodels.cells.base`.
-        reverse: run each row from its own last step to its first; outputs stay aligned with the inputs.
-        dropout: probability of dropping an input feature, one mask for all steps of a sequence
+        cell: a layer that follows the contract of :mod:`seqmodels.cells.base`.
+        reverse: if True, run each row from its last real step to its first step. Outputs stay aligned with
+            the inputs.
+        dropout: probability of dropping an input feature, with one mask for all steps of a sequence
             (Gal and Ghahramani 2016; "locked" or "variational" dropout).
-        seed: for the dropout.
-        **kwargs: of ``keras.layers.Layer``; the dtype is the cell's unless it is given.
+        seed: seed of the dropout.
+        **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the cell.
 
     Raises:
-        ValueError: a rate outside ``[0, 1)``, inputs that are not of rank 3, or a wrong number of states.
+        ValueError: if the dropout is not in ``[0, 1)``, the inputs are not of rank 3, or the number of states
+            is wrong.
 
     >>> from seqmodels.cells import LSTMCell
     >>> recurrent = Recurrent(LSTMCell(3))
@@ -54,13 +57,15 @@ class Recurrent(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         if len(input_shape) != 3:
-            raise ValueError(f"Recurrent takes inputs (batch, time, features); got {tuple(input_shape)}")
+            raise ValueError(
+                f"inputs of Recurrent must have shape (batch, time, features); got {tuple(input_shape)}"
+            )
         if not self.cell.built:
             self.cell.build((input_shape[0], input_shape[2]))
         self.built = True
 
     def get_initial_state(self, batch_size: Any) -> States:
-        """Zeros, one ``(batch, units)`` tensor for each state of the cell."""
+        """Returns zeros: one ``(batch, units)`` tensor per state of the cell."""
         return tuple(self.cell.get_initial_state(batch_size))
 
     def call(
@@ -76,7 +81,7 @@ class Recurrent(keras.layers.Layer):
         states = self.get_initial_state(batch) if states is None else tuple(states)
         if len(states) != len(self.cell.state_size):
             raise ValueError(
-                f"{type(self.cell).__name__} has {len(self.cell.state_size)} states; got {len(states)}"
+                f"{type(self.cell).__name__} needs {len(self.cell.state_size)} states; got {len(states)}"
             )
         if training and self.dropout:
             mask_shape = (batch, 1, inputs.shape[2])
@@ -116,15 +121,15 @@ class Recurrent(keras.layers.Layer):
     def _run_twice(
         self, inputs: tf.Tensor, lengths: tf.Tensor | None, states: States, constants: tuple
     ) -> tuple[tf.Tensor, States]:
-        """The same; the backward pass runs it once more instead of reading what the first run kept.
+        """Computes the same as :meth:`_run`, but the backward pass runs the loop again.
 
-        Gradients reach only what is handed in, and the second run may come after the end of the scopes that
-        the first one was in: so the weights are handed in, too, and the form is that of now.
+        Gradients reach only the arguments of the inner function, so the weights are arguments, too. The
+        second run may start after the scopes of the first run have ended, so the current form is stored.
         """
         form, variables = kernels.current_form(), self.cell.trainable_variables
         weights = [tf.convert_to_tensor(variable.value) for variable in variables]
         parts = tf.nest.flatten(constants)
-        given = [x for x in parts if x is not None]  # no dropout, no mask
+        given = [x for x in parts if x is not None]  # without dropout there is no mask
 
         def run(inputs: tf.Tensor, *tensors: tf.Tensor) -> tuple:
             rest = iter(tensors)
@@ -158,13 +163,13 @@ class Recurrent(keras.layers.Layer):
 
 
 def real_steps(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-    """True at the real steps of ``x (n, T, ...)``: ``(n, T)``."""
+    """Returns a mask ``(n, T)`` of the real steps of ``x (n, T, ...)``: False at padding."""
     batch, time = tf.unstack(tf.shape(x)[:2])
     return tf.ones((batch, time), tf.bool) if lengths is None else tf.sequence_mask(lengths, time)
 
 
 def _reversed(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-    """The first ``lengths`` steps of each row in reverse order, the padding left where it is."""
+    """Reverses the first ``lengths`` steps of each row. The padding stays at the end."""
     if lengths is None:
         return tf.reverse(x, axis=[1])
     if kernels.current_form() == "auto":

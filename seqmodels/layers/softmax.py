@@ -1,4 +1,4 @@
-"""Softmax outputs over a vocabulary: tied to the embedding, adaptive, and sampled in training."""
+"""Softmax outputs over a vocabulary: tied to the embedding, adaptive, or sampled in training."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from seqmodels.kernels.projection import affine
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class TiedOutput(keras.layers.Layer):
-    """Logits from the vectors of the input embedding (Press and Wolf 2017; Inan et al. 2017).
+    """Computes logits with the vectors of the input embedding (Press and Wolf 2017; Inan et al. 2017).
 
-    ``logits = (x P) E^T + b`` with the embedding ``E (v, e)``, which is handed in at every call because it is
-    not this layer's own. ``P (d, e)`` is there only where the features d and the embedding's width e differ.
+    ``logits = (x P) E^T + b`` with the embedding ``E (v, e)``. Every call takes E as an argument, because E
+    belongs to another layer. ``P (d, e)`` exists only if the number of features d differs from the size e.
 
     Args:
         vocabulary: number of token ids, v.
-        units: width of the embedding, e.
+        units: size of the embedding, e.
 
     >>> embedding = keras.layers.Embedding(9, 4)
     >>> vectors = embedding(tf.constant([[1, 2, 3]]))
@@ -47,12 +47,12 @@ class TiedOutput(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
-        """``(n, T, d)`` and ``E (v, e)`` to logits ``(n, T, v)``."""
+        """Maps ``(n, T, d)`` and ``E (v, e)`` to logits ``(n, T, v)``."""
         table = tf.ensure_shape(tf.cast(table, self.compute_dtype), (self.vocabulary, self.units))
         return affine(self.project(inputs), tf.transpose(table), tf.convert_to_tensor(self.bias))
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
-        """``x P``, or x where there is no P: ``(n, T, d)`` to ``(n, T, e)``."""
+        """Computes ``x P``, or returns x if P does not exist: ``(n, T, d)`` to ``(n, T, e)``."""
         if self.projection is None:
             return inputs
         return affine(inputs, tf.convert_to_tensor(self.projection), None)
@@ -66,23 +66,24 @@ class TiedOutput(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class AdaptiveSoftmax(keras.layers.Layer):
-    """Softmax in two levels: frequent tokens, and clusters of rare ones (Grave et al. 2017, section 4).
+    """Softmax with two levels: frequent tokens, and clusters of rare tokens (Grave et al. 2017, section 4).
 
-    The head is one softmax over the tokens below the first cutoff and one entry for each cluster; a token of
-    cluster k has ``log p(token) = log p(cluster k) + log p(token | cluster k)``. The features of cluster k
-    are projected to ``d / factor^k`` before its own softmax (section 4.3), so that its matrix is as much
-    smaller. Token ids must go from frequent to rare, as those of :class:`Tokenizer` do.
+    The head is one softmax over the tokens below the first cutoff and one entry per cluster. A token of
+    cluster k has ``log p(token) = log p(cluster k) + log p(token | cluster k)``. Each cluster has its softmax
+    over features that are projected to size ``d / factor^k`` (section 4.3). The matrix of the cluster is
+    smaller by the same factor. Token ids must be sorted from frequent to rare, as in :class:`Tokenizer`.
 
-    Every cluster is computed for every step. Shapes are static then, as XLA needs them, and what the
-    projections save is kept; that few steps need a rare cluster is not made use of.
+    Every cluster is computed for every step, although few steps need a rare cluster. All shapes are therefore
+    static, as XLA requires. The smaller matrices still save computation.
 
     Args:
         vocabulary: number of token ids, v.
-        cutoffs: where the clusters begin, rising: ``(2000,)`` makes a head of 2000 tokens and one cluster.
-        factor: how much narrower each cluster is than the one before it.
+        cutoffs: first token id of each cluster, in increasing order. ``(2000,)`` makes a head of 2000 tokens
+            and one cluster.
+        factor: ratio of the projected sizes of two successive clusters.
 
     Raises:
-        ValueError: cutoffs that do not rise inside the vocabulary.
+        ValueError: if the cutoffs do not increase or are outside the vocabulary.
 
     >>> log_probabilities = AdaptiveSoftmax(vocabulary=20, cutoffs=[5])(tf.ones((2, 3, 8)))
     >>> log_probabilities.shape
@@ -96,7 +97,7 @@ class AdaptiveSoftmax(keras.layers.Layer):
         edges = [0, *cutoffs, vocabulary]
         if not cutoffs or any(left >= right for left, right in pairwise(edges)):
             raise ValueError(
-                f"cutoffs are {list(cutoffs)}; expected rising numbers from 1 to {vocabulary - 1}"
+                f"cutoffs must be increasing numbers from 1 to {vocabulary - 1}; got {list(cutoffs)}"
             )
         self.vocabulary = vocabulary
         self.cutoffs = list(cutoffs)
@@ -119,7 +120,7 @@ class AdaptiveSoftmax(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """``(n, T, d)`` to log-probabilities ``(n, T, v)``."""
+        """Maps ``(n, T, d)`` to log-probabilities ``(n, T, v)``."""
         head, clusters = self._head(inputs), []
         for index in range(len(self.cutoffs)):
             of_cluster = head[..., self.cutoffs[0] + index, None]
@@ -127,7 +128,10 @@ class AdaptiveSoftmax(keras.layers.Layer):
         return tf.concat([head[..., : self.cutoffs[0]], *clusters], axis=-1)
 
     def losses_of(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Negative log-likelihood of ``targets (n, T)``: ``(n, T)``, without the matrix of all tokens."""
+        """Computes the negative log-likelihood ``(n, T)`` of ``targets (n, T)``.
+
+        This method does not compute the matrix of all log-probabilities.
+        """
         first = self.cutoffs[0]
         cluster = tf.searchsorted(
             tf.constant(self.cutoffs, targets.dtype), tf.reshape(targets, [-1]), "right"
@@ -143,13 +147,13 @@ class AdaptiveSoftmax(keras.layers.Layer):
         return losses
 
     def _head(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Log-probabilities of the frequent tokens and of the clusters, ``(n, T, head)``."""
+        """Computes the log-probabilities of the frequent tokens and of the clusters, ``(n, T, head)``."""
         return tf.nn.log_softmax(
             affine(inputs, *map(tf.convert_to_tensor, (self.head_kernel, self.head_bias)))
         )
 
     def _tail(self, inputs: tf.Tensor, index: int) -> tf.Tensor:
-        """Logits inside one cluster, ``(n, T, tokens of it)``."""
+        """Computes the logits inside one cluster, ``(n, T, tokens of the cluster)``."""
         narrow = affine(inputs, tf.convert_to_tensor(self.projections[index]), None)
         return affine(narrow, tf.convert_to_tensor(self.kernels[index]), None)
 
@@ -164,29 +168,32 @@ class AdaptiveSoftmax(keras.layers.Layer):
 def sampled_softmax_losses(
     inputs: tf.Tensor, table: tf.Tensor, bias: tf.Tensor, targets: tf.Tensor, samples: int, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Negative log-likelihood of each target by an unbiased estimate of the softmax's denominator (Bengio and
-    Senecal 2003; Jean et al. 2015, section 3).
+    """Estimates the negative log-likelihood of each target by a sampled softmax.
+
+    The estimate of the softmax's denominator is unbiased (Bengio and Senecal 2003; Jean et al. 2015, section
+    3).
 
     ::
 
-        -log p = log(sum_{f in F} e^l_f + w sum_{r in R} e^l_r + e^l_t) - l_t,    l = x E^T + b
-        w = (|O| - [t in O]) / (|R| - [t in R])
+            -log p = log(sum_{f in F} e^l_f + w sum_{r in R} e^l_r + e^l_t) - l_t,    l = x E^T + b
+            w = (|O| - [t in O]) / (|R| - [t in R])
 
-    without t in the sums. F are the most frequent tokens, which stand in every sum; of the others O, R are as
-    many as F, drawn uniformly without repetition once for a call, each of which stands for w tokens. Ids
-    should go from frequent to rare, as those of words and characters in :class:`Tokenizer` do. The logarithm
-    of an unbiased estimate is on average a little less than that of the denominator, and so is the loss.
+    The sums exclude t. F contains the most frequent tokens, which are part of every sum. O contains all other
+    tokens. R contains as many tokens of O as F has tokens, sampled uniformly without replacement once per
+    call. Each token of R represents w tokens. Ids should be sorted from frequent to rare, like the words and
+    characters of :class:`Tokenizer`. The logarithm of an unbiased estimate is on average slightly lower than
+    the logarithm of the denominator. The loss is lower by the same amount.
 
     Args:
         inputs: x, ``(n, T, d)``.
         table: E, ``(v, d)``.
         bias: b, ``(v,)``.
         targets: ``(n, T)`` ids.
-        samples: tokens of F and R together, from 4 to ``v``.
-        seed: of the draw, as :func:`uniform` takes it.
+        samples: number of tokens in F and R together, from 4 to ``v``.
+        seed: seed of the sample, in the format of :func:`uniform`.
 
     Returns:
-        ``(n, T)``, nats.
+        ``(n, T)``, in nats.
 
     >>> inputs, table, bias = tf.ones((2, 3, 4)), tf.zeros((20, 4)), tf.zeros(20)
     >>> targets = tf.ones((2, 3), tf.int32)
@@ -204,7 +211,7 @@ def sampled_softmax_losses(
     own = tf.reduce_sum(inputs * tf.gather(table, targets), axis=-1) + tf.gather(bias, targets)
 
     is_own = tf.concat([tf.range(frequent, dtype=targets.dtype), ids], axis=0) == targets[..., None]
-    hits = tf.reduce_sum(tf.cast(is_own[..., frequent:], logits.dtype), axis=-1)  # the target is in R: 0 or 1
+    hits = tf.reduce_sum(tf.cast(is_own[..., frequent:], logits.dtype), axis=-1)  # 1 if the target is in R
     rare = tf.cast(targets >= frequent, logits.dtype)
     stands_for = tf.math.log((others - rare) / (drawn - hits))[..., None]  # log w
     logits = tf.concat([logits[..., :frequent], logits[..., frequent:] + stands_for], axis=-1)

@@ -1,4 +1,4 @@
-"""Models: tensors in, tensors out, no strings."""
+"""Keras models with tensors as inputs and outputs; they do not process strings."""
 
 from seqmodels.models.classifier import Classifier
 from seqmodels.models.forecasting.linear import FixedWindowForecaster

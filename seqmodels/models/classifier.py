@@ -1,4 +1,4 @@
-"""Sequences of tokens to classes."""
+"""A classifier for sequences of tokens."""
 
 from __future__ import annotations
 
@@ -15,44 +15,48 @@ from seqmodels.models.config import keeps_arguments
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Classifier(keras.Model):
-    r"""Embedding, recurrent encoder, pooling, and one linear layer.
+    r"""Classifies token sequences with an embedding, a recurrent encoder, pooling and one linear layer.
 
     ``classifier({"tokens": (n, T) int32, "lengths": (n,) int32})`` returns logits ``(n, classes)``, float32
-    or wider. Padding never changes a result. Works in the project's own training loop and in Keras'
-    ``compile`` and ``fit``.
+    or wider. Padding never changes a result. The model works in the project's own training loop and in
+    Keras' ``compile`` and ``fit``.
 
-    With ``ngrams`` the encoder reads no embedding but a linear model over n-grams (:class:`NgramBag`),
-    which is fitted before. With :math:`w_g` its weights, b its bias and :math:`g_1(t) .. g_N(t)` the
-    n-grams that end at step t,
+    With ``ngrams``, the encoder does not read token embeddings. It reads the evidence of a linear model over
+    n-grams (:class:`NgramBag`), which must already be fitted. Let :math:`w_g` be the weights of the linear
+    model, b its bias and :math:`g_1(t) .. g_N(t)` the n-grams that end at step t. Then
 
     .. math::
         x_t = s [w_{g_1(t)}, .., w_{g_N(t)}], \qquad y = b + \sum_{g \in G} w_g + head(pool(encoder(x)))
 
-    and the head starts at zero: the network begins as the linear model and learns what this leaves out,
-    where in the text a judgement stands and what stands around it. A linear model knows the rows it was
-    fitted to nearly by heart. In training the inputs therefore also hold what linear models say that were
-    fitted to other rows, ``evidence (n, T, ngrams * classes)`` and ``linear_logits (n, classes)``: stacked
+    The head starts at zero, so the untrained network equals the linear model. Training adds the information
+    that the linear model cannot use: the position of an expression in the text and its context.
+
+    A linear model overfits the rows that it was fitted to. In training, the inputs therefore also contain
+    the outputs of linear models that were fitted to other rows. These are
+    ``evidence (n, T, ngrams * classes)`` and ``linear_logits (n, classes)``. The method is stacked
     generalization (Wolpert 1992).
 
     Args:
         vocabulary: number of token ids, v.
         classes: number of classes.
-        embedding_units: width of a token's vector.
-        cell: a name of ``registry.CELLS``.
-        units: features of each recurrent state.
-        layers: recurrent layers on top of each other.
-        bidirectional: run every layer in both directions.
-        residual: add the input of a recurrent layer to its output.
-        pooling: names of ``registry.POOLINGS`` joined by ``+``; their results stand side by side.
-        word_dropout: probability of replacing a token by the unknown one, or of dropping a step's evidence.
+        embedding_units: size of the embedding vectors.
+        cell: a name in ``registry.CELLS``.
+        units: size of each recurrent state.
+        layers: number of stacked recurrent layers.
+        bidirectional: if True, every layer runs in both directions.
+        residual: if True, the input of a recurrent layer is added to its output.
+        pooling: names in ``registry.POOLINGS``, joined by ``+``; their results are concatenated.
+        word_dropout: probability of replacing a token by the unknown token. With ``ngrams``, probability of
+            dropping the evidence of a step.
         dropout: probability of dropping a feature of the embedding, between layers and before the output.
         recurrent_dropout: probability of dropping a feature of the previous state.
         weight_dropout: probability of dropping an entry of the recurrent matrices.
-        ngrams: longest n-gram of the linear model, ``self.ngrams``; 0 for an embedding in its place.
-        ngram_buckets: rows of its table.
-        evidence_scale: s, that of the evidence, whose deviation should be about 1.
+        ngrams: maximum n-gram length of the linear model ``self.ngrams``; 0 uses an embedding instead.
+        ngram_buckets: number of rows in the weight table of the linear model.
+        evidence_scale: factor s of the evidence. The scaled evidence should have a standard deviation of
+            about 1.
 
-    Weights and dropouts follow ``keras.utils.set_random_seed``.
+    ``keras.utils.set_random_seed`` determines the initial weights and the dropout masks.
 
     Raises:
         ValueError: an unknown cell or pooling, or a rate outside ``[0, 1)``.
@@ -86,7 +90,7 @@ class Classifier(keras.Model):
     ):
         super().__init__(**kwargs)
         dtype = self.dtype_policy
-        # Logits stay in float32 under mixed precision: a float16 softmax loses its small probabilities.
+        # Under mixed precision, logits stay in float32: a float16 softmax loses small probabilities.
         logits = keras.backend.result_type(self.compute_dtype, "float32")
         self.input_units = embedding_units
         self.embedding: Any = None
@@ -131,7 +135,7 @@ class Classifier(keras.Model):
         return self.head(self.output_dropout(features, training=training)) + linear
 
     def _read(self, inputs: dict[str, tf.Tensor], training: bool) -> tuple[tf.Tensor, tf.Tensor | float]:
-        """What the encoder reads, ``(n, T, input_units)``, and the linear model's logits ``(n, classes)``."""
+        """Returns the encoder inputs ``(n, T, input_units)`` and the linear logits ``(n, classes)``."""
         tokens, lengths = inputs["tokens"], inputs["lengths"]
         if self.ngrams is None:
             return self.embedding(self.word_dropout(tokens, training=training)), 0.0
@@ -139,7 +143,8 @@ class Classifier(keras.Model):
             evidence, linear = inputs["evidence"], inputs["linear_logits"]
         else:
             evidence, linear = self.ngrams.evidence(tokens, lengths), self.ngrams(tokens, lengths)
-        # A product of matrices: the converter to 8 bits rounds the factors of others by the product's scale.
+        # Scale by a matrix product. In an elementwise product, conversion to 8 bits rounds the factors with
+        # the scale of the product.
         scale = self.config["evidence_scale"] * tf.eye(self.input_units, dtype=self.compute_dtype)
         scaled = affine(tf.cast(evidence, self.compute_dtype), scale, None)  # (batch, time, input_units)
         return self.evidence_dropout(scaled, training=training), linear

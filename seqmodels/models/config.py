@@ -1,4 +1,4 @@
-"""The config of a model: the arguments of its constructor, written once."""
+"""The config of a model, taken from the arguments of its constructor."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 def keeps_arguments(init: Callable[..., None]) -> Callable[..., None]:
     """Decorates ``__init__`` so that its named arguments become ``self.config``.
 
-    ``**kwargs`` are those of the base class, which keeps its own. A subclass adds its arguments to the config
-    of its base.
+    ``**kwargs`` belong to the base class, which stores its own arguments. The config of a subclass contains
+    its own arguments and the arguments of its base class.
 
     >>> class Model:
     ...     @keeps_arguments

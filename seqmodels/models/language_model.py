@@ -1,4 +1,4 @@
-"""Models of the next token: recurrent, and with a fixed window."""
+"""Language models: a recurrent model and a model with a fixed window."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from seqmodels.layers.recurrent import real_steps
 from seqmodels.layers.softmax import sampled_softmax_losses
 from seqmodels.models.config import keeps_arguments
 
-END = 3  # the id that ends a line, which is what stands before the first token of a text
+END = 3  # the id that ends a line; it also stands before the first token of a text
 
 
 class Features(NamedTuple):
-    """What the output layer reads.
+    """The inputs of the output layer, and the new states.
 
     Attributes:
         outputs: ``(n, T, d)`` after dropout.
-        raw: the same before dropout.
-        states: what the next tokens continue from.
+        raw: the same outputs before dropout.
+        states: states from which the next tokens continue.
     """
 
     outputs: tf.Tensor
@@ -32,11 +32,11 @@ class Features(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """What a language model returns.
+    """The outputs of a language model.
 
     Attributes:
         logits: ``(n, T, v)`` of the token that follows each step; float32 or wider.
-        states: what the next tokens continue from, float32 or wider where they are floats.
+        states: states from which the next tokens continue. Floating-point states are float32 or wider.
     """
 
     logits: tf.Tensor
@@ -44,27 +44,29 @@ class Predicted(NamedTuple):
 
 
 class NextToken(keras.Model):
-    """What all models of the next token share: embedding, output layer, and the explicit state.
+    """Base class of language models: embedding, output layer and explicit state.
 
     ``model({"tokens": (n, T) int32, "states": ..., "lengths": (n,) int32})`` returns :class:`Predicted`.
-    Without ``states`` a text begins, without ``lengths`` all rows are full. Handing a text in by pieces, with
-    the states from piece to piece, gives what one long pass gives. Logits past a row's end mean nothing and
-    do not depend on what stands there.
+    Without ``states``, a new text starts. Without ``lengths``, all rows are full. A text can be split into
+    pieces if the states are passed from piece to piece; the results equal one pass over the whole text.
+    Logits after the end of a row are meaningless and do not depend on the padding.
 
     Args:
         vocabulary: number of token ids, v.
-        embedding_units: width of a token's vector.
-        tied: the output layer has the matrix of the embedding (and a projection where the widths differ).
-        cutoffs: makes an adaptive softmax with clusters that begin there; none for the full softmax. Its
-            matrices are its own, so that it excludes ``tied``.
-        samples: in training :meth:`losses_of` is that of :func:`sampled_softmax_losses` with so many tokens;
-            0 for all of them. A call has the logits of all, and so has Keras' own ``fit``.
+        embedding_units: size of the embedding vectors.
+        tied: if True, the output layer uses the matrix of the embedding. It adds a projection if the sizes
+            differ.
+        cutoffs: first token ids of the clusters of an adaptive softmax. Empty cutoffs give the full softmax.
+            The adaptive softmax has its own matrices, so ``tied`` must be False.
+        samples: number of tokens in the sampled softmax (:func:`sampled_softmax_losses`) that
+            :meth:`losses_of` uses in training; 0 uses all tokens. A call always computes the logits of all
+            tokens, and therefore Keras' ``fit`` does so too.
         embedding_dropout: probability of dropping all occurrences of a word type.
-        output_dropout: probability of dropping an output feature, the same ones at all steps.
+        output_dropout: probability of dropping an output feature, with one mask for all steps.
 
     Raises:
-        ValueError: a rate outside ``[0, 1)``, cutoffs outside the vocabulary, or cutoffs with tied weights;
-            samples outside ``4 .. v``, or with cutoffs.
+        ValueError: a rate outside ``[0, 1)``, cutoffs outside the vocabulary, cutoffs with tied weights,
+            samples outside ``4 .. v``, or samples with cutoffs.
     """
 
     @keeps_arguments
@@ -81,10 +83,12 @@ class NextToken(keras.Model):
     ):
         super().__init__(**kwargs)
         if tied and cutoffs:
-            raise ValueError("an adaptive softmax has matrices of its own; set tied=False with cutoffs")
+            raise ValueError(
+                "cutoffs cannot be used with tied weights because they need own matrices; set tied=False"
+            )
         if samples and (cutoffs or not 4 <= samples <= vocabulary):
             raise ValueError(
-                f"samples are {samples}; expected 4 to {vocabulary}, and no cutoffs, or 0 for none"
+                f"samples must be 0, or from 4 to {vocabulary} and without cutoffs; got {samples}"
             )
         dtype = self.dtype_policy
         self.embedding_units = embedding_units
@@ -102,7 +106,7 @@ class NextToken(keras.Model):
         self.samples = samples
         self.seed_generator = keras.random.SeedGenerator() if samples else None
         self.head: keras.layers.Layer
-        # Logits stay in float32 under mixed precision: a float16 softmax loses its small probabilities.
+        # Under mixed precision, logits stay in float32: a float16 softmax loses small probabilities.
         wide = keras.backend.result_type(self.compute_dtype, "float32")
         if tied:
             self.head = TiedOutput(vocabulary, embedding_units, dtype=wide, name="head")
@@ -112,25 +116,28 @@ class NextToken(keras.Model):
             self.head = keras.layers.Dense(vocabulary, dtype=wide, name="head")
 
     def get_initial_state(self, rows: Any) -> Any:
-        """What a text begins from."""
+        """Returns the states at the start of a text for ``rows`` rows."""
         raise NotImplementedError(f"{type(self).__name__} does not define get_initial_state")
 
     def features(self, inputs: dict[str, Any], training: bool = False) -> Features:
-        """All but the output layer; arguments as those of a call."""
+        """Runs the model without its output layer; the arguments are those of a call."""
         raise NotImplementedError(f"{type(self).__name__} does not define features")
 
     def embed(self, tokens: tf.Tensor, training: bool) -> tf.Tensor:
-        """``(n, T)`` to ``(n, T, embedding_units)``."""
+        """Embeds tokens: ``(n, T)`` to ``(n, T, embedding_units)``."""
         return self.embedding_dropout(self.embedding(tokens), tokens, training=training)
 
     def logits(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Of the next token: ``(n, T, d)`` to ``(n, T, v)``."""
+        """Computes the logits of the next token: ``(n, T, d)`` to ``(n, T, v)``."""
         if isinstance(self.head, TiedOutput):
             return self.head(outputs, tf.convert_to_tensor(self.embedding.embeddings))
         return self.head(outputs)
 
     def losses_of(self, outputs: tf.Tensor, targets: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Negative log-likelihood of ``targets (n, T)`` in nats: ``(n, T)``; in training by ``samples``."""
+        """Returns the negative log-likelihood of ``targets (n, T)`` in nats: ``(n, T)``.
+
+        In training, it is the estimate of the sampled softmax if ``samples`` is not 0.
+        """
         if training and self.seed_generator is not None:
             return self._sampled(outputs, targets, self.seed_generator.next())
         if isinstance(self.head, AdaptiveSoftmax):
@@ -156,19 +163,20 @@ class NextToken(keras.Model):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class LanguageModel(NextToken):
-    """A recurrent model of the next token: embedding, stacked cells of any kind, output layer.
+    """A recurrent language model: embedding, stacked cells of any kind, output layer.
 
-    With its dropouts and an averaging optimizer it is the AWD-LSTM (Merity et al. 2018, arXiv 1708.02182);
-    with dropout between layers alone and plain gradient descent that of Zaremba et al. 2014 (arXiv
-    1409.2329), its masks locked over time. Its states are those of :class:`Encoder`.
+    With its dropouts and an averaging optimizer, it is the AWD-LSTM (Merity et al. 2018, arXiv 1708.02182).
+    With only dropout between layers and plain gradient descent, it is the model of Zaremba et al. 2014
+    (arXiv 1409.2329). Unlike there, each dropout mask is locked over time. The states are those of
+    :class:`Encoder`.
 
     Args:
         vocabulary: number of token ids, v.
-        embedding_units: width of a token's vector.
-        cell: a name of ``registry.CELLS``.
-        units: features of each recurrent state.
-        layers: recurrent layers on top of each other.
-        residual: add the input of a recurrent layer to its output.
+        embedding_units: size of the embedding vectors.
+        cell: a name in ``registry.CELLS``.
+        units: size of each recurrent state.
+        layers: number of stacked recurrent layers.
+        residual: if True, the input of a recurrent layer is added to its output.
         tied: see :class:`NextToken`.
         cutoffs: see :class:`NextToken`.
         samples: see :class:`NextToken`.
@@ -179,10 +187,11 @@ class LanguageModel(NextToken):
         recurrent_dropout: probability of dropping a feature of the previous state.
         weight_dropout: probability of dropping an entry of the recurrent matrices.
 
-    All masks are drawn once for a call. Weights and dropouts follow ``keras.utils.set_random_seed``.
+    Each call samples every mask once. ``keras.utils.set_random_seed`` determines the initial weights and the
+    dropout masks.
 
     Raises:
-        ValueError: an unknown cell, and what :class:`NextToken` raises.
+        ValueError: an unknown cell, or an error of :class:`NextToken`.
 
     >>> model = LanguageModel(vocabulary=20, embedding_units=8, units=8)
     >>> predicted = model({"tokens": tf.constant([[4, 5, 6]])})
@@ -244,32 +253,33 @@ class LanguageModel(NextToken):
         return Features(outputs, encoded.outputs, self._wide(encoded.states))
 
     def _wide(self, states: Any) -> Any:
-        """In the dtype of the logits, so that a state means the same under every precision."""
+        """Casts states to the dtype of the logits, so that states are compatible across precisions."""
         return tf.nest.map_structure(lambda state: tf.cast(state, self.head.compute_dtype), states)
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class FixedWindowModel(NextToken):
-    """The next token from the ones right before it alone (Bengio et al. 2003, section 2).
+    """Predicts the next token from a fixed window of previous tokens (Bengio et al. 2003, section 2).
 
     ``features = tanh([C(x_{t-w+1}), .., C(x_t)] H + d)`` with the embedding C and a window of w tokens. The
-    state is the last ``w - 1`` tokens, ``(n, w - 1)`` int32, so that it is trained and used like a recurrent
-    model.
+    state contains the last ``w - 1`` tokens, ``(n, w - 1)`` int32. Training and use are therefore the same as
+    for a recurrent model.
 
     Args:
         vocabulary: number of token ids, v.
-        window: tokens that decide, w; an n-gram model of order ``w + 1``.
-        embedding_units: width of a token's vector.
-        units: hidden features.
+        window: number of tokens in the window, w. The model corresponds to an n-gram model of order
+            ``w + 1``.
+        embedding_units: size of the embedding vectors.
+        units: size of the hidden layer.
         tied: see :class:`NextToken`.
         cutoffs: see :class:`NextToken`.
         samples: see :class:`NextToken`.
         embedding_dropout: see :class:`NextToken`.
-        input_dropout: probability of dropping a feature of the embedded tokens, the same ones at all steps.
+        input_dropout: probability of dropping a feature of the embedded tokens, with one mask for all steps.
         output_dropout: see :class:`NextToken`.
 
     Raises:
-        ValueError: a window below 1, and what :class:`NextToken` raises.
+        ValueError: a window below 1, or an error of :class:`NextToken`.
 
     >>> model = FixedWindowModel(vocabulary=20, window=3, embedding_units=8, units=8)
     >>> predicted = model({"tokens": tf.constant([[4, 5, 6]])})
@@ -293,7 +303,7 @@ class FixedWindowModel(NextToken):
         **kwargs: Any,
     ):
         if window < 1:
-            raise ValueError(f"window is {window}; expected at least one token")
+            raise ValueError(f"window must be at least 1 token; got {window}")
         super().__init__(
             vocabulary, embedding_units, tied, cutoffs, samples, embedding_dropout, output_dropout, **kwargs
         )

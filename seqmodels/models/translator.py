@@ -1,4 +1,4 @@
-"""Sequences of tokens to other sequences of tokens."""
+"""An encoder-decoder model that maps token sequences to token sequences."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from seqmodels.registry import TIES
 
 
 class Encoding(NamedTuple):
-    """What a decoder knows of a source.
+    """The encoded source that the decoder reads.
 
     Attributes:
-        memory: what the attention has prepared; None without attention.
-        states: of the decoder at its first step, each ``(n, units)``.
+        memory: memory that the attention has prepared; None without attention.
+        states: states of the decoder before its first step, each ``(n, units)``.
     """
 
     memory: Prepared | None
@@ -38,43 +38,45 @@ class Encoding(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Translator(keras.Model):
-    """An encoder, a bridge between states, and a decoder with attention.
+    """Translates with an encoder, a bridge between states, and a decoder with attention.
 
-    ``translator({"source": (n, S), "source_lengths": (n,), "target": (n, T), "target_lengths": (n,)})``, all
-    int32, returns logits ``(n, T, target vocabulary)``, float32 or wider, of what follows each token of
-    ``target``: teacher forcing. :meth:`encode` and :meth:`step` are the same model one token after another;
-    whatever decodes calls these.
+    ``translator({"source": (n, S), "source_lengths": (n,), "target": (n, T), "target_lengths": (n,)})`` takes
+    int32 tensors. It returns logits ``(n, T, target vocabulary)`` of the token that follows each token of
+    ``target`` (teacher forcing), float32 or wider. :meth:`encode` and :meth:`step` run the same model token
+    by token. All decoding methods call them.
 
-    The bridge (Bahdanau et al. 2015, appendix A.2.2) makes the decoder's first states of the encoder's last
-    ones: each is ``tanh(s W + b)`` with ``s`` the same state of the same layer, both directions side by side.
+    The bridge (Bahdanau et al. 2015, appendix A.2.2) computes the decoder's first states from the encoder's
+    last states. Each first state is ``tanh(s W + b)``, where ``s`` is the same state of the same encoder
+    layer. If the encoder is bidirectional, ``s`` concatenates both directions.
 
     Args:
         source_vocabulary, target_vocabulary: numbers of token ids.
-        embedding_units: width of a token's vector, and of the decoder's output.
-        cell: a name of ``registry.CELLS``, for encoder and decoder.
-        units: features of each state of the encoder.
-        decoder_units: features of each state of the decoder.
-        layers: recurrent layers on top of each other, in the encoder and in the decoder.
-        bidirectional: run every layer of the encoder in both directions.
-        attention: a name of ``registry.ATTENTIONS``; ``none`` hands over the states alone (Sutskever et al.
-            2014).
-        feeding, deep_output, normalize: of :class:`seqmodels.layers.AttentionDecoderCell`; ``normalize`` also
-            the encoder's outputs.
-        tie: the output's matrix is ``none``'s, the ``target`` embedding (Press and Wolf 2017), or the one
-            embedding of source and target, ``all``.
-        word_dropout: probability of replacing a token by the unknown one.
+        embedding_units: size of the embedding vectors and of the decoder's output.
+        cell: a name in ``registry.CELLS``, for encoder and decoder.
+        units: size of each state of the encoder.
+        decoder_units: size of each state of the decoder.
+        layers: number of stacked recurrent layers in the encoder and in the decoder.
+        bidirectional: if True, every layer of the encoder runs in both directions.
+        attention: a name in ``registry.ATTENTIONS``; ``none`` passes only the states to the decoder
+            (Sutskever et al. 2014).
+        feeding, deep_output, normalize: see :class:`seqmodels.layers.AttentionDecoderCell`. ``normalize``
+            also normalizes the encoder's outputs.
+        tie: source of the output matrix. ``none`` gives the output its own matrix. ``target`` uses the target
+            embedding (Press and Wolf 2017). ``all`` uses one embedding for source, target and output.
+        word_dropout: probability of replacing a token by the unknown token.
         dropout: probability of dropping a feature of the embeddings, between layers, of the memory and before
             the output.
         recurrent_dropout: probability of dropping a feature of the previous state.
         weight_dropout: probability of dropping an entry of the recurrent matrices.
-        scheduled_sampling: share of tokens of the target that training replaces by the model's own (Bengio et
-            al. 2015, section 2.4), which runs the decoder step by step.
-        sampling_steps: training steps in which this share rises linearly from 0.
+        scheduled_sampling: share of target tokens that training replaces by the model's own tokens (Bengio
+            et al. 2015, section 2.4). If it is above 0, training runs the decoder step by step.
+        sampling_steps: number of training steps over which this share rises linearly from 0.
 
-    Weights, dropouts and samples follow ``keras.utils.set_random_seed``.
+    ``keras.utils.set_random_seed`` determines the initial weights, the dropout masks and the sampled tokens.
 
     Raises:
-        ValueError: an unknown name, a rate outside ``[0, 1)``, or ``tie`` all with two vocabularies.
+        ValueError: an unknown name, a rate outside ``[0, 1)``, or ``tie="all"`` with vocabularies of
+            different sizes.
 
     >>> model = Translator(20, 30, embedding_units=8, units=8, decoder_units=8)
     >>> source, target = tf.constant([[4, 5, 6]]), tf.constant([[1, 7]])
@@ -109,14 +111,14 @@ class Translator(keras.Model):
     ):
         super().__init__(**kwargs)
         if tie not in TIES:
-            raise ValueError(f"tie is {tie!r}; expected one of {', '.join(TIES)}")
+            raise ValueError(f"tie must be one of {', '.join(TIES)}; got {tie!r}")
         if tie == "all" and source_vocabulary != target_vocabulary:
             raise ValueError(
-                f"tie is 'all' with vocabularies of {source_vocabulary} and {target_vocabulary}; it needs "
-                "one vocabulary for both"
+                "tie 'all' needs one vocabulary for source and target; got vocabularies of "
+                f"{source_vocabulary} and {target_vocabulary} tokens"
             )
         if not 0.0 <= scheduled_sampling <= 1.0:
-            raise ValueError(f"scheduled_sampling is {scheduled_sampling}; it is a share: 0 to 1")
+            raise ValueError(f"scheduled_sampling must be in [0, 1]; got {scheduled_sampling}")
         dtype = self.dtype_policy
         self.embedding_units = embedding_units
         self.word_dropout = WordDropout(word_dropout, name="word_dropout")
@@ -161,7 +163,7 @@ class Translator(keras.Model):
         )
         self.decoder = Recurrent(self.cell, dropout=dropout, dtype=dtype, name="decoder")
         self.output_dropout = Dropout(dropout, dtype=dtype)
-        # Logits stay in float32 under mixed precision: a float16 softmax loses its small probabilities.
+        # Under mixed precision, logits stay in float32: a float16 softmax loses small probabilities.
         logits = keras.backend.result_type(self.compute_dtype, "float32")
         self.head = (
             keras.layers.Dense(target_vocabulary, dtype=logits, name="head")
@@ -171,7 +173,7 @@ class Translator(keras.Model):
         self.seed_generator = keras.random.SeedGenerator() if scheduled_sampling else None
 
     def _embedding(self, vocabulary: int, name: str) -> keras.layers.Embedding:
-        # As the output's matrix it then gives logits of the size of the decoder's output.
+        # If the output layer shares this matrix, logits then have the scale of the decoder's output.
         initializer = keras.initializers.RandomNormal(stddev=self.embedding_units**-0.5)
         return keras.layers.Embedding(
             vocabulary, self.embedding_units, initializer, dtype=self.dtype_policy, name=name
@@ -217,7 +219,7 @@ class Translator(keras.Model):
         return self._logits(self.output_dropout(outputs, training=training))
 
     def encode(self, source: tf.Tensor, lengths: tf.Tensor) -> Encoding:
-        """Sources ``(n, S)`` with ``lengths (n,)`` to what :meth:`step` begins with."""
+        """Encodes sources ``(n, S)`` with ``lengths (n,)`` as the inputs of the first :meth:`step`."""
         memory, states = self._encoded(source, lengths, False)
         attention = self.cell.attention
         return Encoding(None if attention is None else attention.prepare(*memory), states)
@@ -225,8 +227,12 @@ class Translator(keras.Model):
     def step(
         self, tokens: tf.Tensor, states: States, memory: Prepared | None
     ) -> tuple[tf.Tensor, States, tf.Tensor | None]:
-        """One token for each row ``(n,)`` to logits ``(n, vocabulary)`` of the next one, the states after
-        it, and the attention's weights ``(n, S)``, or None without attention."""
+        """Runs the decoder for one token per row, ``(n,)``.
+
+        Returns:
+            The logits ``(n, vocabulary)`` of the next token, the new states, and the attention weights
+            ``(n, S)``, which are None without attention.
+        """
         projected = self.cell.project(self.embedding(tokens))
         output, states, weights = self.cell.attended_step(
             projected, states, self.cell.constants(memory=memory)
@@ -234,13 +240,13 @@ class Translator(keras.Model):
         return self._logits(output[:, None])[:, 0], states, weights
 
     def alignments(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """The attention's weights under teacher forcing: ``(n, T, S)``, zeros past each target's end.
+        """Returns the attention weights under teacher forcing: ``(n, T, S)``, zero after each target's end.
 
         Raises:
             ValueError: the model has no attention.
         """
         if self.cell.attention is None:
-            raise ValueError("the model has no attention to align by")
+            raise ValueError("alignments need a model with attention; got attention='none'")
         memory, states = self._encoded(inputs["source"], inputs["source_lengths"], False)
         constants = self.cell.constants(memory=memory)
 
@@ -253,8 +259,11 @@ class Translator(keras.Model):
         return kernels.generic(step, projected, states, inputs["target_lengths"], width)[0]
 
     def free_running(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Logits as those of a call, but each after the model's own most probable tokens instead of
-        ``target``: what teacher forcing hides."""
+        """Computes the logits of a call, but with the model's own tokens as inputs instead of ``target``.
+
+        Each input is the most probable token of the previous step. The difference from the logits of a call
+        shows the errors that teacher forcing hides.
+        """
         memory, states = self._encoded(inputs["source"], inputs["source_lengths"], False)
         embedded = self.embedding(inputs["target"])
         return self._logits(
@@ -262,7 +271,7 @@ class Translator(keras.Model):
         )
 
     def _encoded(self, source: tf.Tensor, lengths: tf.Tensor, training: bool) -> tuple[tuple, States]:
-        """The memory ``((n, S, m), lengths)`` and the decoder's first states."""
+        """Returns the memory ``((n, S, m), lengths)`` and the decoder's first states."""
         embedded = self.source_embedding(self.word_dropout(source, training=training))
         encoded = self.encoder(embedded, lengths=lengths, training=training)
         outputs = encoded.outputs if self.memory_norm is None else self.memory_norm(encoded.outputs)
@@ -290,8 +299,11 @@ class Translator(keras.Model):
         share: tf.Tensor,
         training: bool,
     ) -> tf.Tensor:
-        """The decoder's outputs ``(n, T, embedding_units)`` where ``share`` of the tokens after the first
-        are the model's own: drawn in training, else the most probable ones."""
+        """Returns decoder outputs ``(n, T, embedding_units)`` with some target tokens replaced.
+
+        ``share`` of the tokens after the first are replaced by the model's own tokens. They are sampled in
+        training; otherwise they are the most probable tokens.
+        """
         batch, time, width = (
             static or dynamic for static, dynamic in zip(embedded.shape, tf.unstack(tf.shape(embedded)))
         )
@@ -303,7 +315,7 @@ class Translator(keras.Model):
         generator = self.seed_generator if training else None
         draw = uniform((batch, time), generator.next()) if generator is not None else 0.0
         own = (tf.zeros((batch, time)) + draw < share) & (tf.range(time) > 0)
-        # Beside its vector each step gets whether it is replaced, and its number, which seeds its draw.
+        # Each step also gets a flag for a replaced token, and its number, which seeds the sampling.
         numbers = tf.broadcast_to(tf.cast(tf.range(time), dtype), (batch, time))
         x = tf.concat([embedded, tf.cast(own, dtype)[..., None], numbers[..., None]], axis=-1)
         seed = tf.cast(generator.next(), tf.int32) if generator is not None else None
@@ -312,7 +324,7 @@ class Translator(keras.Model):
             gold, own, number = tf.split(x, [width, 1, 1], axis=-1)
             *inner, previous = states
             logits = self._logits(previous[:, None])[:, 0]  # (batch, vocabulary)
-            if seed is not None:  # the largest with Gumbel noise is a draw from the softmax
+            if seed is not None:  # the argmax with Gumbel noise is a sample from the softmax
                 here = tf.cast(number[0, 0], tf.int32)
                 drawn = uniform(tf.shape(logits), seed + tf.stack([0, here]))
                 logits -= tf.cast(tf.math.log(-tf.math.log(drawn)), logits.dtype)

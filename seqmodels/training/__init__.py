@@ -1,4 +1,4 @@
-"""The one training loop, its objectives, optimizers and checkpoints."""
+"""The training loop, its objectives, optimizers and checkpoints."""
 
 from seqmodels.training.loop import Training
 from seqmodels.training.objectives import Objective, Outcome, classification, next_token, translation

@@ -15,15 +15,15 @@ from seqmodels.training.settings import Position, Settings
 
 
 class Averages:
-    """Keeps an average of the trainable weights beside a model.
+    """Keeps an average of the trainable weights of a model.
 
     Args:
         model: a built Keras model, in the scope of its strategy.
-        settings: ``average``, ``average_after`` and ``average_epochs``.
-        folder: where the weights of single epochs are kept.
+        settings: settings with ``average``, ``average_after`` and ``average_epochs``.
+        folder: folder for the weights of single epochs.
 
     Attributes:
-        variables: the averages, in the order of the trainable weights; empty where none are kept.
+        variables: averages in the order of the trainable weights; empty if averaging is disabled.
     """
 
     def __init__(self, model: keras.Model, settings: Settings, folder: Path):
@@ -35,7 +35,7 @@ class Averages:
         self._move = tf.function(self._move_all, autograph=False)
 
     def after_step(self, position: Position) -> None:
-        """Moves the average towards the weights, once it has begun."""
+        """Moves the average towards the weights, once averaging has started."""
         if self.settings.average is None or position.averaged is None:
             return
         position.averaged += 1
@@ -43,7 +43,7 @@ class Averages:
         self._move(tf.constant(share))
 
     def before_validation(self, position: Position) -> None:
-        """With ``average_epochs``, averages the weights at the ends of the last epochs."""
+        """Averages the final weights of the last epochs if ``average_epochs`` is set."""
         count = self.settings.average_epochs
         if count is None:
             return
@@ -55,7 +55,7 @@ class Averages:
             average.assign(sum(values) / len(values))
 
     def after_validation(self, position: Position, better: Callable[[float, float], bool]) -> None:
-        """Begins to average once validation is worse than its best value more than N epochs ago."""
+        """Starts averaging once validation is worse than its best value more than N epochs ago."""
         if self.settings.average is None or position.averaged is not None:
             return
         *before, value = [row[self.settings.monitor] for row in position.history]
@@ -64,7 +64,7 @@ class Averages:
 
     @contextmanager
     def in_place(self, position: Position) -> Iterator[None]:
-        """Puts the averages in the place of the weights inside the block, once there are any."""
+        """Replaces the weights by their averages inside the block, once averaging has started."""
         if not position.averaged:
             yield
             return

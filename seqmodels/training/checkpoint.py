@@ -1,4 +1,4 @@
-"""All that resuming a training depends on, in one file that is either the old one or the new one."""
+"""Checkpoints: everything that resuming a training needs, in one file that is replaced atomically."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from seqmodels.errors import DataError
 
 
 def save(path: Path, variables: Mapping[str, Sequence[Any]], facts: Mapping[str, Any]) -> None:
-    """Writes variables and JSON-ready facts to ``path`` (.npz), atomically.
+    """Writes variables and facts to ``path`` (.npz) atomically.
 
     Args:
-        path: where to; its folder is made.
-        variables: groups of Keras variables or tensors, each in an order that building the same objects
-            repeats.
-        facts: what is not a tensor.
+        path: path of the file; its folder is created.
+        variables: groups of Keras variables or tensors. The order within a group must be the same when the
+            objects are built again.
+        facts: values that are not tensors; they must be valid in JSON.
     """
     arrays: dict[str, Any] = {
         f"{group}/{index}": _storable(variable)
@@ -41,10 +41,10 @@ def save(path: Path, variables: Mapping[str, Sequence[Any]], facts: Mapping[str,
 
 
 def load(path: Path, variables: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Assigns what :func:`save` wrote to the same variables and returns the facts.
+    """Assigns the values that :func:`save` wrote to the same variables, and returns the facts.
 
     Raises:
-        DataError: the file is damaged or of other variables; none of them has changed then.
+        DataError: the file is damaged or contains other variables. No variable is changed in this case.
     """
     values = []
     try:
@@ -62,14 +62,14 @@ def load(path: Path, variables: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
 
 
 def arrays(path: Path, group: str) -> list[np.ndarray]:
-    """One group of tensors as NumPy arrays, in their order; bfloat16 comes back as float32."""
+    """Returns one group of tensors as NumPy arrays, in their order; bfloat16 becomes float32."""
     with np.load(path) as stored:
         return [stored[f"{group}/{index}"] for index in range(_size(stored, group))]
 
 
 def _storable(variable: Any) -> np.ndarray:
     array = tf.convert_to_tensor(variable).numpy()
-    # The format does not know bfloat16, whose values float32 holds exactly.
+    # The .npz format does not support bfloat16; float32 represents its values exactly.
     return array.astype(np.float32) if array.dtype.kind == "V" else array
 
 
@@ -78,14 +78,19 @@ def _size(stored: Any, group: str) -> int:
 
 
 def _group(path: Path, stored: Any, group: str, members: Sequence[Any]) -> list[np.ndarray]:
-    """The stored values of the variables ``members``; raises DataError where they are not of these shapes."""
-    other = "it is of another model: use the options of its run, or train again with --overwrite"
+    """Returns the stored values of the variables ``members``; raises DataError if the shapes differ."""
+    other = "use the options of its run, or train again with --overwrite"
     if _size(stored, group) != len(members):
         found = _size(stored, group)
-        raise DataError(f"{path}: expected {len(members)} tensors of the {group}, found {found}; {other}")
+        raise DataError(
+            f"{path}: the checkpoint belongs to another model "
+            f"(expected {len(members)} tensors of the {group}, found {found}); {other}"
+        )
     values = [stored[f"{group}/{index}"] for index in range(len(members))]
     for variable, value in zip(members, values):
         if value.shape != tuple(variable.shape):
             shapes = f"expected shape {tuple(variable.shape)}, found {value.shape}"
-            raise DataError(f"{path}: {variable.path}: {shapes}; {other}")
+            raise DataError(
+                f"{path}: the checkpoint belongs to another model ({variable.path}: {shapes}); {other}"
+            )
     return values

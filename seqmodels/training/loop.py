@@ -1,9 +1,10 @@
-"""The one training loop of the project.
+"""The training loop of the project.
 
-For every step: gradients of each part of a batch on each replica, weighted by their shares of the real
-targets, summed over parts and replicas, clipped, applied. All that a step depends on (weights, optimizer,
-random state, carried state, epoch, step, best value so far) is explicit and stored, so that a training that
-was killed goes on as if nothing had happened.
+Every step computes the gradient of each part of a batch on each replica. The gradients are weighted by their
+shares of the real targets, summed over parts and replicas, clipped, and applied.
+
+Every value that a step depends on is stored in the checkpoint: weights, optimizer, random state, carried
+state, epoch, step, and the best value so far. A killed training resumes with identical results.
 """
 
 from __future__ import annotations
@@ -30,20 +31,22 @@ class Training:
     """Trains a built model. See :meth:`run`.
 
     Args:
-        model: a built Keras model, made in the scope of the current ``tf.distribute`` strategy.
+        model: a built Keras model, created in the scope of the current ``tf.distribute`` strategy.
         objective: see :mod:`seqmodels.training.objectives`.
-        optimizer: a Keras optimizer of its own for this training.
-        train: ``epoch -> tf.data.Dataset`` of ``(inputs, targets, weights)``, deterministic in the epoch.
+        optimizer: a Keras optimizer that no other training uses.
+        train: ``epoch -> tf.data.Dataset`` of ``(inputs, targets, weights)``. The same epoch must always
+            give the same dataset.
         validate: ``() -> tf.data.Dataset`` of the same elements.
-        settings: how to train.
-        folder: where ``last.npz`` and ``best.npz`` are kept.
+        settings: settings of the training.
+        folder: folder of the checkpoints ``last.npz`` and ``best.npz``.
         initial_carried: ``() -> state`` at the start of an epoch, for models that carry a state from batch to
-            batch; with several replicas that of the rows of one.
+            batch. With several replicas, it returns the state of the rows of one replica.
         derive: ``means -> further columns`` of the history, from the mean loss and scores of an epoch.
-        callbacks: Keras callbacks; ``on_train_batch_end`` sees the step's loss, learning rate and gradient
-            norm, ``on_epoch_end`` the row of the history. One that sets ``model.stop_training`` ends the
-            training after the step or epoch.
-        stop: asked after every step; True saves and raises :class:`Interrupted`.
+        callbacks: Keras callbacks. ``on_train_batch_end`` receives the loss, learning rate and gradient norm
+            of the step. ``on_epoch_end`` receives the row of the history. A callback that sets
+            ``model.stop_training`` ends the training after the current step or epoch.
+        stop: function called after every step. If it returns True, training saves a checkpoint and raises
+            :class:`Interrupted`.
 
     >>> from seqmodels.training import classification
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
@@ -77,7 +80,7 @@ class Training:
         self.callbacks = list(callbacks)
         self.strategy = tf.distribute.get_strategy()
         with self.strategy.scope():
-            # Built by its wrapper alone, Nadam would not list all of its variables.
+            # Nadam does not list all of its variables if only its wrapper builds it.
             getattr(optimizer, "inner_optimizer", optimizer).build(model.trainable_variables)
             optimizer.build(model.trainable_variables)
             self.averages = Averages(model, settings, folder)
@@ -87,17 +90,19 @@ class Training:
         self.carried = self._initial_carried()
 
     def run(self) -> list[dict[str, float]]:
-        """Trains to the end, from the last checkpoint if there is one; leaves the best weights in the model.
+        """Trains to the end and leaves the best weights in the model.
+
+        Training resumes from the last checkpoint if one exists.
 
         Returns:
-            The history, one row for each epoch: losses and scores are means over real targets, the learning
-            rate and the gradient norm before clipping means over steps, ``clipped`` the share of the steps
-            whose gradient the clipping changed.
+            The history, with one row per epoch. Losses and scores are means over real targets. The learning
+            rate and the gradient norm before clipping are means over steps. ``clipped`` is the share of steps
+            whose gradient was changed by clipping.
 
         Raises:
-            Diverged: a loss, gradient or monitored value that is not finite; names epoch and step.
-            Interrupted: ``stop`` said so.
-            DataError: the checkpoint is damaged or of another model.
+            Diverged: a loss, gradient or monitored value is not finite. The message contains epoch and step.
+            Interrupted: ``stop`` returned True.
+            DataError: the checkpoint is damaged or belongs to another model.
         """
         if self.last.exists():
             self.position = Position(**checkpoint.load(self.last, self._variables()))
@@ -105,7 +110,7 @@ class Training:
             stored = [tf.cast(array, tensor.dtype) for tensor, array in tensors]
             self.carried = tf.nest.pack_sequence_as(self.carried, stored, True)
         self.listeners = keras.callbacks.CallbackList(self.callbacks, model=self.model)
-        self.model.stop_training = False  # callbacks may set it
+        self.model.stop_training = False  # callbacks may set it to True
         self.listeners.on_train_begin()
         position = self.position
         while not position.finished:
@@ -153,7 +158,9 @@ class Training:
                 saved = now
             if stop:
                 place = f"epoch {position.epoch + 1} after step {position.step}"
-                raise Interrupted(f"stopped in {place}; the same command resumes there")
+                raise Interrupted(
+                    f"training stopped in {place}; run the same command again to resume from there"
+                )
             if self.model.stop_training or self._time_is_up():
                 break
         self._finish_epoch()
@@ -182,11 +189,14 @@ class Training:
             "targets_per_second": sums["count"] / max(sums["seconds"], 1e-9),
         }
         if settings.monitor not in row:
-            raise ValueError(f"monitor is {settings.monitor!r}; the history has {', '.join(row)}")
+            raise ValueError(
+                f"monitor must be a column of the history ({', '.join(row)}); got {settings.monitor!r}"
+            )
         value = row[settings.monitor]
         if not math.isfinite(value):
             raise Diverged(
-                f"epoch {position.epoch + 1}: {settings.monitor} is {value:g}; lower the learning rate"
+                f"training diverged in epoch {position.epoch + 1}: {settings.monitor} is {value:g}; "
+                "lower the learning rate"
             )
         position.history.append(row)
         position.epoch, position.step, position.sums = position.epoch + 1, 0, {}
@@ -202,7 +212,7 @@ class Training:
         return value > than if self.settings.maximize else value < than
 
     def evaluate(self, dataset: tf.data.Dataset) -> dict[str, float]:
-        """Mean loss and scores over a data set, without dropout."""
+        """Returns the mean loss and the mean scores over a dataset, without dropout."""
         sums: dict[str, float] = {}
         carried = self._initial_carried()
         for batch in self.steps.distribute(dataset):
@@ -210,7 +220,7 @@ class Training:
             for name, value in facts.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
         if not sums.get("count"):
-            raise ValueError("there is nothing to evaluate: the data set has no row of positive weight")
+            raise ValueError("the evaluation dataset has no rows with a positive weight; pass at least one")
         means = {name: value / sums["count"] for name, value in sums.items() if name != "count"}
         means = {"loss": means.pop("total"), **means}
         return {**means, **self.derive(means)}
@@ -221,12 +231,13 @@ class Training:
         return self.strategy.experimental_distribute_values_from_function(lambda _: self.initial_carried())
 
     def _check(self, values: dict[str, float]) -> None:
-        # Under mixed_float16 an overflow of the scaled gradient is expected: the optimizer skips that step.
+        # Under mixed_float16, the scaled gradient may overflow; the optimizer then skips the step.
         scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         if not math.isfinite(values["total"]) or not (scaled or math.isfinite(values["norm"])):
             raise Diverged(
-                f"epoch {self.position.epoch + 1}, step {self.position.step + 1}: loss {values['total']:g}, "
-                f"gradient norm {values['norm']:g}; lower the learning rate or clip the gradient (--clipnorm)"
+                f"training diverged in epoch {self.position.epoch + 1}, step {self.position.step + 1}: "
+                f"the loss is {values['total']:g} and the gradient norm is {values['norm']:g}; "
+                "lower the learning rate or clip the gradient (--clipnorm)"
             )
         if not math.isfinite(values["norm"]):
             values["norm"] = 0.0
@@ -236,5 +247,5 @@ class Training:
         return {**variables, "average": self.averages.variables} if self.averages.variables else variables
 
     def _save(self) -> None:
-        carried = {"carried": tf.nest.flatten(self.carried, True)}  # True: a tensor of each replica
+        carried = {"carried": tf.nest.flatten(self.carried, True)}  # True gives one tensor per replica
         checkpoint.save(self.last, {**self._variables(), **carried}, asdict(self.position))

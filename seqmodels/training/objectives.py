@@ -1,8 +1,8 @@
-"""Objectives: from a model and one batch to what the training loop adds up.
+"""Objectives: functions that compute the losses and scores of a model on one batch.
 
-An objective is a function ``(model, inputs, targets, weights, carried, training) -> Outcome``. The loop
-divides ``total`` by ``count`` after both are summed over all replicas, so that the loss is the mean over real
-targets whatever the padding, and however the batch was divided.
+An objective is a function ``(model, inputs, targets, weights, carried, training) -> Outcome``. The loop sums
+``total`` and ``count`` over all replicas and then divides the sums. The loss is therefore the mean over real
+targets. It does not depend on padding or on how the batch is split.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import tensorflow as tf
 
 
 class Outcome(NamedTuple):
-    """What one batch contributes.
+    """The sums and the carried state of one batch.
 
     Attributes:
         total: scalar, the sum of the losses over real targets.
-        count: scalar, how many targets that is, or the sum of their weights.
-        scores: further sums that are reported divided by ``count``, by name.
-        penalty: scalar that is added to the mean loss as it is (regularisation).
-        carried: the state that the next batch continues from; ``()`` where rows are independent.
+        count: scalar, the number of real targets, or the sum of their weights.
+        scores: further sums by name; the loop reports them divided by ``count``.
+        penalty: scalar that is added to the mean loss (regularization).
+        carried: state from which the next batch continues; ``()`` if rows are independent.
     """
 
     total: tf.Tensor
@@ -36,11 +36,11 @@ Objective = Callable[[keras.Model, Any, tf.Tensor, tf.Tensor, Any, bool], Outcom
 
 
 def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, label_smoothing: float = 0.0) -> tf.Tensor:
-    """Negative log-likelihood in nats: logits ``(..., classes)``, targets ``(...)`` int to ``(...)``.
+    """Returns the negative log-likelihood in nats, ``(...)``.
 
     Args:
-        logits: unnormalised log-probabilities.
-        targets: ids of the classes.
+        logits: unnormalized log-probabilities, ``(..., classes)``.
+        targets: class ids, ``(...)`` int.
         label_smoothing: share of the target's probability that is spread over all classes
             (Szegedy et al. 2016, section 7).
     """
@@ -52,9 +52,9 @@ def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, label_smoothing: float 
 
 
 def classification(label_smoothing: float = 0.0) -> Objective:
-    """Weighted cross-entropy and accuracy of a model whose rows ``(n,)`` are independent.
+    """Returns the objective of a classifier: weighted cross-entropy and accuracy of rows ``(n,)``.
 
-    Validation is scored without label smoothing, so that its loss is the log loss.
+    The rows must be independent. Validation uses no label smoothing, so that its loss is the log loss.
 
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, kernel_initializer="zeros")])
     >>> outcome = classification()(model, tf.ones((4, 2)), tf.zeros(4, tf.int32), tf.ones(4), (), False)
@@ -79,11 +79,11 @@ def classification(label_smoothing: float = 0.0) -> Objective:
 
 
 def translation(label_smoothing: float = 0.0) -> Objective:
-    """Cross-entropy of every token of the target, its end included, under teacher forcing.
+    """Returns the objective of a translator: cross-entropy of every target token under teacher forcing.
 
-    Inputs have ``target_lengths (n,)``; targets ``(n, T)``; the weight of a row ``(n,)`` is that of each of
-    its tokens. Validation is scored without label smoothing, so that its loss is the logarithm of the
-    perplexity, and with the accuracy of the tokens.
+    Inputs contain ``target_lengths (n,)``. Targets ``(n, T)`` include the end token. The weight of a row
+    ``(n,)`` applies to each of its tokens. Validation uses no label smoothing, so that its loss is the
+    logarithm of the perplexity. Validation also computes the accuracy of the tokens.
 
     >>> model = lambda inputs, training: tf.zeros((1, 3, 10))
     >>> inputs, targets = {"target_lengths": tf.constant([2])}, tf.constant([[4, 3, 0]])
@@ -114,15 +114,16 @@ def translation(label_smoothing: float = 0.0) -> Objective:
 
 
 def next_token(activation: float = 0.0, temporal: float = 0.0) -> Objective:
-    """Cross-entropy of every next token, for the models of :mod:`seqmodels.models.language_model`.
+    """Returns the objective of a language model: cross-entropy of every next token.
 
-    Inputs, targets and weights are ``(n, T)``; the model's state is what is carried on.
+    It applies to the models of :mod:`seqmodels.models.language_model`. Inputs, targets and weights are
+    ``(n, T)``. The carried state is the state of the model.
 
     Args:
         activation: weight of the mean square of the outputs after dropout (AR, Merity et al. 2018, section
             4.6).
-        temporal: weight of the mean square of the change of the outputs from step to step, before dropout
-            (TAR, the same).
+        temporal: weight of the mean square of the change of the outputs between steps, before dropout (TAR,
+            same section).
 
     >>> from seqmodels.models import LanguageModel
     >>> model = LanguageModel(vocabulary=20, embedding_units=8, units=8)

@@ -1,4 +1,4 @@
-"""Optimizers by name, learning-rate schedules, and clipping that says which norm it means."""
+"""Optimizers by name, learning-rate schedules, and gradient clipping by a named norm."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from seqmodels.registry import CLIP_BY, CURVES, OPTIMIZERS
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up, then constant or a decay to ``final`` times the peak at the last step.
+    """Linear warm-up, then a constant rate or a decay to ``final`` times the peak at the last step.
 
-    Step ``s`` of a warm-up of ``w`` steps takes ``(s + 1) / w`` of the peak (Goyal et al. 2017, section 2.2).
-    After it, with ``p = (s - w) / (steps - 1 - w)`` from 0 to 1 at the last step, the peak is multiplied by:
+    Step ``s`` of a warm-up of ``w`` steps uses ``(s + 1) / w`` of the peak (Goyal et al. 2017, section 2.2).
+    After the warm-up, ``p = (s - w) / (steps - 1 - w)`` rises from 0 to 1 at the last step. The peak is
+    multiplied by:
 
     - constant: ``1``;
     - linear: ``1 - (1 - final) p``;
@@ -25,10 +26,10 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         peak: learning rate after the warm-up.
-        kind: one of ``CURVES``.
-        steps: steps of the whole training.
-        warmup: steps of the warm-up.
-        final: share of the peak that is left at the end.
+        kind: a name in ``CURVES``.
+        steps: number of steps of the whole training.
+        warmup: number of steps of the warm-up.
+        final: share of the peak that remains at the last step.
 
     Raises:
         ValueError: an unknown kind, or a warm-up that is not shorter than the training.
@@ -40,10 +41,10 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, peak: float, kind: str, steps: int, warmup: int = 0, final: float = 0.01):
         if kind not in CURVES:
-            raise ValueError(f"schedule is {kind!r}; expected one of {', '.join(CURVES)}")
+            raise ValueError(f"schedule must be one of {', '.join(CURVES)}; got {kind!r}")
         if not 0 <= warmup < max(steps, 1):
             raise ValueError(
-                f"the warm-up of {warmup} steps must be shorter than the training of {steps} steps"
+                f"warm-up must be at least 0 and less than the {steps} steps of the training; got {warmup}"
             )
         self.peak, self.kind, self.steps, self.warmup, self.final = peak, kind, steps, warmup, final
 
@@ -72,14 +73,14 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 def make(
     name: str, learning_rate: Any, mixed_float16: bool = False, **options: Any
 ) -> keras.optimizers.Optimizer:
-    """The Keras optimizer of that name.
+    """Creates the Keras optimizer with this name.
 
     Args:
-        name: of :data:`seqmodels.registry.OPTIMIZERS`.
+        name: a name in :data:`seqmodels.registry.OPTIMIZERS`.
         learning_rate: a number or a schedule.
-        mixed_float16: scale the loss, so that small gradients survive float16 (Micikevicius et al. 2018,
-            section 3.2).
-        **options: of the optimizer's constructor; those that are None are left to its default.
+        mixed_float16: if True, the loss is scaled, so that small gradients do not underflow in float16
+            (Micikevicius et al. 2018, section 3.2).
+        **options: arguments of the optimizer's constructor. None keeps the default of an option.
 
     Raises:
         ValueError: an unknown name, or an option that this optimizer does not have.
@@ -88,14 +89,17 @@ def make(
     0.01
     """
     if name not in OPTIMIZERS:
-        raise ValueError(f"optimizer is {name!r}; expected one of {', '.join(OPTIMIZERS)}")
-    # keras.optimizers.get does not know all of them by name (Lamb).
+        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {name!r}")
+    # keras.optimizers.get does not find every optimizer by name (Lamb).
     classes = {key.lower(): value for key, value in vars(keras.optimizers).items()}
     given = {key: value for key, value in options.items() if value is not None}
     try:
         optimizer = classes[name](learning_rate=learning_rate, **given)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"optimizer {name} does not take one of {', '.join(given)}: {error}") from error
+        raise ValueError(
+            f"optimizer {name} does not accept all of the options {', '.join(given)} ({error}); "
+            "remove the unsupported options"
+        ) from error
     return keras.optimizers.LossScaleOptimizer(optimizer) if mixed_float16 else optimizer
 
 
@@ -103,9 +107,9 @@ class Clipped(NamedTuple):
     """Gradients after clipping.
 
     Attributes:
-        gradients: dense, of the shapes that they had.
-        norm: the global norm that they had before, a scalar.
-        changed: whether any of them is another than before, a boolean scalar.
+        gradients: dense gradients; clipping keeps their shapes.
+        norm: global norm before clipping, a scalar.
+        changed: True if clipping changed a gradient, a boolean scalar.
     """
 
     gradients: list[tf.Tensor]
@@ -116,15 +120,15 @@ class Clipped(NamedTuple):
 def clip(gradients: list[tf.Tensor], clipnorm: float | None, by: str = "global") -> Clipped:
     """Clips gradients (Pascanu et al. 2013, algorithm 1).
 
-    - ``global``: all gradients times ``clipnorm / norm`` when the norm over all of them exceeds it; keeps the
-      direction.
-    - ``variable``: the same for each variable by its own norm; what Keras calls ``clipnorm``.
-    - ``value``: every entry into ``[-clipnorm, clipnorm]``.
+    - ``global``: if the norm over all gradients exceeds ``clipnorm``, all gradients are multiplied by
+      ``clipnorm / norm``. This keeps the direction.
+    - ``variable``: each gradient is scaled in the same way by its own norm. Keras calls this ``clipnorm``.
+    - ``value``: every entry is limited to ``[-clipnorm, clipnorm]``.
 
     Args:
         gradients: dense tensors.
-        clipnorm: the threshold; None leaves the gradients as they are.
-        by: which of the three.
+        clipnorm: threshold; None disables clipping.
+        by: ``global``, ``variable`` or ``value``.
 
     Raises:
         ValueError: an unknown ``by``.
@@ -144,10 +148,11 @@ def clip(gradients: list[tf.Tensor], clipnorm: float | None, by: str = "global")
         gradients = [tf.clip_by_norm(gradient, clipnorm) for gradient in gradients]
     elif by == "value":
         largest = tf.reduce_max([tf.norm(gradient, ord=math.inf) for gradient in gradients])
-        # Not a number where the norm is not finite, as the others: clipping must not hide an overflow.
+        # A norm that is not finite makes the gradients NaN, as in the other methods, so that clipping never
+        # hides an overflow.
         gradients = [
             tf.clip_by_value(gradient, -clipnorm, clipnorm) + (norm - norm) for gradient in gradients
         ]
     else:
-        raise ValueError(f"clip_by is {by!r}; expected one of {', '.join(CLIP_BY)}")
+        raise ValueError(f"clip_by must be one of {', '.join(CLIP_BY)}; got {by!r}")
     return Clipped(gradients, norm, largest > clipnorm)

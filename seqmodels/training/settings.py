@@ -1,4 +1,4 @@
-"""How to train, where a training stands, and the ways in which it ends early."""
+"""Settings of a training, its position, and the errors that end it early."""
 
 from __future__ import annotations
 
@@ -8,42 +8,43 @@ from seqmodels.errors import UserError
 
 
 class Diverged(UserError):
-    """The loss or the gradient is not finite any more."""
+    """Raised if the loss, the gradient or the monitored value is not finite."""
 
 
 class Interrupted(UserError):
-    """The training was asked to stop before its end; what was done is saved."""
+    """Raised if a training is stopped before its end; the finished steps are saved."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train.
+    """Settings of a training.
 
     Attributes:
-        epochs: passes over the training data, at most.
-        clipnorm: threshold of the gradient clipping; None for no clipping.
+        epochs: maximum number of passes over the training data.
+        clipnorm: threshold of gradient clipping; None disables it.
         clip_by: ``global``, ``variable`` or ``value``, see :func:`seqmodels.training.optimizers.clip`.
-        monitor: the column of the history that decides which epoch is the best.
-        maximize: whether more of it is better.
-        patience: epochs without a better value after which the training stops; None for never.
-        plateau: factor of the learning rate after an epoch that was not the best so far; None for no such
-            rule. The optimizer's learning rate must be a number then, not a schedule.
-        average: keep an average of the weights, which is what is validated, saved as the best, and left in
-            the model. After n steps of it the average moves by ``max(1 - average, 1 / n)`` of the way to the
-            weights: 1 is the mean of all these steps (Polyak and Juditsky 1992), less forgets exponentially.
-            None for no average.
-        average_after: begin to average after the first epoch that is worse than the best one of those before
-            the last so many (NT-ASGD, Merity et al. 2018, algorithm 1); 0: from the first step.
-        average_epochs: in place of that average, the mean of the weights at the ends of the last so many
-            epochs (Junczys-Dowmunt et al. 2016, section 2, on averaged checkpoints). None for no average.
-        seconds: of training after which the running epoch is the last and ends at once; None for no limit.
-            Validation and the time between an interruption and its resumption do not count.
-        save_seconds: time between two checkpoints inside an epoch; one is saved after every epoch anyway.
-        xla: compile the steps by XLA, unless there are several replicas.
-        parts: parts of the rows of a batch that are computed side by side on a CPU, as replicas are; a
-            number of rows that they do not divide is not parted. XLA runs the loop of a recurrent layer on
-            one core: two parts keep two cores busy. What is drawn at random differs from part to part. None
-            for 2 where this process may use two cores, else 1.
+        monitor: column of the history that determines the best epoch.
+        maximize: if True, larger values of ``monitor`` are better.
+        patience: number of epochs without improvement after which training stops; None disables it.
+        plateau: factor of the learning rate after each epoch that is not the best so far; None disables it.
+            With ``plateau``, the learning rate of the optimizer must be a number, not a schedule.
+        average: decay of an average of the weights; None disables it. The average is validated, saved as the
+            best weights, and left in the model. In its n-th step, the average moves by
+            ``max(1 - average, 1 / n)`` of the way to the weights. 1 gives the mean over all steps of the
+            average (Polyak and Juditsky 1992); less than 1 gives an exponential average.
+        average_after: number of epochs N. Averaging starts once validation is worse than its best value more
+            than N epochs ago (NT-ASGD, Merity et al. 2018, algorithm 1). 0 starts at the first step.
+        average_epochs: number of last epochs whose final weights are averaged, instead of ``average``
+            (Junczys-Dowmunt et al. 2016, section 2, on averaged checkpoints). None disables it.
+        seconds: training time in seconds, after which the current epoch ends at once and is the last; None
+            disables it. Validation and the time between an interruption and its resumption do not count.
+        save_seconds: seconds between two checkpoints within an epoch. A checkpoint is also saved after every
+            epoch.
+        xla: if True, XLA compiles the steps, except with several replicas.
+        parts: number of parts of a batch that a CPU computes in parallel, as replicas do. A batch whose
+            number of rows is not divisible by ``parts`` is not split. XLA runs the loop of a recurrent layer
+            on one core, so two parts use two cores. Random numbers differ between the parts. None selects 2
+            if this process may use two cores, else 1.
 
     >>> settings = Settings(epochs=20, patience=3, average=0.999)
     >>> settings.clipnorm, settings.monitor
@@ -68,16 +69,17 @@ class Settings:
 
 @dataclass
 class Position:
-    """Where a training stands; with the variables it is all that resuming needs.
+    """The progress of a training; with the variables, it contains everything that resuming needs.
 
     Attributes:
-        epoch: the running epoch, from 0.
-        step: steps of it that are done.
-        sums: what the running epoch has added up so far.
-        history: one row for each finished epoch.
-        best: the best monitored value so far, and ``best_epoch`` the epoch (from 1) that it came from.
-        averaged: steps that are in the average of the weights; None before it begins.
-        finished: nothing is left to do.
+        epoch: index of the current epoch, from 0.
+        step: number of finished steps of the current epoch.
+        sums: sums over the finished steps of the current epoch.
+        history: one row per finished epoch.
+        best: best monitored value so far.
+        best_epoch: number of the epoch (from 1) with the best value.
+        averaged: number of steps in the average of the weights; None before averaging starts.
+        finished: True if the training is finished.
     """
 
     epoch: int = 0

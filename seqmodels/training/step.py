@@ -1,4 +1,4 @@
-"""One step of training or evaluation: parts of a batch, replicas, gradients, clipping, the update."""
+"""One step of training or evaluation: parts of a batch, replicas, gradients, clipping and update."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from seqmodels.training.settings import Settings
 
 
 class Part(NamedTuple):
-    """What a part of a batch contributes to a step.
+    """The contribution of a part of a batch to a step.
 
     Attributes:
-        sums: of losses, targets, scores and examples, by name.
-        gradients: of its own mean loss, one for each trainable variable; none in evaluation.
-        carried: the state of its rows.
-        updates: what it made of the model's other variables, such as the states of random generators, by
-            their place among those that are not trainable.
+        sums: sums of losses, targets, scores and examples, by name.
+        gradients: gradients of the mean loss of the part, one per trainable variable; empty in evaluation.
+        carried: carried state of the rows of the part.
+        updates: new values of non-trainable variables, such as the states of random generators. The key is
+            the position of the variable among the non-trainable variables.
     """
 
     sums: dict[str, tf.Tensor]
@@ -34,15 +34,15 @@ class Part(NamedTuple):
 class Steps:
     """The compiled steps of one training.
 
-    The gradient of each part of a batch on each replica is weighted by its share of the real targets, summed
-    over parts and replicas, clipped, and applied. ``train(batch, carried)`` and ``evaluate(batch, carried)``
-    return sums by name and the state that the next batch begins with.
+    The gradient of each part of a batch on each replica is weighted by its share of the real targets. The
+    weighted gradients are summed over parts and replicas, clipped, and applied. ``train(batch, carried)`` and
+    ``evaluate(batch, carried)`` return sums by name and the carried state for the next batch.
 
     Args:
         model: a built Keras model.
         objective: see :mod:`seqmodels.training.objectives`.
         optimizer: a Keras optimizer, built for the model.
-        settings: clipping, XLA and parts.
+        settings: settings of clipping, XLA and parts.
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class Steps:
         self.parts = (settings.parts or min(2, available_cores())) if parted else 1
 
         def compiled(function: Callable[..., Any], whole: bool = False) -> Callable[..., Any]:
-            # XLA does not compile the sum over replicas, and no function inside of another may hold it.
-            # Several parts are programs of their own, which TensorFlow starts at once; one is compiled
-            # with the rest of the step.
+            # XLA does not compile the sum over replicas, and a nested function must not contain it.
+            # Several parts are separate programs that TensorFlow starts at the same time. A single part
+            # is compiled with the rest of the step.
             xla = settings.xla and single and (self.parts == 1 or not whole)
             return tf.function(function, jit_compile=xla, autograph=False) if single or whole else function
 
@@ -71,7 +71,7 @@ class Steps:
         self.evaluate = compiled(self._evaluate, whole=True)
 
     def distribute(self, dataset: tf.data.Dataset) -> Iterable:
-        """The batches of a data set, shared out over the replicas."""
+        """Returns the batches of a dataset, distributed over the replicas."""
         if self.strategy.num_replicas_in_sync == 1:
             return dataset
         return self.strategy.experimental_distribute_dataset(dataset)
@@ -82,7 +82,7 @@ class Steps:
 
     def _replica_step(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> tuple[dict, Any]:
         generators = self._random_states()
-        # Far apart in the generators' space, so that no part draws what another one draws later.
+        # The shifts are far apart, so that no part samples numbers that another part samples later.
         shifts = [tf.constant([index * 0x9E3779B9 % 2**32, 0], tf.uint32) for index in range(self.parts)]
         parts = [
             self.part_step(
@@ -90,7 +90,7 @@ class Steps:
             )
             for part, shift in zip(self._parted(inputs, targets, weights, carried), shifts)
         ]
-        # All parts are one step, which the first one counts.
+        # All parts together are one step, so counters take the value of the first part.
         for index, value in parts[0].updates.items():
             self.model.non_trainable_variables[int(index)].assign(value)
         facts = self.update([part.sums for part in parts], [part.gradients for part in parts])
@@ -100,7 +100,7 @@ class Steps:
         variables, generators = self.model.trainable_variables, self._random_states()
         values = [tf.convert_to_tensor(variable.value) for variable in variables]
         scale = self._loss_scale()
-        # Keras' regularizers look for the weights, too, in the scope.
+        # The scope contains the weights because Keras' regularizers read them from it.
         state = list(zip([*variables, *generators], [*values, *seeds]))
         with keras.StatelessScope(state) as scope, tf.GradientTape() as tape:
             tape.watch(values)
@@ -108,18 +108,18 @@ class Steps:
             mean = outcome.total / tf.maximum(outcome.count, 1e-9) + tf.cast(outcome.penalty, tf.float32)
             scaled = mean * scale
         gradients = tape.gradient(scaled, values, unconnected_gradients="zero")
-        # Dense: the norm of an embedding's gradient is that of its summed rows, not of the rows one by one.
+        # Dense, so that repeated rows of an embedding's gradient are summed before its norm is computed.
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         examples = tf.reduce_sum(tf.cast(weights > 0, tf.float32))
         updates = {
             str(index): value
             for index, variable in enumerate(self.model.non_trainable_variables)
-            if (value := scope.get_current_value(variable)) is not None  # untouched otherwise
+            if (value := scope.get_current_value(variable)) is not None  # None if the variable did not change
         }
         return Part({**_sums(outcome), "examples": examples}, gradients, outcome.carried, updates)
 
     def _update(self, sums: list[dict], gradients: list[list]) -> dict[str, tf.Tensor]:
-        """Applies the clipped gradient of the mean loss of all parts; what the step reports."""
+        """Applies the clipped gradient of the mean loss of all parts, and returns the values to report."""
         replicas, scale = self.strategy.num_replicas_in_sync, self._loss_scale()
         facts = {name: self._sum(value) for name, value in _added(sums).items()}
         count = tf.maximum(facts["count"], 1e-9)
@@ -128,7 +128,7 @@ class Steps:
         clipping = self.settings.clipnorm, self.settings.clip_by
         clipped, norm, changed = clip([mean / scale for mean in means], *clipping)
         rate = tf.convert_to_tensor(self.optimizer.learning_rate)
-        # Keras' optimizer sums over the replicas once more and, under mixed_float16, divides by the scale.
+        # Keras' optimizer sums over the replicas again. Under mixed_float16, it also divides by the scale.
         self.optimizer.apply([g * (scale / replicas) for g in clipped], self.model.trainable_variables)
         return {**facts, "rate": rate, "norm": norm, "clipped": tf.cast(changed, tf.float32)}
 
@@ -146,7 +146,7 @@ class Steps:
         return Part(_sums(outcome), [], outcome.carried, {})
 
     def _parted(self, *batch: Any) -> list:
-        """The batch, or each part of its rows."""
+        """Splits the rows of a batch into parts, or returns the whole batch if they cannot be split."""
         tensors = tf.nest.flatten(batch)
         rows = {x.shape[0] for x in tensors}
         if len(rows) > 1 or rows == {None} or rows.pop() % self.parts:
@@ -172,7 +172,7 @@ class Steps:
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -185,5 +185,5 @@ def _added(sums: list[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
 
 
 def _joined(carried: list) -> Any:
-    """The rows of all parts."""
+    """Concatenates the rows of all parts."""
     return tf.nest.map_structure(lambda *rows: tf.concat(rows, axis=0), *carried)

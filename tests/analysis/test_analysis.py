@@ -1,4 +1,4 @@
-"""The measured gradient is the true one, and obeys what theory says of it."""
+"""Measured gradients are exact, and they agree with theory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ each_kind = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 
 
 def traced(make, lengths=(4, 4), units=UNITS, scale=None, steps=None, **options):
-    """A trace of a float64 cell over random inputs; with ``scale`` the weights are random and as large."""
+    """Returns a trace of a float64 cell over random inputs; ``scale`` is the deviation of random weights."""
     layer = Recurrent(make(units, dtype="float64", **options))
     rng = np.random.default_rng(3)
     inputs = tf.constant(rng.normal(size=(len(lengths), steps or max(lengths), INPUTS)))
@@ -45,7 +45,7 @@ def joined(states):
 
 
 @each_kind
-def test_step_jacobians_are_those_of_finite_differences(make):
+def test_step_jacobians_equal_finite_differences(make):
     trace = traced(make, scale=0.7)
     exact = analysis.step_jacobians(trace)
     small = 1e-5
@@ -137,8 +137,8 @@ def test_the_rate_of_decay_is_the_logarithm_of_the_spectral_radius(radius, seed)
     assert rate == pytest.approx(math.log(radius), rel=0.01, abs=1e-9)
 
 
-def test_gated_cells_keep_the_gradient_over_a_lag_at_which_tanh_has_lost_it():
-    """Gates that are open (biases of 5: 0.993 of the state stays) against the usual start of an RNN."""
+def test_gated_cells_keep_the_gradient_over_a_lag_where_tanh_loses_it():
+    """Compares open gates (a bias of 5 keeps 0.993 of the state) with the usual initialization of an RNN."""
     lag, left = 100, {}
     for name, make in {
         "tanh": partial(RNNCell, recurrent_initializer="glorot_uniform"),
@@ -164,8 +164,8 @@ def test_gated_cells_keep_the_gradient_over_a_lag_at_which_tanh_has_lost_it():
     ],
 )
 @pytest.mark.parametrize("seed", range(3))
-def test_the_default_bias_lets_the_gradient_reach_further_than_none(make, bias, seed):
-    """Half of the state is kept at every step without it, 0.73 with it: log 0.5 / log 0.73 is 2.2."""
+def test_the_default_bias_extends_the_reach_of_the_gradient(make, bias, seed):
+    """A step keeps 0.5 of the state without the bias and 0.73 with the bias; log 0.5 / log 0.73 is 2.2."""
     reach = []
     for options in ({}, {bias: 0.0}):
         keras.utils.set_random_seed(seed)
@@ -186,7 +186,7 @@ def test_rows_are_measured_from_their_own_end():
     assert alone.by_distance(norms[:1])[0, 2] == norms[0, 0]
 
 
-def test_every_recurrent_layer_of_a_model_is_recorded_and_left_as_it_was():
+def test_every_recurrent_layer_of_a_model_is_recorded_and_restored():
     model = models.Classifier(9, 3, 4, "lstm", 2, layers=2, bidirectional=True, pooling="max", dropout=0.5)
     model.build()
     randomized(model)
@@ -204,7 +204,7 @@ def test_every_recurrent_layer_of_a_model_is_recorded_and_left_as_it_was():
     assert not any("_run" in vars(layer) for layer in analysis.recurrent_layers(model))
 
 
-def test_every_call_has_a_name_of_its_own():
+def test_every_call_has_its_own_name():
     layer = Recurrent(GRUCell(2), name="reader")
     with tf.GradientTape() as tape, analysis.recording(layer, tape) as traces:
         for _ in range(3):
@@ -212,7 +212,7 @@ def test_every_call_has_a_name_of_its_own():
     assert [trace.name for trace in traces] == ["reader", "reader 2", "reader 3"]
 
 
-def test_a_recording_that_fails_leaves_the_model_as_it_was():
+def test_a_failed_recording_restores_the_model():
     encoder = Encoder([GRUCell(2)])
     with pytest.raises(RuntimeError), tf.GradientTape() as tape, analysis.recording(encoder, tape):
         raise RuntimeError
@@ -220,7 +220,7 @@ def test_a_recording_that_fails_leaves_the_model_as_it_was():
 
 
 @pytest.mark.parametrize("reset_after", [False, True])
-def test_gates_are_those_that_made_the_states(reset_after):
+def test_gates_reproduce_the_states(reset_after):
     lstm, gru, linear = traced(LSTMCell), traced(GRUCell, reset_after=reset_after), traced(MinGRUCell)
     kept, written = (analysis.gates(lstm)[name] for name in ("forget gate", "input gate"))
     h, c = (np.stack([states[i] for states in lstm.states]) for i in (0, 1))
@@ -238,7 +238,7 @@ def test_gates_are_those_that_made_the_states(reset_after):
 
 @each_kind
 def test_the_first_gate_is_the_one_on_the_path_of_the_gradient(make):
-    """With U and the candidate's way into the state cut off, the step Jacobian is that gate alone."""
+    """If U and the path from the candidate to the state are removed, the step Jacobian is this gate."""
     trace = traced(make, scale=0.7)
     found = analysis.gates(trace)
     if isinstance(trace.cell, RNNCell):
@@ -249,19 +249,19 @@ def test_the_first_gate_is_the_one_on_the_path_of_the_gradient(make):
     if not isinstance(trace.cell, LinearCell):
         trace.constants = (tf.zeros_like(trace.constants[0]), *trace.constants[1:])
         found = analysis.gates(trace)
-    jacobians = analysis.step_jacobians(trace)[..., -UNITS:, -UNITS:]  # of c by c in an LSTM
+    jacobians = analysis.step_jacobians(trace)[..., -UNITS:, -UNITS:]  # dc_t / dc_{t-1} in an LSTM
     diagonal = np.diagonal(jacobians, axis1=2, axis2=3)  # (batch, time, units)
     np.testing.assert_allclose(diagonal, next(iter(found.values())).swapaxes(0, 1), atol=1e-12)
 
 
 @each_kind
-def test_logarithms_of_norms_are_those_of_the_products(make):
+def test_log_norms_equal_the_logarithms_of_the_norms(make):
     jacobians = analysis.step_jacobians(traced(make, lengths=(6, 4), scale=0.7))
     norms = analysis.spectral_norms(analysis.state_jacobians(jacobians))
     np.testing.assert_allclose(analysis.log_norms(jacobians), np.log(norms), atol=1e-9)
 
 
-def test_norms_beyond_the_range_of_floats_are_infinite_and_have_logarithms():
+def test_log_norms_are_finite_beyond_the_range_of_floats():
     jacobians = np.broadcast_to(4.0 * np.eye(2), (1, 1000, 2, 2))
     with np.errstate(over="ignore", invalid="ignore"):
         products = analysis.state_jacobians(jacobians)
@@ -290,11 +290,11 @@ def test_verdicts(norms, kind, reach):
 
 
 @pytest.mark.parametrize("norms", [[0.0, 0.0], [1.0], [], [np.nan, np.nan]])
-def test_nothing_to_judge_is_refused(norms):
+def test_a_verdict_needs_a_gradient(norms):
     with pytest.raises(ValueError, match="no gradient arrives"):
         analysis.verdict(np.array(norms))
 
 
-def test_means_leave_out_rows_that_do_not_reach_so_far():
+def test_means_ignore_rows_that_are_too_short():
     norms = np.array([[1.0, 4.0, np.nan], [1.0, 1.0, np.nan], [1.0, np.nan, np.nan]])
     np.testing.assert_allclose(analysis.mean_norms(norms), [1.0, 2.0, np.nan])

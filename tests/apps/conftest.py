@@ -1,4 +1,4 @@
-"""A small set of reviews, a small text, one run trained on it, and the command line in this process."""
+"""Fixtures: small reviews, a small text, one trained run, and the command line in this process."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ SUBJECTS, VERBS, OBJECTS = (
 
 
 def make_reviews(folder, classes=("bad", "good")):
-    """A folder with ``train.csv``, ``valid.csv`` and ``test.csv``; every text is another one."""
+    """Makes a folder with ``train.csv``, ``valid.csv`` and ``test.csv``; all texts are different."""
     folder.mkdir()
     count = 0
     for split, size in SIZES.items():
@@ -79,13 +79,13 @@ def tiny():
 
 @pytest.fixture(scope="session")
 def invoke():
-    """The command line in this process: arguments to a click ``Result``."""
+    """The command line in this process: a function of arguments that returns a click ``Result``."""
     return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, reviews, invoke):
-    """The folder of a finished run; tests change nothing in it but by ``evaluate``."""
+    """The folder of a finished run. Tests may run ``evaluate`` on it and change nothing else."""
     run = tmp_path_factory.mktemp("runs") / "trained"
     result = invoke("train", "--data", reviews, "--run", run, *TINY)
     assert result.exit_code == 0, result.stderr
@@ -94,7 +94,7 @@ def trained(tmp_path_factory, reviews, invoke):
 
 @pytest.fixture(scope="session")
 def one_line():
-    """Asserts that a result is an error of one line with this status, and returns the line."""
+    """Returns a check that a result is a one-line error with an exit status; the check returns the line."""
 
     def check(result, status):
         assert result.exit_code == status, result.output
@@ -108,8 +108,10 @@ def one_line():
 
 @pytest.fixture(scope="session")
 def fresh_python():
-    """A program in a Python of its own with its arguments, to what it did and the seconds that it computed:
-    those that passed depend on what else the machine does."""
+    """Returns a function that runs a program with arguments in a new Python process.
+
+    The function returns the completed process and its CPU seconds, which do not depend on other processes.
+    """
 
     def run(program, *arguments):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

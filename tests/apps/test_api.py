@@ -27,7 +27,7 @@ def run(tmp_path_factory) -> TrainedRun:
     return sentiment.train(reviews(), tmp_path_factory.mktemp("runs") / "frame", **TEXTS)
 
 
-def test_a_run_trained_on_a_frame_does_what_the_command_line_does(run, invoke, read_json):
+def test_run_trained_on_a_dataframe_equals_the_command_line(run, invoke, read_json):
     assert run.task == "sentiment"
     assert len(run.history) == 1
     assert run.options["units"] == 4
@@ -40,7 +40,7 @@ def test_a_run_trained_on_a_frame_does_what_the_command_line_does(run, invoke, r
     assert table.loc["model", "accuracy"] == scores["model"]["accuracy"]
 
 
-def test_predict_takes_a_text_a_list_a_frame_and_a_file(run, tmp_path):
+def test_predict_accepts_text_list_dataframe_and_file(run, tmp_path):
     texts = ["a great film", "a dull film"]
     records = run.predict(texts)
     assert [record["text"] for record in records] == texts
@@ -54,12 +54,12 @@ def test_predict_takes_a_text_a_list_a_frame_and_a_file(run, tmp_path):
     assert run.predict(tmp_path / "table.csv") == records
 
 
-def test_evaluate_takes_a_frame(run):
+def test_evaluate_accepts_a_dataframe(run):
     scores = run.evaluate(reviews()[:9])
     assert scores["model"]["examples"] == 9
 
 
-def test_export_and_convert_return_what_they_wrote(run):
+def test_export_and_convert_return_reports(run):
     exported = run.export()
     assert exported["largest_difference"] < 1e-5
     assert "classify" in exported["signatures"]
@@ -88,7 +88,7 @@ def test_the_manifest_lists_every_file_with_its_digest(run, read_json):
         assert hashlib.sha256((run.path / name).read_bytes()).hexdigest() == digest, name
 
 
-def test_lists_of_rows_train_too(tmp_path):
+def test_training_accepts_lists(tmp_path):
     frame = reviews()
     rows = list(zip(frame["text"], frame["label"]))
     one = sentiment.train(rows, tmp_path / "rows", **TEXTS)
@@ -106,24 +106,24 @@ def test_overwriting_replaces_the_stored_data(tmp_path):
 
 def test_errors_are_exceptions_of_one_line(run, tmp_path):
     for options, match in (
-        ({"epoch": 3}, r"epoch: no such option; expected epochs"),
-        ({"epochs": 0}, r"epochs=0: expected at least 1"),
-        ({"epochs": "3"}, r"epochs='3': expected int"),
-        ({"cell": "lstn"}, r"cell='lstn': expected one of rnn"),
-        ({"dropout": 2.0}, r"dropout=2\.0: expected at least 0 and at most 0\.99"),
+        ({"epoch": 3}, r"epoch is not an option; did you mean epochs"),
+        ({"epochs": 0}, r"epochs must be at least 1; got 0"),
+        ({"epochs": "3"}, r"epochs must be int; got '3'"),
+        ({"cell": "lstn"}, r"cell must be one of rnn.*; got 'lstn'"),
+        ({"dropout": 2.0}, r"dropout must be at least 0 and at most 0\.99; got 2\.0"),
     ):
         with pytest.raises(UsageError, match=match):
             sentiment.train(reviews(), tmp_path / "never", **options)
     assert not (tmp_path / "never").exists()
-    with pytest.raises(UsageError, match="no run is there"):
+    with pytest.raises(UsageError, match="no run found at"):
         load_run(tmp_path / "nothing")
-    with pytest.raises(DataError, match="no 'label' column"):
+    with pytest.raises(DataError, match="the column 'label' is missing"):
         sentiment.train(reviews().drop(columns="label"), tmp_path / "none", **TEXTS)
-    with pytest.raises(UsageError, match="got a int; expected a text"):
+    with pytest.raises(UsageError, match=r"texts must be a str, .*; got int"):
         run.predict(3)
 
 
-def test_forecasting_returns_a_frame_of_dates_and_quantiles(tmp_path):
+def test_forecasting_returns_a_dataframe_of_dates_and_quantiles(tmp_path):
     dates = pandas.date_range("2020-01-01", periods=120, freq="D")
     values = 10 + np.sin(2 * np.pi * np.arange(120) / 7) + 0.1 * np.random.default_rng(0).normal(size=120)
     frame = pandas.DataFrame({"sales": values}, index=dates)
@@ -149,7 +149,7 @@ def test_translation_and_language_modeling_train_on_lists(tmp_path):
 
 
 def test_refit_trains_as_train_does(tmp_path):
-    """A schedule by plateau and averaged weights reach the trainings of a backtest."""
+    """A plateau schedule and averaged weights also apply to the trainings of a backtest."""
     rng = np.random.default_rng(0)
     values = 10 + np.sin(2 * np.pi * np.arange(160) / 7) + 0.1 * rng.normal(size=160)
     options = {**TINY, "epochs": 2, "horizon": 3, "lookback": 14, "schedule": "plateau", "average": 1.0}

@@ -1,4 +1,4 @@
-"""The command line: quick answers without TensorFlow, errors of one line, and what ``train`` refuses."""
+"""The command line: help without TensorFlow, one-line errors, and cases that ``train`` refuses."""
 
 import io
 import json
@@ -30,7 +30,7 @@ print(json.dumps([status, [name for name in {HEAVY} if name in sys.modules]]), f
 
 @pytest.fixture(scope="session")
 def probe(fresh_python):
-    """Exit status, loaded packages, output, messages and seconds of the command line in a fresh process."""
+    """Returns exit status, loaded packages, stdout, stderr lines and CPU seconds of a fresh process."""
 
     def run(*arguments):
         done, seconds = fresh_python(PROBE, *arguments)
@@ -42,12 +42,12 @@ def probe(fresh_python):
 
 @pytest.fixture
 def without_tensorflow(monkeypatch):
-    """The command line must have its answer before it imports TensorFlow."""
+    """Fails the test if the command line imports TensorFlow."""
     monkeypatch.setattr(apps.cli, "import_tensorflow", lambda: pytest.fail("TensorFlow is imported"))
 
 
 @pytest.mark.parametrize("arguments", [[], *([verb] for verb in VERBS)], ids=["app", *VERBS])
-def test_help_is_quick_and_loads_nothing(arguments, probe):
+def test_help_is_fast_and_imports_no_heavy_package(arguments, probe):
     status, loaded, output, messages, seconds = probe(*arguments, "--help")
     assert (status, loaded, messages) == (0, [], [])
     assert "Usage: sentiment" in output
@@ -57,14 +57,14 @@ def test_help_is_quick_and_loads_nothing(arguments, probe):
 @pytest.mark.parametrize(
     "arguments", [["train", "--epochs", "0"], ["train", "--data", "no/such.csv"], ["info", "--run", "no"]]
 )
-def test_usage_errors_are_quick_and_load_nothing(arguments, probe):
+def test_usage_errors_are_fast_and_import_no_heavy_package(arguments, probe):
     status, loaded, output, messages, seconds = probe(*arguments)
     assert (status, loaded, output, len(messages)) == (2, [], "", 1)
     assert seconds < 1
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_help_names_every_flag_and_explains_it(invoke, verb):
+def test_help_describes_every_flag(invoke, verb):
     shown = invoke(verb, "-h").output
     for parameter in main.commands[verb].params:
         if isinstance(parameter, click.Option):
@@ -93,32 +93,32 @@ USAGE_ERRORS = [
     (["train", "--preset", "fast"], "'fast' is not one of 'quick', 'default', 'best'"),
     (
         ["train", "--pooling", "max+median"],
-        "--pooling: 'median' is unknown; expected last, mean, max, attention",
+        "--pooling 'median' is unknown; use last, mean, max, attention",
     ),
-    (["train", "--data", "no/such.csv"], "--data no/such.csv: no such file or folder; expected a path"),
-    (["train", "--embeddings", "no.txt"], "--embeddings no.txt: no such file; expected vectors"),
+    (["train", "--data", "no/such.csv"], "--data no/such.csv does not exist; pass a file"),
+    (["train", "--embeddings", "no.txt"], "--embeddings no.txt does not exist; pass word vectors"),
     (["train", "--epoch", "3"], "No such option '--epoch'"),
     (["train", "stray"], "unexpected extra argument (stray)"),
     (["train", "--units"], "Option '--units' requires an argument"),
     (["classify"], "No such command 'classify'"),
-    (["evaluate", "--data", "no/such.csv"], "--data no/such.csv: no such file"),
-    (["evaluate", "--run", "no/run"], "no/run: no run is there"),
-    (["predict", "--run", "no/run", "a text"], "no/run: no run is there"),
-    (["info", "--run", "no/run"], "no/run: no run is there"),
+    (["evaluate", "--data", "no/such.csv"], "--data no/such.csv does not exist"),
+    (["evaluate", "--run", "no/run"], "no run found at no/run"),
+    (["predict", "--run", "no/run", "a text"], "no run found at no/run"),
+    (["info", "--run", "no/run"], "no run found at no/run"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "message"), USAGE_ERRORS)
-def test_usage_errors_are_one_line_that_names_value_and_expectation(
+def test_usage_errors_are_one_line_with_value_and_expectation(
     invoke, one_line, without_tensorflow, arguments, message
 ):
     assert message in one_line(invoke(*arguments), 2)
 
 
-def test_the_default_run_is_that_of_the_task(invoke, one_line, without_tensorflow, monkeypatch, tmp_path):
+def test_the_default_run_is_named_after_the_task(invoke, one_line, without_tensorflow, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for verb in ("evaluate", "predict", "info"):
-        assert "saved_models/sentiment: no run is there" in one_line(invoke(verb), 2)
+        assert "no run found at saved_models/sentiment" in one_line(invoke(verb), 2)
 
 
 def test_no_verb_shows_the_help(invoke):
@@ -133,12 +133,12 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("stdin", [Terminal(), None], ids=["terminal", "closed"])
-def test_predict_without_any_input_says_so(without_tensorflow, monkeypatch, capsys, trained, stdin):
+def test_predict_without_input_is_an_error(without_tensorflow, monkeypatch, capsys, trained, stdin):
     monkeypatch.setattr(sys, "stdin", stdin)
     with pytest.raises(SystemExit) as end:
         main(["predict", "--run", str(trained)])
     assert end.value.code == 2
-    expected = "error: nothing to predict: give inputs as arguments, or one a line on stdin\n"
+    expected = "error: no input to predict; pass inputs as arguments, or one per line on stdin\n"
     assert capsys.readouterr() == ("", expected)
 
 
@@ -146,7 +146,7 @@ def test_predict_without_any_input_says_so(without_tensorflow, monkeypatch, caps
     ("error", "status", "message"),
     [
         (DataError("a.csv:3: no label; add it"), 1, "error: a.csv:3: no label; add it\n"),
-        (UserError("mend it"), 1, "error: mend it\n"),
+        (UserError("fix it"), 1, "error: fix it\n"),
         (UsageError("ask for less"), 2, "error: ask for less\n"),
         (KeyError("lost"), 1, "error: KeyError: 'lost' (--debug shows where)\n"),
         (ValueError("first line\nsecond line"), 1, "error: ValueError: first line (--debug shows where)\n"),
@@ -154,7 +154,7 @@ def test_predict_without_any_input_says_so(without_tensorflow, monkeypatch, caps
         (KeyboardInterrupt(), 1, "error: interrupted\n"),
     ],
 )
-def test_errors_in_the_work_are_one_line_and_debug_shows_where(
+def test_errors_are_one_line_and_debug_shows_the_stack_trace(
     invoke, monkeypatch, reviews, error, status, message
 ):
     def fail(*_):
@@ -193,7 +193,7 @@ def test_explicit_options_win_over_the_preset_and_the_preset_over_defaults(
     assert seen == [("sentiment", Train(run="saved_models/sentiment", **expected))]
 
 
-def test_onednn_is_switched_on_unless_the_user_set_it(monkeypatch):
+def test_onednn_is_enabled_unless_the_user_disables_it(monkeypatch):
     for given, kept in ((None, "1"), ("0", "0")):
         monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
         if given:
@@ -209,7 +209,7 @@ def snapshot(folder):
 def test_a_finished_run_is_not_trained_again(invoke, one_line, trained, reviews, tiny):
     before = snapshot(trained)
     message = one_line(invoke("train", "--data", reviews, "--run", trained, *tiny), 1)
-    assert f"{trained}: is a finished run" in message
+    assert f"{trained} is a finished run" in message
     assert "--overwrite" in message
     assert "--run DIR" in message
     assert snapshot(trained) == before
@@ -218,14 +218,14 @@ def test_a_finished_run_is_not_trained_again(invoke, one_line, trained, reviews,
 def test_a_run_in_use_is_not_trained(invoke, one_line, reviews, tiny, tmp_path):
     with Run(tmp_path / "run").locked():
         result = invoke("train", "--data", reviews, "--run", tmp_path / "run", *tiny)
-    assert "another process is training this run" in one_line(result, 1)
+    assert "is being trained by another process" in one_line(result, 1)
     assert os.listdir(tmp_path / "run") == [".lock"]
 
 
-def test_a_folder_that_cannot_be_written_is_named(invoke, one_line, reviews, tmp_path):
+def test_a_folder_that_cannot_be_written_is_an_error(invoke, one_line, reviews, tmp_path):
     (tmp_path / "file").write_text("")
     result = invoke("train", "--data", reviews, "--run", tmp_path / "file")
-    assert f"{tmp_path}/file: cannot be written" in one_line(result, 1)
+    assert f"{tmp_path}/file cannot be written" in one_line(result, 1)
 
 
 def test_overwrite_deletes_only_runs(invoke, one_line, reviews, tmp_path):
@@ -235,19 +235,17 @@ def test_overwrite_deletes_only_runs(invoke, one_line, reviews, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
-def test_a_training_that_could_not_read_its_data_binds_nobody(invoke, one_line, reviews, tiny, tmp_path):
+def test_failed_reading_of_data_does_not_block_the_run(invoke, one_line, reviews, tiny, tmp_path):
     (tmp_path / "bad.csv").write_text("text,stars\nfine,5\n")
     run = ["--run", tmp_path / "run"]
-    assert "bad.csv:1: no 'label' column" in one_line(
+    assert "bad.csv:1: the column 'label' is missing" in one_line(
         invoke("train", "--data", tmp_path / "bad.csv", *run), 1
     )
     result = invoke("train", "--data", reviews, *run, *tiny, "--epochs=1")
     assert result.exit_code == 0, result.stderr
 
 
-def test_dry_run_writes_nothing_and_says_what_a_training_would_cost(
-    invoke, reviews, tiny, tmp_path, monkeypatch
-):
+def test_dry_run_estimates_the_training_and_writes_nothing(invoke, reviews, tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     result = invoke("train", "--data", reviews, *tiny, "--dry-run")
@@ -267,7 +265,7 @@ def test_dry_run_writes_nothing_and_says_what_a_training_would_cost(
 
 
 @pytest.mark.parametrize("fault", ["data", "embeddings"])
-def test_overwrite_keeps_a_run_until_its_successor_can_train(fault, invoke, reviews, tiny, tmp_path):
+def test_overwrite_keeps_the_old_run_until_the_new_one_can_train(fault, invoke, reviews, tiny, tmp_path):
     run = tmp_path / "run"
     arguments = ["train", "--data", reviews, "--run", run, *tiny]
     assert invoke(*arguments).exit_code == 0
@@ -279,28 +277,28 @@ def test_overwrite_keeps_a_run_until_its_successor_can_train(fault, invoke, revi
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-def test_data_that_cannot_be_trained_on_leave_no_run(invoke, reviews, tiny, one_line, tmp_path):
+def test_failed_training_leaves_no_run(invoke, reviews, tiny, one_line, tmp_path):
     run, bad = tmp_path / "run", tmp_path / "bad.txt"
     bad.write_bytes(b"\xff\n")
     one_line(invoke("train", "--data", reviews, "--embeddings", bad, "--run", run, *tiny), 1)
-    assert "no run is there" in one_line(invoke("evaluate", "--run", run), 2)
+    assert "no run found at" in one_line(invoke("evaluate", "--run", run), 2)
     assert invoke("train", "--data", reviews, "--run", run, *tiny).exit_code == 0
 
 
-def test_scores_are_shown_even_if_they_cannot_be_stored(invoke, trained, monkeypatch):
+def test_scores_are_printed_even_if_they_cannot_be_stored(invoke, trained, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Run, "write_json", refuse)
     result = invoke("evaluate", "--run", trained, "--json")
     assert json.loads(result.stdout)["model"]["examples"] == 12
-    assert (result.exit_code, "cannot be stored there" in result.stderr) == (1, True)
+    assert (result.exit_code, "the scores are not stored" in result.stderr) == (1, True)
 
 
-def test_a_damaged_run_is_one_line(invoke, reviews, tiny, one_line, tmp_path):
+def test_a_damaged_run_is_a_one_line_error(invoke, reviews, tiny, one_line, tmp_path):
     run = tmp_path / "run"
     assert invoke("train", "--data", reviews, "--run", run, *tiny).exit_code == 0
     (run / "model.keras").write_bytes(b"junk")
-    assert "model.keras: is damaged" in one_line(invoke("evaluate", "--run", run), 1)
+    assert "model.keras is damaged" in one_line(invoke("evaluate", "--run", run), 1)
     (run / "metrics.json").write_text("{}")
-    assert "metrics.json: has no 'valid'" in one_line(invoke("info", "--run", run), 1)
+    assert "metrics.json does not contain the key 'valid'" in one_line(invoke("info", "--run", run), 1)

@@ -1,4 +1,4 @@
-"""``export`` and ``convert``: what a server and a phone get, and that all of it says what the model says."""
+"""``export`` and ``convert``: the SavedModel and the TFLite file have the outputs of the Keras model."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def exported(tmp_path_factory, trained, invoke):
 
 @pytest.fixture(scope="module")
 def predictions(exported, invoke):
-    """Kind of the model to its records for TEXTS."""
+    """Returns a function of the model format that returns the records for TEXTS."""
 
     def predict(kind):
         result = invoke("predict", "--run", exported, "--model", kind, "--json", *TEXTS)
@@ -52,7 +52,7 @@ def predictions(exported, invoke):
     return predict
 
 
-def test_the_saved_model_says_what_the_model_says(exported, predictions):
+def test_saved_model_outputs_equal_the_keras_model(exported, predictions):
     expected = predictions("keras")
     served = tf.saved_model.load(str(exported / "export" / "saved_model")).signatures["serving_default"]
     answer = served(text=tf.constant(TEXTS))
@@ -64,15 +64,15 @@ def test_the_saved_model_says_what_the_model_says(exported, predictions):
     assert predictions("saved_model") == expected
 
 
-def test_the_phone_file_says_what_the_model_says_of_a_text_that_fits(exported, predictions):
+def test_tflite_outputs_equal_the_keras_model_for_short_texts(exported, predictions):
     expected, actual = predictions("keras"), predictions("tflite")
     for one, other in list(zip(expected, actual))[:2]:
         assert other["label"] == one["label"]
         assert other["probabilities"] == pytest.approx(one["probabilities"], abs=1e-5)
 
 
-def test_the_golden_file_is_enough_to_test_a_port(exported, read_json):
-    """From its texts by the ported tokenizer to its ids, and from these by the file to its probabilities."""
+def test_golden_json_verifies_a_port(exported, read_json):
+    """The ported tokenizer returns the ids of golden.json, and the TFLite file returns its probabilities."""
     folder = exported / "export" / "tflite"
     golden = read_json(folder / "golden.json")
     vocabulary = read_vocabulary((folder / "vocab.txt").read_text(encoding="utf-8"))
@@ -103,17 +103,17 @@ def test_the_report_and_the_readme(exported, read_json):
         "front = 3)",
         "fun tokenize",
         "func tokenize",
-        "MediaPipe's text classifier takes",
+        "MediaPipe's text classifier can read",
     ):
         assert part in readme
 
 
-def test_a_model_that_is_not_there_is_one_line(exported, invoke, one_line):
+def test_a_missing_model_format_is_a_one_line_error(exported, invoke, one_line):
     line = one_line(invoke("predict", "--run", exported, "--model", "tflite_int8", "text"), 2)
-    assert "model_int8.tflite: is not there; `convert --quantize int8` makes it" in line
+    assert "model_int8.tflite does not exist; create it with `convert --quantize int8`" in line
 
 
-def test_scores_of_another_model_do_not_replace_those_of_the_run(exported, invoke, read_json):
+def test_scores_of_a_tflite_file_do_not_replace_the_scores_of_the_run(exported, invoke, read_json):
     before = read_json(exported / "metrics.json")
     result = invoke("evaluate", "--run", exported, "--model", "tflite", "--json")
     assert result.exit_code == 0, result.stderr
@@ -121,7 +121,7 @@ def test_scores_of_another_model_do_not_replace_those_of_the_run(exported, invok
     assert read_json(exported / "metrics.json") == before
 
 
-def test_probabilities_that_were_rounded_to_8_bits_are_scored(exported, invoke, monkeypatch):
+def test_probabilities_rounded_to_8_bits_are_scored(exported, invoke, monkeypatch):
     class Rounding(Interpreter):
         def get_signature_runner(self, name):
             classify = super().get_signature_runner(name)
@@ -133,22 +133,20 @@ def test_probabilities_that_were_rounded_to_8_bits_are_scored(exported, invoke, 
     assert json.loads(result.stdout)["model"]["examples"] == 12
 
 
-def test_another_length_replaces_all_files(exported, invoke, read_json, tmp_path):
+def test_another_length_replaces_all_tflite_files(exported, invoke, read_json, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(exported, run)
     result = invoke("convert", "--run", run, "--quantize", "dynamic", "--length", "8")
     assert result.exit_code == 0, result.stderr
     assert "removed model.tflite: it was converted for length 10, keep both" in result.stderr
     assert "8 tokens" in result.stdout
-    assert "are longer" in result.stdout
+    assert "of the validation texts are truncated" in result.stdout
     report = read_json(run / "export" / "tflite" / "report.json")
     assert list(report["files"]) == ["model_dynamic.tflite"]
     assert {path.name for path in (run / "export" / "tflite").glob("*.tflite")} == {"model_dynamic.tflite"}
 
 
-def test_a_conversion_that_fails_leaves_all_files_as_they_were(
-    exported, invoke, one_line, tmp_path, monkeypatch
-):
+def test_a_failed_conversion_changes_no_file(exported, invoke, one_line, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -158,16 +156,16 @@ def test_a_conversion_that_fails_leaves_all_files_as_they_were(
     monkeypatch.setattr(phone, "_golden", full)
     result = invoke("convert", "--run", run, "--length", "6")
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1].endswith("tflite is as it was")
+    assert result.stderr.splitlines()[-1].endswith("tflite is unchanged")
     assert {path: path.read_bytes() for path in (run / "export").rglob("*") if path.is_file()} == before
 
 
-def test_a_damaged_report_is_written_again_by_convert(exported, invoke, one_line, tmp_path):
+def test_convert_replaces_a_damaged_report(exported, invoke, one_line, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(exported, run)
     (run / "export" / "tflite" / "report.json").write_text("{")
     line = one_line(invoke("predict", "--run", run, "--model", "tflite", "text"), 1)
-    assert "`convert` writes it again" in line
+    assert "create it again with `convert`" in line
     result = invoke("convert", "--run", run, "--length", "10")
     assert result.exit_code == 0, result.stderr
     assert invoke("predict", "--run", run, "--model", "tflite", "text").exit_code == 0
@@ -176,23 +174,23 @@ def test_a_damaged_report_is_written_again_by_convert(exported, invoke, one_line
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--length", "100000"], "--length 100000: the run reads"),
+        (["--length", "100000"], "--length 100000 must be at most the length of the run"),
         (["--length", "1"], "expected a number at least 2"),
     ],
 )
-def test_lengths_that_cannot_be_meant_are_one_line(trained, invoke, one_line, options, message):
+def test_invalid_lengths_are_one_line_errors(trained, invoke, one_line, options, message):
     assert message in one_line(invoke("convert", "--run", trained, *options), 2)
 
 
-def test_a_folder_that_is_no_saved_model_is_not_replaced(trained, invoke, one_line, tmp_path):
+def test_export_does_not_replace_other_folders(trained, invoke, one_line, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     line = one_line(invoke("export", "--run", trained, "--to", tmp_path), 2)
-    assert "exists and is no SavedModel" in line
+    assert "exists and is not a SavedModel" in line
     assert (tmp_path / "mine.txt").read_text() == "keep"
 
 
 @pytest.mark.parametrize("keep", ["head", "tail", "both"])
-def test_the_graph_cuts_texts_as_the_training_did(keep):
+def test_the_graph_truncates_texts_as_in_training(keep):
     tokenizer = Tokenizer.train(TEXTS, TokenizerSettings(**SETTINGS))
     assets = at_length(Assets(tokenizer, ["a", "b"], [6], 6, "head"), 6, keep)
     expected = assets.encode(TEXTS)
@@ -204,7 +202,7 @@ def test_the_graph_cuts_texts_as_the_training_did(keep):
 @pytest.mark.parametrize("keep", ["head", "tail", "both"])
 @pytest.mark.parametrize("length", [2, 3, 12])
 @pytest.mark.parametrize("split", ["letters", "punctuation", "whitespace"])
-def test_the_ported_tokenizer_is_the_tokenizer(keep, length, split):
+def test_the_ported_tokenizer_equals_the_tokenizer(keep, length, split):
     texts = [
         *GOLDEN_TEXTS,
         *TEXTS,
@@ -228,7 +226,7 @@ def test_the_ported_tokenizer_is_the_tokenizer(keep, length, split):
 
 
 def in_python(tokenizer):
-    """What the ports rewrite, without the properties of characters, which Python's own patterns lack."""
+    """Returns the rewrites of the ports with character properties spelled out, as Python's ``re`` needs."""
     properties = {
         **{kind: lambda c, kind=kind: unicodedata.category(c).startswith(kind) for kind in "LNMPSZ"},
         **{kind: lambda c, kind=kind: unicodedata.category(c) == kind for kind in ("Cc", "Cf")},
@@ -260,17 +258,17 @@ REWRITES = in_python(Tokenizer.train(TEXTS, TokenizerSettings(**SETTINGS)))
         ({"lowercase": False}, True),
     ],
 )
-def test_what_mediapipe_can_take(settings, mediapipe):
+def test_files_that_mediapipe_can_read(settings, mediapipe):
     tokenizer = Tokenizer.train(["some words of words"], TokenizerSettings(**{**SETTINGS, **settings}))
     assets = Assets(tokenizer, ["a", "b"], [8], 8, "head")
     assert phone.mediapipe(assets, subgraphs=1) == mediapipe
     assert not phone.mediapipe(assets, subgraphs=3)
     report = {"files": {"model.tflite": {"mediapipe": mediapipe}}}
     readme = phone._readme("reviews.csv", assets, report)
-    assert ("takes model.tflite as they are" in readme) == mediapipe
+    assert ("can read model.tflite directly" in readme) == mediapipe
     assert ("It does not lower-case" in readme) == (mediapipe and settings.get("lowercase", True))
     assert ("There is no short port" in readme) == (settings.get("unit") == "wordpiece")
-    assert "of more than 8 ids keep the first 8" in readme
+    assert "if there are more than 8 ids, keep the first 8" in readme
 
 
 def test_defaults_come_from_the_run(trained):
@@ -284,10 +282,10 @@ def test_defaults_come_from_the_run(trained):
     assert (rows[:, 0] == 1).all()
     texts, windows = np.split(rows, [-phone.REPRESENTATIVE])
     assert np.ptp((texts > 0).sum(axis=1)) > 1  # of different lengths
-    assert (windows[:, 1:] > 1).all()  # neither padding nor a start in the middle
+    assert (windows[:, 1:] > 1).all()  # neither padding nor a start token in the middle
 
 
-def test_probabilities_in_16_bits_are_shipped_in_32():
+def test_a_model_in_16_bits_is_exported_in_32():
     from apps.exporting import _in_float32
     from seqmodels.models import Classifier
 
@@ -300,7 +298,7 @@ def test_probabilities_in_16_bits_are_shipped_in_32():
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_signature_holds_all_that_it_reads(trained):
+def test_the_signature_is_classify_of_text(trained):
     run = Run(trained)
     (classify,) = signatures(keras.models.load_model(run.model), Assets.load(run.assets))
     assert (classify.name, list(classify.inputs)) == ("classify", ["text"])

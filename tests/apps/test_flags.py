@@ -1,4 +1,4 @@
-"""Every flag of every app does something: it reaches the model, the training loop, or code that reads it."""
+"""Every flag of every app has an effect: on the model, on the training loop, or on code that reads it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from apps.training import make_training
 ROOT = Path(__file__).parents[2]
 TASKS = ("sentiment", "language_modeling", "translation", "forecasting")
 SMALL = {"units": 4, "embedding_units": 4, "decoder_units": 8, "vocabulary": 30, "layers": 1}
-# Where the next choice, or one more, cannot be built with the small options.
+# Values for flags whose next choice, or value plus 1, cannot be built with the small options.
 OTHER: dict[str, Any] = {
     "pooling": "mean",
     "attention": "additive",
@@ -30,7 +30,7 @@ OTHER: dict[str, Any] = {
     "ngrams": 2,
     "decoder": "autoregressive",
 }
-# Read by name: of the explicit options before there is an object, and as the fields of a Decoding.
+# Flags that the code reads by name: explicit options, and fields of a Decoding.
 BY_NAME = {"preset", "minimum", "maximum", "best", "no_repeat"}
 BESIDE: dict[str, dict[str, Any]] = {
     "window": {"model": "fixed-window"},
@@ -43,7 +43,7 @@ BESIDE: dict[str, dict[str, Any]] = {
 
 
 def assets(task: str) -> Any:
-    """What ``build`` asks of the data: sizes alone."""
+    """Returns a substitute for the assets with the sizes that ``build`` reads."""
     if task == "forecasting":
         fields = dict.fromkeys(Assets.__dataclass_fields__)
         known = {"kind": "values", "names": ["a"], "lookback": 12, "horizon": 3, "segment": 1, "season": 1}
@@ -53,7 +53,7 @@ def assets(task: str) -> Any:
 
 
 def changed(declared: Any, kind: type, value: Any) -> Any:
-    """Another value than this one that the flag accepts."""
+    """Returns a different value that the flag accepts."""
     choices, low, high = (declared.metadata[name] for name in ("choices", "minimum", "maximum"))
     if declared.name in OTHER:
         return OTHER[declared.name]
@@ -82,7 +82,7 @@ def small(task: Any, **more: Any) -> TrainOptions:
 
 
 @pytest.mark.parametrize(("name", "declared", "kind"), model_flags())
-def test_a_flag_of_the_model_changes_its_config(name: str, declared: Any, kind: type) -> None:
+def test_a_model_flag_changes_the_config(name: str, declared: Any, kind: type) -> None:
     task = load_task(name)
     options = small(task, **BESIDE.get(declared.name, {}))
     value = changed(declared, kind, getattr(options, declared.name))
@@ -99,7 +99,7 @@ LOOP = (
 
 
 def described(options: TrainOptions, folder: Path) -> tuple[Any, Any, Any]:
-    """The settings and the optimizer that a training has."""
+    """Returns the settings and the optimizer of a training."""
     nothing = tf.data.Dataset.range(20)
 
     def build() -> Any:
@@ -112,7 +112,7 @@ def described(options: TrainOptions, folder: Path) -> tuple[Any, Any, Any]:
 
 
 @pytest.mark.parametrize("name", LOOP)
-def test_a_flag_of_the_loop_changes_the_training(name: str, tmp_path: Path) -> None:
+def test_a_training_flag_changes_the_training(name: str, tmp_path: Path) -> None:
     (declared, kind) = next((one, kind) for one, kind, _ in TrainOptions.declared() if one.name == name)
     options = TrainOptions(**BESIDE.get(name, {}))
     other = replace(options, **{name: changed(declared, kind, getattr(options, name))})
@@ -120,7 +120,7 @@ def test_a_flag_of_the_loop_changes_the_training(name: str, tmp_path: Path) -> N
 
 
 def reads(paths: list[Path]) -> set[str]:
-    """Attributes and keyword arguments that the code reads or passes by name."""
+    """Returns the names of all attributes that the code reads or sets."""
     found: set[str] = set()
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

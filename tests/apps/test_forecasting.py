@@ -1,4 +1,4 @@
-"""Forecasting from a file to scores and exports: what its verbs write, print and refuse."""
+"""Tests of the forecasting verbs: scores, plots, forecasts, exports and error messages."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def values_file(folder):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Two finished runs: of prices, 2 days ahead, and of values with calendar and vectors of the series."""
+    """Two finished runs: prices with a horizon of 2 days, and values with calendar and series embeddings."""
     folder = tmp_path_factory.mktemp("forecasting")
     found = {}
     for kind, data, options in (
@@ -66,7 +66,7 @@ def runs(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["prices", "values"])
-def test_evaluate_shows_the_model_beside_its_baselines_and_says_what_it_is_worth(runs, kind):
+def test_evaluate_shows_the_model_its_baselines_and_a_verdict(runs, kind):
     run, data = runs[kind]
     result = invoke("evaluate", "--run", run, "--json", "--backtest=2")
     assert result.exit_code == 0, result.stderr
@@ -95,7 +95,7 @@ def test_evaluate_shows_the_model_beside_its_baselines_and_says_what_it_is_worth
     assert described["source"] == str(data)
 
 
-def test_a_forecast_is_a_table_a_csv_and_json(runs, tmp_path):
+def test_a_forecast_is_a_table_a_csv_file_and_json(runs, tmp_path):
     run, data = runs["prices"]
     result = invoke("forecast", "--run", run, "--json", "--to", tmp_path / "a.csv")
     assert result.exit_code == 0, result.stderr
@@ -120,7 +120,7 @@ def test_a_forecast_is_a_table_a_csv_and_json(runs, tmp_path):
 
 
 def test_the_last_row_of_a_file_is_the_origin(runs, tmp_path):
-    """Rows that are cut off change what is forecast; rows that stand for the future do not exist."""
+    """A shorter file changes the origin, because the last row of the file is the origin."""
     run, _ = runs["prices"]
     shorter = prices_file(tmp_path, "short.csv", days=299)
     record = json.loads(invoke("forecast", "--run", run, shorter, "--json").stdout)
@@ -129,7 +129,7 @@ def test_the_last_row_of_a_file_is_the_origin(runs, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["prices", pytest.param("values", marks=pytest.mark.slow)])
-def test_exports_take_the_raw_past_and_say_what_the_model_says(runs, kind):
+def test_exported_formats_return_the_forecasts_of_the_model(runs, kind):
     run, _ = runs[kind]
     result = invoke("export", "--run", run)
     assert result.exit_code == 0, result.stderr
@@ -154,7 +154,7 @@ def test_exports_take_the_raw_past_and_say_what_the_model_says(runs, kind):
 
 @pytest.mark.slow
 def test_known_covariates_reach_from_the_file_to_the_forecast_and_the_export(tmp_path, one_line):
-    """y follows x of the same row: who knows x knows y."""
+    """The series y is x plus small noise, so the known covariate x determines y."""
     rng = np.random.default_rng(0)
     x = rng.normal(50, 10, 130)
     times = np.datetime64("2020-01-01") + np.arange(130)
@@ -184,16 +184,16 @@ def test_known_covariates_reach_from_the_file_to_the_forecast_and_the_export(tmp
         assert one["0.5"] == pytest.approx(other["0.5"], rel=1e-5)
     cut = tmp_path / "cut.csv"
     cut.write_text("date,y,x\n" + "\n".join(rows[:127]) + "\n")
-    assert "are known for 1 rows to come; the model needs 2" in one_line(
-        invoke("forecast", "--run", run, cut), 1
-    )
+    assert "cover 1 future rows, but the model needs 2" in one_line(invoke("forecast", "--run", run, cut), 1)
     (tmp_path / "no.csv").write_text("date,y\n2020-01-01,1\n2020-01-02,2\n2020-01-03,4\n")
-    assert "--known x:" in one_line(invoke("forecast", "--run", run, tmp_path / "no.csv"), 2)
+    assert "--known x is not a column of" in one_line(
+        invoke("forecast", "--run", run, tmp_path / "no.csv"), 2
+    )
 
 
 @pytest.mark.slow
 def test_static_covariates_reach_from_the_file_to_the_forecast_and_the_export(tmp_path):
-    """The slope of each series is its static covariate: who sees it knows where a short past leads."""
+    """The slope of each series is its static covariate, so the covariate helps after a short past."""
     rng = np.random.default_rng(0)
     rows = [
         f"s{number},{step},{100 + slope * step + rng.normal()},{slope}"
@@ -221,7 +221,7 @@ def test_static_covariates_reach_from_the_file_to_the_forecast_and_the_export(tm
 
 
 @pytest.mark.slow
-def test_refitting_trains_on_what_is_before_each_part(runs):
+def test_refitting_trains_on_the_rows_before_each_part(runs):
     run, _ = runs["prices"]
     result = invoke("evaluate", "--run", run, "--json", "--backtest=2", "--refit")
     assert result.exit_code == 0, result.stderr
@@ -235,23 +235,23 @@ def test_refitting_trains_on_what_is_before_each_part(runs):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["train", "--data", "absent.csv"], 2, "no such file"),
-        (["train", "--loss=absolute"], 2, "--loss absolute: is for --output point"),
-        (["train", "--lookback=5", "--segment=5"], 2, "--segment 5: is not shorter"),
-        (["train", "--split=1,2", "--run=new"], 2, "--split 1,2: expected three shares"),
-        (["train", "--lookback=3999", "--run=new"], 1, "no window fits into train"),
-        (["evaluate", "--refit"], 2, "--refit: is for a backtest"),
-        (["forecast", "--to=a.txt"], 2, "--to a.txt: expected a name that ends"),
+        (["train", "--data", "absent.csv"], 2, "--data absent.csv does not exist"),
+        (["train", "--loss=absolute"], 2, "--loss absolute does not apply to --output"),
+        (["train", "--lookback=5", "--segment=5"], 2, "--segment 5 must be less than --lookback 5"),
+        (["train", "--split=1,2", "--run=new"], 2, "--split 1,2 must be three shares"),
+        (["train", "--lookback=3999", "--run=new"], 1, "fits into the train split"),
+        (["evaluate", "--refit"], 2, "--refit needs --backtest N"),
+        (["forecast", "--to=a.txt"], 2, "--to a.txt must end in .csv or .json"),
     ],
 )
-def test_what_is_wrong_is_one_line(runs, tmp_path, monkeypatch, one_line, arguments, status, message):
+def test_an_error_is_one_line(runs, tmp_path, monkeypatch, one_line, arguments, status, message):
     monkeypatch.chdir(tmp_path)
     assert message in one_line(invoke(*arguments), status)
 
 
-def test_data_that_the_run_cannot_take_is_refused(runs, one_line, tmp_path):
+def test_incompatible_data_is_refused(runs, one_line, tmp_path):
     prices, values = runs["prices"][0], runs["values"][0]
-    assert "holds values; the run was trained on prices" in one_line(
+    assert "holds values, but the run was trained on prices" in one_line(
         invoke("forecast", "--run", prices, runs["values"][1]), 1
     )
     (tmp_path / "other.csv").write_text("month,a\n2000-01,1\n2000-02,3\n2000-03,2\n")
@@ -259,10 +259,12 @@ def test_data_that_the_run_cannot_take_is_refused(runs, one_line, tmp_path):
         invoke("forecast", "--run", values, tmp_path / "other.csv"), 1
     )
     short = prices_file(tmp_path, "few.csv", days=20)
-    assert "has 20 rows; the model needs the last 30" in one_line(
+    assert "has 20 rows, but the model needs at least 30" in one_line(
         invoke("forecast", "--run", prices, short), 1
     )
-    assert "256 steps cannot tell" in one_line(invoke("convert", "--run", prices, "--quantize=int8"), 2)
+    assert "256 levels cannot distinguish" in one_line(
+        invoke("convert", "--run", prices, "--quantize=int8"), 2
+    )
     assert "No such option '--length'" in one_line(invoke("convert", "--run", prices, "--length=5"), 2)
 
 
@@ -275,13 +277,13 @@ def test_defaults_follow_the_data():
     assert values.periods == [365.2425]
 
 
-def test_assets_survive(tmp_path):
+def test_saved_assets_are_loaded(tmp_path):
     assets = load(Train(data="embedded:seasonal"), None).assets
     assets.save(tmp_path)
     assert Assets.load(tmp_path) == assets
 
 
-def test_no_baseline_is_ahead_of_the_optimum():
+def test_no_baseline_is_better_than_the_optimum():
     for variant in ("market", "seasonal"):
         options = Train(data=f"embedded:{variant}")
         assets = load(options, None).assets
@@ -294,18 +296,18 @@ def test_no_baseline_is_ahead_of_the_optimum():
             if name != "ETS"
         }
         optimum = losses.pop(evaluation.OPTIMUM)
-        # A model of the right form may be ahead by chance, and by no more than that.
+        # A baseline of the true form may be slightly better by chance.
         assert optimum < 1.01 * min(losses.values())
         assert optimum < 0.98 * losses.get("constant Student-t", losses.get("seasonal naive"))
 
 
-def test_quantiles_of_the_graph_are_those_of_scipy():
+def test_standard_quantiles_equal_scipy():
     freedom = np.concatenate([np.linspace(2.01, 8, 50), np.geomspace(8, 1e6, 50)])
     found = standard_quantiles(tf.constant(freedom[:, None, None]), 2.0)[:, 0]
     np.testing.assert_allclose(found, stats.t.ppf(np.array(LEVELS), freedom[:, None]), atol=2e-5)
 
 
-def test_a_sum_of_days_has_the_quantiles_of_its_simulation():
+def test_cumulated_quantiles_agree_with_a_simulation():
     rng = np.random.default_rng(0)
     location, scale, freedom = (
         np.array([0.1, -0.2, 0.3]),
@@ -318,7 +320,7 @@ def test_a_sum_of_days_has_the_quantiles_of_its_simulation():
     np.testing.assert_allclose(found, expected, atol=0.06)
 
 
-def test_deciles_of_the_graph_lie_between_those_of_the_model():
+def test_exported_quantiles_interpolate_the_deciles():
     deciles = np.linspace(-4, 4, 9)[None, None]
     found = Forecast("quantiles", deciles, DECILES)
     expected = [found.quantile(level).item() for level in LEVELS]
@@ -339,7 +341,7 @@ def test_help_names_the_alias_and_every_option_of_train():
     ("data", "naive", "measure"),
     [("embedded", "constant Student-t", "nll"), ("embedded:seasonal", "seasonal naive", "crps_scaled")],
 )
-def test_a_quick_training_ends_between_the_naive_and_the_optimum(tmp_path, data, naive, measure):
+def test_a_quick_training_scores_between_baseline_and_optimum(tmp_path, data, naive, measure):
     run = tmp_path / "run"
     assert invoke("train", "--data", data, "--run", run, "--preset=quick").exit_code == 0
     scores = json.loads(invoke("evaluate", "--run", run, "--json").stdout)
@@ -349,6 +351,6 @@ def test_a_quick_training_ends_between_the_naive_and_the_optimum(tmp_path, data,
 
 @pytest.mark.parametrize("form", ["nlinear", "dlinear"])
 @pytest.mark.parametrize("covariates", ["known", "static"])
-def test_linear_forms_refuse_the_covariates_that_they_would_not_read(one_line, form, covariates):
+def test_linear_models_refuse_covariates(one_line, form, covariates):
     refused = invoke("train", f"--{covariates}=size", f"--architecture={form}")
-    assert f"--{covariates} size: --architecture {form} reads no covariates" in one_line(refused, 2)
+    assert f"--{covariates} size does not apply to --architecture {form}" in one_line(refused, 2)

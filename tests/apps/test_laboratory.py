@@ -1,4 +1,4 @@
-"""The gradient laboratory: its command line, and the physics that its experiments report."""
+"""The gradient laboratory: the command line, and the laws that the experiments measure."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def invoke(*arguments):
 
 
 def measured(name, folder, *arguments, small=True):
-    """The JSON document of an experiment; checks that all that is kept agrees with it."""
+    """Runs an experiment, checks the stored findings and the figure, and returns the JSON document."""
     result = invoke(name, "--run", folder, "--json", *(SMALL[name] if small else ()), *arguments)
     assert result.exit_code == 0, result.stderr
     document = json.loads(result.stdout)
@@ -73,12 +73,12 @@ def measured(name, folder, *arguments, small=True):
     return document
 
 
-def test_every_experiment_is_tried_here():
+def test_every_experiment_has_small_options():
     assert {*SMALL, "all"} == set(EXPERIMENTS)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["markov", "--help"], ["memory", "--lags", "10"]])
-def test_help_and_usage_errors_are_quick_and_load_nothing(arguments, fresh_python):
+def test_help_and_usage_errors_are_quick_and_import_nothing_heavy(arguments, fresh_python):
     program = (
         "import sys; from apps.gradients.__main__ import main\n"
         "try: main(sys.argv[1:])\n"
@@ -96,8 +96,11 @@ def test_help_and_usage_errors_are_quick_and_load_nothing(arguments, fresh_pytho
     [
         (["flow", "--cell", "transformer"], "'transformer' is not one of 'all', 'rnn-linear'"),
         (["radius", "--above", "0.5"], "'0.5' is out of range; expected a number at least 1.001"),
-        (["memory", "--lags", "9"], "the last lag from --shortest 4 is 262,144 steps; expected at most"),
-        (["parallel", "--lengths", "10"], "units are 8,589,934,592 numbers; expected at most 16,777,216"),
+        (["memory", "--lags", "9"], "with --shortest 4 ends at a lag of 262,144 steps; expected at most"),
+        (
+            ["parallel", "--lengths", "10"],
+            "units, which are 8,589,934,592 numbers; expected at most 16,777,216",
+        ),
         (
             ["clipping", "--lag", "1000000"],
             "expected a number at least 4 and at most 4096",
@@ -117,48 +120,48 @@ def test_usage_errors_are_one_line(monkeypatch, arguments, message):
 @pytest.mark.parametrize(
     ("held", "message"),
     [
-        (["options.json"], "its training is not finished; the same `train` command resumes it"),
-        (["options.json", "model.keras"], "its training is not finished"),
-        (["options.json", "metrics.json"], "its training is not finished"),
-        (["model.keras"], "is half a run, without options.json; train it with --overwrite"),
-        (["metrics.json", "model.keras"], "is half a run, without options.json"),
-        (["metrics.json"], "is half a run, without options.json"),
+        (["options.json"], "is an unfinished run; repeat its `train` command"),
+        (["options.json", "model.keras"], "is an unfinished run"),
+        (["options.json", "metrics.json"], "is an unfinished run"),
+        (["model.keras"], "is an incomplete run without options.json; train it again"),
+        (["metrics.json", "model.keras"], "is an incomplete run without options.json"),
+        (["metrics.json"], "is an incomplete run without options.json"),
     ],
 )
 @pytest.mark.parametrize("name", ["flow", "radius", "all"])
-def test_half_a_run_is_no_place_for_an_experiment(monkeypatch, tmp_path, name, held, message):
+def test_an_incomplete_run_is_a_usage_error(monkeypatch, tmp_path, name, held, message):
     monkeypatch.setattr(apps.cli, "import_tensorflow", lambda: pytest.fail("TensorFlow is imported"))
     for each in held:
         (tmp_path / each).write_text("{}")
     result = invoke(name, "--run", tmp_path)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert f"{tmp_path}: {message}" in result.stderr
+    assert f"{tmp_path} {message}" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_a_new_folder_is_made_for_fresh_cells_and_said_to_hold_no_run(tmp_path):
+def test_without_a_run_untrained_cells_are_measured_in_a_new_folder(tmp_path):
     result = invoke("flow", "--run", tmp_path / "new" / "folder", "--cell", "gru", *SMALL["flow"])
     assert result.exit_code == 0
-    assert f"{tmp_path}/new/folder: no trained run is there, `train` of an app makes one" in result.stderr
+    assert f"note: no trained run found at {tmp_path}/new/folder; measuring untrained cells" in result.stderr
     assert (tmp_path / "new" / "folder" / "plots" / "flow.png").exists()
 
 
-def test_a_run_of_no_app_is_not_diagnosed(tmp_path):
+def test_a_run_without_a_task_is_an_error(tmp_path):
     for name in ("options.json", "data.json", "metrics.json", "model.keras"):
         (tmp_path / name).write_text('{"unknown": 1}')
     result = invoke("flow", "--run", tmp_path)
     assert result.exit_code == 1
-    assert "data.json: has no 'task'; train the run again" in result.stderr
+    assert "data.json does not contain the key 'task'; train the run again" in result.stderr
 
 
-def test_the_table_and_the_finding_are_for_people(tmp_path):
+def test_without_json_a_table_and_the_finding_are_printed(tmp_path):
     result = invoke("radius", "--run", tmp_path, *SMALL["radius"])
     assert "log radius" in result.stdout
     assert "linear: the logarithm of the gradient changes by" in result.stdout
     assert result.stdout.count("\n") < 20
 
 
-def test_fresh_cells_stay_below_their_bounds(tmp_path):
+def test_untrained_cells_stay_below_their_bounds(tmp_path):
     document = measured("flow", tmp_path)
     assert [row["cell"] for row in document["rows"]] == list(VARIANTS)
     for curves in document["curves"].values():
@@ -168,7 +171,7 @@ def test_fresh_cells_stay_below_their_bounds(tmp_path):
     assert "no bound is exceeded" in document["found"]
 
 
-def test_sigmoid_loses_the_gradient_and_the_identity_keeps_it(tmp_path):
+def test_sigmoid_vanishes_and_the_identity_holds(tmp_path):
     sigmoid, relu = (
         measured("flow", tmp_path, "--cell", name)["rows"][0] for name in ("rnn-sigmoid", "rnn-relu")
     )
@@ -177,8 +180,8 @@ def test_sigmoid_loses_the_gradient_and_the_identity_keeps_it(tmp_path):
     assert relu["verdict"] == "holds"
 
 
-def test_lstm_and_gru_keep_the_gradient_over_a_lag_at_which_tanh_has_lost_it(tmp_path):
-    """All as they are by default: 1 % of the gradient or more is left after 20 steps, or less."""
+def test_lstm_and_gru_hold_over_20_steps_and_tanh_vanishes(tmp_path):
+    """With default options, at least 1 % of the gradient must be left after 20 steps to hold."""
     verdicts = {}
     for name in ("rnn-tanh", "lstm", "gru"):
         result = invoke("flow", "--run", tmp_path, "--json", "--cell", name, "--steps", "20")
@@ -187,7 +190,7 @@ def test_lstm_and_gru_keep_the_gradient_over_a_lag_at_which_tanh_has_lost_it(tmp
     assert verdicts == {"rnn-tanh": "vanishes", "lstm": "holds", "gru": "holds"}
 
 
-def test_a_trained_run_is_diagnosed_and_keeps_the_findings(trained, tmp_path):
+def test_a_trained_run_is_diagnosed(trained, tmp_path):
     run = shutil.copytree(trained, tmp_path / "run")
     exact = measured("flow", run, small=False)
     assert [row["cell"] for row in exact["rows"]] == ["forward_0"]
@@ -199,10 +202,10 @@ def test_a_trained_run_is_diagnosed_and_keeps_the_findings(trained, tmp_path):
     assert (np.array(estimated["jacobian"]) > 0).all()
     refused = invoke("flow", "--run", run, "--cell", "gru", "--steps", "20")
     assert refused.exit_code == 2
-    assert "--cell, --steps: of fresh cells" in refused.stderr
+    assert f"--cell, --steps cannot be set for the trained run {run}" in refused.stderr
 
 
-def test_linear_networks_change_the_gradient_at_the_rate_of_the_radius(tmp_path):
+def test_the_rate_of_a_linear_network_is_the_log_of_the_radius(tmp_path):
     document = measured("radius", tmp_path, "--steps", "200")
     linear, squashed = document["rows"][:3], document["rows"][3:]
     for row in linear:
@@ -212,7 +215,7 @@ def test_linear_networks_change_the_gradient_at_the_rate_of_the_radius(tmp_path)
     assert all(squash["measured rate"] < line["measured rate"] for squash, line in zip(squashed, linear))
 
 
-def test_an_explosion_beyond_the_range_of_floats_is_measured():
+def test_an_explosion_beyond_the_float_range_is_measured():
     logarithms, _ = radius.log_norms_by_distance("linear", 4.0, Radius(units=4, steps=520))
     assert logarithms[-1] > np.log(np.finfo(np.float64).max)
     rate = (logarithms[-1] - logarithms[260]) / 260
@@ -224,12 +227,12 @@ gradients = st.lists(arrays.arrays(np.float64, (3,), elements=st.floats(-1e3, 1e
 
 @settings(max_examples=50, deadline=None)
 @given(gradients, st.floats(1e-3, 1e3), st.sampled_from(CLIP_BY))
-def test_clipping_never_raises_the_norm_and_by_the_global_norm_keeps_the_direction(found, limit, by):
+def test_clipping_bounds_the_norm_and_global_clipping_keeps_the_direction(found, limit, by):
     before = np.concatenate(found)
     clipped, norm, changed = clip([tf.constant(each) for each in found], limit, by)
     after = np.concatenate([each.numpy() for each in clipped])
     if not changed:
-        # TensorFlow takes what is no normal number for 0.
+        # TensorFlow flushes subnormal numbers to 0.
         np.testing.assert_allclose(after, before, rtol=1e-12, atol=np.finfo(np.float64).tiny)
     assert float(norm) == pytest.approx(np.linalg.norm(before))
     assert np.linalg.norm(after) <= np.linalg.norm(before) * (1 + 1e-9)
@@ -239,7 +242,7 @@ def test_clipping_never_raises_the_norm_and_by_the_global_norm_keeps_the_directi
         assert cosine == pytest.approx(np.linalg.norm(before) * np.linalg.norm(after), rel=1e-6, abs=1e-12)
 
 
-def test_the_gradient_on_the_cliff_is_that_of_finite_differences():
+def test_the_gradient_on_the_cliff_equals_finite_differences():
     gradient = clipping.cliff_gradient()
     for point in np.array([[4.5, -2.0], [5.0, -2.4], [3.6, 0.1]]):
         found = np.concatenate([np.ravel(each) for each in gradient(point)])
@@ -261,7 +264,7 @@ def test_on_the_cliff_clipping_bounds_every_step():
     assert np.linalg.norm(np.diff(free, axis=0), axis=-1).max() > 1
 
 
-def test_the_truncated_gradient_tends_to_the_full_one_and_its_memory_grows_with_the_window():
+def test_error_shrinks_and_memory_grows_with_the_window():
     options = Truncation(units=4, length=16)
     rows = truncation.compare([1, 4, 8, 16], options)
     assert rows[-1]["relative error"] == 0
@@ -271,7 +274,7 @@ def test_the_truncated_gradient_tends_to_the_full_one_and_its_memory_grows_with_
     assert (kept[3] - kept[2]) == pytest.approx(2 * (kept[2] - kept[1]), rel=0.01)
 
 
-def test_problems_are_what_they_say():
+def test_problems_have_the_documented_targets():
     random = np.random.default_rng(0)
     for lag in (4, 9, 30):
         for problem in (
@@ -304,7 +307,7 @@ def test_problems_are_what_they_say():
         np.testing.assert_array_equal(targets[:, 0], inputs[:, 0, problems.VALUE])
 
 
-def test_a_learner_begins_anew_each_time():
+def test_a_learner_restarts_from_the_same_weights():
     model = Reader("gru", 3)
     model.build()
     learner = Learner(model, 4, Memory(steps=1, xla=False))
@@ -316,8 +319,7 @@ def test_a_learner_begins_anew_each_time():
 
 
 @pytest.mark.parametrize("truncate", [None, 3])
-def test_a_learner_of_longer_lags_learns_a_short_one_as_well(truncate):
-    """The padding up to the longest lag changes nothing."""
+def test_padding_to_a_longer_lag_changes_nothing(truncate):
     model = Reader("lstm", 3, truncate)
     model.build()
     options = Memory(steps=1, xla=False)
@@ -329,7 +331,7 @@ def test_a_learner_of_longer_lags_learns_a_short_one_as_well(truncate):
         assert padded[name] == pytest.approx(short[name], rel=1e-5)
 
 
-def test_a_learner_gives_up_what_explains_nothing():
+def test_a_learner_stops_if_nothing_is_explained():
     model = Reader("gru", 3)
     model.build()
     options = Memory(steps=150, learning_rate=0.0, xla=False)
@@ -337,12 +339,12 @@ def test_a_learner_gives_up_what_explains_nothing():
     assert len(Learner(model, 4, options).learn(problems.xor)) == 3
 
 
-def test_only_the_gradient_of_an_lstm_is_truncated():
+def test_truncation_needs_an_lstm():
     with pytest.raises(ValueError, match="got gru"):
         Reader("gru", 3, truncate=2)
 
 
-def test_what_is_decisive_has_no_neutral_sentence_and_every_demand_has_its_places():
+def test_neutral_sentences_surround_the_decisive_sentence():
     rows = reviews()["test"][:100]
     sentences = [order.decisive(row) for row in rows]
     assert all(sentences)
@@ -373,18 +375,18 @@ def test_all_writes_one_report_with_figures(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["truncation", "parallel"])
-def test_experiments_run(name, tmp_path):
+def test_an_experiment_runs(name, tmp_path):
     document = measured(name, tmp_path)
     assert document["experiment"] == name
 
 
-def test_every_way_to_clip_is_counted_in_the_training(tmp_path):
+def test_clipped_steps_are_counted(tmp_path):
     rows = measured("clipping", tmp_path, "--threshold", "1e-9")["rows"]
     counts = {row["clipping"]: row["training: clipped"] for row in rows}
     assert counts == {"none": "0 of 50", **{f"by {name}": "50 of 50" for name in CLIP_BY}}
 
 
-def test_the_gate_that_lets_the_gradient_pass_is_named_and_all_are_kept(tmp_path, monkeypatch):
+def test_memory_names_the_gradient_gate_and_stores_all_gates(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "SOLVED", -100)
     document = measured("memory", tmp_path)
     (row,) = document["rows"]
@@ -399,13 +401,13 @@ def test_the_gate_that_lets_the_gradient_pass_is_named_and_all_are_kept(tmp_path
             low, middle, high = (np.array(each[name]) for name in ("10 %", "50 %", "90 %"))
             assert (low <= middle).all()
             assert (middle <= high).all()
-    # Where no state is yet, the gates are those of the bias: sigmoid(1) and one half, on average.
+    # At the zero state a gate is sigmoid(bias) on average: sigmoid(1) = 0.73 and sigmoid(0) = 0.5.
     assert kept["start"]["forget gate"]["mean"][0] == pytest.approx(0.73, abs=0.1)
     assert kept["start"]["input gate"]["mean"][0] == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.slow
-def test_forget_bias_1_remembers_longer_than_0():
+def test_forget_bias_1_remembers_longer_than_forget_bias_0():
     explained = {}
     for name in ("lstm", "lstm-forget-0"):
         keras.utils.set_random_seed(0)
@@ -429,14 +431,14 @@ def test_order_needs_more_than_a_bag_of_words(tmp_path):
 
 
 @pytest.mark.slow
-def test_order_shows_every_demand_of_every_model(tmp_path):
+def test_order_scores_every_model_on_every_test(tmp_path):
     rows = measured("order", tmp_path)["rows"]
     assert len(rows) == 6
     assert all(0 <= row[demand] <= 1 for row in rows for demand in ("order", "length", "distance", "sharing"))
 
 
 @pytest.mark.slow
-def test_a_table_grows_by_the_vocabulary_with_every_word_and_a_recurrent_network_not_at_all(tmp_path):
+def test_the_size_of_tables_grows_with_the_context_and_the_recurrent_size_is_constant(tmp_path):
     document = measured("markov", tmp_path)
     size = document["text"]["vocabulary"]
     parameters = {}
@@ -451,7 +453,7 @@ def test_a_table_grows_by_the_vocabulary_with_every_word_and_a_recurrent_network
 
 
 @pytest.mark.slow
-def test_a_parallel_cell_is_faster_than_every_sequential_one_at_many_steps():
+def test_a_parallel_cell_is_faster_than_every_sequential_cell_at_1024_steps():
     options, steps = Parallel(), 1024
     for _ in range(3):  # the machine may be busy
         best, *sequential = (
@@ -471,12 +473,12 @@ def test_a_window_shorter_than_the_dependency_never_learns_it():
 
 
 @pytest.mark.slow
-def test_clipping_by_the_global_norm_saves_a_training():
+def test_a_training_succeeds_only_with_clipping_by_the_global_norm():
     assert clipping.train("global", Clipping()).end == "solved"
     assert clipping.train(None, Clipping()).end != "solved"
 
 
-def test_the_kept_memory_is_measured():
+def test_memory_includes_gates_and_states():
     cell = LSTMCell(4)
     cell.build((None, truncation.INPUTS))
     inputs = tf.zeros((truncation.BATCH, 8, truncation.INPUTS))

@@ -1,4 +1,4 @@
-"""Language modeling from the command line: perplexity by hand, rivals, generation, exports, bad input."""
+"""Language modeling on the command line: perplexity by hand, baselines, generation, exports, bad input."""
 
 import json
 import math
@@ -37,7 +37,7 @@ def invoke():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, corpus, invoke):
-    """A finished run; tests add to it and change nothing."""
+    """A finished run. Tests may add files and must not change existing files."""
     path = tmp_path_factory.mktemp("runs") / "recurrent"
     result = invoke("train", "--data", corpus, "--run", path, *TINY)
     assert result.exit_code == 0, result.stderr
@@ -63,7 +63,7 @@ def exported(run, invoke):
 
 
 def greedy_by_hand(run, ids, count, penalty=1.0):
-    """The ids of a text's beginning with ``count`` more, each the likeliest that a text may have."""
+    """Appends ``count`` ids to the ids of a text, each the most probable allowed id."""
     model, ids = keras.models.load_model(run / "model.keras"), [END, *ids]
     for _ in range(count):
         logits = model({"tokens": np.array([ids], np.int32)}).logits.numpy()[0, -1]
@@ -75,7 +75,7 @@ def greedy_by_hand(run, ids, count, penalty=1.0):
 
 
 def beam_by_hand(run, ids, count, beams):
-    """The likeliest of the sequences that stay among the ``beams`` likeliest at every step."""
+    """Keeps the ``beams`` most probable sequences at every step and returns the best sequence."""
     model, hypotheses = keras.models.load_model(run / "model.keras"), [(0.0, [END, *ids])]
     for _ in range(count):
         longer = []
@@ -89,14 +89,14 @@ def beam_by_hand(run, ids, count, beams):
 
 
 def ids_of(run, lines):
-    """By the vocabulary file alone."""
+    """Converts lines to ids with the vocabulary file only."""
     vocabulary = (run / "assets" / "vocab.txt").read_text().splitlines()
     index = {token: number for number, token in enumerate(vocabulary) if number > 3}
     return [number for line in lines for number in (*(index.get(word, 2) for word in line.split()), END)]
 
 
 def joined(run, ids):
-    """The text of ids, in bytes."""
+    """Converts ids to text in bytes."""
     tokenizer = Tokenizer.load(run / "assets")  # its functions do not keep it alive
     return tokenizer.join(tf.ragged.constant([ids], dtype=tf.int32)).numpy()[0]
 
@@ -108,7 +108,7 @@ def losses_by_hand(run, ids):
 
 
 @pytest.mark.parametrize("fixture", ["run", "window"])
-def test_perplexity_is_that_of_one_long_pass_by_hand(fixture, request, corpus, invoke):
+def test_perplexity_equals_one_long_pass_by_hand(fixture, request, corpus, invoke):
     path = request.getfixturevalue(fixture)
     scores = json.loads(invoke("evaluate", "--run", path, "--json").stdout)["model"]
     lines = (corpus / "test.txt").read_text().splitlines()
@@ -125,7 +125,7 @@ def test_perplexity_is_that_of_one_long_pass_by_hand(fixture, request, corpus, i
     assert sum(row["tokens"] for row in scores["by_position"]) == len(ids)
 
 
-def test_rivals_stand_in_the_same_table(run, window, corpus, invoke, read_json):
+def test_baselines_are_in_the_same_table(run, window, corpus, invoke, read_json):
     result = invoke("evaluate", "--run", run, "--json", "--beside", window)
     rivals = json.loads(result.stdout)["baselines"]
     train, test = (
@@ -146,7 +146,7 @@ def test_rivals_stand_in_the_same_table(run, window, corpus, invoke, read_json):
     )
 
 
-def test_other_data_is_scored_with_rivals_of_the_training_text(run, tmp_path, invoke):
+def test_other_data_is_scored_with_baselines_of_the_training_text(run, tmp_path, invoke):
     (tmp_path / "other.txt").write_text("the cat likes fish\na dog sees a zebra\n")
     found = json.loads(invoke("evaluate", "--run", run, "--json", "--data", tmp_path / "other.txt").stdout)
     ids = ids_of(run, ["the cat likes fish", "a dog sees a zebra"])
@@ -154,7 +154,7 @@ def test_other_data_is_scored_with_rivals_of_the_training_text(run, tmp_path, in
     assert found["baselines"]["unigram"]["tokens"] == len(ids)
 
 
-def test_score_gives_every_token_its_probability_and_marks_surprises(run, invoke):
+def test_score_returns_token_probabilities_and_marks_surprises(run, invoke):
     texts = ["the cat sees fish", "zebra"]
     result = invoke("score", "--run", run, "--json", "--surprise", "0.2", *texts)
     for text, record in zip(texts, map(json.loads, result.stdout.splitlines()), strict=True):
@@ -166,7 +166,7 @@ def test_score_gives_every_token_its_probability_and_marks_surprises(run, invoke
     assert marked.split("\t")[2] == "*the* *cat* *sees* *fish* *<END>*\n"
 
 
-def test_generation_is_greedy_or_drawn_and_repeats_with_its_seed(run, invoke):
+def test_generation_is_greedy_or_sampled_and_repeats_with_its_seed(run, invoke):
     def text(*options):
         result = invoke("generate", "--run", run, "--length", "9", *options, "the cat")
         assert result.exit_code == 0, result.stderr
@@ -190,13 +190,13 @@ def test_generation_is_greedy_or_drawn_and_repeats_with_its_seed(run, invoke):
     assert text("--temperature", "0", "--stop", stop) == f"the cat{greedy[7:].partition(stop)[0]}\n"
 
 
-def test_prompts_come_from_stdin_and_unknown_words_are_named(run, tmp_path, monkeypatch, capsys):
+def test_prompts_come_from_stdin_and_unknown_words_are_listed(run, tmp_path, monkeypatch, capsys):
     (tmp_path / "stdin").write_text("the zebra\na cat\n")
     with open(tmp_path / "stdin") as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
         main(["generate", "--run", str(run), "--length", "2", "--json"], standalone_mode=False)
     shown = capsys.readouterr()
-    assert shown.err == "note: not in the vocabulary, read as unknown: zebra\n"
+    assert shown.err == "note: text that is not in the vocabulary is read as unknown tokens: zebra\n"
     assert [json.loads(line)["prompt"] for line in shown.out.splitlines()] == ["the zebra", "a cat"]
 
 
@@ -207,7 +207,7 @@ def test_a_stop_text_is_found_across_pieces(stop):
     assert "".join(until(iter(pieces), stop)) == whole.partition(stop)[0]
 
 
-def test_text_of_bytes_comes_in_whole_characters():
+def test_bytes_are_decoded_to_whole_characters():
     tokenizer = Tokenizer.train([""], TokenizerSettings(unit="byte", lowercase=False))
     ids = [4 + byte for byte in "aé🙂".encode()]
     assert list(text_of(tokenizer, ids[:1], ids[1:])) == ["", "é", "", "", "", "🙂", ""]
@@ -228,7 +228,7 @@ def test_info_has_neighbours_and_parameters(run, window, invoke, monkeypatch):
     likeness = (vectors @ vectors[4])[4:]
     nearest = names[4 + int(np.argsort(-likeness)[1])]  # after itself
     assert facts[f"nearest to {names[4]}"].startswith(f"{nearest} ")
-    monkeypatch.setattr(task, "NEIGHBOURS", 50)  # more than there are
+    monkeypatch.setattr(task, "NEIGHBOURS", 50)  # more than the vocabulary has
     (all_of_them,) = json.loads(invoke("info", "--run", run, "--json").stdout).values()
     neighbours = all_of_them[f"nearest to {names[4]}"].split(", ")
     assert sorted(each.split()[0] for each in neighbours) == sorted(names[5:])
@@ -240,7 +240,7 @@ def perplexity_of(run, kind, invoke):
     return json.loads(result.stdout)["model"]["perplexity"]
 
 
-def test_every_exported_form_has_the_perplexity_of_the_model(exported, invoke, read_json):
+def test_every_exported_format_has_the_perplexity_of_the_model(exported, invoke, read_json):
     expected = perplexity_of(exported, "keras", invoke)
     for kind in ("saved_model", "tflite"):
         assert perplexity_of(exported, kind, invoke) == pytest.approx(expected, rel=1e-5)
@@ -291,7 +291,7 @@ def test_the_saved_model_scores_and_generates_raw_text(exported, invoke):
     assert not np.array_equal(drawn[0], drawn[1])
 
 
-def test_the_loop_beside_the_file_says_what_the_model_says(exported, read_json):
+def test_generate_script_continues_like_the_model(exported, read_json):
     folder = exported / "export" / "tflite"
     code = (
         "import json, sys; sys.path.insert(0, sys.argv[1]); from generate import generate\n"
@@ -311,7 +311,7 @@ def test_the_loop_beside_the_file_says_what_the_model_says(exported, read_json):
 PROMPTS = ("the cat", "the zebra ", "a dog\nsees", "the cat,(caf\u00e9) \u3005x")
 
 
-def test_the_loop_beside_the_file_writes_the_text_of_generate(exported, invoke):
+def test_generate_script_prints_the_text_of_generate(exported, invoke):
     folder = exported / "export" / "tflite"
     for prompt in PROMPTS[1:3]:
         done = subprocess.run(
@@ -326,8 +326,8 @@ def test_the_loop_beside_the_file_writes_the_text_of_generate(exported, invoke):
 
 @pytest.mark.parametrize("split", ["whitespace", "punctuation", "letters"])
 @pytest.mark.parametrize("unit", ["word", "wordpiece", "character", "byte"])
-def test_the_tokens_of_the_loop_are_those_of_the_library(unit, split):
-    """Both ways, also of what the vocabulary does not have."""
+def test_generate_script_tokenizes_like_the_library(unit, split):
+    """Text to ids and ids to text are equal, also for unknown text."""
     settings = TokenizerSettings(unit=unit, split=split, lowercase=split == "letters", size=60, end=True)
     texts = ["the cat sees a fish , a dog likes fishes .", "It's (so) on 12.5 \u4eba\u3005"]
     tokenizer = Tokenizer.train(texts, settings)
@@ -339,8 +339,8 @@ def test_the_tokens_of_the_loop_are_those_of_the_library(unit, split):
         assert port.of_ids(ids) == tokenizer.join(tf.ragged.constant([ids], dtype=tf.int32)).numpy()[0]
 
 
-def test_lines_of_a_text_are_lines_to_the_model(run, invoke):
-    """Of a score and of a prompt; and what is unknown is named as it stands there."""
+def test_line_ends_of_a_text_are_tokens(run, invoke):
+    """The text of a score and a prompt may have several lines. Unknown tokens keep their spelling."""
     record = json.loads(invoke("score", "--run", run, "--json", "the zebra\na cat").stdout)
     names = [each["token"] for each in record["tokens"]]
     assert names == ["the", "zebra", "<END>", "a", "cat", "<END>"]
@@ -353,9 +353,9 @@ def test_lines_of_a_text_are_lines_to_the_model(run, invoke):
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
-def test_the_loop_and_the_library_draw_the_same_token_for_the_same_number(temperature):
+def test_generate_script_samples_like_the_library(temperature):
     rng = np.random.default_rng(0)
-    logits = np.round(rng.normal(size=(200, 30), scale=2), 1).astype(np.float32)  # with equal ones
+    logits = np.round(rng.normal(size=(200, 30), scale=2), 1).astype(np.float32)  # rounding creates ties
     numbers = rng.random(200)
     allowed = np.where(np.arange(30) < 3, -np.inf, logits).astype(np.float32)
     drawn = decoding.draw(tf.constant(allowed), tf.constant(numbers), decoding.Sampling(temperature))
@@ -375,7 +375,7 @@ def small(**options):
 IDS = np.random.default_rng(3).integers(3, 9, 40).astype(np.int32)
 
 
-def test_the_cache_is_the_papers_formula_step_by_step(monkeypatch):
+def test_cache_equals_the_formula_of_the_paper(monkeypatch):
     monkeypatch.setattr(adaptation, "BLOCK", 7)
     model, size, flatness, weight = small(), 6, 1.3, 0.4
     features = model.features({"tokens": np.append(END, IDS[:-1])[None]})
@@ -390,13 +390,13 @@ def test_the_cache_is_the_papers_formula_step_by_step(monkeypatch):
         assert found[t] == pytest.approx(-math.log(mixed), rel=1e-4)
 
 
-def test_dynamic_evaluation_without_a_rate_is_the_model():
+def test_dynamic_evaluation_with_rate_zero_equals_the_model():
     model = small()
     plain = of_keras(model)(IDS)
     np.testing.assert_allclose(adaptation.dynamic_losses(model, IDS, IDS, 0.0, 0.0), plain, rtol=1e-4)
 
 
-def test_dynamic_evaluation_learns_what_the_text_repeats_and_leaves_the_model_as_it_was():
+def test_dynamic_evaluation_learns_repetition_and_restores_the_model():
     model, text, first = small(), np.tile(IDS[:10], 30), slice(adaptation.SEGMENT)
     before, plain = model.get_weights(), of_keras(model)(text)
     dynamic = adaptation.dynamic_losses(model, text, IDS, 0.02, 0.001)
@@ -406,7 +406,7 @@ def test_dynamic_evaluation_learns_what_the_text_repeats_and_leaves_the_model_as
         assert np.array_equal(one, other)
 
 
-def test_what_a_split_leaves_out_has_no_perplexity_of_words(tmp_path, corpus, invoke):
+def test_split_that_drops_words_has_no_word_perplexity(tmp_path, corpus, invoke):
     result = invoke("train", "--data", corpus, "--run", tmp_path / "run", *TINY, "--split=letters")
     assert result.exit_code == 0, result.stderr
     (tmp_path / "other.txt").write_text("the cat , sees . fish\n")
@@ -417,8 +417,8 @@ def test_what_a_split_leaves_out_has_no_perplexity_of_words(tmp_path, corpus, in
     assert f"{scores['perplexity']:.2f}" in invoke(*arguments).stdout
 
 
-def test_marks_of_unknown_words_that_a_split_cuts_are_named(tmp_path, corpus, invoke, read_json):
-    """And then the rare words are the unknown ones, so that the model has seen some."""
+def test_note_if_a_split_breaks_marks_of_unknown_words(tmp_path, corpus, invoke, read_json):
+    """If the marks are broken, rare words become the unknown tokens of the training text."""
     lines = [f"{line} <unk>" for line in (corpus / "train.txt").read_text().splitlines()]
     (tmp_path / "train.txt").write_text("\n".join(["a zebra", *lines]))
     facts = {}
@@ -430,7 +430,8 @@ def test_marks_of_unknown_words_that_a_split_cuts_are_named(tmp_path, corpus, in
         assert "zebra" in (path / "assets" / "vocab.txt").read_text() or split == "punctuation"
     assert not any("<unk>" in note for note in facts["whitespace"]["notes"])
     assert any(
-        "--split punctuation cuts the <unk> of the text" in note for note in facts["punctuation"]["notes"]
+        "--split punctuation breaks the <unk> marks of the text" in note
+        for note in facts["punctuation"]["notes"]
     )
     assert float(facts["whitespace"]["unknown tokens"]["train"].rstrip("%")) > 10
 
@@ -443,8 +444,8 @@ def test_marks_of_unknown_words_that_a_split_cuts_are_named(tmp_path, corpus, in
         pytest.param(["--samples=8"], id="sampled", marks=pytest.mark.slow),
     ],
 )
-def test_the_recipe_compiled_by_xla_learns_and_is_exported(tmp_path, corpus, invoke, options):
-    """All dropouts and penalties at once, by full, adaptive and sampled softmax."""
+def test_model_with_all_dropouts_and_xla_learns_and_is_exported(tmp_path, corpus, invoke, options):
+    """All dropouts and penalties are on, with full, adaptive and sampled softmax."""
     dropouts = [f"--{name}-dropout=0.1" for name in ("embedding", "input", "output", "weight", "recurrent")]
     given = ["--xla", *dropouts, "--activation-penalty=0.1", "--temporal-penalty=0.1", *options]
     given = [option for option in (*TINY, *given) if option != "--no-xla"]
@@ -463,7 +464,7 @@ def test_the_recipe_compiled_by_xla_learns_and_is_exported(tmp_path, corpus, inv
 
 
 @pytest.mark.parametrize("samples", [8, 15, 16])
-def test_samples_give_way_to_a_small_vocabulary_and_to_cutoffs(samples):
+def test_small_vocabulary_and_cutoffs_disable_samples(samples):
     settings = TokenizerSettings(unit="word", size=15, minimum_count=1, end=True)
     tokenizer = Tokenizer.train(["a b c d e f g h i j k"], settings)
     assert len(tokenizer) == 15
@@ -472,8 +473,8 @@ def test_samples_give_way_to_a_small_vocabulary_and_to_cutoffs(samples):
     assert resolve(Train, {"preset": "best", "cutoffs": "6,10", "tied": False}).samples == 0
 
 
-def test_the_penalties_are_those_of_the_options(corpus):
-    """AR of the dropped outputs, TAR of the raw ones: each option reaches its own."""
+def test_penalty_options_reach_the_objective(corpus):
+    """AR uses the outputs after dropout. TAR uses the raw outputs."""
     model = LanguageModel(9, units=4, embedding_units=4, layers=1)
     model.build()
     ids = np.arange(8, dtype=np.int32)[None] % 9
@@ -494,8 +495,8 @@ UNITS = {
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_a_model_of_other_units_is_trained_scored_and_writes(tmp_path, corpus, invoke, unit):
-    """Tried on texts with a word and a character that the training has not seen."""
+def test_model_of_other_units_trains_scores_and_generates(tmp_path, corpus, invoke, unit):
+    """The texts have a word and a character that are not in the training text."""
     run, lines = tmp_path / "run", ["the cat sees café food", "a dog likes fishes"]
     result = invoke(
         "train", "--data", corpus, "--run", run, *TINY, "--epochs=1", f"--unit={unit}", *UNITS[unit]
@@ -540,11 +541,11 @@ def test_a_model_of_other_units_is_trained_scored_and_writes(tmp_path, corpus, i
     [
         (b"", "empty"),
         (b"a b c\n\x00\xff", "not UTF-8 text"),
-        (b"a b\na b c\n" * 4, "too few for one window of 4 columns and 8 steps (32)"),
-        (b"word word word\n" * 50, "the vocabulary of its training text has one token (word)"),
+        (b"a b\na b c\n" * 4, "too few for one window of 4 columns and 8 steps (32 tokens)"),
+        (b"word word word\n" * 50, "the vocabulary of the training text has only one token (word)"),
     ],
 )
-def test_bad_text_is_one_line(tmp_path, invoke, one_line, content, message):
+def test_bad_text_is_a_one_line_error(tmp_path, invoke, one_line, content, message):
     (tmp_path / "bad.txt").write_bytes(content)
     result = invoke("train", "--data", tmp_path / "bad.txt", "--run", tmp_path / "run", *TINY)
     assert message in one_line(result, 1)
@@ -554,31 +555,34 @@ def test_bad_text_is_one_line(tmp_path, invoke, one_line, content, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--cutoffs=5,3", "--no-tied"], "expected rising numbers"),
-        (["--cutoffs=a", "--no-tied"], "expected rising numbers"),
-        (["--cutoffs=5"], "give --no-tied too"),
-        (["--cutoffs=5", "--no-tied", "--unit=wordpiece"], "needs ids by frequency"),
+        (["--cutoffs=5,3", "--no-tied"], "must be increasing numbers"),
+        (["--cutoffs=a", "--no-tied"], "must be increasing numbers"),
+        (["--cutoffs=5"], "needs --no-tied"),
+        (["--cutoffs=5", "--no-tied", "--unit=wordpiece"], "needs token ids sorted by frequency"),
         (["--cutoffs=500", "--no-tied", "--steps=8"], "the vocabulary has 15 entries"),
-        (["--cutoffs=5", "--no-tied", "--samples=8"], "choose one"),
-        (["--samples=3"], "give 4"),
-        (["--samples=8", "--unit=wordpiece"], "--samples: needs ids by frequency"),
-        (["--samples=8", "--unit=byte"], "--samples: needs ids by frequency"),
-        (["--cell=mingru", "--weight-dropout=0.1"], "leave its dropouts at 0"),
-        (["--model=fixed-window", "--recurrent-dropout=0.1"], "fixed-window has no such thing"),
-        (["--model=fixed-window", "--layers=3"], "--layers: --model fixed-window has no such thing"),
-        (["--window=3"], "--window: --model recurrent has no such thing"),
-        (["--average-after=3"], "give --average"),
-        (["--schedule=plateau", "--warmup=0.1"], "cannot go with --schedule plateau"),
-        (["--residual", "--layers=1", "--units=300"], "one layer has 300 features and its input 200"),
-        (["--jitter=8", "--steps=2"], "only 2 is near 2; raise --steps"),
-        (["--layers=1", "--layer-dropout=0.1"], "--layer-dropout: is between layers, and there is one"),
-        (["--unit=character", "--split=letters"], "--split: --unit character has no such thing"),
-        (["--unit=byte", "--vocabulary=100"], "--vocabulary: --unit byte has no such thing"),
-        (["--unit=byte", "--minimum-count=3"], "--minimum-count: --unit byte has no such thing"),
-        (["--data=embedded:code", "--split=letters"], "--split: --unit character has no such thing"),
+        (["--cutoffs=5", "--no-tied", "--samples=8"], "use one of them"),
+        (["--samples=3"], "must be 0 or at least 4"),
+        (["--samples=8", "--unit=wordpiece"], "--samples needs token ids sorted by frequency"),
+        (["--samples=8", "--unit=byte"], "--samples needs token ids sorted by frequency"),
+        (["--cell=mingru", "--weight-dropout=0.1"], "--recurrent-dropout and --weight-dropout must be 0"),
+        (
+            ["--model=fixed-window", "--recurrent-dropout=0.1"],
+            "--recurrent-dropout does not apply to --model fixed-window",
+        ),
+        (["--model=fixed-window", "--layers=3"], "--layers does not apply to --model fixed-window"),
+        (["--window=3"], "--window does not apply to --model recurrent"),
+        (["--average-after=3"], "--average-after needs --average"),
+        (["--schedule=plateau", "--warmup=0.1"], "does not apply to --schedule plateau"),
+        (["--residual", "--layers=1", "--units=300"], "--units equal to --embedding-units; got 300 and 200"),
+        (["--jitter=8", "--steps=2"], "finds no other length near --steps 2"),
+        (["--layers=1", "--layer-dropout=0.1"], "--layer-dropout needs two or more layers"),
+        (["--unit=character", "--split=letters"], "--split does not apply to --unit character"),
+        (["--unit=byte", "--vocabulary=100"], "--vocabulary does not apply to --unit byte"),
+        (["--unit=byte", "--minimum-count=3"], "--minimum-count does not apply to --unit byte"),
+        (["--data=embedded:code", "--split=letters"], "--split does not apply to --unit character"),
     ],
 )
-def test_options_that_cannot_be_meant_are_one_line(tmp_path, corpus, invoke, one_line, options, message):
+def test_invalid_options_are_a_one_line_error(tmp_path, corpus, invoke, one_line, options, message):
     result = invoke("train", "--data", corpus, "--run", tmp_path / "run", *options)
     assert message in one_line(result, 2)
 
@@ -586,16 +590,16 @@ def test_options_that_cannot_be_meant_are_one_line(tmp_path, corpus, invoke, one
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--cache-weight=0.5"], "--cache-weight: is of --cache; give that too"),
-        (["--dynamic-rate=0.5"], "--dynamic-rate: is of --dynamic; give that too"),
-        (["--beside=nowhere"], "--beside nowhere: is no finished run"),
+        (["--cache-weight=0.5"], "--cache-weight needs --cache; add it"),
+        (["--dynamic-rate=0.5"], "--dynamic-rate needs --dynamic; add it"),
+        (["--beside=nowhere"], "--beside nowhere is not a finished run"),
     ],
 )
-def test_options_of_what_is_not_asked_for_are_one_line(run, invoke, one_line, options, message):
+def test_options_of_a_disabled_method_are_a_one_line_error(run, invoke, one_line, options, message):
     assert message in one_line(invoke("evaluate", "--run", run, *options), 2)
 
 
-def test_a_preset_gives_way_to_what_a_model_cannot_have():
+def test_presets_drop_options_that_do_not_apply():
     for preset in Train.presets:
         for chosen in ({"cell": "mingru"}, {"model": "fixed-window"}):
             options = resolve(Train, {"preset": preset, **chosen})
@@ -636,35 +640,35 @@ def test_a_preset_gives_way_to_what_a_model_cannot_have():
         ({"preset": "quick", "optimizer": "sgd"}, ("sgd", 20.0, 0.25)),
     ],
 )
-def test_rate_and_clipping_are_those_of_the_optimizer_and_it_that_of_the_cell(chosen, expected):
+def test_cell_determines_optimizer_learning_rate_and_clipping(chosen, expected):
     options = resolve(Train, chosen)
     assert (options.optimizer, options.learning_rate, options.clipnorm) == expected
 
 
-def test_an_adaptation_that_diverges_is_one_line(run, invoke, one_line):
+def test_diverging_adaptation_is_a_one_line_error(run, invoke, one_line):
     result = invoke("evaluate", "--run", run, "--dynamic", "--dynamic-rate=100000")
-    assert "lower --dynamic-rate, it is 100000" in one_line(result, 1)
+    assert "--dynamic-rate 100000 makes dynamic evaluation diverge" in one_line(result, 1)
 
 
-def test_what_is_infinite_is_no_number_in_json(run, invoke):
+def test_infinity_is_null_in_json(run, invoke):
     result = invoke("evaluate", "--run", run, "--json", "--cache=1", "--cache-weight=1")
     assert result.exit_code == 0, result.stderr
     (scores,) = json.loads(result.stdout, parse_constant=pytest.fail)["variants"].values()
     assert scores["log_loss"] is None
 
 
-def test_conversions_have_no_length(run, invoke, one_line):
+def test_convert_has_no_length_option(run, invoke, one_line):
     assert "No such option" in one_line(invoke("convert", "--run", run, "--length", "5"), 2)
 
 
-def test_jitter_draws_from_lengths_around_the_steps():
+def test_jitter_samples_lengths_around_the_steps():
     assert resolve(Train, {"steps": 40, "jitter": 3}).lengths == [30, 40, 50]
     assert resolve(Train, {"steps": 40}).lengths == [40]
     assert len(resolve(Train, {"steps": 70, "jitter": 8}).lengths) == 8
 
 
 @pytest.mark.slow
-def test_the_fixed_window_model_has_a_phone_file_too(window, invoke):
+def test_fixed_window_model_has_a_tflite_file(window, invoke):
     copy = window.parent / "copy"
     shutil.copytree(window, copy)
     assert invoke("convert", "--run", copy).exit_code == 0

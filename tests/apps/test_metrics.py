@@ -1,4 +1,4 @@
-"""Scores against examples worked by hand, scikit-learn and the formulas of the papers."""
+"""Scores, compared with examples computed by hand, scikit-learn and the formulas of the papers."""
 
 import json
 import math
@@ -21,13 +21,13 @@ LABELS = np.array([0, 0, 1, 0])
 
 
 def of_top_class(confidence, correct):
-    """Scores of a two-class model that predicts class 0 everywhere with these confidences."""
+    """Returns the scores of a two-class model that always predicts class 0 with these confidences."""
     confidence = np.asarray(confidence, float)
     labels = np.where(correct, 0, 1)
     return classification_scores(np.stack([confidence, 1 - confidence], 1), labels, ("a", "b"))
 
 
-def test_scores_worked_by_hand_with_a_class_that_is_absent():
+def test_scores_by_hand_with_an_absent_class():
     scores = classification_scores(PROBABILITIES, LABELS, CLASSES)
     assert scores["examples"] == 4
     assert scores["accuracy"] == 0.75
@@ -50,7 +50,7 @@ def test_a_class_that_occurs_but_is_never_predicted_scores_zero():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_log_loss_is_that_of_scikit_learn(dtype):
+def test_log_loss_equals_scikit_learn(dtype):
     generator = np.random.default_rng(1)
     probabilities = generator.dirichlet(np.ones(5), size=200).astype(dtype)
     labels = generator.integers(0, 5, 200)
@@ -58,15 +58,15 @@ def test_log_loss_is_that_of_scikit_learn(dtype):
     assert scores["log_loss"] == pytest.approx(log_loss(labels, probabilities, labels=range(5)), rel=1e-6)
 
 
-def test_a_confident_mistake_has_the_same_finite_cost_whatever_the_precision():
+def test_a_confident_mistake_costs_the_same_in_every_dtype():
     certain = np.array([[1.0, 0.0], [1.0, 0.0]])
     for dtype in (np.float16, np.float32, np.float64):
         scores = classification_scores(certain.astype(dtype), [0, 1], ("a", "b"))
         assert scores["log_loss"] == pytest.approx(-math.log(SMALLEST_PROBABILITY) / 2)
 
 
-def test_calibration_error_worked_by_hand():
-    # Two examples in (8/15, 9/15], one right; two in (12/15, 13/15], both right.
+def test_calibration_error_by_hand():
+    # Two examples in (8/15, 9/15], one correct; two in (12/15, 13/15], both correct.
     scores = of_top_class([0.55, 0.59, 0.81, 0.85], [True, False, True, True])
     first, second = scores["calibration"]
     assert first == pytest.approx(
@@ -78,7 +78,7 @@ def test_calibration_error_worked_by_hand():
     assert scores["calibration_error"] == pytest.approx((2 * 0.07 + 2 * 0.17) / 4)
 
 
-def test_calibration_error_is_zero_where_confidence_is_the_share_correct():
+def test_calibration_error_is_zero_if_confidence_equals_accuracy():
     confidence = [0.75] * 4 + [0.9] * 10 + [1.0] * 3
     correct = [True] * 3 + [False] + [True] * 9 + [False] + [True] * 3
     assert of_top_class(confidence, correct)["calibration_error"] == pytest.approx(0, abs=1e-12)
@@ -92,7 +92,7 @@ def test_bins_contain_their_upper_edge_and_not_their_lower():
 
 
 @pytest.mark.parametrize(("correct", "count"), [(8, 10), (0, 5), (5, 5), (431, 872)])
-def test_accuracy_interval_is_wilsons(correct, count):
+def test_accuracy_interval_is_the_wilson_interval(correct, count):
     z, share = 1.959963984540054, correct / count
     center = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
@@ -100,7 +100,7 @@ def test_accuracy_interval_is_wilsons(correct, count):
     assert scores["accuracy_interval"] == pytest.approx([center - half, center + half], abs=1e-12)
 
 
-def test_accuracy_interval_of_the_textbook():
+def test_accuracy_interval_of_a_textbook_example():
     assert of_top_class([0.9] * 10, np.arange(10) < 8)["accuracy_interval"] == pytest.approx(
         [0.4902, 0.9433], abs=5e-5
     )
@@ -116,7 +116,7 @@ def test_one_example_is_enough(classes, label):
     assert scores["log_loss"] == pytest.approx(math.log(classes))
 
 
-def test_scores_are_strict_json_and_survive_the_round_trip():
+def test_scores_are_strict_json():
     scores = classification_scores(PROBABILITIES.astype(np.float32), LABELS, CLASSES)
     assert json.loads(json.dumps(scores, allow_nan=False)) == scores
 
@@ -124,36 +124,36 @@ def test_scores_are_strict_json_and_survive_the_round_trip():
 @pytest.mark.parametrize(
     ("probabilities", "labels", "classes", "message"),
     [
-        (PROBABILITIES, LABELS[:3], CLASSES, r"\(4, 3\) for labels \(3,\)"),
+        (PROBABILITIES, LABELS[:3], CLASSES, r"got probabilities \(4, 3\), labels \(3,\)"),
         (PROBABILITIES, LABELS, CLASSES[:2], "2 classes"),
-        (PROBABILITIES[:, 0], LABELS, CLASSES, r"expected probabilities \(n, classes\)"),
+        (PROBABILITIES[:, 0], LABELS, CLASSES, r"probabilities must be \(n, classes\)"),
         (PROBABILITIES, LABELS[:, None], CLASSES, r"labels \(4, 1\)"),
-        (np.zeros((0, 3)), np.zeros(0, int), CLASSES, "no example"),
-        (PROBABILITIES, LABELS, ("a", "b", "a"), "each name once"),
-        (np.ones((4, 1)), LABELS * 0, ("a",), "two or more"),
-        (PROBABILITIES, LABELS + 2, CLASSES, "from 2 to 3; expected integers from 0 to 2"),
+        (np.zeros((0, 3)), np.zeros(0, int), CLASSES, "at least one example"),
+        (PROBABILITIES, LABELS, ("a", "b", "a"), "two or more different names"),
+        (np.ones((4, 1)), LABELS * 0, ("a",), "two or more different names"),
+        (PROBABILITIES, LABELS + 2, CLASSES, "integers from 0 to 2, .* from 2 to 3"),
         (PROBABILITIES, LABELS - 1, CLASSES, "from -1 to 0"),
-        (PROBABILITIES, LABELS.astype(float), CLASSES, "float64 labels"),
-        (PROBABILITIES, LABELS == 0, CLASSES, "bool labels"),
-        (PROBABILITIES * [[1], [1], [1.002], [1]], LABELS, CLASSES, "row 2 that sum to 1.002"),
-        (PROBABILITIES * [[1], [np.nan], [1], [1]], LABELS, CLASSES, "row 1 that sum to nan"),
-        ([[1.5, -0.5]], [0], ("a", "b"), "least -0.5"),
+        (PROBABILITIES, LABELS.astype(float), CLASSES, "got float64"),
+        (PROBABILITIES, LABELS == 0, CLASSES, "got bool"),
+        (PROBABILITIES * [[1], [1], [1.002], [1]], LABELS, CLASSES, "sum 1.002 .* in row 2"),
+        (PROBABILITIES * [[1], [np.nan], [1], [1]], LABELS, CLASSES, "sum nan .* in row 1"),
+        ([[1.5, -0.5]], [0], ("a", "b"), "minimum -0.5"),
     ],
 )
-def test_input_that_cannot_be_scored_is_refused_in_one_line(probabilities, labels, classes, message):
+def test_invalid_input_is_a_one_line_error(probabilities, labels, classes, message):
     with pytest.raises(ValueError, match=message) as error:
         classification_scores(probabilities, labels, classes)
     assert "\n" not in str(error.value)
 
 
-def test_sums_within_the_rounding_of_half_precision_are_accepted():
+def test_sums_with_half_precision_rounding_are_accepted():
     scores = classification_scores(PROBABILITIES * 1.0009, LABELS, CLASSES)
     assert scores["accuracy"] == 0.75
     assert [entry["upper"] for entry in scores["calibration"]][-1] <= 1
 
 
 def test_language_scores_by_hand():
-    """Three tokens with p 1/2, 1/4, 1/8: 6 bits for 3 tokens, 2 words, 12 characters."""
+    """Three tokens with probabilities 1/2, 1/4, 1/8 cost 6 bits, for 3 tokens, 2 words and 12 characters."""
     scores = language_scores(-np.log([1 / 2, 1 / 4, 1 / 8]), words=2, characters=12)
     assert (scores["tokens"], scores["words"]) == (3, 2)
     assert scores["perplexity"] == pytest.approx(4)
@@ -169,7 +169,7 @@ def test_language_scores_of_no_text_are_refused(arguments):
         language_scores(*arguments)
 
 
-def test_scores_of_translations_are_sacrebleus_with_signatures():
+def test_translation_scores_equal_sacrebleu():
     references = ["The cat sat on the mat.", "A dog!"]
     perfect = translation_scores(references, references)
     assert (perfect["bleu"], perfect["chrf"], perfect["length_ratio"]) == (pytest.approx(100), 100, 1)

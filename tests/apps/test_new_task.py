@@ -1,6 +1,6 @@
-"""A task written from nothing: one folder and one row give it every verb and the Python API.
+"""A complete new task: one folder and one row provide every verb and the Python API.
 
-The folder is the smallest one that does all that a task does. It is the cost that CONTRIBUTING.md names.
+The folder is the smallest one with all parts of a task, as CONTRIBUTING.md describes them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from apps.__main__ import main as seqmodels
 
 FILES = {
     "__init__.py": '''
-        """Tell texts with an odd number of the letter a."""
+        """Recognizes texts with an odd number of the letter a."""
 
         from apps.api import TrainedRun, train_task
 
@@ -29,12 +29,12 @@ FILES = {
             return train_task("count", data, run, options)
     ''',
     "__main__.py": '''
-        """``python -m apps.count``."""
+        """The command line ``python -m apps.count``."""
 
         from apps.cli import application
         from apps.count.options import Evaluate, Predict, Train
 
-        main = application("count", "Tell texts with an odd number of a.", Train, Evaluate, Predict)
+        main = application("count", "Recognize texts with an odd number of a.", Train, Evaluate, Predict)
 
         if __name__ == "__main__":
             main(prog_name="python -m apps.count")
@@ -50,13 +50,13 @@ FILES = {
         @dataclass(frozen=True, kw_only=True)
         class Train(TrainOptions):
             data: str = option("letters.csv", "Training data: a table with the columns text and label.")
-            units: int = option(8, "Features of the recurrent state.", minimum=1, model=True)
+            units: int = option(8, "Size of the recurrent state.", minimum=1, model=True)
 
 
         Evaluate, Predict = EvaluateOptions, PredictOptions
     ''',
     "data.py": '''
-        """A table of texts and labels to batches of token ids."""
+        """Converts a table of texts and labels to batches of token ids."""
 
         from dataclasses import dataclass
         from pathlib import Path
@@ -125,7 +125,7 @@ FILES = {
             return {"tokens": rows.to_tensor(PAD), "lengths": tf.cast(rows.row_lengths(), tf.int32)}
     ''',
     "task.py": '''
-        """The task, from top to bottom."""
+        """The whole task, from building to converting the model."""
 
         from functools import partial
 
@@ -148,7 +148,7 @@ FILES = {
         from seqmodels.layers import Recurrent
         from seqmodels.training.objectives import classification
 
-        LENGTH = 6  # letters that a .tflite reads
+        LENGTH = 6  # letters that a TFLite file reads
 
 
         @keras.saving.register_keras_serializable(package="count")
@@ -309,14 +309,14 @@ TRAIN = {"epochs": 20, "batch_size": 16, "learning_rate": 0.03, "patience": None
 
 
 def letters() -> list[tuple[str, str]]:
-    """Every text of one to five letters a, b or c, with its label."""
+    """Returns every text of one to five letters a, b or c, with its label."""
     texts = ("".join(each) for size in range(1, 6) for each in itertools.product("abc", repeat=size))
     return [(text, "odd" if text.count("a") % 2 else "even") for text in texts]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A folder whose ``count`` is a task of ``apps``, with a row in the table of tasks."""
+    """A folder with the task ``count``, which is part of ``apps`` and has a row in the table of tasks."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "count").mkdir()
     for name, source in FILES.items():
@@ -325,7 +325,7 @@ def project(tmp_path_factory):
     (folder / "letters.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(apps, "__path__", [*apps.__path__, str(folder)])
-        patch.setitem(TASKS, "count", "Tell texts with an odd number of the letter a.")
+        patch.setitem(TASKS, "count", "Recognize texts with an odd number of the letter a.")
         yield folder
     for name in [name for name in sys.modules if name == "apps.count" or name.startswith("apps.count.")]:
         del sys.modules[name]
@@ -334,7 +334,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def verb(project):
-    """Performs ``seqmodels count VERB ...`` in this process and returns what it printed to stdout."""
+    """Runs ``seqmodels count VERB ...`` in this process and returns its stdout."""
 
     def perform(*arguments: object) -> str:
         result = CliRunner().invoke(seqmodels, ["count", *map(str, arguments)])
@@ -346,13 +346,13 @@ def verb(project):
 
 @pytest.fixture(scope="module")
 def run(project, verb):
-    """The folder of a finished run, trained by the command line."""
+    """The folder of a finished run, trained from the command line."""
     given = [f"--{name.replace('_', '-')}={value}" for name, value in TRAIN.items() if name != "xla"]
     verb("train", "--data", project / "letters.csv", "--run", project / "run", "--no-xla", *given)
     return project / "run"
 
 
-def test_its_row_is_all_that_the_command_line_needs(project, verb):
+def test_one_row_adds_the_task_to_the_command_line(project, verb):
     shown = CliRunner().invoke(seqmodels, ["--help"]).stdout
     assert "count" in shown
     help = verb("--help")
@@ -361,7 +361,7 @@ def test_its_row_is_all_that_the_command_line_needs(project, verb):
     assert "--units" in verb("train", "--help")
 
 
-def test_it_learns_and_beats_its_baseline(run, verb):
+def test_the_model_learns_and_beats_its_baseline(run, verb):
     scores = json.loads(verb("evaluate", "--run", run, "--json"))
     assert scores["model"]["examples"] == 36
     assert scores["model"]["accuracy"] > 0.9 > scores["baselines"]["majority"]["accuracy"]
@@ -377,7 +377,7 @@ def test_the_command_line_and_the_python_api_predict_the_same(run, verb):
     )
 
 
-def test_info_shows_its_data_options_and_scores(run, verb):
+def test_info_shows_data_options_and_scores(run, verb):
     facts = json.loads(verb("info", "--run", run, "--json"))
     (shown,) = facts.values() if isinstance(facts, dict) else facts
     assert shown["counts"]["train"] == 291
@@ -386,7 +386,7 @@ def test_info_shows_its_data_options_and_scores(run, verb):
 
 
 @pytest.mark.slow
-def test_it_is_exported_and_converted(run, verb):
+def test_export_and_convert(run, verb):
     assert json.loads(verb("export", "--run", run, "--json"))["signatures"] == ["classify"]
     report = json.loads(verb("convert", "--run", run, "--json"))
     assert report["files"]["model.tflite"]["accuracy"] == report["references"]["Keras"]
@@ -397,7 +397,7 @@ def test_it_is_exported_and_converted(run, verb):
             assert other["probabilities"] == pytest.approx(record["probabilities"], abs=1e-4)
 
 
-def test_it_trains_from_python(project):
+def test_training_from_python(project):
     from apps import count
 
     trained = count.train(letters()[:60], project / "rows", epochs=1, units=4, xla=False, parts=1)

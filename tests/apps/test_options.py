@@ -1,4 +1,4 @@
-"""Option classes: what is declared, what wins, what is stored. No TensorFlow."""
+"""Option classes: declarations, precedence and storage, without TensorFlow."""
 
 import json
 import re
@@ -22,7 +22,7 @@ DEFAULTS = Train()
 
 
 @pytest.mark.parametrize("options", CLASSES)
-def test_every_option_has_help_a_type_and_a_default_that_is_allowed(options):
+def test_every_option_has_help_a_type_and_an_allowed_default(options):
     for declared, kind, optional in options.declared():
         metadata, default = declared.metadata, declared.default
         assert metadata["help"].endswith("."), declared.name
@@ -48,7 +48,7 @@ def test_every_preset_sets_existing_options_to_allowed_values(preset):
     Train(**Train.presets[preset]).check()
 
 
-def test_an_explicit_option_wins_over_the_preset_and_the_preset_over_the_default():
+def test_explicit_options_override_presets_and_presets_override_defaults():
     quick = Train.presets["quick"]
     assert quick["units"] != DEFAULTS.units
     assert resolve(Train, {}) == DEFAULTS
@@ -58,27 +58,27 @@ def test_an_explicit_option_wins_over_the_preset_and_the_preset_over_the_default
     assert resolve(Train, {"preset": "quick", "units": DEFAULTS.units}).units == DEFAULTS.units
 
 
-def test_stored_options_come_back_from_json_without_what_concerns_one_call():
+def test_stored_options_survive_json_without_the_options_of_one_call():
     chosen = resolve(Train, {"data": "x.csv", "units": 7, "patience": None, "run": "r", "overwrite": True})
     stored = json.loads(json.dumps(chosen.stored()))
     assert set(asdict(chosen)) - set(stored) == {"run", "overwrite", "dry_run", "save_minutes"}
     assert restore(Train, stored, "options.json") == resolve(Train, {**stored, "run": ""})
 
 
-def test_an_option_that_came_after_the_run_has_its_default():
+def test_a_newer_option_gets_its_default_in_an_old_run():
     stored = Train(units=7).stored()
     del stored["parts"]
     assert restore(Train, stored, "options.json") == Train(units=7)
 
 
-def test_an_option_that_is_no_longer_there_is_refused():
+def test_a_removed_option_is_an_error():
     stored = {**Train().stored(), "fancy": 1}
-    with pytest.raises(UsageError, match=r"run/options.json: .*fancy.* train the run again"):
+    with pytest.raises(UsageError, match=r"run/options.json contains .*fancy.* train the run again"):
         restore(Train, stored, "run/options.json")
 
 
 @pytest.mark.parametrize("data", ["embedded", "embedded:reviews", "tfds:imdb_reviews", __file__, "."])
-def test_data_may_be_a_path_or_a_name_in_a_catalogue(data):
+def test_data_is_a_path_or_a_catalogue_name(data):
     check_data(data)
     Train(data=data).check()
 
@@ -86,7 +86,7 @@ def test_data_may_be_a_path_or_a_name_in_a_catalogue(data):
 @pytest.mark.parametrize("options", [Train, Evaluate])
 @pytest.mark.parametrize("data", ["no/such.csv", "", "csv:x", "embeded"])
 def test_data_that_does_not_exist_is_refused(options, data):
-    with pytest.raises(UsageError, match=f"--data {data}: no such file or folder; expected a path, embedded"):
+    with pytest.raises(UsageError, match=f"--data {data} does not exist; pass a file, a folder, embedded"):
         options(data=data).check()
 
 
@@ -99,7 +99,7 @@ def test_data_that_does_not_exist_is_refused(options, data):
         ("translation", load_pairs),
     ],
 )
-def test_the_help_of_data_names_the_embedded_ones_that_there_are(app, load):
+def test_the_help_of_data_lists_all_embedded_data(app, load):
     options = import_module(f"apps.{app}.options").Train
     (metadata,) = (one.metadata for one, _, _ in options.declared() if one.name == "data")
     (named,) = re.findall(r"embedded\[(\S+)\], .*\.$", metadata["help"])
@@ -111,31 +111,29 @@ def test_the_help_of_data_names_the_embedded_ones_that_there_are(app, load):
 
 @pytest.mark.parametrize("pooling", ["", "max+", "median", "max+mean+latest", "max + mean"])
 def test_an_unknown_pooling_is_refused(pooling):
-    with pytest.raises(
-        UsageError, match=r"--pooling: '.*' is unknown; expected last, mean, max, attention, or"
-    ):
+    with pytest.raises(UsageError, match=r"--pooling '.*' is unknown; use last, mean, max, attention, or"):
         Train(pooling=pooling).check()
 
 
 @pytest.mark.parametrize("option", ["recurrent_dropout", "weight_dropout"])
-def test_a_dropout_that_a_cell_does_not_have_is_refused(option):
-    with pytest.raises(UsageError, match=r"--cell mingru: has no recurrent product"):
+def test_a_dropout_without_effect_on_the_cell_is_refused(option):
+    with pytest.raises(UsageError, match=r"--cell mingru has no recurrent weights"):
         Train(cell="mingru", **{option: 0.1}).check()
 
 
 def test_poolings_can_be_joined_but_not_repeated():
     assert Train(pooling="+".join(POOLINGS)).check() is None
-    with pytest.raises(UsageError, match=r"names one twice"):
+    with pytest.raises(UsageError, match=r"repeats a pooling"):
         Train(pooling="max+max").check()
 
 
 def test_a_missing_file_of_embeddings_is_refused(tmp_path):
     for path in (tmp_path / "glove.txt", tmp_path):
-        with pytest.raises(UsageError, match=f"--embeddings {path}: (no such file|is a folder); expected"):
+        with pytest.raises(UsageError, match=f"--embeddings {path} (does not exist|is a folder); pass"):
             Train(embeddings=str(path)).check()
 
 
-def test_choices_are_those_of_the_registry():
+def test_choices_equal_the_registry():
     choices = {one.name: one.metadata["choices"] for one in fields(Train)}
     assert choices["cell"] == tuple(CELLS)
     assert choices["optimizer"] == OPTIMIZERS

@@ -1,4 +1,4 @@
-"""``predict``: one answer for every line, in order, as the model computes it; bad input and long streams."""
+"""``predict``: one record per line, in order, with the model's outputs; bad input and long streams."""
 
 import json
 import os
@@ -29,13 +29,13 @@ TEXTS = [
 
 
 def by_hand(run, texts):
-    """Probabilities of the classes for each text, from the stored model and vocabulary alone."""
+    """Yields class probabilities of each text, from the stored model and vocabulary only."""
     model = keras.models.load_model(run / "model.keras")
     vocabulary = (run / "assets" / "vocab.txt").read_text(encoding="utf-8").splitlines()
     length = json.loads((run / "assets" / "lengths.json").read_text())["length"]
     index = {word: number for number, word in enumerate(vocabulary) if number > 3}
     for text in texts:
-        # Enough for these texts: letters and digits stay, all else separates words.
+        # Sufficient for these texts: letters and digits are kept, all other characters separate words.
         words = "".join(letter if letter.isalnum() else " " for letter in text.lower()).split()
         ids = [1, *(index.get(word, 2) for word in words)]
         if len(ids) > length:  # the start, a quarter of the rest, and the end
@@ -48,7 +48,7 @@ def by_hand(run, texts):
 
 @pytest.fixture
 def answers(trained, monkeypatch, capsys, tmp_path):
-    """Records of ``predict --json`` for bytes on stdin."""
+    """Returns a function of bytes on stdin that returns the records of ``predict --json``."""
 
     def predict(content):
         (tmp_path / "stdin").write_bytes(content)
@@ -60,7 +60,7 @@ def answers(trained, monkeypatch, capsys, tmp_path):
     return predict
 
 
-def test_probabilities_are_those_of_the_model_by_hand(trained, invoke):
+def test_probabilities_equal_the_model_called_by_hand(trained, invoke):
     result = invoke("predict", "--run", trained, "--json", "--", *TEXTS)
     assert (result.exit_code, result.stderr) == (0, "")
     records = [json.loads(line) for line in result.stdout.splitlines()]
@@ -71,7 +71,7 @@ def test_probabilities_are_those_of_the_model_by_hand(trained, invoke):
         assert record["label"] == ["bad", "good"][expected.argmax()]
 
 
-def test_without_json_there_is_a_line_with_label_probability_and_text(trained, invoke):
+def test_without_json_each_line_has_label_probability_and_text(trained, invoke):
     lines = invoke("predict", "--run", trained, "great cast", "dull").stdout.splitlines()
     records = [
         json.loads(line)
@@ -83,13 +83,13 @@ def test_without_json_there_is_a_line_with_label_probability_and_text(trained, i
         assert float(probability) == pytest.approx(max(record["probabilities"].values()), abs=5e-5)
 
 
-def test_order_is_kept_over_chunks_and_batches_of_all_lengths(answers, trained, monkeypatch):
+def test_the_order_of_inputs_is_kept_across_chunks_and_batches(answers, trained, monkeypatch):
     monkeypatch.setattr(stdin, "LINES_AT_ONCE", 150)
     texts = [f"{'great ' * (number * 7 % 20)}{'dull ' * (number * 3 % 5)}{number}" for number in range(400)]
     records = answers("\n".join(texts).encode())
     assert [record["text"] for record in records] == texts
     expected = list(by_hand(trained, texts[::9]))
-    assert np.std(expected, axis=0).min() > 1e-4  # or any order would do
+    assert np.std(expected, axis=0).min() > 1e-4  # otherwise any order would pass
     probabilities = [list(record["probabilities"].values()) for record in records[::9]]
     np.testing.assert_allclose(probabilities, expected, atol=2e-6)
 
@@ -109,7 +109,7 @@ def test_every_line_of_stdin_is_an_input(answers, content, texts):
     assert [record["text"] for record in answers(content)] == texts
 
 
-def test_a_line_that_is_not_utf8_is_named_after_the_answers_before_it(answers, capsys, monkeypatch):
+def test_a_line_that_is_not_utf8_is_an_error_after_the_earlier_answers(answers, capsys, monkeypatch):
     monkeypatch.setattr(stdin, "LINES_AT_ONCE", 2)
     with pytest.raises(SystemExit) as end:
         answers(b"good\nfine\nso so\ncaf\xe9 bad\nnever read\n")
@@ -117,14 +117,16 @@ def test_a_line_that_is_not_utf8_is_named_after_the_answers_before_it(answers, c
     printed = capsys.readouterr()
     assert [json.loads(line)["text"] for line in printed.out.splitlines()] == ["good", "fine", "so so"]
     place = "stdin:4: byte 3 of the line is 0xe9"
-    assert printed.err == f"error: {place}, not UTF-8 text; convert the input, for example by iconv\n"
+    assert (
+        printed.err == f"error: {place}, which is not UTF-8 text; convert the input, for example with iconv\n"
+    )
 
 
 def command(run):
     return [sys.executable, "-m", "apps.sentiment", "predict", "--run", str(run)]
 
 
-def test_an_answer_comes_before_the_next_question_and_a_reader_that_leaves_ends_it_quietly(trained):
+def test_answers_are_immediate_and_a_closed_stdout_ends_predict_without_error(trained):
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command(trained), cwd=ROOT, env=buffered, **pipes) as process:
@@ -134,15 +136,15 @@ def test_an_answer_comes_before_the_next_question_and_a_reader_that_leaves_ends_
         if not answered:
             process.kill()
         assert process.stdout.readline().endswith(b"\tgreat cast\n")
-        process.stdout.close()  # as `head -1` does
+        process.stdout.close()  # like `head -1`
         process.stdin.write(b"dull plot\n")
-        process.stdin.flush()  # and stdin stays open: nothing may wait for its end
+        process.stdin.flush()  # stdin stays open: predict must not wait for its end
         assert process.wait(timeout=30) == 0
         assert process.stderr.read() == b""
 
 
 @pytest.mark.slow
-def test_a_long_stream_takes_no_more_memory_than_a_short_one(trained, tmp_path):
+def test_memory_does_not_grow_with_the_length_of_the_stream(trained, tmp_path):
     peaks = {}
     for count in (20_000, 200_000):
         with open(tmp_path / "lines", "w") as file:
@@ -159,6 +161,6 @@ def test_a_long_stream_takes_no_more_memory_than_a_short_one(trained, tmp_path):
     assert peaks[200_000] - peaks[20_000] < 100e6
 
 
-def test_an_argument_that_is_no_text_is_named(trained, invoke, one_line):
+def test_an_argument_that_is_not_text_is_an_error(trained, invoke, one_line):
     line = one_line(invoke("predict", "--run", trained, "good", os.fsdecode(b"caf\xe9")), 2)
-    assert "input 2: is not UTF-8 text" in line
+    assert "input 2 is not UTF-8 text" in line

@@ -1,4 +1,4 @@
-"""A training that was killed or interrupted goes on with the same command to the very same end."""
+"""A killed or interrupted training resumes with the same command, and its result is identical."""
 
 import csv
 import json
@@ -44,12 +44,12 @@ def assert_same_run(one, other):
     metrics = [json.loads((run / "metrics.json").read_text()) for run in (one, other)]
     for document in metrics:
         del document["seconds"]
-        document.pop("test", None)  # of an evaluation
+        document.pop("test", None)  # written by evaluate
     assert metrics[0] == metrics[1]
 
 
 def position(run):
-    """Epoch and step of the last checkpoint; before there is one, the very beginning."""
+    """Returns epoch and step of the last checkpoint, or (0, 0) before the first checkpoint."""
     try:
         with np.load(run / "checkpoints" / "last.npz") as stored:
             facts = json.loads(stored["facts"].tobytes())
@@ -85,7 +85,7 @@ def wait_until(process, condition, seconds=600):
 
 
 def end(process):
-    """Exit status and lines of stderr; nothing may be on stdout."""
+    """Returns exit status and lines of stderr; checks that stdout is empty."""
     output, errors = process.communicate(timeout=600)
     assert output == ""
     return process.returncode, errors.splitlines()
@@ -93,7 +93,7 @@ def end(process):
 
 @pytest.fixture
 def big(write_reviews, tmp_path):
-    """Reviews of which an epoch has steps enough to be caught inside."""
+    """Reviews with enough steps per epoch to interrupt a training within an epoch."""
     data = write_reviews(tmp_path / "reviews")
     rows = (data / "train.csv").read_text().splitlines()
     more = [row.replace(", number", f" once more {copy}, number") for copy in range(8) for row in rows[1:]]
@@ -102,7 +102,7 @@ def big(write_reviews, tmp_path):
 
 
 def killed_and_resumed_equals_uninterrupted(app, data, folder, *options):
-    """A process that is killed; the same command afterwards, and the uninterrupted run, in this process."""
+    """Kills a training and resumes it, and compares the run with an uninterrupted run."""
     run = folder / "killed"
     process = start(app, data, run, *options)
     try:
@@ -130,20 +130,20 @@ def killed_and_resumed_equals_uninterrupted(app, data, folder, *options):
     return carried
 
 
-@pytest.mark.slow  # in every run of the suite the language model is killed, which has more to restore
-def test_a_training_killed_inside_an_epoch_ends_bit_for_bit_like_another(big, tiny, tmp_path):
+@pytest.mark.slow  # the fast test below kills a language model, which has more state to restore
+def test_a_training_killed_within_an_epoch_resumes_bit_for_bit(big, tiny, tmp_path):
     options = [*tiny, *DROPOUTS, *OFTEN, "--epochs=3"]
     assert not killed_and_resumed_equals_uninterrupted("sentiment", big, tmp_path, *options)
 
 
-def test_a_language_model_killed_inside_an_epoch_goes_on_from_its_carried_state(corpus, tmp_path):
+def test_a_language_model_killed_within_an_epoch_resumes_from_its_carried_state(corpus, tmp_path):
     options = [*LANGUAGE_MODEL, *OFTEN]
     assert killed_and_resumed_equals_uninterrupted("language_modeling", corpus, tmp_path, *options)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_process_that_is_asked_to_stop_saves_and_can_be_resumed(big, tiny, tmp_path, number):
+def test_a_signal_saves_a_checkpoint_to_resume_from(big, tiny, tmp_path, number):
     options = [*tiny, *OFTEN, "--epochs=3"]
     process = start("sentiment", big, tmp_path / "run", *options)
     wait_until(process, lambda: position(tmp_path / "run") > (0, 0))
@@ -152,7 +152,8 @@ def test_a_process_that_is_asked_to_stop_saves_and_can_be_resumed(big, tiny, tmp
     epoch, step = position(tmp_path / "run")
     assert status == 1
     assert (
-        lines[-1] == f"error: stopped in epoch {epoch + 1} after step {step}; the same command resumes there"
+        lines[-1] == f"error: training stopped in epoch {epoch + 1} after step {step}; "
+        "run the same command again to resume from there"
     )
     assert end(start("sentiment", big, tmp_path / "run", *options))[0] == 0
     assert len(history(tmp_path / "run")) == 3
@@ -160,7 +161,7 @@ def test_a_process_that_is_asked_to_stop_saves_and_can_be_resumed(big, tiny, tmp
 
 @pytest.fixture(scope="module")
 def stopped(write_reviews, tiny, tmp_path_factory, invoke):
-    """The data of a training that Ctrl-C stopped in its second epoch, and its run."""
+    """The data and the run of a training that Ctrl-C stopped in its second epoch."""
     folder = tmp_path_factory.mktemp("runs")
     data, run = write_reviews(folder / "reviews"), folder / "stopped"
     end_of_step = Report.on_train_batch_end
@@ -175,14 +176,16 @@ def stopped(write_reviews, tiny, tmp_path_factory, invoke):
         result = invoke("train", "--data", data, "--run", run, *tiny)
     *lines, last = result.stderr.splitlines()
     assert (result.exit_code, result.stdout) == (1, "")
-    assert last == "error: stopped in epoch 2 after step 3; the same command resumes there"
+    assert last == (
+        "error: training stopped in epoch 2 after step 3; run the same command again to resume from there"
+    )
     assert [line[:9] for line in lines] == ["epoch 1/2"]
     return data, run
 
 
 @pytest.fixture
 def interrupted(stopped, tiny, tmp_path):
-    """The arguments that resume a copy of the stopped run, and the copy; changed data are put back."""
+    """The arguments that resume a copy of the stopped run, and the copy. Changed data is restored."""
     data, run = stopped
     copy, kept = tmp_path / "interrupted", tmp_path / "kept"
     shutil.copytree(run, copy)
@@ -191,11 +194,11 @@ def interrupted(stopped, tiny, tmp_path):
     shutil.copytree(kept, data, dirs_exist_ok=True)
 
 
-def test_ctrl_c_ends_in_one_line_and_the_same_command_resumes(interrupted, trained, invoke, one_line):
+def test_ctrl_c_prints_one_line_and_the_same_command_resumes(interrupted, trained, invoke, one_line):
     arguments, run = interrupted
     for verb in ("evaluate", "predict", "info"):
         message = one_line(invoke(verb, "--run", run), 2)
-        assert "its training is not finished; the same `train` command resumes it" in message
+        assert "is an unfinished run; repeat its `train` command to resume the training" in message
     result = invoke(*arguments)
     assert result.exit_code == 0, result.stderr
     assert_same_run(trained, run)
@@ -219,11 +222,11 @@ def test_an_interrupted_run_lists_the_options_that_differ(interrupted, invoke, o
     ("old", "new", "message"),
     [
         ("dull", "dire", "has changed since the training of"),
-        (",good", ",great", "unknown label 'great'; expected a class of train: bad, good"),
+        (",good", ",great", "the label 'great' is unknown; expected a label of train: bad, good"),
     ],
     ids=["a text", "a label"],
 )
-def test_an_interrupted_run_refuses_data_that_changed(interrupted, invoke, one_line, old, new, message):
+def test_an_interrupted_run_refuses_changed_data(interrupted, invoke, one_line, old, new, message):
     arguments, _ = interrupted
     for path in arguments[2].iterdir():
         path.write_text(path.read_text().replace(old, new))

@@ -1,4 +1,4 @@
-"""The run directory: whole files or none, one training at a time, and nobody else's files."""
+"""The run directory: complete files, one training at a time, and no deletion of other files."""
 
 import csv
 import os
@@ -33,16 +33,20 @@ def test_a_run_is_started_has_data_and_is_finished(tmp_path):
     run.require_finished()
 
 
-def test_what_is_not_finished_says_what_to_do(tmp_path):
+def test_errors_of_unfinished_runs_name_the_fix(tmp_path):
     run = Run(tmp_path / "run")
-    with pytest.raises(UsageError, match="no run is there; `train` makes one, --run names another"):
+    with pytest.raises(
+        UsageError, match=r"no run found at .*; create one with `train`, or use --run to choose another"
+    ):
         run.require_finished()
     run.write_json("options.json", {})
-    with pytest.raises(UsageError, match="not finished; the same `train` command resumes it"):
+    with pytest.raises(
+        UsageError, match="is an unfinished run; repeat its `train` command to resume the training"
+    ):
         run.require_finished()
 
 
-def test_json_comes_back_and_damage_is_refused(tmp_path):
+def test_json_round_trip_and_damaged_json(tmp_path):
     run = Run(tmp_path)
     run.write_json("a.json", {"ключ": [1, None, 0.1]})
     assert run.read_json("a.json") == {"ключ": [1, None, 0.1]}
@@ -52,7 +56,7 @@ def test_json_comes_back_and_damage_is_refused(tmp_path):
             (tmp_path / "a.json").unlink()
         else:
             (tmp_path / "a.json").write_text(content, encoding="utf-8", errors="surrogateescape")
-        with pytest.raises(DataError, match=r"a\.json: cannot be read .* --overwrite"):
+        with pytest.raises(DataError, match=r"a\.json cannot be read .* --overwrite"):
             run.read_json("a.json")
 
 
@@ -69,7 +73,7 @@ def test_a_write_that_fails_leaves_the_old_text(tmp_path, monkeypatch):
     assert files(tmp_path) == ["new/a.txt"]
 
 
-def test_history_is_a_table_with_a_row_for_each_epoch(tmp_path):
+def test_history_is_a_table_with_one_row_per_epoch(tmp_path):
     run = Run(tmp_path)
     rows = [{"epoch": 1, "loss": 0.1 + 0.2}, {"epoch": 2, "loss": 1e-7}]
     run.write_history(rows)
@@ -77,18 +81,18 @@ def test_history_is_a_table_with_a_row_for_each_epoch(tmp_path):
         assert [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)] == rows
 
 
-def test_data_that_changed_are_refused(tmp_path):
+def test_changed_data_is_refused(tmp_path):
     run = Run(tmp_path)
     finish(run)
     run.require_data("x.csv", "abc")
-    with pytest.raises(DataError, match=r"x\.csv: has changed since the training of .* began; .*--overwrite"):
+    with pytest.raises(DataError, match=r"x\.csv has changed since the training of .* began; .*--overwrite"):
         run.require_data("x.csv", "abd")
 
 
 def test_two_trainings_of_one_run_are_refused_until_the_first_ends(tmp_path):
     with Run(tmp_path / "new" / "run").locked():
         with (
-            pytest.raises(UserError, match="another process is training this run"),
+            pytest.raises(UserError, match="is being trained by another process"),
             Run(tmp_path / "new/run").locked(),
         ):
             pytest.fail("locked twice")
@@ -100,20 +104,20 @@ def test_two_trainings_of_one_run_are_refused_until_the_first_ends(tmp_path):
         pass
 
 
-def test_a_folder_that_cannot_be_made_or_written_is_refused(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"file: cannot be written \(File exists\); name another .* --run"):
+    with pytest.raises(UserError, match=r"file cannot be written \(File exists\); choose another .* --run"):
         Run(tmp_path / "file").locked().__enter__()
 
     def denied(*_):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", denied)
-    with pytest.raises(UserError, match=r"run: cannot be written \(Permission denied\)"):
+    with pytest.raises(UserError, match=r"run cannot be written \(Permission denied\)"):
         Run(tmp_path / "run").locked().__enter__()
 
 
-def test_clearing_removes_all_that_a_run_wrote_but_its_lock(tmp_path):
+def test_clearing_removes_everything_except_the_lock(tmp_path):
     run = Run(tmp_path / "run")
     with run.locked():
         finish(run)
@@ -126,7 +130,7 @@ def test_clearing_removes_all_that_a_run_wrote_but_its_lock(tmp_path):
 
 
 @pytest.mark.parametrize("stranger", ["thesis.txt", ".git/config", "assets.zip"])
-def test_clearing_refuses_a_folder_with_other_files_and_removes_nothing(tmp_path, stranger):
+def test_clearing_refuses_a_folder_with_other_files(tmp_path, stranger):
     run = Run(tmp_path)
     finish(run)
     write_text(tmp_path / stranger, "mine")
@@ -136,7 +140,7 @@ def test_clearing_refuses_a_folder_with_other_files_and_removes_nothing(tmp_path
     assert files(tmp_path) == before
 
 
-def test_sizes_are_bytes_of_files_and_of_whole_folders(tmp_path):
+def test_sizes_are_bytes_of_files_and_folders(tmp_path):
     run = Run(tmp_path)
     with run.locked():
         write_text(run.assets / "deep" / "a.txt", "123")
@@ -145,17 +149,17 @@ def test_sizes_are_bytes_of_files_and_of_whole_folders(tmp_path):
     assert run.sizes() == {"assets": 5, "model.keras": 5}
 
 
-def test_a_run_of_another_app_is_named(tmp_path):
+def test_a_run_of_another_app_is_refused(tmp_path):
     run = Run(tmp_path / "run")
     finish(run)
-    run.require_finished("sentiment")  # of before runs said so
+    run.require_finished("sentiment")  # runs of early versions do not store the task
     run.write_json("data.json", {"task": "translation"})
     run.require_finished("translation")
     with pytest.raises(UsageError, match=r"is a run of translation; use `python -m apps\.translation`"):
         run.require_finished("sentiment")
 
 
-def test_data_of_a_training_that_are_gone_or_changed_are_one_line(tmp_path):
+def test_missing_or_changed_training_data_is_an_error(tmp_path):
     class Loaded:
         sha256 = "abc"
 
@@ -165,7 +169,9 @@ def test_data_of_a_training_that_are_gone_or_changed_are_one_line(tmp_path):
     run = Run(tmp_path / "run")
     finish(run)
     assert run.trained_on("x.csv", Loaded).sha256 == "abc"
-    with pytest.raises(DataError, match=r"was trained on x\.csv, .* no longer found \(no such file\)"):
+    with pytest.raises(
+        DataError, match=r"needs its training data x\.csv, which was not found \(no such file\)"
+    ):
         run.trained_on("x.csv", gone)
     run.write_json("data.json", {"sha256": "other"})
     with pytest.raises(DataError, match="has changed since the training"):

@@ -1,4 +1,4 @@
-"""Sentiment from a file to scores: what a run holds, what it was made from, and what its verbs print."""
+"""Sentiment from a file to scores: the content of a run, and the output of its verbs."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ def history(run):
 
 
 def logged(run):
-    """Tag to {step: value} of all events in the run's TensorBoard logs."""
+    """Returns {tag: {step: value}} of all events in the run's TensorBoard logs."""
     found = {}
     for path in (run / "logs").glob("events.out.tfevents.*"):
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
@@ -49,7 +49,7 @@ def logged(run):
     return found
 
 
-def test_a_run_holds_what_it_was_trained_with(trained, reviews, read_json):
+def test_a_run_stores_the_options_of_its_training(trained, reviews, read_json):
     stored = read_json(trained / "options.json")
     expected = {"data": str(reviews), "units": 4, "embedding_units": 4, "batch_size": 8, "minimum_count": 1}
     expected |= {"xla": False, "bidirectional": False, "buckets": 1, "epochs": 2, "learning_rate": 0.02}
@@ -57,7 +57,7 @@ def test_a_run_holds_what_it_was_trained_with(trained, reviews, read_json):
     assert restore(Train, stored, "") == resolve(Train, expected)
 
 
-def test_a_run_holds_the_facts_of_its_data(trained, reviews, read_json):
+def test_a_run_stores_the_facts_of_its_data(trained, reviews, read_json):
     source = load_labeled_texts(str(reviews), seed=0)
     vocabulary = (trained / "assets" / "vocab.txt").read_text(encoding="utf-8").splitlines()
     assert read_json(trained / "data.json") == {
@@ -78,7 +78,7 @@ def test_a_run_holds_the_facts_of_its_data(trained, reviews, read_json):
     assert set(vocabulary[4:]) == words
 
 
-def test_history_has_a_row_for_each_epoch_and_logs_have_them_all(trained):
+def test_history_and_tensorboard_logs_have_every_epoch(trained):
     rows, events = history(trained), logged(trained)
     assert [list(row) for row in rows] == [COLUMNS, COLUMNS]
     assert [(row["epoch"], row["steps"]) for row in rows] == [(1, 6), (2, 6)]
@@ -87,7 +87,7 @@ def test_history_has_a_row_for_each_epoch_and_logs_have_them_all(trained):
     for name in ("loss", "learning_rate", "gradient_norm"):
         steps = events[f"step/{name}"]
         assert list(steps) == list(range(1, 13))
-        if name != "loss":  # which is a mean over targets, not over steps
+        if name != "loss":  # the loss is a mean over targets, not over steps
             assert np.mean(list(steps.values())[6:]) == pytest.approx(rows[1][name], rel=1e-5)
 
 
@@ -113,7 +113,7 @@ def test_metrics_hold_the_best_epoch_and_baselines_fitted_on_train(trained, revi
 def test_evaluate_scores_the_test_split_beside_the_baselines(trained, reviews, invoke, read_json):
     result = invoke("evaluate", "--run", trained, "--json")
     assert result.exit_code == 0, result.stderr
-    scores = json.loads(result.stdout)  # one document and nothing else
+    scores = json.loads(result.stdout)  # exactly one document
     assert scores["data"] == str(reviews)
     metrics = read_json(trained / "metrics.json")
     assert scores["baselines"] == metrics["baselines"]["test"]
@@ -140,9 +140,7 @@ def test_evaluate_shows_a_table_with_model_baselines_and_classes(trained, invoke
     assert any("model" in row and f"{scores['accuracy']:.2%}" in row for row in rows)
 
 
-def test_evaluate_on_other_data_fits_the_baselines_anew_and_leaves_the_run(
-    trained, reviews, invoke, read_json
-):
+def test_evaluate_on_other_data_refits_the_baselines_and_keeps_the_run(trained, reviews, invoke, read_json):
     before = read_json(trained / "metrics.json")
     scores = json.loads(
         invoke("evaluate", "--run", trained, "--data", reviews / "train.csv", "--json").stdout
@@ -152,19 +150,17 @@ def test_evaluate_on_other_data_fits_the_baselines_anew_and_leaves_the_run(
     assert read_json(trained / "metrics.json") == before
 
 
-def test_evaluate_refuses_labels_that_training_did_not_have(trained, invoke, one_line, tmp_path):
+def test_evaluate_refuses_labels_without_training_examples(trained, invoke, one_line, tmp_path):
     (tmp_path / "other.csv").write_text("text,label\na fine film,good\nso so,middling\n")
     message = one_line(invoke("evaluate", "--run", trained, "--data", tmp_path / "other.csv"), 1)
-    assert "other.csv:3: unknown label 'middling'; expected a class of train: bad, good" in message
+    assert "other.csv:3: the label 'middling' is unknown; expected a label of train: bad, good" in message
 
 
-def test_evaluate_refuses_a_test_split_that_is_no_longer_that_of_the_run(
-    invoke, one_line, write_reviews, tmp_path, tiny
-):
+def test_evaluate_refuses_a_changed_test_split(invoke, one_line, write_reviews, tmp_path, tiny):
     data, run = write_reviews(tmp_path / "reviews"), tmp_path / "run"
     assert invoke("train", "--data", data, "--run", run, *tiny, "--epochs=1").exit_code == 0
     (data / "test.csv").write_text((data / "train.csv").read_text())
-    assert f"{data}: has changed since the training of {run} began" in one_line(
+    assert f"{data} has changed since the training of {run} began" in one_line(
         invoke("evaluate", "--run", run), 1
     )
 
@@ -203,7 +199,7 @@ def test_training_reports_each_epoch_on_stderr_and_nothing_on_stdout(invoke, rev
     for name in ("loss", "accuracy", "valid_loss", "valid_accuracy", "learning_rate", "gradient_norm"):
         assert f" {name} " in lines[0]
     assert lines[-1].startswith(f"trained: {tmp_path}/run, best epoch 1 of 1, validation loss ")
-    # Half of six steps rise to the peak, the other half falls to a hundredth.
+    # The rate rises to its peak in three steps and falls to a hundredth of the peak in three steps.
     rates = [0.02 / 3, 0.04 / 3, 0.02, 0.02, (1 - 0.99 / 2) * 0.02, 0.0002]
     assert list(logged(tmp_path / "run")["step/learning_rate"].values()) == pytest.approx(rates, rel=1e-5)
     assert keras.models.load_model(tmp_path / "run" / "model.keras").dtype_policy.name == "mixed_bfloat16"
@@ -221,7 +217,7 @@ def test_the_test_split_is_never_used_in_training(invoke, trained, reviews, writ
         assert (trained / "assets" / name).read_bytes() == (run / "assets" / name).read_bytes()
 
 
-def test_a_length_is_exact_in_training_and_afterwards(reviews):
+def test_the_length_limit_is_exact_in_training_and_encoding(reviews):
     options = Train(data=str(reviews), minimum_count=1, length=6, buckets=2)
     data = load(options, None)
     assert data.assets.edges[-1] > 6
@@ -230,7 +226,7 @@ def test_a_length_is_exact_in_training_and_afterwards(reviews):
     assert data.facts["texts that are cut"] == "100.0%"
 
 
-def test_class_weights_are_inverse_to_the_frequency_of_a_class(tmp_path):
+def test_class_weights_are_inverse_to_class_frequency(tmp_path):
     counts = {"a": 30, "b": 10, "c": 8}
     rows = [f"{label} {number},{label}\n" for label, count in counts.items() for number in range(count)]
     for split in ("train", "valid", "test"):
@@ -248,9 +244,7 @@ def test_class_weights_are_inverse_to_the_frequency_of_a_class(tmp_path):
     assert all(set(row_weights) <= {0.0, 1.0} for _, _, row_weights in data.valid().as_numpy_iterator())
 
 
-def test_three_classes_by_number_work_from_one_file_to_a_score_under_xla(
-    invoke, write_reviews, tiny, tmp_path
-):
+def test_three_integer_classes_from_one_file_with_xla(invoke, write_reviews, tiny, tmp_path):
     data = write_reviews(tmp_path / "reviews", classes=("10", "2", "good"))
     text = (data / "train.csv").read_text().replace(",good", ",-1")
     (tmp_path / "stars.csv").write_text(text)
@@ -288,7 +282,7 @@ def test_damaged_assets_are_refused(trained, invoke, one_line, tmp_path):
 
 
 def test_ngrams_are_fitted_on_the_training_split_and_scored_alone(tmp_path, reviews, tiny, invoke, read_json):
-    """The tiny reviews tell their class by one word, which two epochs of four units do not find."""
+    """One word decides the class of a review. The n-grams find it; the network does not in two epochs."""
     run = tmp_path / "run"
     assert (
         invoke(
@@ -309,12 +303,12 @@ def test_ngrams_are_fitted_on_the_training_split_and_scored_alone(tmp_path, revi
     scores = json.loads(invoke("evaluate", "--run", run, "--json").stdout)
     assert scores["baselines"]["its n-grams alone"]["accuracy"] == accuracy
     assert read_json(run / "metrics.json")["baselines"]["test"] == scores["baselines"]
-    # Where nothing was learned beyond it the linear model is what is left.
+    # A network that has learned nothing beyond the n-grams keeps their accuracy.
     assert scores["model"]["accuracy"] >= accuracy - 0.05
 
 
-def test_ngrams_say_of_a_training_row_what_the_other_folds_do():
-    """Another label of a row moves what the model says of it, and nothing that training hears about it."""
+def test_ngram_evidence_of_a_training_row_is_out_of_fold():
+    """A changed label changes the logits of its row, but not the out-of-fold evidence of the row."""
     random = np.random.default_rng(0)
     ids = TokenSequences.from_lengths(random.integers(3, 40, 600), np.full(60, 10))
     labels = random.integers(0, 2, 60).astype(np.int32)
@@ -330,8 +324,8 @@ def test_ngrams_say_of_a_training_row_what_the_other_folds_do():
     assert model.scale * heard.evidence.std() == pytest.approx(1, rel=1e-5)
 
 
-def test_vectors_of_words_and_ngrams_do_not_go_together(tmp_path, invoke, one_line):
+def test_embeddings_and_ngrams_cannot_be_combined(tmp_path, invoke, one_line):
     vectors = tmp_path / "glove.txt"
     vectors.write_text("a 1 2\n")
     arguments = ("train", "--run", tmp_path / "run", "--embeddings", vectors, "--ngrams", 2)
-    assert "a model with --ngrams reads no words" in one_line(invoke(*arguments), 2)
+    assert "cannot be combined with --ngrams" in one_line(invoke(*arguments), 2)

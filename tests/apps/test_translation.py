@@ -1,4 +1,4 @@
-"""Translation from files to scores and phones, on a small part of the grammar's language."""
+"""Translation from files to scores and TFLite files, on a small part of the grammar's language."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TINY += ["--vocabulary=150", "--minimum-count=1", "--shapes=1", "--no-xla", "--d
 
 
 def make_pairs(folder):
-    """``train``, ``valid`` and ``test`` in English and French, every sentence another one."""
+    """Writes ``train``, ``valid`` and ``test`` in English and French. All sentences differ."""
     folder.mkdir()
     rows = [
         (f"The {a} {v}, in the {p}.", f"Le {b} {w}, dans l'{q}.")
@@ -63,7 +63,7 @@ def pairs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, pairs):
-    """A run, exported and converted."""
+    """A trained run, exported and converted."""
     run = tmp_path_factory.mktemp("runs") / "translation"
     ran("train", "--data", pairs, "--run", run, *TINY)
     ran("export", "--run", run)
@@ -77,11 +77,11 @@ def records(run, *arguments):
     ]
 
 
-def test_a_run_holds_its_data_and_its_rivals(trained, read_json):
+def test_run_stores_its_data_and_its_baselines(trained, read_json):
     facts, metrics = read_json(trained / "data.json"), read_json(trained / "metrics.json")
     assert facts["counts"] == {"train": 26, "valid": 5, "test": 5}
     assert facts["languages"] == "en to fr"
-    assert facts["notes"] == ["from en to fr; --source and --target choose"]
+    assert facts["notes"] == ["the model translates from en to fr; use --source and --target to change this"]
     assets = Assets.load(trained / "assets")
     assert assets.joint
     assert facts["vocabulary"] == [len(assets.source_tokenizer)] * 2
@@ -90,7 +90,7 @@ def test_a_run_holds_its_data_and_its_rivals(trained, read_json):
     assert rivals["word by word (IBM model 1)"]["bleu"] > rivals["copy of the source"]["bleu"]
 
 
-def test_batches_are_what_the_assets_make_of_the_texts(pairs):
+def test_batches_contain_the_encoded_texts(pairs):
     options = Train(data=str(pairs), source="fr", vocabulary=150, minimum_count=1, batch_size=64, shapes=2)
     data = load(options, None)
     assert (data.assets.source, data.assets.target) == ("fr", "en")
@@ -116,7 +116,7 @@ def test_batches_are_what_the_assets_make_of_the_texts(pairs):
     assert texts == set(zip(data.source.train.sources, data.source.train.targets))
 
 
-def test_the_graph_makes_the_ids_that_training_sees_and_cuts_with_the_end_kept(trained):
+def test_graph_encodes_like_training_and_truncation_keeps_the_end(trained):
     assets = Assets.load(trained / "assets")
     texts = ["The cat sleeps, in the park.", "", "The dog sings. " * 100]
     rows = assets.cut(assets.encode_sources(texts))
@@ -129,7 +129,7 @@ def test_the_graph_makes_the_ids_that_training_sees_and_cuts_with_the_end_kept(t
         assert not np.any(tensors["source"][row, end - start :] != PAD)
 
 
-def test_evaluate_shows_the_model_beside_its_rivals_with_signatures(trained, read_json):
+def test_evaluate_shows_model_baselines_and_signatures(trained, read_json):
     result = ran("evaluate", "--run", trained, "--beam", 2)
     for part in ("BLEU", "chrF", "copy of the source", "word by word", "tok:13a", "perplexity"):
         assert part in result.stdout
@@ -139,12 +139,12 @@ def test_evaluate_shows_the_model_beside_its_rivals_with_signatures(trained, rea
     position = scores["loss_by_position"]
     assert len(position["forced"]) == len(position["free"])
     first = [position[name][0]["log_loss"] for name in ("forced", "free")]
-    assert first[0] == pytest.approx(first[1])  # both are given the first token
+    assert first[0] == pytest.approx(first[1])  # both receive the start token
     for name in ("bleu_by_length", "loss_by_position", "learning_curve"):
         assert (trained / "plots" / f"{name}.png").exists()
 
 
-def test_perplexity_is_that_of_the_validation_loss(trained, pairs):
+def test_perplexity_equals_the_validation_loss(trained, pairs):
     rows = (trained / "history.csv").read_text().splitlines()
     history = [dict(zip(rows[0].split(","), map(float, row.split(",")))) for row in rows[1:]]
     best = min(row["valid_loss"] for row in history)
@@ -182,7 +182,7 @@ def test_limits_of_a_translation(trained):
 
 
 @pytest.mark.parametrize("maximum", [1, 40])
-def test_the_score_of_a_greedy_translation_is_the_mean_of_what_was_predicted(trained, maximum):
+def test_greedy_score_is_the_mean_log_probability(trained, maximum):
     run = Run(trained)
     assets, model = Assets.load(run.assets), run.load_model()
     (answers,) = of_keras(model, assets, Decoding(beam=1, maximum=maximum))([["The cat sleeps."]])
@@ -198,14 +198,14 @@ def test_the_score_of_a_greedy_translation_is_the_mean_of_what_was_predicted(tra
     assert answers[0][0].score == pytest.approx(total / count, rel=1e-4)
 
 
-def test_tokens_that_are_unknown_are_whole_words_in_an_alignment():
+def test_unknown_tokens_are_whole_words_in_an_alignment():
     settings = TokenizerSettings(unit="word", split="reversible", minimum_count=2)
     tokenizer = Tokenizer.train(["the dog sleeps. the dog sleeps."], settings)
     assert _spelled(tokenizer, "the cat sleeps.", 9) == ["the", "cat", "sleeps", "."]
     assert _spelled(tokenizer, "the cat sleeps.", 2) == ["the", "cat"]
 
 
-def test_all_forms_of_the_model_translate_alike(trained):
+def test_all_formats_translate_equally(trained):
     texts = ["The cat sleeps, in the park.", "A bird", "", "\u0444 \U0001f600"]
 
     def translations(*arguments):
@@ -235,7 +235,7 @@ def test_the_golden_file_is_enough_to_test_a_port(trained, read_json):
 
 
 @pytest.mark.slow
-def test_without_attention_the_phone_has_no_memory(tmp_path, pairs):
+def test_tflite_file_without_attention_has_no_memory(tmp_path, pairs):
     run = tmp_path / "run"
     ran("train", "--data", pairs, "--run", run, *TINY, "--epochs=1", "--attention=none", "--cell=gru")
     ran("convert", "--run", run, "--length", 16)
@@ -265,7 +265,7 @@ def test_batches_of_texts_are_independent_of_each_other(trained):
         np.testing.assert_allclose(each.sum(axis=1), 1, atol=1e-5)
 
 
-def test_training_goes_on_from_a_run(trained, pairs, tmp_path, read_json):
+def test_training_continues_from_a_run(trained, pairs, tmp_path, read_json):
     run = tmp_path / "run"
     ran("train", "--from", trained, "--run", run, "--epochs", 1, "--learning-rate", 1e-9, "--average", "none")
     stored, before = read_json(run / "options.json"), read_json(trained / "options.json")
@@ -274,25 +274,25 @@ def test_training_goes_on_from_a_run(trained, pairs, tmp_path, read_json):
     assert (stored["source"], stored["target"]) == (
         "en",
         "fr",
-    )  # its direction, whatever other data say first
+    )  # the direction of the earlier run, not the default of the data
     losses = [read_json(each / "metrics.json")["valid"]["loss"] for each in (run, trained)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert (run / "assets" / "source" / "vocab.txt").read_text() == (
         trained / "assets" / "source" / "vocab.txt"
     ).read_text()
     for arguments, message in (
-        (["--from", trained, "--units", 4], "is a model of other sizes or parts"),
-        (["--from", tmp_path], "is no run"),
-        (["--from", trained, "--preset", "quick"], "--preset: --from takes the options of its run"),
-        (["--from", trained, "--unit", "word"], "--unit word: --from keeps the vocabulary of its run"),
-        (["--from", trained, "--run", f"{trained}/", "--overwrite"], "is the run that would be written"),
+        (["--from", trained, "--units", 4], "has a model with other sizes or parts"),
+        (["--from", tmp_path], "no trained translation run found there"),
+        (["--from", trained, "--preset", "quick"], "--preset cannot be combined with --from"),
+        (["--from", trained, "--unit", "word"], "--unit word contradicts the run in --from"),
+        (["--from", trained, "--run", f"{trained}/", "--overwrite"], "and --run are the same directory"),
     ):
         result = invoke("train", "--run", tmp_path / "other", *arguments)
         assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
         assert message in result.stderr
 
 
-def test_groups_by_length_hold_every_sentence():
+def test_groups_by_length_contain_every_sentence():
     sources = ["a " * count for count in (1, 5, 6, 31, 40)]
     groups = by_length(Pairs(sources, sources, ("file",), [1, 2, 3, 4, 5]), sources)
     assert [(group["name"], group["count"]) for group in groups] == [
@@ -302,15 +302,15 @@ def test_groups_by_length_hold_every_sentence():
     ]
 
 
-def test_overlong_pairs_are_left_out_by_name(pairs, tmp_path):
+def test_note_lists_dropped_overlong_pairs(pairs, tmp_path):
     folder = tmp_path / "pairs"
     shutil.copytree(pairs, folder)
     for language in ("en", "fr"):
         with open(folder / f"train.{language}", "a", encoding="utf-8") as file:
             file.write("word " * 30 + "\n")
     options = Train(data=str(folder), vocabulary=150, minimum_count=1, length=25)
-    (note,) = [note for note in load(options, None).facts["notes"] if "left out" in note]
-    assert note.startswith("1 pairs of more than 25 tokens a side are left out: ")
+    (note,) = [note for note in load(options, None).facts["notes"] if "are dropped" in note]
+    assert note.startswith("1 pairs with more than 25 tokens on a side are dropped: ")
     assert "train.en:27 and " in note
     assert "train.fr:27" in note
 
@@ -318,14 +318,17 @@ def test_overlong_pairs_are_left_out_by_name(pairs, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"joint": False}, "--tie all: needs one vocabulary"),
-        ({"attention": "none", "feeding": "context"}, "--feeding context: without attention"),
-        ({"attention": "dot", "decoder_units": 100}, "width 384 with --decoder-units 100"),
-        ({"attention": "multi-head", "decoder_units": 510}, "--decoder-units 510: expected a multiple of 4"),
-        ({"cell": "mingru", "recurrent_dropout": 0.1}, "--cell mingru: has no recurrent product"),
+        ({"joint": False}, "--tie all needs one vocabulary"),
+        ({"attention": "none", "feeding": "context"}, "--feeding context needs attention"),
+        (
+            {"attention": "dot", "decoder_units": 100},
+            "--decoder-units equal to the encoder output size 384; got 100",
+        ),
+        ({"attention": "multi-head", "decoder_units": 510}, "--decoder-units 510 must be a multiple of 4"),
+        ({"cell": "mingru", "recurrent_dropout": 0.1}, "--cell mingru has no recurrent weights"),
     ],
 )
-def test_options_that_cannot_be_meant(options, message):
+def test_invalid_training_options_raise(options, message):
     with pytest.raises(UsageError, match=message):
         Train(**options).check()
 
@@ -333,15 +336,18 @@ def test_options_that_cannot_be_meant(options, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--best", 3, "--beam", 2], "--best 3: a beam of 2 has no more; raise --beam"),
-        (["--minimum", 5, "--maximum", 4], "--minimum 5: is more than --maximum 4"),
-        (["--beam", 1, "--length-penalty", 0.5], "--length-penalty: ranks the translations of a beam"),
-        (["--align", "--model", "tflite"], "--model tflite: hands out no attention"),
-        (["--model", "saved_model", "--beam", 3], "--model saved_model: decodes by --beam 5 or 1"),
-        (["--model", "tflite_int8"], "model_int8.tflite: is not there; `convert --quantize int8` makes it"),
+        (["--best", 3, "--beam", 2], "--best 3 must be at most --beam 2; raise --beam"),
+        (["--minimum", 5, "--maximum", 4], "--minimum 5 must be at most --maximum 4"),
+        (["--beam", 1, "--length-penalty", 0.5], "--length-penalty does not apply to --beam 1"),
+        (["--align", "--model", "tflite"], "--align and --plot need the Keras model"),
+        (["--model", "saved_model", "--beam", 3], "--model saved_model supports only --beam 5 or 1"),
+        (
+            ["--model", "tflite_int8"],
+            "model_int8.tflite does not exist; create it with `convert --quantize int8`",
+        ),
     ],
 )
-def test_predictions_that_cannot_be_meant(trained, arguments, message):
+def test_invalid_prediction_options_are_a_one_line_error(trained, arguments, message):
     result = invoke("predict", "--run", trained, *arguments, "text")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert message in result.stderr

@@ -1,4 +1,4 @@
-"""What attention is for, on the grammar whose alignments are known. Slow: two trainings of minutes."""
+"""The effect of attention on the grammar, whose alignments are known. Slow: two trainings of minutes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from apps.translation.__main__ import main
 
-LONG = "from 31"  # words of a source, the longest group of an evaluation
+LONG = "from 31"  # source words: the group of the longest sentences in an evaluation
 
 
 def run(*arguments):
@@ -20,7 +20,7 @@ def run(*arguments):
 
 @pytest.fixture(scope="module")
 def scores(tmp_path_factory):
-    """Of the quick preset, with attention and without."""
+    """Scores of the quick preset, with attention and without."""
     found = {}
     for attention in ("general", "none"):
         folder = tmp_path_factory.mktemp("runs") / attention

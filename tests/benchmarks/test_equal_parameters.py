@@ -1,4 +1,4 @@
-"""Rows of a comparison at equal parameters have equal parameters, and are the models that they name."""
+"""Rows of a comparison at equal parameters have equal parameters and the named models."""
 
 from dataclasses import replace
 
@@ -13,22 +13,22 @@ from benchmarks.language_modeling import COMPARED, arguments, equal_units, param
 
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("changes", COMPARED, ids=lambda changes: " ".join(map(str, changes.values())))
-def test_cells_have_the_parameters_of_the_default_one(changes, tied):
+def test_cells_have_as_many_parameters_as_the_default_model(changes, tied):
     vocabulary, options = 500, Train(tied=tied)
     row = replace(options, **sized(changes, equal_units(options, changes, vocabulary)))
     row.check()
     assert parameters(row, vocabulary) == pytest.approx(parameters(options, vocabulary), rel=0.02)
 
 
-def test_the_default_model_has_the_parameters_of_its_matrices():
-    """Embedding and output share one matrix; an LSTM of h units on d inputs has 4 h (d + h + 1)."""
+def test_parameters_of_the_default_model():
+    """Embedding and output share one matrix; an LSTM of h units on d inputs has 4 h (d + h + 1) weights."""
     units, vocabulary = 200, 10_002
     expected = vocabulary * units + vocabulary + 2 * 4 * units * (2 * units + 1)
     assert parameters(Train(), vocabulary) == expected
 
 
 @pytest.mark.parametrize("changes", [{}, {"tied": False}, *COMPARED], ids=str)
-def test_a_row_is_trained_by_the_options_that_it_names(changes):
+def test_a_row_is_trained_with_its_named_options(changes):
     changes = {**changes, "epochs": 5, "units": 7}
     train = main.commands["train"]
     context = train.make_context("train", arguments(changes).split())
@@ -37,7 +37,7 @@ def test_a_row_is_trained_by_the_options_that_it_names(changes):
     resolve(Train, given).check()
 
 
-def test_a_column_that_repeats_another_is_left_out():
+def test_repeated_columns_are_dropped():
     figures = {
         "minutes": "1",
         "examples/s": "20",

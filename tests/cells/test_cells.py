@@ -1,4 +1,4 @@
-"""Cells: against NumPy over whole sequences, inside Keras' own layers, and their contract."""
+"""Tests of the cells: comparison with NumPy over whole sequences, use in Keras layers, and the contract."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LENGTHS = [7, 3, 1, 0]
 
 
 def ragged(cell: Cell, dtype: str) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Inputs ``(n, T, d)`` and initial states, padded with numbers that must not matter."""
+    """Returns inputs ``(n, T, d)`` and initial states. The values in the padding must not matter."""
     rng = np.random.default_rng(1)
     states = [normal(rng, len(LENGTHS), UNITS).astype(dtype) for _ in cell.state_size]
     return normal(rng, len(LENGTHS), max(LENGTHS), INPUTS).astype(dtype), states
@@ -44,7 +44,7 @@ def ragged(cell: Cell, dtype: str) -> tuple[np.ndarray, list[np.ndarray]]:
 def test_equals_the_papers_over_ragged_rows(
     name: str, reverse: bool, form: str, training: bool, dtype: str, tolerance: float
 ) -> None:
-    """Training runs the kernel of a cell where it has one."""
+    """In training, the layer runs the kernel of a cell, if the cell has a kernel."""
     layer = Recurrent(CELLS[name](UNITS, dtype=dtype), reverse=reverse)
     layer.build((None, None, INPUTS))
     randomized(layer)
@@ -69,14 +69,14 @@ def test_activations(activation: str) -> None:
 
 
 def tanh(x: tf.Tensor) -> tf.Tensor:
-    """Not Keras' function of that name."""
+    """A custom function with the name of a Keras activation."""
     return 0.5 * tf.tanh(x)
 
 
 @pytest.mark.parametrize(
     "activation", [tanh, partial(tf.nn.leaky_relu, alpha=0.3)], ids=["named", "nameless"]
 )
-def test_an_activation_of_the_user_trains_as_it_steps(activation: Callable) -> None:
+def test_custom_activation_in_training_equals_stepping(activation: Callable) -> None:
     layer = Recurrent(RNNCell(UNITS, activation=activation))
     inputs, states = ragged(layer.cell, "float32")
     assert_same(layer(inputs, states=states, training=True), layer(inputs, states=states), tolerance=1e-6)
@@ -84,7 +84,7 @@ def test_an_activation_of_the_user_trains_as_it_steps(activation: Callable) -> N
 
 @pytest.mark.parametrize("name", CELLS)
 def test_runs_in_keras_rnn_and_bidirectional(name: str) -> None:
-    """Keras steps the cells as ``Recurrent`` does, in both directions."""
+    """Keras and ``Recurrent`` compute the same results in both directions."""
     make = CELLS[name]
     forward, backward = Recurrent(make(UNITS)), Recurrent(make(UNITS), reverse=True)
     inputs, states = ragged(forward.cell, "float32")
@@ -106,8 +106,8 @@ def test_cells_stack_in_keras() -> None:
     assert_same(stacked(inputs), expected, tolerance=1e-6)
 
 
-def test_forget_bias_starts_where_it_is_told_however_the_layer_is_built() -> None:
-    """Keras may build inside a graph, where a variable cannot be read back and changed."""
+def test_forget_bias_is_set_in_every_build_mode() -> None:
+    """Keras may build a layer inside a graph, where a variable cannot be read and changed."""
 
     class Lazy(keras.Model):
         def __init__(self) -> None:
@@ -127,7 +127,7 @@ def test_forget_bias_starts_where_it_is_told_however_the_layer_is_built() -> Non
 
 
 def test_identity_initialisation_keeps_the_state() -> None:
-    """Le et al. 2015: without input, a relu network that starts at the identity remembers for ever."""
+    """Le et al. 2015: without input, a relu network with identity weights keeps its state."""
     layer = Recurrent(CELLS["irnn"](UNITS))
     state = np.array([[0.5, 2.0, 0.0]], np.float32)
     outputs, _ = layer(np.zeros((1, 20, INPUTS), np.float32), states=[state])
@@ -155,8 +155,8 @@ def test_contract(name: str) -> None:
 
 @pytest.mark.parametrize("option", ["weight_dropout", "recurrent_dropout"])
 @pytest.mark.parametrize("name", PARALLEL)
-def test_parallel_cells_refuse_a_dropout_of_what_they_do_not_have(name: str, option: str) -> None:
-    with pytest.raises(ValueError, match=f"has no recurrent product: {option} must be 0"):
+def test_parallel_cells_reject_recurrent_dropouts(name: str, option: str) -> None:
+    with pytest.raises(ValueError, match=f"has no recurrent weights; {option} must be 0"):
         CELLS[name](UNITS, **{option: 0.1})
     assert option not in CELLS[name](UNITS, **{option: 0.0}).get_config()
 
@@ -172,8 +172,8 @@ def test_decays_of_the_rg_lru_start_slow() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
-def test_a_recurrence_gate_that_is_shut_has_finite_gradients(dtype: str) -> None:
-    """The decay is then exactly 1, where the root of what is left has no slope."""
+def test_closed_recurrence_gate_has_finite_gradients(dtype: str) -> None:
+    """The decay is then exactly 1, and the square root of ``1 - a^2`` has no derivative."""
     layer = Recurrent(CELLS["rglru"](2, dtype=dtype))
     layer.build((1, 3, 2))
     layer.cell.bias.assign([-200.0, -200.0, 0.0, 0.0, 1.0, 1.0])
@@ -184,22 +184,22 @@ def test_a_recurrence_gate_that_is_shut_has_finite_gradients(dtype: str) -> None
 
 
 @pytest.mark.parametrize("option", ["weight_dropout", "recurrent_dropout"])
-def test_dropout_of_a_sequence_is_refused_for_a_single_step(option: str) -> None:
+def test_single_steps_in_training_reject_dropout(option: str) -> None:
     cell = GRUCell(UNITS, **{option: 0.5})
     inputs, states = ragged(cell, "float32")
     cell(inputs[:, 0], states)
-    with pytest.raises(ValueError, match=r"Train it in seqmodels\.layers\.Recurrent"):
+    with pytest.raises(ValueError, match=r"train the cell in seqmodels\.layers\.Recurrent"):
         cell(inputs[:, 0], states, training=True)
-    with pytest.raises(ValueError, match=r"Train it in seqmodels\.layers\.Recurrent"):
+    with pytest.raises(ValueError, match=r"train the cell in seqmodels\.layers\.Recurrent"):
         keras.layers.RNN(cell)(inputs, training=True)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"units": 0}, "units is 0; a cell has at least one"),
-        ({"units": 2, "weight_dropout": 1.0}, "weight_dropout is 1.0; .* 0 <= weight_dropout < 1"),
-        ({"units": 2, "recurrent_dropout": -0.1}, "recurrent_dropout is -0.1"),
+        ({"units": 0}, "units must be at least 1; got 0"),
+        ({"units": 2, "weight_dropout": 1.0}, r"weight_dropout must be a probability in \[0, 1\); got 1\.0"),
+        ({"units": 2, "recurrent_dropout": -0.1}, r"recurrent_dropout must be .*; got -0\.1"),
     ],
 )
 def test_bad_options(options: dict, message: str) -> None:
@@ -209,18 +209,18 @@ def test_bad_options(options: dict, message: str) -> None:
 
 def test_memory_is_refused() -> None:
     layer = Recurrent(GRUCell(UNITS))
-    with pytest.raises(ValueError, match="GRUCell attends to no memory"):
+    with pytest.raises(ValueError, match="memory does not apply to GRUCell; pass memory=None"):
         layer(np.ones((1, 2, INPUTS), np.float32), memory=tf.ones((1, 2, 2)))
 
 
-def test_a_cell_without_step_says_so() -> None:
+def test_a_cell_without_step_raises() -> None:
     cell = Cell(UNITS)
     with pytest.raises(NotImplementedError, match="Cell does not define step"):
         cell(tf.ones((1, INPUTS)), cell.get_initial_state(1))
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_cell_declares_its_scan_and_its_papers(name: str) -> None:
+def test_a_cell_declares_parallel_blocks_and_source(name: str) -> None:
     cell = CELLS[name](UNITS)
     assert registry.CELLS[name].parallel == cell.parallel == isinstance(cell, LinearCell)
     described = " ".join(type(cell).__doc__.split())

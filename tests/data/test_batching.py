@@ -1,4 +1,4 @@
-"""Batches of token sequences: every row once, few shapes, an order that can be repeated and resumed."""
+"""Batches of token sequences: every row once, few shapes, and a reproducible order that can be resumed."""
 
 import itertools
 
@@ -24,7 +24,7 @@ def rows_of(ragged):
 
 @pytest.fixture(scope="module")
 def numbered():
-    """Rows of 0 to 24 tokens; each token of row i is i + 1, and so is its target."""
+    """Rows of 0 to 24 tokens; every token and the target of row i are i + 1."""
     lengths = np.random.default_rng(3).integers(0, 25, 150)
     row = np.arange(len(lengths), dtype=np.int32)
     return TokenSequences.from_lengths(np.repeat(row + 1, lengths), lengths), row + 1
@@ -61,16 +61,14 @@ def test_rows_are_taken_in_the_given_order():
         ("both", 4, [0, 1, 2, 3, 4, 9, 10, 11]),
     ],
 )
-def test_truncation_keeps_the_prefix_and_the_asked_end(keep, prefix, expected):
+def test_truncation_keeps_the_prefix_and_the_chosen_end(keep, prefix, expected):
     short, exact, long = list(range(20, 25)), list(range(8)), list(range(12))
     cut = truncate(sequences(long, short, [], exact, long), 8, keep, prefix)
     assert rows_of(cut) == [expected, short, [], exact, expected]
 
 
-def test_truncation_to_the_prefix_alone_is_refused():
-    with pytest.raises(
-        ValueError, match="prefix is 2; expected at least 0 and less than maximum, which is 2"
-    ):
+def test_the_prefix_must_be_shorter_than_the_maximum():
+    with pytest.raises(ValueError, match="prefix must be at least 0 and less than maximum, 2; got 2"):
         truncate(sequences([1]), 2, prefix=2)
 
 
@@ -81,7 +79,7 @@ def test_truncation_to_the_prefix_alone_is_refused():
     st.one_of(st.none(), st.integers(1, 40)),
 )
 @settings(max_examples=200, deadline=None)
-def test_edges_are_the_best_there_are(lengths, count, multiple, maximum):
+def test_edges_need_the_fewest_padded_steps(lengths, count, multiple, maximum):
     edges = bucket_edges(np.array(lengths), count, maximum, multiple)
     lengths = np.minimum(lengths, maximum or 30)
     longest = maximum or lengths.max()
@@ -98,7 +96,7 @@ def test_edges_are_the_best_there_are(lengths, count, multiple, maximum):
     assert padded_steps(edges) == min(map(padded_steps, choices))
 
 
-def test_edges_need_something_to_cover():
+def test_edges_need_lengths_or_a_maximum():
     assert bucket_edges(np.array([], int), maximum=20) == [24]
     assert bucket_edges(np.array([0, 0])) == [8]
     with pytest.raises(ValueError, match="no lengths"):
@@ -116,7 +114,7 @@ def test_every_row_comes_once_with_its_own_target(numbered, epoch, batch_size):
         shapes.add(tokens.shape)
         real = np.arange(tokens.shape[1]) < lengths[:, None]
         np.testing.assert_array_equal(tokens, np.where(real, batch_targets[:, None], PAD))
-        np.testing.assert_array_equal(weights, batch_targets > 0)  # fillers have neither
+        np.testing.assert_array_equal(weights, batch_targets > 0)  # filler rows have weight 0 and target 0
         assert (lengths[weights == 0] == 0).all()
         np.testing.assert_array_equal(lengths[weights > 0], ragged.lengths[batch_targets[weights > 0] - 1])
         assert (tokens.dtype, lengths.dtype, weights.dtype) == (np.int32, np.int32, np.float32)
@@ -133,8 +131,8 @@ def test_rows_keep_their_own_weights(numbered):
 
 
 @pytest.mark.parametrize("epoch", [None, 3])
-def test_further_inputs_go_with_their_rows_and_tokens(numbered, epoch):
-    """Every token of a row of ``numbered`` is the number of the row, which is its target."""
+def test_additional_inputs_stay_with_their_rows_and_tokens(numbered, epoch):
+    """In ``numbered``, every token of a row is equal to the target of the row."""
     ragged, targets = numbered
     further = {
         "of_rows": {"halves": targets / 2},
@@ -164,7 +162,7 @@ def test_rows_of_a_batch_change_from_epoch_to_epoch(numbered):
     assert not together[0] & together[1]
 
 
-def test_skip_goes_on_where_it_stopped(numbered):
+def test_skip_continues_after_the_skipped_batches(numbered):
     ragged, targets = numbered
     whole = batches(ragged, targets, edges=EDGES, batch_size=16, epoch=4)
     assert len(whole) == len(list(whole))
@@ -173,7 +171,7 @@ def test_skip_goes_on_where_it_stopped(numbered):
 
 
 @pytest.mark.parametrize("batch_size", [7, [16, 8, 8]])
-def test_outputs_of_an_evaluation_find_back_to_their_rows(numbered, batch_size):
+def test_evaluation_order_restores_the_order_of_the_rows(numbered, batch_size):
     ragged, targets = numbered
     shape = {"edges": EDGES, "batch_size": batch_size}
     outputs = np.concatenate([row for _, row, _ in elements(ragged, targets, **shape)])
@@ -183,7 +181,7 @@ def test_outputs_of_an_evaluation_find_back_to_their_rows(numbered, batch_size):
     np.testing.assert_array_equal(lengths[order], ragged.lengths)
 
 
-def test_shapes_are_static_where_they_can_be(numbered):
+def test_known_dimensions_are_static(numbered):
     ragged, _ = numbered
     inputs, targets, weights = batches(
         ragged, np.zeros((len(ragged), 2)), edges=EDGES, batch_size=16
@@ -200,8 +198,10 @@ def test_data_without_rows_or_with_empty_rows_only():
     assert (targets.tolist(), weights.tolist()) == ([5, 6, 0], [1, 1, 0])
 
 
-def test_a_row_beyond_the_last_edge_is_refused(numbered):
-    with pytest.raises(ValueError, match="a row has 24 tokens; expected at most 20, the last edge: truncate"):
+def test_a_row_longer_than_the_last_edge_is_an_error(numbered):
+    with pytest.raises(
+        ValueError, match="a row must have at most 20 tokens, the last edge; got 24; truncate"
+    ):
         batches(numbered[0], edges=[10, 20], batch_size=4)
 
 
@@ -212,7 +212,7 @@ def test_a_row_beyond_the_last_edge_is_refused(numbered):
     lengths=st.lists(st.integers(1, 9), min_size=1, max_size=3, unique=True),
     epoch=st.integers(0, 3),
 )
-def test_running_text_makes_every_token_a_target_once_and_rows_that_continue(count, rows, lengths, epoch):
+def test_every_token_of_running_text_is_a_target_once(count, rows, lengths, epoch):
     ids = np.arange(10, 10 + count)
     windows = list(running_text(ids, 3, batch_size=rows, lengths=lengths, seed=1, epoch=epoch))
     assert {window[0].shape[1] for window in windows} <= set(lengths)
@@ -221,10 +221,10 @@ def test_running_text_makes_every_token_a_target_once_and_rows_that_continue(cou
     assert np.array_equal(targets[real], ids)
     assert np.array_equal(tokens[real], np.append(3, ids[:-1]))
     assert np.all((weights == 0) | real)
-    assert np.array_equal(real, np.sort(real, axis=1)[:, ::-1])  # what fills up comes last in a row
+    assert np.array_equal(real, np.sort(real, axis=1)[:, ::-1])  # padding is at the end of a row
 
 
-def test_no_pipeline_waits_for_a_thread_that_tunes_it(numbered):
+def test_pipelines_disable_autotuning(numbered):
     source, target = numbered_pairs()
     shapes = PairShapes.choose(source.lengths, target.lengths - 1, tokens=256, count=4)
     pipelines = [
@@ -235,7 +235,7 @@ def test_no_pipeline_waits_for_a_thread_that_tunes_it(numbered):
     assert [pipeline.skip(1).options().autotune.enabled for pipeline in pipelines] == [False] * 3
 
 
-def test_running_text_draws_its_windows_by_seed_and_epoch():
+def test_window_lengths_depend_on_seed_and_epoch():
     def lengths(**options):
         data = running_text(np.arange(4000), 3, batch_size=1, lengths=[3, 5, 8], **options)
         return [window[0].shape[1] for window in data]
@@ -248,7 +248,7 @@ def test_running_text_draws_its_windows_by_seed_and_epoch():
 
 
 def numbered_pairs(count=120):
-    """Source i has tokens i + 1; target i is START, tokens i + 1, END; lengths differ."""
+    """Returns sources and targets of different lengths; all tokens of pair i are i + 1."""
     random = np.random.default_rng(4)
     first, second = random.integers(1, 20, count), random.integers(3, 25, count)
     numbers = np.arange(count, dtype=np.int32) + 1
@@ -257,7 +257,7 @@ def numbered_pairs(count=120):
     return source, target
 
 
-def test_shapes_of_pairs_are_few_hold_all_and_have_about_as_many_tokens():
+def test_pair_shapes_hold_all_pairs_within_the_token_limit():
     source, target = numbered_pairs()
     steps = target.lengths - 1
     shapes = PairShapes.choose(source.lengths, steps, tokens=256, count=4)
@@ -271,11 +271,11 @@ def test_shapes_of_pairs_are_few_hold_all_and_have_about_as_many_tokens():
     assert np.all(steps <= np.array(shapes.targets)[buckets])
     one = PairShapes.choose(source.lengths, steps, tokens=5, count=1)
     assert (len(one.rows), one.rows[0]) == (1, 1)
-    with pytest.raises(ValueError, match=r"a pair has 50 and 3 tokens; expected at most"):
+    with pytest.raises(ValueError, match=r"a pair must have at most .*; got 50 and 3; remove"):
         shapes.buckets(np.array([50]), np.array([3]))
 
 
-def test_batches_of_pairs_hold_every_pair_once_shifted_for_teacher_forcing():
+def test_pair_batches_contain_every_pair_once_for_teacher_forcing():
     source, target = numbered_pairs()
     shapes = PairShapes.choose(source.lengths, target.lengths - 1, tokens=256, count=4)
     for epoch in (None, 0):
@@ -299,7 +299,7 @@ def test_batches_of_pairs_hold_every_pair_once_shifted_for_teacher_forcing():
         assert len(dataset) == len(list(dataset))
 
 
-def test_the_order_of_pairs_is_that_of_seed_and_epoch():
+def test_the_order_of_pairs_depends_on_seed_and_epoch():
     source, target = numbered_pairs()
     shapes = PairShapes.choose(source.lengths, target.lengths - 1, tokens=256, count=3)
 

@@ -1,4 +1,4 @@
-"""Word vectors: what is read, what is drawn, and which files are refused."""
+"""Word vectors: reading, sampling of missing vectors, and errors of broken files."""
 
 import gzip
 
@@ -38,7 +38,7 @@ def test_reads_the_vectors_of_the_vocabulary(tmp_path, name, content):
     np.testing.assert_array_equal(vectors[0], 0)
 
 
-def test_missing_words_are_drawn_like_the_found_ones(tmp_path):
+def test_missing_vectors_are_sampled_like_the_found_ones(tmp_path):
     random = np.random.default_rng(0)
     mean, deviation = np.array([3.0, -1.0]), np.array([0.1, 2.0])
     known = random.normal(mean, deviation, (3000, 2))
@@ -47,7 +47,7 @@ def test_missing_words_are_drawn_like_the_found_ones(tmp_path):
     vectors, found = read_glove(path, vocabulary)
     missing = vectors[1:][~found[1:]]
     assert missing.shape == (3003, 2)
-    # 5 standard errors
+    # The tolerances are 5 standard errors.
     np.testing.assert_allclose(missing.mean(axis=0), known.mean(axis=0), atol=5 * deviation.max() / 3003**0.5)
     np.testing.assert_allclose(missing.std(axis=0), known.std(axis=0), rtol=5 / (2 * 3003) ** 0.5)
     np.testing.assert_array_equal(vectors, read_glove(path, vocabulary)[0])
@@ -56,33 +56,33 @@ def test_missing_words_are_drawn_like_the_found_ones(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (LINES + "zebra 1 2\n", "vectors.txt:4: 2 numbers after the word, expected 3"),
-        (LINES + "zebra 1 2 3 4\n", "vectors.txt:4: 4 numbers after the word, expected 3"),
-        (LINES + "\nzebra 1 2 3\n", "vectors.txt:4: 0 numbers after the word, expected 3"),
-        ("the\n", "vectors.txt:1: 0 numbers after the word, expected 1"),
+        (LINES + "zebra 1 2\n", "vectors.txt:4: the word must be followed by 3 numbers; got 2"),
+        (LINES + "zebra 1 2 3 4\n", "vectors.txt:4: the word must be followed by 3 numbers; got 4"),
+        (LINES + "\nzebra 1 2 3\n", "vectors.txt:4: the word must be followed by 3 numbers; got 0"),
+        ("the\n", "vectors.txt:1: the word must be followed by 1 numbers; got 0"),
         (LINES + "zebra 1 two 3\n", "vectors.txt:4: 'two' is not a finite number"),
         (LINES + "zebra 1 nan 3\n", "vectors.txt:4: 'nan' is not a finite number"),
         (
             "2 3\nthe 1 2 3\nx\xff 1 2 3\n".encode("latin-1"),
-            "vectors.txt:3: not UTF-8 at byte 15 of the file",
+            "vectors.txt:3: byte 15 of the file is not UTF-8",
         ),
         (
             "THE 1 2\nZebra 1 2\nx 1 2\n",
-            "none of the 6 words .* is in it, 2 are when case is ignored: .*lower",
+            "contains none of the 6 words .*; 2 words match if case is ignored, .*lower",
         ),
-        ("le 1 2\n", "none of the 6 words of the vocabulary is in it, nor when case is ignored"),
+        ("le 1 2\n", "contains none of the 6 words of the vocabulary; no word matches if case is ignored"),
         ("", "none of the 6 words"),
     ],
 )
-def test_what_is_no_file_of_vectors_is_refused(tmp_path, content, message):
+def test_broken_files_of_vectors_are_errors(tmp_path, content, message):
     with pytest.raises(DataError, match=message) as error:
         read_glove(write(tmp_path, content), VOCABULARY)
     assert "\n" not in str(error.value)
 
 
-def test_missing_and_broken_files_are_named(tmp_path):
+def test_missing_and_corrupt_files_are_errors(tmp_path):
     for path in (tmp_path / "none.txt", tmp_path):
-        with pytest.raises(UsageError, match=f"{path}: .*; expected a file of word vectors"):
+        with pytest.raises(UsageError, match=f"{path} cannot be opened .*; expected a file of word vectors"):
             read_glove(path, VOCABULARY)
     path = write(tmp_path, LINES * 50, "vectors.txt.gz")
     for content in (path.read_bytes()[:-20], b"the 1 2 3\n"):

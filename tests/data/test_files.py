@@ -1,4 +1,4 @@
-"""Every broken file is one line that names the place."""
+"""Readers of files; the error of a broken file is one line with the file and the line or byte."""
 
 import gzip
 import os
@@ -13,7 +13,7 @@ COLUMNS = ("text", "label")
 
 
 def message(error: type[UserError], function, *arguments) -> str:
-    """The one line that ``function(*arguments)`` raises."""
+    """Returns the one-line message of the error that ``function(*arguments)`` raises."""
     with pytest.raises(error) as caught:
         list(function(*arguments))
     assert "\n" not in str(caught.value)
@@ -36,7 +36,7 @@ def test_text_is_read_without_its_byte_order_mark(tmp_path, name):
 
 
 @pytest.mark.parametrize(("name", "extra"), [("a.txt", ""), ("a.txt.gz", " of the uncompressed content")])
-def test_bytes_that_are_not_text_are_named_by_offset(tmp_path, name, extra):
+def test_an_error_names_the_offset_of_invalid_bytes(tmp_path, name, extra):
     bad = message(DataError, read_text, write(tmp_path, name, "é".encode() + b"x\xff"))
     assert f"{name}:1: byte 3{extra} is 0xff" in bad
     nul = message(DataError, read_text, write(tmp_path, name, b"\xef\xbb\xbfab\0"))
@@ -60,7 +60,7 @@ def test_gzip_with_flipped_bits(tmp_path):
     assert "truncated or corrupt gzip" in message(DataError, read_text, path)
 
 
-def test_files_and_folders_without_rights(tmp_path, monkeypatch):
+def test_files_and_folders_without_read_permission(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
@@ -70,7 +70,7 @@ def test_files_and_folders_without_rights(tmp_path, monkeypatch):
     assert f"{tmp_path} cannot be read: Permission denied" in message(DataError, list_folder, tmp_path)
 
 
-def test_folders_and_files_are_sorted_and_hidden_ones_left_out(tmp_path):
+def test_folders_and_files_are_sorted_without_hidden_ones(tmp_path):
     for name in ("b", "a", ".git"):
         (tmp_path / name).mkdir()
     for name in ("z.txt", "y.txt", ".DS_Store"):
@@ -80,7 +80,7 @@ def test_folders_and_files_are_sorted_and_hidden_ones_left_out(tmp_path):
     assert [path.name for path in files] == ["y.txt", "z.txt"]
 
 
-def test_csv_has_quotes_line_ends_and_other_columns(tmp_path):
+def test_csv_with_quotes_line_breaks_and_other_columns(tmp_path):
     content = 'id,label,text\r\n1,good,"fine, ""very"" fine\r\nindeed"\r\n\r\n2,bad,it \'s "meh"\r\n'
     rows = list(read_table(write(tmp_path, "a.csv", content), COLUMNS))
     assert rows == [(2, ('fine, "very" fine\r\nindeed', "good")), (5, ('it \'s "meh"', "bad"))]
@@ -107,7 +107,7 @@ def test_jsonl_lines_end_at_line_feeds_alone(tmp_path):
     ]
 
 
-def test_a_field_may_be_longer_than_the_limit_of_python(tmp_path):
+def test_a_field_may_exceed_pythons_limit(tmp_path):
     text = "word " * 100_000
     [(line, values)] = read_table(write(tmp_path, "a.csv", f"text,label\n{text},good\n"), COLUMNS)
     assert (line, values) == (2, (text, "good"))
@@ -118,16 +118,24 @@ def test_a_field_may_be_longer_than_the_limit_of_python(tmp_path):
     [
         ("a.csv", "", "a.csv is empty"),
         ("a.jsonl", " \n\n", "a.jsonl is empty"),
-        ("a.csv", "sentence,label\na,b\n", "a.csv:1: no 'text' column; found 'sentence', 'label'"),
-        ("a.csv", "text\tlabel\na\tb\n", "a.csv:1: no 'text' column; found 'text\\tlabel'"),
-        ("a.csv", "text,label\na,b\nc, d,e\n", "a.csv:3: 3 fields, expected 2"),
-        ("a.csv", "text,label\na\n", "a.csv:2: 1 fields, expected 2"),
-        ("a.csv", 'text,label\na,b\n"c,d\ne,f\n', "a.csv:3: unexpected end of data"),
-        ("a.csv", 'text,label\n"a" b,c\n', "a.csv:2: ',' expected after '\"'"),
-        ("a.jsonl", '{"text": "a", "label": "b"}\n{"text"\n', "a.jsonl:2: malformed JSON"),
-        ("a.jsonl", '{"text": "\\ud800", "label": "b"}\n', "a.jsonl:1: malformed JSON"),
-        ("a.jsonl", '["a", "b"]\n', "a.jsonl:1: list; expected an object"),
-        ("a.jsonl", '{"text": "a", "score": 1}\n', "a.jsonl:1: no 'label' column; found 'text', 'score'"),
+        (
+            "a.csv",
+            "sentence,label\na,b\n",
+            "a.csv:1: the column 'text' is missing; found 'sentence', 'label'",
+        ),
+        ("a.csv", "text\tlabel\na\tb\n", "a.csv:1: the column 'text' is missing; found 'text\\tlabel'"),
+        ("a.csv", "text,label\na,b\nc, d,e\n", "a.csv:3: the row has 3 fields; expected 2"),
+        ("a.csv", "text,label\na\n", "a.csv:2: the row has 1 fields; expected 2"),
+        ("a.csv", 'text,label\na,b\n"c,d\ne,f\n', "a.csv:3: the row is malformed (unexpected end of data)"),
+        ("a.csv", 'text,label\n"a" b,c\n', "a.csv:2: the row is malformed (',' expected after '\"')"),
+        ("a.jsonl", '{"text": "a", "label": "b"}\n{"text"\n', "a.jsonl:2: the line is not valid JSON"),
+        ("a.jsonl", '{"text": "\\ud800", "label": "b"}\n', "a.jsonl:1: the line is not valid JSON"),
+        ("a.jsonl", '["a", "b"]\n', "a.jsonl:1: the line has the type list; expected an object"),
+        (
+            "a.jsonl",
+            '{"text": "a", "score": 1}\n',
+            "a.jsonl:1: the column 'label' is missing; found 'text', 'score'",
+        ),
         ("a.jsonl", '{"text": 1, "label": 1}\n', "a.jsonl:1: text is 1; expected a string"),
         ("a.jsonl", '{"text": "a", "label": true}\n', "a.jsonl:1: label is true; expected a string or"),
         ("a.jsonl", '{"text": "a", "label": 0.5}\n', "a.jsonl:1: label is 0.5; expected a string or"),
@@ -139,5 +147,5 @@ def test_malformed_tables(tmp_path, name, content, expected):
     assert f"{tmp_path}/{expected}" in message(DataError, read_table, path, COLUMNS, ("label",))
 
 
-def test_other_extensions_are_refused(tmp_path):
+def test_other_extensions_are_errors(tmp_path):
     assert "expected .csv, .tsv, .jsonl" in message(UsageError, read_table, tmp_path / "a.xlsx", COLUMNS)

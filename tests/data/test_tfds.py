@@ -1,4 +1,4 @@
-"""Sets of TensorFlow Datasets, prepared here in tfds' own format, read through our loaders."""
+"""Datasets in the format of TensorFlow Datasets (tfds), read with the loaders of the project."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def rows_of(name: str, count: int, label: int | None = None) -> list[dict]:
     ]
 
 
-def test_a_prepared_set_is_read_by_its_name(data_dir):
+def test_a_prepared_dataset_is_read_by_its_name(data_dir):
     splits = {"train": rows_of("train", 40), "validation": rows_of("valid", 6), "test": rows_of("test", 4)}
     prepare(data_dir / "our_reviews" / "1.0.0", "our_reviews", splits)
     data = load_labeled_texts("tfds:our_reviews", seed=0)
@@ -38,7 +38,7 @@ def test_a_prepared_set_is_read_by_its_name(data_dir):
     assert data.test.where(3) == "tfds:our_reviews[test]:4"
 
 
-def test_a_test_without_labels_is_no_test(data_dir):
+def test_a_test_split_without_labels_is_skipped(data_dir):
     splits = {
         "train": rows_of("train", 40),
         "validation": rows_of("valid", 6),
@@ -48,15 +48,16 @@ def test_a_test_without_labels_is_no_test(data_dir):
     data = load_labeled_texts("tfds:glue/sst2", seed=0)
     assert data.test.texts == [row["sentence"] for row in splits["validation"]]
     assert data.notes == [
-        "tfds:glue/sst2[test] is left out: its texts have no label",
-        "no test split: valid is the test; 10% of train (4 rows, seed 0) is validation",
+        "tfds:glue/sst2[test] is skipped because its texts have no labels",
+        "there is no test split, so the validation split is used as the test split; "
+        "10% of train (4 rows, seed 0) is the validation split",
     ]
     assert load_split("tfds:glue/sst2").texts == data.test.texts
 
 
 def test_one_missing_label_among_others_is_an_error(data_dir):
     prepare(data_dir / "part" / "1.0.0", "part", {"train": rows_of("a", 3) + rows_of("b", 1, -1)})
-    with pytest.raises(DataError, match=r"tfds:part\[train\]:4: label -1"):
+    with pytest.raises(DataError, match=r"tfds:part\[train\]:4: the label is -1"):
         load_labeled_texts("tfds:part", seed=0)
 
 
@@ -69,7 +70,7 @@ def test_imdb_reviews_as_tfds_mocks_it():
 
 
 def test_imdb_reviews_as_tfds_prepares_it(data_dir):
-    """It has no validation, and `unsupervised` is no split of ours."""
+    """The dataset has no validation split, and its split `unsupervised` is ignored."""
     features = {"text": tfds.features.Text(), "label": SENTIMENT["label"]}
     splits = {
         name: [{"text": f"{name} {row}", "label": row % 2 if labeled else -1} for row in range(20)]
@@ -79,10 +80,10 @@ def test_imdb_reviews_as_tfds_prepares_it(data_dir):
     data = load_labeled_texts("tfds:imdb_reviews", seed=0)
     assert {*data.train.texts, *data.valid.texts} == {row["text"] for row in splits["train"]}
     assert data.test.texts == [row["text"] for row in splits["test"]]
-    assert data.notes == ["10% of train (2 rows, seed 0) is validation"]
+    assert data.notes == ["10% of train (2 rows, seed 0) is the validation split"]
 
 
-def test_the_feature_that_is_meant(data_dir):
+def test_features_are_found_by_key_name_or_type(data_dir):
     text, label = tfds.features.Text(), SENTIMENT["label"]
     row = {"title": "wrong", "body": "right", "mood": 1}
     features = {"title": text, "body": text, "mood": label}
@@ -90,22 +91,22 @@ def test_the_feature_that_is_meant(data_dir):
     prepare(data_dir / "keyed" / "1.0.0", "keyed", {"test": [row]}, features, supervised_keys=keys)
     assert load_split("tfds:keyed").texts == ["right"]
     prepare(data_dir / "unclear" / "1.0.0", "unclear", {"test": [row]}, features)
-    with pytest.raises(DataError, match="Text features: body, title; expected one"):
+    with pytest.raises(DataError, match="exactly one Text feature; found body, title"):
         load_split("tfds:unclear")
     features = {"text": text, "label": tfds.features.Scalar(np.int64)}
     prepare(data_dir / "number" / "1.0.0", "number", {"test": [{"text": "a", "label": 1}]}, features)
-    with pytest.raises(DataError, match="ClassLabel features: none; expected one"):
+    with pytest.raises(DataError, match="exactly one ClassLabel feature; found none"):
         load_split("tfds:number")
 
 
-def test_splits_of_other_names_and_broken_files(data_dir):
+def test_splits_with_other_names_and_corrupt_files(data_dir):
     prepare(data_dir / "other" / "1.0.0", "other", {"extra": rows_of("a", 3)})
-    with pytest.raises(DataError, match="has the splits: extra; expected"):
+    with pytest.raises(DataError, match="labelled texts, at least in train; found the splits extra"):
         load_split("tfds:other")
     prepare(data_dir / "broken" / "1.0.0", "broken", {"test": rows_of("a", 3)})
     [records] = (data_dir / "broken" / "1.0.0").glob("*tfrecord*")
     records.write_bytes(records.read_bytes()[:-5])
-    with pytest.raises(DataError, match=r"tfds:broken\[test\] is broken: ") as caught:
+    with pytest.raises(DataError, match=r"tfds:broken\[test\] is corrupt \(") as caught:
         load_split("tfds:broken")
     assert "\n" not in str(caught.value)
 
@@ -113,23 +114,27 @@ def test_splits_of_other_names_and_broken_files(data_dir):
 @pytest.mark.parametrize(
     ("name", "error", "expected"),
     [
-        ("imdb_reviews", DataError, "is not prepared in {dir}; on a machine with network run: python -c"),
+        (
+            "imdb_reviews",
+            DataError,
+            "is not prepared in {dir}; run on a machine with network access: python -c",
+        ),
         ("imdb_revews", UsageError, "not prepared in {dir}; did you mean imdb_reviews?"),
         ("qqxxzz", UsageError, "see tensorflow.org/datasets/catalog"),
         ("glue/sst3", UsageError, "configurations of glue: cola, sst2"),
         ("imdb_reviews:9.9.9", UsageError, "only: 1.0.0"),
-        ("huggingface:imdb", UsageError, "expected tfds:NAME, tfds:NAME/CONFIG"),
-        ("", UsageError, "expected tfds:NAME, tfds:NAME/CONFIG"),
+        ("huggingface:imdb", UsageError, "use tfds:NAME, tfds:NAME/CONFIG"),
+        ("", UsageError, "use tfds:NAME, tfds:NAME/CONFIG"),
     ],
 )
-def test_sets_that_are_not_there(data_dir, name, error, expected):
+def test_missing_datasets(data_dir, name, error, expected):
     with pytest.raises(error) as caught:
         load_labeled_texts(f"tfds:{name}", seed=0)
     assert expected.format(dir=data_dir) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_texts_for_a_language_model_need_no_label(data_dir):
+def test_texts_of_a_language_model_need_no_labels(data_dir):
     features = {"text": tfds.features.Text()}
     splits = {
         "train": [{"text": f"train {row}\nnext line {row}"} for row in range(40)],
@@ -143,10 +148,10 @@ def test_texts_for_a_language_model_need_no_label(data_dir):
     prepare(
         data_dir / "glue" / "sst2" / "2.0.0", "glue", {"train": rows_of("a", 40), "test": rows_of("b", 2, -1)}
     )
-    assert load_text("tfds:glue/sst2") == ["b é 0", "b é 1"]  # a text without a label is a text
+    assert load_text("tfds:glue/sst2") == ["b é 0", "b é 1"]  # labels are ignored
 
 
-def test_a_broken_text_is_named_by_its_own_split(data_dir):
+def test_the_error_of_a_broken_text_names_its_split(data_dir):
     rows = [{"text": b"fine"}, {"text": b"\xff"}]
     features = {"text": tfds.features.Text()}
     prepare(data_dir / "latin" / "1.0.0", "latin", {"train": rows, "test": rows[:1]}, features)

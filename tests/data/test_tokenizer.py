@@ -1,4 +1,4 @@
-"""Raw strings to ids: splitting, vocabularies, pieces of words, and a graph that stands alone."""
+"""Tokenizer: splitting, vocabularies, pieces of words, and a graph that needs only TensorFlow."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def pieces():
 
 @pytest.fixture(scope="module")
 def library(pieces):
-    """The reference: the ``tokenizers`` library's WordPiece over the same vocabulary."""
+    """Reference: WordPiece of the ``tokenizers`` library with the same vocabulary."""
     vocabulary = {token: index for index, token in enumerate(pieces.vocabulary)}
     return tokenizers.models.WordPiece(
         vocab=vocabulary,
@@ -70,7 +70,7 @@ def test_splits(split, text, expected):
     assert words([text], split=split) == [expected.split("|")]
 
 
-def test_case_is_dropped_in_every_script_or_kept():
+def test_lower_case_in_every_script():
     assert words(["ÀÉ ЖЯ ΣΑ İ"]) == [["àé", "жя", "σα", "i\u0307"]]
     assert words(["ÀÉ ЖЯ ΣΑ İ"], lowercase=False) == [["ÀÉ", "ЖЯ", "ΣΑ", "İ"]]
 
@@ -113,8 +113,8 @@ def test_ids_of_words():
     assert tokenizer.decode(ids[2].numpy()) == ["<START>", "a", "<UNKNOWN>", "<END>"]
 
 
-def test_a_word_that_begins_like_a_continuing_piece_is_unknown():
-    """Else it would be joined to the word before it, and a heading's ## would vanish."""
+def test_a_word_that_starts_like_a_continuing_piece_is_unknown():
+    """Otherwise, join would append it to the previous word, and the ## of a heading would be lost."""
     settings = TokenizerSettings(unit="wordpiece", split="whitespace", lowercase=False, size=60)
     tokenizer = Tokenizer.train(["x ## Title ### y a#b"] * 9, settings)
     ids = tokenizer(["x ## Title ### y a#b"])
@@ -133,7 +133,7 @@ def test_text_cannot_forge_special_tokens(unit):
 
 
 @pytest.mark.parametrize("unit", ["word", "wordpiece"])
-def test_shapes_that_break_graphs(unit):
+def test_empty_and_very_long_texts(unit):
     tokenizer = Tokenizer.train(TEXTS, TokenizerSettings(unit=unit, size=120, start=True))
     assert tokenizer(tf.constant([], tf.string)).shape[0] == 0
     assert tokenizer(["", " ", "!?"]).to_list() == [[START]] * 3
@@ -143,7 +143,7 @@ def test_shapes_that_break_graphs(unit):
     assert len(tokenizer.encode([])) == 0
 
 
-def test_encode_is_the_graph_over_all_texts(pieces):
+def test_encode_is_equal_to_one_call_on_all_texts(pieces):
     texts = [f"{text} {'un' * (index % 7)}" for index, text in enumerate(TEXTS * 500)]  # more than one chunk
     sequences = pieces.encode(texts)
     expected = pieces(texts)
@@ -153,14 +153,14 @@ def test_encode_is_the_graph_over_all_texts(pieces):
     assert len(pieces.encode(["lone surrogate \ud800"])) == 1
 
 
-def test_pieces_are_a_vocabulary_within_its_size_that_spells_its_texts(pieces):
+def test_pieces_spell_the_training_texts_within_the_vocabulary_size(pieces):
     assert pieces.vocabulary[:4] == SPECIAL_TOKENS
     assert len(set(pieces.vocabulary)) == len(pieces) <= 160
     assert {"the", "##e"} <= set(pieces.vocabulary)
     assert UNKNOWN not in pieces(TEXTS).values.numpy()
 
 
-def test_rare_characters_give_way_to_pieces():
+def test_pieces_replace_rare_characters():
     alphabet = "".join(map(chr, range(0x4E00, 0x4E00 + 500)))
     tokenizer = Tokenizer.train([alphabet, "word words " * 9], TokenizerSettings(unit="wordpiece", size=80))
     assert len(tokenizer) <= 80
@@ -170,7 +170,7 @@ def test_rare_characters_give_way_to_pieces():
 
 
 def test_pieces_of_the_same_texts_are_the_same(pieces):
-    for _ in range(3):  # every training has hash tables of its own
+    for _ in range(3):  # every training uses new hash tables
         assert Tokenizer.train(TEXTS * 3, pieces.settings).vocabulary == pieces.vocabulary
 
 
@@ -185,8 +185,8 @@ SCRIPTS = st.one_of(
 @example(["film" * 26, "film" * 25, "un" + "x" * 99, "##the", "<PAD", "🙂film", "unfilm影", "影电"])
 @given(st.lists(st.lists(SCRIPTS, min_size=1, max_size=12).map("".join), min_size=1, max_size=40))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_pieces_equal_those_of_the_library(pieces, library, texts):
-    """But for words that begin like a piece that continues one."""
+def test_pieces_equal_the_pieces_of_the_library(pieces, library, texts):
+    """The only exceptions are words that start with ##, like a continuing piece."""
     expected = [
         [UNKNOWN] if text.startswith("##") else [token.id for token in library.tokenize(text)]
         for text in texts
@@ -207,15 +207,15 @@ def test_saves_and_loads(pieces, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"vocab.txt:1: found '' where <PAD>"),
-        (b"<PAD>\n<START>\n<UNK>\n<END>\na\n", r"vocab.txt:3: found '<UNK>' where <UNKNOWN>"),
+        (b"", r"vocab.txt:1: the token must be <PAD>; got ''"),
+        (b"<PAD>\n<START>\n<UNK>\n<END>\na\n", r"vocab.txt:3: the token must be <UNKNOWN>; got '<UNK>'"),
         (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\n", r"vocab.txt ends after 4 lines"),
-        (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\na\nb\na\n", r"vocab.txt:7: 'a' is on line 5 already"),
+        (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\na\nb\na\n", r"vocab.txt:7: the token 'a' is already on line 5"),
         (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\na\n\nb\n", r"vocab.txt:6: the line is empty"),
         (b"<PAD>\n<START>\n<UNKNOWN>\n<END>\na\xff\n", r"vocab.txt:5: byte 31"),
     ],
 )
-def test_damaged_vocabularies_are_refused(tmp_path, content, message):
+def test_damaged_vocabularies_are_errors(tmp_path, content, message):
     Tokenizer.train(["a"], TokenizerSettings()).save(tmp_path)
     (tmp_path / "vocab.txt").write_bytes(content)
     with pytest.raises(DataError, match=message) as error:
@@ -226,38 +226,38 @@ def test_damaged_vocabularies_are_refused(tmp_path, content, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{\n'unit'", r"tokenizer.json:2: not JSON"),
-        ('{"units": "word"}', r"tokenizer.json: not the settings of a tokenizer: .*units"),
-        ('{"unit": "syllable"}', r"tokenizer.json: .*'syllable'; choose one of word, wordpiece"),
-        ('{"size": "big"}', r"tokenizer.json: not the settings"),
-        ("[]", r"tokenizer.json: not the settings"),
+        ("{\n'unit'", r"tokenizer.json:2: the file is not valid JSON"),
+        ('{"units": "word"}', r"tokenizer.json does not contain valid tokenizer settings .*units"),
+        ('{"unit": "syllable"}', r"tokenizer.json .*unit must be one of word, wordpiece, .*got 'syllable'"),
+        ('{"size": "big"}', r"tokenizer.json does not contain valid tokenizer settings"),
+        ("[]", r"tokenizer.json does not contain valid tokenizer settings"),
     ],
 )
-def test_damaged_settings_are_refused(tmp_path, content, message):
+def test_damaged_settings_are_errors(tmp_path, content, message):
     Tokenizer.train(["a"], TokenizerSettings()).save(tmp_path)
     (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(DataError, match=message):
         Tokenizer.load(tmp_path)
 
 
-def test_what_cannot_be_meant_is_refused(tmp_path):
+def test_invalid_settings_and_texts_are_errors(tmp_path):
     with pytest.raises(DataError, match=r"vocab.txt cannot be read"):
         Tokenizer.load(tmp_path)
     for unit in ("word", "wordpiece"):
-        with pytest.raises(DataError, match="hold no word"):
+        with pytest.raises(DataError, match="contain no word"):
             Tokenizer.train(["...", ""], TokenizerSettings(unit=unit))
-    with pytest.raises(DataError, match="hold no word that occurs 2 times"):
+    with pytest.raises(DataError, match="contain no word that occurs 2 times"):
         Tokenizer.train(["a b"], TokenizerSettings(minimum_count=2))
-    with pytest.raises(UsageError, match="size is 4; it must be at least 5"):
+    with pytest.raises(UsageError, match="size must be at least 5; got 4"):
         TokenizerSettings(size=4)
     with pytest.raises(
-        UsageError, match="split is 'commas'; choose one of letters, punctuation, reversible, whitespace"
+        UsageError, match="split must be one of letters, punctuation, reversible, whitespace; got 'commas'"
     ):
         TokenizerSettings(split="commas")
 
 
 class Server(tf.Module):
-    """What an application exports: a tokenizer behind a raw-text signature."""
+    """A module as an application exports it: a tokenizer with a signature for raw text."""
 
     def __init__(self, tokenizer):
         super().__init__()
@@ -279,8 +279,8 @@ for folder in folders:
 """
 
 
-def test_saved_graph_stands_alone_in_any_locale(pieces, tmp_path):
-    """In a fresh process without this project, on a machine where the lower case of I is a dotless i."""
+def test_a_saved_graph_needs_only_tensorflow_in_any_locale(pieces, tmp_path):
+    """The fresh process cannot import the project. In its locale, the lower case of I is a dotless i."""
     tokenizers = {"pieces": pieces, "words": Tokenizer.train(TEXTS, TokenizerSettings(end=True))}
     batches = [TEXTS, ["I BELIEVE İT IS A FILM\x00I"], []]
     folders = [str(tmp_path / name) for name in tokenizers]
@@ -308,7 +308,7 @@ def trained(**options):
     return Tokenizer.train(LINES, TokenizerSettings(end=True, **options))
 
 
-def test_characters_are_tokens_spaces_too():
+def test_characters_include_spaces():
     tokenizer = trained(unit="character")
     assert tokenizer.decode(tokenizer(["be 🙂 ☃\t!"]).to_list()[0]) == [
         *("b", "e", " ", "🙂", " ", "<UNKNOWN>", " ", "<UNKNOWN>", "<END>")
@@ -316,7 +316,7 @@ def test_characters_are_tokens_spaces_too():
     assert tokenizer.vocabulary[4] == " "  # the most frequent one
 
 
-def test_bytes_are_tokens_whatever_the_texts():
+def test_bytes_do_not_depend_on_the_texts():
     tokenizer = trained(unit="byte", lowercase=False, size=5, minimum_count=100)
     assert len(tokenizer) == 4 + 256
     raw = bytes(range(256))
@@ -335,14 +335,14 @@ def test_bytes_are_tokens_whatever_the_texts():
         ({"unit": "byte"}, [line + "\n" for line in LINES]),
     ],
 )
-def test_joining_ids_gives_the_text_back(tmp_path, options, expected):
+def test_join_restores_the_text(tmp_path, options, expected):
     tokenizer = trained(lowercase=False, **options)
     for one in (tokenizer, (tokenizer.save(tmp_path), Tokenizer.load(tmp_path))[1]):
         texts = [text.decode() for text in one.join(one(LINES)).numpy()]
         assert [text for text, wanted in zip(texts, expected) if wanted] == [w for w in expected if w]
 
 
-def test_joining_goes_over_the_ends_of_lines_and_leaves_padding_out():
+def test_join_continues_after_line_ends_and_drops_padding():
     tokenizer = trained(split="whitespace")
     ids = {token: index for index, token in enumerate(tokenizer.vocabulary)}
     row = [START, ids["to"], ids["be"], END, END, ids["or"], PAD, UNKNOWN, ids["not"]]
@@ -355,7 +355,7 @@ def test_joining_goes_over_the_ends_of_lines_and_leaves_padding_out():
 MARK = "\u2581"
 
 
-def test_the_reversible_split_marks_white_space_and_cuts_off_punctuation():
+def test_the_reversible_split_marks_white_space_and_separates_punctuation():
     texts = [" L'été,  \t(c'est)  3.5!", "", "a\u2581b \U0001f600\U0001f600"]
     found = words(texts, split="reversible", lowercase=False)
     assert found == [
@@ -383,12 +383,12 @@ CHARACTERS = st.sampled_from("ab#\u00e9 .,'(\u4e2d\t\u2581Z9")
 
 @given(st.lists(st.text(CHARACTERS, max_size=20), min_size=1, max_size=4))
 @settings(deadline=None, max_examples=60)
-def test_join_gives_back_what_the_reversible_split_has_cut(reversible, texts):
+def test_join_inverts_the_reversible_split(reversible, texts):
     found, ids = back(reversible, texts)
     if not np.any(ids == UNKNOWN):
         assert found == [" ".join(text.replace("\u2581", " ").split()) for text in texts]
 
 
-def test_join_gives_back_real_text(reversible):
+def test_join_restores_real_text(reversible):
     found, _ = back(reversible, ['The film isn\'t 3.5 (of 10): "great"!', "naïve  ##x # #y"])
     assert found[0] == 'The film isn\'t 3.5 (of 10): "great"!'

@@ -1,4 +1,4 @@
-"""Decoding over scripted step functions: no model, every sequence can be enumerated."""
+"""Decoding with scripted step functions: without a model, every sequence can be enumerated."""
 
 import itertools
 
@@ -29,7 +29,7 @@ HISTORIES = V ** (STEPS + 1)
 
 
 class Script:
-    """Logits and attention that depend on the row and on all tokens so far, carried in nested states."""
+    """A step function whose outputs depend on the row and on all previous tokens, in nested states."""
 
     def __init__(self, seed=0, rows=ROWS):
         rng = np.random.default_rng(seed)
@@ -38,7 +38,7 @@ class Script:
         self.rows = rows
 
     def start(self, rows=None):
-        """Start tokens and states, of all rows or of some."""
+        """Returns start tokens and states, for all rows or for some."""
         rows = np.arange(self.rows) if rows is None else np.asarray(rows)
         states = ({"row": tf.constant(rows, tf.int32)}, tf.zeros((len(rows), 1), tf.int32))
         return tf.fill((len(rows),), START), states
@@ -54,7 +54,7 @@ class Script:
         )
 
     def at(self, row, tokens):
-        """Logarithm of the next probabilities (V,) and attention (SOURCE,), in NumPy."""
+        """Returns the log-probabilities of the next token (V,) and the attention (SOURCE,), in NumPy."""
         code = 0
         for token in (START, *tokens):
             code = code * V + token
@@ -65,7 +65,7 @@ class Script:
         return sum(self.at(row, tokens[:t])[0][token] for t, token in enumerate(tokens))
 
     def score(self, row, tokens, search):
-        """Equation 14 of Wu et al. (2016), of tokens with their end."""
+        """Returns the score of equation 14 of Wu et al. (2016), for tokens with their end."""
         covered = sum(self.at(row, tokens[:t])[1] for t in range(len(tokens)))
         penalty = ((5 + len(tokens)) / 6) ** search.length_penalty
         coverage = search.coverage_penalty * np.log(np.minimum(covered, 1)).sum()
@@ -73,7 +73,7 @@ class Script:
 
 
 def row_of(decoded, *place):
-    """Tokens of one sequence, and whether it ended."""
+    """Returns the tokens of one sequence, and True if it ended."""
     tokens = decoded.tokens.numpy()[place]
     length = int(decoded.lengths.numpy()[place])
     assert not tokens[length:].any()
@@ -122,7 +122,7 @@ def test_each_row_has_its_own_maximum():
     assert [row_of(ranked, row, 0)[0] for row in range(ROWS)] == expected
 
 
-def test_without_an_end_every_row_goes_to_its_maximum():
+def test_without_an_end_every_row_reaches_its_maximum():
     script = Script()
     decoded = greedy(script.step, *script.start(), Rules(STEPS))
     assert decoded.lengths.numpy().tolist() == [STEPS] * ROWS
@@ -131,7 +131,7 @@ def test_without_an_end_every_row_goes_to_its_maximum():
 
 @pytest.mark.parametrize("decode", ["greedy", "sample", "beam"])
 @pytest.mark.parametrize("maximum", [STEPS, 0])
-def test_no_row_and_no_step(decode, maximum):
+def test_zero_rows_and_zero_steps(decode, maximum):
     script = Script()
     rows = [] if maximum else [0, 1]
     for limit in (maximum, tf.fill((len(rows),), maximum)):
@@ -143,11 +143,11 @@ def test_no_row_and_no_step(decode, maximum):
             assert run(*arguments).lengths.numpy().tolist() == [0] * len(rows)
 
 
-def test_it_stops_when_all_rows_have_ended():
+def test_decoding_stops_when_all_rows_have_ended():
     calls = []
 
     def step(tokens, states):
-        """Ends when the states, which count down, are zero."""
+        """Ends a row when its state, which counts down, is zero."""
         calls.append(tokens)
         logits = tf.where(states[:, None] == 0, [[0.0, 0.0, 0.0, 9.0]], [[0.0, 9.0, 0.0, 0.0]])
         return logits, states - 1
@@ -165,7 +165,7 @@ def test_it_stops_when_all_rows_have_ended():
 
 
 def draw_in_numpy(logits, number, temperature, top_k, top_p):
-    """The code of the docstring of `draw`."""
+    """Runs the code from the docstring of `draw`."""
     order = np.argsort(-logits, kind="stable")[:top_k]
     falling = logits[order].astype(np.float64)
     weights = np.exp((falling - falling[0]) / temperature)
@@ -176,7 +176,7 @@ def draw_in_numpy(logits, number, temperature, top_k, top_p):
 
 
 def on_a_border(logits, number, temperature, top_k, top_p):
-    """Where the last bit of a sum decides, and libraries add up in different orders."""
+    """Returns True if rounding decides the token, because libraries sum in different orders."""
     near = {draw_in_numpy(logits, number + shift, temperature, top_k, top_p) for shift in (-1e-9, 0, 1e-9)}
     near |= {draw_in_numpy(logits, number, temperature, top_k, top_p + shift) for shift in (-1e-9, 1e-9)}
     return len(near) > 1
@@ -190,7 +190,7 @@ def on_a_border(logits, number, temperature, top_k, top_p):
     top_k=st.integers(1, 14),
     top_p=st.floats(0.01, 1),
 )
-def test_a_number_stands_for_the_same_token_in_numpy(logits, number, temperature, top_k, top_p):
+def test_draw_equals_numpy(logits, number, temperature, top_k, top_p):
     logits = np.array(logits, np.float32)
     numbers = tf.constant([number, 0.4567], tf.float64)
     assume(not any(on_a_border(logits, each, temperature, top_k, top_p) for each in (number, 0.4567)))
@@ -200,8 +200,8 @@ def test_a_number_stands_for_the_same_token_in_numpy(logits, number, temperature
 
 
 @pytest.mark.parametrize("top_p", [0.5, 1.0])
-def test_the_largest_number_below_1_stands_for_the_last_token_that_is_left(top_p):
-    """Times a total that rounding has left below 1 it may round to that total."""
+def test_largest_number_below_one_selects_the_last_candidate(top_p):
+    """The number times a total slightly below 1 may round to that total."""
     for size in range(1, 50):
         number, logits = np.nextafter(1.0, 0.0), np.zeros(size, np.float32)
         (found,) = draw(logits[None], tf.constant([number], tf.float64), Sampling(1.0, 0, top_p)).numpy()
@@ -209,7 +209,7 @@ def test_the_largest_number_below_1_stands_for_the_last_token_that_is_left(top_p
 
 
 def shares(sampling, logits=(0.0, 3.0, 1.0, -np.inf, 2.0), count=20_000):
-    """How often each token is drawn by numbers that lie evenly in [0, 1)."""
+    """Returns the frequency of each token for evenly spaced numbers in [0, 1)."""
     numbers = (np.arange(count) + 0.5) / count
     tokens = draw(tf.tile(tf.constant([logits], tf.float32), (count, 1)), tf.constant(numbers), sampling)
     return np.bincount(tokens.numpy(), minlength=len(logits)) / count
@@ -226,23 +226,23 @@ def shares(sampling, logits=(0.0, 3.0, 1.0, -np.inf, 2.0), count=20_000):
         (Sampling(top_p=0.64), [1], 1),
         (Sampling(top_p=0.65), [1, 4], 1),
         (Sampling(top_p=0.9), [1, 2, 4], 1),
-        (Sampling(top_k=2, top_p=0.74), [1, 4], 1),  # .731 of the two
+        (Sampling(top_k=2, top_p=0.74), [1, 4], 1),  # probability .731 among the two
         (Sampling(top_k=2, top_p=0.73), [1], 1),
         (Sampling(temperature=0.0), [1], 1),
         (Sampling(tf.constant(2.0), tf.constant(2), tf.constant(0.99)), [1, 4], 2),
     ],
 )
-def test_tokens_are_drawn_in_proportion_to_what_is_kept(sampling, kept, temperature):
+def test_tokens_are_sampled_in_proportion_to_kept_probabilities(sampling, kept, temperature):
     logits = np.array([0.0, 3.0, 1.0, -np.inf, 2.0])
     weights = np.where(np.isin(np.arange(5), kept), np.exp(logits / temperature), 0)
     np.testing.assert_allclose(shares(sampling), weights / weights.sum(), atol=1e-4)
 
 
-def test_equal_logits_at_the_border_of_top_k_go_by_id():
+def test_top_k_breaks_ties_by_id():
     np.testing.assert_array_equal(np.flatnonzero(shares(Sampling(top_k=2), (1.0, 2.0, 1.0, 1.0))), [0, 1])
 
 
-def test_a_sample_takes_the_uniform_numbers_of_its_seed():
+def test_sample_uses_the_uniform_numbers_of_its_seed():
     script = Script()
     rules = Rules(STEPS, END)
     decoded = sample(script.step, *script.start(), rules, Sampling(1.3, 3, 0.9), seed=5)
@@ -271,7 +271,7 @@ def test_seeds():
 
 
 @pytest.mark.parametrize("sampling", [None, Sampling(1.5)])
-def test_a_stream_gives_the_same_tokens_one_by_one(sampling):
+def test_stream_yields_the_same_tokens(sampling):
     script = Script(3)
     rules = Rules(tf.constant([4, 2, 3]), END)
     arguments = (script.step, *script.start(), rules)
@@ -302,11 +302,11 @@ def test_repetition_penalty_by_hand():
     before=st.integers(0, 2),
     behind=st.integers(0, 3),
 )
-def test_no_ngram_comes_twice(tokens, size, before, behind):
+def test_no_ngram_occurs_twice(tokens, size, before, behind):
     ngrams = {tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1)}
     tail = tuple(tokens[len(tokens) - size + 1 :]) if size > 1 else ()
     banned = [len(tail) == size - 1 and (*tail, token) in ngrams for token in range(3)]
-    if all(banned):  # then the rule gives way
+    if all(banned):  # then the rule does not apply
         banned = [False] * 3
     history = tf.constant([[NONE] * before + tokens + [NONE] * behind], tf.int32)
     found, log_probabilities = restrict(tf.zeros((1, 3)), history, len(tokens), Rules(99, no_repeat=size))
@@ -348,7 +348,7 @@ def test_rules_hold_in_every_decoder(decode, prompt):
 
 
 def every_sequence(minimum=0, maximum=STEPS):
-    """All that end within the maximum, with their end, and all that are cut off there."""
+    """Yields all sequences that end within the maximum, and the sequences that are truncated there."""
     others = [token for token in range(V) if token != END]
     for length in range(maximum + 1):
         for tokens in itertools.product(others, repeat=length):
@@ -362,7 +362,7 @@ def every_sequence(minimum=0, maximum=STEPS):
 @pytest.mark.parametrize(
     ("length_penalty", "coverage_penalty", "minimum"), [(0, 0, 0), (0.6, 0, 0), (1.5, 0.4, 1), (0, 2.0, 3)]
 )
-def test_beam_with_room_for_all_is_exhaustive(stop, length_penalty, coverage_penalty, minimum):
+def test_beam_with_enough_beams_is_exhaustive(stop, length_penalty, coverage_penalty, minimum):
     script = Script(2)
     count = sum(1 for _ in every_sequence(minimum))
     search = Search(count, length_penalty, coverage_penalty, stop)
@@ -382,7 +382,7 @@ def test_beam_with_room_for_all_is_exhaustive(stop, length_penalty, coverage_pen
 
 
 def beam_by_hand(script, row, search, maximum=STEPS):
-    """One row, on lists, and never stopping before ``search.stop`` says so."""
+    """Runs beam search for one row on lists; only ``stop="filled"`` stops before the maximum."""
     following, complete = [()], []
     for _ in range(maximum):
         extended = [(*tokens, token) for tokens in following for token in range(V)]
@@ -431,7 +431,7 @@ def test_penalties_by_hand():
     assert search.coverage(attention, real).numpy()[0, 0] == pytest.approx(expected)
 
 
-def test_padding_of_the_source_is_not_to_be_covered():
+def test_coverage_ignores_source_padding():
     script = Script(4)
     search = Search(3, 0.5, 0.7)
     padded = np.concatenate([script.attention, np.zeros_like(script.attention)], axis=2)
@@ -453,13 +453,15 @@ def test_more_beams_than_sequences():
     assert np.isfinite(ranked.scores.numpy()[:, :4]).all()
 
 
-def test_a_step_without_attention_has_no_coverage():
+def test_coverage_penalty_needs_attention():
     script = Script()
 
     def step(tokens, states):
         return script.step(tokens, states)[:2]
 
-    with pytest.raises(ValueError, match="the step returns no attention"):
+    with pytest.raises(
+        ValueError, match=r"coverage_penalty 0\.1 needs a step function that returns its attention"
+    ):
         beam(step, *script.start(), Rules(STEPS, END), Search(2, coverage_penalty=0.1))
     beam(step, *script.start(), Rules(STEPS, END), Search(2))
 
@@ -471,7 +473,7 @@ def test_repeat_rows():
     assert repeated["b"][0].numpy().tolist() == [3, 3, 4, 4]
 
 
-# Everywhere
+# Graphs and SavedModels
 
 
 def decoders(script, rules):
@@ -505,7 +507,7 @@ def test_rows_do_not_influence_each_other(name):
             np.testing.assert_allclose(one[0], all_rows[row], rtol=1e-6)
 
 
-def test_a_sampled_row_does_not_depend_on_what_the_others_say():
+def test_sampled_row_does_not_depend_on_other_rows():
     script = Script(6)
     decode = decoders(script, Rules(STEPS, END))["sample"]
     np.testing.assert_array_equal(
@@ -514,7 +516,7 @@ def test_a_sampled_row_does_not_depend_on_what_the_others_say():
 
 
 def test_in_a_saved_model(tmp_path):
-    """Temperature, seed and maximum may be inputs."""
+    """Temperature, seed and maximum may be inputs of a SavedModel."""
     script = Script(7)
 
     class Module(tf.Module):
@@ -551,19 +553,19 @@ def test_in_a_saved_model(tmp_path):
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (lambda: Rules(-1), "maximum is -1"),
-        (lambda: Rules(1, minimum=-1), "minimum is -1"),
-        (lambda: Rules(1, no_repeat=-2), "no_repeat is -2"),
-        (lambda: Rules(1, repetition_penalty=0), "repetition_penalty is 0"),
-        (lambda: Sampling(-0.1), "temperature is -0.1"),
-        (lambda: Sampling(top_k=-1), "top_k is -1"),
-        (lambda: Sampling(top_p=0.0), "top_p is 0.0"),
-        (lambda: Search(0), "beams is 0"),
-        (lambda: Search(1, length_penalty=-1), "length_penalty is -1"),
-        (lambda: Search(1, coverage_penalty=-1), "coverage_penalty is -1"),
-        (lambda: Search(1, stop="never"), "stop is 'never'"),
+        (lambda: Rules(-1), "maximum must be at least 0; got -1"),
+        (lambda: Rules(1, minimum=-1), "minimum must be at least 0; got -1"),
+        (lambda: Rules(1, no_repeat=-2), "no_repeat must be at least 0; got -2"),
+        (lambda: Rules(1, repetition_penalty=0), "repetition_penalty must be greater than 0; got 0"),
+        (lambda: Sampling(-0.1), "temperature must be at least 0; got -0.1"),
+        (lambda: Sampling(top_k=-1), "top_k must be at least 0; got -1"),
+        (lambda: Sampling(top_p=0.0), "top_p must be greater than 0 and at most 1; got 0.0"),
+        (lambda: Search(0), "beams must be at least 1; got 0"),
+        (lambda: Search(1, length_penalty=-1), "length_penalty must be at least 0; got -1"),
+        (lambda: Search(1, coverage_penalty=-1), "coverage_penalty must be at least 0; got -1"),
+        (lambda: Search(1, stop="never"), "stop must be 'filled' or 'sure'; got 'never'"),
     ],
 )
-def test_what_cannot_be_meant(make, expected):
+def test_invalid_settings_are_refused(make, expected):
     with pytest.raises(ValueError, match=expected):
         make()

@@ -1,4 +1,4 @@
-"""The pictures: files that are whole or absent, and figures that say what they show."""
+"""Plots: PNG files that are complete or absent, and figures with the expected content."""
 
 import subprocess
 import sys
@@ -69,12 +69,12 @@ def labels(figure: Figure) -> list[str]:
 
 
 def curves(figure: Figure, panel: int) -> dict[str, np.ndarray]:
-    """The values drawn in one panel, by the name in the legend."""
+    """Returns the values of the lines in one panel, by the name in the legend."""
     return {str(line.get_label()): np.asarray(line.get_ydata()) for line in figure.axes[panel].lines}
 
 
 @each_drawing
-def test_the_file_is_a_small_png_that_holds_a_picture(draw, tmp_path):
+def test_the_file_is_a_small_png(draw, tmp_path):
     path = draw(tmp_path / "plot.png")
     assert path == tmp_path / "plot.png"
     with Image.open(path) as image:
@@ -86,7 +86,7 @@ def test_the_file_is_a_small_png_that_holds_a_picture(draw, tmp_path):
 
 
 @each_drawing
-def test_a_write_that_fails_midway_leaves_the_old_file_and_nothing_else(draw, tmp_path, monkeypatch):
+def test_a_failed_write_keeps_the_old_file(draw, tmp_path, monkeypatch):
     path = tmp_path / "plot.png"
     path.write_bytes(b"the old picture")
 
@@ -102,7 +102,7 @@ def test_a_write_that_fails_midway_leaves_the_old_file_and_nothing_else(draw, tm
 
 
 @each_drawing
-def test_who_reads_the_old_file_meanwhile_sees_it_whole(draw, tmp_path):
+def test_a_reader_of_the_old_file_sees_its_whole_content(draw, tmp_path):
     path = tmp_path / "plot.png"
     path.write_bytes(b"the old picture")
     with path.open("rb") as reader:
@@ -144,7 +144,7 @@ def test_values_that_are_missing_leave_a_gap():
     assert set(drawn) == {"training", "validation"}
 
 
-def test_a_quantity_measured_in_validation_alone_has_its_panel():
+def test_a_quantity_of_validation_alone_has_a_panel():
     history = [{"epoch": 1, "loss": 2.0, "valid_loss": 2.1, "valid_f1": 0.5}]
     figure = curve_plots.draw_learning_curve(history, best_epoch=None)
     assert labels(figure) == ["loss", "f1"]
@@ -173,7 +173,7 @@ def test_an_empty_history_is_refused(tmp_path):
 def test_confusion_matrix_writes_counts_shares_and_names():
     figure = classification_plots.draw_confusion_matrix(CONFUSION, CLASSES)
     assert {"true class", "predicted class", *CLASSES} <= texts(figure)
-    assert "14 of 18 correct (77.8%)" in figure.axes[0].get_title()
+    assert "14 of 18 correct (accuracy 77.8%)" in figure.axes[0].get_title()
     cells = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
     assert cells[0, 0] == "9\n90.0%"
     assert cells[0, 1] == "2\n25.0%"  # column 0 of row 1: predicted negative, truly neutral
@@ -181,10 +181,10 @@ def test_confusion_matrix_writes_counts_shares_and_names():
     assert [cells[column, 2] for column in range(3)] == ["0", "0", "0"]
 
 
-def test_names_of_classes_are_data_and_are_shortened_so_that_they_differ():
+def test_class_names_are_plain_text_and_differ_when_shortened():
     names = ["$\\frac{$", "x_1^$2$", "a line\nbreak", *(f"{'very ' * 20}long name {i}" for i in (1, 2))]
     figure = classification_plots.draw_confusion_matrix(np.eye(5, dtype=int), names)
-    FigureCanvasAgg(figure).draw()  # where a formula would be read, and a bad one fail
+    FigureCanvasAgg(figure).draw()  # raises if a name is parsed as a bad formula
     ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert ticks[:3] == ["$\\frac{$", "x_1^$2$", "a line break"]
     assert ticks[3] != ticks[4]
@@ -197,14 +197,14 @@ def test_confusion_matrix_stays_readable_and_small_with_many_classes(size, annot
     figure = classification_plots.draw_confusion_matrix(np.full((size, size), 3), names)
     axes = figure.axes[0]
     assert len(axes.texts) == (size * size if annotated else 0)
-    assert ("share of the true class" in labels(figure)) is not annotated
+    assert ("fraction of the true class" in labels(figure)) is not annotated
     assert len(axes.get_xticks()) <= 60
     assert max(figure.get_size_inches()) <= 13
 
 
 @pytest.mark.parametrize("confusion", [[[1, 2]], [[1, 2], [3, 4]], []])
-def test_a_confusion_matrix_that_does_not_fit_its_classes_is_refused(confusion):
-    with pytest.raises(ValueError, match=r"for 3 class names; expected \(3, 3\)"):
+def test_a_confusion_matrix_must_fit_its_classes(confusion):
+    with pytest.raises(ValueError, match=r"must have the shape \(3, 3\) for 3 class names"):
         classification_plots.draw_confusion_matrix(confusion, CLASSES)
 
 
@@ -215,11 +215,11 @@ def test_reliability_diagram_draws_accuracy_gap_and_histogram():
     assert accuracy == [0.5, 1.0]
     assert gap == pytest.approx([0.07, -0.17])
     assert [bar.get_height() for bar in histogram.containers[0]] == [0.5, 0.5]
-    assert {"accuracy (share correct)", "confidence (probability of the predicted class)"} <= texts(figure)
-    assert {"accuracy", "gap to confidence", "perfectly calibrated"} <= texts(figure)
+    assert {"accuracy (fraction correct)", "confidence (probability of the predicted class)"} <= texts(figure)
+    assert {"accuracy", "gap (confidence - accuracy)", "perfectly calibrated"} <= texts(figure)
 
 
-def test_reliability_diagram_names_the_error_that_the_scores_report():
+def test_reliability_diagram_shows_the_calibration_error_of_the_scores():
     generator = np.random.default_rng(2)
     probabilities = generator.dirichlet(np.ones(3), size=300)
     scores = classification_scores(probabilities, generator.integers(0, 3, 300), CLASSES)
@@ -227,11 +227,11 @@ def test_reliability_diagram_names_the_error_that_the_scores_report():
     assert f"300 examples, expected calibration error {scores['calibration_error']:.3f}" in title
 
 
-def test_attention_has_the_words_at_its_sides():
+def test_attention_map_shows_the_words():
     figure = attention_plots.draw_attention_map(ATTENTION, ["a", "$b", "."], ["c", "d"])
     assert {"a", "$b", ".", "c", "d"} <= texts(figure)
     np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), ATTENTION)
-    with pytest.raises(ValueError, match=r"got attention \(2, 3\) for 3 target and 3 source words"):
+    with pytest.raises(ValueError, match=r"\(3, 3\) for 3 target and 3 source words; got \(2, 3\)"):
         attention_plots.draw_attention_map(ATTENTION, ["a", "b", "c"], ["d", "e", "f"])
 
 
@@ -239,10 +239,10 @@ def test_groups_show_score_and_count():
     figure = bar_plots.draw_score_by_group(GROUPS, "bleu", "words")
     heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes]
     assert heights == [[40.0, 31.5], [7.0, 3.0]]
-    assert labels(figure) == ["BLEU", "examples"]
+    assert labels(figure) == ["BLEU", "number of examples"]
 
 
-def test_curves_of_one_name_share_their_colour_and_one_entry_of_the_legend():
+def test_curves_of_one_name_share_a_colour_and_a_legend_entry():
     figure = curve_plots.draw_curves(PANELS, "Curves")
     (first,), (other, same) = (axes.lines for axes in figure.axes)
     assert first.get_color() == same.get_color() != other.get_color()
@@ -253,7 +253,7 @@ def test_curves_of_one_name_share_their_colour_and_one_entry_of_the_legend():
     assert {"Curves", "flow", "loss", "steps", "norm"} <= texts(figure)
 
 
-def test_no_panels_are_refused():
+def test_curves_need_a_panel():
     with pytest.raises(ValueError, match="at least one"):
         curve_plots.draw_curves([], "")
 
@@ -263,7 +263,7 @@ def test_there_are_no_axes_without_a_panel(count):
     assert len(curve_plots.draw_curves(PANELS[:1] * count, "").axes) == count
 
 
-def test_bars_stand_beside_each_other_in_their_group():
+def test_bars_of_a_group_are_side_by_side():
     (axes,) = bar_plots.draw_bars(["order", "length"], BARS, "Bars", "accuracy", 0.5).axes
     for drawn, values in zip(axes.containers, BARS.values()):
         assert [bar.get_height() for bar in drawn] == values
@@ -272,6 +272,6 @@ def test_bars_stand_beside_each_other_in_their_group():
     assert axes.lines[0].get_ydata()[0] == 0.5
 
 
-def test_bars_that_do_not_fit_their_groups_are_refused():
-    with pytest.raises(ValueError, match="'bag' has 2 values for 1 groups"):
+def test_bars_need_one_value_per_group():
+    with pytest.raises(ValueError, match="series 'bag' must have 1 values, one per group; got 2"):
         bar_plots.draw_bars(["order"], BARS, "", "", None)

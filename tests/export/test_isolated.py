@@ -1,4 +1,4 @@
-"""Scripts run where the project is not, and their crash is one line here."""
+"""Scripts run without the project, and a crash of a script is an error of one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_arguments_and_result(tmp_path: Path) -> None:
     assert (tmp_path / "result").read_text() == "a/b"
 
 
-def test_the_project_and_its_folder_are_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_script_cannot_import_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(isolated.__file__).parents[2]))
     work = script(tmp_path, "import os, sys; assert not os.listdir('.'); import seqmodels.errors")
     with pytest.raises(UserError, match=r"^work failed: ModuleNotFoundError: No module named 'seqmodels"):
@@ -38,7 +38,7 @@ def test_the_project_and_its_folder_are_out_of_reach(tmp_path: Path, monkeypatch
         ("raise SystemExit(3)", "^work failed: no reason given$"),
     ],
 )
-def test_a_failure_is_one_line(tmp_path: Path, content: str, message: str) -> None:
+def test_a_failure_is_an_error_of_one_line(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         isolated.run(script(tmp_path, content))
     assert "\n" not in str(error.value)

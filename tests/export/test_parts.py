@@ -1,4 +1,4 @@
-"""Every row of the conformance table through every exporter."""
+"""Export of every row of the conformance table with every exporter."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from seqmodels.export import saved_model, tflite
 from seqmodels.export.signature import Signature
 
 TIME, ROWS = 4, 8
-# Of numbers of about 1, from random weights: rounding of float32, of 11 bits, of 8 bits.
+# Largest difference of outputs of about 1, with random weights: rounding of float32, to 11 bits, to 8 bits.
 LARGEST = {"none": 1e-5, "float16": 0.01, "dynamic": 0.3, "int8": 0.5}
-# What a row hands out are tokens, not numbers: there is nothing to convert.
+# A part that returns only tokens has no floats to compare.
 CONVERTED = [
     name
     for name, part in inventory.PARTS.items()
@@ -26,11 +26,11 @@ CONVERTED = [
 
 
 def exported(name: str) -> tuple[Signature, dict[str, np.ndarray]]:
-    """The part as a signature of one row, and inputs for several calls ``(ROWS, ...)``."""
+    """Returns the part as a signature of one row, and inputs for several calls ``(ROWS, ...)``."""
     row = inventory.PARTS[name]
     part, samples = row.built(), row.arguments((TIME,) * ROWS)
     flat = {f"input_{index}": leaf for index, leaf in enumerate(tf.nest.flatten(samples))}
-    # What has no rows, as the table of a tied output, is part of the file.
+    # An input without rows, such as the table of a tied output, becomes part of the file.
     leaves = {key: leaf for key, leaf in flat.items() if leaf.shape[0] == ROWS}
 
     def run(tensors: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -62,7 +62,7 @@ def expected(signature: Signature, inputs: dict[str, np.ndarray]) -> dict[str, n
 @pytest.mark.parametrize("name", CONVERTED)
 def test_every_part_as_tflite(name: str, quantize: str, tmp_path: Path) -> None:
     if quantize == "int8" and not inventory.PARTS[name].eight_bits:
-        pytest.skip("8 bits cannot hold what it is fed")
+        pytest.skip("8 bits cannot represent the inputs of this part")
     signature, inputs = exported(name)
     entry = tflite.Entry(signature, inputs, expected(signature, inputs), inputs)
     result = tflite.convert(tmp_path / "model.tflite", [entry], "unrolled", quantize)

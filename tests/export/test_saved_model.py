@@ -1,4 +1,4 @@
-"""A SavedModel takes its place only after a process without the project has agreed with the model."""
+"""A SavedModel is written only if a process without the project computes the same outputs as the model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def example(rows: int) -> tuple[str, dict[str, np.ndarray]]:
     return "scale", {"x": np.ones((rows, 2), np.float32), "name": np.array([b"a\xff"] * rows, "S")}
 
 
-def test_written_verified_and_replaced_only_by_a_better_one(tmp_path: Path) -> None:
+def test_a_saved_model_is_replaced_only_after_verification(tmp_path: Path) -> None:
     folder = tmp_path / "export" / "model"
     good, wrong = Scaler(3.0), Scaler(4.0)
     signatures = [good.signature()]
@@ -43,13 +43,13 @@ def test_written_verified_and_replaced_only_by_a_better_one(tmp_path: Path) -> N
     assert loaded.signatures["serving_default"](**example(2)[1])["y"].numpy().tolist() == [[3.0, 3.0]] * 2
 
     class Traced(Scaler):
-        """Says one thing while it is traced and another thing afterwards."""
+        """Computes different outputs in a graph and in eager execution."""
 
         def scale(self, x: tf.Tensor, name: tf.Tensor) -> dict[str, tf.Tensor]:
             return super().scale(x if tf.executing_eagerly() else 2 * x, name)
 
     wrong = Traced(3.0)
-    with pytest.raises(UserError, match="y differs by 3 from the model's"):
+    with pytest.raises(UserError, match="the output y differs from the model's output by 3"):
         saved_model.export(folder, [wrong.signature()], [example(2)])
     assert tf.saved_model.load(str(folder)).signatures["scale"](**example(1)[1])["y"].numpy().tolist() == [
         [3, 3]
@@ -68,7 +68,7 @@ def of_classifier(name: str, model: Classifier) -> Signature:
 
 @pytest.mark.slow
 def test_every_cell_and_pooling(tmp_path: Path) -> None:
-    """One SavedModel with a signature for each, tried at several batch sizes and lengths."""
+    """One SavedModel with a signature per cell and pooling, run with several batch sizes and lengths."""
     signatures, examples = [], []
     tokens = np.random.default_rng(1).integers(1, 9, (4, 7), np.int32)
     kinds = [(cell, "last") for cell in registry.CELLS] + [("gru", pooling) for pooling in registry.POOLINGS]
@@ -82,7 +82,7 @@ def test_every_cell_and_pooling(tmp_path: Path) -> None:
     assert saved_model.export(tmp_path / "model", signatures, examples) < 1e-5
 
 
-def test_names_beside_the_folder_are_nobodys_and_links_are_followed(tmp_path: Path) -> None:
+def test_neighbouring_folders_are_unchanged_and_links_are_followed(tmp_path: Path) -> None:
     for name in ("model.old", "model.partial"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "mine.txt").write_text("mine")
@@ -97,7 +97,7 @@ def test_names_beside_the_folder_are_nobodys_and_links_are_followed(tmp_path: Pa
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         saved_model.export(tmp_path / "file" / "model", [Scaler(3.0).signature()], [example(1)])

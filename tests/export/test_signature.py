@@ -1,4 +1,4 @@
-"""A signature says what it is, or is refused."""
+"""Signatures: their names, and the errors of invalid signatures."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def double(x: tf.Tensor) -> dict[str, tf.Tensor]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("a b", double, {"x": SPEC}, ("y",)), "'a b' cannot name"),
-        (("serve", double, {"x": SPEC}, ("y",)), "'serve' is TensorFlow's own name"),
-        (("double", double, {"z": SPEC}, ("y",)), r"has inputs \['z'\]; its function takes \['x'\]"),
-        (("double", double, {"x": SPEC}, ()), "has no outputs"),
+        (("a b", double, {"x": SPEC}, ("y",)), "must be an identifier; got 'a b'"),
+        (("serve", double, {"x": SPEC}, ("y",)), "'serve' is reserved by TensorFlow"),
+        (("double", double, {"z": SPEC}, ("y",)), r"arguments of its function, \['x'\]; got \['z'\]"),
+        (("double", double, {"x": SPEC}, ()), "outputs of double must contain at least one name"),
     ],
 )
-def test_refused(arguments: tuple, message: str) -> None:
+def test_invalid_signatures(arguments: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Signature(*arguments, resources=())
 
 
-def test_outputs_must_be_those_that_are_named() -> None:
-    with pytest.raises(ValueError, match=r"returned \['y'\]; expected \['other'\]"):
+def test_the_function_must_return_the_named_outputs() -> None:
+    with pytest.raises(ValueError, match=r"must return \['other'\]; got \['y'\]"):
         Signature("double", double, {"x": SPEC}, ("other",), ()).traced()
 
 

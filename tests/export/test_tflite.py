@@ -1,4 +1,4 @@
-"""Conversions of a small classifier. The full matrix of cells, forms and kinds is slow."""
+"""TFLite conversions of a small classifier. The tests of all cells, forms and quantizations are slow."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def signature(model: Classifier, length: int = LENGTH) -> Signature:
 
 
 def rows(count: int, full: bool = False, length: int = LENGTH) -> dict[str, np.ndarray]:
-    """Random tokens; padded to every length from 0 on, or full."""
+    """Returns random tokens, padded and with all lengths from 0 on, or unpadded if ``full`` is True."""
     rng = np.random.default_rng(5)
     tokens = rng.integers(1, VOCABULARY, (count, length), np.int32)
     if not full:
@@ -63,8 +63,8 @@ def convert(
     return tflite.convert(path, [entry], form, quantize)
 
 
-def test_the_fused_form_forgets_what_it_was_called_with_before(tmp_path: Path) -> None:
-    """The rows are run one after the other by one interpreter: a state that stayed would be a difference."""
+def test_the_fused_form_keeps_no_state_between_calls(tmp_path: Path) -> None:
+    """One interpreter runs all rows in turn, so a state that is kept would change the outputs."""
     result = convert(tmp_path / "model.tflite", "lstm", "fused", "none")
     assert result.operators["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 2
     assert "WHILE" not in result.operators
@@ -83,8 +83,8 @@ def test_int8_of_the_fused_form(tmp_path: Path) -> None:
     assert result.difference < 0.2
 
 
-def test_an_lstm_in_8_bits_reads_h_by_the_scale_that_it_was_written_by(tmp_path: Path) -> None:
-    """The converter alone gives h three scales: where it is rounded, as a state, and as the output."""
+def test_h_of_an_8_bit_lstm_has_one_scale(tmp_path: Path) -> None:
+    """The converter sets three scales for h: as the rounded value, as the state and as the output."""
     path = tmp_path / "model_int8.tflite"
     result = convert(path, "lstm", "fused", "int8")
     (graph,) = unpacked(path.read_bytes()).subgraphs
@@ -102,7 +102,7 @@ def _quantizations(graph: Any, tensors: Any) -> list[Any]:
 
 
 def test_the_scale_of_evidence_costs_no_precision_in_8_bits(tmp_path: Path) -> None:
-    """Weights of n-grams are small numbers: rounded by the scale of what they become they would be few."""
+    """Weights of n-grams are small; with the scale of the evidence they would round to few values."""
     model = classifier("lstm", ngrams=2, ngram_buckets=97, evidence_scale=40.0)
     model.ngrams.table.assign(np.random.default_rng(6).normal(scale=1 / 40, size=(97, 3)))
     named, inputs = signature(model), rows(40)
@@ -111,7 +111,7 @@ def test_the_scale_of_evidence_costs_no_precision_in_8_bits(tmp_path: Path) -> N
     }
     entry = tflite.Entry(named, inputs, expected, rows(100, full=True))
     result = tflite.convert(tmp_path / "model_int8.tflite", [entry], "fused", "int8")
-    assert result.difference < 0.015  # 0.05 where the scale is a factor of an elementwise product
+    assert result.difference < 0.015  # 0.05 if the scale is applied as an elementwise product
 
 
 @pytest.mark.parametrize("quantize", [pytest.param("none", marks=pytest.mark.slow), "int8"])
@@ -140,7 +140,9 @@ def test_two_signatures_in_one_file_share_its_weights(tmp_path: Path, quantize: 
     assert result.difference < scale * (1e-5 if quantize == "none" else 0.05)
 
 
-def test_a_crash_of_the_converter_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_of_the_converter_is_an_error_of_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     crash = tmp_path / "convert.py"
     crash.write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     monkeypatch.setattr(isolated, "CONVERT", crash)
@@ -151,7 +153,7 @@ def test_a_crash_of_the_converter_is_one_line(tmp_path: Path, monkeypatch: pytes
     assert path.read_bytes() == b"of yesterday"
 
 
-def test_operators_that_no_phone_has_are_named(tmp_path: Path) -> None:
+def test_the_error_names_operators_that_are_not_built_in(tmp_path: Path) -> None:
     def ask(x: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"y": tf.math.digamma(x)}
 
@@ -171,19 +173,19 @@ def test_operators_that_no_phone_has_are_named(tmp_path: Path) -> None:
         (False, 129, "dynamic", "generic"),
     ],
 )
-def test_the_form_that_is_chosen(fused: bool, steps: int, quantize: str, form: str) -> None:
+def test_choose_form(fused: bool, steps: int, quantize: str, form: str) -> None:
     assert tflite.choose_form(fused, steps, quantize) == form
 
 
-def test_int8_of_a_long_loop_is_refused() -> None:
+def test_int8_of_a_long_loop_is_an_error() -> None:
     with pytest.raises(
-        UsageError, match="int8 with 129 steps is possible for the LSTM alone; take --length 128"
+        UsageError, match="--quantize int8 with 129 steps needs LSTM layers; use --length 128"
     ):
         tflite.choose_form(False, 129, "int8")
 
 
 def test_metadata(tmp_path: Path) -> None:
-    """Model, metadata and files are where the format says; the interpreter still takes the file."""
+    """Model, metadata and files follow the format, and the interpreter still reads the file."""
     model = tf.function(lambda x: tf.cast(x, tf.float32)).get_concrete_function(
         tf.TensorSpec((1, 4), tf.int32)
     )
@@ -211,7 +213,7 @@ CELLS += [("lstm", "fused", kind) for kind in registry.QUANTIZATIONS]
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("cell", "form", "quantize"), CELLS)
-def test_every_cell_form_and_kind(tmp_path: Path, cell: str, form: str, quantize: str) -> None:
+def test_every_cell_form_and_quantization(tmp_path: Path, cell: str, form: str, quantize: str) -> None:
     result = convert(tmp_path / "model.tflite", cell, form, quantize, layers=2)
     assert ("WHILE" in result.operators) == (form == "generic")
     assert (result.subgraphs == 1) == (form != "generic")

@@ -1,4 +1,4 @@
-"""An exported file must say what the model says."""
+"""Comparison of an exported file's outputs with the model's outputs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,17 @@ def test_strings_and_numbers_survive_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("actual", "message"),
     [
-        ({}, "file: has no output p; found label"),
-        ({"p": np.zeros((2, 2))}, r"file: p has shape \(2, 2\); the model's is \(1, 2\)"),
-        ({"p": np.array([[0.25, 0.9]])}, "file: p differs by 0.15 from the model's, 0.1 allowed"),
-        ({"p": np.array([[np.nan, 0.75]])}, "file: p differs by nan"),
-        ({"label": np.array([b"bad", b""]), "p": EXPECTED["p"]}, "file: label differs from the model's"),
+        ({}, "file must have the output p; found label"),
+        ({"p": np.zeros((2, 2))}, r"file: the output p must have the shape \(1, 2\); got \(2, 2\)"),
+        (
+            {"p": np.array([[0.25, 0.9]])},
+            "file: the output p differs from the model's output by 0.15; expected at most 0.1;",
+        ),
+        ({"p": np.array([[np.nan, 0.75]])}, "file: the output p differs from the model's output by nan"),
+        (
+            {"label": np.array([b"bad", b""]), "p": EXPECTED["p"]},
+            "file: the output label differs from the model's output;",
+        ),
     ],
 )
 def test_differences(actual: dict[str, np.ndarray], message: str) -> None:
@@ -36,6 +42,6 @@ def test_differences(actual: dict[str, np.ndarray], message: str) -> None:
         largest_difference("file", {"label": EXPECTED["label"].astype("S"), **actual}, EXPECTED, 0.1)
 
 
-def test_the_largest_is_returned() -> None:
+def test_the_largest_difference_is_returned() -> None:
     close = {"label": EXPECTED["label"].astype("S"), "p": np.array([[0.3, 0.76]])}
     assert largest_difference("file", close, EXPECTED, 0.1) == pytest.approx(0.05)

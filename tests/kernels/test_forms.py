@@ -1,4 +1,4 @@
-"""The form of a loop is one scoped setting that is read when a graph is traced."""
+"""Tests of the form of a loop: one scoped setting, read when a graph is traced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seqmodels.cells import GRUCell
 from seqmodels.layers import Recurrent
 
 
-def test_the_innermost_block_wins_and_ends_with_its_block() -> None:
+def test_the_innermost_block_sets_the_form() -> None:
     assert kernels.current_form() == "auto"
     with kernels.form("unrolled"):
         with kernels.form("generic"):
@@ -19,7 +19,7 @@ def test_the_innermost_block_wins_and_ends_with_its_block() -> None:
     assert kernels.current_form() == "auto"
 
 
-def test_an_exception_ends_the_block() -> None:
+def test_an_exception_restores_the_form() -> None:
     with pytest.raises(RuntimeError), kernels.form("unrolled"):
         raise RuntimeError
     assert kernels.current_form() == "auto"
@@ -27,15 +27,15 @@ def test_an_exception_ends_the_block() -> None:
 
 def test_unknown_form() -> None:
     with (
-        pytest.raises(ValueError, match="form is 'fast'; expected one of auto, generic"),
+        pytest.raises(ValueError, match=r"form must be one of auto, generic, .*; got 'fast'"),
         kernels.form("fast"),
     ):
         pass
 
 
 @pytest.mark.parametrize(("name", "loops"), [("generic", 1), ("unrolled", 0)])
-def test_it_is_read_at_trace_time(name: str, loops: int) -> None:
-    """The graph keeps the form in which it was traced, also when it is called outside of the block."""
+def test_the_form_is_read_at_trace_time(name: str, loops: int) -> None:
+    """The graph keeps the form in which it was traced, also in calls outside of the block."""
     layer = Recurrent(GRUCell(2))
     layer.build((1, 3, 2))
     function = tf.function(lambda x: layer(x)[0])

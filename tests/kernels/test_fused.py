@@ -1,6 +1,6 @@
-"""The fused LSTM equals stepping, with lengths and in both directions; in TensorFlow, where it is a loop.
+"""The fused LSTM equals stepping, with lengths and in both directions. In TensorFlow the LSTM is a loop.
 
-That the converter makes one operator of it, and that the operator forgets, is in tests/export.
+The tests in tests/export check that the converter creates one operator and that the reset steps work.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from seqmodels.layers import Recurrent
 
 
 def layer(cell, reverse: bool = False) -> Recurrent:
-    """With weights large enough for states far from zero."""
+    """Returns a layer with weights that are large enough for states far from zero."""
     recurrent = Recurrent(cell, reverse=reverse)
     recurrent.build((None, None, 3))
     rng = np.random.default_rng(5)
@@ -33,12 +33,12 @@ def test_equals_stepping(reverse: bool, lengths: tuple[int, ...] | None) -> None
     with kernels.form("fused"):
         fused, states = recurrent(inputs, counts)
     np.testing.assert_allclose(fused, outputs, atol=1e-6)
-    assert len(states) == 1  # the operator keeps c to itself
+    assert len(states) == 1  # the operator does not return c
     np.testing.assert_allclose(states[0], h, atol=1e-6)
 
 
 def test_the_reset_steps_clear_any_state() -> None:
-    """The operator begins with the state of the text before; here that state is handed in."""
+    """The operator starts with the state of the previous text. This test passes such a state."""
     recurrent = layer(LSTMCell(4))
     cell, inputs = recurrent.cell, tf.zeros((1, 0, 3))
     from seqmodels.kernels import fused
@@ -52,7 +52,7 @@ def test_the_reset_steps_clear_any_state() -> None:
         np.testing.assert_allclose(state, 0, atol=1e-7)
 
 
-def test_others_and_given_states_run_in_the_generic_form() -> None:
+def test_other_cells_and_initial_states_use_the_generic_form() -> None:
     inputs = tf.ones((2, 3, 3))
     gru, lstm = layer(GRUCell(4)), layer(LSTMCell(4))
     given = [tf.ones((2, 4)), tf.ones((2, 4))]

@@ -1,4 +1,4 @@
-"""The parallel scan equals the recurrence walked step by step, in values and gradients."""
+"""The parallel scan equals the recurrence that is computed step by step, in values and gradients."""
 
 from functools import partial
 
@@ -42,8 +42,8 @@ def test_equals_stepping(time, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_number_of_steps_known_only_at_run_time(method):
-    """One graph for all shapes, T = 0 among them."""
+def test_one_graph_supports_any_number_of_steps(method):
+    """The graph has a dynamic shape, and T = 0 is included."""
     recurrence = partial(kernels.linear_recurrence, method=method)
     spec = tf.TensorSpec((None, None, 4), tf.float64)
     signature = [spec, spec, tf.TensorSpec((None, 4), tf.float64), tf.TensorSpec((None,), tf.int32), spec]
@@ -70,7 +70,7 @@ def test_an_unknown_method_is_refused():
         kernels.linear_recurrence(*(tf.ones((1, 1, 1)),) * 2, tf.ones((1, 1)), method="jump")
 
 
-def test_second_derivative_is_refused_by_name():
+def test_second_derivative_raises_an_error():
     a, b, initial = (tf.ones(shape) for shape in ((1, 3, 1), (1, 3, 1), (1, 1)))
     with tf.GradientTape() as outer:
         outer.watch(a)

@@ -1,4 +1,4 @@
-"""Both loops with a scripted step function: a running sum that can be checked by eye."""
+"""Tests of both loops with a simple step function: a running sum with known results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOPS = pytest.mark.parametrize("loop", [generic, unrolled])
 
 
 def add(x: tf.Tensor, states: Any) -> Any:
-    """Two states: the sum of what came, and how many steps there were; the output is ten times the sum."""
+    """Adds x to the total and 1 to the count. The output is ten times the new total, and the old count."""
     total, count = states
     total = total + x
     return tf.concat([10.0 * total, count], axis=-1), (total, count + 1.0)
@@ -45,7 +45,7 @@ def test_rows_stop_at_their_own_length(loop: Any) -> None:
 
 
 @LOOPS
-def test_what_padding_holds_does_not_reach_outputs_or_states(loop: Any) -> None:
+def test_padding_does_not_affect_outputs_or_states(loop: Any) -> None:
     projected = tf.constant([[[1.0], [np.nan], [np.inf]]])
     outputs, (total, _) = loop(add, projected, zeros(1), tf.constant([1]), 2)
     np.testing.assert_array_equal(outputs, [[[10, 0], [0, 0], [0, 0]]])
@@ -53,8 +53,8 @@ def test_what_padding_holds_does_not_reach_outputs_or_states(loop: Any) -> None:
 
 
 @LOOPS
-def test_no_steps_at_all(loop: Any) -> None:
-    """Known or not, a sequence of no steps gives its initial state back, also in a graph for any batch."""
+def test_empty_sequences_return_the_initial_state(loop: Any) -> None:
+    """The number of steps may be static or dynamic, also in a graph with a dynamic batch size."""
     states = (tf.fill((2, 1), 5.0), zeros(2)[1])
     outputs, (total, _) = loop(add, tf.zeros((2, 0, 1)), states, None, 2)
     assert outputs.shape == (2, 0, 2)
@@ -79,7 +79,7 @@ def test_unrolled_needs_a_static_number_of_steps() -> None:
 
 @LOOPS
 def test_differentiable_twice(loop: Any) -> None:
-    """Multiplying T times gives ``x^T``, whose second derivative is ``T (T - 1) x^(T - 2)``."""
+    """T multiplications give ``x^T``. The second derivative is ``T (T - 1) x^(T - 2)``."""
     x, steps = tf.constant([[1.5]]), 4
 
     @tf.function

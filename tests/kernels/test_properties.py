@@ -1,4 +1,4 @@
-"""Over random shapes and options a kernel is the loop over ``cell.step``, in values and all gradients."""
+"""For random shapes and options, a kernel equals the loop over ``cell.step`` in values and all gradients."""
 
 import json
 import os
@@ -37,7 +37,7 @@ WITH_MATRIX = [name for name in CELLS if name.startswith(("rnn", "lstm", "gru"))
 
 
 def kernel(cell, projected, states, lengths, constants, truncate):
-    """The kernel behind ``cell.sequence``, with truncation, which cells do not ask for."""
+    """Runs the kernel of ``cell.sequence``, with optional truncation, which cells do not use."""
     if truncate is None:
         return cell.sequence(projected, states, lengths, constants)
     if isinstance(cell, LSTMCell):
@@ -52,7 +52,7 @@ def kernel(cell, projected, states, lengths, constants, truncate):
 
 
 def stepping(cell, projected, states, lengths, constants, truncate):
-    """One step after the other, the state cut off the tape at every window's beginning."""
+    """Runs one step after the other, and stops the gradient of the state at the start of every window."""
     outputs = []
     for t in range(projected.shape[1]):
         before = states
@@ -69,7 +69,7 @@ def stepping(cell, projected, states, lengths, constants, truncate):
 
 
 def values_and_gradients(run, cell, x, states, lengths, mask, truncate, weights):
-    """Outputs and final states; gradients of the inputs, the initial states and every weight."""
+    """Returns outputs, final states, and the gradients of the inputs, the initial states and every weight."""
     with tf.GradientTape() as tape:
         tape.watch([x, *states])
         constants = cell.constants(batch=x.shape[0])
@@ -164,7 +164,7 @@ def test_half_precision_follows_float32(make, policy):
 
 
 def summed_gradients(strategy):
-    """Of an LSTM's kernel over four rows, divided over the replicas."""
+    """Returns the gradients of an LSTM over four rows, which are split over the replicas."""
     x = tf.sin(tf.reshape(tf.range(40.0), (4, 5, 2)))
     lengths = tf.constant([5, 2, 0, 4])
     with strategy.scope():
@@ -189,14 +189,14 @@ def summed_gradients(strategy):
 
 
 def two_replicas():
-    """In a process of its own: TensorFlow divides devices only at its start."""
+    """Prints the gradients of two replicas. TensorFlow can split a device only at the start of a process."""
     (device,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
     print(json.dumps(summed_gradients(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))))
 
 
 @pytest.mark.slow
-def test_two_replicas_add_up_to_one():
+def test_two_replicas_equal_one_replica():
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)]),
@@ -211,7 +211,7 @@ def test_two_replicas_add_up_to_one():
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("name", ["lstm", "gru reset after", "rglru"])
-def test_recomputing_changes_no_number(name, compiled):
+def test_recomputing_does_not_change_gradients(name, compiled):
     layer = Recurrent(CELLS[name](3), dropout=0.5, seed=1)
     layer.build((2, 4, 3))
     x = tf.constant(np.random.default_rng(5).normal(size=(2, 4, 3)))
@@ -225,7 +225,7 @@ def test_recomputing_changes_no_number(name, compiled):
             loss = tf.reduce_sum(tf.sin(outputs)) + sum(map(tf.reduce_sum, final))
         return tape.gradient(loss, [x, *states, *(variable.value for variable in layer.trainable_variables)])
 
-    # XLA draws other masks than TensorFlow does: both are compiled, or neither.
+    # XLA and TensorFlow sample different masks, so both functions are compiled, or no function is.
     mode = {"autograph": False, "jit_compile": compiled}
     expected = tf.function(gradients, **mode)(x, states)
     with kernels.recompute():
@@ -234,8 +234,8 @@ def test_recomputing_changes_no_number(name, compiled):
         np.testing.assert_allclose(other, one, atol=1e-10)
 
 
-def test_recomputing_changes_no_step_of_the_training_loop(tmp_path):
-    """Where tensors stand in for the weights while the model runs."""
+def test_recomputing_does_not_change_a_training_step(tmp_path):
+    """The training loop replaces the weights by tensors while the model runs."""
 
     def trained(name):
         keras.utils.set_random_seed(0)
@@ -268,7 +268,7 @@ def test_recomputing_changes_no_step_of_the_training_loop(tmp_path):
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-7)
 
 
-def test_recomputing_an_attention_decoder_changes_no_number():
+def test_recomputing_does_not_change_gradients_of_an_attention_decoder():
     cell = AttentionDecoderCell(
         [CELLS["lstm"](4)], GeneralAttention(dtype="float64"), memory_units=3, units=4, dtype="float64"
     )
@@ -292,17 +292,17 @@ def test_recomputing_an_attention_decoder_changes_no_number():
 
 
 @pytest.mark.parametrize("name", ["rnn tanh", "lstm", "gru", "gru reset after"])
-def test_windows_of_no_step_are_refused(name):
+def test_truncate_below_one_is_refused(name):
     cell = CELLS[name](2)
     cell.build((None, 2))
     states = tuple(tf.zeros((1, 2), tf.float64) for _ in cell.state_size)
     projected = cell.project(tf.zeros((1, 3, 2), tf.float64))
-    with pytest.raises(ValueError, match="truncate is 0; expected at least 1 step, or None"):
+    with pytest.raises(ValueError, match="truncate must be at least 1 step or None; got 0"):
         kernel(cell, projected, states, None, cell.constants(batch=1), 0)
 
 
-def test_truncation_leaves_a_row_that_has_ended_its_own_last_window():
-    """Of four steps two are real: their gradient from the final state has one step to go, not four."""
+def test_truncation_windows_of_a_row_that_has_ended():
+    """Two of four steps are real. The gradient of the final state reaches both real steps, but no padding."""
     layer = CELLS["lstm"](2)
     layer.build((None, 2))
     projected = layer.project(tf.ones((1, 4, 2), tf.float64))

@@ -1,4 +1,4 @@
-"""Kernels with hand-derived gradients equal the loop over ``cell.step``, in values and all gradients."""
+"""Kernels with manual gradients equal the loop over ``cell.step`` in values and all gradients."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ LENGTHS = {"full": None, "ragged": [7, 3, 0, 1]}
 
 
 def run(layer, x, lengths, states, mask, weights, how):
-    """Values and gradients (inputs, weights, initial states) of a loss that sees outputs and final states."""
+    """Returns values and gradients (inputs, states, weights) for a loss of outputs and final states."""
     cell = layer.cell
     variables = [variable.value for variable in cell.trainable_variables]
     with tf.GradientTape() as tape:
@@ -68,7 +68,7 @@ def test_equals_stepping(make, lengths, masked):
 
 @pytest.mark.parametrize("truncate", [1, 3, 7])
 def test_truncation_cuts_the_gradient_and_carries_the_state(truncate):
-    """The gradient equals that of windows run one after the other with their states cut off the tape."""
+    """The gradient equals the gradient of separate windows, with no gradient between the windows."""
     random = np.random.default_rng(1)
     x = tf.constant(random.normal(size=(2, 7, 12)))
     recurrent_kernel = tf.constant(random.normal(size=(3, 12)))
@@ -93,7 +93,7 @@ def test_truncation_cuts_the_gradient_and_carries_the_state(truncate):
         np.testing.assert_allclose(b, a, atol=1e-12)
 
 
-def test_second_derivative_is_refused_by_name():
+def test_second_derivative_raises_an_error():
     x = tf.random.normal((2, 3, 8), dtype=tf.float64)
     recurrent_kernel = tf.random.normal((2, 8), dtype=tf.float64)
     states = (tf.zeros((2, 2), tf.float64),) * 2
@@ -108,7 +108,7 @@ def test_second_derivative_is_refused_by_name():
         outer.gradient(gradient, x)
 
 
-def test_recurrent_takes_the_kernel_in_training_and_the_same_values_come_out():
+def test_recurrent_returns_the_same_values_in_training_and_inference():
     layer = Recurrent(LSTMCell(4))
     x = tf.random.normal((3, 6, 2))
     np.testing.assert_allclose(layer(x, training=True)[0], layer(x, training=False)[0], atol=1e-6)

@@ -1,4 +1,4 @@
-"""Attention: against the papers' equations, one query and one row at a time."""
+"""Tests of the attention layers against the papers' equations, one query and one row at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_equals_the_papers_for_every_query_and_row(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ATTENTIONS)
-def test_weights_sum_to_one_over_the_real_steps_and_to_zero_over_none(name: str) -> None:
+def test_weights_sum_to_one_or_to_zero_for_an_empty_row(name: str) -> None:
     rng = np.random.default_rng(2)
     layer = ATTENTIONS[name]()
     query, memory = normal(rng, 3, UNITS).astype(np.float32), normal(rng, 3, 5, UNITS).astype(np.float32)
@@ -42,8 +42,10 @@ def test_weights_sum_to_one_over_the_real_steps_and_to_zero_over_none(name: str)
     assert_same(without_lengths, layer(query, memory, lengths=np.full(3, 5, np.int32))[1])
 
 
-def test_what_is_not_real_leaves_the_range_of_the_scores_to_8_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of 8-bit integers divides the range of the softmax's input into 255 steps."""
+def test_padding_keeps_the_range_of_the_scores_small_enough_for_8_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An 8-bit TFLite file divides the range of the softmax's input into 255 steps."""
     seen = []
     softmax = tf.nn.softmax
     monkeypatch.setattr(tf.nn, "softmax", lambda scores: seen.append(scores) or softmax(scores))
@@ -56,7 +58,7 @@ def test_what_is_not_real_leaves_the_range_of_the_scores_to_8_bits(monkeypatch: 
 
 
 def test_errors() -> None:
-    with pytest.raises(ValueError, match=r"query of width 2 with a memory of width 3; .* GeneralAttention"):
+    with pytest.raises(ValueError, match=r"of the same size; got 2 and 3; .* GeneralAttention"):
         DotAttention().build((None, 2), (None, None, 3))
-    with pytest.raises(ValueError, match="3 heads do not divide 4 units"):
+    with pytest.raises(ValueError, match="heads must be a divisor of units; got 3 heads and 4 units"):
         MultiHeadAttention(heads=3).build((None, 4), (None, None, 4))

@@ -1,4 +1,4 @@
-"""Gradients are the same in eager mode, in a graph and under XLA (static shapes)."""
+"""Gradients are equal in eager mode, in a graph and under XLA (static shapes)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_xla(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["Recurrent lstm", pytest.param("Classifier", marks=pytest.mark.slow)])
 def test_xla_without_kernels(name: str) -> None:
-    """XLA differentiates a loop only with static shapes and a bound on its iterations."""
+    """XLA can differentiate a loop only with static shapes and a bound on the number of iterations."""
     check_xla(name, "generic")
 
 

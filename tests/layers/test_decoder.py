@@ -1,4 +1,4 @@
-"""The decoder cell: against the papers, and its batched path against its steps."""
+"""Tests of the decoder cell against the papers, and of its batched path against stepping."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def made(cells: list[str], attention: str | None, **options: Any) -> Recurrent:
 
 
 def by_hand(cell: AttentionDecoderCell, names: list[str], attention: str | None, given: dict) -> tuple:
-    """Outputs and final states of every row, from the NumPy equations."""
+    """Computes the outputs and the final states of every row with the NumPy equations."""
     weights = [named(inner) for inner in cell.cells]
     asked = None
     if attention is not None:
@@ -102,13 +102,13 @@ CASES = [
 def test_equals_the_papers_over_ragged_rows(
     cells: list[str], attention: str | None, options: dict, training: bool
 ) -> None:
-    """Training takes the batched path where there is one."""
+    """Training uses the batched path if the cell has a batched path."""
     layer = made(cells, attention, **options)
     given = sample(layer.cell)
     if options.get("feeding") == "output":
-        given["states"][-1] = tf.zeros_like(given["states"][-1])  # what the papers begin with
+        given["states"][-1] = tf.zeros_like(given["states"][-1])  # the initial value in the papers
     outputs, states = layer(**given, training=training)
-    # A row without steps keeps its states; the reference begins anew with every row.
+    # A row without steps keeps its states. The reference processes every row from scratch.
     assert_same((outputs, list(states)), by_hand(layer.cell, cells, attention, given), tolerance=1e-10)
 
 
@@ -125,7 +125,7 @@ def values_and_gradients(layer: Recurrent, given: dict, form: str, **options: An
 @pytest.mark.parametrize("attention", [*ATTENTIONS, None])
 @pytest.mark.parametrize("cells", [[name] for name in CELLS] + [["lstm", "gru"], ["gru", "mingru"]], ids=str)
 def test_the_batched_path_equals_stepping(cells: list[str], attention: str | None) -> None:
-    """Values and gradients, of weights and of all that goes in."""
+    """Compares values and gradients, for the weights and for all inputs."""
     layer = made(cells, attention, normalize=len(cells) > 1, deep_output=len(cells) > 1)
     given = sample(layer.cell)
     assert layer.cell.sequence(
@@ -138,7 +138,7 @@ def test_the_batched_path_equals_stepping(cells: list[str], attention: str | Non
     assert_same(batched, stepped, tolerance=1e-10)
 
 
-def test_the_batched_path_draws_the_masks_that_stepping_draws() -> None:
+def test_the_batched_path_and_stepping_sample_the_same_masks() -> None:
     options = {"dropout": 0.5, "seed": 3}
     results = []
     for form in ("auto", "generic"):
@@ -158,7 +158,7 @@ def test_compiled_training_equals_eager(feeding: str) -> None:
     assert_same(compiled(given), values_and_gradients(layer, given, "auto"), tolerance=1e-10)
 
 
-def test_where_attention_feeds_back_there_is_no_batched_path() -> None:
+def test_no_batched_path_if_attention_feeds_back() -> None:
     for feeding in ("output", "context"):
         cell = made(["gru"], "general", feeding=feeding).cell
         assert cell.sequence(None, (), None, ()) is None
@@ -179,10 +179,10 @@ def test_weights_of_the_attention_at_a_step() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cells": []}, "at least one cell; got none"),
-        ({"feeding": "luong"}, "feeding is 'luong'; expected one of none, output, context"),
-        ({"feeding": "context"}, "without attention there is none; take none or output"),
-        ({"dropout": 1.0}, r"dropout is 1\.0"),
+        ({"cells": []}, "at least one cell; got an empty sequence"),
+        ({"feeding": "luong"}, "feeding must be one of none, output, context; got 'luong'"),
+        ({"feeding": "context"}, "feeding 'context' needs an attention; pass an attention"),
+        ({"dropout": 1.0}, r"dropout must be a probability in \[0, 1\); got 1\.0"),
     ],
 )
 def test_errors(options: dict, message: str) -> None:
@@ -194,5 +194,5 @@ def test_errors(options: dict, message: str) -> None:
 
 def test_a_decoder_with_attention_needs_a_memory() -> None:
     layer = made(["gru"], "general")
-    with pytest.raises(ValueError, match="attends to a memory; give it"):
+    with pytest.raises(ValueError, match="a decoder with attention needs a memory; pass"):
         layer(tf.zeros((1, 2, INPUTS), tf.float64))

@@ -1,4 +1,4 @@
-"""Dropout and its masks: expected values, the same numbers compiled and not, and how fast XLA draws them."""
+"""Tests of the dropout masks: expected values, equal numbers with and without XLA, and speed under XLA."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from seqmodels.layers import Dropout, LockedDropout, Recurrent, WordDropout
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_a_mask_keeps_the_expected_value(rate: float) -> None:
-    """The mean of N draws of ``B / (1 - rate)`` lies within five standard deviations of 1."""
+    """The mean of N samples of ``B / (1 - rate)`` lies within five standard deviations of 1."""
     draws = 200_000
     mask = dropout_mask((draws,), rate, keras.random.SeedGenerator(6), "float32").numpy()
     assert set(np.unique(mask)) == {np.float32(0.0), np.float32(1.0 / (1.0 - rate))}
     assert abs(mask.mean(dtype=np.float64) - 1.0) < 5 * np.sqrt(rate / (1.0 - rate) / draws)
 
 
-def test_numbers_are_uniform_and_those_of_the_next_call_are_others() -> None:
+def test_numbers_are_uniform_and_differ_between_calls() -> None:
     generator = keras.random.SeedGenerator(3)
     first, second = (uniform((100_000,), generator.next()).numpy() for _ in range(2))
     for numbers in (first, second):
@@ -37,7 +37,7 @@ def test_numbers_are_uniform_and_those_of_the_next_call_are_others() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "mixed_float16"])
 @pytest.mark.parametrize("noise_shape", [None, (None, None, 1), (None, 1, None)])
-def test_a_layer_drops_what_its_mask_says(noise_shape: tuple | None, dtype: str) -> None:
+def test_a_layer_applies_a_mask_of_its_noise_shape(noise_shape: tuple | None, dtype: str) -> None:
     x = tf.ones((40, 30, 20), keras.DTypePolicy(dtype).compute_dtype)
     dropped = Dropout(0.4, noise_shape, seed=1, dtype=dtype)(x, training=True)
     assert dropped.dtype == x.dtype
@@ -49,7 +49,7 @@ def test_a_layer_drops_what_its_mask_says(noise_shape: tuple | None, dtype: str)
     assert np.mean(values == 0) == pytest.approx(0.4, abs=0.05)
 
 
-def test_sizes_that_are_known_only_when_it_runs() -> None:
+def test_dynamic_shapes() -> None:
     layer = Dropout(0.5, seed=1)
     call = tf.function(lambda x: layer(x, training=True), input_signature=[tf.TensorSpec((None, None, 8))])
     dropped = call(tf.ones((30, 20, 8))).numpy()
@@ -73,8 +73,8 @@ def test_a_layer_is_rebuilt_from_its_configuration(make: type) -> None:
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])
-def test_a_rate_that_is_none_is_refused(rate: float) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"rate is {rate}; it is the probability of dropping")):
+def test_an_invalid_rate_is_refused(rate: float) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"rate must be a probability in [0, 1); got {rate}")):
         Dropout(rate)
 
 
@@ -87,7 +87,7 @@ def test_a_rate_that_is_none_is_refused(rate: float) -> None:
         pytest.param(lambda: WordDropout(0.5, first=0, seed=1), id="tokens"),
     ],
 )
-def test_compiled_by_xla_the_numbers_are_the_same(draw) -> None:
+def test_numbers_are_equal_with_and_without_xla(draw) -> None:
     def results(compiled: bool) -> np.ndarray:
         keras.utils.set_random_seed(2)  # for the weights
         layer = draw()
@@ -103,8 +103,8 @@ def test_compiled_by_xla_the_numbers_are_the_same(draw) -> None:
     assert not np.array_equal(plain[0], plain[1])
 
 
-def test_xla_draws_a_mask_about_as_fast_as_tensorflow_does() -> None:
-    """What Keras leaves to XLA's own choice takes 60 times as long compiled as not."""
+def test_xla_samples_a_mask_about_as_fast_as_tensorflow() -> None:
+    """With the default generator of Keras, XLA needs 60 times as long as TensorFlow."""
 
     def seconds(compiled: bool) -> float:
         generator = keras.random.SeedGenerator(1)

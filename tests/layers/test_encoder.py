@@ -1,4 +1,4 @@
-"""Encoder: equal to single layers put together by hand."""
+"""Tests of the encoder against manually stacked layers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def inputs() -> np.ndarray:
 
 
 def double(cells: Sequence[str], units: int = UNITS, **options: Any) -> Encoder:
-    """An encoder in float64 with random weights."""
+    """Returns an encoder in float64 with random weights."""
     encoder = Encoder([CELLS[cell](units, dtype="float64") for cell in cells], **options)
     encoder.build((None, None, INPUTS))
     return randomized(encoder)
@@ -43,7 +43,7 @@ def double(cells: Sequence[str], units: int = UNITS, **options: Any) -> Encoder:
         (["rnn", "gru"], {"residual": True, "units": INPUTS}),
     ],
 )
-def test_equals_its_layers_put_together_by_hand(cells: list[str], options: dict) -> None:
+def test_equals_manually_stacked_layers(cells: list[str], options: dict) -> None:
     encoder = double(cells, **options)
     encoded = encoder(inputs(), lengths=np.array(LENGTHS, np.int32))
     by_hand = reference_layers(encoder, cells, len(LENGTHS))
@@ -92,11 +92,11 @@ def test_the_backward_cell_has_weights_and_masks_of_its_own() -> None:
     masks = [recurrent.cell.constants(batch=2, training=True)[1] for recurrent in (forward, backward)]
     assert np.any(masks[0] != masks[1])
     backward.set_weights(forward.get_weights())
-    single = encoder(np.float32(inputs()[:, :1])).outputs  # over one step both directions do the same
+    single = encoder(np.float32(inputs()[:, :1])).outputs  # over one step both directions are equal
     assert_same(*np.split(single, 2, axis=-1))
 
 
-def test_dropout_is_for_training_follows_its_seed_and_spares_no_layer() -> None:
+def test_dropout_needs_training_follows_its_seed_and_applies_to_all_layers() -> None:
     def make(seed: int) -> Encoder:
         encoder = Encoder([RNNCell(6), RNNCell(6)], bidirectional=True, dropout=0.5, seed=seed)
         encoder.build((None, None, INPUTS))
@@ -123,13 +123,16 @@ def test_the_encoder_computes_in_the_dtype_of_its_cells() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cells": []}, "at least one cell; got none"),
-        ({"cells": [GRUCell(2)], "bidirectional": [True, False]}, "bidirectional has 2 values for 1 cells"),
-        ({"cells": [GRUCell(2)], "dropout": 1.0}, r"dropout is 1\.0"),
-        ({"cells": [GRUCell(2), GRUCell(3)], "residual": True}, "layer 1 .* widths are 2 and 3; give all"),
+        ({"cells": []}, "at least one cell; got an empty sequence"),
+        (
+            {"cells": [GRUCell(2)], "bidirectional": [True, False]},
+            "bidirectional must have one value per cell; got 2 for 1 cells",
+        ),
+        ({"cells": [GRUCell(2)], "dropout": 1.0}, r"dropout must be a probability in \[0, 1\); got 1\.0"),
+        ({"cells": [GRUCell(2), GRUCell(3)], "residual": True}, "got 2 and 3 in layer 1; use the same units"),
         (
             {"cells": [GRUCell(2), GRUCell(2)], "residual": True, "bidirectional": [False, True]},
-            "widths are 2 and 4",
+            "got 2 and 4 in layer 1",
         ),
     ],
 )

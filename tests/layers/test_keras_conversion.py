@@ -1,4 +1,4 @@
-"""Our layers and Keras' compute the same, in both directions of the conversion."""
+"""The layers of this library and of Keras compute the same results, in both directions of the conversion."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def initial(count: int) -> list[np.ndarray]:
 
 
 def assert_agree(ours: Recurrent, theirs: keras.layers.Layer) -> None:
-    """On full rows, and on ragged ones by a mask; Keras writes reversed outputs last step first."""
+    """Compares full rows, and ragged rows with a mask. Keras returns reversed outputs last step first."""
     states = initial(len(ours.cell.state_size))
     outputs, final = ours(inputs(), states=states)
     expected = theirs(inputs(), initial_state=states)
@@ -63,7 +63,7 @@ def test_to_keras_and_back(name: str, reverse: bool) -> None:
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("name", KERAS)
 def test_from_keras_and_back(name: str, reverse: bool) -> None:
-    """All biases are random, Keras' recurrent biases of the gates too, which our equations do not have."""
+    """All biases are random. Only Keras has recurrent biases of the gates, and they are random, too."""
     theirs = KERAS[name](UNITS, return_sequences=True, return_state=True, go_backwards=reverse)
     theirs.build((None, None, INPUTS))
     ours = from_keras(randomized(theirs))
@@ -71,7 +71,7 @@ def test_from_keras_and_back(name: str, reverse: bool) -> None:
     assert_agree(ours, to_keras(ours))
 
 
-def test_what_is_not_a_weight_is_converted_too() -> None:
+def test_options_are_converted() -> None:
     layer = keras.layers.LSTM(2, dropout=0.1, recurrent_dropout=0.2, dtype="float64")
     layer.build((None, None, INPUTS))
     ours = from_keras(layer)
@@ -94,17 +94,21 @@ class Other(Cell):
 @pytest.mark.parametrize(
     ("convert", "layer", "message"),
     [
-        (to_keras, lambda: Recurrent(LSTMCell(2)), "has no weights yet; call it once"),
-        (from_keras, lambda: keras.layers.LSTM(2), "has no weights yet; call it once"),
-        (to_keras, lambda: built(Recurrent(Other(2))), "Keras has no Other; expected RNNCell"),
-        (from_keras, lambda: built(keras.layers.GRU(2, use_bias=False)), "has no bias"),
+        (to_keras, lambda: Recurrent(LSTMCell(2)), "is not built; call the layer once"),
+        (from_keras, lambda: keras.layers.LSTM(2), "is not built; call the layer once"),
+        (to_keras, lambda: built(Recurrent(Other(2))), "must be an RNNCell, LSTMCell or GRUCell; got Other"),
+        (from_keras, lambda: built(keras.layers.GRU(2, use_bias=False)), "must have a bias"),
         (
             from_keras,
             lambda: built(keras.layers.LSTM(2, recurrent_activation="hard_sigmoid")),
-            "recurrent_activation hard_sigmoid; our gated cells have tanh and sigmoid",
+            "must have activation tanh and recurrent_activation sigmoid; got tanh and hard_sigmoid",
         ),
-        (from_keras, lambda: built(keras.layers.Dense(2)), "is a Dense; expected SimpleRNN, LSTM or GRU"),
-        (from_keras, lambda: built(keras.layers.RNN(LSTMCell(2))), "is a RNN; expected SimpleRNN"),
+        (from_keras, lambda: built(keras.layers.Dense(2)), "must be a SimpleRNN, LSTM or GRU; got Dense"),
+        (
+            from_keras,
+            lambda: built(keras.layers.RNN(LSTMCell(2))),
+            "must be a SimpleRNN, LSTM or GRU; got RNN",
+        ),
     ],
 )
 def test_errors(convert: Any, layer: Any, message: str) -> None:
@@ -112,7 +116,7 @@ def test_errors(convert: Any, layer: Any, message: str) -> None:
         convert(layer())
 
 
-def test_the_cells_keep_their_kind() -> None:
+def test_conversion_keeps_the_type_of_the_cell() -> None:
     kinds = {name: from_keras(built(make(2))).cell for name, make in KERAS.items()}
     assert [type(cell) for cell in kinds.values()] == [RNNCell, RNNCell, LSTMCell, GRUCell, GRUCell]
     assert (kinds["GRU"].reset_after, kinds["GRU reset after"].reset_after) == (False, True)

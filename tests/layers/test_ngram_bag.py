@@ -1,4 +1,4 @@
-"""The bag of n-grams against one that is counted word by word."""
+"""Tests of the bag of n-grams against a count in plain Python."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FEATURES, BUCKETS, BIAS = 2, 1009, np.array([0.5, -1.0])
 
 
 def bucket(gram: tuple[int, ...]) -> int:
-    """A polynomial modulo a prime (Carter and Wegman 1979), last word first, and its remainder."""
+    """Computes the remainder of a polynomial modulo a prime, last word first (Carter and Wegman 1979)."""
     value = 0
     for token in reversed(gram):
         value = (value + token + 1) * MULTIPLIER % PRIME
@@ -45,7 +45,7 @@ def bag(order: int) -> NgramBag:
     spare=st.integers(0, 3),
 )
 def test_each_distinct_ngram_counts_once(rows: list[list[int]], order: int, spare: int) -> None:
-    """Also where no n-gram fits, and with padding of any content."""
+    """The rows include rows shorter than every n-gram, and padding with arbitrary values."""
     layer = bag(order)
     time = max(map(len, rows)) + spare
     tokens = np.full((len(rows), time), 5, np.int32)
@@ -64,19 +64,19 @@ def test_order_matters_from_two_words_on() -> None:
 
 
 def test_hashes_spread() -> None:
-    """All pairs of 100 words meet as rarely in the table as if drawn at random, or less."""
+    """Pairs of words share buckets at most slightly more often than random buckets."""
     pairs = {bucket((first, second)) for first in range(100) for second in range(10)}
     expected = BUCKETS * (1 - (1 - 1 / BUCKETS) ** 1000)
     assert len(pairs) > 0.95 * expected
 
 
-def test_hashed_are_the_buckets_of_a_row() -> None:
+def test_hashed_returns_the_buckets_of_a_row() -> None:
     hashed = NgramBag(2, FEATURES, BUCKETS).hashed(tf.constant([[7, 8, 7, 8, 9]]), tf.constant([4]))
     expected = {bucket(gram) for gram in [(7,), (8,), (7, 8), (8, 7)]}
     assert sorted(hashed.numpy()[hashed >= 0]) == sorted(expected)
 
 
-def test_evidence_stands_where_an_ngram_ends_each_time_that_it_comes() -> None:
+def test_evidence_is_at_the_end_of_each_occurrence_of_an_ngram() -> None:
     layer = bag(2)
     evidence = layer.evidence(tf.constant([[7, 8, 7, 8, 9]]), tf.constant([4])).numpy()
     grams = [[(7,), None], [(8,), (7, 8)], [(7,), (8, 7)], [(8,), (7, 8)], [None, None]]
@@ -85,11 +85,11 @@ def test_evidence_stands_where_an_ngram_ends_each_time_that_it_comes() -> None:
     np.testing.assert_array_equal(evidence[0], np.reshape(np.float32(expected), (5, 2 * FEATURES)))
 
 
-def test_no_training_moves_it() -> None:
+def test_the_layer_is_not_trainable() -> None:
     assert not bag(2).trainable_weights
 
 
 @pytest.mark.parametrize("wrong", [{"order": 0}, {"features": 0}, {"buckets": 0}])
 def test_sizes_below_one_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="each is at least 1"):
+    with pytest.raises(ValueError, match="order, features and buckets must be at least 1"):
         NgramBag(**{"order": 1, "features": 1, "buckets": 1, **wrong})

@@ -1,4 +1,4 @@
-"""Poolings against NumPy on ragged rows."""
+"""Tests of the pooling layers against NumPy on ragged rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ POOLINGS: dict[str, tuple[Any, Callable[[Any, np.ndarray, np.ndarray], np.ndarra
 
 
 def outputs(offset: float = 0.0) -> np.ndarray:
-    """``(n, T, h)`` with content past the ends too, which must not matter."""
+    """Returns outputs ``(n, T, h)``. The values past the end of a row must not matter."""
     return normal(np.random.default_rng(8), 4, 5, UNITS) + offset
 
 
@@ -36,7 +36,7 @@ def outputs(offset: float = 0.0) -> np.ndarray:
 @pytest.mark.parametrize("offset", [0.0, -3.0], ids=["mixed", "negative"])
 @pytest.mark.parametrize("name", POOLINGS)
 def test_equals_the_reference(name: str, offset: float, lengths: np.ndarray | None) -> None:
-    """Negative outputs: a maximum must not see the zeros of the padding."""
+    """With negative outputs, the maximum must ignore the zeros of the padding."""
     make, expected = POOLINGS[name]
     pooling = make(dtype="float64")
     pooling.build((None, None, UNITS))
@@ -47,7 +47,7 @@ def test_equals_the_reference(name: str, offset: float, lengths: np.ndarray | No
 
 
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
-def test_last_is_what_each_direction_of_the_last_layer_ends_with(bidirectional: bool) -> None:
+def test_last_pooling_returns_the_final_output_of_each_direction(bidirectional: bool) -> None:
     encoder = Encoder([GRUCell(UNITS), LSTMCell(UNITS)], bidirectional=bidirectional)
     x = np.float32(normal(np.random.default_rng(9), 4, 5, INPUTS))
     encoded = encoder(x, lengths=LENGTHS)
@@ -57,7 +57,7 @@ def test_last_is_what_each_direction_of_the_last_layer_ends_with(bidirectional: 
     assert_same(pooled, reference.last(forward, backward, LENGTHS), tolerance=1e-6)
 
 
-def test_attention_weights_are_shares_of_the_real_steps() -> None:
+def test_attention_weights_sum_to_one_over_the_real_steps() -> None:
     pooling = AttentionPooling()
     pooling.build((None, None, UNITS))
     assert pooling.kernel.shape == (UNITS, UNITS)
@@ -71,7 +71,7 @@ def test_attention_weights_are_shares_of_the_real_steps() -> None:
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("name", ["mean", "attention"])
 def test_long_rows_do_not_stall_in_half_precision(name: str, dtype: str) -> None:
-    """Adding 3,000 numbers one after the other in float16 stops at 2,048 times their size."""
+    """A float16 sum of 3,000 equal numbers stops at 2,048 times the number."""
     pooling = POOLINGS[name][0](dtype=dtype)
     pooled = tf.cast(pooling(tf.ones((1, 3000, 2), dtype)), tf.float32)
     np.testing.assert_allclose(pooled, [[1.0, 1.0]], rtol=0, atol=1e-2)

@@ -1,4 +1,4 @@
-"""Running a cell: explicit state, dropouts that hold for a whole sequence, and errors."""
+"""Tests of Recurrent: explicit states, dropout masks per sequence, and errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def inputs(rows: int = BATCH) -> np.ndarray:
 
 
 def adder(units: int, **options: float) -> RNNCell:
-    """``h_t = x_t + h_{t-1}``: a cell that shows what is dropped."""
+    """Returns a cell with ``h_t = x_t + h_{t-1}``, whose outputs show the dropped features."""
     return RNNCell(
         units, activation="linear", kernel_initializer="identity", recurrent_initializer="identity", **options
     )
@@ -31,7 +31,7 @@ def adder(units: int, **options: float) -> RNNCell:
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("name", CELLS)
 def test_two_halves_equal_one_pass(name: str, reverse: bool) -> None:
-    """Carrying the state over a cut of ragged rows changes nothing."""
+    """Ragged rows can be split if the state is carried over."""
     layer, x, lengths, cut = Recurrent(CELLS[name](UNITS), reverse=reverse), inputs(), np.array([6, 4, 1]), 3
     whole, final = layer(x, lengths=lengths)
     parts = [(x[:, :cut], np.minimum(lengths, cut)), (x[:, cut:], np.maximum(lengths - cut, 0))]
@@ -65,7 +65,7 @@ def test_input_dropout_drops_the_same_features_at_every_step() -> None:
 
 
 def test_recurrent_dropout_drops_the_same_features_at_every_step() -> None:
-    """``h_t = 1 + mask h_{t-1}`` stays 1 where the mask is 0 and is ``2^t - 1`` where it is always 2."""
+    """``h_t = 1 + mask h_{t-1}`` stays 1 where the mask is 0 and is ``2^t - 1`` where the mask is 2."""
     layer = Recurrent(adder(40, recurrent_dropout=0.5, seed=1))
     outputs, _ = layer(np.ones((BATCH, TIME, 40), np.float32), training=True)
     kept = outputs.numpy()[:, -1] > 1.0  # (batch, units)
@@ -78,10 +78,10 @@ def test_recurrent_dropout_drops_the_same_features_at_every_step() -> None:
 
 @pytest.mark.parametrize("form", ["auto", "generic"])
 @pytest.mark.parametrize("name", RECURRENT)
-def test_dropouts_of_a_cell_equal_its_equations_with_thinned_recurrent_weights(name: str, form: str) -> None:
-    """Weight dropout thins U; a mask on ``h_{t-1}`` multiplies the rows of U. Both hold for all steps.
+def test_dropouts_equal_the_equations_with_masked_recurrent_weights(name: str, form: str) -> None:
+    """Weight dropout masks U. A mask on ``h_{t-1}`` multiplies the rows of U. Both apply to all steps.
 
-    A twin cell with the same seed draws the same numbers, once, and tells what they are.
+    A twin cell with the same seed samples the same masks, from which the test computes the masked weights.
     """
     options = {"weight_dropout": 0.4, "recurrent_dropout": 0.4, "seed": 3}
     layer, twin = Recurrent(CELLS[name](UNITS, **options)), CELLS[name](UNITS, **options)
@@ -115,7 +115,7 @@ DROPOUTS: dict[str, Callable[[int | None], Recurrent]] = {
 
 
 @pytest.mark.parametrize("name", DROPOUTS)
-def test_dropout_is_for_training_and_follows_its_seed(name: str) -> None:
+def test_dropout_needs_training_and_follows_its_seed(name: str) -> None:
     layer, plain = DROPOUTS[name](4), Recurrent(LSTMCell(16))
     plain.build((None, None, INPUTS))
     layer.build((None, None, INPUTS))
@@ -137,9 +137,9 @@ def test_the_layer_computes_in_the_dtype_of_its_cell() -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(ValueError, match=r"dropout is 1\.5"):
+    with pytest.raises(ValueError, match=r"dropout must be a probability in \[0, 1\); got 1\.5"):
         Recurrent(GRUCell(UNITS), dropout=1.5)
-    with pytest.raises(ValueError, match=r"takes inputs \(batch, time, features\); got \(3, 6\)"):
+    with pytest.raises(ValueError, match=r"must have shape \(batch, time, features\); got \(3, 6\)"):
         Recurrent(GRUCell(UNITS))(inputs()[..., 0])
-    with pytest.raises(ValueError, match="LSTMCell has 2 states; got 1"):
+    with pytest.raises(ValueError, match="LSTMCell needs 2 states; got 1"):
         Recurrent(LSTMCell(UNITS))(inputs(), states=[np.zeros((BATCH, UNITS), np.float32)])

@@ -1,4 +1,4 @@
-"""WordDropout: what is replaced, how often, and when."""
+"""Tests of WordDropout: the replaced tokens, the rate, and the difference between training and inference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seqmodels.layers import WordDropout
 TOKENS = np.random.default_rng(0).integers(0, 50, (100, 200)).astype(np.int32)
 
 
-def test_replaces_words_by_unknown_at_its_rate_and_never_special_tokens() -> None:
+def test_replaces_words_but_not_special_tokens_at_its_rate() -> None:
     """The share of replaced words lies within five standard deviations of the rate."""
     rate = 0.3
     result = WordDropout(rate, unknown=2, first=4, seed=1)(TOKENS, training=True).numpy()
@@ -22,7 +22,7 @@ def test_replaces_words_by_unknown_at_its_rate_and_never_special_tokens() -> Non
     assert result.dtype == np.int32
 
 
-def test_every_position_is_drawn_on_its_own() -> None:
+def test_positions_are_sampled_independently() -> None:
     replaced = WordDropout(0.5, seed=2)(np.full((2, 64), 9, np.int32), training=True).numpy() == 2
     assert np.any(replaced[0] != replaced[1])
     assert 0 < replaced[0].sum() < 64
@@ -33,7 +33,7 @@ def test_does_nothing_outside_of_training_or_at_rate_zero(rate: float, training:
     np.testing.assert_array_equal(WordDropout(rate)(TOKENS, training=training), TOKENS)
 
 
-def test_draws_follow_the_seed_and_change_from_call_to_call() -> None:
+def test_samples_follow_the_seed_and_differ_between_calls() -> None:
     first, twin, other = (WordDropout(0.5, seed=seed) for seed in (3, 3, 4))
     draws = [first(TOKENS, training=True).numpy() for _ in range(2)]
     assert np.any(draws[0] != draws[1])
@@ -42,5 +42,5 @@ def test_draws_follow_the_seed_and_change_from_call_to_call() -> None:
 
 
 def test_bad_rate() -> None:
-    with pytest.raises(ValueError, match=r"rate is 1; .* 0 <= rate < 1"):
+    with pytest.raises(ValueError, match=r"rate must be a probability in \[0, 1\); got 1"):
         WordDropout(1)

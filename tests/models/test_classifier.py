@@ -1,4 +1,4 @@
-"""Classifier: against its parts in NumPy, in Keras' own training, and from file."""
+"""Classifier: comparison with NumPy, training with Keras, and saving."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VOCABULARY, CLASSES = 12, 3
 
 
 def batch(rows: int = 1) -> dict[str, np.ndarray]:
-    """``rows`` times four sentences; class 1 if a sentence contains word 5 (see :func:`labels`)."""
+    """Returns ``4 * rows`` sentences; class 1 contains word 5, see :func:`labels`."""
     tokens = np.random.default_rng(1).integers(1, VOCABULARY, (4 * rows, 6)).astype(np.int32)
     return {"tokens": tokens, "lengths": np.tile(LENGTHS, rows)}
 
@@ -35,7 +35,7 @@ def small(**options: Any) -> Classifier:
 
 
 def by_hand(model: Classifier, sentences: dict[str, np.ndarray]) -> np.ndarray:
-    """The logits from the NumPy cells and poolings."""
+    """Computes the logits with the NumPy cells and poolings."""
     embedded = named(model.embedding)["embeddings"][sentences["tokens"]]  # (batch, time, embedding_units)
     lengths = sentences["lengths"]
     stack = reference_layers(model.encoder, [model.config["cell"]] * model.config["layers"], len(lengths))
@@ -88,7 +88,7 @@ def test_full_matrix(
 
 
 def test_learns_in_keras_fit_with_every_dropout() -> None:
-    """Whether word 5 occurs in a sentence: the loss falls well below that of guessing by frequency."""
+    """The loss falls well below the loss of guessing by class frequency."""
     keras.utils.set_random_seed(0)
     model = small(
         units=8, embedding_units=8, word_dropout=0.02, dropout=0.1, recurrent_dropout=0.1, weight_dropout=0.1
@@ -114,7 +114,7 @@ def test_keras_file_round_trip(tmp_path: Path) -> None:
 
 
 def test_the_variables_hold_all_random_state() -> None:
-    """Who restores them, as a resumed training does, goes on drawing the same masks."""
+    """A model with restored variables, as in a resumed training, samples the same masks."""
     options = {"dropout": 0.5, "recurrent_dropout": 0.5, "weight_dropout": 0.5, "word_dropout": 0.5}
     model, twin = small(**options), small(**options)
     model(batch(), training=True)
@@ -124,7 +124,7 @@ def test_the_variables_hold_all_random_state() -> None:
     assert_same(twin(batch(), training=True), model(batch(), training=True))
 
 
-def test_the_global_seed_decides_weights_and_draws() -> None:
+def test_global_seed_determines_weights_and_masks() -> None:
     def run(seed: int) -> list[tf.Tensor]:
         keras.utils.set_random_seed(seed)
         model = small(dropout=0.5, word_dropout=0.5, recurrent_dropout=0.5, weight_dropout=0.5)
@@ -150,7 +150,7 @@ def test_mixed_precision_trains_with_float32_logits() -> None:
     assert np.isfinite(model.fit(batch(), labels(batch()), verbose=0).history["loss"]).all()
 
 
-def test_what_a_frozen_model_is_survives_its_config() -> None:
+def test_config_keeps_trainable_and_name() -> None:
     model = small(trainable=False, name="judge")
     twin = Classifier.from_config(model.get_config())
     assert (twin.trainable, twin.name) == (False, "judge")
@@ -162,7 +162,7 @@ def test_what_a_frozen_model_is_survives_its_config() -> None:
         ({"cell": "elman"}, "'elman' is unknown; expected one of rnn, irnn, lstm, gru, gru-reset-after"),
         ({"pooling": "mean+sum"}, "'sum' is unknown; expected one of last, mean, max, attention"),
         ({"pooling": ""}, "'' is unknown"),
-        ({"word_dropout": 1.0}, r"rate is 1\.0"),
+        ({"word_dropout": 1.0}, r"rate must be a probability in \[0, 1\); got 1\.0"),
         ({"layers": 0}, "at least one cell"),
     ],
 )
@@ -171,7 +171,7 @@ def test_errors(options: dict, message: str) -> None:
         small(**options)
 
 
-def test_with_ngrams_the_network_begins_as_the_linear_model() -> None:
+def test_with_ngrams_the_network_starts_as_the_linear_model() -> None:
     model = small(ngrams=2, ngram_buckets=97, pooling="max")
     model.build()
     model.ngrams.table.assign(np.random.default_rng(2).normal(size=(97, CLASSES)))
@@ -182,8 +182,8 @@ def test_with_ngrams_the_network_begins_as_the_linear_model() -> None:
     assert np.abs(model(sentences) - linear).max() > 1e-3
 
 
-def test_evidence_of_other_linear_models_takes_the_place_of_its_own() -> None:
-    """The same evidence handed in changes nothing; none, and no logits, leave only the biases."""
+def test_given_evidence_replaces_own_evidence() -> None:
+    """Passing the model's own evidence changes nothing; zero evidence and logits leave only biases."""
     model = small(ngrams=2, ngram_buckets=97, pooling="max", evidence_scale=3.0)
     model.build()
     randomized(model)

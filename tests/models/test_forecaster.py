@@ -1,4 +1,4 @@
-"""Forecasters against NumPy, blind to the future, equivariant to units, and able to learn."""
+"""Forecasters: comparison with NumPy, dependence on future inputs, and equivariance to units."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def made(name, **options):
 @pytest.mark.parametrize("output", FORECAST_OUTPUTS)
 @pytest.mark.parametrize("kind", ["values", "prices"])
 @pytest.mark.parametrize("name", MODELS)
-def test_forecasts_are_what_they_must_be(name, kind, output):
+def test_forecasts_have_valid_shapes_and_values(name, kind, output):
     model = made(name, kind=kind, output=output, periods=(7.0,), series=3, series_units=2)
     forecast = model(inputs(kind)).numpy()
     assert forecast.shape == (ROWS, HORIZON, windows.width(output, model.levels))
@@ -103,7 +103,7 @@ def test_scalings_against_numpy(scaling):
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
-def test_a_window_without_movement_has_scale_one(scaling):
+def test_constant_window_has_scale_one(scaling):
     window = windows.of_values(tf.fill((1, 20, 1), 7.0 if scaling != "mean" else 0.0), scaling, False)
     assert window.scale.numpy().item() == 1
 
@@ -131,7 +131,7 @@ def test_features_of_prices_against_numpy():
     assert window.whole.shape[1] == 3 * len(windows.SPANS) + 6
 
 
-def test_the_calendar_is_the_phase_of_its_periods():
+def test_calendar_encodes_the_phase_of_each_period():
     times = tf.constant([[0.0, 1.75, 7.0, 3650.0]])
     waves = windows.calendar(times, (7.0,)).numpy()[0]
     np.testing.assert_allclose(waves[0], [0, 1], atol=1e-6)
@@ -139,7 +139,7 @@ def test_the_calendar_is_the_phase_of_its_periods():
     np.testing.assert_allclose(waves[2], [0, 1], atol=1e-5)
 
 
-def test_linear_forms_are_the_equations_of_their_paper():
+def test_linear_forms_equal_the_equations_of_the_paper():
     past = inputs()["past"].numpy()[..., 0]
     model = made("nlinear", output="point")
     weights = {weight.name: weight.numpy() for weight in model.trainable_weights}
@@ -155,7 +155,7 @@ def test_linear_forms_are_the_equations_of_their_paper():
     np.testing.assert_allclose(model(inputs())[..., 0], expected, rtol=1e-4)
 
 
-def test_direct_steps_do_not_see_each_others_future_and_autoregressive_ones_only_what_is_before():
+def test_steps_do_not_depend_on_later_known_features():
     for name in ("direct", "autoregressive"):
         model = made(name, periods=(7.0, 365.0))
         before = model(inputs())
@@ -167,7 +167,7 @@ def test_direct_steps_do_not_see_each_others_future_and_autoregressive_ones_only
         assert same[4] == (name == "direct")
 
 
-def test_covariates_take_part():
+def test_covariates_change_the_forecast():
     model = made(
         "segments",
         known=[(0.0, 1.0), (1.0, 2.0)],
@@ -186,18 +186,18 @@ def test_covariates_take_part():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "words"}, "kind is 'words'"),
-        ({"output": "mean"}, "output is 'mean'"),
-        ({"scaling": "big"}, "scaling is 'big'"),
-        ({"output": "quantiles", "levels": (0.1, 0.9)}, "an odd number"),
-        ({"decoder": "beam"}, "decoder is 'beam'"),
-        ({"segment": 40}, "segment is 40"),
+        ({"kind": "words"}, "kind must be one of values, prices; got 'words'"),
+        ({"output": "mean"}, "output must be one of .*; got 'mean'"),
+        ({"scaling": "big"}, "scaling must be one of .*; got 'big'"),
+        ({"output": "quantiles", "levels": (0.1, 0.9)}, "levels must be an odd number of rising values"),
+        ({"decoder": "beam"}, "decoder must be one of .*; got 'beam'"),
+        ({"segment": 40}, "segment must be at least 1 and less than lookback 40; got 40"),
     ],
 )
-def test_what_cannot_be_built_is_refused(options, message):
+def test_invalid_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Forecaster(LOOKBACK, HORIZON, **options)
-    with pytest.raises(ValueError, match="form is 'tree'"):
+    with pytest.raises(ValueError, match=r"form must be one of .*; got 'tree'"):
         FixedWindowForecaster(LOOKBACK, HORIZON, form="tree")
-    with pytest.raises(ValueError, match="horizon 0"):
+    with pytest.raises(ValueError, match="got lookback 40 and horizon 0"):
         Forecaster(LOOKBACK, 0)

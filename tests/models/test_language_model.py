@@ -1,4 +1,4 @@
-"""Models of the next token: carried state, where the gradient ends, the output layers against NumPy."""
+"""Language models: carried state, truncated gradients, and output layers compared with NumPy."""
 
 from itertools import pairwise
 
@@ -43,7 +43,7 @@ MODELS = [recurrent, fixed]
 
 
 @pytest.mark.parametrize("make", MODELS)
-def test_a_text_read_by_windows_with_carried_state_costs_what_one_long_pass_costs(make):
+def test_windows_with_carried_state_have_the_loss_of_one_long_pass(make):
     model, objective = make(), next_token()
     long = model({"tokens": IDS[None, :-1], "states": model.get_initial_state(1)})
     whole = keras.ops.log_softmax(long.logits).numpy()[0, np.arange(59), IDS[1:]]
@@ -56,7 +56,7 @@ def test_a_text_read_by_windows_with_carried_state_costs_what_one_long_pass_cost
     assert float(total) == pytest.approx(-whole.sum(), rel=1e-12)
 
 
-def test_columns_continue_each_other_row_by_row():
+def test_carried_state_continues_each_row():
     model, objective = recurrent(), next_token()
     windows = list(running_text(IDS, 3, batch_size=2, lengths=[5, 6], seed=1))
     state = model.get_initial_state(2)
@@ -70,8 +70,8 @@ def test_columns_continue_each_other_row_by_row():
         np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
-def test_the_gradient_is_cut_where_a_window_begins():
-    """What a step of training computes is the slope of a window's loss with its first state held fixed."""
+def test_gradient_is_truncated_at_the_start_of_a_window():
+    """The gradient of a training step is the slope of a window's loss with a fixed first state."""
     model, objective = recurrent(), next_token()
     tokens, targets, ones = IDS[None, :20], IDS[None, 1:21], tf.ones((1, 10), tf.float64)
 
@@ -102,7 +102,7 @@ def test_the_gradient_is_cut_where_a_window_begins():
     assert directional != pytest.approx(through, rel=1e-2)
 
 
-def test_the_loss_is_the_papers_lstm_and_a_softmax_over_the_embedding():
+def test_loss_equals_lstm_of_the_paper_and_softmax_over_the_embedding():
     model = recurrent(units=4, layers=1)
     weights = {weight.name: weight.numpy() for weight in model.encoder.directions[0][0].cell.weights}
     table, bias = model.embedding.get_weights()[0], model.head.bias.numpy()
@@ -115,7 +115,7 @@ def test_the_loss_is_the_papers_lstm_and_a_softmax_over_the_embedding():
     np.testing.assert_allclose(model.losses_of(features.outputs, IDS[None, 1:])[0], losses, rtol=1e-10)
 
 
-def test_a_fixed_window_sees_its_window_and_nothing_before_it():
+def test_fixed_window_depends_only_on_its_window():
     model, tokens = fixed(), IDS[None, :8].copy()
     before = model({"tokens": tokens}).logits.numpy()
     tokens[0, 2] = (tokens[0, 2] - 3) % (V - 4) + 4
@@ -136,8 +136,8 @@ def test_tied_output_shares_the_embedding():
     np.testing.assert_allclose(layer(inputs, table), inputs @ table.T, rtol=1e-12)
 
 
-def test_adaptive_softmax_sums_to_one_and_its_losses_are_its_log_probabilities():
-    """The two levels worked out in NumPy."""
+def test_adaptive_softmax_probabilities_and_losses():
+    """Both levels are computed in NumPy."""
     rng = np.random.default_rng(3)
     layer, inputs = (
         AdaptiveSoftmax(V, (5, 8), factor=2, dtype="float64"),
@@ -166,12 +166,12 @@ def test_adaptive_softmax_sums_to_one_and_its_losses_are_its_log_probabilities()
 
 @pytest.mark.parametrize("cutoffs", [(), (0,), (5, 5), (6, 3), (V,)])
 def test_cutoffs_outside_of_the_vocabulary_are_refused(cutoffs):
-    with pytest.raises(ValueError, match="expected rising numbers from 1 to 10"):
+    with pytest.raises(ValueError, match="cutoffs must be increasing numbers from 1 to 10"):
         AdaptiveSoftmax(V, cutoffs)
 
 
 def test_an_adaptive_softmax_cannot_be_tied():
-    with pytest.raises(ValueError, match="set tied=False"):
+    with pytest.raises(ValueError, match=r"cutoffs cannot be used with tied weights .* set tied=False"):
         LanguageModel(V, cutoffs=[5])
 
 
@@ -181,8 +181,8 @@ TIES = [{"units": 4}, {"units": 5}, {"units": 5, "tied": False}]
 @pytest.mark.parametrize("dtype", ["float64", "mixed_bfloat16"])
 @pytest.mark.parametrize("options", TIES, ids=["tied", "projected", "untied"])
 @pytest.mark.parametrize("make", MODELS)
-def test_a_sampled_softmax_of_all_tokens_is_the_full_one(make, options, dtype):
-    """Loss and gradients; and what is not training never samples."""
+def test_sampled_softmax_of_all_tokens_equals_full_softmax(make, options, dtype):
+    """Loss and gradients are equal; evaluation never samples."""
     options = {**options, "dtype": dtype}
     near = {"rtol": 1e-9, "atol": 1e-12} if dtype == "float64" else {"rtol": 0.02, "atol": 0.02}
     inputs, targets = IDS[None, :-1], tf.constant(IDS[None, 1:] % V)
@@ -206,8 +206,10 @@ def test_a_sampled_softmax_of_all_tokens_is_the_full_one(make, options, dtype):
 
 
 def test_a_sampled_softmax_estimates_the_denominator_without_bias():
-    """``exp(loss) = denominator / e^own``: its mean over many draws is the full softmax's, whether a target
-    is frequent or rare; and a draw has no other numbers under XLA."""
+    """The mean of ``exp(loss) = denominator / e^own`` over many samples equals the full softmax.
+
+    It does so for frequent and for rare targets. XLA gives the same numbers.
+    """
     rng = np.random.default_rng(4)
     inputs, table, bias = (rng.normal(size=shape) for shape in ((1, V, 3), (V, 3), (V,)))
     targets = tf.range(V)[None]
@@ -228,8 +230,8 @@ def test_a_sampled_softmax_estimates_the_denominator_without_bias():
 
 
 @pytest.mark.parametrize("options", [{"samples": 3}, {"samples": V + 1}, {"samples": 4, "cutoffs": [5]}])
-def test_samples_that_cannot_be_are_refused(options):
-    with pytest.raises(ValueError, match=f"expected 4 to {V}, and no cutoffs"):
+def test_invalid_samples_are_refused(options):
+    with pytest.raises(ValueError, match=f"samples must be 0, or from 4 to {V} and without cutoffs; got "):
         LanguageModel(V, tied=False, **options)
 
 
@@ -267,7 +269,7 @@ def test_penalties_are_means_of_squares(activation, temporal):
 
 
 @pytest.mark.parametrize("name", ["embedding", "input", "layer", "output", "recurrent", "weight"])
-def test_each_dropout_acts_in_training_alone(name):
+def test_each_dropout_acts_only_in_training(name):
     model = recurrent(**{f"{name}_dropout": 0.3})
     tokens = {"tokens": IDS[None]}
     assert np.array_equal(model(tokens).logits, model(tokens).logits)

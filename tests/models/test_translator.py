@@ -1,4 +1,4 @@
-"""Translator: against its parts in NumPy, and one token after another."""
+"""Translator: comparison with NumPy, and decoding token by token."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def batch(rows: int = 1) -> dict[str, np.ndarray]:
 
 
 def small(**options: Any) -> Translator:
-    """The decoder is as wide as the memory, so that every attention fits."""
+    """Returns a model whose decoder has the size of the memory, as dot attention requires."""
     sizes = {"embedding_units": 4, "units": 2, "decoder_units": 4}
     return Translator(SOURCE, TARGET, **{**sizes, **options})
 
 
 def by_hand(model: Translator, pairs: dict[str, np.ndarray]) -> np.ndarray:
-    """The logits at the real steps from the NumPy equations, ``(n, T, vocabulary)``; zeros elsewhere."""
+    """Computes logits ``(n, T, vocabulary)`` of the real steps in NumPy, and zeros elsewhere."""
     config = model.config
     names = [config["cell"]] * config["layers"]
     source = named(model.source_embedding)["embeddings"][pairs["source"]]
@@ -97,7 +97,7 @@ def check_against_parts(**options: Any) -> None:
     model = small(dtype="float64", **options)
     model(batch())
     randomized(model)
-    for training in (False, True):  # training takes the batched paths
+    for training in (False, True):  # training uses the batched code
         logits = real(model(batch(), training=training), batch())
         assert_same(logits, by_hand(model, batch()), tolerance=1e-10)
 
@@ -121,9 +121,9 @@ def test_equals_its_parts_without_attention_and_with_other_readouts() -> None:
 
 @pytest.mark.parametrize("attention", [*ATTENTIONS, "none"])
 @pytest.mark.parametrize("feeding", FEEDINGS)
-def test_one_token_after_another_equals_teacher_forcing(attention: str, feeding: str) -> None:
+def test_step_by_step_equals_teacher_forcing(attention: str, feeding: str) -> None:
     if (attention, feeding) == ("none", "context"):
-        pytest.skip("there is no context without attention")
+        pytest.skip("feeding the context needs attention")
     model = small(attention=attention, feeding=feeding, layers=2, cell="gru", dtype="float64")
     pairs = batch()
     whole = real(model(pairs), pairs)
@@ -136,7 +136,7 @@ def test_one_token_after_another_equals_teacher_forcing(attention: str, feeding:
     assert_same(real(np.stack(steps, axis=1), pairs), whole, tolerance=1e-12)
     if attention == "none":
         assert all(weights is None for weights in shares)
-        with pytest.raises(ValueError, match="no attention to align by"):
+        with pytest.raises(ValueError, match="alignments need a model with attention"):
             model.alignments(pairs)
     else:
         assert_same(model.alignments(pairs), real(np.stack(shares, axis=1), pairs), tolerance=1e-12)
@@ -155,8 +155,8 @@ def test_free_running_feeds_its_own_most_probable_tokens() -> None:
     assert_same(real(logits, pairs), real(np.stack(steps, axis=1), pairs), tolerance=1e-12)
 
 
-def test_scheduled_sampling_rises_from_teacher_forcing_and_draws_from_the_softmax() -> None:
-    """With a share of nothing training is teacher forcing; with all, tokens are those of the distribution."""
+def test_scheduled_sampling_starts_as_teacher_forcing_and_samples_the_softmax() -> None:
+    """A share of 0 is teacher forcing; a share of 1 samples all tokens from the distribution."""
     keras.utils.set_random_seed(0)
     model = small(scheduled_sampling=1.0, sampling_steps=10**9)
     twin = small()
@@ -166,7 +166,9 @@ def test_scheduled_sampling_rises_from_teacher_forcing_and_draws_from_the_softma
     assert_same(model(batch(), training=True), twin(batch(), training=True), tolerance=1e-6)
     sure = small(scheduled_sampling=1.0, sampling_steps=1, cell="gru")
     sure(batch())
-    sure.embedding.embeddings.assign(100.0 * sure.embedding.embeddings)  # as good as certain of each token
+    sure.embedding.embeddings.assign(
+        100.0 * sure.embedding.embeddings
+    )  # makes each sampled token almost certain
     assert_same(sure(batch(), training=True), sure.free_running(batch()), tolerance=1e-3)
     assert int(sure.steps.value) == 1
     drawn = small(scheduled_sampling=1.0, sampling_steps=1)
@@ -177,7 +179,7 @@ def test_scheduled_sampling_rises_from_teacher_forcing_and_draws_from_the_softma
 
 @pytest.mark.parametrize("sampling", [0.0, 0.5])
 def test_learns_in_keras_fit_with_every_dropout(sampling: float) -> None:
-    """To copy: the loss falls well below that of guessing."""
+    """The model learns to copy: the loss falls well below the loss of guessing."""
     keras.utils.set_random_seed(0)
     model = Translator(
         TARGET,
@@ -255,12 +257,15 @@ def test_training_compiles(sampling: float) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tie": "both"}, "tie is 'both'; expected one of none, target, all"),
-        ({"tie": "all"}, "vocabularies of 11 and 9; it needs one vocabulary"),
+        ({"tie": "both"}, "tie must be one of none, target, all; got 'both'"),
+        ({"tie": "all"}, "needs one vocabulary .* got vocabularies of 11 and 9 tokens"),
         ({"attention": "hard"}, "'hard' is unknown; expected one of additive, general, dot, multi-head"),
-        ({"attention": "none", "feeding": "context"}, "without attention there is none"),
-        ({"scheduled_sampling": 2.0}, r"scheduled_sampling is 2\.0"),
-        ({"attention": "dot", "decoder_units": 3}, "dot attention compares a query of width 3"),
+        ({"attention": "none", "feeding": "context"}, "feeding 'context' needs an attention"),
+        ({"scheduled_sampling": 2.0}, r"scheduled_sampling must be in \[0, 1\]; got 2\.0"),
+        (
+            {"attention": "dot", "decoder_units": 3},
+            "dot attention needs a query and a memory of the same size; got 3",
+        ),
     ],
 )
 def test_errors(options: dict, message: str) -> None:

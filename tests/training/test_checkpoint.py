@@ -1,4 +1,4 @@
-"""Checkpoints come back exactly, are whole or the old ones, and are refused where they do not fit."""
+"""Checkpoints are restored exactly, written atomically, and refused by other models."""
 
 import json
 import os
@@ -24,13 +24,13 @@ def values(members):
 
 @pytest.fixture
 def path(tmp_path):
-    """A checkpoint of one group of two variables filled with 1.5."""
+    """Returns the path of a checkpoint with one group of two variables filled with 1.5."""
     checkpoint.save(tmp_path / "new folder" / "last.npz", {"model": variables((2, 3), (), value=1.5)}, FACTS)
     return tmp_path / "new folder" / "last.npz"
 
 
 def refused(path, groups):
-    """What loading it says; the variables must be as they were."""
+    """Returns the error message of loading, and checks that the variables are unchanged."""
     before = [values(members) for members in groups.values()]
     with pytest.raises(DataError) as error:
         checkpoint.load(path, groups)
@@ -42,7 +42,7 @@ def refused(path, groups):
     return message
 
 
-def test_variables_and_facts_come_back_exactly(tmp_path):
+def test_variables_and_facts_are_restored_exactly(tmp_path):
     random = np.random.default_rng(0)
     stored = [keras.Variable(random.normal(size=(12, 3)), dtype="float32"), keras.Variable(7, dtype="int64")]
     state = [tf.constant([[1.0, -2.5]]), tf.constant([[0.1]], tf.bfloat16)]
@@ -64,7 +64,7 @@ def test_more_than_ten_variables_keep_their_order(tmp_path):
     assert [float(value) for value in checkpoint.arrays(tmp_path / "a.npz", "model")] == list(range(12))
 
 
-def test_a_write_that_fails_leaves_the_old_file(path, monkeypatch):
+def test_failed_write_keeps_the_old_file(path, monkeypatch):
     before = path.read_bytes()
 
     def full_disk(file, **arrays):
@@ -122,6 +122,6 @@ def test_another_model_is_refused(path, shapes, expected):
     assert "another model" in message
 
 
-def test_a_group_that_the_file_lacks_is_refused(path):
+def test_missing_group_is_refused(path):
     groups = {"model": variables((2, 3), ()), "optimizer": variables((2, 3))}
     assert "expected 1 tensors of the optimizer, found 0" in refused(path, groups)

@@ -1,4 +1,4 @@
-"""The training loop on models small enough to work out by hand."""
+"""The training loop on models that are small enough to compute by hand."""
 
 import csv
 import math
@@ -31,7 +31,7 @@ COLUMNS += ["clipped", "seconds", "examples_per_second", "targets_per_second"]
 
 
 def pushed(model, inputs, targets, weights, carried, training):
-    """At learning rate 1 every step adds 1 to the model's one weight; validation is best at weight 2."""
+    """Adds 1 to the only weight per step at learning rate 1; validation is best at weight 2."""
     weight = model.trainable_variables[0].value[0, 0]
     total = -weight if training else tf.square(weight - 2)
     return Outcome(total, tf.constant(1.0), {"near": 1 / (1 + tf.abs(weight - 2))}, carried=carried)
@@ -68,7 +68,7 @@ def test_rows_of_weight_zero_change_nothing(tmp_path):
     assert rows[0] == pytest.approx(rows[1], rel=1e-6)
 
 
-def test_history_has_one_column_of_each_kind_and_means_over_batches_by_their_targets(tmp_path):
+def test_history_columns_and_means_weighted_by_targets(tmp_path):
     subject = training(
         tmp_path, train=lambda: batches(size=3), optimizer=make("sgd", 0.0), settings=replace(PLAIN, epochs=2)
     )
@@ -81,13 +81,13 @@ def test_history_has_one_column_of_each_kind_and_means_over_batches_by_their_tar
         assert row["examples_per_second"] == pytest.approx(4 / row["seconds"])
 
 
-def test_rows_that_only_fill_a_batch_are_no_examples(tmp_path):
+def test_padding_rows_are_not_counted_as_examples(tmp_path):
     (row,) = training(tmp_path, train=lambda: batches(weights=[0.5, 2.0, 0.0, 0.0])).run()
     assert row["examples_per_second"] == pytest.approx(2 / row["seconds"])
-    assert row["targets_per_second"] == pytest.approx(2.5 / row["seconds"])  # by their weights
+    assert row["targets_per_second"] == pytest.approx(2.5 / row["seconds"])  # weighted
 
 
-def test_norm_of_an_embeddings_gradient_is_that_of_its_summed_rows(tmp_path):
+def test_gradient_norm_of_an_embedding_sums_repeated_rows(tmp_path):
     ids = np.array([[0, 2, 0], [0, 1, 2]], np.int32)
     strength = np.array([2.0, 3.0], np.float32)  # the gradient of every vector that a row looks up
 
@@ -130,7 +130,7 @@ def test_training_stops_by_patience_and_leaves_the_best_weights(tmp_path):
     assert float(subject.model.get_weights()[0][0, 0]) == 2
 
 
-def test_time_that_is_up_ends_the_epoch_at_once(tmp_path):
+def test_time_limit_ends_the_epoch_at_once(tmp_path):
     two = {"train": lambda: batches(size=2)}
     subject = training(tmp_path / "a", settings=replace(PLAIN, epochs=9, seconds=0.0), **two)
     (row,) = subject.run()
@@ -140,20 +140,20 @@ def test_time_that_is_up_ends_the_epoch_at_once(tmp_path):
     assert [row["steps"] for row in rows] == [2, 2]
 
 
-def test_without_patience_every_epoch_runs_and_more_may_be_better(tmp_path):
+def test_without_patience_every_epoch_runs_and_maximize_keeps_the_largest(tmp_path):
     settings = replace(PLAIN, epochs=4, monitor="valid_near", maximize=True)
     subject = scripted(tmp_path, settings)
     assert [row["valid_near"] for row in subject.run()] == [1 / 2, 1, 1 / 2, pytest.approx(1 / 3)]
     assert float(subject.model.get_weights()[0][0, 0]) == 2
 
 
-def test_a_monitor_that_is_no_column_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"'valid_f1'; the history has epoch, .*valid_loss"):
+def test_unknown_monitor_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"column of the history \(epoch, .*valid_loss.*; got 'valid_f1'"):
         training(tmp_path, settings=replace(PLAIN, monitor="valid_f1")).run()
 
 
 def test_validation_without_a_real_row_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="nothing to evaluate"):
+    with pytest.raises(ValueError, match="the evaluation dataset has no rows with a positive weight"):
         training(tmp_path, validate=lambda: batches(weights=[0] * 4)).run()
 
 
@@ -163,19 +163,20 @@ def test_divergence_names_epoch_and_step(tmp_path):
     subject = training(tmp_path, settings=replace(PLAIN, epochs=3))
     subject.train = lambda epoch: batches(broken if epoch else INPUTS, size=2)
     with pytest.raises(
-        Diverged, match=r"epoch 2, step 2: loss nan, gradient norm nan; lower the learning rate"
+        Diverged,
+        match="epoch 2, step 2: the loss is nan and the gradient norm is nan; lower the learning rate",
     ):
         subject.run()
 
 
-def test_a_validation_that_is_not_finite_is_divergence(tmp_path):
+def test_validation_that_is_not_finite_raises_diverged(tmp_path):
     broken = np.full_like(INPUTS, 1e30)
-    with pytest.raises(Diverged, match="epoch 1: valid_loss is inf"):
+    with pytest.raises(Diverged, match="training diverged in epoch 1: valid_loss is inf"):
         training(tmp_path, validate=lambda: batches(broken)).run()
 
 
 class Recorder(keras.callbacks.Callback):
-    """Writes down every call; stops the training when ``stop_at`` is called."""
+    """Records every call; stops the training at the call ``stop_at``."""
 
     def __init__(self, stop_at=None):
         super().__init__()
@@ -186,9 +187,7 @@ class Recorder(keras.callbacks.Callback):
             return super().__getattribute__(name)
 
         def record(*numbers, logs=None):
-            if numbers and not isinstance(
-                numbers[-1], int
-            ):  # CallbackList hands some of the logs on by position
+            if numbers and not isinstance(numbers[-1], int):  # CallbackList passes some logs by position
                 *numbers, logs = numbers
             self.calls.append((name.removeprefix("on_"), *numbers))
             self.logs.append(logs)
@@ -198,7 +197,7 @@ class Recorder(keras.callbacks.Callback):
         return record
 
 
-def test_keras_callbacks_are_driven(tmp_path):
+def test_keras_callbacks_are_called(tmp_path):
     recorder = Recorder()
     optimizer = make("sgd", keras.optimizers.schedules.PiecewiseConstantDecay([0], [0.5, 0.25]))
     subject = training(tmp_path, train=lambda: batches(size=2), optimizer=optimizer, callbacks=[recorder])
@@ -232,7 +231,7 @@ def test_a_callback_can_stop_the_training(tmp_path, stop_at, steps):
     assert subject.position.finished
 
 
-def test_keras_early_stopping_and_csv_logger_work_as_they_are(tmp_path):
+def test_keras_early_stopping_and_csv_logger_work_unchanged(tmp_path):
     callbacks = [
         keras.callbacks.EarlyStopping("valid_loss", mode="min", patience=1),
         keras.callbacks.CSVLogger(str(tmp_path / "log.csv")),
@@ -244,7 +243,7 @@ def test_keras_early_stopping_and_csv_logger_work_as_they_are(tmp_path):
 
 
 def counting(model, inputs, targets, weights, carried, training):
-    """Reports the carried state and hands on one more."""
+    """Reports the carried state and increments it by one."""
     (state,) = carried
     outcome = squared(model, inputs, targets, weights, (), training)
     seen = tf.cast(state[0], tf.float32)
@@ -252,7 +251,7 @@ def counting(model, inputs, targets, weights, carried, training):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_carried_state_goes_from_batch_to_batch_and_starts_anew_with_the_epoch(tmp_path, dtype):
+def test_carried_state_continues_between_batches_and_restarts_per_epoch(tmp_path, dtype):
     def subject(**options):
         return training(
             tmp_path,
@@ -297,7 +296,7 @@ def classify(folder, model, optimizer="adam", scaled=False, size=4, **options):
     )
 
 
-def test_interrupted_training_ends_bit_for_bit_like_an_uninterrupted_one(tmp_path):
+def test_resumed_training_gives_bitwise_identical_results(tmp_path):
     dropouts = {"word_dropout": 0.2, "dropout": 0.2, "recurrent_dropout": 0.2, "weight_dropout": 0.2}
     options = {"bidirectional": False, **dropouts}
 
@@ -312,7 +311,9 @@ def test_interrupted_training_ends_bit_for_bit_like_an_uninterrupted_one(tmp_pat
     whole = subject(tmp_path / "whole")
     expected = whole.run()
     calls = iter([False] * 4 + [True])  # in the middle of the second epoch
-    with pytest.raises(Interrupted, match="stopped in epoch 2 after step 2; the same command resumes there"):
+    with pytest.raises(
+        Interrupted, match="training stopped in epoch 2 after step 2; run the same command again"
+    ):
         subject(tmp_path / "parts", stop=lambda: next(calls)).run()
     resumed = subject(tmp_path / "parts")
     history = resumed.run()
@@ -320,7 +321,7 @@ def test_interrupted_training_ends_bit_for_bit_like_an_uninterrupted_one(tmp_pat
     for one, other in zip(whole.model.variables, resumed.model.variables):
         assert np.array_equal(one.numpy(), other.numpy()), one.path
     again = subject(tmp_path / "parts")
-    again.train = None  # a finished training trains nothing and has its best weights at once
+    again.train = None  # a finished training only restores its best weights
     assert again.run() == history
     assert np.array_equal(again.model.get_weights()[0], resumed.model.get_weights()[0])
 
@@ -332,13 +333,13 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("seconds", "written"), [(0.0, [1, 2]), (1e9, [])])
-def test_a_checkpoint_is_written_every_so_many_seconds(tmp_path, seconds, written):
+def test_checkpoints_are_written_every_save_seconds(tmp_path, seconds, written):
     seen = []
     subject = training(tmp_path, train=lambda: batches(size=2), settings=replace(PLAIN, save_seconds=seconds))
     save = subject._save
     subject._save = lambda: (seen.append(subject.position.step), save())
     subject.run()
-    assert seen == [*written, 0]  # and one when the epoch is over
+    assert seen == [*written, 0]  # and one at the end of the epoch
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
@@ -347,13 +348,13 @@ def test_mixed_precision_trains(tmp_path, dtype):
     before = model.get_weights()
     (row,) = classify(tmp_path, model, scaled=dtype == "mixed_float16").run()
     assert row["loss"] == pytest.approx(math.log(2), abs=0.4)
-    assert row["gradient_norm"] < 10  # that of the loss itself, not of the scaled one
+    assert row["gradient_norm"] < 10  # the norm for the unscaled loss
     assert all(np.all(np.isfinite(weight)) for weight in model.get_weights())
     assert any(np.any(one != other) for one, other in zip(before, model.get_weights()))
 
 
 @pytest.mark.parametrize("by", ["global", "variable", "value"])
-def test_an_overflow_of_float16_skips_the_step_and_halves_the_scale(tmp_path, by):
+def test_float16_overflow_skips_the_step_and_halves_the_scale(tmp_path, by):
     policy = keras.DTypePolicy("mixed_float16")
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False, dtype=policy)])
     model.set_weights([START])
@@ -372,7 +373,7 @@ def test_an_overflow_of_float16_skips_the_step_and_halves_the_scale(tmp_path, by
     assert math.isfinite(row["gradient_norm"])
 
 
-def test_xla_changes_nothing(tmp_path):
+def test_xla_gives_the_same_results(tmp_path):
     rows = {}
     for xla in (False, True):
         subject = classify(
@@ -393,12 +394,12 @@ def test_the_model_also_works_with_compile_and_fit():
 
 
 def moved(start, steps):
-    """The weight of :func:`scripted` after each of so many steps, and the means from the first on."""
+    """Returns the weight of :func:`scripted` after each of ``steps`` steps, and its running mean."""
     weights = start + np.arange(1, steps + 1, dtype=np.float64)
     return weights, np.cumsum(weights) / np.arange(1, steps + 1)
 
 
-def test_a_plateau_cuts_the_learning_rate_after_every_epoch_that_is_not_the_best(tmp_path):
+def test_plateau_lowers_the_learning_rate_without_improvement(tmp_path):
     subject = scripted(tmp_path, replace(PLAIN, epochs=5, plateau=0.25))
     history = subject.run()
     # Weights 1, 2, 3, 3.25 and 3.3125; validation is their squared distance from 2.
@@ -406,7 +407,7 @@ def test_a_plateau_cuts_the_learning_rate_after_every_epoch_that_is_not_the_best
     assert [row["valid_loss"] for row in history] == [1, 0, 1, 1.25**2, 1.3125**2]
 
 
-def test_averaged_weights_are_validated_and_kept_and_the_training_goes_on_from_the_others(tmp_path):
+def test_averaged_weights_are_validated_and_saved_but_not_trained(tmp_path):
     subject = scripted(tmp_path, replace(PLAIN, epochs=5, average=1.0))
     history = subject.run()
     weights, means = moved(0, 5)
@@ -416,7 +417,7 @@ def test_averaged_weights_are_validated_and_kept_and_the_training_goes_on_from_t
     assert float(subject.model.get_weights()[0][0, 0]) == pytest.approx(2)
 
 
-def test_an_exponential_average_begins_as_a_mean(tmp_path):
+def test_exponential_average_starts_as_a_mean(tmp_path):
     history = scripted(tmp_path, replace(PLAIN, epochs=5, average=0.5)).run()
     average, expected = 0.0, []
     for step, weight in enumerate(moved(0, 5)[0], 1):
@@ -425,14 +426,16 @@ def test_an_exponential_average_begins_as_a_mean(tmp_path):
     np.testing.assert_allclose([row["valid_loss"] for row in history], expected, rtol=1e-6)
 
 
-def test_averaging_begins_after_an_epoch_that_is_worse_than_the_best_of_long_ago(tmp_path):
-    """Of 1, 0, 1, 4 the fourth is the first that is worse than one before the last; the average begins with
-    the next step (Merity et al. 2018, algorithm 1)."""
+def test_averaging_starts_after_average_after_epochs_without_improvement(tmp_path):
+    """The losses are 1, 0, 1, 4. Only the fourth is worse than the best loss more than one epoch earlier.
+
+    Averaging starts at the next step (Merity et al. 2018, algorithm 1).
+    """
     history = scripted(tmp_path, replace(PLAIN, epochs=6, average=1.0, average_after=1)).run()
     assert [row["valid_loss"] for row in history] == [1, 0, 1, 4, (5 - 2) ** 2, ((5 + 6) / 2 - 2) ** 2]
 
 
-def test_interrupted_averaging_ends_like_an_uninterrupted_one(tmp_path):
+def test_resumed_averaging_gives_identical_results(tmp_path):
     settings = replace(PLAIN, epochs=6, average=0.9, average_after=1)
     expected = scripted(tmp_path / "whole", settings).run()
     calls = iter([False] * 5 + [True])
@@ -442,7 +445,7 @@ def test_interrupted_averaging_ends_like_an_uninterrupted_one(tmp_path):
     assert without_times(resumed.run()) == without_times(expected)
 
 
-def test_the_weights_of_the_last_epochs_are_averaged_through_an_interruption(tmp_path):
+def test_averages_over_epochs_continue_after_an_interruption(tmp_path):
     settings = replace(PLAIN, epochs=5, average_epochs=3)
     expected = scripted(tmp_path / "whole", settings).run()
     weights, _ = moved(0, 5)
@@ -457,7 +460,7 @@ def test_the_weights_of_the_last_epochs_are_averaged_through_an_interruption(tmp
     assert float(resumed.model.get_weights()[0][0, 0]) == pytest.approx(best)
 
 
-def test_further_columns_are_derived_from_the_means(tmp_path):
+def test_derive_adds_columns_from_the_means(tmp_path):
     subject = training(tmp_path, derive=lambda means: {"root": means["loss"] ** 0.5})
     (row,) = subject.run()
     assert row["root"] == row["loss"] ** 0.5

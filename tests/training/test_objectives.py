@@ -1,4 +1,4 @@
-"""Objectives against the formulas, in NumPy."""
+"""Objectives compared with their formulas in NumPy."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ TARGETS = np.array([0, 2, 1, 1], np.int32)
 
 
 class Fixed(keras.Model):
-    """A model that says what it is told: inputs are its logits."""
+    """A model that returns its inputs as logits."""
 
     def call(self, inputs, training=False):
         return inputs
@@ -24,13 +24,13 @@ def log_softmax(logits):
 
 
 def smoothed(logits, targets, amount):
-    """Cross-entropy with the distribution that gives every class amount / classes and the target the rest."""
+    """Returns the cross-entropy if every class gets amount / classes, and the target gets the rest."""
     wanted = (1 - amount) * np.eye(logits.shape[-1])[targets] + amount / logits.shape[-1]
     return -np.sum(wanted * log_softmax(logits), axis=-1)
 
 
 @pytest.mark.parametrize("amount", [0.0, 0.1, 0.9])
-def test_cross_entropy_is_that_of_the_smoothed_target(amount):
+def test_cross_entropy_uses_the_smoothed_target(amount):
     losses = cross_entropy(LOGITS, TARGETS, amount)
     np.testing.assert_allclose(losses, smoothed(LOGITS, TARGETS, amount), rtol=1e-5)
 
@@ -40,13 +40,13 @@ def test_cross_entropy_keeps_the_axes_before_the_classes():
     np.testing.assert_allclose(losses, smoothed(LOGITS, TARGETS, 0.1).reshape(2, 2), rtol=1e-5)
 
 
-def test_cross_entropy_of_a_hopeless_logit_is_finite():
+def test_cross_entropy_of_an_extreme_logit_is_finite():
     logits = np.array([[1e4, -1e4]], np.float32)
     np.testing.assert_allclose(cross_entropy(logits, np.array([1], np.int32), 0.1), [0.95 * 2e4])
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_classification_sums_weighted_losses_and_hits_and_smooths_only_in_training(training):
+def test_classification_weights_rows_and_smooths_only_in_training(training):
     weights = np.array([1.0, 2.0, 0.5, 1.0], np.float32)
     outcome = classification(0.2)(
         Fixed(), tf.constant(LOGITS), tf.constant(TARGETS), weights, ("state",), training
@@ -54,7 +54,7 @@ def test_classification_sums_weighted_losses_and_hits_and_smooths_only_in_traini
     losses = smoothed(LOGITS, TARGETS, 0.2 if training else 0.0)
     np.testing.assert_allclose(outcome.total, np.sum(losses * weights), rtol=1e-5)
     assert float(outcome.count) == 4.5
-    # The second row's three equal logits make class 0 its prediction, and its target is class 2.
+    # The three logits of the second row are equal, so it predicts class 0; its target is class 2.
     assert {name: float(score) for name, score in outcome.scores.items()} == {"accuracy": 1.5}
     assert outcome.carried == ("state",)
     assert outcome.penalty == 0.0

@@ -1,4 +1,4 @@
-"""However a batch is divided, over devices or in parts, its step is the same: summed, then clipped."""
+"""Splitting a batch over devices or into parts does not change the training step."""
 
 import json
 import os
@@ -20,10 +20,10 @@ from seqmodels.training.optimizers import CLIP_BY
 
 
 def replicated(folder, **how):
-    """Weights and histories with each way to clip, averaged weights with one of them, and with carried state;
-    clipping bites.
+    """Returns weights and histories for each clipping method, and for a carried state.
 
-    The halves of a batch, which the replicas get, differ in the number of real targets.
+    One clipping method also averages the weights. Every clipping method changes the gradient. The two halves
+    of a batch, one per replica, have different numbers of real targets.
     """
     results = {}
     for by in CLIP_BY:
@@ -58,7 +58,10 @@ def replicated(folder, **how):
 
 
 def two_replicas(folder):
-    """The same on two CPU devices, in a process of its own: TensorFlow divides devices only at its start."""
+    """Prints the results of :func:`replicated` on two CPU devices.
+
+    It needs its own process, because TensorFlow splits devices only at its start.
+    """
     (device,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -67,7 +70,7 @@ def two_replicas(folder):
         print(json.dumps(replicated(folder)))
 
 
-def test_two_replicas_take_the_steps_of_one(tmp_path):
+def test_two_replicas_equal_one(tmp_path):
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)]),
@@ -83,7 +86,7 @@ def test_two_replicas_take_the_steps_of_one(tmp_path):
 
 
 @pytest.mark.parametrize("xla", [False, True])
-def test_two_parts_take_the_steps_of_one(tmp_path, xla):
+def test_two_parts_equal_one(tmp_path, xla):
     assert_same(
         replicated(tmp_path / "two", parts=2, xla=xla), replicated(tmp_path / "one", parts=1, xla=xla)
     )
@@ -98,7 +101,7 @@ def assert_same(two, one):
         assert result["history"][0]["clipped"] == (name in CLIP_BY)
 
 
-def test_rows_that_the_parts_do_not_divide_are_one_part(tmp_path):
+def test_indivisible_rows_are_not_split(tmp_path):
     one, two = (
         without_times(
             training(
@@ -110,9 +113,9 @@ def test_rows_that_the_parts_do_not_divide_are_one_part(tmp_path):
     assert one == two
 
 
-def test_parts_draw_different_masks_and_leave_the_generator_where_one_part_does(tmp_path):
+def test_parts_sample_different_masks_and_advance_the_generator_once(tmp_path):
     def kept(model, inputs, targets, weights, carried, training):
-        """Carries on the features that the dropout kept."""
+        """Returns the features that dropout kept as the carried state."""
         outcome = squared(model, inputs, targets, weights, (), training)
         return outcome._replace(carried=(model.layers[0](tf.ones((inputs.shape[0], 64)), training=training),))
 
@@ -132,11 +135,11 @@ def test_parts_draw_different_masks_and_leave_the_generator_where_one_part_does(
         assert len(np.unique(masks, axis=0)) == 4
         (states[parts],) = (v.numpy() for v in model.variables if v.name == "seed_generator_state")
     np.testing.assert_array_equal(states[1], states[2])
-    assert states[1][1] == 2  # it drew twice
+    assert states[1][1] == 2  # the generator was used twice
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_what_a_model_counts_in_training_is_kept_and_counts_a_step_once(tmp_path, parts):
+def test_counters_of_a_model_advance_once_per_step(tmp_path, parts):
     class Counting(keras.layers.Layer):
         def build(self, shape):
             self.steps = self.add_weight(name="steps", shape=(), dtype="int32", trainable=False)

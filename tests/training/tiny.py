@@ -1,4 +1,4 @@
-"""A linear model of two weights that the tests of the training loop can work out by hand."""
+"""A linear model with two weights, for training tests with hand-computed results."""
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ def linear():
 
 
 def squared(model, inputs, targets, weights, carried, training):
-    """Squared errors, and how many are above one."""
+    """Returns the squared errors, and the number of errors above one."""
     errors = tf.square(model(inputs, training=training)[:, 0] - targets)
     mistakes = tf.reduce_sum(tf.cast(errors > 1, tf.float32) * weights)
     return Outcome(
@@ -36,7 +36,7 @@ def batches(inputs=INPUTS, targets=TARGETS, weights=None, size=4):
 
 
 def training(folder, model=None, objective=squared, train=batches, optimizer=None, settings=PLAIN, **options):
-    """A training whose epochs all have the same data, which is also its validation without ``validate``."""
+    """Returns a training with the same data in every epoch, and in validation without ``validate``."""
     options = {"validate": train, **options}
     optimizer = optimizer or make("sgd", 0.1)
     return Training(
@@ -51,7 +51,7 @@ def training(folder, model=None, objective=squared, train=batches, optimizer=Non
 
 
 def gradient(weights, inputs=INPUTS, targets=TARGETS, start=START):
-    """Of the weighted mean of the squared errors, (2, 1)."""
+    """Returns the gradient of the weighted mean of the squared errors, (2, 1)."""
     errors = inputs @ start[:, 0] - targets
     return (2 * (errors * weights) @ inputs / np.sum(weights))[:, None]
 

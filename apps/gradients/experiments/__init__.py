@@ -1,1 +1,1 @@
-"""One module for each experiment: ``run(options) -> Findings``."""
+"""Experiments, one module each: ``run(options, say) -> Findings``."""

@@ -1,8 +1,9 @@
-r"""Clipping: on the cliff of a loss, and in a real training.
+r"""Gradient clipping: on a cliff of the loss, and in a training.
 
-The cliff is that of Pascanu et al. (2013, figure 6): one sigmoid unit without input, ``h_t = sigmoid(w
-h_{t-1} + b)`` from ``h_0 = 1/2`` over 50 steps, with the loss ``(h_50 - 0.7)^2``. Where the dynamics change
-from one fixed point to two, the loss is a wall; one step of gradient descent that meets it leaves the valley.
+The cliff is from Pascanu et al. (2013, figure 6). The network is one sigmoid unit without input, ``h_t =
+sigmoid(w h_{t-1} + b)`` from ``h_0 = 1/2`` over 50 steps. The loss is ``(h_50 - 0.7)^2``. Where the dynamics
+change from one fixed point to two, the loss has a wall. A step of gradient descent at the wall leaves the
+valley.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from seqmodels.registry import CLIP_BY
 from seqmodels.training import Diverged
 from seqmodels.training.optimizers import clip
 
-STEPS, TARGET, START = 50, 0.7, 0.5  # of the cliff
-WEIGHTS, BIASES = (3.5, 6.0), (-3.0, 0.2)  # the part of the plane that is drawn
-BEGIN = (4.5, -2.0)  # weight and bias from which all descents set out
+STEPS, TARGET, START = 50, 0.7, 0.5  # time steps, target and initial state of the cliff
+WEIGHTS, BIASES = (3.5, 6.0), (-3.0, 0.2)  # range of the plot
+BEGIN = (4.5, -2.0)  # initial weight and bias of every descent
 RATE, CLIFF_THRESHOLD, DESCENTS = 0.1, 0.1, 100
 WAYS: dict[str, str | None] = {"none": None, **{f"by {name}": name for name in CLIP_BY}}
 
@@ -36,7 +37,7 @@ WAYS: dict[str, str | None] = {"none": None, **{f"by {name}": name for name in C
 def run(options: Clipping, say: Callable[[str], None]) -> Findings:
     rows, paths, curves, details = [], [], [], {}
     for name, by in WAYS.items():
-        say(f"clipping: {name}")
+        say(f"measuring with clipping: {name}")
         path, norms, clipped = descend(by)
         trained = train(by, options)
         rows.append(
@@ -60,19 +61,19 @@ def run(options: Clipping, say: Callable[[str], None]) -> Findings:
     surface = (weights, biases, cliff_loss(points.reshape(-1, 2)).reshape(60, 60))
     shown: dict[str, Any] = {"limits": BIASES, "x_limits": WEIGHTS, "surface": surface}
     panels = [
-        plots.Panel("a cliff: darker is higher", "w", "b", paths, **shown),
-        plots.Panel("adding problem", "step", "validation loss", curves, "y"),
+        plots.Panel("loss surface (darker: higher)", "weight w", "bias b", paths, **shown),
+        plots.Panel("adding problem", "training step", "validation loss (MSE)", curves, "y"),
     ]
     return Findings(
         _found(rows),
         rows,
-        lambda path: plots.curves(panels, path, "Clipping the gradient"),
+        lambda path: plots.curves(panels, path, "Gradient clipping"),
         {"trainings": details},
     )
 
 
 def cliff_loss(points: np.ndarray) -> np.ndarray:
-    """The loss at weights and biases ``(n, 2)``: ``(n,)``."""
+    """Computes the loss ``(n,)`` at weights and biases ``(n, 2)``."""
     h = np.full(len(points), START)
     for _ in range(STEPS):
         h = 1 / (1 + np.exp(-(points[:, 0] * h + points[:, 1])))
@@ -80,7 +81,10 @@ def cliff_loss(points: np.ndarray) -> np.ndarray:
 
 
 def cliff_gradient() -> Callable[[np.ndarray], list[tf.Tensor]]:
-    """Its gradient at a point (w, b), by w ``(1, 1)`` and b ``(1,)``: through the kernel of the cell."""
+    """Returns a function that computes the gradient of :func:`cliff_loss` with the kernel of the cell.
+
+    The function takes a point (w, b) and returns the gradients by w ``(1, 1)`` and by b ``(1,)``.
+    """
     cell = RNNCell(1, "sigmoid", dtype="float64")
     cell.build((None, 1))
     layer = Recurrent(cell)
@@ -102,8 +106,11 @@ def cliff_gradient() -> Callable[[np.ndarray], list[tf.Tensor]]:
 
 
 def descend(by: str | None) -> tuple[np.ndarray, list[float], int]:
-    """Plain gradient descent from ``BEGIN``: the path ``(DESCENTS + 1, 2)``, the norms before clipping, and
-    how many steps were clipped."""
+    """Runs plain gradient descent from ``BEGIN``.
+
+    Returns:
+        The path ``(DESCENTS + 1, 2)``, the gradient norms before clipping, and the number of clipped steps.
+    """
     gradient = cliff_gradient()
     threshold = None if by is None else CLIFF_THRESHOLD
     path, norms, changed = [np.array(BEGIN)], [], 0
@@ -117,8 +124,15 @@ def descend(by: str | None) -> tuple[np.ndarray, list[float], int]:
 
 @dataclass(frozen=True)
 class Trained:
-    """One training: what it lost after each epoch, the gradient norm of each step, of how many steps clipping
-    changed the gradient, and how it ended."""
+    """The result of one training.
+
+    Attributes:
+        losses: validation loss after each epoch.
+        norms: gradient norm of each step.
+        clipped: number of steps in which clipping changed the gradient.
+        explained: best explained share of variance; None if the training diverged.
+        end: "solved", "not solved" or "diverged at step N".
+    """
 
     losses: list[float]
     norms: list[float]
@@ -128,7 +142,7 @@ class Trained:
 
 
 def train(by: str | None, options: Clipping) -> Trained:
-    """The adding problem by Adam, with a relu network that starts as the identity (Le et al. 2015)."""
+    """Trains a relu network that starts as the identity (Le et al. 2015) on the adding problem with Adam."""
     keras.utils.set_random_seed(options.seed)
     model = Reader("rnn-relu", options.units)
     model.build()
@@ -158,8 +172,8 @@ def _of(clipped: int, steps: list[float]) -> str:
 def _found(rows: list[dict[str, Any]]) -> str:
     without, *with_ = rows
     last = ", ".join(f"{row['clipping']} {row['cliff: last loss']:.2g}" for row in with_)
-    ends = ", ".join(f"{row['clipping']} {row['training: end']}" for row in rows)
+    ends = ", ".join(f"{row['clipping']}: {row['training: end']}" for row in rows)
     return (
-        f"on the cliff a descent without clipping makes a step of {without['cliff: farthest step']:.2g} and "
-        f"ends at a loss of {without['cliff: last loss']:.2g} ({last}); training: {ends}"
+        f"cliff: without clipping the longest step is {without['cliff: farthest step']:.2g} and the last "
+        f"loss is {without['cliff: last loss']:.2g} (clipped {last}); training by type of clipping: {ends}"
     )

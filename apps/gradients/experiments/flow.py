@@ -1,6 +1,6 @@
-"""How much gradient arrives from how many steps away: dL/ds_t and ds_T/ds_t against T - t.
+"""Gradient flow: norms of ds_T/ds_t and dL/ds_t by the distance T - t.
 
-``s`` is all states of a cell side by side: ``h`` and ``c`` of an LSTM, ``h`` of the others.
+``s`` is the concatenation of all states of a cell: ``h`` and ``c`` of an LSTM, ``h`` of every other cell.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from seqmodels.errors import UsageError, UserError
 from seqmodels.evaluation import plots
 from seqmodels.layers import Recurrent
 
-INPUTS = 8  # features of the noise that fresh cells read
-FRESH = ("cell", "units", "steps")  # options that a trained run decides
-BATCHES = 100  # of a trained run's validation data, among which the longest sequences are looked for
+INPUTS = 8  # features of the noise inputs of untrained cells
+FRESH = ("cell", "units", "steps")  # options that apply to untrained cells only
+BATCHES = 100  # validation batches of a trained run among which the longest sequences are searched
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The curves of one recurrent layer, by distance, ``(T + 1,)``."""
+    """The curves of one recurrent layer by distance, ``(T + 1,)``."""
 
     name: str
     states: int
     jacobian: np.ndarray  # geometric mean over rows
-    largest: np.ndarray  # largest of all rows
-    loss: np.ndarray  # norm of dL/ds_t, mean over rows: it may be 0 where a pooling looks elsewhere
+    largest: np.ndarray  # maximum over rows
+    loss: np.ndarray  # norm of dL/ds_t, mean over rows; 0 where a pooling ignores the step
     bound: np.ndarray | None
     method: str
 
@@ -66,17 +66,21 @@ def run(options: Flow, say: Callable[[str], None]) -> Findings:
     if folder.finished:
         if given := [flag(name) for name in FRESH if getattr(options, name) != getattr(Flow(), name)]:
             raise UsageError(
-                f"{', '.join(given)}: of fresh cells; {folder.path} is a trained run, with its own"
+                f"{', '.join(given)} cannot be set for the trained run {folder.path}; "
+                "remove the option, or use another --run to measure untrained cells"
             )
         measured = trained(open_run(folder), options)
     else:
-        say(f"{folder.path}: no trained run is there, `train` of an app makes one; measuring fresh cells")
+        say(
+            f"note: no trained run found at {folder.path}; measuring untrained cells "
+            "(the verb train of a task creates a run)"
+        )
         measured = fresh(options, say)
     if not measured:
         raise UserError(
-            f"{folder.path}: its model has no recurrent layer, through which a gradient could flow"
+            f"the model of {folder.path} has no recurrent layer; use the run of a recurrent model"
         )
-    name = str(folder.path) if folder.finished else "fresh cells"
+    name = str(folder.path) if folder.finished else "untrained cells"
     if len(measured) == 1 or folder.finished:
         found = "; ".join(f"{each.name}: {each.verdict.words}" for each in measured)
     else:
@@ -100,7 +104,7 @@ def run(options: Flow, say: Callable[[str], None]) -> Findings:
 
 
 def fresh(options: Flow, say: Callable[[str], None]) -> list[Measured]:
-    """Cells as they start, on noise; the loss is the last output in one random direction."""
+    """Measures untrained cells on noise. The loss is the last output, projected on a random direction."""
     measured = []
     for name in VARIANTS if options.cell == "all" else [options.cell]:
         say(f"measuring {name}")
@@ -123,10 +127,11 @@ def fresh(options: Flow, say: Callable[[str], None]) -> list[Measured]:
 
 
 def trained(run: Trained, options: Flow) -> list[Measured]:
-    """Every recurrent layer of a trained model, on its own validation data and its own loss."""
+    """Measures every recurrent layer of a trained model, with the validation data and the loss of the run."""
     longest = max(islice(run.batches, BATCHES), key=lambda batch: _steps(batch[0]))
     by_row = np.reshape(longest[2], (len(longest[2]), -1))
-    real = np.flatnonzero(by_row.max(axis=1) > 0)[: options.rows]  # the last batch may be filled up
+    # Rows without weight only fill up the last batch.
+    real = np.flatnonzero(by_row.max(axis=1) > 0)[: options.rows]
     inputs, targets, weights = tf.nest.map_structure(lambda each: tf.gather(each, real), longest)
 
     def loss() -> tf.Tensor:
@@ -136,12 +141,12 @@ def trained(run: Trained, options: Flow) -> list[Measured]:
 
 
 def _steps(inputs: Any) -> int:
-    """Of the longest sequence in the inputs of a batch."""
+    """Returns the sequence length of the inputs of a batch."""
     return max(each.shape[1] for each in tf.nest.flatten(inputs) if each.shape.rank > 1)
 
 
 def measure(model: keras.Layer, loss: Callable[[], tf.Tensor], options: Flow) -> list[Measured]:
-    """Every recurrent layer of a model under a loss that calls it."""
+    """Measures every recurrent layer of a model. ``loss`` must call the model."""
     with tf.GradientTape() as tape, gradients.recording(model, tape) as traces:
         total = loss()
     return [
@@ -157,7 +162,7 @@ def _curves(trace: gradients.Trace, by_loss: np.ndarray, options: Flow) -> Measu
     else:
         random = np.random.default_rng(options.seed).normal(size=(trace.size, options.vectors))
         products = gradients.vector_products(trace, np.linalg.qr(random)[0].T)
-        method = f"{options.vectors} vectors, at least"
+        method = f"{options.vectors} vectors (lower bound)"
     norms = trace.by_distance(gradients.spectral_norms(products))
     reached = np.isfinite(norms).any(axis=0)
     norms, losses = norms[:, reached], trace.by_distance(np.linalg.norm(by_loss, axis=-1))[:, reached]
@@ -174,13 +179,16 @@ def _curves(trace: gradients.Trace, by_loss: np.ndarray, options: Flow) -> Measu
 
 
 def _compared(measured: Sequence[Measured]) -> str:
-    """One line over all cells, those that reach farthest first."""
+    """Returns one line about all cells, sorted from the largest reach to the smallest."""
     far = sorted(measured, key=lambda each: -each.verdict.reach)
     reaches = ", ".join(f"{each.name} {each.verdict.reach}" for each in far)
     broken = [each.name for each in measured if each.bound is not None and _exceeds(each)]
     bounds = f"the bound is exceeded by {', '.join(broken)}" if broken else "no bound is exceeded"
     steps = len(measured[0].jacobian) - 1
-    return f"{gradients.LEFT:.0%} of the gradient is left over so many of {steps} steps: {reaches}; {bounds}"
+    return (
+        f"largest distance with at least {gradients.LEFT:.0%} of the gradient left, of {steps} steps: "
+        f"{reaches}; {bounds}"
+    )
 
 
 def _exceeds(measured: Measured) -> bool:
@@ -195,10 +203,13 @@ def _panels(measured: Sequence[Measured]) -> list[plots.Panel]:
         losses.append(plots.Curve(each.name, distances, each.loss))
         if each.bound is not None:
             jacobians.append(plots.Curve(each.name, distances, each.bound, "--"))
-    shared: dict[str, Any] = {"x_label": "distance T - t", "log": "y", "limits": (1e-12, 1e3)}
+    shared: dict[str, Any] = {"x_label": "distance T - t (time steps)", "log": "y", "limits": (1e-12, 1e3)}
     return [
         plots.Panel(
-            "states: solid measured, dashed bound", y_label="||ds_T/ds_t||", curves=jacobians, **shared
+            "states (solid: measured, dashed: bound)",
+            y_label="Jacobian norm ||ds_T/ds_t||",
+            curves=jacobians,
+            **shared,
         ),
-        plots.Panel("loss", y_label="||dL/ds_t||", curves=losses, **shared),
+        plots.Panel("loss", y_label="gradient norm ||dL/ds_t||", curves=losses, **shared),
     ]

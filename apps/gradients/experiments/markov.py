@@ -1,9 +1,9 @@
 r"""The price of context: tables, fixed windows, and a recurrent state.
 
-A Markov chain that conditions on k words is a table of ``V^(k+1)`` probabilities, almost all of which no text
-ever shows. An n-gram model stores those that were seen and falls back on shorter contexts for the rest. A
-network with a window of k words has a matrix for every place, ``k d h`` numbers. A recurrent network has one
-set of weights for every step: its size does not hang on the context.
+A Markov chain with a context of k words is a table of ``V^(k+1)`` probabilities. Almost none of these word
+sequences ever occur in a text. An n-gram model stores the observed sequences and otherwise falls back on
+shorter contexts. A network with a window of k words has one matrix per position, ``k d h`` numbers. A
+recurrent network has one set of weights for all steps, so its size does not depend on the context.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from seqmodels.evaluation import plots
 from seqmodels.models import FixedWindowModel, LanguageModel, NextToken
 from seqmodels.training.objectives import Outcome, next_token
 
-ROWS, STEPS = 16, 32  # of a batch
-DROPOUTS: dict[str, Any] = {"input_dropout": 0.2, "output_dropout": 0.4}  # of all networks
-CONTEXTS, LONGER = (1, 2, 4), (8, 32)  # words; the longer ones for the recurrent network alone
-BLOCK = 2048  # contexts that are read at once
+ROWS, STEPS = 16, 32  # sequences and time steps in a batch
+DROPOUTS: dict[str, Any] = {"input_dropout": 0.2, "output_dropout": 0.4}  # for all networks
+CONTEXTS, LONGER = (1, 2, 4), (8, 32)  # words; only the recurrent network reads the longer contexts
+BLOCK = 2048  # contexts in an evaluation batch
 MODELS = ("table", "n-grams", "window", "recurrent")
 
 
@@ -45,12 +45,12 @@ def run(options: Markov, say: Callable[[str], None]) -> Findings:
     texts = {name: tokenizer.encode(each).values for name, each in lines.items()}
     size, units, rows = len(tokenizer), options.units, []
     for context in CONTEXTS:
-        say(f"counting contexts of {context}")
+        say(f"counting n-grams with a context of {context}")
         model = ngrams.kneser_ney(texts["train"], size, context + 1, end=END)
         perplexity = model.perplexity(texts["test"])
         rows.append(_row("n-grams", context, sum(model.stored), perplexity))
         rows.append(_row("table", context, float(size) ** (context + 1), None))
-        say(f"training a window of {context}")
+        say(f"training a network with a window of {context}")
         make = partial(FixedWindowModel, size, context, units, units, **DROPOUTS)
         window = _trained(make, texts, options.window_learning_rate, options)
         perplexity = _perplexity(window, texts["test"], context)
@@ -62,19 +62,22 @@ def run(options: Markov, say: Callable[[str], None]) -> Findings:
         perplexity = _perplexity(recurrent, texts["test"], context)
         rows.append(_row("recurrent", context, recurrent.count_params(), perplexity))
     panels = [
-        _panel(rows, "parameters", "size", "xy"),
-        _panel(rows, "perplexity", "held-out text", "x"),
+        _panel(rows, "parameters", "model size", "xy"),
+        _panel(rows, "perplexity", "test text", "x"),
     ]
     facts = {"tokens": {name: len(ids) for name, ids in texts.items()}, "vocabulary": size, "note": version()}
     return Findings(
-        _found(rows), rows, lambda path: plots.curves(panels, path, "The price of context"), {"text": facts}
+        _found(rows),
+        rows,
+        lambda path: plots.curves(panels, path, "Model size and perplexity by context"),
+        {"text": facts},
     )
 
 
 def _trained(
     make: Callable[[], NextToken], texts: dict[str, np.ndarray], rate: float, options: Markov
 ) -> NextToken:
-    """By Adam on running text; the epoch with the least validation loss stays."""
+    """Trains with Adam on running text and keeps the weights of the epoch with the lowest validation loss."""
     keras.utils.set_random_seed(options.seed)
     model = make()
     model.build()
@@ -104,13 +107,13 @@ def _trained(
 def _from_nothing(
     model: Any, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, carried: Any, training: bool
 ) -> Outcome:
-    """Every window of the text begins without a state: contexts of 1 to ``STEPS`` words are learned."""
+    """Computes the loss from zero states at every window, to learn contexts of 1 to ``STEPS`` words."""
     outcome = next_token()(model, inputs, targets, weights, None, training)
     return outcome._replace(carried=carried)
 
 
 def _perplexity(model: NextToken, ids: np.ndarray, context: int) -> float:
-    """``exp`` of the mean loss where each token is predicted from the ``context`` tokens before it alone."""
+    """Returns ``exp`` of the mean loss when only the last ``context`` tokens predict each token."""
 
     @tf.function(autograph=False)
     def losses(tokens: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -137,7 +140,7 @@ def _panel(rows: list[dict[str, Any]], quantity: str, title: str, log: str) -> p
         if known:
             contexts = [row["context"] for row in known]
             curves.append(plots.Curve(name, contexts, [row[quantity] for row in known], "o-"))
-    return plots.Panel(title, "words of context", quantity, curves, log)
+    return plots.Panel(title, "context (words)", quantity, curves, log)
 
 
 def _found(rows: list[dict[str, Any]]) -> str:
@@ -152,8 +155,8 @@ def _found(rows: list[dict[str, Any]]) -> str:
     ]
     last = recurrent[-1]
     return (
-        f"from {table[0]['context']} to {table[-1]['context']} words of context a full table grows from "
-        f"{table[0]['parameters']:.1e} to {table[-1]['parameters']:.1e} numbers, {', '.join(ends)}; the "
-        f"recurrent network has {last['parameters']:,} parameters at any context, perplexity "
+        f"from {table[0]['context']} to {table[-1]['context']} words of context: full table from "
+        f"{table[0]['parameters']:.1e} to {table[-1]['parameters']:.1e} entries, {', '.join(ends)}; "
+        f"recurrent network with {last['parameters']:,} parameters at any context, perplexity "
         f"{recurrent[0]['perplexity']:.0f} with 1 word and {last['perplexity']:.0f} with {last['context']}"
     )

@@ -1,10 +1,10 @@
-r"""How far each cell can be taught to remember, and which gate lets the gradient pass.
+r"""Memory: the longest lag that each cell learns, and the gate that preserves the gradient.
 
-Every cell learns every problem at growing lags by the same number of steps, and goes on to the next lag while
-it solves the problem. On the path that does not go through U the gradient of one step is multiplied by one
-gate, the share of the state that is kept: ``f`` of an LSTM, ``1 - u`` of a GRU. It starts at
-``sigmoid(bias)``, so that a forget bias of 0 halves the gradient at every step and one of 1 leaves 0.73 of it
-(Gers et al. 2000; Jozefowicz et al. 2015, section 2.4).
+Every cell is trained on every problem at growing lags, with the same number of steps at every lag. The next
+lag is tried only if the cell solves the problem. On the path that bypasses U, each step multiplies the
+gradient by one gate. This gate is the share of the state that is kept: ``f`` of an LSTM, ``1 - u`` of a GRU.
+The gate starts at ``sigmoid(bias)``. A forget bias of 0 therefore halves the gradient at every step, and a
+forget bias of 1 keeps 0.73 of it (Gers et al. 2000; Jozefowicz et al. 2015, section 2.4).
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from seqmodels.evaluation import plots
 from seqmodels.training import Diverged
 
 PROBLEMS = (problems.adding, problems.copying, problems.xor, problems.parity)
-WATCHED = problems.copying  # whose gates are looked at: nothing happens between its two ends
-QUANTILES = (10, 50, 90)  # per cent of the units and rows
-BEST = "90 %"  # what is drawn: the gate of the units that keep most
-PATIENCE = 3  # epochs in which something must have been explained
+WATCHED = problems.copying  # its gates are recorded, because the inputs between its two ends are zero
+QUANTILES = (10, 50, 90)  # percent, over units and rows
+BEST = "90 %"  # the quantile in the plot: the most open gates
+PATIENCE = 3  # epochs after which a training that explains nothing stops
 WORKERS = 2  # XLA runs the small products of one training on one core
 
 
 def run(options: Memory, say: Callable[[str], None]) -> Findings:
     lags = options.tried()
     names = tuple(VARIANTS) if options.cell == "all" else (options.cell,)
-    # All weights before any training, because the threads would share the seed.
+    # Initialize all weights before the threads start, because threads share the global seed.
     models = {}
     for name in names:
         keras.utils.set_random_seed(options.seed)
@@ -45,7 +45,7 @@ def run(options: Memory, say: Callable[[str], None]) -> Findings:
 
     def climb(name: str) -> dict[str, Any]:
         found = Climb(name, models[name], options).up(lags)
-        say(f"{name}: {found['explained']}")
+        say(f"{name}: explained share of variance {found['explained']}")
         return found
 
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -57,26 +57,30 @@ def run(options: Memory, say: Callable[[str], None]) -> Findings:
     return Findings(
         _found(rows, lags),
         rows,
-        lambda path: plots.curves(panels, path, "Memory"),
+        lambda path: plots.curves(panels, path, "Explained variance by lag"),
         {"cells": climbs},
     )
 
 
 class Climb:
-    """One cell from lag to lag.
+    """Trains one cell at growing lags.
 
     Args:
-        name: of the cell.
-        model: built; its weights are where every training begins.
-        options: of the experiment.
+        name: name of the cell.
+        model: built model. Every training starts from the weights of this model.
+        options: options of the experiment.
     """
 
     def __init__(self, name: str, model: Reader, options: Memory):
         self.name, self.model, self.options = name, model, options
 
     def up(self, lags: list[int]) -> dict[str, Any]:
-        """What is explained of each problem at each lag, up to the one that fails, and the gates of
-        ``WATCHED`` at each lag as they start and as they were learned."""
+        """Trains on every problem, from the first lag to the lag that fails.
+
+        Returns:
+            A dict with two entries. ``explained`` is the explained share of variance by problem and lag.
+            ``gates`` is a list with the gates in ``WATCHED`` at each lag, before and after the training.
+        """
         explained: dict[str, dict[int, float]] = {problem.__name__: {} for problem in PROBLEMS}
         going, watched = list(PROBLEMS), []
         learner = Learner(self.model, lags[-1], self.options, patience=PATIENCE)
@@ -100,7 +104,7 @@ class Climb:
         return {"explained": explained, "gates": watched}
 
     def _gates(self, lag: int) -> dict[str, dict[str, np.ndarray]]:
-        """Mean and ``QUANTILES`` over units and rows by step ``(T,)``, of each gate by name."""
+        """Returns the mean and the ``QUANTILES`` of each gate over units and rows, by step ``(T,)``."""
         inputs, _ = WATCHED(np.random.default_rng(self.options.seed), 32, lag)
         with tf.GradientTape() as tape, gradients.recording(self.model, tape) as traces:
             self.model({"inputs": inputs, "lengths": np.full(len(inputs), inputs.shape[1], np.int32)})
@@ -114,7 +118,7 @@ def _statistics(gate: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _passing(climb: dict[str, Any]) -> dict[str, Any]:
-    """The gate on the gradient's path at the longest lag of ``WATCHED`` that was solved; or nothing."""
+    """Returns the gate on the gradient path at the longest solved lag of ``WATCHED``, or an empty dict."""
     solved = [each for each in climb["gates"] if each["solved"]]
     if not solved:
         return {}
@@ -130,7 +134,7 @@ def _row(name: str, climb: dict[str, Any], lags: list[int]) -> dict[str, Any]:
         failed = [lag for lag, share in explained.items() if share < SOLVED]
         row[f"{problem} fails at"] = failed[0] if failed else f"over {lags[-1]}"
     passing = _passing(climb)
-    # Between what is read and what is answered.
+    # The steps between reading and answering.
     middle = slice(problems.ANSWERS, passing["lag"]) if passing else slice(0)
     row["gradient passes"] = passing["gate"] if passing else None
     row[f"its {BEST} quantile at the start"] = float(np.mean(passing["start"][middle])) if passing else None
@@ -144,7 +148,9 @@ def _learned(problem: str, climbs: dict[str, dict[str, Any]], lags: list[int]) -
         explained = climb["explained"][problem]
         curves.append(plots.Curve(name, list(explained), np.clip(list(explained.values()), -0.1, 1), "o-"))
     limits = (lags[0] / 1.2, lags[-1] * 1.2)
-    return plots.Panel(problem, "lag", "share explained", curves, "x", limits=(-0.15, 1.05), x_limits=limits)
+    return plots.Panel(
+        problem, "lag (time steps)", "explained share", curves, "x", limits=(-0.15, 1.05), x_limits=limits
+    )
 
 
 def _gates(climbs: dict[str, dict[str, Any]]) -> plots.Panel:
@@ -153,9 +159,9 @@ def _gates(climbs: dict[str, dict[str, Any]]) -> plots.Panel:
         passing = _passing(climb)
         for when, line in (("learned", "-"), ("start", ":")) if passing else ():
             curves.append(plots.Curve(name, np.arange(len(passing[when])), passing[when], line))
-    title = f"gates in {WATCHED.__name__}: dotted start, solid learned"
-    label = f"the gradient's gate, {BEST} quantile"
-    return plots.Panel(title, "step", label, curves, limits=(0, 1.05))
+    title = f"gates in {WATCHED.__name__}\n(dotted: initial, solid: trained)"
+    label = f"gate value, {BEST} quantile"
+    return plots.Panel(title, "time step", label, curves, limits=(0, 1.05))
 
 
 def _found(rows: list[dict[str, Any]], lags: list[int]) -> str:
@@ -170,5 +176,11 @@ def _found(rows: list[dict[str, Any]], lags: list[int]) -> str:
         for row in rows
         if row["gradient passes"]
     )
-    opened = f"; where {WATCHED.__name__} is learned the gradient passes {gates}" if gates else ""
-    return f"lag at which {names} fail, of {', '.join(map(str, lags))}: {ends}{opened}"
+    opened = (
+        f"; gates on the gradient path in {WATCHED.__name__}, before and after training: {gates}"
+        if gates
+        else ""
+    )
+    return (
+        f"first lag, of {', '.join(map(str, lags))}, at which a cell fails to learn {names}: {ends}{opened}"
+    )

@@ -1,14 +1,15 @@
-"""Four demands on a sequence model, each as a test that one kind of model fails.
+"""Four requirements of a sequence model, each with a test that one type of model fails.
 
-All models learn from the same reviews: one decisive sentence, at most one neutral sentence before it and at
-most two after it. They are tested on combinations of words that were never seen in training:
+All models are trained on the same reviews. A review has one decisive sentence, at most one neutral sentence
+before it, and at most two after it. The tests use combinations of words that do not occur in training:
 
-- order: such reviews again. A bag of words cannot tell "dull, but moving" from "moving, but dull".
-- length: neutral sentences on both sides until the text is longer than every one of the training.
-- distance: the decisive sentence first, then six neutral ones, between what counts and the end. The last
-  state of a recurrent network must carry it so far; a maximum over time takes it from where it was read.
-- sharing: three neutral sentences before it and none after: a text of known length with the decisive
-  sentence at a place where it never was, which only weights that all places share can read.
+- order: reviews of the same form. A bag of words cannot distinguish "dull, but moving" from "moving, but
+  dull".
+- length: neutral sentences on both sides until the text is longer than every training text.
+- distance: the decisive sentence first, then six neutral sentences. The last state of a recurrent network
+  must carry the information to the end. A maximum over time takes the information from its own position.
+- sharing: three neutral sentences, then the decisive sentence. The length of the text is known from training,
+  but the position of the decisive sentence is new. Only weights that all positions share can read it.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ from seqmodels.training.objectives import classification
 
 CLASSES = ["negative", "positive"]
 NEUTRALS = (*ANYWHERE, *(sentence for sentences in NEUTRAL.values() for sentence in sentences))
-# Neutral sentences before and after the decisive one: least and most.
+# Minimum and maximum number of neutral sentences before and after the decisive sentence.
 TRAINING = ((0, 1), (0, 2))
 DEMANDS = {
     "order": TRAINING,
-    "length": ((1, 2), (1, 2)),  # and more until it is long enough
+    "length": ((1, 2), (1, 2)),  # more are added until the text is long enough
     "distance": ((0, 0), (6, 6)),
     "sharing": ((3, 3), (0, 0)),
 }
@@ -63,7 +64,7 @@ def run(options: Order, say: Callable[[str], None]) -> Findings:
     longest = max(len(text.split()) for text, _ in train)
     tests["length"] = [(_longer(text, longest, random), label) for text, label in tests["length"]]
 
-    say("fitting the bags of words")
+    say("fitting the bag-of-words baselines")
     texts, labels = zip(*train)
     accuracies: dict[str, list[float]] = {}
     for baseline in bag_of_words.fit(texts, labels, CLASSES)[1:]:
@@ -73,7 +74,7 @@ def run(options: Order, say: Callable[[str], None]) -> Findings:
     tokenizer = Tokenizer.train(texts, TokenizerSettings())
     parameters = {}
     for name, make in _networks(len(tokenizer), int(tokenizer.encode(texts).lengths.max()), options).items():
-        say(f"training the {name}")
+        say(f"training {name}")
         keras.utils.set_random_seed(options.seed)
         model = make()
         model.build()
@@ -88,7 +89,7 @@ def run(options: Order, say: Callable[[str], None]) -> Findings:
         _found(rows),
         rows,
         lambda path: plots.bars(
-            list(DEMANDS), accuracies, path, "Four demands on a sequence model", "accuracy", chance=0.5
+            list(DEMANDS), accuracies, path, "Four requirements of a sequence model", "accuracy", chance=0.5
         ),
         {"texts": {name: {"count": len(test), "example": test[0][0]} for name, test in tests.items()}},
     )
@@ -119,7 +120,7 @@ def learn(
     valid: Sequence[tuple[str, str]],
     options: Order,
 ) -> None:
-    """Trains by Adam; the weights of the epoch with the least validation loss stay."""
+    """Trains with Adam and keeps the weights of the epoch with the lowest validation loss."""
     encoded = {name: _encode(tokenizer, each) for name, each in (("train", train), ("valid", valid))}
     edges = [max(int(ids.lengths.max()) for ids, _ in encoded.values())]
     shapes: dict[str, Any] = {"edges": edges, "batch_size": BATCH}
@@ -142,7 +143,7 @@ def learn(
 
 
 def decisive(review: Review) -> str:
-    """The review without its neutral sentences."""
+    """Returns the review without its neutral sentences."""
     text = review.text
     for sentence in NEUTRALS:
         text = text.replace(sentence, " ")
@@ -152,7 +153,13 @@ def decisive(review: Review) -> str:
 def _texts(
     rows: Sequence[Review], places: tuple[tuple[int, int], tuple[int, int]], random: Random
 ) -> list[tuple[str, str]]:
-    """Each decisive sentence with so many neutral ones before and after it, and its label."""
+    """Returns a text and a label per review: the decisive sentence among random neutral sentences.
+
+    Args:
+        rows: reviews.
+        places: minimum and maximum number of neutral sentences before and after the decisive sentence.
+        random: random number generator.
+    """
     result = []
     for review in rows:
         before, after = (random.randint(*each) for each in places)
@@ -163,7 +170,7 @@ def _texts(
 
 
 def _longer(text: str, words: int, random: Random) -> str:
-    """The text with neutral sentences on either side until it has more words than that."""
+    """Adds neutral sentences on both sides until the text has more than ``words`` words."""
     while len(text.split()) <= words:
         text = f"{random.choice(NEUTRALS)} {text} {random.choice(NEUTRALS)}"
     return text
@@ -189,4 +196,4 @@ def _found(rows: list[dict[str, Any]]) -> str:
     def scores(demand: str) -> str:
         return ", ".join(f"{row['model']} {row[demand]:.0%}" for row in rows)
 
-    return "accuracy on " + "; ".join(f"{demand}: {scores(demand)}" for demand in DEMANDS)
+    return "accuracy by test: " + "; ".join(f"{demand}: {scores(demand)}" for demand in DEMANDS)

@@ -1,8 +1,8 @@
-r"""Sequential against parallel cells as the sequence grows, on this machine.
+r"""Sequential and parallel cells: time by sequence length on this machine.
 
-An LSTM or GRU must walk its T steps one after the other, each a small matrix product that waits for the one
-before. A cell whose gates do not see the state is a linear recurrence (Martin and Cundy 2018): all of its
-matrix products are one, and nothing but elementwise work is left to depend on the step before.
+An LSTM or GRU computes its T steps one after the other. Each step is a small matrix product that depends on
+the previous step. A cell whose gates do not read the state is a linear recurrence (Martin and Cundy 2018).
+It needs one matrix product for all steps. Only elementwise operations depend on the previous step.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ def run(options: Parallel, say: Callable[[str], None]) -> Findings:
         rows += [{"cell": name, "T": length, **timed(name, length, options)} for length in lengths]
         own = [row["milliseconds"] for row in rows if row["cell"] == name]
         curves.append(plots.Curve(name, lengths, own, "o-" if name in SEQUENTIAL else "s--"))
-    panel = plots.Panel("forward and backward pass", "steps T", "milliseconds", curves, "xy")
+    panel = plots.Panel(
+        "forward and backward pass", "sequence length T (time steps)", "time (ms)", curves, "xy"
+    )
     return Findings(_found(rows), rows, lambda path: plots.curves([panel], path))
 
 
 def timed(name: str, length: int, options: Parallel) -> dict[str, Any]:
-    """Median and quartiles of a compiled forward and backward pass."""
+    """Measures a compiled forward and backward pass: median and quartiles of the time, and the throughput."""
     keras.utils.set_random_seed(options.seed)
     layer = Recurrent(registry.make(registry.CELLS, name, units=options.units))
     inputs = np.random.default_rng(options.seed).normal(size=(options.rows, length, options.units))

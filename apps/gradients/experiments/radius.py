@@ -1,9 +1,9 @@
-r"""The spectral radius of U decides: ``||U^k||`` behaves as ``rho^k`` in the end.
+r"""Gradient norm by spectral radius of U: for large k, ``||U^k||`` behaves as ``rho^k``.
 
-In a linear network every step Jacobian is ``U^T``, so the Jacobian over k steps is ``(U^T)^k`` and
-``||U^k||^(1/k)`` tends to the spectral radius (Gelfand's formula), whatever the norm of U is. tanh multiplies
-every step by a slope of at most 1, which takes the gradient down and stops an explosion that is not too fast.
-The state of these networks is h alone.
+In a linear network every step Jacobian is ``U^T``, so the Jacobian over k steps is ``(U^T)^k``. For any norm
+of U, ``||U^k||^(1/k)`` tends to the spectral radius (Gelfand's formula). tanh multiplies every step by a
+slope of at most 1. These slopes shrink the gradient and stop an explosion that is not too fast. The only
+state of these networks is h.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from seqmodels.evaluation import plots
 from seqmodels.layers import Recurrent
 
 INPUTS, NOISE = 4, 0.5
-LOG_10, NORM = math.log(10), "log10 ||dh_T/dh_t||"  # the norm itself may be no float
+LOG_10, NORM = math.log(10), "log10 ||dh_T/dh_t||"  # the norm itself may overflow
 
 
 def run(options: Radius, say: Callable[[str], None]) -> Findings:
@@ -31,7 +31,7 @@ def run(options: Radius, say: Callable[[str], None]) -> Findings:
     for activation in ("linear", "tanh"):
         curves = []
         for radius in (options.below, 1.0, options.above):
-            say(f"measuring {activation}, radius {radius:g}")
+            say(f"measuring the {activation} network with spectral radius {radius:g}")
             logarithms, kernel = log_norms_by_distance(activation, radius, options)
             rate = gradients.slope(logarithms, first=options.steps // 4)
             rows.append(
@@ -47,18 +47,22 @@ def run(options: Radius, say: Callable[[str], None]) -> Findings:
             details.append({"activation": activation, "radius": radius, NORM: logarithms / LOG_10})
             distances = np.arange(len(logarithms))
             curves.append(plots.Curve(f"radius {radius:g}", distances, logarithms / LOG_10))
-            curves.append(plots.Curve("radius^k", distances, distances * math.log10(radius), ":"))
-        panels.append(plots.Panel(activation, "distance T - t", NORM, curves, limits=(-12, 6)))
+            curves.append(plots.Curve("theory: radius^k", distances, distances * math.log10(radius), ":"))
+        panels.append(plots.Panel(activation, "distance T - t (time steps)", NORM, curves, limits=(-12, 6)))
     return Findings(
         _found(rows),
         rows,
-        lambda path: plots.curves(panels, path, "The spectral radius of U"),
+        lambda path: plots.curves(panels, path, "Gradient norm by spectral radius of U"),
         {"curves": details},
     )
 
 
 def log_norms_by_distance(activation: str, radius: float, options: Radius) -> tuple[np.ndarray, np.ndarray]:
-    """``log ||dh_T/dh_t||`` by distance ``(T + 1,)``, and U, a random matrix of that spectral radius."""
+    """Measures the gradient in a network whose U is a random matrix with the given spectral radius.
+
+    Returns:
+        ``log ||dh_T/dh_t||`` by distance ``(T + 1,)``, and U ``(units, units)``.
+    """
     random = np.random.default_rng(options.seed)
     layer = Recurrent(RNNCell(options.units, activation, dtype="float64"))
     layer.build((None, None, INPUTS))
@@ -77,6 +81,6 @@ def _found(rows: list[dict[str, Any]]) -> str:
     squashed = ", ".join(f"{row['measured rate']:+.4f}" for row in rows[3:])
     taken = [line["measured rate"] - squash["measured rate"] for line, squash in zip(rows[:3], rows[3:])]
     return (
-        f"linear: the logarithm of the gradient changes by {linear} a step; with tanh by {squashed}: its "
-        f"slopes take {min(taken):.4f} to {max(taken):.4f} away"
+        f"linear: the logarithm of the gradient changes by {linear} per step; tanh: by {squashed}, which is "
+        f"{min(taken):.4f} to {max(taken):.4f} less"
     )

@@ -1,8 +1,9 @@
-r"""Truncated backpropagation through time: what it saves and what it cannot learn.
+r"""Truncated backpropagation through time: the savings, and the dependencies that are not learned.
 
-The steps form windows of k; the state is carried from one window to the next and the gradient is not
-(Williams and Peng 1990). The truncated gradient leaves out every path longer than its window, so it is biased
-(Tallec and Ollivier 2017, arXiv 1705.08209), and a dependency longer than the window is never reinforced.
+The sequence is split into windows of k steps. The state is carried from one window to the next, but the
+gradient is not (Williams and Peng 1990). The truncated gradient omits every path longer than its window, so
+it is biased (Tallec and Ollivier 2017, arXiv 1705.08209). A dependency longer than the window is never
+reinforced.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ BATCH, INPUTS, REPEATS = 16, 8, 3
 
 def run(options: Truncation, say: Callable[[str], None]) -> Findings:
     windows = [2**power for power in range(options.length.bit_length()) if 2**power < options.length]
-    say("measuring gradients")
+    say("comparing gradients")
     rows = compare([*windows, options.length], options)
     lag = options.lag + problems.ANSWERS
     tried = [lag // 4, lag // 2, lag]
     trainings = []
     for window in tried:
-        say(f"training with a window of {window} of {lag} steps")
+        say(f"training with a window of {window} steps on sequences of {lag} steps")
         trainings.append({"window": window, **learn(window, options)})
     learned = [
         plots.Curve(f"window {each['window']}", np.arange(1, len(each["curve"]) + 1), each["curve"], "o-")
@@ -43,13 +44,13 @@ def run(options: Truncation, say: Callable[[str], None]) -> Findings:
     ]
     panels = [
         _panel(
-            "against the full gradient", "cosine; relative error", rows, ("cosine", "relative error"), "x"
+            "truncated vs. full gradient", "cosine; relative error", rows, ("cosine", "relative error"), "x"
         ),
-        _panel("cost of a window", "share of the full one", rows, ("time", "memory"), "xy"),
+        _panel("cost of a window", "share of full backpropagation", rows, ("time", "memory"), "xy"),
         plots.Panel(
-            f"a dependency of {options.lag} steps",
-            f"epoch of {STEPS_IN_EPOCH} steps",
-            "share explained",
+            f"recall over {options.lag} time steps",
+            f"epoch ({STEPS_IN_EPOCH} training steps)",
+            "explained share of variance",
             learned,
             limits=(-0.1, 1.05),
         ),
@@ -63,13 +64,13 @@ def run(options: Truncation, say: Callable[[str], None]) -> Findings:
 
 
 def compare(windows: list[int], options: Truncation) -> list[dict[str, Any]]:
-    """The gradient of the weights with each window against the full one, and what a window costs."""
+    """Compares the gradient of each window with the full gradient, and measures the cost of each window."""
     keras.utils.set_random_seed(options.seed)
     cell = LSTMCell(options.units)
     cell.build((None, INPUTS))
     random = np.random.default_rng(options.seed)
     inputs = tf.constant(random.normal(size=(BATCH, options.length, INPUTS)), tf.float32)
-    # A target at every step that hangs on inputs near and far: a slow average of the first feature.
+    # The target is a slow moving average of the first feature, so it depends on near and far inputs.
     targets = np.zeros((BATCH, options.length, 1), np.float32)
     for step in range(1, options.length):
         targets[:, step] = 0.95 * targets[:, step - 1] + inputs[:, step, :1]
@@ -95,14 +96,14 @@ def compare(windows: list[int], options: Truncation) -> list[dict[str, Any]]:
 
 
 def loss(cell: LSTMCell, inputs: tf.Tensor, targets: np.ndarray, truncate: int | None) -> tf.Tensor:
-    """Mean squared distance of the mean of all outputs from the targets."""
+    """Returns the mean squared error between the mean over all units of the output and the targets."""
     states = tuple(cell.get_initial_state(inputs.shape[0]))
     outputs, _ = kernels.lstm(cell.project(inputs), states, cell.constants()[0], truncate=truncate)
     return tf.reduce_mean((tf.reduce_mean(outputs, axis=-1, keepdims=True) - targets) ** 2)
 
 
 def gradient(cell: LSTMCell, inputs: tf.Tensor, targets: np.ndarray, truncate: int | None) -> np.ndarray:
-    """By all weights, as one vector in float64."""
+    """Returns the gradient of the loss with respect to all weights, as one float64 vector."""
     weights = [weight.value for weight in cell.trainable_weights]
     with tf.GradientTape() as tape:
         total = loss(cell, inputs, targets, truncate)
@@ -110,7 +111,11 @@ def gradient(cell: LSTMCell, inputs: tf.Tensor, targets: np.ndarray, truncate: i
 
 
 def cost(cell: LSTMCell, inputs: tf.Tensor, targets: np.ndarray) -> tuple[float, int]:
-    """Seconds of a forward and a backward pass over a window, and the bytes that are kept between both."""
+    """Measures a forward and a backward pass over a window.
+
+    Returns:
+        The seconds of both passes, and the bytes that the forward pass keeps for the backward pass.
+    """
     weights = [weight.value for weight in cell.trainable_weights]
     gc.collect()
     before = _alive()
@@ -137,13 +142,13 @@ def cost(cell: LSTMCell, inputs: tf.Tensor, targets: np.ndarray) -> tuple[float,
 
 
 def _alive() -> int:
-    """Bytes in all tensors that Python still refers to."""
+    """Returns the bytes of all tensors that Python still references."""
     tensors = (each for each in gc.get_objects() if type(each).__name__ == "EagerTensor")
     return sum(each.shape.num_elements() * each.dtype.size for each in tensors if each.dtype.size)
 
 
 def learn(window: int, options: Truncation) -> dict[str, Any]:
-    """Recalling a sign that was read ``lag`` steps before, by gradients of this window."""
+    """Trains an LSTM to recall a sign from ``lag`` steps before, with gradients truncated to the window."""
     keras.utils.set_random_seed(options.seed)
     model = Reader("lstm", options.units, truncate=window)
     model.build()
@@ -155,14 +160,16 @@ def learn(window: int, options: Truncation) -> dict[str, Any]:
 def _panel(title: str, label: str, rows: list[dict[str, Any]], names: Sequence[str], log: str) -> plots.Panel:
     windows = [row["window"] for row in rows]
     curves = [plots.Curve(name, windows, [row[name] for row in rows], "o-") for name in names]
-    return plots.Panel(title, "window", label, curves, log)
+    return plots.Panel(title, "window (time steps)", label, curves, log)
 
 
 def _found(rows: list[dict[str, Any]], trainings: list[dict[str, Any]], options: Truncation) -> str:
     short = next(row for row in rows if row["window"] >= options.length // 8)
-    ends = ", ".join(f"{each['window']} {'solves' if each['solved'] else 'fails'}" for each in trainings)
+    ends = ", ".join(
+        f"window {each['window']} {'solves' if each['solved'] else 'fails'}" for each in trainings
+    )
     return (
-        f"a window of {short['window']} of {options.length} steps keeps {short['memory']:.0%} of the memory, "
-        f"and its gradient is off by {short['relative error']:.0%}; recalling a sign over {options.lag} "
-        f"steps, by window: {ends}"
+        f"a window of {short['window']} of {options.length} steps uses {short['memory']:.0%} of the memory, "
+        f"and its gradient has a relative error of {short['relative error']:.0%}; recall of a sign over "
+        f"{options.lag} steps: {ends}"
     )

@@ -1,1 +1,1 @@
-"""What goes beside the .tflite files, for those who build them into an app."""
+"""Integration files, which ``convert`` writes next to the .tflite files."""

@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 FOLDER = Path(__file__).parent
 PAD, START, UNKNOWN, END = range(4)
 LONGEST_WORD = 100
-# Names of the characters of the Han script that are no punctuation.
+# Han characters other than punctuation have Unicode names that start with one of these.
 HAN = (
     "CJK",
     "IDEOGRAPHIC ITERATION",
@@ -24,7 +24,10 @@ HAN = (
 
 
 def choose(logits, temperature, number):
-    """The likeliest token, or the one that a number in [0, 1) stands for: inverse cumulative distribution."""
+    """Returns the most probable token at temperature 0, else samples a token with a number in [0, 1).
+
+    Sampling uses the inverse cumulative distribution.
+    """
     logits = logits.astype(np.float64)
     logits[[PAD, START, UNKNOWN]] = -np.inf
     order = np.argsort(-logits, kind="stable")
@@ -36,7 +39,7 @@ def choose(logits, temperature, number):
 
 
 def generate(file, prompt, temperature, numbers):
-    """Token ids after the ids of a prompt, one for each number."""
+    """Yields the token ids that continue the ids of a prompt, one id per number."""
     step = Interpreter(model_path=str(FOLDER / file)).get_signature_runner("step")
     details = step.get_input_details()["state"]
     beginning = END if np.issubdtype(details["dtype"], np.integer) else 0
@@ -52,14 +55,14 @@ def generate(file, prompt, temperature, numbers):
 
 
 class Text:
-    """Text to ids and back, by the vocabulary and what golden.json says of its tokens."""
+    """Converts text to ids and back, with the vocabulary and the token settings in golden.json."""
 
     def __init__(self, vocabulary, unit, split, lowercase):
         self.vocabulary, self.unit, self.split, self.lowercase = vocabulary, unit, split, lowercase
         self.numbers = {token: index for index, token in enumerate(vocabulary) if index > END}
 
     def ids(self, text):
-        """Lines one after another, an END between them."""
+        """Returns the ids of all lines in sequence, with END between the lines."""
         lines = re.split("\r\n?|\n", text)
         return [index for line in lines for index in [*self.of_line(line), END]][:-1]
 
@@ -75,7 +78,7 @@ class Text:
         return [index for word in words if word for index in self.pieces(word)]
 
     def spaced(self, character):
-        """A character with the spaces that cut words."""
+        """Returns a character with spaces where words are split."""
         kind = category(character)
         if self.split == "letters":
             return character if kind[0] in "LNM" or character == "'" else " "
@@ -87,7 +90,7 @@ class Text:
         return f" {character} " if alone else character
 
     def pieces(self, word):
-        """The longest pieces of the vocabulary, from the left; of words that are not cut, the word."""
+        """Returns the ids of the longest pieces from left to right; for unit word, the id of the word."""
         if self.unit == "word":
             return [self.numbers.get(word, UNKNOWN)]
         found: list[int] = []
@@ -103,7 +106,7 @@ class Text:
         return found or [UNKNOWN]
 
     def of_ids(self, ids):
-        """Text, in bytes; what is unknown is <unk>."""
+        """Returns the text as bytes. Unknown tokens are written as <unk>."""
         if self.unit == "byte":
             return b"".join(b"\n" if index == END else bytes([index - END - 1]) for index in ids)
         special = {UNKNOWN: "<unk>", END: "\n"}

@@ -4,10 +4,10 @@ const val PAD = 0
 const val START = 1
 const val UNKNOWN = 2
 
-/** What is rewritten, in this order, before words are cut at spaces. */
+/** Patterns and replacements, applied in this order before the text is split at spaces. */
 val REWRITES = listOf($rewrites)
 
-/** `length` ids; of a longer text the first `front` and the last `length - front`. */
+/** Returns `length` ids; a longer text keeps the first `front` and the last `length - front` ids. */
 fun tokenize(text: String, vocabulary: Map<String, Int>, length: Int, front: Int): IntArray {
     var spaced = $cased
     for ((pattern, replacement) in REWRITES) {
@@ -21,6 +21,6 @@ fun tokenize(text: String, vocabulary: Map<String, Int>, length: Int, front: Int
     return (ids + List(length - ids.size) { PAD }).toIntArray()
 }
 
-/** The content of vocab.txt: the token of id `i` is on line `i`, counted from 0. */
+/** Reads the content of vocab.txt: the token with id `i` is on line `i`, counted from 0. */
 fun readVocabulary(text: String): Map<String, Int> =
     text.removeSuffix("\n").split("\n").withIndex().associate { (index, token) -> token to index }

@@ -2,12 +2,12 @@ import Foundation
 
 let PAD: Int32 = 0, START: Int32 = 1, UNKNOWN: Int32 = 2
 
-/// What is rewritten, in this order, before words are cut at spaces.
+/// Patterns and replacements, applied in this order before the text is split at spaces.
 let REWRITES = [$rewrites]
 
-/// `length` ids; of a longer text the first `front` and the last `length - front`.
-/// Words are compared by their bytes: Swift's own comparison takes é and e + accent for the same.
-/// Where text is lower-cased, Swift may write the Greek Σ at the end of a word as σ, the vocabulary has ς.
+/// Returns `length` ids; a longer text keeps the first `front` and the last `length - front` ids.
+/// Words are compared by their bytes, because Swift's own comparison treats é and e + accent as equal.
+/// When Swift lower-cases a text, the Greek Σ at the end of a word may become σ; the vocabulary has ς.
 func tokenize(_ text: String, vocabulary: [[UInt8]: Int32], length: Int, front: Int) -> [Int32] {
     var spaced = $cased
     for (pattern, replacement) in REWRITES {
@@ -21,7 +21,7 @@ func tokenize(_ text: String, vocabulary: [[UInt8]: Int32], length: Int, front: 
     return ids + [Int32](repeating: PAD, count: length - ids.count)
 }
 
-/// The content of vocab.txt: the token of id `i` is on line `i`, counted from 0.
+/// Reads the content of vocab.txt: the token with id `i` is on line `i`, counted from 0.
 func readVocabulary(_ text: String) -> [[UInt8]: Int32] {
     let lines = text.utf8.split(separator: UInt8(ascii: "\n")).map { Array($$0) }
     return Dictionary(uniqueKeysWithValues: zip(lines, (0 as Int32)...))

@@ -1,5 +1,7 @@
-"""The tokenizer of the .tflite, in a few lines for those who port it; Tokenizer.kt and Tokenizer.swift follow
-it line by line, and ``golden.json`` tells whether a port is right."""
+"""The tokenizer of the TFLite file in a few lines, as a reference for ports.
+
+Tokenizer.kt and Tokenizer.swift follow this file line by line. ``golden.json`` verifies a port.
+"""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +17,7 @@ def tokenize(
     rewrites: Sequence[tuple[str, str]],
     lowercase: bool,
 ) -> list[int]:
-    """``length`` ids; of a longer text the first ``front`` and the last ``length - front``."""
+    """Returns ``length`` ids; a longer text keeps the first ``front`` and the last ``length - front`` ids."""
     spaced = text.lower() if lowercase else text
     for pattern, replacement in rewrites:
         spaced = re.sub(pattern, replacement, spaced)
@@ -27,5 +29,5 @@ def tokenize(
 
 
 def read_vocabulary(text: str) -> dict[str, int]:
-    """The content of vocab.txt: the token of id ``i`` is on line ``i``, counted from 0."""
+    """Reads the content of vocab.txt: the token with id ``i`` is on line ``i``, counted from 0."""
     return {token: index for index, token in enumerate(text.removesuffix("\n").split("\n"))}

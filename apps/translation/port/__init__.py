@@ -1,1 +1,1 @@
-"""What an integrator copies; :mod:`apps.translation.phone` puts it beside the files."""
+"""Integration files, which :mod:`apps.translation.phone` copies next to the TFLite files."""

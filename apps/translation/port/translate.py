@@ -1,9 +1,10 @@
-"""Translates with a .tflite file, NumPy and the interpreter alone.
+"""Translates with a .tflite file. Needs only NumPy and the interpreter.
 
     python translate.py model.tflite "Text"
 
-Beside the file are ``settings.json``, ``source_vocab.txt`` and ``target_vocab.txt``; ``golden.json`` says
-what comes out. A port to another language has the same three parts: text to ids, the loop, ids to text.
+``settings.json``, ``source_vocab.txt`` and ``target_vocab.txt`` are in the folder of the file.
+``golden.json`` has the expected outputs. A port to another language has the same three parts: text to ids,
+the loop, and ids to text.
 """
 
 import json
@@ -15,9 +16,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 START, UNKNOWN, END = 1, 2, 3
-MARK = "\u2581"  # begins every word that had white space before it
+MARK = "\u2581"  # starts every word that follows white space
 LONGEST_WORD = 100
-# Names of the characters of the Han script that are no punctuation.
+# Han characters other than punctuation have Unicode names that start with one of these.
 HAN = (
     "CJK",
     "IDEOGRAPHIC ITERATION",
@@ -29,7 +30,7 @@ HAN = (
 
 
 class Translator:
-    """Texts to their most probable translation, token by token."""
+    """Translates texts with the most probable token at each step."""
 
     def __init__(self, path: str | Path):
         path = Path(path)
@@ -46,7 +47,7 @@ class Translator:
         return self.join(self.translate(self.ids(text)))
 
     def translate(self, ids: list[int]) -> list[int]:
-        """The loop: ids of the source to ids of its translation."""
+        """Runs the loop: ids of the source to ids of the translation."""
         source = np.zeros((1, self.settings["length"]), np.int32)
         source[0, : len(ids)] = ids
         memory = self.encode(source=source)
@@ -54,21 +55,24 @@ class Translator:
         for _ in range(2 * len(ids) + 10):
             result = self.step(token=np.array([token], np.int32), states=states, **memory)
             states, probabilities = result["states"], result["probabilities"][0]
-            token = END + int(np.argmax(probabilities[END:]))  # the ids before END are no text
+            token = END + int(np.argmax(probabilities[END:]))  # ids below END are not text
             if token == END:
                 break
             found.append(token)
         return found
 
     def ids(self, text: str) -> list[int]:
-        """Text to ids: words by the longest pieces, then the end."""
+        """Converts text to ids: the longest pieces of each word, then END."""
         if self.settings["lowercase"]:
             text = text.lower()
         ids = [piece for word in self.words(text) for piece in self.pieces(word)]
         return [*ids[: self.settings["length"] - 1], END]
 
     def words(self, text: str) -> list[str]:
-        """White space becomes the mark of the word behind it; every punctuation mark and symbol is a word."""
+        """Splits text into words. A mark replaces white space at the start of the next word.
+
+        Every punctuation mark and symbol is a word.
+        """
         words: list[str] = []
         space, joins = True, False
         for character in text:

@@ -1,1 +1,1 @@
-"""Scripts that :mod:`seqmodels.export.isolated` runs; none is imported."""
+"""Scripts that :mod:`seqmodels.export.isolated` runs; they are never imported."""

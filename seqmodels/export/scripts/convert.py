@@ -1,9 +1,8 @@
-"""Converts a SavedModel: ``convert.py FOLDER QUANTIZE REPRESENTATIVE.npz FILE``.
+"""Converts a SavedModel to TFLite: ``convert.py FOLDER QUANTIZE REPRESENTATIVE.npz FILE``.
 
-The arrays, ``SIGNATURE/TENSOR (rows, ...)``, name the signatures that go into the file.
+The names of the arrays, ``SIGNATURE/TENSOR (rows, ...)``, select the signatures of the file.
 
-A script in a process of its own, because the converter ends its process where it meets a case that its
-authors did not expect.
+The script runs in a separate process, because the converter aborts its process on unexpected input.
 """
 
 import re
@@ -32,7 +31,7 @@ if quantize == "int8":
         for signature, tensors in signatures.items()
         for index in range(len(next(iter(tensors.values()))))
     ]
-    # Of a single signature the converter wants no name.
+    # The converter expects no name for a single signature.
     converter.representative_dataset = lambda: iter(calls if len(signatures) > 1 else [c for _, c in calls])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 try:
@@ -40,6 +39,6 @@ try:
 except Exception as error:
     missing = sorted(set(re.findall(r"'(tf\.\w+)' op is neither", str(error))))
     if missing:
-        sys.exit(f"no built-in operator for {', '.join(missing)}")
+        sys.exit(f"TFLite has no built-in operator for {', '.join(missing)}")
     sys.exit(str(error).strip().split("\n")[0])
 Path(path).write_bytes(content)

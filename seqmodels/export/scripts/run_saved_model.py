@@ -1,14 +1,14 @@
 """Runs a SavedModel on recorded inputs: ``run_saved_model.py FOLDER INPUTS.npz OUTPUTS.npz``.
 
-A script, not a module: it stands for a user who has TensorFlow and nothing of ours. Arrays are called
-``CASE/SIGNATURE/TENSOR``; those of the outputs likewise.
+This is a script, not a module. It simulates a user with TensorFlow but without the project. The arrays of the
+inputs and the outputs have the names ``CASE/SIGNATURE/TENSOR``.
 """
 
 import sys
 from collections import defaultdict
 from typing import Any
 
-for package in ("seqmodels", "apps"):  # installed or not: a file that needs them must fail here
+for package in ("seqmodels", "apps"):  # a file that needs them must fail here, even if they are installed
     sys.modules[package] = None  # type: ignore[assignment]
 
 import numpy as np  # noqa: E402
@@ -26,6 +26,6 @@ for case, tensors in cases.items():
     signature = signatures[case.split("/")[1]]
     for name, tensor in signature(**{name: tf.constant(value) for name, value in tensors.items()}).items():
         value = tensor.numpy()
-        # Without a width of their own, bytes would be pickled.
+        # Bytes without a fixed length would be pickled.
         results[f"{case}/{name}"] = value.astype("S") if value.dtype == object else value
 np.savez(outputs, **results)

@@ -1,8 +1,8 @@
-"""Runs a .tflite on recorded inputs: ``run_tflite.py FILE INPUTS.npz OUTPUTS.npz``.
+"""Runs a TFLite file on recorded inputs: ``run_tflite.py FILE INPUTS.npz OUTPUTS.npz``.
 
-A script, not a module: it stands for a phone, which has the interpreter and nothing of ours. Every input
-array, ``SIGNATURE/TENSOR``, has one row for each call, ``(calls, ...)``, and so has every output array.
-``SIGNATURE`` alone is the median of TIMED calls on the first row, in milliseconds, by one thread.
+This is a script, not a module. It simulates a phone with the interpreter but without the project. Every input
+and output array, ``SIGNATURE/TENSOR``, has one row per call, ``(calls, ...)``. The output ``SIGNATURE`` is
+the median time of TIMED calls on the first row, in milliseconds, with one thread.
 """
 
 import sys
@@ -11,7 +11,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-for package in ("seqmodels", "apps", "tensorflow"):  # installed or not: a file needs none of them
+for package in ("seqmodels", "apps", "tensorflow"):  # a file that needs them must fail, even if installed
     sys.modules[package] = None  # type: ignore[assignment]
 
 import numpy as np  # noqa: E402
@@ -33,7 +33,7 @@ for signature, tensors in signatures.items():
         {name: rows[index : index + 1] for name, rows in tensors.items()}
         for index in range(len(next(iter(tensors.values()))))
     ]
-    # One interpreter for all rows, as in an application: what it keeps from call to call would show.
+    # One interpreter runs all rows, as in an application. A state kept between calls would change the outputs.
     results = [call(**row) for row in rows]
     times = []
     for _ in range(WARM_UP + TIMED):

@@ -1,4 +1,4 @@
-"""Models of time series: windows in the units of the user to forecasts in the same."""
+"""Forecasting models: from windows of a time series to forecasts in the units of the data."""
 
 from seqmodels.models.forecasting.base import DECILES, WindowModel
 from seqmodels.models.forecasting.linear import FixedWindowForecaster

@@ -1,4 +1,4 @@
-"""The base of all forecasters: windows in the units of the user to forecasts in the same."""
+"""The base class of all forecasters, and their linear layer."""
 
 from __future__ import annotations
 
@@ -12,35 +12,37 @@ from seqmodels.models.config import keeps_arguments
 from seqmodels.models.forecasting import scaling as scaling_rules
 from seqmodels.registry import FORECAST_OUTPUTS, SCALINGS
 
-RIDGE = 0.01  # times the squared weights between averages of prices and a forecast, which they would overfit
+RIDGE = 0.01  # L2 penalty of the weights from averages of prices to a forecast, which overfit otherwise
 DECILES = tuple(round(0.1 * number, 1) for number in range(1, 10))
 
 
 class WindowModel(keras.Model):
-    """Base of all forecasters: from a window in the user's units to forecasts in the same.
+    """Base class of all forecasters: from a window to forecasts in the units of the data.
 
     ``model({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H), "series": (n,) int32})``
-    returns ``(n, H, p)`` as :func:`.scaling.forecast` says. With ``known`` covariates also
-    ``"known": (n, L + H, covariates)``, with ``static`` ones ``"static": (n, covariates)``; further entries
-    are ignored.
+    returns ``(n, H, p)``; :func:`.scaling.forecast` defines the p numbers. Models with ``known`` covariates
+    also need ``"known": (n, L + H, covariates)``. Models with ``static`` covariates also need
+    ``"static": (n, covariates)``. Other entries are ignored.
 
     Args:
-        lookback: rows of the past, L.
-        horizon: rows to be forecast, H.
-        kind: ``values`` of one column, or ``prices`` (open, high, low, close, volume), of which the
-            log-return in percent is forecast.
-        output: of ``FORECAST_OUTPUTS``.
-        levels: of the quantiles, rising, an odd number.
-        scaling: of ``SCALINGS``; prices have their own.
-        decomposition: hand on the moving average and what is left of it beside each other.
-        series: how many series there are, and ``series_units`` the width of the vector of each; 0 for none.
-        periods: of the calendar, in the unit of the times.
-        known: mean and deviation of each covariate whose future is known; in the graph it is shifted and
-            scaled by them.
-        static: the same of each covariate of a series that does not change.
+        lookback: number of past rows, L.
+        horizon: number of rows to forecast, H.
+        kind: ``values`` for one column, or ``prices`` for open, high, low, close and volume. The forecast of
+            prices is the log-return in percent.
+        output: a name in ``FORECAST_OUTPUTS``.
+        levels: levels of the quantiles, an odd number in rising order. The middle one is the forecast line.
+        scaling: a name in ``SCALINGS``; prices have their own scaling.
+        decomposition: if True, values are split into their moving average and the remainder.
+        series: number of series.
+        series_units: size of the learned vector of each series; 0 disables the vectors.
+        periods: periods of the calendar features, in the unit of the times.
+        known: mean and standard deviation of each covariate whose future is known. The graph standardizes
+            the covariate with them.
+        static: mean and standard deviation of each covariate that is constant within a series.
 
     Raises:
-        ValueError: an unknown kind, output or scaling, an even number of levels, or a horizon below 1.
+        ValueError: an unknown kind, output or scaling, levels that are not an odd number in rising order, a
+            lookback below 2, or a horizon below 1.
     """
 
     @keeps_arguments
@@ -61,7 +63,7 @@ class WindowModel(keras.Model):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        # Prices and dates lose their digits in 16 bits: windows are made in float32, whatever computes after.
+        # Prices and dates lose digits in 16 bits, so windows always use float32 or wider.
         self.autocast = False
         for name, value, expected in (
             ("kind", kind, ("values", "prices")),
@@ -69,23 +71,27 @@ class WindowModel(keras.Model):
             ("scaling", scaling, SCALINGS),
         ):
             if value not in expected:
-                raise ValueError(f"{name} is {value!r}; expected one of {', '.join(expected)}")
+                raise ValueError(f"{name} must be one of {', '.join(expected)}; got {value!r}")
         if output == "quantiles" and (len(levels) % 2 == 0 or list(levels) != sorted(set(levels))):
             raise ValueError(
-                f"levels are {list(levels)}; expected an odd number, rising: the middle one is a line"
+                "levels must be an odd number of rising values, so that the middle one is the forecast line; "
+                f"got {list(levels)}"
             )
         if horizon < 1 or lookback < 2:
-            raise ValueError(f"lookback is {lookback} and horizon {horizon}; expected at least 2 and 1")
+            raise ValueError(
+                "lookback must be at least 2 and horizon at least 1; "
+                f"got lookback {lookback} and horizon {horizon}"
+            )
         self.known, self.static = [list(pair) for pair in known], [list(pair) for pair in static]
         self.lookback, self.horizon, self.kind, self.output_kind = lookback, horizon, kind, output
         self.levels, self.scaling, self.decomposition = tuple(levels), scaling, decomposition
         self.periods = tuple(periods)
         self.series_units = series_units
         self.parameters_of_step = scaling_rules.width(output, levels)
-        self.middle = len(levels) // 2 if output == "quantiles" else 0  # the parameter that a shift moves
+        self.middle = len(levels) // 2 if output == "quantiles" else 0  # index of the location parameter
         self.wide = keras.backend.result_type(self.compute_dtype, "float32")
-        # Of returns no function of the past forecast the location better than none, on any of the stocks that
-        # the project is measured on; the location of their distributions is a share of the volatility.
+        # For every stock in the project's measurements, no function of the past improved the location of
+        # returns. The location of their distribution is therefore a learned share of the volatility.
         self.has_drift = kind == "prices" and output in ("normal", "student_t")
         self.embedding = (
             keras.layers.Embedding(series, series_units, dtype=self.dtype_policy, name="series")
@@ -95,13 +101,13 @@ class WindowModel(keras.Model):
 
     @property
     def step_features(self) -> int:
-        """Features of a step of the past."""
+        """Number of features of a past step."""
         own = 5 if self.kind == "prices" else 2 if self.decomposition else 1
         return own + self.future_features
 
     @property
     def future_features(self) -> int:
-        """What is known of a step to come: the calendar and the known covariates."""
+        """Number of known features of a future step: calendar and known covariates."""
         return 2 * len(self.periods) + len(self.known)
 
     @property
@@ -119,12 +125,12 @@ class WindowModel(keras.Model):
         self.built = True
 
     def make_skip(self) -> Skip:
-        """A linear layer from the whole window to every step."""
+        """Creates a linear layer from the whole window to every step."""
         moved = None if self.kind == "prices" else self.middle
         return Skip(self.horizon, self.parameters_of_step, moved, dtype=self.dtype_policy)
 
     def build_parts(self) -> None:
-        """Builds what a subclass adds."""
+        """Builds the layers that a subclass adds."""
         raise NotImplementedError(f"{type(self).__name__} does not define build_parts")
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -134,7 +140,7 @@ class WindowModel(keras.Model):
         else:
             window = scaling_rules.of_values(past, self.scaling, self.decomposition)
         steps, future = window.steps, self._future(inputs)  # future (batch, L + H, future_features)
-        skipped = self.lookback - steps.shape[1]  # a return needs the price before it
+        skipped = self.lookback - steps.shape[1]  # a return needs the previous price
         steps = tf.concat([steps, future[:, skipped : self.lookback]], -1)
         narrow = self.compute_dtype
         fixed = self._fixed(inputs, narrow)
@@ -148,14 +154,14 @@ class WindowModel(keras.Model):
     def raw(
         self, steps: tf.Tensor, whole: tf.Tensor, future: tf.Tensor, fixed: tf.Tensor, training: bool
     ) -> tf.Tensor:
-        """Unbounded numbers ``(n, H, p)``.
+        """Computes the unconstrained parameters of the forecast, ``(n, H, p)``.
 
         Args:
             steps: ``(n, T, step_features)``.
             whole: ``(n, whole_features)``.
             future: ``(n, H, future_features)``.
-            fixed: ``(n, fixed_features)``: what does not change over a window.
-            training: with dropout.
+            fixed: ``(n, fixed_features)``, constant over a window.
+            training: if True, dropout is active.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define raw")
 
@@ -189,13 +195,15 @@ class WindowModel(keras.Model):
 class Skip(keras.layers.Layer):
     """A linear layer from the whole window to every step: ``(n, s)`` to ``(n, H, p)``.
 
-    Of values it moves the location, or all quantiles alike, and leaves the spread to a bias and to the rest
-    of the model. Of prices it moves every parameter, by weights kept small.
+    For values, the layer shifts the location, or all quantiles equally. The spread depends on a bias and on
+    the rest of the model. For prices, the layer changes every parameter, and an L2 penalty keeps its weights
+    small.
 
     Args:
-        horizon: H.
-        parameters: p.
-        moved: the parameter that is moved, or None for all, each by weights of its own.
+        horizon: number of steps, H.
+        parameters: number of parameters of a step, p.
+        moved: index of the parameter that the layer changes. None changes all parameters, each with its own
+            weights.
     """
 
     def __init__(self, horizon: int, parameters: int, moved: int | None, **kwargs: Any):

@@ -1,4 +1,4 @@
-"""Forecasters without memory, which a recurrent one must beat."""
+"""Forecasters without recurrence, used as baselines."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from seqmodels.registry import FIXED_WINDOWS
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class FixedWindowForecaster(WindowModel):
-    """The models without memory that a recurrent one must beat.
+    """Forecasts without recurrence: a baseline that a recurrent forecaster must outperform.
 
     - ``nlinear``: one linear layer over the window minus its last value (Zeng et al. 2023, section 4).
-    - ``dlinear``: one for the moving average and one for what is left (same section).
-    - ``mlp``: a hidden layer with ReLU over the whole window and the calendar of the future, and a linear one
-      beside it.
+    - ``dlinear``: one linear layer for the moving average and one for the remainder (same section).
+    - ``mlp``: a hidden layer with ReLU over the whole window and the calendar of the future. Its forecast is
+      added to the forecast of a linear layer over the window.
 
     Args:
-        form: of ``FIXED_WINDOWS``.
-        units: width of the hidden layer.
-        dropout: probability of dropping one of its features.
-        **kwargs: of :class:`WindowModel`; the linear forms decide ``scaling`` and ``decomposition``
-            themselves, and see neither calendar nor covariates.
+        form: a name in ``FIXED_WINDOWS``.
+        units: size of the hidden layer.
+        dropout: probability of dropping a feature of the hidden layer.
+        **kwargs: arguments of :class:`WindowModel`. The linear forms set ``scaling`` and ``decomposition``
+            themselves. They ignore the calendar and the covariates.
 
     Raises:
         ValueError: as in :class:`WindowModel`, or an unknown form.
@@ -49,7 +49,7 @@ class FixedWindowForecaster(WindowModel):
         **kwargs: Any,
     ):
         if form not in FIXED_WINDOWS:
-            raise ValueError(f"form is {form!r}; expected one of {', '.join(FIXED_WINDOWS)}")
+            raise ValueError(f"form must be one of {', '.join(FIXED_WINDOWS)}; got {form!r}")
         if form != "mlp":
             scaling = "last" if form == "nlinear" else "instance"
             kwargs |= {"scaling": scaling, "decomposition": form == "dlinear", "series_units": 0}

@@ -1,4 +1,4 @@
-"""A recurrent forecaster."""
+"""A recurrent encoder-decoder forecaster."""
 
 from __future__ import annotations
 
@@ -17,28 +17,34 @@ from seqmodels.registry import FORECAST_DECODERS
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Forecaster(WindowModel):
-    """A recurrent encoder over the past, and one recurrent step for each part of the future.
+    """A recurrent encoder over the past, and one recurrent step for each segment of the future.
 
-    The past is cut into segments of ``segment`` steps, each embedded by a linear layer with ReLU, and a stack
-    of cells reads them; the last state of the last layer starts the decoder, a cell of the same kind whose
-    inputs are a learned vector of the position and what is known of the segment to come (Lin et al. 2023,
-    SegRNN, sections 4.2 and 4.3). ``direct``: each segment of the future is one step from that state, all at
-    once. ``autoregressive``: one after the other, each seeing the forecast of the one before it. A forecast
-    of the distribution at every step is trained as such: it is marginal, not given the true values before it.
+    The past is split into segments of ``segment`` steps. A linear layer with ReLU embeds each segment, and a
+    stack of cells reads the embedded segments. The decoder is a cell of the same kind. Its first state is the
+    last state of the last encoder layer. Its inputs are a learned vector of the position and the known
+    features of the next segment (Lin et al. 2023, SegRNN, sections 4.2 and 4.3).
 
-    A linear ``skip`` adds ``A w + b`` of the whole scaled window w; of prices, a linear function of their
-    averages.
+    - ``direct``: each future segment is one decoder step from that first state, and all segments are computed
+      at once.
+    - ``autoregressive``: future segments are computed in order. The forecast of each segment is an input of
+      the next step.
+
+    Training fits the distribution at every step as a marginal distribution. It is not conditioned on the true
+    values of previous steps.
+
+    A linear ``skip`` adds ``A w + b``, where w is the whole scaled window. For prices, it adds a linear
+    function of their averages.
 
     Args:
-        cell: a name of ``registry.CELLS``.
-        units: features of each recurrent state.
-        layers: recurrent layers of the encoder.
-        segment: steps that are read and forecast at once.
-        decoder: of ``FORECAST_DECODERS``.
-        skip: whether there is the linear part.
+        cell: a name in ``registry.CELLS``.
+        units: size of each recurrent state.
+        layers: number of recurrent layers of the encoder.
+        segment: number of steps that are read and forecast at once.
+        decoder: a name in ``FORECAST_DECODERS``.
+        skip: if True, the linear part is added.
         dropout: probability of dropping a feature of an embedded segment, between layers and before the
             output.
-        **kwargs: of :class:`WindowModel`.
+        **kwargs: arguments of :class:`WindowModel`.
 
     Raises:
         ValueError: as in :class:`WindowModel`, an unknown cell or decoder, or segments longer than the past.
@@ -65,9 +71,9 @@ class Forecaster(WindowModel):
     ):
         super().__init__(lookback, horizon, **kwargs)
         if decoder not in FORECAST_DECODERS:
-            raise ValueError(f"decoder is {decoder!r}; expected one of {', '.join(FORECAST_DECODERS)}")
+            raise ValueError(f"decoder must be one of {', '.join(FORECAST_DECODERS)}; got {decoder!r}")
         if not 1 <= segment < lookback:
-            raise ValueError(f"segment is {segment}; expected at least 1 and less than lookback, {lookback}")
+            raise ValueError(f"segment must be at least 1 and less than lookback {lookback}; got {segment}")
         self.units, self.segment = units, segment
         self.segments = -(-horizon // segment)
         dtype = self.dtype_policy
@@ -123,7 +129,7 @@ class Forecaster(WindowModel):
             beside = tf.repeat(fixed[:, None], steps.shape[1], 1)
             steps = tf.concat([steps, beside], -1)
         encoded = self.encoder(steps, training=training)
-        states = encoded.states[-1][0]  # the last layer's, forward
+        states = encoded.states[-1][0]  # the last layer, forward direction
         inputs = self._decoder_inputs(future, fixed, rows)  # (batch, segments, known)
         if self.decoder is not None:
             first = self._last_segment(whole, rows)
@@ -151,7 +157,7 @@ class Forecaster(WindowModel):
         return tf.concat(parts, -1)
 
     def _last_segment(self, whole: tf.Tensor, rows: Any) -> tf.Tensor:
-        """What the first step of the future sees as the forecast before it, the last values: ``(n, w p)``."""
+        """Returns the last values in the form of a forecast, for the first future step: ``(n, w p)``."""
         if self.kind == "prices":
             return tf.zeros((rows, self.segment * self.parameters_of_step), whole.dtype)
         values = whole[:, : self.lookback]
@@ -163,12 +169,12 @@ class Forecaster(WindowModel):
 
 
 class FeedbackCell(Cell):
-    """A cell whose output is a forecast, which is part of its next input.
+    """A cell whose output is a forecast that becomes a part of its next input.
 
     Args:
-        cell: the cell that remembers.
-        head: linear layer from its output to the forecast.
-        outputs: width of the forecast.
+        cell: inner recurrent cell.
+        head: linear layer from the output of ``cell`` to the forecast.
+        outputs: size of the forecast.
     """
 
     def __init__(self, cell: Cell, head: keras.layers.Dense, outputs: int, **kwargs: Any):
@@ -189,7 +195,7 @@ class FeedbackCell(Cell):
         self.built = True
 
     def project(self, x: tf.Tensor) -> tf.Tensor:
-        return x  # the forecast before is still to come
+        return x  # the previous forecast is not known yet
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
         return self.cell.constants(batch, memory, training)

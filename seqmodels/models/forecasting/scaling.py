@@ -1,7 +1,7 @@
-"""What a forecaster sees of a window, and how its numbers become a forecast in the user's units.
+"""Conversion of windows to model inputs, and of model outputs to forecasts in the units of the data.
 
-All of it is computed in the graph from the window alone: nothing after the origin can have a part in it, and
-an exported model takes the series as the user has it.
+The graph computes everything from the window alone. Values after the origin therefore have no influence, and
+an exported model accepts the series in its original units.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-SPANS = (2, 5, 10, 22, 66, 250)  # days of the averages that a market is described by
-LEVEL = SPANS.index(22)  # the one that a window is measured in
-FLOOR = 1e-3  # squared percent: days without any movement
-TREND = 25  # steps of the moving average of a decomposition (Zeng et al. 2023, section 4)
+SPANS = (2, 5, 10, 22, 66, 250)  # lengths in days of the averages that describe a market
+LEVEL = SPANS.index(22)  # index of the length whose volatility is the unit of a window
+FLOOR = 1e-3  # in squared percent; keeps the variance of constant prices above 0
+TREND = 25  # steps in the moving average of a decomposition (Zeng et al. 2023, section 4)
 
 
 class Window(NamedTuple):
-    """A window in numbers of size 1.
+    """A window scaled to numbers of about size 1.
 
     Attributes:
-        steps: ``(n, T, f)``: what a recurrent encoder reads.
-        whole: ``(n, s)``: what a linear layer reads.
-        location, scale: ``(n, 1)``: zero and one of these numbers in the user's units.
+        steps: ``(n, T, f)``, the input of a recurrent encoder.
+        whole: ``(n, s)``, the input of a linear layer.
+        location, scale: ``(n, 1)``. A scaled number x is ``location + scale * x`` in the units of the data.
     """
 
     steps: tf.Tensor
@@ -35,17 +35,20 @@ class Window(NamedTuple):
 
 
 def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
-    """A window of values ``(n, L, 1)``.
+    """Scales a window of values ``(n, L, 1)``.
 
-    - ``none``: as they are.
-    - ``mean``: over the mean absolute value (Salinas et al. 2020, section 3.3).
-    - ``robust``: minus the median, over the interquartile range divided by 1.349, a normal's standard
+    - ``none``: unchanged values.
+    - ``mean``: values divided by their mean absolute value (Salinas et al. 2020, section 3.3).
+    - ``robust``: values minus their median, divided by ``interquartile range / 1.349``. For a normal
+      distribution, this divisor is the standard deviation.
+    - ``instance``: values minus their mean, divided by their standard deviation
+      (Kim et al. 2022, equation 1).
+    - ``last``: values minus the last value (Zeng et al. 2023, section 4, NLinear), divided by the standard
       deviation.
-    - ``instance``: minus the mean, over the standard deviation (Kim et al. 2022, equation 1).
-    - ``last``: minus the last value (Zeng et al. 2023, section 4, NLinear), over the standard deviation.
 
-    Where all values of a window are the same, its scale is 1. A decomposition hands on the moving average of
-    ``TREND`` steps, the ends repeated, and what is left beside each other.
+    If all values of a window are equal, its scale is 1. With ``decomposition``, the scaled values are split
+    into the moving average of ``TREND`` steps and the remainder, as separate features. The first and the last
+    value are repeated for the moving average.
     """
     values = past[..., 0]  # (batch, time)
     zero = tf.zeros_like(values[:, :1])
@@ -61,7 +64,7 @@ def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
         mean = tf.reduce_mean(values, axis=1, keepdims=True)
         location = mean if scaling == "instance" else values[:, -1:]
         scale = tf.sqrt(tf.reduce_mean(tf.square(values - mean), axis=1, keepdims=True) + 1e-20)
-    # A deviation that rounding alone explains is none.
+    # Rounding alone can cause a tiny deviation of equal values; it counts as 0.
     smallest = 1e-6 * tf.reduce_max(tf.abs(values), axis=1, keepdims=True) + 1e-9
     scale = tf.where(scale > smallest, scale, tf.ones_like(scale))
     scaled = (values - location) / scale
@@ -74,7 +77,7 @@ def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
 
 
 def _between(ordered: tf.Tensor, place: float) -> tf.Tensor:
-    """The value at a place between two columns: ``(n, 1)``."""
+    """Interpolates between the two columns next to a fractional position: ``(n, 1)``."""
     below = int(place)
     above = min(below + 1, ordered.shape[1] - 1)
     share = place - below
@@ -82,8 +85,10 @@ def _between(ordered: tf.Tensor, place: float) -> tf.Tensor:
 
 
 def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
-    """The centered mean of ``width`` steps, the first and the last value repeated beyond the ends: ``(n,
-    T)``."""
+    """Returns the centered mean of ``width`` steps: ``(n, T)``.
+
+    The first and the last value are repeated beyond the ends.
+    """
     time = values.shape[1]
     sources = np.arange(time)[:, None] + np.arange(width) - (width - 1) // 2
     mean = np.zeros((time, time))
@@ -92,17 +97,25 @@ def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
 
 
 def of_prices(past: tf.Tensor) -> Window:
-    """A window of prices ``(n, L, 5)``: open, high, low, close, volume. Its scale is a volatility in percent.
+    """Scales a window of prices ``(n, L, 5)``: open, high, low, close, volume.
 
-    - ``r_t = 100 ln(C_t / C_{t-1})``, and the part of it before the opening, ``100 ln(O_t / C_{t-1})``;
-    - the range ``100 ln(max(H_t, C_{t-1}) / min(L_t, C_{t-1}))``, whose square over ``4 ln 2`` estimates the
-      day's variance five times better than ``r_t^2`` does (Parkinson 1980);
-    - the change of the volume's logarithm.
+    The features of a step are:
 
-    Steps are these in units of the window's own volatility, the root of the mean of ``r^2`` that decays over
-    22 days. ``whole`` has the logarithms of such means of ``r^2`` and of the ranges over ``SPANS`` days,
-    those of signed returns (falls stir a market more than rises), the last day's numbers, and the logarithm
-    of the volatility itself.
+    - the return ``r_t = 100 ln(C_t / C_{t-1})``, its absolute value, and its part before the opening,
+      ``100 ln(O_t / C_{t-1})``;
+    - the range ``100 ln(max(H_t, C_{t-1}) / min(L_t, C_{t-1}))``. Its square divided by ``4 ln 2`` estimates
+      the variance of the day five times better than ``r_t^2`` does (Parkinson 1980);
+    - the change of the logarithm of the volume.
+
+    The scale of the window is its volatility in percent: the square root of a mean of ``r^2`` whose weights
+    decay over 22 days. Returns and ranges of the steps are divided by this volatility.
+
+    ``whole`` contains:
+
+    - logarithms of the decaying means of ``r^2`` and of the squared ranges over ``SPANS`` days;
+    - decaying means of the signed returns, because losses raise the volatility more than gains;
+    - the features of the last day;
+    - the logarithm of the volatility.
     """
     before = past[:, :-1, 3]
     opened, high, low, close = tf.unstack(past[:, 1:, :4], axis=-1)  # each (batch, L - 1)
@@ -134,36 +147,46 @@ def of_prices(past: tf.Tensor) -> Window:
 
 
 def _percent(before: tf.Tensor, after: tf.Tensor) -> tf.Tensor:
-    """``100 ln(after / before)``: a difference of prices keeps all digits, one of logarithms does not."""
+    """Returns ``100 ln(after / before)``.
+
+    The difference of two prices keeps all digits; the difference of two logarithms does not.
+    """
     return 100 * tf.math.log1p((after - before) / before)
 
 
 def _decay(days: int) -> np.ndarray:
-    """Weights that fall by ``1 - 2 / (span + 1)`` a day into the past, with a sum of 1: ``(days, spans)``."""
+    """Returns weights ``(days, spans)`` that sum to 1.
+
+    Weights decay into the past by the factor ``1 - 2 / (span + 1)`` per day.
+    """
     age = np.arange(days)[::-1, None]
     weights = (1 - 2 / (np.array(SPANS) + 1)) ** age
     return weights / weights.sum(0)
 
 
 def calendar(times: tf.Tensor, periods: Sequence[float]) -> tf.Tensor:
-    """Sine and cosine of the phase in each period: ``(n, T)`` to ``(n, T, 2 periods)``."""
+    """Returns sine and cosine of the phase in each period: ``(n, T)`` to ``(n, T, 2 periods)``."""
     phases = [2 * math.pi * (times / period - tf.floor(times / period)) for period in periods]
     waves = [wave(phase) for phase in phases for wave in (tf.sin, tf.cos)]
     return tf.stack(waves, -1) if waves else tf.zeros((*tf.unstack(tf.shape(times)), 0), times.dtype)
 
 
 def width(output: str, levels: Sequence[float]) -> int:
-    """Numbers of one forecast."""
+    """Returns the number of parameters of one forecast."""
     return {"point": 1, "quantiles": len(levels), "normal": 2, "student_t": 3}[output]
 
 
 def forecast(raw: tf.Tensor, window: Window, output: str, levels: Sequence[float]) -> tf.Tensor:
-    """Unbounded numbers ``(n, H, p)`` to what they mean in the user's units, in float32 or wider.
+    """Converts unconstrained parameters ``(n, H, p)`` to forecasts in the units of the data.
+
+    The result is float32 or wider. Its last axis depends on ``output``:
 
     - ``point``: the value, p = 1.
-    - ``quantiles``: one for each level, rising: the middle one and positive distances from it.
+    - ``quantiles``: one value per level, in rising order. ``raw`` contains the middle value and the gaps
+      between neighbouring levels; a softplus makes the gaps positive.
     - ``normal``: location and scale.
-    - ``student_t``: location, scale, and degrees of freedom above 2, where the variance is finite.
+    - ``student_t``: location, scale and degrees of freedom. The degrees of freedom are above 2, so that the
+      variance is finite.
     """
     location, scale = window.location[..., None], window.scale[..., None]  # (batch, 1, 1)
     if output == "point":

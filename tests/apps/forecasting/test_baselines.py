@@ -1,4 +1,4 @@
-"""Baselines against their formulas and the libraries that they come from."""
+"""Tests of the baselines against their formulas and against other libraries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ METHODS = {
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_nothing_after_the_origin_matters(name):
+def test_forecasts_do_not_depend_on_values_after_the_origin(name):
     method, values = METHODS[name]
     fitted, origins = int(0.6 * len(values)), np.array([int(0.7 * len(values)), int(0.8 * len(values))])
     before = method(values, fitted, origins, 6)
@@ -53,7 +53,7 @@ def test_naive_forecasts_by_hand():
     np.testing.assert_allclose(spread / spread[0], np.sqrt([1, 1, 2, 2]))
 
 
-def test_naive2_takes_the_season_out_and_puts_it_back():
+def test_naive2_adjusts_for_the_season():
     season = np.tile([0.5, 1.0, 1.5, 1.0], 12)
     found = forecasts.naive2(10 * season, 40, np.array([42]), 5, season=4)[0, :, 0]
     np.testing.assert_allclose(found, 10 * season[43:48])
@@ -63,7 +63,7 @@ def test_naive2_takes_the_season_out_and_puts_it_back():
 
 
 @pytest.mark.parametrize("season", [12, 1])
-def test_ets_says_what_statsmodels_says(season):
+def test_ets_equals_statsmodels(season):
     form = {"error": "add", "trend": "add", "damped_trend": True, "initialization_method": "heuristic"}
     form |= {"seasonal": "add", "seasonal_periods": season} if season > 1 else {}
     unit = np.sqrt(np.mean(np.diff(SEASONAL[:96]) ** 2))
@@ -76,7 +76,8 @@ def test_ets_says_what_statsmodels_says(season):
     found = forecasts.ets(SEASONAL, 96, np.array([108]), 18, season)[0]
     np.testing.assert_allclose(found[:, 0], unit * smoothed.forecast(18), rtol=1e-6)
     ratio = found[:, 1] / (unit * np.sqrt(prediction.forecast_variance))
-    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-6)  # they differ in whose residuals are counted
+    # The scales differ by a constant factor, because different residuals are counted.
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("asymmetric", [False, True])
@@ -102,7 +103,7 @@ def test_garch_follows_its_recursion_from_the_fitted_parameters(asymmetric):
     np.testing.assert_allclose(ahead[2], p["omega"] + persistence * ahead[1], rtol=1e-4)
 
 
-def test_the_constant_is_the_maximum_of_the_likelihood():
+def test_constant_maximizes_the_likelihood():
     location, scale, freedom = forecasts.constant(RETURNS, 1000, np.array([1200]), 2)[0, 1]
     returns = RETURNS[1:1000]
     best = stats.t.logpdf(returns, freedom, location, scale).sum()
@@ -120,7 +121,7 @@ def test_ewma_decays():
     assert found[1] / found[0] == pytest.approx(after / variance)
 
 
-def test_forecasts_of_several_series_keep_their_places():
+def test_forecasts_of_several_series_keep_the_order_of_the_windows():
     windows = np.array([[1, 60], [0, 70], [1, 80]])
     found = forecasts.forecast(forecasts.naive, [SEASONAL, -SEASONAL], np.array([50, 50]), windows, 2)
     np.testing.assert_array_equal(found[:, 0, 0], [-SEASONAL[60], SEASONAL[70], -SEASONAL[80]])

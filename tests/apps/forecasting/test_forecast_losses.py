@@ -1,4 +1,4 @@
-"""Objectives of forecasters are the scores that they are measured by."""
+"""Tests that the training objectives of forecasters equal their scores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUANTILES = np.sort(RNG.normal(size=(4, 3, 3)), -1)
 
 
 class Fixed:
-    """A model that forecasts the same whatever it sees."""
+    """A model that returns the same forecast for all inputs."""
 
     losses: tuple = ()
 
@@ -46,7 +46,7 @@ def mean_loss(output, forecast, unit=1.0, weights=(1.0, 1.0, 1.0, 1.0), **option
     return float(outcome.total / outcome.count)
 
 
-def test_likelihoods_are_those_of_the_metrics():
+def test_likelihoods_equal_the_metrics():
     expected = metrics.negative_log_likelihood(Forecast("student_t", STUDENT), TARGETS).mean()
     assert mean_loss("student_t", STUDENT) == pytest.approx(expected)
     normal = np.concatenate([NORMAL, np.full((4, 3, 1), np.inf)], -1)
@@ -54,7 +54,7 @@ def test_likelihoods_are_those_of_the_metrics():
     assert mean_loss("normal", NORMAL) == pytest.approx(expected)
 
 
-def test_quantile_loss_is_the_crps_of_the_metrics():
+def test_quantile_loss_equals_the_crps_of_the_metrics():
     expected = metrics.crps(Forecast("quantiles", QUANTILES, LEVELS), TARGETS).mean()
     assert mean_loss("quantiles", QUANTILES, levels=LEVELS) == pytest.approx(expected)
 
@@ -65,7 +65,7 @@ def test_errors_of_points():
     assert mean_loss("point", point, loss="absolute") == pytest.approx(np.mean(np.abs(TARGETS - LOCATION)))
 
 
-def test_errors_count_in_units_of_their_series():
+def test_errors_are_divided_by_the_unit_of_the_series():
     point = LOCATION[..., None]
     assert mean_loss("point", point, unit=2.0) == pytest.approx(mean_loss("point", point) / 4)
     assert mean_loss("student_t", STUDENT, unit=2.0) == pytest.approx(
@@ -82,6 +82,6 @@ def test_rows_of_weight_zero_do_not_count():
     assert mean_loss("student_t", forecast, weights=(1.0, 1.0, 1.0, 0.0)) == pytest.approx(expected)
 
 
-def test_a_loss_that_an_output_does_not_have_is_refused():
-    with pytest.raises(ValueError, match="loss is 'absolute' for output 'normal'"):
+def test_an_unsupported_loss_raises():
+    with pytest.raises(ValueError, match=r"loss must be 'auto', or .*; got 'absolute' for output 'normal'"):
         forecasting("normal", loss="absolute")

@@ -1,4 +1,4 @@
-"""Scores against numerical integration, other libraries and tables."""
+"""Tests of the scores against numerical integration, other libraries and published tables."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def student_t(location, scale, freedom, shape=(1, 1)):
 @given(
     st.floats(-3, 3), st.floats(0.1, 5), st.one_of(st.floats(1.5, 60), st.just(np.inf)), st.floats(-10, 10)
 )
-def test_crps_is_its_integral(location, scale, freedom, y):
-    """``integral (F(x) - [x >= y])^2 dx`` (Matheson, Winkler 1976)."""
+def test_crps_equals_its_integral(location, scale, freedom, y):
+    """Compares with ``integral (F(x) - [x >= y])^2 dx`` (Matheson, Winkler 1976)."""
     standard = stats.t(freedom, location, scale)
     below, _ = integrate.quad(lambda x: standard.cdf(x) ** 2, -np.inf, y, limit=200)
     above, _ = integrate.quad(lambda x: standard.sf(x) ** 2, y, np.inf, limit=200)
@@ -31,7 +31,7 @@ def test_crps_is_its_integral(location, scale, freedom, y):
     assert found.item() == pytest.approx(below + above, rel=1e-4, abs=1e-5)
 
 
-def test_crps_of_many_quantiles_is_that_of_the_distribution():
+def test_crps_of_many_quantiles_approximates_the_distribution():
     levels = tuple((np.arange(999) + 0.5) / 999)
     y = np.linspace(-3, 3, 7)[:, None]
     quantiles = np.broadcast_to(stats.norm.ppf(levels), (7, 1, 999))
@@ -39,11 +39,11 @@ def test_crps_of_many_quantiles_is_that_of_the_distribution():
     np.testing.assert_allclose(metrics.crps(Forecast("quantiles", quantiles, levels), y), normal, rtol=3e-3)
 
 
-def test_crps_of_a_point_is_its_error():
+def test_crps_of_a_point_is_its_absolute_error():
     assert metrics.crps(Forecast("point", np.array([[[2.0]]])), np.array([[5.0]])).item() == 3
 
 
-def test_likelihood_is_that_of_scipy_and_quantiles_invert_the_distribution():
+def test_likelihood_equals_scipy_and_quantiles_invert_the_cdf():
     forecast, y = student_t(0.3, 2.0, 4.5), np.array([[1.7]])
     assert metrics.negative_log_likelihood(forecast, y).item() == pytest.approx(
         -stats.t.logpdf(1.7, 4.5, 0.3, 2.0)
@@ -53,7 +53,7 @@ def test_likelihood_is_that_of_scipy_and_quantiles_invert_the_distribution():
         assert forecast.distribution.cdf(forecast.quantile(level)).item() == pytest.approx(level)
 
 
-def test_quantile_loss_is_that_of_scikit_learn():
+def test_quantile_loss_equals_scikit_learn():
     rng = np.random.default_rng(0)
     y, quantile = rng.normal(size=(2, 50))
     for level in (0.1, 0.5, 0.95):
@@ -67,7 +67,7 @@ def test_weighted_quantile_loss_of_the_median_is_the_weighted_absolute_error():
     assert metrics.weighted_quantile_loss(forecast, y, (0.5,)) == pytest.approx(1.0)
 
 
-def test_quantiles_between_levels_lie_on_a_line():
+def test_quantiles_between_levels_are_interpolated_linearly():
     forecast = Forecast("quantiles", np.array([[[0.0, 1.0, 4.0]]]), (0.1, 0.5, 0.9))
     assert forecast.median.item() == 1
     assert forecast.quantile(0.3).item() == pytest.approx(0.5)
@@ -89,7 +89,7 @@ def test_a_true_forecast_is_calibrated():
     np.testing.assert_allclose(found, 1 / metrics.PIT_BINS, atol=0.01)
 
 
-def test_kupiec_knows_the_table_of_its_paper():
+def test_kupiec_agrees_with_the_table_of_the_paper():
     """Table 3 of Kupiec 1995: with 255 days at 1 %, fewer than 7 exceedances are not rejected at 5 %."""
     accepted = [count for count in range(20) if metrics.kupiec(count, 255, 0.01) > 0.05]
     assert max(accepted) == 6
@@ -97,7 +97,7 @@ def test_kupiec_knows_the_table_of_its_paper():
 
 
 @pytest.mark.parametrize("lags", [0, 3, 10])
-def test_diebold_mariano_is_the_mean_in_a_regression_with_newey_west_errors(lags):
+def test_diebold_mariano_equals_a_regression_with_newey_west_errors(lags):
     rng = np.random.default_rng(2)
     differences = np.convolve(rng.normal(0.1, 1, 400), [0.5, 0.3, 0.2])
     fit = sm.OLS(differences, np.ones(len(differences))).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
@@ -106,7 +106,7 @@ def test_diebold_mariano_is_the_mean_in_a_regression_with_newey_west_errors(lags
     assert p == pytest.approx(fit.pvalues[0])
 
 
-def test_equal_losses_cannot_be_told_apart():
+def test_equal_losses_are_not_significantly_different():
     assert metrics.diebold_mariano(np.zeros(50), 2) == (0.0, 1.0)
 
 
@@ -138,7 +138,7 @@ def test_owa_of_the_reference_is_one():
     assert metrics.overall_weighted_average(winner, naive2) == pytest.approx(0.440, abs=5e-4)
 
 
-def test_direction_counts_signs_and_leaves_out_days_without_one():
+def test_direction_counts_signs_and_drops_targets_of_zero():
     forecast = Forecast("point", np.array([[[1.0]], [[-1.0]], [[1.0]], [[1.0]]]))
     found = metrics.direction(forecast, np.array([[2.0], [-3.0], [-1.0], [0.0]]))
     assert found["accuracy"] == pytest.approx(2 / 3)

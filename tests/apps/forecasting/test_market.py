@@ -1,4 +1,4 @@
-"""Simulated series are what they say: their truth is the best forecast there is."""
+"""Tests that simulated series follow their true distributions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from apps.forecasting.readers import load_series
 
 
 @pytest.mark.parametrize("variant", ["market", "regimes", "seasonal"])
-def test_the_same_seed_gives_the_same_series_and_another_one_others(variant):
+def test_series_depend_on_the_seed(variant):
     one, same, other = (load_series(f"embedded:{variant}", seed=seed) for seed in (1, 1, 2))
     assert one.sha256 == same.sha256 != other.sha256
 
 
-def test_the_garch_market_follows_its_recursion_from_its_prices_alone():
+def test_the_garch_market_follows_its_recursion():
     source = market.garch(0)
     (truth,), returns = source.truth, source.targets(0)
     scale = truth[:, 1]
@@ -41,13 +41,13 @@ def test_targets_follow_their_true_distribution(make):
     assert stats.kstest(np.concatenate(values), "uniform").pvalue > 0.001
 
 
-def test_days_have_a_possible_range():
+def test_high_and_low_are_consistent_with_open_close_and_volatility():
     opened, high, low, close, volume = market.garch(1).series[0].values.T
     assert (high >= np.maximum(opened, close)).all()
     assert (low <= np.minimum(opened, close)).all()
     assert (low > 0).all()
     assert (volume > 0).all()
-    # The squared range over 4 ln 2 has the variance of a Brownian motion as its mean (Parkinson 1980).
+    # The mean of the squared range over 4 ln 2 is the variance of the Brownian motion (Parkinson 1980).
     sigma2 = market.garch(1).truth[0][:, 1] ** 2 * market.FREEDOM / (market.FREEDOM - 2)
     ratio = (100 * np.log(high / low)) ** 2 / (4 * np.log(2)) / sigma2
     assert np.mean(ratio) == pytest.approx(1, abs=0.1)

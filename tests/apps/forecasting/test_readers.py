@@ -1,4 +1,4 @@
-"""Series from files: what is read, what is inferred, and one line for every fault."""
+"""Tests of the readers: file formats, inferred frequencies and seasons, and error messages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def daily(values, start="2024-01-01", step="D"):
     return "date,y\n" + "".join(f"{time},{value}\n" for time, value in zip(times, values))
 
 
-def test_prices_are_known_by_their_close_and_their_target_is_the_log_return(tmp_path):
+def test_a_close_column_means_prices_and_targets_are_log_returns(tmp_path):
     source = load_series(write(tmp_path, PRICES))
     assert (source.kind, str(source.frequency), source.season) == ("prices", "business", 5)
     (series,) = source.series
@@ -46,7 +46,7 @@ def test_prices_are_known_by_their_close_and_their_target_is_the_log_return(tmp_
     np.testing.assert_allclose(source.targets(0)[1:], expected)
 
 
-def test_a_close_alone_has_the_range_from_close_to_close(tmp_path):
+def test_missing_prices_are_derived_from_the_closes(tmp_path):
     source = load_series(write(tmp_path, "day,close\n2024-01-01,10\n2024-01-02,12\n2024-01-03,11\n"))
     np.testing.assert_array_equal(source.series[0].values[1:, :4], [[10, 12, 10, 12], [12, 12, 11, 11]])
     assert "open, high, low, volume" in source.notes[0]
@@ -61,13 +61,13 @@ def test_adjusted_prices_have_no_jump_at_a_split(tmp_path):
     np.testing.assert_allclose(source.series[0].values[:, 4], [5, 5, 9])
 
 
-def test_a_folder_has_one_stock_a_file(tmp_path):
+def test_a_folder_has_one_stock_per_file(tmp_path):
     write(tmp_path, PRICES, "one.csv")
     write(tmp_path, PRICES.replace("10.1,50", "10.3,50"), "two.csv")
     assert [series.name for series in load_series(str(tmp_path)).series] == ["one", "two"]
 
 
-def test_wide_files_have_a_series_for_each_column_and_long_ones_for_each_name(tmp_path):
+def test_wide_files_have_one_series_per_column_and_long_files_one_per_name(tmp_path):
     wide = load_series(write(tmp_path, "month,a,b\n2024-01,1,5\n2024-02,2,7\n2024-03,4,6\n"))
     assert (wide.kind, str(wide.frequency), wide.season) == ("values", "month", 12)
     assert [series.name for series in wide.series] == ["a", "b"]
@@ -97,7 +97,7 @@ def test_days_without_weekends_are_business_days(tmp_path):
     assert str(load_series(write(tmp_path, text)).frequency) == "business"
 
 
-def test_the_season_of_series_without_dates_is_guessed_from_their_training_rows(tmp_path):
+def test_the_season_of_series_without_dates_is_inferred(tmp_path):
     values = [round(float(np.sin(2 * np.pi * step / 24)), 6) + 0.01 * (step % 7) for step in range(200)]
     text = "unique_id,ds,y\n" + "".join(f"a,{step},{value}\n" for step, value in enumerate(values))
     assert load_series(write(tmp_path, text)).season == 24
@@ -109,7 +109,7 @@ def test_the_season_of_series_without_dates_is_guessed_from_their_training_rows(
     ),
     st.integers(0, 12).map(lambda month: 28 * month),
 )
-def test_what_comes_after_goes_on_where_it_ended(frequency, day):
+def test_future_times_continue_the_past_times(frequency, day):
     start = np.datetime64("2000-01-01", "s") + np.timedelta64(day, "D")
     whole = frequency.after(start, 8)
     np.testing.assert_array_equal(frequency.after(whole[2], 5), whole[3:])
@@ -128,41 +128,44 @@ def test_month_ends_stay_month_ends(tmp_path):
     [
         (
             PRICES.replace("2024-01-05", "2024-01-02"),
-            r"a.csv:4, column 'date': 2024-01-02 is before 2024-01-03",
+            r"a.csv:4, column 'date': 2024-01-02 is earlier than 2024-01-03 in the row above",
         ),
-        (PRICES.replace("2024-01-05", "2024-01-03"), r"a.csv:4, column 'date': 2024-01-03 is there twice"),
-        (PRICES.replace("10.2,300", "-1,300"), r"a.csv:4: (low|close) is -1; a price is above 0"),
-        (PRICES.replace("10.2,300", "0,300"), r"a.csv:4: (low|close) is 0; a price is above 0"),
-        (PRICES.replace("10.2,300", "nan,300"), r"a.csv:4, column 'close': is missing; --fill"),
-        (PRICES.replace("10.2,300", "ten,300"), r"a.csv:4, column 'close': 'ten' is no number"),
-        (PRICES.replace("10.2,300", "10.2,-3"), r"a.csv:4: volume is -3"),
-        (PRICES.replace("10.2,300", "inf,300"), r"a.csv:4, column 'close': 'inf' is no finite number"),
-        (PRICES.replace("2024-01-05", "soon"), r"a.csv:4, column 'date': 'soon' is no date"),
-        (PRICES.replace("10.2,300", "10.2"), r"a.csv:4: 5 fields, expected 6"),
+        (PRICES.replace("2024-01-05", "2024-01-03"), r"a.csv:4, column 'date': 2024-01-03 occurs twice"),
+        (PRICES.replace("10.2,300", "-1,300"), r"a.csv:4: (low|close) must be above 0; got -1"),
+        (PRICES.replace("10.2,300", "0,300"), r"a.csv:4: (low|close) must be above 0; got 0"),
+        (PRICES.replace("10.2,300", "nan,300"), r"a.csv:4, column 'close': the value is missing; set --fill"),
+        (PRICES.replace("10.2,300", "ten,300"), r"a.csv:4, column 'close': 'ten' is not a number"),
+        (PRICES.replace("10.2,300", "10.2,-3"), r"a.csv:4: volume must be 0 or more; got -3"),
+        (PRICES.replace("10.2,300", "inf,300"), r"a.csv:4, column 'close': 'inf' is not finite"),
+        (PRICES.replace("2024-01-05", "soon"), r"a.csv:4, column 'date': 'soon' is not a date"),
+        (PRICES.replace("10.2,300", "10.2"), r"a.csv:4: the row has 5 fields; expected 6"),
         (
             "date,y\n2024-01-01,1\n2024-01-02,2\n2024-01-03,4\n2024-01-06,3\n",
-            r"a.csv:5.*2 rows are missing before it",
+            r"a.csv:5.*2 rows are missing before this row",
         ),
         (
             "date,y\n2024-01-01,1\n2024-01-02,2\n2024-01-03,4\n2024-01-03 12:00,3\n",
-            r"a.csv:5.*lies between two steps .* frequencies are mixed",
+            r"a.csv:5.*the date lies between two steps .* use one frequency",
         ),
-        ("date,y\n2024-01-01,1\n2024-01-02,\n2024-01-03,4\n", r"a.csv:3, column 'y': is missing"),
-        ("date,y\n2024-01-01,3\n2024-01-02,3\n2024-01-03,3\n", r"a.csv: y is constant"),
-        ("date,y\n2024-01-01,3\n", r"a.csv: has 1 rows"),
+        ("date,y\n2024-01-01,1\n2024-01-02,\n2024-01-03,4\n", r"a.csv:3, column 'y': the value is missing"),
+        ("date,y\n2024-01-01,3\n2024-01-02,3\n2024-01-03,3\n", r"a.csv: series 'y' is constant"),
+        ("date,y\n2024-01-01,3\n", r"a.csv has 1 rows"),
         (
             "date,y,Y\n2024-01-01,3,1\n2024-01-02,3,2\n2024-01-03,3,2\n",
             r"a.csv:1: two columns have the same name",
         ),
-        ("date\n2024-01-01\n2024-01-02\n2024-01-03\n", r"a.csv:1: has no column beside 'date'"),
+        (
+            "date\n2024-01-01\n2024-01-02\n2024-01-03\n",
+            r"a.csv:1: the header has no series column next to 'date'",
+        ),
         ("", r"a.csv is empty"),
         (
             "unique_id,ds,y\na,2024-01-01,1\na,2024-01-02,2\na,2024-01-03,5\nb,2024-01,1\nb,2024-02,2\nb,2024-03,1\n",
-            r"a.csv:5.*'b' has one row a month, others one a day",
+            r"a.csv:5.*'b' has one row per month, but earlier series have one row per day",
         ),
     ],
 )
-def test_faults_are_named_by_file_row_and_column(tmp_path, text, message):
+def test_errors_name_file_row_and_column(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         load_series(write(tmp_path, text))
 
@@ -170,17 +173,17 @@ def test_faults_are_named_by_file_row_and_column(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("absent.csv", "no such file"),
-        ("embedded:x", "no such embedded series"),
-        ("yahoo:", "names no ticker"),
+        ("absent.csv", "absent.csv does not exist"),
+        ("embedded:x", "embedded:x is not an embedded data set"),
+        ("yahoo:", "has no ticker"),
     ],
 )
-def test_what_cannot_be_meant_is_a_usage_error(data, message):
+def test_an_invalid_source_is_a_usage_error(data, message):
     with pytest.raises(UsageError, match=message):
         load_series(data)
 
 
-def test_filling_never_looks_ahead(tmp_path):
+def test_filling_uses_no_future_values(tmp_path):
     text = "date,y\n2024-01-01,\n2024-01-02,2\n2024-01-03,nan\n2024-01-06,3\n2024-01-07,4\n"
     forward = load_series(write(tmp_path, text), fill="forward", frequency="day")
     np.testing.assert_array_equal(forward.targets(0), [2, 2, 2, 2, 3, 4])
@@ -190,23 +193,25 @@ def test_filling_never_looks_ahead(tmp_path):
     assert "filled" in zero.notes[0]
 
 
-def test_known_columns_are_no_series_and_reach_into_the_future(tmp_path):
+def test_known_columns_are_covariates_with_future_rows(tmp_path):
     text = "date,y,Holiday\n2024-01-01,1,0\n2024-01-02,2,1\n2024-01-03,4,0\n2024-01-04,,1\n2024-01-05,,0\n"
     source = load_series(write(tmp_path, text), known=["holiday"])
     (series,) = source.series
     np.testing.assert_array_equal(series.values[:, 0], [1, 2, 4])
     np.testing.assert_array_equal(series.known[:, 0], [0, 1, 0, 1, 0])
-    with pytest.raises(DataError, match=r"a.csv:4, column 'holiday': is missing"):
+    with pytest.raises(DataError, match=r"a.csv:4, column 'holiday': the value is missing"):
         load_series(write(tmp_path, text.replace("4,0", "4,")), known=["holiday"])
-    with pytest.raises(DataError, match=r"a.csv:3, column 'y': is missing"):
+    with pytest.raises(DataError, match=r"a.csv:3, column 'y': the value is missing"):
         load_series(write(tmp_path, text.replace(",2,1", ",,1")), known=["holiday"])
-    with pytest.raises(UsageError, match=r"--known rain: .* has no such column, only date, y, holiday"):
+    with pytest.raises(
+        UsageError, match=r"--known rain is not a column of .*; expected one of date, y, holiday"
+    ):
         load_series(write(tmp_path, text), known=["rain"])
-    with pytest.raises(UsageError, match="--known volume: is for files of values"):
+    with pytest.raises(UsageError, match="--known volume applies only to files of values"):
         load_series(write(tmp_path, PRICES), known=["volume"])
 
 
-def test_static_columns_are_one_row_of_a_series(tmp_path):
+def test_static_columns_are_one_row_per_series(tmp_path):
     rows = [
         f"{name},2024-01-0{day},{day * day},{size}"
         for name, size in (("a", 7), ("b", 9))
@@ -217,26 +222,30 @@ def test_static_columns_are_one_row_of_a_series(tmp_path):
     assert [series.static.tolist() for series in source.series] == [[7.0], [9.0]]
     assert source.sha256 != load_series(write(tmp_path, text.replace(",9", ",8")), static=["Size"]).sha256
     with pytest.raises(
-        DataError, match=r"a.csv:6, column 'size': is 8, and 9 in the first row of series 'b'"
+        DataError, match=r"a.csv:6, column 'size': the value is 8, but 9 in the first row of series 'b'"
     ):
         load_series(write(tmp_path, text.replace("02,4,9", "02,4,8")), static=["Size"])
-    with pytest.raises(DataError, match=r"a.csv:3, column 'size': is missing, and 7 in the first row"):
+    with pytest.raises(
+        DataError, match=r"a.csv:3, column 'size': the value is missing, but 7 in the first row"
+    ):
         load_series(write(tmp_path, text.replace("02,4,7", "02,4,")), static=["Size"])
-    with pytest.raises(UsageError, match=r"--static rain: .* has no such column"):
+    with pytest.raises(UsageError, match=r"--static rain is not a column of"):
         load_series(write(tmp_path, text), static=["rain"])
     wide = "date,y,size\n2024-01-01,1,0\n2024-01-02,2,0\n2024-01-03,4,0\n"
     for content in (wide, PRICES.replace("Volume", "Size")):
-        with pytest.raises(UsageError, match="--static size: is for long files, of unique_id, ds, y"):
+        with pytest.raises(
+            UsageError, match="--static size needs a long file with the columns unique_id, ds, y"
+        ):
             load_series(write(tmp_path, content), static=["size"])
 
 
-def test_the_checksum_is_that_of_the_content(tmp_path):
+def test_the_checksum_depends_on_the_content(tmp_path):
     one, same = load_series(write(tmp_path, PRICES)), load_series(write(tmp_path, PRICES))
     other = load_series(write(tmp_path, PRICES.replace("10.1,50", "10.15,50")))
     assert one.sha256 == same.sha256 != other.sha256
 
 
-def test_yahoo_prices_come_from_its_package(monkeypatch):
+def test_yahoo_prices_are_read_with_yfinance(monkeypatch):
     import pandas
 
     table = pandas.DataFrame(

@@ -1,4 +1,4 @@
-"""Splits by time and the windows that are cut from them: complete, in order, and blind to what comes."""
+"""Tests of splits and windows: they are complete, in order, and independent of future values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOUR = Frequency("second", 3600)
 
 
 def series_of(*lengths, dated=True, starts=None):
-    """Series whose values are their number times 1000 plus the row."""
+    """Returns series whose values are 1000 times the series number plus the row."""
     found = []
     for number, length in enumerate(lengths):
         start = EPOCH + np.timedelta64(24 * (starts[number] if starts else 0), "h")
@@ -31,7 +31,7 @@ def test_shares_of_one_series_are_shares_of_its_rows():
     assert windows.boundaries(series_of(5105), "0.7,0.1,0.2", 1).tolist() == [[3573, 4084, 5105]]
 
 
-def test_rows_and_horizon():
+def test_splits_by_rows_and_by_horizon():
     assert windows.boundaries(series_of(100, 100), "60,20,10", 5).tolist() == [[60, 80, 90]] * 2
     assert windows.boundaries(series_of(50, 70, dated=False), "horizon", 5).tolist() == [
         [40, 45, 50],
@@ -39,7 +39,7 @@ def test_rows_and_horizon():
     ]
 
 
-def test_series_with_dates_are_cut_at_the_same_dates():
+def test_series_with_dates_are_split_at_the_same_dates():
     source = series_of(1000, 500, starts=[0, 10])
     ends = windows.boundaries(source, "0.7,0.1,0.2", 1)
     for part in (0, 1):
@@ -50,21 +50,24 @@ def test_series_with_dates_are_cut_at_the_same_dates():
 
 
 @pytest.mark.parametrize("spec", ["0.7", "a,b,c", "0.5,0.5,0.5", "0.7,0.3,0", "10.5,3,2"])
-def test_a_split_that_cannot_be_meant_is_refused(spec):
+def test_an_invalid_split_raises(spec):
     with pytest.raises(UsageError, match="--split"):
         windows.boundaries(series_of(100), spec, 1)
 
 
-def test_a_split_that_leaves_no_window_is_refused():
+def test_a_split_without_a_window_raises():
     source = series_of(100)
     with pytest.raises(DataError, match=r"--split 90,20,10 needs 120"):
         windows.boundaries(source, "90,20,10", 1)
     ends = windows.boundaries(source, "0.7,0.1,0.2", 12)
-    with pytest.raises(DataError, match=r"no window fits into valid, of at most 10 rows"):
+    with pytest.raises(
+        DataError,
+        match=r"no window of 5 past rows and 12 target rows fits into the valid split of at most 10 rows",
+    ):
         windows.origins(source, ends, "valid", 5, 12)
 
 
-def test_a_window_belongs_to_the_split_that_holds_all_of_its_targets():
+def test_a_window_belongs_to_the_split_of_all_of_its_targets():
     source = series_of(100)
     ends = windows.boundaries(source, "0.6,0.2,0.2", 5)
     lookback, horizon = 10, 5
@@ -75,7 +78,7 @@ def test_a_window_belongs_to_the_split_that_holds_all_of_its_targets():
         assert (np.diff(origins) == 1).all()
 
 
-def test_batches_hold_the_windows_and_fillers_of_weight_zero():
+def test_batches_contain_the_windows_and_padding_of_weight_zero():
     source = series_of(40, 30)
     panel = Panel.of(source, np.array([1.0, 2.0]))
     origins = np.array([[0, 9], [1, 20], [0, 30]])
@@ -92,7 +95,7 @@ def test_batches_hold_the_windows_and_fillers_of_weight_zero():
     np.testing.assert_array_equal(panel.truth(origins, 2), targets[:3])
 
 
-def test_an_epoch_is_a_shuffle_that_seed_and_epoch_decide():
+def test_the_shuffle_depends_on_seed_and_epoch():
     source = series_of(200)
     panel, ends = Panel.of(source, np.ones(1)), windows.boundaries(source, "0.7,0.1,0.2", 3)
     origins = windows.origins(source, ends, "train", 8, 3)
@@ -109,8 +112,8 @@ def test_an_epoch_is_a_shuffle_that_seed_and_epoch_decide():
 
 
 @pytest.mark.parametrize("source", [market.garch(0), seasonal.family(0)], ids=["prices", "values"])
-def test_nothing_after_t_changes_what_is_seen_or_scaled_with_at_t(source):
-    """All rows from the test on are changed: windows of train and valid, and all units, stay bit by bit."""
+def test_windows_and_units_do_not_depend_on_later_values(source):
+    """Changing all rows of the test split leaves windows of train and valid, and all units, identical."""
     ends = windows.boundaries(source, "0.7,0.1,0.2", 3)
     changed = replace(
         source,
@@ -135,10 +138,10 @@ def test_nothing_after_t_changes_what_is_seen_or_scaled_with_at_t(source):
                 np.testing.assert_array_equal(inputs[name], others[name])
 
 
-def test_a_constant_training_split_has_no_unit():
+def test_constant_training_rows_and_unknown_series_raise():
     source = series_of(100)
     source.series[0].values[:70] = 3.0
-    with pytest.raises(DataError, match="s0 is constant in its training rows"):
+    with pytest.raises(DataError, match="series 's0' is constant in its training rows"):
         windows.units(source, windows.boundaries(source, "0.7,0.1,0.2", 1), "deviation")
-    with pytest.raises(DataError, match="'s0' was not trained; expected of a, b"):
+    with pytest.raises(DataError, match="'s0' was not trained; expected one of a, b"):
         windows.check_names(source, ["a", "b"])

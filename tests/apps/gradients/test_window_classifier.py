@@ -1,4 +1,4 @@
-"""The window is what is seen, and nothing else."""
+"""The window classifier reads only the tokens in its window."""
 
 import numpy as np
 import pytest
@@ -27,13 +27,13 @@ def test_only_the_window_matters(from_end, unseen):
         assert np.allclose(one, other) == (place == unseen)
 
 
-def test_a_text_shorter_than_the_window_stands_at_its_own_end():
+def test_a_short_text_is_padded_at_the_start():
     model = WindowClassifier(9, 2, 3, True, 4, 5)
     model.build()
     short, padded = logits(model, [5, 6], [0, 5, 6])
     np.testing.assert_allclose(short, padded, atol=1e-6)
 
 
-def test_a_window_without_places_is_refused():
-    with pytest.raises(ValueError, match="window is 0"):
+def test_an_empty_window_raises_value_error():
+    with pytest.raises(ValueError, match="window must be at least 1; got 0"):
         WindowClassifier(9, 2, 0)

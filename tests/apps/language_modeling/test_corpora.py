@@ -1,4 +1,4 @@
-"""What ``--data`` may name for a language model, how it is cut, and what is said when it is wrong."""
+"""Sources of ``--data`` for the language model: readers, cuts and error messages."""
 
 import gzip
 import os
@@ -28,7 +28,7 @@ def splits(data):
     return {"train": data.train, "valid": data.valid, "test": data.test}
 
 
-def test_a_folder_with_three_splits_is_taken_as_it_is(tmp_path):
+def test_folder_with_three_splits_is_not_cut(tmp_path):
     expected = {name: lines_of(name, 5) for name in ("train", "valid", "test")}
     expected["train"][2:3] = ["", "  indented and café \u2028 no line end"]
     write(tmp_path / "ptb.train.txt", expected["train"])
@@ -53,8 +53,8 @@ def test_without_a_test_split_valid_is_the_test(tmp_path):
     assert data.valid == train[begin : begin + len(data.valid)]
     assert data.train == train[:begin] + train[begin + len(data.valid) :]
     assert data.notes == [
-        "no test split: valid is the test",
-        f"10% of train ({len(data.valid)} lines in one piece, seed 3) is validation",
+        "there is no test split, so the validation split is used as the test split",
+        f"10% of train ({len(data.valid)} lines in one piece, seed 3) is the validation split",
     ]
 
 
@@ -70,7 +70,7 @@ def test_one_text_is_cut_in_three(tmp_path, name):
         assert [*data.train, *data.valid, *data.test] != lines  # validation is from the middle
         assert sorted([*data.train, *data.valid, *data.test]) == sorted(lines)
         assert 17 <= len(data.valid) <= 19 <= len(data.test) <= 21
-        assert data.notes[0] == f"the last 10% is the test ({len(data.test)} lines)"
+        assert data.notes[0] == f"the last 10% of the text is the test split ({len(data.test)} lines)"
     assert one.valid != two.valid
     assert one.test == two.test
     assert one.sha256 == two.sha256
@@ -82,7 +82,7 @@ def test_one_text_is_cut_in_three(tmp_path, name):
     fraction=st.floats(0.01, 0.5),
     place=st.floats(0, 1),
 )
-def test_a_piece_is_one_piece_of_about_the_right_size(lengths, fraction, place):
+def test_cut_is_one_piece_of_about_the_right_size(lengths, fraction, place):
     lines = [chr(97 + number) * length for number, length in enumerate(lengths)]
     rest, piece = _cut("data", lines, fraction, place)
     begin = lines.index(piece[0])
@@ -111,7 +111,7 @@ def test_sha256_changes_with_the_content_and_the_splits(tmp_path):
 
 
 def test_a_text_without_enough_lines_is_cut_at_white_space(tmp_path):
-    """As text8, which is one line of 100 million characters."""
+    """text8 is such a file: one line of 100 million characters."""
     words = [f"w{number}" for number in range(1000)]
     write(tmp_path / "text.txt", [" ".join(words)])
     found = load_texts(str(tmp_path / "text.txt"), seed=3)
@@ -143,11 +143,11 @@ def test_embedded():
         ({"train.txt": "one\ntwo"}, "too few to cut"),
         ({"valid.txt": "a", "test.txt": "b"}, "has no train split, only valid, test; add train"),
         ({"train.txt": "a", "train.txt.gz": "b"}, "more than one train split: train.txt and train.txt.gz"),
-        ({"book.txt": "a"}, "has nothing to read; expected train.txt, valid.txt and test.txt"),
-        ({}, "has nothing to read"),
+        ({"book.txt": "a"}, "has no data files; expected train.txt, valid.txt and test.txt"),
+        ({}, "has no data files"),
     ],
 )
-def test_broken_folders(tmp_path, files, expected):
+def test_broken_folders_raise(tmp_path, files, expected):
     for name, content in files.items():
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError) as caught:
@@ -167,7 +167,7 @@ def test_broken_folders(tmp_path, files, expected):
         ("embedded:reviews", "unknown embedded data 'embedded:reviews'"),
     ],
 )
-def test_usage_errors(data, expected):
+def test_unknown_sources_raise(data, expected):
     for load in (lambda: load_texts(data, seed=0), lambda: load_text(data)):
         with pytest.raises(UsageError) as caught:
             load()
@@ -175,20 +175,20 @@ def test_usage_errors(data, expected):
         assert "expected" in str(caught.value)
 
 
-def test_a_split_that_is_not_there(tmp_path):
+def test_missing_split_raises(tmp_path):
     write(tmp_path / "train.txt", lines_of("a", 9))
-    with pytest.raises(DataError, match="has no test split, only train; add it or name one file"):
+    with pytest.raises(DataError, match="has no test split, only train; add it or pass a single file"):
         load_text(str(tmp_path))
     assert load_text(str(tmp_path / "train.txt")) == lines_of("a", 9)
 
 
 @pytest.mark.parametrize("fraction", [0, -0.1, 0.6, float("nan")])
-def test_fractions_that_cannot_be(fraction):
+def test_invalid_fractions_raise(fraction):
     with pytest.raises(UsageError, match="valid_fraction"):
         load_texts("embedded", seed=0, valid_fraction=fraction)
 
 
-def test_a_path_without_rights(tmp_path, monkeypatch):
+def test_path_without_permission_raises(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 

@@ -1,4 +1,4 @@
-"""n-gram models against the equations of Chen and Goodman (1999) on dictionaries, and by hand."""
+"""N-gram models compared with the equations of Chen and Goodman (1999) and with hand calculations."""
 
 import math
 from collections import Counter, defaultdict
@@ -14,7 +14,7 @@ START = "<s>"
 
 
 def sentences_of(ids, end):
-    """The stream cut behind each ``end``; what follows the last one is a sentence too."""
+    """Splits the stream after each ``end``. The tokens after the last ``end`` are also a sentence."""
     result = [[]]
     for token in ids:
         result[-1].append(token)
@@ -24,7 +24,7 @@ def sentences_of(ids, end):
 
 
 class Dictionaries:
-    """The same model, one n-gram at a time."""
+    """The same model with dictionaries, one n-gram at a time."""
 
     def __init__(self, ids, vocabulary, order, end, continuation):
         self.vocabulary, self.order, self.end = vocabulary, order, end
@@ -84,7 +84,7 @@ class Dictionaries:
 
 
 def text(seed, tokens, vocabulary):
-    """Tokens of which few are frequent and many are rare, as words are."""
+    """Samples tokens with the distribution of words: few are frequent and many are rare."""
     rng = np.random.default_rng(seed)
     return np.minimum(rng.zipf(1.6, tokens) - 1, vocabulary - 1)
 
@@ -97,7 +97,7 @@ def test_equals_the_equations(order, continuation, end):
     model = NGrams(train, 300, order, end, continuation)
     expected = Dictionaries(train.tolist(), 300, order, end, continuation)
     np.testing.assert_allclose(model.discounts, expected.discounts[1:], rtol=1e-12)
-    assert np.any(model.discounts[-1] != FALLBACK)  # so that the discounts themselves are compared
+    assert np.any(model.discounts[-1] != FALLBACK)  # the comparison must include estimated discounts
     assert model.stored[1:] == [len(counts) for counts in expected.counts[2:]]
     for ids in (test, train[:500]):
         np.testing.assert_allclose(
@@ -113,8 +113,8 @@ def test_equals_the_equations(order, continuation, end):
     end=st.sampled_from([0, None]),
     continuation=st.booleans(),
 )
-def test_every_text_gives_distributions(ids, context, order, end, continuation):
-    """Also a text of one token, one that never ends a sentence, and contexts that never occurred."""
+def test_probabilities_sum_to_one_for_every_text(ids, context, order, end, continuation):
+    """Includes texts of one token, texts without a sentence end, and unseen contexts."""
     model = NGrams(ids, 5, order, end, continuation)
     distribution = model.distribution(context)
     assert distribution.min() > 0
@@ -125,11 +125,11 @@ def test_every_text_gives_distributions(ids, context, order, end, continuation):
 
 
 def test_a_pair_by_hand():
-    """No order has counts of counts up to four: the discounts are 0.5 for one, 1 for two, 1.5 for more."""
+    """Counts up to four do not all occur. The discounts are 0.5 for one, 1 for two and 1.5 for more."""
     a, b, end = 0, 1, 2
     model = kneser_ney([a, b, end, a, b, end, a, end], 3, order=2, end=end)
     assert model.fallbacks == [1, 2]
-    # Before a stands the start alone, before b stands a alone, before the end a and b: 1 + 1 + 2 = 4.
+    # Tokens before a: the start. Before b: a. Before the end: a and b. The sum is 1 + 1 + 2 = 4.
     freed = (0.5 + 0.5 + 1) / 4
     first = {a: 0.5 / 4 + freed / 3, b: 0.5 / 4 + freed / 3, end: 1 / 4 + freed / 3}
     np.testing.assert_allclose(
@@ -146,28 +146,28 @@ def test_a_pair_by_hand():
     assert (model.stored, model.table) == ([3, 4], 9)
 
 
-def test_a_word_that_follows_one_word_alone_is_not_expected_elsewhere():
-    """ "Francisco" is frequent, and stands after "San" only (Chen and Goodman, section 2.7)."""
+def test_word_that_follows_only_one_word_is_rare_elsewhere():
+    """ "Francisco" is frequent but occurs only after "San" (Chen and Goodman, section 2.7)."""
     rng = np.random.default_rng(0)
     san, francisco, glasses, end = 40, 41, 42, 43
     stream = []
     for number in range(600):
         stream += [san, francisco] if number % 2 else [int(rng.integers(40)), glasses]
         stream += [int(rng.integers(40)), end]
-    after_unseen = [end, glasses]  # has never been followed by either
+    after_unseen = [end, glasses]  # neither word occurs after this context
     counted, continued = (NGrams(stream, 44, 2, end, continuation) for continuation in (False, True))
     p, q = counted.distribution(after_unseen), continued.distribution(after_unseen)
     assert 0.8 < p[francisco] / p[glasses] < 1.25
     assert q[francisco] < q[glasses] / 5
 
 
-def test_unigram_knows_frequencies_and_markov_pairs():
+def test_unigram_learns_frequencies_and_markov_learns_pairs():
     ids = np.tile([0, 1, 2, 3], 300)
     assert unigram(ids, 4).perplexity(ids) == pytest.approx(4, rel=1e-6)
     assert markov(ids, 4).perplexity(ids) < 1.05
 
 
-def test_the_sentence_before_is_no_context():
+def test_previous_sentence_is_not_context():
     ids = text(0, 500, 20)
     model = kneser_ney(ids, 20, 3, end=0)
     np.testing.assert_array_equal(model.distribution([5, 7, 0]), model.distribution([]))
@@ -176,7 +176,7 @@ def test_the_sentence_before_is_no_context():
     assert np.abs(stream.distribution([5, 7, 0]) - stream.distribution([0])).max() > 1e-3
 
 
-def test_more_context_helps_where_it_tells():
+def test_informative_context_lowers_perplexity():
     ids = np.tile([0, 1, 2, 0, 1, 3, 0, 2, 1], 400)
     perplexities = [kneser_ney(ids, 4, order).perplexity(ids) for order in (1, 2, 3, 4, 5)]
     assert perplexities == sorted(perplexities, reverse=True)
@@ -187,14 +187,14 @@ def test_more_context_helps_where_it_tells():
     ("ids", "order", "expected"),
     [
         ([], 2, "at least one"),
-        ([[1, 2]], 2, r"got ids of shape \(1, 2\)"),
-        ([0, 5], 2, "got ids from 0 to 5; expected 0 to 4"),
+        ([[1, 2]], 2, r"got the shape \(1, 2\)"),
+        ([0, 5], 2, "ids must be from 0 to 4; got ids from 0 to 5"),
         ([-1, 2], 2, "got ids from -1 to 2"),
-        ([0, 1], 0, "order is 0; expected 1 to 5"),
-        ([0, 1], 6, "order is 6"),
+        ([0, 1], 0, "order must be from 1 to 5; got 0"),
+        ([0, 1], 6, "got 6"),
     ],
 )
-def test_what_cannot_be_counted(ids, order, expected):
+def test_invalid_arguments_raise(ids, order, expected):
     with pytest.raises(ValueError, match=expected):
         kneser_ney(ids, 5, order)
     if 1 <= order <= 5:

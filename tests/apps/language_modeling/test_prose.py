@@ -1,4 +1,4 @@
-"""The text that Python carries: English, in sentences, and split so that nothing is seen twice."""
+"""The embedded text: English sentences, split without repetition, and source code."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ def splits():
 
 
 @pytest.mark.parametrize("name", ["prose", "code"])
-def test_shares(splits, name):
+def test_split_sizes(splits, name):
     sizes = {split: sum(len(line) + 1 for line in lines) for split, lines in splits[name].items()}
     assert list(sizes) == ["train", "valid", "test"]
     total = sum(sizes.values())
@@ -28,13 +28,13 @@ def test_shares(splits, name):
     assert min(sizes["valid"], sizes["test"]) > 0.04 * total
 
 
-def test_no_sentence_comes_twice(splits):
+def test_sentences_are_unique(splits):
     lines = [line for split in splits["prose"].values() for line in split]
     assert len(set(lines)) == len(lines) > 1000
 
 
 def test_no_module_is_in_two_splits(splits):
-    """Modules share licences and short lines, not runs of ten lines."""
+    """Modules share licences and short lines, but almost no runs of ten lines."""
 
     def runs(lines):
         return {tuple(lines[at : at + 10]) for at in range(len(lines) - 10)}
@@ -63,7 +63,7 @@ def test_code_is_source_code(splits):
         assert not any("\n" in line or "\r" in line for line in lines)
 
 
-def test_markup_is_taken_out():
+def test_markup_is_removed():
     topic = """Title
 *****
 
@@ -109,7 +109,7 @@ no capital begins this line of text.
     ]
 
 
-def test_the_same_in_every_process(splits):
+def test_texts_are_equal_in_every_process(splits):
     program = (
         "import hashlib; from apps.language_modeling import prose; "
         "print(hashlib.sha256(repr([prose.prose(), prose.code()]).encode()).hexdigest())"
@@ -121,11 +121,11 @@ def test_the_same_in_every_process(splits):
     assert printed == f"{expected}\n"
 
 
-def test_a_python_without_source_code(monkeypatch, tmp_path):
+def test_python_without_source_code_raises(monkeypatch, tmp_path):
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
-    with pytest.raises(DataError, match="has 0 modules in source code, expected the standard library"):
+    with pytest.raises(DataError, match="has 0 modules in source code; expected the standard library"):
         prose.code()
 
 
-def test_the_version_is_named():
+def test_version_is_the_running_python():
     assert ".".join(map(str, sys.version_info[:2])) in prose.version()

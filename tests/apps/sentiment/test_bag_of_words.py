@@ -1,4 +1,4 @@
-"""Bags of words: by hand where that is possible, and that they learn what can be counted."""
+"""Bag-of-words baselines: probabilities by hand, and learning of countable features."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_majority_gives_the_class_frequencies(baselines):
 
 
 @pytest.mark.parametrize("name", ["naive Bayes", "logistic regression"])
-def test_learns_what_words_tell(baselines, name):
+def test_learns_words_of_each_class(baselines, name):
     predicted = baselines[name].probabilities(["Dull.", "it is", "so LOVELY"]).argmax(axis=1)
     assert [CLASSES[each] for each in predicted] == ["bad", "fair", "good"]
 
@@ -53,17 +53,17 @@ def test_learns_what_words_tell(baselines, name):
         ("don't", "don t"),
     ],
 )
-def test_sees_pairs_short_words_and_marks(name, positive, negative):
+def test_uses_bigrams_short_words_and_marks(name, positive, negative):
     fitted = bag_of_words.fit([positive, negative], ["good", "bad"], ("bad", "good"))
     (model,) = (baseline for baseline in fitted if baseline.name == name)
     np.testing.assert_array_equal(model.probabilities([positive, negative]).argmax(axis=1), [1, 0])
 
 
-def test_naive_bayes_is_the_smoothed_ratio():
+def test_naive_bayes_by_hand():
     texts, labels = ["good good film", "bad film", "bad"], ["good", "bad", "bad"]
     _, bayes, _ = bag_of_words.fit(texts, labels, ("bad", "good"))
-    # Six 1- and 2-grams are known. The texts of either class hold four in all: both denominators are 4 + 6.
-    # "good", "film" and "good film" are in one good text each; only "film" is in a bad text.
+    # The vocabulary has six 1- and 2-grams. The texts of each class contain four, so both denominators are
+    # 4 + 6. "good", "film" and "good film" each occur in one good text; only "film" occurs in a bad text.
     good = 1 / 3 * (2 / 10) ** 3
     bad = 2 / 3 * (1 / 10) * (2 / 10) * (1 / 10)
     np.testing.assert_allclose(
@@ -72,7 +72,7 @@ def test_naive_bayes_is_the_smoothed_ratio():
 
 
 @pytest.mark.parametrize("name", ["naive Bayes", "logistic regression"])
-def test_texts_it_predicts_teach_it_nothing(baselines, name):
+def test_predicted_texts_do_not_change_the_model(baselines, name):
     probabilities = baselines[name].probabilities
     alone = probabilities(["a dull book"])
     np.testing.assert_array_equal(probabilities(["a dull book", "dull dull brilliant"])[:1], alone)
@@ -101,13 +101,13 @@ def test_texts_without_words_are_refused():
 
 
 def penalised_loss(weights: np.ndarray, features: np.ndarray, signs: np.ndarray) -> float:
-    """What Wang and Manning minimise, with the bias as the weight of a feature that is always 1."""
+    """Returns the loss of Wang and Manning, with the bias as the weight of a feature that is always 1."""
     margins = signs * (features @ weights)
     return 0.5 * weights @ weights + bag_of_words.RATIO_INVERSE_PENALTY * np.logaddexp(0, -margins).sum()
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_ratios_are_fitted_to_the_least_penalised_loss(classes):
+def test_ratios_minimise_the_penalised_loss(classes):
     random = np.random.default_rng(0)
     features = random.integers(0, 2, (60, 7)).astype(float)
     codes = (features @ random.normal(size=(7, classes)) + random.normal(size=(60, classes))).argmax(axis=1)

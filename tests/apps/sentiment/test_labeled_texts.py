@@ -1,4 +1,4 @@
-"""What ``--data`` may name, how it is cut, and what is said when it is wrong."""
+"""Values of ``--data``, the cuts of missing splits, and the errors for invalid data."""
 
 import gzip
 import json
@@ -38,7 +38,7 @@ def pairs(split: LabeledTexts) -> Rows:
     return list(zip(split.texts, split.labels))
 
 
-def test_a_folder_with_three_splits_is_taken_as_it_is(tmp_path):
+def test_a_folder_with_three_splits_is_not_cut(tmp_path):
     rows = {name: rows_of(name, 6) for name in ("train", "valid", "test")}
     write(tmp_path / "train.csv", rows["train"])
     write(tmp_path / "Dev.csv.gz", rows["valid"])
@@ -57,22 +57,23 @@ def test_without_a_test_split_valid_is_the_test(tmp_path):
     assert pairs(data.test) == rows_of("valid", 10)
     assert sorted(pairs(data.train) + pairs(data.valid)) == sorted(rows_of("train", 100))
     assert data.notes == [
-        "no test split: valid is the test; 10% of train (10 rows, seed 3) is validation",
+        "there is no test split, so the validation split is used as the test split; "
+        "10% of train (10 rows, seed 3) is the validation split",
     ]
     assert pairs(load_split(str(tmp_path))) == rows_of("valid", 10)
 
 
-def test_without_valid_it_is_cut_from_train_and_test_is_kept(tmp_path):
+def test_a_missing_valid_split_is_cut_from_train(tmp_path):
     write(tmp_path / "train.csv", rows_of("train", 100))
     write(tmp_path / "test.csv", rows_of("test", 10))
     data = load_labeled_texts(str(tmp_path), seed=0, valid_fraction=0.2)
     assert Counter(data.valid.labels) == {"bad": 10, "good": 10}
     assert pairs(data.test) == rows_of("test", 10)
-    assert data.notes == ["20% of train (20 rows, seed 0) is validation"]
+    assert data.notes == ["20% of train (20 rows, seed 0) is the validation split"]
 
 
 @pytest.mark.parametrize("name", ["all.csv", "folder/train.csv"])
-def test_one_piece_is_cut_in_three(tmp_path, name):
+def test_a_source_in_one_piece_is_cut_in_three(tmp_path, name):
     rows = rows_of("any", 200, ("a", "a", "a", "b"))
     path = write(tmp_path / name, rows)
     data = load_labeled_texts(str(path if name == "all.csv" else path.parent), seed=0)
@@ -83,7 +84,7 @@ def test_one_piece_is_cut_in_three(tmp_path, name):
         {"a": 15, "b": 5},
     ]
     assert sorted(pair for split in splits for pair in pairs(split)) == sorted(rows)
-    assert "is the test; 10% of" in data.notes[0]
+    assert "is the test split; 10% of" in data.notes[0]
     for split in splits:
         assert [path.read_text().splitlines()[line - 1] for line in split.lines] == [
             f'"{text}",{label}' for text, label in pairs(split)
@@ -123,7 +124,7 @@ def test_a_cut_is_the_same_in_every_process(tmp_path):
     assert printed == {f"{load_labeled_texts(str(path), 0).valid.texts}\n"}
 
 
-def test_equal_texts_are_never_parted_by_a_cut(tmp_path):
+def test_equal_texts_stay_in_one_split(tmp_path):
     rows = rows_of("any", 40) * 5
     path = write(tmp_path / "all.csv", rows)
     for seed in range(10):
@@ -142,7 +143,7 @@ def test_a_rare_class_stays_in_train(tmp_path):
     assert "only one" in data.train.texts
 
 
-def test_texts_of_the_test_that_are_also_in_train_are_counted(tmp_path):
+def test_test_texts_that_are_also_in_train_are_counted(tmp_path):
     write(tmp_path / "train.csv", rows_of("train", 30))
     write(tmp_path / "valid.csv", rows_of("valid", 4))
     write(tmp_path / "test.csv", rows_of("train", 3) + rows_of("valid", 1) + rows_of("test", 6))
@@ -151,7 +152,7 @@ def test_texts_of_the_test_that_are_also_in_train_are_counted(tmp_path):
     ]
 
 
-def test_sha256_changes_with_the_content_alone(tmp_path):
+def test_sha256_depends_on_the_content_only(tmp_path):
     def digest(name, rows, seed=0):
         return load_labeled_texts(str(write(tmp_path / name, rows)), seed).sha256
 
@@ -186,13 +187,13 @@ def test_a_folder_per_class_is_one_piece(tmp_path):
     assert sorted(pairs(load_split(str(tmp_path)))) == sorted(rows)
 
 
-def test_class_folders_in_split_folders_without_the_unlabelled_one(tmp_path):
+def test_class_folders_in_split_folders_skip_unlabelled_texts(tmp_path):
     write_class_folders(tmp_path / "train", [*rows_of("train", 20), ("unknown", "unsup")])
     write_class_folders(tmp_path / "test", rows_of("test", 4))
     (tmp_path / "train" / "urls_pos.txt").write_text("not a text of a class")
     data = load_labeled_texts(str(tmp_path), seed=0)
     assert (data.classes, len(data.train), len(data.valid), len(data.test)) == (["bad", "good"], 18, 2, 4)
-    assert data.notes[0] == f"{tmp_path}/train/unsup is left out: its texts have no label"
+    assert data.notes[0] == f"{tmp_path}/train/unsup is skipped because its texts have no labels"
 
 
 def test_one_split_is_read_without_the_others(tmp_path):
@@ -204,14 +205,16 @@ def test_one_split_is_read_without_the_others(tmp_path):
         load_split(str(tmp_path), "valid")
 
 
-def test_labels_that_train_has_not(tmp_path):
+def test_labels_that_do_not_occur_in_train(tmp_path):
     write(tmp_path / "train.csv", rows_of("train", 20))
     write(tmp_path / "test.csv", [("fine", "good"), ("so\nso", "neutral"), ("meh", "mixed")])
-    with pytest.raises(DataError, match=r"test\.csv:3: unknown label 'neutral'; expected .*: bad, good$"):
+    with pytest.raises(
+        DataError, match=r"test\.csv:3: the label 'neutral' is unknown; expected .*: bad, good$"
+    ):
         load_labeled_texts(str(tmp_path), seed=0)
     test = load_split(str(tmp_path))
     check_labels(test, ["good", "mixed", "neutral"])
-    with pytest.raises(DataError, match=r"test\.csv:5: unknown label 'mixed'"):
+    with pytest.raises(DataError, match=r"test\.csv:5: the label 'mixed' is unknown"):
         check_labels(test, ["good", "neutral"])
 
 
@@ -221,12 +224,12 @@ def test_labels_that_train_has_not(tmp_path):
         ({"train.csv": "text,label\n"}, "train.csv has no rows"),
         ({"train.csv": "text,label\na,x\n\n\" \",y\n"}, "train.csv:4: the text is empty"),
         ({"train.csv": "text,label\na,\n"}, "train.csv:2: the label is empty"),
-        ({"train.csv": "text,label\na,x\nb,x\nc,x\n"}, "every row of train has the label 'x'"),
-        ({"train.csv": "text,label\na,x\nb,y\n"}, "too few rows (2) to cut test from"),
+        ({"train.csv": "text,label\na,x\nb,x\nc,x\n"}, "has only the label 'x' in train"),
+        ({"train.csv": "text,label\na,x\nb,y\n"}, "too few rows (2) to cut the test split from"),
         ({"test.csv": "text,label\na,x\n", "valid.csv": ""}, "has no train split, only valid, test"),
         ({"train.csv": "", "train.tsv.gz": ""}, "more than one train split: train.csv and train.tsv.gz"),
         ({"dev.csv": "", "val/x/1.txt": ""}, "more than one valid split: val and dev.csv"),
-        ({"notes.md": ""}, "has nothing to read; expected train, valid, test"),
+        ({"notes.md": ""}, "has no data files; expected train, valid, test"),
         ({"train/x/1.txt": "a", "train/y/readme": ""}, "y has no .txt file"),
         ({"x/1.txt": "a", "y/2.txt": " \n"}, "y/2.txt: the text is empty"),
         ({"x/1.txt": "a", "y/2.txt": b"\xe9"}, "y/2.txt:1: byte 0 is 0xe9"),
@@ -246,11 +249,11 @@ def test_bad_folders(tmp_path, files, expected):
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ("missing.csv", "no such file or folder: 'missing.csv'"),
-        (f"{__file__}/train.csv", "no such file or folder"),
-        ("", "no such file or folder: ''"),
+        ("missing.csv", "'missing.csv' does not exist"),
+        (f"{__file__}/train.csv", "does not exist"),
+        ("", "'' does not exist"),
         (__file__, "unsupported extension"),
-        ("embedded:prose", "unknown embedded data 'embedded:prose'"),
+        ("embedded:prose", "embedded:prose is not an embedded data set"),
     ],
 )
 def test_usage_errors(data, expected):
@@ -262,12 +265,12 @@ def test_usage_errors(data, expected):
 
 
 @pytest.mark.parametrize("fraction", [0, -0.1, 0.6, float("nan")])
-def test_fractions_that_cannot_be(fraction):
+def test_invalid_fractions(fraction):
     with pytest.raises(UsageError, match="valid_fraction"):
         load_labeled_texts("embedded", seed=0, valid_fraction=fraction)
 
 
-def test_a_path_without_rights(tmp_path, monkeypatch):
+def test_a_path_without_permission(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
@@ -288,14 +291,14 @@ def test_files_are_read_without_tensorflow(tmp_path):
 
 
 @pytest.mark.parametrize("line_break", ["\n", "\r", "\u2028"])
-def test_a_label_is_one_line(line_break, tmp_path):
+def test_a_label_with_a_line_break_is_refused(line_break, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(f'text,label\nfine,good\npoor,"b{line_break}ad"\n', encoding="utf-8", newline="")
     with pytest.raises(DataError, match=r"a\.csv:3: the label .* has a line break"):
         load_labeled_texts(str(path), seed=0)
 
 
-def test_the_checksum_sees_which_row_is_in_which_split(tmp_path):
+def test_the_checksum_depends_on_the_split_of_each_row(tmp_path):
     rows = [f"text {n},{'good' if n % 2 else 'bad'}\n" for n in range(12)]
     sums = set()
     for cut in (6, 8):

@@ -11,7 +11,7 @@ def test_pieces_belong_to_the_word_before_them():
     assert words_of([]).tolist() == []
 
 
-def test_tokens_belong_to_the_words_that_they_spell():
+def test_tokens_belong_to_the_words_that_contain_them():
     assert owners(["L", "'", "am", "i", "dort", "."], ["L'", "ami", "dort", "."]).tolist() == [
         0,
         0,

@@ -1,4 +1,4 @@
-"""The grammar of English and French: what it must never write, and whom it links."""
+"""The grammar of English and French: spelling, agreement, word order and links."""
 
 import re
 
@@ -12,7 +12,7 @@ def sentences():
     return [sentence for split in grammar.sentences().values() for sentence in split]
 
 
-def test_there_are_enough_pairs_and_no_english_twice(sentences):
+def test_sizes_and_unique_english_sentences(sentences):
     splits = grammar.sentences()
     assert {name: len(rows) for name, rows in splits.items()} == grammar.SIZES
     assert grammar.SIZES["train"] >= 50_000
@@ -25,7 +25,7 @@ def test_every_french_word_is_linked_and_most_english_ones(sentences):
         assert {english for english, _ in sentence.links} == set(range(len(sentence.english)))
 
 
-# What French spelling forbids: elision, contraction, articles and adjectives before vowels.
+# Errors of French spelling: elision, contraction, articles and adjectives before vowels.
 WRONG = (
     r"\b(le|la|je|ne|de|que|ce|beau|nouveau) [aeiouéèêâîôûh]",
     r"\bma [aeiouéèêâîôûh]",
@@ -45,7 +45,7 @@ def test_french_spelling(sentences, pattern):
 
 
 def test_word_order_agreement_and_negation(sentences):
-    """Some pairs, by what their English says."""
+    """Checks the French translation of pairs that are chosen by their English text."""
     by_english = {sentence.texts[0]: sentence.texts[1] for sentence in sentences}
     patterns = {
         r"^The black cat\b": r"^Le chat noir\b",
@@ -65,6 +65,6 @@ def test_word_order_agreement_and_negation(sentences):
             assert links.items() <= named.items()
 
 
-def test_the_same_seed_writes_the_same():
+def test_same_seed_generates_the_same_sentences():
     first, again = (grammar._Writer(grammar.Random(5)) for _ in range(2))
     assert [first.sentence() for _ in range(20)] == [again.sentence() for _ in range(20)]

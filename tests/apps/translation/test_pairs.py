@@ -1,4 +1,4 @@
-"""Pairs of texts from files, tables and sets, and one line for everything that is wrong with them."""
+"""Pairs of texts from files, tables and data sets, and the error messages of broken pairs."""
 
 import gzip
 
@@ -34,7 +34,7 @@ def test_a_folder_with_a_file_for_each_split_and_language(tmp_path):
     )
     found = load_pairs(data)
     assert (found.source, found.target) == ("en", "fr")
-    assert found.notes == ["from en to fr; --source and --target choose"]
+    assert found.notes == ["the model translates from en to fr; use --source and --target to change this"]
     assert (found.train.sources[7], found.train.targets[7]) == ("cat 7", "chat 7")
     assert (found.test.sources, found.test.targets) == (["one two"], ["un\u2028deux"])
     assert found.train.where(7) == f"{data}/train.en:8 and {data}/train.fr:8"
@@ -63,10 +63,10 @@ def test_one_table_is_cut_into_splits(tmp_path, name, content):
     assert sorted(pairs) == sorted((f"cat {i}", f"chat {i}") for i in range(20))
     assert load_pairs(str(path), "en", "fr", seed=1).test == found.test
     assert load_pairs(str(path), "en", "fr", seed=2).test != found.test
-    assert any("10% of all (2 pairs, seed 1) is the test" in note for note in found.notes)
+    assert any("10% of all (2 pairs, seed 1) is the test split" in note for note in found.notes)
 
 
-def test_two_columns_between_a_tab_and_equal_sources_stay_together(tmp_path):
+def test_tab_separated_columns_and_equal_sources_stay_together(tmp_path):
     path = tmp_path / "fra.txt.gz"
     lines = [f"Go {i // 4}.\tVa {i} !\tCC-BY" for i in range(40)]
     path.write_bytes(gzip.compress("\n".join(lines).encode()))
@@ -77,16 +77,16 @@ def test_two_columns_between_a_tab_and_equal_sources_stay_together(tmp_path):
     assert load_pairs(str(path), source="target").train.sources[0].startswith("Va ")
 
 
-def test_valid_becomes_the_test_where_there_is_none(tmp_path):
+def test_valid_becomes_the_missing_test_split(tmp_path):
     train = {"train_en": numbered("cat", 20), "train_fr": numbered("chat", 20)}
     valid = {"valid_en": numbered("cat", 3, 18), "valid_fr": numbered("chat", 3, 18)}
     found = load_pairs(write(tmp_path / "d", **train, **valid))
     assert (len(found.train), len(found.valid), len(found.test)) == (18, 2, 3)
-    assert "no test split: valid is the test" in found.notes
+    assert "there is no test split, so the validation split is used as the test split" in found.notes
     assert any("of 3 test pairs are also in train or valid" in note for note in found.notes)
 
 
-def test_a_translation_set_of_tfds(tmp_path, monkeypatch):
+def test_translation_data_set_of_tfds(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     rows = {
         name: [{"en": f"{name} {i}", "de": f"{name} \u00e9 {i}"} for i in range(4)]
@@ -118,15 +118,15 @@ BOTH = {"train_en": "a\nb\n", "train_fr": "c\nd\n"}
             r"train\.fr:2: the target is empty; fill it in",
         ),
         ({"train_en": "a\n\n", "train_fr": "c\nd\n"}, DataError, r"train\.en:2: the source is empty"),
-        ({**BOTH, "test_fr": "e\n"}, DataError, r"test\.fr: there is no such file in en; add it or remove"),
+        ({**BOTH, "test_fr": "e\n"}, DataError, r"test\.fr has no matching en file; add that file or remove"),
         ({"train_en": "a\n"}, UsageError, "has en; expected two languages to translate between"),
-        ({**BOTH, "train_de": "e\nf\n"}, UsageError, "has de, en, fr; choose by --source and --target"),
+        ({**BOTH, "train_de": "e\nf\n"}, UsageError, "has de, en, fr; choose two with --source and --target"),
         ({"valid_en": "a\n", "valid_fr": "b\n"}, DataError, "has no train split, only valid; add train"),
-        ({"notes_txt": "a"}, DataError, r"nothing to read; expected train\.en and train\.de"),
-        (BOTH, DataError, r"train\.en: too few pairs \(\d\) to cut \w+ from"),
+        ({"notes_txt": "a"}, DataError, r"has no data files; expected train\.en and train\.de"),
+        (BOTH, DataError, r"train\.en has \d pairs, too few to cut a \w+ split; add"),
     ],
 )
-def test_folders_that_are_no_pairs(tmp_path, files, error, message):
+def test_folders_without_pairs_raise(tmp_path, files, error, message):
     with pytest.raises(error, match=message):
         load_pairs(write(tmp_path / "d", **files))
 
@@ -134,17 +134,27 @@ def test_folders_that_are_no_pairs(tmp_path, files, error, message):
 @pytest.mark.parametrize(
     ("name", "content", "error", "message"),
     [
-        ("a.txt", "one\tun\ntwo deux\n", DataError, r"a\.txt:2: no tab; expected a text, a tab and its"),
+        (
+            "a.txt",
+            "one\tun\ntwo deux\n",
+            DataError,
+            r"a\.txt:2: the line has no tab; expected a text, a tab and its",
+        ),
         ("a.txt", "one\tun\ntwo\t\n", DataError, r"a\.txt:2: the target is empty"),
-        ("a.tsv", "en\tfr\n", DataError, r"a\.tsv: no pairs; expected a text and its translation"),
+        ("a.tsv", "en\tfr\n", DataError, r"no pairs found in .*a\.tsv; expected a text and its translation"),
         ("a.tsv", "\n", DataError, "is empty"),
-        ("a.jsonl", "{\n", DataError, r"a\.jsonl:1: malformed JSON"),
-        ("a.jsonl", '["a", "b"]\n', DataError, r"a\.jsonl:1: .* is no object"),
-        ("a.tsv", "A cat.\tEine Katze.\nA dog.\tEin Hund.\n", DataError, r"a\.tsv:1: begins with 'A cat.'"),
-        ("a.doc", "one", UsageError, r"a\.doc: unsupported extension; expected a \.csv"),
+        ("a.jsonl", "{\n", DataError, r"a\.jsonl:1: the line is not valid JSON"),
+        ("a.jsonl", '["a", "b"]\n', DataError, r"a\.jsonl:1: .* is not a JSON object"),
+        (
+            "a.tsv",
+            "A cat.\tEine Katze.\nA dog.\tEin Hund.\n",
+            DataError,
+            r"a\.tsv:1: the column 'A cat.' is not a language",
+        ),
+        ("a.doc", "one", UsageError, r"a\.doc has an unsupported extension; expected a \.csv"),
     ],
 )
-def test_files_that_are_no_pairs(tmp_path, name, content, error, message):
+def test_files_without_pairs_raise(tmp_path, name, content, error, message):
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(error, match=message):
         load_pairs(str(tmp_path / name))
@@ -155,10 +165,10 @@ def test_files_that_are_no_pairs(tmp_path, name, content, error, message):
     [
         (("missing.tsv",), "no such file or folder"),
         (("embedded:poems",), "unknown embedded data"),
-        (("embedded", "de"), "--source de: is not in embedded, which has en, fr"),
-        (("embedded", "en", "en"), "--target en: is the source too"),
+        (("embedded", "de"), "--source de is not in embedded; expected one of en, fr"),
+        (("embedded", "en", "en"), "--target en is also the source"),
     ],
 )
-def test_what_is_not_there(arguments, message):
+def test_missing_sources_and_languages_raise(arguments, message):
     with pytest.raises(UsageError, match=message):
         load_pairs(*arguments)

@@ -1,4 +1,4 @@
-"""IBM model 1: against the paper's equations word by word, and on a grammar whose alignments are known."""
+"""IBM model 1, compared with the equations of the paper and with the known alignments of the grammar."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TARGETS = [["la", "maison"], ["le", "livre"], ["un", "livre"], ["la", "maison", 
 
 
 def by_hand(iterations: int) -> dict[tuple[str, str], float]:
-    """Brown et al. 1993, section 4.1, one pair and one word at a time."""
+    """Computes the equations of Brown et al. 1993, section 4.1, one pair and one word at a time."""
     t: dict[tuple[str, str], float] = defaultdict(lambda: 1.0)
     for _ in range(iterations):
         counts: dict[tuple[str, str], float] = defaultdict(float)
@@ -40,7 +40,7 @@ def test_equals_the_papers_equations(iterations: int) -> None:
         assert model.table[numbers[e], model.targets[f]] == pytest.approx(probability)
 
 
-def test_translates_word_by_word_and_keeps_what_it_does_not_know() -> None:
+def test_translates_word_by_word_and_keeps_unknown_words() -> None:
     model = word_table.fit(SOURCES, TARGETS)
     assert model.translate(["house", "Zanzibar", "book"]) == ["maison", "Zanzibar", "livre"]
     assert model.align(["a", "house"], ["maison", "unseen"]) == [1, None]
@@ -57,6 +57,6 @@ def test_finds_most_of_the_alignments_of_the_grammar() -> None:
     assert right / total > 0.7
 
 
-def test_errors() -> None:
-    with pytest.raises(ValueError, match="no pair with words on both sides"):
+def test_pairs_without_words_raise() -> None:
+    with pytest.raises(ValueError, match="at least one pair with words on both sides"):
         word_table.fit([[], ["a"]], [["b"], []])
