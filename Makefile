@@ -61,7 +61,7 @@ notebooks: .venv/checkers
 	$(BIN)/python -m tests.notebooks
 
 test: install
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow

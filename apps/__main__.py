@@ -1,7 +1,7 @@
 """The command line of all tasks: ``seqmodels`` and ``python -m apps``.
 
-``seqmodels sentiment train`` is the same as ``python -m apps.sentiment train``. This module imports an app only
-when a command names it, and does not import TensorFlow.
+``seqmodels sentiment train`` is the same as ``python -m apps.sentiment train``. An app is imported only
+when a command names it. This module does not import TensorFlow.
 """
 
 from importlib import import_module

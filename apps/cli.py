@@ -214,9 +214,10 @@ def _command(
 
     parameters = [*arguments, *(_parameter(*declared) for declared in options.declared())]
     debug = click.Option(["--debug"], is_flag=True, help="Show the stack trace of an error.")
-    trains = issubclass(options, TrainOptions)
-    headings = {one.name: one.metadata["group"] for one, _, _ in options.declared()} if trains else {}
-    presets = {name: _flags(values) for name, values in options.presets.items() if values} if trains else {}
+    headings, presets = {}, {}
+    if issubclass(options, TrainOptions):
+        headings = {one.name: one.metadata["group"] for one, _, _ in options.declared()}
+        presets = {name: _flags(values) for name, values in options.presets.items() if values}
     parameters += [debug]
     return Verb(name, callback=callback, params=parameters, help=help, headings=headings, presets=presets)
 

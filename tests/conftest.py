@@ -1,6 +1,7 @@
 """TensorFlow settings for all tests: few messages and deterministic results."""
 
 import os
+from pathlib import Path
 
 from seqmodels.xla import set_xla_flags
 
@@ -8,3 +9,35 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 set_xla_flags()
+
+# Test files that take longest, so that no worker of pytest-xdist starts one of them last.
+LONGEST = (
+    "apps/test_language_modeling.py",
+    "test_inventory.py",
+    "apps/test_api.py",
+    "apps/test_laboratory.py",
+    "apps/test_translation.py",
+    "apps/test_export.py",
+    "apps/test_forecasting.py",
+    "apps/test_resume.py",
+    "training/test_loop.py",
+    "models/test_translator.py",
+    "training/test_replicas.py",
+    "test_xla_flags.py",
+    "export/test_tflite.py",
+    "test_readme.py",
+    "test_registration.py",
+    "apps/test_sentiment.py",
+    "export/test_saved_model.py",
+    "models/test_language_model.py",
+    "layers/test_decoder.py",
+    "analysis/test_analysis.py",
+    "apps/test_cli.py",
+    "test_examples.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Moves the longest files to the front and keeps the order within each file."""
+    order = {str(Path(__file__).parent / name): place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(str(item.path), len(order)))

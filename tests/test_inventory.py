@@ -18,6 +18,9 @@ from inventory import LENGTHS, PARTS, assert_same, call, floats, gradients, scal
 from apps.gradients.window_classifier import WindowClassifier
 from seqmodels import cells, layers, models, registry
 
+# Whole models of several parts; each part has rows of its own.
+MODELS = [name for name in PARTS if name.startswith("Translator ")]
+LIGHT = [pytest.param(name, marks=pytest.mark.slow) if name in MODELS else name for name in PARTS]
 TRAINABLE = [name for name, part in PARTS.items() if part.weights]
 PADDED = [name for name, part in PARTS.items() if part.padded]
 # Lengths and number of steps: padding, T = 1, T = 0, no rows.
@@ -135,7 +138,7 @@ def test_padding_has_no_gradient(name: str) -> None:
             assert not np.any(gradient[row, length:])
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", LIGHT)
 def test_gradients_match_central_differences(name: str) -> None:
     """Checks one random direction per weight and argument, so every wrong entry changes the result.
 
@@ -207,7 +210,7 @@ def test_mixed_float16(name: str) -> None:
     assert_finite(gradients(part, sample))
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", LIGHT)
 def test_any_batch_and_time(name: str) -> None:
     """One graph with dynamic batch size and time equals calls with static shapes, without NaN."""
     part = PARTS[name].built()

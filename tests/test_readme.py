@@ -78,7 +78,7 @@ def test_the_python_example_runs(tmp_path, monkeypatch):
     rows = [(f"the plot was {word} {n}", label) for n in range(12) for word, label in WORDS]
     names = {"frame": pandas.DataFrame(rows, columns=["text", "label"])}
     monkeypatch.chdir(tmp_path)
-    small = 'preset="quick", epochs=1, units=4, embedding_units=4, buckets=1, xla=False'
+    small = 'preset="quick", epochs=1, length=16, units=4, embedding_units=4, buckets=1, xla=False'
     exec(example.replace('preset="quick"', small), names)
     assert names["run"].predict("the plot was great")[0]["label"] in ("good", "bad")
     assert (tmp_path / "saved_models/frame/export/tflite/model_dynamic.tflite").exists()

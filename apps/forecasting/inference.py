@@ -71,7 +71,7 @@ def as_forecast(parameters: np.ndarray, output: str) -> Forecast:
 def of_keras(model: keras.Model, change: Callable[[dict], dict] = lambda inputs: inputs) -> Forecasts:
     """Returns the forecast function of a Keras model; ``change`` is applied to every batch of inputs."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def forecast(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         return model(inputs, training=False)
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -32,8 +33,8 @@ class Fan:
         history: past values, ``(T,)``.
         quantiles: quantiles at 2.5, 10, 25, 50, 75, 90 and 97.5 % of the forecasts, ``(H, 7)``.
         actual: actual values, ``(H,)``.
-        rolling: If True, each forecast is one step ahead from its own origin. If False, the last past value is
-            the origin of all forecasts.
+        rolling: If True, each forecast is one step ahead from its own origin. If False, all forecasts
+            start at the last past value.
         unit: label of the values.
     """
 
@@ -57,7 +58,7 @@ def fan_chart(fan: Fan, title: str, path: str | os.PathLike[str]) -> Path:
         ahead = times[past - 1 :]
         quantiles = np.concatenate([np.full((1, 7), fan.history[-1]), quantiles])
     # A single rolling forecast has no width, so intervals are drawn as steps.
-    step = "mid" if fan.rolling else None
+    step: Literal["mid"] | None = "mid" if fan.rolling else None
     for low, high, label, alpha in SHARES:
         axes.fill_between(
             ahead,

@@ -167,7 +167,7 @@ def _influence(model: keras.Model, prepared: Prepared, origins: np.ndarray, seed
     spread = np.linspace(0, len(origins) - 1, min(len(origins), INFLUENCE_WINDOWS)).astype(int)
     chosen = origins[spread]
     rows = rows_of(prepared, chosen)
-    forecast = tf.function(lambda inputs: model(inputs, training=False))
+    forecast = tf.function(lambda inputs: model(inputs, training=False), autograph=False)
 
     def forecasts_of(inputs: dict[str, np.ndarray]) -> Any:
         tensors = {name: tf.constant(value) for name, value in inputs.items()}

@@ -207,6 +207,7 @@ class Panel:
         def rows_of(x: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
             return tf.ensure_shape(x[start : start + batch_size], [batch_size, *x.shape[1:]])
 
+        @tf.autograph.experimental.do_not_convert
         def cut(start: tf.Tensor) -> tuple:
             at = rows_of(rows, start)[:, None]
             before = at + tf.range(1 - lookback, 1, dtype=at.dtype)

@@ -34,7 +34,7 @@ def forms(run: Run, assets: Assets) -> Forms[Probabilities]:
 
 
 def of_keras(model: keras.Model, assets: Assets) -> Probabilities:
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def classify(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         return tf.nn.softmax(model(inputs, training=False))
 

@@ -128,7 +128,7 @@ def forms(assets: Assets, how: Decoding) -> Forms[Translate]:
 
 
 def of_keras(model: Translator, assets: Assets, how: Decoding) -> Translate:
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string)])
     def run(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return translate(model, assets, texts, how)
 
@@ -188,7 +188,7 @@ def attention(
     source_rows = assets.cut(assets.encode_sources(sources))
     target_rows = assets.encode_targets(targets)
 
-    @tf.function
+    @tf.function(autograph=False)
     def run(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         return model.alignments(inputs)
 

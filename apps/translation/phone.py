@@ -164,7 +164,7 @@ def _recorded(
     entries: Sequence[Signature], assets: Assets, texts: Sequence[str]
 ) -> dict[str, tuple[Rows, Rows]]:
     """Records inputs and outputs of both signatures during translation, ``(calls, ...)``."""
-    encode, step = (tf.function(entry.function) for entry in entries)
+    encode, step = (tf.function(entry.function, autograph=False) for entry in entries)
     calls: dict[str, list[tuple[Rows, Rows]]] = {"encode": [], "step": []}
     for row in padded(assets.cut(assets.encode_sources(texts)), assets.length):
         inputs = {"source": row[None]}

@@ -39,7 +39,7 @@ def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[
     targets = truncate(assets.encode_targets(pairs.targets), shapes.targets[-1] + 1)
     time = shapes.targets[-1]
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def losses(inputs: dict[str, tf.Tensor], wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         logits = model(inputs, training=False)
         right = tf.argmax(logits, axis=-1, output_type=wanted.dtype) == wanted

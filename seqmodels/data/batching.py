@@ -118,6 +118,7 @@ def batches(
         row_targets = None if targets is None else tf.constant(_with_zero_row(targets))
     static_size = batch_size if isinstance(batch_size, int) else None
 
+    @tf.autograph.experimental.do_not_convert
     def cut(start, size, bucket):
         rows = tf.ensure_shape(slots[start : start + size], [static_size])  # (batch,)
         edge = tf.gather(edges, bucket)
@@ -235,6 +236,7 @@ def pair_batches(
         source, given, wanted = _padder(sources), _padder(targets, last=1), _padder(targets, first=1)
         weights = tf.constant(np.append(np.ones(len(sources)), 0), tf.float32)
 
+    @tf.autograph.experimental.do_not_convert
     def cut(start, size, bucket):
         rows = slots[start : start + size]  # (batch,)
         edge = tf.gather(shapes.targets, bucket)

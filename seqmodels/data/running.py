@@ -57,6 +57,7 @@ def running_text(
         weights = columns(np.ones(len(ids), np.float32))
     static_length = lengths[0] if len(lengths) == 1 else None
 
+    @tf.autograph.experimental.do_not_convert
     def cut(start, size):
         window = [part[:, start : start + size] for part in (tokens, targets, weights)]
         return tuple(tf.ensure_shape(part, (batch_size, static_length)) for part in window)

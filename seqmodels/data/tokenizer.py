@@ -115,7 +115,7 @@ class Tokenizer(tf.Module):
         """Splits strings (n,) into words, characters or bytes, ragged (n, None); see the settings."""
         return cut(texts, self.settings)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Converts strings (n,) to ids, ragged (n, None) int32."""
         words = self.split(texts)
@@ -139,7 +139,9 @@ class Tokenizer(tf.Module):
             lengths.append(ids.row_lengths().numpy())
         return TokenSequences.from_lengths(np.concatenate(values), np.concatenate(lengths))
 
-    @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1)])
+    @tf.function(
+        autograph=False, input_signature=[tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1)]
+    )
     def join(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """Converts ids (n, None) to strings (n,), with spaces between words and a line break for ``END``.
 

@@ -18,6 +18,7 @@ class Signature:
     Attributes:
         name: verb for the operation, such as ``classify``, ``forecast`` or ``translate``.
         function: function with the arguments ``inputs`` that returns a dictionary with the keys ``outputs``.
+            It is traced without AutoGraph; use ``tf.cond`` and ``tf.while_loop``, or pass a ``tf.function``.
         inputs: shape and dtype of each input; None in a shape stands for a size that may vary between calls.
         outputs: names of the outputs.
         resources: every variable and table that the function reads. A resource that is missing here is also
@@ -62,7 +63,7 @@ class Signature:
         specs = [
             tf.TensorSpec(spec.shape, spec.dtype, name=argument) for argument, spec in self.inputs.items()
         ]
-        concrete = tf.function(self.function).get_concrete_function(*specs)
+        concrete = tf.function(self.function, autograph=False).get_concrete_function(*specs)
         if set(concrete.structured_outputs) != set(self.outputs):
             raise ValueError(
                 f"{self.name} must return {sorted(self.outputs)}; got {sorted(concrete.structured_outputs)}"

@@ -440,7 +440,7 @@ def test_note_if_a_split_breaks_marks_of_unknown_words(tmp_path, corpus, invoke,
     "options",
     [
         pytest.param([], id="full", marks=pytest.mark.slow),
-        pytest.param(["--cutoffs=6,10", "--no-tied"], id="adaptive"),
+        pytest.param(["--cutoffs=6,10", "--no-tied"], id="adaptive", marks=pytest.mark.slow),
         pytest.param(["--samples=8"], id="sampled", marks=pytest.mark.slow),
     ],
 )

@@ -130,12 +130,13 @@ def killed_and_resumed_equals_uninterrupted(app, data, folder, *options):
     return carried
 
 
-@pytest.mark.slow  # the fast test below kills a language model, which has more state to restore
+@pytest.mark.slow
 def test_a_training_killed_within_an_epoch_resumes_bit_for_bit(big, tiny, tmp_path):
     options = [*tiny, *DROPOUTS, *OFTEN, "--epochs=3"]
     assert not killed_and_resumed_equals_uninterrupted("sentiment", big, tmp_path, *options)
 
 
+@pytest.mark.slow
 def test_a_language_model_killed_within_an_epoch_resumes_from_its_carried_state(corpus, tmp_path):
     options = [*LANGUAGE_MODEL, *OFTEN]
     assert killed_and_resumed_equals_uninterrupted("language_modeling", corpus, tmp_path, *options)

@@ -19,14 +19,14 @@ from seqmodels.training import Interrupted
 from seqmodels.training.optimizers import CLIP_BY
 
 
-def replicated(folder, **how):
+def replicated(folder, clips=CLIP_BY, **how):
     """Returns weights and histories for each clipping method, and for a carried state.
 
     One clipping method also averages the weights. Every clipping method changes the gradient. The two halves
     of a batch, one per replica, have different numbers of real targets.
     """
     results = {}
-    for by in CLIP_BY:
+    for by in clips:
         average = 0.5 if by == "global" else None
         settings = replace(PLAIN, epochs=2, clipnorm=0.5, clip_by=by, average=average, **how)
         subject = training(
@@ -57,7 +57,7 @@ def replicated(folder, **how):
     return results
 
 
-def two_replicas(folder):
+def two_replicas(folder, clips):
     """Prints the results of :func:`replicated` on two CPU devices.
 
     It needs its own process, because TensorFlow splits devices only at its start.
@@ -67,10 +67,11 @@ def two_replicas(folder):
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     assert strategy.num_replicas_in_sync == 2
     with strategy.scope():
-        print(json.dumps(replicated(folder)))
+        print(json.dumps(replicated(folder, clips)))
 
 
-def test_two_replicas_equal_one(tmp_path):
+@pytest.mark.parametrize("clips", [("global",), pytest.param(CLIP_BY, marks=pytest.mark.slow)])
+def test_two_replicas_equal_one(tmp_path, clips):
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)]),
@@ -78,14 +79,14 @@ def test_two_replicas_equal_one(tmp_path):
     command = [
         sys.executable,
         "-c",
-        f"import test_replicas; test_replicas.two_replicas({str(tmp_path / 'two')!r})",
+        f"import test_replicas; test_replicas.two_replicas({str(tmp_path / 'two')!r}, {clips})",
     ]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    assert_same(json.loads(done.stdout), replicated(tmp_path / "one"))
+    assert_same(json.loads(done.stdout), replicated(tmp_path / "one", clips))
 
 
-@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("xla", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_two_parts_equal_one(tmp_path, xla):
     assert_same(
         replicated(tmp_path / "two", parts=2, xla=xla), replicated(tmp_path / "one", parts=1, xla=xla)

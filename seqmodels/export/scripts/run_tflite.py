@@ -33,7 +33,7 @@ for signature, tensors in signatures.items():
         {name: rows[index : index + 1] for name, rows in tensors.items()}
         for index in range(len(next(iter(tensors.values()))))
     ]
-    # One interpreter runs all rows, as in an application. A state kept between calls would change the outputs.
+    # One interpreter runs all rows, as in an application. A state kept between calls changes the outputs.
     results = [call(**row) for row in rows]
     times = []
     for _ in range(WARM_UP + TIMED):
