@@ -70,19 +70,20 @@ def forecasting_rates(folder: str) -> dict[str, float]:
     """
     import_tensorflow()
     from apps.forecasting.data import Assets, Prepared, read
-    from apps.forecasting.inference import open_model
+    from apps.forecasting.inference import forms
     from apps.forecasting.options import Train
+    from apps.inference import open_model
     from apps.run import Run
     from seqmodels.errors import UsageError
 
     run = Run(folder)
-    assets = Assets.load(run.assets)
-    prepared = Prepared.of(read(run.trained_with(Train)), assets)
+    stored = run.trained_with(Train)
+    prepared = Prepared.of(read(stored), Assets.load(run.assets))
     origins = prepared.origins("test")[:WINDOWS]
     rates = {}
     for kind in MODELS:
         try:
-            forecasts = open_model(run, assets, kind)
+            forecasts = open_model(run, kind, forms(stored.output))
         except UsageError:  # the run does not have this format
             continue
         forecasts(prepared, origins)

@@ -108,7 +108,7 @@ class Stack(keras.layers.Layer):
         name = "gru-reset-after" if name == "gru" else name
         cells = [make(CELLS, name, units=shape.units) for _ in range(shape.layers)]
         for each in cells if method else ():
-            each.sequence = partial(_sequence, each, *method)
+            each.sequence = partial(_sequence, each, method[0])
         self.encoder = Encoder(cells, bidirectional=shape.bidirectional)
 
     def build(self, x_shape: tuple, lengths_shape: tuple | None = None) -> None:

@@ -22,8 +22,8 @@ def measure(run: str, length: int | None, quantize: str) -> list[str]:
     import_tensorflow()
     import keras
 
-    from apps.options import ConvertOptions
     from apps.run import Run
+    from apps.sentiment.options import Convert
     from apps.task import load_task
     from seqmodels.errors import UserError
     from seqmodels.export import tflite
@@ -31,7 +31,7 @@ def measure(run: str, length: int | None, quantize: str) -> list[str]:
     made = load_task("sentiment").phone(
         Run(run),
         keras.models.load_model(Run(run).model),
-        ConvertOptions(run=run, length=length, quantize=quantize),
+        Convert(run=run, length=length, quantize=quantize),
     )
     (entry,) = made.entries
     entry = replace(

@@ -25,9 +25,10 @@ SHORTEST = 5  # sentences of the uncounted first translation
 def main(folder: str, sentences: int) -> None:
     """Time every format that the run in FOLDER has."""
     import_tensorflow()
+    from apps.inference import open_model
     from apps.run import Run
     from apps.translation.data import Assets
-    from apps.translation.inference import Decoding, open_model
+    from apps.translation.inference import Decoding, forms
     from apps.translation.metrics import translation_scores
     from apps.translation.options import Train
     from apps.translation.pairs import load_pairs
@@ -45,7 +46,7 @@ def main(folder: str, sentences: int) -> None:
             if beam > 1 and kind.startswith("tflite"):
                 continue
             try:
-                translate = open_model(run, assets, kind, Decoding(beam=beam))
+                translate = open_model(run, kind, forms(assets, Decoding(beam=beam)))
             except UsageError:  # the run does not have this format
                 continue
             list(translate([test.sources[:SHORTEST]]))

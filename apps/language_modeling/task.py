@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ POSITIONS = 50  # number of positions in a line whose loss is reported
 NEIGHBOURS, NEIGHBOURS_OF = 5, 6  # neighbours per token, and number of tokens, from frequent to rare
 
 
-def build(options: Train, tokenizer: Tokenizer) -> keras.Model:
+def build(options: Train, tokenizer: Sized) -> keras.Model:
     if options.cluster_edges and options.cluster_edges[-1] >= len(tokenizer):
         raise UsageError(
             f"--cutoffs {options.cutoffs} must be below the vocabulary size; "

@@ -172,7 +172,8 @@ def draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int 
     keys = {key for row in history for key in row}
     validated = {key.removeprefix("valid_") for key in keys if key.startswith("valid_")}
     pairs = ["loss", *sorted(validated - {"loss"})]
-    single = [key for key in MEASURED_PER_EPOCH if key in keys]
+    # A constant learning rate and the single value of one epoch need no panel.
+    single = [key for key in MEASURED_PER_EPOCH if len(np.unique(_finite(history, key))) > 1]
     heights = [2.6] * len(pairs) + [1.2] * len(single)  # inches
     figure = Figure(figsize=(7, sum(heights) + 0.6), dpi=DOTS_PER_INCH, layout="constrained")
     panels = figure.subplots(
@@ -186,7 +187,11 @@ def draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int 
             (f"valid_{key}", "validation", VERMILION, "--"),
         ):
             if name in keys:
-                axes.plot(epochs, _column(history, name), line, color=color, marker=".", label=label)
+                values = _column(history, name)
+                axes.plot(epochs, values, line, color=color, marker=".", label=label)
+                if len(epochs) == 1 and np.isfinite(values[0]):
+                    shift = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+                    axes.annotate(f"{values[0]:.4g}", (epochs[0], values[0]), color=color, **shift)
         if best_epoch is not None:
             axes.axvline(best_epoch, color=GREY, linestyle=":", label=f"best epoch ({best_epoch})")
         axes.set_ylabel(key.replace("_", " "))
@@ -201,6 +206,11 @@ def draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int 
 def _column(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
     """Returns a column `(epochs,)`; a missing value is `None`, which becomes NaN in the float array."""
     return np.array([row.get(key) for row in history], float)
+
+
+def _finite(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
+    values = _column(history, key)
+    return values[np.isfinite(values)]
 
 
 def draw_loss_by_position(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:

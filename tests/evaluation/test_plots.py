@@ -144,6 +144,17 @@ def test_values_that_are_missing_leave_a_gap():
     assert set(drawn) == {"training", "validation"}
 
 
+def test_constant_learning_rate_and_single_values_have_no_panel():
+    history = [
+        {"epoch": epoch, "loss": 1 / epoch, "learning_rate": 0.1, "gradient_norm": float(epoch)}
+        for epoch in (1, 2)
+    ]
+    assert labels(curve_plots.draw_learning_curve(history, best_epoch=None)) == ["loss", "gradient norm"]
+    figure = curve_plots.draw_learning_curve(history[:1], best_epoch=None)
+    assert labels(figure) == ["loss"]
+    assert "1" in {text.get_text() for text in figure.axes[0].texts}  # the value next to its point
+
+
 def test_a_quantity_of_validation_alone_has_a_panel():
     history = [{"epoch": 1, "loss": 2.0, "valid_loss": 2.1, "valid_f1": 0.5}]
     figure = curve_plots.draw_learning_curve(history, best_epoch=None)
