@@ -57,8 +57,8 @@ pictures: install
 	cp $(PICTURES)/forecasting/plots/fan.png docs/pictures/fan.png
 	cp $(PICTURES)/translation/plots/attention_1.png docs/pictures/attention.png
 
-notebooks: .venv/checkers
-	$(BIN)/python -m tests.notebooks
+notebooks: .venv/dev
+	PYTHONPATH=$(CURDIR) $(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False examples/*.ipynb
 
 test: install
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
@@ -73,6 +73,10 @@ check: .venv/checkers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+.venv/dev: pyproject.toml .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@
 
 .venv/docs: pyproject.toml .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"

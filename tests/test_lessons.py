@@ -12,7 +12,6 @@ from apps.gradients.options import EXPERIMENTS
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs"
 LESSONS = (FOLDER / "lessons.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 PREFIX = ["python", "-m", "apps.gradients"]
 NAMES = [name for name in EXPERIMENTS if name != "all"]
 
@@ -28,7 +27,6 @@ def test_every_experiment_has_a_section_with_its_command():
     sections = re.findall(r"^## (\w+):.*?(?=^## |\Z)", LESSONS, re.DOTALL | re.MULTILINE)
     assert [name.lower() for name in sections] == NAMES
     assert {arguments[0] for arguments in commands(LESSONS)} == set(NAMES)
-    assert {arguments[0] for arguments in commands(README)} >= {"flow", "all"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""The examples in README.md work: the commands are parsed or run, and the library example is executed."""
+"""The examples of README.md and docs/ work: commands are run, examples are executed, links exist."""
 
 import re
 import shlex
@@ -12,14 +12,17 @@ import pytest
 from apps.sentiment.__main__ import main
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, USAGE, LIBRARY = (
+    (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/usage.md", "docs/library.md")
+)
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 WORDS = [("great", "good"), ("dull", "bad"), ("moving", "good"), ("weak", "bad")]
 SMALL = ["--epochs", "1", "--units", "4", "--embedding-units", "4", "--buckets", "1", "--no-xla"]
 
 
 def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", README + USAGE + LIBRARY, re.DOTALL)
 
 
 def commands():
@@ -34,10 +37,10 @@ def verbs(prefix):
 
 
 def test_every_make_target_exists():
-    shown = {name for name in re.findall(r"make ([a-z-]+)", README) if name != "for"}
-    assert {"demo", "test", "check", "benchmark", "test-slow"} <= shown
-    for name in shown:
-        assert re.search(rf"^{name}:", MAKEFILE, re.MULTILINE), name
+    shown = set(re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)", README + USAGE, re.MULTILINE))
+    names = {one or other for one, other in shown}
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+    assert names == targets - {"help", "install"}
 
 
 def test_the_plain_commands_are_part_of_the_demo():
@@ -91,8 +94,7 @@ def test_the_library_example_runs():
     assert names["vector"].shape == (2, 128)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])
-def test_links_and_folders_exist(page):
-    text = (ROOT / page).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert ((ROOT / page).parent / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_linked_files_exist(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
