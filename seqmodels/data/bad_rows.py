@@ -43,6 +43,11 @@ class BadRows:
             insort(self.first, (line, where, reason))
             del self.first[NAMED:]
 
+    def listed(self) -> str:
+        """Returns the first bad rows and the number of others, as one text."""
+        text = "; ".join(f"{where}: {reason}" for _, where, reason in self.first)
+        return text + f"; and {self.count - len(self.first)} more" * (self.count > len(self.first))
+
     def settle(self, on_bad_rows: str, rows: int, notes: list[str]) -> None:
         """Raises an error or appends a note, if there are bad rows.
 
@@ -56,8 +61,7 @@ class BadRows:
         """
         if not self.count:
             return
-        listed = "; ".join(f"{where}: {reason}" for _, where, reason in self.first)
-        listed += f"; and {self.count - len(self.first)} more" * (self.count > len(self.first))
+        listed = self.listed()
         if on_bad_rows == "skip" and self.count < rows:
             verb = "is" if self.count == 1 else "are"
             notes.append(f"{self.count} of {rows} rows of {self.source} {verb} skipped: {listed}")

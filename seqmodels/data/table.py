@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seqmodels.errors import DataError
+
 if TYPE_CHECKING:
     import pandas
 
@@ -55,16 +57,33 @@ class Table:
         return f"{self.path}:{self.lines[row]}" + f", column {column!r}" * bool(column)
 
     def texts(self, column: str) -> list[str]:
-        """Returns the cells of a column as texts; a missing value is an empty string."""
-        return [cell if type(cell) is str else cell_text(cell) for cell in self.frame[column].tolist()]
+        """Returns the cells of a column as texts; a missing value is an empty string.
+
+        Raises:
+            DataError: a cell is a list or another nested value, or bytes that are not UTF-8.
+        """
+        cells: list[str] = []
+        try:
+            for cell in self.frame[column].tolist():
+                cells.append(cell if type(cell) is str else cell_text(cell))
+        except ValueError as error:
+            raise DataError(f"{self.where(len(cells), column)}: {error}; expected a text") from error
+        return cells
 
 
 def cell_text(value: Any) -> str:
     """Converts a cell to text. A missing value is an empty string, and 1.0 is ``1``.
 
+    Raises:
+        ValueError: the value is nested, or bytes that are not UTF-8.
+
     >>> [cell_text(value) for value in ("a", None, float("nan"), 1.0, 0.5)]
     ['a', '', '', '1', '0.5']
     """
+    if isinstance(value, dict | list | tuple | set | np.ndarray):
+        raise ValueError(f"the value has the type {type(value).__name__}")
+    if isinstance(value, bytes):
+        return value.decode()
     if value is None or value != value or str(value) in ("NaT", "<NA>"):
         return ""
     if isinstance(value, float) and value.is_integer():
