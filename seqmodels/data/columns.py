@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from seqmodels.data.table import Table
 from seqmodels.errors import DataError, UsageError
 
 NUMBER_OR_DATE = re.compile(r"[-+$€£]?[\d.,:/\-]*\d[\d.,:/\-]*([ T][\d:.+Z]+)?%?")
+DATA = "; the first row looks like data, so add a first row with column names"
 SAMPLE = 1000  # cells by which a column is judged
 
 
@@ -99,12 +101,14 @@ def without_header(table: Table) -> str:
     """Returns a clause if the header of a delimited file looks like a row of values."""
     if not table.header:
         return ""
+    if all(len(column.split()) > 2 for column in table.columns):
+        return DATA
     for column in table.columns:
         is_number = re.fullmatch(r"[-+]?\d+([.,]\d+)?", column)
-        is_text = len(column) > 60 or len(column.split()) > 6
+        is_text = len(column) > 60 or len(column.split()) > 6 or column[-1:] in ".!?。！？"
         head = table.frame[column].head(1000).astype(str).str.strip()
         if is_number or is_text or (head == column).any():
-            return "; the first row looks like data, so add a first row with column names"
+            return DATA
     return ""
 
 
@@ -116,7 +120,11 @@ def not_texts(table: Table, column: str) -> str:
     >>> not_texts(table_of(pandas.DataFrame({"close": ["1.5", "2.5"]})), "close")
     '1.5'
     """
-    cells = [cell.strip() for cell in table.texts(column)[:SAMPLE] if cell.strip()]
+    try:
+        found = replace(table, frame=table.frame.head(SAMPLE)).texts(column)
+    except DataError:
+        return "a nested value"
+    cells = [cell.strip() for cell in found if cell.strip()]
     others = [cell for cell in cells if NUMBER_OR_DATE.fullmatch(cell)]
     return others[0] if len(others) > 0.9 * len(cells) else ""
 

@@ -57,12 +57,18 @@ def check_text(
     chosen = encoding or "utf-8-sig"
     if codecs.lookup(chosen).name == "utf-8":
         chosen = "utf-8-sig"
+    if codecs.lookup(chosen).name in ("utf-16", "utf-32") and _is_utf8(content):
+        if prefer_utf8:
+            return "utf-8-sig"
+        raise DataError(f"{path} is UTF-8 text, not {encoding}; remove --encoding")
+    if codecs.lookup(chosen).name == "utf-16" and not content.startswith(tuple(MARKS)):
+        chosen = "utf-16-le"  # the byte order of almost all files
     bad = _first_bad(content, chosen)
     if chosen != "utf-8-sig":
-        is_utf8 = not content.isascii() and _first_bad(content, "utf-8-sig") < 0
-        if prefer_utf8 and (is_utf8 or (content.isascii() and b"\0" not in content)):
+        is_utf8 = _is_utf8(content)
+        if prefer_utf8 and is_utf8:
             return "utf-8-sig"
-        if notes is not None and is_utf8 and bad < 0:
+        if notes is not None and is_utf8 and bad < 0 and not content.isascii():
             notes.append(f"{path} is valid UTF-8 but is read as {encoding}; check the --encoding")
     if bad < 0:
         return chosen
@@ -86,6 +92,10 @@ def _first_bad(content: bytes, encoding: str) -> int:
         mark = 3 if encoding == "utf-8-sig" and content.startswith(codecs.BOM_UTF8) else 0
         return getattr(error, "start", 0) + mark
     return max(content.find(b"\0"), 0) if "\0" in text else -1
+
+
+def _is_utf8(content: bytes) -> bool:
+    return _first_bad(content, "utf-8-sig") < 0
 
 
 def _hint(content: bytes) -> str:

@@ -80,11 +80,13 @@ def cell_text(value: Any) -> str:
     >>> [cell_text(value) for value in ("a", None, float("nan"), 1.0, 0.5)]
     ['a', '', '', '1', '0.5']
     """
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, dict | list | tuple | set | np.ndarray):
         raise ValueError(f"the value has the type {type(value).__name__}")
     if isinstance(value, bytes):
         return value.decode()
-    if value is None or value != value or str(value) in ("NaT", "<NA>"):
+    if value is None or str(value) in ("nan", "NaN", "NaT", "<NA>"):
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
@@ -114,6 +116,7 @@ def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[st
     import pandas
 
     kept: dict[str, Any] = {}
+    empty: list[str] = []
     for index, (name, column) in enumerate(zip(names, columns)):
         clean = " ".join(str(name).split())
         if UNNAMED.fullmatch(clean):
@@ -121,7 +124,7 @@ def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[st
             values = column.astype(str).str.strip()
             filled = values[column.notna() & (values != "")]
             if filled.empty:
-                notes.append(f"{place} and no values, and is left out")
+                empty.append(str(index + 1))
                 continue
             if _counts(filled):
                 notes.append(f"{place}, counts the rows, and is left out")
@@ -137,6 +140,9 @@ def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[st
                 f"{path} has more than one column {clean!r}; the column {index + 1} is named {unique!r}"
             )
         kept[unique] = column
+    if empty:
+        columns_have = "column {} has" if len(empty) == 1 else "columns {} have"
+        notes.append(f"{columns_have.format(', '.join(empty))} no name and no values in {path}, left out")
     return pandas.DataFrame(kept)
 
 
