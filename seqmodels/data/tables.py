@@ -85,6 +85,8 @@ def read_table(
             f"{path} has an unsupported extension; expected {', '.join(FORMATS)}, or these with "
             f"{', '.join(COMPRESSIONS)}{hint}"
         )
+    if not path.exists():
+        raise UsageError(f"{str(path)!r} does not exist; check the path")
     content = read_bytes(path)
     if not content.strip():
         raise DataError(f"{path} is empty; expected rows")
