@@ -232,12 +232,15 @@ class Train(TrainOptions):
                 "--preset cannot be combined with --from, which sets all options; remove one of them"
             )
         if "data" in explicit:
-            options |= dict.fromkeys(READING)  # they belong to the files of that run
+            options |= {
+                **dict.fromkeys(READING),
+                "on_bad_rows": "error",
+            }  # they belong to the files of that run
         return {**options, **languages}
 
     def check(self) -> None:
         super().check()
-        check_reading(self.data, {name: getattr(self, name) for name in READING})
+        check_reading(self.data, {name: getattr(self, name) for name in (*READING, "on_bad_rows")})
         if self.from_ and not os.path.exists(os.path.join(self.from_, "model.keras")):
             raise UsageError(f"--from {self.from_} is not a finished run; pass the folder of a trained run")
         if self.from_ and os.path.realpath(self.from_) == os.path.realpath(self.run):

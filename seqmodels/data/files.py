@@ -57,8 +57,8 @@ def read_text(
 
     Raises:
         UsageError: the encoding is unknown.
-        DataError: the file does not exist, cannot be read, is a corrupt compressed file, or has NUL bytes or bytes that are
-            not text in the encoding.
+        DataError: the file does not exist, cannot be read or decompressed, or has NUL bytes or bytes that
+            are not text in the encoding.
 
     >>> _ = (folder / "text.txt").write_text("a film\\n")
     >>> read_text(folder / "text.txt")

@@ -325,3 +325,15 @@ def test_encoding_of_lines(tmp_path):
     ):
         load_pairs(str(tmp_path))
     assert load_pairs(str(tmp_path), reading=Reading(encoding="cp1252")).train.targets[0].startswith("été")
+
+
+def test_several_test_sets_next_to_exact_names_are_left_out(tmp_path):
+    for name, count in (("train", 30), ("val", 4), ("test_2016", 3), ("test_2017", 3)):
+        (tmp_path / f"{name}.en").write_text(numbered("cat", count))
+        (tmp_path / f"{name}.de").write_text(numbered("Katze", count))
+    found = load_pairs(str(tmp_path))
+    assert (len(found.train), len(found.test)) == (27, 4)
+    assert any("test_2016.de and test_2017.de are left out" in note for note in found.notes)
+    for language in ("en", "de"):
+        (tmp_path / f"test_2017.{language}").unlink()
+    assert len(load_pairs(str(tmp_path)).test) == 3
