@@ -136,6 +136,7 @@ def test_forecasting_returns_a_dataframe_of_dates_and_quantiles(tmp_path):
     assert run.evaluate().to_frame().loc["model", "mae"] > 0
 
 
+@pytest.mark.slow
 def test_translation_and_language_modeling_train_on_lists(tmp_path):
     numbers = {"one": "un", "two": "deux", "three": "trois", "four": "quatre"}
     pairs = [(f"{a} {b}", f"{numbers[a]} {numbers[b]}") for a in numbers for b in numbers] * 3

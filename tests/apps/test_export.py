@@ -133,6 +133,7 @@ def test_probabilities_rounded_to_8_bits_are_scored(exported, invoke, monkeypatc
     assert json.loads(result.stdout)["model"]["examples"] == 12
 
 
+@pytest.mark.slow
 def test_another_length_replaces_all_tflite_files(exported, invoke, read_json, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(exported, run)

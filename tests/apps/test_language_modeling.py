@@ -494,7 +494,9 @@ UNITS = {
 }
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize(
+    "unit", ["byte", *(pytest.param(unit, marks=pytest.mark.slow) for unit in UNITS if unit != "byte")]
+)
 def test_model_of_other_units_trains_scores_and_generates(tmp_path, corpus, invoke, unit):
     """The texts have a word and a character that are not in the training text."""
     run, lines = tmp_path / "run", ["the cat sees café food", "a dog likes fishes"]

@@ -77,6 +77,7 @@ def test_the_fused_form_keeps_no_state_between_calls(tmp_path: Path) -> None:
     assert details == {"classify": {"inputs": ["tokens"], "outputs": ["probabilities"]}}
 
 
+@pytest.mark.slow
 def test_int8_of_the_fused_form(tmp_path: Path) -> None:
     result = convert(tmp_path / "model_int8.tflite", "lstm", "fused", "int8")
     assert result.operators["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 2
@@ -101,6 +102,7 @@ def _quantizations(graph: Any, tensors: Any) -> list[Any]:
     return [graph.tensors[index].quantization for index in tensors]
 
 
+@pytest.mark.slow
 def test_the_scale_of_evidence_costs_no_precision_in_8_bits(tmp_path: Path) -> None:
     """Weights of n-grams are small; with the scale of the evidence they would round to few values."""
     model = classifier("lstm", ngrams=2, ngram_buckets=97, evidence_scale=40.0)
