@@ -13,9 +13,9 @@ from apps.cli import Application
 # One row per folder of apps/ with a command line, in the order of the help.
 TASKS = {
     "sentiment": "Classify texts into any set of labels.",
-    "language_modeling": "Train language models on running text, score and generate text.",
+    "language_modeling": "Train language models, score and generate text.",
     "translation": "Train translation models on sentence pairs and translate.",
-    "forecasting": "Forecast prices and other time series as probability distributions.",
+    "forecasting": "Forecast time series as probability distributions.",
     "gradients": "Measure why recurrent networks are hard to train.",
 }
 

@@ -1,7 +1,8 @@
-"""TensorFlow's sides of `benchmarks.layers`: Keras' layers, ours, and the matrix products alone.
+"""The sides of `benchmarks.layers` that use TensorFlow: Keras' layers, our layers, and the products alone.
 
-The layers of Keras and ours are part of the same model. The training step of Keras is the step of `fit`. Our
-training step is the step of our training loop, as in the apps. Both sides predict with Keras.
+The models of Keras and ours differ only in the recurrent layers. Keras' layers are trained by the step of
+`fit`. Our layers are trained by the step of our training loop, as in the apps. For inference, both use the
+step of Keras' `predict`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
             facts["total"].numpy()
 
         return train
-    # The training step of Keras reads an iterator; its prediction step reads a list of batches.
+    # The training step of Keras takes an iterator. The prediction step takes a list of batches.
     data = iter(tf.data.Dataset.from_tensors((x, target)).repeat()) if mode == "training" else [(x,)]
     model.optimizer.build(model.trainable_variables)
     model.make_train_function()
@@ -76,7 +77,7 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
 
 
 def keras_model(cell: str, shape: Shape) -> keras.Model:
-    """Returns a model with a stack of `keras.layers`, which read the lengths as a mask."""
+    """Returns a model with a stack of Keras' layers. A mask marks the real time steps."""
     layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
     inputs, x, lengths = _inputs(shape)
     mask = None if lengths is None else Mask(shape.time)(lengths)
@@ -89,7 +90,7 @@ def keras_model(cell: str, shape: Shape) -> keras.Model:
 
 
 class Mask(keras.layers.Layer):
-    """Mask of the real time steps: ``(batch,)`` lengths to ``(batch, time)`` booleans."""
+    """Converts lengths ``(batch,)`` to a mask of the real time steps, booleans ``(batch, time)``."""
 
     def __init__(self, time: int):
         super().__init__()
@@ -100,7 +101,12 @@ class Mask(keras.layers.Layer):
 
 
 class Stack(keras.layers.Layer):
-    """Our encoder as a layer that returns only the outputs."""
+    """Our encoder as a layer that returns only the outputs.
+
+    Args:
+        cell: name of a cell. "mingru by rounds" means the cell mingru, computed by the method "rounds".
+        shape: sizes of the stack.
+    """
 
     def __init__(self, cell: str, shape: Shape):
         super().__init__()
@@ -123,19 +129,22 @@ class Stack(keras.layers.Layer):
 
 
 def _sequence(cell: LinearCell, method: str, x: tf.Tensor, states: tuple, lengths: None, _: tuple) -> tuple:
-    """Runs `LinearCell.sequence` with the given method."""
+    """Computes `LinearCell.sequence` with the given method of the linear recurrence."""
     outputs, last = kernels.linear_recurrence(*cell.coefficients(x), states[0], lengths, method)
     return outputs, (last,)
 
 
 def our_model(cell: str, shape: Shape) -> keras.Model:
-    """Returns the same model with our layers."""
+    """Returns the model of :func:`keras_model` with our layers instead of Keras' layers."""
     inputs, x, lengths = _inputs(shape)
     return keras.Model(inputs, _outputs(Stack(cell, shape)(x, lengths), shape))
 
 
 def our_training(model: keras.Model, shape: Shape, parts: int) -> Training:
-    """Returns our training of the same loss by plain gradient descent. No side clips gradients."""
+    """Returns a training with our training loop: the same loss as for Keras, and plain gradient descent.
+
+    No side clips gradients.
+    """
 
     def objective(model: keras.Model, x: tf.Tensor, target: tf.Tensor, *_: Any) -> Outcome:
         outputs = model(x, training=True)
@@ -151,7 +160,7 @@ def our_training(model: keras.Model, shape: Shape, parts: int) -> Training:
 
 
 def _inputs(shape: Shape) -> tuple:
-    """Returns the inputs of the model, the vectors that the stack reads, and the lengths or None."""
+    """Returns the inputs of the model, the vectors that the stack reads, and the lengths (or None)."""
     if shape.vocabulary:
         ids = keras.Input((shape.time,), dtype="int32")
         return ids, keras.layers.Embedding(shape.vocabulary, shape.units)(ids), None
@@ -167,11 +176,12 @@ def _outputs(x: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
 
 
 def products(cell: str, mode: str, shape: Shape) -> Step:
-    """Builds the lower bound: only the matrix products of the stack and of the softmax.
+    """Builds the lower bound: only the matrix products of the recurrent layers and of the softmax.
 
-    A product that does not depend on the state is one large product. The recurrence of a layer has T small
-    products forward, ``h_t U``, and T backward, ``dz_t U^T``. The memory layout is the layout of the kernels:
-    each transposed copy is made once, before the product.
+    Each product that does not depend on the state is one large product for all steps at once. The loop of a
+    layer has T small products ``h_t U`` in the forward pass, and T small products ``dz_t U^T`` in the
+    backward pass. The memory layout is the same as in our kernels: a transposed matrix is copied once, before
+    its products.
     """
     n, time, units = shape.batch, shape.time, shape.units
     columns = {"lstm": 4, "gru": 3}[cell] * units
@@ -180,7 +190,7 @@ def products(cell: str, mode: str, shape: Shape) -> Step:
     def normal(*size: int) -> tf.Tensor:
         return tf.random.normal(size, stddev=0.01)
 
-    # Every product has its own numbers, so that XLA cannot reuse a result.
+    # Every product has its own random factors. Otherwise XLA could reuse a result.
     layers = [
         {
             "x": normal(time, n, units),
@@ -221,7 +231,7 @@ def products(cell: str, mode: str, shape: Shape) -> Step:
             if mode == "training":
                 results.append(walk_back(dz, recurrent_kernel))
                 results += [tf.tensordot(each, dz, ((0, 1), (0, 1))) for each in (x, h)]
-                # The gradient of the first layer's inputs is not needed.
+                # Without an embedding, the gradient of the inputs of the first layer is not needed.
                 if shape.vocabulary or index >= stacked // shape.layers:
                     results.append(rows_times(dz, tf.transpose(kernel)))
         if shape.vocabulary:

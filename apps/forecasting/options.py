@@ -124,8 +124,9 @@ class Train(TrainOptions):
     skip: bool = option(True, "Add a linear function of the whole input window.", model=True)
     calendar: bool = option(
         True,
-        "Add the time of day, week and year as inputs; for prices, the day of the week only.",
-        model=True,
+        "Add the position in the day, in the week and in the year as inputs. For prices, add only the day of "
+        "the week.",
+        group="Model",
     )
     series_units: int = option(
         0, "Dimension of a learned embedding of each series. 0 disables it.", group="Advanced", minimum=0

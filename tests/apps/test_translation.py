@@ -224,6 +224,9 @@ def test_saved_model_translates_like_the_model(trained):
     loaded = tf.saved_model.load(str(trained / "export" / "saved_model"))
     found = loaded.signatures["serving_default"](text=tf.constant(TEXTS))
     assert [text.decode() for text in found["translations"].numpy()] == beam
+    result = invoke("predict", "--run", trained, "--model", "saved_model", "--beam", 3, "text")
+    assert result.exit_code == 2
+    assert "--model saved_model supports only --beam 5 or 1" in result.stderr
 
 
 def test_the_golden_file_is_enough_to_test_a_port(trained, read_json):
@@ -346,7 +349,6 @@ def test_invalid_training_options_raise(options, message):
         (["--minimum", 5, "--maximum", 4], "--minimum 5 must be at most --maximum 4"),
         (["--beam", 1, "--length-penalty", 0.5], "--length-penalty does not apply to --beam 1"),
         (["--align", "--model", "tflite"], "--align and --plot need the Keras model"),
-        (["--model", "saved_model", "--beam", 3], "--model saved_model supports only --beam 5 or 1"),
         (
             ["--model", "tflite_int8"],
             "model_int8.tflite does not exist; create it with `convert --quantize int8`",

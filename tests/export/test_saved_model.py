@@ -49,7 +49,7 @@ def test_a_saved_model_is_replaced_only_after_verification(tmp_path: Path) -> No
             return super().scale(x if tf.executing_eagerly() else 2 * x, name)
 
     wrong = Traced(3.0)
-    with pytest.raises(UserError, match="the output y differs from the model's output by 3"):
+    with pytest.raises(UserError, match="the output 0/scale/y differs from the model's output by 3"):
         saved_model.export(folder, [wrong.signature()], [example(2)])
     assert tf.saved_model.load(str(folder)).signatures["scale"](**example(1)[1])["y"].numpy().tolist() == [
         [3, 3]
