@@ -80,7 +80,7 @@ def fan_chart(fan: Fan, title: str, path: str | os.PathLike[str]) -> Path:
         locator = AutoDateLocator(maxticks=8)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    figure.legend(loc="outside lower center", ncols=6, frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     tidy(axes)
     return save(figure, path)
 
