@@ -290,7 +290,8 @@ def import_tensorflow() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     set_xla_flags()
-    # TensorFlow logs to the file descriptor before it has read its log level.
+    # TensorFlow writes its first messages directly to file descriptor 2, before it reads its log level.
+    # Therefore the descriptor points to nowhere during the import.
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:

@@ -65,7 +65,9 @@ def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
         others: the other accepted values.
     """
     named = "|".join(f":{variant}" for variant in variants)
-    return option("embedded", f"Training data: embedded[{named}], {others}.", group="Data")
+    return option(
+        "embedded", f"Training data: embedded[{named}] (included), {others}.", group="Data"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -218,7 +218,9 @@ def test_any_batch_and_time(name: str) -> None:
         lambda leaf: tf.TensorSpec(free(leaf, PARTS[name].windowed), leaf.dtype), PARTS[name].arguments()
     )
     graph = tf.function(
-        lambda sample: (call(part, sample), gradients(part, sample)), input_signature=[signature]
+        lambda sample: (call(part, sample), gradients(part, sample)),
+        input_signature=[signature],
+        autograph=False,
     )
     for lengths, time in SHAPES:
         sample = PARTS[name].arguments(lengths, time)

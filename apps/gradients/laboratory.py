@@ -60,7 +60,7 @@ def _all(run: Run, options: Experiment) -> list[dict[str, Any]]:
 
 
 def _report(documents: list[dict[str, Any]]) -> str:
-    """Returns a Markdown page with the findings of all experiments and links to their figures in ``plots``."""
+    """Returns a Markdown page with the findings of all experiments and their figures in ``plots``."""
     lines = ["# The gradient laboratory", ""]
     for document in documents:
         name = document["experiment"]

@@ -21,7 +21,8 @@ from seqmodels.training import Position
 from seqmodels.training.objectives import Outcome
 
 BATCH, STEPS_IN_EPOCH, VALIDATION_BATCHES = 32, 50, 8
-# Explained shares of the target variance. From SOLVED, a problem is solved. Below NOTHING, nothing is learned.
+# Limits of the explained share of the target variance. At or above SOLVED, a problem is solved. Below
+# NOTHING, nothing is learned.
 SOLVED, NOTHING = 0.9, 0.02
 
 
@@ -159,7 +160,7 @@ class Learner:
         return [{**row, "explained": self._explained(row)} for row in self.training.run()]
 
     def reset(self) -> None:
-        """Restores the initial weights and optimizer state, and starts the training at the first step again."""
+        """Restores the initial weights and optimizer state, and returns to the first training step."""
         self.norms.clear()
         for variable, value in self.beginning:
             variable.assign(value)

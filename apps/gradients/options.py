@@ -163,8 +163,8 @@ class Memory(Learning):
     cell: str = option("all", "Cell to train. The value all trains every cell.", choices=("all", *VARIANTS))
     steps: int = option(
         200,
-        "Maximum number of training steps per lag, rounded up to a multiple of 50 (one epoch). A training "
-        "that learns nothing stops after 150 steps.",
+        "Maximum number of training steps per problem and lag, rounded up to a multiple of 50 (one epoch). A "
+        "training that learns nothing stops after 150 steps.",
         minimum=1,
     )
     shortest: int = option(

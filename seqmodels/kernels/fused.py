@@ -120,8 +120,6 @@ def _with_reset_rows(kernel: tf.Tensor) -> tf.Tensor:
 
     The converter computes the result once and stores it as a constant.
     """
-    gates = np.tile(
-        np.repeat([1, 1, 0, 1], kernel.shape[1] // 4), (RESET_COLUMNS, 1)
-    )  # the candidate gets no reset weights
+    gates = np.tile(np.repeat([1, 1, 0, 1], kernel.shape[1] // 4), (RESET_COLUMNS, 1))  # 0: the candidate
     closing = -tf.maximum(tf.reduce_max(tf.abs(kernel)), 1.0)
     return tf.concat([kernel, closing * tf.constant(gates, kernel.dtype)], axis=0)

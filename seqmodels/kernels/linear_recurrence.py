@@ -120,7 +120,7 @@ def _rounds(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = Fals
 
 
 def _by_halves(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """Computes all states from zero by a parallel scan over a static number of steps.
+    """Computes all states from a zero initial state by a parallel scan over a static number of steps.
 
     The function combines each pair of steps to one step, and calls itself for this sequence of half the
     length. The call returns every second state. Each remaining state is then computed from the state before
@@ -141,7 +141,7 @@ def _by_halves(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
 
 def _by_doubling(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """Computes all states from zero by a parallel scan over any number of steps (Hillis and Steele 1986).
+    """Computes all states from a zero initial state by a parallel scan (Hillis and Steele 1986).
 
     The number of steps may be unknown until run time. Round k, counted from 0, combines each step with the
     step that is 2^k steps before.

@@ -63,8 +63,9 @@ class Steps:
 
         def compiled(function: Callable[..., Any], whole: bool = False) -> Callable[..., Any]:
             # With several replicas, a step contains a sum over the replicas. XLA cannot compile this sum, and
-            # a nested tf.function must not contain it. Several parts of a batch are separate XLA programs,
-            # which TensorFlow starts at the same time. A single part is compiled with the rest of the step.
+            # a nested tf.function must not contain it, so only the whole step is a tf.function. On one
+            # device, several parts of a batch are separate XLA programs, which TensorFlow starts at the same
+            # time. A single part is compiled with the rest of the step.
             xla = settings.xla and single and (self.parts == 1 or not whole)
             return tf.function(function, jit_compile=xla, autograph=False) if single or whole else function
 

@@ -59,6 +59,7 @@ def test_evaluate_accepts_a_dataframe(run):
     assert scores["model"]["examples"] == 9
 
 
+@pytest.mark.slow
 def test_export_and_convert_return_reports(run):
     exported = run.export()
     assert exported["largest_difference"] < 1e-5

@@ -374,7 +374,8 @@ def test_all_writes_one_report_with_figures(tmp_path, monkeypatch):
     assert (tmp_path / re.search(r"!\[radius\]\((.+)\)", report).group(1)).exists()
 
 
-@pytest.mark.parametrize("name", [pytest.param("truncation", marks=pytest.mark.slow), "parallel"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["truncation", "parallel"])
 def test_an_experiment_runs(name, tmp_path):
     document = measured(name, tmp_path)
     assert document["experiment"] == name
