@@ -1,7 +1,7 @@
 """The command line of all tasks: ``seqmodels`` and ``python -m apps``.
 
-``seqmodels sentiment train`` is the same as ``python -m apps.sentiment train``. An app is imported only
-when a command names it. This module does not import TensorFlow.
+``seqmodels sentiment train`` does the same as ``python -m apps.sentiment train``. The module of an app is
+imported only if the command names the app. This module does not import TensorFlow.
 """
 
 from importlib import import_module
@@ -10,7 +10,7 @@ import click
 
 from apps.cli import Application
 
-# One row per folder of apps/ with a command line, in the order of the help.
+# Summary of each app, in the order of the help.
 TASKS = {
     "sentiment": "Classify texts into any set of labels.",
     "language_modeling": "Train language models, score and generate text.",
@@ -21,7 +21,7 @@ TASKS = {
 
 
 class Tasks(Application):
-    """A group whose commands are the apps, each imported when a command names it."""
+    """A click group whose subcommands are the apps. An app is imported when the command names the app."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(TASKS)
