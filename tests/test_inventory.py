@@ -18,8 +18,10 @@ from inventory import LENGTHS, PARTS, assert_same, call, floats, gradients, scal
 from apps.gradients.window_classifier import WindowClassifier
 from seqmodels import cells, layers, models, registry
 
-# Whole models of several parts; each part has rows of its own.
-MODELS = [name for name in PARTS if name.startswith("Translator ")]
+# Whole models; each of their parts has rows of its own, and tests/models compares them with NumPy.
+MODELS = [
+    name for name in PARTS if name.startswith(("Classifier", "Forecaster", "LanguageModel", "Translator"))
+]
 LIGHT = [pytest.param(name, marks=pytest.mark.slow) if name in MODELS else name for name in PARTS]
 TRAINABLE = [name for name, part in PARTS.items() if part.weights]
 PADDED = [name for name, part in PARTS.items() if part.padded]

@@ -128,6 +128,7 @@ def test_the_last_row_of_a_file_is_the_origin(runs, tmp_path):
     assert series["last_close"] == pytest.approx(market.garch(5).series[0].values[298, 3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["prices", pytest.param("values", marks=pytest.mark.slow)])
 def test_exported_formats_return_the_forecasts_of_the_model(runs, kind):
     run, _ = runs[kind]

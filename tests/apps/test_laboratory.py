@@ -381,6 +381,7 @@ def test_an_experiment_runs(name, tmp_path):
     assert document["experiment"] == name
 
 
+@pytest.mark.slow
 def test_clipped_steps_are_counted(tmp_path):
     rows = measured("clipping", tmp_path, "--threshold", "1e-9")["rows"]
     counts = {row["clipping"]: row["training: clipped"] for row in rows}

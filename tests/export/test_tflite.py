@@ -116,6 +116,7 @@ def test_the_scale_of_evidence_costs_no_precision_in_8_bits(tmp_path: Path) -> N
     assert result.difference < 0.015  # 0.05 if the scale is applied as an elementwise product
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantize", [pytest.param("none", marks=pytest.mark.slow), "int8"])
 def test_two_signatures_in_one_file_share_its_weights(tmp_path: Path, quantize: str) -> None:
     weight = tf.Variable(np.random.default_rng(6).normal(size=(64, 64)).astype(np.float32))
@@ -155,6 +156,7 @@ def test_a_crash_of_the_converter_is_an_error_of_one_line(
     assert path.read_bytes() == b"of yesterday"
 
 
+@pytest.mark.slow
 def test_the_error_names_operators_that_are_not_built_in(tmp_path: Path) -> None:
     def ask(x: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"y": tf.math.digamma(x)}

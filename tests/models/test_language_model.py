@@ -178,7 +178,7 @@ def test_an_adaptive_softmax_cannot_be_tied():
 TIES = [{"units": 4}, {"units": 5}, {"units": 5, "tied": False}]
 
 
-@pytest.mark.parametrize("dtype", ["float64", "mixed_bfloat16"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("options", TIES, ids=["tied", "projected", "untied"])
 @pytest.mark.parametrize("make", MODELS)
 def test_sampled_softmax_of_all_tokens_equals_full_softmax(make, options, dtype):
