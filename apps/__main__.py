@@ -1,4 +1,4 @@
-"""The command line of all tasks: ``seqmodels`` and ``python -m apps``.
+"""Defines the command line of all tasks. It is called ``seqmodels`` or ``python -m apps``.
 
 ``seqmodels sentiment train`` does the same as ``python -m apps.sentiment train``. The module of an app is
 imported only if the command names the app. This module does not import TensorFlow.
@@ -10,11 +10,11 @@ import click
 
 from apps.cli import Application
 
-# Summary of each app, in the order of the help.
+# Maps each app to its summary. The help lists the apps in this order.
 TASKS = {
     "sentiment": "Classify texts into any set of labels.",
-    "language_modeling": "Train language models, score and generate text.",
-    "translation": "Train translation models on sentence pairs and translate.",
+    "language_modeling": "Train language models, and use them to score and generate text.",
+    "translation": "Train translation models on sentence pairs, and translate texts.",
     "forecasting": "Forecast time series as probability distributions.",
     "gradients": "Measure why recurrent networks are hard to train.",
 }

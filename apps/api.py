@@ -1,4 +1,4 @@
-"""The Python API: functions that train a model, or open a trained run and use its model.
+"""The Python API: trains models, opens trained runs, and applies and exports their models.
 
 >>> from apps import load_run, sentiment  # doctest: +SKIP
 >>> run = sentiment.train(data=frame, preset="quick", epochs=3)  # doctest: +SKIP
@@ -58,9 +58,10 @@ class TrainedRun:
 
     @property
     def history(self) -> pandas.DataFrame:
-        """Table of the training with one row per epoch.
+        """Table of the training history, with one row per epoch.
 
-        The columns are losses, scores, learning rate, gradient norm and seconds.
+        The columns contain the losses, the scores, the learning rate, the gradient norm and the duration in
+        seconds.
         """
         import pandas
 
@@ -68,14 +69,14 @@ class TrainedRun:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The option values of the training, by name."""
+        """Dictionary of the option values of the training."""
         return self._run.read_json("options.json")
 
     def evaluate(self, data: object = None, **options: Any) -> Scores:
         """Scores the model and its baselines.
 
         Args:
-            data: data to score on: a path, a DataFrame or lists. Default: the test split of the run's data.
+            data: path, DataFrame or lists to score on. Default: the test split of the run's data.
             **options: options of the verb ``evaluate``.
 
         Returns:
@@ -95,9 +96,9 @@ class TrainedRun:
         """Applies the model to inputs.
 
         Args:
-            inputs: a text, a list of texts, a DataFrame, or a path. Forecasting accepts what the ``data`` of
-                its training accepts, and lists of paths. Without inputs, a forecasting run forecasts from the
-                end of its own data.
+            inputs: a text, a list of texts, a DataFrame, or a path. A forecasting run accepts the same types
+                as the argument ``data`` of ``forecasting.train``, and also a list of paths. Without inputs, a
+                forecasting run forecasts from the end of its own data.
             **options: options of the verb ``predict``.
 
         Returns:
@@ -115,7 +116,7 @@ class TrainedRun:
         """Writes the SavedModel and verifies its outputs in a separate process.
 
         Args:
-            to: folder of the SavedModel. Default: ``export/saved_model`` in the run.
+            to: folder of the SavedModel. Default: ``export/saved_model`` in the run directory.
 
         Returns:
             A dictionary with the path, the signatures, and the largest difference between the outputs of the

@@ -20,10 +20,10 @@ class Bundle:
 
     Attributes:
         readme: content of README.md.
-        golden: content of golden.json: example inputs and the correct outputs, to test an implementation in
-            another language.
-        lines: content of text files with one entry per line, ``{file name: entries}``. An example is
-            ``vocab.txt``.
+        golden: content of golden.json. The file contains example inputs and the correct outputs, which test
+            an implementation in another programming language.
+        lines: entries of text files, as ``{file name: entries}``. Each file has one entry per line. An
+            example is ``vocab.txt``.
         copies: paths of text files that are copied unchanged.
         indent: indentation of golden.json. None writes one line.
     """
@@ -49,16 +49,16 @@ class Phone:
     """The values and functions of an app that ``convert`` needs.
 
     Attributes:
-        entries: signatures of the TFLite file. Each entry also contains validation rows to verify the file,
-            and training rows to calibrate int8.
-        form: form of the loops over time, see ``tflite.choose_form``.
+        entries: signatures of the TFLite file. Each entry also contains rows of data. The validation rows
+            verify the file, and the training rows calibrate int8.
+        form: form in which the file contains the loops over time. See ``tflite.choose_form``.
         shape: JSON-ready settings that all TFLite files of a run must share, such as ``length``. A conversion
             with other settings removes the existing files.
         note: description of ``shape`` in one line, for the title of the table.
         metric: name of the score.
-        number: format specification of the score, such as ``.2%``.
-        score: function that receives the path of a TFLite file and its outputs on the validation rows, by
-            signature. It returns the score of the file on the validation split.
+        number: Python format specification for printing the score, such as ``.2%``.
+        score: function that receives the path of a TFLite file, and a dictionary with the outputs of each
+            signature on the validation rows. It returns the score of the file on the validation split.
         references: scores of the Keras model for comparison, ``{name: score}``.
         bundle: function that receives the report on all TFLite files and returns the :class:`Bundle`.
         mediapipe: function that receives the number of subgraphs of a file and returns True if MediaPipe can

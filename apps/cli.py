@@ -34,7 +34,8 @@ from seqmodels import __version__
 from seqmodels.errors import UsageError, UserError
 from seqmodels.xla import set_xla_flags
 
-# Module that runs each verb that all apps have. Verbs that only one app has are functions of its Task.
+# Maps each verb that all apps have to the module that runs the verb. The Task of an app contains the verbs
+# that only this app has.
 VERBS = {
     "train": "apps.runner",
     "evaluate": "apps.runner",
@@ -98,14 +99,14 @@ class Verb(click.Command):
     """A command whose help shows its options under headings and the presets at the end.
 
     Args:
-        headings: heading of each parameter, by parameter name. If empty, the help has one list of options.
-        presets: flags that each preset sets, by preset name.
+        headings: maps the name of each parameter to its heading. If empty, the help has one list of options.
+        presets: maps the name of each preset to the flags that the preset sets.
     """
 
     def __init__(self, *args: Any, headings: Mapping[str, str], presets: Mapping[str, str], **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.headings, self.presets = headings, presets
-        self.short_help = self.help  # click shortens a help text in the list of verbs, but not short_help
+        self.short_help = self.help  # in the list of verbs, click truncates help, but not short_help
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*GROUPS, "Options")}
@@ -140,7 +141,7 @@ def application(
         summary: first line of the help.
         train, evaluate, predict, convert: option classes of these verbs.
         alias: second name of ``predict``.
-        verbs: option class and help text of each verb in ``Task.verbs``, by name of the verb.
+        verbs: maps the name of each verb in ``Task.verbs`` to its option class and its help text.
     """
     group = Application(task, summary)
 
@@ -168,7 +169,7 @@ def application(
     runs = click.Option(
         ["--run", "runs"], multiple=True, help="Run directory. Repeat the option to compare runs."
     )
-    verb("info", InfoOptions, "Show options, data, scores and sizes of one or more runs.", runs)
+    verb("info", InfoOptions, "Show the options, data, scores and file sizes of one or more runs.", runs)
     return group
 
 
@@ -180,7 +181,7 @@ def laboratory(
     Args:
         app: name of the app. The module ``apps.<app>.laboratory`` runs the experiments.
         summary: first line of the help.
-        experiments: option class and help text of each experiment, by name of the experiment.
+        experiments: maps the name of each experiment to its option class and its help text.
     """
     group = Application(app, summary)
 
@@ -231,7 +232,7 @@ def _flags(values: Mapping[str, Any]) -> str:
 
 
 def with_debug(debug: bool, work: Callable[[], None]) -> None:
-    """Calls ``work``. An error is printed as one line and exits the process with an error status.
+    """Calls ``work``. After an error, prints the error as one line and exits with an error status.
 
     With ``debug``, the stack trace is printed before this line.
     """
@@ -290,7 +291,7 @@ def _explicit(context: click.Context, name: str) -> bool:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow with faster settings. Environment variables that the user has set are kept."""
+    """Imports TensorFlow with faster settings. Keeps the environment variables that the user has set."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # oneDNN makes recurrent networks 1.3 to 1.9 times faster on machines where it is off by default.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

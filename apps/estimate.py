@@ -18,7 +18,7 @@ from seqmodels.training import Training
 
 
 def dry_run(task: Task, options: TrainOptions) -> None:
-    """Prints the facts of the data, the number of parameters and the estimated training time."""
+    """Prints the facts about the data, the number of parameters and the estimated training time."""
     data = task.load(options, None)
     seconds, parameters = estimate(task, options, data)
     table = Table("", Column(overflow="fold"), title=f"dry run of {task.name}", show_header=False)

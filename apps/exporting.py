@@ -31,7 +31,7 @@ def export(task_name: str, options: ExportOptions) -> None:
         return
     difference = exported["largest_difference"]
     out.print(
-        f"{exported['saved_model']}: the largest difference from the Keras model is {difference:.1g}",
+        f"{exported['saved_model']}: the largest difference from the Keras outputs is {difference:.1g}",
         soft_wrap=True,
     )
     for name, (inputs, outputs) in exported["signatures"].items():
@@ -118,7 +118,7 @@ def _files_before(run: Run, phone: Phone, folder: Path) -> dict[str, Any]:
 
 def _show(run: Run, phone: Phone, report: dict[str, Any]) -> None:
     title = f"{run.tflite}: {report['note']}"
-    notes = "ms: median time of 200 calls with 1 thread; difference: largest difference from the Keras model"
+    notes = "ms: median time of a call (200 calls, 1 thread); difference: largest difference from Keras"
     columns = [phone.metric, "kB", "ms", "difference", "form", *(["MediaPipe"] if phone.mediapipe else [])]
     table = Table(Column(no_wrap=True), *columns, title=title, caption=notes, padding=(0, 0, 0, 1))
     for name, score in report["references"].items():
@@ -139,7 +139,10 @@ def _show(run: Run, phone: Phone, report: dict[str, Any]) -> None:
 
 
 def _in_float32(model: keras.Model) -> keras.Model:
-    """Returns the model, or a float32 copy if it computes in 16 bits, which are for training only."""
+    """Returns the model, or a float32 copy if the model computes in 16 bits.
+
+    Only training computes in 16 bits.
+    """
     if model.compute_dtype == "float32":
         return model
     twin = type(model).from_config({**model.get_config(), "dtype": "float32"})

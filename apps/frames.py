@@ -1,7 +1,6 @@
-"""Conversions for the Python API.
+"""Converts the inputs and the results of the Python API.
 
-Inputs of the user, DataFrames and lists, are written to files. Results, records and scores, are converted to
-DataFrames.
+DataFrames and lists from the user are written to files. Predictions and scores are converted to DataFrames.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
 
     Args:
         data: a DataFrame; a list of dictionaries, one per row; a list of tuples, one per row; or a tuple of
-            lists, one per column. Tuples have the order of ``columns``.
+            lists, one per column. The items of a tuple are in the order of ``columns``.
         folder: folder in which ``data.csv`` is written.
         columns: column names for data without column names.
 

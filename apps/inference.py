@@ -19,9 +19,9 @@ Called = TypeVar("Called")
 
 @dataclass(frozen=True)
 class Forms(Generic[Called]):
-    """Three functions of an app, one per model format, that return a function for predictions.
+    """Functions of an app that open a model, one per model format. Each returns a prediction function.
 
-    The returned functions have the same arguments and results for all formats.
+    The prediction functions of all formats have the same arguments and results.
 
     Attributes:
         keras: function that receives the Keras model.
@@ -36,7 +36,7 @@ class Forms(Generic[Called]):
 
 
 def open_model(run: Run, kind: str, forms: Forms[Called]) -> Called:
-    """Opens the model of the run in one of the formats, and returns the function for predictions.
+    """Opens the model of the run in one of the formats, and returns the prediction function.
 
     Args:
         run: a finished run.

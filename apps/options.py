@@ -63,7 +63,7 @@ def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
     """Declares ``--data`` of ``train``.
 
     Args:
-        variants: names of the data sets that the package includes. ``embedded`` is short for the first one.
+        variants: names of the included data sets. ``embedded`` alone means the first of these data sets.
         others: description of the other accepted values.
     """
     named = "|".join(f":{variant}" for variant in variants)
@@ -76,7 +76,7 @@ class Options:
 
     @classmethod
     def declared(cls) -> list[tuple[Field, type, bool]]:
-        """Returns for each field: the field, the type of its values, and True if None is allowed."""
+        """Returns one tuple per field: the field, the type of its values, and True if None is allowed."""
         hints = typing.get_type_hints(cls)
         return [(f, *_value_type(hints[f.name])) for f in fields(cls)]
 
@@ -84,7 +84,7 @@ class Options:
         """Raises UsageError if the option values are invalid together. A verb calls this method first."""
 
     def model_settings(self, without: Sequence[str] = ()) -> dict[str, Any]:
-        """Returns the arguments for the constructor of the model, except the names in ``without``."""
+        """Returns the arguments for the constructor of the model, without the arguments in ``without``."""
         names = [f.name for f in fields(self) if f.metadata["model"] and f.name not in without]
         return {name: getattr(self, name) for name in names}
 
@@ -110,12 +110,12 @@ class TrainOptions(RunOptions):
     data: str = option("embedded", "Training data.", group="Data")
     preset: str = option(
         "default",
-        "Named set of option values, listed below. Other options of the command override its values.",
+        "Set of option values. The presets are listed below. Other options override the preset.",
         choices=("quick", "default", "best"),
     )
     epochs: int = option(10, "Maximum number of epochs (passes over the training data).", minimum=1)
     batch_size: int = option(64, "Number of training examples per batch.", minimum=1)
-    optimizer: str = option("adam", "Keras optimizer.", choices=OPTIMIZERS)
+    optimizer: str = option("adam", "Name of the Keras optimizer.", choices=OPTIMIZERS)
     learning_rate: float = option(0.002, "Peak learning rate.", minimum=0)
     schedule: str = option(
         "constant",
@@ -125,7 +125,8 @@ class TrainOptions(RunOptions):
     )
     warmup: float = option(
         0.0,
-        "Share of the training steps, at the start, in which the learning rate rises linearly from 0.",
+        "Length of the warm-up as a share of all training steps. In the warm-up, the learning rate rises "
+        "linearly from 0.",
         minimum=0,
         maximum=0.99,
     )
@@ -137,7 +138,10 @@ class TrainOptions(RunOptions):
     )
     minutes: float | None = option(None, "Stop after N minutes of training. Default: no limit.", minimum=0)
     weight_decay: float | None = option(
-        None, "Decoupled weight decay. Default: the optimizer's own value.", group="Advanced", minimum=0
+        None,
+        "Rate of the decoupled weight decay. Default: the default rate of the optimizer.",
+        group="Advanced",
+        minimum=0,
     )
     clip_by: str = option(
         "global",
@@ -163,7 +167,7 @@ class TrainOptions(RunOptions):
     )
     average_epochs: int | None = option(
         None,
-        "Average the weights at the ends of the last N epochs, instead of --average. Default: no averaging.",
+        "Evaluate and save the mean of the weights at the ends of the last N epochs. Default: no averaging.",
         group="Advanced",
         minimum=1,
     )
@@ -176,14 +180,14 @@ class TrainOptions(RunOptions):
     )
     precision: str = option(
         "float32",
-        "Keras dtype policy: number format of the computations. The mixed policies mostly use 16 bits.",
+        "Keras dtype policy, which sets the number format. The mixed policies compute mostly in 16 bits.",
         group="Advanced",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
     xla: bool = option(True, "Compile the training step with XLA.", group="Advanced")
     parts: int | None = option(
         None,
-        "Number of parts of a batch that the CPU computes in parallel. Default: 2 if two cores are "
+        "Split each batch into N parts that the CPU computes in parallel. Default: 2 if two cores are "
         "available, else 1.",
         group="Advanced",
         minimum=1,
@@ -274,7 +278,9 @@ class PredictOptions(RunOptions):
 class ExportOptions(RunOptions):
     """Options of ``export`` in every app."""
 
-    to: str | None = option(None, "Directory of the SavedModel. Default: export/saved_model in the run.")
+    to: str | None = option(
+        None, "Directory of the SavedModel. Default: export/saved_model in the run directory."
+    )
     json: bool = option(False, "Print one JSON document.")
 
     def check(self) -> None:
@@ -304,7 +310,8 @@ class ConvertTextOptions(ConvertOptions):
 
     length: int | None = option(
         None,
-        "Input length of the TFLite file in tokens. Default: the length of the run, within a limit.",
+        "Input length of the TFLite file in tokens. Default: the largest padded length of the training texts,"
+        " up to a limit.",
         minimum=2,
     )
 
@@ -317,7 +324,7 @@ class InfoOptions(Options):
 
 
 def check_data(data: str) -> None:
-    """Raises UsageError unless ``data`` is an existing path, or names embedded, tfds or yahoo data."""
+    """Raises UsageError unless ``data`` exists, or its part before ":" is embedded, tfds or yahoo."""
     named = data.partition(":")[0] in ("embedded", "tfds", "yahoo")
     if not named and not os.path.exists(data):
         raise UsageError(f"--data {data} does not exist; pass a file, a folder, embedded, or tfds:NAME")

@@ -61,8 +61,8 @@ class Report(keras.callbacks.Callback):
 class TensorBoard(keras.callbacks.Callback):
     """Writes TensorBoard logs.
 
-    For every step, these are the loss, the learning rate and the gradient norm. For every epoch, these are
-    all columns of the history.
+    The logs contain the loss, the learning rate and the gradient norm of every step. They also contain all
+    columns of the history for every epoch.
     """
 
     def __init__(self, folder: Path):

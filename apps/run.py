@@ -1,13 +1,13 @@
 """The run directory: the folder with all files of one training.
 
-The files that this module writes are written completely or not at all.
+This module writes every file completely or not at all.
 
 - ``run.json``: version of the package, name of the task, and the SHA-256 digest of every file of the run
 - ``options.json``: option values of the training
 - ``data/``: training data that the Python API received as an object instead of a path
-- ``data.json``: name of the task; source, example counts and SHA-256 digest of the data
-- ``assets/``: what a model needs besides its weights, such as the vocabulary and the labels
-- ``checkpoints/``: ``last.npz`` to resume, ``best.npz`` with the best weights
+- ``data.json``: name of the task, and the source, the example counts and the SHA-256 digest of the data
+- ``assets/``: files that the model needs in addition to its weights, such as the vocabulary
+- ``checkpoints/``: ``last.npz``, from which training resumes, and ``best.npz`` with the best weights
 - ``model.keras``: the trained model
 - ``history.csv``: one row per epoch
 - ``logs/``: TensorBoard logs
@@ -36,7 +36,7 @@ from apps.options import Options, restore
 from seqmodels import __version__
 from seqmodels.errors import DataError, UsageError, UserError
 
-# Names of all files and folders at the top of a run directory. Other names did not come from a run.
+# All files and folders at the top level of a run directory. A run does not write any other name there.
 KNOWN = {
     *(
         "run.json",
@@ -171,7 +171,7 @@ class Run:
         return self.read_json("data.json", "task")["task"]
 
     def own(self) -> None:
-        """Writes run.json, the manifest: version, task, and the SHA-256 digest of every file of the run."""
+        """Writes run.json. The file contains the version, the task and the SHA-256 digest of every file."""
         files = [path for path in sorted(self.path.rglob("*")) if path.is_file()]
         names = [path.relative_to(self.path).as_posix() for path in files]
         owned = {
@@ -215,14 +215,14 @@ class Run:
         write_text(self.history, text.getvalue())
 
     def clear(self) -> None:
-        """Removes all files of the run except its lock.
+        """Removes all files of the run except the lock file.
 
         Raises:
             UserError: the folder contains files that no run wrote. Nothing is removed.
         """
         self.require_no_strangers()
-        # These files are removed first. If the removal is interrupted, the rest must not look like a finished
-        # or resumable run.
+        # These files are removed first. If the removal is interrupted, the remaining files must not look like
+        # a finished or resumable run.
         (self.path / "metrics.json").unlink(missing_ok=True)
         self.forget_checkpoints()
         for entry in self.path.iterdir():

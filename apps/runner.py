@@ -97,7 +97,7 @@ def _keep_scores(task: Task, run: Run, options: EvaluateOptions, scores: dict[st
 
 
 def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) -> None:
-    """Applies the model to the arguments. Without arguments, applies it to each line of stdin on arrival."""
+    """Applies the model to the arguments or, without arguments, to each line of stdin as it arrives."""
     task, run = load_task(task_name), Run(options.run)
     given = bool(inputs) or not options.reads_stdin
     chunks: Iterable[list[str]] = [list(inputs)] if given else lines_as_they_come()
@@ -109,8 +109,8 @@ def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) ->
 def perform(task_name: str, verb: str, options: RunOptions, inputs: tuple[str, ...]) -> None:
     """Runs a verb that only one app has.
 
-    The inputs are the arguments. Without arguments, the inputs are the lines of stdin. Without arguments and
-    if stdin is a terminal, the only input is an empty text.
+    The inputs are the arguments. If there are no arguments, the inputs are the lines of stdin. If there are
+    no arguments and stdin is a terminal, the only input is an empty text.
     """
     task, run = load_task(task_name), Run(options.run)
     empty = not inputs and (sys.stdin is None or sys.stdin.isatty())
@@ -138,8 +138,8 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     """Returns True if the run directory contains an interrupted training to resume.
 
     Raises:
-        UserError: the run is finished, or the interrupted training had other options. With ``--overwrite``:
-            the folder contains files that no run wrote.
+        UserError: the run is finished, or the interrupted training had other options. With ``--overwrite``,
+            the error is raised only if the folder contains files that no run wrote.
     """
     if options.overwrite:
         run.require_no_strangers()

@@ -16,7 +16,7 @@ def lines_as_they_come() -> Iterator[list[str]]:
     """Yields the lines that have arrived on stdin, in lists of at most LINES_AT_ONCE lines.
 
     A line is yielded as soon as it arrives. Therefore an interactive caller does not wait for further lines.
-    The memory use is limited, however long the input is.
+    The memory use is limited for an input of any length.
 
     Raises:
         DataError: a line is not UTF-8 text.

@@ -45,12 +45,14 @@ class Data(Generic[AssetsT, SourceT]):
     Attributes:
         train: function that receives the number of the epoch, from 0, and returns a ``tf.data.Dataset`` of
             batches ``(inputs, targets, weights)`` for the objective. The batches depend only on the seed and
-            the epoch. The cardinality of the dataset must be known, because it is the number of steps.
+            the epoch. The cardinality of the dataset must be known, because it is the number of training
+            steps.
         valid: function without arguments that returns a ``tf.data.Dataset`` of validation batches with the
             same structure.
         assets: fitted objects, such as the vocabulary. They are fitted on the training split only.
-        facts: description of the data that can be written as JSON. ``train`` stores it in ``data.json`` and
-            adds the key ``task``. ``train --dry-run`` prints all keys. These keys are required:
+        facts: dictionary that describes the data and can be written as JSON. ``train`` stores it in
+            ``data.json`` and adds the key ``task``. ``train --dry-run`` prints all keys. These keys are
+            required:
 
             - ``source`` (str): path or name of the data, as given to ``--data``.
             - ``sha256`` (str): hexadecimal digest of the content. A resumed training and ``evaluate`` compare
@@ -109,8 +111,9 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             - ``data`` (str): path or name of the scored data, for ``render_scores``.
             - any other key that ``render_scores`` needs, such as ``variants`` or ``languages``.
         predict: function that receives ``(run, chunks, options)`` and returns an iterator of records, one per
-            input and in the order of the inputs. ``chunks`` is an iterable of lists of inputs: either one
-            list with all arguments, or lists of lines as they arrive on stdin. If there are no inputs, an app
+            input and in the order of the inputs. ``chunks`` is an iterable of lists of inputs. If the command
+            has arguments, one list contains all of them. Otherwise, each list contains lines that have
+            arrived on stdin. If there are no inputs, an app
             that does not read stdin gets one empty list. The function must yield all records of a chunk
             before it reads the next chunk.
         load_assets: function that receives a folder and returns the assets that ``Assets.save`` wrote there.
@@ -133,16 +136,16 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
         store: function that receives ``(data, folder)``, writes a DataFrame or lists to a file in the folder,
             and returns its path. ``load`` and ``evaluate`` must accept this path as ``--data``. The function
             raises UsageError for data of another type.
-        inputs: function that receives ``(inputs, folder)`` and converts a text, list, DataFrame or path to
-            one chunk for ``predict``, a list of str. It may write files to the temporary folder. It raises
-            UsageError for inputs of another type.
-        outputs: function that receives a list of records and returns the value of ``TrainedRun.predict``.
-            Default: ``Records``.
+        inputs: function that receives ``(inputs, folder)`` and converts a text, list, DataFrame or path to a
+            list of str. This list is one chunk for ``predict``. The function may write files to the temporary
+            folder. It raises UsageError for inputs of another type.
+        outputs: function that receives a list of records and converts it to the result of
+            ``TrainedRun.predict``. Default: ``Records``.
         initial_carried: function that receives ``(model, rows)`` and returns the state at the start of an
             epoch, for models that pass a state from batch to batch. ``rows`` is the number of rows of a
             batch. Default: no state.
-        derive: function that receives the means over an epoch, a dict with ``loss`` and the scores of the
-            objective. It returns additional history columns, ``{column: value}``. It is called once for
+        derive: function that receives a dict with the means of ``loss`` and of the scores of the objective
+            over an epoch. It returns additional history columns, ``{column: value}``. It is called once for
             training and once for validation. The validation columns get the prefix ``valid_``. Default: no
             columns.
         describe: function that receives a run and returns additional rows of ``info``, ``{name: value}``.

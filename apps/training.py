@@ -1,6 +1,7 @@
 """Creates the :class:`Training` that a set of options describes.
 
-The verb ``train``, the option ``--refit``, the laboratory and the benchmarks use this module.
+The verb ``train``, the option ``--refit``, the package ``apps.gradients`` and the benchmarks
+use this module.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from apps.options import TrainOptions
 from apps.task import Data, Task
 from seqmodels.training import Objective, Settings, Training, optimizers
 
-PLATEAU = 0.25  # factor that lowers the learning rate after an epoch without improvement
+PLATEAU = 0.25  # the learning rate is multiplied by this factor after an epoch without improvement
 
 
 def task_training(
@@ -62,7 +63,7 @@ def make_training(
             same epoch must always give the same dataset.
         valid: function without arguments that returns the validation dataset.
         folder: folder of the checkpoints.
-        monitor: history column that decides which epoch is best, and True if a higher value is better.
+        monitor: the history column that determines the best epoch, and True if higher values are better.
         initial_carried: function that receives ``(model, rows)`` and returns the state at the start of an
             epoch. ``rows`` is the number of rows of a batch on one replica.
         derive: function that receives the mean loss and mean scores of an epoch, and returns additional

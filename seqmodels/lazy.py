@@ -1,4 +1,4 @@
-"""Lazy imports: a package imports the module of a public name only when the name is first used."""
+"""Lazy imports: a package imports the module of a function or class only at its first use."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Registration of the package's classes with Keras, so that Keras can load saved models.
+"""Registration of the classes of seqmodels with Keras, so that Keras can load saved models.
 
 The decorator of a class registers the class with Keras when the module of the class is imported. These
-modules load TensorFlow, but importing the package must not load TensorFlow. Keras therefore gets a stand-in
-for every class. A stand-in is an object that imports its class when Keras loads a model with this class. If
-Keras is not imported yet, an import finder on ``sys.meta_path`` registers the stand-ins when Keras is
-imported.
+modules load TensorFlow, but importing seqmodels must not load TensorFlow. A stand-in for every class is
+therefore registered instead. A stand-in is an object that imports its class when Keras loads a model with
+this class. If Keras is not imported yet, an import finder on ``sys.meta_path`` registers the stand-ins when
+Keras is imported.
 """
 
 from __future__ import annotations

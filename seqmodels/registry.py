@@ -1,4 +1,4 @@
-"""Names of cells, poolings and other choices of the user, and the locations of their classes.
+"""Names that users can choose, such as names of cells, and the locations of their classes.
 
 Importing this module does not load TensorFlow. Only :func:`make` loads TensorFlow.
 """
@@ -26,7 +26,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class CellEntry(Entry):
-    """Location of a cell class, and a property of the class that is known without loading TensorFlow.
+    """Location of a cell class, and a property of the class. Reading the property does not load TensorFlow.
 
     Attributes:
         parallel: value of the attribute ``parallel`` of the cell class. If True, the cell has no recurrent
@@ -63,7 +63,7 @@ ATTENTIONS: dict[str, Entry] = {
     "multi-head": Entry("seqmodels.layers:MultiHeadAttention"),
 }
 
-FEEDINGS = ("none", "output", "context")  # attention results that are inputs of the decoder's cells
+FEEDINGS = ("none", "output", "context")  # additional inputs of the decoder's lowest cell
 
 # All optimizers of keras.optimizers except wrappers and ScheduleFreeAdamW. The weights of ScheduleFreeAdamW
 # must be swapped before every evaluation, which the training loop does not do.
@@ -86,7 +86,7 @@ OPTIMIZERS = (
 UNITS = ("word", "wordpiece", "character", "byte")  # kinds of tokens that a tokenizer makes
 SPLITS = ("letters", "punctuation", "whitespace")  # rules that split a text into words
 KEEPS = ("head", "tail", "both")  # parts of a long text that truncation keeps
-TIES = ("none", "target", "all")  # embeddings of a translator whose matrix is also its output matrix
+TIES = ("none", "target", "all")  # embeddings that share their matrix with a translator's output layer
 QUANTIZATIONS = ("none", "dynamic", "float16", "int8")  # quantizations of a TFLite file
 FORECAST_OUTPUTS = ("point", "quantiles", "normal", "student_t")  # kinds of forecasts
 FORECAST_LOSSES = ("auto", "absolute", "squared")  # loss functions for point forecasts

@@ -69,7 +69,7 @@ def forecast(
 
 
 def naive(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
-    """Forecasts the last value. The variance grows in proportion to the number of steps ahead.
+    """Forecasts the last known value. The variance grows in proportion to the number of steps ahead.
 
     See Hyndman, Athanasopoulos 2021, table 5.2.
     """
@@ -81,7 +81,7 @@ def seasonal_naive(
 ) -> np.ndarray:
     """Forecasts the last known value at the same position of the season.
 
-    The variance grows in proportion to the number of started seasons ahead.
+    The variance grows in proportion to the number of seasons ahead, rounded up to whole seasons.
 
     See Hyndman, Athanasopoulos 2021, table 5.2.
     """
@@ -93,7 +93,7 @@ def seasonal_naive(
 
 
 def drift(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
-    """Forecasts by extending the line through the first and the last value.
+    """Forecasts by extending the line through the first value and the last known value.
 
     The variance h steps ahead is ``s^2 h (1 + h / T)``. Here s^2 is the mean squared difference of
     consecutive values, and T is the index of the origin row. See Hyndman, Athanasopoulos 2021, table 5.2.
@@ -227,7 +227,7 @@ def _real(returns: np.ndarray) -> np.ndarray:
 
 
 def _spread(errors: np.ndarray) -> float:
-    """Returns the root mean square of the errors, or 1e-9 if it is smaller. Returns 1 without errors."""
+    """Returns the root mean square of the errors, but at least 1e-9. Returns 1 if there are no errors."""
     return float(max(np.sqrt(np.mean(errors**2)), 1e-9)) if len(errors) else 1.0
 
 

@@ -83,7 +83,8 @@ class Prepared:
         source: the series.
         ends: rows at which training, validation and test split of each series end, ``(series, 3)``.
         panel: arrays from which the windows are gathered.
-        numbers: index of each series in ``assets.names``, ``(series,)``; 0 without series embeddings.
+        numbers: index of each series in ``assets.names``, ``(series,)``. 0 if the model has no series
+            embeddings.
         assets: settings of the model.
     """
 
@@ -137,8 +138,8 @@ def _listed(columns: str) -> list[str]:
 def load(options: Train, assets: Assets | None) -> Data:
     """Reads the series and splits them into windows.
 
-    The default settings may depend on the dates and the number of all rows. They do not depend on the values
-    of validation and test rows.
+    The default settings may depend on the number of all rows and on their dates. They do not depend on the
+    values of validation and test rows.
 
     Args:
         options: options of the training.

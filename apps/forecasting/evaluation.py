@@ -15,10 +15,11 @@ from apps.forecasting.inference import Forecasts
 from apps.forecasting.metrics import Forecast
 from apps.forecasting.windows import deviation, seasonal_change
 
+# These baselines are slow. They are skipped if the data has more windows (naive 2) or more series (ETS).
 SLOW = {
     "naive 2": 2_000,
     "ETS": 500,
-}  # slow baselines are skipped above 2,000 windows (naive 2) or 500 series (ETS)
+}
 SIGNIFICANT = 0.05
 OPTIMUM = "optimum"
 
@@ -93,7 +94,7 @@ def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.nda
 
 
 def baseline_scores(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Computes the scores of all baselines, by name. The OWA is included if Naive 2 is a baseline."""
+    """Computes the scores of all baselines, by name. If Naive 2 is one of them, adds the OWA."""
     found = {
         name: score(compute(), prepared, origins, fitted)
         for name, compute in rivals(prepared, origins, fitted).items()
@@ -117,7 +118,7 @@ def with_owa(scores: dict[str, dict[str, Any]], reference: dict[str, dict[str, A
 def comparisons(
     forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray
 ) -> dict[str, Any]:
-    """Compares the model with every baseline by a Diebold-Mariano test, and adds a verdict in words."""
+    """Compares the model with every baseline by a Diebold-Mariano test, and adds a sentence on the result."""
     times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
     measure = measure_of(forecast, prepared)
     own = losses(measure, forecast, prepared, origins)

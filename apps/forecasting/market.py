@@ -5,10 +5,11 @@ losses than after gains. The best forecast is the recursion of the GARCH model. 
 market that switches between a calm and a volatile regime. A hidden Markov chain controls the regime. The best
 forecast from the returns is Hamilton's filter.
 
-The direction of the next return cannot be predicted in either market. High and low are sampled from a
-Brownian bridge between open and close, with the volatility of the day. In the GARCH market, they contain no
-information beyond the returns. In the regime market, high and low do contain further information. The optimum
-reported for the regime market is nevertheless the filter that uses only the returns.
+The direction of the next return cannot be predicted in either market. The high and the low of a day are
+sampled from a Brownian bridge between open and close. Its volatility is the volatility of the day. In the
+GARCH market, high and low contain no information beyond the returns. In the regime market, high and low do
+contain further information. The optimum reported for the regime market is nevertheless the filter that uses
+only the returns.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def weighted_quantile_loss(forecast: Forecast, y: np.ndarray, levels: Sequence[f
 
 
 def coverage(forecast: Forecast, y: np.ndarray) -> dict[str, float]:
-    """Returns the share of targets inside each central interval, by the nominal coverage of the interval."""
+    """Maps the nominal coverage of each central interval to the share of targets in the interval."""
     found = {}
     for share in INTERVALS:
         low, high = forecast.quantile((1 - share) / 2), forecast.quantile((1 + share) / 2)

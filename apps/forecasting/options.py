@@ -74,8 +74,8 @@ class Train(TrainOptions):
     )
     lookback: int | None = option(
         None,
-        "Number of past rows that the model reads. Default: 250 for prices, else the largest of 24 rows, 3 "
-        "seasons and 2 horizons. The default is smaller for short series.",
+        "Number of past rows that the model reads. Default: 250 for prices. For other data, the default is "
+        "the largest of 24 rows, 3 seasons and 2 horizons. It is smaller for short series.",
         group="Data",
         minimum=2,
     )
@@ -105,7 +105,7 @@ class Train(TrainOptions):
         "distributions are trained with the negative log-likelihood, quantiles with the quantile loss.",
         choices=FORECAST_LOSSES,
     )
-    cell: str = option("gru", "Recurrent cell.", choices=tuple(CELLS), model=True)
+    cell: str = option("gru", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
     units: int = option(
         16, "Number of units of each recurrent layer, or of the hidden layer of mlp.", minimum=1, model=True
     )
@@ -118,8 +118,8 @@ class Train(TrainOptions):
     )
     segment: int | None = option(
         None,
-        "Number of rows that the recurrent network reads per time step. Default: 1, or one season if the "
-        "input window of values other than prices has at least 8 seasons.",
+        "Number of rows that the recurrent network reads per time step. Default: 1. If the data are "
+        "not prices and the input window has at least 8 seasons, the default is one season.",
         group="Advanced",
         minimum=1,
     )
@@ -140,9 +140,9 @@ class Train(TrainOptions):
     skip: bool = option(True, "Add a linear function of the whole input window to the forecast.", model=True)
     calendar: bool = option(
         True,
-        "Add the time of day, the day of the week and the day of the year as inputs. Each is added only if "
-        "the series spans two of its periods. For prices, only the day of the week is added. Series without "
-        "dates use the position in the season instead.",
+        "Add the time of day, the day of the week and the day of the year as inputs. An input is added only "
+        "if the series spans two of its periods. For prices, only the day of the week is added. Series "
+        "without dates use the position in the season instead.",
         group="Model",
     )
     series_units: int = option(
@@ -184,10 +184,12 @@ class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
     backtest: int = option(
-        0, "Also score N consecutive parts of the test split separately. 0 disables the backtest.", minimum=0
+        0,
+        "Divide the test split into N consecutive parts, and also score each part. 0 disables the backtest.",
+        minimum=0,
     )
     refit: bool = option(
-        False, "Train a new model before each part of the backtest, on all rows before this part."
+        False, "For each part of the backtest, train a new model on all rows before this part."
     )
 
     def check(self) -> None:

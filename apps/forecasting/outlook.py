@@ -1,4 +1,4 @@
-"""Converts forecasts to records with dates and quantiles, and the records to text, DataFrames and files."""
+"""Converts forecasts to records with dates and quantiles. Converts records to text, DataFrames and files."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ REPRESENTATIVE = 200  # maximum number of training windows for the calibration o
 
 
 def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
-    """Returns the description from which the TFLite file is written.
+    """Prepares the conversion to TFLite files for one window per call.
 
-    The description includes the CRPS on the validation split as the score of the file.
+    The score of a TFLite file is its CRPS on the validation split.
     """
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)

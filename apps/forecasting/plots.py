@@ -86,7 +86,7 @@ def fan_chart(fan: Fan, title: str, path: str | os.PathLike[str]) -> Path:
 
 
 def pit_histogram(shares: Sequence[float], path: str | os.PathLike[str]) -> Path:
-    """Draws the histogram of the probability integral transform. A flat histogram means calibration."""
+    """Draws the histogram of the probability integral transform. It is flat for calibrated forecasts."""
     figure = Figure(figsize=(5, 3.5), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     bins = len(shares)

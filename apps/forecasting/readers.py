@@ -34,7 +34,7 @@ from seqmodels.errors import DataError, UsageError
 
 FORMS = "a .csv or .tsv file (also .gz), a folder of price files, embedded or yahoo:TICKER"
 GUESSES = (24, 12, 7, 4, 52, 168)  # candidate season lengths (rows) of series without dates
-STRONG = 0.3  # a season is accepted if the autocorrelation of the differences at its lag is higher
+STRONG = 0.3  # a season is accepted if the differences have a higher autocorrelation at its lag
 
 
 def load_series(
@@ -47,7 +47,7 @@ def load_series(
     static: Sequence[str] = (),
     seed: int = 0,
 ) -> SeriesData:
-    """Reads the series that ``data`` names.
+    """Reads the series of a data source.
 
     Args:
         data: value of ``--data``, see the table at the top of this module.
@@ -59,7 +59,7 @@ def load_series(
         known: covariate columns whose future values are known. The future values are in rows at the end of
             the series, where the value of the series is empty.
         static: covariate columns of a long file that are constant in each series.
-        seed: seed of the simulated data that ``embedded`` names.
+        seed: seed of the simulated data (``embedded``).
 
     Raises:
         UsageError: ``data`` does not exist, has an unsupported format, or does not have a covariate column.
@@ -138,7 +138,9 @@ def read_yahoo(data: str) -> SeriesData:
         except Exception as error:
             raise DataError(f"{data}: {ticker} cannot be downloaded ({error}); try again later") from error
         if not len(table):
-            raise DataError(f"{data}: no prices of {ticker} were found; check the ticker and the network")
+            raise DataError(
+                f"{data}: no prices of {ticker} were found; check the ticker and the network connection"
+            )
         columns = [table[name.capitalize()].to_numpy(np.float64) for name in PRICE_COLUMNS]
         times = table.index.tz_localize(None).to_numpy().astype("datetime64[D]").astype("datetime64[s]")
         places = [f"{data}: {ticker}, {date}" for date in times.astype("datetime64[D]")]

@@ -60,7 +60,7 @@ class SeriesData:
     truth: list[np.ndarray] | None = None
 
     def targets(self, number: int) -> np.ndarray:
-        """Returns the values to forecast of the series with this index: ``(T,)``.
+        """Returns the target values of the series with this index: ``(T,)``.
 
         The targets of prices are log-returns in percent. The first log-return is NaN.
         """

@@ -198,7 +198,7 @@ def _between(parameters: tf.Tensor, levels: tuple[float, ...]) -> tf.Tensor:
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
     """Returns two example batches, of 5 windows and of 1 window.
 
-    The values move little, moderately, strongly, moderately and not at all.
+    The values of the five windows change slightly, moderately, strongly, moderately and not at all.
     """
     random = np.random.default_rng(0)
     steps = random.normal(0, 0.01, (5, assets.lookback)) * np.array([[0.1], [1], [3], [1], [0]])

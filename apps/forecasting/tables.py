@@ -258,7 +258,8 @@ def _regular(
     Args:
         table: the file.
         name: name of the source.
-        groups: for each series its name, its rows in the table, times, values, and column of the values.
+        groups: one tuple per series: its name, its row indices in the table, its times, its values, and the
+            column of the values.
         date: column of the dates.
         fill: value of ``--fill``.
         given: value of ``--frequency``. None infers the frequency.

@@ -177,7 +177,7 @@ class Panel:
         epoch: int | None = None,
         limit: int | None = None,
     ) -> tf.data.Dataset:
-        """Returns a data set of batches of windows. All batches have the same shape.
+        """Returns a TensorFlow data set of window batches. All batches have the same shape.
 
         Args:
             windows: windows from :func:`origins`.

@@ -78,7 +78,7 @@ def squared_errors(
     carried: Any,
     training: bool,
 ) -> Outcome:
-    """Computes the sum over rows of the mean squared error of the answers in a row."""
+    """Computes the mean squared error of the answers in each row, and sums the errors of all rows."""
     errors = tf.reduce_mean(tf.square(model(inputs, training=training) - targets), axis=-1)  # (batch,)
     return Outcome(tf.reduce_sum(errors * weights), tf.reduce_sum(weights), {}, carried=carried)
 

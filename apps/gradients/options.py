@@ -60,8 +60,8 @@ class Flow(Diagnosis):
     rows: int = option(4, "Number of sequences to measure.", minimum=1)
     exact: int = option(
         128,
-        "Maximum state size for exact Jacobian norms. For larger states, --vectors sets the number of random "
-        "vectors that estimate the norm from below.",
+        "Maximum state size for which the Jacobian norm is computed exactly. For a larger state, --vectors "
+        "random vectors give a lower bound of the norm.",
         minimum=0,
     )
     vectors: int = option(8, "Number of random vectors for a state that is larger than --exact.", minimum=1)
@@ -73,8 +73,12 @@ class Radius(Experiment):
 
     units: int = option(32, "Number of units of the cell.", minimum=2, maximum=128)
     steps: int = option(200, "Sequence length (time steps).", minimum=20, maximum=5_000)
-    below: float = option(0.95, "Smallest spectral radius to measure, below 1.", minimum=1e-3, maximum=0.999)
-    above: float = option(1.05, "Largest spectral radius to measure, above 1.", minimum=1.001, maximum=4)
+    below: float = option(
+        0.95, "Smallest spectral radius to measure. It must be less than 1.", minimum=1e-3, maximum=0.999
+    )
+    above: float = option(
+        1.05, "Largest spectral radius to measure. It must be greater than 1.", minimum=1.001, maximum=4
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +137,7 @@ class Parallel(Experiment):
     """Options of ``parallel``."""
 
     units: int = option(64, "Number of units of each cell.", minimum=1)
-    rows: int = option(8, "Batch size.", minimum=1)
+    rows: int = option(8, "Number of sequences per batch.", minimum=1)
     shortest: int = option(64, "Shortest sequence length (time steps).", minimum=2)
     lengths: int = option(
         3,
@@ -192,12 +196,18 @@ class Memory(Learning):
 class Order(Trainings):
     """Options of ``order``."""
 
-    units: int = option(32, "Units of the recurrent and hidden layers, and embedding size.", minimum=1)
+    units: int = option(
+        32,
+        "Number of units of the recurrent and hidden layers. The embeddings have the same size.",
+        minimum=1,
+    )
     reviews: int = option(16_000, "Number of reviews to train on.", minimum=64, maximum=20_000)
     tests: int = option(500, "Number of reviews in each of the four tests.", minimum=1, maximum=2_000)
     epochs: int = option(4, "Number of epochs.", minimum=1)
     window: int = option(
-        10, "Number of words at the end of a text that a fixed-window baseline reads.", minimum=1
+        10,
+        "Window size of a fixed-window baseline. The baseline reads only the last N words of a text.",
+        minimum=1,
     )
 
 
@@ -206,9 +216,13 @@ class Markov(Trainings):
     """Options of ``markov``."""
 
     vocabulary: int = option(3_000, "Maximum vocabulary size.", minimum=10)
-    units: int = option(64, "Units of the recurrent and hidden layers, and embedding size.", minimum=1)
+    units: int = option(
+        64,
+        "Number of units of the recurrent and hidden layers. The embeddings have the same size.",
+        minimum=1,
+    )
     epochs: int = option(12, "Maximum number of epochs.", minimum=1)
-    # Of 0.003, 0.006 and 0.01, these rates give the lowest validation loss of each type of network.
+    # The rates 0.003, 0.006 and 0.01 were compared. These defaults gave the lowest validation losses.
     learning_rate: float = option(0.01, "Learning rate of Adam for the recurrent network.", minimum=0)
     window_learning_rate: float = option(
         0.003, "Learning rate of Adam for the fixed-window networks.", minimum=0
@@ -228,13 +242,16 @@ EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
     ),
     "clipping": (
         Clipping,
-        "Gradient descent with and without clipping: next to a cliff of the loss, and in a training.",
+        "Gradient descent with and without clipping: at a cliff of the loss, and in training a network.",
     ),
     "truncation": (
         Truncation,
-        "Truncated compared with full backpropagation: gradient error, cost, and lags that are learned.",
+        "Comparison of truncated and full backpropagation: gradient error, cost, and lags that are learned.",
     ),
-    "memory": (Memory, "Lag at which each cell fails to learn, and the gates that preserve the gradient."),
+    "memory": (
+        Memory,
+        "Smallest lag at which each cell fails to learn, and the gates that preserve the gradient.",
+    ),
     "markov": (
         Markov,
         "Size and perplexity of n-grams, fixed-window networks and a recurrent network, by context length.",
@@ -244,5 +261,5 @@ EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
         "Accuracy of text classifiers in four tests: word order, text length, distance and position.",
     ),
     "parallel": (Parallel, "Computing time of sequential and parallel cells, by sequence length."),
-    "all": (All, "All experiments with default options, and a report with all figures."),
+    "all": (All, "Run all experiments with default options, and write a report with all figures."),
 }

@@ -24,8 +24,9 @@ Problem = Callable[[np.random.Generator, int, int], tuple[np.ndarray, np.ndarray
 def adding(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
     """Adding problem: the answer is the sum of two marked numbers, minus 1.
 
-    The values are ``lag`` random numbers from 0 to 1. One marked number is in the first quarter, the other is
-    in the second half. The variance of the answer is 1/6. See Hochreiter and Schmidhuber 1997, section 5.4.
+    The values are ``lag`` random numbers from 0 to 1. One marked number is in the first quarter of these
+    values, and the other is in the second half. The variance of the answer is 1/6. See Hochreiter and
+    Schmidhuber 1997, section 5.4.
     """
     inputs = _empty(rows, lag)
     inputs[:, :lag, VALUE] = random.uniform(size=(rows, lag))

@@ -14,7 +14,7 @@ from seqmodels.models.config import keeps_arguments
 class WindowClassifier(keras.Model):
     """Classifies a text by the tokens in a window of fixed size, with one hidden layer.
 
-    The network is the one of Bengio et al. (2003, section 2), but it predicts a class instead of a word.
+    The architecture is from Bengio et al. (2003, section 2), but the output is a class instead of a word.
     ``classifier({"tokens": (n, T) int32, "lengths": (n,) int32})`` returns logits ``(n, classes)``, as
     :class:`Classifier` does. The hidden layer has separate weights for every position of the window. If the
     text is shorter than the window, the other positions contain the padding token. If the text is longer, the

@@ -17,11 +17,11 @@ from seqmodels.data.tokenizer import END
 from seqmodels.errors import UserError
 from seqmodels.models import NextToken
 
-SEGMENT = 5  # tokens between two updates of the weights
+SEGMENT = 5  # number of tokens between two updates of the weights
 STATISTICS = 500  # number of training batches from which the mean square of the gradient is computed
 COLUMNS = 100  # number of rows in each of these batches
 EPSILON = 1e-3  # epsilon in the update of the weights
-BLOCK = 512  # tokens whose cache probabilities are computed together
+BLOCK = 512  # number of tokens whose cache probabilities are computed together
 
 
 def dynamic_losses(

@@ -143,7 +143,7 @@ def _broken(lines: list[str], begins: float, wanted: float) -> list[str]:
 
 
 def _readers(data: str, notes: list[str]) -> Readers:
-    """Returns functions that read one split of ``data`` each. Data without splits has one reader, `WHOLE`.
+    """Returns one reader function per split of ``data``. Data without splits has one reader, `WHOLE`.
 
     Each reader may be called only once.
     """

@@ -24,7 +24,7 @@ FORBIDDEN = (PAD, START, UNKNOWN)  # tokens that must not be generated
 
 
 def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterator[str]:
-    """Yields each prompt and its continuation in small pieces; with ``--json``, one document per prompt."""
+    """Yields each prompt and its continuation in small pieces. With ``--json``: one document per prompt."""
     model, tokenizer = run.load_model(), Tokenizer.load(run.assets)
     continuation = continuations(model, tokenizer, options)
     for chunk in chunks:

@@ -14,7 +14,7 @@ from apps.inference import Forms
 from seqmodels.data.tokenizer import END
 from seqmodels.models import NextToken
 
-AT_ONCE = 256  # tokens per call of the model; the state is passed to the next call
+AT_ONCE = 256  # number of tokens per call of the model; the state is passed to the next call
 
 Losses = Callable[[np.ndarray], np.ndarray]
 """Function that receives the token ids of a text, ``(tokens,)``, and returns their losses, float64.
@@ -94,7 +94,10 @@ def of_step(step: Callable[..., dict[str, np.ndarray]], size: int, dtype: Any) -
 
 
 def initial_state(size: int, dtype: Any) -> np.ndarray:
-    """Returns the state at the start of a text, ``(1, size)``: 0, or ``END`` for a fixed-window model."""
+    """Returns the state at the start of a text, ``(1, size)``.
+
+    All entries are 0. For a fixed-window model, all entries are ``END``.
+    """
     return np.full((1, size), END if np.issubdtype(dtype, np.integer) else 0, dtype)
 
 

@@ -23,9 +23,9 @@ def language_scores(
         - `tokens`: number of tokens.
         - `log_loss`: mean of `-ln p` over tokens, in nats.
         - `perplexity`: `exp(log_loss)`.
-        - `words`: the argument; only with `words`.
-        - `word_perplexity`: `exp(sum of -ln p / words)`; only with `words`.
-        - `bits_per_character`: `sum of -log2 p / characters`; only with `characters`.
+        - `words`: value of the argument; only if `words` is given.
+        - `word_perplexity`: `exp(sum of -ln p / words)`; only if `words` is given.
+        - `bits_per_character`: `sum of -log2 p / characters`; only if `characters` is given.
 
     Raises:
         ValueError: the number of tokens, words or characters is 0.

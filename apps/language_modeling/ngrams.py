@@ -60,7 +60,7 @@ class _Order:
         keys: keys in ascending order, (nodes,) int64. For unigrams, these are the tokens, 0 to V.
         discounted: ``c - D(c)`` of each n-gram, (nodes,) float64.
         totals: sum of the counts of all n-grams with each context, (contexts,) float64.
-        gammas: gamma of each context: the weight of order ``n - 1``, (contexts,) float64.
+        gammas: gamma of each context, which is the weight of order ``n - 1``, (contexts,) float64.
     """
 
     keys: NDArray
@@ -256,17 +256,17 @@ class NGrams:
 
 
 def unigram(ids: ArrayLike, vocabulary: int) -> NGrams:
-    """Fits a unigram model, which does not use any context. Arguments: see `NGrams`."""
+    """Fits a unigram model, which does not use any context. `NGrams` explains the arguments."""
     return NGrams(ids, vocabulary, order=1)
 
 
 def markov(ids: ArrayLike, vocabulary: int, end: int | None = None) -> NGrams:
-    """Fits a Markov chain of first order with absolute discounts. Arguments: see `NGrams`."""
+    """Fits a Markov chain of first order with absolute discounts. `NGrams` explains the arguments."""
     return NGrams(ids, vocabulary, order=2, end=end, continuation=False)
 
 
 def kneser_ney(ids: ArrayLike, vocabulary: int, order: int, end: int | None = None) -> NGrams:
-    """Fits an interpolated modified Kneser-Ney model. Arguments: see `NGrams`."""
+    """Fits an interpolated modified Kneser-Ney model. `NGrams` explains the arguments."""
     return NGrams(ids, vocabulary, order, end)
 
 
@@ -280,7 +280,7 @@ def _order(
 
 
 def _find(keys: NDArray, suffixes: NDArray, tokens: NDArray, symbols: int) -> NDArray:
-    """Returns the nodes of the n-grams with these suffixes and first tokens, or NONE if not stored."""
+    """Returns the nodes of the n-grams with these suffixes and first tokens. NONE means not stored."""
     if not len(keys):
         return np.full(len(suffixes), NONE)
     wanted = np.where((suffixes == NONE) | (tokens == NONE), NONE, suffixes * symbols + tokens)

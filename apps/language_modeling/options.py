@@ -111,7 +111,7 @@ class Train(TrainOptions):
 
     unit: str = option(
         "word",
-        "Token unit. Default: character for embedded:code, word for other data.",
+        "Unit of text that becomes a token. Default: character for embedded:code, word for other data.",
         group="Data",
         choices=UNITS,
     )
@@ -142,8 +142,8 @@ class Train(TrainOptions):
     window: int = option(
         5, "Number of previous tokens that a fixed-window model reads.", minimum=1, model=True
     )
-    embedding_units: int = option(200, "Embedding dimension.", minimum=1, model=True)
-    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS), model=True)
+    embedding_units: int = option(200, "Dimension of the token embeddings.", minimum=1, model=True)
+    cell: str = option("lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
     units: int = option(
         200,
         "Number of units of each recurrent layer, or of the hidden layer of a fixed-window model.",
@@ -179,14 +179,14 @@ class Train(TrainOptions):
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.")
     activation_penalty: float = option(
         0.0,
-        "Weight of a penalty in the training loss: the mean square of the outputs (AR, Merity et al. 2018).",
+        "Weight of the AR penalty in the training loss, the mean square of the outputs (Merity et al. 2018).",
         group="Advanced",
         minimum=0,
     )
     temporal_penalty: float = option(
         0.0,
-        "Weight of a penalty in the training loss: the mean square of the change of the outputs between time "
-        "steps (TAR, Merity et al. 2018).",
+        "Weight of the TAR penalty in the training loss (Merity et al. 2018). The penalty is the mean square "
+        "of the change of the outputs from one time step to the next.",
         group="Advanced",
         minimum=0,
     )
@@ -299,7 +299,7 @@ class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
     beside: str | None = option(
-        None, "Folder of a second trained run, to compare its scores on the same data."
+        None, "Folder of a second trained run. Its scores on the same data are shown for comparison."
     )
     dynamic: bool = option(
         False,
@@ -362,7 +362,7 @@ class Generate(RunOptions):
     )
     beams: int = option(
         1,
-        "Number of beams. With two or more, beam search looks for the most likely text instead of sampling.",
+        "Beam size. With 2 or more, beam search generates the text, and no tokens are sampled.",
         minimum=1,
     )
     repetition_penalty: float = option(

@@ -44,7 +44,7 @@ def version() -> str:
 
 
 def prose() -> dict[str, list[str]]:
-    """Returns the prose, one sentence per line, under "train", "valid" and "test".
+    """Returns the prose, one sentence per line, for "train", "valid" and "test".
 
     Every sentence occurs once. The sentences come from the English paragraphs in ``pydoc_data.topics``.
     Headings, signatures, grammars, tables and examples are dropped. Emphasis, footnotes and version notes are
@@ -64,7 +64,7 @@ def prose() -> dict[str, list[str]]:
 
 
 def code() -> dict[str, list[str]]:
-    """Returns lines of standard library modules under "train", "valid" and "test".
+    """Returns lines of standard library modules for "train", "valid" and "test".
 
     The modules are the files at the top level whose names begin with a lower-case letter and whose size is at
     most `MODULE_BYTES`.

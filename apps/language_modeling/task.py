@@ -46,7 +46,7 @@ RIVALS: dict[str, Callable[[np.ndarray, int], ngrams.NGrams]] = {
 
 STRONGEST = "Kneser-Ney, 5-grams"
 POSITIONS = 50  # the loss by position is reported for this number of tokens at the start of a line
-# ``info`` shows this number of neighbours per token, for this number of tokens from frequent to rare.
+# ``info`` shows the NEIGHBOURS nearest tokens of NEIGHBOURS_OF tokens, from a frequent token to a rare token.
 NEIGHBOURS, NEIGHBOURS_OF = 5, 6
 
 
@@ -187,13 +187,13 @@ def _scores(
     scores = language_scores(
         losses, words(lines) if every_word else None, characters(lines) if every_character else None
     )
-    # The share of unknown tokens is reported because these are easy to predict and improve the score.
+    # The share of unknown tokens is reported because they are easy to predict and improve the score.
     unknown = float(np.mean(ids == UNKNOWN))
     return {**scores, "unknown": unknown, "by_position": _by_position(losses, ids)}
 
 
 def _by_position(losses: np.ndarray, ids: np.ndarray) -> list[dict[str, Any]]:
-    """Returns the mean loss of the tokens at each position in a line. The last token of a line is its end."""
+    """Returns the mean loss of the tokens at each position in a line. The line end is also a token."""
     ends = np.flatnonzero(np.append(END, ids[:-1]) == END)
     places = np.arange(len(ids)) - np.repeat(ends, np.diff(np.append(ends, len(ids))))
     counts = np.bincount(places)[:POSITIONS]

@@ -2,9 +2,9 @@
 
 All baselines use bags of 1- and 2-grams, and are fitted on the training split only. A word is a sequence of
 letters, digits, "_" and "'", converted to lower case. Short words such as "a" and "n't" are therefore
-included. Every "!" and "?" is also a word. Three choices were made on parts of the training splits of SST-2
-and IMDB: this definition of words, the value of ``INVERSE_PENALTY``, and that naive Bayes ignores how often a
-word occurs in a text.
+included. Every "!" and "?" is also a word. Three choices were tuned on parts of the training splits of SST-2
+and IMDB: this definition of a word, the value of ``INVERSE_PENALTY``, and the rule that naive Bayes counts a
+word only once per text.
 """
 
 from collections.abc import Callable, Sequence
@@ -75,7 +75,7 @@ def fit(texts: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -> 
 
     def spread(estimator: MultinomialNB | LogisticRegression, features: spmatrix) -> np.ndarray:
         result = np.zeros((features.shape[0], len(classes)))
-        result[:, estimator.classes_] = estimator.predict_proba(features)  # skips absent classes
+        result[:, estimator.classes_] = estimator.predict_proba(features)  # an absent class keeps 0
         return result
 
     return [

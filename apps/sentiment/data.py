@@ -66,7 +66,8 @@ class Assets:
     def serving_edges(self) -> list[int]:
         """Padded lengths for new texts, which may be longer than all training texts.
 
-        These are the edges of the training, followed by edges that double up to ``length``.
+        These are the edges of the training batches. Further edges follow, each twice the previous edge, up to
+        ``length``.
         """
         edges = list(self.edges)
         while edges[-1] < self.length:

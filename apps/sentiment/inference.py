@@ -21,14 +21,14 @@ from seqmodels.data.sequences import PAD, TokenSequences
 BATCH = 64  # number of texts per batch
 
 Probabilities = Callable[[Iterable[list[str]]], Iterator[np.ndarray]]
-"""Function that receives chunks (lists of n texts) and yields the class probabilities of each chunk.
+"""Function that receives chunks, which are lists of n texts, and yields the class probabilities per chunk.
 
 The probabilities are ``(n, classes)`` float32. The rows are in the order of the texts.
 """
 
 
 def forms(run: Run, assets: Assets) -> Forms[Probabilities]:
-    """Returns, per format, the function that opens the model and returns a function for predictions."""
+    """Returns one function per format, which opens the model and returns a prediction function."""
     return Forms(
         keras=lambda model: of_keras(model, assets),
         saved_model=_of_saved_model,

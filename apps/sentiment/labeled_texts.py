@@ -221,7 +221,7 @@ Readers = dict[str, Callable[[], LabeledTexts]]
 
 
 def _readers(data: str, notes: list[str]) -> Readers:
-    """Returns functions that read one split of ``data`` each. Data without splits has one reader, `WHOLE`.
+    """Returns one reader function per split of ``data``. Data without splits has one reader, `WHOLE`.
 
     Each reader may be called only once.
     """
@@ -270,7 +270,7 @@ def _collect(source: str, rows: Iterable[Row], files: list[str] | None = None) -
 
 
 def _numbered(data: str, splits: Mapping[str, Iterable[tuple[str, str]]]) -> Readers:
-    """Returns readers of (text, label) rows without lines. The number of a row replaces its line."""
+    """Returns readers of (text, label) rows without line numbers. The row number replaces the line number."""
     return {
         split: partial(_collect, f"{data}[{split}]", enumerate(rows, 1)) for split, rows in splits.items()
     }

@@ -44,7 +44,7 @@ class Train(TrainOptions):
     }
 
     data: str = data_option("reviews", others="a file, a folder, or tfds:NAME")
-    unit: str = option("word", "Token unit.", group="Data", choices=UNITS[:2])
+    unit: str = option("word", "Unit of text that becomes a token.", group="Data", choices=UNITS[:2])
     split: str = option(
         "letters",
         "Rule that splits a text into words. letters: drop every character except letters, digits and "
@@ -65,7 +65,12 @@ class Train(TrainOptions):
     length: int = option(
         256, "Maximum length of a text in tokens. Longer texts are truncated.", group="Data", minimum=2
     )
-    keep: str = option("both", "Part of a truncated text to keep.", group="Data", choices=KEEPS)
+    keep: str = option(
+        "both",
+        "Part of a truncated text to keep: its start (head), its end (tail) or both.",
+        group="Data",
+        choices=KEEPS,
+    )
     embeddings: str | None = option(
         None,
         "File of pretrained word vectors in GloVe text format. Default: no pretrained vectors.",
@@ -77,8 +82,8 @@ class Train(TrainOptions):
         minimum=1,
         model=True,
     )
-    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS), model=True)
-    units: int = option(64, "Units of each recurrent layer.", minimum=1, model=True)
+    cell: str = option("lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
+    units: int = option(64, "Number of units of each recurrent layer.", minimum=1, model=True)
     layers: int = option(1, "Number of stacked recurrent layers.", minimum=1, model=True)
     bidirectional: bool = option(True, "Run each layer in both directions.", model=True)
     residual: bool = option(
@@ -110,7 +115,7 @@ class Train(TrainOptions):
     )
     label_smoothing: float = probability(
         0.0,
-        "Share of the target probability that is spread evenly over all classes.",
+        "Label smoothing: share of the target probability that is spread evenly over all classes.",
         group="Training",
         model=False,
     )
@@ -162,7 +167,7 @@ class Convert(ConvertTextOptions):
     """Options of ``convert``."""
 
     keep: str | None = option(
-        None, "Part of a truncated text to keep. Default: the setting of the run.", choices=KEEPS
+        None, "Part of a truncated text to keep. Default: the --keep of the training.", choices=KEEPS
     )
 
 

@@ -26,7 +26,8 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 
 LONGEST_DEFAULT = 128  # maximum length in tokens if --length is not set
-REPRESENTATIVE = 500  # number of training texts for the calibration of int8, and number of windows
+# int8 is calibrated on at most this number of training texts and on this number of windows of tokens.
+REPRESENTATIVE = 500
 PORT = Path(__file__).parent / "port"
 SPLITS = {
     "letters": f"split the text at every match of `{LETTERS_DELIMITER}`",

@@ -32,7 +32,7 @@ from random import Random
 SIZES = {"train": 20_000, "valid": 2_000, "test": 2_000}
 LABELS = {-1: "negative", 1: "positive"}
 
-# Positive and negative adjectives for each kind of aspect. Those of "any" fit every kind.
+# Positive and negative adjectives for each kind of aspect. Adjectives under "any" fit every kind.
 ADJECTIVES = {
     "any": ("good pleasant impressive satisfying", "bad poor disappointing annoying"),
     "story": ("gripping moving clever original charming", "dull boring silly tedious predictable"),
@@ -57,7 +57,7 @@ ASPECTS = {
     "phone": {"device": "phone camera screen battery keyboard", "service": "support"},
 }
 
-# Neutral sentences for reviews of any domain. NEUTRAL contains those for one domain.
+# Neutral sentences for reviews of any domain. NEUTRAL contains the sentences for one domain.
 ANYWHERE = (
     "It was raining, but we went anyway.",
     "I am not an expert.",
@@ -359,5 +359,5 @@ def reviews(seed: int = 0) -> dict[str, list[Review]]:
 
 
 def splits(seed: int = 0) -> dict[str, list[tuple[str, str]]]:
-    """Returns the reviews as pairs (text, label), under "train", "valid" and "test"."""
+    """Returns the pairs (text, label) of all reviews, for "train", "valid" and "test"."""
     return {split: [(review.text, review.label) for review in rows] for split, rows in reviews(seed).items()}

@@ -118,7 +118,7 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 
 
 def render_scores(scores: dict[str, Any]) -> Group:
-    """Returns three tables: scores of the model and its baselines, scores per class, confusion matrix."""
+    """Returns three tables: all scores, the scores per class, and the confusion matrix."""
     model = scores["model"]
     low, high = model["accuracy_interval"]
     accuracy = f"accuracy {model['accuracy']:.2%} (95 %: {low:.2%} to {high:.2%})"

@@ -25,7 +25,7 @@ NAMED = 3  # maximum number of overlong pairs that a note lists
 
 @dataclass(frozen=True)
 class Assets:
-    """Tokenizers and sizes of a run, which convert texts to token ids and token ids to texts.
+    """Tokenizers, languages and sizes of a run. They convert texts to token ids, and token ids to texts.
 
     Attributes:
         source_tokenizer, target_tokenizer: tokenizers trained on the training split. Both are the same
@@ -162,20 +162,20 @@ def _framed(rows: TokenSequences, start: bool = False) -> TokenSequences:
 def _within(
     length: int, split: Pairs, sources: TokenSequences, targets: TokenSequences, notes: list[str]
 ) -> tuple[TokenSequences, TokenSequences]:
-    """Returns the pairs with at most ``length`` tokens per side.
+    """Returns the pairs in which both texts have at most ``length`` tokens.
 
     If pairs are dropped, a note is appended to ``notes`` with their number and the location of some of them.
     """
     fits = (sources.lengths <= length) & (targets.lengths - 1 <= length)
     if not fits.any():
         raise DataError(
-            f"{' and '.join(split.files)}: no pair has at most {length} tokens per side; raise --length"
+            f"{' and '.join(split.files)}: every pair has a text of more than {length} tokens; raise --length"
         )
     if fits.all():
         return sources, targets
     out = np.flatnonzero(~fits)
     named = "; ".join(split.where(row) for row in out[:NAMED]) + (" ..." if len(out) > NAMED else "")
-    notes.append(f"{len(out)} pairs with more than {length} tokens on a side are dropped: {named}")
+    notes.append(f"{len(out)} pairs that contain a text of more than {length} tokens are dropped: {named}")
     rows = np.flatnonzero(fits)
     return sources.rows(rows), targets.rows(rows)
 

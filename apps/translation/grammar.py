@@ -136,9 +136,9 @@ def written(words: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class _Word:
-    """A word and the numbers of its meanings.
+    """A word and the integer ids of its meanings.
 
-    An English word and a French word are linked if they have a number in common.
+    An English word and a French word are linked if they have an id in common.
     """
 
     text: str
@@ -152,7 +152,7 @@ class _Phrase:
     english: list[_Word]
     french: list[_Word]
     gender: str = "m"
-    person: int = 2  # index of the verb form: I, you, he, we, they
+    person: int = 2  # index of the verb form in the order I, you, he, we, they
 
     @property
     def plural(self) -> bool:
@@ -196,7 +196,7 @@ def _vowel(word: str) -> bool:
 
 
 class _Writer:
-    """Samples phrases in both languages and numbers the meanings of their words."""
+    """Samples phrases in both languages. Assigns an integer id to the meaning of each word."""
 
     def __init__(self, random: Random):
         self.random = random
@@ -460,5 +460,5 @@ def sentences(seed: int = 0) -> dict[str, tuple[Sentence, ...]]:
 
 
 def splits(seed: int = 0) -> dict[str, list[tuple[str, str]]]:
-    """Returns ``sentences(seed)`` as (English, French) texts under "train", "valid" and "test"."""
+    """Returns the (English, French) texts of ``sentences(seed)`` for "train", "valid" and "test"."""
     return {split: [sentence.texts for sentence in rows] for split, rows in sentences(seed).items()}

@@ -19,7 +19,7 @@ from seqmodels.data.tokenizer import END, PAD, START, UNKNOWN
 from seqmodels.errors import UsageError
 from seqmodels.models import Translator
 
-BATCH = 64  # texts per batch
+BATCH = 64  # number of texts per batch
 NEVER = (PAD, START, UNKNOWN)  # tokens that a translation must not contain
 
 
@@ -49,8 +49,8 @@ class Translation:
     """One translation and its score.
 
     The score of greedy search is the mean log-probability per token. The score of beam search is the score
-    that ranks the translations, see :class:`seqmodels.decoding.Search`. TFLite has no scores; the score is
-    None.
+    that ranks the translations, see :class:`seqmodels.decoding.Search`. The score of a
+    TFLite file is missing (None).
     """
 
     text: str
@@ -58,16 +58,16 @@ class Translation:
 
 
 Translate = Callable[[Iterable[list[str]]], Iterator[list[list[Translation]]]]
-"""Function that receives chunks (lists of texts) and yields, per chunk, a list of translations of each text.
+"""Function that receives chunks, which are lists of texts. For each chunk, it yields one list per text.
 
-The best translation of a text comes first.
+The list contains the translations of the text. The best translation comes first.
 """
 
 
 def search(
     model: Translator, assets: Assets, texts: tf.Tensor, how: Decoding
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Searches the best translations of strings ``(n,)``, in a TensorFlow graph.
+    """Searches for the best translations of the strings ``(n,)``, in a TensorFlow graph.
 
     Returns:
         Tokens ``(n, best, T)``, lengths ``(n, best)`` and scores ``(n, best)``. T is the maximum length.
@@ -113,7 +113,7 @@ def translate(
 
 
 def forms(assets: Assets, how: Decoding) -> Forms[Translate]:
-    """Returns, per format, the function that opens the model and returns a translation function.
+    """Returns one function per format, which opens the model and returns a translation function.
 
     The opening function raises UsageError if the format does not support the decoding settings.
     """

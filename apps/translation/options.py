@@ -79,7 +79,8 @@ class Train(TrainOptions):
     )
     warmup: float = option(
         0.02,
-        "Fraction of all training steps in which the learning rate rises linearly from 0.",
+        "Length of the warm-up as a share of all training steps. In the warm-up, the learning rate rises "
+        "linearly from 0.",
         minimum=0,
         maximum=0.99,
     )
@@ -96,7 +97,7 @@ class Train(TrainOptions):
         "Stop after N epochs without a new best validation score. none disables early stopping.",
         minimum=1,
     )
-    unit: str = option("wordpiece", "Token unit.", group="Data", choices=UNITS[:2])
+    unit: str = option("wordpiece", "Unit of text that becomes a token.", group="Data", choices=UNITS[:2])
     lowercase: bool = option(
         False, "Convert all text to lower case. Translations are then in lower case, too.", group="Data"
     )
@@ -135,22 +136,22 @@ class Train(TrainOptions):
     embedding_units: int = option(
         192, "Dimension of the embeddings and of the decoder output.", minimum=1, model=True
     )
-    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS), model=True)
-    units: int = option(192, "Units of each encoder layer and direction.", minimum=1, model=True)
-    decoder_units: int = option(320, "Units of each decoder layer.", minimum=1, model=True)
+    cell: str = option("lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
+    units: int = option(192, "Number of units of each encoder layer, per direction.", minimum=1, model=True)
+    decoder_units: int = option(320, "Number of units of each decoder layer.", minimum=1, model=True)
     layers: int = option(
         1, "Number of stacked recurrent layers in the encoder and in the decoder.", minimum=1, model=True
     )
     bidirectional: bool = option(True, "Run each encoder layer in both directions.", model=True)
     attention: str = option(
         "general",
-        "Attention of the decoder over the source. none disables it.",
+        "Attention mechanism of the decoder over the source. none disables the attention.",
         choices=(*ATTENTIONS, "none"),
         model=True,
     )
     feeding: str = option(
         "none",
-        "Attention result that the recurrent decoder layers receive: nothing (none, fastest), the decoder "
+        "Additional input of the recurrent decoder layers: nothing (none, fastest), the decoder "
         "output of the previous step (output, Luong et al. 2015), or the attention context of the current "
         "step (context, Bahdanau et al. 2015).",
         group="Advanced",
@@ -159,7 +160,7 @@ class Train(TrainOptions):
     )
     deep_output: bool = option(
         False,
-        "Compute the decoder output also from the previous token, with a maxout layer.",
+        "Add a maxout layer that computes the decoder output also from the previous token.",
         group="Advanced",
         model=True,
     )
@@ -175,14 +176,14 @@ class Train(TrainOptions):
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
     label_smoothing: float = probability(
         0.1,
-        "Share of the target probability that is spread evenly over the vocabulary.",
+        "Label smoothing: share of the target probability that is spread evenly over the vocabulary.",
         group="Training",
         model=False,
     )
     scheduled_sampling: float = option(
         0.0,
-        "Final probability that training feeds the decoder a token sampled from the model instead of the "
-        "target token. With a value above 0, training is slower.",
+        "Scheduled sampling: final probability that the decoder reads a token sampled from the model instead "
+        "of the target token. A value above 0 makes training slower.",
         group="Advanced",
         minimum=0,
         maximum=1,
@@ -190,7 +191,8 @@ class Train(TrainOptions):
     )
     sampling_steps: int = option(
         5000,
-        "Number of training steps in which the probability rises from 0 to --scheduled-sampling.",
+        "Number of training steps in which the probability of scheduled sampling rises from 0 to the value "
+        "of --scheduled-sampling.",
         group="Advanced",
         minimum=1,
         model=True,
@@ -270,7 +272,9 @@ class Evaluate(EvaluateOptions):
         0.0, "Strength of the preference for attention to every source token (Wu et al. 2016).", minimum=0
     )
     no_repeat: int = option(
-        0, "Length N of n-grams that must not repeat within a translation. 0 allows repetition.", minimum=0
+        0,
+        "Prevent a sequence of N tokens from occurring twice in a translation. 0 allows repetition.",
+        minimum=0,
     )
 
     def check(self) -> None:
@@ -291,7 +295,9 @@ class Predict(PredictOptions):
         0.0, "Strength of the preference for attention to every source token (Wu et al. 2016).", minimum=0
     )
     no_repeat: int = option(
-        0, "Length N of n-grams that must not repeat within a translation. 0 allows repetition.", minimum=0
+        0,
+        "Prevent a sequence of N tokens from occurring twice in a translation. 0 allows repetition.",
+        minimum=0,
     )
     minimum: int = option(0, "Minimum length of a translation in tokens.", minimum=0)
     maximum: int | None = option(

@@ -153,7 +153,7 @@ def load_test_pairs(data: str, source: str, target: str) -> Pairs:
 
 
 def _complete(read: dict[str, Pairs], seed: int, valid_fraction: float, notes: list[str]) -> dict[str, Pairs]:
-    """Returns train, valid and test. Splits off missing splits; appends a note per split to ``notes``."""
+    """Returns train, valid and test. Splits off the missing splits, and appends a note for each of them."""
     whole, splits, missing = missing_splits(read, valid_fraction, notes)
     # Sorting places equal source texts next to each other. The loop below keeps them in one split.
     rows = sorted(range(len(whole)), key=lambda row: cut_order(whole.sources[row], seed))

@@ -24,7 +24,7 @@ from seqmodels.training.objectives import cross_entropy
 LENGTHS = (5, 10, 15, 20, 30)
 FEWEST = 20  # a mean loss is reported only for positions with at least this number of target tokens
 ALIGNED = 500  # number of test sentences whose alignment is scored
-# maximum number of (source word, target word) combinations for the word table; they need 2 GB
+# maximum number of (source word, target word) combinations for the word table. This number needs 2 GB.
 MOST_MEETINGS = 20_000_000
 
 
@@ -80,7 +80,8 @@ def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
 
     The true links between words are known from the grammar. ``attention`` links each target word to the
     source word with the largest attention weight. ``ibm_model_1`` links each target word to the most probable
-    source word. Its table is learned from the training sentences of the grammar. Both rates are from 0 to 1.
+    source word. The word table of IBM model 1 is learned from the training sentences of the grammar. Both
+    rates are from 0 to 1.
     """
     splits, forward = grammar.sentences(), assets.source == grammar.LANGUAGES[0]
 

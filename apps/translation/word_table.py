@@ -29,8 +29,8 @@ class WordTable:
     """The dictionary that :func:`fit` learns.
 
     Attributes:
-        sources, targets: number of each source word and of each target word, from 1. The null word is the
-            source word with the number 0.
+        sources, targets: dictionaries that map each source word and each target word to its number, from 1.
+            The null word is the source word with the number 0.
         table: ``{(e, f): t(f | e)}``. e and f are the numbers of a source word and a target word that occur
             together in at least one pair.
         best: most probable target word of each source word.
@@ -104,7 +104,7 @@ def fit(
 
 
 def _numbered(sentences: Sequence[Sequence[str]]) -> tuple[dict[str, int], np.ndarray, np.ndarray]:
-    """Numbers the different words from 1.
+    """Assigns the numbers 1, 2, ... to the different words.
 
     Returns the number of each word, the numbers of all words of all sentences in order, and the number of
     words of each sentence.

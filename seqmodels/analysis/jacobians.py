@@ -8,8 +8,8 @@ Let L be the loss. The chain rule yields (Bengio et al. 1994; Pascanu et al. 201
         J_k = \frac{\partial s_k}{\partial s_{k-1}}, \qquad
         \frac{dL}{ds_t} = \sum_{k > t} \frac{\partial L}{\partial s_k} \frac{\partial s_k}{\partial s_t}
 
-With every step from T back to t, the norm of the product shrinks or grows by a factor. The gradient of an
-error at step T with respect to an input at step t shrinks or grows in the same way.
+Every step from T back to t adds one Jacobian to the product, and the norm of the product shrinks or grows.
+The gradient of an error at step T with respect to an input at step t shrinks or grows in the same way.
 
 In the shapes below, n is the number of rows, and T is the number of time steps. S is the number of values in
 all states of a row.
@@ -73,10 +73,10 @@ def state_jacobians(jacobians: np.ndarray) -> np.ndarray:
 def vector_products(trace: Trace, vectors: np.ndarray) -> np.ndarray:
     """Computes the products ``v^T (d s_T / d s_t)`` of vectors v and Jacobians, ``(n, T + 1, k, S)``.
 
-    ``vectors (k, S)`` contains k vectors v. The Jacobians are not computed. The cost in time and memory is
-    equal to k passes of backpropagation. With all vectors of an orthonormal basis, the norm of the result is
-    the norm of the Jacobian. With fewer vectors, the norm of the result is less than or equal to the norm of
-    the Jacobian.
+    ``vectors (k, S)`` contains k vectors v. The function does not compute the Jacobians themselves. It needs
+    the time and memory of k passes of backpropagation. If the k vectors form an orthonormal basis, the norm
+    of the result is the norm of the Jacobian. If there are fewer vectors, the norm of the result is less than
+    or equal to the norm of the Jacobian.
 
     >>> from seqmodels.analysis import recording
     >>> from seqmodels.cells import LSTMCell

@@ -1,6 +1,6 @@
-"""Norms of matrices and gradients, and a verdict: whether a gradient vanishes or explodes.
+"""Norms of matrices and gradients, and a function that judges whether a gradient vanishes or explodes.
 
-The distance of a state or gradient is the number of time steps from its step to the last step.
+The distance of a state or gradient is the number of time steps between its time step and the final time step.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def slope(logarithms: np.ndarray, first: int = 0) -> float:
         logarithms: logarithms of norms at the distances 0 to k - 1, ``(k,)``. Values that are not finite are
             ignored.
         first: smallest distance to use. The slope of ``log ||U^k||`` is the logarithm of the spectral radius
-            only for large k (Gelfand's formula).
+            only for large k (Gelfand's formula). Use a large ``first`` for such norms.
 
     >>> round(slope(np.array([0.0, -1.0, -2.0])), 3)
     -1.0
@@ -91,10 +91,10 @@ def mean_norms(norms: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Verdict on the norms of a gradient at growing distances.
+    """A judgement on whether a gradient vanishes or explodes, made from its norms at growing distances.
 
     Attributes:
-        kind: "vanishes", "explodes" or "holds".
+        kind: "vanishes", "explodes", or "holds" if the gradient neither vanishes nor explodes.
         factor: average factor by which the norm changes per step of distance.
         reach: largest distance up to which all norms are at least ``LEFT`` times the norm at distance 0.
         left: norm at the largest distance divided by the norm at distance 0.
@@ -115,7 +115,7 @@ def verdict(norms: np.ndarray) -> Verdict:
     not finite are ignored.
 
     Raises:
-        ValueError: there are fewer than two norms, or the first norm is not above 0.
+        ValueError: there are fewer than two norms, or the norm at distance 0 is not above 0.
 
     >>> judged = verdict(0.5 ** np.arange(20.0))
     >>> judged.kind, judged.reach

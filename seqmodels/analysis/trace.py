@@ -58,7 +58,8 @@ class Trace:
         """Reorders values by the distance to the end of the row, ``(n, T + 1)``.
 
         In the argument, column t contains the values after t steps. In the result, column d contains the
-        values d steps before the end of each row. It contains NaN if a row has fewer than d steps.
+        values d steps before the end of each row. If a row has fewer than d steps, column d contains NaN in
+        this row.
         """
         result = np.full(values.shape, np.nan)
         for row, length in enumerate(self.lengths):

@@ -82,7 +82,7 @@ class Cell(keras.layers.Layer):
         self.built = True
 
     def build_recurrent(self, columns: int) -> None:
-        """Adds the weights that Keras lists after W and before b. The base class adds no weights."""
+        """Adds further weights of the cell, after W and before b. The base class adds no weights."""
 
     def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
         """Returns the initial value of ``b``.
@@ -159,16 +159,17 @@ class Cell(keras.layers.Layer):
 
         Returns:
             outputs ``(n, T, output_size)`` and the final states that the operator returns. An operator may
-            omit the last states of the cell. For example, the operator of an LSTM returns only ``h``.
+            return only some of the cell's states. For example, the operator of an LSTM returns ``h`` but not
+            ``c``.
         """
         return None
 
     def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
         """Returns a dictionary from the name of each gate to the values of the gate.
 
-        The first gate is the kept share: the factor by which a step multiplies the old state. The gradient
-        that flows back through this multiplication is multiplied by the kept share, and not by a recurrent
-        matrix. The dictionary is empty for a cell without gates.
+        The first entry of the dictionary is the kept share: the factor by which a step multiplies the old
+        state. The gradient that flows back through this multiplication is multiplied by the kept share, and
+        not by a recurrent matrix. The dictionary is empty for a cell without gates.
 
         Args:
             projected: the result of :meth:`project` for one or more steps, ``(..., p)``.
@@ -224,10 +225,10 @@ class MatrixCell(Cell):
         units: size of the state, h.
         recurrent_initializer: initializer of U. An orthogonal U keeps the norm of the state (Saxe et al.
             2014).
-        weight_dropout: probability of dropping an entry of U, sampled once per sequence
-            (DropConnect on the hidden-to-hidden weights, Merity et al. 2018, section 2).
-        recurrent_dropout: probability of dropping a feature of ``h_{t-1}``, with one mask for all steps
-            of a sequence (Gal and Ghahramani 2016, equation 7).
+        weight_dropout: probability of dropping an entry of U. The entries to drop are sampled once per
+            sequence (DropConnect on the hidden-to-hidden weights, Merity et al. 2018, section 2).
+        recurrent_dropout: probability of dropping a feature of ``h_{t-1}``. One mask is used for all steps of
+            a sequence (Gal and Ghahramani 2016, equation 7).
         seed: seed of the masks of both dropouts.
         **kwargs: keyword arguments of :class:`Cell`.
 

@@ -25,8 +25,8 @@ class GRUCell(MatrixCell):
             h_t &= (1 - u_t) * h_{t-1} + u_t * h~_t
 
     With ``reset_after=True`` the reset gate multiplies the result of the matrix product with ``U_h``:
-    ``h~_t = tanh(x_t W_h + b_h + r_t * (h_{t-1} U_h + b'))``. The gates and the candidate then share one
-    matrix product.
+    ``h~_t = tanh(x_t W_h + b_h + r_t * (h_{t-1} U_h + b'))``. One matrix product with U then computes the
+    recurrent parts of the gates and of the candidate.
 
     The state and the output are ``h`` ``(n, units)``. ``u_t`` is the share of the new state that comes from
     the candidate. In Keras and cuDNN, the update gate is ``1 - u_t`` instead; see
@@ -105,10 +105,11 @@ class GRUCell(MatrixCell):
         return {"1 - update gate": 1 - u, "update gate": u, "reset gate": r}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns a bound that adds the norm bounds of the paths from ``h_{t-1}`` to ``h_t``.
+        """Returns the sum of two bounds on the effect of ``h_{t-1}`` on ``h_t``.
 
-        The bound uses ``sigmoid' <= 1/4`` and ``tanh' <= 1``. For all weights the bound is at least 1. The
-        bound therefore never implies that the gradient vanishes.
+        One bound holds for a constant update gate. The other bound covers the effect through the update gate.
+        Both use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The sum is at least 1 for any weights. It therefore
+        never implies that the gradient vanishes.
         """
         (h,), (recurrent_kernel, _, recurrent_bias) = states, constants
         u, r, candidate = (norm(block) for block in np.split(np.asarray(recurrent_kernel), 3, axis=-1))

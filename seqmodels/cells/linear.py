@@ -1,10 +1,10 @@
 """Base class of the cells whose gates do not depend on the previous state.
 
 In an RNN, LSTM or GRU every step is a nonlinear function of ``h_{t-1}``. The T steps must therefore run one
-after the other. If gates and candidate depend only on the input, the state is a linear function of the
-previous state: ``h_t = a_t * h_{t-1} + b_t``. The coefficients ``a`` and ``b`` of all steps can be computed
-before the first step. A parallel scan can therefore replace the loop over the steps. If a loop is used, its
-steps need no matrix product. :mod:`seqmodels.kernels.linear_recurrence` implements both.
+after the other. If the gates and the candidate depend only on the input, the state is a linear function of
+the previous state: ``h_t = a_t * h_{t-1} + b_t``. The coefficients ``a`` and ``b`` of all steps can be
+computed before the first step. A parallel scan can therefore replace the loop over the steps. If a loop is
+used, its steps need no matrix product. :mod:`seqmodels.kernels.linear_recurrence` implements both.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from seqmodels.cells.base import MatrixCell
 from seqmodels.cells.bounds import norm
 from seqmodels.kernels import States, dropped
 
-LARGEST_SLOPES = {"linear": 1.0, "relu": 1.0, "tanh": 1.0, "sigmoid": 0.25}  # max |phi'|
+LARGEST_SLOPES = {"linear": 1.0, "relu": 1.0, "tanh": 1.0, "sigmoid": 0.25}  # largest |phi'|
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -28,8 +28,8 @@ class RNNCell(MatrixCell):
     The gradient over k steps contains a product of k Jacobians ``diag(phi') U^T``. For large k this product
     vanishes if ``||U|| max|phi'|`` is less than 1, and may explode if ``||U|| max|phi'|`` is greater than 1
     (Bengio et al. 1994; Pascanu et al. 2013, section 2.1). With ``activation="relu"`` and
-    ``recurrent_initializer="identity"``, an untrained cell keeps its non-negative state unchanged at every
-    step whose input is zero (Le et al. 2015, arXiv 1504.00941).
+    ``recurrent_initializer="identity"``, an untrained cell does not change a non-negative state at a step
+    with zero input (Le et al. 2015, arXiv 1504.00941).
 
     Args:
         units: size of the state.

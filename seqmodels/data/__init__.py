@@ -1,7 +1,7 @@
 """Functions that read text and tables, split and tokenise texts, make batches, and read word vectors.
 
-The module of a name is imported when the name is first used. Reading files therefore does not import
-TensorFlow.
+The module of a function or class is imported when the function or class is first used. Reading files
+therefore does not import TensorFlow.
 """
 
 from seqmodels.lazy import lazy

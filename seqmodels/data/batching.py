@@ -1,7 +1,7 @@
 """Functions that make batches of token sequences with few different shapes.
 
 Sequences of similar length are grouped into buckets. All sequences of a bucket are padded to the same length,
-the edge of the bucket. The batches are cut from flat arrays with TensorFlow operators.
+the edge of the bucket. TensorFlow operators copy the rows of a batch from flat arrays.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ def bucket_edges(
     Args:
         lengths: number of tokens per row, (n,) int.
         count: maximum number of edges.
-        maximum: length to which the caller truncates the rows. The last edge is at least this length.
+        maximum: length to which the caller truncates the rows. The longest edge is at least this length.
             Default: the length of the longest row.
         multiple: number that divides every edge.
 
@@ -48,7 +48,7 @@ def bucket_edges(
     padded = np.maximum(-(-np.append(np.minimum(lengths, longest), longest) // multiple), 1) * multiple
     candidates, rows = np.unique(padded, return_counts=True)
     rows[-1] -= 1  # the appended maximum is not a row
-    covered = np.cumsum(rows)  # (candidates,) rows that fit into a candidate
+    covered = np.cumsum(rows)  # (candidates,) number of rows that fit into each candidate
     backwards = np.tri(len(candidates), k=-1, dtype=bool)
     steps = covered * candidates
     choices = []
@@ -83,12 +83,12 @@ def batches(
     ``skip(k)`` skips exactly the first ``k`` batches.
 
     Args:
-        sequences: n rows. The longest row must fit into the last edge.
+        sequences: n rows. No row may be longer than the longest edge.
         targets: one target per row, (n, ...). Default: no targets.
         weights: one weight per row, (n,) float32. Default: 1 for every row.
         edges: padded lengths in ascending order. A row is padded to the first edge that it fits into.
         batch_size: number of rows per batch, or a sequence with one number per edge.
-        seed: random seed of the order, used together with ``epoch``.
+        seed: random seed. Together, ``seed`` and ``epoch`` determine the order.
         epoch: number of the epoch. The rows and the batches are shuffled in an order that depends only on
             ``seed`` and ``epoch``. Default: no shuffling. The rows are then sorted by length, for evaluation.
             ``evaluation_order`` restores the original order.
@@ -98,13 +98,14 @@ def batches(
     Returns:
         Dataset with elements ``(inputs, targets (batch, ...), weights (batch,) float32)``. Without targets,
         None replaces the second item. ``inputs`` is the dictionary
-        ``{"tokens": (batch, edge) int32, "lengths": (batch,) int32}``. It also contains the arrays of
-        ``of_rows``, as ``(batch, ...)``, and of ``of_tokens``, as ``(batch, edge, ...)``, under their names.
-        Tokens are padded with ``PAD``, other inputs with 0. The last batch of an edge may have too few rows.
-        It is completed with filler rows of length 0, weight 0 and target 0.
+        ``{"tokens": (batch, edge) int32, "lengths": (batch,) int32}``. The names in ``of_rows`` and
+        ``of_tokens`` are further keys. Their values have the shapes ``(batch, ...)`` and
+        ``(batch, edge, ...)``. Tokens are padded with ``PAD``, other inputs with 0. If the last batch of an
+        edge has too few rows, filler rows complete the batch. A filler row has the length 0, the weight 0 and
+        the target 0.
 
     Raises:
-        ValueError: a row is longer than the last edge.
+        ValueError: a row is longer than the longest edge.
 
     >>> sequences = TokenSequences.from_lengths(np.array([4, 5, 6, 7, 8]), np.array([3, 2]))
     >>> dataset = batches(sequences, np.array([0, 1]), edges=[4], batch_size=2, epoch=0)
@@ -115,7 +116,7 @@ def batches(
     plan = _plan(sequences.lengths, _buckets(sequences.lengths, edges), edges, batch_size, seed, epoch)
     if weights is None:
         weights = np.ones(len(sequences), np.float32)
-    # Filler rows have the index n. At this index, a zero is appended to every array.
+    # Filler rows have the index n. Every array with one entry per row therefore gets a zero at index n.
     with tf.device("CPU"):
         slots = tf.constant(plan.slots)
         padded = _padder(sequences)
@@ -141,14 +142,14 @@ def batches(
 
 @dataclass(frozen=True)
 class PairShapes:
-    """Shapes of the batches of pairs, each of a source sequence and a target sequence.
+    """Shapes of batches of pairs. A pair consists of a source sequence and a target sequence.
 
     The three tuples have one entry per shape.
 
     Attributes:
-        sources: padded lengths of the sources, in ascending order.
-        targets: padded lengths of the targets, in ascending order.
-        rows: numbers of pairs in a batch.
+        sources: padded length of the sources for each shape, in ascending order.
+        targets: padded length of the targets for each shape, in ascending order.
+        rows: number of pairs in a batch of each shape.
 
     >>> shapes = PairShapes(sources=(4, 8), targets=(4, 8), rows=(16, 8))
     >>> shapes.buckets(np.array([3, 3]), np.array([2, 7]))
@@ -226,15 +227,15 @@ def pair_batches(
     Args:
         sources: n rows.
         targets: n rows of at least one token each.
-        shapes: shapes of the batches. Lengths of targets do not count ``START``.
+        shapes: shapes of the batches. The lengths of the targets do not include ``START``.
         seed: random seed of the order; see :func:`batches`.
         epoch: number of the epoch; see :func:`batches`.
 
     Returns:
         Dataset with elements ``(inputs, tokens to predict (batch, T) int32, weights (batch,) float32)``.
         ``inputs`` is the dictionary ``{"source": (batch, S), "source_lengths": (batch,),
-        "target": (batch, T), "target_lengths": (batch,)}``, all int32. The last batch of a shape may have too
-        few pairs. It is completed with filler pairs of length 0 and weight 0.
+        "target": (batch, T), "target_lengths": (batch,)}``, all int32. If the last batch of a shape has too
+        few pairs, filler pairs complete the batch. A filler pair has the length 0 and the weight 0.
 
     Raises:
         ValueError: a pair does not fit into any shape.
@@ -290,8 +291,9 @@ class _Plan:
     A slot is a place for one row in a batch. A filler row completes a batch that would not be full.
 
     Attributes:
-        slots: number of the row in each slot, (slots,). The number n, the number of rows, marks a filler row.
-        starts: first slot of each batch, (batches,).
+        slots: index of the row in each slot, (slots,). The index n, which is the number of rows, marks a
+            filler row.
+        starts: index of the first slot of each batch, (batches,).
         sizes: number of slots of each batch, (batches,).
         buckets: index of the edge or shape of each batch, (batches,).
     """
@@ -306,8 +308,8 @@ def _buckets(lengths: np.ndarray, edges: Sequence[int]) -> np.ndarray:
     """Returns the index of the first edge that each row fits into, (n,)."""
     if lengths.max(initial=0) > edges[-1]:
         raise ValueError(
-            f"a row must have at most {edges[-1]} tokens, the last edge; got {lengths.max()}; truncate the "
-            "rows"
+            f"a row must have at most {edges[-1]} tokens, the longest edge; got {lengths.max()}; truncate "
+            "the rows"
         )
     return np.searchsorted(edges, lengths)
 
@@ -344,10 +346,10 @@ def _padder(
 ) -> Callable:
     """Returns a function that makes padded batches of rows.
 
-    The function receives the numbers of the rows ``(batch,)`` and an edge. It returns the tokens
+    The function receives the indices of the rows ``(batch,)`` and an edge. It returns the tokens
     ``(batch, edge)`` and the lengths ``(batch,)``, both int32. The first ``first`` tokens and the last
-    ``last`` tokens of each row are dropped. The number n, the number of rows, selects a filler row of length
-    0. If ``values (tokens, ...)`` are passed, the function returns these values instead of the tokens.
+    ``last`` tokens of each row are dropped. The index n, which is the number of rows, selects a filler row of
+    length 0. If ``values (tokens, ...)`` are passed, the function returns these values instead of the tokens.
     """
     # Padding reads a zero that is appended to the tokens. Filler rows have the length 0.
     numbers = tf.constant(_with_zero_row(sequences.values if values is None else values))

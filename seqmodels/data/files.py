@@ -18,7 +18,7 @@ from seqmodels.errors import DataError, UsageError
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 TABLE_FORMATS = (*DELIMITERS, ".jsonl")
 
-Row = tuple[int, tuple[str, ...]]  # line number, values
+Row = tuple[int, tuple[str, ...]]  # line number and values of a row
 
 
 def unreadable(path: Path | str, error: OSError) -> DataError:
@@ -141,11 +141,11 @@ def read_table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] = 
     Args:
         path: table with an extension of `TABLE_FORMATS`.
         columns: names of the columns to read. In a JSONL file, their values must be strings.
-        numbers: names of the columns whose values in a JSONL file may also be whole numbers.
+        numbers: names of the columns in which a JSONL file may have whole numbers instead of strings.
 
     Returns:
-        Iterator of ``(line number, values)``. The number is the first line of the row, counted from 1. The
-        values are strings in the order of ``columns``.
+        Iterator of ``(line number, values)``. The line number is the number of the first line of the row,
+        counted from 1. The values are strings in the order of ``columns``.
 
     Raises:
         UsageError: the extension of ``path`` is not one of `TABLE_FORMATS`.
@@ -203,7 +203,7 @@ def _jsonl_rows(
         place = f"{path}:{number}"
         try:
             row = json.loads(line)
-            json.dumps(row, ensure_ascii=False).encode()  # a lone surrogate is valid JSON but not text
+            json.dumps(row, ensure_ascii=False).encode()  # rejects a lone surrogate
         except ValueError as error:
             raise DataError(
                 f"{place}: the line is not valid JSON ({error}); expected one object per line"

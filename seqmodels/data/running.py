@@ -20,16 +20,16 @@ def running_text(
     """Makes batches of a long text for truncated backpropagation through time.
 
     The text is split into n contiguous parts of equal length, ``ceil(tokens / n)``. Row r of every batch is a
-    window of part r, which starts where row r of the previous batch ended. A model can therefore start each
-    batch from the final states of the previous batch. Every token is a target exactly once, and the input for
-    this target is the previous token.
+    window of part r. This window starts where row r of the previous batch ended. A model can therefore start
+    each batch from the final states of the previous batch. Every token is a target exactly once, and the
+    input for this target is the previous token.
 
     Args:
         ids: token ids of the text, (tokens,).
         first: token id that is the input for the first target.
         batch_size: number of parts, n.
-        lengths: possible numbers of time steps of a batch. If there are several, one is sampled per batch.
-        seed: random seed of the sampling, used together with ``epoch``.
+        lengths: possible numbers of time steps of a batch. One of these numbers is sampled for each batch.
+        seed: random seed. Together, ``seed`` and ``epoch`` determine the sampled lengths.
         epoch: number of the epoch, counted from 0.
 
     Returns:

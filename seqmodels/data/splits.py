@@ -1,10 +1,11 @@
 """Train, validation and test splits: their names, a rule for missing splits, and a hash of the data.
 
 Every reader of texts follows the same rule. A data source either has named splits or is a single split named
-`WHOLE`. If a source has named splits but no test split, the validation split is used as the test split. Every
-split that is then still missing is a fraction of the training rows, or of the rows of `WHOLE`. Each reader
-chooses the rows of the fraction in its own way. A reader of running text takes one contiguous piece. A reader
-of rows sorts the rows by a hash (`cut_order`).
+`WHOLE`. If a source has named splits but no test split, the validation split is used as the test split. Each
+split that is then still missing is a fraction of the training rows. If the source is a single split, the
+missing splits are fractions of the rows of `WHOLE`. Each reader chooses the rows of the fraction in its own
+way. A reader of running text takes one contiguous piece. A reader of rows sorts the rows by a hash
+(`cut_order`).
 """
 
 import hashlib
@@ -25,7 +26,7 @@ def read_splits(data: str, readers: Mapping[str, Callable[[], Split]]) -> dict[s
 
     Args:
         data: name of the source, for the error message.
-        readers: function without arguments that reads a split and returns it, per name of a split.
+        readers: dictionary from the name of a split to a function that reads and returns the split.
 
     Returns:
         The splits by name.
@@ -50,7 +51,7 @@ def read_split(data: str, readers: Mapping[str, Callable[[], Split]], split: str
 
     Args:
         data: name of the source, for the error message.
-        readers: function without arguments that reads a split and returns it, per name of a split.
+        readers: dictionary from the name of a split to a function that reads and returns the split.
         split: name of the split to read.
 
     Raises:
@@ -114,7 +115,7 @@ def cut_order(text: str, seed: int) -> bytes:
 def digest(splits: Iterable[tuple[str, int, Iterable[str]]]) -> str:
     """Computes the SHA-256 hash of the data as a hexadecimal string.
 
-    The splits must be as they were read, before any split that depends on a seed.
+    Pass the splits as the reader returned them. Do not pass splits that were made with a seed.
 
     Args:
         splits: one tuple ``(name, number of rows, rows as texts)`` per split.

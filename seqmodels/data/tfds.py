@@ -1,4 +1,4 @@
-"""Readers of texts that TensorFlow Datasets (tfds) has prepared on this machine. They download nothing."""
+"""Readers of texts that TensorFlow Datasets (tfds) has prepared on this machine. No reader downloads data."""
 
 import os
 import re
@@ -22,7 +22,7 @@ def labeled_splits(
 
     Args:
         data: name of the dataset in the form ``tfds:NAME[/CONFIG][:VERSION]``.
-        split_names: for each split, the names that the split may have in tfds.
+        split_names: dictionary from each split to the names that the split may have in tfds.
         notes: list to which a note is appended for each skipped split.
 
     Returns:
@@ -80,7 +80,7 @@ def _prepared(data: str) -> Any:
     data_dir = os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets")
     builder = _builder(data, data_dir)
     try:
-        builder.as_dataset(split=[])  # raises before TensorFlow is imported
+        builder.as_dataset(split=[])  # if the dataset is not prepared, fails before TensorFlow is imported
     except AssertionError as error:
         name = data.removeprefix("tfds:")
         call = f"import tensorflow_datasets as tfds; tfds.load('{name}', data_dir='{data_dir}')"
@@ -172,7 +172,8 @@ def _builder(data: str, data_dir: str) -> Any:
 def _feature(data: str, info: Any, kind: type, preferred: Sequence[str]) -> str:
     """Returns the name of the feature of type ``kind`` to read.
 
-    This is the first name in ``preferred`` that is such a feature, else the only such feature.
+    This is the first name in ``preferred`` that is a feature of this type, else the only feature of this
+    type.
     """
     found = sorted(name for name, feature in info.features.items() if isinstance(feature, kind))
     named = [name for name in preferred if name in found]

@@ -21,7 +21,7 @@ LONGEST_WORD = 100
 
 LETTERS_DELIMITER = r"[^\pL\pN\pM']+"
 WHITE_SPACE = r"[\pZ\p{Cc}]+"
-INVISIBLE = r"[\p{Cf}\x{FE00}-\x{FE0F}]+"  # joiners, byte order marks, emoji variants
+INVISIBLE = r"[\p{Cf}\x{FE00}-\x{FE0F}]+"  # joiners, byte order marks and selectors of emoji variants
 
 SPACE_MARK = "\u2581"
 """Prefix of every word that follows white space in the split "reversible". It looks like an underscore."""

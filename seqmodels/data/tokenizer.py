@@ -169,7 +169,7 @@ class Tokenizer(tf.Module):
         return [self.vocabulary[index] for index in ids]
 
     def spell(self, text: str) -> list[str]:
-        """Returns the tokens of a text, with the word or character of the text for each unknown token."""
+        """Returns the tokens of a text. The word or character of the text replaces each unknown token."""
         ids = self([text]).values.numpy()
         if self.settings.unit == "byte":
             return self.decode(ids)
@@ -224,7 +224,7 @@ class Tokenizer(tf.Module):
         """
         size, longest = len(self.vocabulary), max(map(len, self.vocabulary))
         lengths = tf.strings.length(words, unit="UTF8_CHAR")
-        marked = tf.strings.regex_full_match(words, f"{CONTINUATION}.*")  # reserved for continuing pieces
+        marked = tf.strings.regex_full_match(words, f"{CONTINUATION}.*")  # only inner pieces start with ##
         hopeless = (lengths > LONGEST_WORD) | (words == CORPUS_UNKNOWN) | marked
 
         def advance(rows, starts, done_rows, done_ids):

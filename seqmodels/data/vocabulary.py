@@ -81,8 +81,9 @@ def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> 
         vocab_size=settings.size,
         min_frequency=settings.minimum_count,
         continuing_subword_prefix=CONTINUATION,
-        # The trainer numbers characters in the order of a hash table and breaks ties by these numbers.
-        # Passing the characters as special tokens fixes their order and makes the result repeatable.
+        # The trainer gives each character a number, in the order of a hash table, and breaks ties by this
+        # number. If the characters are passed as special tokens, their order is fixed and the result is
+        # repeatable.
         special_tokens=[*SPECIAL_TOKENS, *sorted(alphabet)],
         show_progress=False,
     )

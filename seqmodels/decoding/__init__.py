@@ -1,7 +1,8 @@
 """Decoding of token sequences: greedy decoding, sampling and beam search, in TensorFlow operators.
 
-A step function runs a model for one step. It receives the last tokens and the states, and returns the logits
-of the next tokens and the new states. It may also return the attention weights of the step::
+A step function runs a model for one step. It receives the previous token of each row and the states. It
+returns the logits of the next token and the new states. It may also return the attention weights of the
+step::
 
     step(tokens (n,), states) -> (logits (n, V), states)  or  (logits, states, attention (n, source))
 

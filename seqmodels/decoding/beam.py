@@ -23,7 +23,7 @@ SMALLEST_COVERAGE = 1e-10  # lower limit of the coverage of a source position, b
 
 @dataclass(frozen=True)
 class Search:
-    """Settings of `beam`: its ranking and its stopping rule.
+    """Settings of `beam`: the number of sequences, their ranking, and the stopping rule.
 
     Each sequence Y is ranked by its score (Wu et al. 2016, arXiv 1609.08144, equation 14)::
 
@@ -38,8 +38,8 @@ class Search:
         length_penalty: exponent of lp (alpha in the paper). 0 ranks by probability. Larger values favour long
             sequences.
         coverage_penalty: factor of cp (beta in the paper). A value above 0 needs a step function that returns
-            its attention.
-        stop: "filled" finishes a row when ``beams`` sequences have ended. "sure" finishes a row when also no
+            attention weights.
+        stop: "filled" finishes a row when ``beams`` sequences have ended. "sure" also waits until no
             unfinished sequence can get a better score than the worst of the ``beams`` best ended sequences.
 
     Raises:
@@ -63,7 +63,7 @@ class Search:
             raise ValueError(f"stop must be 'filled' or 'sure'; got {self.stop!r}")
 
     def lengths(self, lengths: tf.Tensor) -> tf.Tensor:
-        """Returns the length penalty lp for the lengths of sequences, a tensor of any shape."""
+        """Returns the length penalty lp of sequences. ``lengths`` is a tensor of any shape."""
         return ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** self.length_penalty
 
     def coverage(self, attention: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
@@ -80,8 +80,8 @@ class Search:
 class Ranked(NamedTuple):
     """The best sequences of each row.
 
-    Sequences with an end token come before sequences that reached the maximum length. In both groups, the
-    sequences are sorted by falling score. The attributes are described in `Decoded`.
+    Sequences with an end token come before sequences that reached the maximum length. Both groups are sorted
+    from the highest score to the lowest. The attributes are described in `Decoded`.
 
     Attributes:
         tokens: ``(n, beams, steps) int32``.
@@ -150,7 +150,7 @@ def repeat_rows(nested: Any, beams: int) -> Any:
 class _Beams(NamedTuple):
     """The state of `beam` between two steps: the unfinished and the completed sequences.
 
-    In the comments, ``rows`` is ``n * beams``, and ``room`` is the largest maximum length.
+    In the comments, ``rows`` is ``n * beams``. ``room`` is the largest of the maximum lengths of the rows.
     """
 
     time: tf.Tensor  # ()
@@ -196,7 +196,7 @@ class _Beam:
         blank = tf.fill((n, beams, room(start, self.rules)), NONE)
         none = tf.fill((n, beams), IMPOSSIBLE)
         complete = Ranked(blank, tf.zeros((n, beams), tf.int32), tf.zeros((n, beams), tf.bool), none, none)
-        first = tf.range(beams) == 0  # identical sequences would stay identical, so only one starts
+        first = tf.range(beams) == 0  # only one beam starts, because identical beams would stay identical
         return _Beams(
             tf.constant(0),
             tokens,
@@ -278,7 +278,7 @@ class _Beam:
         )
 
     def place(self, state: _Beams, time: int | tf.Tensor) -> tf.Tensor:
-        """Returns the position in a history of the token of step ``time``, as `place_of` does.
+        """Returns the position at which a history stores the token of step ``time``, as `place_of` does.
 
         `place_of` cannot be used, because it needs one maximum length per row of the history. The history has
         ``n * beams`` rows, but there are only n maximum lengths.
@@ -305,8 +305,8 @@ class _Beam:
         last = tf.reduce_min(scores, axis=1)
         enough = tf.math.is_finite(last)
         if self.search.stop == "sure":
-            # log P only falls in later steps. No later score is therefore better than the current log P
-            # divided by the largest lp, without a coverage penalty.
+            # log P only falls in later steps, and the coverage penalty is at most 0. No later score is
+            # therefore better than the current log P divided by the largest lp.
             enough &= likeliest / self.search.lengths(maximum) <= last
         return enough | (time >= maximum) | ~tf.math.is_finite(likeliest)
 

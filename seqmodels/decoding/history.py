@@ -1,7 +1,7 @@
 """Helper functions of the decoding loops.
 
 A history ``(n, prompt + room)`` contains the tokens of each row: first the prompt, then the generated tokens,
-then `NONE` at the free positions. ``room`` is the largest maximum length of the rows.
+then `NONE` at the free positions. ``room`` is the largest of the maximum lengths of the rows.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ def maximum_of(rows: tf.Tensor, rules: Rules) -> tf.Tensor:
 
 
 def room(rows: tf.Tensor, rules: Rules) -> tf.Tensor:
-    """Returns the largest result of :func:`maximum_of`, () int32. ``rows`` is any tensor with n rows."""
+    """Returns the largest of the maximum numbers of tokens, () int32. ``rows`` is any tensor with n rows."""
     return tf.maximum(tf.reduce_max(maximum_of(rows, rules)), 0)
 
 
 def place_of(history: tf.Tensor, time: int | tf.Tensor, rules: Rules) -> tf.Tensor:
-    """Returns the position in a history of the token that step ``time`` generates, () int32."""
+    """Returns the position at which a history stores the token of step ``time``, () int32."""
     return tf.shape(history)[1] - room(history, rules) + time
 
 

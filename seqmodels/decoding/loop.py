@@ -48,11 +48,11 @@ def greedy(
 
     Args:
         step: a step function, see :mod:`seqmodels.decoding`.
-        start: token of each row that the first step reads, (n,) int32.
+        start: token that the first step reads, one per row, (n,) int32.
         states: states before the first step.
         rules: constraints on the generated tokens.
         prompt: previous tokens of each row, (n, any) int32, left-padded with `NONE`. The rules against
-            repetition treat them as generated tokens. ``step`` does not read them.
+            repetition treat these tokens as generated tokens. ``step`` does not read the prompt.
 
     >>> step = lambda tokens, states: (tf.one_hot(tokens + 1, 5), states)  # counts
     >>> decoded = greedy(step, tf.constant([0]), (), Rules(maximum=9, end=4))
@@ -99,7 +99,7 @@ def stream(
 ) -> Iterator[tf.Tensor]:
     """Generates tokens as `sample` does, and yields the tokens of each step.
 
-    Without ``sampling``, the tokens are the tokens of `greedy`. The arguments are described in `sample`. This
+    Without ``sampling``, it selects tokens as `greedy` does. The arguments are described in `sample`. This
     function works only outside of graphs.
 
     Yields:
@@ -137,7 +137,7 @@ class _State(NamedTuple):
 
 Select = Callable[
     [tf.Tensor, tf.Tensor], tf.Tensor
-]  # receives logits (n, V) and the step, returns tokens (n,)
+]  # receives the logits (n, V) and the index of the step, and returns the tokens (n,)
 
 
 def _likeliest(logits: tf.Tensor, time: tf.Tensor) -> tf.Tensor:

@@ -28,11 +28,11 @@ class Rules:
         repetition_penalty: penalty for tokens that occurred before in the row (Keskar et al. 2019, "CTRL",
             section 4.1). Positive logits of these tokens are divided by the penalty, and negative logits are
             multiplied by the penalty. 1 disables the rule.
-        no_repeat: length of the n-grams that must not occur twice in a row of the batch. If the rule excludes
-            all tokens, it is ignored for this step. 0 disables the rule.
+        no_repeat: length of n-grams. No n-gram of this length may occur more than once in the same sequence.
+            If this rule excludes all tokens at a step, the rule is ignored at this step. 0 disables the rule.
 
     Raises:
-        ValueError: a number is below the smallest value that is allowed.
+        ValueError: a number is too small.
 
     >>> rules = Rules(maximum=10, end=3, forbidden=(0, 1), no_repeat=3)
     >>> rules.maximum, rules.repetition_penalty
@@ -119,11 +119,11 @@ def _repeating(history: tf.Tensor, length: int, size: Any) -> tf.Tensor:
 
     ``length`` is the number of tokens of an n-gram. ``size`` is the number of token ids.
     """
-    history = tf.pad(history, [[0, 0], [0, 1]], constant_values=NONE)  # an empty history cannot be reduced
+    history = tf.pad(history, [[0, 0], [0, 1]], constant_values=NONE)  # reduce_max needs at least one column
     real = history != NONE
     steps = tf.range(tf.shape(history)[1])
     last = tf.reduce_max(tf.where(real, steps, NONE), axis=1)  # (n,) position of the last token
-    tail = last[:, None] + tf.range(2 - length, 1)  # (n, length - 1) positions of the last tokens
+    tail = last[:, None] + tf.range(2 - length, 1)  # (n, length - 1) positions of the final tokens
     starts = steps[
         : tf.maximum(tf.shape(steps)[0] - length + 1, 0)
     ]  # start positions of the n-grams of the history

@@ -57,9 +57,9 @@ def uniform(seed: int | tf.Tensor, time: int | tf.Tensor, rows: int | tf.Tensor)
 def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor:
     """Samples a token for each row by inverting the cumulative distribution at the random number of the row.
 
-    Tokens are sorted by falling logit. Tokens with equal logits are sorted by rising id. The computation uses
-    double precision. The same logits and the same number therefore give the same token on every platform. The
-    following NumPy code computes the token of one row::
+    Tokens are sorted from the largest logit to the smallest. Tokens with equal logits are sorted by rising
+    id. The computation uses double precision. The same logits and the same number therefore give the same
+    token on every platform. The following NumPy code computes the token of one row::
 
             order = np.argsort(-logits, kind="stable")[:top_k]  # [:V] without top_k
             falling = logits[order].astype(np.float64)
@@ -82,7 +82,7 @@ def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor
     [0, 1, 2]
     """
     size = tf.shape(logits)[1]
-    few = isinstance(sampling.top_k, int) and sampling.top_k > 0  # then only the top k tokens are sorted
+    few = isinstance(sampling.top_k, int) and sampling.top_k > 0  # if True, only the top k tokens are sorted
     falling, order = tf.math.top_k(logits, tf.minimum(sampling.top_k, size) if few else size)  # (n, sorted)
     temperature = tf.cast(sampling.temperature, tf.float64)
     likeliest = tf.equal(temperature, 0.0)

@@ -1,6 +1,6 @@
 """Plots and confidence intervals that two or more tasks use.
 
-The module of a public name is imported when the name is first used. Matplotlib is therefore loaded only for
+The module of a function is imported when the function is first used. Matplotlib is therefore loaded only for
 plots.
 """
 

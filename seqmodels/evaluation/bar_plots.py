@@ -49,7 +49,7 @@ def score_by_group(
 ) -> Path:
     """Plots the score and the number of examples of each group, and writes the plot to `path`.
 
-    The plot has two panels: the upper panel shows the scores, and the lower panel the numbers of examples.
+    The upper panel shows the scores. The lower panel shows the numbers of examples.
 
     Args:
         groups: one dictionary per group, with the keys `name`, `count` (number of examples) and the key of

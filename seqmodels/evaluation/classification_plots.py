@@ -22,17 +22,17 @@ from seqmodels.evaluation.style import (
 )
 
 LARGEST_ANNOTATED = 25  # largest number of classes for which the cells contain readable numbers
-# Largest number of classes whose names are all shown. If there are more, every second, third, ... name is
-# shown.
+# Largest number of classes whose names are all shown. If there are more classes, only every second, third,
+# ... name is shown.
 LARGEST_LABELED = 60
 
 
 def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | os.PathLike[str]) -> Path:
     """Plots a confusion matrix as a coloured table, and writes the plot to `path`.
 
-    The colour of a cell shows the percentage of the true class. It depends on the square root of the
-    percentage, so that rare confusions are visible. For at most 25 classes, the cells also contain the counts
-    and percentages.
+    The colour of a cell shows the percentage of the examples of the true class. The colour depends on the
+    square root of the percentage, so that rare confusions are visible. For at most 25 classes, the cells also
+    contain the counts and percentages.
 
     Args:
         confusion: counts `(classes, classes)`, with a row per true class and a column per predicted class.
@@ -49,7 +49,7 @@ def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | o
 
 
 def reliability_diagram(calibration: Sequence[Mapping[str, float]], path: str | os.PathLike[str]) -> Path:
-    """Plots the accuracy as a function of the confidence (reliability diagram), and writes it to `path`.
+    """Plots the accuracy for each level of confidence (reliability diagram), and writes the plot to `path`.
 
     A lower panel shows a histogram of the confidence.
 

@@ -94,12 +94,12 @@ def learning_curve(
     """Plots the history of a training, with one panel per quantity, and writes the plot to `path`.
 
     Args:
-        history: one dictionary per epoch, with the keys `epoch`, `loss` and `valid_loss`. A further score is
-            plotted if it has the key `valid_NAME`, together with the key `NAME` if this key exists.
-            `learning_rate` and `gradient_norm` are optional and have small panels. A missing value or a NaN
-            leaves a gap. Other keys are ignored.
+        history: one dictionary per epoch, with the keys `epoch`, `loss` and `valid_loss`. A further score
+            NAME is plotted if the key `valid_NAME` exists. If the key `NAME` exists too, its values are
+            plotted in the same panel. `learning_rate` and `gradient_norm` are optional and have small panels.
+            A missing value or a NaN leaves a gap. Other keys are ignored.
         path: PNG file to write.
-        best_epoch: epoch to mark, such as the epoch whose weights were kept. Default: no mark.
+        best_epoch: number of the epoch to mark, such as the epoch whose weights were kept. Default: no mark.
 
     Raises:
         ValueError: the history has no rows.
@@ -114,7 +114,7 @@ def learning_curve(
 def loss_by_position(
     curves: Mapping[str, Sequence[Mapping[str, float]]], path: str | os.PathLike[str]
 ) -> Path:
-    """Plots the mean loss of the tokens at each position of a line of text, and writes the plot to `path`.
+    """Plots the mean loss at each token position in a line of text, and writes the plot to `path`.
 
     The plot has one curve per model. A lower panel shows the number of tokens at each position.
 

@@ -1,7 +1,7 @@
 """Export of models as SavedModel or TFLite files, which are verified in a new process.
 
-A model is exported from a list of its signatures. The module of a public name is imported when the name is
-first used.
+A model is exported from a list of its signatures, which are named functions. The module of a function or
+class is imported when the function or class is first used.
 """
 
 from seqmodels.lazy import lazy

@@ -21,7 +21,7 @@ def packed(model: schema.ModelT) -> bytes:
 
 
 def mended(content: bytes) -> bytes:
-    """Returns the content of a TFLite file without two faults that the converter leaves in the file."""
+    """Corrects two faults of the converter in the content of a TFLite file, and returns the new content."""
     model = unpacked(content)
     for graph in model.subgraphs:
         _leave_variables_plain(graph)

@@ -78,7 +78,7 @@ def _metadata(delimiter: str) -> bytes:
 
 
 def _tensor(builder: flatbuffers.Builder, fields: dict[int, int]) -> int:
-    """Builds a TensorMetadata table whose content type has no properties."""
+    """Builds a TensorMetadata table. The properties of its content type are empty."""
     properties = _table(builder, 0, {})
     content = _table(builder, 3, {1: properties}, {0: ("Uint8", FEATURE_PROPERTIES)})
     return _table(builder, 7, {**fields, 3: content})

@@ -27,8 +27,8 @@ from seqmodels.export.verify import Arrays, largest_difference, load_arrays, sav
 # float32, the value for "float16" for rounding to 11 bits. With 8 bits, every finite difference is allowed. A
 # score on real data must then show whether the file is precise enough.
 TOLERANCES = {"none": 1e-4, "float16": 0.05, "dynamic": math.inf, "int8": math.inf}
-# Every time step makes an unrolled file some kilobytes larger. The time of its conversion grows with the
-# square of the number of time steps.
+# Largest number of time steps of an unrolled file. Every time step makes such a file some kilobytes larger.
+# The conversion time grows with the square of the number of time steps.
 LONGEST_UNROLLED = 128
 
 _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
@@ -44,7 +44,7 @@ class Entry:
         expected: outputs of the model for ``inputs``.
         representative: inputs from the training data, each ``(rows, ...)``, which calibrate int8. The
             converter measures the state c of a fused LSTM only after the last time step. If all rows end in
-            padding, the measured range of c is too small. Some rows should therefore have no padding.
+            padding, the measured range of c is too small. Therefore, some rows should have no padding.
     """
 
     signature: Signature
@@ -59,7 +59,7 @@ class Converted:
 
     Attributes:
         size: size of the file in bytes.
-        milliseconds: time of a call of each signature: the median of 200 calls with one thread.
+        milliseconds: median time of 200 calls with one thread, by signature.
         difference: largest difference from the outputs of the model.
         outputs: outputs of the file for ``Entry.inputs``, ``(rows, ...)``, by signature and name of the
             output.
@@ -97,7 +97,7 @@ def choose_form(fused: bool, steps: int, quantize: str) -> str:
         quantize: a name in ``QUANTIZATIONS``.
 
     Raises:
-        UsageError: the form would be "generic" with int8, and TensorFlow's converter crashes in this case.
+        UsageError: int8 would need the form "generic". TensorFlow's converter crashes in this case.
 
     >>> [choose_form(fused=False, steps=steps, quantize="none") for steps in (64, 512)]
     ['unrolled', 'generic']

@@ -68,7 +68,7 @@ def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: 
             unit = max(1.0, float(np.max(np.abs(one))))
             absolute = float(np.max(np.abs(other.astype(np.float64) - one)))
             difference = absolute / unit
-            if not difference <= tolerance:  # also if it is NaN
+            if not difference <= tolerance:  # also true if the difference is NaN
                 raise UserError(
                     f"{where}: the output {name} differs from the model's output by {absolute:.3g}; expected "
                     f"at most {tolerance * unit:g}; nothing was written or replaced"

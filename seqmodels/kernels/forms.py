@@ -1,4 +1,4 @@
-"""The form of the loop over time, which a context manager selects.
+"""The forms of the loop over time. A context manager selects the form.
 
 A loop has the form that is selected when its graph is traced. Layers and models do not have options for the
 form. To use a form other than the default, trace the call inside a ``with`` block::

@@ -2,7 +2,7 @@ r"""An LSTM that TensorFlow Lite's converter replaces by one ``UNIDIRECTIONAL_SE
 
 The converter recognises a TensorFlow function by its attributes, its arguments and its results. It replaces
 the whole function by the operator. If TensorFlow runs the function, the function is an ordinary loop with the
-same results. The operator has three limitations, which this module handles as follows:
+same results. The operator has three limitations. This module handles the limitations as follows:
 
 - The operator keeps ``h`` and ``c`` from one call of the interpreter to the next. One text would therefore
   affect the results for the next text. To prevent this, the module adds two reset steps before the sequence.
@@ -11,8 +11,8 @@ same results. The operator has three limitations, which this module handles as f
   are almost 0. Then ``c_t = f c_{t-1} + i c~_t`` and ``h_t = o tanh(c_t)`` are zero up to float32 rounding,
   for any initial state. One feature with a very large weight would have the same effect. But it would make
   all 8-bit weights less precise, because they share one scale.
-- The operator does not support ``lengths``. The module computes the steps after the end of a row from the
-  padding, and then sets their outputs to zero. Real steps do not depend on these steps.
+- The operator does not support ``lengths``. The module also computes the steps in the padding, and then sets
+  the outputs of these steps to zero. Real steps do not depend on these steps.
 - The operator returns ``h`` of every step, but not ``c``. The module therefore does not return ``c``.
 """
 
@@ -120,6 +120,6 @@ def _with_reset_rows(kernel: tf.Tensor) -> tf.Tensor:
 
     The converter computes the result once and stores it as a constant.
     """
-    gates = np.tile(np.repeat([1, 1, 0, 1], kernel.shape[1] // 4), (RESET_COLUMNS, 1))  # 0: the candidate
+    gates = np.tile(np.repeat([1, 1, 0, 1], kernel.shape[1] // 4), (RESET_COLUMNS, 1))  # 0 for the candidate
     closing = -tf.maximum(tf.reduce_max(tf.abs(kernel)), 1.0)
     return tf.concat([kernel, closing * tf.constant(gates, kernel.dtype)], axis=0)

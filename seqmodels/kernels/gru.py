@@ -26,9 +26,9 @@ If the reset gate acts after the product, they are as follows, where ``v = k U_h
 .. math::
         dz^r = dz^h * v * r (1 - r), \quad dh \leftarrow dh * (1 - u) + m * ([dz^u, dz^r, dv] U^T)
 
-The gradient of the projected inputs is ``dp_t = dz_t``. After the loop, one product per weight computes its
-gradient: ``dU_{u,r} = sum k^T [dz^u, dz^r]``. ``dU_h`` is ``sum (r * k)^T dz^h`` for the first form of s and
-``sum k^T dv`` for the second form. The gradient of the bias is ``db' = sum dv``.
+The gradient of the projected inputs is ``dp_t = dz_t``. After the loop, one matrix product per weight
+computes the gradient of the weight: ``dU_{u,r} = sum k^T [dz^u, dz^r]``. ``dU_h`` is ``sum (r * k)^T dz^h``
+for the first form of s and ``sum k^T dv`` for the second form. The gradient of the bias is ``db' = sum dv``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@ r"""Linear recurrences, whose steps can be computed in parallel.
 
 .. math:: h_t = a_t * h_{t-1} + b_t
 
-Two steps can be combined to one step of the same form:
+Two steps can be combined into one step of the same form:
 :math:`h_t = (a_t a_{t-1}) h_{t-2} + (a_t b_{t-1} + b_t)`. The combination of steps is associative. A parallel
 scan can therefore compute all T states in about ``2 log2 T`` rounds instead of T steps. The rounds work on a
 half, a quarter, ... of the sequence (Blelloch 1990, "Prefix sums and their applications"; Martin and Cundy
@@ -122,9 +122,9 @@ def _rounds(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = Fals
 def _by_halves(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """Computes all states from a zero initial state by a parallel scan over a static number of steps.
 
-    The function combines each pair of steps to one step, and calls itself for this sequence of half the
-    length. The call returns every second state. Each remaining state is then computed from the state before
-    it.
+    The function combines each pair of steps into one step, and calls itself for this sequence of half the
+    length. The call returns every second state. Each remaining state is then computed from the previous
+    state.
     """
     time = a.shape[0]
     if time == 1:

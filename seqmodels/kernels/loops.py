@@ -60,7 +60,7 @@ def unrolled(
 
     The graph computes ``step`` also after the end of a row, from the padding. After all steps, it selects the
     state after the last real step of each row. A selection in every step would make the graph a quarter
-    larger, and 8-bit states would be less precise.
+    larger and 8-bit states less precise.
 
     Raises:
         ValueError: the number of time steps is not static.

@@ -30,8 +30,8 @@ def scan(
         reverse: if True, the loop runs from the last step to the first. The outputs are still stored in the
             order of t.
         replace: if True, the first output overwrites the first sequence step by step. Both must have the same
-            number of features. This is faster: memory that was just read is in the cache, and no new array
-            must be filled with zeros.
+            number of features. Overwriting is faster: memory that was just read is in the cache, and no new
+            array must be filled with zeros.
 
     Returns:
         The outputs of all steps, each in time-major order ``(T, n, width_j)``, and the states after the
@@ -77,7 +77,7 @@ def time_major(x: tf.Tensor) -> tf.Tensor:
 
 
 def shifted(first: tf.Tensor, sequence: tf.Tensor) -> tf.Tensor:
-    """Returns the value before each step, ``(T, n, h)``: ``first``, then ``sequence`` up to step T - 1."""
+    """Returns the values ``(T, n, h)`` before each step: ``first``, else ``sequence`` one step before."""
     return tf.concat([first[None], sequence], axis=0)[:-1]
 
 
@@ -132,8 +132,8 @@ def carried_back(
 ) -> tf.Tensor:
     """Returns the gradient of the state before step t.
 
-    With truncation, every ``truncate`` steps form a window. No gradient passes from a window to the window
-    before (Williams and Peng 1990). For rows in which the step is real, the result is therefore 0 if t is a
+    With truncation, every ``truncate`` steps form a window. No gradient passes from a window to the previous
+    window (Williams and Peng 1990). For rows in which the step is real, the result is therefore 0 if t is a
     positive multiple of ``truncate``.
 
     Args:

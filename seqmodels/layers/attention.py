@@ -26,10 +26,10 @@ class Prepared(NamedTuple):
     """The parts of an attention that do not depend on the query.
 
     Attributes:
-        keys: vectors that the queries are compared with, ``(n, S, u)``. For multi-head attention the shape is
-            ``(n, heads, S, u)``.
-        values: vectors of which the context is the weighted sum, ``(n, S, m)``. For multi-head attention the
-            shape is ``(n, heads, S, u)``.
+        keys: vectors with which the queries are compared, ``(n, S, u)``. For multi-head attention the shape
+            is ``(n, heads, S, u)``.
+        values: vectors whose weighted sum is the context, ``(n, S, m)``. For multi-head attention the shape
+            is ``(n, heads, S, u)``.
         real: mask, True at the real steps of the memory, bool ``(n, 1, S)``.
     """
 

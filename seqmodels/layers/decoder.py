@@ -49,7 +49,8 @@ class AttentionDecoderCell(Cell):
     ``z_t = [s_t; c_t] W + x_t V + b``.
 
     The states are the states of all cells, from the lowest cell to the topmost cell. With feeding ``output``,
-    ``o_{t-1}`` is the last state. The first state of each cell must be equal to the output of that cell.
+    ``o_{t-1}`` is the last state. A cell may have several states. The first of them must be equal to the
+    output of the cell.
 
     The cells and the attention have their own weights. The readout has the weights ``readout_kernel`` W
     ``(size of s_t + size of c_t, units)`` and ``readout_bias`` b ``(units,)``. A deep output has ``2 units``
@@ -157,7 +158,7 @@ class AttentionDecoderCell(Cell):
         self.built = True
 
     def project(self, x: tf.Tensor) -> tf.Tensor:
-        """Computes the projection ``(..., p)`` of x ``(..., d)`` for the first cell.
+        """Computes the projection ``(..., p)`` of x ``(..., d)`` for the lowest cell.
 
         With a deep output, the last ``2 units`` columns are the projection ``x V`` for the readout.
         """
@@ -171,7 +172,7 @@ class AttentionDecoderCell(Cell):
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
         """Returns ``(constants of each cell, prepared attention or None, kernel of f, dropout masks)``.
 
-        The kernel of f contains the rows of the first cell's kernel that multiply ``f_t``.
+        The kernel of f contains the rows of the lowest cell's kernel that multiply ``f_t``.
 
         Args:
             batch: number of rows in the batch, needed to sample dropout masks.
@@ -237,8 +238,8 @@ class AttentionDecoderCell(Cell):
     ) -> tuple[tf.Tensor, States] | None:
         """Runs each cell over all steps, and then computes the attention of all steps in one product.
 
-        Returns None if ``feeding`` is not ``none``, because each step then depends on the previous step's
-        attention or output.
+        Returns None if ``feeding`` is ``output`` or ``context``, because each step then depends on the
+        attention or output of the previous step.
         """
         if self.feeding != "none":
             return None
@@ -263,7 +264,10 @@ class AttentionDecoderCell(Cell):
         return outputs, tuple(kept)
 
     def _split(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Splits ``projected`` into the part for the first cell and the part for the readout, or None."""
+        """Splits ``projected`` into the columns for the lowest cell and the columns for a deep output.
+
+        Without a deep output, None replaces the second result.
+        """
         if not self.deep_output:
             return projected, None
         columns = 2 * self.units

@@ -1,4 +1,4 @@
-"""Four dropout layers, which drop features, features at all time steps, word types, or single tokens."""
+"""Four dropout layers. They drop single features, features at all time steps, word types, or tokens."""
 
 from __future__ import annotations
 

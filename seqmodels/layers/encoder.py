@@ -16,7 +16,7 @@ class Encoded(NamedTuple):
     """The results of an encoder.
 
     Attributes:
-        outputs: outputs of the last layer, ``(n, T, output_size)``. If the layer is bidirectional, the
+        outputs: outputs of the topmost layer, ``(n, T, output_size)``. If the layer is bidirectional, the
             features of the forward direction come first.
         states: final states. ``states[layer][direction]`` is the tuple of a cell's states, each
             ``(n, units)``. Direction 0 is forward, direction 1 is backward.
@@ -33,25 +33,28 @@ class Encoded(NamedTuple):
 class Encoder(keras.layers.Layer):
     """Stacked recurrent layers (Graves et al. 2013), each optionally bidirectional (Schuster, Paliwal 1997).
 
-    The output of each layer is the input of the next layer. A bidirectional layer has a second cell with its
-    own weights. The second cell runs from the last real step of each row (the last step that is not padding)
-    to the first step. The layer concatenates the outputs of both cells. The encoder does not contain an
-    embedding. Its inputs can therefore be time series or other features as well as embedding vectors.
+    The output of each layer is the input of the next layer. A bidirectional layer also has a backward cell
+    with its own weights. The backward cell runs from the last real step of each row (the last step that is
+    not padding) to the first step. The layer concatenates the outputs of both cells. The encoder does not
+    contain an embedding. Its inputs can therefore be time series or other features as well as embedding
+    vectors.
 
     Args:
-        cells: one cell per layer. The second cell of a bidirectional layer has the same config as the first.
-        bidirectional: if True, run the layer in both directions. Either one value for all layers, or a
-            sequence with one value per layer.
-        residual: if True, add the input of each layer to its output. In the first layer, the input is added
+        cells: one cell per layer. The backward cell of a bidirectional layer has the same config as the
+            forward cell.
+        bidirectional: if True, run the layer in both directions. Pass one value for all layers, or a sequence
+            with one value per layer.
+        residual: if True, add the input of each layer to its output. In the lowest layer, the input is added
             only if both sizes are equal. In all other layers, both sizes must be equal.
         dropout: probability of dropping an input feature of a layer. One mask is used for all steps of a
-            sequence. Either one value for all layers, or a sequence with one value per layer.
+            sequence. Pass one value for all layers, or a sequence with one value per layer.
         seed: seed of the dropout masks.
         **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the first cell.
 
     Raises:
         ValueError: if there are no cells, or if ``bidirectional`` or ``dropout`` is a sequence without one
-            value per cell. Also if ``residual`` is True and the two sizes differ after the first layer.
+            value per cell. Also if ``residual`` is True and the two sizes differ in a layer above the lowest
+            layer.
 
     >>> from seqmodels.cells import GRUCell
     >>> encoder = Encoder([GRUCell(3), GRUCell(3)], bidirectional=True)

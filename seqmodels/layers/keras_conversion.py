@@ -68,7 +68,7 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
 
 
 def from_keras(layer: keras.layers.Layer) -> Recurrent:
-    """Converts a built ``keras.layers.SimpleRNN``, ``LSTM`` or ``GRU`` to a ``Recurrent`` with its weights.
+    """Converts a built ``keras.layers.SimpleRNN``, ``LSTM`` or ``GRU`` and its weights to a ``Recurrent``.
 
     Raises:
         ValueError: if the layer has another type, is not built or has no bias. Also if an LSTM or GRU has

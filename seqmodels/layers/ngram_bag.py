@@ -20,8 +20,8 @@ class NgramBag(keras.layers.Layer):
 
     G is the set of the n-grams of 1 to N tokens that occur in the row. Repetitions of an n-gram do not change
     the sum. A linear classifier with such features is a strong baseline if single phrases decide the class
-    (Wang and Manning 2012). It ignores dependencies over more than N words, which a recurrent network can
-    use.
+    (Wang and Manning 2012). The classifier ignores dependencies over more than N words, which a recurrent
+    network can use.
 
     A hash function maps each n-gram to a bucket, which is a row of the weight table. N-grams in the same
     bucket share their weights (Weinberger et al. 2009). The layer therefore does not store a list of n-grams.
@@ -98,7 +98,7 @@ class NgramBag(keras.layers.Layer):
         return tf.reshape(weights, (batch, time, self.order * self.features))
 
     def _buckets(self, tokens: tf.Tensor, lengths: tf.Tensor | None) -> list[tf.Tensor]:
-        """Returns the buckets of the n-grams that end at each step, as one ``(n, T)`` int32 per length.
+        """Returns the buckets of the n-grams that end at each step: one ``(n, T)`` int32 tensor per length.
 
         The bucket is -1 if no n-gram of this length ends at the step.
         """

@@ -33,9 +33,9 @@ class Pooling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class LastPooling(Pooling):
-    """Returns the final state of the last layer.
+    """Returns the final state of the topmost layer.
 
-    If the last layer is bidirectional, the final states of both directions are concatenated. The forward
+    If the topmost layer is bidirectional, the final states of both directions are concatenated. The forward
     direction ends at the last real step of each row, and the backward direction ends at the first step. For
     an LSTM, the layer returns ``h`` and not ``c``.
 

@@ -20,8 +20,8 @@ class Recurrent(keras.layers.Layer):
     ``recurrent(inputs (n, T, d), lengths (n,) or None, states or None, memory or None)`` returns
     ``(outputs (n, T, output_size), states)``:
 
-    - ``lengths`` contains the number of real steps per row. The steps after them are padding. None means that
-      no row has padding.
+    - ``lengths`` contains the number of real steps per row. All steps after the real steps are padding. None
+      means that no row has padding.
     - The argument ``states`` contains the initial states. Default: zeros.
     - ``memory`` is the sequence that a cell with attention attends to. Other cells accept only None.
     - The outputs are zero at padding.

@@ -68,12 +68,12 @@ class TiedOutput(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class AdaptiveSoftmax(keras.layers.Layer):
-    """Softmax that computes rare tokens with smaller matrices (Grave et al. 2017, section 4).
+    """A softmax that uses smaller matrices for rare tokens (Grave et al. 2017, section 4).
 
     Token ids must be sorted from frequent to rare, as in :class:`Tokenizer`. Cutoffs divide the ids into
     frequent tokens and clusters of rare tokens. The first softmax, the head, covers the frequent tokens and
-    has one entry per cluster. Cluster 1 contains the least rare of the rare tokens. For a token in cluster k,
-    ``log p(token) = log p(cluster k) + log p(token | cluster k)``.
+    has one entry per cluster. Cluster 1 contains the most frequent of the rare tokens. For a token in cluster
+    k, ``log p(token) = log p(cluster k) + log p(token | cluster k)``.
 
     A second softmax per cluster computes ``p(token | cluster k)``. The d input features are first projected
     to ``d / factor^k`` features (section 4.3). The output matrix of the cluster is therefore ``factor^k``
@@ -214,7 +214,7 @@ def sampled_softmax_losses(
     vocabulary, frequent = table.shape[0], samples // 2
     drawn, others = samples - frequent, vocabulary - frequent
     _, places = tf.math.top_k(uniform((others,), seed), drawn, sorted=False)
-    ids = frequent + tf.cast(places, targets.dtype)  # R
+    ids = frequent + tf.cast(places, targets.dtype)  # ids of the tokens in R
     rows = tf.concat([table[:frequent], tf.gather(table, ids)], axis=0)  # (samples, features)
     row_bias = tf.concat([bias[:frequent], tf.gather(bias, ids)], axis=0)
     logits = projection(inputs, tf.transpose(rows), row_bias)  # (batch, time, samples)

@@ -22,11 +22,11 @@ class Classifier(keras.Model):
     by Keras' ``compile`` and ``fit``.
 
     If ``ngrams`` is above 0, the encoder does not read token embeddings. It reads weights of a linear model
-    over n-grams (:class:`NgramBag`), which must be fitted before. At step t, the encoder reads the weights of
-    the n-grams that end at this step. They are called the evidence of step t. Let N be ``ngrams``,
-    :math:`w_g` the weights of n-gram g, b the bias of the linear model, and s ``evidence_scale``. Let
-    :math:`g_1(t) .. g_N(t)` be the n-grams of lengths 1 to N that end at step t, and G all n-grams of the
-    row. Then the encoder input x and the logits y are
+    over n-grams (:class:`NgramBag`), which must be fitted before the training. At step t, the encoder reads
+    the weights of the n-grams that end at this step. These weights are called the evidence of step t. Let N
+    be ``ngrams``, :math:`w_g` the weights of n-gram g, b the bias of the linear model, and s
+    ``evidence_scale``. Let :math:`g_1(t) .. g_N(t)` be the n-grams of lengths 1 to N that end at step t, and
+    G all n-grams of the row. Then the encoder input x and the logits y are
 
     .. math::
         x_t = s [w_{g_1(t)}, .., w_{g_N(t)}], \qquad y = b + \sum_{g \in G} w_g + head(pool(encoder(x)))

@@ -29,7 +29,7 @@ class Encoding(NamedTuple):
 
     Attributes:
         memory: outputs of the encoder, in the form that the attention needs; None without attention.
-        states: states of the decoder before its first step, each ``(n, units)``.
+        states: initial states of the decoder, each ``(n, units)``.
     """
 
     memory: Prepared | None
@@ -45,10 +45,10 @@ class Translator(keras.Model):
     The logits have the shape ``(n, T, target vocabulary)`` and are float32 or wider. For decoding,
     :meth:`encode` and :meth:`step` run the same model token by token.
 
-    A bridge computes the first states of the decoder from the last states of the encoder (Bahdanau et al.
-    2015, appendix A.2.2). Each first state is ``tanh(s W + b)``. For the first h of the second decoder layer,
-    for example, ``s`` is the last h of the second encoder layer. If the encoder is bidirectional, ``s``
-    concatenates the last states of both directions.
+    A bridge computes the initial states of the decoder from the final states of the encoder (Bahdanau et al.
+    2015, appendix A.2.2). Each initial state is ``tanh(s W + b)``, where ``s`` is a final state. For the
+    initial state h of decoder layer 2, for example, ``s`` is the final state h of encoder layer 2. If the
+    encoder is bidirectional, ``s`` concatenates the final states of both directions.
 
     Args:
         source_vocabulary, target_vocabulary: number of token ids of each language.
@@ -63,8 +63,8 @@ class Translator(keras.Model):
         feeding, deep_output, normalize: see :class:`seqmodels.layers.AttentionDecoderCell`. ``normalize``
             also normalizes the outputs of the encoder.
         tie: matrix of the output layer. With ``none``, the output layer has its own matrix. With ``target``,
-            it uses the target embedding (Press and Wolf 2017). With ``all``, the source embedding, the target
-            embedding and the output layer use the same matrix.
+            the output layer uses the target embedding (Press and Wolf 2017). With ``all``, the source
+            embedding, the target embedding and the output layer use the same matrix.
         word_dropout: probability of replacing a token by the unknown token.
         dropout: probability of dropping a feature. This dropout applies to the embeddings, between layers, to
             the outputs of the encoder that the attention reads, and before the output layer.
@@ -177,8 +177,8 @@ class Translator(keras.Model):
         self.seed_generator = keras.random.SeedGenerator() if scheduled_sampling else None
 
     def _embedding(self, vocabulary: int, name: str) -> keras.layers.Embedding:
-        # With this standard deviation, logits have the scale of the decoder's output if the output layer
-        # shares the matrix of the embedding.
+        # If the output layer shares the matrix of the embedding, this standard deviation gives the logits the
+        # scale of the decoder's output.
         initializer = keras.initializers.RandomNormal(stddev=self.embedding_units**-0.5)
         return keras.layers.Embedding(
             vocabulary, self.embedding_units, initializer, dtype=self.dtype_policy, name=name
@@ -250,7 +250,7 @@ class Translator(keras.Model):
         return self._logits(output[:, None])[:, 0], states, weights
 
     def alignments(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Returns the attention weights under teacher forcing, ``(n, T, S)``; zero in the target's padding.
+        """Returns the attention weights under teacher forcing, ``(n, T, S)``. They are 0 in target padding.
 
         Raises:
             ValueError: the model has no attention.
@@ -282,7 +282,7 @@ class Translator(keras.Model):
         )
 
     def _encoded(self, source: tf.Tensor, lengths: tf.Tensor, training: bool) -> tuple[tuple, States]:
-        """Returns the outputs of the encoder with their lengths, and the first states of the decoder."""
+        """Returns the outputs of the encoder with their lengths, and the initial states of the decoder."""
         embedded = self.source_embedding(self.word_dropout(source, training=training))
         encoded = self.encoder(embedded, lengths=lengths, training=training)
         outputs = encoded.outputs if self.memory_norm is None else self.memory_norm(encoded.outputs)
@@ -310,7 +310,7 @@ class Translator(keras.Model):
         share: tf.Tensor,
         training: bool,
     ) -> tf.Tensor:
-        """Returns decoder outputs ``(n, T, embedding_units)`` with some inputs from the decoder itself.
+        """Returns decoder outputs ``(n, T, embedding_units)``. Some inputs are tokens of the decoder itself.
 
         The first input of a row is its first target token. Each further input is a token of the decoder with
         probability ``share``, else the target token. In training, a token of the decoder is sampled.
@@ -327,8 +327,8 @@ class Translator(keras.Model):
         generator = self.seed_generator if training else None
         draw = uniform((batch, time), generator.next()) if generator is not None else 0.0
         own = (tf.zeros((batch, time)) + draw < share) & (tf.range(time) > 0)
-        # Two more features per step: a flag that is 1 if the input is a token of the decoder, and the number
-        # of the step, which seeds the sampling.
+        # Each step has two more features. The first is a flag that is 1 if the input is a token of the
+        # decoder. The second is the index of the step, which seeds the sampling.
         numbers = tf.broadcast_to(tf.cast(tf.range(time), dtype), (batch, time))
         x = tf.concat([embedded, tf.cast(own, dtype)[..., None], numbers[..., None]], axis=-1)
         seed = tf.cast(generator.next(), tf.int32) if generator is not None else None

@@ -21,10 +21,11 @@ class Averages:
         model: a built Keras model. Create this object in the ``tf.distribute`` scope of the model.
         settings: settings of the training. Only ``average``, ``average_after``, ``average_epochs`` and
             ``monitor`` are used.
-        folder: folder where the final weights of the last epochs are stored.
+        folder: folder where the final weights of the most recent epochs are stored.
 
     Attributes:
-        variables: averages of the trainable weights, in their order. Empty if averaging is disabled.
+        variables: averages of the trainable weights, in the order of the weights. Empty if averaging is
+            disabled.
     """
 
     def __init__(self, model: keras.Model, settings: Settings, folder: Path):
@@ -44,7 +45,7 @@ class Averages:
         self._move(tf.constant(share))
 
     def before_validation(self, position: Position) -> None:
-        """Computes the average of the final weights of the last epochs, if ``average_epochs`` is set."""
+        """If ``average_epochs`` is set, averages the final weights of the most recent epochs."""
         count = self.settings.average_epochs
         if count is None:
             return
@@ -56,9 +57,9 @@ class Averages:
             average.assign(sum(values) / len(values))
 
     def after_validation(self, position: Position, better: Callable[[float, float], bool]) -> None:
-        """Starts averaging over steps if an earlier epoch was better than the last epoch.
+        """Starts averaging over steps if an earlier epoch was better than the current epoch.
 
-        Only epochs more than ``average_after`` epochs before the last epoch count.
+        Only epochs more than ``average_after`` epochs before the current epoch are compared.
         """
         if self.settings.average is None or position.averaged is not None:
             return

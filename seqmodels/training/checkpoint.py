@@ -25,9 +25,9 @@ def save(path: Path, variables: Mapping[str, Sequence[Any]], facts: Mapping[str,
 
     Args:
         path: file to write. Its folder is created.
-        variables: Keras variables or tensors, by the name of their group. :func:`load` must receive the
-            variables of a group in the same order.
-        facts: further values by name, which JSON must support.
+        variables: dictionary from the name of a group to its Keras variables or tensors. :func:`load` must
+            receive the variables of a group in the same order.
+        facts: dictionary of further values, which must be representable in JSON.
     """
     arrays: dict[str, Any] = {
         f"{group}/{index}": _storable(variable)

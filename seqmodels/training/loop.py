@@ -87,7 +87,7 @@ class Training:
         self.callbacks = list(callbacks)
         self.strategy = tf.distribute.get_strategy()
         with self.strategy.scope():
-            # If only its wrapper builds Nadam, Nadam does not list all of its variables.
+            # The inner optimizer is built directly. Otherwise, Nadam would not list all of its variables.
             getattr(optimizer, "inner_optimizer", optimizer).build(model.trainable_variables)
             optimizer.build(model.trainable_variables)
             self.averages = Averages(model, settings, folder)
@@ -257,5 +257,5 @@ class Training:
         return {**variables, "average": self.averages.variables} if self.averages.variables else variables
 
     def _save(self) -> None:
-        carried = {"carried": tf.nest.flatten(self.carried, True)}  # True returns one tensor per replica
+        carried = {"carried": tf.nest.flatten(self.carried, True)}  # one tensor per replica
         checkpoint.save(self.last, {**self._variables(), **carried}, asdict(self.position))

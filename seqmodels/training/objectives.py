@@ -3,8 +3,8 @@
 An objective is a function with the arguments ``(model, inputs, targets, weights, carried, training)`` that
 returns an :class:`Outcome`. ``carried`` is the carried state: the state of a recurrent model after the
 previous batch. The training loop sums ``total`` and ``count`` over all parts of a batch and then divides the
-sums. The loss is therefore the mean over real targets, which are the targets that are not padding. It does
-not depend on padding or on the number of parts.
+sums. The loss is therefore the mean over real targets, which are the targets that are not padding. The loss
+does not depend on padding or on the number of parts.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Outcome(NamedTuple):
         count: scalar, the number of real targets, or the sum of their weights.
         scores: further sums by name. The training loop reports them divided by ``count``.
         penalty: scalar that is added to the mean loss for regularization.
-        carried: state of the model after the batch, which the next batch continues. It is ``()`` if the rows
-            of batches are independent.
+        carried: state of the model after the batch, from which the next batch continues. It is ``()`` if the
+            rows of batches are independent.
     """
 
     total: tf.Tensor
@@ -124,10 +124,10 @@ def next_token(activation: float = 0.0, temporal: float = 0.0) -> Objective:
     shape ``(n, T)``. The carried state contains the states of the model.
 
     Args:
-        activation: weight of a penalty in training: the mean square of the features that the output layer
-            reads, after dropout. It is called AR (Merity et al. 2018, section 4.6).
-        temporal: weight of a penalty in training: the mean square of the change of these features between two
-            steps, before dropout. It is called TAR (Merity et al. 2018, section 4.6).
+        activation: weight of the penalty AR in training (Merity et al. 2018, section 4.6). AR is the mean
+            square of the inputs of the output layer, after dropout.
+        temporal: weight of the penalty TAR in training (Merity et al. 2018, section 4.6). TAR is the mean
+            square of the change of these inputs from step to step, before dropout.
 
     >>> from seqmodels.models import LanguageModel
     >>> model = LanguageModel(vocabulary=20, embedding_units=8, units=8)

@@ -25,7 +25,7 @@ class Settings:
         clip_by: ``global``, ``variable`` or ``value``, see :func:`seqmodels.training.optimizers.clip`.
         monitor: column of the history that determines the best epoch.
         maximize: if True, larger values of ``monitor`` are better.
-        patience: number of epochs without improvement after which training stops. None disables this rule.
+        patience: training stops after this number of epochs without improvement. None disables this rule.
         plateau: factor that multiplies the learning rate after each epoch that is not the best so far. None
             disables this rule. With ``plateau``, the learning rate of the optimizer must be a number, not a
             schedule.
@@ -37,15 +37,15 @@ class Settings:
         average_after: number of epochs N. Averaging over steps starts when the current epoch is worse than an
             epoch more than N epochs before (NT-ASGD, Merity et al. 2018, algorithm 1). With 0, averaging
             starts at the first step.
-        average_epochs: number of most recent epochs whose final weights are averaged (Junczys-Dowmunt et al.
-            2016, section 2, on averaged checkpoints). None disables this average. Do not combine it with
-            ``average``.
+        average_epochs: number of epochs, up to the current epoch, whose final weights are averaged
+            (Junczys-Dowmunt et al. 2016, section 2, on averaged checkpoints). None disables this average. Do
+            not combine it with ``average``.
         seconds: limit of the training time in seconds. None disables the limit. When the limit is reached,
-            the training ends after the current step and a last validation. Time for validation and time while
-            a training is interrupted do not count.
+            the training ends after the current step and a final validation. The time for validation and the
+            time between an interruption and the next start do not count.
         save_seconds: seconds between two checkpoints within an epoch. A checkpoint is also saved after every
             epoch.
-        xla: if True, XLA compiles the steps, except with several replicas.
+        xla: if True, XLA compiles the steps. With several replicas, XLA is not used.
         parts: number of parts into which a CPU splits a batch to compute the parts in parallel. A batch is
             not split if its number of rows is not divisible by ``parts``. XLA runs the loop of a recurrent
             layer on one core, so two parts use two cores. The parts use different random numbers. None
@@ -85,8 +85,8 @@ class Position:
         history: one row per finished epoch.
         best: best monitored value so far.
         best_epoch: number of the epoch with the best value, counted from 1.
-        averaged: number of steps in the average of the weights, or number of epochs with ``average_epochs``.
-            None before averaging starts.
+        averaged: number of steps in the average of the weights. With ``average_epochs``, it is the number of
+            epochs in the average. None before averaging starts.
         finished: True if the training is finished.
     """
 

@@ -18,9 +18,10 @@ class Part(NamedTuple):
     """The results of a step for one part of a batch.
 
     Attributes:
-        sums: sums of losses and scores, and numbers of targets and examples, by name.
+        sums: dictionary of sums, such as the sums of losses and scores and the numbers of targets and
+            examples.
         gradients: gradients of the mean loss of the part, one per trainable variable. Empty in evaluation.
-        carried: carried state of the rows of the part, which is the state of the model after the batch.
+        carried: state of the model after the batch, for the rows of this part.
         updates: new values of non-trainable variables, such as the states of random generators. The key of a
             value is the position of its variable among the non-trainable variables.
     """
@@ -126,7 +127,7 @@ class Steps:
         return Part({**_sums(outcome), "examples": examples}, gradients, outcome.carried, updates)
 
     def _update(self, sums: list[dict], gradients: list[list]) -> dict[str, tf.Tensor]:
-        """Applies the clipped gradient of the mean loss of all parts, and returns the values to report."""
+        """Applies the clipped gradient of the mean loss of all parts, and returns the values to log."""
         replicas, scale = self.strategy.num_replicas_in_sync, self._loss_scale()
         facts = {name: self._sum(value) for name, value in _added(sums).items()}
         count = tf.maximum(facts["count"], 1e-9)
@@ -136,7 +137,7 @@ class Steps:
         clipped, norm, changed = clip([mean / scale for mean in means], *clipping)
         rate = tf.convert_to_tensor(self.optimizer.learning_rate)
         # Keras' optimizer sums the gradients over the replicas again. Under mixed_float16, it also divides
-        # them by the loss scale. Both are compensated here.
+        # them by the loss scale. The factor ``scale / replicas`` compensates both.
         self.optimizer.apply([g * (scale / replicas) for g in clipped], self.model.trainable_variables)
         return {**facts, "rate": rate, "norm": norm, "clipped": tf.cast(changed, tf.float32)}
 

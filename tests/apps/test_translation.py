@@ -319,7 +319,7 @@ def test_note_lists_dropped_overlong_pairs(pairs, tmp_path):
             file.write("word " * 30 + "\n")
     options = Train(data=str(folder), vocabulary=150, minimum_count=1, length=25)
     (note,) = [note for note in load(options, None).facts["notes"] if "are dropped" in note]
-    assert note.startswith("1 pairs with more than 25 tokens on a side are dropped: ")
+    assert note.startswith("1 pairs that contain a text of more than 25 tokens are dropped: ")
     assert "train.en:27 and " in note
     assert "train.fr:27" in note
 

@@ -33,7 +33,7 @@ from seqmodels.training.optimizers import clip
 STEPS, TARGET, START = 50, 0.7, 0.5  # time steps, target and initial state of the one-unit network
 WEIGHTS, BIASES = (3.5, 6.0), (-3.0, 0.2)  # ranges of w and b in the plot
 BEGIN = (4.5, -2.0)  # initial weight and bias of every descent
-# Learning rate, clipping threshold and number of gradient descent steps on the cliff.
+# Settings of gradient descent on the cliff: learning rate, clipping threshold and number of steps.
 RATE, CLIFF_THRESHOLD, DESCENTS = 0.1, 0.1, 100
 WAYS: dict[str, str | None] = {"none": None, **{f"by {name}": name for name in CLIP_BY}}
 
@@ -85,7 +85,7 @@ def cliff_loss(points: np.ndarray) -> np.ndarray:
 
 
 def cliff_gradient() -> Callable[[np.ndarray], list[tf.Tensor]]:
-    """Returns a function that computes the gradient of :func:`cliff_loss` by backpropagation in a cell.
+    """Returns a function that computes the gradient of :func:`cliff_loss` by backpropagation.
 
     The function receives a point ``(w, b)``. It returns the gradient with respect to w, ``(1, 1)``, and the
     gradient with respect to b, ``(1,)``.
@@ -117,8 +117,8 @@ def descend(by: str | None) -> tuple[np.ndarray, list[float], int]:
         by: type of clipping, one of ``CLIP_BY``. None disables clipping.
 
     Returns:
-        The path of the pair (w, b), ``(DESCENTS + 1, 2)``; the gradient norms before clipping; and the number
-        of clipped steps.
+        Three results: the initial pair (w, b) and the pair after each step, ``(DESCENTS + 1, 2)``; the
+        gradient norm of each step before clipping; and the number of clipped steps.
     """
     gradient = cliff_gradient()
     threshold = None if by is None else CLIFF_THRESHOLD

@@ -1,4 +1,4 @@
-"""Experiment ``flow``: measures how the gradient shrinks or grows on its way back in time.
+"""Experiment ``flow``: measures how the gradient shrinks or grows with the distance back in time.
 
 Let ``s_t`` be the concatenation of all states of a cell after step t. These are ``h`` and ``c`` in an LSTM,
 and only ``h`` in every other cell. Let T be the last step and L the loss. The experiment computes the norms
@@ -29,14 +29,14 @@ from seqmodels.layers import Recurrent
 
 INPUTS = 8  # number of input features of untrained cells; the inputs are random
 FRESH = ("cell", "units", "steps")  # options that apply to untrained cells only
-BATCHES = 100  # number of validation batches in which the longest sequences are searched
+BATCHES = 100  # the longest sequences are searched in this number of validation batches
 
 
 @dataclass(frozen=True)
 class Measured:
     """The measurements of one recurrent layer.
 
-    Every array ``(T + 1,)`` contains one norm per distance, from 0 to T.
+    Every array ``(T + 1,)`` contains one norm for each distance from 0 to T.
     """
 
     name: str
@@ -154,7 +154,7 @@ def _steps(inputs: Any) -> int:
 
 
 def measure(model: keras.Layer, loss: Callable[[], tf.Tensor], options: Flow) -> list[Measured]:
-    """Measures every recurrent layer of a model. The function ``loss`` calls the model and returns L."""
+    """Measures every recurrent layer. The function ``loss`` calls the model and returns the loss."""
     with tf.GradientTape() as tape, gradients.recording(model, tape) as traces:
         total = loss()
     return [

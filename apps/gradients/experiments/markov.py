@@ -1,4 +1,4 @@
-r"""Experiment ``markov``: compares the size and the perplexity of language models by context length.
+r"""Experiment ``markov``: compares the size and perplexity of language models at several context lengths.
 
 The context is the k words from which a model predicts the next word. V is the vocabulary size.
 

@@ -29,12 +29,14 @@ from seqmodels.evaluation import plots
 from seqmodels.training import Diverged
 
 PROBLEMS = (problems.adding, problems.copying, problems.xor, problems.parity)
-# Problem in which the gates are recorded. Its inputs are zero between the signs and the answers.
+# The gates are recorded in this problem. Its inputs are zero between the signs and the answers.
 WATCHED = problems.copying
 QUANTILES = (10, 50, 90)  # percentiles of a gate over all units and rows
-BEST = "90 %"  # percentile in the plot, to show the gates that are most open
-PATIENCE = 3  # number of epochs after which a training that explains nothing stops
-WORKERS = 2  # parallel trainings; XLA uses only one core for the small matrix products of a training
+BEST = "90 %"  # the plot shows this percentile, because these gates are the most open
+PATIENCE = 3  # a training that explains no variance stops after this number of epochs
+WORKERS = (
+    2  # number of parallel trainings; XLA computes the small matrix products of one training on one core
+)
 
 
 def run(options: Memory, say: Callable[[str], None]) -> Findings:
@@ -142,7 +144,7 @@ def _row(name: str, climb: dict[str, Any], lags: list[int]) -> dict[str, Any]:
         failed = [lag for lag, share in explained.items() if share < SOLVED]
         row[f"{problem} fails at"] = failed[0] if failed else f"over {lags[-1]}"
     passing = _passing(climb)
-    # The steps after the signs are read and before the answers.
+    # These steps are after the last sign and before the first answer.
     middle = slice(problems.ANSWERS, passing["lag"]) if passing else slice(0)
     row["gradient passes"] = passing["gate"] if passing else None
     row[f"its {BEST} quantile at the start"] = float(np.mean(passing["start"][middle])) if passing else None

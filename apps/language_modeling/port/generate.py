@@ -43,7 +43,7 @@ def choose(logits, temperature, number):
 
 
 def generate(file, prompt, temperature, numbers):
-    """Yields the token ids that continue a prompt of ids. Each random number in numbers yields one id."""
+    """Continues a prompt of token ids. Yields one token id per random number in ``numbers``."""
     step = Interpreter(model_path=str(FOLDER / file)).get_signature_runner("step")
     details = step.get_input_details()["state"]
     beginning = END if np.issubdtype(details["dtype"], np.integer) else 0
@@ -82,7 +82,7 @@ class Text:
         return [index for word in words if word for index in self.pieces(word)]
 
     def spaced(self, character):
-        """Returns a replacement of the character in which spaces separate words."""
+        """Returns the text that replaces the character. Spaces in this text separate words."""
         kind = category(character)
         if self.split == "letters":
             return character if kind[0] in "LNM" or character == "'" else " "

@@ -1,7 +1,7 @@
 """Reference implementation of the tokenizer that a program needs to use the TFLite file.
 
-Tokenizer.kt and Tokenizer.swift follow this file line by line. ``golden.json`` contains examples to test an
-implementation in another language.
+Tokenizer.kt and Tokenizer.swift follow this file line by line. ``golden.json`` contains examples that test
+an implementation in another programming language.
 """
 
 import re

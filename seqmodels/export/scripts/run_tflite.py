@@ -2,8 +2,8 @@
 
 This is a script, not a module. It simulates a phone with the TFLite interpreter, but without the project. The
 arrays in both files have the names ``SIGNATURE/TENSOR`` and one row per call, ``(calls, ...)``. OUTPUTS.npz
-also contains one number per signature, with the name ``SIGNATURE``. The number is the median time in
-milliseconds of TIMED calls with the first row and one thread.
+also contains one number per signature, with the name ``SIGNATURE``. The number is the median time of a call
+in milliseconds. The script measures ``TIMED`` calls with the first row and one thread.
 """
 
 import sys
@@ -34,7 +34,7 @@ for signature, tensors in signatures.items():
         {name: rows[index : index + 1] for name, rows in tensors.items()}
         for index in range(len(next(iter(tensors.values()))))
     ]
-    # One interpreter runs all rows, as in an application. A state kept between calls changes the outputs.
+    # One interpreter runs all rows, as in an application. A wrongly kept state would change the outputs.
     results = [call(**row) for row in rows]
     times = []
     for _ in range(WARM_UP + TIMED):

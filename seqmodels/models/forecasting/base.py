@@ -12,7 +12,7 @@ from seqmodels.models.config import keeps_arguments
 from seqmodels.models.forecasting import scaling as scaling_rules
 from seqmodels.registry import FORECAST_OUTPUTS, SCALINGS
 
-RIDGE = 0.01  # L2 penalty of the linear layer for prices, which overfits without it
+RIDGE = 0.01  # L2 penalty of the linear layer for prices, which overfits without the penalty
 DECILES = tuple(round(0.1 * number, 1) for number in range(1, 10))
 
 
@@ -20,7 +20,7 @@ class WindowModel(keras.Model):
     """Base class of all forecasters, which map a window of a series to forecasts in the units of the data.
 
     ``model({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H), "series": (n,) int32})``
-    returns forecasts ``(n, H, p)``. :func:`.scaling.forecast` describes the p numbers of a forecast.
+    returns forecasts ``(n, H, p)``. :func:`.scaling.forecast` describes the p numbers of one step.
 
     - ``past``: the L rows of the window.
     - ``past_time`` and ``future_time``: the times of the L past rows and of the H rows to forecast.
@@ -36,7 +36,7 @@ class WindowModel(keras.Model):
         kind: ``values`` for one column, or ``prices`` for the five columns open, high, low, close and volume.
             The forecast of prices is the log-return in percent.
         output: a name in ``FORECAST_OUTPUTS``.
-        levels: levels of the quantiles: an odd number of values in rising order. The quantile of the middle
+        levels: levels of the quantiles, an odd number of values in rising order. The quantile of the middle
             level is used as the point forecast.
         scaling: a name in ``SCALINGS``. It does not apply to prices, which are scaled by their volatility.
         decomposition: if True, values are split into their moving average and the remainder.

@@ -22,11 +22,11 @@ class Forecaster(WindowModel):
     The past and the future are split into segments of ``segment`` time steps. For segments of more than one
     step, a linear layer with ReLU embeds each past segment. The encoder is a stack of cells that reads the
     segments of the past. The decoder is one cell of the same kind, which forecasts one future segment per
-    decoder step. The first state of the decoder is the last state of the last encoder layer. The decoder
-    reads a learned vector for the position of the future segment, and the known features of this segment
-    (Lin et al. 2023, SegRNN, sections 4.2 and 4.3). The argument ``decoder`` has two values:
+    decoder step. The initial state of the decoder is the final state of the topmost encoder layer. The
+    decoder reads a learned vector for the position of the future segment, and the known features of this
+    segment (Lin et al. 2023, SegRNN, sections 4.2 and 4.3). The argument ``decoder`` has two values:
 
-    - ``direct``: the decoder step of every future segment starts from the first state of the decoder. All
+    - ``direct``: the decoder step of every future segment starts from the initial state of the decoder. All
       future segments are therefore computed in parallel.
     - ``autoregressive``: the future segments are computed in order. The forecast of a segment is an
       additional input of the decoder step for the next segment.
@@ -132,7 +132,7 @@ class Forecaster(WindowModel):
             beside = tf.repeat(fixed[:, None], steps.shape[1], 1)
             steps = tf.concat([steps, beside], -1)
         encoded = self.encoder(steps, training=training)
-        states = encoded.states[-1][0]  # the last layer, forward direction
+        states = encoded.states[-1][0]  # topmost layer, forward direction
         inputs = self._decoder_inputs(future, fixed, rows)  # (batch, segments, known)
         if self.decoder is not None:
             first = self._last_segment(whole, rows)
@@ -162,7 +162,7 @@ class Forecaster(WindowModel):
     def _last_segment(self, whole: tf.Tensor, rows: Any) -> tf.Tensor:
         """Returns the last past segment in the form of a forecast, ``(n, segment * p)``.
 
-        It is an input of the first decoder step. For prices, it contains zeros.
+        This segment is an input of the first decoder step. For prices, it contains zeros.
         """
         if self.kind == "prices":
             return tf.zeros((rows, self.segment * self.parameters_of_step), whole.dtype)

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 SPANS = (2, 5, 10, 22, 66, 250)  # lengths in days of the decaying averages in a window of prices
 LEVEL = SPANS.index(22)  # index of the average whose volatility is the scale of a window of prices
-FLOOR = 1e-3  # squared percent that are added to a variance; the variance of constant prices is then above 0
+FLOOR = 1e-3  # added to a variance in squared percent, so that constant prices have a variance above 0
 TREND = 25  # number of steps in the moving average of a decomposition (Zeng et al. 2023, section 4)
 
 
@@ -56,14 +56,14 @@ def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
         scale = tf.reduce_mean(tf.abs(values), axis=1, keepdims=True)
     elif scaling == "robust":
         time = values.shape[1]
-        ordered = tf.math.top_k(values, k=time).values  # (batch, time), falling
+        ordered = tf.math.top_k(values, k=time).values  # (batch, time), in falling order
         low, middle, high = (_between(ordered, (1 - level) * (time - 1)) for level in (0.25, 0.5, 0.75))
         location, scale = middle, (high - low) / 1.349
     elif scaling in ("instance", "last"):
         mean = tf.reduce_mean(values, axis=1, keepdims=True)
         location = mean if scaling == "instance" else values[:, -1:]
         scale = tf.sqrt(tf.reduce_mean(tf.square(values - mean), axis=1, keepdims=True) + 1e-20)
-    # Equal values can have a tiny standard deviation, which is caused by rounding. It is replaced by 1.
+    # Rounding can give equal values a tiny standard deviation, which is replaced by 1.
     smallest = 1e-6 * tf.reduce_max(tf.abs(values), axis=1, keepdims=True) + 1e-9
     scale = tf.where(scale > smallest, scale, tf.ones_like(scale))
     scaled = (values - location) / scale
@@ -115,7 +115,8 @@ def of_prices(past: tf.Tensor) -> Window:
     - the logarithms of the mean ``r^2`` and of the mean squared range, relative to the squared volatility.
       They are decaying means over each number of days in ``SPANS``;
     - the decaying means of the returns, because losses raise the volatility more than gains;
-    - the features of the last day except the change of the volume, and its return again if it is negative;
+    - the features of the last day except the change of the volume;
+    - the return of the last day if the return is negative, else 0;
     - the logarithm of the volatility.
     """
     before = past[:, :-1, 3]
