@@ -1,11 +1,11 @@
-"""Trains variants of one app, one after the other, and prints one Markdown table.
+"""Trains variants of the model of one app, one after the other, and prints one Markdown table.
 
 ``python -m benchmarks.compare sentiment --common "--data imdb --minutes 10" "--cell lstm" "--cell gru"``
 
-Each quoted argument contains the options of one row. The options in ``--common`` apply to all rows, for
-example an equal training time. Each row is a run in ``--folder``. The name of the run contains the options of
-the row and a checksum of all options. A finished row is not trained again. If a comparison is interrupted,
-repeat the command to continue it.
+Each quoted argument after the options contains the options of one row of the table. The options in
+``--common`` apply to all rows, for example an equal training time. Each row is a run in the folder
+``--folder``. The name of the run contains the options of the row and a checksum of all options. A finished
+run is not trained again. If a comparison is interrupted, repeat the command to continue the comparison.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import click
 
 
 def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
-    """Trains and evaluates a run unless it is finished, and returns its row as cells by column name."""
+    """Trains and evaluates a run unless it is finished. Returns the text of each column of its row."""
     command = [sys.executable, "-m", f"apps.{app}"]
     metrics = run / "metrics.json"
     if not metrics.exists():
@@ -49,14 +49,14 @@ def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
     return {**figures, **{key: f"{value:.4f}" for key, value in scores.items() if "," not in key}}
 
 
-# A row such as "--cell gru" starts with dashes. click must not read the row as an option of this command.
+# An argument such as "--cell gru" starts with dashes. click must not read it as an option of this command.
 @click.command(context_settings={"show_default": True, "ignore_unknown_options": True})
 @click.argument("app")
 @click.argument("rows", nargs=-1, required=True)
-@click.option("--common", default="", help="Options of `train` that apply to every row.")
-@click.option("--folder", default="saved_models/compare", help="Folder that keeps the runs.")
+@click.option("--common", default="", help="Options of `train` that apply to every row of the table.")
+@click.option("--folder", default="saved_models/compare", help="Folder in which the runs are stored.")
 def main(app: str, rows: tuple[str, ...], common: str, folder: str) -> None:
-    """Train APP once per row and print a Markdown table. Each of ROWS contains the options of one row."""
+    """Train APP once per row and print a Markdown table. Each of ROWS contains the options for one row."""
     columns: list[str] = []
     for options in rows:
         name, given = options.replace("--", "").replace(" ", "_") or "default", f"{common} {options}"
@@ -69,7 +69,7 @@ def main(app: str, rows: tuple[str, ...], common: str, folder: str) -> None:
 
 
 def distinct(figures: dict[str, str]) -> list[str]:
-    """Returns the columns whose value differs from the values of all earlier columns.
+    """Returns the columns whose value differs from the value of every earlier column.
 
     For example, if the tokens are words, the perplexity per word repeats the perplexity per token.
     """

@@ -1,8 +1,9 @@
 """Measures the forecasting app through its command line and prints Markdown tables.
 
-- ``python -m benchmarks.forecasting --stocks FOLDER`` trains two runs per price file, with horizons of 1 and
-  5 days.
-- ``python -m benchmarks.forecasting --ett ETTh1.csv --m4 m4_hourly.csv.gz`` trains on ETTh1 and on M4 Hourly.
+- ``python -m benchmarks.forecasting --stocks FOLDER`` trains two models per price file, one for a horizon
+  of 1 day and one for a horizon of 5 days.
+- ``python -m benchmarks.forecasting --ett ETTh1.csv --m4 m4_hourly.csv.gz`` trains on the data sets
+  ETTh1 and M4 Hourly.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ M4 = shlex.split(
     "--lookback 336 --segment 24 --output point --loss absolute --error-unit season --season 24 --units 64 "
     "--batch-size 256 --windows 20000 --epochs 30 --schedule cosine --learning-rate 0.003 --patience none"
 )
-WINDOWS = 1_000  # maximum number of test windows on which each format is timed
+WINDOWS = 1_000  # maximum number of test windows in the measurement of the speed of a format
 
 
 def measure(data: str, options: list[str], folder: Path) -> dict[str, Any]:
-    """Trains, evaluates, exports and converts one run; returns its scores, sizes and times."""
+    """Trains, evaluates, exports and converts one model. Returns its scores, sizes and times."""
     run = str(folder / "run")
     begin = time.perf_counter()
     subprocess.run([*APP, "train", "--data", data, "--run", run, "--overwrite", *options], check=True)
@@ -58,7 +59,7 @@ def measure(data: str, options: list[str], folder: Path) -> dict[str, Any]:
 
 
 def _training_rate(run: Path) -> float:
-    """Returns the windows per second of the median epoch."""
+    """Returns the median over the epochs of the windows per second."""
     with open(run / "history.csv", encoding="utf-8") as file:
         return statistics.median(float(epoch["examples_per_second"]) for epoch in csv.DictReader(file))
 
@@ -66,8 +67,8 @@ def _training_rate(run: Path) -> float:
 def forecasting_rates(folder: str) -> dict[str, float]:
     """Returns the number of test windows that each format of the run forecasts per second.
 
-    All formats run in this process. The time includes the computation of the features. Each format first
-    forecasts the same windows once, which is not timed.
+    All formats run in this process. The time includes the computation of the features. Each format
+    forecasts the same windows twice. Only the second time is measured.
     """
     import_tensorflow()
     from apps.forecasting.data import Assets, Prepared, read
@@ -104,7 +105,7 @@ def show(title: str, found: dict[str, Any], columns: tuple[str, ...]) -> None:
     Args:
         title: content of the first header cell.
         found: result of :func:`measure`.
-        columns: scores to print.
+        columns: names of the scores to print.
     """
     print(
         f"\n| {title} | {' | '.join(columns)} | model better? p-value |\n|---|{'---|' * (len(columns) + 1)}"
@@ -128,7 +129,7 @@ def show(title: str, found: dict[str, Any], columns: tuple[str, ...]) -> None:
 @click.option(
     "--stocks",
     type=click.Path(exists=True, path_type=Path),
-    help="Folder of .csv files with daily prices, one file per series.",
+    help="Folder of .csv files with daily prices. Each file contains one series.",
 )
 @click.option("--ett", type=click.Path(exists=True), help="Path of ETTh1.csv.")
 @click.option("--m4", type=click.Path(exists=True), help="Path of m4_hourly.csv.gz.")

@@ -1,12 +1,12 @@
-"""Both sides of `benchmarks.language_modeling tokens`: one training step of the same model.
+"""The two training steps that `benchmarks.language_modeling tokens` compares: ours and PyTorch's.
 
-The model is the preset `default` of the language modeling app. It has an embedding, stacked LSTM layers, and
-an output layer that shares the weights of the embedding. Dropout is applied before, between and after the
-LSTM layers. A step clips the gradient by its global norm and applies gradient descent. Each step starts from
-the final state of the previous step.
+Both steps train the same model, the preset `default` of the language modeling app. It has an embedding,
+stacked LSTM layers, and an output layer that shares the weights of the embedding. Dropout is applied before,
+between and after the LSTM layers. A step clips the gradient by its global norm and applies gradient descent.
+The initial state of a step is the final state of the previous training step.
 
-Our side runs the training step of the app. PyTorch's side uses only the public layers of PyTorch, as a user
-of PyTorch would. The process of a side imports either TensorFlow or PyTorch.
+Our implementation runs the training step of the app. The PyTorch implementation uses only the public layers
+of PyTorch, as a user of PyTorch would. A process imports either TensorFlow or PyTorch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from benchmarks.worker import Step, serve
 
 
 def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
-    """Builds a training step with the default options and this shape. The only mode is training."""
+    """Builds a training step with the default options and the sizes in ``shape``.
+
+    ``mode`` must be "training".
+    """
     options = replace(
         Train(),
         cell=cell,
@@ -54,7 +57,7 @@ def ours(options: Train, vocabulary: int) -> Step:
         task.objective(options),
         lambda epoch: data,
         lambda: data,
-        Path(),  # the folder of the checkpoints; one step saves none
+        Path(),  # the folder of the checkpoints; a single step saves no checkpoint
         initial_carried=task.TASK.initial_carried,
     )
     (batch,) = data
@@ -68,7 +71,7 @@ def ours(options: Train, vocabulary: int) -> Step:
 
 
 def pytorch(options: Train, vocabulary: int) -> Step:
-    """Builds the same training step with PyTorch."""
+    """Builds the training step of :func:`ours` with PyTorch."""
     import torch
     from torch import nn
 

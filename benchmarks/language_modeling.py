@@ -2,9 +2,9 @@
 
 - ``python -m benchmarks.language_modeling tokens --torch PYTHON`` compares the training speed with PyTorch.
   The machine must be idle.
-- ``python -m benchmarks.language_modeling rivals --data ptb`` computes the perplexity of the baselines.
-- ``python -m benchmarks.language_modeling rows --data ptb`` lists models with equal numbers of parameters and
-  different cells. ``--run`` also trains these models.
+- ``python -m benchmarks.language_modeling rivals --data ptb`` prints the perplexity of the baselines.
+- ``python -m benchmarks.language_modeling rows --data ptb`` lists models with different cells and equal
+  numbers of parameters. With ``--run``, the command also trains these models.
 
 Each command prints one Markdown table. PyTorch is measured if ``benchmarks/requirements.txt`` is installed,
 or if ``--torch`` is a Python executable that can import PyTorch.
@@ -29,9 +29,9 @@ from apps.options import flag, resolve
 from benchmarks.layers import Worker, takes_part
 from benchmarks.shapes import FAST, Shape
 
-PTB = 10_002  # token ids of Penn Treebank: 10,000 words, padding and the start token
+PTB = 10_002  # number of token ids of Penn Treebank: 10,000 words, padding and the start token
 SIDES = {"ours": FAST, "PyTorch": {}}
-# Models with about as many parameters as the default model: their options that differ from the default.
+# Each row is a model with about as many parameters as the default model: its options that are not defaults.
 COMPARED: tuple[dict[str, Any], ...] = (
     *({"cell": cell} for cell in ("gru", "rnn", "mingru", "minlstm", "rglru")),
     {"cell": "rglru", "residual": True},
@@ -48,14 +48,14 @@ def main() -> None:
 @click.option(
     "--torch", "torch_python", default=sys.executable, help="Python executable with PyTorch installed."
 )
-@click.option("--seconds", default=60.0, help="Minimum time of the measurement in seconds.")
+@click.option("--seconds", default=60.0, help="Minimum duration of the measurement in seconds.")
 @click.option(
     "--vocabulary",
     default=PTB,
     help="Number of token ids. The default is the size of Penn Treebank's vocabulary.",
 )
 def tokens(torch_python: str, seconds: float, vocabulary: int) -> None:
-    """Measure the tokens per second of a training step of preset `default`, in turn with PyTorch."""
+    """Measure the tokens per second in training: preset `default` and the same model in PyTorch."""
     options = Train()
     shape = Shape(options.batch_size, options.steps, options.layers, options.units, vocabulary)
     environments = SIDES if takes_part(torch_python) else {"ours": SIDES["ours"]}
@@ -69,8 +69,8 @@ def tokens(torch_python: str, seconds: float, vocabulary: int) -> None:
     start = time.perf_counter()
     while len(rates["ours"]) < 5 or time.perf_counter() - start < seconds:
         for worker in workers:
-            # The first step of a turn is not counted, because the CPU caches still hold the data of the other
-            # side.
+            # The first step of a turn is not counted, because the CPU caches still contain the data of the
+            # other process.
             times = worker.ask(repeat=6)["seconds"][1:]
             rates[worker.side].append(shape.batch * shape.time / float(np.median(times)))
     for worker in workers:
@@ -106,16 +106,17 @@ def rivals(data: str) -> None:
 
 @main.command()
 @click.option("--data", default="embedded", help="Data set, as in --data of the app.")
-@click.option("--minutes", default=10.0, help="Training time of each row, in minutes.")
-@click.option("--run", is_flag=True, help="Train and evaluate the rows, one after the other.")
-@click.option("--folder", default="saved_models/compare", help="Folder that keeps the runs.")
+@click.option("--minutes", default=10.0, help="Training time of the model of each row, in minutes.")
+@click.option("--run", is_flag=True, help="Train and evaluate the model of each row, one after the other.")
+@click.option("--folder", default="saved_models/compare", help="Folder in which the runs are stored.")
 def rows(data: str, minutes: float, run: bool, folder: str) -> None:
-    """List models with different cells and equal numbers of parameters, to train them for equal times.
+    """List models with different cells, equal numbers of parameters and equal training times.
 
-    The first row is the default model. The second row is the default model with untied weights, and has more
-    parameters. The number of epochs of a row is estimated from its first steps. The learning rate of each row
-    therefore decays to 0 within the given time. The last line is the command that trains the rows. Repeat
-    this command to continue an interrupted comparison.
+    The model of the first row is the default model. The model of the second row is the default model with
+    untied weights and therefore has more parameters. The command runs a few training steps of each model and
+    estimates how many epochs fit into the training time. The learning rate therefore decays to 0 within this
+    time. The last printed line is the command that trains all models. If the training is interrupted, repeat
+    that command to continue.
     """
     import_tensorflow()
     from apps.estimate import estimate
@@ -145,12 +146,12 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
 
 
 def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
-    """Returns the changes with ``units`` added. The embedding of a residual model gets the same size."""
+    """Returns the changed options and ``units``. A residual model gets an embedding of the same size."""
     return {**changes, "units": units, **({"embedding_units": units} if "residual" in changes else {})}
 
 
 def arguments(changes: dict[str, Any]) -> str:
-    """Returns the changes as options of the command ``train``."""
+    """Returns the changed options as arguments of the command ``train``."""
     return " ".join(
         flag(name if value else f"no_{name}") if isinstance(value, bool) else f"{flag(name)} {value}"
         for name, value in changes.items()
@@ -158,13 +159,13 @@ def arguments(changes: dict[str, Any]) -> str:
 
 
 def equal_units(options: Train, changes: dict[str, Any], vocabulary: int) -> int:
-    """Returns the units at which a changed model has nearly as many parameters as the model of ``options``.
+    """Returns the number of units that gives a changed model about as many parameters as another model.
 
-    The number of parameters is a polynomial of degree 2 in the units. The parameters of three small models
-    determine this polynomial.
+    The number of parameters is a polynomial of degree 2 in the units. The numbers of parameters of three
+    small models determine this polynomial.
 
     Args:
-        options: options of the model to compare with.
+        options: options of the other model.
         changes: options of the changed model that differ from ``options``.
         vocabulary: number of token ids.
     """

@@ -1,16 +1,21 @@
-"""Compares our recurrent layers with Keras, PyTorch and a lower bound, the matrix products alone.
+"""Compares the speed of our recurrent layers with Keras, PyTorch and a lower bound.
 
-- ``python -m benchmarks.layers`` measures all shapes in about 40 minutes. The machine must be idle.
+The lower bound is the time of the matrix products alone.
+
+- ``python -m benchmarks.layers`` measures all shapes and takes about 40 minutes. The machine must be idle.
 - ``python -m benchmarks.layers --quick`` measures the first shape with few repetitions.
 - ``python -m benchmarks.layers --shape PTB --cell lstm`` measures one shape and one cell.
-- ``python -m benchmarks.layers --growth`` measures only how the time grows with the number of time steps.
+- ``python -m benchmarks.layers --growth`` measures only the time of a training step for different numbers of
+  time steps.
 - ``python -m benchmarks.layers --memory`` measures only the peak memory.
 
-A side is one implementation of a layer, such as Keras or PyTorch. Each side runs in its own process, and the
-sides take turns in one session. The tables show medians and quartiles. PyTorch is measured if
-``benchmarks/requirements.txt`` is installed, or if ``--torch`` is a Python executable that can import
-PyTorch. A complete measurement writes ``layers.json``, ``layers.md`` and ``growth.png`` to the folder
-``--to``. A partial measurement is only printed.
+Each implementation of the layers, such as Keras or PyTorch, runs in its own process. In the code, an
+implementation is called a side. The processes take turns in one session. The tables show medians and
+quartiles. PyTorch is measured if ``benchmarks/requirements.txt`` is installed, or if ``--torch`` is a Python
+executable that can import PyTorch.
+
+A complete measurement writes ``layers.json``, ``layers.md`` and ``growth.png`` to the folder ``--to``. If
+options select a part of the measurements, the results are only printed.
 """
 
 from __future__ import annotations
@@ -44,10 +49,10 @@ ROOT = Path(__file__).parent.parent
 
 
 class Worker:
-    """A process that runs one side.
+    """A process that runs one implementation of the layers.
 
     Args:
-        side: name of the side, in ``SIDES``.
+        side: name of the implementation, in ``SIDES``.
         module: module of this package that the process runs.
         environment: environment variables that the process needs.
         python: Python executable.
@@ -100,9 +105,9 @@ def takes_part(torch_python: str) -> bool:
 
 
 def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: float) -> list[dict]:
-    """Measures all sides in turn, and returns one row of results per side.
+    """Measures all implementations in turn. Returns one row of results per implementation.
 
-    The measurement ends after ``seconds``, or later if a side has fewer than three measured times.
+    The measurement ends after ``seconds``, but not before each implementation has three measured times.
     """
     if mode == "inference":
         workers = [worker for worker in workers if worker.side not in ONLY_TRAINING]
@@ -112,8 +117,8 @@ def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: flo
     start = time.perf_counter()
     while min(map(len, times.values())) < 3 or time.perf_counter() - start < seconds:
         for worker in workers:
-            # The first step of a turn is not counted, because the CPU caches still hold the data of another
-            # side.
+            # The first step of a turn is not counted, because the CPU caches still contain the data of
+            # another process.
             times[worker.side] += worker.ask(repeat=3)["seconds"][1:]
     return [
         {
@@ -144,7 +149,7 @@ def peak_memory(side: str, torch_python: str, cell: str, name: str) -> dict:
 
 
 def worker_of(side: str, torch_python: str) -> Worker:
-    """Starts the worker of a side."""
+    """Starts the process of the implementation with this name."""
     return Worker(side, *SIDES[side], torch_python if side == "PyTorch" else sys.executable)
 
 
@@ -154,7 +159,7 @@ def _quartiles(seconds: list[float]) -> dict[str, float]:
 
 
 def table(rows: list[dict]) -> list[str]:
-    """Returns Markdown tables with the times of all sides for each mode, and the table of the targets."""
+    """Returns Markdown tables: the times of all implementations for each mode, and the targets."""
     lines = []
     for mode in MODES:
         of_mode = [row for row in rows if row["mode"] == mode]
@@ -162,10 +167,11 @@ def table(rows: list[dict]) -> list[str]:
             continue
         lines += [
             f"### {mode.capitalize()}\n\n"
-            "The table shows the time of one step: a training step or a forward pass. The last column "
-            "is this time divided by the time of the kernel: with 2, the kernel is twice as fast.",
+            "The table shows the time of one step. In training, this is a training step. In inference, it is "
+            "a forward pass. The last column is this time divided by the time of the kernel. For example, "
+            "2 means that the kernel is twice as fast.",
             "",
-            "| shape | cell | side | ms (quartiles) | time relative to the kernel |",
+            "| shape | cell | implementation | ms (quartiles) | time relative to the kernel |",
             "|---|---|---|---|---|",
         ]
         for row in of_mode:
@@ -184,20 +190,21 @@ def table(rows: list[dict]) -> list[str]:
 
 
 def targets(rows: list[dict]) -> list[str]:
-    """Returns a Markdown table of our training speed relative to the other sides, and of the targets."""
+    """Returns a Markdown table of our training speed relative to the other implementations, with targets."""
     sides: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:
         sides.setdefault((row["shape"], row["cell"]), {})[row["side"]] = row["milliseconds"]
     lines = [
         "### Targets of training",
         "",
-        "Each number is the speed of the kernel relative to the other side. The first target is the "
-        "lower of two speeds: 2 times Keras, or 0.9 times the products alone. The second target is "
-        "the lower of 1 times PyTorch and 0.9 times the products alone. It applies only if all "
-        "sequences of a batch have the same length. The third target is the speed of the generic "
-        "loop. The last column shows whether all targets are reached.",
+        "Each number is the speed of the kernel, divided by the speed of the implementation in the header. "
+        "The first target is the lower of two speeds: 2 times the speed of Keras, or 0.9 times the speed "
+        'of "products alone". The second target is the lower of two speeds: the speed of PyTorch, or 0.9 '
+        'times the speed of "products alone". The second target applies only if all sequences of a batch '
+        "have the same length. The third target is the speed of the generic loop. The last column shows "
+        "whether all targets are reached.",
         "",
-        "| shape | cell | Keras | PyTorch | products | generic loop | reached |",
+        "| shape | cell | Keras | PyTorch | products alone | generic loop | all targets reached |",
         "|---|---|---|---|---|---|---|",
     ]
     for (name, cell), times in sides.items():
@@ -221,8 +228,8 @@ def memory_table(rows: list[dict]) -> list[str]:
     lines = [
         "### Peak memory of training",
         "",
-        "The table shows the memory in MB above the memory of the process before it built the model. "
-        "The memory of the compilation is included.",
+        "The table shows the peak memory of each process in MB. The memory of the process before it built "
+        "the model is subtracted. The memory for the compilation is included.",
         "",
         f"| shape | cell | {' | '.join(sides)} |",
         f"|---|---|{'---|' * len(sides)}",
@@ -234,7 +241,7 @@ def memory_table(rows: list[dict]) -> list[str]:
 
 
 def growth(seconds: float) -> list[dict]:
-    """Measures a training step of one layer for each cell and each number of time steps."""
+    """Measures the time of a training step of one layer for each cell and each number of time steps."""
     worker = worker_of(OURS, sys.executable)
     rows = []
     for cell, dependent in GROWTH_CELLS.items():
@@ -252,15 +259,16 @@ def growth(seconds: float) -> list[dict]:
 
 
 def growth_table(rows: list[dict]) -> list[str]:
-    """Returns a Markdown table of the times of :func:`growth`, and a link to its plot."""
+    """Returns a Markdown table of the times that :func:`growth` measured, and a link to the plot."""
     lines = [
         "### Time by number of time steps T",
         "",
         "The table shows the time in ms of a training step of one layer with 128 units on 4 sequences "
-        "of T time steps. The number of sequential steps, forward and backward, is in parentheses. In "
-        "an LSTM, GRU or RNN, a sequential step contains a matrix product. In the parallel cells "
-        "(mingru, minlstm, rglru), it contains one multiplication and one addition per unit. The row "
-        "mingru by rounds computes the MinGRU as a parallel scan; all other rows use a loop.",
+        "of T time steps. The number in parentheses is the number of operations that must run one after "
+        "the other (sequential steps), forward and backward. In an LSTM, GRU or RNN, a sequential step "
+        "contains a matrix product. In the parallel cells (mingru, minlstm, rglru), a sequential step "
+        'contains one multiplication and one addition per unit. The row "mingru by rounds" computes the '
+        "MinGRU as a parallel scan. All other rows use a loop.",
         "",
         f"| cell | {' | '.join(f'T {steps}' for steps in GROWTH_STEPS)} |",
         f"|---|{'---|' * len(GROWTH_STEPS)}",
@@ -272,7 +280,7 @@ def growth_table(rows: list[dict]) -> list[str]:
 
 
 def plot(rows: list[dict], path: Path) -> None:
-    """Plots the time against T on logarithmic axes. A time proportional to T is a line of slope 1."""
+    """Plots the time against T on logarithmic axes. If time is proportional to T, the line has slope 1."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -301,12 +309,14 @@ def plot(rows: list[dict], path: Path) -> None:
 @click.option("--shape", "part", default="", help="Measure only shapes whose name contains this text.")
 @click.option("--cell", type=click.Choice(CELLS), help="Measure only this cell.")
 @click.option("--mode", type=click.Choice(MODES), help="Measure only this mode.")
-@click.option("--quick", is_flag=True, help="Measure only the first shape, one second per row.")
+@click.option(
+    "--quick", is_flag=True, help="Measure only the first shape, for one second per row of the table."
+)
 @click.option(
     "--growth",
     "only_growth",
     is_flag=True,
-    help="Measure only how the time grows with the number of time steps.",
+    help="Measure only the time of a training step for different numbers of time steps.",
 )
 @click.option(
     "--memory", "only_memory", is_flag=True, help="Measure only the peak memory. The machine may be busy."
@@ -325,7 +335,10 @@ def main(
     torch_python: str,
     to: str,
 ) -> None:
-    """Print tables of the time and the peak memory of all sides, and of the time by number of time steps."""
+    """Print tables that compare the time and the peak memory of our layers, Keras and PyTorch.
+
+    Another table shows the time of our layers for different numbers of time steps.
+    """
     names = [name for name in SHAPES if part in name][: 1 if quick else None]
     if not names:
         raise click.UsageError(f"--shape {part!r} matches no shape; use part of one of {'; '.join(SHAPES)}")
@@ -369,7 +382,7 @@ def main(
         lines += memory_table(memory)
     if grown:
         lines += growth_table(grown)
-    # A partial measurement must not overwrite the files of a complete measurement.
+    # A measurement of a part must not overwrite the files of a complete measurement.
     if complete:
         folder = Path(to)
         folder.mkdir(parents=True, exist_ok=True)

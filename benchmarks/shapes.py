@@ -1,7 +1,7 @@
-"""The shapes at which recurrent layers are measured, and the sides that are compared.
+"""The sizes for which recurrent layers are measured, and the implementations that are compared.
 
-A side is one implementation of the layers, such as Keras, PyTorch or our kernel. This module imports neither
-TensorFlow nor PyTorch.
+In the code, an implementation such as Keras, PyTorch or our kernel is called a side. This
+module imports neither TensorFlow nor PyTorch.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ class Shape:
         time: number of time steps, T.
         layers: number of stacked layers.
         units: size of each state, and of the inputs or word vectors.
-        vocabulary: number of words of an embedding before the stack and of a softmax after the stack. If
-            None, the model has neither; the stack reads and returns vectors.
+        vocabulary: number of words. The model then has an embedding before the stack and a softmax after the
+            stack. If None, the model has neither an embedding nor a softmax; the stack reads and returns
+            vectors.
         bidirectional: if True, the layers run in both directions, and the sequences have different lengths.
     """
 
@@ -48,7 +49,7 @@ SHAPES = {
 CELLS = ("lstm", "gru")
 MODES = ("training", "inference")
 
-# The value of a side is the module that its process runs, and the environment variables of the process.
+# Each implementation has a module, which its process runs, and the environment variables of this process.
 FAST = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 SIDES: dict[str, tuple[str, dict[str, str]]] = {
     "Keras": ("tensorflow_worker", {}),
@@ -61,11 +62,12 @@ SIDES: dict[str, tuple[str, dict[str, str]]] = {
     "products alone": ("tensorflow_worker", FAST),
 }
 OURS, WHOLE, RECOMPUTING, FLOOR = "kernel", "kernel, one part", "kernel, recomputing", "products alone"
-ONLY_TRAINING = (WHOLE, RECOMPUTING)  # inference has no parts and no backward pass
+ONLY_TRAINING = (WHOLE, RECOMPUTING)  # inference does not split a batch and has no backward pass
 
-# The cells of the time by number of time steps T, and a function from T to the number of sequential steps of
-# a training step. A loop runs T steps forward and T steps backward. A parallel scan halves T again and again.
-# It runs two rounds per halving in the forward pass, and two rounds in the backward pass.
+# The cells whose time is measured for each number of time steps T. The value is a function that receives T
+# and returns the number of sequential steps of a training step. A loop has T sequential steps forward and T
+# sequential steps backward. A parallel scan halves T repeatedly. Each halving needs two sequential steps in
+# the forward pass and two in the backward pass.
 GROWTH_STEPS = (64, 256, 1024, 4096, 8192)
 GROWTH_CELLS: dict[str, Callable[[int], int]] = {
     **{name: lambda steps: 2 * steps for name in ("lstm", "gru", "rnn", "mingru", "minlstm", "rglru")},

@@ -1,8 +1,8 @@
-"""Measures the TFLite file of a sentiment run in each form of its recurrent loops.
+"""Measures TFLite files of a sentiment run that compute the time steps in different forms.
 
-``python -m benchmarks.tflite_forms --run saved_models/sentiment --length 64`` prints one Markdown table. The
-form "generic" is a loop of TensorFlow Lite. "unrolled" contains a copy of the operators for each time step.
-"fused" is one operator for a whole LSTM.
+``python -m benchmarks.tflite_forms --run saved_models/sentiment --length 64`` prints one Markdown table. A
+file of the form "generic" contains a loop of TensorFlow Lite. A file of the form "unrolled" contains a copy
+of the operators for each time step. A file of the form "fused" contains one operator for a whole LSTM.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from time import perf_counter
 
 import click
 
-ROWS = 200  # number of validation rows that are measured
+ROWS = 200  # number of validation texts that are used for the measurement
 
 
 def measure(run: str, length: int | None, quantize: str) -> list[str]:
@@ -67,9 +67,9 @@ def measure(run: str, length: int | None, quantize: str) -> list[str]:
 @click.option(
     "--length", type=int, help="Maximum number of tokens per text. Default: the default of `convert`."
 )
-@click.option("--quantize", default="none", help="Quantization, as in `convert`.")
+@click.option("--quantize", default="none", help="Quantization, as in the option --quantize of `convert`.")
 def main(run: str, length: int | None, quantize: str) -> None:
-    """Print the size, the latency and the largest difference from the Keras model for each form.
+    """For each form, print the size, the latency and the largest difference from the Keras model.
 
     The latency is the median of 200 calls with one thread.
     """

@@ -1,4 +1,4 @@
-"""The side of `benchmarks.layers` that uses PyTorch: `nn.LSTM` and `nn.GRU` on the CPU.
+"""The PyTorch implementation in `benchmarks.layers`: `nn.LSTM` and `nn.GRU` on the CPU.
 
 The code uses only the public layers of PyTorch, as a user of PyTorch would.
 """
@@ -46,7 +46,7 @@ class Model(nn.Module):
 
 
 def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
-    """Builds one training step of plain gradient descent, or one forward pass."""
+    """Builds a function that runs one training step of plain gradient descent, or one forward pass."""
     torch.manual_seed(0)
     model = Model(cell, shape)
     if shape.vocabulary:

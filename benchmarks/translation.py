@@ -1,10 +1,10 @@
 """Measures the speed and the BLEU of a trained translation model in each of its formats.
 
-``python -m benchmarks.translation saved_models/de-en`` prints one Markdown table. Export and convert the
-model first; a missing format is skipped.
+``python -m benchmarks.translation saved_models/de-en`` prints one Markdown table. Run the verbs
+export and convert first. If a format does not exist, it is skipped.
 
-Each format translates the test split in this process. A few sentences are translated before, which is not
-timed. The words of the source are counted, separated by white space.
+Each format translates the test split in this process. Before the measurement, each format translates a few
+sentences. The number of words is the number of words in the source sentences, separated by white space.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import click
 from apps.cli import import_tensorflow
 from apps.options import MODELS
 
-SHORTEST = 5  # sentences that are translated before the measurement
+SHORTEST = 5  # number of sentences that are translated before the measurement
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @click.option("--sentences", default=500, help="Maximum number of test sentences to translate.")
 def main(folder: str, sentences: int) -> None:
-    """Measure every format of the run in FOLDER, and print a Markdown table."""
+    """Measure every format of the run in FOLDER and print a Markdown table."""
     import_tensorflow()
     from apps.inference import open_model
     from apps.run import Run
