@@ -13,8 +13,8 @@ from apps.cli import Application
 # Maps each app to its summary. The help lists the apps in this order.
 TASKS = {
     "sentiment": "Classify texts into any set of labels.",
-    "language_modeling": "Train language models, and use them to score and generate text.",
-    "translation": "Train translation models on sentence pairs, and translate texts.",
+    "language_modeling": "Train language models, score and generate text.",
+    "translation": "Train translation models on sentence pairs.",
     "forecasting": "Forecast time series as probability distributions.",
     "gradients": "Measure why recurrent networks are hard to train.",
 }

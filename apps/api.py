@@ -69,7 +69,7 @@ class TrainedRun:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Dictionary of the option values of the training."""
+        """Dictionary of the option values with which the model was trained."""
         return self._run.read_json("options.json")
 
     def evaluate(self, data: object = None, **options: Any) -> Scores:

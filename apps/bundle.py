@@ -51,7 +51,7 @@ class Phone:
     Attributes:
         entries: signatures of the TFLite file. Each entry also contains rows of data. The validation rows
             verify the file, and the training rows calibrate int8.
-        form: form in which the file contains the loops over time. See ``tflite.choose_form``.
+        form: representation of the loops over time in the file. See ``tflite.choose_form``.
         shape: JSON-ready settings that all TFLite files of a run must share, such as ``length``. A conversion
             with other settings removes the existing files.
         note: description of ``shape`` in one line, for the title of the table.

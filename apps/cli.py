@@ -92,7 +92,7 @@ class Application(click.Group):
         sys.exit(UsageError.exit_status)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in the order in which a user needs them, not sorted by name
+        return list(self.commands)  # in the order of use, not sorted by name
 
 
 class Verb(click.Command):

@@ -141,7 +141,7 @@ def _show(run: Run, phone: Phone, report: dict[str, Any]) -> None:
 def _in_float32(model: keras.Model) -> keras.Model:
     """Returns the model, or a float32 copy if the model computes in 16 bits.
 
-    Only training computes in 16 bits.
+    16-bit computation is used only in training.
     """
     if model.compute_dtype == "float32":
         return model

@@ -81,7 +81,10 @@ class Options:
         return [(f, *_value_type(hints[f.name])) for f in fields(cls)]
 
     def check(self) -> None:
-        """Raises UsageError if the option values are invalid together. A verb calls this method first."""
+        """Raises UsageError if the combination of the option values is invalid.
+
+        A verb calls this method first.
+        """
 
     def model_settings(self, without: Sequence[str] = ()) -> dict[str, Any]:
         """Returns the arguments for the constructor of the model, without the arguments in ``without``."""
@@ -110,7 +113,8 @@ class TrainOptions(RunOptions):
     data: str = option("embedded", "Training data.", group="Data")
     preset: str = option(
         "default",
-        "Set of option values. The presets are listed below. Other options override the preset.",
+        "Named set of option values. The presets are listed below. Options in the command override the "
+        "preset.",
         choices=("quick", "default", "best"),
     )
     epochs: int = option(10, "Maximum number of epochs (passes over the training data).", minimum=1)
@@ -160,8 +164,8 @@ class TrainOptions(RunOptions):
     )
     average_after: int = option(
         0,
-        "Start --average when an epoch has a worse validation score than an epoch more than N epochs "
-        "earlier. 0 starts with the first step.",
+        "Start --average after the first epoch whose validation score is worse than a score from more than "
+        "N epochs earlier. 0 starts with the first step.",
         group="Advanced",
         minimum=0,
     )
@@ -249,7 +253,7 @@ class EvaluateOptions(RunOptions):
         "File format of the model to evaluate. Formats other than keras need export or convert first.",
         choices=MODELS,
     )
-    json: bool = option(False, "Print one JSON document.")
+    json: bool = option(False, "Print the result as one JSON document.")
 
     def check(self) -> None:
         if self.data is not None:
@@ -271,7 +275,7 @@ class PredictOptions(RunOptions):
         "File format of the model to apply. Formats other than keras need export or convert first.",
         choices=MODELS,
     )
-    json: bool = option(False, "Print one JSON document per line.")
+    json: bool = option(False, "Print one JSON document per input, one per line.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,7 +285,7 @@ class ExportOptions(RunOptions):
     to: str | None = option(
         None, "Directory of the SavedModel. Default: export/saved_model in the run directory."
     )
-    json: bool = option(False, "Print one JSON document.")
+    json: bool = option(False, "Print the result as one JSON document.")
 
     def check(self) -> None:
         to = self.to
@@ -301,7 +305,7 @@ class ConvertOptions(RunOptions):
         "and activations in 8 bits (int8).",
         choices=QUANTIZATIONS,
     )
-    json: bool = option(False, "Print one JSON document.")
+    json: bool = option(False, "Print the result as one JSON document.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,7 +324,7 @@ class ConvertTextOptions(ConvertOptions):
 class InfoOptions(Options):
     """Options of ``info``."""
 
-    json: bool = option(False, "Print one JSON document.")
+    json: bool = option(False, "Print the result as one JSON document.")
 
 
 def check_data(data: str) -> None:

@@ -134,8 +134,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
         phone: function that receives ``(run, model, options)`` and returns the :class:`Phone` that
             ``convert`` needs. The model computes in float32.
         store: function that receives ``(data, folder)``, writes a DataFrame or lists to a file in the folder,
-            and returns its path. ``load`` and ``evaluate`` must accept this path as ``--data``. The function
-            raises UsageError for data of another type.
+            and returns the path of the file. ``load`` and ``evaluate`` must accept this path as ``--data``.
+            The function raises UsageError for data of another type.
         inputs: function that receives ``(inputs, folder)`` and converts a text, list, DataFrame or path to a
             list of str. This list is one chunk for ``predict``. The function may write files to the temporary
             folder. It raises UsageError for inputs of another type.

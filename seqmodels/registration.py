@@ -63,9 +63,10 @@ class Deferred:
 
 
 class Finder:
-    """Import finder that waits for the import of Keras, which works as usual.
+    """Import finder that registers the stand-ins when Keras is imported.
 
-    After the import, the finder removes itself from ``sys.meta_path`` and registers the stand-ins.
+    Keras is imported in the normal way. After the import, the finder removes itself from ``sys.meta_path``
+    and registers the stand-ins.
     """
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:

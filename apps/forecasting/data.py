@@ -119,7 +119,10 @@ class Prepared:
 
 
 def read(options: Train, data: str | None = None) -> SeriesData:
-    """Reads the series ``data`` with the options of a training. Default: the series of the training."""
+    """Reads the series ``data`` with the options of a training.
+
+    Default: the series of the training.
+    """
     return load_series(
         data or options.data,
         fill=options.fill,
@@ -174,7 +177,7 @@ def _assets(options: Train, source: SeriesData) -> Assets:
         split = "horizon" if several and not dated else windows.SHARES
     season = source.season
     horizon = options.horizon or (PRICE_HORIZON if prices else season if season > 1 else 12)
-    # The lookback spans several seasons, but leaves training windows in the shortest series.
+    # The lookback spans several seasons. It is reduced if the shortest series would have no training window.
     wished = PRICE_LOOKBACK if prices else max(3 * season, 2 * horizon, 24)
     ends = windows.boundaries(source, split, horizon)
     known = [series.known[:end] for series, end in zip(source.series, ends[:, 0])]
@@ -282,8 +285,8 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
         if assets.known and len(each.known) < len(each) + horizon:
             raise DataError(
                 f"{source.name}: the known covariates of series {each.name!r} cover "
-                f"{len(each.known) - len(each)} future rows, but the model needs {horizon}; add rows with "
-                "covariates and without a value of the series"
+                f"{len(each.known) - len(each)} future rows, but the model needs {horizon}; add future rows "
+                "that contain the covariates, and leave the series columns empty"
             )
     series = [
         replace(

@@ -25,7 +25,9 @@ OPTIMUM = "optimum"
 
 
 def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, Callable[[], Forecast]]:
-    """Returns the baselines by name. Each baseline is a function that computes its forecasts.
+    """Returns a dictionary of baselines: ``{name: function}``.
+
+    Each function computes the forecasts of its baseline.
 
     Args:
         prepared: the series.
@@ -45,7 +47,7 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 
     found = {name: compute(method) for name, method in methods.items()}
     truth = source.truth
-    # The true distribution of returns is known only for the first day ahead.
+    # The true distribution of returns is known only for the first day after the origin.
     if truth is not None and (source.kind == "values" or horizon == 1):
         ahead = np.arange(1, horizon + 1)
         found[OPTIMUM] = lambda: Forecast(
@@ -94,7 +96,10 @@ def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.nda
 
 
 def baseline_scores(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Computes the scores of all baselines, by name. If Naive 2 is one of them, adds the OWA."""
+    """Computes the scores of all baselines, by name.
+
+    If Naive 2 is one of them, adds the overall weighted average (OWA).
+    """
     found = {
         name: score(compute(), prepared, origins, fitted)
         for name, compute in rivals(prepared, origins, fitted).items()
@@ -104,7 +109,7 @@ def baseline_scores(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray)
 
 
 def with_owa(scores: dict[str, dict[str, Any]], reference: dict[str, dict[str, Any]]) -> None:
-    """Adds the OWA to the scores of each model if ``reference`` contains the scores of Naive 2.
+    """Adds the overall weighted average (OWA) to the scores, if ``reference`` contains the scores of Naive 2.
 
     Args:
         scores: scores of each model or baseline, by name.

@@ -13,9 +13,9 @@ def store(data: object, folder: Path) -> Path:
     """Writes series to a CSV file and returns the path of the file.
 
     Args:
-        data: a DataFrame, a pandas Series, or a list of numbers. A DataFrame has the columns of a file of
-            prices, one column per series, or the columns ``unique_id,ds,y``. The dates may be a column or the
-            index.
+        data: a DataFrame, a pandas Series, or a list of numbers. A DataFrame has one of three formats: the
+            columns of a price file; one column per series; or the columns ``unique_id,ds,y``. The dates may
+            be a column or the index.
         folder: folder in which ``data.csv`` is written.
 
     Raises:

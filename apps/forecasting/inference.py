@@ -24,7 +24,9 @@ Forecasts = Callable[[Prepared, np.ndarray], Forecast]
 
 
 def forms(output: str) -> Forms[Forecasts]:
-    """Returns one function per model format. It converts a model in this format to a forecast function.
+    """Returns one function per model format.
+
+    Each function converts a model in its format to a forecast function.
 
     Args:
         output: value of ``--output`` in the training.

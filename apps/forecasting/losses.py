@@ -67,7 +67,7 @@ def forecasting(output: str, levels: Sequence[float] = (), loss: str = "auto") -
         levels: levels of the quantiles.
         loss: ``auto``, ``absolute`` or ``squared``. ``auto`` is the negative log-likelihood for
             distributions, the quantile loss for quantiles, and the squared error for points. ``absolute`` and
-            ``squared`` select the error of points.
+            ``squared`` are allowed only for points: they select the absolute or the squared error.
 
     Raises:
         ValueError: the output does not support the loss.

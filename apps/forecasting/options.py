@@ -55,8 +55,8 @@ class Train(TrainOptions):
     )
     known: str = option(
         "",
-        "Comma-separated names of covariate columns whose future values are known. Put the future values "
-        "into rows at the end of the series, and leave the value of the series empty there. Default: none.",
+        "Comma-separated names of covariate columns whose future values are known. Add rows with the future "
+        "values at the end of the series. In these rows, leave the series columns empty. Default: none.",
         group="Data",
     )
     static: str = option(
@@ -67,8 +67,8 @@ class Train(TrainOptions):
     )
     season: int | None = option(
         None,
-        "Season length in rows. Default: inferred from the frequency, or from the values of series without "
-        "dates.",
+        "Season length in rows. Default: inferred from the frequency. For series without dates: inferred "
+        "from the values.",
         group="Data",
         minimum=1,
     )
@@ -81,7 +81,8 @@ class Train(TrainOptions):
     )
     horizon: int | None = option(
         None,
-        "Number of rows to forecast. Default: 1 for prices, else one season, or 12 without a season.",
+        "Number of rows to forecast. Default for prices: 1. Default for other data: one season, or 12 rows "
+        "if there is no season.",
         group="Data",
         minimum=1,
     )
@@ -208,7 +209,7 @@ class Predict(PredictOptions):
 
     reads_stdin: ClassVar[bool] = False
 
-    to: str | None = option(None, "File to write the forecasts to, .csv or .json. Default: no file.")
+    to: str | None = option(None, "Write the forecasts to this .csv or .json file. Default: no file.")
 
     def check(self) -> None:
         if self.to is not None and not self.to.endswith((".csv", ".json")):

@@ -106,7 +106,8 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
         "The model has the signature `forecast` with the following inputs and outputs. All tensors are "
         "float32 unless stated otherwise. The model uses only built-in operators of TensorFlow Lite.",
         "",
-        f"- Input `past` `[1, {assets.lookback}, {width}]`: {columns}, oldest row first, in your units.",
+        f"- Input `past` `[1, {assets.lookback}, {width}]`: {columns}, oldest row first, "
+        "in the units of your data.",
     ]
     if assets.periods:
         unit = "days since 2000-01-01" if assets.dated else "row numbers"
@@ -115,9 +116,13 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
         )
     if assets.known:
         rows = assets.lookback + assets.horizon
-        lines.append(f"- Input `known` `[1, {rows}, {len(assets.known)}]`: {options.known}, in your units.")
+        lines.append(
+            f"- Input `known` `[1, {rows}, {len(assets.known)}]`: {options.known}, in the units of your data."
+        )
     if assets.static:
-        lines.append(f"- Input `static` `[1, {len(assets.static)}]`: {options.static}, in your units.")
+        lines.append(
+            f"- Input `static` `[1, {len(assets.static)}]`: {options.static}, in the units of your data."
+        )
     if assets.series_units:
         lines.append(
             f"- Input `series` `[1]`, int32: index of the series in the training data. 0 is "

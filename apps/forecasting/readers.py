@@ -56,8 +56,8 @@ def load_series(
         frequency: ``minute``, ``hour``, ``day``, ``business``, ``week``, ``month``, ``quarter``, ``year`` or
             ``step``. None infers the frequency from the dates.
         season: season length in rows. None infers the season from the frequency or the values.
-        known: covariate columns whose future values are known. The future values are in rows at the end of
-            the series, where the value of the series is empty.
+        known: covariate columns whose future values are known. The future values are in additional rows at
+            the end of the series. In these rows, the value of the series is empty.
         static: covariate columns of a long file that are constant in each series.
         seed: seed of the simulated data (``embedded``).
 
@@ -175,9 +175,9 @@ def _read_path(data: str, fill: str, frequency: str | None, covariates: Covariat
 def _guess(source: SeriesData) -> int:
     """Infers the season length of series without dates from their values.
 
-    The differences of consecutive values have an autocorrelation at each candidate season length. The result
-    is the candidate with the highest mean autocorrelation over the series. The result is 1, no season, if no
-    autocorrelation is above ``STRONG``.
+    For each candidate season length, the autocorrelation of the differences of consecutive values is computed
+    at this lag. The result is the candidate with the highest mean autocorrelation over the series. The result
+    is 1, no season, if no autocorrelation is above ``STRONG``.
     """
     best, strongest = 1, STRONG
     for season in GUESSES:

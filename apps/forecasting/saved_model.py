@@ -1,6 +1,8 @@
 """The signature ``forecast`` of exported models.
 
-The signature receives unscaled past values and returns forecasts in the same units.
+The signature receives unscaled past values, in the units of the data. Except for prices, all outputs are in
+the same units. For prices, the outputs ``parameters`` and ``quantiles`` describe the log-return of the close
+from row to row, in percent. The output ``prices`` is in the units of the data.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
 
 
 def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> Signature:
-    """Returns the signature ``forecast``, which maps past values to forecasts in the same units.
+    """Returns the signature ``forecast``, which maps unscaled past values to forecasts.
 
     In the shapes, n is the number of windows, L the lookback and H the horizon. The signature has only the
     inputs that the model uses:
@@ -44,9 +46,11 @@ def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> 
     Outputs:
 
     - ``parameters (n, H, p)``: the point, the deciles, or the parameters of the distribution. For prices,
-      the parameters describe returns in percent.
-    - ``quantiles (n, H, 7)``: quantiles at ``LEVELS``, interpolated if the model forecasts deciles.
-    - ``prices (n, H, 7)``, only for prices: quantiles of the closing price of each day.
+      they describe the log-return of the close from row to row, in percent.
+    - ``quantiles (n, H, 7)``: quantiles at ``LEVELS``, interpolated if the model forecasts deciles. For
+      prices, these are also quantiles of the log-return in percent.
+    - ``prices (n, H, 7)``, only for prices: quantiles of the closing price of each day, in the units of the
+      data.
 
     Args:
         model: the trained model.

@@ -31,7 +31,7 @@ class Experiment(RunOptions):
 
     run: str = option("", "Folder for findings and figures. Default: saved_models/gradients.", stored=False)
     seed: int = option(0, "Seed of the weights and the data.", minimum=0, maximum=2**32 - 1)
-    json: bool = option(False, "Print one JSON document.", stored=False)
+    json: bool = option(False, "Print the result as one JSON document.", stored=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +242,7 @@ EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
     ),
     "clipping": (
         Clipping,
-        "Gradient descent with and without clipping: at a cliff of the loss, and in training a network.",
+        "Gradient descent with and without clipping, on two problems: a steep loss surface, and a network.",
     ),
     "truncation": (
         Truncation,

@@ -5,7 +5,7 @@ from apps.language_modeling.options import Evaluate, Generate, Predict, Train
 
 main = application(
     "language_modeling",
-    "Train language models, and use them to score and generate text.",
+    "Train language models, score and generate text.",
     Train,
     Evaluate,
     Predict,

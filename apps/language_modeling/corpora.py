@@ -88,7 +88,7 @@ def load_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Texts:
 
 
 def load_text(data: str, split: str = "test") -> list[str]:
-    """Returns the lines of one split of ``data`` as it is, for ``evaluate --data``.
+    """Returns the lines of one split of ``data`` for ``evaluate --data``. Nothing is split off.
 
     A single file is returned whole. As in training, the validation split replaces a missing test split.
 

@@ -102,7 +102,7 @@ def begin(model: NextToken, prompts: tf.RaggedTensor) -> tuple[tf.Tensor, Any]:
 def text_of(tokenizer: Tokenizer, before: list[int], tokens: Iterable[int]) -> Iterator[str]:
     """Yields the text that each token adds. ``before`` contains the ids of the text so far.
 
-    A character of several bytes is yielded together with its last byte.
+    If a character has several bytes, it is yielded when its last byte is generated.
     """
     ids, written = list(before), _joined(tokenizer, before)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")

@@ -84,8 +84,8 @@ class NGrams:
     Attributes:
         discounts: D_1, D_2 and D_3 of each order from 1, (order, 3) float64.
         fallbacks: orders that use `FALLBACK`, because their estimated discounts are not valid. Discounts are
-            not valid if no n-gram has one of the counts one to four, or if a discount is negative. The reason
-            is that the order has too few n-grams, or too few rare n-grams.
+            not valid if one of the counts 1, 2, 3 and 4 never occurs, or if a discount is negative. The
+            reason is that the order has too few n-grams, or too few rare n-grams.
 
     Raises:
         ValueError: there are no tokens, a token is outside the vocabulary, or the order is not in 1 to 5.
@@ -110,7 +110,7 @@ class NGrams:
 
     @property
     def stored(self) -> list[int]:
-        """Number of stored n-grams of each order from 1. Each stored n-gram has one parameter."""
+        """Number of stored n-grams for the orders 1, 2 and so on. Each stored n-gram has one parameter."""
         return [self.vocabulary, *(len(order.keys) for order in self._orders[1:])]
 
     @property

@@ -179,7 +179,8 @@ class Train(TrainOptions):
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.")
     activation_penalty: float = option(
         0.0,
-        "Weight of the AR penalty in the training loss, the mean square of the outputs (Merity et al. 2018).",
+        "Weight of the AR penalty in the training loss (Merity et al. 2018). The penalty is the mean square "
+        "of the outputs.",
         group="Advanced",
         minimum=0,
     )

@@ -27,7 +27,7 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.models import NextToken
 
-ROWS = 200  # a file is verified on this number of steps; int8 is calibrated on the same number
+ROWS = 200  # number of steps on which a file is verified and int8 is calibrated
 SCORED = 5000  # number of validation tokens on which the perplexity of a file is measured
 GOLDEN_TOKENS = 20  # number of generated tokens per example in golden.json
 PORT = Path(__file__).parent / "port"

@@ -45,8 +45,8 @@ RIVALS: dict[str, Callable[[np.ndarray, int], ngrams.NGrams]] = {
 }
 
 STRONGEST = "Kneser-Ney, 5-grams"
-POSITIONS = 50  # the loss by position is reported for this number of tokens at the start of a line
-# ``info`` shows the NEIGHBOURS nearest tokens of NEIGHBOURS_OF tokens, from a frequent token to a rare token.
+POSITIONS = 50  # number of positions, from the start of a line, for which the mean loss is reported
+# For NEIGHBOURS_OF tokens, from frequent to rare, ``info`` shows the NEIGHBOURS nearest tokens.
 NEIGHBOURS, NEIGHBOURS_OF = 5, 6
 
 

@@ -136,7 +136,7 @@ def load_labeled_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Lab
 
 
 def load_split(data: str, split: str = "test") -> LabeledTexts:
-    """Reads one split of ``data`` as it is, for ``evaluate --data``.
+    """Reads one split of ``data`` for ``evaluate --data``. Nothing is split off.
 
     Data without splits (a file, or a folder with one folder per class) is read whole. As in training, the
     validation split replaces a missing test split.

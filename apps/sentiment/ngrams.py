@@ -66,7 +66,7 @@ class Ngrams:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Outputs for the training rows. The model that computes them was not fitted to the same row.
+    """Outputs for the training rows. The output of a row comes from a model that was not fitted to this row.
 
     Attributes:
         evidence: evidence of all tokens, ``(tokens, order * classes)`` float32.

@@ -26,7 +26,7 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 
 LONGEST_DEFAULT = 128  # maximum length in tokens if --length is not set
-# int8 is calibrated on at most this number of training texts and on this number of windows of tokens.
+# int8 is calibrated on at most this number of training texts, and on the same number of token windows.
 REPRESENTATIVE = 500
 PORT = Path(__file__).parent / "port"
 SPLITS = {
@@ -131,10 +131,10 @@ def mediapipe(assets: Assets, subgraphs: int) -> bool:
 def _representative(assets: Assets, texts: Sequence[str]) -> np.ndarray:
     """Returns token ids for the calibration of int8, ``(rows, length)``: padded texts, and full windows.
 
-    The windows are cut from the concatenated tokens of the texts, so they do not contain padding. They are
-    needed because the calibration measures the cell state of a fused LSTM only after the last step, and most
-    texts end with padding. The texts are needed for values that depend on the length of a text, such as the
-    weight of a step in a mean.
+    The windows are cut from the concatenated tokens of the texts, so they do not contain padding. The windows
+    are needed for the cell state of a fused LSTM: the calibration measures this state only after the last
+    step, and most texts end with padding. The texts are needed for values that depend on the length of a
+    text, such as the weight of a step in a mean.
     """
     spread = np.linspace(0, len(texts) - 1, min(len(texts), REPRESENTATIVE)).astype(int)
     chosen = [texts[index] for index in spread]

@@ -91,7 +91,10 @@ ASIDES = ("on the whole", "all in all", "as it happens", "to be fair", "as far a
 
 @dataclass(frozen=True)
 class Form:
-    """A way to apply a word to a subject. The meaning is ``factor`` times the polarity of the word."""
+    """Sentence patterns about a subject, such as "the plot was not {word}".
+
+    The polarity of the sentence is ``factor`` times the polarity of the word.
+    """
 
     factor: int
     words: str  # "adjectives", "gradable" (adjectives without EXTREMES) or "nouns"
@@ -141,7 +144,7 @@ class Construction:
     claims: tuple[tuple[str, ...], ...]  # the allowed forms of each claim
     templates: tuple[str, ...]
     meaning: Callable[..., int]  # function of the meanings of the claims
-    same_aspect: bool = False  # both claims are about one aspect; the second mention is "it"
+    same_aspect: bool = False  # both claims are about one aspect; the second uses "it"
 
 
 STATEMENTS = ("{first}", "I must say that {first}", "if you ask me, {first}", "the truth is that {first}")

@@ -96,7 +96,7 @@ def _baseline_scores(
 ) -> dict[str, dict[str, Any]]:
     """Scores the bag-of-words baselines on each split.
 
-    If the run has a linear n-gram model, this model is an additional baseline, without the network.
+    If the run has a linear n-gram model, this model without the recurrent network is an additional baseline.
     """
     fitted = bag_of_words.fit(train.texts, train.labels, assets.classes)
     if (ngrams := assets.ngrams) is not None:

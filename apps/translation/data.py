@@ -55,7 +55,7 @@ class Assets:
         return _framed(self.target_tokenizer.encode(texts), start=True)
 
     def cut(self, sources: TokenSequences) -> TokenSequences:
-        """Truncates sources to ``length`` tokens. The last token of a truncated source is also ``END``."""
+        """Truncates sources to ``length`` tokens. A truncated source also ends with ``END``."""
         ends = truncate(sources, self.length)
         values = ends.values.copy()
         values[ends.row_splits[1:][ends.lengths > 0] - 1] = END

@@ -49,8 +49,8 @@ class Translation:
     """One translation and its score.
 
     The score of greedy search is the mean log-probability per token. The score of beam search is the score
-    that ranks the translations, see :class:`seqmodels.decoding.Search`. The score of a
-    TFLite file is missing (None).
+    that ranks the translations, see :class:`seqmodels.decoding.Search`. A translation by a TFLite file has no
+    score (None).
     """
 
     text: str

@@ -86,7 +86,8 @@ class Train(TrainOptions):
     )
     average: float | None = option(
         0.999,
-        "Evaluate and save averaged weights. 1 averages all steps equally. A value below 1 is the decay rate "
+        "Evaluate and save averaged weights. 1 averages the weights of all steps equally. A value below 1 is "
+        "the decay rate "
         "of an exponential moving average. none disables averaging.",
         group="Advanced",
         minimum=0,
@@ -160,7 +161,7 @@ class Train(TrainOptions):
     )
     deep_output: bool = option(
         False,
-        "Add a maxout layer that computes the decoder output also from the previous token.",
+        "Add a maxout layer that computes the decoder output. It also reads the previous token.",
         group="Advanced",
         model=True,
     )

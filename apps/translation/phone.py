@@ -28,7 +28,7 @@ from seqmodels.models import Translator
 
 LONGEST_DEFAULT = 64  # maximum source length in tokens, unless the user passes --length
 SCORED = 200  # number of validation texts for the BLEU of a TFLite file
-# A file is verified on this number of validation texts. int8 is calibrated on this number of training texts.
+# A file is verified on this number of validation texts. int8 is calibrated on as many training texts.
 RECORDED = 20
 PORT = Path(__file__).parent / "port"
 GOLDEN_TEXTS = (

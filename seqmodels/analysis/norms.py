@@ -60,7 +60,7 @@ def slope(logarithms: np.ndarray, first: int = 0) -> float:
         logarithms: logarithms of norms at the distances 0 to k - 1, ``(k,)``. Values that are not finite are
             ignored.
         first: smallest distance to use. The slope of ``log ||U^k||`` is the logarithm of the spectral radius
-            only for large k (Gelfand's formula). Use a large ``first`` for such norms.
+            only for large k (Gelfand's formula). Use a large ``first`` for norms of ``U^k``.
 
     >>> round(slope(np.array([0.0, -1.0, -2.0])), 3)
     -1.0
@@ -76,7 +76,7 @@ def mean_norms(norms: np.ndarray) -> np.ndarray:
     """Computes the geometric mean of the norms at each distance, ``(T + 1,)``.
 
     ``norms (n, T + 1)`` contains the norms of n rows. Values that are not finite are ignored, such as the NaN
-    at distances that a row does not reach. If no value is left, the mean is NaN.
+    that marks a distance greater than the length of a row. If no value is left, the mean is NaN.
 
     >>> mean_norms(np.array([[1.0, 4.0], [1.0, np.nan]])).tolist()
     [1.0, 4.0]
@@ -91,7 +91,7 @@ def mean_norms(norms: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A judgement on whether a gradient vanishes or explodes, made from its norms at growing distances.
+    """A judgement on whether a gradient vanishes or explodes, based on its norms at growing distances.
 
     Attributes:
         kind: "vanishes", "explodes", or "holds" if the gradient neither vanishes nor explodes.

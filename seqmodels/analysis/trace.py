@@ -44,7 +44,7 @@ class Trace:
 
     @property
     def size(self) -> int:
-        """The number of values in all states of a row, S."""
+        """The number S of values in all states of a row."""
         return sum(self.cell.state_size)
 
     def real(self, step: int) -> np.ndarray:
@@ -68,7 +68,7 @@ class Trace:
 
 
 def recurrent_layers(model: keras.Layer) -> list[Recurrent]:
-    """Returns every ``Recurrent`` in a layer or model, including the layer itself.
+    """Returns all ``Recurrent`` layers in ``model``, including ``model`` itself if it is a ``Recurrent``.
 
     >>> from seqmodels.cells import GRUCell
     >>> [layer.name for layer in recurrent_layers(keras.Sequential([Recurrent(GRUCell(2), name="reader")]))]

@@ -1,4 +1,4 @@
-"""The interface of all recurrent cells. It separates the work per sequence from the work per time step.
+"""The interface of all recurrent cells. It separates computations per sequence from computations per step.
 
 A recurrent network maps a sequence ``x_1 .. x_T`` to states by repeated application of one function
 (Elman 1990; Goodfellow et al. 2016, chapter 10)::
@@ -223,8 +223,8 @@ class MatrixCell(Cell):
 
     Args:
         units: size of the state, h.
-        recurrent_initializer: initializer of U. An orthogonal U keeps the norm of the state (Saxe et al.
-            2014).
+        recurrent_initializer: initializer of U. Multiplication by an orthogonal U does not change the norm of
+            the state (Saxe et al. 2014).
         weight_dropout: probability of dropping an entry of U. The entries to drop are sampled once per
             sequence (DropConnect on the hidden-to-hidden weights, Merity et al. 2018, section 2).
         recurrent_dropout: probability of dropping a feature of ``h_{t-1}``. One mask is used for all steps of

@@ -107,9 +107,9 @@ class GRUCell(MatrixCell):
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
         """Returns the sum of two bounds on the effect of ``h_{t-1}`` on ``h_t``.
 
-        One bound holds for a constant update gate. The other bound covers the effect through the update gate.
-        Both use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The sum is at least 1 for any weights. It therefore
-        never implies that the gradient vanishes.
+        The first bound holds if the update gate is constant. The second bound applies to the change of the
+        update gate that ``h_{t-1}`` causes. Both bounds use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The sum
+        is at least 1 for any weights. It therefore cannot prove that a gradient vanishes.
         """
         (h,), (recurrent_kernel, _, recurrent_bias) = states, constants
         u, r, candidate = (norm(block) for block in np.split(np.asarray(recurrent_kernel), 3, axis=-1))

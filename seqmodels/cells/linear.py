@@ -20,7 +20,7 @@ from seqmodels.kernels import States
 
 
 class LinearCell(Cell):
-    """Base class of the cells with ``h_t = a_t * h_{t-1} + b_t``, whose steps a scan computes in parallel.
+    """Base class of the cells with ``h_t = a_t * h_{t-1} + b_t``. A scan can compute all steps in parallel.
 
     A subclass defines :meth:`coefficients`, which computes ``a`` and ``b`` from the projected input.
 
@@ -69,5 +69,5 @@ class LinearCell(Cell):
         return {"kept share": self.coefficients(projected)[0]}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns the largest ``|a|`` of all steps, but at least 1. The Jacobian of a step is ``diag(a)``."""
+        """Returns the maximum of 1 and all values ``|a|``. The Jacobian of a step is ``diag(a)``."""
         return max(1.0, largest(self.coefficients(projected)[0]))

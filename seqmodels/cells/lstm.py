@@ -88,10 +88,10 @@ class LSTMCell(MatrixCell):
 
         The four blocks are the derivatives of ``(h_t, c_t)`` with respect to ``(h_{t-1}, c_{t-1})``. Their
         bounds use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The result is above 1 for any weights. It therefore
-        never implies that the gradient vanishes.
+        cannot prove that a gradient vanishes.
         """
         i, f, c, o = (norm(block) for block in np.split(np.asarray(constants[0]), 4, axis=-1))
-        through_cell = i / 4 + largest(states[1]) * f / 4 + c  # bounds the derivative of c_t by h_{t-1}
+        through_cell = i / 4 + largest(states[1]) * f / 4 + c  # bounds d c_t / d h_{t-1}
         return norm([[through_cell + o / 4, 1.0], [through_cell, 1.0]])  # row 1 bounds h_t, row 2 bounds c_t
 
     def get_config(self) -> dict:

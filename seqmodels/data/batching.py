@@ -116,7 +116,8 @@ def batches(
     plan = _plan(sequences.lengths, _buckets(sequences.lengths, edges), edges, batch_size, seed, epoch)
     if weights is None:
         weights = np.ones(len(sequences), np.float32)
-    # Filler rows have the index n. Every array with one entry per row therefore gets a zero at index n.
+    # A filler row has the index n, the number of rows. Every array with one entry per row therefore gets an
+    # additional zero at index n.
     with tf.device("CPU"):
         slots = tf.constant(plan.slots)
         padded = _padder(sequences)
@@ -346,12 +347,13 @@ def _padder(
 ) -> Callable:
     """Returns a function that makes padded batches of rows.
 
-    The function receives the indices of the rows ``(batch,)`` and an edge. It returns the tokens
-    ``(batch, edge)`` and the lengths ``(batch,)``, both int32. The first ``first`` tokens and the last
-    ``last`` tokens of each row are dropped. The index n, which is the number of rows, selects a filler row of
-    length 0. If ``values (tokens, ...)`` are passed, the function returns these values instead of the tokens.
+    The returned function receives the indices of the rows ``(batch,)`` and ``edge``, the length to pad to. It
+    returns the tokens ``(batch, edge)`` and the lengths ``(batch,)``, both int32. The first ``first`` tokens
+    and the last ``last`` tokens of each row are dropped. The index n, which is the number of rows, selects a
+    filler row of length 0. If ``_padder`` receives ``values (tokens, ...)``, which contains one value per
+    token, the returned function returns the values of the tokens instead of the tokens.
     """
-    # Padding reads a zero that is appended to the tokens. Filler rows have the length 0.
+    # Padding is filled with the zero that is appended to the tokens. Filler rows have the length 0.
     numbers = tf.constant(_with_zero_row(sequences.values if values is None else values))
     begins = tf.constant(sequences.row_splits)
     lengths = tf.constant(np.append(sequences.lengths - first - last, 0))

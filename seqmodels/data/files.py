@@ -1,4 +1,4 @@
-"""Readers of text files and tables. Their errors name the file and, if known, the line or the byte.
+"""Readers of text files and tables. Error messages contain the file and, if known, the line or the byte.
 
 Files must be UTF-8, with or without a byte order mark. Each file is read into memory as a whole. A file whose
 name ends in ``.gz`` is decompressed.
@@ -100,8 +100,8 @@ def table_name(path: Path) -> tuple[str, str] | None:
 def table_columns(path: Path) -> list[str]:
     """Reads the column names of a table.
 
-    The columns of a CSV or TSV file are the fields of its header. The columns of a JSONL file are the keys of
-    its first object whose values are strings.
+    The columns of a CSV or TSV file are the fields of its header. The columns of a JSONL file are keys of its
+    first object; a key is a column only if its value is a string.
 
     Raises:
         DataError: the file cannot be read (see `read_text`) or is empty, or its first row is not a JSON
@@ -203,7 +203,7 @@ def _jsonl_rows(
         place = f"{path}:{number}"
         try:
             row = json.loads(line)
-            json.dumps(row, ensure_ascii=False).encode()  # rejects a lone surrogate
+            json.dumps(row, ensure_ascii=False).encode()  # raises an error for a lone surrogate
         except ValueError as error:
             raise DataError(
                 f"{place}: the line is not valid JSON ({error}); expected one object per line"

@@ -1,11 +1,11 @@
 """Train, validation and test splits: their names, a rule for missing splits, and a hash of the data.
 
 Every reader of texts follows the same rule. A data source either has named splits or is a single split named
-`WHOLE`. If a source has named splits but no test split, the validation split is used as the test split. Each
-split that is then still missing is a fraction of the training rows. If the source is a single split, the
-missing splits are fractions of the rows of `WHOLE`. Each reader chooses the rows of the fraction in its own
-way. A reader of running text takes one contiguous piece. A reader of rows sorts the rows by a hash
-(`cut_order`).
+`WHOLE`. If a source has named splits but no test split, the validation split is used as the test split. If
+the test or validation split is then still missing, it is made from a fraction of the training rows. If the
+source is a single split, the missing splits are fractions of the rows of `WHOLE`. Each reader chooses the
+rows of the fraction in its own way. A reader of running text takes one contiguous piece. A reader of rows
+sorts the rows by a hash (`cut_order`).
 """
 
 import hashlib
@@ -101,9 +101,9 @@ def missing_splits(
 
 
 def cut_order(text: str, seed: int) -> bytes:
-    """Returns a sort key (a hash) for a text, to split texts at random.
+    """Returns a hash of a text. Sorting texts by their hashes gives a random order for a random split.
 
-    The key depends only on ``text`` and ``seed``. It is therefore the same on every machine and for every
+    The hash depends only on ``text`` and ``seed``. It is therefore the same on every machine and for every
     order of the rows.
 
     >>> cut_order("a film", 0) == cut_order("a film", 0) != cut_order("a film", 1)
@@ -115,7 +115,8 @@ def cut_order(text: str, seed: int) -> bytes:
 def digest(splits: Iterable[tuple[str, int, Iterable[str]]]) -> str:
     """Computes the SHA-256 hash of the data as a hexadecimal string.
 
-    Pass the splits as the reader returned them. Do not pass splits that were made with a seed.
+    Pass the splits as the reader returned them. Do not pass splits that were made from other splits with a
+    random seed.
 
     Args:
         splits: one tuple ``(name, number of rows, rows as texts)`` per split.

@@ -135,7 +135,7 @@ def translations(
         splits = {}
         for split, names in split_names.items():
             for name in [name for name in names if name in builder.info.splits][:1]:
-                # There is no partial decoding, because the languages of a translation are decoded together.
+                # Partial decoding is not used, because tfds decodes all languages of a translation together.
                 dataset = builder.as_dataset(split=name, read_config=tfds.ReadConfig(try_autocache=False))
                 where = f"{data}[{split}]"
                 splits[split] = _pairs(where, _examples(where, dataset, source, target))

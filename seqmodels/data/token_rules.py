@@ -24,7 +24,7 @@ WHITE_SPACE = r"[\pZ\p{Cc}]+"
 INVISIBLE = r"[\p{Cf}\x{FE00}-\x{FE0F}]+"  # joiners, byte order marks and selectors of emoji variants
 
 SPACE_MARK = "\u2581"
-"""Prefix of every word that follows white space in the split "reversible". It looks like an underscore."""
+"""The split "reversible" puts this character, which looks like "_", before each word after white space."""
 
 # Regular expressions and replacements. They are applied in this order before a text is split at spaces.
 REWRITES: dict[str, tuple[tuple[str, str], ...]] = {

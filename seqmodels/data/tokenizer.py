@@ -169,7 +169,7 @@ class Tokenizer(tf.Module):
         return [self.vocabulary[index] for index in ids]
 
     def spell(self, text: str) -> list[str]:
-        """Returns the tokens of a text. The word or character of the text replaces each unknown token."""
+        """Returns the tokens of a text. An unknown token is shown as the word or character of the text."""
         ids = self([text]).values.numpy()
         if self.settings.unit == "byte":
             return self.decode(ids)
@@ -218,9 +218,9 @@ class Tokenizer(tf.Module):
     def _pieces(self, words: tf.Tensor) -> tf.RaggedTensor:
         """Splits words (u,) into ids of pieces, ragged (u, None): greedily, the longest piece first.
 
-        All words advance together, by one piece per iteration of the loop. Every prefix of the rest of a word
-        is looked up, and the longest prefix in the vocabulary is taken. If a part of a word has no match, the
-        whole word is one ``UNKNOWN`` (Wu et al. 2016, section 4.1; the greedy match is from BERT).
+        Each iteration of the loop finds the next piece of every unfinished word. Every prefix of the rest of
+        a word is looked up, and the longest prefix in the vocabulary is taken. If a part of a word has no
+        match, the whole word is one ``UNKNOWN`` (Wu et al. 2016, section 4.1; the greedy match is from BERT).
         """
         size, longest = len(self.vocabulary), max(map(len, self.vocabulary))
         lengths = tf.strings.length(words, unit="UTF8_CHAR")

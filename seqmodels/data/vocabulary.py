@@ -95,7 +95,7 @@ def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> 
 
 
 def write(path: Path, text: str) -> None:
-    """Writes a text file atomically: a reader sees either the old file or the new file."""
+    """Writes a text file atomically: other processes read the old file or the new file, never a mixture."""
     temporary = path.with_name(f"{path.name}.partial")
     temporary.write_text(text, encoding="utf-8", newline="\n")
     os.replace(temporary, path)

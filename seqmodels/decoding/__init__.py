@@ -9,7 +9,7 @@ step::
 Here, n is the number of rows, V the size of the vocabulary, and ``source`` the number of source positions.
 ``states`` is any nested structure of tensors ``(n, ...)``. Tensors that do not change, such as the memory of
 an attention, are not states. The step function must store them itself. In `beam`, the step function receives
-``rows * beams`` rows, and the stored tensors must be repeated by `repeat_rows`.
+``n * beams`` rows, and the stored tensors must be repeated by `repeat_rows`.
 
 All functions except `stream` work eagerly, in a ``tf.function`` and in a SavedModel. The rows of a batch do
 not influence each other.

@@ -196,7 +196,7 @@ class _Beam:
         blank = tf.fill((n, beams, room(start, self.rules)), NONE)
         none = tf.fill((n, beams), IMPOSSIBLE)
         complete = Ranked(blank, tf.zeros((n, beams), tf.int32), tf.zeros((n, beams), tf.bool), none, none)
-        first = tf.range(beams) == 0  # only one beam starts, because identical beams would stay identical
+        first = tf.range(beams) == 0  # one beam starts, because equal beams would stay equal
         return _Beams(
             tf.constant(0),
             tokens,
@@ -305,7 +305,7 @@ class _Beam:
         last = tf.reduce_min(scores, axis=1)
         enough = tf.math.is_finite(last)
         if self.search.stop == "sure":
-            # log P only falls in later steps, and the coverage penalty is at most 0. No later score is
+            # log P cannot increase in later steps, and the coverage penalty is at most 0. No later score is
             # therefore better than the current log P divided by the largest lp.
             enough &= likeliest / self.search.lengths(maximum) <= last
         return enough | (time >= maximum) | ~tf.math.is_finite(likeliest)

@@ -43,7 +43,7 @@ def lengths_of(history: tf.Tensor) -> tf.Tensor:
 
 
 def shaped_like(states: Any, before: Any) -> Any:
-    """Returns ``states`` with the static shapes of ``before``, because a step may lose static shapes.
+    """Returns ``states`` with the static shapes of ``before``, which a step function may lose.
 
     The number of rows stays unknown.
     """

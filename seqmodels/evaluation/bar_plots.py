@@ -52,9 +52,9 @@ def score_by_group(
     The upper panel shows the scores. The lower panel shows the numbers of examples.
 
     Args:
-        groups: one dictionary per group, with the keys `name`, `count` (number of examples) and the key of
-            the score.
-        score: key of the score.
+        groups: one dictionary per group. Its keys are `name`, `count` (number of examples) and the string
+            that is passed as `score`.
+        score: key of the score in each dictionary, such as `f1`.
         label: label of the horizontal axis, which shows the names of the groups.
         path: PNG file to write.
 

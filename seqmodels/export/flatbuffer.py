@@ -49,11 +49,11 @@ def _leave_variables_plain(graph: schema.SubGraphT) -> None:
 def _give_h_one_scale(graph: schema.SubGraphT, lstm: schema.OperatorT) -> None:
     """Sets one scale and zero point for ``h`` in a fused 8-bit LSTM.
 
-    The operator computes ``h`` once and rounds it to the scale of an intermediate tensor. The rounded bytes
-    are also the state of the next step and the output. The converter sets a separate scale for each of these
-    three tensors, and measures the state only after the last step. Without a correction, the same bytes would
-    represent three different numbers. This function sets all three scales to the scale of the output, which
-    was measured at every step.
+    The operator computes ``h`` once and rounds it to the scale of an intermediate tensor. The operator uses
+    the same rounded bytes as its output and as the state for the next step. The converter sets a separate
+    scale for each of these three tensors, and measures the state only after the last step. Without a
+    correction, the same bytes would represent three different numbers. This function sets all three scales to
+    the scale of the output, which was measured at every step.
     """
     output = graph.tensors[lstm.outputs[0]]
     if output.type == schema.TensorType.INT8:

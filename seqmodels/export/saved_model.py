@@ -44,7 +44,7 @@ def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tup
     """
     functions = {signature.name: signature.function for signature in signatures}
     with in_place_of(folder) as temporary:
-        with kernels.form("generic"):  # generic loops have no custom gradients, which an export does not need
+        with kernels.form("generic"):  # without the custom gradients of the fast kernels
             save(temporary, signatures)
         inputs: dict[str, np.ndarray] = {}
         expected: dict[str, np.ndarray] = {}

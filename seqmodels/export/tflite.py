@@ -24,11 +24,11 @@ from seqmodels.export.signature import Signature, save
 from seqmodels.export.verify import Arrays, largest_difference, load_arrays, save_arrays
 
 # Largest allowed difference from the outputs of the model. The value for "none" allows for the rounding of
-# float32, the value for "float16" for rounding to 11 bits. With 8 bits, every finite difference is allowed. A
-# score on real data must then show whether the file is precise enough.
+# float32. The value for "float16" allows for rounding to 11 bits. With 8 bits, every finite difference is
+# allowed. A score on real data must then show whether the file is precise enough.
 TOLERANCES = {"none": 1e-4, "float16": 0.05, "dynamic": math.inf, "int8": math.inf}
-# Largest number of time steps of an unrolled file. Every time step makes such a file some kilobytes larger.
-# The conversion time grows with the square of the number of time steps.
+# Largest number of time steps of a file whose loop is unrolled. Such a file grows by some kilobytes per time
+# step. The conversion time grows with the square of the number of time steps.
 LONGEST_UNROLLED = 128
 
 _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
@@ -59,13 +59,13 @@ class Converted:
 
     Attributes:
         size: size of the file in bytes.
-        milliseconds: median time of 200 calls with one thread, by signature.
+        milliseconds: dictionary from the name of a signature to the median time of 200 calls with one thread.
         difference: largest difference from the outputs of the model.
         outputs: outputs of the file for ``Entry.inputs``, ``(rows, ...)``, by signature and name of the
             output.
         operators: number of operators by name of the operator.
-        subgraphs: number of subgraphs. A file without loops has 1 subgraph, a file with loops has more.
-            MediaPipe can read only files with 1 subgraph.
+        subgraphs: number of subgraphs. A file without loops has 1 subgraph. A file with loops has more than 1
+            subgraph. MediaPipe can read only files with 1 subgraph.
     """
 
     size: int

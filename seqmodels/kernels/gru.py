@@ -21,7 +21,8 @@ If the reset gate acts before the product, the next formulas apply, where ``q`` 
         q = dz^h U_h^T, \quad dz^r = q * k * r (1 - r), \quad
         dh \leftarrow dh * (1 - u) + m * (q * r + [dz^u, dz^r] U_{u,r}^T)
 
-If the reset gate acts after the product, they are as follows, where ``v = k U_h + b'`` and ``dv = dz^h * r``:
+If the reset gate acts after the product, the following formulas apply instead, where ``v = k U_h + b'`` and
+``dv = dz^h * r``:
 
 .. math::
         dz^r = dz^h * v * r (1 - r), \quad dh \leftarrow dh * (1 - u) + m * ([dz^u, dz^r, dv] U^T)

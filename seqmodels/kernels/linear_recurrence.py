@@ -9,7 +9,8 @@ half, a quarter, ... of the sequence (Blelloch 1990, "Prefix sums and their appl
 2018, arXiv 1709.04057).
 
 The backward pass is a recurrence of the same form that runs from the last step to the first. ``G_t`` is the
-gradient of the output ``h_t``, and ``l_t`` is the gradient of ``h_t`` through this and all later steps:
+gradient of the loss with respect to the output ``h_t`` alone. ``l_t`` also includes the effect of ``h_t`` on
+all later states:
 
 .. math:: l_t = G_t + a_{t+1} * l_{t+1}, \quad da_t = l_t * h_{t-1}, \quad db_t = l_t, \quad dh_0 = a_1 * l_1
 

@@ -29,9 +29,9 @@ def scan(
         widths: number of features of each output.
         reverse: if True, the loop runs from the last step to the first. The outputs are still stored in the
             order of t.
-        replace: if True, the first output overwrites the first sequence step by step. Both must have the same
-            number of features. Overwriting is faster: memory that was just read is in the cache, and no new
-            array must be filled with zeros.
+        replace: if True, the first output overwrites the first sequence step by step. The output and the
+            sequence must have the same number of features. Overwriting is faster than a new array.
+            Memory that was just read is in the cache, and a new array would first be filled with zeros.
 
     Returns:
         The outputs of all steps, each in time-major order ``(T, n, width_j)``, and the states after the
@@ -72,12 +72,12 @@ def scan(
 
 
 def time_major(x: tf.Tensor) -> tf.Tensor:
-    """Swaps the first two axes: ``(n, T, p)`` becomes ``(T, n, p)``, and the reverse."""
+    """Swaps the first two axes: ``(n, T, p)`` becomes ``(T, n, p)``, or the reverse."""
     return tf.transpose(x, (1, 0, 2))
 
 
 def shifted(first: tf.Tensor, sequence: tf.Tensor) -> tf.Tensor:
-    """Returns the values ``(T, n, h)`` before each step: ``first``, else ``sequence`` one step before."""
+    """Puts ``first`` before ``sequence (T, n, h)`` and drops the last step. The shape does not change."""
     return tf.concat([first[None], sequence], axis=0)[:-1]
 
 

@@ -6,9 +6,9 @@ memory with S steps, ``m_1 .. m_S (n, m)``, an attention layer computes scores e
     e_ts = score(q_t, m_s),   a_t = softmax(e_t1 .. e_tS),   context_t = sum_s a_ts m_s
 
 The softmax runs only over the real steps of each row, which are the steps that are not padding. If a row has
-no real steps, its context and its weights are zeros, never NaN. ``prepare`` computes the parts that do not
-depend on the query, once per memory. ``attend`` processes T queries per row, ``(n, T, q)``, with one batched
-matrix product.
+no real steps, its context and its weights are zeros, never NaN. ``prepare`` runs once per memory and computes
+the parts that do not depend on the query. ``attend`` processes T queries per row, ``(n, T, q)``, with one
+batched matrix product.
 """
 
 from __future__ import annotations

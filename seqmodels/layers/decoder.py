@@ -48,14 +48,15 @@ class AttentionDecoderCell(Cell):
     al. 2014). Each output is the maximum of two values (maxout): ``o_tj = max(z_{t,2j}, z_{t,2j+1})`` with
     ``z_t = [s_t; c_t] W + x_t V + b``.
 
-    The states are the states of all cells, from the lowest cell to the topmost cell. With feeding ``output``,
-    ``o_{t-1}`` is the last state. A cell may have several states. The first of them must be equal to the
-    output of the cell.
+    The states of the decoder are the states of all its cells, from the lowest cell to the topmost cell. With
+    feeding ``output``, ``o_{t-1}`` is the last state. A cell may have several states. The first of them must
+    be equal to the output of the cell.
 
     The cells and the attention have their own weights. The readout has the weights ``readout_kernel`` W
-    ``(size of s_t + size of c_t, units)`` and ``readout_bias`` b ``(units,)``. A deep output has ``2 units``
-    columns instead of ``units``, and the additional weight ``readout_input_kernel`` V ``(d, 2 units)``. In
-    the kernel of the lowest cell, the first d rows multiply ``x_t``, and the remaining rows multiply ``f_t``.
+    ``(size of s_t + size of c_t, units)`` and ``readout_bias`` b ``(units,)``. With a deep output, these two
+    weights have ``2 units`` columns instead of ``units``, and there is a third weight,
+    ``readout_input_kernel`` V ``(d, 2 units)``. In the kernel of the lowest cell, the first d rows multiply
+    ``x_t``, and the remaining rows multiply ``f_t``.
 
     Args:
         cells: one cell per layer, the lowest layer first.

@@ -26,9 +26,10 @@ class NgramBag(keras.layers.Layer):
     A hash function maps each n-gram to a bucket, which is a row of the weight table. N-grams in the same
     bucket share their weights (Weinberger et al. 2009). The layer therefore does not store a list of n-grams.
 
-    The weights are not trainable. :func:`apps.sentiment.bag_of_words.fit_ratios` computes them from the
-    results of :meth:`hashed` by convex optimisation. Training with Adam would overfit: most n-grams occur in
-    few rows, but Adam changes each of their weights by about the learning rate per step.
+    The weights are not trainable. :func:`apps.sentiment.bag_of_words.fit_ratios` computes them by convex
+    optimization. It uses the buckets that :meth:`hashed` returns as features. Training with Adam would
+    overfit: most n-grams occur in few rows, but Adam changes each of their weights by about the learning rate
+    per step.
 
     ``bag(tokens (n, T) int32, lengths (n,) or None)`` returns ``y (n, features)``. ``lengths`` contains the
     number of real steps (steps that are not padding) per row. For a row of length 0, y is b.

@@ -20,7 +20,7 @@ from seqmodels.layers.recurrent import real_steps
 
 def _weighted_sum(weights: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     """Computes ``sum_t a_t h_t (n, h)`` from the weights ``a (n, T)`` and the outputs ``h (n, T, h)``."""
-    # A matrix product accumulates in float32. A float16 sum of many small terms stops growing.
+    # A matrix product adds its terms in float32. In float16, a sum of many small terms would stop growing.
     return tf.linalg.matvec(outputs, weights, transpose_a=True)
 
 

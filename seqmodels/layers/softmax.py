@@ -71,9 +71,9 @@ class AdaptiveSoftmax(keras.layers.Layer):
     """A softmax that uses smaller matrices for rare tokens (Grave et al. 2017, section 4).
 
     Token ids must be sorted from frequent to rare, as in :class:`Tokenizer`. Cutoffs divide the ids into
-    frequent tokens and clusters of rare tokens. The first softmax, the head, covers the frequent tokens and
-    has one entry per cluster. Cluster 1 contains the most frequent of the rare tokens. For a token in cluster
-    k, ``log p(token) = log p(cluster k) + log p(token | cluster k)``.
+    frequent tokens and clusters of rare tokens. The first softmax, called the head, has one entry per
+    frequent token and one entry per cluster. Cluster 1 contains the most frequent of the rare tokens. For a
+    token in cluster k, ``log p(token) = log p(cluster k) + log p(token | cluster k)``.
 
     A second softmax per cluster computes ``p(token | cluster k)``. The d input features are first projected
     to ``d / factor^k`` features (section 4.3). The output matrix of the cluster is therefore ``factor^k``
@@ -177,9 +177,9 @@ def sampled_softmax_losses(
 ) -> tf.Tensor:
     """Estimates the negative log-likelihood of each target by a sampled softmax.
 
-    A sampled softmax computes the logits of only some tokens. The remaining tokens are represented by a
-    random sample (Bengio and Senecal 2003; Jean et al. 2015, section 3). With the target t, the logits
-    ``l = x E^T + b``, and the sets F, O and R of tokens::
+    A sampled softmax computes the logits of only some tokens: the target, the most frequent tokens, and a
+    random sample of all other tokens (Bengio and Senecal 2003; Jean et al. 2015, section 3). Let t be the
+    target, ``l = x E^T + b`` the logits, and F, O and R sets of tokens. The estimate is::
 
             -log p = log(sum_{f in F} e^l_f + w sum_{r in R} e^l_r + e^l_t) - l_t
             w = (|O| - [t in O]) / (|R| - [t in R])

@@ -31,11 +31,12 @@ class Classifier(keras.Model):
     .. math::
         x_t = s [w_{g_1(t)}, .., w_{g_N(t)}], \qquad y = b + \sum_{g \in G} w_g + head(pool(encoder(x)))
 
-    The weights of the head start at zero, so the untrained network equals the linear model. Training adds
-    information that the linear model cannot use: the position of an expression in the text and its context.
+    The weights of the head (the output layer) start at zero, so the untrained network equals the linear
+    model. Training adds information that the linear model cannot use: the position of an expression in the
+    text and its context.
 
-    A linear model overfits the rows that it was fitted to. For training, pass the outputs of linear models
-    that were fitted to other rows as two additional inputs. These inputs are
+    A linear model overfits the rows that it was fitted to. Training should therefore use the outputs of
+    linear models that were fitted to other rows. Pass these outputs as the additional inputs
     ``evidence (n, T, ngrams * classes)`` and ``linear_logits (n, classes)``. The method is called stacked
     generalization (Wolpert 1992).
 

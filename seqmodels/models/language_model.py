@@ -14,7 +14,7 @@ from seqmodels.layers.recurrent import real_steps
 from seqmodels.layers.softmax import sampled_softmax_losses
 from seqmodels.models.config import keeps_arguments
 
-END = 3  # id of the token that ends a line, and that precedes the first token of a text
+END = 3  # id of the end token; it ends each line, and it is the input for the first token of a text
 
 
 class Features(NamedTuple):

@@ -272,8 +272,8 @@ class Translator(keras.Model):
         """Computes logits as a call of the model does, but without teacher forcing.
 
         The first input of the decoder is the first token of ``target``. Each further input is the most
-        probable token of the previous step. The difference from the logits of a call shows the errors that
-        teacher forcing hides.
+        probable token of the previous step. Compare these logits with the logits of a call. The difference
+        shows how much the model's own wrong tokens change its later predictions.
         """
         memory, states = self._encoded(inputs["source"], inputs["source_lengths"], False)
         embedded = self.embedding(inputs["target"])

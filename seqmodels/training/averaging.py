@@ -1,4 +1,4 @@
-"""Averages of the weights of a model, over training steps or over the final weights of epochs."""
+"""Averages of the weights of a model: over training steps, or over the weights at the ends of epochs."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Let w be the number of steps of the warm-up. At step s of the warm-up, counted from 0, the learning rate
     is ``(s + 1) / w`` times the peak (Goyal et al. 2017, section 2.2). After the warm-up,
-    ``p = (s - w) / (steps - 1 - w)`` rises from 0 to 1 at the last step. The learning rate is then the peak
-    times a factor that depends on ``kind``:
+    ``p = (s - w) / (steps - 1 - w)`` rises linearly from 0 and reaches 1 at the last step. The learning rate
+    is then the peak times a factor that depends on ``kind``:
 
     - constant: ``1``;
     - linear: ``1 - (1 - final) p``;

@@ -97,6 +97,7 @@ def test_training_accepts_lists(tmp_path):
     assert one.history["loss"].tolist() == two.history["loss"].tolist()
 
 
+@pytest.mark.slow
 def test_overwriting_replaces_the_stored_data(tmp_path):
     sentiment.train(reviews(), tmp_path / "run", **TEXTS)
     with pytest.raises(UserError, match="is a finished run"):

@@ -264,6 +264,7 @@ def test_on_the_cliff_clipping_bounds_every_step():
     assert np.linalg.norm(np.diff(free, axis=0), axis=-1).max() > 1
 
 
+@pytest.mark.slow
 def test_error_shrinks_and_memory_grows_with_the_window():
     options = Truncation(units=4, length=16)
     rows = truncation.compare([1, 4, 8, 16], options)

@@ -84,6 +84,7 @@ def test_int8_of_the_fused_form(tmp_path: Path) -> None:
     assert result.difference < 0.2
 
 
+@pytest.mark.slow
 def test_h_of_an_8_bit_lstm_has_one_scale(tmp_path: Path) -> None:
     """The converter sets three scales for h: as the rounded value, as the state and as the output."""
     path = tmp_path / "model_int8.tflite"

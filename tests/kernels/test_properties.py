@@ -234,6 +234,7 @@ def test_recomputing_does_not_change_gradients(name, compiled):
         np.testing.assert_allclose(other, one, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_recomputing_does_not_change_a_training_step(tmp_path):
     """The training loop replaces the weights by tensors while the model runs."""
 

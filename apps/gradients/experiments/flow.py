@@ -29,7 +29,7 @@ from seqmodels.layers import Recurrent
 
 INPUTS = 8  # number of input features of untrained cells; the inputs are random
 FRESH = ("cell", "units", "steps")  # options that apply to untrained cells only
-BATCHES = 100  # the longest sequences are searched in this number of validation batches
+BATCHES = 100  # the longest sequences are chosen from this number of validation batches
 
 
 @dataclass(frozen=True)

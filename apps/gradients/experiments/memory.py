@@ -32,7 +32,7 @@ PROBLEMS = (problems.adding, problems.copying, problems.xor, problems.parity)
 # The gates are recorded in this problem. Its inputs are zero between the signs and the answers.
 WATCHED = problems.copying
 QUANTILES = (10, 50, 90)  # percentiles of a gate over all units and rows
-BEST = "90 %"  # the plot shows this percentile, because these gates are the most open
+BEST = "90 %"  # the plot shows only this percentile of the gates
 PATIENCE = 3  # a training that explains no variance stops after this number of epochs
 WORKERS = (
     2  # number of parallel trainings; XLA computes the small matrix products of one training on one core

@@ -34,7 +34,7 @@ class WindowModel(keras.Model):
         lookback: number of past rows, L.
         horizon: number of rows to forecast, H.
         kind: ``values`` for one column, or ``prices`` for the five columns open, high, low, close and volume.
-            The forecast of prices is the log-return in percent.
+            For prices, the forecast is the distribution of the log-return of the close in percent.
         output: a name in ``FORECAST_OUTPUTS``.
         levels: levels of the quantiles, an odd number of values in rising order. The quantile of the middle
             level is used as the point forecast.

@@ -1,7 +1,8 @@
 """Conversion of windows to model inputs, and of model outputs to forecasts in the units of the data.
 
-The model itself computes all scales and features, and only from the window. Values after the window therefore
-have no influence, and an exported model accepts the series in its original units.
+The model itself computes all scales and features, and it uses only the values in the window. Values after the
+window therefore have no influence on the inputs of the model, and an exported model accepts the series in its
+original units.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def _between(ordered: tf.Tensor, place: float) -> tf.Tensor:
 def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
     """Returns the mean of the ``width`` values around each step, ``(n, T)``.
 
-    Before the start and after the end of a row, its first and its last value are repeated.
+    The first value of a row is repeated before its start, and the last value is repeated after its end.
     """
     time = values.shape[1]
     sources = np.arange(time)[:, None] + np.arange(width) - (width - 1) // 2
@@ -98,7 +99,7 @@ def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
 def of_prices(past: tf.Tensor) -> Window:
     """Scales a window of prices ``(n, L, 5)``, with the columns open, high, low, close and volume.
 
-    Let O, H, L and C be the open, high, low and close prices of day t or t - 1. The features of day t are:
+    O, H, L and C are the open, high, low and close prices. Their index is the day. The features of day t are:
 
     - the return ``r_t = 100 ln(C_t / C_{t-1})``;
     - the absolute value of the return;
@@ -151,8 +152,8 @@ def of_prices(past: tf.Tensor) -> Window:
 def _percent(before: tf.Tensor, after: tf.Tensor) -> tf.Tensor:
     """Returns ``100 ln(after / before)``.
 
-    It is computed from the difference of the prices, because the difference of their logarithms has larger
-    rounding errors.
+    The result is computed from the difference of the prices, because the difference of their logarithms has
+    larger rounding errors.
     """
     return 100 * tf.math.log1p((after - before) / before)
 
