@@ -74,8 +74,8 @@ def forecasting(output: str, levels: Sequence[float] = (), loss: str = "auto") -
     """
     if loss not in FORECAST_LOSSES or (loss != "auto" and output != "point"):
         raise ValueError(
-            f"loss must be 'auto', or 'absolute' or 'squared' for output 'point'; got {loss!r} for output "
-            f"{output!r}"
+            "loss must be 'auto' (any output), 'absolute' or 'squared' (output 'point' only); "
+            f"got {loss!r} for output {output!r}"
         )
 
     def objective(

@@ -142,7 +142,7 @@ def _fan(forecasts: Forecasts, prepared: Prepared, origins: np.ndarray) -> Fan:
     """Returns the values of the fan chart: the forecast of the last test window of the last series.
 
     With a horizon of one row, the chart shows the forecasts of the last ``ROLLING`` test windows instead.
-    Forecast returns are converted to prices.
+    For price data, the forecasts of the log-returns are converted to prices.
     """
     number, last = origins[-1]
     horizon, prices = prepared.assets.horizon, prepared.source.kind == "prices"

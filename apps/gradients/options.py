@@ -64,7 +64,11 @@ class Flow(Diagnosis):
         "random vectors give a lower bound of the norm.",
         minimum=0,
     )
-    vectors: int = option(8, "Number of random vectors for a state that is larger than --exact.", minimum=1)
+    vectors: int = option(
+        8,
+        "Number of random vectors that give a lower bound of the norm of a state larger than --exact.",
+        minimum=1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -297,8 +297,8 @@ def _folder_readers(
         return {split: partial(_read_file, path, languages) for split, path in tables.items()}, languages
     if not texts:
         raise DataError(
-            f"{folder} has no data files; expected train.en and train.de, also valid and test, or tables "
-            f"({', '.join(TABLE_FORMATS)})"
+            f"{folder} has no data files; expected train.en and train.de (valid and test files are "
+            f"optional), or tables ({', '.join(TABLE_FORMATS)})"
         )
     found = list(texts.get("train") or next(iter(texts.values())))
     languages = _languages(str(folder), found, source, target, notes)
