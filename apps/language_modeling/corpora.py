@@ -212,7 +212,7 @@ def _folder_readers(folder: Path, encoding: _Encoding, notes: list[str]) -> Read
 
 
 def _stem(path: Path) -> str | None:
-    """Returns the lower-case name without extension, or None for other files than .txt files.
+    """Returns the lower-case name without extension. Other files than .txt files give None.
 
     For example, the result for ``Train.txt.gz`` is ``train``.
     """

@@ -1,6 +1,6 @@
 """Readers of text files and tables. Error messages contain the file and, if known, the line or the byte.
 
-Each file is read into memory as a whole. Files are UTF-8 by default, with or without a byte order mark. A file
+Each file is read into memory as a whole. Files are UTF-8 by default, with or without a byte order mark. Files
 may be compressed, see `seqmodels.data.compression`.
 """
 
