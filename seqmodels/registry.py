@@ -81,7 +81,7 @@ OPTIMIZERS = (
 )
 
 UNITS = ("word", "wordpiece", "character", "byte")  # token units of a tokenizer
-SPLITS = ("letters", "punctuation", "whitespace")  # rules that split a text into words
+SPLITS = ("auto", "letters", "punctuation", "whitespace")  # rules that split a text into words
 KEEPS = ("head", "tail", "both")  # parts of a long text that truncation keeps
 TIES = ("none", "target", "all")  # embeddings that share the output matrix of a translator
 QUANTIZATIONS = ("none", "dynamic", "float16", "int8")  # of a TFLite file
