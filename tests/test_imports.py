@@ -47,6 +47,7 @@ ARROWS: dict[str, set[str]] = {
     "apps.interruption": set(),
     "apps.run": {"apps.options"},
     "apps.frames": {"apps.run", "seqmodels.data"},
+    "apps.text_notes": {"seqmodels.data"},
     "apps.bundle": {"apps.run", "seqmodels.export"},
     "apps.inference": {"apps.run", "seqmodels.export"},
     "apps.task": {
@@ -106,10 +107,17 @@ OF_TASKS = {
     "seqmodels.training",
 }
 OWN: dict[str, set[str]] = {
-    "sentiment": {*OF_TASKS, "apps.frames", "seqmodels.layers"},
-    "language_modeling": {*OF_TASKS, "apps.frames", "apps.options", "seqmodels.decoding"},
+    "sentiment": {*OF_TASKS, "apps.frames", "apps.text_notes", "seqmodels.layers"},
+    "language_modeling": {*OF_TASKS, "apps.frames", "apps.text_notes", "apps.options", "seqmodels.decoding"},
     "forecasting": {*OF_TASKS, "apps.options", "apps.training", "seqmodels.registry"},
-    "translation": {*OF_TASKS, "apps.frames", "apps.options", "seqmodels.decoding", "seqmodels.layers"},
+    "translation": {
+        *OF_TASKS,
+        "apps.frames",
+        "apps.text_notes",
+        "apps.options",
+        "seqmodels.decoding",
+        "seqmodels.layers",
+    },
     "gradients": {
         "apps.language_modeling",
         "apps.options",

@@ -107,9 +107,10 @@ class Train(TrainOptions):
         "word", "Token unit. Default: character for embedded:code, else word.", group="Data", choices=UNITS
     )
     split: str = option(
-        "whitespace",
+        "auto",
         "Word boundaries: white space only (whitespace), white space and punctuation (punctuation), or every "
-        "character except letters and digits (letters).",
+        "character except letters and digits (letters). auto is whitespace plus tokens for emoji, emoticons, "
+        "! and ?, and for each character of Chinese, Japanese, Thai, Lao, Khmer and Burmese.",
         group="Data",
         choices=SPLITS,
     )

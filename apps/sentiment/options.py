@@ -46,9 +46,10 @@ class Train(TrainOptions):
     data: str = data_option("reviews", others="a file, a folder, or tfds:NAME")
     unit: str = option("word", "Token unit.", group="Data", choices=UNITS[:2])
     split: str = option(
-        "letters",
+        "auto",
         "Word boundaries: every character except letters and digits (letters), white space and punctuation "
-        "(punctuation), or white space only (whitespace).",
+        "(punctuation), or white space only (whitespace). auto is letters plus tokens for emoji, emoticons, "
+        "! and ?, and for each character of Chinese, Japanese, Thai, Lao, Khmer and Burmese.",
         group="Data",
         choices=SPLITS,
     )

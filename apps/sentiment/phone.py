@@ -29,6 +29,7 @@ LONGEST_DEFAULT = 128
 REPRESENTATIVE = 500  # training texts, and the same number of windows, for the calibration of int8
 PORT = Path(__file__).parent / "port"
 SPLITS = {
+    "auto": "apply the rewrites below, then split at spaces",
     "letters": f"split at every match of `{LETTERS_DELIMITER}`",
     "punctuation": "split at white space; each punctuation mark, symbol and CJK character is a word of its "
     "own; characters of the category Cf and variation selectors are removed",
@@ -40,6 +41,9 @@ GOLDEN_TEXTS = (
     "Don't miss it: 10/10 ...",
     "L'\u00e9t\u00e9 \u00e9tait beau",
     "\u0130stanbul, \u039f\u0394\u039f\u03a3, stra\u00dfe",  # lower-casing needs special rules
+    "so good!!! :) xD <3 \u2764\ufe0f\U0001f44d\U0001f3fd \U0001f1eb\U0001f1f7 don\u2019t :(",
+    "\u306f\u30ab\u30bf\u30ab\u30ca\u30fc\uff01 \u0e20\u0e32\u0e29\u0e32\u0e44\u0e17\u0e22 "
+    "\u1019\u103c\u1014\u103a\u200b\u1781\u17d2\u1789\u17bb\u17c6",
     "\u0444\u0438\u043b\u044c\u043c \u65e0\u804a\u3002 \u0928\u092e\u0938\u094d\u0924\u0947",
     "e\u0301 \u0301a\ttab\u00a0space\u2028line \U0001f600\u200d\U0001f525",
     "good " * 40 + "and then bad " * 300,
@@ -164,9 +168,12 @@ def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
     steps = (
         f"{'lower-case the text; ' if settings.lowercase else ''}find its words ({SPLITS[settings.split]}); "
         f"{words}; put {START} in front; if there are more than {length} ids, keep the first {front} and the "
-        f"last {length - front}; pad with {PAD}."
+        f"last {length - front}; if all ids after {START} are {UNKNOWN}, keep only {START}; pad with {PAD}."
     )
     tokenizers = "There is no short port of this tokenizer; verify yours with `golden.json`."
+    if settings.unit == "wordpiece" and settings.split == "auto":
+        listed = "\n".join(f"1. `{one}` by `{other}`" for one, other in rewrites(assets.tokenizer))
+        tokenizers += f" The rewrites replace, in this order:\n\n{listed}"
     if settings.unit == "word":
         tokenizers = _tokenizers(assets, front)
     ready = [name for name, facts in report["files"].items() if facts["mediapipe"]]
@@ -201,7 +208,7 @@ def rewrites(tokenizer: Tokenizer) -> list[tuple[str, str]]:
     return [
         (
             re.sub(r"\\p([A-Z])", r"\\p{\1}", pattern).replace(r"\p{Han}", r"\p{script=Han}"),
-            replacement.replace(r"\1", "$1"),
+            re.sub(r"\\(\d)", r"$\1", replacement),
         )
         for pattern, replacement in tokenizer.rewrites
     ]
@@ -213,7 +220,10 @@ def _mediapipe_notes(ready: Sequence[str], assets: Assets, front: int) -> str:
         return (
             f"{classifier} cannot read these files: it needs one subgraph, --unit word and --split letters."
         )
-    notes = [f"{classifier} can read {', '.join(ready)} directly: the vocabulary and the labels are inside."]
+    notes = [
+        f"{classifier} can read {', '.join(ready)} directly: the vocabulary and the labels are inside.",
+        "It passes a text of only unknown words to the model as it is.",
+    ]
     if assets.tokenizer.settings.lowercase:
         notes.append("It does not lower-case: pass lower-case text.")
     if front < assets.length:

@@ -46,10 +46,10 @@ JOINERS = r"\x{200D}\x{FE00}-\x{FE0F}"  # combine emoji, or select how an emoji 
 
 # Emoticons that may follow a word directly, such as :) =( ;-) :'( :/ and :|
 FACE = r"[;:=][\-o^']?[()/\\|*]"
-# Emoticons that must stand alone, such as xD :P :3 (: <3 ^_^ -_- o_O and T_T
+# Emoticons that must stand alone, such as :P :3 xD 8) (: <3 ^_^ -_- >.< o_O and T_T
 ALONE = (
-    r"[;:=8xX][\-o^']?[()\[\]{}dDpPoO03sScC@$#]|[(\[{dD][\-o^']?[;:=8xX]|</?3+"
-    r"|[\^><;=oOtTuUxX0\-][_.,]+[\^><;=oOtTuUxX0\-]|\^\^"
+    r"[;:=][\-o^']?[\[\]{}dDpPoO03sScC@$#]|[8xX][\-o^']?[()\[\]dDpP]|[(\[{][\-o^']?[;:=]|</?3+"
+    r"|[\^><;=\-][_.,]+[\^><;=\-]|[oOtTuUxX0]_+[oOtTuUxX0]|[oO]\.[oO]|\^\^"
 )
 EMOTICON_END = r"$|[ .,!?<\x{22}\x{2026}]"  # an emoticon must be followed by one of these
 

@@ -7,7 +7,10 @@ const val UNKNOWN = 2
 /** Patterns and replacements, applied in this order before the text is split at spaces. */
 val REWRITES = listOf($rewrites)
 
-/** Returns `length` ids; a longer text keeps the first `front` and the last `length - front` ids. */
+/**
+ * Returns `length` ids. A longer text keeps the first `front` and the last `length - front` ids.
+ * A text without a known word is read as an empty text.
+ */
 fun tokenize(text: String, vocabulary: Map<String, Int>, length: Int, front: Int): IntArray {
     var spaced = $cased
     for ((pattern, replacement) in REWRITES) {
@@ -17,6 +20,9 @@ fun tokenize(text: String, vocabulary: Map<String, Int>, length: Int, front: Int
     var ids = listOf(START) + words.map { vocabulary[it] ?: UNKNOWN }
     if (ids.size > length) {
         ids = ids.take(front) + ids.takeLast(length - front)
+    }
+    if (ids.drop(1).all { it == UNKNOWN }) {
+        ids = listOf(START)
     }
     return (ids + List(length - ids.size) { PAD }).toIntArray()
 }

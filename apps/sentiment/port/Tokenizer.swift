@@ -5,7 +5,8 @@ let PAD: Int32 = 0, START: Int32 = 1, UNKNOWN: Int32 = 2
 /// Patterns and replacements, applied in this order before the text is split at spaces.
 let REWRITES = [$rewrites]
 
-/// Returns `length` ids; a longer text keeps the first `front` and the last `length - front` ids.
+/// Returns `length` ids. A longer text keeps the first `front` and the last `length - front` ids.
+/// A text without a known word is read as an empty text.
 /// Words are compared by their bytes, because Swift's own comparison treats é and e + accent as equal.
 /// When Swift lower-cases a text, the Greek Σ at the end of a word may become σ; the vocabulary has ς.
 func tokenize(_ text: String, vocabulary: [[UInt8]: Int32], length: Int, front: Int) -> [Int32] {
@@ -17,6 +18,9 @@ func tokenize(_ text: String, vocabulary: [[UInt8]: Int32], length: Int, front: 
     var ids = [START] + words.map { vocabulary[$$0] ?? UNKNOWN }
     if ids.count > length {
         ids = Array(ids.prefix(front)) + Array(ids.suffix(length - front))
+    }
+    if ids.dropFirst().allSatisfy({ $$0 == UNKNOWN }) {
+        ids = [START]
     }
     return ids + [Int32](repeating: PAD, count: length - ids.count)
 }

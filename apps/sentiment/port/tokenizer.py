@@ -17,7 +17,11 @@ def tokenize(
     rewrites: Sequence[tuple[str, str]],
     lowercase: bool,
 ) -> list[int]:
-    """Returns ``length`` ids; a longer text keeps the first ``front`` and the last ``length - front`` ids."""
+    """Returns ``length`` ids.
+
+    A longer text keeps the first ``front`` and the last ``length - front`` ids. A text without a known word
+    is read as an empty text.
+    """
     spaced = text.lower() if lowercase else text
     for pattern, replacement in rewrites:
         spaced = re.sub(pattern, replacement, spaced)
@@ -25,6 +29,8 @@ def tokenize(
     ids = [START] + [vocabulary.get(word, UNKNOWN) for word in words]
     if len(ids) > length:
         ids = ids[:front] + ids[len(ids) - (length - front) :]
+    if all(id == UNKNOWN for id in ids[1:]):
+        ids = [START]
     return ids + [PAD] * (length - len(ids))
 
 
