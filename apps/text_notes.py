@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from seqmodels.data import END, PAD, SPECIAL_TOKENS, START, UNKNOWN, Tokenizer, TokenSequences
-from seqmodels.data.characters import UNCUT, UNSPACED
+from seqmodels.data.characters import UNCUT, UNSPACED, in_python
 from seqmodels.data.tokenizer import LONGEST_WORD
 
 UNKNOWN_SHARE = 0.1  # of the tokens of a split
@@ -22,8 +22,7 @@ SAMPLE = 2000  # texts that the search for uncut scripts reads
 LONG_WORDS = {"Han": 4, "Kana": 4}
 LONG_WORD = 12
 SCRIPTS = {
-    name: re.compile(re.sub(r"\\x\{(\w+)\}", lambda code: f"\\U{int(code[1], 16):08x}", f"[{characters}]"))
-    for name, characters in {**UNSPACED, **UNCUT}.items()
+    name: re.compile(in_python(f"[{characters}]")) for name, characters in {**UNSPACED, **UNCUT}.items()
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from pathlib import Path
 from string import Template
@@ -23,7 +22,7 @@ from apps.language_modeling.saved_model import step_signature
 from apps.options import ConvertOptions
 from apps.run import Run
 from seqmodels import decoding
-from seqmodels.data.characters import CUT, WIDE_PUNCTUATION
+from seqmodels.data.characters import CUT, WIDE_PUNCTUATION, in_python
 from seqmodels.data.tokenizer import END, Tokenizer, TokenizerSettings
 from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
@@ -132,13 +131,9 @@ def token_settings(settings: TokenizerSettings) -> dict[str, Any]:
     }
     if settings.split == "auto":
         # Patterns of Python's re. White space is replaced in generate.py, because re has no property Z.
-        read["rewrites"] = [[_in_python(pattern), other] for pattern, other in settings.rewrites[1:]]
-        read["unspaced"] = _in_python(CUT + WIDE_PUNCTUATION)
+        read["rewrites"] = [[in_python(pattern), other] for pattern, other in settings.rewrites[1:]]
+        read["unspaced"] = in_python(CUT + WIDE_PUNCTUATION)
     return read
-
-
-def _in_python(pattern: str) -> str:
-    return re.sub(r"\\x\{(\w+)\}", lambda code: f"\\U{int(code[1], 16):08x}", pattern)
 
 
 def _readme(

@@ -4,6 +4,8 @@ The classes have the syntax of RE2. They list code points instead of Unicode pro
 Unicode version (RE2, Java, Swift, Python) therefore find the same characters.
 """
 
+import re
+
 # Scripts without spaces between words, which auto cuts into characters. Their currency signs are left out.
 UNSPACED = {
     "Han": r"\x{2E80}-\x{2FDF}\x{3005}-\x{3007}\x{3021}-\x{3029}\x{3038}-\x{303B}\x{3400}-\x{4DBF}"
@@ -61,3 +63,12 @@ CUTS = (
 )
 # Drops the characters that the split letters drops, except marks, emoji and emoticons that stand alone.
 LETTERS_LEFT = (f"(?:^| )({FACE}|{ALONE})(?: |$)|([{MARKS}{EMOJI}]+)|[^\\pL\\pN\\pM']", r" \1\2 ")
+
+
+def in_python(pattern: str) -> str:
+    r"""Converts the code points of a pattern to the syntax of Python's ``re``.
+
+    >>> in_python(r"[\x{E01}-\x{E3A}]")
+    '[\\U00000e01-\\U00000e3a]'
+    """
+    return re.sub(r"\\x\{(\w+)\}", lambda code: f"\\U{int(code[1], 16):08x}", pattern)
