@@ -49,7 +49,7 @@ AUTO_REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "letters": (
         *CUTS,
         (INVISIBLE, ""),
-        (r"([\pL\pM])\x{2019}(\pL)", r"\1'\2"),  # the apostrophe of phones
+        (r"([\pL\pM])\x{2019}([\pL])", r"\1'\2"),  # the apostrophe of phones
         LETTERS_LEFT,
     ),
     "whitespace": CUTS,
