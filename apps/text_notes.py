@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from seqmodels.data import END, PAD, SPECIAL_TOKENS, START, UNKNOWN, Tokenizer, TokenSequences
 from seqmodels.data.characters import UNCUT, UNSPACED, in_python
-from seqmodels.data.tokenizer import LONGEST_WORD
+from seqmodels.data.tokenizer import LONGEST_WORD, SPACE_MARK
 
 UNKNOWN_SHARE = 0.1  # of the tokens of a split
 SMALLEST_VOCABULARY = 50
@@ -142,4 +142,4 @@ def _words(tokenizer: Tokenizer, texts: Sequence[str]) -> dict[str, int]:
     chosen = texts[:: max(1, len(texts) // SAMPLE)]
     encoded = [text.encode("utf-8", "surrogatepass") for text in chosen]
     words = tokenizer.split(tf.constant(encoded, tf.string)).values.numpy().tolist()
-    return {word.decode("utf-8", "replace"): count for word, count in Counter(words).items()}
+    return Counter(word.decode("utf-8", "replace").removeprefix(SPACE_MARK) for word in words)

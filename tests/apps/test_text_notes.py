@@ -58,7 +58,7 @@ def test_unknown_tokens_and_a_small_vocabulary(tmp_path):
     (note,) = notes(write(tmp_path, labeled(rare)))
     assert "of the train tokens and " in note
     assert "of the validation tokens are unknown; lower --minimum-count, or use --unit wordpiece" in note
-    (note, _) = notes(write(tmp_path, labeled(rare)), vocabulary=60)
+    (note,) = notes(write(tmp_path, labeled(rare)), vocabulary=60)
     assert "unknown; raise --vocabulary, or lower --minimum-count, or use --unit wordpiece" in note
     few = [text.replace("w", " ") for text in sentences(300, 0)]
     few = ["".join(letter for letter in text if letter != "7") for text in few]
