@@ -84,7 +84,7 @@ OPTIMIZERS = (
 )
 
 UNITS = ("word", "wordpiece", "character", "byte")  # kinds of tokens that a tokenizer makes
-SPLITS = ("letters", "punctuation", "whitespace")  # rules that split a text into words
+SPLITS = ("auto", "letters", "punctuation", "whitespace")  # rules that split a text into words
 KEEPS = ("head", "tail", "both")  # parts of a long text that truncation keeps
 TIES = ("none", "target", "all")  # embeddings that share their matrix with a translator's output layer
 QUANTIZATIONS = ("none", "dynamic", "float16", "int8")  # quantizations of a TFLite file

@@ -47,6 +47,7 @@ ARROWS: dict[str, set[str]] = {
     "apps.interruption": set(),
     "apps.run": {"apps.options"},
     "apps.frames": {"apps.console", "apps.run", "seqmodels.data"},
+    "apps.text_notes": {"seqmodels.data"},
     "apps.bundle": {"apps.run", "seqmodels.export"},
     "apps.inference": {"apps.run", "seqmodels.export"},
     "apps.task": {
@@ -107,13 +108,21 @@ OF_TASKS = {
     "seqmodels.training",
 }
 OWN: dict[str, set[str]] = {
-    "sentiment": {*OF_TASKS, "apps.console", "apps.frames", "seqmodels.layers"},
-    "language_modeling": {*OF_TASKS, "apps.console", "apps.frames", "apps.options", "seqmodels.decoding"},
+    "sentiment": {*OF_TASKS, "apps.console", "apps.frames", "apps.text_notes", "seqmodels.layers"},
+    "language_modeling": {
+        *OF_TASKS,
+        "apps.console",
+        "apps.frames",
+        "apps.text_notes",
+        "apps.options",
+        "seqmodels.decoding",
+    },
     "forecasting": {*OF_TASKS, "apps.options", "apps.training", "seqmodels.registry"},
     "translation": {
         *OF_TASKS,
         "apps.console",
         "apps.frames",
+        "apps.text_notes",
         "apps.options",
         "seqmodels.decoding",
         "seqmodels.layers",

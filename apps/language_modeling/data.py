@@ -11,7 +11,9 @@ import tensorflow as tf
 from apps.language_modeling.corpora import Texts, load_texts
 from apps.language_modeling.options import Train
 from apps.task import Data
+from apps.text_notes import length_note, script_note, unknown_note, vocabulary_note
 from seqmodels.data.running import running_text
+from seqmodels.data.sequences import TokenSequences
 from seqmodels.data.tokenizer import (
     CORPUS_UNKNOWN,
     END,
@@ -23,6 +25,9 @@ from seqmodels.data.tokenizer import (
 from seqmodels.errors import DataError
 
 LINE_END = "\r\n?|\n"
+KEEPING_MARKS = ("auto", "whitespace")  # splits that keep <unk> whole
+SHORTEST_LINE = 10  # characters; shorter lines, such as headings, repeat in every text
+REPEATED_LINES = 0.1  # of the test lines
 
 
 def load(options: Train, tokenizer: Tokenizer | None) -> Data:
@@ -84,10 +89,11 @@ def characters(lines: Sequence[str]) -> int:
 
 def _settings(options: Train, lines: Sequence[str]) -> TokenizerSettings:
     of_words = options.unit in ("word", "wordpiece")
-    marked = of_words and options.split == "whitespace" and _marks_unknown_words(lines)
+    marked = of_words and options.split in KEEPING_MARKS and _marks_unknown_words(lines)
     settings: dict[str, Any] = {
         "unit": options.unit,
         "split": options.split,
+        "base": "whitespace",
         "lowercase": options.lowercase,
         "size": options.vocabulary,
         "minimum_count": options.minimum_count or (1 if marked else 2),
@@ -100,15 +106,51 @@ def _marks_unknown_words(lines: Sequence[str]) -> bool:
     return any(CORPUS_UNKNOWN in line and CORPUS_UNKNOWN in line.split() for line in lines)
 
 
+def _notes(
+    source: Texts, tokenizer: Tokenizer, train_ids: np.ndarray, valid_ids: np.ndarray, marked: bool
+) -> list[str]:
+    settings = tokenizer.settings
+    lengths = np.diff(np.append(-1, np.flatnonzero(train_ids == END)))
+    remedies = ("--split auto", "--unit wordpiece", "--unit character")
+    unsplit = settings.unit == "word" and settings.split in KEEPING_MARKS
+    return [
+        *script_note(tokenizer, source.train, f"--split {settings.split}", remedies),
+        *unknown_note(
+            tokenizer,
+            {"train": train_ids, "validation": valid_ids},
+            marked and settings.split in KEEPING_MARKS,
+            "use --split punctuation" if unsplit and not marked else "",
+        ),
+        *vocabulary_note(tokenizer),
+        *length_note(TokenSequences.from_lengths(train_ids, lengths), 1, "training lines"),
+        *_repeated(source),
+    ]
+
+
+def _repeated(source: Texts) -> list[str]:
+    """Returns a note if more than 10 % of the test lines are also in train or valid."""
+    seen = {*source.train, *source.valid}
+    lines = [line for line in source.test if len(line.strip()) >= SHORTEST_LINE]
+    repeated = sum(line in seen for line in lines)
+    if repeated <= REPEATED_LINES * len(lines):
+        return []
+    return [
+        f"{repeated} of {len(lines)} test lines are also in train or valid; "
+        "remove them from test, because their scores are too good"
+    ]
+
+
 def _facts(
     source: Texts, tokenizer: Tokenizer, train_ids: np.ndarray, valid_ids: np.ndarray
 ) -> dict[str, Any]:
     notes, settings = list(source.notes), tokenizer.settings
-    if settings.split != "whitespace" and _marks_unknown_words(source.train):
+    marked = _marks_unknown_words(source.train)
+    if settings.split not in KEEPING_MARKS and marked:
         notes.append(
             f"--split {settings.split} breaks the {CORPUS_UNKNOWN} marks of the text into pieces; use "
-            "--split whitespace to read these marks as unknown tokens"
+            "--split auto to read these marks as unknown tokens"
         )
+    notes += _notes(source, tokenizer, train_ids, valid_ids, marked)
     splits = {"train": source.train, "valid": source.valid, "test": source.test}
     return {
         "source": source.name,

@@ -119,10 +119,11 @@ class Train(TrainOptions):
         choices=UNITS,
     )
     split: str = option(
-        "whitespace",
+        "auto",
         "Rule that separates words. whitespace: only white space separates words. punctuation: each "
         "punctuation mark is also a word. letters: words consist of letters and digits; other characters are "
-        "dropped.",
+        "dropped. auto: as whitespace, but emoji, emoticons, ! and ? are words, and so is each character of "
+        "Chinese, Japanese, Thai, Lao, Khmer and Burmese.",
         group="Data",
         choices=SPLITS,
     )

@@ -22,7 +22,8 @@ from apps.language_modeling.saved_model import step_signature
 from apps.options import ConvertOptions
 from apps.run import Run
 from seqmodels import decoding
-from seqmodels.data.tokenizer import END, Tokenizer
+from seqmodels.data.characters import CUT, WIDE_PUNCTUATION, in_python
+from seqmodels.data.tokenizer import END, Tokenizer, TokenizerSettings
 from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.models import NextToken
@@ -32,6 +33,7 @@ SCORED = 5000  # number of validation tokens on which the perplexity of a file i
 GOLDEN_TOKENS = 20  # number of generated tokens per example in golden.json
 PORT = Path(__file__).parent / "port"
 SPLITS = {
+    "auto": "The rewrites of `golden.json` apply in their order; then words are separated by spaces",
     "whitespace": "Words are separated by white space",
     "punctuation": "Words are separated by white space; every punctuation mark, symbol and CJK character "
     "is a word",
@@ -123,9 +125,21 @@ def _golden(model: keras.Model, tokenizer: Tokenizer, ids: np.ndarray) -> dict[s
         cases.append(
             {"prompt": prompt, "temperature": temperature, "numbers": numbers.tolist(), "ids": tokens}
         )
-    settings = tokenizer.settings
-    read = {"unit": settings.unit, "split": settings.split, "lowercase": settings.lowercase}
-    return {"tokens": read, "cases": cases}
+    return {"tokens": token_settings(tokenizer.settings), "cases": cases}
+
+
+def token_settings(settings: TokenizerSettings) -> dict[str, Any]:
+    """Returns the settings that ``Text`` of generate.py needs, JSON-ready."""
+    read: dict[str, Any] = {
+        "unit": settings.unit,
+        "split": settings.split,
+        "lowercase": settings.lowercase,
+    }
+    if settings.split == "auto":
+        # Patterns of Python's re. White space is replaced in generate.py, because re has no property Z.
+        read["rewrites"] = [[in_python(pattern), other] for pattern, other in settings.rewrites[1:]]
+        read["unspaced"] = in_python(CUT + WIDE_PUNCTUATION)
+    return read
 
 
 def _readme(

@@ -19,10 +19,11 @@ from apps.sentiment.labeled_table import Reading
 from apps.sentiment.labeled_texts import LabeledTextData, LabeledTexts, check_labels, load_labeled_texts
 from apps.sentiment.ngrams import Ngrams
 from apps.sentiment.options import Train
+from apps.sentiment.text_notes import text_notes
 from apps.task import Data
 from seqmodels.data.batching import batches, bucket_edges
 from seqmodels.data.sequences import PAD, TokenSequences, truncate, truncate_ragged
-from seqmodels.data.tokenizer import UNKNOWN, Tokenizer, TokenizerSettings
+from seqmodels.data.tokenizer import START, UNKNOWN, Tokenizer, TokenizerSettings
 from seqmodels.errors import DataError
 
 PREFIX = 1  # the start token, which truncation always keeps
@@ -32,6 +33,8 @@ NGRAMS = "ngrams.npz"
 @dataclass(frozen=True)
 class Assets:
     """Tokenizer, class names and text lengths of a trained model.
+
+    A text without a known token is read as an empty text, which is the start token alone.
 
     Attributes:
         tokenizer: tokenizer trained on the training split.
@@ -53,7 +56,13 @@ class Assets:
         return self.cut(self.tokenizer.encode(texts))
 
     def cut(self, ids: TokenSequences) -> TokenSequences:
-        return truncate(ids, self.length, self.keep, PREFIX)
+        """Truncates the rows. A row without a known token keeps only its start token."""
+        rows = truncate(ids, self.length, self.keep, PREFIX)
+        lengths = rows.lengths
+        kept = np.repeat(known_tokens(rows) > 0, lengths) | (rows.values == START)
+        return TokenSequences.from_lengths(
+            rows.values[kept], np.where(known_tokens(rows) > 0, lengths, PREFIX)
+        )
 
     def tensors(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Converts strings ``(n,)`` to the inputs of the model, in a TensorFlow graph.
@@ -61,7 +70,11 @@ class Assets:
         The inputs are ``tokens (n, T)``, padded to the longest length T, and ``lengths (n,)``.
         """
         rows = truncate_ragged(self.tokenizer(texts), self.length, self.keep, PREFIX)
-        return {"tokens": rows.to_tensor(PAD), "lengths": tf.cast(rows.row_lengths(), tf.int32)}
+        tokens = rows.to_tensor(PAD)  # (n, T)
+        known = tf.reduce_any(tokens > UNKNOWN, axis=1)  # the ids of known tokens follow UNKNOWN
+        lengths = tf.where(known, tf.cast(rows.row_lengths(), tf.int32), PREFIX)
+        tokens = tf.where(known[:, None] | (tokens == START), tokens, PAD)
+        return {"tokens": tokens, "lengths": lengths}
 
     @property
     def serving_edges(self) -> list[int]:
@@ -106,6 +119,11 @@ class Assets:
         return cls(Tokenizer.load(folder), classes, **lengths, ngrams=linear)
 
 
+def known_tokens(rows: TokenSequences) -> np.ndarray:
+    """Returns the number of tokens of each row that are in the vocabulary: ``(n,)``."""
+    return np.diff(np.append(0, np.cumsum(rows.values > UNKNOWN))[rows.row_splits])
+
+
 def load(options: Train, assets: Assets | None) -> Data:
     """Reads the splits and converts them to batches.
 
@@ -123,7 +141,8 @@ def load(options: Train, assets: Assets | None) -> Data:
         lengths = np.minimum(np.concatenate([train_ids.lengths, valid_ids.lengths]), options.length)
         edges = bucket_edges(lengths, options.buckets)
         assets = Assets(tokenizer, source.classes, edges, options.length, options.keep)
-    facts = _facts(source, train_ids, assets)
+    notes = [*source.notes, *text_notes(options, source, train_ids, valid_ids, tokenizer)]
+    facts = _facts(source, train_ids, assets, notes)
     train_ids, valid_ids = assets.cut(train_ids), assets.cut(valid_ids)
     train_labels, valid_labels = assets.labels(source.train), assets.labels(source.valid)
     heard: dict[str, Any] = {}
@@ -176,14 +195,14 @@ def _class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
     return (len(labels) / (classes * counts))[labels].astype(np.float32)
 
 
-def _facts(source: LabeledTextData, ids: TokenSequences, assets: Assets) -> dict[str, Any]:
+def _facts(source: LabeledTextData, ids: TokenSequences, assets: Assets, notes: list[str]) -> dict[str, Any]:
     lengths = ids.lengths
     quantiles = {f"{q}%": int(np.percentile(lengths, q)) for q in (5, 50, 95, 100)}
     splits = {"train": source.train, "valid": source.valid, "test": source.test}
     return {
         "source": source.name,
         "sha256": source.sha256,
-        "notes": source.notes,
+        "notes": notes,
         "counts": {name: len(split) for name, split in splits.items()},
         "classes": dict(sorted(Counter(source.train.labels).items())),
         "vocabulary": len(assets.tokenizer),

@@ -108,7 +108,10 @@ def load_labeled_texts(
     check_labels(test, classes)
     seen = {*train.texts, *valid.texts}
     if repeated := sum(text in seen for text in test.texts):
-        notes.append(f"{repeated} of {len(test)} test texts are also in train or valid")
+        notes.append(
+            f"{repeated} of {len(test)} test texts are also in train or valid; "
+            "remove them from test, because their scores are too good"
+        )
     return LabeledTextData(train, valid, test, classes, data, notes, sha256)
 
 

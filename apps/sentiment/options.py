@@ -56,10 +56,11 @@ class Train(TrainOptions):
     on_bad_rows: str = bad_rows_option("malformed rows, empty texts, missing labels")
     unit: str = option("word", "Unit of text that becomes a token.", group="Data", choices=UNITS[:2])
     split: str = option(
-        "letters",
+        "auto",
         "Rule that splits a text into words. letters: drop every character except letters, digits and "
         "apostrophes. punctuation: split at white space, and make each punctuation mark a word. whitespace: "
-        "split only at white space.",
+        "split only at white space. auto: as letters, but emoji, emoticons, ! and ? are words, and so is "
+        "each character of Chinese, Japanese, Thai, Lao, Khmer and Burmese.",
         group="Data",
         choices=SPLITS,
     )

@@ -30,6 +30,7 @@ LONGEST_DEFAULT = 128  # maximum length in tokens if --length is not set
 REPRESENTATIVE = 500
 PORT = Path(__file__).parent / "port"
 SPLITS = {
+    "auto": "apply the rewrites below in their order; split the text at spaces",
     "letters": f"split the text at every match of `{LETTERS_DELIMITER}`",
     "punctuation": "remove variation selectors and characters of the Unicode category Cf; split the text at "
     "white space; make each punctuation mark, symbol and CJK character a separate word",
@@ -41,6 +42,9 @@ GOLDEN_TEXTS = (
     "Don't miss it: 10/10 ...",
     "L'\u00e9t\u00e9 \u00e9tait beau",
     "\u0130stanbul, \u039f\u0394\u039f\u03a3, stra\u00dfe",  # lower-casing needs special rules
+    "so good!!! :) xD <3 \u2764\ufe0f\U0001f44d\U0001f3fd \U0001f1eb\U0001f1f7 don\u2019t :(",
+    "\u306f\u30ab\u30bf\u30ab\u30ca\u30fc\uff01 \u0e20\u0e32\u0e29\u0e32\u0e44\u0e17\u0e22 "
+    "\u1019\u103c\u1014\u103a\u200b\u1781\u17d2\u1789\u17bb\u17c6",
     "\u0444\u0438\u043b\u044c\u043c \u65e0\u804a\u3002 \u0928\u092e\u0938\u094d\u0924\u0947",
     "e\u0301 \u0301a\ttab\u00a0space\u2028line \U0001f600\u200d\U0001f525",
     "good " * 40 + "and then bad " * 300,
@@ -172,9 +176,13 @@ def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
     steps = (
         f"{'convert the text to lower case; ' if settings.lowercase else ''}{SPLITS[settings.split]}; "
         f"{words}; put {START} before the ids; if there are more than {length} ids, keep the first {front} "
-        f"and the last {length - front}; if there are fewer, append {PAD} until there are {length} ids."
+        f"and the last {length - front}; if all ids after {START} are {UNKNOWN}, keep only {START}; if there "
+        f"are fewer than {length} ids, append {PAD} until there are {length} ids."
     )
     tokenizers = "No code is provided for this tokenizer. Test your implementation with `golden.json`."
+    if settings.unit == "wordpiece" and settings.split == "auto":
+        listed = "\n".join(f"1. `{one}` by `{other}`" for one, other in rewrites(assets.tokenizer))
+        tokenizers += f" The rewrites replace, in this order:\n\n{listed}"
     if settings.unit == "word":
         tokenizers = _tokenizers(assets, front)
     ready = [name for name, facts in report["files"].items() if facts["mediapipe"]]
@@ -209,7 +217,7 @@ def rewrites(tokenizer: Tokenizer) -> list[tuple[str, str]]:
     return [
         (
             re.sub(r"\\p([A-Z])", r"\\p{\1}", pattern).replace(r"\p{Han}", r"\p{script=Han}"),
-            replacement.replace(r"\1", "$1"),
+            re.sub(r"\\(\d)", r"$\1", replacement),
         )
         for pattern, replacement in tokenizer.rewrites
     ]
@@ -222,7 +230,10 @@ def _mediapipe_notes(ready: Sequence[str], assets: Assets, front: int) -> str:
             f"{classifier} cannot read these files, because it needs a file with one subgraph and a run that "
             "was trained with --unit word and --split letters."
         )
-    notes = [f"{classifier} can read {', '.join(ready)} directly; they contain the vocabulary and labels."]
+    notes = [
+        f"{classifier} can read {', '.join(ready)} directly; they contain the vocabulary and labels.",
+        "It passes a text of only unknown words to the model as it is.",
+    ]
     if assets.tokenizer.settings.lowercase:
         notes.append("It does not convert texts to lower case, so pass it only texts in lower case.")
     if front < assets.length:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from rich.console import Group
 from rich.table import Table
 
@@ -18,7 +20,7 @@ from apps.inference import open_model
 from apps.run import Run
 from apps.sentiment import bag_of_words
 from apps.sentiment.bag_of_words import Baseline
-from apps.sentiment.data import Assets, load, reading
+from apps.sentiment.data import Assets, known_tokens, load, reading
 from apps.sentiment.inference import forms
 from apps.sentiment.labeled_table import LabeledTexts, Reading, text_column, without_breaks
 from apps.sentiment.labeled_texts import load_labeled_texts, load_split
@@ -95,10 +97,15 @@ def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """Yields one record per text, with the predicted label and the probability of each class."""
+    """Yields one record per text: label, probability of each class, and number of known tokens.
+
+    Tokens that truncation drops do not count. A text without a known token gets the label of an empty text,
+    and a note at the end counts such texts.
+    """
     assets = Assets.load(run.assets)
     probabilities_of = open_model(run, options.model, forms(run, assets))
     pending: list[list[str]] = []
+    texts = without = 0
 
     def remembered() -> Iterator[list[str]]:
         for chunk in chunks:
@@ -106,10 +113,19 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
             yield [without_breaks(text) for text in chunk]
 
     for probabilities in probabilities_of(remembered()):
-        for text, row in zip(pending.pop(), probabilities):
+        chunk = pending.pop()
+        known = known_tokens(assets.encode(chunk))
+        texts, without = texts + len(chunk), without + int(np.sum(known == 0))
+        for text, row, count in zip(chunk, probabilities, known):
             label = assets.classes[int(row.argmax())]
             named = {name: round(float(p), 6) for name, p in zip(assets.classes, row)}
-            yield {"text": text, "label": label, "probabilities": named}
+            yield {"text": text, "label": label, "probabilities": named, "known_tokens": int(count)}
+    if without:
+        print(
+            f"note: {without} of {texts} texts are empty or have only unknown words; "
+            "they get the label of an empty text",
+            file=sys.stderr,
+        )
 
 
 def _baseline_scores(

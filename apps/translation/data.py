@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from apps.run import Run, write_text
 from apps.task import Data
+from apps.text_notes import length_note, script_note, unknown_note, vocabulary_note
 from apps.translation.options import Train
 from apps.translation.pair_table import Pairs, Reading
 from apps.translation.pairs import ParallelData, load_pairs
@@ -125,6 +126,7 @@ def load(options: Train, assets: Assets | None) -> Data:
         ]
         shapes = PairShapes.choose(lengths[0], lengths[1] - 1, options.batch_size, options.shapes)
         assets = Assets(*tokenizers, source.source, source.target, shapes, options.length)
+    notes += _notes(source, assets, encoded)
     shapes = assets.shapes
     return Data(
         train=lambda epoch: pair_batches(sources, targets, shapes, seed=options.seed, epoch=epoch),
@@ -184,6 +186,26 @@ def _within(
     notes.append(f"{len(out)} pairs that contain a text of more than {length} tokens are dropped: {named}")
     rows = np.flatnonzero(fits)
     return sources.rows(rows), targets.rows(rows)
+
+
+def _notes(
+    source: ParallelData, assets: Assets, encoded: dict[str, tuple[TokenSequences, TokenSequences]]
+) -> list[str]:
+    """Returns the notes about scripts, unknown tokens, vocabularies and lengths of both languages."""
+    notes = []
+    for side, (language, tokenizer, texts) in enumerate(
+        (
+            (assets.source, assets.source_tokenizer, source.train.sources),
+            (assets.target, assets.target_tokenizer, source.train.targets),
+        )
+    ):
+        notes += script_note(tokenizer, texts, f"--unit {tokenizer.settings.unit}", ["--unit wordpiece"])
+        splits = {"train": encoded["train"][side].values, "validation": encoded["valid"][side].values}
+        notes += unknown_note(tokenizer, {f"{language} {name}": ids for name, ids in splits.items()})
+        if side == 0 or not assets.joint:
+            notes += vocabulary_note(tokenizer, "" if assets.joint else language)
+        notes += length_note(encoded["train"][side], 1 + side, f"{language} training texts")
+    return notes
 
 
 def _facts(

@@ -110,7 +110,10 @@ def load_pairs(
     train, valid, test = (splits[name] for name in SPLIT_NAMES)
     seen = {*zip(train.sources, train.targets), *zip(valid.sources, valid.targets)}
     if repeated := sum(pair in seen for pair in zip(test.sources, test.targets)):
-        notes.append(f"{repeated} of {len(test)} test pairs are also in train or valid")
+        notes.append(
+            f"{repeated} of {len(test)} test pairs are also in train or valid; "
+            "remove them from test, because their scores are too good"
+        )
     return ParallelData(train, valid, test, *languages_of(), data, notes, sha256)
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 import tensorflow as tf
 
+from seqmodels.data.characters import CUTS, LETTERS_LEFT
 from seqmodels.errors import UsageError
 from seqmodels.registry import UNITS
 
@@ -43,6 +44,16 @@ REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "whitespace": ((WHITE_SPACE, " "),),
 }
+# Rewrites of the split auto, by the base of the settings.
+AUTO_REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
+    "letters": (
+        *CUTS,
+        (INVISIBLE, ""),
+        (r"([\pL\pM])\x{2019}([\pL])", r"\1'\2"),  # the apostrophe of phones
+        LETTERS_LEFT,
+    ),
+    "whitespace": CUTS,
+}
 BYTES = [bytes([value]) for value in range(256)]
 
 
@@ -63,6 +74,9 @@ class TokenizerSettings:
             tokenised. Their token ``<unk>`` becomes ``UNKNOWN``.
             "reversible": like "punctuation", but each word that follows white space starts with
             ``SPACE_MARK``. :meth:`Tokenizer.join` can then restore the spaces of the text.
+            "auto": for texts in any script, see :class:`~seqmodels.data.Tokenizer`.
+        base: rule for the characters that "auto" neither cuts nor keeps: "letters" or "whitespace". Other
+            splits ignore it.
         lowercase: if True, texts are first converted to lower case.
         size: maximum number of vocabulary entries, including the four special tokens.
         minimum_count: minimum number of occurrences in the training texts. Rarer words, characters or pieces
@@ -78,7 +92,8 @@ class TokenizerSettings:
     """
 
     unit: Literal["word", "wordpiece"] = "word"
-    split: Literal["letters", "punctuation", "whitespace", "reversible"] = "letters"
+    split: Literal["auto", "letters", "punctuation", "whitespace", "reversible"] = "letters"
+    base: Literal["letters", "whitespace"] = "letters"
     lowercase: bool = True
     size: int = 20_000
     minimum_count: int = 1
@@ -86,7 +101,11 @@ class TokenizerSettings:
     end: bool = False
 
     def __post_init__(self) -> None:
-        for name, choices in (("unit", UNITS), ("split", tuple(REWRITES))):
+        for name, choices in (
+            ("unit", UNITS),
+            ("split", ("auto", *REWRITES)),
+            ("base", tuple(AUTO_REWRITES)),
+        ):
             if getattr(self, name) not in choices:
                 raise UsageError(
                     f"tokenizer {name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}"
@@ -94,6 +113,11 @@ class TokenizerSettings:
         for name, least in (("size", len(SPECIAL_TOKENS) + 1), ("minimum_count", 1)):
             if getattr(self, name) < least:
                 raise UsageError(f"tokenizer {name} must be at least {least}; got {getattr(self, name)}")
+
+    @property
+    def rewrites(self) -> tuple[tuple[str, str], ...]:
+        """Patterns and replacements (RE2) to apply, in this order, before words are split at spaces."""
+        return AUTO_REWRITES[self.base] if self.split == "auto" else REWRITES[self.split]
 
 
 def cut(texts: tf.Tensor, settings: TokenizerSettings) -> tf.RaggedTensor:
@@ -112,6 +136,6 @@ def cut(texts: tf.Tensor, settings: TokenizerSettings) -> tf.RaggedTensor:
         texts = tf.strings.lower(texts, encoding="utf-8")
     if settings.unit == "character":
         return tf.strings.unicode_split(texts, "UTF-8")
-    for pattern, replacement in REWRITES[settings.split]:
+    for pattern, replacement in settings.rewrites:
         texts = tf.strings.regex_replace(texts, pattern, replacement)
     return tf.strings.split(texts)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from seqmodels.data.characters import CUT, WIDE_PUNCTUATION
 from seqmodels.data.sequences import PAD, TokenSequences
 from seqmodels.data.token_rules import (
     BYTES,
@@ -28,7 +29,6 @@ from seqmodels.data.token_rules import (
     INVISIBLE,
     LETTERS_DELIMITER,
     LONGEST_WORD,
-    REWRITES,
     SPACE_MARK,
     SPECIAL_TOKENS,
     START,
@@ -57,9 +57,29 @@ __all__ = [
     "TokenizerSettings",
 ]
 
+_CUT_PAIR = "([{0}]) ([{0}])".format(CUT + WIDE_PUNCTUATION)
+
 
 class Tokenizer(tf.Module):
     """Converts raw strings to token ids in a TensorFlow graph.
+
+    The split ``auto`` is for texts in any script:
+
+    1. White space, control characters and zero-width spaces separate words.
+    2. Every character of Han, Kana, Thai, Lao, Khmer and Burmese is a word. Every punctuation mark of Chinese
+       and Japanese is a word, too. A character is one code point, so a vowel sign or a tone mark is a word.
+    3. Every exclamation mark, question mark and emoji is a word, in any script. Joiners and variation
+       selectors of emoji are dropped, so the parts of a combined emoji are words. A skin tone, for example,
+       is a word. A flag is one word.
+    4. An emoticon is a word if a space, the end of the text or one of ``. , ! ? < "`` follows. ``:)``, ``:(``
+       and similar faces may follow a word directly. Other emoticons (``xD``, ``:P``, ``<3``, ``^_^``) must
+       follow a space. Brackets that repeat the mouth, as in ``:)))``, do not belong to the emoticon.
+    5. The setting ``base`` decides about all other characters. With "letters", they are treated as in the
+       split "letters": letters, digits, marks and apostrophes form words, and the rest is dropped. With
+       "whitespace", all of them form words, as in the split "whitespace".
+
+    :meth:`join` puts no space between the characters that step 2 has cut. :attr:`rewrites` has the exact
+    patterns, which also work in Java, Swift and Python.
 
     Args:
         vocabulary: tokens in the order of their ids, with ``SPECIAL_TOKENS`` first. For the unit "wordpiece",
@@ -73,6 +93,9 @@ class Tokenizer(tf.Module):
     [[4, 5], [4, 2, 5]]
     >>> tokenizer.decode([4, 5])
     ['a', 'film']
+    >>> texts = ["Isn't it great :) \u6211\u559c\u6b22!"]
+    >>> Tokenizer.train(texts, TokenizerSettings(split="auto")).spell(texts[0])
+    ["isn't", 'it', 'great', ':)', '\u6211', '\u559c', '\u6b22', '!']
     """
 
     def __init__(self, vocabulary: Sequence[str], settings: TokenizerSettings) -> None:
@@ -112,7 +135,7 @@ class Tokenizer(tf.Module):
     @property
     def rewrites(self) -> tuple[tuple[str, str], ...]:
         """Regular expressions (RE2) and replacements, applied in order before a text is split at spaces."""
-        return REWRITES[self.settings.split]
+        return self.settings.rewrites
 
     def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Splits texts (n,) into words, characters or bytes. Returns a ragged string tensor (n, None)."""
@@ -162,6 +185,9 @@ class Tokenizer(tf.Module):
         texts = tf.strings.reduce_join(tokens, axis=1, separator=" ")
         if self.settings.unit == "wordpiece":
             texts = tf.strings.regex_replace(texts, f" {CONTINUATION}", "")
+        if self.settings.split == "auto":
+            for _ in range(2):  # matches do not overlap, so one pass joins only every second pair
+                texts = tf.strings.regex_replace(texts, _CUT_PAIR, r"\1\2")
         return tf.strings.regex_replace(texts, " ?\n ?", "\n")
 
     def decode(self, ids: Iterable[int]) -> list[str]:

@@ -25,7 +25,7 @@ from seqmodels.data.sequences import front_tokens
 from seqmodels.data.tokenizer import Tokenizer, TokenizerSettings
 
 TEXTS = ("The plot was great, number 3", "", "The CAST was dull " * 300, "\u0444\u0438\u043b\u044c\u043c")
-SETTINGS = {"start": True, "split": "letters"}
+SETTINGS = {"start": True, "split": "auto"}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_the_report_and_the_readme(exported, read_json):
     assert facts["accuracy"] == report["references"]["Keras, 10 tokens"]
     assert (facts["form"], facts["mediapipe"], report["length"], report["keep"]) == (
         "fused",
-        True,
+        False,
         10,
         "both",
     )
@@ -103,9 +103,26 @@ def test_the_report_and_the_readme(exported, read_json):
         "front = 3)",
         "fun tokenize",
         "func tokenize",
-        "MediaPipe's text classifier can read",
+        "MediaPipe's text classifier cannot read",
     ):
         assert part in readme
+
+
+def test_a_run_with_a_stored_split_keeps_it(exported, invoke, read_json, tmp_path):
+    """Runs of earlier versions have the split letters, which MediaPipe reads, and no base."""
+    run = tmp_path / "run"
+    shutil.copytree(exported, run)
+    settings = read_json(run / "assets" / "tokenizer.json")
+    assert settings.pop("base") == "letters"
+    (run / "assets" / "tokenizer.json").write_text(json.dumps({**settings, "split": "letters"}))
+    result = invoke("predict", "--run", run, "--json", "GREAT! plot :)")
+    assert json.loads(result.stdout)["known_tokens"] == 2
+    assert invoke("convert", "--run", run, "--length", "9").exit_code == 0
+    report = read_json(run / "export" / "tflite" / "report.json")
+    assert report["files"]["model.tflite"]["mediapipe"]
+    readme = (run / "export" / "tflite" / "README.md").read_text(encoding="utf-8")
+    assert "MediaPipe's text classifier can read model.tflite directly" in readme
+    assert 'listOf("[^' in readme
 
 
 def test_a_missing_model_format_is_a_one_line_error(exported, invoke, one_line):
@@ -203,7 +220,7 @@ def test_the_graph_truncates_texts_as_in_training(keep):
 
 @pytest.mark.parametrize("keep", ["head", "tail", "both"])
 @pytest.mark.parametrize("length", [2, 3, 12])
-@pytest.mark.parametrize("split", ["letters", "punctuation", "whitespace"])
+@pytest.mark.parametrize("split", ["auto", "letters", "punctuation", "whitespace"])
 def test_the_ported_tokenizer_equals_the_tokenizer(keep, length, split):
     texts = [
         *GOLDEN_TEXTS,
@@ -239,10 +256,13 @@ def in_python(tokenizer):
     def spelled(match):
         return "".join(f"\\U{ord(c):08x}" for c in some if properties[match[1]](c))
 
+    def code_point(match):
+        return f"\\U{int(match[1], 16):08x}"
+
     return [
         (
-            re.sub(r"\\p\{([^}]+)\}", spelled, re.sub(r"\\x\{(\w+)\}", r"\\u\1", pattern)),
-            replacement.replace("$1", r"\1"),
+            re.sub(r"\\p\{([^}]+)\}", spelled, re.sub(r"\\x\{(\w+)\}", code_point, pattern)),
+            re.sub(r"\$(\d)", r"\\\1", replacement),
         )
         for pattern, replacement in phone.rewrites(tokenizer)
     ]
@@ -257,11 +277,12 @@ REWRITES = in_python(Tokenizer.train(TEXTS, TokenizerSettings(**SETTINGS)))
         ({}, True),
         ({"unit": "wordpiece"}, False),
         ({"split": "punctuation"}, False),
+        ({"split": "auto"}, False),
         ({"lowercase": False}, True),
     ],
 )
 def test_files_that_mediapipe_can_read(settings, mediapipe):
-    tokenizer = Tokenizer.train(["some words of words"], TokenizerSettings(**{**SETTINGS, **settings}))
+    tokenizer = Tokenizer.train(["some words of words"], TokenizerSettings(start=True, **settings))
     assets = Assets(tokenizer, ["a", "b"], [8], 8, "head")
     assert phone.mediapipe(assets, subgraphs=1) == mediapipe
     assert not phone.mediapipe(assets, subgraphs=3)

@@ -18,6 +18,7 @@ from apps.language_modeling.data import encode
 from apps.language_modeling.generation import text_of, until
 from apps.language_modeling.inference import of_keras
 from apps.language_modeling.options import Train
+from apps.language_modeling.phone import token_settings
 from apps.language_modeling.port.generate import Text, choose
 from apps.options import resolve
 from seqmodels import decoding
@@ -324,14 +325,15 @@ def test_generate_script_prints_the_text_of_generate(exported, invoke):
         assert done.stdout == result.stdout
 
 
-@pytest.mark.parametrize("split", ["whitespace", "punctuation", "letters"])
+@pytest.mark.parametrize("split", ["auto", "whitespace", "punctuation", "letters"])
 @pytest.mark.parametrize("unit", ["word", "wordpiece", "character", "byte"])
 def test_generate_script_tokenizes_like_the_library(unit, split):
     """Text to ids and ids to text are equal, also for unknown text."""
-    settings = TokenizerSettings(unit=unit, split=split, lowercase=split == "letters", size=60, end=True)
-    texts = ["the cat sees a fish , a dog likes fishes .", "It's (so) on 12.5 \u4eba\u3005"]
+    options = {"unit": unit, "split": split, "base": "whitespace", "lowercase": split == "letters"}
+    settings = TokenizerSettings(**options, size=80, end=True)
+    texts = ["the cat sees a fish , a dog likes fishes .", "It's (so) on 12.5 \u4eba\u3005 \u306f\u3001x:) !"]
     tokenizer = Tokenizer.train(texts, settings)
-    port = Text(tokenizer.vocabulary, unit, split, settings.lowercase)
+    port = Text(tokenizer.vocabulary, **token_settings(settings))
     strange = ("", "x" * 101, "x ## fish ### a ##a #a a##", "A\u00a0B\u200dC\tD <unk> \u0130\u03a3")
     for text in (*texts, *PROMPTS, *strange):
         (ids,) = encode(tokenizer, tf.constant([text])).to_list()
@@ -610,7 +612,7 @@ def test_presets_drop_options_that_do_not_apply():
         for chosen in ({"unit": "character"}, {"unit": "byte"}, {"data": "embedded:code"}):
             options = resolve(Train, {"preset": preset, **chosen})
             options.check()
-            assert options.split == "whitespace"
+            assert options.split == "auto"
         options = resolve(Train, {"preset": preset, "layers": 1})
         options.check()
         assert options.layer_dropout == 0

@@ -64,7 +64,7 @@ def test_a_run_stores_the_facts_of_its_data(trained, reviews, read_json):
         "task": "sentiment",
         "source": str(reviews),
         "sha256": source.sha256,
-        "notes": [],
+        "notes": ["14.3% of the validation tokens are unknown; use --unit wordpiece"],
         "counts": {"train": 48, "valid": 12, "test": 12},
         "classes": {"bad": 24, "good": 24},
         "vocabulary": len(vocabulary),
@@ -194,7 +194,8 @@ def test_training_reports_each_epoch_on_stderr_and_nothing_on_stdout(invoke, rev
     ]
     result = invoke(*arguments, "--warmup=0.5", "--optimizer=sgd", "--precision=mixed_bfloat16")
     assert (result.exit_code, result.stdout) == (0, "")
-    lines = result.stderr.splitlines()
+    note, *lines = result.stderr.splitlines()
+    assert note == "note: 14.3% of the validation tokens are unknown; use --unit wordpiece"
     assert lines[0].startswith("epoch 1/1  ")
     for name in ("loss", "accuracy", "valid_loss", "valid_accuracy", "learning_rate", "gradient_norm"):
         assert f" {name} " in lines[0]

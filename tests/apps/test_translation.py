@@ -80,7 +80,12 @@ def test_run_stores_its_data_and_its_baselines(trained, read_json):
     facts, metrics = read_json(trained / "data.json"), read_json(trained / "metrics.json")
     assert facts["counts"] == {"train": 26, "valid": 5, "test": 5}
     assert facts["languages"] == "en to fr"
-    assert facts["notes"] == ["the model translates from en to fr; use --source and --target to change this"]
+    change = "use --source and --target to change this"
+    assert facts["notes"] == [
+        f"the model translates from en to fr; {change}",
+        "all 26 en training texts have 8 tokens; check that --data has whole texts of different lengths",
+        "all 26 fr training texts have 8 tokens; check that --data has whole texts of different lengths",
+    ]
     assets = Assets.load(trained / "assets")
     assert assets.joint
     assert facts["vocabulary"] == [len(assets.source_tokenizer)] * 2

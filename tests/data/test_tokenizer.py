@@ -63,6 +63,28 @@ def library(pieces):
         ("punctuation", "It's $3.5—ok", "it|'|s|$|3|.|5|—|ok"),
         ("punctuation", "我喜欢 it", "我|喜|欢|it"),
         ("punctuation", "\ufeffgood👍\ufe0f👎", "good|👍|👎"),
+        ("auto", "It's 3.5 stars -- tr\u00e8s bon; don\u2019t (go)", "it's|3|5|stars|tr\u00e8s|bon|don't|go"),
+        ("auto", "\u6211\u559c\u6b22it, \u3005\U00020000", "\u6211|\u559c|\u6b22|it|\u3005|\U00020000"),
+        (
+            "auto",
+            "\u304b\u306a\u3001\u30ab\u30ca\u30fc \uff76\uff9e",
+            "\u304b|\u306a|\u30ab|\u30ca|\u30fc|\uff76|\uff9e",
+        ),
+        ("auto", "\u0e44\u0e17\u0e22\u0e35\u0e48 100\u0e3f", "\u0e44|\u0e17|\u0e22|\u0e35|\u0e48|100"),
+        (
+            "auto",
+            "\u0ea5\u0eb2\u0ea7 \u1781\u17d2\u1798 \u1019\u103c\u1014",
+            "\u0ea5|\u0eb2|\u0ea7|\u1781|\u17d2|\u1798|\u1019|\u103c|\u1014",
+        ),
+        ("auto", "OK!!! why?\uff1f", "ok|!|!|!|why|?|\uff1f"),
+        (
+            "auto",
+            "hi\U0001f44d\U0001f3fd\u2764\ufe0f \U0001f1eb\U0001f1f7\U0001f1e9\U0001f1ea",
+            "hi|\U0001f44d|\U0001f3fd|\u2764|\U0001f1eb\U0001f1f7|\U0001f1e9\U0001f1ea",
+        ),
+        ("auto", "\U0001f468\u200d\U0001f469", "\U0001f468|\U0001f469"),
+        ("auto", "good:))) :) :) :-( XD <3, ^_^ o_O :P. T_T", "good|:)|:)|:)|:-(|xd|<3|^_^|o_o|:p|t_t"),
+        ("auto", "http://a.b/c 10:30 (f(x)) I <30 see:(it) 0.0", "http|a|b|c|10|30|f|x|i|30|see|it|0|0"),
         ("whitespace", "the <unk>\tN.V. \u00a0isn't\u3000x\n", "the|<unk>|n.v.|isn't|x"),
     ],
 )
@@ -70,12 +92,27 @@ def test_splits(split, text, expected):
     assert words([text], split=split) == [expected.split("|")]
 
 
+def test_auto_on_white_space_drops_nothing():
+    text = "the <unk> N.V., isn't good! (:))) \u6211\u559c\uff0cok \u2764"
+    assert words([text], split="auto", base="whitespace", lowercase=False) == [
+        ["the", "<unk>", "N.V.,", "isn't", "good", "!", "(", ":)", "))", "我", "喜", "，", "ok", "❤"]
+    ]
+
+
+def test_join_puts_no_space_between_cut_characters():
+    settings = TokenizerSettings(split="auto", base="whitespace", end=True)
+    text = "\u6211\u559c\u6b22\u5b83\uff0c\u597d\uff01 a cat \u0e44\u0e17\u0e22"
+    tokenizer = Tokenizer.train([text], settings)
+    joined = tokenizer.join(tokenizer([text])).numpy()[0].decode()
+    assert joined == text + "\n"
+
+
 def test_lower_case_in_every_script():
     assert words(["ÀÉ ЖЯ ΣΑ İ"]) == [["àé", "жя", "σα", "i\u0307"]]
     assert words(["ÀÉ ЖЯ ΣΑ İ"], lowercase=False) == [["ÀÉ", "ЖЯ", "ΣΑ", "İ"]]
 
 
-@pytest.mark.parametrize("split", ["letters", "punctuation", "whitespace"])
+@pytest.mark.parametrize("split", ["auto", "letters", "punctuation", "whitespace"])
 def test_broken_bytes_and_control_characters_separate_words(split):
     assert words([b"ab\xff\xc3(cd \xed\xa0\x80", b"one\x00two\x07three\x85", b"", b"\xff"], split=split) == [
         ["ab", "(cd"]
@@ -251,7 +288,8 @@ def test_invalid_settings_and_texts_are_errors(tmp_path):
     with pytest.raises(UsageError, match="size must be at least 5; got 4"):
         TokenizerSettings(size=4)
     with pytest.raises(
-        UsageError, match="split must be one of letters, punctuation, reversible, whitespace; got 'commas'"
+        UsageError,
+        match="split must be one of auto, letters, punctuation, reversible, whitespace; got 'commas'",
     ):
         TokenizerSettings(split="commas")
 

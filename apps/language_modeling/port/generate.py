@@ -61,8 +61,9 @@ def generate(file, prompt, temperature, numbers):
 class Text:
     """Converts text to ids and back, with the vocabulary and the token settings in golden.json."""
 
-    def __init__(self, vocabulary, unit, split, lowercase):
+    def __init__(self, vocabulary, unit, split, lowercase, rewrites=(), unspaced=""):
         self.vocabulary, self.unit, self.split, self.lowercase = vocabulary, unit, split, lowercase
+        self.rewrites, self.unspaced = rewrites, unspaced
         self.numbers = {token: index for index, token in enumerate(vocabulary) if index > END}
 
     def ids(self, text):
@@ -78,7 +79,12 @@ class Text:
         line = line.lower() if self.lowercase else line
         if self.unit == "character":
             return [self.numbers.get(character, UNKNOWN) for character in line]
-        words = "".join(map(self.spaced, line)).split(" ")
+        line = "".join(map(self.spaced, line))
+        if self.split == "auto":
+            line = re.sub(" +", "  ", line)  # each of two neighbours has its own space
+            for pattern, replacement in self.rewrites:
+                line = re.sub(pattern, replacement, line)
+        words = line.split(" ")
         return [index for word in words if word for index in self.pieces(word)]
 
     def spaced(self, character):
@@ -86,7 +92,7 @@ class Text:
         kind = category(character)
         if self.split == "letters":
             return character if kind[0] in "LNM" or character == "'" else " "
-        if kind[0] == "Z" or kind == "Cc":
+        if kind[0] == "Z" or kind == "Cc" or (self.split == "auto" and character == "\u200b"):
             return " "
         if self.split == "punctuation" and (kind == "Cf" or "\ufe00" <= character <= "\ufe0f"):
             return ""
@@ -122,6 +128,8 @@ class Text:
             return "".join(tokens).encode()
         text = " ".join(tokens)
         text = text.replace(" ##", "") if self.unit == "wordpiece" else text
+        if self.split == "auto":
+            text = re.sub(f"([{self.unspaced}]) (?=[{self.unspaced}])", r"\1", text)
         return re.sub(" ?\n ?", "\n", text).encode()
 
 

@@ -11,6 +11,7 @@ val REWRITES = listOf($rewrites)
  * Converts a text to `length` ids.
  *
  * If there are more ids, the first `front` and the last `length - front` ids are kept. If there are fewer, PAD is appended.
+ * A text without a known word is read as an empty text.
  */
 fun tokenize(text: String, vocabulary: Map<String, Int>, length: Int, front: Int): IntArray {
     var spaced = $cased
@@ -21,6 +22,9 @@ fun tokenize(text: String, vocabulary: Map<String, Int>, length: Int, front: Int
     var ids = listOf(START) + words.map { vocabulary[it] ?: UNKNOWN }
     if (ids.size > length) {
         ids = ids.take(front) + ids.takeLast(length - front)
+    }
+    if (ids.drop(1).all { it == UNKNOWN }) {
+        ids = listOf(START)
     }
     return (ids + List(length - ids.size) { PAD }).toIntArray()
 }

@@ -8,6 +8,7 @@ let REWRITES = [$rewrites]
 /// Converts a text to `length` ids.
 ///
 /// If there are more ids, the first `front` and the last `length - front` ids are kept. If there are fewer, PAD is appended.
+/// A text without a known word is read as an empty text.
 /// Words are compared by their bytes, because Swift's comparison of strings treats é as equal to e with a combining accent.
 /// When Swift converts a text to lower case, the Greek Σ at the end of a word may become σ. The vocabulary contains ς instead,
 /// so such a word may become UNKNOWN.
@@ -20,6 +21,9 @@ func tokenize(_ text: String, vocabulary: [[UInt8]: Int32], length: Int, front: 
     var ids = [START] + words.map { vocabulary[$$0] ?? UNKNOWN }
     if ids.count > length {
         ids = Array(ids.prefix(front)) + Array(ids.suffix(length - front))
+    }
+    if ids.dropFirst().allSatisfy({ $$0 == UNKNOWN }) {
+        ids = [START]
     }
     return ids + [Int32](repeating: PAD, count: length - ids.count)
 }

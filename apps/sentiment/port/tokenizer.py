@@ -21,7 +21,7 @@ def tokenize(
     """Converts a text to ``length`` ids.
 
     If there are more ids, the first ``front`` and the last ``length - front`` ids are kept. If there are
-    fewer, ``PAD`` is appended.
+    fewer, ``PAD`` is appended. A text without a known word is read as an empty text.
     """
     spaced = text.lower() if lowercase else text
     for pattern, replacement in rewrites:
@@ -30,6 +30,8 @@ def tokenize(
     ids = [START] + [vocabulary.get(word, UNKNOWN) for word in words]
     if len(ids) > length:
         ids = ids[:front] + ids[len(ids) - (length - front) :]
+    if all(id == UNKNOWN for id in ids[1:]):
+        ids = [START]
     return ids + [PAD] * (length - len(ids))
 
 

@@ -149,7 +149,8 @@ def test_test_texts_that_are_also_in_train_are_counted(tmp_path):
     write(tmp_path / "valid.csv", rows_of("valid", 4))
     write(tmp_path / "test.csv", rows_of("train", 3) + rows_of("valid", 1) + rows_of("test", 6))
     assert load_labeled_texts(str(tmp_path), seed=0).notes == [
-        "4 of 10 test texts are also in train or valid"
+        "4 of 10 test texts are also in train or valid; "
+        "remove them from test, because their scores are too good"
     ]
 
 

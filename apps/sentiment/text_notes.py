@@ -1,0 +1,51 @@
+"""Notes about labeled texts that a training prints before it starts, each with a remedy."""
+
+from __future__ import annotations
+
+from apps.sentiment.labeled_texts import LabeledTextData
+from apps.sentiment.options import Train
+from apps.text_notes import length_note, script_note, unknown_note, vocabulary_note
+from seqmodels.data import Tokenizer, TokenSequences
+
+
+def text_notes(
+    options: Train,
+    source: LabeledTextData,
+    train_ids: TokenSequences,
+    valid_ids: TokenSequences,
+    tokenizer: Tokenizer,
+) -> list[str]:
+    """Returns the notes about unknown tokens, vocabulary, lengths, scripts and contradicting labels.
+
+    Args:
+        options: options of the training.
+        source: all splits.
+        train_ids, valid_ids: tokens of the train and valid splits, with start tokens.
+        tokenizer: tokenizer of the training.
+    """
+    remedies = ("--split auto", "--unit wordpiece")
+    return [
+        *script_note(tokenizer, source.train.texts, f"--split {options.split}", remedies),
+        *unknown_note(tokenizer, {"train": train_ids.values, "validation": valid_ids.values}),
+        *vocabulary_note(tokenizer),
+        *length_note(train_ids, special=1),
+        *_contradictions(options, source),
+    ]
+
+
+def _contradictions(options: Train, source: LabeledTextData) -> list[str]:
+    """Returns a note if texts have different labels but the same words.
+
+    White space does not matter. With ``lowercase``, the case does not matter either.
+    """
+    places: dict[str, dict[str, str]] = {}  # text: {label: where its first row is}
+    for split in (source.train, source.valid, source.test):
+        for row, (text, label) in enumerate(zip(split.texts, split.labels)):
+            key = " ".join(text.lower().split() if options.lowercase else text.split())
+            places.setdefault(key, {}).setdefault(label, split.where(row))
+    different = [labels for labels in places.values() if len(labels) > 1]
+    if not different:
+        return []
+    shown = " and ".join(f"{label!r} in {where}" for label, where in list(different[0].items())[:2])
+    count = "1 text has" if len(different) == 1 else f"{len(different)} texts have"
+    return [f"{count} more than one label, such as {shown}; correct the labels or remove the rows"]

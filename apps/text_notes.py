@@ -1,0 +1,145 @@
+"""Notes about texts and tokens that a training prints before it starts, each with a remedy."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from seqmodels.data import END, PAD, SPECIAL_TOKENS, START, UNKNOWN, Tokenizer, TokenSequences
+from seqmodels.data.characters import UNCUT, UNSPACED, in_python
+from seqmodels.data.tokenizer import LONGEST_WORD, SPACE_MARK
+
+UNKNOWN_SHARE = 0.1  # of the tokens of a split
+SMALLEST_VOCABULARY = 50
+FEWEST_TEXTS = 10  # fewer texts may have one length by chance
+SCRIPT_SHARE = 0.1  # of the characters of the texts
+SAMPLE = 2000  # texts that the search for uncut scripts reads
+# Mean length of a word, over its characters. Words of a segmented text are shorter, and sentences are longer.
+LONG_WORDS = {"Han": 4, "Kana": 4}
+LONG_WORD = 12
+SCRIPTS = {
+    name: re.compile(in_python(f"[{characters}]")) for name, characters in {**UNSPACED, **UNCUT}.items()
+}
+
+
+def unknown_note(
+    tokenizer: Tokenizer, splits: Mapping[str, np.ndarray], marked: bool = False, more: str = ""
+) -> list[str]:
+    """Returns a note if more than 10 % of the tokens of a split are unknown.
+
+    Args:
+        tokenizer: the tokenizer of the splits.
+        splits: token ids of each split, by its name.
+        marked: whether the text itself marks unknown words.
+        more: remedy that only this task has.
+    """
+    shares = {}
+    for name, ids in splits.items():
+        real = ids[~np.isin(ids, (PAD, START, END))]
+        shares[name] = float(np.mean(real == UNKNOWN)) if len(real) else 0.0
+    high = [f"{share:.1%} of the {name} tokens" for name, share in shares.items() if share > UNKNOWN_SHARE]
+    if not high:
+        return []
+    settings, remedies = tokenizer.settings, []
+    if len(tokenizer) >= settings.size:
+        remedies.append("raise --vocabulary")
+    if settings.minimum_count > 1:
+        remedies.append("lower --minimum-count")
+    if settings.unit == "word":
+        remedies.append("use --unit wordpiece")
+    remedies += [more] if more else []
+    remedies = remedies or ["add training texts"]
+    source = "; the text marks unknown words itself" if marked else ""
+    return [f"{' and '.join(high)} are unknown{source}; {', or '.join(remedies)}"]
+
+
+def vocabulary_note(tokenizer: Tokenizer, language: str = "") -> list[str]:
+    """Returns a note if a vocabulary of words or pieces has fewer than 50 tokens."""
+    count, settings = len(tokenizer) - len(SPECIAL_TOKENS), tokenizer.settings
+    if settings.unit not in ("word", "wordpiece") or count >= SMALLEST_VOCABULARY:
+        return []
+    remedies = ["check the texts of --data", "add training texts"]
+    if len(tokenizer) >= settings.size:
+        remedies.insert(0, "raise --vocabulary")
+    elif settings.minimum_count > 1:
+        remedies.insert(0, "lower --minimum-count")
+    of = f" of {language}" if language else ""
+    return [f"the vocabulary{of} has only {count} tokens; {', or '.join(remedies)}"]
+
+
+def length_note(ids: TokenSequences, special: int, texts: str = "training texts") -> list[str]:
+    """Returns a note if all texts have the same number of tokens.
+
+    Args:
+        ids: tokens of the texts.
+        special: number of start and end tokens that every text has.
+        texts: name of the texts.
+    """
+    lengths = ids.lengths - special
+    if len(lengths) < FEWEST_TEXTS or lengths.min() < lengths.max():
+        return []
+    if (length := int(lengths[0])) > 1:
+        return [
+            f"all {len(lengths)} {texts} have {length} tokens; check that --data has whole texts of "
+            "different lengths"
+        ]
+    what = "1 token" if length else "no tokens"
+    return [f"all {len(lengths)} {texts} have {what}; check that --data has whole texts"]
+
+
+def script_note(
+    tokenizer: Tokenizer, texts: Sequence[str], chosen: str, remedies: Sequence[str]
+) -> list[str]:
+    """Returns a note if the texts have a script without spaces that the tokenizer does not cut.
+
+    Args:
+        tokenizer: the tokenizer of the texts.
+        texts: training texts.
+        chosen: option that decides where texts are cut, such as ``--split letters``.
+        remedies: options of the task that cut such texts, best first, such as ``--split auto``.
+    """
+    settings = tokenizer.settings
+    remedies = [each for each in remedies if each not in (chosen, f"--unit {settings.unit}")]
+    if settings.unit not in ("word", "wordpiece"):
+        return []
+    words = _words(tokenizer, texts)
+    total = sum(len(word) * count for word, count in words.items())
+    if not total:
+        return []
+    if settings.unit == "wordpiece":
+        share = sum(len(word) * count for word, count in words.items() if len(word) > LONGEST_WORD) / total
+        if share <= SCRIPT_SHARE:
+            return []
+        return [
+            f"{share:.0%} of the characters are in words of more than {LONGEST_WORD} characters; "
+            f"such words become unknown tokens, so {_either(remedies)}"
+        ]
+    uncut = []
+    for name, script in SCRIPTS.items():
+        found = {word: len(script.findall(word)) * count for word, count in words.items()}
+        characters = sum(found.values())
+        long = sum(len(word) * number for word, number in found.items()) / max(characters, 1)
+        if characters > SCRIPT_SHARE * total and long > LONG_WORDS.get(name, LONG_WORD):
+            uncut.append((name, characters / total))
+    if not uncut:
+        return []
+    named = " and ".join(f"{name} ({share:.0%} of the characters)" for name, share in uncut)
+    if all(name in UNCUT for name, _ in uncut):
+        remedies = [each for each in remedies if each != "--split auto"]
+    return [f"{chosen} does not cut {named} into words; {_either(remedies)}"]
+
+
+def _either(remedies: Sequence[str]) -> str:
+    return f"use {' or '.join(remedies)}" if remedies else "separate the words of the texts with spaces"
+
+
+def _words(tokenizer: Tokenizer, texts: Sequence[str]) -> dict[str, int]:
+    """Counts the words of a sample of the texts."""
+    chosen = texts[:: max(1, len(texts) // SAMPLE)]
+    encoded = [text.encode("utf-8", "surrogatepass") for text in chosen]
+    words = tokenizer.split(tf.constant(encoded, tf.string)).values.numpy().tolist()
+    return Counter(word.decode("utf-8", "replace").removeprefix(SPACE_MARK) for word in words)
