@@ -1,70 +1,35 @@
-"""Frequencies: the time between two rows of a series."""
+"""Calendars: the times at which a series has rows.
+
+A calendar counts the rows between two times and continues the times into the future.
+
+===============  =========================================================================
+``Steps``        Whole numbers instead of dates.
+``Fixed``        A fixed duration, from a nanosecond to weeks.
+``Months``       Months, quarters and years, on a day, at the end, or on the last workday.
+``Weekdays``     Some days of the week, such as Monday to Friday, without holidays.
+``Weeks``        One row per week, usually on the same day.
+``Sessions``     Some times of the week, such as business hours.
+===============  =========================================================================
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
+
+from apps.forecasting.holiday import closed_days
 
 EPOCH = np.datetime64("2000-01-01T00:00:00", "s")
 DAY = 86_400  # seconds
-
-
-@dataclass(frozen=True)
-class Frequency:
-    """Time between two rows of a series.
-
-    Attributes:
-        unit: ``second``, ``month``, ``business`` (Monday to Friday), or ``step`` for numbers instead of
-            dates.
-        size: number of units between two rows.
-        at_end: If True, all dates are month ends. If False, they are a day that every month has.
-    """
-
-    unit: str
-    size: int = 1
-    at_end: bool = field(default=False, compare=False)
-
-    def __str__(self) -> str:
-        if self.unit != "second":
-            longer = {3: "quarter", 12: "year"}.get(self.size, f"{self.size} {self.unit}s")
-            return self.unit if self.size == 1 else longer
-        for name, seconds in (("week", 7 * DAY), ("day", DAY), ("hour", 3600), ("minute", 60)):
-            if self.size % seconds == 0:
-                count = self.size // seconds
-                return name if count == 1 else f"{count} {name}s"
-        return f"{self.size} seconds"
-
-    @property
-    def season(self) -> int:
-        """Usual season length in steps; 1 means no season."""
-        if self.unit == "business":
-            return 5
-        if self.unit == "month":
-            return max(12 // self.size, 1)
-        if self.unit == "second":
-            for span in (DAY, 7 * DAY, 364 * DAY):
-                if self.size < span:
-                    return span // self.size
-        return 1
-
-    def after(self, last: Any, steps: int) -> np.ndarray:
-        """Returns the next ``steps`` times: ``(steps,)``. Market holidays are not considered."""
-        ahead = np.arange(1, steps + 1)
-        if self.unit == "step":
-            return last + self.size * ahead
-        if self.unit == "second":
-            return last + (self.size * ahead).astype("timedelta64[s]")
-        if self.unit == "business":
-            return np.busday_offset(last.astype("datetime64[D]"), ahead, roll="backward").astype(
-                "datetime64[s]"
-            )
-        month = last.astype("datetime64[M]")
-        rest = last - month.astype("datetime64[s]")
-        if self.at_end:
-            return (month + self.size * ahead + 1).astype("datetime64[s]") - np.timedelta64(DAY, "s")
-        return (month + self.size * ahead).astype("datetime64[s]") + rest
+WEEK = 7 * DAY
+SECOND = 10**9  # nanoseconds
+UNITS = (("week", WEEK), ("day", DAY), ("hour", 3600), ("minute", 60), ("second", 1))
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+BUSINESS = (0, 1, 2, 3, 4)
 
 
 def days(times: np.ndarray) -> np.ndarray:
@@ -74,34 +39,365 @@ def days(times: np.ndarray) -> np.ndarray:
     return times.astype(np.float64)
 
 
-FREQUENCIES = {
-    "minute": Frequency("second", 60),
-    "hour": Frequency("second", 3600),
-    "day": Frequency("second", DAY),
-    "business": Frequency("business"),
-    "week": Frequency("second", 7 * DAY),
-    "month": Frequency("month"),
-    "quarter": Frequency("month", 3),
-    "year": Frequency("month", 12),
-    "step": Frequency("step"),
+@dataclass(frozen=True)
+class Frequency:
+    """Base class of all calendars."""
+
+    name: ClassVar[str]
+
+    @property
+    def step(self) -> str:
+        """The time between two rows as a noun, such as ``hour`` or ``15 minutes``; used as "per hour"."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.step
+
+    @property
+    def steps(self) -> str:
+        """Plural of ``step``."""
+        return self.step if self.step[0].isdigit() else f"{self.step}s"
+
+    @property
+    def season(self) -> int:
+        """Usual season length in rows; 1 means no season."""
+        return 1
+
+    @property
+    def daily(self) -> bool:
+        """True if the calendar has at most one row per day and at least one per week."""
+        return False
+
+    def positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the number of steps from the first time, and True for times between two steps.
+
+        Args:
+            times: ``(rows,)`` datetime64 or int64, in rising order.
+
+        Returns:
+            Two arrays ``(rows,)``: int64 and bool.
+        """
+        raise NotImplementedError
+
+    def after(self, last: Any, steps: int) -> np.ndarray:
+        """Returns the next ``steps`` times: ``(steps,)``."""
+        raise NotImplementedError
+
+    def stored(self) -> dict[str, Any]:
+        """Returns the calendar as JSON-ready values, see :func:`restored`."""
+        return {"name": self.name, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Steps(Frequency):
+    """Whole numbers with a common difference ``size``."""
+
+    size: int = 1
+    name: ClassVar[str] = "steps"
+
+    @property
+    def step(self) -> str:
+        return "step" if self.size == 1 else f"{self.size} steps"
+
+    def positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        index, rest = np.divmod(times - times[0], self.size)
+        return index, rest != 0
+
+    def after(self, last: Any, steps: int) -> np.ndarray:
+        return last + self.size * np.arange(1, steps + 1)
+
+
+@dataclass(frozen=True)
+class Fixed(Frequency):
+    """A fixed duration of ``seconds`` and ``nanoseconds``."""
+
+    seconds: int
+    nanoseconds: int = 0
+    name: ClassVar[str] = "fixed"
+
+    @property
+    def step(self) -> str:
+        if self.nanoseconds:
+            return f"{self.seconds + self.nanoseconds / SECOND:.9g} seconds"
+        name, size = next((name, size) for name, size in UNITS if self.seconds % size == 0)
+        count = self.seconds // size
+        return name if count == 1 else f"{count} {name}s"
+
+    @property
+    def season(self) -> int:
+        for span in (DAY, WEEK, 52 * WEEK):
+            if not self.nanoseconds and self.seconds < span:
+                return span // self.seconds
+        return 1
+
+    @property
+    def daily(self) -> bool:
+        return DAY <= self.seconds <= WEEK
+
+    @property
+    def duration(self) -> np.timedelta64:
+        if not self.nanoseconds:
+            return np.timedelta64(self.seconds, "s")
+        if self.nanoseconds % 1000 == 0:
+            return np.timedelta64(self.seconds * 10**6 + self.nanoseconds // 1000, "us")
+        return np.timedelta64(self.seconds * SECOND + self.nanoseconds, "ns")
+
+    def positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        since = times - times[0]
+        index = since // self.duration
+        return index.astype(np.int64), since != index * self.duration
+
+    def after(self, last: Any, steps: int) -> np.ndarray:
+        return last + self.duration * np.arange(1, steps + 1)
+
+
+@dataclass(frozen=True)
+class Months(Frequency):
+    """Every ``size`` months.
+
+    Attributes:
+        size: number of months.
+        anchor: ``day`` (``day`` of the month, or the last one of shorter months), ``end`` (last day),
+            ``last workday`` or ``first workday``. ``day`` 0 is the day of the last row.
+        day: day of the month, 0 to 31.
+    """
+
+    size: int = 1
+    anchor: str = "day"
+    day: int = 0
+    name: ClassVar[str] = "months"
+
+    @property
+    def step(self) -> str:
+        if self.size % 12 == 0:
+            return "year" if self.size == 12 else f"{self.size // 12} years"
+        return {1: "month", 3: "quarter"}.get(self.size, f"{self.size} months")
+
+    @property
+    def season(self) -> int:
+        return max(12 // self.size, 1)
+
+    def positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        months = times.astype("datetime64[M]").astype(np.int64)
+        index, rest = np.divmod(months - months[0], self.size)
+        return index, rest != 0
+
+    def after(self, last: Any, steps: int) -> np.ndarray:
+        day = last.astype("datetime64[D]")
+        clock = last - day
+        months = last.astype("datetime64[M]") + self.size * np.arange(1, steps + 1)
+        first, end = months.astype("datetime64[D]"), (months + 1).astype("datetime64[D]") - 1
+        if self.anchor == "end":
+            chosen = end
+        elif self.anchor == "last workday":
+            chosen = np.busday_offset(end, 0, roll="backward")
+        elif self.anchor == "first workday":
+            chosen = np.busday_offset(first, 0, roll="forward")
+        else:
+            number = self.day or int((day - last.astype("datetime64[M]").astype("datetime64[D]")).astype(int)) + 1
+            chosen = np.minimum(first + (number - 1), end)
+        return chosen.astype(last.dtype) + clock
+
+
+@dataclass(frozen=True)
+class Weekdays(Frequency):
+    """Some days of each week.
+
+    Attributes:
+        open: numbers of the days, Monday is 0.
+        exchange: name of the exchange whose holidays are left out; empty for no holidays.
+    """
+
+    open: tuple[int, ...] = BUSINESS
+    exchange: str = ""
+    name: ClassVar[str] = "weekdays"
+
+    @property
+    def step(self) -> str:
+        return "trading day" if self.exchange else "day"
+
+    def __str__(self) -> str:
+        if self.exchange:
+            return f"trading day of {self.exchange}"
+        return "business day" if self.open == BUSINESS else f"day, {_listed(self.open)}"
+
+    @property
+    def season(self) -> int:
+        return len(self.open)
+
+    @property
+    def daily(self) -> bool:
+        return True
+
+    def _calendar(self, first: Any, last: Any) -> np.busdaycalendar:
+        mask = "".join("1" if day in self.open else "0" for day in range(7))
+        return np.busdaycalendar(mask, closed_days(self.exchange, first, last) if self.exchange else [])
+
+    def positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        dates = times.astype("datetime64[D]")
+        calendar = self._calendar(dates[0], dates[-1])
+        return np.busday_count(dates[0], dates, busdaycal=calendar), ~np.is_busday(dates, busdaycal=calendar)
+
+    def after(self, last: Any, steps: int) -> np.ndarray:
+        date = last.astype("datetime64[D]")
+        ahead = np.arange(1, steps + 1)
+        end = date + 3 * (7 * steps // len(self.open) + 14)
+        found = np.busday_offset(date, ahead, roll="backward", busdaycal=self._calendar(date, end))
+        return found.astype(last.dtype) + (last - date)
+
+
+@dataclass(frozen=True)
+class Weeks(Frequency):
+    """One row per week, usually on the day ``day``, and earlier in weeks with a holiday."""
+
+    day: int = 4
+    name: ClassVar[str] = "weeks"
+
+    @property
+    def step(self) -> str:
+        return "week"
+
+    def __str__(self) -> str:
+        return f"week, usually on {WEEKDAYS[self.day]}"
+
+    @property
+    def season(self) -> int:
+        return 52
+
+    @property
+    def daily(self) -> bool:
+        return True
+
+    def positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # 1970-01-01 was a Thursday. A week ends on the usual day.
+        weeks = (times.astype("datetime64[D]").astype(np.int64) + 2 - self.day) // 7
+        return weeks - weeks[0], np.zeros(len(times), bool)
+
+    def after(self, last: Any, steps: int) -> np.ndarray:
+        date = last.astype("datetime64[D]")
+        number = date.astype(np.int64)
+        usual = date + (self.day - 3 - number) % 7
+        return (usual + 7 * np.arange(1, steps + 1)).astype(last.dtype) + (last - date)
+
+
+@dataclass(frozen=True)
+class Sessions(Frequency):
+    """Some times of each week, such as business hours; a day may have times of its own.
+
+    Attributes:
+        slots: seconds since Monday 00:00 in local time of each row of a week, in rising order.
+        seconds: usual time between two rows.
+        offset: seconds from UTC to local time, used without ``zone``.
+        zone: name of the time zone; empty if it is not known.
+        exchange: name of the exchange whose holidays are left out; empty for no holidays.
+    """
+
+    slots: tuple[int, ...]
+    seconds: int
+    offset: int = 0
+    zone: str = ""
+    exchange: str = ""
+    name: ClassVar[str] = "sessions"
+
+    @property
+    def step(self) -> str:
+        return Fixed(self.seconds).step
+
+    def __str__(self) -> str:
+        first = [slot % DAY for slot in self.slots]
+        opened, closed = (f"{second // 3600:02d}:{second % 3600 // 60:02d}" for second in (min(first), max(first)))
+        where = f" of {self.exchange}" if self.exchange else ""
+        return f"{self.step}, {_listed(self.open)} {opened} to {closed}{where}"
+
+    @property
+    def open(self) -> tuple[int, ...]:
+        return tuple(sorted({slot // DAY for slot in self.slots}))
+
+    @property
+    def season(self) -> int:
+        """Rows per day, or per week if days differ or have one row only."""
+        counts = np.bincount(np.array(self.slots) // DAY, minlength=7)
+        usual = int(np.bincount(counts[counts > 0]).argmax())
+        return usual if usual > 1 else len(self.slots)
+
+    @cached_property
+    def _slots(self) -> np.ndarray:
+        return np.array(self.slots, np.int64)
+
+    def local(self, times: np.ndarray) -> np.ndarray:
+        """Converts UTC to local times: ``(rows,)``."""
+        if self.zone:
+            index = pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(self.zone)
+            return index.tz_localize(None).to_numpy().astype("datetime64[s]")
+        return times.astype("datetime64[s]") + np.timedelta64(self.offset, "s")
+
+    def _count(self, local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the number of slots before each local time, and True for times without a slot."""
+        # Monday 1969-12-29 is 3 days before the epoch of datetime64.
+        weeks, second = np.divmod(local.astype("datetime64[s]").astype(np.int64) + 3 * DAY, WEEK)
+        index = np.searchsorted(self._slots, second)
+        at = np.minimum(index, len(self._slots) - 1)
+        return weeks * len(self._slots) + index, self._slots[at] != second
+
+    def positions(self, times: np.ndarray, local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        local = self.local(times) if local is None else local
+        index, between = self._count(local)
+        if self.exchange:
+            closed = closed_days(self.exchange, local[0], local[-1])
+            starts, _ = self._count(closed.astype("datetime64[s]"))
+            ends, _ = self._count((closed + 1).astype("datetime64[s]"))
+            before = np.concatenate([[0], np.cumsum(ends - starts)])
+            index = index - before[np.searchsorted(closed, local.astype("datetime64[D]"))]
+        return index - index[0], between
+
+    def after(self, last: Any, steps: int) -> np.ndarray:
+        local = self.local(np.array([last]))[0]
+        (index,), (between,) = self._count(np.array([local]))
+        first = index if between else index + 1
+        # Twice the rows, and a month more, leave room for holidays.
+        count = steps if not self.exchange else 2 * steps + 5 * len(self.slots)
+        weeks, place = np.divmod(first + np.arange(count), len(self.slots))
+        seconds = weeks * WEEK + self._slots[place] - 3 * DAY
+        found = seconds.astype("datetime64[s]")
+        if self.exchange:
+            closed = closed_days(self.exchange, found[0], found[-1])
+            found = found[~np.isin(found.astype("datetime64[D]"), closed)][:steps]
+        if not self.zone:
+            return (found - np.timedelta64(self.offset, "s")).astype(last.dtype)
+        index = pd.DatetimeIndex(found).tz_localize(self.zone, ambiguous=True, nonexistent="shift_forward")
+        return index.tz_convert("UTC").tz_localize(None).to_numpy().astype(last.dtype)
+
+
+def _listed(open_days: tuple[int, ...]) -> str:
+    """Lists days of the week, such as ``Monday to Friday``."""
+    first, last = open_days[0], open_days[-1]
+    if len(open_days) > 2 and open_days == tuple(range(first, last + 1)):
+        return f"{WEEKDAYS[first]} to {WEEKDAYS[last]}"
+    # A week may start in its middle, such as Sunday to Thursday.
+    closed = [day for day in range(7) if day not in open_days]
+    if len(open_days) > 2 and closed and closed == list(range(closed[0], closed[-1] + 1)):
+        return f"{WEEKDAYS[(closed[-1] + 1) % 7]} to {WEEKDAYS[closed[0] - 1]}"
+    return ", ".join(WEEKDAYS[day] for day in open_days)
+
+
+CALENDARS = {each.name: each for each in (Steps, Fixed, Months, Weekdays, Weeks, Sessions)}
+
+# Values of --frequency.
+FREQUENCIES: dict[str, Frequency] = {
+    "second": Fixed(1),
+    "minute": Fixed(60),
+    "hour": Fixed(3600),
+    "day": Fixed(DAY),
+    "business": Weekdays(),
+    "week": Fixed(WEEK),
+    "month": Months(),
+    "quarter": Months(3),
+    "year": Months(12),
+    "step": Steps(),
 }
 
 
-def are_month_ends(times: np.ndarray) -> bool:
-    following = (times.astype("datetime64[D]") + 1).astype("datetime64[M]")
-    return bool((following > times.astype("datetime64[M]")).all())
-
-
-def infer_frequency(times: np.ndarray) -> Frequency:
-    """Infers the frequency from the most common distance between two rows."""
-    gaps, counts = np.unique(np.diff(times).astype(np.int64), return_counts=True)
-    usual = int(gaps[counts.argmax()])
-    if times.dtype.kind != "M":
-        return Frequency("step", usual)
-    if usual >= 28 * DAY:
-        months = np.unique(np.diff(times.astype("datetime64[M]").astype(int)), return_counts=True)
-        return Frequency("month", int(months[0][months[1].argmax()]))
-    weekdays = (times.astype("datetime64[D]").astype(int) + 3) % 7  # Monday is 0
-    if usual == DAY and len(times) > 7 and weekdays.max() < 5:
-        return Frequency("business")
-    return Frequency("second", usual)
+def restored(stored: dict[str, Any]) -> Frequency:
+    """Returns the calendar of :meth:`Frequency.stored`."""
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+    return CALENDARS[values.pop("name")](**values)
