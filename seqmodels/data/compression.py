@@ -95,8 +95,8 @@ def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     if len(members) != 1:
         listed = ", ".join(member.filename for member in members[:3]) + ", ..." * (len(members) > 3)
         raise DataError(
-            f"{path} contains {len(members)} files{': ' * bool(members)}{listed}; expected a .zip with one file, "
-            "so unpack it"
+            f"{path} contains {len(members)} files{': ' * bool(members)}{listed}; unpack it, because a .zip "
+            "must contain one file"
         )
     if members[0].flag_bits & 1:
         raise DataError(f"{path} is encrypted; unpack it with its password")

@@ -161,8 +161,8 @@ def split_rows(
         except csv.Error as error:
             if not width:
                 raise DataError(
-                    f"{path}:{line}: the header is malformed ({error}); close its quotes and double the quotes "
-                    "inside a name"
+                    f"{path}:{line}: the header is malformed ({error}); close its quotes and double the "
+                    "quotes inside a name"
                 ) from error
             bad.add(line, f"{path}:{line}", _malformed(error))
             if len(source.row) > 1:
@@ -189,7 +189,7 @@ def _single_lines(path: Path, source: _Lines, dialect: Dialect, width: int, bad:
     for text in source:
         source.row = []
         try:
-            row = next(dialect.reader(iter([text])), [])
+            row: list[str] = next(dialect.reader(iter([text])), [])
         except csv.Error as error:
             bad.add(source.number, f"{path}:{source.number}", _malformed(error))
             continue

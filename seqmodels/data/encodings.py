@@ -27,7 +27,15 @@ def check_encoding(encoding: str | None) -> None:
         raise UsageError(f"--encoding {encoding} is not a text encoding; use a name such as {EXAMPLES}")
 
 
-def check_text(path: Path, content: bytes, encoding: str | None = None, packed: bool = False) -> str:
+def check_text(
+    path: Path,
+    content: bytes,
+    encoding: str | None = None,
+    *,
+    packed: bool = False,
+    prefer_utf8: bool = False,
+    notes: list[str] | None = None,
+) -> str:
     """Returns the encoding with which the whole ``content`` can be decoded.
 
     Args:
@@ -35,6 +43,8 @@ def check_text(path: Path, content: bytes, encoding: str | None = None, packed: 
         content: bytes of the file.
         encoding: encoding that the user chose. Default: UTF-8, with or without a byte order mark.
         packed: True if the file is compressed, for errors.
+        prefer_utf8: if True, ``encoding`` applies only to a file that is not UTF-8.
+        notes: list to which a note is appended if the chosen encoding is probably wrong.
 
     Raises:
         UsageError: the encoding does not exist.
@@ -47,18 +57,13 @@ def check_text(path: Path, content: bytes, encoding: str | None = None, packed: 
     chosen = encoding or "utf-8-sig"
     if codecs.lookup(chosen).name == "utf-8":
         chosen = "utf-8-sig"
-    text, bad = "", -1
-    try:
-        text = content.decode(chosen)
-        text.encode()  # some encodings can produce lone surrogates, which are not text
-    except UnicodeEncodeError:
-        bad = 0
-    except UnicodeError as error:
-        # Of the errors, only UnicodeDecodeError has a position; the byte order mark is not counted.
-        mark = 3 if chosen == "utf-8-sig" and content.startswith(codecs.BOM_UTF8) else 0
-        bad = getattr(error, "start", 0) + mark
-    if bad < 0 and "\0" in text:
-        bad = max(content.find(b"\0"), 0)
+    bad = _first_bad(content, chosen)
+    if chosen != "utf-8-sig":
+        is_utf8 = not content.isascii() and _first_bad(content, "utf-8-sig") < 0
+        if prefer_utf8 and (is_utf8 or (content.isascii() and b"\0" not in content)):
+            return "utf-8-sig"
+        if notes is not None and is_utf8 and bad < 0:
+            notes.append(f"{path} is valid UTF-8 but is read as {encoding}; check the --encoding")
     if bad < 0:
         return chosen
     line = content.count(b"\n", 0, bad) + 1
@@ -66,6 +71,21 @@ def check_text(path: Path, content: bytes, encoding: str | None = None, packed: 
     if encoding and codecs.lookup(encoding).name != "utf-8":
         raise DataError(f"{path}:{line}: {found}{encoding} text; use another --encoding, {_hint(content)}")
     raise DataError(f"{path}:{line}: {found}UTF-8 text; {_hint(content)}")
+
+
+def _first_bad(content: bytes, encoding: str) -> int:
+    """Returns the index of the first byte that is not text in the encoding, or -1."""
+    try:
+        text = content.decode(encoding)
+        if encoding != "utf-8-sig":
+            text.encode()  # some encodings can produce lone surrogates, which are not text
+    except UnicodeEncodeError:
+        return 0
+    except UnicodeError as error:
+        # The position does not count the byte order mark. Only UnicodeDecodeError has a position.
+        mark = 3 if encoding == "utf-8-sig" and content.startswith(codecs.BOM_UTF8) else 0
+        return getattr(error, "start", 0) + mark
+    return max(content.find(b"\0"), 0) if "\0" in text else -1
 
 
 def _hint(content: bytes) -> str:

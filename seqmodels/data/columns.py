@@ -1,0 +1,100 @@
+"""Finds the column of a table that has a given role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from seqmodels.data.table import Table
+from seqmodels.errors import DataError, UsageError
+
+
+def _key(name: str) -> str:
+    return "".join(name.split()).casefold()
+
+
+def find_column(
+    table: Table, wanted: str | None, names: Sequence[str], flag: str, *, alternatives: Sequence[str] = ()
+) -> str:
+    """Returns the name of the column with a given role.
+
+    Names are equal if they differ only in case or blanks, unless two columns differ only in these.
+
+    Args:
+        table: table with the columns.
+        wanted: name that the user chose. Default: a known name.
+        names: known names; the first that occurs is used.
+        flag: option with which the user chooses the column, such as ``--text``.
+        alternatives: known names that are used only if exactly one of them occurs.
+
+    Raises:
+        UsageError: the column ``wanted`` does not exist.
+        DataError: no known name occurs, or the file has no header.
+
+    >>> _ = (folder / "reviews.csv").write_text("Text,label\\na dull film,0\\n")
+    >>> from seqmodels.data.tables import read_table
+    >>> find_column(read_table(folder / "reviews.csv"), None, ("text",), "--text")
+    'Text'
+    """
+    if wanted is not None:
+        found = _matching(table, wanted)
+        if wanted in table.columns:
+            return str(wanted)
+        if len(found) == 1:
+            return found[0]
+        several = f"; {' and '.join(map(repr, found))} differ only in case or blanks" * bool(found)
+        raise UsageError(
+            f"{flag} {wanted} is not a column of {table.path}; found {_listed(table)}{several}"
+            f"{_no_header(table)}"
+        )
+    for name in names:
+        found = [name] if name in table.columns else _matching(table, name)
+        if found:
+            break
+    else:
+        found = [column for name in alternatives for column in _matching(table, name)]
+    if len(found) == 1:
+        return found[0]
+    if len(found) > 1:
+        raise DataError(
+            f"{table.path} has the columns {' and '.join(map(repr, found))}; choose one with {flag} COLUMN"
+        )
+    if missing := _no_header(table):
+        raise DataError(f"{table.path}:{table.header_line}: the column names are missing{missing}")
+    raise DataError(
+        f"{table.path} has no column {' or '.join(map(repr, names[:1]))}; found {_listed(table)}; choose the "
+        f"column with {flag} COLUMN"
+    )
+
+
+def has_column(table: Table, name: str | None) -> bool:
+    """Returns True if a column has this name, ignoring case and blanks.
+
+    >>> import pandas
+    >>> from seqmodels.data.table import table_of
+    >>> has_column(table_of(pandas.DataFrame({"Text": ["a film"]})), "text")
+    True
+    """
+    return name is not None and bool(_matching(table, name))
+
+
+def _matching(table: Table, name: str) -> list[str]:
+    return [column for column in table.columns if _key(column) == _key(name)]
+
+
+def _listed(table: Table) -> str:
+    columns = [repr(column if len(column) <= 40 else column[:37] + "...") for column in table.columns]
+    return ", ".join(columns[:20]) + f" and {len(columns) - 20} more" * (len(columns) > 20)
+
+
+def _no_header(table: Table) -> str:
+    """Returns a clause if the header of a delimited file looks like a row of values."""
+    if not table.header:
+        return ""
+    for column in table.columns:
+        is_number = re.fullmatch(r"[-+]?\d+([.,]\d+)?", column)
+        is_text = len(column) > 60 or len(column.split()) > 6
+        head = table.frame[column].head(1000).astype(str).str.strip()
+        if is_number or is_text or (head == column).any():
+            return "; the first row looks like data, so add a first row with column names"
+    return ""
