@@ -68,11 +68,12 @@ class Frequency:
         """True if the calendar has at most one row per day and at least one per week."""
         return False
 
-    def positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def positions(self, times: np.ndarray, local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Returns the number of steps from the first time, and True for times between two steps.
 
         Args:
             times: ``(rows,)`` datetime64 or int64, in rising order.
+            local: local times, ``(rows,)``. Default: ``times``.
 
         Returns:
             Two arrays ``(rows,)``: int64 and bool.
@@ -99,7 +100,7 @@ class Steps(Frequency):
     def step(self) -> str:
         return "step" if self.size == 1 else f"{self.size} steps"
 
-    def positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def positions(self, times: np.ndarray, local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         index, rest = np.divmod(times - times[0], self.size)
         return index, rest != 0
 
@@ -142,7 +143,7 @@ class Fixed(Frequency):
             return np.timedelta64(self.seconds * 10**6 + self.nanoseconds // 1000, "us")
         return np.timedelta64(self.seconds * SECOND + self.nanoseconds, "ns")
 
-    def positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def positions(self, times: np.ndarray, local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         since = times - times[0]
         index = since // self.duration
         return index.astype(np.int64), since != index * self.duration
@@ -177,8 +178,8 @@ class Months(Frequency):
     def season(self) -> int:
         return max(12 // self.size, 1)
 
-    def positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        months = times.astype("datetime64[M]").astype(np.int64)
+    def positions(self, times: np.ndarray, local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        months = (times if local is None else local).astype("datetime64[M]").astype(np.int64)
         index, rest = np.divmod(months - months[0], self.size)
         return index, rest != 0
 
@@ -219,6 +220,8 @@ class Weekdays(Frequency):
     def __str__(self) -> str:
         if self.exchange:
             return f"trading day of {self.exchange}"
+        if len(self.open) == 7:
+            return "day"
         return "business day" if self.open == BUSINESS else f"day, {_listed(self.open)}"
 
     @property
@@ -233,8 +236,8 @@ class Weekdays(Frequency):
         mask = "".join("1" if day in self.open else "0" for day in range(7))
         return np.busdaycalendar(mask, closed_days(self.exchange, first, last) if self.exchange else [])
 
-    def positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        dates = times.astype("datetime64[D]")
+    def positions(self, times: np.ndarray, local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        dates = (times if local is None else local).astype("datetime64[D]")
         calendar = self._calendar(dates[0], dates[-1])
         return np.busday_count(dates[0], dates, busdaycal=calendar), ~np.is_busday(dates, busdaycal=calendar)
 
@@ -268,9 +271,10 @@ class Weeks(Frequency):
     def daily(self) -> bool:
         return True
 
-    def positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def positions(self, times: np.ndarray, local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         # 1970-01-01 was a Thursday. A week ends on the usual day.
-        weeks = (times.astype("datetime64[D]").astype(np.int64) + 2 - self.day) // 7
+        dates = (times if local is None else local).astype("datetime64[D]")
+        weeks = (dates.astype(np.int64) + 2 - self.day) // 7
         return weeks - weeks[0], np.zeros(len(times), bool)
 
     def after(self, last: Any, steps: int) -> np.ndarray:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from apps.forecasting import windows
+from apps.forecasting.calendar import DAY, Fixed, Frequency, Weekdays, restored
+from apps.forecasting.checks import is_counts, listed, shown, subset, with_future_holidays
 from apps.forecasting.options import Train
 from apps.forecasting.readers import load_series
 from apps.forecasting.records import SeriesData
+from apps.forecasting.trainable import trainable
 from apps.forecasting.windows import PARTS, Panel
 from apps.run import write_text
 from apps.task import Data
@@ -40,6 +43,9 @@ class Assets:
         dated: True if the times are dates, False if they are numbers.
         known: mean and standard deviation of each known covariate in the training rows.
         static: mean and standard deviation of each static covariate over the series.
+        calendar: calendar of the rows, see :func:`apps.forecasting.calendar.restored`; empty in runs of
+            earlier versions.
+        minimum: lower limit of forecast quantiles; None for no limit.
     """
 
     kind: str
@@ -56,6 +62,19 @@ class Assets:
     dated: bool
     known: list[list[float]]
     static: list[list[float]]
+    calendar: dict[str, Any] = field(default_factory=dict)
+    minimum: float | None = None
+
+    @property
+    def frequency_of_rows(self) -> Frequency | None:
+        """The calendar of the training; None in runs of earlier versions."""
+        return restored(self.calendar) if self.calendar else None
+
+    @property
+    def step(self) -> str:
+        """The time between two rows as a noun, such as ``hour``."""
+        found = self.frequency_of_rows
+        return found.step if found else "day" if self.kind == "prices" else "step"
 
     def save(self, folder: Path) -> None:
         write_text(folder / "forecast.json", json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n")
@@ -111,9 +130,15 @@ class Prepared:
         return self.panel.truth(origins, self.assets.horizon)
 
 
-def read(options: Train, data: str | None = None) -> SeriesData:
-    """Reads the series of a training run, or other data with the same options."""
-    return load_series(
+def read(options: Train, data: str | None = None, expected: Frequency | None = None) -> SeriesData:
+    """Reads the series of a training run, or other data with the same options.
+
+    Args:
+        options: options of the training.
+        data: other data. Default: the data of the training.
+        expected: calendar of the training, for other data.
+    """
+    source = load_series(
         data or options.data,
         fill=options.fill,
         frequency=options.frequency,
@@ -121,7 +146,22 @@ def read(options: Train, data: str | None = None) -> SeriesData:
         known=_listed(options.known),
         static=_listed(options.static),
         seed=options.seed,
+        date=_listed(options.date),
+        id=_listed(options.id),
+        target=_listed(options.target),
+        close=options.close or None,
+        date_format=options.date_format,
+        holidays=options.holidays,
+        encoding=getattr(options, "encoding", None),
+        expected=expected,
     )
+    if expected is not None and source.frequency.step != expected.step:
+        note = (
+            f"{source.name} has one row per {source.frequency.step}, but the run was trained on one row per "
+            f"{expected.step}; its forecasts may be wrong"
+        )
+        source = replace(source, notes=[*source.notes, note])
+    return source
 
 
 def _listed(columns: str) -> list[str]:
@@ -138,9 +178,20 @@ def load(options: Train, assets: Assets | None) -> Data:
         assets: assets of the interrupted run to resume, or None.
     """
     source = read(options)
-    assets = assets or _assets(options, source)
-    prepared = Prepared.of(source, assets)
-    return data_of(prepared, options)
+    if assets is None:
+        source, assets = _assets(options, source)
+    else:
+        source = _trained(source, assets)
+    return data_of(Prepared.of(source, assets), options)
+
+
+def prepare(source: SeriesData, assets: Assets) -> Prepared:
+    """Splits series as in training, without the series that the training leaves out."""
+    return Prepared.of(_trained(source, assets), assets)
+
+
+def _trained(source: SeriesData, assets: Assets) -> SeriesData:
+    return trainable(source, assets.split, assets.horizon, assets.unit)
 
 
 def data_of(prepared: Prepared, options: Train) -> Data:
@@ -157,25 +208,50 @@ def data_of(prepared: Prepared, options: Train) -> Data:
     )
 
 
-def _assets(options: Train, source: SeriesData) -> Assets:
+def _assets(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
+    """Returns the series to train on, with notes, and the settings of the model."""
     prices, several = source.kind == "prices", len(source.series) > 1
     dated = source.series[0].times.dtype.kind == "M"
     split = options.split
     if split == "auto":
         split = "horizon" if several and not dated else windows.SHARES
+    unit = options.error_unit
+    unit = ("none" if prices else "deviation") if unit == "auto" else unit
     season = source.season
+    notes = []
     horizon = options.horizon or (PRICE_HORIZON if prices else season if season > 1 else 12)
+    source = trainable(source, split, horizon, unit)
+    if not options.horizon:
+        room = _room(source, split)
+        if horizon > room > 0:
+            notes.append(
+                f"the horizon is {room} rows, because the smallest split has {room}; set --horizon or --split for "
+                f"one season of {horizon} rows"
+            )
+            horizon = room
     # Several seasons, but fewer rows than the shortest series has for training.
     wished = PRICE_LOOKBACK if prices else max(3 * season, 2 * horizon, 24)
     ends = windows.boundaries(source, split, horizon)
     known = [series.known[:end] for series, end in zip(source.series, ends[:, 0])]
     room = int(ends[:, 0].min()) - horizon
     lookback = options.lookback or max(min(wished, room - max(room // 4, 1)), 2)
+    if not options.lookback and 2 * lookback < wished <= np.median(ends[:, 0]) - horizon:
+        short = source.series[int(ends[:, 0].argmin())].name
+        notes.append(
+            f"the lookback is {lookback} rows instead of {wished}, because series {short!r} has "
+            f"{ends[:, 0].min()} training rows; set --lookback or remove the series"
+        )
     segment = options.segment or (
         season if not prices and season > 1 and lookback >= LONG_PAST * season else 1
     )
-    unit = options.error_unit
-    return Assets(
+    counts = is_counts(source)
+    if counts:
+        zeros = np.mean(np.concatenate([series.values[:, 0] for series in source.series]) == 0)
+        notes.append(
+            f"the values are counts, and {zeros:.0%} of them are 0; forecast quantiles below 0 are set to 0"
+        )
+    source = replace(source, notes=[*source.notes, *notes])
+    return source, Assets(
         kind=source.kind,
         names=[series.name for series in source.series],
         lookback=lookback,
@@ -184,13 +260,24 @@ def _assets(options: Train, source: SeriesData) -> Assets:
         season=season,
         frequency=options.frequency,
         split=split,
-        unit=("none" if prices else "deviation") if unit == "auto" else unit,
+        unit=unit,
         periods=_periods(source) if options.calendar else [],
         series_units=options.series_units if options.architecture in ("recurrent", "mlp") else 0,
         dated=dated,
         known=_standards(np.concatenate(known)),
         static=_standards(np.stack([series.static for series in source.series])),
+        calendar=source.frequency.stored(),
+        minimum=0.0 if counts else None,
     )
+
+
+def _room(source: SeriesData, split: str) -> int:
+    """Returns the largest horizon for which every split has a window."""
+    if split == "horizon":
+        return (max(len(series) for series in source.series) - 2) // 3
+    ends = windows.boundaries(source, split, 1)
+    sizes = np.diff(ends, axis=1, prepend=0) - [2, 0, 0]
+    return int(sizes.max(0).min())
 
 
 def _standards(rows: np.ndarray) -> list[list[float]]:
@@ -204,16 +291,19 @@ def _standards(rows: np.ndarray) -> list[list[float]]:
 def _periods(source: SeriesData) -> list[float]:
     """Returns the calendar periods: day, week and year in days, or the season in rows for undated series.
 
-    A period is used if it spans at least two rows and the series spans at least two periods. Prices use only
-    the week.
+    A period is used if it spans at least two rows and the series spans at least two periods. Daily prices
+    use the week only, and other prices no year.
     """
     if source.series[0].times.dtype.kind != "M":
         return [float(source.season)] if source.season > 1 else []
-    if source.kind == "prices":
-        return [7.0]  # a few years of prices are too short to learn a yearly pattern
+    prices = source.kind == "prices"
+    if prices and (isinstance(source.frequency, Weekdays) or source.frequency == Fixed(DAY)):
+        return [7.0]
     days = source.days(0)
     step, length = float(np.median(np.diff(days))), float(days[-1] - days[0])
-    return [period for period in (1.0, 7.0, YEAR) if 2 * step <= period <= length / 2]
+    # A few years of prices are too short to learn a yearly pattern.
+    periods = (1.0, 7.0) if prices else (1.0, 7.0, YEAR)
+    return [period for period in periods if 2 * step <= period <= length / 2]
 
 
 def _facts(prepared: Prepared, origins: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -221,7 +311,7 @@ def _facts(prepared: Prepared, origins: dict[str, np.ndarray]) -> dict[str, Any]
     first = source.series[0]
     edges = [0, *prepared.ends[0]]
     spans = {
-        part: f"{_shown(first.times[start])} to {_shown(first.times[end - 1])}"
+        part: f"{shown(first.times[start])} to {shown(first.times[end - 1])}"
         for part, start, end in zip(PARTS, edges, edges[1:])
     }
     return {
@@ -240,33 +330,30 @@ def _facts(prepared: Prepared, origins: dict[str, np.ndarray]) -> dict[str, Any]
     }
 
 
-def _shown(time: Any) -> str:
-    return str(time).removesuffix("T00:00:00") if isinstance(time, np.datetime64) else str(int(time))
-
-
 def at_ends(prepared: Prepared) -> np.ndarray:
-    """Returns the last row of each series as the origin of a forecast: ``(series, 2)``.
-
-    Raises:
-        DataError: a series has fewer rows than the lookback.
-    """
-    lookback = prepared.assets.lookback
-    for series in prepared.source.series:
-        if len(series) < lookback:
-            raise DataError(
-                f"{prepared.source.name}: series {series.name!r} has {len(series)} rows, but the model needs "
-                f"at least {lookback}; add earlier rows"
-            )
+    """Returns the last row of each series as the origin of a forecast: ``(series, 2)``."""
     return np.array([[number, len(series) - 1] for number, series in enumerate(prepared.source.series)])
 
 
 def whole(source: SeriesData, assets: Assets) -> Prepared:
     """Prepares series for a forecast from their last row.
 
-    The values appended for the future are placeholders that the model never reads.
+    The values appended for the future are placeholders that the model never reads. Series that the model
+    cannot forecast are left out with a note.
+
+    Raises:
+        DataError: the model can forecast none of the series, or a known covariate has too few future rows.
     """
+    source = _long_enough(source, assets)
+    if assets.series_units:
+        source = _known_names(source, assets)
     numbers = _numbers(source, assets)
     horizon = assets.horizon
+    if source.countries and source.series[0].known.shape[1] == len(source.countries):
+        later = [
+            with_future_holidays(source, number, source.countries, horizon) for number in range(len(source.series))
+        ]
+        source = replace(source, series=later)
     for each in source.series:
         if assets.known and len(each.known) < len(each) + horizon:
             raise DataError(
@@ -277,14 +364,41 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
     series = [
         replace(
             each,
-            times=np.concatenate([each.times, source.frequency.after(each.times[-1], horizon)]),
+            times=np.concatenate([each.times, source.after(number, each.times[-1], horizon)]),
             values=np.concatenate([each.values, np.repeat(each.values[-1:], horizon, 0)]),
         )
-        for each in source.series
+        for number, each in enumerate(source.series)
     ]
     count = len(series)
     longer = replace(source, series=series, truth=None)
     return Prepared(source, np.zeros((count, 3), np.int64), Panel.of(longer, np.ones(count)), numbers, assets)
+
+
+def _long_enough(source: SeriesData, assets: Assets) -> SeriesData:
+    """Leaves out series with fewer rows than the lookback; raises DataError if no other series is left."""
+    keep = [len(series) >= assets.lookback for series in source.series]
+    if all(keep):
+        return source
+    short = next(series for series, kept in zip(source.series, keep) if not kept)
+    if not any(keep):
+        raise DataError(
+            f"{source.name}: series {short.name!r} has {len(short)} rows, but the model needs at least "
+            f"{assets.lookback}; add earlier rows"
+        )
+    names = [series.name for series, kept in zip(source.series, keep) if not kept]
+    note = (
+        f"{len(names)} of {len(keep)} series have fewer than {assets.lookback} rows and are left out: {listed(names)}"
+    )
+    return subset(source, keep, note)
+
+
+def _known_names(source: SeriesData, assets: Assets) -> SeriesData:
+    """Leaves out series without an embedding, if another series has one."""
+    keep = [series.name in assets.names for series in source.series]
+    if all(keep) or not any(keep):
+        return source
+    names = [series.name for series, kept in zip(source.series, keep) if not kept]
+    return subset(source, keep, f"{len(names)} series were not trained and are left out: {listed(names)}")
 
 
 def _numbers(source: SeriesData, assets: Assets) -> np.ndarray:

@@ -122,21 +122,23 @@ def _days(rows: Observed, seconds: int) -> Frequency:
         dates = dates[dates >= dates[-1] - 7 * RECENT]
     weekdays = _weekdays(dates)
     seen = np.bincount(weekdays, minlength=7)
+    # Days of 23 and 25 hours have no fixed duration.
+    clocks = rows.times - rows.times.astype("datetime64[D]")
+    every = Fixed(DAY) if (clocks == clocks[0]).all() else Weekdays(tuple(range(7)))
     # Number of times that each day of the week lies between the first and the last row.
     span = np.arange(dates[0], dates[-1] + 1)
     possible = np.bincount(_weekdays(span), minlength=7)
     if rows.prices:
         weekend = [day for day in (5, 6) if possible[day] and seen[day] >= 0.5 * possible[day]]
-        workdays = [day for day in BUSINESS if possible[day] < 4 or seen[day] >= 0.2 * possible[day]]
+        sparse = seen[:5].sum() < 0.4 * possible[:5].sum()
+        workdays = [d for d in BUSINESS if sparse or possible[d] < 4 or seen[d] >= 0.2 * possible[d]]
         opened = (*workdays, *weekend)
-        if len(opened) == 7 or not opened:
-            return Fixed(DAY)
-        return Weekdays(opened)
+        return every if len(opened) == 7 or not opened else Weekdays(opened)
     opened = tuple(int(day) for day in np.flatnonzero(seen))
     if seconds == DAY:
         business = len(dates) > 7 and opened == BUSINESS
         regular = len(opened) < 7 and (possible[seen == 0] >= 2).all()
-        return Weekdays(opened) if business or regular else Fixed(DAY)
+        return Weekdays(opened) if business or regular else every
     expected = sum(possible[day] for day in opened)
     if 1 < len(opened) < 7 and len(dates) > 7 and len(dates) > 0.8 * expected:
         return Weekdays(opened)
@@ -202,10 +204,7 @@ def fits(frequency: Frequency, rows: Observed) -> bool:
     """Returns True if every row lies on its own step of the calendar, and most steps have a row."""
     if (rows.times.dtype.kind == "M") == isinstance(frequency, Steps):
         return False
-    if isinstance(frequency, Sessions):
-        index, between = frequency.positions(rows.times, rows.local)
-    else:
-        index, between = frequency.positions(rows.times)
+    index, between = frequency.positions(rows.times, rows.local)
     if between.mean() > (0.2 if rows.prices else 0):
         return False
     return bool((np.diff(index) >= 1).all() and index[-1] + 1 <= 2 * len(index) + 5)

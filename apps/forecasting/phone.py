@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from apps.bundle import Bundle, Phone
-from apps.forecasting.data import Assets, Prepared, read
+from apps.forecasting.data import Assets, Prepared, prepare, read
 from apps.forecasting.inference import as_forecast, rows_of
 from apps.forecasting.metrics import crps
 from apps.forecasting.options import Train
@@ -35,7 +35,7 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
         )
     steps = assets.lookback // assets.segment if stored.architecture == "recurrent" else 1
     form = choose_form(fused=False, steps=steps, quantize=options.quantize)
-    prepared = Prepared.of(run.trained_on(stored.data, lambda: read(stored)), assets)
+    prepared = prepare(run.trained_on(stored.data, lambda: read(stored)), assets)
     signature = forecast_signature(model, assets, 1)
     valid, train = (
         _spread(prepared.origins(part), count)

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from apps.forecasting import evaluation, outlook
 from apps.forecasting import plots as forecast_plots
-from apps.forecasting.data import Assets, Prepared, at_ends, data_of, load, read, whole
+from apps.forecasting.data import Assets, Prepared, at_ends, data_of, load, prepare, read, whole
 from apps.forecasting.frames import inputs, store
 from apps.forecasting.inference import LEVELS, Forecasts, as_forecast, forms, of_keras, rows_of
 from apps.forecasting.losses import forecasting
@@ -25,6 +25,7 @@ from apps.forecasting.options import OF_RECURRENT, Evaluate, Predict, Train
 from apps.forecasting.phone import phone
 from apps.forecasting.plots import Fan
 from apps.forecasting.saved_model import examples, signatures
+from apps.console import log
 from apps.inference import open_model
 from apps.options import ConvertOptions
 from apps.run import Run
@@ -104,7 +105,10 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     made = []
     for chunk in chunks:
         for data in chunk or [stored.data]:
-            prepared = whole(read(stored, data), assets)
+            expected = None if data == stored.data else assets.frequency_of_rows
+            prepared = whole(read(stored, data, expected), assets)
+            for note in prepared.source.notes:
+                log.print(f"note: {note}")
             origins = at_ends(prepared)
             record = {
                 "data": data,
@@ -119,8 +123,11 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 def _prepared(run: Run, stored: Train, assets: Assets, data: str | None) -> Prepared:
     """Returns the series of ``data``, or the series of the run, checked for changes since training."""
     if data is not None:
-        return Prepared.of(read(stored, data), assets)
-    return Prepared.of(run.trained_on(stored.data, lambda: read(stored)), assets)
+        source = read(stored, data, assets.frequency_of_rows)
+        for note in source.notes:
+            log.print(f"note: {note}")
+        return prepare(source, assets)
+    return prepare(run.trained_on(stored.data, lambda: read(stored)), assets)
 
 
 def _trained(prepared: Prepared, options: Train) -> Forecasts:

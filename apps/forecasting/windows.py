@@ -246,12 +246,7 @@ def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
     if kind == "none":
         return np.ones(len(ends))
     found = np.array(
-        [
-            deviation(source.targets(number)[: ends[number, 0]])
-            if kind == "deviation"
-            else seasonal_change(source.targets(number)[: ends[number, 0]], source.season)
-            for number in range(len(ends))
-        ]
+        [unit_of(source.targets(number)[: ends[number, 0]], kind, source.season) for number in range(len(ends))]
     )
     if not (found > 0).all():
         number = int((~(found > 0)).argmax())
@@ -260,6 +255,11 @@ def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
             "the series or change --split"
         )
     return found
+
+
+def unit_of(values: np.ndarray, kind: str, season: int) -> float:
+    """Returns the unit ``deviation`` or ``season`` of training rows ``(T,)``; 0 if they are constant."""
+    return deviation(values) if kind == "deviation" else seasonal_change(values, season)
 
 
 def deviation(values: np.ndarray) -> float:
