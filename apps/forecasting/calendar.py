@@ -195,7 +195,9 @@ class Months(Frequency):
         elif self.anchor == "first workday":
             chosen = np.busday_offset(first, 0, roll="forward")
         else:
-            number = self.day or int((day - last.astype("datetime64[M]").astype("datetime64[D]")).astype(int)) + 1
+            number = (
+                self.day or int((day - last.astype("datetime64[M]").astype("datetime64[D]")).astype(int)) + 1
+            )
             chosen = np.minimum(first + (number - 1), end)
         return chosen.astype(last.dtype) + clock
 
@@ -251,9 +253,15 @@ class Weekdays(Frequency):
 
 @dataclass(frozen=True)
 class Weeks(Frequency):
-    """One row per week, usually on the day ``day``, and earlier in weeks with a holiday."""
+    """One row per week, usually on the day ``day``, and earlier in weeks with a holiday.
+
+    Attributes:
+        day: number of the day, Monday is 0.
+        fifty_two: if True, every year has 52 weeks, and the rows have no ISO week 53.
+    """
 
     day: int = 4
+    fifty_two: bool = False
     name: ClassVar[str] = "weeks"
 
     @property
@@ -261,7 +269,7 @@ class Weeks(Frequency):
         return "week"
 
     def __str__(self) -> str:
-        return f"week, usually on {WEEKDAYS[self.day]}"
+        return "week without ISO week 53" if self.fifty_two else f"week, usually on {WEEKDAYS[self.day]}"
 
     @property
     def season(self) -> int:
@@ -272,16 +280,24 @@ class Weeks(Frequency):
         return True
 
     def positions(self, times: np.ndarray, local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        # 1970-01-01 was a Thursday. A week ends on the usual day.
         dates = (times if local is None else local).astype("datetime64[D]")
+        if self.fifty_two:
+            iso = pd.DatetimeIndex(dates).isocalendar()
+            numbers = iso["year"].to_numpy(np.int64) * 52 + iso["week"].to_numpy(np.int64)
+            return numbers - numbers[0], (iso["week"] == 53).to_numpy(bool)
+        # 1970-01-01 was a Thursday. A week ends on the usual day.
         weeks = (dates.astype(np.int64) + 2 - self.day) // 7
         return weeks - weeks[0], np.zeros(len(times), bool)
 
     def after(self, last: Any, steps: int) -> np.ndarray:
         date = last.astype("datetime64[D]")
         number = date.astype(np.int64)
-        usual = date + (self.day - 3 - number) % 7
-        return (usual + 7 * np.arange(1, steps + 1)).astype(last.dtype) + (last - date)
+        if self.fifty_two:
+            weeks = date + 7 * np.arange(1, steps + steps // 52 + 3)
+            found = weeks[(pd.DatetimeIndex(weeks).isocalendar()["week"] != 53).to_numpy(bool)][:steps]
+        else:
+            found = date + (self.day - 3 - number) % 7 + 7 * np.arange(1, steps + 1)
+        return found.astype(last.dtype) + (last - date)
 
 
 @dataclass(frozen=True)
@@ -309,7 +325,9 @@ class Sessions(Frequency):
 
     def __str__(self) -> str:
         first = [slot % DAY for slot in self.slots]
-        opened, closed = (f"{second // 3600:02d}:{second % 3600 // 60:02d}" for second in (min(first), max(first)))
+        opened, closed = (
+            f"{second // 3600:02d}:{second % 3600 // 60:02d}" for second in (min(first), max(first))
+        )
         where = f" of {self.exchange}" if self.exchange else ""
         return f"{self.step}, {_listed(self.open)} {opened} to {closed}{where}"
 

@@ -22,7 +22,9 @@ def listed(names: Sequence[str]) -> str:
     >>> listed(["a", "b"])
     "'a', 'b'"
     """
-    return ", ".join(map(repr, names[:SHOWN])) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return ", ".join(map(repr, names[:SHOWN])) + (
+        f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    )
 
 
 def without_constant(source: SeriesData) -> SeriesData:
@@ -56,8 +58,8 @@ def early_ends(source: SeriesData) -> list[str]:
         return []
     more = f" and {len(early) - SHOWN} more" if len(early) > SHOWN else ""
     return [
-        f"{len(early)} of {len(ends)} series end before the last date {shown(last)}: {', '.join(early[:SHOWN])}{more}; "
-        "each is forecast from its own last row"
+        f"{len(early)} of {len(ends)} series end before the last date {shown(last)}: "
+        f"{', '.join(early[:SHOWN])}{more}; each is forecast from its own last row"
     ]
 
 

@@ -45,7 +45,7 @@ class Assets:
         static: mean and standard deviation of each static covariate over the series.
         calendar: calendar of the rows, see :func:`apps.forecasting.calendar.restored`; empty in runs of
             earlier versions.
-        minimum: lower limit of forecast quantiles; None for no limit.
+        minimum: lower limit of forecast quantiles. Default: no limit.
     """
 
     kind: str
@@ -225,8 +225,8 @@ def _assets(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
         room = _room(source, split)
         if horizon > room > 0:
             notes.append(
-                f"the horizon is {room} rows, because the smallest split has {room}; set --horizon or --split for "
-                f"one season of {horizon} rows"
+                f"the horizon is {room} rows, because the smallest split has {room}; set --horizon or "
+                f"--split for one season of {horizon} rows"
             )
             horizon = room
     # Several seasons, but fewer rows than the shortest series has for training.
@@ -351,7 +351,8 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
     horizon = assets.horizon
     if source.countries and source.series[0].known.shape[1] == len(source.countries):
         later = [
-            with_future_holidays(source, number, source.countries, horizon) for number in range(len(source.series))
+            with_future_holidays(source, number, source.countries, horizon)
+            for number in range(len(source.series))
         ]
         source = replace(source, series=later)
     for each in source.series:
@@ -387,7 +388,8 @@ def _long_enough(source: SeriesData, assets: Assets) -> SeriesData:
         )
     names = [series.name for series, kept in zip(source.series, keep) if not kept]
     note = (
-        f"{len(names)} of {len(keep)} series have fewer than {assets.lookback} rows and are left out: {listed(names)}"
+        f"{len(names)} of {len(keep)} series have fewer than {assets.lookback} rows and are left out: "
+        f"{listed(names)}"
     )
     return subset(source, keep, note)
 

@@ -21,7 +21,8 @@ WHOLE = (
     r"(?P<date>.+?)"
     r"(?:(?:[T_]|,?\s+(?:at\s+)?|(?<=\d{4}):|(?<=[A-Za-z]{3}\d{4}):)"
     r"(?:(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,:](?P<fraction>\d{1,9}))?)?"
-    r"|(?:(?<=\d{8}[T_ ])|(?<=\d\d[-/.]\d\d[T_ ]))(?P<compact>\d{2}|\d{4}|\d{6})(?:[.,](?P<compact_fraction>\d{1,9}))?"
+    r"|(?:(?<=\d{8}[T_ ])|(?<=\d\d[-/.]\d\d[T_ ]))(?P<compact>\d{2}|\d{4}|\d{6})"
+    r"(?:[.,](?P<compact_fraction>\d{1,9}))?"
     r"|(?P<hour_only>\d{1,2})(?=\s*[AaPp]\.?[Mm]))"
     r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?"
     r"(?:\s*(?P<zone>[Zz]|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d{2})?|[A-Z]{2,4}T|UTC|GMT|UT|Z"
@@ -133,8 +134,8 @@ def _ordered(parts: pd.DataFrame, place: Callable[[int], str], texts: pd.Series)
                 for form in fitting
             ]
             raise DataError(
-                f"{place(row)}: {texts.iloc[row]!r} may be {best[row]} or {read[name][row]}, and no row of the "
-                f"column decides it; set {' or '.join(options)}"
+                f"{place(row)}: {texts.iloc[row]!r} may be {best[row]} or {read[name][row]}, and no row of "
+                f"the column decides it; set {' or '.join(options)}"
             )
     return best
 

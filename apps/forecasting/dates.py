@@ -1,18 +1,16 @@
 """Parses columns of dates, Unix times and row numbers as people write them.
 
-=========================  ==============================================================================
-``2024-01-31 13:00``       also ``/`` or ``.`` between the parts, without time, with fractions of a second
-``01/31/2024 1:00 PM``     month first or day first, decided by the whole column
-``31 Jan 2024``            English names of months, in any common order
-``2024-01``, ``202401``    months; also ``2024M01``, ``01/2024`` and ``Jan 2024``
-``2024Q1``, ``2024-W05``   quarters, half-years (``2024H1``) and ISO weeks
-``20240131``, ``2024``     dates and years as numbers, also with hours, minutes and seconds
-``1706659200``             Unix time in s, ms, us or ns
-``0, 1, 2``                row numbers
-=========================  ==============================================================================
+- ``2024-01-31 13:00``, also with ``/`` or ``.``, without time, or with fractions of a second.
+- ``01/31/2024 1:00 PM``, month first or day first. The whole column decides the order.
+- ``31 Jan 2024``, with English names of months in any common order.
+- ``2024-01``, ``202401``, ``2024M01``, ``01/2024`` and ``Jan 2024``: months.
+- ``2024Q1``, ``2024H1`` and ``2024-W05``: quarters, half-years and ISO weeks.
+- ``20240131`` and ``2024``: dates and years as numbers, also with hours, minutes and seconds.
+- ``1706659200``: Unix time in s, ms, us or ns.
+- ``0``, ``1``, ``2``: row numbers.
 
-Times with UTC offsets or names of time zones are converted to UTC. Midnights in local time are dates, and keep
-their date.
+Times with UTC offsets or names of time zones are converted to UTC. If all times are midnight in local
+time, they are dates and keep their date.
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ class Dates:
     """A parsed column of dates.
 
     Attributes:
-        times: ``(rows,)`` int64 for row numbers, else datetime64 in UTC, with a resolution of seconds or finer.
+        times: ``(rows,)`` int64 for row numbers, else datetime64 in UTC, in seconds or finer.
         offsets: seconds east of UTC of each local time, ``(rows,)``; None if the file has no offsets.
         zone: name of the time zone, such as ``Europe/Berlin``; empty if it is not known.
         notes: sentences about conversions.
@@ -68,9 +66,7 @@ class Dates:
         return replace(self, times=self.times[rows], offsets=offsets)
 
 
-def parse_dates(
-    cells: pd.Series, place: Place, name: str = "date", date_format: str | None = None
-) -> Dates:
+def parse_dates(cells: pd.Series, place: Place, name: str = "date", date_format: str | None = None) -> Dates:
     """Parses a column.
 
     Args:
@@ -132,7 +128,7 @@ def _numbers(texts: pd.Series, place: Place, name: str) -> Dates | None:
     stamp = patterns.STAMPS.get(longest)
     if stamp and lengths.min() == longest:
         valid = whole.str.fullmatch(stamp).to_numpy()
-        if valid.all() or (longest >= 6 and valid.mean() > 0.8) or longest == 8 and valid.any():
+        if valid.all() or (longest >= 6 and valid.mean() > 0.8) or (longest == 8 and valid.any()):
             spaced = whole.str.replace(r"^(\d{8})(\d+)$", r"\1 \2", regex=True)
             return _written(spaced, place, name, None)
     unix = longest >= 10 or (longest == 9 and any(word in named for word in UNIX_NAMES))
@@ -160,8 +156,8 @@ def _unix(texts: pd.Series, place: Place, name: str) -> Dates:
         row = int(wrong.argmax())
         raise DataError(
             f"{place(row)}: {texts.iloc[row]!r} as Unix time in {unit} has the implausible year "
-            f"{1970 + int(values[row] / ticks // year)}; most rows lie near {1970 + int(middle / ticks // year)}; "
-            "correct the row"
+            f"{1970 + int(values[row] / ticks // year)}; most rows lie near "
+            f"{1970 + int(middle / ticks // year)}; correct the row"
         )
     # Whole and fractional digits are converted apart, because a float64 is too short for nanoseconds.
     parts = texts.str.extract(r"^(\d+)(?:\.(\d*))?$")
@@ -180,8 +176,8 @@ def _elapsed(values: np.ndarray, place: Place, name: str) -> Dates:
     numbers = np.round((values - values[0]) / step) if step else np.zeros(0)
     if not step or np.abs(values[0] + numbers * step - values).max() > 0.01 * abs(step):
         raise DataError(
-            f"{place(0)}: the numbers of the column {name!r} are neither dates nor equally spaced; use dates, "
-            "or --frequency rows to count the rows"
+            f"{place(0)}: the numbers of the column {name!r} are neither dates nor equally spaced; use "
+            "dates, or --frequency rows to count the rows"
         )
     note = f"the column {name!r} has steps of {abs(step):.6g}, which are numbered from 0"
     return Dates((numbers * np.sign(step)).astype(np.int64), notes=[note])
@@ -226,7 +222,8 @@ def _formatted(texts: pd.Series, dates: pd.Series, date_format: str) -> tuple[np
             found = pd.to_datetime(cells, format=date_format, errors="coerce", exact=True)
         except ValueError as error:
             raise UsageError(
-                f"--date-format {date_format} is not a format of strptime ({error}); use a format such as %d/%m/%Y"
+                f"--date-format {date_format} is not a format of strptime ({error}); use a format such as "
+                "%d/%m/%Y"
             ) from error
         if isinstance(found.dtype, pd.DatetimeTZDtype):
             found = found.dt.tz_convert("UTC").dt.tz_localize(None)

@@ -58,15 +58,16 @@ def check_steps(
     because = f", as {option} sets" if option else ""
     if between.any():
         raise DataError(
-            f"{place(int(between.argmax()))}: the date lies between two steps (one row per {frequency}{because}); "
-            "use one frequency for all rows, set --frequency, or count the rows with --frequency rows"
+            f"{place(int(between.argmax()))}: the date lies between two steps (one row per "
+            f"{frequency}{because}); use one frequency for all rows, set --frequency, or count the rows "
+            "with --frequency rows"
         )
     steps = np.diff(index)
     if (steps < 1).any():
         row = int((steps < 1).argmax()) + 1
         raise DataError(
-            f"{place(row)}: the row lies in the same step as the previous row (one row per {frequency}{because}); "
-            "keep one row per step, or count the rows with --frequency rows"
+            f"{place(row)}: the row lies in the same step as the previous row (one row per "
+            f"{frequency}{because}); keep one row per step, or count the rows with --frequency rows"
         )
     return index
 

@@ -36,10 +36,10 @@ def split_names(names: str) -> tuple[list[str], str]:
 
 
 def closed_days(name: str, first: Any, last: Any) -> np.ndarray:
-    """Returns the holidays of a country or exchange from ``first`` to ``last``: ``(n,)`` datetime64[D], rising.
+    """Returns the holidays from ``first`` to ``last``: ``(n,)`` datetime64[D], rising.
 
     Args:
-        name: a country such as ``US``, a part of a country such as ``DE-BY``, or an exchange such as ``NYSE``.
+        name: a country such as ``US``, a part of one such as ``DE-BY``, or an exchange such as ``NYSE``.
         first: first time, as datetime64.
         last: last time, as datetime64.
 

@@ -141,8 +141,8 @@ def _of_texts(texts: pd.Series, place: Place, name: str, writing: Writing) -> np
         row = int(left[wrong.argmax()])
         comma = "a comma" if decimal_comma else "a point"
         raise DataError(
-            f"{place(row)}: {texts.iloc[row]!r} is not a number; in other cells of this file, {comma} separates "
-            "decimals; write all numbers in the same way"
+            f"{place(row)}: {texts.iloc[row]!r} is not a number; in other cells of this file, {comma} "
+            "separates decimals; write all numbers in the same way"
         )
     read = (digits + parts["power"].fillna("")).to_numpy().astype(np.float64)
     read *= parts["multiple"].fillna("").str.lower().map(MULTIPLES).to_numpy()

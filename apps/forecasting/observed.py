@@ -103,9 +103,14 @@ def _months(local: np.ndarray) -> Months:
 
 def _weeks(rows: Observed, seconds: int) -> Frequency:
     gaps = np.diff(rows.times).astype("timedelta64[s]").astype(np.int64)
+    weekdays = _weekdays(rows.local)
+    if seconds == WEEK and gaps.max() > WEEK:
+        without = Weeks(int(weekdays[0]), fifty_two=True)
+        index, between = without.positions(rows.times, rows.local)
+        if (np.diff(index) == 1).all() and not between.any():
+            return without
     if (gaps % seconds == 0).all():
         return Fixed(seconds)
-    weekdays = _weekdays(rows.local)
     usual = Weeks(int(np.bincount(weekdays).argmax()))
     index, _ = usual.positions(rows.local)
     return usual if (np.diff(index) >= 1).all() else Fixed(seconds)
@@ -167,9 +172,9 @@ def _sessions(rows: Observed, seconds: int) -> Frequency | None:
 
 
 def _open_slots(local: np.ndarray, seconds: int) -> tuple[int, ...] | None:
-    """Returns the seconds of the week at which rows occur regularly; None if all times of the week are open."""
+    """Returns the seconds of the week at which rows occur regularly; None if rows occur at all times."""
     number = local.astype(np.int64) + 3 * DAY
-    week, second = np.divmod(number, WEEK)
+    second = number % WEEK
     day, clock = np.divmod(number, DAY)
     weeks = (number[-1] - number[0]) / WEEK
     if weeks >= 4:

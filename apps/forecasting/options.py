@@ -52,7 +52,8 @@ class Train(TrainOptions):
     )
     frequency: str | None = option(
         None,
-        "Time between two rows. rows counts the rows and ignores their dates. Default: inferred from the dates.",
+        "Time between two rows. rows counts the rows and ignores their dates. Default: inferred from the "
+        "dates.",
         group="Data",
         choices=FREQUENCIES,
     )
@@ -188,8 +189,8 @@ class Train(TrainOptions):
             raise UsageError(f"--segment {self.segment} must be less than --lookback {self.lookback}")
         if self.close and self.target:
             raise UsageError(
-                f"--close {self.close} forecasts returns and --target {self.target} forecasts values; remove one of "
-                "them"
+                f"--close {self.close} forecasts returns and --target {self.target} forecasts values; "
+                "remove one of them"
             )
         if self.frequency == "rows" and self.holidays:
             raise UsageError(f"--holidays {self.holidays} needs dates; remove --frequency rows")

@@ -108,7 +108,9 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
         )
     if assets.known:
         rows = assets.lookback + assets.horizon
-        lines.append(f"- Input `known` `[1, {rows}, {len(assets.known)}]`: {options.known}, in your units.")
+        lines.append(
+            f"- Input `known` `[1, {rows}, {len(assets.known)}]`: {_known(options, assets)}, in your units."
+        )
     if assets.static:
         lines.append(f"- Input `static` `[1, {len(assets.static)}]`: {options.static}, in your units.")
     if assets.series_units:
@@ -119,13 +121,14 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
     levels = ", ".join(f"{level:g}" for level in LEVELS)
     lines += [
         f"- Output `quantiles` `[1, {assets.horizon}, {len(LEVELS)}]`: quantiles at {levels} of the "
-        + ("returns in percent." if assets.kind == "prices" else "values."),
+        + (f"returns in percent per {assets.step}." if assets.kind == "prices" else "values.")
+        + " Quantiles below 0 are set to 0." * (assets.minimum == 0),
         f"- Output `parameters` `[1, {assets.horizon}, p]`: {_meaning(options.output)}.",
     ]
     if assets.kind == "prices":
         lines.append(
-            f"- Output `prices` `[1, {assets.horizon}, {len(LEVELS)}]`: quantiles of the closing price, at "
-            "the same levels."
+            f"- Output `prices` `[1, {assets.horizon}, {len(LEVELS)}]`: quantiles of the closing price "
+            f"of each {assets.step}, at the same levels."
         )
     lines += [
         "",
@@ -138,6 +141,13 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
         f"| {name} | {facts['CRPS']:.4f} | {facts['bytes']:,} |" for name, facts in report["files"].items()
     ]
     return "\n".join(lines) + "\n"
+
+
+def _known(options: Train, assets: Assets) -> str:
+    """Lists the known covariates in their order."""
+    names = [name.strip() for name in options.known.split(",") if name.strip()]
+    holidays = [f"holidays of {name.strip()}" for name in options.holidays.split(",") if name.strip()]
+    return ", ".join([*names, *holidays[: len(assets.known) - len(names)]])
 
 
 def _meaning(output: str) -> str:

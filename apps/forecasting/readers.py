@@ -90,15 +90,21 @@ def load_series(
     countries, exchange = split_names(holidays) if holidays else ([], "")
     if data.partition(":")[0] == "embedded" or data.startswith("yahoo:"):
         source = _embedded(data, seed) if data.startswith("embedded") else read_yahoo(data)
-        chosen = {"--date": date, "--id": id, "--target": target, "--close": close, "--date-format": date_format}
+        chosen = {
+            "--date": date,
+            "--id": id,
+            "--target": target,
+            "--close": close,
+            "--date-format": date_format,
+        }
         for option, value in chosen.items():
             if value:
                 shown = value if isinstance(value, str) else ",".join(value)
                 raise UsageError(f"{option} {shown} applies to files, but --data is {data}; remove {option}")
         if frequency is not None and FREQUENCIES.get(frequency) != source.frequency:
             raise UsageError(
-                f"--frequency {frequency} does not apply to {data}, which has one row per {source.frequency}; remove "
-                "--frequency"
+                f"--frequency {frequency} does not apply to {data}, which has one row per "
+                f"{source.frequency}; remove --frequency"
             )
         if exchange:
             if not isinstance(source.frequency, Weekdays) or data.startswith("embedded"):
@@ -115,8 +121,8 @@ def load_series(
         )
     if static and not source.series[0].static.size:
         raise UsageError(
-            f"--static {','.join(static)} needs a long file with the columns {', '.join(LONG_COLUMNS)} or --id; "
-            f"convert {data} to this format or remove --static"
+            f"--static {','.join(static)} needs a long file with the columns {', '.join(LONG_COLUMNS)} or "
+            f"--id; convert {data} to this format or remove --static"
         )
     source = without_constant(source)
     if countries:
@@ -139,7 +145,7 @@ def _digest(source: SeriesData) -> str:
 def _season(source: SeriesData) -> int:
     """Returns the season of the calendar; without one, or if it is longer than a series, infers it."""
     shortest = min(len(series) for series in source.series)
-    if isinstance(source.frequency, Fixed) and source.season >= shortest:
+    if isinstance(source.frequency, Fixed) and source.frequency.seconds < 3600 and source.season >= shortest:
         return _guess(source)
     fine = isinstance(source.frequency, Fixed) and source.frequency.nanoseconds > 0
     undated = isinstance(source.frequency, Steps) or fine
@@ -210,8 +216,8 @@ def _read_path(data: str, reading: Reading) -> SeriesData:
     for file, part in zip(files, parts):
         if part.kind != "prices":
             raise DataError(
-                f"{file} has no 'close' column; all files of a folder must be files of prices; name the column with "
-                "--close"
+                f"{file} has no 'close' column; all files of a folder must be files of prices; name the "
+                "column with --close"
             )
     series = [each for part in parts for each in part.series]
     calendars = list(dict.fromkeys(each.calendar or part.frequency for part in parts for each in part.series))
@@ -223,9 +229,12 @@ def _read_path(data: str, reading: Reading) -> SeriesData:
             "frequency separately"
         )
     # The same note on many files is one note.
-    texts = Counter(note.replace(str(file), "FILE") for file, part in zip(files, parts) for note in part.notes)
+    texts = Counter(
+        note.replace(str(file), "FILE") for file, part in zip(files, parts) for note in part.notes
+    )
     notes = [
-        text.replace("FILE", str(path)) + (f" ({count} files)" if count > 1 else "") for text, count in texts.items()
+        text.replace("FILE", str(path)) + (f" ({count} files)" if count > 1 else "")
+        for text, count in texts.items()
     ]
     return replace(parts[0], name=data, series=series, notes=notes)
 

@@ -21,7 +21,7 @@ class Series:
         values: ``(T, columns)`` float64.
         known: covariates that are known in advance, ``(T + future rows, covariates)`` float64.
         static: covariates that are constant in the series, ``(covariates,)`` float64.
-        calendar: calendar of this series; None for the calendar of all series.
+        calendar: calendar of this series. Default: the calendar of all series.
     """
 
     name: str

@@ -111,7 +111,13 @@ def find_dates(table: Table, chosen: Chosen) -> list[str]:
     if parts and not whole and _repeats(table, year):
         clock = first_of(CLOCK_NAMES, keys)
         month = month or first_of(("quarter", "week"), keys)
-        found = [year, month, first_of(DAY_NAMES, keys), clock, first_of(("minute",), keys) if clock else None]
+        found = [
+            year,
+            month,
+            first_of(DAY_NAMES, keys),
+            clock,
+            first_of(("minute",), keys) if clock else None,
+        ]
         return [column for column in found if column]
     more = sorted(
         (column for name, column in keys.items() if name in MORE_DATE_NAMES),
@@ -198,7 +204,9 @@ def date_cells(table: Table, columns: Sequence[str]) -> pd.Series:
             joined += "-" + rest.pop(0)[1]
         hour, minute = (rest.pop(0)[1] if rest else None for _ in range(2))
         if hour is not None:
-            clock = hour.where(hour.str.contains(":"), hour + ":" + (minute.str.zfill(2) if minute is not None else "00"))
+            clock = hour.where(
+                hour.str.contains(":"), hour + ":" + (minute.str.zfill(2) if minute is not None else "00")
+            )
             joined += " " + clock
         return joined
     joined = cells[0]
@@ -250,7 +258,12 @@ def is_yahoo_download(table: Table) -> bool:
     if len(table) < 3 or not table.columns:
         return False
     first = [cell_text(cell).strip() for cell in table.frame.iloc[:2, 0]]
-    return key(table.columns[0]) in ("price", "ticker") and first[0] in ("Ticker", "Price") and first[1] in (
-        "Date",
-        "Datetime",
+    return (
+        key(table.columns[0]) in ("price", "ticker")
+        and first[0] in ("Ticker", "Price")
+        and first[1]
+        in (
+            "Date",
+            "Datetime",
+        )
     )

@@ -39,15 +39,18 @@ def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> 
 
     - ``parameters (n, H, p)``: the point, the deciles, or the parameters of the distribution. They describe
       returns in percent, or values.
-    - ``quantiles (n, H, 7)``: quantiles at ``LEVELS``; deciles are interpolated.
-    - ``prices (n, H, 7)``, for prices: quantiles of the closing price of each day.
+    - ``quantiles (n, H, 7)``: quantiles at ``LEVELS``; deciles are interpolated. For counts, 0 or more.
+    - ``prices (n, H, 7)``, for prices: quantiles of the closing price of each row.
     """
     prices = assets.kind == "prices"
     length, horizon = assets.lookback, assets.horizon
 
     def outputs(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         parameters = model({**_defaults(inputs, horizon), **inputs}, training=False)
-        found = {"parameters": parameters, "quantiles": quantiles(parameters, model.output_kind)}
+        found = {
+            "parameters": parameters,
+            "quantiles": quantiles(parameters, model.output_kind, assets.minimum),
+        }
         if prices:
             close = inputs["past"][:, -1:, PRICE_COLUMNS.index("close"), None]  # (n, 1, 1)
             sums = cumulated(parameters, model.output_kind)
@@ -96,8 +99,19 @@ def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor
     }
 
 
-def quantiles(parameters: tf.Tensor, output: str) -> tf.Tensor:
-    """Converts parameters ``(n, H, p)`` to quantiles ``(n, H, 7)``; all quantiles of a point are equal."""
+def quantiles(parameters: tf.Tensor, output: str, minimum: float | None = None) -> tf.Tensor:
+    """Converts parameters ``(n, H, p)`` to quantiles ``(n, H, 7)``; all quantiles of a point are equal.
+
+    Args:
+        parameters: outputs of the model.
+        output: ``--output`` of the training.
+        minimum: lower limit of the quantiles. Default: no limit.
+    """
+    found = _quantiles(parameters, output)
+    return found if minimum is None else tf.maximum(found, tf.constant(minimum, found.dtype))
+
+
+def _quantiles(parameters: tf.Tensor, output: str) -> tf.Tensor:
     if output in ("point", "quantiles"):
         return _between(parameters, DECILES if output == "quantiles" else (0.5,))
     location, scale = parameters[..., 0:1], parameters[..., 1:2]

@@ -14,6 +14,7 @@ import tensorflow as tf
 from rich.console import Group
 from rich.table import Table
 
+from apps.console import log
 from apps.forecasting import evaluation, outlook
 from apps.forecasting import plots as forecast_plots
 from apps.forecasting.data import Assets, Prepared, at_ends, data_of, load, prepare, read, whole
@@ -25,7 +26,6 @@ from apps.forecasting.options import OF_RECURRENT, Evaluate, Predict, Train
 from apps.forecasting.phone import phone
 from apps.forecasting.plots import Fan
 from apps.forecasting.saved_model import examples, signatures
-from apps.console import log
 from apps.inference import open_model
 from apps.options import ConvertOptions
 from apps.run import Run
@@ -95,7 +95,13 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     if options.backtest:
         refit = (lambda series: _trained(series, stored)) if options.refit else None
         own["backtest"] = evaluation.backtest(forecasts, prepared, origins, options.backtest, refit)
-    return {"data": options.data or stored.data, "kind": assets.kind, "model": own, "baselines": compared}
+    return {
+        "data": options.data or stored.data,
+        "kind": assets.kind,
+        "step": prepared.source.frequency.step,
+        "model": own,
+        "baselines": compared,
+    }
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
@@ -155,7 +161,7 @@ def _fan(forecasts: Forecasts, prepared: Prepared, origins: np.ndarray) -> Fan:
     if prices:
         quantiles = outlook.price_quantiles(forecast, values[chosen[:, 1]])
     else:
-        quantiles = outlook.quantiles_of(forecast)
+        quantiles = outlook.quantiles_of(forecast, prepared.assets.minimum)
     times = series.times[start : last + horizon + 1]
     return Fan(
         series.name,
@@ -167,6 +173,7 @@ def _fan(forecasts: Forecasts, prepared: Prepared, origins: np.ndarray) -> Fan:
         values[first + 1 : last + horizon + 1].tolist(),
         rolling,
         "price" if prices else "value",
+        (series.calendar or prepared.source.frequency).step,
     )
 
 
@@ -205,7 +212,7 @@ def render_scores(scores: dict[str, Any]) -> Group:
         )
     parts: list[Any] = [side]
     if prices:
-        parts.append(_risk_table(rows))
+        parts.append(_risk_table(rows, scores["step"]))
     else:
         parts.append(
             f"sMAPE: {SMAPE}; mse_scaled: MSE divided by the variance of the series in its training rows"
@@ -221,10 +228,10 @@ def render_scores(scores: dict[str, Any]) -> Group:
     return Group(*parts)
 
 
-def _risk_table(rows: dict[str, Any]) -> Table:
+def _risk_table(rows: dict[str, Any], step: str) -> Table:
     first = next(iter(rows.values()))
-    titles = [f"days below VaR {level} (Kupiec p)" for level in first["value_at_risk"]]
-    table = Table("first day", "direction accuracy", "95 % interval", "majority", *titles)
+    titles = [f"returns per {step} below VaR {level} (Kupiec p)" for level in first["value_at_risk"]]
+    table = Table(f"first {step}", "direction accuracy", "95 % interval", "majority", *titles)
     for name, row in rows.items():
         low, high = row["direction"]["interval"]
         risk = [
@@ -253,7 +260,7 @@ def _backtest_table(parts: list[dict[str, Any]]) -> Table:
 
 def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
     fan, measure = Fan(**scores["fan"]), scores["comparison"]["measure"]
-    kind = "One-step forecasts" if fan.rolling else "Forecast"
+    kind = f"Forecasts of the next {fan.step}" if fan.rolling else "Forecast"
     title = f"{kind} of {fan.series} after {fan.times[len(fan.history) - 1]}"
     paths = [
         forecast_plots.fan_chart(fan, title, run.plots / "fan.png"),

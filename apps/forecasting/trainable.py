@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from apps.forecasting import windows
@@ -37,22 +36,25 @@ def trainable(source: SeriesData, split: str, horizon: int, unit: str) -> Series
     for old, new, before, now in zip(source.series, begun, keep, kept_now):
         if now and not before:
             notes.append(
-                f"the first {len(old) - len(new)} rows of series {old.name!r} are constant and left out; it starts at "
-                f"{shown(new.times[0])}"
+                f"the first {len(old) - len(new)} rows of series {old.name!r} are constant and left out; "
+                f"it starts at {shown(new.times[0])}"
             )
     late = [series.name for series, now in zip(source.series, kept_now) if not now]
     if len(late) == len(kept_now):
         raise DataError(
-            f"{source.name}: series {late[0]!r} is constant in its training rows; remove the series or change "
-            "--split"
+            f"{source.name}: series {late[0]!r} is constant in its training rows; remove the series or "
+            "change --split"
         )
-    series = [new if now and not before else old for old, new, before, now in zip(source.series, begun, keep, kept_now)]
+    series = [
+        new if now and not before else old
+        for old, new, before, now in zip(source.series, begun, keep, kept_now)
+    ]
     source = replace(source, series=series, notes=[*source.notes, *notes])
     if not late:
         return source
     note = (
-        f"{len(late)} of {len(kept_now)} series are left out, because they are constant or have too few rows in the "
-        f"training split: {listed(late)}; change --split to include them"
+        f"{len(late)} of {len(kept_now)} series are left out, because they are constant or have too few "
+        f"rows in the training split: {listed(late)}; change --split to include them"
     )
     return subset(source, kept_now, note)
 
@@ -77,4 +79,6 @@ def _begun(series: Series) -> Series:
     values = series.values[:, 0]
     changed = values != values[0]
     first = max(int(changed.argmax()) - 1, 0) if changed.any() else 0
-    return replace(series, times=series.times[first:], values=series.values[first:], known=series.known[first:])
+    return replace(
+        series, times=series.times[first:], values=series.values[first:], known=series.known[first:]
+    )

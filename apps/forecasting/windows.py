@@ -246,7 +246,10 @@ def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
     if kind == "none":
         return np.ones(len(ends))
     found = np.array(
-        [unit_of(source.targets(number)[: ends[number, 0]], kind, source.season) for number in range(len(ends))]
+        [
+            unit_of(source.targets(number)[: ends[number, 0]], kind, source.season)
+            for number in range(len(ends))
+        ]
     )
     if not (found > 0).all():
         number = int((~(found > 0)).argmax())

@@ -12,8 +12,9 @@ from seqmodels.errors import DataError
 # Abbreviations with one usual meaning, in hours east of UTC.
 ABBREVIATIONS = {
     "UTC": 0, "GMT": 0, "UT": 0, "Z": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2,
-    "EET": 2, "EEST": 3, "MSK": 3, "EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
-    "AKST": -9, "AKDT": -8, "HST": -10, "JST": 9, "KST": 9, "HKT": 8, "SGT": 8, "AEST": 10, "AEDT": 11,
+    "EET": 2, "EEST": 3, "MSK": 3, "EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8,
+    "PDT": -7, "AKST": -9, "AKDT": -8, "HST": -10, "JST": 9, "KST": 9, "HKT": 8, "SGT": 8, "AEST": 10,
+    "AEDT": 11,
     "AWST": 8, "NZST": 12, "NZDT": 13, "BRT": -3, "SAST": 2,
 }  # fmt: skip
 
@@ -37,8 +38,8 @@ def seconds_east(
     Raises:
         DataError: a row has no time zone, the zone is unknown, or the local time does not exist.
 
-    >>> missing = pd.Series([None])
-    >>> seconds_east(pd.Series(["+01:30"]), missing, np.array(["2024-01-01T00:00"], "datetime64[s]"), str, missing)
+    >>> missing, local = pd.Series([None]), np.array(["2024-01-01T00:00"], "datetime64[s]")
+    >>> seconds_east(pd.Series(["+01:30"]), missing, local, str, missing)
     (array([5400]), '')
     """
     offsets = np.zeros(len(zones), np.int64)
@@ -69,7 +70,9 @@ def _of_area(zone: str, local: np.ndarray, place: Callable[[int], str]) -> np.nd
     try:
         utc = ordered.tz_localize(zone, ambiguous="infer", nonexistent="raise")
     except (KeyError, pd.errors.InvalidIndexError, ImportError) as error:
-        raise DataError(f"{place(0)}: the time zone {zone!r} is unknown; use a UTC offset such as +01:00") from error
+        raise DataError(
+            f"{place(0)}: the time zone {zone!r} is unknown; use a UTC offset such as +01:00"
+        ) from error
     except ValueError as error:
         if "unknown" in str(error).lower() or "no time zone" in str(error).lower():
             raise DataError(
@@ -81,7 +84,9 @@ def _of_area(zone: str, local: np.ndarray, place: Callable[[int], str]) -> np.nd
     return found[::-1] if falling else found
 
 
-def _single(ordered: pd.DatetimeIndex, zone: str, place: Callable[[int], str], error: Exception) -> pd.DatetimeIndex:
+def _single(
+    ordered: pd.DatetimeIndex, zone: str, place: Callable[[int], str], error: Exception
+) -> pd.DatetimeIndex:
     """Localizes times of which a repeated hour has one row only: such rows are summer time."""
     try:
         return ordered.tz_localize(zone, ambiguous=np.ones(len(ordered), bool), nonexistent="raise")
