@@ -59,15 +59,14 @@ def _listed(names: list[str]) -> str:
 
 
 def is_number(cells: pd.Series) -> bool:
-    """Returns True if at least one cell is a number, or all cells are missing."""
+    """Returns True if at least one cell is a number."""
     if cells.dtype.kind in "iuf":
         return True
     if cells.dtype.kind in "bM" or isinstance(cells.dtype, pd.DatetimeTZDtype):
         return cells.dtype.kind == "b"
     texts = _texts(cells)
     missing = texts.str.lower().isin(MISSING)
-    some = texts[~missing]
-    return bool(some.empty or _clean(some).str.match(WRITTEN).any())
+    return bool(_clean(texts[~missing]).str.match(WRITTEN).any())
 
 
 def decides_comma(cells: pd.Series) -> bool | None:

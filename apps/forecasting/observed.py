@@ -104,7 +104,7 @@ def _months(local: np.ndarray) -> Months:
 def _weeks(rows: Observed, seconds: int) -> Frequency:
     gaps = np.diff(rows.times).astype("timedelta64[s]").astype(np.int64)
     weekdays = _weekdays(rows.local)
-    if seconds == WEEK and gaps.max() > WEEK:
+    if seconds == WEEK and gaps.max() > WEEK and (gaps % WEEK == 0).all():
         without = Weeks(int(weekdays[0]), fifty_two=True)
         index, between = without.positions(rows.times, rows.local)
         if (np.diff(index) == 1).all() and not between.any():

@@ -24,7 +24,7 @@ def read_prices(table_rows: Rows, name: str, dates: Dates, close_column: str) ->
         )
     notes = []
     groups = [(identity, rows, close_column) for identity, rows in table_rows.groups(dates)]
-    parts = table_rows.parts(groups, dates, prices=True)
+    parts = table_rows.parts(groups, dates)
     columns = {"close": close_column, **roles.find_prices(table, close_column)}
     known = {role: table_rows.numbers(columns[role]) for role in PRICE_COLUMNS if role in columns}
     keys = roles.keys_of(table)
@@ -56,6 +56,11 @@ def read_prices(table_rows: Rows, name: str, dates: Dates, close_column: str) ->
         values, filled = fill_missing(values, table_rows.reading.fill, where)
         filled_cells += filled
         frequency = table_rows.frequency(part, prices=True)
+        if frequency is None and len(parts) > 1:
+            raise DataError(
+                f"{table_rows.place(int(rows[0]))}: the dates of series {part.name!r} follow no calendar; "
+                "set --frequency, or count the rows with --frequency rows"
+            )
         if frequency is None:
             notes.append(
                 f"the dates of series {part.name!r} follow no calendar, so that its rows are numbered; "

@@ -33,6 +33,7 @@ PRICE_NAMES = {
     "volume": ("volume", "vol", "tick_volume", "tickvol", "volume_base", "shares_traded"),
 }
 ADJUSTED = ("adjclose", "adj_close", "adjusted_close", "adj_closing_price")
+COUNTER_NAMES = ("no", "nr", "id", "index", "row", "number", "level_0", "unnamed_0")
 SAMPLE = 20  # cells that decide whether a column holds dates
 
 
@@ -188,6 +189,14 @@ def _holds_numbers(table: Table, column: str) -> bool:
     except DataError:
         return False
     return bool((np.diff(times) > 0).all())
+
+
+def is_counter(table: Table, column: str) -> bool:
+    """Returns True for a column such as ``No`` that counts the rows."""
+    if key(column) not in COUNTER_NAMES:
+        return False
+    texts = table.frame[column].map(cell_text).str.strip()
+    return bool(texts.str.fullmatch(r"\d{1,12}").all() and (np.diff(texts.astype("int64")) == 1).all())
 
 
 def date_cells(table: Table, columns: Sequence[str]) -> pd.Series:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from apps.forecasting import roles
 from apps.forecasting.calendar import FREQUENCIES, Fixed, Frequency, Months, Steps, Weeks
+from apps.forecasting.checks import listed
 from apps.forecasting.dates import Dates, parse_dates
 from apps.forecasting.gaps import check_order, check_steps
 from apps.forecasting.numbers import Writing, decides_comma, is_number, parse_numbers
@@ -20,6 +21,7 @@ from seqmodels.data.table import Table, cell_text
 from seqmodels.data.tables import table_name
 from seqmodels.errors import DataError, UsageError
 
+LEAST = 3  # rows of a series
 JOINED = "/"  # between the parts of the name of a series
 
 
@@ -170,9 +172,28 @@ class Rows:
             self.notes.append(f"the rows of {self.table.path} are newest first, and are numbered by date")
         return found
 
-    def parts(self, groups: Sequence[tuple[str, np.ndarray, str]], dates: Dates, prices: bool) -> list[Part]:
+    def parts(self, groups: Sequence[tuple[str, np.ndarray, str]], dates: Dates) -> list[Part]:
+        """Returns the series with their dates; series with fewer than 3 rows are left out with a note.
+
+        Raises:
+            DataError: no series has 3 rows, or the dates of a series repeat or are not in order.
+        """
         found = []
+        short = [(name, rows) for name, rows, _ in groups if len(rows) < LEAST]
+        if len(short) == len(groups):
+            name, rows = short[0]
+            raise DataError(
+                f"{self.place(int(rows[0]))}: series {name!r} has {len(rows)} rows; a series needs at least "
+                f"{LEAST} rows"
+            )
+        if short:
+            self.notes.append(
+                f"{len(short)} of {len(groups)} series of {self.table.path} have fewer than {LEAST} rows "
+                f"and are left out: {listed([name for name, _ in short])}"
+            )
         for name, rows, column in groups:
+            if len(rows) < LEAST:
+                continue
             if self.reading.frequency == "rows":
                 found.append(Part(name, rows, Dates(np.arange(len(rows))), column))
                 continue
@@ -180,11 +201,6 @@ class Rows:
             self._check_repeats(own, rows)
             cells = [self.shown(int(row)) for row in rows] if not _is_rising(own.times) else []
             check_order(own.times, lambda row, rows=rows: self.place(int(rows[row])), cells)
-            if len(rows) < 3 and not prices:
-                raise DataError(
-                    f"{self.place(int(rows[0]))}: series {name!r} has {len(rows)} rows; a series needs at "
-                    "least 3 rows"
-                )
             found.append(Part(name, rows, own, column))
         return found
 
@@ -237,7 +253,7 @@ class Rows:
                     else "has row numbers; use dates"
                 )
             )
-        inferred = infer(rows) if len(rows.times) > 1 else self.reading.expected
+        inferred = infer(rows)
         if given is not None:
             chosen: Frequency | None = _given(given, inferred)
             assert chosen is not None

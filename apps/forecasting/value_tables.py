@@ -25,7 +25,7 @@ def read_values(table_rows: Rows, name: str, dates: Dates, date_columns: list[st
     targets = list(chosen.target) or [c for c in table.columns if c not in taken]
     if not chosen.target:
         # A column of texts is not a series; a column with one number is, and its other cells are errors.
-        targets = [column for column in targets if is_number(table.frame[column])]
+        targets = [c for c in targets if is_number(table.frame[c]) and not roles.is_counter(table, c)]
         keys = roles.keys_of(table)
         if chosen.id and len(targets) > 1:
             if "y" not in keys:
@@ -49,7 +49,7 @@ def read_values(table_rows: Rows, name: str, dates: Dates, date_columns: list[st
         for identity, rows in table_rows.groups(dates)
         for column in targets
     ]
-    return _regular(table_rows, name, table_rows.parts(groups, dates, prices=False))
+    return _regular(table_rows, name, table_rows.parts(groups, dates))
 
 
 def _regular(table_rows: Rows, name: str, parts: list[Part]) -> SeriesData:
