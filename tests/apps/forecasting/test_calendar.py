@@ -26,16 +26,16 @@ def times(index):
 
 def workdays(count, open_days, start="2024-01-01"):
     index = pd.date_range(start, periods=3 * count)
-    return times(index[[day in open_days for day in index.weekday]][:count])
+    return times(index[[day in open_days for day in index.day_of_week]][:count])
 
 
 HOURS = pd.date_range("2024-01-01", periods=24 * 60, freq="h")
 OPEN = HOURS[(HOURS.hour >= 9) & (HOURS.hour <= 16)]
 FOREX = HOURS[
     (
-        (HOURS.weekday < 4)
-        | ((HOURS.weekday == 4) & (HOURS.hour < 22))
-        | ((HOURS.weekday == 6) & (HOURS.hour >= 22))
+        (HOURS.day_of_week < 4)
+        | ((HOURS.day_of_week == 4) & (HOURS.hour < 22))
+        | ((HOURS.day_of_week == 6) & (HOURS.hour >= 22))
     )
 ]
 MINUTES = pd.date_range("2024-01-01 09:30", periods=390, freq="min")
@@ -55,7 +55,7 @@ MINUTES = pd.date_range("2024-01-01 09:30", periods=390, freq="min")
         (pd.date_range("2024-01-01", periods=40, freq="QE"), False, "quarter", 4),
         (pd.date_range("2024-01-01", periods=40, freq="YS"), False, "year", 1),
         (OPEN, False, "hour, Monday to Sunday 09:00 to 16:00", 8),
-        (OPEN[OPEN.weekday < 5], True, "hour, Monday to Friday 09:00 to 16:00", 8),
+        (OPEN[OPEN.day_of_week < 5], True, "hour, Monday to Friday 09:00 to 16:00", 8),
         (FOREX, True, "hour, Sunday to Friday 00:00 to 23:00", 24),
     ],
 )
@@ -174,7 +174,7 @@ def test_irregular_prices_follow_no_calendar():
 
 def test_an_outage_is_not_a_pause():
     index = pd.date_range("2024-01-01", periods=24 * 20, freq="h")
-    kept = index[(index.dayofyear != 9)]
+    kept = index[(index.day_of_year != 9)]
     assert infer_frequency(times(kept)) == Fixed(3600)
 
 
