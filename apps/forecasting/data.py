@@ -1,4 +1,8 @@
-"""Prepares series for a model: defaults that depend on the data, splits, and batches of windows."""
+"""Prepares series for a model.
+
+This module chooses the default settings that depend on the data, splits the series, and returns batches of
+windows.
+"""
 
 from __future__ import annotations
 
@@ -23,22 +27,24 @@ from seqmodels.errors import DataError
 
 PRICE_LOOKBACK, PRICE_HORIZON = 250, 1
 YEAR = 365.2425
-LONG_PAST = 8  # a lookback of at least this number of seasons is read one season at a time
+LONG_PAST = 8  # with a lookback of at least this number of seasons, one time step reads one season
 
 
 @dataclass(frozen=True)
 class Assets:
-    """Settings that a trained model depends on, stored with the run as ``forecast.json``.
+    """Settings of a trained model, stored in the run directory as ``forecast.json``.
 
     Attributes:
         kind: ``prices`` or ``values``.
-        names: names of the series, in the order of their series numbers.
-        lookback, horizon, segment: numbers of rows.
+        names: names of the series. The model identifies a series by its index in this list.
+        lookback: number of past rows that the model reads.
+        horizon: number of rows to forecast.
+        segment: number of rows that the model reads per time step.
         season: season length in rows.
         frequency: value of ``--frequency``, or None.
         split: split specification, see :func:`apps.forecasting.windows.boundaries`.
-        unit: unit of the errors, see :func:`apps.forecasting.windows.units`.
-        periods: periods of the calendar inputs, in days, or in rows for series without dates.
+        unit: unit by which errors are divided in the loss, see :func:`apps.forecasting.windows.units`.
+        periods: periods of the calendar inputs. The unit is days, or rows for series without dates.
         series_units: dimension of the learned embedding of each series; 0 disables it.
         dated: True if the times are dates, False if they are numbers.
         known: mean and standard deviation of each known covariate in the training rows.
@@ -90,14 +96,15 @@ class Assets:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Series with their splits.
+    """Series that are split and ready to be batched for a model.
 
     Attributes:
         source: the series.
-        ends: rows at which the splits of each series end, ``(series, 3)``.
-        panel: arrays from which windows are gathered.
-        numbers: number of each series in the model, ``(series,)``.
-        assets: assets of the model.
+        ends: rows at which training, validation and test split of each series end, ``(series, 3)``.
+        panel: arrays from which the windows are gathered.
+        numbers: index of each series in ``assets.names``, ``(series,)``. 0 if the model has no series
+            embeddings.
+        assets: settings of the model.
     """
 
     source: SeriesData
@@ -108,7 +115,7 @@ class Prepared:
 
     @classmethod
     def of(cls, source: SeriesData, assets: Assets) -> Prepared:
-        """Splits series for a model; raises DataError if the model does not support the series."""
+        """Splits series for a model. Raises DataError if the model does not support the series."""
         numbers = _numbers(source, assets)
         ends = windows.boundaries(source, assets.split, assets.horizon)
         units = windows.units(source, ends, assets.unit)
@@ -171,11 +178,13 @@ def _listed(columns: str) -> list[str]:
 def load(options: Train, assets: Assets | None) -> Data:
     """Reads the series and splits them into windows.
 
-    Default settings depend only on the values of the training rows, and on dates and numbers of rows.
+    The default settings may depend on the number of all rows and on their dates. They do not depend on the
+    values of validation and test rows.
 
     Args:
         options: options of the training.
-        assets: assets of the interrupted run to resume, or None.
+        assets: settings of the interrupted run to resume. If None, the settings are chosen from the options
+            and the data.
     """
     source = read(options)
     if assets is None:
@@ -195,7 +204,7 @@ def _trained(source: SeriesData, assets: Assets) -> SeriesData:
 
 
 def data_of(prepared: Prepared, options: Train) -> Data:
-    """Returns the training and validation batches of prepared series."""
+    """Returns prepared series in the form that the training needs, with training and validation batches."""
     train, valid = prepared.origins("train"), prepared.origins("valid")
     return Data(
         train=lambda epoch: prepared.batches(
@@ -229,7 +238,7 @@ def _assets(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
                 f"--split for one season of {horizon} rows"
             )
             horizon = room
-    # Several seasons, but fewer rows than the shortest series has for training.
+    # The lookback spans several seasons. It is reduced if the shortest series would have no training window.
     wished = PRICE_LOOKBACK if prices else max(3 * season, 2 * horizon, 24)
     ends = windows.boundaries(source, split, horizon)
     known = [series.known[:end] for series, end in zip(source.series, ends[:, 0])]
@@ -281,7 +290,7 @@ def _room(source: SeriesData, split: str) -> int:
 
 
 def _standards(rows: np.ndarray) -> list[list[float]]:
-    """Returns the mean and standard deviation of each column; a constant column has deviation 1."""
+    """Returns the mean and standard deviation of each column. The deviation of a constant column is 1."""
     if not rows.size:
         return []
     deviations = rows.std(0)
@@ -289,7 +298,7 @@ def _standards(rows: np.ndarray) -> list[list[float]]:
 
 
 def _periods(source: SeriesData) -> list[float]:
-    """Returns the calendar periods: day, week and year in days, or the season in rows for undated series.
+    """Returns the periods of the calendar inputs.
 
     A period is used if it spans at least two rows and the series spans at least two periods. Daily prices
     use the week only, and other prices no year.
@@ -359,8 +368,8 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
         if assets.known and len(each.known) < len(each) + horizon:
             raise DataError(
                 f"{source.name}: the known covariates of series {each.name!r} cover "
-                f"{len(each.known) - len(each)} future rows, but the model needs {horizon}; add rows with "
-                "covariates and without a value of the series"
+                f"{len(each.known) - len(each)} future rows, but the model needs {horizon}; add future rows "
+                "that contain the covariates, and leave the series columns empty"
             )
     series = [
         replace(
@@ -404,7 +413,11 @@ def _known_names(source: SeriesData, assets: Assets) -> SeriesData:
 
 
 def _numbers(source: SeriesData, assets: Assets) -> np.ndarray:
-    """Returns the number of each series in the model, ``(series,)``; 0 without series embeddings."""
+    """Returns the index of each series in ``assets.names``: ``(series,)``; 0 without series embeddings.
+
+    Raises:
+        DataError: the kind of the series differs from the training, or the model does not have a series.
+    """
     if source.kind != assets.kind:
         raise DataError(
             f"{source.name} holds {source.kind}, but the run was trained on {assets.kind}; "
