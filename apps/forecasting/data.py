@@ -353,9 +353,10 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
     Raises:
         DataError: the model can forecast none of the series, or a known covariate has too few future rows.
     """
-    source = _long_enough(source, assets)
     if assets.series_units:
         source = _known_names(source, assets)
+    _numbers(source, assets)  # Another kind or an unknown series is reported before its length.
+    source = _long_enough(source, assets)
     numbers = _numbers(source, assets)
     horizon = assets.horizon
     if source.countries and source.series[0].known.shape[1] == len(source.countries):

@@ -203,25 +203,33 @@ def date_cells(table: Table, columns: Sequence[str]) -> pd.Series:
     """Returns the dates as one column: parts of a date are joined."""
     if len(columns) == 1:
         return table.frame[columns[0]]
+    columns = _in_order(columns)
     names = [key(column) for column in columns]
     cells = [table.frame[column].map(cell_text).str.strip() for column in columns]
-    if names[0] in YEAR_NAMES and len(columns) > 1:
+    if names[0] in YEAR_NAMES or cells[0].str.fullmatch(r"\d{4}").all():
         mark = {"quarter": "Q", "week": "-W"}.get(names[1], "-")
         joined = cells[0] + mark + cells[1].str.removeprefix("Q").str.removeprefix("W")
         rest = list(zip(names[2:], cells[2:]))
-        if rest and rest[0][0] in DAY_NAMES:
+        if rest and rest[0][0] not in CLOCK_NAMES and not rest[0][1].str.contains(":").any():
             joined += "-" + rest.pop(0)[1]
         hour, minute = (rest.pop(0)[1] if rest else None for _ in range(2))
         if hour is not None:
-            clock = hour.where(
-                hour.str.contains(":"), hour + ":" + (minute.str.zfill(2) if minute is not None else "00")
-            )
-            joined += " " + clock
+            minutes = minute.str.zfill(2) if minute is not None else "00"
+            joined += " " + hour.where(hour.str.contains(":"), hour + ":" + minutes)
         return joined
     joined = cells[0]
     for part in cells[1:]:
         joined = joined + " " + part.map(_clock)
     return joined
+
+
+def _in_order(columns: Sequence[str]) -> list[str]:
+    """Sorts the parts of a date: year, month, day, hour, minute; other columns keep their order."""
+    order = (YEAR_NAMES, (*MONTH_NAMES, "quarter", "week"), DAY_NAMES, CLOCK_NAMES, ("minute",))
+    places = [next((i for i, names in enumerate(order) if key(c) in names), len(order)) for c in columns]
+    if 0 not in places:
+        return list(columns)
+    return [column for _, column in sorted(zip(places, columns), key=lambda each: each[0])]
 
 
 def _clock(text: str) -> str:
