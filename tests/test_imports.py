@@ -108,7 +108,7 @@ OF_TASKS = {
 OWN: dict[str, set[str]] = {
     "sentiment": {*OF_TASKS, "apps.frames", "seqmodels.layers"},
     "language_modeling": {*OF_TASKS, "apps.frames", "apps.options", "seqmodels.decoding"},
-    "forecasting": {*OF_TASKS, "apps.options", "apps.training", "seqmodels.registry"},
+    "forecasting": {*OF_TASKS, "apps.console", "apps.options", "apps.training", "seqmodels.registry"},
     "translation": {*OF_TASKS, "apps.frames", "apps.options", "seqmodels.decoding", "seqmodels.layers"},
     "gradients": {
         "apps.language_modeling",

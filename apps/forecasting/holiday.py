@@ -23,7 +23,8 @@ def split_names(names: str) -> tuple[list[str], str]:
     """
     package = _package()
     markets = package.list_supported_financial(include_aliases=True)
-    countries, exchanges = [], []
+    countries: list[str] = []
+    exchanges: list[str] = []
     for name in (part.strip() for part in names.split(",")):
         if not name:
             continue

@@ -17,8 +17,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from apps.forecasting.calendar import EPOCH, Weekdays
+from apps.forecasting.calendar import EPOCH
 from apps.forecasting.records import PRICE_COLUMNS, Series, SeriesData
+from apps.forecasting.week import Weekdays
 
 DAYS = 4_000
 DRIFT = 0.04  # mean return, percent per day

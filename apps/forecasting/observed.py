@@ -6,19 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from apps.forecasting.calendar import (
-    BUSINESS,
-    DAY,
-    SECOND,
-    WEEK,
-    Fixed,
-    Frequency,
-    Months,
-    Sessions,
-    Steps,
-    Weekdays,
-    Weeks,
-)
+from apps.forecasting.calendar import DAY, SECOND, WEEK, Fixed, Frequency, Months, Steps
+from apps.forecasting.week import BUSINESS, Sessions, Weekdays, Weeks
 
 RECENT = 52  # weeks of daily prices that decide the days of the week, because old markets had other days
 RECENT_SESSIONS = 8  # weeks of bars that decide the times of the day, which daylight saving time may shift

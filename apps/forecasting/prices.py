@@ -60,7 +60,7 @@ def split_notes(series: Series) -> list[str]:
     for row in np.flatnonzero(np.abs(close[1:] / close[:-1] - 1) > SPLIT_RETURN) + 1:
         before, after = close[row - 1], close[row]
         ratio = max(before, after) / min(before, after)
-        whole = min(SPLIT_RATIOS, key=lambda each, ratio=ratio: abs(ratio / each - 1))
+        whole = SPLIT_RATIOS[int(np.abs(ratio / np.array(SPLIT_RATIOS) - 1).argmin())]
         if abs(ratio / whole - 1) > SPLIT_TOLERANCE:
             continue
         shown = f"{whole}:1" if before > after else f"1:{whole}"

@@ -28,13 +28,15 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.forecasting.calendar import FREQUENCIES, Fixed, Frequency, Steps, Weekdays, days
+from apps.forecasting.calendar import Fixed, Frequency, Steps, days
 from apps.forecasting.checks import early_ends, with_holidays, without_constant
+from apps.forecasting.frequencies import FREQUENCIES
 from apps.forecasting.holiday import split_names
 from apps.forecasting.prices import checked_prices
 from apps.forecasting.records import PRICE_COLUMNS, Series, SeriesData
 from apps.forecasting.roles import LONG_COLUMNS, Chosen
 from apps.forecasting.tables import Reading, read_file
+from apps.forecasting.week import Weekdays
 from seqmodels.data.files import list_folder
 from seqmodels.data.tables import FORMATS, table_name
 from seqmodels.errors import DataError, UsageError

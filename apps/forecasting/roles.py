@@ -109,7 +109,7 @@ def find_dates(table: Table, chosen: Chosen) -> list[str]:
     named = [column for name, column in keys.items() if name in DATE_NAMES]
     whole = [column for column in named if key(column) not in ("year", "month", "day", "time")]
     parts = year and (month or first_of(("quarter", "week"), keys))
-    if parts and not whole and _repeats(table, year):
+    if year and parts and not whole and _repeats(table, year):
         clock = first_of(CLOCK_NAMES, keys)
         month = month or first_of(("quarter", "week"), keys)
         found = [

@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 
 from apps.forecasting import roles
-from apps.forecasting.calendar import FREQUENCIES, Fixed, Frequency, Months, Steps, Weeks
+from apps.forecasting.calendar import Fixed, Frequency, Months, Steps
 from apps.forecasting.checks import listed
 from apps.forecasting.dates import Dates, parse_dates
+from apps.forecasting.frequencies import FREQUENCIES
 from apps.forecasting.gaps import check_order, check_steps
 from apps.forecasting.numbers import Writing, decides_comma, is_number, parse_numbers
 from apps.forecasting.observed import Observed, fits, infer, with_exchange
 from apps.forecasting.roles import Chosen
+from apps.forecasting.week import Weeks
 from seqmodels.data.table import Table, cell_text
 from seqmodels.data.tables import table_name
 from seqmodels.errors import DataError, UsageError
@@ -200,9 +202,12 @@ class Rows:
             own = dates.rows(rows)
             self._check_repeats(own, rows)
             cells = [self.shown(int(row)) for row in rows] if not _is_rising(own.times) else []
-            check_order(own.times, lambda row, rows=rows: self.place(int(rows[row])), cells)
+            check_order(own.times, partial(self._place_of, rows), cells)
             found.append(Part(name, rows, own, column))
         return found
+
+    def _place_of(self, rows: np.ndarray, row: int) -> str:
+        return self.place(int(rows[row]))
 
     def shown(self, row: int) -> str:
         return " ".join(cell_text(self.table.frame[column].iloc[row]) for column in self.used["dates"])

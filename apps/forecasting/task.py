@@ -20,7 +20,8 @@ from rich.table import Table
 from apps.console import log
 from apps.forecasting import evaluation, outlook
 from apps.forecasting import plots as forecast_plots
-from apps.forecasting.data import Assets, Prepared, at_ends, data_of, load, prepare, read, whole
+from apps.forecasting.ahead import at_ends, whole
+from apps.forecasting.data import Assets, Prepared, data_of, load, prepare, read
 from apps.forecasting.frames import inputs, store
 from apps.forecasting.inference import LEVELS, Forecasts, as_forecast, forms, of_keras, rows_of
 from apps.forecasting.losses import forecasting

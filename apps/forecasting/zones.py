@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -58,9 +59,13 @@ def seconds_east(
             digits = (digits.zfill(2) if len(digits) < 3 else digits.zfill(4)).ljust(4, "0")
             offsets[rows] = (-1 if "-" in zone else 1) * (3600 * int(digits[:2]) + 60 * int(digits[2:]))
         else:
-            offsets[rows] = _of_area(zone, local[rows], lambda row, rows=rows: place(int(rows[row])))
+            offsets[rows] = _of_area(zone, local[rows], partial(_place_of, place, rows))
     names = areas.dropna().unique() if areas.notna().all() else distinct
     return offsets, str(names[0]) if len(names) == 1 and "/" in names[0] else ""
+
+
+def _place_of(place: Callable[[int], str], rows: np.ndarray, row: int) -> str:
+    return place(int(rows[row]))
 
 
 def _of_area(zone: str, local: np.ndarray, place: Callable[[int], str]) -> np.ndarray:

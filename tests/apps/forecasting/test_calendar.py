@@ -8,16 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps.forecasting.calendar import (
-    Fixed,
-    Months,
-    Sessions,
-    Steps,
-    Weekdays,
-    Weeks,
-    restored,
-)
+from apps.forecasting.calendar import Fixed, Months, Steps
+from apps.forecasting.frequencies import restored
 from apps.forecasting.observed import Observed, fits, infer, infer_frequency
+from apps.forecasting.week import Sessions, Weekdays, Weeks
 
 
 def times(index):

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.forecasting.calendar import Fixed, Months, Weekdays, days
+from apps.forecasting.calendar import Fixed, Months, days
 from apps.forecasting.readers import load_series
 from apps.forecasting.records import PRICE_COLUMNS, log_returns
+from apps.forecasting.week import Weekdays
 from seqmodels.errors import DataError, UsageError
 
 PRICES = """Date,Open,High,Low,Close,Volume
