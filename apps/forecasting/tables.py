@@ -14,6 +14,7 @@ from apps.forecasting.records import SeriesData
 from apps.forecasting.roles import LONG_COLUMNS
 from apps.forecasting.table_rows import Reading, Rows, quoted
 from apps.forecasting.value_tables import read_values
+from apps.forecasting.week import BUSINESS, Sessions, Weekdays, Weeks
 from seqmodels.data.table import Table, cell_text
 from seqmodels.data.tables import read_table
 from seqmodels.errors import DataError
@@ -62,7 +63,19 @@ def read_rows(table: Table, name: str, reading: Reading) -> SeriesData:
         roles_used = [f"{role}: {quoted(columns)}" for role, columns in rows.used.items() if columns]
         rest = f"; not used: {quoted(unused)}" if unused else ""
         rows.notes.append(f"columns of {table.path}, {', '.join(roles_used)}{rest}")
+    rows.notes += _unusual(table, series)
     return replace(series, notes=[*rows.notes, *rows.writing.notes, *series.notes])
+
+
+def _unusual(table: Table, series: SeriesData) -> list[str]:
+    """Returns a note on a calendar with pauses that is inferred from the rows."""
+    frequency = series.frequency
+    usual = isinstance(frequency, Weekdays) and (len(frequency.open) == 7 or frequency.open == BUSINESS)
+    if usual or not isinstance(frequency, Weekdays | Weeks | Sessions):
+        return []
+    return [
+        f"the rows of {table.path} are read as one row per {frequency}; --frequency sets another calendar"
+    ]
 
 
 def _read_yahoo_download(table: Table, name: str, reading: Reading) -> SeriesData:
