@@ -106,6 +106,11 @@ def _read_yahoo_download(table: Table, name: str, reading: Reading) -> SeriesDat
             table.header_line,
         )
         part = read_rows(own, name, reading)
+        if parts and part.kind != parts[0].kind:
+            raise DataError(
+                f"{table.path}:{table.header_line or 1}: {ticker} has other columns than the first ticker; "
+                "download the same columns for all tickers"
+            )
         parts.append(replace(part, series=[replace(each, name=ticker) for each in part.series]))
         notes += [note for note in part.notes if note not in notes]
     series = [each for part in parts for each in part.series]
