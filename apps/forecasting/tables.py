@@ -91,7 +91,7 @@ def _read_yahoo_download(table: Table, name: str, reading: Reading) -> SeriesDat
     for column, price, ticker in list(zip(table.columns, fields, tickers))[1:]:
         groups.setdefault(ticker, {})[price] = column
     notes = [f"{table.path} has three header rows, as yfinance writes them"]
-    parts = []
+    parts: list[SeriesData] = []
     for ticker, columns in groups.items():
         frame = table.frame.iloc[2:][[table.columns[0], *columns.values()]].reset_index(drop=True)
         frame.columns = pd.Index([date, *columns])
