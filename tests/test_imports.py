@@ -117,7 +117,7 @@ OWN: dict[str, set[str]] = {
         "apps.options",
         "seqmodels.decoding",
     },
-    "forecasting": {*OF_TASKS, "apps.options", "apps.training", "seqmodels.registry"},
+    "forecasting": {*OF_TASKS, "apps.console", "apps.options", "apps.training", "seqmodels.registry"},
     "translation": {
         *OF_TASKS,
         "apps.console",

@@ -1,108 +1,189 @@
-"""Frequencies of series. A frequency is the time between two rows."""
+"""Calendars: the times at which a series has rows.
+
+A calendar counts the rows between two times and continues the times into the future. This module has the
+calendars ``Steps`` (whole numbers), ``Fixed`` (a fixed duration) and ``Months`` (months, quarters and years).
+``apps.forecasting.week`` has the calendars that depend on the days of the week.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 EPOCH = np.datetime64("2000-01-01T00:00:00", "s")
 DAY = 86_400  # seconds
-
-
-@dataclass(frozen=True)
-class Frequency:
-    """Time between two rows of a series.
-
-    Attributes:
-        unit: ``second``, ``month``, ``business`` (Monday to Friday), or ``step`` for series with numbers
-            instead of dates.
-        size: number of units between two rows.
-        at_end: used only with the unit ``month``. If True, each date is the last day of its month. If False,
-            future dates have the same day of the month as the last date.
-    """
-
-    unit: str
-    size: int = 1
-    at_end: bool = field(default=False, compare=False)
-
-    def __str__(self) -> str:
-        if self.unit != "second":
-            longer = {3: "quarter", 12: "year"}.get(self.size, f"{self.size} {self.unit}s")
-            return self.unit if self.size == 1 else longer
-        for name, seconds in (("week", 7 * DAY), ("day", DAY), ("hour", 3600), ("minute", 60)):
-            if self.size % seconds == 0:
-                count = self.size // seconds
-                return name if count == 1 else f"{count} {name}s"
-        return f"{self.size} seconds"
-
-    @property
-    def season(self) -> int:
-        """Usual season length in rows. 1 means no season."""
-        if self.unit == "business":
-            return 5
-        if self.unit == "month":
-            return max(12 // self.size, 1)
-        if self.unit == "second":
-            for span in (DAY, 7 * DAY, 364 * DAY):
-                if self.size < span:
-                    return span // self.size
-        return 1
-
-    def after(self, last: Any, steps: int) -> np.ndarray:
-        """Returns the next ``steps`` times: ``(steps,)``. Market holidays are not considered."""
-        ahead = np.arange(1, steps + 1)
-        if self.unit == "step":
-            return last + self.size * ahead
-        if self.unit == "second":
-            return last + (self.size * ahead).astype("timedelta64[s]")
-        if self.unit == "business":
-            return np.busday_offset(last.astype("datetime64[D]"), ahead, roll="backward").astype(
-                "datetime64[s]"
-            )
-        month = last.astype("datetime64[M]")
-        rest = last - month.astype("datetime64[s]")
-        if self.at_end:
-            return (month + self.size * ahead + 1).astype("datetime64[s]") - np.timedelta64(DAY, "s")
-        return (month + self.size * ahead).astype("datetime64[s]") + rest
+WEEK = 7 * DAY
+SECOND = 10**9  # nanoseconds
+UNITS = (("week", WEEK), ("day", DAY), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 def days(times: np.ndarray) -> np.ndarray:
-    """Converts times to float64. Dates become days since 2000-01-01, and numbers keep their values."""
+    """Converts dates to days since 2000-01-01 in float64; numbers keep their values."""
     if times.dtype.kind == "M":
         return (times - EPOCH) / np.timedelta64(DAY, "s")
     return times.astype(np.float64)
 
 
-FREQUENCIES = {
-    "minute": Frequency("second", 60),
-    "hour": Frequency("second", 3600),
-    "day": Frequency("second", DAY),
-    "business": Frequency("business"),
-    "week": Frequency("second", 7 * DAY),
-    "month": Frequency("month"),
-    "quarter": Frequency("month", 3),
-    "year": Frequency("month", 12),
-    "step": Frequency("step"),
-}
+@dataclass(frozen=True)
+class Frequency:
+    """Base class of all calendars."""
+
+    name: ClassVar[str]
+
+    @property
+    def step(self) -> str:
+        """The time between two rows as a noun, such as ``hour`` or ``15 minutes``; used as "per hour"."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.step
+
+    @property
+    def steps(self) -> str:
+        """Plural of ``step``."""
+        return self.step if self.step[0].isdigit() else f"{self.step}s"
+
+    @property
+    def season(self) -> int:
+        """Usual season length in rows; 1 means no season."""
+        return 1
+
+    @property
+    def daily(self) -> bool:
+        """True if the calendar has at most one row per day and at least one per week."""
+        return False
+
+    def positions(self, times: np.ndarray, local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the number of steps from the first time, and True for times between two steps.
+
+        Args:
+            times: ``(rows,)`` datetime64 or int64, in rising order.
+            local: local times, ``(rows,)``. Default: ``times``.
+
+        Returns:
+            Two arrays ``(rows,)``: int64 and bool.
+        """
+        raise NotImplementedError
+
+    def after(self, last: Any, steps: int) -> np.ndarray:
+        """Returns the next ``steps`` times: ``(steps,)``."""
+        raise NotImplementedError
+
+    def stored(self) -> dict[str, Any]:
+        """Returns the calendar as JSON-ready values, see :func:`restored`."""
+        return {"name": self.name, **asdict(self)}
 
 
-def are_month_ends(times: np.ndarray) -> bool:
-    following = (times.astype("datetime64[D]") + 1).astype("datetime64[M]")
-    return bool((following > times.astype("datetime64[M]")).all())
+@dataclass(frozen=True)
+class Steps(Frequency):
+    """Whole numbers with a common difference ``size``."""
+
+    size: int = 1
+    name: ClassVar[str] = "steps"
+
+    @property
+    def step(self) -> str:
+        return "step" if self.size == 1 else f"{self.size} steps"
+
+    def positions(self, times: np.ndarray, local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        index, rest = np.divmod(times - times[0], self.size)
+        return index, rest != 0
+
+    def after(self, last: Any, steps: int) -> np.ndarray:
+        return last + self.size * np.arange(1, steps + 1)
 
 
-def infer_frequency(times: np.ndarray) -> Frequency:
-    """Infers the frequency from the most common distance between consecutive times."""
-    gaps, counts = np.unique(np.diff(times).astype(np.int64), return_counts=True)
-    usual = int(gaps[counts.argmax()])
-    if times.dtype.kind != "M":
-        return Frequency("step", usual)
-    if usual >= 28 * DAY:
-        months = np.unique(np.diff(times.astype("datetime64[M]").astype(int)), return_counts=True)
-        return Frequency("month", int(months[0][months[1].argmax()]))
-    weekdays = (times.astype("datetime64[D]").astype(int) + 3) % 7  # Monday is 0
-    if usual == DAY and len(times) > 7 and weekdays.max() < 5:
-        return Frequency("business")
-    return Frequency("second", usual)
+@dataclass(frozen=True)
+class Fixed(Frequency):
+    """A fixed duration of ``seconds`` and ``nanoseconds``."""
+
+    seconds: int
+    nanoseconds: int = 0
+    name: ClassVar[str] = "fixed"
+
+    @property
+    def step(self) -> str:
+        if self.nanoseconds:
+            return f"{self.seconds + self.nanoseconds / SECOND:.9g} seconds"
+        name, size = next((name, size) for name, size in UNITS if self.seconds % size == 0)
+        count = self.seconds // size
+        return name if count == 1 else f"{count} {name}s"
+
+    @property
+    def season(self) -> int:
+        for span in (DAY, WEEK, 52 * WEEK):
+            if not self.nanoseconds and self.seconds < span:
+                return span // self.seconds
+        return 1
+
+    @property
+    def daily(self) -> bool:
+        return DAY <= self.seconds <= WEEK
+
+    @property
+    def duration(self) -> np.timedelta64:
+        if not self.nanoseconds:
+            return np.timedelta64(self.seconds, "s")
+        if self.nanoseconds % 1000 == 0:
+            return np.timedelta64(self.seconds * 10**6 + self.nanoseconds // 1000, "us")
+        return np.timedelta64(self.seconds * SECOND + self.nanoseconds, "ns")
+
+    def positions(self, times: np.ndarray, local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        since = times - times[0]
+        index = since // self.duration
+        return index.astype(np.int64), since != index * self.duration
+
+    def after(self, last: Any, steps: int) -> np.ndarray:
+        return last + self.duration * np.arange(1, steps + 1)
+
+
+@dataclass(frozen=True)
+class Months(Frequency):
+    """Every ``size`` months.
+
+    Attributes:
+        size: number of months.
+        anchor: ``day`` (``day`` of the month, or the last one of shorter months), ``end`` (last day),
+            ``last workday`` or ``first workday``. ``day`` 0 is the day of the last row.
+        day: day of the month, 0 to 31.
+    """
+
+    size: int = 1
+    anchor: str = "day"
+    day: int = 0
+    name: ClassVar[str] = "months"
+
+    @property
+    def step(self) -> str:
+        if self.size % 12 == 0:
+            return "year" if self.size == 12 else f"{self.size // 12} years"
+        return {1: "month", 3: "quarter"}.get(self.size, f"{self.size} months")
+
+    @property
+    def season(self) -> int:
+        return max(12 // self.size, 1)
+
+    def positions(self, times: np.ndarray, local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        months = (times if local is None else local).astype("datetime64[M]").astype(np.int64)
+        index, rest = np.divmod(months - months[0], self.size)
+        return index, rest != 0
+
+    def after(self, last: Any, steps: int) -> np.ndarray:
+        day = last.astype("datetime64[D]")
+        clock = last - day
+        months = last.astype("datetime64[M]") + self.size * np.arange(1, steps + 1)
+        first, end = months.astype("datetime64[D]"), (months + 1).astype("datetime64[D]") - 1
+        if self.anchor == "end":
+            chosen = end
+        elif self.anchor == "last workday":
+            chosen = np.busday_offset(end, 0, roll="backward")
+        elif self.anchor == "first workday":
+            chosen = np.busday_offset(first, 0, roll="forward")
+        else:
+            number = (
+                self.day or int((day - last.astype("datetime64[M]").astype("datetime64[D]")).astype(int)) + 1
+            )
+            chosen = np.minimum(first + (number - 1), end)
+        return chosen.astype(last.dtype) + clock

@@ -6,73 +6,22 @@ windows.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from apps.forecasting import windows
+from apps.forecasting.assets import Assets, choose
+from apps.forecasting.calendar import Frequency
+from apps.forecasting.checks import shown
 from apps.forecasting.options import Train
 from apps.forecasting.readers import load_series
 from apps.forecasting.records import SeriesData
+from apps.forecasting.trainable import trainable
 from apps.forecasting.windows import PARTS, Panel
-from apps.run import write_text
 from apps.task import Data
 from seqmodels.errors import DataError
-
-PRICE_LOOKBACK, PRICE_HORIZON = 250, 1
-YEAR = 365.2425
-LONG_PAST = 8  # with a lookback of at least this number of seasons, one time step reads one season
-
-
-@dataclass(frozen=True)
-class Assets:
-    """Settings of a trained model, stored in the run directory as ``forecast.json``.
-
-    Attributes:
-        kind: ``prices`` or ``values``.
-        names: names of the series. The model identifies a series by its index in this list.
-        lookback: number of past rows that the model reads.
-        horizon: number of rows to forecast.
-        segment: number of rows that the model reads per time step.
-        season: season length in rows.
-        frequency: value of ``--frequency``, or None.
-        split: split specification, see :func:`apps.forecasting.windows.boundaries`.
-        unit: unit by which errors are divided in the loss, see :func:`apps.forecasting.windows.units`.
-        periods: periods of the calendar inputs. The unit is days, or rows for series without dates.
-        series_units: dimension of the learned embedding of each series; 0 disables it.
-        dated: True if the times are dates, False if they are numbers.
-        known: mean and standard deviation of each known covariate in the training rows.
-        static: mean and standard deviation of each static covariate over the series.
-    """
-
-    kind: str
-    names: list[str]
-    lookback: int
-    horizon: int
-    segment: int
-    season: int
-    frequency: str | None
-    split: str
-    unit: str
-    periods: list[float]
-    series_units: int
-    dated: bool
-    known: list[list[float]]
-    static: list[list[float]]
-
-    def save(self, folder: Path) -> None:
-        write_text(folder / "forecast.json", json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n")
-
-    @classmethod
-    def load(cls, folder: Path) -> Assets:
-        """Loads the assets from a folder; raises DataError if the file is missing or damaged."""
-        try:
-            return cls(**json.loads((folder / "forecast.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{folder}: the assets cannot be read ({error}); train the run again") from error
 
 
 @dataclass(frozen=True)
@@ -97,7 +46,7 @@ class Prepared:
     @classmethod
     def of(cls, source: SeriesData, assets: Assets) -> Prepared:
         """Splits series for a model. Raises DataError if the model does not support the series."""
-        numbers = _numbers(source, assets)
+        numbers = numbers_of(source, assets)
         ends = windows.boundaries(source, assets.split, assets.horizon)
         units = windows.units(source, ends, assets.unit)
         return cls(source, ends, Panel.of(source, units), numbers, assets)
@@ -118,12 +67,15 @@ class Prepared:
         return self.panel.truth(origins, self.assets.horizon)
 
 
-def read(options: Train, data: str | None = None) -> SeriesData:
-    """Reads the series ``data`` with the options of a training.
+def read(options: Train, data: str | None = None, expected: Frequency | None = None) -> SeriesData:
+    """Reads the series of a training run, or other data with the same options.
 
-    Default: the series of the training.
+    Args:
+        options: options of the training.
+        data: other data. Default: the data of the training.
+        expected: calendar of the training, for other data.
     """
-    return load_series(
+    source = load_series(
         data or options.data,
         fill=options.fill,
         frequency=options.frequency,
@@ -131,7 +83,22 @@ def read(options: Train, data: str | None = None) -> SeriesData:
         known=_listed(options.known),
         static=_listed(options.static),
         seed=options.seed,
+        date=_listed(options.date),
+        id=_listed(options.id),
+        target=_listed(options.target),
+        close=options.close or None,
+        date_format=options.date_format,
+        holidays=options.holidays,
+        encoding=getattr(options, "encoding", None),
+        expected=expected,
     )
+    if expected is not None and source.frequency.step != expected.step:
+        note = (
+            f"{source.name} has one row per {source.frequency.step}, but the run was trained on one row per "
+            f"{expected.step}; its forecasts may be wrong"
+        )
+        source = replace(source, notes=[*source.notes, note])
+    return source
 
 
 def _listed(columns: str) -> list[str]:
@@ -150,9 +117,20 @@ def load(options: Train, assets: Assets | None) -> Data:
             and the data.
     """
     source = read(options)
-    assets = assets or _assets(options, source)
-    prepared = Prepared.of(source, assets)
-    return data_of(prepared, options)
+    if assets is None:
+        source, assets = choose(options, source)
+    else:
+        source = _trained(source, assets)
+    return data_of(Prepared.of(source, assets), options)
+
+
+def prepare(source: SeriesData, assets: Assets) -> Prepared:
+    """Splits series as in training, without the series that the training leaves out."""
+    return Prepared.of(_trained(source, assets), assets)
+
+
+def _trained(source: SeriesData, assets: Assets) -> SeriesData:
+    return trainable(source, assets.split, assets.horizon, assets.unit)
 
 
 def data_of(prepared: Prepared, options: Train) -> Data:
@@ -169,72 +147,12 @@ def data_of(prepared: Prepared, options: Train) -> Data:
     )
 
 
-def _assets(options: Train, source: SeriesData) -> Assets:
-    prices, several = source.kind == "prices", len(source.series) > 1
-    dated = source.series[0].times.dtype.kind == "M"
-    split = options.split
-    if split == "auto":
-        split = "horizon" if several and not dated else windows.SHARES
-    season = source.season
-    horizon = options.horizon or (PRICE_HORIZON if prices else season if season > 1 else 12)
-    # The lookback spans several seasons. It is reduced if the shortest series would have no training window.
-    wished = PRICE_LOOKBACK if prices else max(3 * season, 2 * horizon, 24)
-    ends = windows.boundaries(source, split, horizon)
-    known = [series.known[:end] for series, end in zip(source.series, ends[:, 0])]
-    room = int(ends[:, 0].min()) - horizon
-    lookback = options.lookback or max(min(wished, room - max(room // 4, 1)), 2)
-    segment = options.segment or (
-        season if not prices and season > 1 and lookback >= LONG_PAST * season else 1
-    )
-    unit = options.error_unit
-    return Assets(
-        kind=source.kind,
-        names=[series.name for series in source.series],
-        lookback=lookback,
-        horizon=horizon,
-        segment=segment,
-        season=season,
-        frequency=options.frequency,
-        split=split,
-        unit=("none" if prices else "deviation") if unit == "auto" else unit,
-        periods=_periods(source) if options.calendar else [],
-        series_units=options.series_units if options.architecture in ("recurrent", "mlp") else 0,
-        dated=dated,
-        known=_standards(np.concatenate(known)),
-        static=_standards(np.stack([series.static for series in source.series])),
-    )
-
-
-def _standards(rows: np.ndarray) -> list[list[float]]:
-    """Returns the mean and standard deviation of each column. The deviation of a constant column is 1."""
-    if not rows.size:
-        return []
-    deviations = rows.std(0)
-    return np.stack([rows.mean(0), np.where(deviations > 0, deviations, 1.0)], 1).tolist()
-
-
-def _periods(source: SeriesData) -> list[float]:
-    """Returns the periods of the calendar inputs.
-
-    Series with dates can have three periods, in days: the day, the week and the year. A period is returned if
-    it spans at least two rows and the first series spans at least two periods. For prices, only the week is
-    returned. For series without dates, the season in rows is the only period.
-    """
-    if source.series[0].times.dtype.kind != "M":
-        return [float(source.season)] if source.season > 1 else []
-    if source.kind == "prices":
-        return [7.0]  # price series of a few years are too short to learn a yearly pattern
-    days = source.days(0)
-    step, length = float(np.median(np.diff(days))), float(days[-1] - days[0])
-    return [period for period in (1.0, 7.0, YEAR) if 2 * step <= period <= length / 2]
-
-
 def _facts(prepared: Prepared, origins: dict[str, np.ndarray]) -> dict[str, Any]:
     source, assets = prepared.source, prepared.assets
     first = source.series[0]
     edges = [0, *prepared.ends[0]]
     spans = {
-        part: f"{_shown(first.times[start])} to {_shown(first.times[end - 1])}"
+        part: f"{shown(first.times[start])} to {shown(first.times[end - 1])}"
         for part, start, end in zip(PARTS, edges, edges[1:])
     }
     return {
@@ -253,55 +171,7 @@ def _facts(prepared: Prepared, origins: dict[str, np.ndarray]) -> dict[str, Any]
     }
 
 
-def _shown(time: Any) -> str:
-    return str(time).removesuffix("T00:00:00") if isinstance(time, np.datetime64) else str(int(time))
-
-
-def at_ends(prepared: Prepared) -> np.ndarray:
-    """Returns the last row of each series as the origin of a forecast: ``(series, 2)``.
-
-    Raises:
-        DataError: a series has fewer rows than the lookback.
-    """
-    lookback = prepared.assets.lookback
-    for series in prepared.source.series:
-        if len(series) < lookback:
-            raise DataError(
-                f"{prepared.source.name}: series {series.name!r} has {len(series)} rows, but the model needs "
-                f"at least {lookback}; add earlier rows"
-            )
-    return np.array([[number, len(series) - 1] for number, series in enumerate(prepared.source.series)])
-
-
-def whole(source: SeriesData, assets: Assets) -> Prepared:
-    """Prepares series for a forecast from their last row.
-
-    Future rows are appended to each series, because a window includes its target rows. Their values are
-    placeholders that the model does not read.
-    """
-    numbers = _numbers(source, assets)
-    horizon = assets.horizon
-    for each in source.series:
-        if assets.known and len(each.known) < len(each) + horizon:
-            raise DataError(
-                f"{source.name}: the known covariates of series {each.name!r} cover "
-                f"{len(each.known) - len(each)} future rows, but the model needs {horizon}; add future rows "
-                "that contain the covariates, and leave the series columns empty"
-            )
-    series = [
-        replace(
-            each,
-            times=np.concatenate([each.times, source.frequency.after(each.times[-1], horizon)]),
-            values=np.concatenate([each.values, np.repeat(each.values[-1:], horizon, 0)]),
-        )
-        for each in source.series
-    ]
-    count = len(series)
-    longer = replace(source, series=series, truth=None)
-    return Prepared(source, np.zeros((count, 3), np.int64), Panel.of(longer, np.ones(count)), numbers, assets)
-
-
-def _numbers(source: SeriesData, assets: Assets) -> np.ndarray:
+def numbers_of(source: SeriesData, assets: Assets) -> np.ndarray:
     """Returns the index of each series in ``assets.names``: ``(series,)``; 0 without series embeddings.
 
     Raises:

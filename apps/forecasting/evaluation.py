@@ -10,6 +10,7 @@ import numpy as np
 
 from apps.forecasting import baselines as baselines
 from apps.forecasting import metrics as metrics
+from apps.forecasting.checks import shown
 from apps.forecasting.data import Prepared
 from apps.forecasting.inference import Forecasts
 from apps.forecasting.metrics import Forecast
@@ -205,7 +206,7 @@ def backtest(
 
 
 def _time(prepared: Prepared, window: np.ndarray) -> str:
-    return str(prepared.source.series[window[0]].times[window[1]]).removesuffix("T00:00:00")
+    return shown(prepared.source.series[window[0]].times[window[1]])
 
 
 def influence(
@@ -232,7 +233,7 @@ def influence(
     measure = measure_of(forecast, prepared)
     before = losses(measure, forecast, prepared, origins).mean()
     changed = (
-        _changed_prices(rows, order)
+        _changed_prices(rows, order, prepared.source.frequency.step)
         if prepared.source.kind == "prices"
         else _changed_values(rows, order, prepared.assets.season)
     )
@@ -250,10 +251,13 @@ def influence(
     }
 
 
-def _changed_prices(rows: dict[str, np.ndarray], order: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+def _changed_prices(
+    rows: dict[str, np.ndarray], order: np.ndarray, step: str
+) -> dict[str, dict[str, np.ndarray]]:
     own, other = rows["past"], rows["past"][order]
     close, theirs = own[..., 3:4], other[..., 3:4]
-    recent = 22  # days
+    recent = 22  # rows; a month of trading days
+    daily = step in ("day", "trading day")
     parts = {}
     parts["returns"] = np.concatenate([own[..., :4] / close * theirs, own[..., 4:]], -1)
     gaps = own.copy()
@@ -261,14 +265,14 @@ def _changed_prices(rows: dict[str, np.ndarray], order: np.ndarray) -> dict[str,
     parts["opening gaps"] = gaps
     ranges = own.copy()
     ranges[..., 1:3] = close * other[..., 1:3] / theirs
-    parts["daily ranges"] = ranges
+    parts["daily ranges" if daily else f"ranges of each {step}"] = ranges
     parts["volume"] = np.concatenate([own[..., :4], other[..., 4:]], -1)
     if own.shape[1] > 2 * recent:
         old = own.copy()
         factor = own[:, -recent, 3] / other[:, -recent, 3]
         old[:, :-recent, :4] = other[:, :-recent, :4] * factor[:, None, None]
         old[:, :-recent, 4] = other[:, :-recent, 4]
-        parts["more than a month ago"] = old
+        parts["more than a month ago" if daily else f"more than {recent} rows ago"] = old
     return {name: {**rows, "past": part} for name, part in parts.items()}
 
 

@@ -32,9 +32,15 @@ def store(data: object, folder: Path) -> Path:
         raise UsageError(
             f"data must be a path, a DataFrame, a Series or a list of numbers; got {type(data).__name__}"
         )
+    path = folder / "data.csv"
+    if isinstance(frame.columns, pandas.MultiIndex) and frame.columns.nlevels == 2:
+        # Prices and tickers, as yfinance.download returns them.
+        first = [str(name).lower() for name in frame.columns.get_level_values(0)]
+        names = ["Price", "Ticker"] if "close" in first else ["Ticker", "Price"]
+        write_text(path, frame.rename_axis("Date").rename_axis(columns=names).to_csv())
+        return path
     if isinstance(frame.index, pandas.DatetimeIndex | pandas.PeriodIndex):
         frame = frame.rename_axis("date").reset_index()
-    path = folder / "data.csv"
     write_text(path, frame.to_csv(index=False))
     return path
 

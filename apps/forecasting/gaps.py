@@ -11,7 +11,12 @@ from seqmodels.errors import DataError
 
 
 def without_gaps(
-    times: np.ndarray, values: np.ndarray, frequency: Frequency, fill: str, place: Callable[[int], str]
+    times: np.ndarray,
+    values: np.ndarray,
+    frequency: Frequency,
+    fill: str,
+    place: Callable[[int], str],
+    local: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns times and values with a row for every step of the frequency. New rows have NaN values.
 
@@ -26,29 +31,14 @@ def without_gaps(
         DataError: rows are missing and ``fill`` is ``error``, a date lies between two steps, or two rows lie
             in the same step.
     """
-    if frequency.unit == "business":
-        first = times[0].astype("datetime64[D]")
-        index = np.busday_count(first, times.astype("datetime64[D]"))
-    elif frequency.unit == "month":
-        months = times.astype("datetime64[M]").astype(np.int64)
-        index, rest = np.divmod(months - months[0], frequency.size)
-        check_between(rest, frequency, place)
-    else:
-        index, rest = np.divmod((times - times[0]).astype(np.int64), frequency.size)
-        check_between(rest, frequency, place)
+    index = check_steps(frequency, times, local, place)
     steps = np.diff(index)
-    if (steps < 1).any():
-        row = int((steps < 1).argmax()) + 1
-        raise DataError(
-            f"{place(row)}: the row lies in the same step as the previous row (one row per {frequency}); "
-            "keep one row per step"
-        )
     missing = int(index[-1] + 1 - len(index))
     if missing and fill == "error":
         row = int((steps > 1).argmax()) + 1
         raise DataError(
             f"{place(row)}: {steps[row - 1] - 1} rows are missing before this row (one row per {frequency}); "
-            "add the rows, set --fill forward or --fill zero, or set --frequency"
+            "add the rows, set --fill forward or --fill zero, or set --frequency (rows counts the rows)"
         )
     if not missing:
         return times, values
@@ -60,13 +50,34 @@ def without_gaps(
     return whole, full
 
 
-def check_between(rest: np.ndarray, frequency: Frequency, place: Callable[[int], str]) -> None:
-    if rest.any():
-        row = int((rest > 0).argmax())
+def check_steps(
+    frequency: Frequency,
+    times: np.ndarray,
+    local: np.ndarray | None,
+    place: Callable[[int], str],
+    option: str = "",
+) -> np.ndarray:
+    """Returns the step of each row, counted from the first row: ``(rows,)``.
+
+    Raises:
+        DataError: a date lies between two steps, or two rows lie in the same step.
+    """
+    index, between = frequency.positions(times, local)
+    because = f", as {option} sets" if option else ""
+    if between.any():
         raise DataError(
-            f"{place(row)}: the date lies between two steps (one row per {frequency}); use one frequency for "
-            "all rows, or set --frequency"
+            f"{place(int(between.argmax()))}: the date lies between two steps (one row per "
+            f"{frequency}{because}); use one frequency for all rows, set --frequency, or count the rows "
+            "with --frequency rows"
         )
+    steps = np.diff(index)
+    if (steps < 1).any():
+        row = int((steps < 1).argmax()) + 1
+        raise DataError(
+            f"{place(row)}: the row lies in the same step as the previous row (one row per "
+            f"{frequency}{because}); keep one row per step, or count the rows with --frequency rows"
+        )
+    return index
 
 
 def check_order(times: np.ndarray, place: Callable[[int], str], cells: Sequence[str]) -> None:

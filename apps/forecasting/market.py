@@ -17,8 +17,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from apps.forecasting.calendar import EPOCH, Frequency
+from apps.forecasting.calendar import EPOCH
 from apps.forecasting.records import PRICE_COLUMNS, Series, SeriesData
+from apps.forecasting.week import Weekdays
 
 DAYS = 4_000
 DRIFT = 0.04  # mean return, percent per day
@@ -91,7 +92,7 @@ def _market(
     volume = np.round(1e6 * np.exp(0.5 * np.log(volatility) + 0.2 * random.standard_normal(len(returns))))
     columns = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
     values = np.stack([columns[column] for column in PRICE_COLUMNS], 1)
-    times = Frequency("business").after(EPOCH, len(returns))
+    times = Weekdays().after(EPOCH, len(returns))
     notes = ["the data are simulated; the optimum is the distribution from which the returns are sampled"]
     series = [Series("market", times, values)]
-    return SeriesData(name, "prices", series, Frequency("business"), 5, notes, truth=[truth])
+    return SeriesData(name, "prices", series, Weekdays(), 5, notes, truth=[truth])

@@ -17,7 +17,9 @@ from seqmodels.registry import (
     SCALINGS,
 )
 
-FREQUENCIES = ("minute", "hour", "day", "business", "week", "month", "quarter", "year", "step")
+FREQUENCIES = (
+    "second", "minute", "hour", "day", "business", "week", "month", "quarter", "year", "step", "rows",
+)  # fmt: skip
 OF_RECURRENT = ("cell", "layers", "decoder", "skip")  # options that apply to the recurrent model only
 FILLS = ("error", "forward", "zero")
 
@@ -51,7 +53,40 @@ class Train(TrainOptions):
         choices=FILLS,
     )
     frequency: str | None = option(
-        None, "Time between two rows. Default: inferred from the dates.", group="Data", choices=FREQUENCIES
+        None,
+        "Time between two rows. rows counts the rows and ignores their dates. Default: inferred from the "
+        "dates.",
+        group="Data",
+        choices=FREQUENCIES,
+    )
+    date: str = option(
+        "",
+        "Column of the dates, or comma-separated parts of a date such as year,month. Default: found by name "
+        "and content.",
+        group="Data",
+    )
+    date_format: str | None = option(
+        None,
+        "Format of ambiguous dates, such as %d/%m/%Y. Default: decided by the whole column.",
+        group="Data",
+    )
+    id: str = option(
+        "",
+        "Comma-separated columns that name the series, for files with several series below each other. "
+        "Default: unique_id, or one series.",
+        group="Data",
+    )
+    target: str = option(
+        "", "Comma-separated columns to forecast. Default: y, or all columns of numbers.", group="Data"
+    )
+    close: str = option(
+        "", "Column of closing prices. Default: close, or price next to open, high and low.", group="Data"
+    )
+    holidays: str = option(
+        "",
+        "Comma-separated countries such as US or DE-BY, whose holidays are known covariates, or an exchange "
+        "such as NYSE, whose holidays have no rows. Default: no holidays.",
+        group="Data",
     )
     known: str = option(
         "",
@@ -172,6 +207,13 @@ class Train(TrainOptions):
             )
         if self.segment and self.lookback and self.segment >= self.lookback:
             raise UsageError(f"--segment {self.segment} must be less than --lookback {self.lookback}")
+        if self.close and self.target:
+            raise UsageError(
+                f"--close {self.close} forecasts returns and --target {self.target} forecasts values; "
+                "remove one of them"
+            )
+        if self.frequency == "rows" and self.holidays:
+            raise UsageError(f"--holidays {self.holidays} needs dates; remove --frequency rows")
         for name in ("known", "static"):
             if getattr(self, name) and self.architecture in ("nlinear", "dlinear"):
                 raise UsageError(

@@ -13,22 +13,27 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
+from apps.forecasting.checks import shown
 from apps.forecasting.data import Prepared
 from apps.forecasting.metrics import RISKS, Forecast
 from apps.forecasting.saved_model import LEVELS, cumulated, quantiles
 from apps.run import write_text
 
 
-def quantiles_of(forecast: Forecast) -> np.ndarray:
+def quantiles_of(forecast: Forecast, minimum: float | None = None) -> np.ndarray:
     """Returns the quantiles of every step at ``LEVELS``: ``(n, H, 7)``.
 
     The quantiles are computed by the same function as in an exported model.
+
+    Args:
+        forecast: the forecasts.
+        minimum: lower limit of the quantiles. Default: no limit.
     """
-    return quantiles(tf.constant(forecast.parameters, tf.float64), forecast.kind).numpy()
+    return quantiles(tf.constant(forecast.parameters, tf.float64), forecast.kind, minimum).numpy()
 
 
 def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
-    """Returns the quantiles of the closing price of each day: ``(n, H, 7)``.
+    """Returns the quantiles of the closing price of each row: ``(n, H, 7)``.
 
     Args:
         forecast: forecasts of the returns.
@@ -42,15 +47,16 @@ def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list
     """Returns one JSON-ready record per origin. The values after the origin need not be known."""
     horizon = prepared.assets.horizon
     found = []
-    steps = quantiles_of(forecast)
+    steps = quantiles_of(forecast, prepared.assets.minimum)
     prices = prepared.source.kind == "prices"
     if prices:
         close = np.array([prepared.source.series[number].values[origin, 3] for number, origin in origins])
         fan = price_quantiles(forecast, close)
     for row, (number, origin) in enumerate(origins):
         series = prepared.source.series[number]
-        times = prepared.source.frequency.after(series.times[origin], horizon)
-        record: dict[str, Any] = {"series": series.name, "from": _shown(series.times[origin])}
+        times = prepared.source.after(number, series.times[origin], horizon)
+        step = (series.calendar or prepared.source.frequency).step
+        record: dict[str, Any] = {"series": series.name, "from": shown(series.times[origin]), "step": step}
         if prices:
             one = forecast.rows(row)
             record["last_close"] = float(close[row])
@@ -74,13 +80,9 @@ def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list
 def _by_time(times: np.ndarray, rows: np.ndarray) -> list[dict[str, Any]]:
     """Returns one dictionary per time. It contains the time, and one quantile per level."""
     return [
-        {"time": _shown(time), **{f"{level:g}": float(f"{value:.8g}") for level, value in zip(LEVELS, row)}}
+        {"time": shown(time), **{f"{level:g}": float(f"{value:.8g}") for level, value in zip(LEVELS, row)}}
         for time, row in zip(times, rows)
     ]
-
-
-def _shown(time: Any) -> str:
-    return str(time).removesuffix("T00:00:00") if isinstance(time, np.datetime64) else str(int(time))
 
 
 def as_text(record: dict[str, Any]) -> str:
@@ -89,15 +91,16 @@ def as_text(record: dict[str, Any]) -> str:
     console = Console(file=text, width=100, markup=False, emoji=False, highlight=False)
     for series in record["series"]:
         prices = "prices" in series
+        step = series["step"]
         title = f"{record['data']}: {series['series']} after {series['from']}"
         title += f", last close {series['last_close']:,.6g}" if prices else ""
         table = Table(
-            "",
+            f"per {step}",
             "median",
             "50 %",
             "80 %",
             "95 %",
-            *(["volatility %", "VaR 1 % / 5 %"] if prices else []),
+            *([f"volatility % per {step}", f"VaR 1 % / 5 % per {step}"] if prices else []),
             title=title,
         )
         for step, row in enumerate(series["prices" if prices else "values"]):

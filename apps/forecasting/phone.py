@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from apps.bundle import Bundle, Phone
-from apps.forecasting.data import Assets, Prepared, read
+from apps.forecasting.data import Assets, Prepared, prepare, read
 from apps.forecasting.inference import as_forecast, rows_of
 from apps.forecasting.metrics import crps
 from apps.forecasting.options import Train
@@ -42,7 +42,7 @@ def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
         )
     steps = assets.lookback // assets.segment if stored.architecture == "recurrent" else 1
     form = choose_form(fused=False, steps=steps, quantize=options.quantize)
-    prepared = Prepared.of(run.trained_on(stored.data, lambda: read(stored)), assets)
+    prepared = prepare(run.trained_on(stored.data, lambda: read(stored)), assets)
     signature = forecast_signature(model, assets, 1)
     valid, train = (
         _spread(prepared.origins(part), count)
@@ -117,7 +117,8 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
     if assets.known:
         rows = assets.lookback + assets.horizon
         lines.append(
-            f"- Input `known` `[1, {rows}, {len(assets.known)}]`: {options.known}, in the units of your data."
+            f"- Input `known` `[1, {rows}, {len(assets.known)}]`: {_known(options, assets)}, in the units of "
+            "your data."
         )
     if assets.static:
         lines.append(
@@ -131,13 +132,14 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
     levels = ", ".join(f"{level:g}" for level in LEVELS)
     lines += [
         f"- Output `quantiles` `[1, {assets.horizon}, {len(LEVELS)}]`: quantiles at {levels} of the "
-        + ("returns in percent." if assets.kind == "prices" else "values."),
+        + (f"returns in percent per {assets.step}." if assets.kind == "prices" else "values.")
+        + " Quantiles below 0 are set to 0." * (assets.minimum == 0),
         f"- Output `parameters` `[1, {assets.horizon}, p]`: {_meaning(options.output)}.",
     ]
     if assets.kind == "prices":
         lines.append(
-            f"- Output `prices` `[1, {assets.horizon}, {len(LEVELS)}]`: quantiles of the closing price, at "
-            "the same levels."
+            f"- Output `prices` `[1, {assets.horizon}, {len(LEVELS)}]`: quantiles of the closing price "
+            f"of each {assets.step}, at the same levels."
         )
     lines += [
         "",
@@ -150,6 +152,13 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
         f"| {name} | {facts['CRPS']:.4f} | {facts['bytes']:,} |" for name, facts in report["files"].items()
     ]
     return "\n".join(lines) + "\n"
+
+
+def _known(options: Train, assets: Assets) -> str:
+    """Lists the known covariates in their order."""
+    names = [name.strip() for name in options.known.split(",") if name.strip()]
+    holidays = [f"holidays of {name.strip()}" for name in options.holidays.split(",") if name.strip()]
+    return ", ".join([*names, *holidays[: len(assets.known) - len(names)]])
 
 
 def _meaning(output: str) -> str:

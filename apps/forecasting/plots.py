@@ -36,6 +36,7 @@ class Fan:
         rolling: If True, each forecast uses all rows before its own time. If False, all forecasts use only
             the past values.
         unit: label of the vertical axis.
+        step: time between two values, such as ``hour``.
     """
 
     series: str
@@ -45,11 +46,12 @@ class Fan:
     actual: Sequence[float]
     rolling: bool = False
     unit: str = "value"
+    step: str = "step"
 
 
 def fan_chart(fan: Fan, title: str, path: str | os.PathLike[str]) -> Path:
     """Draws past values, median forecasts, forecast intervals and actual values over time."""
-    times = np.array(fan.times, "datetime64[s]" if isinstance(fan.times[0], str) else np.int64)
+    times = np.array(fan.times, "datetime64" if isinstance(fan.times[0], str) else np.int64)
     past, quantiles = len(fan.history), np.asarray(fan.quantiles)
     figure = Figure(figsize=(8, 4), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
@@ -74,7 +76,8 @@ def fan_chart(fan: Fan, title: str, path: str | os.PathLike[str]) -> Path:
     axes.plot(ahead, quantiles[:, 3], color=BLUE, drawstyle=style, label="median forecast")
     axes.plot(times[:past], fan.history, color="black", label="past value")
     axes.plot(times[past:], fan.actual, color=VERMILION, marker=".", label="actual value")
-    axes.set(title=title, xlabel="row" if times.dtype == np.int64 else "date", ylabel=fan.unit)
+    label = "row" if times.dtype == np.int64 else f"date (one value per {fan.step})"
+    axes.set(title=title, xlabel=label, ylabel=fan.unit)
     axes.title.set_parse_math(False)
     if times.dtype != np.int64:
         locator = AutoDateLocator(maxticks=8)

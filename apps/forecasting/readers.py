@@ -4,37 +4,46 @@
 ``embedded[:market]``  A simulated market with a known true distribution, see ``apps.forecasting.market``.
 ``embedded:regimes``   A simulated market with a calm and a volatile regime.
 ``embedded:seasonal``  Simulated monthly series, see ``apps.forecasting.seasonal``.
-``FILE``               A ``.csv`` or ``.tsv`` file, also ``.gz``, in one of three formats.
-                       Prices: columns date and close; open, high, low and volume are optional.
-                       Long: columns ``unique_id`` (the series), ``ds`` (the date) and ``y`` (the value).
-                       Wide: a column of dates and one column per series.
+``FILE``               A table in any format of ``seqmodels.data.tables``, in one of three forms.
+                       Prices: a date and a close; open, high, low and volume are optional.
+                       Long: ``unique_id,ds,y``, or the columns of ``--id``, ``--date`` and ``--target``.
+                       Wide: a date and one column per series.
 ``DIR``                A folder of price files, one per stock.
 ``yahoo:TICKER,...``   Daily prices, downloaded with the package ``yfinance``.
 =====================  ===================================================================================
 
 The target of prices is the log-return in percent, ``100 ln(C_t / C_{t-1})``. The dates of prices may be
-irregular, because markets close on some days. The target of any other series is its value. The dates of such
-a series must be regular. The option ``--fill`` fills gaps.
+irregular, because markets close on some days. The target of all other series is the value itself. Their dates
+must be regular; ``--fill`` fills gaps. The calendar is inferred from the rows, see
+``apps.forecasting.calendar``.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from apps.forecasting.calendar import Frequency, days
+from apps.forecasting.calendar import Fixed, Frequency, Steps, days
+from apps.forecasting.checks import early_ends, with_holidays, without_constant
+from apps.forecasting.frequencies import FREQUENCIES
+from apps.forecasting.holiday import split_names
+from apps.forecasting.prices import checked_prices
 from apps.forecasting.records import PRICE_COLUMNS, Series, SeriesData
-from apps.forecasting.tables import LONG_COLUMNS, Covariates, checked_prices, read_file
-from seqmodels.data.files import DELIMITERS, list_folder, table_name
+from apps.forecasting.roles import LONG_COLUMNS, Chosen
+from apps.forecasting.tables import Reading, read_file
+from apps.forecasting.week import Weekdays
+from seqmodels.data.files import list_folder
+from seqmodels.data.tables import FORMATS, table_name
 from seqmodels.errors import DataError, UsageError
 
-FORMS = "a .csv or .tsv file (also .gz), a folder of price files, embedded or yahoo:TICKER"
-GUESSES = (24, 12, 7, 4, 52, 168)  # candidate season lengths (rows) of series without dates
-STRONG = 0.3  # a season is accepted if the differences have a higher autocorrelation at its lag
+FORMS = "a table, a folder of price files, embedded or yahoo:TICKER"
+GUESSES = (24, 12, 7, 4, 52, 168)  # candidate season lengths of series without dates
+STRONG = 0.3  # a candidate needs a higher autocorrelation of the differences at its lag
 
 
 def load_series(
@@ -46,31 +55,67 @@ def load_series(
     known: Sequence[str] = (),
     static: Sequence[str] = (),
     seed: int = 0,
+    date: Sequence[str] = (),
+    id: Sequence[str] = (),
+    target: Sequence[str] = (),
+    close: str | None = None,
+    date_format: str | None = None,
+    holidays: str = "",
+    encoding: str | None = None,
+    expected: Frequency | None = None,
 ) -> SeriesData:
-    """Reads the series of a data source.
+    """Reads the series that ``data`` names.
 
     Args:
-        data: value of ``--data``, see the table at the top of this module.
-        fill: treatment of missing values and dates. ``error`` raises an error, ``forward`` repeats the last
-            earlier value, and ``zero`` inserts 0. Later values are never used to fill a gap.
-        frequency: ``minute``, ``hour``, ``day``, ``business``, ``week``, ``month``, ``quarter``, ``year`` or
-            ``step``. None infers the frequency from the dates.
-        season: season length in rows. None infers the season from the frequency or the values.
-        known: covariate columns whose future values are known. The future values are in additional rows at
-            the end of the series. In these rows, the value of the series is empty.
+        data: name of the source, see the table at the top of this module.
+        fill: treatment of missing values and dates: ``error`` raises, ``forward`` repeats the last earlier
+            value, ``zero`` inserts 0. Values are never filled from the future.
+        frequency: a name in ``FREQUENCIES``, or ``rows`` to count the rows; inferred if None.
+        season: season length in steps; inferred if None.
+        known: covariate columns that are known in advance. Final rows with empty series hold their future
+            values.
         static: covariate columns of a long file that are constant in each series.
-        seed: seed of the simulated data (``embedded``).
+        seed: seed of embedded data.
+        date: columns of the dates; found by name and content if empty.
+        id: columns that name the series of a long file.
+        target: columns to forecast.
+        close: column of closing prices.
+        date_format: format of ``strptime`` for ambiguous dates.
+        holidays: countries whose holidays are known covariates, or an exchange whose holidays have no rows.
+        encoding: encoding of text files.
+        expected: calendar of the training, used for other data whose rows lie on it.
 
     Raises:
-        UsageError: ``data`` does not exist, has an unsupported format, or does not have a covariate column.
-        DataError: the content is invalid. The message names the location of the error.
+        UsageError: ``data`` does not exist, has an unsupported format, or lacks a chosen column.
+        DataError: the content is invalid; the message names the file, line and column.
     """
-    if data.partition(":")[0] == "embedded":
-        source = _embedded(data, seed)
-    elif data.startswith("yahoo:"):
-        source = read_yahoo(data)
+    countries, exchange = split_names(holidays) if holidays else ([], "")
+    if data.partition(":")[0] == "embedded" or data.startswith("yahoo:"):
+        source = _embedded(data, seed) if data.startswith("embedded") else read_yahoo(data)
+        chosen = {
+            "--date": date,
+            "--id": id,
+            "--target": target,
+            "--close": close,
+            "--date-format": date_format,
+        }
+        for option, value in chosen.items():
+            if value:
+                shown = value if isinstance(value, str) else ",".join(value)
+                raise UsageError(f"{option} {shown} applies to files, but --data is {data}; remove {option}")
+        if frequency is not None and FREQUENCIES.get(frequency) != source.frequency:
+            raise UsageError(
+                f"--frequency {frequency} does not apply to {data}, which has one row per "
+                f"{source.frequency}; remove --frequency"
+            )
+        if exchange:
+            if not isinstance(source.frequency, Weekdays) or data.startswith("embedded"):
+                raise UsageError(f"--holidays {exchange} does not apply to {data}; remove --holidays")
+            source = replace(source, frequency=replace(source.frequency, exchange=exchange))
     else:
-        source = _read_path(data, fill, frequency, Covariates(known, static))
+        columns = Chosen(date, id, target, close, known, static)
+        reading = Reading(fill, frequency, columns, date_format, exchange, encoding, expected)
+        source = _read_path(data, reading)
     if known and not source.series[0].known.size:
         raise UsageError(
             f"--known {','.join(known)} applies only to files of values, but {data} holds {source.kind}; "
@@ -78,13 +123,17 @@ def load_series(
         )
     if static and not source.series[0].static.size:
         raise UsageError(
-            f"--static {','.join(static)} needs a long file with the columns {', '.join(LONG_COLUMNS)}; "
-            f"convert {data} to this format or remove --static"
+            f"--static {','.join(static)} needs a long file with the columns {', '.join(LONG_COLUMNS)} or "
+            f"--id; convert {data} to this format or remove --static"
         )
-    for number, series in enumerate(source.series):
-        if np.ptp(source.targets(number)[1:]) == 0:
-            raise DataError(f"{data}: series {series.name!r} is constant; remove the series")
-    inferred = source.season if source.season > 1 or source.frequency.unit != "step" else _guess(source)
+    source = without_constant(source)
+    if countries:
+        source = with_holidays(source, countries)
+    notes = [*source.notes, *early_ends(source)]
+    return replace(source, notes=notes, season=season or _season(source), sha256=_digest(source))
+
+
+def _digest(source: SeriesData) -> str:
     digest = hashlib.sha256(source.kind.encode())
     for series in source.series:
         digest.update(series.name.encode())
@@ -92,14 +141,21 @@ def load_series(
         digest.update(series.values.tobytes())
         digest.update(series.known.tobytes())
         digest.update(series.static.tobytes())
-    return replace(source, season=season or inferred, sha256=digest.hexdigest())
+    return digest.hexdigest()
+
+
+def _season(source: SeriesData) -> int:
+    """Returns the season of the calendar; without one, or if it is longer than a series, infers it."""
+    shortest = min(len(series) for series in source.series)
+    if isinstance(source.frequency, Fixed) and source.frequency.seconds < 3600 and source.season >= shortest:
+        return _guess(source)
+    fine = isinstance(source.frequency, Fixed) and source.frequency.nanoseconds > 0
+    undated = isinstance(source.frequency, Steps) or fine
+    return _guess(source) if source.season <= 1 and undated else source.season
 
 
 def _embedded(data: str, seed: int) -> SeriesData:
-    from apps.forecasting import (
-        market,
-        seasonal,
-    )  # imported here, because only embedded data needs these modules
+    from apps.forecasting import market, seasonal  # imported only for embedded data
 
     makers: dict[str, Callable[[int], SeriesData]] = {
         "market": market.garch,
@@ -138,46 +194,57 @@ def read_yahoo(data: str) -> SeriesData:
         except Exception as error:
             raise DataError(f"{data}: {ticker} cannot be downloaded ({error}); try again later") from error
         if not len(table):
-            raise DataError(
-                f"{data}: no prices of {ticker} were found; check the ticker and the network connection"
-            )
+            raise DataError(f"{data}: no prices of {ticker} were found; check the ticker and the network")
         columns = [table[name.capitalize()].to_numpy(np.float64) for name in PRICE_COLUMNS]
         times = table.index.tz_localize(None).to_numpy().astype("datetime64[D]").astype("datetime64[s]")
         places = [f"{data}: {ticker}, {date}" for date in times.astype("datetime64[D]")]
         found.append(checked_prices(Series(ticker, times, np.stack(columns, 1)), places))
-    return SeriesData(data, "prices", found, Frequency("business"), 5)
+    return SeriesData(data, "prices", found, Weekdays(), 5)
 
 
-def _read_path(data: str, fill: str, frequency: str | None, covariates: Covariates) -> SeriesData:
+def _read_path(data: str, reading: Reading) -> SeriesData:
     path = Path(data)
     if not path.exists():
         raise UsageError(f"{data} does not exist; expected {FORMS}")
-    if path.is_dir():
-        _, files = list_folder(path)
-        files = [file for file in files if (table_name(file) or ("", ""))[1] in DELIMITERS]
-        if not files:
-            raise UsageError(f"{data} contains no .csv or .tsv file; expected one file of prices per stock")
-        parts = [read_file(file, str(file), fill, frequency, covariates) for file in files]
-        for file, part in zip(files, parts):
-            if part.kind != "prices":
-                raise DataError(
-                    f"{file} has no 'close' column; all files of a folder must be files of prices"
-                )
-        return replace(
-            parts[0],
-            name=data,
-            series=[part.series[0] for part in parts],
-            notes=[note for part in parts for note in part.notes],
+    if not path.is_dir():
+        return read_file(path, data, reading)
+    _, files = list_folder(path)
+    files = [file for file in files if table_name(file)]
+    if not files:
+        raise UsageError(
+            f"{data} contains no table ({', '.join(FORMATS)}); expected one file of prices per stock"
         )
-    return read_file(path, data, fill, frequency, covariates)
+    parts = [read_file(file, str(file), reading) for file in files]
+    for file, part in zip(files, parts):
+        if part.kind != "prices":
+            raise DataError(
+                f"{file} has no 'close' column; all files of a folder must be files of prices; name the "
+                "column with --close"
+            )
+    series = [each for part in parts for each in part.series]
+    calendars = list(dict.fromkeys(each.calendar or part.frequency for part in parts for each in part.series))
+    different = next((each for each in calendars if each.step != calendars[0].step), None)
+    if different is not None and not (different.daily and calendars[0].daily):
+        file = next(file for file, part in zip(files, parts) if part.frequency == different)
+        raise DataError(
+            f"{file} has one row per {different}, but {files[0]} has one row per {calendars[0]}; train each "
+            "frequency separately"
+        )
+    # The same note on many files is one note.
+    texts = Counter(
+        note.replace(str(file), "FILE") for file, part in zip(files, parts) for note in part.notes
+    )
+    notes = [
+        text.replace("FILE", str(path)) + (f" ({count} files)" if count > 1 else "")
+        for text, count in texts.items()
+    ]
+    return replace(parts[0], name=data, series=series, notes=notes)
 
 
 def _guess(source: SeriesData) -> int:
-    """Infers the season length of series without dates from their values.
+    """Infers the season of series without dates; returns 1 if no candidate is strong enough.
 
-    For each candidate season length, the autocorrelation of the differences of consecutive values is computed
-    at this lag. The result is the candidate with the highest mean autocorrelation over the series. The result
-    is 1, no season, if no autocorrelation is above ``STRONG``.
+    The season is the candidate lag with the highest mean autocorrelation of the differences.
     """
     best, strongest = 1, STRONG
     for season in GUESSES:

@@ -21,6 +21,7 @@ class Series:
         values: ``PRICE_COLUMNS`` or one value per row, ``(T, columns)`` float64.
         known: covariates whose future values are known, ``(T + future rows, covariates)`` float64.
         static: covariates that are constant in the series, ``(covariates,)`` float64.
+        calendar: calendar of this series. Default: the calendar of all series.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Series:
     values: np.ndarray
     known: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     static: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    calendar: Frequency | None = None
 
     def __len__(self) -> int:
         return len(self.times)
@@ -41,10 +43,11 @@ class SeriesData:
         name: name of the source, as the user wrote it.
         kind: ``prices`` with the columns ``PRICE_COLUMNS``, or ``values`` with one column.
         series: the series, at least one.
-        frequency: time between two rows.
+        frequency: calendar of the rows; the series of prices may have their own.
         season: season length in rows. 1 means no season.
         notes: messages for the user about filled values and assumptions.
         sha256: SHA-256 digest of names, times, values and covariates of all series.
+        countries: countries whose holidays are the last known covariates.
         truth: for simulated data, the true distribution of each target given all earlier rows. One array
             ``(T, 3)`` per series contains location, scale and degrees of freedom of Student-t distributions.
             Default: None, because the distribution of real data is unknown.
@@ -57,6 +60,7 @@ class SeriesData:
     season: int
     notes: list[str] = field(default_factory=list)
     sha256: str = ""
+    countries: tuple[str, ...] = ()
     truth: list[np.ndarray] | None = None
 
     def targets(self, number: int) -> np.ndarray:
@@ -66,6 +70,10 @@ class SeriesData:
         """
         values = self.series[number].values
         return log_returns(values[:, PRICE_COLUMNS.index("close")]) if self.kind == "prices" else values[:, 0]
+
+    def after(self, number: int, last: np.datetime64 | int, steps: int) -> np.ndarray:
+        """Returns the next times of a series after ``last``: ``(steps,)``."""
+        return (self.series[number].calendar or self.frequency).after(last, steps)
 
     def days(self, number: int) -> np.ndarray:
         """Returns the times of the series with this index as numbers: ``(T,)``, see :func:`days`."""

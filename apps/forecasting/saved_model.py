@@ -48,8 +48,8 @@ def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> 
     - ``parameters (n, H, p)``: the point, the deciles, or the parameters of the distribution. For prices,
       they describe the log-return of the close from row to row, in percent.
     - ``quantiles (n, H, 7)``: quantiles at ``LEVELS``, interpolated if the model forecasts deciles. For
-      prices, these are also quantiles of the log-return in percent.
-    - ``prices (n, H, 7)``, only for prices: quantiles of the closing price of each day, in the units of the
+      prices, these are also quantiles of the log-return in percent. For counts, they are 0 or more.
+    - ``prices (n, H, 7)``, only for prices: quantiles of the closing price of each row, in the units of the
       data.
 
     Args:
@@ -62,7 +62,10 @@ def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> 
 
     def outputs(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         parameters = model({**_defaults(inputs, horizon), **inputs}, training=False)
-        found = {"parameters": parameters, "quantiles": quantiles(parameters, model.output_kind)}
+        found = {
+            "parameters": parameters,
+            "quantiles": quantiles(parameters, model.output_kind, assets.minimum),
+        }
         if prices:
             close = inputs["past"][:, -1:, PRICE_COLUMNS.index("close"), None]  # (n, 1, 1)
             sums = cumulated(parameters, model.output_kind)
@@ -115,11 +118,21 @@ def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor
     }
 
 
-def quantiles(parameters: tf.Tensor, output: str) -> tf.Tensor:
+def quantiles(parameters: tf.Tensor, output: str, minimum: float | None = None) -> tf.Tensor:
     """Converts parameters ``(n, H, p)`` to quantiles ``(n, H, 7)``.
 
     All quantiles of a point forecast are equal to the point.
+
+    Args:
+        parameters: outputs of the model.
+        output: ``--output`` of the training.
+        minimum: lower limit of the quantiles. Default: no limit.
     """
+    found = _quantiles(parameters, output)
+    return found if minimum is None else tf.maximum(found, tf.constant(minimum, found.dtype))
+
+
+def _quantiles(parameters: tf.Tensor, output: str) -> tf.Tensor:
     if output in ("point", "quantiles"):
         return _between(parameters, DECILES if output == "quantiles" else (0.5,))
     location, scale = parameters[..., 0:1], parameters[..., 1:2]

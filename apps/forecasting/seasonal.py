@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from apps.forecasting.calendar import EPOCH, Frequency
+from apps.forecasting.calendar import EPOCH, Months
 from apps.forecasting.records import Series, SeriesData
 
 SERIES, MONTHS, SEASON = 40, 240, 12
@@ -23,7 +23,7 @@ def family(seed: int) -> SeriesData:
     """
     random = np.random.default_rng([seed, 3])
     month = np.arange(MONTHS)
-    times = Frequency("month").after(EPOCH - np.timedelta64(31, "D"), MONTHS)
+    times = Months().after(EPOCH - np.timedelta64(31, "D"), MONTHS)
     series, truth = [], []
     for number in range(SERIES):
         level = np.exp(random.uniform(np.log(10), np.log(1000)))
@@ -37,4 +37,4 @@ def family(seed: int) -> SeriesData:
         series.append(Series(f"series {number + 1}", times, values[:, None]))
         truth.append(np.stack([expected, noise, np.full(MONTHS, np.inf)], 1))
     notes = ["the data are simulated; the optimum is the distribution from which the values are sampled"]
-    return SeriesData("embedded:seasonal", "values", series, Frequency("month"), SEASON, notes, truth=truth)
+    return SeriesData("embedded:seasonal", "values", series, Months(), SEASON, notes, truth=truth)

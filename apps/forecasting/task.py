@@ -17,9 +17,11 @@ import tensorflow as tf
 from rich.console import Group
 from rich.table import Table
 
+from apps.console import log
 from apps.forecasting import evaluation, outlook
 from apps.forecasting import plots as forecast_plots
-from apps.forecasting.data import Assets, Prepared, at_ends, data_of, load, read, whole
+from apps.forecasting.ahead import at_ends, whole
+from apps.forecasting.data import Assets, Prepared, data_of, load, prepare, read
 from apps.forecasting.frames import inputs, store
 from apps.forecasting.inference import LEVELS, Forecasts, as_forecast, forms, of_keras, rows_of
 from apps.forecasting.losses import forecasting
@@ -97,7 +99,13 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     if options.backtest:
         refit = (lambda series: _trained(series, stored)) if options.refit else None
         own["backtest"] = evaluation.backtest(forecasts, prepared, origins, options.backtest, refit)
-    return {"data": options.data or stored.data, "kind": assets.kind, "model": own, "baselines": compared}
+    return {
+        "data": options.data or stored.data,
+        "kind": assets.kind,
+        "step": prepared.source.frequency.step,
+        "model": own,
+        "baselines": compared,
+    }
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
@@ -107,7 +115,10 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     made = []
     for chunk in chunks:
         for data in chunk or [stored.data]:
-            prepared = whole(read(stored, data), assets)
+            expected = None if data == stored.data else assets.frequency_of_rows
+            prepared = whole(read(stored, data, expected), assets)
+            for note in prepared.source.notes:
+                log.print(f"note: {note}")
             origins = at_ends(prepared)
             record = {
                 "data": data,
@@ -126,8 +137,11 @@ def _prepared(run: Run, stored: Train, assets: Assets, data: str | None) -> Prep
         DataError: the data of the run has changed since training.
     """
     if data is not None:
-        return Prepared.of(read(stored, data), assets)
-    return Prepared.of(run.trained_on(stored.data, lambda: read(stored)), assets)
+        source = read(stored, data, assets.frequency_of_rows)
+        for note in source.notes:
+            log.print(f"note: {note}")
+        return prepare(source, assets)
+    return prepare(run.trained_on(stored.data, lambda: read(stored)), assets)
 
 
 def _trained(prepared: Prepared, options: Train) -> Forecasts:
@@ -156,7 +170,7 @@ def _fan(forecasts: Forecasts, prepared: Prepared, origins: np.ndarray) -> Fan:
     if prices:
         quantiles = outlook.price_quantiles(forecast, values[chosen[:, 1]])
     else:
-        quantiles = outlook.quantiles_of(forecast)
+        quantiles = outlook.quantiles_of(forecast, prepared.assets.minimum)
     times = series.times[start : last + horizon + 1]
     return Fan(
         series.name,
@@ -168,6 +182,7 @@ def _fan(forecasts: Forecasts, prepared: Prepared, origins: np.ndarray) -> Fan:
         values[first + 1 : last + horizon + 1].tolist(),
         rolling,
         "price" if prices else "value",
+        (series.calendar or prepared.source.frequency).step,
     )
 
 
@@ -209,7 +224,7 @@ def render_scores(scores: dict[str, Any]) -> Group:
         )
     parts: list[Any] = [side]
     if prices:
-        parts.append(_risk_table(rows))
+        parts.append(_risk_table(rows, scores["step"]))
     else:
         parts.append(
             f"sMAPE: {SMAPE}; mse_scaled: MSE divided by the variance of the series in its training rows"
@@ -225,10 +240,10 @@ def render_scores(scores: dict[str, Any]) -> Group:
     return Group(*parts)
 
 
-def _risk_table(rows: dict[str, Any]) -> Table:
+def _risk_table(rows: dict[str, Any], step: str) -> Table:
     first = next(iter(rows.values()))
-    titles = [f"days below VaR {level} (Kupiec p)" for level in first["value_at_risk"]]
-    table = Table("first day", "direction accuracy", "95 % interval", "majority", *titles)
+    titles = [f"returns per {step} below VaR {level} (Kupiec p)" for level in first["value_at_risk"]]
+    table = Table(f"first {step}", "direction accuracy", "95 % interval", "majority", *titles)
     for name, row in rows.items():
         low, high = row["direction"]["interval"]
         risk = [
@@ -257,7 +272,7 @@ def _backtest_table(parts: list[dict[str, Any]]) -> Table:
 
 def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
     fan, measure = Fan(**scores["fan"]), scores["comparison"]["measure"]
-    kind = "One-step forecasts" if fan.rolling else "Forecast"
+    kind = f"Forecasts of the next {fan.step}" if fan.rolling else "Forecast"
     title = f"{kind} of {fan.series} after {fan.times[len(fan.history) - 1]}"
     paths = [
         forecast_plots.fan_chart(fan, title, run.plots / "fan.png"),

@@ -259,9 +259,7 @@ def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
         return np.ones(len(ends))
     found = np.array(
         [
-            deviation(source.targets(number)[: ends[number, 0]])
-            if kind == "deviation"
-            else seasonal_change(source.targets(number)[: ends[number, 0]], source.season)
+            unit_of(source.targets(number)[: ends[number, 0]], kind, source.season)
             for number in range(len(ends))
         ]
     )
@@ -272,6 +270,11 @@ def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
             "the series or change --split"
         )
     return found
+
+
+def unit_of(values: np.ndarray, kind: str, season: int) -> float:
+    """Returns the unit ``deviation`` or ``season`` of training rows ``(T,)``; 0 if they are constant."""
+    return deviation(values) if kind == "deviation" else seasonal_change(values, season)
 
 
 def deviation(values: np.ndarray) -> float:

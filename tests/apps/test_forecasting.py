@@ -355,3 +355,46 @@ def test_a_quick_training_scores_between_baseline_and_optimum(tmp_path, data, na
 def test_linear_models_refuse_covariates(one_line, form, covariates):
     refused = invoke("train", f"--{covariates}=size", f"--architecture={form}")
     assert f"--{covariates} size does not apply to --architecture {form}" in one_line(refused, 2)
+
+
+def test_counts_with_holidays_are_forecast_above_zero(tmp_path):
+    """The file has many zeros, a late beginning and a constant series next to it."""
+    pytest.importorskip("holidays")
+    rng = np.random.default_rng(0)
+    days = np.datetime64("2023-01-01") + np.arange(200)
+    counts = rng.poisson(0.5, 200)
+    rows = [f"{day},{count},{count * (row > 180)},4" for row, (day, count) in enumerate(zip(days, counts))]
+    data, run = tmp_path / "data.csv", tmp_path / "run"
+    data.write_text("date,a,late,dead\n" + "\n".join(rows) + "\n")
+    options = ["--horizon=3", "--lookback=14", "--holidays=US", "--output=normal"]
+    result = invoke("train", "--data", data, "--run", run, *TINY, *options)
+    assert result.exit_code == 0, result.stderr
+    assert "note: 1 of 3 series are constant and left out: 'dead'" in result.stderr
+    assert "note: 1 of 2 series are left out, because they are constant or have too few rows" in result.stderr
+    assert "quantiles below 0 are set to 0" in result.stderr
+    result = invoke("forecast", "--run", run, "--json")
+    series = json.loads(result.stdout)["series"]
+    assert [each["series"] for each in series] == ["a", "late"]
+    lowest = [row["0.025"] for each in series for row in each["values"]]
+    assert min(lowest) == 0
+    assert invoke("evaluate", "--run", run).exit_code == 0
+    assert invoke("export", "--run", run).exit_code == 0
+    saved = json.loads(invoke("forecast", "--run", run, "--json", "--model", "saved_model").stdout)["series"]
+    assert [row["0.025"] for each in saved for row in each["values"]] == pytest.approx(lowest, abs=1e-5)
+
+
+def test_tables_name_the_step_of_hourly_prices(tmp_path):
+    hours = np.datetime64("2024-01-01T00") + np.arange(150)
+    closes = 100 * np.exp(np.cumsum(np.random.default_rng(0).normal(0, 0.01, 150)))
+    data, run = tmp_path / "data.csv", tmp_path / "run"
+    data.write_text("date,close\n" + "".join(f"{hour},{close}\n" for hour, close in zip(hours, closes)))
+    result = invoke("train", "--data", data, "--run", run, *TINY, "--lookback=20", "--horizon=2")
+    assert result.exit_code == 0, result.stderr
+    table = " ".join(invoke("forecast", "--run", run).stdout.replace("\u2503", " ").split())
+    assert "per hour" in table
+    assert "per day" not in table
+    (series,) = json.loads(invoke("forecast", "--run", run, "--json").stdout)["series"]
+    assert (series["step"], series["prices"][1]["time"]) == ("hour", "2024-01-07T07:00:00")
+    scores = invoke("evaluate", "--run", run).stdout
+    assert "first hour" in scores
+    assert "day" not in scores

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from apps.forecasting import market, seasonal, windows
-from apps.forecasting.calendar import EPOCH, Frequency
+from apps.forecasting.calendar import EPOCH, Fixed, Steps
 from apps.forecasting.records import Series, SeriesData
 from apps.forecasting.windows import Panel
 from seqmodels.errors import DataError, UsageError
 
-HOUR = Frequency("second", 3600)
+HOUR = Fixed(3600)
 
 
 def series_of(*lengths, dated=True, starts=None):
@@ -24,7 +24,7 @@ def series_of(*lengths, dated=True, starts=None):
         times = start + np.arange(length) * np.timedelta64(3600, "s") if dated else np.arange(length)
         values = (1000.0 * number + np.arange(length))[:, None]
         found.append(Series(f"s{number}", times, values))
-    return SeriesData("x", "values", found, HOUR if dated else Frequency("step"), 24)
+    return SeriesData("x", "values", found, HOUR if dated else Steps(), 24)
 
 
 def test_shares_of_one_series_are_shares_of_its_rows():

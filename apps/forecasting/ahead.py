@@ -1,0 +1,87 @@
+"""Prepares series for a forecast from their last row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from apps.forecasting.checks import listed, subset, with_future_holidays
+from apps.forecasting.data import Assets, Prepared, numbers_of
+from apps.forecasting.records import SeriesData
+from apps.forecasting.windows import Panel
+from seqmodels.errors import DataError
+
+
+def at_ends(prepared: Prepared) -> np.ndarray:
+    """Returns the last row of each series as the origin of a forecast: ``(series, 2)``."""
+    return np.array([[number, len(series) - 1] for number, series in enumerate(prepared.source.series)])
+
+
+def whole(source: SeriesData, assets: Assets) -> Prepared:
+    """Prepares series for a forecast from their last row.
+
+    The values appended for the future are placeholders that the model never reads. Series that the model
+    cannot forecast are left out with a note.
+
+    Raises:
+        DataError: the model can forecast none of the series, or a known covariate has too few future rows.
+    """
+    if assets.series_units:
+        source = _known_names(source, assets)
+    numbers_of(source, assets)  # Another kind or an unknown series is reported before its length.
+    source = _long_enough(source, assets)
+    numbers = numbers_of(source, assets)
+    horizon = assets.horizon
+    if source.countries and source.series[0].known.shape[1] == len(source.countries):
+        later = [
+            with_future_holidays(source, number, source.countries, horizon)
+            for number in range(len(source.series))
+        ]
+        source = replace(source, series=later)
+    for each in source.series:
+        if assets.known and len(each.known) < len(each) + horizon:
+            raise DataError(
+                f"{source.name}: the known covariates of series {each.name!r} cover "
+                f"{len(each.known) - len(each)} future rows, but the model needs {horizon}; add future rows "
+                "that contain the covariates, and leave the series columns empty"
+            )
+    series = [
+        replace(
+            each,
+            times=np.concatenate([each.times, source.after(number, each.times[-1], horizon)]),
+            values=np.concatenate([each.values, np.repeat(each.values[-1:], horizon, 0)]),
+        )
+        for number, each in enumerate(source.series)
+    ]
+    count = len(series)
+    longer = replace(source, series=series, truth=None)
+    return Prepared(source, np.zeros((count, 3), np.int64), Panel.of(longer, np.ones(count)), numbers, assets)
+
+
+def _long_enough(source: SeriesData, assets: Assets) -> SeriesData:
+    """Leaves out series with fewer rows than the lookback; raises DataError if no other series is left."""
+    keep = [len(series) >= assets.lookback for series in source.series]
+    if all(keep):
+        return source
+    short = next(series for series, kept in zip(source.series, keep) if not kept)
+    if not any(keep):
+        raise DataError(
+            f"{source.name}: series {short.name!r} has {len(short)} rows, but the model needs at least "
+            f"{assets.lookback}; add earlier rows"
+        )
+    names = [series.name for series, kept in zip(source.series, keep) if not kept]
+    note = (
+        f"{len(names)} of {len(keep)} series have fewer than {assets.lookback} rows and are left out: "
+        f"{listed(names)}"
+    )
+    return subset(source, keep, note)
+
+
+def _known_names(source: SeriesData, assets: Assets) -> SeriesData:
+    """Leaves out series without an embedding, if another series has one."""
+    keep = [series.name in assets.names for series in source.series]
+    if all(keep) or not any(keep):
+        return source
+    names = [series.name for series, kept in zip(source.series, keep) if not kept]
+    return subset(source, keep, f"{len(names)} series were not trained and are left out: {listed(names)}")

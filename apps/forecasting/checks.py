@@ -1,0 +1,102 @@
+"""Checks of series after reading: constant and late series, series that end early, counts, and holidays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from apps.forecasting.calendar import Steps
+from apps.forecasting.holiday import holiday_counts
+from apps.forecasting.records import Series, SeriesData
+from seqmodels.errors import DataError, UsageError
+
+SHOWN = 5  # series in a note
+ZEROS = 0.25  # share of zeros of a series of counts
+
+
+def listed(names: Sequence[str]) -> str:
+    """Lists names, at most ``SHOWN``.
+
+    >>> listed(["a", "b"])
+    "'a', 'b'"
+    """
+    return ", ".join(map(repr, names[:SHOWN])) + (
+        f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    )
+
+
+def without_constant(source: SeriesData) -> SeriesData:
+    """Leaves out constant series; raises DataError if all series are constant."""
+    keep = [bool(np.ptp(source.targets(number)[1:]) != 0) for number in range(len(source.series))]
+    if all(keep):
+        return source
+    names = [series.name for series, kept in zip(source.series, keep) if not kept]
+    if not any(keep):
+        which = f"series {names[0]!r} is" if len(names) == 1 else f"all {len(names)} series are"
+        raise DataError(f"{source.name}: {which} constant; remove the series")
+    note = f"{len(names)} of {len(keep)} series are constant and left out: {listed(names)}"
+    return subset(source, keep, note)
+
+
+def subset(source: SeriesData, keep: Sequence[bool], note: str) -> SeriesData:
+    """Returns the series with True in ``keep``, with a note on the others."""
+    truth = None if source.truth is None else [each for each, kept in zip(source.truth, keep) if kept]
+    series = [each for each, kept in zip(source.series, keep) if kept]
+    return replace(source, series=series, truth=truth, notes=[*source.notes, note])
+
+
+def early_ends(source: SeriesData) -> list[str]:
+    """Returns a note on the series that end before the last date."""
+    if len(source.series) < 2 or isinstance(source.frequency, Steps):
+        return []
+    ends = [series.times[-1] for series in source.series]
+    last = max(ends)
+    early = [f"{series.name} ({shown(end)})" for series, end in zip(source.series, ends) if end < last]
+    if not early:
+        return []
+    more = f" and {len(early) - SHOWN} more" if len(early) > SHOWN else ""
+    return [
+        f"{len(early)} of {len(ends)} series end before the last date {shown(last)}: "
+        f"{', '.join(early[:SHOWN])}{more}; each is forecast from its own last row"
+    ]
+
+
+def is_counts(source: SeriesData) -> bool:
+    """Returns True if all values are whole, not negative, and many of them are 0."""
+    if source.kind != "values":
+        return False
+    values = np.concatenate([series.values[:, 0] for series in source.series])
+    return bool((values >= 0).all() and (values % 1 == 0).all() and (values == 0).mean() >= ZEROS)
+
+
+def with_holidays(source: SeriesData, countries: Sequence[str]) -> SeriesData:
+    """Appends the holidays of countries to the known covariates: the number of holidays of each step."""
+    if source.series[0].times.dtype.kind != "M":
+        raise UsageError(f"--holidays {','.join(countries)} needs dates, but {source.name} has row numbers")
+    series = [
+        with_future_holidays(source, number, countries, len(each.known) - len(each) if each.known.size else 0)
+        for number, each in enumerate(source.series)
+    ]
+    return replace(source, series=series, countries=tuple(countries))
+
+
+def with_future_holidays(source: SeriesData, number: int, countries: Sequence[str], ahead: int) -> Series:
+    """Returns a series with holidays for its rows and ``ahead`` later rows."""
+    series = source.series[number]
+    known = series.known[:, : series.known.shape[1] - len(source.countries)]
+    following = source.after(number, series.times[-1], ahead + 1)
+    times = np.concatenate([series.times, following])
+    columns = [holiday_counts(name, times[:-1], times[1:]) for name in countries]
+    own = known if known.shape[1] else np.zeros((len(times) - 1, 0))
+    return replace(series, known=np.column_stack([own, *columns]))
+
+
+def shown(time: object) -> str:
+    """Formats a time or a row number.
+
+    >>> shown(np.datetime64("2024-01-31T00:00:00"))
+    '2024-01-31'
+    """
+    return str(time).removesuffix("T00:00:00") if isinstance(time, np.datetime64) else str(int(time))  # type: ignore[call-overload]

@@ -1,0 +1,31 @@
+"""The values of ``--frequency``, and calendars as stored with a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps.forecasting.calendar import DAY, WEEK, Fixed, Frequency, Months, Steps
+from apps.forecasting.week import Sessions, Weekdays, Weeks
+
+CALENDARS: dict[str, Any] = {each.name: each for each in (Steps, Fixed, Months, Weekdays, Weeks, Sessions)}
+
+# Values of --frequency.
+FREQUENCIES: dict[str, Frequency] = {
+    "second": Fixed(1),
+    "minute": Fixed(60),
+    "hour": Fixed(3600),
+    "day": Fixed(DAY),
+    "business": Weekdays(),
+    "week": Fixed(WEEK),
+    "month": Months(),
+    "quarter": Months(3),
+    "year": Months(12),
+    "step": Steps(),
+}
+
+
+def restored(stored: dict[str, Any]) -> Frequency:
+    """Returns the calendar of :meth:`Frequency.stored`."""
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+    found: Frequency = CALENDARS[str(values.pop("name"))](**values)
+    return found

@@ -1,0 +1,303 @@
+"""The rows of a table as series: their dates, their order and their calendar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from apps.forecasting import roles
+from apps.forecasting.calendar import Fixed, Frequency, Months, Steps
+from apps.forecasting.checks import listed
+from apps.forecasting.dates import Dates, parse_dates
+from apps.forecasting.frequencies import FREQUENCIES
+from apps.forecasting.gaps import check_order, check_steps
+from apps.forecasting.numbers import Writing, decides_comma, is_number, parse_numbers
+from apps.forecasting.observed import Observed, fits, infer, with_exchange
+from apps.forecasting.roles import Chosen
+from apps.forecasting.week import Weeks
+from seqmodels.data.table import Table, cell_text
+from seqmodels.data.tables import table_name
+from seqmodels.errors import DataError, UsageError
+
+LEAST = 3  # rows of a series
+JOINED = "/"  # between the parts of the name of a series
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Options of reading files.
+
+    Attributes:
+        fill: ``error``, ``forward`` or ``zero``.
+        frequency: a key of ``FREQUENCIES``, or ``rows``. Default: inferred.
+        columns: columns that the user chose.
+        date_format: format of ``strptime``, or None.
+        exchange: exchange whose holidays have no rows.
+        encoding: encoding of text files. Default: UTF-8.
+        expected: calendar of the training, used for other data whose rows lie on it.
+    """
+
+    fill: str = "error"
+    frequency: str | None = None
+    columns: Chosen = field(default_factory=Chosen)
+    date_format: str | None = None
+    exchange: str = ""
+    encoding: str | None = None
+    expected: Frequency | None = None
+
+
+@dataclass
+class Part:
+    """The rows of one series.
+
+    Attributes:
+        name: name of the series.
+        rows: rows in the table, in time order, ``(n,)``.
+        dates: their dates.
+        column: column of the values.
+    """
+
+    name: str
+    rows: np.ndarray
+    dates: Dates
+    column: str
+
+    def observed(self, prices: bool) -> Observed:
+        return Observed(self.dates.times, self.dates.local, self.dates.zone, prices)
+
+
+class Rows:
+    """The rows of one table.
+
+    Args:
+        table: the table.
+        reading: options of reading.
+
+    Attributes:
+        notes: sentences about decisions.
+        chosen: columns that the user chose, as the table writes them.
+        used: columns by role.
+        writing: conventions of the numbers of the file.
+    """
+
+    def __init__(self, table: Table, reading: Reading):
+        self.table, self.reading = table, reading
+        self.notes: list[str] = list(table.notes)
+        self.chosen = reading.columns.of(table)
+        self.used: dict[str, list[str]] = {}
+        self.writing = self._writing()
+        self.place: Callable[[int], str] = table.where
+
+    def _writing(self) -> Writing:
+        """Decides between decimal commas and points for the whole file."""
+        texts = [
+            self.table.frame[c] for c in self.table.columns if self.table.frame[c].dtype.kind not in "iufbM"
+        ]
+        votes = [vote for vote in map(decides_comma, texts) if vote is not None]
+        semicolons = any("is delimited by a semicolon" in note for note in self.table.notes)
+        return Writing(True in votes or (semicolons and not votes), bool(votes))
+
+    def numbers(self, column: str) -> np.ndarray:
+        where = partial(self.table.where, column=column)
+        return parse_numbers(self.table.frame[column], where, column, self.writing)
+
+    def dates(self, columns: list[str]) -> Dates:
+        """Parses the dates; ``--frequency rows`` numbers the rows."""
+        table, reading = self.table, self.reading
+        where = partial(table.where, column=columns[0] if columns else "")
+        if reading.frequency == "rows":
+            self.place = where
+            return Dates(np.arange(len(table)))
+        if not columns:
+            listed = quoted(table.columns)
+            raise DataError(
+                f"{table.path} has no column of dates; found {listed}; choose it with --date COLUMN, or "
+                "count the rows with --frequency rows"
+            )
+        cells = roles.date_cells(table, columns)
+        self.place = where
+        found = parse_dates(cells, where, " ".join(columns), reading.date_format)
+        self.notes += [f"{table.path}: {note}" for note in found.notes]
+        return found
+
+    def groups(self, dates: Dates) -> list[tuple[str, np.ndarray]]:
+        """Returns the name and the rows of each series of ``--id``, in time order."""
+        table, chosen = self.table, self.chosen
+        if not chosen.id:
+            stem = (table_name(table.path) or ("series", ""))[0]
+            groups = [(stem, np.arange(len(table)))]
+        else:
+            names = table.frame[chosen.id[0]].map(cell_text)
+            for column in chosen.id[1:]:
+                names = names + JOINED + table.frame[column].map(cell_text)
+            if (names == "").any():
+                row = int((names == "").to_numpy().argmax())
+                raise DataError(
+                    f"{table.where(row, chosen.id[0])}: the name of the series is missing; fill it in or "
+                    "remove the row"
+                )
+            order = names.groupby(names, sort=False).indices
+            groups = [(name, np.sort(order[name])) for name in names.unique()]
+        sorted_groups, falling = [], 0
+        for name, rows in groups:
+            steps = np.diff(dates.times[rows]).astype(np.int64)
+            if len(steps) and (steps <= 0).all() and (steps < 0).any():
+                rows, falling = rows[::-1], falling + 1
+            sorted_groups.append((name, rows))
+        if self.reading.frequency == "rows":
+            return self._in_order(sorted_groups)
+        if falling:
+            several = f" of {falling} series" if len(groups) > 1 else ""
+            self.notes.append(f"the rows{several} of {table.path} are newest first, and are sorted by date")
+        return sorted_groups
+
+    def _in_order(self, groups: list[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
+        """Reverses rows that are newest first, for ``--frequency rows``; other rows keep their order."""
+        columns = roles.find_dates(self.table, self.chosen)
+        try:
+            cells = roles.date_cells(self.table, columns) if columns else None
+            times = None if cells is None else parse_dates(cells, str, "", self.reading.date_format).times
+        except DataError:
+            times = None
+        if times is None:
+            return groups
+        found, falling = [], 0
+        for name, rows in groups:
+            if (np.diff(times[rows]).astype(np.int64) < 0).all():
+                rows, falling = rows[::-1], falling + 1
+            found.append((name, rows))
+        if falling:
+            self.notes.append(f"the rows of {self.table.path} are newest first, and are numbered by date")
+        return found
+
+    def parts(self, groups: Sequence[tuple[str, np.ndarray, str]], dates: Dates) -> list[Part]:
+        """Returns the series with their dates; series with fewer than 3 rows are left out with a note.
+
+        Raises:
+            DataError: no series has 3 rows, or the dates of a series repeat or are not in order.
+        """
+        found = []
+        short = [(name, rows) for name, rows, _ in groups if len(rows) < LEAST]
+        if len(short) == len(groups):
+            name, rows = short[0]
+            raise DataError(
+                f"{self.place(int(rows[0]))}: series {name!r} has {len(rows)} rows; a series needs at least "
+                f"{LEAST} rows"
+            )
+        if short:
+            self.notes.append(
+                f"{len(short)} of {len(groups)} series of {self.table.path} have fewer than {LEAST} rows "
+                f"and are left out: {listed([name for name, _ in short])}"
+            )
+        for name, rows, column in groups:
+            if len(rows) < LEAST:
+                continue
+            if self.reading.frequency == "rows":
+                found.append(Part(name, rows, Dates(np.arange(len(rows))), column))
+                continue
+            own = dates.rows(rows)
+            self._check_repeats(own, rows)
+            cells = [self.shown(int(row)) for row in rows] if not _is_rising(own.times) else []
+            check_order(own.times, partial(self._place_of, rows), cells)
+            found.append(Part(name, rows, own, column))
+        return found
+
+    def _place_of(self, rows: np.ndarray, row: int) -> str:
+        return self.place(int(rows[row]))
+
+    def shown(self, row: int) -> str:
+        return " ".join(cell_text(self.table.frame[column].iloc[row]) for column in self.used["dates"])
+
+    def _check_repeats(self, dates: Dates, rows: np.ndarray) -> None:
+        """Raises DataError if the dates repeat because the rows belong to several series."""
+        times = dates.times
+        if _is_rising(times) or len(np.unique(times)) > 0.8 * len(times):
+            return
+        frame = self.table.frame.iloc[rows]
+        taken = {*self.used["dates"], *self.chosen.id}
+        few = [
+            column
+            for column in self.table.columns
+            if column not in taken and 1 < frame[column].nunique() <= len(frame) / 3
+        ]
+        # The least number of columns, in the order of the file, that make every date unique.
+        keyed: list[str] = []
+        for column in [c for c in few if not is_number(frame[c])] + few:
+            if column in keyed:
+                continue
+            keyed.append(column)
+            if not frame[keyed].assign(_time=times).duplicated().any():
+                break
+        else:
+            return
+        row = int(pd.Series(times).duplicated().to_numpy().argmax())
+        raise DataError(
+            f"{self.place(int(rows[row]))}: {self.shown(int(rows[row]))} occurs in several rows, so that "
+            "the file seems to hold several series; name their column with --id, such as --id "
+            f"{','.join(keyed)}, the dates with --date and the values with --target"
+        )
+
+    def frequency(self, part: Part, prices: bool) -> Frequency | None:
+        """Returns the calendar of one series: given, the one of the training, or inferred."""
+        given, exchange = self.reading.frequency, self.reading.exchange
+        rows = part.observed(prices)
+        dated = rows.times.dtype.kind == "M"
+        if given == "rows":
+            return Steps()
+        place = lambda row: self.place(int(part.rows[row]))  # noqa: E731
+        if given is not None and (given == "step") == dated:
+            raise UsageError(
+                f"--frequency {given} does not apply to {self.table.path}, which "
+                + (
+                    "has dates; use --frequency rows to count the rows"
+                    if dated
+                    else "has row numbers; use dates"
+                )
+            )
+        inferred = infer(rows)
+        if given is not None:
+            chosen: Frequency | None = _given(given, inferred)
+            assert chosen is not None
+            check_steps(chosen, rows.times, rows.local, place, f"--frequency {given}")
+        elif self.reading.expected is not None and fits(self.reading.expected, rows):
+            chosen = self.reading.expected
+        else:
+            chosen = inferred
+        if exchange and chosen is not None:
+            chosen = with_exchange(chosen, exchange)
+            if chosen is None:
+                raise UsageError(
+                    f"--holidays {exchange} is an exchange, but series {part.name!r} of {self.table.path} "
+                    f"has one row per {inferred}; name a country, such as --holidays US"
+                )
+            closed = chosen.positions(rows.times, rows.local)[1]
+            if prices and closed.mean() > 0.02:
+                row = int(closed.argmax())
+                raise DataError(
+                    f"{place(row)}: {exchange} is closed at this time, as in {int(closed.sum())} of "
+                    f"{len(closed)} rows; name the exchange of the prices with --holidays"
+                )
+        return chosen
+
+
+def _given(name: str, inferred: Frequency | None) -> Frequency:
+    """Returns the calendar of ``--frequency``, on the days of the month or week that the rows have."""
+    chosen = FREQUENCIES[name]
+    if isinstance(chosen, Months) and isinstance(inferred, Months):
+        return replace(inferred, size=chosen.size)
+    if isinstance(chosen, Fixed) and name == "week" and isinstance(inferred, Weeks):
+        return inferred
+    return chosen
+
+
+def _is_rising(times: np.ndarray) -> bool:
+    return bool((np.diff(times).astype(np.int64) > 0).all())
+
+
+def quoted(columns: Sequence[str]) -> str:
+    shown = ", ".join(repr(column) for column in columns[:8])
+    return shown + (f" and {len(columns) - 8} more" if len(columns) > 8 else "")
