@@ -1,9 +1,10 @@
 """Recurrent cells, each written from its equations. The module ``base`` defines their common contract."""
 
-from seqmodels.cells.base import Cell, MatrixCell
+from seqmodels.cells.base import Cell
 from seqmodels.cells.gru import GRUCell
 from seqmodels.cells.linear import LinearCell
 from seqmodels.cells.lstm import LSTMCell
+from seqmodels.cells.matrix import MatrixCell
 from seqmodels.cells.min_gru import MinGRUCell
 from seqmodels.cells.min_lstm import MinLSTMCell
 from seqmodels.cells.rg_lru import RGLRUCell

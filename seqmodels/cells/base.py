@@ -16,8 +16,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from seqmodels.cells.inputs import as_numbers, check_features
 from seqmodels.kernels import States, affine
-from seqmodels.kernels.masks import check_rate, dropout_mask
 
 
 class Cell(keras.layers.Layer):
@@ -30,12 +30,17 @@ class Cell(keras.layers.Layer):
     The weights have ``p = len(blocks) * units`` columns in the order of ``blocks``:
 
     - ``kernel`` W ``(inputs, p)``
-    - ``bias`` b ``(p,)``
+    - ``bias`` b ``(p,)``, or None without a bias
 
     Args:
         units: size of the state, h.
         kernel_initializer: initializer of W.
         bias_initializer: initializer of b.
+        use_bias: if False, the cell has no bias b.
+        kernel_regularizer: Keras regularizer of W. The training loss includes its value.
+        bias_regularizer: Keras regularizer of b.
+        kernel_constraint: Keras constraint of W. The optimizer applies it after every update.
+        bias_constraint: Keras constraint of b.
 
     Raises:
         ValueError: if units is below 1.
@@ -51,6 +56,11 @@ class Cell(keras.layers.Layer):
         units: int,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        use_bias: bool = True,
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -59,6 +69,12 @@ class Cell(keras.layers.Layer):
         self.units = units
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.use_bias = use_bias
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self.input_units: int | None = None  # features of one input step, known after build
 
     @property
     def state_size(self) -> list[int]:
@@ -71,11 +87,27 @@ class Cell(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         columns = len(self.blocks) * self.units
-        shape = (input_shape[-1], columns)
-        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer)
+        self.input_units = input_shape[-1]
+        if self.input_units is None:
+            raise ValueError(
+                f"the number of features of the inputs of {type(self).__name__} must be known; got inputs of "
+                f"shape {tuple(input_shape)}; set it, for example by keras.Input((None, features))"
+            )
+        self.kernel = self._weight("kernel", (self.input_units, columns))
         self.build_recurrent(columns)
-        self.bias = self.add_weight(name="bias", shape=(columns,), initializer=self.initial_bias)
+        self.bias = self._weight("bias", (columns,), self.initial_bias) if self.use_bias else None
         self.built = True
+
+    def _weight(self, name: str, shape: tuple, initializer: Any = None, kind: str = "") -> keras.Variable:
+        """Adds a weight with the initializer, regularizer and constraint of ``kind``, by default ``name``."""
+        kind = kind or name
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=initializer or getattr(self, f"{kind}_initializer"),
+            regularizer=getattr(self, f"{kind}_regularizer"),
+            constraint=getattr(self, f"{kind}_constraint"),
+        )
 
     def build_recurrent(self, columns: int) -> None:
         """Adds the weights between W and b, in the order of Keras. The base class adds no weights."""
@@ -93,7 +125,8 @@ class Cell(keras.layers.Layer):
 
     def project(self, x: tf.Tensor) -> tf.Tensor:
         """Computes ``x W + b``: ``(n, T, d) -> (n, T, p)`` or ``(n, d) -> (n, p)``."""
-        return affine(x, self._compute(self.kernel), self._compute(self.bias))
+        x = as_numbers(x, self.compute_dtype, "inputs")
+        return affine(x, self._compute(self.kernel), self._compute_bias())
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
         """Computes the values that are fixed over one sequence. The base class returns ``()``.
@@ -171,7 +204,12 @@ class Cell(keras.layers.Layer):
         return None
 
     def call(self, inputs: tf.Tensor, states: Any, training: bool = False) -> tuple[tf.Tensor, list]:
-        """Computes one step from raw inputs ``(n, d)``. ``keras.layers.RNN`` calls this method."""
+        """Computes one step from raw inputs ``(n, d)``. ``keras.layers.RNN`` calls this method.
+
+        Raises:
+            ValueError: if the inputs are not numbers, or do not have the features of the weights.
+        """
+        check_features(type(self).__name__, inputs.shape, self.input_units)
         output, states = self.step(self.project(inputs), tuple(states), self.constants())
         return output, list(states)
 
@@ -185,91 +223,17 @@ class Cell(keras.layers.Layer):
             "units": self.units,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "use_bias": self.use_bias,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
         }
+
+    def _compute_bias(self) -> tf.Tensor | None:
+        """Returns ``b`` in the compute dtype, or None without a bias."""
+        return None if self.bias is None else self._compute(self.bias)
 
     def _compute(self, weight: Any) -> tf.Tensor:
         """Returns the weight in the compute dtype, also outside of a Keras call."""
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
-
-
-class MatrixCell(Cell):
-    """Base class of the cells whose gates depend on the previous state through a recurrent matrix.
-
-    Adds ``recurrent_kernel`` U ``(units, p)``, with columns in the same order.
-
-    Args:
-        units: size of the state, h.
-        recurrent_initializer: initializer of U. An orthogonal U keeps the norm of the state (Saxe et al.
-            2014).
-        weight_dropout: probability of dropping an entry of U, sampled once per sequence
-            (DropConnect on the hidden-to-hidden weights, Merity et al. 2018, section 2).
-        recurrent_dropout: probability of dropping a feature of ``h_{t-1}``, with one mask for all steps
-            of a sequence (Gal and Ghahramani 2016, equation 7).
-        seed: seed of both dropouts.
-        **kwargs: keyword arguments of :class:`Cell`.
-
-    Raises:
-        ValueError: if units is below 1 or a rate is outside ``[0, 1)``.
-    """
-
-    def __init__(
-        self,
-        units: int,
-        recurrent_initializer: Any = "orthogonal",
-        weight_dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        seed: int | None = None,
-        **kwargs: Any,
-    ):
-        super().__init__(units, **kwargs)
-        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
-        self.weight_dropout = check_rate("weight_dropout", weight_dropout)
-        self.recurrent_dropout = check_rate("recurrent_dropout", recurrent_dropout)
-        self.seed = seed
-        random = weight_dropout or recurrent_dropout
-        self.seed_generator = keras.random.SeedGenerator(seed) if random else None
-
-    def build_recurrent(self, columns: int) -> None:
-        self.recurrent_kernel = self.add_weight(
-            name="recurrent_kernel", shape=(self.units, columns), initializer=self.recurrent_initializer
-        )
-
-    def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """Returns ``(U after weight dropout, mask of h (n, units) or None)``.
-
-        The arguments are described in :meth:`Cell.constants`.
-        """
-        super().constants(batch, memory, training)
-        recurrent_kernel = self._compute(self.recurrent_kernel)
-        mask = None
-        if training and self.weight_dropout:
-            recurrent_kernel *= dropout_mask(
-                recurrent_kernel.shape, self.weight_dropout, self.seed_generator, self.compute_dtype
-            )
-        if training and self.recurrent_dropout:
-            mask = dropout_mask(
-                (batch, self.units), self.recurrent_dropout, self.seed_generator, self.compute_dtype
-            )
-        return recurrent_kernel, mask
-
-    def call(self, inputs: tf.Tensor, states: Any, training: bool = False) -> tuple[tf.Tensor, list]:
-        """Computes one step as :meth:`Cell.call`.
-
-        Raises:
-            ValueError: if the cell has dropout and ``training`` is True. Dropout needs a whole sequence.
-        """
-        if training and (self.weight_dropout or self.recurrent_dropout):
-            raise ValueError(
-                f"{type(self).__name__} samples its dropout masks once per sequence and cannot train on "
-                "single steps; train the cell in seqmodels.layers.Recurrent"
-            )
-        return super().call(inputs, states, training)
-
-    def get_config(self) -> dict:
-        return {
-            **super().get_config(),
-            "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
-            "weight_dropout": self.weight_dropout,
-            "recurrent_dropout": self.recurrent_dropout,
-            "seed": self.seed,
-        }

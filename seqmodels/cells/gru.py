@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.cells.base import MatrixCell
 from seqmodels.cells.bounds import largest, norm
+from seqmodels.cells.gated import GatedCell
 from seqmodels.kernels import States, dropped
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
-class GRUCell(MatrixCell):
+class GRUCell(GatedCell):
     """Gated recurrent unit (Cho et al. 2014, arXiv 1406.1078; Chung et al. 2014, arXiv 1412.3555).
 
     .. math::
@@ -27,17 +27,23 @@ class GRUCell(MatrixCell):
     With ``reset_after=True`` the reset gate acts after the matrix product, so that all gates share one
     product: ``h~_t = tanh(x_t W_h + b_h + r_t * (h_{t-1} U_h + b'))``.
 
+    ``activation`` replaces tanh, and ``recurrent_activation`` replaces sigmoid. The update gate is then
+    ``u_t = 1 - sigma(-(x_t W_u + h_{t-1} U_u + b_u))``. With sigmoid this is the equation above. With every
+    other function, the GRU of Keras computes the same.
+
     The state and the output are ``h`` ``(n, units)``. ``u_t`` is the share that is written. Keras and cuDNN
     define the update gate as ``1 - u_t`` instead; see :mod:`seqmodels.layers.keras_conversion`.
     Weights: ``kernel`` W ``(d, 3 units)``, ``recurrent_kernel`` U ``(units, 3 units)`` and ``bias`` b
     ``(3 units,)``, with columns in the order u, r, h. With ``reset_after`` there is also
-    ``recurrent_bias`` b' ``(units,)``.
+    ``recurrent_bias`` b' ``(units,)``, unless the cell has no bias.
 
     Args:
         units: size of the state.
         reset_after: if True, the reset gate acts after the matrix product.
         keep_bias: negated initial value of ``b_u``. A GRU then initially keeps the same share of the state as
             an LSTM with this forget bias.
+        activation: Keras activation of the candidate.
+        recurrent_activation: Keras activation of the gates.
         **kwargs: keyword arguments of :class:`MatrixCell`.
 
     >>> cell = GRUCell(3, reset_after=True)
@@ -51,8 +57,16 @@ class GRUCell(MatrixCell):
     blocks = ("update gate", "reset gate", "candidate")
     source = "Cho et al. 2014, arXiv 1406.1078; Chung et al. 2014, arXiv 1412.3555"
 
-    def __init__(self, units: int, reset_after: bool = False, keep_bias: float = 1.0, **kwargs: Any):
-        super().__init__(units, **kwargs)
+    def __init__(
+        self,
+        units: int,
+        reset_after: bool = False,
+        keep_bias: float = 1.0,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        **kwargs: Any,
+    ):
+        super().__init__(units, activation, recurrent_activation, **kwargs)
         self.reset_after = reset_after
         self.keep_bias = keep_bias
 
@@ -62,14 +76,22 @@ class GRUCell(MatrixCell):
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        if self.reset_after:
-            self.recurrent_bias = self.add_weight(
-                name="recurrent_bias", shape=(self.units,), initializer=self.bias_initializer
-            )
+        self.recurrent_bias = None
+        if self.reset_after and self.use_bias:
+            self.recurrent_bias = self._weight("recurrent_bias", (self.units,), kind="bias")
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
+        """Returns ``(U after weight dropout, mask of h or None, b' or None if the reset gate acts before)``.
+
+        The arguments are described in :meth:`Cell.constants`.
+        """
         recurrent_kernel, mask = super().constants(batch, memory, training)
-        return recurrent_kernel, mask, self._compute(self.recurrent_bias) if self.reset_after else None
+        recurrent_bias = None
+        if self.recurrent_bias is not None:
+            recurrent_bias = self._compute(self.recurrent_bias)
+        elif self.reset_after:
+            recurrent_bias = tf.zeros((self.units,), self.compute_dtype)
+        return recurrent_kernel, mask, recurrent_bias
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
         (h,), (recurrent_kernel, mask, recurrent_bias) = states, constants
@@ -78,18 +100,27 @@ class GRUCell(MatrixCell):
         if self.reset_after:
             product = previous @ recurrent_kernel  # (batch, 3 units)
             h_gates, h_candidate = tf.split(product, [2 * self.units, self.units], axis=-1)
-            u, r = tf.split(tf.sigmoid(x_gates + h_gates), 2, axis=-1)
-            candidate = tf.tanh(x_candidate + r * (h_candidate + recurrent_bias))
+            u, r = self._update_and_reset(x_gates + h_gates)
+            candidate = self.activation(x_candidate + r * (h_candidate + recurrent_bias))
         else:
             gates_kernel, candidate_kernel = tf.split(recurrent_kernel, [2 * self.units, self.units], axis=-1)
-            u, r = tf.split(tf.sigmoid(x_gates + previous @ gates_kernel), 2, axis=-1)
-            candidate = tf.tanh(x_candidate + (r * previous) @ candidate_kernel)
+            u, r = self._update_and_reset(x_gates + previous @ gates_kernel)
+            candidate = self.activation(x_candidate + (r * previous) @ candidate_kernel)
         h = (1 - u) * h + u * candidate  # (batch, units)
         return h, (h,)
 
+    def _update_and_reset(self, z: tf.Tensor) -> list[tf.Tensor]:
+        """Returns the gates u and r ``(..., units)`` of ``z (..., 2 units)``."""
+        if self._sigmoid_gates:
+            return self.gates(z, 2)
+        update, reset = tf.split(z, 2, axis=-1)
+        return [1 - self.recurrent_activation(-update), self.recurrent_activation(reset)]
+
     def sequence(
         self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple
-    ) -> tuple[tf.Tensor, States]:
+    ) -> tuple[tf.Tensor, States] | None:
+        if not self.has_default_activations:
+            return None
         recurrent_kernel, mask, recurrent_bias = constants
         return kernels.gru(projected, states, recurrent_kernel, recurrent_bias, lengths, mask)
 
@@ -97,14 +128,17 @@ class GRUCell(MatrixCell):
         (h,), (recurrent_kernel, mask, _) = states, constants
         columns = 2 * self.units
         z = projected[..., :columns] + dropped(h, mask) @ recurrent_kernel[:, :columns]  # (..., 2 units)
-        u, r = tf.split(tf.sigmoid(z), 2, axis=-1)
+        u, r = self._update_and_reset(z)
         return {"1 - update gate": 1 - u, "update gate": u, "reset gate": r}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
         """Returns the sum of the norms of the paths, with ``sigmoid' <= 1/4`` and ``tanh' <= 1``.
 
-        The bound is at least 1 for all weights, so it never forces the gradient to vanish.
+        The bound is at least 1 for all weights, so it never forces the gradient to vanish. Returns None with
+        other activations.
         """
+        if not self.has_default_activations:
+            return None
         (h,), (recurrent_kernel, _, recurrent_bias) = states, constants
         u, r, candidate = (norm(block) for block in np.split(np.asarray(recurrent_kernel), 3, axis=-1))
         if self.reset_after:

@@ -18,6 +18,14 @@ from seqmodels.cells.base import Cell
 from seqmodels.cells.bounds import largest
 from seqmodels.kernels import States
 
+NOT_FOR_LINEAR_CELLS = (
+    "activation",
+    "recurrent_activation",
+    "recurrent_initializer",
+    "recurrent_regularizer",
+    "recurrent_constraint",
+)
+
 
 class LinearCell(Cell):
     """Base class of the parallel cells. A subclass computes ``a`` and ``b`` from the projected input.
@@ -27,12 +35,11 @@ class LinearCell(Cell):
 
     Args:
         units: size of the state.
-        kernel_initializer: initializer of W.
-        bias_initializer: initializer of b.
+        **kwargs: keyword arguments of :class:`Cell`.
 
     Raises:
-        ValueError: if units is below 1, or if ``weight_dropout`` or ``recurrent_dropout`` is not 0. Both
-            dropouts need recurrent weights.
+        ValueError: if units is below 1, if ``weight_dropout`` or ``recurrent_dropout`` is not 0, or if an
+            activation or an option of the recurrent matrix is passed.
     """
 
     parallel = True
@@ -41,6 +48,12 @@ class LinearCell(Cell):
         for name in ("weight_dropout", "recurrent_dropout"):
             if kwargs.pop(name, 0.0):
                 raise ValueError(f"{type(self).__name__} has no recurrent weights; {name} must be 0")
+        for name in NOT_FOR_LINEAR_CELLS:
+            if name in kwargs:
+                raise ValueError(
+                    f"{name} does not apply to {type(self).__name__}, which has fixed activations and no "
+                    f"recurrent weights; leave out {name}, or use an LSTMCell or a GRUCell"
+                )
         super().__init__(units, **kwargs)
 
     def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.cells.base import MatrixCell
 from seqmodels.cells.bounds import largest, norm
+from seqmodels.cells.gated import GatedCell
 from seqmodels.kernels import States, dropped
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
-class LSTMCell(MatrixCell):
+class LSTMCell(GatedCell):
     """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate of Gers et al. 2000).
 
     .. math::
@@ -26,6 +26,8 @@ class LSTMCell(MatrixCell):
             c_t &= f_t * c_{t-1} + i_t * c~_t
             h_t &= o_t * tanh(c_t)
 
+    ``activation`` replaces both tanh, and ``recurrent_activation`` replaces sigmoid.
+
     The states are ``(h, c)``, each ``(n, units)``; the output is ``h``. Along ``c`` the gradient is
     multiplied only by ``f_t``, so that it survives long lags.
     Weights: ``kernel`` W ``(d, 4 units)``, ``recurrent_kernel`` U ``(units, 4 units)`` and ``bias`` b
@@ -35,6 +37,8 @@ class LSTMCell(MatrixCell):
         units: size of each state.
         forget_bias: initial value of ``b_f``. A value of 1 lets the gradient pass at the start of training
             (Jozefowicz et al. 2015, section 2.4).
+        activation: Keras activation of the candidate and of ``c_t``.
+        recurrent_activation: Keras activation of the gates.
         **kwargs: keyword arguments of :class:`MatrixCell`.
 
     >>> cell = LSTMCell(3)
@@ -49,8 +53,15 @@ class LSTMCell(MatrixCell):
     source = "Hochreiter and Schmidhuber 1997; forget gate of Gers et al. 2000"
     state_count = 2
 
-    def __init__(self, units: int, forget_bias: float = 1.0, **kwargs: Any):
-        super().__init__(units, **kwargs)
+    def __init__(
+        self,
+        units: int,
+        forget_bias: float = 1.0,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        **kwargs: Any,
+    ):
+        super().__init__(units, activation, recurrent_activation, **kwargs)
         self.forget_bias = forget_bias
 
     def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
@@ -59,33 +70,47 @@ class LSTMCell(MatrixCell):
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
         (h, c), (recurrent_kernel, mask) = states, constants
+        phi, sigma = self.activation, self.recurrent_activation
         z = projected + dropped(h, mask) @ recurrent_kernel  # (batch, 4 units)
         i, f, candidate, o = tf.split(z, 4, axis=-1)
-        c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(candidate)
-        h = tf.sigmoid(o) * tf.tanh(c)
+        c = sigma(f) * c + sigma(i) * phi(candidate)
+        h = sigma(o) * phi(c)
         return h, (h, c)
 
     def sequence(
         self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple
-    ) -> tuple[tf.Tensor, States]:
+    ) -> tuple[tf.Tensor, States] | None:
+        if not self.has_default_activations:
+            return None
         recurrent_kernel, mask = constants
         return kernels.lstm(projected, states, recurrent_kernel, lengths, mask)
 
-    def fused(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, States]:
-        kernel, recurrent_kernel, bias = map(self._compute, (self.kernel, self.recurrent_kernel, self.bias))
+    def fused(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, States] | None:
+        if not self.has_default_activations:
+            return None
+        kernel, recurrent_kernel, bias = (
+            self._compute(self.kernel),
+            self._compute(self.recurrent_kernel),
+            self._compute_bias(),
+        )
+        if bias is None:  # the operator needs a bias
+            bias = tf.zeros((4 * self.units,), self.compute_dtype)
         return kernels.fused_lstm(inputs, kernel, recurrent_kernel, bias, lengths)
 
     def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
         (h, _), (recurrent_kernel, mask) = states, constants
         z = projected + dropped(h, mask) @ recurrent_kernel  # (..., 4 units)
-        i, f, _, o = tf.split(tf.sigmoid(z), 4, axis=-1)
+        i, f, _, o = self.gates(z, 4)
         return {"forget gate": f, "input gate": i, "output gate": o}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
         """Returns the sum of the norms of the paths, with ``sigmoid' <= 1/4`` and ``tanh' <= 1``.
 
-        The bound is above 1 for all weights, so it never forces the gradient to vanish.
+        The bound is above 1 for all weights, so it never forces the gradient to vanish. Returns None with
+        other activations.
         """
+        if not self.has_default_activations:
+            return None
         i, f, c, o = (norm(block) for block in np.split(np.asarray(constants[0]), 4, axis=-1))
         through_cell = i / 4 + largest(states[1]) * f / 4 + c  # derivative of c_t by h_{t-1}
         return norm([[through_cell + o / 4, 1.0], [through_cell, 1.0]])  # derivatives of (h, c)

@@ -11,10 +11,11 @@ import tensorflow as tf
 
 from seqmodels import kernels
 from seqmodels.cells import Cell
+from seqmodels.cells.inputs import as_numbers
 from seqmodels.kernels import States, affine
 from seqmodels.kernels.masks import check_rate, dropout_mask
 from seqmodels.layers.attention import Attention, Prepared
-from seqmodels.layers.recurrent import real_steps
+from seqmodels.layers.padding import real_steps
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -60,7 +61,8 @@ class AttentionDecoderCell(Cell):
         dropout: probability of dropping a feature between the cells and before the readout, with one mask for
             all steps of a sequence.
         seed: seed of the dropout.
-        **kwargs: keyword arguments of :class:`Cell`. The initializers apply to the readout.
+        **kwargs: keyword arguments of :class:`Cell`. The initializers, the regularizers, the constraints and
+            ``use_bias`` apply to the readout.
 
     Raises:
         ValueError: if there are no cells, the feeding is unknown, the context is fed without an attention, or
@@ -133,16 +135,10 @@ class AttentionDecoderCell(Cell):
                 cell.build((batch, inputs))
             inputs = cell.output_size
         self.input_units = width
-        self.readout_kernel = self.add_weight(
-            name="readout_kernel", shape=(top + context, columns), initializer=self.kernel_initializer
-        )
-        self.readout_bias = self.add_weight(
-            name="readout_bias", shape=(columns,), initializer=self.bias_initializer
-        )
+        self.readout_kernel = self._weight("readout_kernel", (top + context, columns), kind="kernel")
+        self.readout_bias = self._weight("readout_bias", (columns,), kind="bias") if self.use_bias else None
         if self.deep_output:
-            self.readout_input_kernel = self.add_weight(
-                name="readout_input_kernel", shape=(width, columns), initializer=self.kernel_initializer
-            )
+            self.readout_input_kernel = self._weight("readout_input_kernel", (width, columns), kind="kernel")
         for norm, size in zip(self.norms, [*(cell.output_size for cell in self.cells), columns]):
             norm.build((batch, size))
         self.built = True
@@ -150,8 +146,9 @@ class AttentionDecoderCell(Cell):
     def project(self, x: tf.Tensor) -> tf.Tensor:
         """Projects the input for the first cell, and for a deep output: ``(..., d) -> (..., p)``."""
         first = self.cells[0]
+        x = as_numbers(x, self.compute_dtype, "inputs")
         kernel = first._compute(first.kernel)[: self.input_units]
-        projected = affine(x, kernel, first._compute(first.bias))
+        projected = affine(x, kernel, first._compute_bias())
         if not self.deep_output:
             return projected
         return tf.concat([projected, affine(x, self._compute(self.readout_input_kernel), None)], axis=-1)
@@ -267,7 +264,8 @@ class AttentionDecoderCell(Cell):
     def _readout(self, s: tf.Tensor, context: tf.Tensor | None, x: tf.Tensor | None) -> tf.Tensor:
         """Computes ``o`` from ``s (..., s)``, ``context (..., c)`` and the projected x ``(..., 2 units)``."""
         features = s if context is None else tf.concat([s, context], axis=-1)
-        z = affine(features, self._compute(self.readout_kernel), self._compute(self.readout_bias))
+        bias = None if self.readout_bias is None else self._compute(self.readout_bias)
+        z = affine(features, self._compute(self.readout_kernel), bias)
         if x is not None:
             z += x
         if self.normalize:

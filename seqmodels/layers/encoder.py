@@ -9,7 +9,10 @@ import keras
 import tensorflow as tf
 
 from seqmodels.cells import Cell
-from seqmodels.layers.recurrent import Recurrent, real_steps
+from seqmodels.cells.inputs import as_numbers, check_features, check_rank
+from seqmodels.layers.cell_argument import checked_cell
+from seqmodels.layers.padding import checked_lengths, lengths_as_tensor, without_padding
+from seqmodels.layers.recurrent import Recurrent
 
 
 class Encoded(NamedTuple):
@@ -18,7 +21,7 @@ class Encoded(NamedTuple):
     Attributes:
         outputs: ``(n, T, output_size)`` of the last layer, forward features before backward features.
         states: the cells' states ``(n, units)``, nested by layer and by direction (forward, backward).
-        lengths: ``(n,)`` int32, the lengths passed to the encoder, or T for all rows.
+        lengths: ``(n,)`` int32, from the lengths or the mask passed to the encoder, or T for all rows.
     """
 
     outputs: tf.Tensor
@@ -32,7 +35,8 @@ class Encoder(keras.layers.Layer):
 
     The output of layer l is the input of layer l + 1. A bidirectional layer also runs a copy of the cell with
     its own weights from each row's last real step to its first step. Both outputs are concatenated. The
-    encoder has no embedding, so its input can be time series and features as well as embedded text.
+    encoder has no embedding, so its input can be time series and features as well as embedded text. Inputs,
+    padding, lengths and masks follow the rules of :class:`Recurrent`.
 
     Args:
         cells: one cell per layer. A bidirectional layer creates its backward cell from the same config.
@@ -45,8 +49,9 @@ class Encoder(keras.layers.Layer):
         **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the first cell.
 
     Raises:
-        ValueError: if there are no cells, if ``bidirectional`` or ``dropout`` does not have one value per
-            cell, or if the sizes of a residual layer differ.
+        ValueError: if there are no cells, if a cell does not follow the contract, if ``bidirectional`` or
+            ``dropout`` does not have one value per cell, or if the sizes of a residual layer differ. In a
+            call: the errors of :class:`Recurrent`.
 
     >>> from seqmodels.cells import GRUCell
     >>> encoder = Encoder([GRUCell(3), GRUCell(3)], bidirectional=True)
@@ -64,6 +69,12 @@ class Encoder(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ):
+        if isinstance(cells, keras.Layer | str):
+            kind = repr(cells) if isinstance(cells, str) else type(cells).__name__
+            raise ValueError(
+                f"cells must be a list of cells; got {kind}; use Encoder([cell]), cell from seqmodels.cells"
+            )
+        cells = [checked_cell(cell) for cell in cells]
         if not cells:
             raise ValueError("cells must contain at least one cell; got an empty sequence")
         super().__init__(**{"dtype": cells[0].dtype_policy, **kwargs})
@@ -78,6 +89,7 @@ class Encoder(keras.layers.Layer):
         self.residual = residual
         self.dropout = rates
         self.seed = seed
+        self.supports_masking = True
         self.directions: list[list[Recurrent]] = []  # per layer: forward, then backward if bidirectional
         for index, (cell, two, rate) in enumerate(zip(cells, both, rates)):
             layer = [
@@ -98,7 +110,12 @@ class Encoder(keras.layers.Layer):
         """Size of the output at one step."""
         return sum(recurrent.cell.output_size for recurrent in self.directions[-1])
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the layer. The lengths may be a list, which Keras does not accept by position."""
+        return super().__call__(*lengths_as_tensor(args), **lengths_as_tensor(kwargs))
+
     def build(self, input_shape: Any) -> None:
+        check_rank("Encoder", input_shape)
         batch, time, width = input_shape
         for index, layer in enumerate(self.directions):
             for recurrent in layer:
@@ -119,17 +136,27 @@ class Encoder(keras.layers.Layer):
         )
 
     def call(
-        self, inputs: tf.Tensor, lengths: tf.Tensor | None = None, states: Any = None, training: bool = False
+        self,
+        inputs: tf.Tensor,
+        lengths: tf.Tensor | None = None,
+        states: Any = None,
+        training: bool = False,
+        mask: tf.Tensor | None = None,
     ) -> Encoded:
         """Encodes ``inputs (n, T, d)``; the initial ``states`` are nested as ``Encoded.states``."""
-        if self.residual and lengths is not None:
-            # Outputs past the end must stay zero, so the added inputs must be zero there, too.
-            inputs = tf.where(real_steps(inputs, lengths)[..., None], inputs, tf.zeros_like(inputs))
+        mask = getattr(inputs, "_keras_mask", None) if mask is None else mask  # Keras passes it only at times
+        inputs = as_numbers(inputs, self.compute_dtype, "inputs")
+        check_rank("Encoder", inputs.shape)
+        first = self.directions[0][0].cell
+        check_features(f"Encoder {self.name!r}", inputs.shape, getattr(first, "input_units", None))
+        lengths, valid = checked_lengths(lengths, mask, inputs)
+        # Outputs past the end must stay zero, so the inputs that are added to them must be zero there, too.
+        inputs = without_padding(inputs, lengths, training or self.residual)
         final = []
         for index, layer in enumerate(self.directions):
             initial = [None] * len(layer) if states is None else states[index]
             runs = [
-                recurrent(inputs, lengths=lengths, states=state, training=training)
+                recurrent.run_checked(inputs, lengths, valid, state, training=training)
                 for recurrent, state in zip(layer, initial)
             ]
             outputs = tf.concat([output for output, _ in runs], axis=-1)  # (batch, time, output_size)
@@ -140,6 +167,13 @@ class Encoder(keras.layers.Layer):
         if lengths is None:
             lengths = tf.fill(tf.shape(inputs)[:1], tf.shape(inputs)[1])
         return Encoded(inputs, tuple(final), lengths)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Returns the mask for the outputs. States and lengths have no mask."""
+        if isinstance(previous_mask, list | tuple):
+            previous_mask = previous_mask[0]
+        sizes = [recurrent.cell.state_size for layer in self.directions for recurrent in layer]
+        return [previous_mask, *(None for size in sizes for _ in size), None]
 
     def get_config(self) -> dict:
         return {
@@ -163,4 +197,7 @@ def _twin(cell: Cell) -> Cell:
     config["name"] = f"{config['name']}_backward"
     if config.get("seed") is not None:
         config["seed"] += 1
+    # A config cannot describe every function, so the copy gets the functions themselves.
+    functions = ("activation", "recurrent_activation")
+    config.update({name: getattr(cell, name) for name in functions if name in config})
     return type(cell).from_config(config)

@@ -6,6 +6,7 @@ library. Since ``1 - sigmoid(a) = sigmoid(-a)``, the columns and biases of that 
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
@@ -15,11 +16,22 @@ from seqmodels.cells import Cell
 from seqmodels.cells.gru import GRUCell
 from seqmodels.cells.lstm import LSTMCell
 from seqmodels.cells.rnn import RNNCell
+from seqmodels.layers.encoder import Encoder
 from seqmodels.layers.recurrent import Recurrent
+
+# Options with the same name and the same meaning in Keras and in this library.
+SHARED = (
+    "use_bias",
+    *(
+        f"{weight}_{role}"
+        for weight in ("kernel", "recurrent", "bias")
+        for role in ("initializer", "regularizer", "constraint")
+    ),
+)
 
 
 def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
-    """Returns a built Keras layer with the same weights, which returns sequences and states.
+    """Returns a built Keras layer with the same weights and options, which returns sequences and states.
 
     Two things differ. Keras returns the outputs of a reversed layer in the order of computation, with the
     last step first. Keras does not support weight dropout, so the Keras layer trains without weight dropout.
@@ -28,7 +40,8 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
         recurrent: a built ``Recurrent`` with an ``RNNCell``, ``LSTMCell`` or ``GRUCell``.
 
     Raises:
-        ValueError: if the layer is not built or Keras does not have its cell.
+        ValueError: if the layer is not built, Keras does not have its cell, or a regularizer or a constraint
+            of a GRU depends on the sign of the weights.
 
     >>> from seqmodels.cells import LSTMCell
     >>> recurrent = Recurrent(LSTMCell(3))
@@ -43,6 +56,7 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
     if not isinstance(cell, RNNCell | LSTMCell | GRUCell):
         raise ValueError(f"the cell must be an RNNCell, LSTMCell or GRUCell; got {type(cell).__name__}")
     kwargs = {
+        **_shared(cell),
         "units": cell.units,
         "return_sequences": True,
         "return_state": True,
@@ -52,49 +66,48 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
         "dtype": recurrent.dtype_policy,
     }
     if isinstance(cell, RNNCell):
-        layer = keras.layers.SimpleRNN(activation=cell.activation, **kwargs)
+        layer = keras.layers.SimpleRNN(**kwargs)
     elif isinstance(cell, LSTMCell):
-        layer = keras.layers.LSTM(**kwargs)
+        layer = keras.layers.LSTM(unit_forget_bias=bool(cell.forget_bias), **kwargs)
     else:
+        _check_signs(recurrent.name, cell)
         layer = keras.layers.GRU(reset_after=cell.reset_after, **kwargs)
     layer.build((None, None, cell.kernel.shape[0]))
     layer.set_weights(_keras_weights(cell))
     return layer
 
 
-def from_keras(layer: keras.layers.Layer) -> Recurrent:
-    """Returns a ``Recurrent`` with the weights of a built ``keras.layers.SimpleRNN``, ``LSTM`` or ``GRU``.
+def from_keras(layer: keras.layers.Layer) -> Recurrent | Encoder:
+    """Converts a built ``keras.layers.SimpleRNN``, ``LSTM``, ``GRU`` or a ``Bidirectional`` of them.
+
+    The cell gets the weights, activations, bias, initializers, regularizers, constraints and dropouts of the
+    Keras layer. The result always returns its outputs and states and takes its initial states explicitly:
+    ``return_sequences``, ``return_state``, ``stateful`` and ``unroll`` are not converted.
+
+    Keras keeps two biases per gate in a GRU with ``reset_after``, and this library keeps their sum. A
+    regularizer or a constraint of the bias then applies to the sum, and a warning is shown.
+
+    Returns:
+        a ``Recurrent``, or an ``Encoder`` of one bidirectional layer.
 
     Raises:
-        ValueError: if the layer has another type, is not built, has no bias, or has activations that the
-            equations of this library do not use.
+        ValueError: if the layer has another type or is not built, if a ``Bidirectional`` does not concatenate
+            its outputs or has two different layers, or if a regularizer or a constraint of a GRU depends on
+            the sign of the weights.
 
     >>> layer = keras.layers.GRU(3, return_sequences=True)
     >>> outputs = layer(tf.ones((2, 4, 5)))
     >>> recurrent = from_keras(layer)
     >>> type(recurrent.cell).__name__, np.allclose(recurrent(tf.ones((2, 4, 5)))[0], outputs, atol=1e-5)
     ('GRUCell', True)
+    >>> layer = keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True))
+    >>> outputs = layer(tf.ones((2, 4, 5)))
+    >>> np.allclose(from_keras(layer)(tf.ones((2, 4, 5))).outputs, outputs, atol=1e-5)
+    True
     """
-    if not isinstance(layer, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
-        raise ValueError(f"{layer.name} must be a SimpleRNN, LSTM or GRU; got {type(layer).__name__}")
-    if not layer.built:
-        raise ValueError(f"{layer.name} is not built; call the layer once before the conversion")
-    if not layer.use_bias:
-        raise ValueError(f"{layer.name} must have a bias; create the Keras layer with use_bias=True")
-    config = layer.get_config()
-    options: dict[str, Any] = {"recurrent_dropout": layer.recurrent_dropout, "dtype": layer.dtype_policy}
-    cell: Cell
-    if isinstance(layer, keras.layers.SimpleRNN):
-        cell = RNNCell(layer.units, activation=layer.activation, **options)
-    elif (config["activation"], config["recurrent_activation"]) != ("tanh", "sigmoid"):
-        raise ValueError(
-            f"{layer.name} must have activation tanh and recurrent_activation sigmoid; got "
-            f"{config['activation']} and {config['recurrent_activation']}"
-        )
-    elif isinstance(layer, keras.layers.LSTM):
-        cell = LSTMCell(layer.units, **options)
-    else:
-        cell = GRUCell(layer.units, reset_after=layer.reset_after, **options)
+    if isinstance(layer, keras.layers.Bidirectional):
+        return _from_bidirectional(layer)
+    cell = _cell_of(layer)
     recurrent = Recurrent(cell, reverse=layer.go_backwards, dropout=layer.dropout)
     weights = layer.get_weights()
     recurrent.build((None, None, weights[0].shape[0]))
@@ -102,28 +115,121 @@ def from_keras(layer: keras.layers.Layer) -> Recurrent:
     return recurrent
 
 
-def _negate_update(columns: np.ndarray, units: int) -> np.ndarray:
+def _from_bidirectional(both: keras.layers.Bidirectional) -> Encoder:
+    forward, backward = both.forward_layer, both.backward_layer
+    cell = _cell_of(forward)
+    _cell_of(backward)
+    if both.merge_mode != "concat":
+        raise ValueError(
+            f"{both.name} must have merge_mode 'concat'; got {both.merge_mode!r}; convert forward_layer and "
+            "backward_layer separately and merge their outputs"
+        )
+    ignored = {"name", "go_backwards", "seed"}
+    one, other = (
+        {key: value for key, value in layer.get_config().items() if key not in ignored and "init" not in key}
+        for layer in (forward, backward)
+    )
+    if type(forward) is not type(backward) or one != other or forward.go_backwards:
+        raise ValueError(
+            f"the two layers of {both.name} must have the same type and options, the first one without "
+            "go_backwards; convert forward_layer and backward_layer separately"
+        )
+    encoder = Encoder([cell], bidirectional=True, dropout=forward.dropout)
+    encoder.build((None, None, forward.cell.kernel.shape[0]))
+    for recurrent, layer in zip(encoder.directions[0], (forward, backward)):
+        recurrent.cell.set_weights(_our_weights(recurrent.cell, layer.get_weights()))
+    return encoder
+
+
+def _cell_of(layer: keras.layers.Layer) -> Cell:
+    """Returns a cell with the options of a Keras layer, without its weights."""
+    if not isinstance(layer, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
+        raise ValueError(
+            f"{layer.name} must be a SimpleRNN, LSTM or GRU, or a Bidirectional of them; got "
+            f"{type(layer).__name__}"
+        )
+    if not layer.built:
+        raise ValueError(f"{layer.name} is not built; call the layer once before the conversion")
+    options = {
+        **_shared(layer),
+        "units": layer.units,
+        "recurrent_dropout": layer.recurrent_dropout,
+        "dtype": layer.dtype_policy,
+    }
+    if isinstance(layer, keras.layers.SimpleRNN):
+        return RNNCell(**options)
+    if isinstance(layer, keras.layers.LSTM):
+        return LSTMCell(forget_bias=float(layer.unit_forget_bias), **options)
+    cell = GRUCell(reset_after=layer.reset_after, **options)
+    _check_signs(layer.name, cell)
+    if layer.reset_after and layer.use_bias and (layer.bias_regularizer or layer.bias_constraint):
+        warnings.warn(
+            f"{layer.name} has two biases per gate, and GRUCell has their sum; the regularizer and the "
+            "constraint of the bias apply to the sum",
+            stacklevel=3,
+        )
+    return cell
+
+
+def _shared(source: Any) -> dict[str, Any]:
+    """Returns the options that a cell and a Keras layer have in common."""
+    config = source.get_config()
+    options = {name: config[name] for name in SHARED}
+    # A config cannot describe every function.
+    options["activation"] = source.activation
+    if "recurrent_activation" in config:
+        options["recurrent_activation"] = source.recurrent_activation
+    return options
+
+
+def _check_signs(name: str, cell: GRUCell) -> None:
+    """Raises ValueError if a regularizer or a constraint changes when columns of the weights change sign."""
+    rng = np.random.default_rng(0)
+    for weight in ("kernel", "recurrent", "bias"):
+        shape = (3 * cell.units,) if weight == "bias" else (cell.units, 3 * cell.units)
+        values = rng.normal(size=shape).astype(np.float32)
+        turned = _negate_update(values, cell.units)
+        regularizer, constraint = (
+            getattr(cell, f"{weight}_regularizer"),
+            getattr(cell, f"{weight}_constraint"),
+        )
+        if regularizer and not np.allclose(regularizer(values), regularizer(turned), rtol=1e-4):
+            wrong = regularizer
+        elif constraint and not np.allclose(
+            _negate_update(constraint(values), cell.units), constraint(turned), atol=1e-5
+        ):
+            wrong = constraint
+        else:
+            continue
+        raise ValueError(
+            f"{name} has {type(wrong).__name__} for its {weight} weights, which depends on their sign; the "
+            "update gates of Keras and of GRUCell have opposite signs; convert a GRU without it"
+        )
+
+
+def _negate_update(columns: Any, units: int) -> np.ndarray:
+    columns = np.asarray(columns)
     return np.concatenate([-columns[..., :units], columns[..., units:]], axis=-1)
 
 
 def _keras_weights(cell: Cell) -> list[np.ndarray]:
     if not isinstance(cell, GRUCell):
         return cell.get_weights()
-    kernel, recurrent_kernel, bias = (_negate_update(w, cell.units) for w in cell.get_weights()[:3])
-    if cell.reset_after:
-        recurrent_bias = np.zeros_like(bias)
+    weights = [_negate_update(weight, cell.units) for weight in cell.get_weights()[:3]]
+    if cell.reset_after and cell.use_bias:
+        recurrent_bias = np.zeros_like(weights[2])
         recurrent_bias[2 * cell.units :] = cell.get_weights()[3]
-        bias = np.stack([bias, recurrent_bias])  # (2, 3 units)
-    return [kernel, recurrent_kernel, bias]
+        weights[2] = np.stack([weights[2], recurrent_bias])  # (2, 3 units)
+    return weights
 
 
 def _our_weights(cell: Cell, weights: list[np.ndarray]) -> list[np.ndarray]:
     if not isinstance(cell, GRUCell):
         return weights
-    kernel, recurrent_kernel, bias = (_negate_update(w, cell.units) for w in weights)
-    if not cell.reset_after:
-        return [kernel, recurrent_kernel, bias]
+    weights = [_negate_update(weight, cell.units) for weight in weights]
+    if not (cell.reset_after and cell.use_bias):
+        return weights
     # The gates u and r add both biases. Only the recurrent bias of the candidate is multiplied by r.
-    inputs, recurrent = bias
+    kernel, recurrent_kernel, (inputs, recurrent) = weights
     inputs[: 2 * cell.units] += recurrent[: 2 * cell.units]
     return [kernel, recurrent_kernel, inputs, recurrent[2 * cell.units :]]

@@ -1,0 +1,181 @@
+"""The real steps of padded sequences: checks of lengths and masks, and the conversion of a mask to lengths.
+
+Values that are known are checked at once: in eager mode, and for constants in a graph. Other values are
+checked when the graph runs. XLA and files for servers cannot raise an error at that time. A layer therefore
+also returns NaN for a row whose lengths or mask are invalid.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from seqmodels import kernels
+
+
+def real_steps(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+    """Returns a mask ``(n, T)`` of the real steps of ``x (n, T, ...)``: False at padding."""
+    batch, time = tf.unstack(tf.shape(x)[:2])
+    return tf.ones((batch, time), tf.bool) if lengths is None else tf.sequence_mask(lengths, time)
+
+
+def without_padding(x: tf.Tensor, lengths: tf.Tensor | None, training: bool = True) -> tf.Tensor:
+    """Replaces the padding of ``x (n, T, d)`` by zeros, also if the padding is NaN.
+
+    A gradient multiplies the padding by zero, and zero times NaN is NaN. The forms of the loop that only
+    exported files use have no gradient. Without training they keep the padding, which never reaches their
+    results.
+    """
+    if lengths is None or not (training or kernels.current_form() in ("auto", "generic")):
+        return x
+    return tf.where(real_steps(x, lengths)[..., None], x, tf.zeros_like(x))
+
+
+def checked_lengths(lengths: Any, mask: Any, inputs: tf.Tensor) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+    """Returns the number of real steps of each row, from lengths or from a right-padded mask.
+
+    Args:
+        lengths: ``(n,)`` integers as a tensor, an array or a list, or None.
+        mask: ``(n, T)`` booleans, or None.
+        inputs: ``(n, T, d)``.
+
+    Returns:
+        lengths ``(n,)`` int32, or None if all rows are full; and a mask ``(n,)`` of the rows with valid
+        values, or None if all rows are known to be valid.
+
+    Raises:
+        ValueError: if the shape or the dtype is wrong, or if known values are invalid.
+        tf.errors.InvalidArgumentError: when a graph runs with invalid values.
+    """
+    counts, valid = (None, None) if lengths is None else _from_lengths(lengths, inputs)
+    if mask is None:
+        return counts, valid
+    masked, right_padded = _from_mask(mask, inputs)
+    if counts is None:
+        return masked, right_padded
+    agree = _checked(
+        counts == masked,
+        "lengths and mask must describe the same real steps",
+        "length {lengths} and {masked} real steps in the mask",
+        "pass only one of the two",
+        lengths=counts,
+        masked=masked,
+    )
+    return counts, _both(valid, _both(right_padded, agree))
+
+
+def _from_lengths(lengths: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+    lengths = as_tensor(lengths, "lengths")
+    _check_shape("lengths", lengths, inputs, 1)
+    if lengths.dtype.is_bool:
+        raise ValueError("lengths must be integers; got booleans; pass a mask (batch, time) as mask=...")
+    if not lengths.dtype.is_integer:
+        raise ValueError(
+            f"lengths must be integers; got {lengths.dtype.name}; convert them, for example by "
+            "tf.cast(lengths, tf.int32)"
+        )
+    steps = tf.shape(inputs)[1] if inputs.shape[1] is None else inputs.shape[1]
+    wide = tf.cast(lengths, tf.int64)
+    inside = (wide >= 0) & (wide <= tf.cast(steps, tf.int64))
+    valid = None
+    # Exported files contain no check: their lengths are computed from their inputs.
+    if _value(inside) is not None or kernels.current_form() == "auto":
+        valid = _checked(
+            inside,
+            f"lengths must be between 0 and the number of time steps, {inputs.shape[1]}",
+            "length {lengths}",
+            "correct the lengths, or pad the inputs to the longest row",
+            lengths=lengths,
+        )
+    return tf.cast(lengths, tf.int32), valid
+
+
+def _from_mask(mask: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+    mask = as_tensor(mask, "mask")
+    _check_shape("mask", mask, inputs, 2)
+    real = tf.cast(mask, tf.bool)
+    rises = tf.reduce_any(real[:, 1:] & ~real[:, :-1], axis=1)  # (batch,)
+    valid = _checked(
+        ~rises,
+        "mask must be True at the first steps of each row and False at the padding after them",
+        "a masked step before a real step",
+        "move the padding to the end, for example by keras.utils.pad_sequences(..., padding='post'), and "
+        "remove masked steps between real steps",
+    )
+    return tf.math.count_nonzero(real, axis=1, dtype=tf.int32), valid
+
+
+def lengths_as_tensor(arguments: Any) -> Any:
+    """Returns the positional or keyword arguments of a call, with a list of lengths as a tensor."""
+    if isinstance(arguments, dict):
+        if isinstance(arguments.get("lengths"), list | tuple):
+            return {**arguments, "lengths": as_tensor(arguments["lengths"], "lengths")}
+    elif len(arguments) > 1 and isinstance(arguments[1], list | tuple):
+        return (arguments[0], as_tensor(arguments[1], "lengths"), *arguments[2:])
+    return arguments
+
+
+def as_tensor(values: Any, name: str) -> tf.Tensor:
+    """Returns a list, an array or a tensor as a tensor.
+
+    Raises:
+        ValueError: if the values are not a rectangular array.
+    """
+    if not isinstance(values, list | tuple):
+        return tf.convert_to_tensor(values)
+    if any(tf.is_tensor(value) for value in values):
+        return tf.stack(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a tensor, an array or a flat list; got {values!r}") from error
+    return tf.convert_to_tensor(array if array.size else array.astype(np.int32))
+
+
+def _check_shape(name: str, x: tf.Tensor, inputs: tf.Tensor, rank: int) -> None:
+    expected = "(batch,)" if rank == 1 else "(batch, time)"
+    if x.shape.rank is None or inputs.shape[:rank].is_compatible_with(x.shape):
+        return
+    one = "integer per row" if rank == 1 else "boolean per time step"
+    raise ValueError(
+        f"{name} must have shape {expected}, here {tuple(inputs.shape[:rank])}; got {tuple(x.shape)}; "
+        f"pass one {one}"
+    )
+
+
+def _checked(valid: tf.Tensor, rule: str, found: str, remedy: str, **values: tf.Tensor) -> tf.Tensor | None:
+    """Raises an error if a row is known to be invalid; otherwise returns a mask of the valid rows.
+
+    Returns None if all rows are known to be valid. In a graph, the returned mask raises the error when it is
+    computed.
+
+    Args:
+        valid: ``(n,)`` booleans.
+        rule: the requirement, for the message.
+        found: description of an invalid row with the names of ``values``, for the message.
+        remedy: way to correct the row, for the message.
+        **values: ``(n,)`` integers that ``found`` describes.
+    """
+    known = _value(valid)
+    if known is None:
+        if kernels.current_form() != "auto":
+            return valid
+        assertion = tf.debugging.Assert(tf.reduce_all(valid), [f"{rule}; {remedy}"])
+        with tf.control_dependencies([assertion]):
+            return tf.identity(valid)
+    if known.all():
+        return None
+    row = int(np.argmin(known))
+    numbers = {name: int(np.asarray(_value(x))[row]) for name, x in values.items()}
+    raise ValueError(f"{rule}; got {found.format(**numbers)} in row {row}; {remedy}")
+
+
+def _value(x: tf.Tensor) -> np.ndarray | None:
+    """Returns the values of a tensor if they are known, also for constants of a graph."""
+    return tf.get_static_value(x) if tf.is_symbolic_tensor(x) else x.numpy()
+
+
+def _both(one: tf.Tensor | None, other: tf.Tensor | None) -> tf.Tensor | None:
+    return other if one is None else one if other is None else one & other
