@@ -76,9 +76,12 @@ def _from_lengths(lengths: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
             f"lengths must be integers; got {lengths.dtype.name}; convert them, for example by "
             "tf.cast(lengths, tf.int32)"
         )
-    steps = tf.shape(inputs)[1] if inputs.shape[1] is None else inputs.shape[1]
-    wide = tf.cast(lengths, tf.int64)
-    inside = (wide >= 0) & (wide <= tf.cast(steps, tf.int64))
+    known, steps = _value(lengths), inputs.shape[1]
+    if known is not None and steps is not None:
+        inside = (known >= 0) & (known <= steps)
+    else:
+        wide = tf.cast(lengths, tf.int64)
+        inside = (wide >= 0) & (wide <= tf.cast(tf.shape(inputs)[1], tf.int64))
     valid = None
     # Exported files contain no check: their lengths are computed from their inputs.
     if _value(inside) is not None or kernels.current_form() == "auto":
@@ -95,10 +98,13 @@ def _from_lengths(lengths: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
 def _from_mask(mask: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
     mask = as_tensor(mask, "mask")
     _check_shape("mask", mask, inputs, 2)
-    real = tf.cast(mask, tf.bool)
-    rises = tf.reduce_any(real[:, 1:] & ~real[:, :-1], axis=1)  # (batch,)
+    known, real = _value(mask), tf.cast(mask, tf.bool)
+    if known is not None:
+        right = ~np.any(known[:, 1:].astype(bool) & ~known[:, :-1].astype(bool), axis=1)  # (batch,)
+    else:
+        right = ~tf.reduce_any(real[:, 1:] & ~real[:, :-1], axis=1)
     valid = _checked(
-        ~rises,
+        right,
         "mask must be True at the first steps of each row and False at the padding after them",
         "a masked step before a real step",
         "move the padding to the end, for example by keras.utils.pad_sequences(..., padding='post'), and "
@@ -145,14 +151,14 @@ def _check_shape(name: str, x: tf.Tensor, inputs: tf.Tensor, rank: int) -> None:
     )
 
 
-def _checked(valid: tf.Tensor, rule: str, found: str, remedy: str, **values: tf.Tensor) -> tf.Tensor | None:
+def _checked(valid: Any, rule: str, found: str, remedy: str, **values: tf.Tensor) -> tf.Tensor | None:
     """Raises an error if a row is known to be invalid; otherwise returns a mask of the valid rows.
 
     Returns None if all rows are known to be valid. In a graph, the returned mask raises the error when it is
     computed.
 
     Args:
-        valid: ``(n,)`` booleans.
+        valid: ``(n,)`` booleans, a tensor or an array.
         rule: the requirement, for the message.
         found: description of an invalid row with the names of ``values``, for the message.
         remedy: way to correct the row, for the message.
@@ -172,8 +178,10 @@ def _checked(valid: tf.Tensor, rule: str, found: str, remedy: str, **values: tf.
     raise ValueError(f"{rule}; got {found.format(**numbers)} in row {row}; {remedy}")
 
 
-def _value(x: tf.Tensor) -> np.ndarray | None:
+def _value(x: Any) -> np.ndarray | None:
     """Returns the values of a tensor if they are known, also for constants of a graph."""
+    if isinstance(x, np.ndarray):
+        return x
     return tf.get_static_value(x) if tf.is_symbolic_tensor(x) else x.numpy()
 
 
