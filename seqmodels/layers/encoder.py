@@ -49,9 +49,9 @@ class Encoder(keras.layers.Layer):
         **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the first cell.
 
     Raises:
-        ValueError: if there are no cells, if a cell does not follow the contract, if ``bidirectional`` or
-            ``dropout`` does not have one value per cell, or if the sizes of a residual layer differ. In a
-            call: the errors of :class:`Recurrent`.
+        ValueError: if ``cells`` is not a list of cells, or the sizes of a residual layer differ. Also if
+            ``bidirectional`` or ``dropout`` does not have one value per cell. A call raises the errors of
+            :class:`Recurrent`.
 
     >>> from seqmodels.cells import GRUCell
     >>> encoder = Encoder([GRUCell(3), GRUCell(3)], bidirectional=True)

@@ -40,8 +40,8 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
         recurrent: a built ``Recurrent`` with an ``RNNCell``, ``LSTMCell`` or ``GRUCell``.
 
     Raises:
-        ValueError: if the layer is not built, Keras does not have its cell, or a regularizer or a constraint
-            of a GRU depends on the sign of the weights.
+        ValueError: if the layer is not built, or Keras does not have its cell. Also if a regularizer or a
+            constraint of a GRU depends on the sign of the weights.
 
     >>> from seqmodels.cells import LSTMCell
     >>> recurrent = Recurrent(LSTMCell(3))
@@ -91,9 +91,9 @@ def from_keras(layer: keras.layers.Layer) -> Recurrent | Encoder:
         a ``Recurrent``, or an ``Encoder`` of one bidirectional layer.
 
     Raises:
-        ValueError: if the layer has another type or is not built, if a ``Bidirectional`` does not concatenate
-            its outputs or has two different layers, or if a regularizer or a constraint of a GRU depends on
-            the sign of the weights.
+        ValueError: if the layer has another type or is not built. Also if a ``Bidirectional`` does not
+            concatenate its outputs or has two different layers. Also if a regularizer or a constraint of a
+            GRU depends on the sign of the weights.
 
     >>> layer = keras.layers.GRU(3, return_sequences=True)
     >>> outputs = layer(tf.ones((2, 4, 5)))

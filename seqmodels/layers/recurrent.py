@@ -44,13 +44,13 @@ class Recurrent(keras.layers.Layer):
         return_sequences: if True, return the outputs of all steps; if False, only the output ``(n,
             output_size)`` of the last step that is computed, which is zero for a row of length 0.
         return_state: if True, return ``(output, *states)``; if False, return only the output. If both
-            options are None, return ``(outputs, states)``. If one option is None, it counts as False.
+            options have their default None, return ``(outputs, states)``. Otherwise None counts as False.
         **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the cell.
 
     Raises:
-        ValueError: if the cell does not follow the contract, the dropout is not in ``[0, 1)``, the inputs are
-            not of rank 3 or have another number of features, the number of states is wrong, or the lengths or
-            the mask are invalid.
+        ValueError: if the cell does not follow the contract, or the dropout is not in ``[0, 1)``. In a call:
+            if the inputs are not of rank 3 or have another number of features. Also if the number of states
+            is wrong, or the lengths or the mask are invalid.
 
     >>> from seqmodels.cells import LSTMCell
     >>> recurrent = Recurrent(LSTMCell(3))
@@ -132,8 +132,8 @@ class Recurrent(keras.layers.Layer):
         Args:
             inputs: ``(n, T, d)``.
             lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
-            valid: mask ``(n,)`` of the rows to compute, or None for all rows. The other rows are NaN.
-            states: initial states, or None for zeros.
+            valid: mask ``(n,)`` of the rows to compute; the other rows are NaN. Default: all rows.
+            states: initial states. Default: zeros.
             memory: memory of a cell with attention.
             training: if True, apply the dropouts.
         """

@@ -21,7 +21,8 @@ class Outcome(NamedTuple):
         total: scalar, the sum of the losses over real targets.
         count: scalar, the number of real targets, or the sum of their weights.
         scores: further sums by name; the loop reports them divided by ``count``.
-        penalty: scalar that is added to the mean loss (regularization).
+        penalty: scalar that is added to the mean loss. The training step itself adds the values of the
+            regularizers of the weights.
         carried: state from which the next batch continues; ``()`` if rows are independent.
     """
 
