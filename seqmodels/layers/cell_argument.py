@@ -16,11 +16,6 @@ def checked_cell(cell: Any) -> Cell:
 
     Raises:
         ValueError: if the argument is not such a cell.
-
-    >>> checked_cell("gru-reset-after")
-    Traceback (most recent call last):
-        ...
-    ValueError: the cell must be an instance such as LSTMCell(64); got the name 'gru-reset-after'; use ...
     """
     contract = ("project", "constants", "step")
     if isinstance(cell, keras.Layer) and all(hasattr(cell, name) for name in contract):

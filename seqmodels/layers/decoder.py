@@ -15,6 +15,7 @@ from seqmodels.cells.inputs import as_numbers
 from seqmodels.kernels import States, affine
 from seqmodels.kernels.masks import check_rate, dropout_mask
 from seqmodels.layers.attention import Attention, Prepared
+from seqmodels.layers.cell_argument import checked_cell
 from seqmodels.layers.padding import real_steps
 
 
@@ -65,8 +66,8 @@ class AttentionDecoderCell(Cell):
             ``use_bias`` apply to the readout.
 
     Raises:
-        ValueError: if there are no cells, the feeding is unknown, the context is fed without an attention, or
-            the dropout is not in ``[0, 1)``.
+        ValueError: if there are no cells or a cell does not follow the contract, or the dropout is not in
+            ``[0, 1)``. Also if the feeding is unknown, or the context is fed without an attention.
 
     >>> from seqmodels.cells import LSTMCell
     >>> from seqmodels.layers import DotAttention, Recurrent
@@ -92,6 +93,7 @@ class AttentionDecoderCell(Cell):
     ):
         if not cells:
             raise ValueError("cells must contain at least one cell; got an empty sequence")
+        cells = [checked_cell(cell) for cell in cells]
         if feeding not in ("none", "output", "context"):
             raise ValueError(f"feeding must be one of none, output, context; got {feeding!r}")
         if feeding == "context" and attention is None:
@@ -99,7 +101,7 @@ class AttentionDecoderCell(Cell):
                 "feeding 'context' needs an attention; pass an attention, or use feeding 'none' or 'output'"
             )
         super().__init__(units, **{"dtype": cells[0].dtype_policy, **kwargs})
-        self.cells = list(cells)
+        self.cells = cells
         self.attention = attention
         self.memory_units = memory_units
         self.feeding = feeding

@@ -379,6 +379,8 @@ def test_a_wrong_cell_names_the_fix(cell: Any, message: str) -> None:
         Recurrent(cell)
     with pytest.raises(ValueError, match=message):
         Encoder([cell])
+    with pytest.raises(ValueError, match=message):
+        AttentionDecoderCell([cell], None, memory_units=2, units=2)
 
 
 @pytest.mark.parametrize("cells", ["lstm", LSTMCell(2), keras.layers.LSTMCell(2)])
