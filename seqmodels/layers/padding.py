@@ -1,8 +1,8 @@
 """The real steps of padded sequences: checks of lengths and masks, and the conversion of a mask to lengths.
 
 Values that are known are checked at once: in eager mode, and for constants in a graph. Other values are
-checked when the graph runs. XLA and files for servers cannot raise an error at that time. A layer therefore
-also returns NaN for a row whose lengths or mask are invalid.
+checked when the graph runs. XLA cannot raise an error at that time. A layer therefore also returns NaN for a
+row whose lengths or mask are invalid. Exported files do not check lengths; their signatures compute them.
 """
 
 from __future__ import annotations
