@@ -95,7 +95,7 @@ class Cell(keras.layers.Layer):
             )
         self.kernel = self._weight("kernel", (self.input_units, columns))
         self.build_recurrent(columns)
-        self.bias = self._weight("bias", (columns,), self.initial_bias) if self.use_bias else None
+        self.bias: Any = self._weight("bias", (columns,), self.initial_bias) if self.use_bias else None
         self.built = True
 
     def _weight(self, name: str, shape: tuple, initializer: Any = None, kind: str = "") -> keras.Variable:
