@@ -1,4 +1,4 @@
-"""Formats forecasts as records with dates and quantiles, text tables, DataFrames and files."""
+"""Converts forecasts to records with dates and quantiles. Converts records to text, DataFrames and files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from apps.run import write_text
 
 
 def quantiles_of(forecast: Forecast) -> np.ndarray:
-    """Returns the quantiles of every step at ``LEVELS``, as an exported model does: ``(n, H, 7)``."""
+    """Returns the quantiles of every step at ``LEVELS``: ``(n, H, 7)``.
+
+    The quantiles are computed by the same function as in an exported model.
+    """
     return quantiles(tf.constant(forecast.parameters, tf.float64), forecast.kind).numpy()
 
 
@@ -28,7 +31,7 @@ def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
     """Returns the quantiles of the closing price of each day: ``(n, H, 7)``.
 
     Args:
-        forecast: the forecast returns.
+        forecast: forecasts of the returns.
         close: last known closing prices, ``(n,)``.
     """
     sums = cumulated(tf.constant(forecast.parameters, tf.float64), forecast.kind).numpy()
@@ -36,7 +39,7 @@ def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
 
 
 def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list[dict[str, Any]]:
-    """Returns one JSON-ready record per origin; the series may end at the origin."""
+    """Returns one JSON-ready record per origin. The values after the origin need not be known."""
     horizon = prepared.assets.horizon
     found = []
     steps = quantiles_of(forecast)
@@ -69,7 +72,7 @@ def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list
 
 
 def _by_time(times: np.ndarray, rows: np.ndarray) -> list[dict[str, Any]]:
-    """Returns one entry per time, with the time and the quantiles by level."""
+    """Returns one dictionary per time. It contains the time, and one quantile per level."""
     return [
         {"time": _shown(time), **{f"{level:g}": float(f"{value:.8g}") for level, value in zip(LEVELS, row)}}
         for time, row in zip(times, rows)
@@ -129,7 +132,10 @@ def frame(made: list[dict[str, Any]]) -> Any:
 
 
 def write(path: Path, made: list[dict[str, Any]]) -> None:
-    """Writes all forecasts to one file: JSON with the records, or CSV with one row per series and time."""
+    """Writes all forecasts to one file.
+
+    A ``.json`` file contains the records. Any other file is CSV with one row per series and time.
+    """
     if path.suffix == ".json":
         write_text(path, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
         return

@@ -1,12 +1,15 @@
-"""Reads texts with one label each, from every source that ``--data`` accepts.
+"""Reads texts with one label each, from every kind of data that ``--data`` accepts.
 
-- ``embedded[:reviews]``: the reviews that come with the project
-- ``FILE``: ``.csv``, ``.tsv`` or ``.jsonl``, optionally ``.gz``, with the columns ``text`` and ``label``
-- ``DIR``: ``train``, ``valid`` and ``test``, each a file as above or one folder per class
-- ``DIR/<class>/*.txt``: one folder per class, one text per file
+- ``embedded[:reviews]``: the reviews that are included in the project
+- ``FILE``: a ``.csv``, ``.tsv`` or ``.jsonl`` table with the columns ``text`` and ``label``; it may be
+  compressed (``.gz``)
+- ``DIR``: a folder with the splits ``train``, ``valid`` and ``test``; each split is a table such as
+  ``train.csv``, or a folder such as ``train`` with one folder per class
+- ``DIR/<class>/*.txt``: a folder without splits that has one folder per class, with one text per file
 - ``tfds:NAME[/CONFIG]``: a TensorFlow Datasets data set, prepared in ``$TFDS_DATA_DIR`` or the default folder
 
-Missing splits are cut from the training rows, see `load_labeled_texts`. Only ``tfds:`` imports TensorFlow.
+Missing splits are split off from the training rows, see `load_labeled_texts`. TensorFlow is imported only for
+``tfds:``.
 """
 
 import json
@@ -39,17 +42,18 @@ from seqmodels.data.splits import (
 )
 from seqmodels.errors import DataError, UsageError
 
-UNLABELED_FOLDER = "unsup"  # a folder next to the classes in aclImdb (Maas et al. 2011)
+# folder of unlabeled texts next to the class folders in aclImdb (Maas et al. 2011)
+UNLABELED_FOLDER = "unsup"
 FORMS = "a .csv, .tsv or .jsonl file (also .gz), a folder, embedded or tfds:NAME"
 
 
 @dataclass(frozen=True)
 class LabeledTexts:
-    """One split: ``texts[row]`` has the label ``labels[row]``.
+    """One split of the data: ``texts[row]`` has the label ``labels[row]``.
 
     ``lines[row]`` is the line of the file ``source`` on which the row starts. If ``source`` is not a file,
-    ``lines[row]`` is the number of the row, from 1. For a folder per class, ``files[row]`` is the path of the
-    text.
+    ``lines[row]`` is the number of the row, from 1. If each text is a file in the folder of its class,
+    ``files[row]`` is the path of this file. Default: None.
     """
 
     texts: list[str]
@@ -62,7 +66,7 @@ class LabeledTexts:
         return len(self.texts)
 
     def where(self, row: int) -> str:
-        """Returns the location of ``row`` for an error message: ``train.csv:12``, or the path of its file."""
+        """Returns the location of ``row`` for an error message: ``train.csv:12`` or the path of the file."""
         return self.files[row] if self.files else f"{self.source}:{self.lines[row]}"
 
     def take(self, rows: Sequence[int]) -> "LabeledTexts":
@@ -78,11 +82,11 @@ class LabeledTexts:
 
 @dataclass(frozen=True)
 class LabeledTextData:
-    """The train, valid and test splits of the source ``name``.
+    """The train, valid and test splits of the data ``name``.
 
-    ``classes`` are the sorted labels of train; integers are sorted by value. ``notes`` describe rows that
-    were cut, skipped or found twice. ``sha256`` is the digest of the data before any cut that depends on a
-    seed.
+    ``classes`` contains the sorted labels of train. If all labels are integers, they are sorted by value.
+    ``notes`` describes how missing splits were replaced, what was skipped, and how many test texts are also
+    in another split. ``sha256`` is the digest of the data as read; it does not depend on the seed.
     """
 
     train: LabeledTexts
@@ -95,15 +99,20 @@ class LabeledTextData:
 
 
 def load_labeled_texts(data: str, seed: int, valid_fraction: float = 0.1) -> LabeledTextData:
-    """Reads ``data`` and cuts missing splits from train.
+    """Reads ``data`` and splits off missing splits from the training rows.
 
-    Without a test split, valid becomes the test split. If there is then no valid split, ``valid_fraction`` of
-    train becomes the validation split. A source in one piece, or with train only, is cut into test (10 %),
-    valid and train. A cut depends only on the seed and the texts. It keeps the share of each label, and equal
-    texts stay in one split.
+    - If only the test split is missing, the validation split becomes the test split.
+    - If there is then no validation split, ``valid_fraction`` of the training rows becomes the validation
+      split.
+    - Data without splits, or with only a train split, is split into test (10 %), validation
+      (``valid_fraction``) and train.
+
+    The assignment of a row depends only on the seed and the texts. The splits have about the same share of
+    each label. Rows with equal texts stay in the same split.
 
     Raises:
-        UsageError: ``data`` does not exist or its form is unknown; ``valid_fraction`` is not in (0, 0.5].
+        UsageError: ``data`` does not exist or has an unknown format, or ``valid_fraction`` is not in
+            (0, 0.5].
         DataError: the data is malformed, has no train split or only one class, or has labels that do not
             occur in train.
     """
@@ -127,13 +136,13 @@ def load_labeled_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Lab
 
 
 def load_split(data: str, split: str = "test") -> LabeledTexts:
-    """Reads one split of ``data`` without cutting it, for ``evaluate --data``.
+    """Reads one split of ``data`` for ``evaluate --data``. Nothing is split off.
 
-    A source in one piece (a file, a folder per class) is the split itself. As in training, valid replaces a
-    missing test split.
+    Data without splits (a file, or a folder with one folder per class) is read whole. As in training, the
+    validation split replaces a missing test split.
 
     Raises:
-        UsageError, DataError: as in `load_labeled_texts`; DataError also if the split does not exist.
+        UsageError, DataError: see `load_labeled_texts`. DataError is also raised if the split does not exist.
     """
     readers = _readers(data, [])
     return read_split(data, readers, split)
@@ -159,7 +168,7 @@ def _sorted_labels(labels: set[str]) -> list[str]:
 def _complete(
     read: dict[str, LabeledTexts], seed: int, valid_fraction: float, notes: list[str]
 ) -> dict[str, LabeledTexts]:
-    """Returns train, valid and test, with missing splits cut; appends a note about the cuts to ``notes``."""
+    """Returns train, valid and test. Splits off missing splits and appends a note to ``notes``."""
     origin, said = "all rows" if WHOLE in read else "train", list[str]()
     whole, splits, missing = missing_splits(read, valid_fraction, said)
     for split, rows in _cut(whole, missing, seed).items():
@@ -178,11 +187,14 @@ def _complete(
 
 
 def _cut(whole: LabeledTexts, fractions: dict[str, float], seed: int) -> dict[str, list[int]]:
-    """Returns the rows of train and of each part in ``fractions``, in ascending order.
+    """Assigns the rows to train and to the splits in ``fractions``.
 
-    Within a label, texts are sorted by a hash of seed and text. This order is the same on every machine and
-    for every order of the rows. A part gets at least one text of each label that has enough texts. Train
-    keeps at least one text of each label.
+    The texts of each label are sorted by a hash of seed and text. This order is the same on every machine and
+    for every order of the rows. Each split gets at least one text of every label that has enough texts. Train
+    keeps at least one text of every label.
+
+    Returns:
+        The row numbers of each split, in ascending order.
     """
     rows_of: dict[str, list[int]] = {}
     for row, text in enumerate(whole.texts):
@@ -209,7 +221,10 @@ Readers = dict[str, Callable[[], LabeledTexts]]
 
 
 def _readers(data: str, notes: list[str]) -> Readers:
-    """Returns a reader for each split of ``data``, or for `WHOLE`. Each reader may be called once."""
+    """Returns one reader function per split of ``data``. Data without splits has one reader, `WHOLE`.
+
+    Each reader may be called only once.
+    """
     if data in ("embedded", "embedded:reviews"):
         from apps.sentiment import reviews
 
@@ -230,7 +245,10 @@ def _readers(data: str, notes: list[str]) -> Readers:
 
 
 def _collect(source: str, rows: Iterable[Row], files: list[str] | None = None) -> LabeledTexts:
-    """Collects (line, (text, label)) rows; raises DataError for an empty text or label, or without rows."""
+    """Collects rows (line, (text, label)).
+
+    Raises DataError if there are no rows, if a text or label is empty, or if a label has a line break.
+    """
     split = LabeledTexts([], [], source, [], files)
     for line, (text, label) in rows:
         split.texts.append(text)
@@ -252,7 +270,7 @@ def _collect(source: str, rows: Iterable[Row], files: list[str] | None = None) -
 
 
 def _numbered(data: str, splits: Mapping[str, Iterable[tuple[str, str]]]) -> Readers:
-    """Returns readers of (text, label) rows; a row is located by its number, because it has no line."""
+    """Returns readers of (text, label) rows without line numbers. The row number replaces the line number."""
     return {
         split: partial(_collect, f"{data}[{split}]", enumerate(rows, 1)) for split, rows in splits.items()
     }
@@ -277,7 +295,7 @@ def _folder_readers(folder: Path, notes: list[str]) -> Readers:
 
 
 def _read_class_folders(folder: Path, notes: list[str]) -> LabeledTexts:
-    """Reads ``folder/<class>/*.txt``, sorted by name."""
+    """Reads the files ``folder/<class>/*.txt``. The name of the class folder is the label."""
     files: dict[Path, list[Path]] = {}
     for class_folder in list_folder(folder)[0]:
         if class_folder.name == UNLABELED_FOLDER:

@@ -1,4 +1,4 @@
-"""Translation from raw text to raw text. This module defines the whole app."""
+"""The translation app: connects the functions of this package in one `Task`, from raw text to raw text."""
 
 from __future__ import annotations
 
@@ -56,13 +56,16 @@ def objective(options: Train) -> Objective:
 
 
 def baselines(data: Data) -> dict[str, Any]:
-    """Scores the baselines on validation and test. The word table is learned from the training split."""
+    """Scores the baselines on the validation and test splits.
+
+    The word table of the word-by-word baseline is learned from the training split.
+    """
     source = data.source
     return baseline_scores(source.train, {"valid": source.valid, "test": source.test}, data.assets)
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """Scores the model and its baselines on the run's test split, or on ``--data``."""
+    """Scores the model and its baselines on ``--data``, or by default on the test split of the run."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     source = run.trained_on(
@@ -97,7 +100,11 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """Yields one record per text: its best translations, and with ``--align`` the links between words."""
+    """Yields one record per text.
+
+    A record contains the text, its best translation and the score. Options add the other translations of the
+    beam (``--best``), the links between words (``--align``) and the path of an attention plot (``--plot``).
+    """
     assets = Assets.load(run.assets)
     how = Decoding(**{name: getattr(options, name) for name in Decoding.__dataclass_fields__})
     model = run.load_model() if options.model == "keras" else None
@@ -133,7 +140,10 @@ def _require_coverage(run: Run, model: Translator | None, how: Decoding) -> None
 def _word_map(
     assets: Assets, source: str, target: str, weights: np.ndarray
 ) -> tuple[np.ndarray, list[str], list[str]]:
-    """Returns the attention between words ``(target, source)`` without the ends, and both word lists."""
+    """Returns the attention between words, the source words and the target words.
+
+    The attention has the shape ``(target words, source words)``. End tokens are excluded.
+    """
     rows = assets.cut(assets.encode_sources([source])), assets.encode_targets([target])
     pieces = (
         assets.source_tokenizer.decode(rows[0].values[:-1]),
@@ -160,7 +170,10 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 
 
 def render_scores(scores: dict[str, Any]) -> Group:
-    """Renders tables with the scores of the model and the baselines, and with BLEU by length."""
+    """Renders a table of scores (model and baselines) and a table of BLEU by source length.
+
+    If the alignment error rate was computed, a third table shows it.
+    """
     model = scores["model"]
     how = f"beam {model['decoding']['beam']}, length penalty {model['decoding']['length_penalty']:g}"
     title = f"{scores['data']}, {scores['languages']}: {model['sentences']} sentences, {how}"
@@ -183,7 +196,11 @@ def render_scores(scores: dict[str, Any]) -> Group:
 
 
 def render_prediction(record: dict[str, Any]) -> str:
-    """Renders the translation or the scored best translations, then the links and the plot if present."""
+    """Renders one record of :func:`predict`.
+
+    The first lines are the translation, or the best translations with their scores. The links between words
+    and the path of the plot follow if the record contains them.
+    """
     lines = [record["translation"]]
     if "best" in record:
         lines = [f"{each['score']:.4f}\t{each['text']}" for each in record["best"]]

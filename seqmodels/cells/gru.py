@@ -1,4 +1,4 @@
-"""The gated recurrent unit (GRU), with the reset gate before or after the matrix product."""
+"""The gated recurrent unit (GRU). Its reset gate acts before or after the recurrent matrix product."""
 
 from __future__ import annotations
 
@@ -24,26 +24,32 @@ class GRUCell(GatedCell):
             h~_t &= tanh(x_t W_h + (r_t * h_{t-1}) U_h + b_h)      & candidate
             h_t &= (1 - u_t) * h_{t-1} + u_t * h~_t
 
-    With ``reset_after=True`` the reset gate acts after the matrix product, so that all gates share one
-    product: ``h~_t = tanh(x_t W_h + b_h + r_t * (h_{t-1} U_h + b'))``.
+    With ``reset_after=True`` the reset gate multiplies the result of the matrix product with ``U_h``:
+    ``h~_t = tanh(x_t W_h + b_h + r_t * (h_{t-1} U_h + b'))``. One matrix product with U then computes the
+    recurrent parts of the gates and of the candidate.
 
-    ``activation`` replaces tanh, and ``recurrent_activation`` replaces sigmoid. The update gate is then
-    ``u_t = 1 - sigma(-(x_t W_u + h_{t-1} U_u + b_u))``. With sigmoid this is the equation above. With every
-    other function, the GRU of Keras computes the same.
+    The option ``activation`` replaces tanh by another function. The option ``recurrent_activation`` replaces
+    sigmoid by another function sigma. The update gate is then defined by
+    ``u_t = 1 - sigma(-(x_t W_u + h_{t-1} U_u + b_u))``. For sigmoid, this definition is equal to the first
+    equation. For all functions sigma, it is also equivalent to the update gate of Keras' GRU.
 
-    The state and the output are ``h`` ``(n, units)``. ``u_t`` is the share that is written. Keras and cuDNN
-    define the update gate as ``1 - u_t`` instead; see :mod:`seqmodels.layers.keras_conversion`.
-    Weights: ``kernel`` W ``(d, 3 units)``, ``recurrent_kernel`` U ``(units, 3 units)`` and ``bias`` b
-    ``(3 units,)``, with columns in the order u, r, h. With ``reset_after`` there is also
-    ``recurrent_bias`` b' ``(units,)``, unless the cell has no bias.
+    The state and the output are ``h`` ``(n, units)``. ``u_t`` is the share of the new state that comes from
+    the candidate. In Keras and cuDNN, the update gate is ``1 - u_t`` instead; see
+    :mod:`seqmodels.layers.keras_conversion`.
+
+    The weights are ``kernel`` W ``(d, 3 units)``, ``recurrent_kernel`` U ``(units, 3 units)`` and ``bias`` b
+    ``(3 units,)``, with columns in the order u, r, h. If ``reset_after`` is True, there is also a
+    ``recurrent_bias`` b' ``(units,)``. If ``use_bias`` is False, there is neither b nor b'.
 
     Args:
         units: size of the state.
-        reset_after: if True, the reset gate acts after the matrix product.
-        keep_bias: negated initial value of ``b_u``. A GRU then initially keeps the same share of the state as
-            an LSTM with this forget bias.
-        activation: Keras activation of the candidate.
-        recurrent_activation: Keras activation of the gates.
+        reset_after: if True, the reset gate multiplies ``h_{t-1} U_h + b'``; if False, it multiplies
+            ``h_{t-1}``.
+        keep_bias: ``b_u`` starts at ``-keep_bias``. The GRU then initially keeps the same share of its state
+            as an LSTM with ``forget_bias=keep_bias``.
+        activation: activation of the candidate: the name of a Keras activation, or a function. None means
+            the linear function.
+        recurrent_activation: activation of the gates, in the same formats.
         **kwargs: keyword arguments of :class:`MatrixCell`.
 
     >>> cell = GRUCell(3, reset_after=True)
@@ -81,9 +87,10 @@ class GRUCell(GatedCell):
             self.recurrent_bias = self._weight("recurrent_bias", (self.units,), kind="bias")
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """Returns ``(U after weight dropout, mask of h or None, b' or None if the reset gate acts before)``.
+        """Returns ``(U after weight dropout, mask of h or None, b' or None)``.
 
-        The arguments are described in :meth:`Cell.constants`.
+        Without ``reset_after``, None replaces b'. Without a bias, zeros replace b'. :meth:`Cell.constants`
+        describes the arguments.
         """
         recurrent_kernel, mask = super().constants(batch, memory, training)
         recurrent_bias = None
@@ -110,7 +117,7 @@ class GRUCell(GatedCell):
         return h, (h,)
 
     def _update_and_reset(self, z: tf.Tensor) -> list[tf.Tensor]:
-        """Returns the gates u and r ``(..., units)`` of ``z (..., 2 units)``."""
+        """Returns the gates u and r, each ``(..., units)``. ``z (..., 2 units)`` contains their arguments."""
         if self._sigmoid_gates:
             return self.gates(z, 2)
         update, reset = tf.split(z, 2, axis=-1)
@@ -132,10 +139,12 @@ class GRUCell(GatedCell):
         return {"1 - update gate": 1 - u, "update gate": u, "reset gate": r}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns the sum of the norms of the paths, with ``sigmoid' <= 1/4`` and ``tanh' <= 1``.
+        """Returns the sum of two bounds on the effect of ``h_{t-1}`` on ``h_t``.
 
-        The bound is at least 1 for all weights, so it never forces the gradient to vanish. Returns None with
-        other activations.
+        The first bound holds if the update gate is constant. The second bound applies to the change of the
+        update gate that ``h_{t-1}`` causes. Both bounds use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The sum
+        is at least 1 for any weights. It therefore cannot prove that a gradient vanishes.
+        Returns None if the activations are not tanh and sigmoid.
         """
         if not self.has_default_activations:
             return None

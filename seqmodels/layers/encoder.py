@@ -1,4 +1,4 @@
-"""Stacks of recurrent layers in one or both directions."""
+"""An encoder: stacked recurrent layers that run in one direction or in both directions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ class Encoded(NamedTuple):
     """The results of an encoder.
 
     Attributes:
-        outputs: ``(n, T, output_size)`` of the last layer, forward features before backward features.
-        states: the cells' states ``(n, units)``, nested by layer and by direction (forward, backward).
-        lengths: ``(n,)`` int32, from the lengths or the mask passed to the encoder, or T for all rows.
+        outputs: outputs of the topmost layer, ``(n, T, output_size)``. If the layer is bidirectional, the
+            features of the forward direction come first.
+        states: final states. ``states[layer][direction]`` is the tuple of a cell's states, each
+            ``(n, units)``. Direction 0 is forward, direction 1 is backward.
+        lengths: number of real steps (steps that are not padding) per row, ``(n,)`` int32. The encoder
+            computes this number from its argument ``lengths`` or ``mask``. Without both arguments, the number
+            is T for all rows.
     """
 
     outputs: tf.Tensor
@@ -33,25 +37,30 @@ class Encoded(NamedTuple):
 class Encoder(keras.layers.Layer):
     """Stacked recurrent layers (Graves et al. 2013), each optionally bidirectional (Schuster, Paliwal 1997).
 
-    The output of layer l is the input of layer l + 1. A bidirectional layer also runs a copy of the cell with
-    its own weights from each row's last real step to its first step. Both outputs are concatenated. The
-    encoder has no embedding, so its input can be time series and features as well as embedded text. Inputs,
-    padding, lengths and masks follow the rules of :class:`Recurrent`.
+    The output of each layer is the input of the next layer. A bidirectional layer also has a backward cell
+    with its own weights. The backward cell runs from the last real step of each row (the last step that is
+    not padding) to the first step. The layer concatenates the outputs of both cells. The encoder does not
+    contain an embedding. Its inputs can therefore be time series or other features as well as embedding
+    vectors.
+
+    The rules of :class:`Recurrent` for inputs, padding, lengths and masks also apply to an encoder.
 
     Args:
-        cells: one cell per layer. A bidirectional layer creates its backward cell from the same config.
-        bidirectional: if True, run a layer in both directions; one value for all layers, or one per layer.
-        residual: if True, add the input of a layer to its output if both have the same size. From the second
-            layer on, the sizes must be equal.
-        dropout: probability of dropping an input feature of a layer, with one mask for all steps of a
-            sequence; one value for all layers, or one per layer.
-        seed: seed of the dropouts.
+        cells: one cell per layer. The backward cell of a bidirectional layer has the same config as the
+            forward cell.
+        bidirectional: if True, run the layer in both directions. Pass one value for all layers, or a sequence
+            with one value per layer.
+        residual: if True, add the input of each layer to its output. In the lowest layer, the input is added
+            only if both sizes are equal. In all other layers, both sizes must be equal.
+        dropout: probability of dropping an input feature of a layer. One mask is used for all steps of a
+            sequence. Pass one value for all layers, or a sequence with one value per layer.
+        seed: seed of the dropout masks.
         **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the first cell.
 
     Raises:
-        ValueError: if ``cells`` is not a list of cells, or the sizes of a residual layer differ. Also if
-            ``bidirectional`` or ``dropout`` does not have one value per cell. A call raises the errors of
-            :class:`Recurrent`.
+        ValueError: if ``cells`` is empty or is not a list of cells. Also if ``bidirectional`` or ``dropout``
+            is a sequence without one value per cell. Also if ``residual`` is True and the two sizes differ in
+            a layer above the lowest layer. A call raises the same errors as a call of :class:`Recurrent`.
 
     >>> from seqmodels.cells import GRUCell
     >>> encoder = Encoder([GRUCell(3), GRUCell(3)], bidirectional=True)
@@ -90,7 +99,7 @@ class Encoder(keras.layers.Layer):
         self.dropout = rates
         self.seed = seed
         self.supports_masking = True
-        self.directions: list[list[Recurrent]] = []  # per layer: forward, then backward if bidirectional
+        self.directions: list[list[Recurrent]] = []  # for each layer: [forward] or [forward, backward]
         for index, (cell, two, rate) in enumerate(zip(cells, both, rates)):
             layer = [
                 Recurrent(
@@ -107,11 +116,14 @@ class Encoder(keras.layers.Layer):
 
     @property
     def output_size(self) -> int:
-        """Size of the output at one step."""
+        """Number of output features per time step."""
         return sum(recurrent.cell.output_size for recurrent in self.directions[-1])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Calls the layer. The lengths may be a list, which Keras does not accept by position."""
+        """Converts a list of lengths to a tensor, and then calls the layer.
+
+        Keras accepts only tensors as positional arguments.
+        """
         return super().__call__(*lengths_as_tensor(args), **lengths_as_tensor(kwargs))
 
     def build(self, input_shape: Any) -> None:
@@ -130,7 +142,7 @@ class Encoder(keras.layers.Layer):
         self.built = True
 
     def get_initial_state(self, batch_size: Any) -> tuple:
-        """Returns zeros, nested as ``Encoded.states``."""
+        """Returns initial states of zeros, nested in the same way as ``Encoded.states``."""
         return tuple(
             tuple(recurrent.get_initial_state(batch_size) for recurrent in layer) for layer in self.directions
         )
@@ -143,14 +155,24 @@ class Encoder(keras.layers.Layer):
         training: bool = False,
         mask: tf.Tensor | None = None,
     ) -> Encoded:
-        """Encodes ``inputs (n, T, d)``; the initial ``states`` are nested as ``Encoded.states``."""
-        mask = getattr(inputs, "_keras_mask", None) if mask is None else mask  # Keras passes it only at times
+        """Encodes inputs.
+
+        Args:
+            inputs: ``(n, T, d)``.
+            lengths: number of real steps per row, ``(n,)``. None means that no row has padding, unless a mask
+                is passed.
+            states: initial states, nested in the same way as ``Encoded.states``. Default: zeros.
+            training: if True, apply dropout.
+            mask: Keras mask ``(n, T)`` that is True at real steps. It can replace ``lengths``.
+        """
+        # Keras does not pass the mask in every call, but it stores the mask as an attribute of the inputs.
+        mask = getattr(inputs, "_keras_mask", None) if mask is None else mask
         inputs = as_numbers(inputs, self.compute_dtype, "inputs")
         check_rank("Encoder", inputs.shape)
         first = self.directions[0][0].cell
         check_features(f"Encoder {self.name!r}", inputs.shape, getattr(first, "input_units", None))
         lengths, valid = checked_lengths(lengths, mask, inputs)
-        # Outputs past the end must stay zero, so the inputs that are added to them must be zero there, too.
+        # Outputs at padding must be zero, so the inputs that are added to them must be zero, too.
         inputs = without_padding(inputs, lengths, training or self.residual)
         final = []
         for index, layer in enumerate(self.directions):
@@ -169,7 +191,7 @@ class Encoder(keras.layers.Layer):
         return Encoded(inputs, tuple(final), lengths)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """Returns the mask for the outputs. States and lengths have no mask."""
+        """Returns the mask of the outputs. States and lengths do not have a mask."""
         if isinstance(previous_mask, list | tuple):
             previous_mask = previous_mask[0]
         sizes = [recurrent.cell.state_size for layer in self.directions for recurrent in layer]
@@ -192,12 +214,12 @@ class Encoder(keras.layers.Layer):
 
 
 def _twin(cell: Cell) -> Cell:
-    """Returns a copy of the cell with its own weights and masks."""
+    """Returns a new cell with the same config, but with its own weights and another seed for its masks."""
     config = cell.get_config()
     config["name"] = f"{config['name']}_backward"
     if config.get("seed") is not None:
         config["seed"] += 1
-    # A config cannot describe every function, so the copy gets the functions themselves.
+    # A config cannot store every function, so the functions are copied from the cell.
     functions = ("activation", "recurrent_activation")
     config.update({name: getattr(cell, name) for name in functions if name in config})
     return type(cell).from_config(config)

@@ -1,7 +1,8 @@
-"""Conversion to and from the recurrent layers of Keras.
+"""Conversion of recurrent layers from this library to Keras and from Keras to this library.
 
-Keras' GRU computes ``h_t = z * h_{t-1} + (1 - z) * h~_t``: its update gate ``z`` is ``1 - u`` in this
-library. Since ``1 - sigmoid(a) = sigmoid(-a)``, the columns and biases of that gate change sign.
+The GRU of Keras computes ``h_t = z * h_{t-1} + (1 - z) * h~_t``. Its update gate ``z`` is therefore equal to
+``1 - u``, where ``u`` is the update gate of :class:`seqmodels.cells.GRUCell`. Because
+``1 - sigmoid(a) = sigmoid(-a)``, the conversion negates the weights and biases of the update gate.
 """
 
 from __future__ import annotations
@@ -31,16 +32,20 @@ SHARED = (
 
 
 def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
-    """Returns a built Keras layer with the same weights and options, which returns sequences and states.
+    """Converts a ``Recurrent`` to a built Keras layer with the same weights and options.
 
-    Two things differ. Keras returns the outputs of a reversed layer in the order of computation, with the
-    last step first. Keras does not support weight dropout, so the Keras layer trains without weight dropout.
+    The Keras layer returns the outputs of all steps and the final states. It differs from ``recurrent`` in
+    two ways:
+
+    - If ``recurrent.reverse`` is True, the Keras layer returns its outputs in the order of computation. The
+      output for the last time step then comes first.
+    - Keras does not support weight dropout. The Keras layer therefore trains without weight dropout.
 
     Args:
         recurrent: a built ``Recurrent`` with an ``RNNCell``, ``LSTMCell`` or ``GRUCell``.
 
     Raises:
-        ValueError: if the layer is not built, or Keras does not have its cell. Also if a regularizer or a
+        ValueError: if the layer is not built or has another type of cell. Also if a regularizer or a
             constraint of a GRU depends on the sign of the weights.
 
     >>> from seqmodels.cells import LSTMCell
@@ -78,22 +83,23 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
 
 
 def from_keras(layer: keras.layers.Layer) -> Recurrent | Encoder:
-    """Converts a built ``keras.layers.SimpleRNN``, ``LSTM``, ``GRU`` or a ``Bidirectional`` of them.
+    """Converts a built ``SimpleRNN``, ``LSTM`` or ``GRU`` of Keras, or a ``Bidirectional`` of these layers.
 
-    The cell gets the weights, activations, bias, initializers, regularizers, constraints and dropouts of the
-    Keras layer. The result always returns its outputs and states and takes its initial states explicitly:
-    ``return_sequences``, ``return_state``, ``stateful`` and ``unroll`` are not converted.
+    The new layer has the weights of the Keras layer. It also has the same activations, initializers,
+    regularizers, constraints, dropouts and the same ``use_bias``. The options ``return_sequences``,
+    ``return_state``, ``stateful`` and ``unroll`` are not converted. The new layer always returns its outputs
+    and its states. The initial states are an argument of each call.
 
-    Keras keeps two biases per gate in a GRU with ``reset_after``, and this library keeps their sum. A
-    regularizer or a constraint of the bias then applies to the sum, and a warning is shown.
+    In a GRU with ``reset_after``, Keras stores two biases per gate. This library stores only their sum. A
+    regularizer or a constraint of the bias then applies to the sum, and this function shows a warning.
 
     Returns:
-        a ``Recurrent``, or an ``Encoder`` of one bidirectional layer.
+        a ``Recurrent``. For a ``Bidirectional``, an ``Encoder`` with one bidirectional layer.
 
     Raises:
         ValueError: if the layer has another type or is not built. Also if a ``Bidirectional`` does not
-            concatenate its outputs or has two different layers. Also if a regularizer or a constraint of a
-            GRU depends on the sign of the weights.
+            concatenate the outputs of its two layers, or if these layers have different types or options.
+            Also if a regularizer or a constraint of a GRU depends on the sign of the weights.
 
     >>> layer = keras.layers.GRU(3, return_sequences=True)
     >>> outputs = layer(tf.ones((2, 4, 5)))
@@ -131,8 +137,8 @@ def _from_bidirectional(both: keras.layers.Bidirectional) -> Encoder:
     )
     if type(forward) is not type(backward) or one != other or forward.go_backwards:
         raise ValueError(
-            f"the two layers of {both.name} must have the same type and options, the first one without "
-            "go_backwards; convert forward_layer and backward_layer separately"
+            f"the two layers of {both.name} must have the same type and options, and forward_layer must not "
+            "have go_backwards; convert forward_layer and backward_layer separately"
         )
     encoder = Encoder([cell], bidirectional=True, dropout=forward.dropout)
     encoder.build((None, None, forward.cell.kernel.shape[0]))
@@ -142,7 +148,7 @@ def _from_bidirectional(both: keras.layers.Bidirectional) -> Encoder:
 
 
 def _cell_of(layer: keras.layers.Layer) -> Cell:
-    """Returns a cell with the options of a Keras layer, without its weights."""
+    """Returns a cell with the options of a Keras layer. The weights are not copied."""
     if not isinstance(layer, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
         raise ValueError(
             f"{layer.name} must be a SimpleRNN, LSTM or GRU, or a Bidirectional of them; got "
@@ -164,7 +170,7 @@ def _cell_of(layer: keras.layers.Layer) -> Cell:
     _check_signs(layer.name, cell)
     if layer.reset_after and layer.use_bias and (layer.bias_regularizer or layer.bias_constraint):
         warnings.warn(
-            f"{layer.name} has two biases per gate, and GRUCell has their sum; the regularizer and the "
+            f"{layer.name} has two biases per gate, and GRUCell has only their sum; the regularizer and the "
             "constraint of the bias apply to the sum",
             stacklevel=3,
         )
@@ -172,10 +178,10 @@ def _cell_of(layer: keras.layers.Layer) -> Cell:
 
 
 def _shared(source: Any) -> dict[str, Any]:
-    """Returns the options that a cell and a Keras layer have in common."""
+    """Returns the options of a cell or a Keras layer that exist in both libraries."""
     config = source.get_config()
     options = {name: config[name] for name in SHARED}
-    # A config cannot describe every function.
+    # A config cannot store every function, so the functions are copied from the source.
     options["activation"] = source.activation
     if "recurrent_activation" in config:
         options["recurrent_activation"] = source.recurrent_activation
@@ -183,7 +189,11 @@ def _shared(source: Any) -> dict[str, Any]:
 
 
 def _check_signs(name: str, cell: GRUCell) -> None:
-    """Raises ValueError if a regularizer or a constraint changes when columns of the weights change sign."""
+    """Raises ValueError if a regularizer or a constraint of a GRU depends on the sign of the weights.
+
+    The conversion negates the weights of the update gate. The check therefore compares the results for random
+    weights with the results for the same weights after this negation.
+    """
     rng = np.random.default_rng(0)
     for weight in ("kernel", "recurrent", "bias"):
         shape = (3 * cell.units,) if weight == "bias" else (cell.units, 3 * cell.units)
@@ -202,8 +212,8 @@ def _check_signs(name: str, cell: GRUCell) -> None:
         else:
             continue
         raise ValueError(
-            f"{name} has {type(wrong).__name__} for its {weight} weights, which depends on their sign; the "
-            "update gates of Keras and of GRUCell have opposite signs; convert a GRU without it"
+            f"{type(wrong).__name__} of the {weight} weights of {name} depends on the sign of the weights; "
+            "the conversion negates the weights of the update gate; convert a GRU without this option"
         )
 
 
@@ -229,7 +239,8 @@ def _our_weights(cell: Cell, weights: list[np.ndarray]) -> list[np.ndarray]:
     weights = [_negate_update(weight, cell.units) for weight in weights]
     if not (cell.reset_after and cell.use_bias):
         return weights
-    # The gates u and r add both biases. Only the recurrent bias of the candidate is multiplied by r.
+    # For the gates u and r, Keras adds the two biases, so their sum is stored as one bias. The candidate
+    # needs both biases, because Keras multiplies only the recurrent bias by r.
     kernel, recurrent_kernel, (inputs, recurrent) = weights
     inputs[: 2 * cell.units] += recurrent[: 2 * cell.units]
     return [kernel, recurrent_kernel, inputs, recurrent[2 * cell.units :]]

@@ -1,4 +1,4 @@
-"""The layer that runs a cell over a sequence."""
+"""The layer that runs a recurrent cell over all time steps of a sequence."""
 
 from __future__ import annotations
 
@@ -18,39 +18,55 @@ from seqmodels.layers.padding import checked_lengths, lengths_as_tensor, without
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Recurrent(keras.layers.Layer):
-    """Runs a cell over time, with explicit initial and final states.
+    """Runs a cell over all time steps of a sequence, with explicit initial and final states.
 
     ``recurrent(inputs (n, T, d), lengths (n,) or None, states or None, memory or None)`` returns
-    ``(outputs (n, T, output_size), states)``. The first ``lengths`` steps of a row are real, the rest is
-    padding. The returned states are the states after the last real step of each row. Outputs past the end are
-    zero. A row of length 0 returns its initial state. The layer keeps no state between calls; pass the
-    returned states to the next call to continue a sequence.
+    ``(outputs (n, T, output_size), states)``:
 
-    Inputs may be integers or booleans, which become floats. The padding may hold any value, NaN included.
-    Lengths may also be an array or a list. A mask of Keras ``(n, T)``, for example of an ``Embedding`` with
-    ``mask_zero=True``, becomes lengths if the padding is at the end of each row. Lengths out of range and
-    other masks raise an error. XLA cannot raise errors; there, such a row returns NaN.
+    - ``lengths`` contains the number of real steps per row. All steps after the real steps are padding. None
+      means that no row has padding, unless a mask is passed.
+    - The argument ``states`` contains the initial states. Default: zeros.
+    - ``memory`` is the sequence that a cell with attention attends to. Other cells accept only None.
+    - The outputs are zero at padding.
+    - The returned states are the states after the last real step of each row. For a row of length 0, they are
+      the initial states.
 
-    With ``return_sequences`` or ``return_state``, the layer returns the same as a recurrent layer of Keras
-    and fits into ``keras.Sequential``. Reversed outputs stay aligned with the inputs.
+    The layer does not keep states between calls. To continue a sequence, pass the returned states to the next
+    call.
+
+    The inputs can be integers or booleans, which the layer converts to floats. The padding can contain any
+    values, also NaN. ``lengths`` can be a tensor, an array or a list.
+
+    A Keras mask ``(n, T)`` can replace ``lengths``. An example is the mask of an ``Embedding`` layer with
+    ``mask_zero=True``. The padding must be at the end of each row. All other masks raise an error, and so do
+    lengths below 0 or above T. Code that XLA has compiled cannot raise an error. In compiled code, the layer
+    returns NaN for a row with an invalid length or an invalid mask.
+
+    With the option ``return_sequences`` or ``return_state``, the layer returns its results in the same
+    structure as a recurrent layer of Keras. The layer can then be used in ``keras.Sequential``. The results
+    differ from Keras in two cases. The outputs at padding are zero. If ``reverse`` is True, output t still
+    belongs to input t.
 
     Args:
-        cell: a layer that follows the contract of :mod:`seqmodels.cells.base`.
-        reverse: if True, run each row from its last real step to its first step. Outputs stay aligned with
-            the inputs.
-        dropout: probability of dropping an input feature, with one mask for all steps of a sequence
-            (Gal and Ghahramani 2016; "locked" or "variational" dropout).
-        seed: seed of the dropout.
-        return_sequences: if True, return the outputs of all steps; if False, only the output ``(n,
-            output_size)`` of the last step that is computed, which is zero for a row of length 0.
-        return_state: if True, return ``(output, *states)``; if False, return only the output. If both
-            options have their default None, return ``(outputs, states)``. Otherwise None counts as False.
+        cell: a cell with the interface of :class:`seqmodels.cells.Cell`.
+        reverse: if True, run each row from its last real step to its first step. Output t still belongs to
+            input t.
+        dropout: probability of dropping an input feature. One mask is used for all steps of a sequence. This
+            method is called "locked" or "variational" dropout (Gal and Ghahramani 2016).
+        seed: seed of the dropout mask.
+        return_sequences: if True, return the outputs of all steps. If False, return one output per row,
+            ``(n, output_size)``: the output of the step that is computed last. This output is zero for a row
+            of length 0.
+        return_state: if True, return ``(output, *states)``. If False, return only the output. By default,
+            both options are None, and the layer returns ``(outputs, states)``. If only one option is set to
+            True or False, the other option counts as False.
         **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the cell.
 
     Raises:
-        ValueError: if the cell does not follow the contract, or the dropout is not in ``[0, 1)``. In a call:
-            if the inputs are not of rank 3 or have another number of features. Also if the number of states
-            is wrong, or the lengths or the mask are invalid.
+        ValueError: if the cell does not have the interface of :class:`seqmodels.cells.Cell`, or the dropout
+            is not in ``[0, 1)``. A call raises ValueError if the inputs are not of rank 3 or have the wrong
+            number of features. A call also raises ValueError if ``states`` has the wrong number of states, or
+            if the lengths or the mask are invalid.
 
     >>> from seqmodels.cells import LSTMCell
     >>> recurrent = Recurrent(LSTMCell(3))
@@ -85,7 +101,10 @@ class Recurrent(keras.layers.Layer):
         self.supports_masking = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Calls the layer. The lengths may be a list, which Keras does not accept by position."""
+        """Converts a list of lengths to a tensor, and then calls the layer.
+
+        Keras accepts only tensors as positional arguments.
+        """
         return super().__call__(*lengths_as_tensor(args), **lengths_as_tensor(kwargs))
 
     def build(self, input_shape: Any) -> None:
@@ -95,7 +114,7 @@ class Recurrent(keras.layers.Layer):
         self.built = True
 
     def get_initial_state(self, batch_size: Any) -> States:
-        """Returns zeros: one ``(batch, units)`` tensor per state of the cell."""
+        """Returns one tensor of zeros ``(batch_size, units)`` per state of the cell."""
         return tuple(self.cell.get_initial_state(batch_size))
 
     def call(
@@ -107,7 +126,8 @@ class Recurrent(keras.layers.Layer):
         training: bool = False,
         mask: tf.Tensor | None = None,
     ) -> Any:
-        mask = getattr(inputs, "_keras_mask", None) if mask is None else mask  # Keras passes it only at times
+        # Keras does not pass the mask in every call, but it stores the mask as an attribute of the inputs.
+        mask = getattr(inputs, "_keras_mask", None) if mask is None else mask
         inputs = as_numbers(inputs, self.compute_dtype, "inputs")
         self._check_inputs(inputs.shape)
         lengths, valid = checked_lengths(lengths, mask, inputs)
@@ -127,14 +147,15 @@ class Recurrent(keras.layers.Layer):
         memory: Any = None,
         training: bool = False,
     ) -> tuple[tf.Tensor, States]:
-        """Computes outputs and states from checked inputs, whose padding is zero.
+        """Computes outputs and states. The caller must have checked the lengths and the mask.
 
         Args:
-            inputs: ``(n, T, d)``.
-            lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
-            valid: mask ``(n,)`` of the rows to compute; the other rows are NaN. Default: all rows.
+            inputs: ``(n, T, d)``, the result of ``without_padding``.
+            lengths: number of real steps per row, ``(n,)`` int32, or None if no row has padding.
+            valid: booleans ``(n,)``. The results of a row with the value False are NaN. None means that all
+                rows are valid.
             states: initial states. Default: zeros.
-            memory: memory of a cell with attention.
+            memory: sequence that a cell with attention attends to.
             training: if True, apply the dropouts.
         """
         batch = inputs.shape[0] or tf.shape(inputs)[0]
@@ -154,13 +175,13 @@ class Recurrent(keras.layers.Layer):
         return (_reversed(outputs, lengths) if self.reverse else outputs), states
 
     def _check_inputs(self, shape: Any) -> None:
-        """Raises ValueError if the shape does not fit the layer or its weights."""
+        """Raises ValueError if the inputs do not have three axes or have the wrong number of features."""
         check_rank("Recurrent", shape)
         expected = getattr(self.cell, "input_units", None) if self.cell.built else None
         check_features(f"Recurrent layer {self.name!r}", shape, expected)
 
     def _initial(self, states: Any, batch: Any, valid: tf.Tensor | None) -> States:
-        """Returns the initial states; NaN for rows that are not valid."""
+        """Returns the initial states. The initial states of a row that is not valid are NaN."""
         if states is None:
             states = self.get_initial_state(batch)
         elif tf.is_tensor(states):
@@ -176,8 +197,12 @@ class Recurrent(keras.layers.Layer):
         return tuple(tf.where(valid[:, None], state, nan) for state in states)
 
     def _last(self, outputs: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-        """Returns the output ``(n, output_size)`` of the last step that was computed; zero without steps."""
-        if not outputs.shape[1]:  # the number of steps is 0 or not known; one step of padding is added
+        """Returns the output of the step that was computed last, ``(n, output_size)``.
+
+        The output is zero for a row without real steps.
+        """
+        # If the number of steps is 0 or unknown, one step of padding is added. Step 0 then always exists.
+        if not outputs.shape[1]:
             outputs = tf.pad(outputs, ((0, 0), (0, 1), (0, 0)))
             time = tf.shape(outputs)[1] - 1
         else:
@@ -213,15 +238,16 @@ class Recurrent(keras.layers.Layer):
     def _run_twice(
         self, inputs: tf.Tensor, lengths: tf.Tensor | None, states: States, constants: tuple
     ) -> tuple[tf.Tensor, States]:
-        """Computes the same as :meth:`_run`, but the backward pass runs the loop again.
+        """Returns the results of :meth:`_run`. The backward pass computes the loop again to save memory.
 
-        Gradients reach only the arguments of the inner function, so the weights are arguments, too. The
-        second run may start after the scopes of the first run have ended, so the current form is stored.
+        ``tf.recompute_grad`` computes gradients only for the arguments of the function ``run``. The weights
+        are therefore arguments, too. The backward pass may run outside the ``with kernels.form(...)`` block
+        of the caller. The current form is therefore stored here.
         """
         form, variables = kernels.current_form(), self.cell.trainable_variables
         weights = [tf.convert_to_tensor(variable.value) for variable in variables]
         parts = tf.nest.flatten(constants)
-        given = [x for x in parts if x is not None]  # without dropout there is no mask
+        given = [x for x in parts if x is not None]  # None replaces the mask if there is no dropout
 
         def run(inputs: tf.Tensor, *tensors: tf.Tensor) -> tuple:
             rest = iter(tensors)
@@ -245,7 +271,7 @@ class Recurrent(keras.layers.Layer):
         return (output, *states) if self.return_state else output
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """Returns the mask for the outputs of all steps. States and single outputs have no mask."""
+        """Returns the mask of the outputs of all steps. States and single outputs do not have a mask."""
         if isinstance(previous_mask, list | tuple):
             previous_mask = previous_mask[0]
         no_states = [None] * len(self.cell.state_size)
@@ -272,12 +298,12 @@ class Recurrent(keras.layers.Layer):
 
 
 def _reversed(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-    """Reverses the first ``lengths`` steps of each row. The padding stays at the end."""
+    """Reverses the order of the real steps of each row. The padding stays at the end of the row."""
     if lengths is None:
         return tf.reverse(x, axis=[1])
     if kernels.current_form() == "auto":
         return tf.reverse_sequence(x, lengths, seq_axis=1)
-    # TensorFlow Lite has no 8-bit REVERSE_SEQUENCE, but it has an 8-bit GATHER.
+    # TensorFlow Lite has no 8-bit REVERSE_SEQUENCE operator, but it has an 8-bit GATHER operator.
     steps = tf.range(tf.shape(x)[1])
     sources = tf.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)  # (batch, time)
     return tf.gather(x, sources, batch_dims=1)
