@@ -1,4 +1,4 @@
-"""Base class of the cells with gates: the activations of the gates and of the candidate."""
+"""Base class of the LSTM and the GRU. It defines the activations of the gates and of the candidate."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from seqmodels.cells.matrix import MatrixCell
 
 
 class GatedCell(MatrixCell):
-    """Adds the two activations of Keras' LSTM and GRU.
+    """Base class of the LSTM and the GRU. It adds two activations, with the same names as in Keras.
 
-    The kernels and the fused operator cover tanh and sigmoid, the defaults. With other activations, the
-    generic loop runs.
+    The kernels and the fused operator support only the default activations, tanh and sigmoid. With other
+    activations, a loop computes one time step after the other.
 
     Args:
         units: size of the state.
-        activation: name of a Keras activation, or a function: phi of the candidate. None is linear.
-        recurrent_activation: name of a Keras activation, or a function: sigma of the gates. None is linear.
+        activation: activation of the candidate: the name of a Keras activation, or a function. None means
+            the linear function.
+        recurrent_activation: activation of the gates, in the same formats.
         **kwargs: keyword arguments of :class:`MatrixCell`.
     """
 
@@ -32,7 +33,7 @@ class GatedCell(MatrixCell):
 
     @property
     def has_default_activations(self) -> bool:
-        """True if the activations are tanh and sigmoid, which the kernels cover."""
+        """True if the activations are tanh and sigmoid. The kernels support only these activations."""
         return self.activation is keras.activations.get("tanh") and self._sigmoid_gates
 
     @property
@@ -40,7 +41,7 @@ class GatedCell(MatrixCell):
         return self.recurrent_activation is keras.activations.get("sigmoid")
 
     def gates(self, z: tf.Tensor, count: int) -> list[tf.Tensor]:
-        """Returns ``count`` gates ``(..., units)`` of ``z (..., count * units)``."""
+        """Computes ``count`` gates, each ``(..., units)``, from the blocks of ``z (..., count * units)``."""
         if self._sigmoid_gates:
             return tf.split(tf.sigmoid(z), count, axis=-1)
         return [self.recurrent_activation(block) for block in tf.split(z, count, axis=-1)]

@@ -117,7 +117,7 @@ class GRUCell(GatedCell):
         return h, (h,)
 
     def _update_and_reset(self, z: tf.Tensor) -> list[tf.Tensor]:
-        """Returns the gates u and r, each ``(..., units)``. ``z (..., 2 units)`` contains their arguments."""
+        """Computes the gates u and r, each ``(..., units)``, from the blocks of ``z (..., 2 units)``."""
         if self._sigmoid_gates:
             return self.gates(z, 2)
         update, reset = tf.split(z, 2, axis=-1)

@@ -1,4 +1,4 @@
-"""Checks of the inputs of cells and layers: numbers of any type, and the number of features."""
+"""Checks of the inputs of cells and layers, and the conversion of the inputs to floats."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import tensorflow as tf
 
 
 def as_numbers(x: Any, dtype: str, name: str) -> tf.Tensor:
-    """Returns ``x`` in a float dtype. Integers and booleans become floats, as in the layers of Keras.
+    """Converts ``x`` to a float dtype. Keras' layers also convert integers and booleans to floats.
 
     Args:
         x: a tensor or array.
         dtype: a float dtype.
-        name: name of the argument, for the message.
+        name: name of the argument. The error messages contain this name.
 
     Raises:
         ValueError: if ``x`` is ragged, or if it contains strings or complex numbers.
@@ -35,15 +35,15 @@ def as_numbers(x: Any, dtype: str, name: str) -> tf.Tensor:
 
 
 def check_features(owner: str, shape: Any, expected: int | None) -> None:
-    """Checks the number of features of inputs against the weights of a built cell or layer.
+    """Checks that inputs have the number of features for which a cell or a layer was built.
 
     Args:
-        owner: name of the cell or layer, for the message.
-        shape: shape of the inputs; features come last.
-        expected: number of features of the weights, or None if it is not known.
+        owner: name of the cell or layer. The error message contains this name.
+        shape: shape of the inputs. The last axis contains the features.
+        expected: number of features for which the cell or layer was built. None skips the check.
 
     Raises:
-        ValueError: if the numbers differ.
+        ValueError: if the two numbers of features differ.
     """
     features = shape[-1]
     if None not in (features, expected) and features != expected:
@@ -54,10 +54,10 @@ def check_features(owner: str, shape: Any, expected: int | None) -> None:
 
 
 def check_rank(owner: str, shape: Any) -> None:
-    """Checks that inputs are sequences of vectors.
+    """Checks that inputs have the three axes batch, time and features.
 
     Args:
-        owner: class of the layer, for the message.
+        owner: name of the layer's class. The error message contains this name.
         shape: shape of the inputs.
 
     Raises:

@@ -14,19 +14,19 @@ from seqmodels.kernels.masks import check_rate, dropout_mask
 class MatrixCell(Cell):
     """Base class of the cells whose gates depend on the previous state through a recurrent matrix.
 
-    Adds ``recurrent_kernel`` U ``(units, p)``, with columns in the same order.
+    This class adds the weight ``recurrent_kernel`` U ``(units, p)``, with columns in the order of ``blocks``.
 
     Args:
         units: size of the state, h.
-        recurrent_initializer: initializer of U. An orthogonal U keeps the norm of the state (Saxe et al.
-            2014).
-        weight_dropout: probability of dropping an entry of U, sampled once per sequence
-            (DropConnect on the hidden-to-hidden weights, Merity et al. 2018, section 2).
-        recurrent_dropout: probability of dropping a feature of ``h_{t-1}``, with one mask for all steps
-            of a sequence (Gal and Ghahramani 2016, equation 7).
-        seed: seed of both dropouts.
-        recurrent_regularizer: Keras regularizer of U. The training loss includes its value.
-        recurrent_constraint: Keras constraint of U. The optimizer applies it after every update.
+        recurrent_initializer: initializer of U. Multiplication by an orthogonal U does not change the norm of
+            the state (Saxe et al. 2014).
+        weight_dropout: probability of dropping an entry of U. The entries to drop are sampled once per
+            sequence (DropConnect on the hidden-to-hidden weights, Merity et al. 2018, section 2).
+        recurrent_dropout: probability of dropping a feature of ``h_{t-1}``. One mask is used for all steps of
+            a sequence (Gal and Ghahramani 2016, equation 7).
+        seed: seed of the masks of both dropouts.
+        recurrent_regularizer: Keras regularizer of U. Its value is added to the training loss.
+        recurrent_constraint: Keras constraint of U. The optimizer applies the constraint after every update.
         **kwargs: keyword arguments of :class:`Cell`.
 
     Raises:
@@ -58,9 +58,9 @@ class MatrixCell(Cell):
         self.recurrent_kernel = self._weight("recurrent_kernel", (self.units, columns), kind="recurrent")
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """Returns ``(U after weight dropout, mask of h (n, units) or None)``.
+        """Returns the matrix U after weight dropout, and the dropout mask of h ``(n, units)``.
 
-        The arguments are described in :meth:`Cell.constants`.
+        Without recurrent dropout, None replaces the mask. :meth:`Cell.constants` describes the arguments.
         """
         super().constants(batch, memory, training)
         recurrent_kernel = self._compute(self.recurrent_kernel)
@@ -76,10 +76,11 @@ class MatrixCell(Cell):
         return recurrent_kernel, mask
 
     def call(self, inputs: tf.Tensor, states: Any, training: bool = False) -> tuple[tf.Tensor, list]:
-        """Computes one step as :meth:`Cell.call`.
+        """Computes one step, as :meth:`Cell.call` does.
 
         Raises:
-            ValueError: if the cell has dropout and ``training`` is True. Dropout needs a whole sequence.
+            ValueError: if the cell has dropout and ``training`` is True. The masks are sampled once per
+                sequence, so a call for a single step cannot sample them.
         """
         if training and (self.weight_dropout or self.recurrent_dropout):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Check of the argument ``cell`` of a layer, with a message that names the fix."""
+"""A check of the argument ``cell`` of a layer. The error message describes the fix."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from seqmodels.cells import Cell
 
 
 def checked_cell(cell: Any) -> Cell:
-    """Returns the cell if it follows the contract of :mod:`seqmodels.cells.base`.
+    """Returns the argument if it has the interface of :class:`seqmodels.cells.Cell`.
 
     Raises:
-        ValueError: if the argument is not such a cell.
+        ValueError: if the argument does not have this interface.
     """
     contract = ("project", "constants", "step")
     if isinstance(cell, keras.Layer) and all(hasattr(cell, name) for name in contract):
@@ -25,12 +25,12 @@ def checked_cell(cell: Any) -> Cell:
 
 
 def _described(cell: Any) -> tuple[str, str]:
-    """Returns a description of a wrong argument, and the fix."""
+    """Returns two parts of the error message: a description of a wrong argument, and the fix."""
     default = "use a cell of seqmodels.cells"
     if isinstance(cell, str):
         entry = registry.CELLS.get(cell.lower())
         if entry is None:
-            return f"the name {cell!r}", f"{default}; their names are {', '.join(registry.CELLS)}"
+            return f"the name {cell!r}", f"{default}; the available names are {', '.join(registry.CELLS)}"
         name = entry.path.partition(":")[2]
         options = "".join(f", {key}={value!r}" for key, value in entry.options.items())
         return f"the name {cell!r}", f"use {name}(units{options}) with {name} from seqmodels.cells"

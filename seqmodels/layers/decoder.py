@@ -74,8 +74,8 @@ class AttentionDecoderCell(Cell):
             of the next cell or of the readout, not the attention. One mask is used for all steps of a
             sequence.
         seed: seed of the dropout masks.
-        **kwargs: keyword arguments of :class:`Cell`. The initializers, regularizers,
-            constraints and ``use_bias`` apply to the readout.
+        **kwargs: keyword arguments of :class:`Cell`. The initializers, regularizers, constraints and
+            ``use_bias`` apply to the readout.
 
     Raises:
         ValueError: if there are no cells, the feeding is unknown, the feeding is ``context`` without an

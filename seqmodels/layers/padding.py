@@ -1,8 +1,11 @@
-"""The real steps of padded sequences: checks of lengths and masks, and the conversion of a mask to lengths.
+"""Functions for padded sequences: checks of lengths and masks, and the conversion of a mask to lengths.
 
-Values that are known are checked at once: in eager mode, and for constants in a graph. Other values are
-checked when the graph runs. XLA cannot raise an error at that time. A layer therefore also returns NaN for a
-row whose lengths or mask are invalid. Exported files do not check lengths; their signatures compute them.
+A real step is a time step that is not padding. Lengths and masks are checked during the call of a layer if
+their values are already known. The values are known in eager mode, and if they are constants in a graph.
+Other values are checked when the graph runs. Code that XLA has compiled cannot raise an error. A layer
+therefore also returns NaN for a row with an invalid length or an invalid mask.
+
+Exported files do not check lengths, because the exported signatures compute the lengths themselves.
 """
 
 from __future__ import annotations
@@ -16,17 +19,17 @@ from seqmodels import kernels
 
 
 def real_steps(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-    """Returns a mask ``(n, T)`` of the real steps of ``x (n, T, ...)``: False at padding."""
+    """Returns a mask ``(n, T)`` for ``x (n, T, ...)`` that is True at real steps and False at padding."""
     batch, time = tf.unstack(tf.shape(x)[:2])
     return tf.ones((batch, time), tf.bool) if lengths is None else tf.sequence_mask(lengths, time)
 
 
 def without_padding(x: tf.Tensor, lengths: tf.Tensor | None, training: bool = True) -> tf.Tensor:
-    """Replaces the padding of ``x (n, T, d)`` by zeros, also if the padding is NaN.
+    """Replaces the padding of ``x (n, T, d)`` by zeros, also if the padding is NaN or infinity.
 
-    A gradient multiplies the padding by zero, and zero times NaN is NaN. The forms of the loop that only
-    exported files use have no gradient. Without training they keep the padding, which never reaches their
-    results.
+    The computation of a gradient multiplies the padding by zero. For NaN or infinity, the product would be
+    NaN. Exported files use other forms of the loop and do not compute gradients. In these forms, ``x`` is
+    returned unchanged if ``training`` is False. The results at real steps do not depend on the padding.
     """
     if lengths is None or not (training or kernels.current_form() in ("auto", "generic")):
         return x
@@ -34,20 +37,21 @@ def without_padding(x: tf.Tensor, lengths: tf.Tensor | None, training: bool = Tr
 
 
 def checked_lengths(lengths: Any, mask: Any, inputs: tf.Tensor) -> tuple[tf.Tensor | None, tf.Tensor | None]:
-    """Returns the number of real steps of each row, from lengths or from a right-padded mask.
+    """Checks lengths and a mask, and returns the number of real steps of each row.
 
     Args:
-        lengths: ``(n,)`` integers as a tensor, an array or a list, or None.
-        mask: ``(n, T)`` booleans, or None.
+        lengths: integers ``(n,)`` as a tensor, an array or a list. None means that no lengths are passed.
+        mask: booleans ``(n, T)``. In each row, the real steps must come before the padding. None means that
+            no mask is passed.
         inputs: ``(n, T, d)``.
 
     Returns:
-        lengths ``(n,)`` int32, or None if all rows are full; and a mask ``(n,)`` of the rows with valid
-        values, or None if all rows are known to be valid.
+        lengths ``(n,)`` int32, and booleans ``(n,)`` that are True for valid rows. None replaces the lengths
+        if no row has padding. None replaces the booleans if all rows are known to be valid.
 
     Raises:
-        ValueError: if the shape or the dtype is wrong, or if known values are invalid.
-        tf.errors.InvalidArgumentError: when a graph runs with invalid values.
+        ValueError: if a shape or a dtype is wrong, or if values are invalid and already known.
+        tf.errors.InvalidArgumentError: if values are invalid and become known when a graph runs.
     """
     counts, valid = (None, None) if lengths is None else _from_lengths(lengths, inputs)
     if mask is None:
@@ -83,7 +87,7 @@ def _from_lengths(lengths: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
         wide = tf.cast(lengths, tf.int64)
         inside = (wide >= 0) & (wide <= tf.cast(tf.shape(inputs)[1], tf.int64))
     valid = None
-    # Exported files contain no check: their lengths are computed from their inputs.
+    # Exported files do not check the lengths, because their signatures compute the lengths.
     if _value(inside) is not None or kernels.current_form() == "auto":
         valid = _checked(
             inside,
@@ -114,7 +118,7 @@ def _from_mask(mask: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | Non
 
 
 def lengths_as_tensor(arguments: Any) -> Any:
-    """Returns the positional or keyword arguments of a call, with a list of lengths as a tensor."""
+    """Converts a list of lengths among the positional or keyword arguments of a call to a tensor."""
     if isinstance(arguments, dict):
         if isinstance(arguments.get("lengths"), list | tuple):
             return {**arguments, "lengths": as_tensor(arguments["lengths"], "lengths")}
@@ -124,7 +128,7 @@ def lengths_as_tensor(arguments: Any) -> Any:
 
 
 def as_tensor(values: Any, name: str) -> tf.Tensor:
-    """Returns a list, an array or a tensor as a tensor.
+    """Converts a list, an array or a tensor to a tensor.
 
     Raises:
         ValueError: if the values are not a rectangular array.
@@ -152,17 +156,19 @@ def _check_shape(name: str, x: tf.Tensor, inputs: tf.Tensor, rank: int) -> None:
 
 
 def _checked(valid: Any, rule: str, found: str, remedy: str, **values: tf.Tensor) -> tf.Tensor | None:
-    """Raises an error if a row is known to be invalid; otherwise returns a mask of the valid rows.
+    """Raises an error if a row is known to be invalid.
 
-    Returns None if all rows are known to be valid. In a graph, the returned mask raises the error when it is
-    computed.
+    Returns None if all rows are known to be valid. Otherwise, ``valid`` is not known before the graph runs.
+    In this case, the function returns ``valid`` after adding a check to the graph. Exported files do not
+    contain this check.
 
     Args:
-        valid: ``(n,)`` booleans, a tensor or an array.
-        rule: the requirement, for the message.
-        found: description of an invalid row with the names of ``values``, for the message.
-        remedy: way to correct the row, for the message.
-        **values: ``(n,)`` integers that ``found`` describes.
+        valid: booleans ``(n,)`` that are True for valid rows, as a tensor or an array.
+        rule: part of the error message that states the requirement.
+        found: part of the error message that describes an invalid row. It contains the keys of ``values`` as
+            placeholders, for example ``{lengths}``.
+        remedy: part of the error message that describes the fix.
+        **values: integers ``(n,)``. The values of the first invalid row replace the placeholders.
     """
     known = _value(valid)
     if known is None:
@@ -179,7 +185,7 @@ def _checked(valid: Any, rule: str, found: str, remedy: str, **values: tf.Tensor
 
 
 def _value(x: Any) -> np.ndarray | None:
-    """Returns the values of a tensor if they are known, also for constants of a graph."""
+    """Returns the values of a tensor, or None if they are not known. Constants in a graph are known."""
     if isinstance(x, np.ndarray):
         return x
     return tf.get_static_value(x) if tf.is_symbolic_tensor(x) else x.numpy()

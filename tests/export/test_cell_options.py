@@ -1,6 +1,7 @@
-"""Exported cells with other activations, without bias and with regularizers compute the same as the layer.
+"""Tests of exported cells with other activations, without a bias or with regularizers.
 
-The fused operator of TFLite knows only an LSTM with tanh and sigmoid. Other cells become a loop.
+The outputs of the exported file and of the layer must be equal. The fused operator of TFLite computes only an
+LSTM with tanh and sigmoid. All other cells are exported as a loop or as unrolled time steps.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ def test_tflite(cell: Any, form: str, loop: str | None, tmp_path: Path) -> None:
 
 @slow
 @pytest.mark.parametrize("quantize", ["dynamic", "float16", "int8"])
-def test_quantized_loops_of_other_cells_are_right_or_refused(quantize: str, tmp_path: Path) -> None:
-    """The converter of TensorFlow crashes on a loop in int8, so no file is written."""
+def test_quantized_loops_of_other_cells(quantize: str, tmp_path: Path) -> None:
+    """The converter of TensorFlow crashes for a loop in int8. In this case, no file is written."""
     path, cell = tmp_path / "model.tflite", LSTMCell(UNITS, activation="softsign")
     if quantize == "int8":
         with pytest.raises(UserError):

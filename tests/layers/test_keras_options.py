@@ -1,4 +1,7 @@
-"""Options of the cells that Keras has, too: bias, activations, initializers, regularizers and constraints."""
+"""Tests of the options that this library shares with Keras.
+
+The options are the bias, activations, initializers, regularizers, constraints and the returned values.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ KERAS: dict[str, Any] = {
     "gru": lambda *args, **options: keras.layers.GRU(*args, reset_after=False, **options),
     "gru-reset-after": keras.layers.GRU,
 }
-# Options of the two gated cells; SimpleRNN has no recurrent_activation.
+# SimpleRNN does not have the option recurrent_activation. ``options_of`` removes this option.
 OPTIONS: list[dict[str, Any]] = [
     {"use_bias": False},
     {"activation": "relu"},
@@ -84,7 +87,7 @@ def results_and_gradients(call: Any, weights: list) -> tuple[list, list]:
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(map(str, options.values())))
 @pytest.mark.parametrize("name", KERAS)
 def test_values_and_gradients_equal_keras(name: str, options: dict) -> None:
-    """Every number is compared: outputs, states, and the gradients of inputs and weights."""
+    """Compares outputs, states, and the gradients of the inputs and the weights."""
     kept = options_of(name, options)
     theirs = built(KERAS[name](UNITS, return_sequences=True, return_state=True, dtype="float64", **kept))
     ours = from_keras(randomized(theirs))
@@ -102,7 +105,7 @@ def test_values_and_gradients_equal_keras(name: str, options: dict) -> None:
     assert_same(found, expected, tolerance=1e-10)
     assert_same(ours_dx, dx, tolerance=1e-10)
     if isinstance(ours.cell, GRUCell):
-        turn = np.repeat([-1.0, 1.0, 1.0], UNITS)  # the update gates have opposite signs
+        turn = np.repeat([-1.0, 1.0, 1.0], UNITS)  # the conversion negates the weights of the update gate
         dweights = [gradient * turn for gradient in dweights]
         if ours.cell.reset_after and ours.cell.use_bias:
             dweights = [*dweights[:2], dweights[2][0], dweights[2][1, 2 * UNITS :]]
@@ -121,8 +124,8 @@ def test_every_form_computes_the_same(name: str, options: dict, form: str) -> No
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_cell_without_bias(name: str) -> None:
-    """The cell equals a cell with a bias of zero, for which the kernel runs as well."""
+def test_cells_without_a_bias(name: str) -> None:
+    """Compares a cell without a bias with a cell whose bias is zero."""
     plain, zero = (built(Recurrent(CELLS[name](UNITS, dtype="float64", use_bias=b))) for b in (False, True))
     randomized(plain)
     weights = named(plain)
@@ -142,7 +145,7 @@ def ran_kernel(layer: Recurrent) -> bool:
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_the_kernels_run_with_the_default_activations(name: str) -> None:
+def test_kernels_run_with_the_default_activations(name: str) -> None:
     for options in ({}, {"use_bias": False}, {"kernel_regularizer": "l2", "bias_constraint": "non_neg"}):
         assert ran_kernel(built(Recurrent(CELLS[name](UNITS, dtype="float64", **options))))
 
@@ -192,7 +195,7 @@ def test_regularizers_and_constraints_of_every_weight(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PARALLEL)
-def test_parallel_cells_take_the_options_of_their_weights(name: str) -> None:
+def test_options_of_parallel_cells(name: str) -> None:
     kept = {key: value for key, value in ROLES.items() if not key.startswith("recurrent")}
     layer = built(Recurrent(CELLS[name](UNITS, **kept)))
     assert len(layer.losses) == 2
@@ -204,7 +207,7 @@ def test_parallel_cells_take_the_options_of_their_weights(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECURRENT)
-def test_options_survive_config_and_file(name: str, tmp_path: Path) -> None:
+def test_options_are_saved_and_loaded(name: str, tmp_path: Path) -> None:
     extra = options_of(name, {"recurrent_activation": "hard_sigmoid"})
     layer = Recurrent(CELLS[name](UNITS, **{**ROLES, **extra}, use_bias=True))
     symbol = keras.Input((None, INPUTS))
@@ -222,7 +225,7 @@ def test_options_survive_config_and_file(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_a_config_without_the_new_options_loads(name: str) -> None:
-    """A file of an earlier release has none of these keys."""
+    """Files of earlier releases do not contain the keys of the new options."""
     layer = randomized(built(Recurrent(CELLS[name](UNITS))))
     new = {"use_bias", "recurrent_activation", "return_sequences", "return_state"}
     config = layer.get_config()
@@ -242,7 +245,7 @@ def test_a_config_without_the_new_options_loads(name: str) -> None:
     assert_same(twin(inputs()), layer(inputs()))
 
 
-def test_a_custom_function_in_both_directions() -> None:
+def test_both_directions_use_a_custom_activation() -> None:
     def doubled(x: tf.Tensor) -> tf.Tensor:
         return 2 * tf.tanh(x)
 
@@ -251,7 +254,7 @@ def test_a_custom_function_in_both_directions() -> None:
     assert encoder(inputs()).outputs.shape == (3, TIME, 2 * UNITS)
 
 
-def test_the_readout_of_a_decoder_takes_the_options() -> None:
+def test_options_of_the_readout_of_a_decoder() -> None:
     cell = AttentionDecoderCell(
         [GRUCell(UNITS, use_bias=False)],
         DotAttention(),
@@ -284,14 +287,14 @@ def test_options_are_converted_in_both_directions(name: str) -> None:
     assert float(sum(ours.losses)) == pytest.approx(float(sum(layer.losses)), rel=1e-6)
 
 
-def test_the_two_biases_of_a_gru_are_named() -> None:
+def test_warning_if_a_gru_has_two_regularized_biases() -> None:
     layer = built(keras.layers.GRU(UNITS, bias_regularizer="l2"))
     with pytest.warns(UserWarning, match="the regularizer and the constraint of the bias apply to the sum"):
         from_keras(layer)
 
 
 @pytest.mark.parametrize("reset_after", [False, True])
-def test_options_that_depend_on_the_sign_of_a_gru_are_refused(reset_after: bool) -> None:
+def test_error_if_an_option_of_a_gru_depends_on_the_sign(reset_after: bool) -> None:
     layer = built(keras.layers.GRU(UNITS, reset_after=reset_after, kernel_constraint="non_neg"))
     message = "NonNeg of the kernel weights of .* depends on the sign .*; convert a GRU without this option"
     with pytest.raises(ValueError, match=message):
@@ -360,7 +363,7 @@ def test_dropouts_of_bidirectional_are_converted() -> None:
         ),
     ],
 )
-def test_bidirectional_layers_that_are_refused(layer: Any, message: str) -> None:
+def test_errors_for_bidirectional_layers(layer: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         from_keras(layer())
 
@@ -398,7 +401,7 @@ def test_returned_values(name: str, reverse: bool) -> None:
 
 @pytest.mark.parametrize("name", KERAS)
 def test_the_last_output_equals_keras(name: str) -> None:
-    """With a mask, in both directions; a row without real steps gives zeros."""
+    """The mask contains a row without real steps. The output of this row is zero."""
     x = np.float32(inputs())
     real = tf.sequence_mask([5, 2, 0], TIME)
     for reverse in (False, True):
@@ -407,7 +410,7 @@ def test_the_last_output_equals_keras(name: str) -> None:
         assert_same(ours(x, mask=real), theirs(x, mask=real), tolerance=1e-6)
 
 
-def test_no_steps_give_zeros() -> None:
+def test_the_output_without_steps_is_zero() -> None:
     for options in ({}, {"reverse": True}):
         layer = Recurrent(LSTMCell(UNITS), return_sequences=False, **options)
         layer(np.zeros((2, 3, INPUTS), np.float32))

@@ -1,4 +1,4 @@
-"""Tests of what a layer accepts: number types, values in the padding, lengths and masks."""
+"""Tests of the arguments of layers: dtypes of the inputs, values in the padding, lengths, masks and cells."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_inputs_of_any_number_type(kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_every_cell_takes_integers(name: str) -> None:
+def test_integers_as_inputs_of_every_cell(name: str) -> None:
     x = np.random.default_rng(1).integers(0, 3, (2, TIME, INPUTS))
     layer = built(Recurrent(CELLS[name](UNITS, dtype="float64")))
     assert_same(layer(x), layer(x.astype(np.float64)))
@@ -91,13 +91,13 @@ def test_integers_in_a_functional_model() -> None:
         (tf.zeros((1, 2)), r"must have shape \(batch, time, features\); got \(1, 2\); embed token ids"),
     ],
 )
-def test_inputs_that_are_refused(x: Any, message: str) -> None:
+def test_errors_for_inputs(x: Any, message: str) -> None:
     for layer in (Recurrent(GRUCell(UNITS)), Encoder([GRUCell(UNITS)])):
         with pytest.raises(ValueError, match=message):
             layer(x)
 
 
-def test_ragged_inputs_name_the_conversion() -> None:
+def test_the_error_for_ragged_inputs_describes_the_conversion() -> None:
     ragged = tf.RaggedTensor.from_tensor(tf.zeros((2, 3, INPUTS)), [3, 1])
     with pytest.raises(ValueError, match=r"pass inputs\.to_tensor\(\) and lengths=inputs\.row_lengths\(\)"):
         Recurrent(GRUCell(UNITS)).call(ragged)
@@ -109,7 +109,7 @@ def test_ragged_inputs_name_the_conversion() -> None:
 @pytest.mark.parametrize("form", ["auto", "generic", "unrolled"])
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("name", CELLS)
-def test_padding_never_reaches_values_or_gradients(name: str, reverse: bool, form: str) -> None:
+def test_padding_does_not_change_values_or_gradients(name: str, reverse: bool, form: str) -> None:
     layer, x = built(Recurrent(CELLS[name](UNITS), reverse=reverse)), inputs()
     bad = x.copy()
     bad[1, 2:], bad[2, :2], bad[2, 2:] = np.nan, np.inf, -np.inf
@@ -123,7 +123,7 @@ def test_padding_never_reaches_values_or_gradients(name: str, reverse: bool, for
 
 @pytest.mark.parametrize("form", ["auto", "generic"])
 @pytest.mark.parametrize("name", CELLS)
-def test_padding_never_reaches_the_results_of_an_encoder(name: str, form: str) -> None:
+def test_padding_does_not_change_the_results_of_an_encoder(name: str, form: str) -> None:
     layer, x = built(encoder(name, bidirectional=[False, False], residual=True)), inputs()
     both = built(encoder(name, bidirectional=True))
     bad = np.where(MASK[..., None], x, np.nan).astype(np.float32)
@@ -137,7 +137,7 @@ def test_padding_never_reaches_the_results_of_an_encoder(name: str, form: str) -
 
 
 @pytest.mark.parametrize("name", ["lstm", "rglru"])
-def test_padding_in_inference_with_dropout_and_when_recomputing(name: str) -> None:
+def test_padding_in_inference_with_dropout_and_with_recompute(name: str) -> None:
     layer, x = built(Recurrent(CELLS[name](UNITS), dropout=0.5, seed=1)), inputs()
     bad = np.where(MASK[..., None], x, np.nan).astype(np.float32)
     assert_same(
@@ -183,7 +183,7 @@ def test_padding_of_a_decoder() -> None:
         [tf.constant(4), tf.constant(2), tf.constant(0)],
     ],
 )
-def test_lengths_of_any_kind(lengths: Any) -> None:
+def test_types_of_lengths(lengths: Any) -> None:
     layer, x = built(Recurrent(LSTMCell(UNITS))), inputs()
     expected = layer(x, lengths=tf.constant(LENGTHS))
     assert_same(layer(x, lengths=lengths), expected)
@@ -213,13 +213,13 @@ def test_lengths_of_an_empty_batch() -> None:
         ([[4, 1], [2], [0]], "lengths must be a tensor, an array or a flat list"),
     ],
 )
-def test_lengths_that_are_refused(lengths: Any, message: str) -> None:
+def test_errors_for_lengths(lengths: Any, message: str) -> None:
     for layer in (Recurrent(LSTMCell(UNITS)), Encoder([LSTMCell(UNITS)])):
         with pytest.raises(ValueError, match=message):
             layer(inputs(), lengths=lengths)
 
 
-def test_known_lengths_are_refused_while_a_graph_is_traced() -> None:
+def test_known_lengths_are_checked_while_a_graph_is_traced() -> None:
     layer, constant = built(Recurrent(LSTMCell(UNITS))), tf.constant([5, 2, 0])
     with pytest.raises(ValueError, match="got length 5 in row 0"):
         tf.function(lambda x: layer(x, lengths=constant)[0])(inputs())
@@ -260,7 +260,7 @@ def test_a_mask_becomes_lengths() -> None:
 TOKENS = np.array([[4, 5, 6, 7], [8, 9, 0, 0], [0, 0, 0, 0]])
 
 
-def test_the_mask_of_an_embedding_is_used_also_with_states() -> None:
+def test_the_mask_of_an_embedding_is_used() -> None:
     embedding, layer = keras.layers.Embedding(10, INPUTS, mask_zero=True), built(Recurrent(LSTMCell(UNITS)))
     vectors = embedding(TOKENS)
     plain = tf.identity(vectors)
@@ -272,7 +272,7 @@ def test_the_mask_of_an_embedding_is_used_also_with_states() -> None:
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
-def test_masks_pass_a_stack_in_sequential(compiled: bool) -> None:
+def test_sequential_passes_the_mask_to_all_layers(compiled: bool) -> None:
     model = keras.Sequential(
         [
             keras.layers.Embedding(10, INPUTS, mask_zero=True),
@@ -290,7 +290,7 @@ def test_masks_pass_a_stack_in_sequential(compiled: bool) -> None:
     assert np.isfinite(model.fit(TOKENS, np.ones(3), verbose=0).history["loss"][0])
 
 
-def test_the_mask_passes_an_encoder() -> None:
+def test_an_encoder_returns_the_mask_of_its_outputs() -> None:
     symbol = keras.Input((None,), dtype="int32")
     encoded = encoder("gru")(keras.layers.Embedding(10, INPUTS, mask_zero=True)(symbol))
     pooled = keras.layers.GlobalAveragePooling1D()(encoded.outputs)
@@ -316,7 +316,7 @@ def call_with_mask(layer: Any, mask: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         ),
     ],
 )
-def test_masks_that_are_refused(mask: list, message: str) -> None:
+def test_errors_for_masks(mask: list, message: str) -> None:
     for layer in (Recurrent(LSTMCell(UNITS)), Encoder([LSTMCell(UNITS)])):
         with pytest.raises(ValueError, match=message):
             layer(inputs(), mask=np.array(mask, bool))
@@ -325,14 +325,14 @@ def test_masks_that_are_refused(mask: list, message: str) -> None:
             graph(inputs())
 
 
-def test_a_mask_that_disagrees_with_the_lengths_is_refused() -> None:
+def test_error_if_mask_and_lengths_differ() -> None:
     layer = built(Recurrent(LSTMCell(UNITS)))
     with pytest.raises(ValueError, match="got length 3 and 2 real steps in the mask in row 1; pass only one"):
         layer(inputs(), lengths=[4, 3, 0], mask=MASK)
 
 
 def test_masks_are_checked_when_a_graph_runs() -> None:
-    """XLA cannot raise an error, so the outputs of the row are NaN."""
+    """Code that XLA has compiled cannot raise an error. It returns NaN for the row with the wrong mask."""
     layer, wrong = built(Recurrent(LSTMCell(UNITS))), tf.constant(MASK[:, ::-1])
     with pytest.raises(tf.errors.InvalidArgumentError, match="mask must be True at the first steps"):
         tf.function(lambda x, mask: layer(x, mask=mask)[0])(inputs(), wrong)
@@ -374,7 +374,7 @@ def test_masks_are_checked_when_a_graph_runs() -> None:
         (None, "got None; use a cell of seqmodels.cells"),
     ],
 )
-def test_a_wrong_cell_names_the_fix(cell: Any, message: str) -> None:
+def test_the_error_for_a_wrong_cell_describes_the_fix(cell: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Recurrent(cell)
     with pytest.raises(ValueError, match=message):
@@ -384,12 +384,12 @@ def test_a_wrong_cell_names_the_fix(cell: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize("cells", ["lstm", LSTMCell(2), keras.layers.LSTMCell(2)])
-def test_an_encoder_needs_a_list(cells: Any) -> None:
+def test_error_if_the_cells_of_an_encoder_are_not_a_list(cells: Any) -> None:
     with pytest.raises(ValueError, match=r"cells must be a list of cells; got .*; use Encoder\(\[cell\]\)"):
         Encoder(cells)
 
 
-def test_a_wrong_number_of_features_names_the_fix() -> None:
+def test_the_error_for_a_wrong_number_of_features_describes_the_fix() -> None:
     wide = np.zeros((1, 2, INPUTS + 1), np.float32)
     message = "was built for inputs with 2 features; got 3 features .*; pass 2 features, or create"
     layer = built(Recurrent(LSTMCell(UNITS), name="reader"))

@@ -470,7 +470,7 @@ def test_derive_adds_columns_from_the_means(tmp_path):
 
 @pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
 def test_regularizers_and_constraints_of_weights_are_applied(tmp_path, xla):
-    """The gradient of the regularizer counts once, also if a batch has several parts."""
+    """The gradient of the regularizer is added once, although the batch has two parts."""
     options = {"kernel_regularizer": keras.regularizers.L2(0.3), "kernel_constraint": "non_neg"}
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False, **options)])
     model.set_weights([START])
