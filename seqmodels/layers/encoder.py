@@ -81,7 +81,8 @@ class Encoder(keras.layers.Layer):
         if isinstance(cells, keras.Layer | str):
             kind = repr(cells) if isinstance(cells, str) else type(cells).__name__
             raise ValueError(
-                f"cells must be a list of cells; got {kind}; use Encoder([cell]) with a cell of seqmodels.cells"
+                f"cells must be a list of cells; got {kind}; use Encoder([cell]) with a cell of "
+                "seqmodels.cells"
             )
         cells = [checked_cell(cell) for cell in cells]
         if not cells:
