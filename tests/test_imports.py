@@ -31,7 +31,7 @@ ARROWS: dict[str, set[str]] = {
     "seqmodels.xla": set(),
     "seqmodels.kernels": set(),
     "seqmodels.cells": {"seqmodels.kernels"},
-    "seqmodels.layers": {"seqmodels.cells", "seqmodels.kernels"},
+    "seqmodels.layers": {"seqmodels.cells", "seqmodels.kernels", "seqmodels.registry"},
     "seqmodels.models": {"seqmodels.cells", "seqmodels.kernels", "seqmodels.layers", "seqmodels.registry"},
     "seqmodels.data": {"seqmodels.registry"},
     "seqmodels.decoding": set(),

@@ -171,7 +171,8 @@ def step_bound(trace: Trace) -> float | None:
     r"""Computes an upper bound of ``||J_t||``, the norm of the Jacobian of a step, that holds for all steps.
 
     The cell computes the bound from its weights and the states of the trace, see
-    :meth:`seqmodels.cells.Cell.step_bound`. Returns None if the cell does not define a bound.
+    :meth:`seqmodels.cells.Cell.step_bound`. Returns None if no bound is known for the cell and its
+    activations.
 
     >>> from seqmodels.cells import MinGRUCell
     >>> layer = Recurrent(MinGRUCell(3))

@@ -3,10 +3,11 @@
 The module ``base`` defines the interface that all cells share.
 """
 
-from seqmodels.cells.base import Cell, MatrixCell
+from seqmodels.cells.base import Cell
 from seqmodels.cells.gru import GRUCell
 from seqmodels.cells.linear import LinearCell
 from seqmodels.cells.lstm import LSTMCell
+from seqmodels.cells.matrix import MatrixCell
 from seqmodels.cells.min_gru import MinGRUCell
 from seqmodels.cells.min_lstm import MinLSTMCell
 from seqmodels.cells.rg_lru import RGLRUCell

@@ -19,8 +19,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from seqmodels.cells.inputs import as_numbers, check_features
 from seqmodels.kernels import States, affine
-from seqmodels.kernels.masks import check_rate, dropout_mask
 
 
 class Cell(keras.layers.Layer):
@@ -34,12 +34,17 @@ class Cell(keras.layers.Layer):
     ``blocks``:
 
     - ``kernel`` W ``(d, p)``
-    - ``bias`` b ``(p,)``
+    - ``bias`` b ``(p,)``, or None if ``use_bias`` is False
 
     Args:
         units: size of the state, h.
         kernel_initializer: initializer of W.
         bias_initializer: initializer of b.
+        use_bias: if False, the cell does not have the bias b.
+        kernel_regularizer: Keras regularizer of W. Its value is added to the training loss.
+        bias_regularizer: Keras regularizer of b. Its value is added to the training loss.
+        kernel_constraint: Keras constraint of W. The optimizer applies the constraint after every update.
+        bias_constraint: Keras constraint of b. The optimizer applies the constraint after every update.
 
     Raises:
         ValueError: if units is below 1.
@@ -55,6 +60,11 @@ class Cell(keras.layers.Layer):
         units: int,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        use_bias: bool = True,
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -63,6 +73,12 @@ class Cell(keras.layers.Layer):
         self.units = units
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.use_bias = use_bias
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self.input_units: int | None = None  # number of input features; None until the cell is built
 
     @property
     def state_size(self) -> list[int]:
@@ -75,11 +91,32 @@ class Cell(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         columns = len(self.blocks) * self.units
-        shape = (input_shape[-1], columns)
-        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer)
+        self.input_units = input_shape[-1]
+        if self.input_units is None:
+            raise ValueError(
+                f"the number of features of the inputs of {type(self).__name__} must be known; got inputs of "
+                f"shape {tuple(input_shape)}; set the number, for example by keras.Input((None, features))"
+            )
+        self.kernel = self._weight("kernel", (self.input_units, columns))
         self.build_recurrent(columns)
-        self.bias = self.add_weight(name="bias", shape=(columns,), initializer=self.initial_bias)
+        self.bias: Any = self._weight("bias", (columns,), self.initial_bias) if self.use_bias else None
         self.built = True
+
+    def _weight(self, name: str, shape: tuple, initializer: Any = None, kind: str = "") -> keras.Variable:
+        """Adds a weight to the cell.
+
+        ``kind`` selects the initializer, the regularizer and the constraint of the weight. For example, the
+        kind ``kernel`` selects ``kernel_initializer``. By default, ``kind`` is equal to ``name``. The
+        argument ``initializer`` replaces the selected initializer.
+        """
+        kind = kind or name
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=initializer or getattr(self, f"{kind}_initializer"),
+            regularizer=getattr(self, f"{kind}_regularizer"),
+            constraint=getattr(self, f"{kind}_constraint"),
+        )
 
     def build_recurrent(self, columns: int) -> None:
         """Adds further weights of the cell, after W and before b. The base class adds no weights."""
@@ -98,7 +135,8 @@ class Cell(keras.layers.Layer):
 
     def project(self, x: tf.Tensor) -> tf.Tensor:
         """Computes ``x W + b``. Maps ``(n, T, d)`` to ``(n, T, p)``, or ``(n, d)`` to ``(n, p)``."""
-        return affine(x, self._compute(self.kernel), self._compute(self.bias))
+        x = as_numbers(x, self.compute_dtype, "inputs")
+        return affine(x, self._compute(self.kernel), self._compute_bias())
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
         """Computes the values that are equal at all steps of a sequence. The base class returns ``()``.
@@ -134,8 +172,8 @@ class Cell(keras.layers.Layer):
     ) -> tuple[tf.Tensor, States] | None:
         """Computes all time steps by one fast kernel of :mod:`seqmodels.kernels`.
 
-        The result equals the result of a loop over :meth:`step`. Returns None if the cell does not have a
-        kernel.
+        The result equals the result of a loop over :meth:`step`. Returns None if there is no kernel for the
+        cell and its activations.
 
         Args:
             projected: the result of :meth:`project` for all steps, ``(n, T, p)``.
@@ -151,7 +189,7 @@ class Cell(keras.layers.Layer):
     def fused(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, States] | None:
         """Computes all time steps from zero states by one TensorFlow Lite operator.
 
-        Returns None if TensorFlow Lite does not have an operator for the cell.
+        Returns None if TensorFlow Lite does not have an operator for the cell and its activations.
 
         Args:
             inputs: ``(n, T, d)``; n and T must be static.
@@ -195,7 +233,12 @@ class Cell(keras.layers.Layer):
         return None
 
     def call(self, inputs: tf.Tensor, states: Any, training: bool = False) -> tuple[tf.Tensor, list]:
-        """Computes one step from raw inputs ``(n, d)``. ``keras.layers.RNN`` calls this method."""
+        """Computes one step from raw inputs ``(n, d)``. ``keras.layers.RNN`` calls this method.
+
+        Raises:
+            ValueError: if the inputs are not numbers or have the wrong number of features.
+        """
+        check_features(type(self).__name__, inputs.shape, self.input_units)
         output, states = self.step(self.project(inputs), tuple(states), self.constants())
         return output, list(states)
 
@@ -209,92 +252,17 @@ class Cell(keras.layers.Layer):
             "units": self.units,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "use_bias": self.use_bias,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
         }
+
+    def _compute_bias(self) -> tf.Tensor | None:
+        """Returns ``b`` in the compute dtype, or None if the cell does not have a bias."""
+        return None if self.bias is None else self._compute(self.bias)
 
     def _compute(self, weight: Any) -> tf.Tensor:
         """Casts a weight to the compute dtype. Keras does this only inside a call of the layer."""
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
-
-
-class MatrixCell(Cell):
-    """Base class of the cells whose gates depend on the previous state through a recurrent matrix.
-
-    This class adds the weight ``recurrent_kernel`` U ``(units, p)``, with columns in the order of ``blocks``.
-
-    Args:
-        units: size of the state, h.
-        recurrent_initializer: initializer of U. Multiplication by an orthogonal U does not change the norm of
-            the state (Saxe et al. 2014).
-        weight_dropout: probability of dropping an entry of U. The entries to drop are sampled once per
-            sequence (DropConnect on the hidden-to-hidden weights, Merity et al. 2018, section 2).
-        recurrent_dropout: probability of dropping a feature of ``h_{t-1}``. One mask is used for all steps of
-            a sequence (Gal and Ghahramani 2016, equation 7).
-        seed: seed of the masks of both dropouts.
-        **kwargs: keyword arguments of :class:`Cell`.
-
-    Raises:
-        ValueError: if units is below 1 or a rate is outside ``[0, 1)``.
-    """
-
-    def __init__(
-        self,
-        units: int,
-        recurrent_initializer: Any = "orthogonal",
-        weight_dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        seed: int | None = None,
-        **kwargs: Any,
-    ):
-        super().__init__(units, **kwargs)
-        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
-        self.weight_dropout = check_rate("weight_dropout", weight_dropout)
-        self.recurrent_dropout = check_rate("recurrent_dropout", recurrent_dropout)
-        self.seed = seed
-        random = weight_dropout or recurrent_dropout
-        self.seed_generator = keras.random.SeedGenerator(seed) if random else None
-
-    def build_recurrent(self, columns: int) -> None:
-        self.recurrent_kernel = self.add_weight(
-            name="recurrent_kernel", shape=(self.units, columns), initializer=self.recurrent_initializer
-        )
-
-    def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """Returns the matrix U after weight dropout, and the dropout mask of h ``(n, units)``.
-
-        Without recurrent dropout, None replaces the mask. :meth:`Cell.constants` describes the arguments.
-        """
-        super().constants(batch, memory, training)
-        recurrent_kernel = self._compute(self.recurrent_kernel)
-        mask = None
-        if training and self.weight_dropout:
-            recurrent_kernel *= dropout_mask(
-                recurrent_kernel.shape, self.weight_dropout, self.seed_generator, self.compute_dtype
-            )
-        if training and self.recurrent_dropout:
-            mask = dropout_mask(
-                (batch, self.units), self.recurrent_dropout, self.seed_generator, self.compute_dtype
-            )
-        return recurrent_kernel, mask
-
-    def call(self, inputs: tf.Tensor, states: Any, training: bool = False) -> tuple[tf.Tensor, list]:
-        """Computes one step, as :meth:`Cell.call` does.
-
-        Raises:
-            ValueError: if the cell has dropout and ``training`` is True. The masks are sampled once per
-                sequence, so a call for a single step cannot sample them.
-        """
-        if training and (self.weight_dropout or self.recurrent_dropout):
-            raise ValueError(
-                f"{type(self).__name__} samples its dropout masks once per sequence and cannot train on "
-                "single steps; train the cell in seqmodels.layers.Recurrent"
-            )
-        return super().call(inputs, states, training)
-
-    def get_config(self) -> dict:
-        return {
-            **super().get_config(),
-            "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
-            "weight_dropout": self.weight_dropout,
-            "recurrent_dropout": self.recurrent_dropout,
-            "seed": self.seed,
-        }

@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.cells.base import MatrixCell
 from seqmodels.cells.bounds import largest, norm
+from seqmodels.cells.gated import GatedCell
 from seqmodels.kernels import States, dropped
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
-class GRUCell(MatrixCell):
+class GRUCell(GatedCell):
     """Gated recurrent unit (Cho et al. 2014, arXiv 1406.1078; Chung et al. 2014, arXiv 1412.3555).
 
     .. math::
@@ -28,13 +28,18 @@ class GRUCell(MatrixCell):
     ``h~_t = tanh(x_t W_h + b_h + r_t * (h_{t-1} U_h + b'))``. One matrix product with U then computes the
     recurrent parts of the gates and of the candidate.
 
+    The option ``activation`` replaces tanh by another function. The option ``recurrent_activation`` replaces
+    sigmoid by another function sigma. The update gate is then defined by
+    ``u_t = 1 - sigma(-(x_t W_u + h_{t-1} U_u + b_u))``. For sigmoid, this definition is equal to the first
+    equation. For all functions sigma, it is also equivalent to the update gate of Keras' GRU.
+
     The state and the output are ``h`` ``(n, units)``. ``u_t`` is the share of the new state that comes from
     the candidate. In Keras and cuDNN, the update gate is ``1 - u_t`` instead; see
     :mod:`seqmodels.layers.keras_conversion`.
 
     The weights are ``kernel`` W ``(d, 3 units)``, ``recurrent_kernel`` U ``(units, 3 units)`` and ``bias`` b
     ``(3 units,)``, with columns in the order u, r, h. If ``reset_after`` is True, there is also a
-    ``recurrent_bias`` b' ``(units,)``.
+    ``recurrent_bias`` b' ``(units,)``. If ``use_bias`` is False, there is neither b nor b'.
 
     Args:
         units: size of the state.
@@ -42,6 +47,9 @@ class GRUCell(MatrixCell):
             ``h_{t-1}``.
         keep_bias: ``b_u`` starts at ``-keep_bias``. The GRU then initially keeps the same share of its state
             as an LSTM with ``forget_bias=keep_bias``.
+        activation: activation of the candidate: the name of a Keras activation, or a function. None means
+            the linear function.
+        recurrent_activation: activation of the gates, in the same formats.
         **kwargs: keyword arguments of :class:`MatrixCell`.
 
     >>> cell = GRUCell(3, reset_after=True)
@@ -55,8 +63,16 @@ class GRUCell(MatrixCell):
     blocks = ("update gate", "reset gate", "candidate")
     source = "Cho et al. 2014, arXiv 1406.1078; Chung et al. 2014, arXiv 1412.3555"
 
-    def __init__(self, units: int, reset_after: bool = False, keep_bias: float = 1.0, **kwargs: Any):
-        super().__init__(units, **kwargs)
+    def __init__(
+        self,
+        units: int,
+        reset_after: bool = False,
+        keep_bias: float = 1.0,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        **kwargs: Any,
+    ):
+        super().__init__(units, activation, recurrent_activation, **kwargs)
         self.reset_after = reset_after
         self.keep_bias = keep_bias
 
@@ -66,14 +82,23 @@ class GRUCell(MatrixCell):
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        if self.reset_after:
-            self.recurrent_bias = self.add_weight(
-                name="recurrent_bias", shape=(self.units,), initializer=self.bias_initializer
-            )
+        self.recurrent_bias = None
+        if self.reset_after and self.use_bias:
+            self.recurrent_bias = self._weight("recurrent_bias", (self.units,), kind="bias")
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
+        """Returns ``(U after weight dropout, mask of h or None, b' or None)``.
+
+        Without ``reset_after``, None replaces b'. Without a bias, zeros replace b'. :meth:`Cell.constants`
+        describes the arguments.
+        """
         recurrent_kernel, mask = super().constants(batch, memory, training)
-        return recurrent_kernel, mask, self._compute(self.recurrent_bias) if self.reset_after else None
+        recurrent_bias = None
+        if self.recurrent_bias is not None:
+            recurrent_bias = self._compute(self.recurrent_bias)
+        elif self.reset_after:
+            recurrent_bias = tf.zeros((self.units,), self.compute_dtype)
+        return recurrent_kernel, mask, recurrent_bias
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
         (h,), (recurrent_kernel, mask, recurrent_bias) = states, constants
@@ -82,18 +107,27 @@ class GRUCell(MatrixCell):
         if self.reset_after:
             product = previous @ recurrent_kernel  # (batch, 3 units)
             h_gates, h_candidate = tf.split(product, [2 * self.units, self.units], axis=-1)
-            u, r = tf.split(tf.sigmoid(x_gates + h_gates), 2, axis=-1)
-            candidate = tf.tanh(x_candidate + r * (h_candidate + recurrent_bias))
+            u, r = self._update_and_reset(x_gates + h_gates)
+            candidate = self.activation(x_candidate + r * (h_candidate + recurrent_bias))
         else:
             gates_kernel, candidate_kernel = tf.split(recurrent_kernel, [2 * self.units, self.units], axis=-1)
-            u, r = tf.split(tf.sigmoid(x_gates + previous @ gates_kernel), 2, axis=-1)
-            candidate = tf.tanh(x_candidate + (r * previous) @ candidate_kernel)
+            u, r = self._update_and_reset(x_gates + previous @ gates_kernel)
+            candidate = self.activation(x_candidate + (r * previous) @ candidate_kernel)
         h = (1 - u) * h + u * candidate  # (batch, units)
         return h, (h,)
 
+    def _update_and_reset(self, z: tf.Tensor) -> list[tf.Tensor]:
+        """Computes the gates u and r, each ``(..., units)``, from the blocks of ``z (..., 2 units)``."""
+        if self._sigmoid_gates:
+            return self.gates(z, 2)
+        update, reset = tf.split(z, 2, axis=-1)
+        return [1 - self.recurrent_activation(-update), self.recurrent_activation(reset)]
+
     def sequence(
         self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple
-    ) -> tuple[tf.Tensor, States]:
+    ) -> tuple[tf.Tensor, States] | None:
+        if not self.has_default_activations:
+            return None
         recurrent_kernel, mask, recurrent_bias = constants
         return kernels.gru(projected, states, recurrent_kernel, recurrent_bias, lengths, mask)
 
@@ -101,7 +135,7 @@ class GRUCell(MatrixCell):
         (h,), (recurrent_kernel, mask, _) = states, constants
         columns = 2 * self.units
         z = projected[..., :columns] + dropped(h, mask) @ recurrent_kernel[:, :columns]  # (..., 2 units)
-        u, r = tf.split(tf.sigmoid(z), 2, axis=-1)
+        u, r = self._update_and_reset(z)
         return {"1 - update gate": 1 - u, "update gate": u, "reset gate": r}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
@@ -110,7 +144,10 @@ class GRUCell(MatrixCell):
         The first bound holds if the update gate is constant. The second bound applies to the change of the
         update gate that ``h_{t-1}`` causes. Both bounds use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The sum
         is at least 1 for any weights. It therefore cannot prove that a gradient vanishes.
+        Returns None if the activations are not tanh and sigmoid.
         """
+        if not self.has_default_activations:
+            return None
         (h,), (recurrent_kernel, _, recurrent_bias) = states, constants
         u, r, candidate = (norm(block) for block in np.split(np.asarray(recurrent_kernel), 3, axis=-1))
         if self.reset_after:

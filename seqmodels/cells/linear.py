@@ -18,6 +18,14 @@ from seqmodels.cells.base import Cell
 from seqmodels.cells.bounds import largest
 from seqmodels.kernels import States
 
+NOT_FOR_LINEAR_CELLS = (
+    "activation",
+    "recurrent_activation",
+    "recurrent_initializer",
+    "recurrent_regularizer",
+    "recurrent_constraint",
+)
+
 
 class LinearCell(Cell):
     """Base class of the cells with ``h_t = a_t * h_{t-1} + b_t``. A scan can compute all steps in parallel.
@@ -29,12 +37,12 @@ class LinearCell(Cell):
 
     Args:
         units: size of the state.
-        kernel_initializer: initializer of W.
-        bias_initializer: initializer of b.
+        **kwargs: keyword arguments of :class:`Cell`.
 
     Raises:
         ValueError: if units is below 1, or if ``weight_dropout`` or ``recurrent_dropout`` is not 0. These
-            dropouts apply only to cells with recurrent weights.
+            dropouts apply only to cells with recurrent weights. Also if an activation or an option of a
+            recurrent matrix is passed. The activations of these cells are fixed.
     """
 
     parallel = True
@@ -43,6 +51,12 @@ class LinearCell(Cell):
         for name in ("weight_dropout", "recurrent_dropout"):
             if kwargs.pop(name, 0.0):
                 raise ValueError(f"{type(self).__name__} has no recurrent weights; {name} must be 0")
+        for name in NOT_FOR_LINEAR_CELLS:
+            if name in kwargs:
+                raise ValueError(
+                    f"{name} does not apply to {type(self).__name__}, which has fixed activations and no "
+                    f"recurrent weights; leave out {name}, or use an LSTMCell or a GRUCell"
+                )
         super().__init__(units, **kwargs)
 
     def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

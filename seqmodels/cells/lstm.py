@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.cells.base import MatrixCell
 from seqmodels.cells.bounds import largest, norm
+from seqmodels.cells.gated import GatedCell
 from seqmodels.kernels import States, dropped
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
-class LSTMCell(MatrixCell):
+class LSTMCell(GatedCell):
     """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate of Gers et al. 2000).
 
     .. math::
@@ -25,6 +25,9 @@ class LSTMCell(MatrixCell):
             o_t &= sigmoid(x_t W_o + h_{t-1} U_o + b_o)        & output gate
             c_t &= f_t * c_{t-1} + i_t * c~_t
             h_t &= o_t * tanh(c_t)
+
+    The option ``activation`` replaces tanh in both equations that contain tanh. The option
+    ``recurrent_activation`` replaces sigmoid in all three gates.
 
     The states are ``(h, c)``, each ``(n, units)``; the output is ``h``. On the direct path from ``c_t`` back
     to ``c_{t-1}``, the gradient is multiplied only by ``f_t``. If ``f_t`` is close to 1, the gradient
@@ -37,6 +40,9 @@ class LSTMCell(MatrixCell):
         units: size of each state.
         forget_bias: initial value of ``b_f``. With the value 1, ``f_t`` is large enough at the start of
             training that the gradient does not vanish quickly (Jozefowicz et al. 2015, section 2.4).
+        activation: activation of the candidate and of ``c_t``: the name of a Keras activation, or a function.
+            None means the linear function.
+        recurrent_activation: activation of the gates, in the same formats.
         **kwargs: keyword arguments of :class:`MatrixCell`.
 
     >>> cell = LSTMCell(3)
@@ -51,8 +57,15 @@ class LSTMCell(MatrixCell):
     source = "Hochreiter and Schmidhuber 1997; forget gate of Gers et al. 2000"
     state_count = 2
 
-    def __init__(self, units: int, forget_bias: float = 1.0, **kwargs: Any):
-        super().__init__(units, **kwargs)
+    def __init__(
+        self,
+        units: int,
+        forget_bias: float = 1.0,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        **kwargs: Any,
+    ):
+        super().__init__(units, activation, recurrent_activation, **kwargs)
         self.forget_bias = forget_bias
 
     def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
@@ -61,26 +74,37 @@ class LSTMCell(MatrixCell):
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
         (h, c), (recurrent_kernel, mask) = states, constants
+        phi, sigma = self.activation, self.recurrent_activation
         z = projected + dropped(h, mask) @ recurrent_kernel  # (batch, 4 units)
         i, f, candidate, o = tf.split(z, 4, axis=-1)
-        c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(candidate)
-        h = tf.sigmoid(o) * tf.tanh(c)
+        c = sigma(f) * c + sigma(i) * phi(candidate)
+        h = sigma(o) * phi(c)
         return h, (h, c)
 
     def sequence(
         self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple
-    ) -> tuple[tf.Tensor, States]:
+    ) -> tuple[tf.Tensor, States] | None:
+        if not self.has_default_activations:
+            return None
         recurrent_kernel, mask = constants
         return kernels.lstm(projected, states, recurrent_kernel, lengths, mask)
 
-    def fused(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, States]:
-        kernel, recurrent_kernel, bias = map(self._compute, (self.kernel, self.recurrent_kernel, self.bias))
+    def fused(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, States] | None:
+        if not self.has_default_activations:
+            return None
+        kernel, recurrent_kernel, bias = (
+            self._compute(self.kernel),
+            self._compute(self.recurrent_kernel),
+            self._compute_bias(),
+        )
+        if bias is None:  # the TensorFlow Lite operator needs a bias
+            bias = tf.zeros((4 * self.units,), self.compute_dtype)
         return kernels.fused_lstm(inputs, kernel, recurrent_kernel, bias, lengths)
 
     def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
         (h, _), (recurrent_kernel, mask) = states, constants
         z = projected + dropped(h, mask) @ recurrent_kernel  # (..., 4 units)
-        i, f, _, o = tf.split(tf.sigmoid(z), 4, axis=-1)
+        i, f, _, o = self.gates(z, 4)
         return {"forget gate": f, "input gate": i, "output gate": o}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
@@ -89,7 +113,10 @@ class LSTMCell(MatrixCell):
         The four blocks are the derivatives of ``(h_t, c_t)`` with respect to ``(h_{t-1}, c_{t-1})``. Their
         bounds use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The result is above 1 for any weights. It therefore
         cannot prove that a gradient vanishes.
+        Returns None if the activations are not tanh and sigmoid.
         """
+        if not self.has_default_activations:
+            return None
         i, f, c, o = (norm(block) for block in np.split(np.asarray(constants[0]), 4, axis=-1))
         through_cell = i / 4 + largest(states[1]) * f / 4 + c  # bounds d c_t / d h_{t-1}
         return norm([[through_cell + o / 4, 1.0], [through_cell, 1.0]])  # row 1 bounds h_t, row 2 bounds c_t

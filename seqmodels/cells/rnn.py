@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from seqmodels import kernels
-from seqmodels.cells.base import MatrixCell
 from seqmodels.cells.bounds import norm
+from seqmodels.cells.matrix import MatrixCell
 from seqmodels.kernels import States, dropped
 
 LARGEST_SLOPES = {"linear": 1.0, "relu": 1.0, "tanh": 1.0, "sigmoid": 0.25}  # largest |phi'|

@@ -19,7 +19,7 @@ import keras
 import tensorflow as tf
 
 from seqmodels.kernels import affine
-from seqmodels.layers.recurrent import real_steps
+from seqmodels.layers.padding import real_steps
 
 
 class Prepared(NamedTuple):

@@ -11,10 +11,12 @@ import tensorflow as tf
 
 from seqmodels import kernels
 from seqmodels.cells import Cell
+from seqmodels.cells.inputs import as_numbers
 from seqmodels.kernels import States, affine
 from seqmodels.kernels.masks import check_rate, dropout_mask
 from seqmodels.layers.attention import Attention, Prepared
-from seqmodels.layers.recurrent import real_steps
+from seqmodels.layers.cell_argument import checked_cell
+from seqmodels.layers.padding import real_steps
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -55,8 +57,9 @@ class AttentionDecoderCell(Cell):
     The cells and the attention have their own weights. The readout has the weights ``readout_kernel`` W
     ``(size of s_t + size of c_t, units)`` and ``readout_bias`` b ``(units,)``. With a deep output, these two
     weights have ``2 units`` columns instead of ``units``, and there is a third weight,
-    ``readout_input_kernel`` V ``(d, 2 units)``. In the kernel of the lowest cell, the first d rows multiply
-    ``x_t``, and the remaining rows multiply ``f_t``.
+    ``readout_input_kernel`` V ``(d, 2 units)``. If ``use_bias`` is False, the readout has no bias.
+    In the kernel of the lowest cell, the first d rows multiply ``x_t``, and the remaining rows multiply
+    ``f_t``.
 
     Args:
         cells: one cell per layer, the lowest layer first.
@@ -71,11 +74,13 @@ class AttentionDecoderCell(Cell):
             of the next cell or of the readout, not the attention. One mask is used for all steps of a
             sequence.
         seed: seed of the dropout masks.
-        **kwargs: keyword arguments of :class:`Cell`. The initializers apply to the readout.
+        **kwargs: keyword arguments of :class:`Cell`. The initializers, regularizers, constraints and
+            ``use_bias`` apply to the readout.
 
     Raises:
         ValueError: if there are no cells, the feeding is unknown, the feeding is ``context`` without an
-            attention, or the dropout is not in ``[0, 1)``.
+            attention, or the dropout is not in ``[0, 1)``. Also if a cell does not have the interface of
+            :class:`seqmodels.cells.Cell`.
 
     >>> from seqmodels.cells import LSTMCell
     >>> from seqmodels.layers import DotAttention, Recurrent
@@ -101,6 +106,7 @@ class AttentionDecoderCell(Cell):
     ):
         if not cells:
             raise ValueError("cells must contain at least one cell; got an empty sequence")
+        cells = [checked_cell(cell) for cell in cells]
         if feeding not in ("none", "output", "context"):
             raise ValueError(f"feeding must be one of none, output, context; got {feeding!r}")
         if feeding == "context" and attention is None:
@@ -108,7 +114,7 @@ class AttentionDecoderCell(Cell):
                 "feeding 'context' needs an attention; pass an attention, or use feeding 'none' or 'output'"
             )
         super().__init__(units, **{"dtype": cells[0].dtype_policy, **kwargs})
-        self.cells = list(cells)
+        self.cells = cells
         self.attention = attention
         self.memory_units = memory_units
         self.feeding = feeding
@@ -144,16 +150,10 @@ class AttentionDecoderCell(Cell):
                 cell.build((batch, inputs))
             inputs = cell.output_size
         self.input_units = width
-        self.readout_kernel = self.add_weight(
-            name="readout_kernel", shape=(top + context, columns), initializer=self.kernel_initializer
-        )
-        self.readout_bias = self.add_weight(
-            name="readout_bias", shape=(columns,), initializer=self.bias_initializer
-        )
+        self.readout_kernel = self._weight("readout_kernel", (top + context, columns), kind="kernel")
+        self.readout_bias = self._weight("readout_bias", (columns,), kind="bias") if self.use_bias else None
         if self.deep_output:
-            self.readout_input_kernel = self.add_weight(
-                name="readout_input_kernel", shape=(width, columns), initializer=self.kernel_initializer
-            )
+            self.readout_input_kernel = self._weight("readout_input_kernel", (width, columns), kind="kernel")
         for norm, size in zip(self.norms, [*(cell.output_size for cell in self.cells), columns]):
             norm.build((batch, size))
         self.built = True
@@ -164,8 +164,9 @@ class AttentionDecoderCell(Cell):
         With a deep output, the last ``2 units`` columns are the projection ``x V`` for the readout.
         """
         first = self.cells[0]
+        x = as_numbers(x, self.compute_dtype, "inputs")
         kernel = first._compute(first.kernel)[: self.input_units]
-        projected = affine(x, kernel, first._compute(first.bias))
+        projected = affine(x, kernel, first._compute_bias())
         if not self.deep_output:
             return projected
         return tf.concat([projected, affine(x, self._compute(self.readout_input_kernel), None)], axis=-1)
@@ -290,7 +291,8 @@ class AttentionDecoderCell(Cell):
     def _readout(self, s: tf.Tensor, context: tf.Tensor | None, x: tf.Tensor | None) -> tf.Tensor:
         """Computes the output ``o_t`` from ``s_t``, the context ``c_t`` or None, and ``x_t V`` or None."""
         features = s if context is None else tf.concat([s, context], axis=-1)
-        z = affine(features, self._compute(self.readout_kernel), self._compute(self.readout_bias))
+        bias = None if self.readout_bias is None else self._compute(self.readout_bias)
+        z = affine(features, self._compute(self.readout_kernel), bias)
         if x is not None:
             z += x
         if self.normalize:

@@ -9,7 +9,10 @@ import keras
 import tensorflow as tf
 
 from seqmodels.cells import Cell
-from seqmodels.layers.recurrent import Recurrent, real_steps
+from seqmodels.cells.inputs import as_numbers, check_features, check_rank
+from seqmodels.layers.cell_argument import checked_cell
+from seqmodels.layers.padding import checked_lengths, lengths_as_tensor, without_padding
+from seqmodels.layers.recurrent import Recurrent
 
 
 class Encoded(NamedTuple):
@@ -20,8 +23,9 @@ class Encoded(NamedTuple):
             features of the forward direction come first.
         states: final states. ``states[layer][direction]`` is the tuple of a cell's states, each
             ``(n, units)``. Direction 0 is forward, direction 1 is backward.
-        lengths: number of real steps (steps that are not padding) per row, ``(n,)`` int32. The number is T
-            for all rows if no lengths were passed to the encoder.
+        lengths: number of real steps (steps that are not padding) per row, ``(n,)`` int32. The encoder
+            computes this number from its argument ``lengths`` or ``mask``. Without both arguments, the number
+            is T for all rows.
     """
 
     outputs: tf.Tensor
@@ -39,6 +43,8 @@ class Encoder(keras.layers.Layer):
     contain an embedding. Its inputs can therefore be time series or other features as well as embedding
     vectors.
 
+    The rules of :class:`Recurrent` for inputs, padding, lengths and masks also apply to an encoder.
+
     Args:
         cells: one cell per layer. The backward cell of a bidirectional layer has the same config as the
             forward cell.
@@ -52,9 +58,9 @@ class Encoder(keras.layers.Layer):
         **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the first cell.
 
     Raises:
-        ValueError: if there are no cells, or if ``bidirectional`` or ``dropout`` is a sequence without one
-            value per cell. Also if ``residual`` is True and the two sizes differ in a layer above the lowest
-            layer.
+        ValueError: if ``cells`` is empty or is not a list of cells. Also if ``bidirectional`` or ``dropout``
+            is a sequence without one value per cell. Also if ``residual`` is True and the two sizes differ in
+            a layer above the lowest layer. A call raises the same errors as a call of :class:`Recurrent`.
 
     >>> from seqmodels.cells import GRUCell
     >>> encoder = Encoder([GRUCell(3), GRUCell(3)], bidirectional=True)
@@ -72,6 +78,13 @@ class Encoder(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ):
+        if isinstance(cells, keras.Layer | str):
+            kind = repr(cells) if isinstance(cells, str) else type(cells).__name__
+            raise ValueError(
+                f"cells must be a list of cells; got {kind}; use Encoder([cell]) with a cell of "
+                "seqmodels.cells"
+            )
+        cells = [checked_cell(cell) for cell in cells]
         if not cells:
             raise ValueError("cells must contain at least one cell; got an empty sequence")
         super().__init__(**{"dtype": cells[0].dtype_policy, **kwargs})
@@ -86,6 +99,7 @@ class Encoder(keras.layers.Layer):
         self.residual = residual
         self.dropout = rates
         self.seed = seed
+        self.supports_masking = True
         self.directions: list[list[Recurrent]] = []  # for each layer: [forward] or [forward, backward]
         for index, (cell, two, rate) in enumerate(zip(cells, both, rates)):
             layer = [
@@ -106,7 +120,15 @@ class Encoder(keras.layers.Layer):
         """Number of output features per time step."""
         return sum(recurrent.cell.output_size for recurrent in self.directions[-1])
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Converts a list of lengths to a tensor, and then calls the layer.
+
+        Keras accepts only tensors as positional arguments.
+        """
+        return super().__call__(*lengths_as_tensor(args), **lengths_as_tensor(kwargs))
+
     def build(self, input_shape: Any) -> None:
+        check_rank("Encoder", input_shape)
         batch, time, width = input_shape
         for index, layer in enumerate(self.directions):
             for recurrent in layer:
@@ -127,24 +149,37 @@ class Encoder(keras.layers.Layer):
         )
 
     def call(
-        self, inputs: tf.Tensor, lengths: tf.Tensor | None = None, states: Any = None, training: bool = False
+        self,
+        inputs: tf.Tensor,
+        lengths: tf.Tensor | None = None,
+        states: Any = None,
+        training: bool = False,
+        mask: tf.Tensor | None = None,
     ) -> Encoded:
         """Encodes inputs.
 
         Args:
             inputs: ``(n, T, d)``.
-            lengths: number of real steps per row, ``(n,)``, or None if no row has padding.
+            lengths: number of real steps per row, ``(n,)``. None means that no row has padding, unless a mask
+                is passed.
             states: initial states, nested in the same way as ``Encoded.states``. Default: zeros.
             training: if True, apply dropout.
+            mask: Keras mask ``(n, T)`` that is True at real steps. It can replace ``lengths``.
         """
-        if self.residual and lengths is not None:
-            # Outputs at padding must be zero, so the inputs that are added to them must be zero, too.
-            inputs = tf.where(real_steps(inputs, lengths)[..., None], inputs, tf.zeros_like(inputs))
+        # Keras does not pass the mask in every call, but it stores the mask as an attribute of the inputs.
+        mask = getattr(inputs, "_keras_mask", None) if mask is None else mask
+        inputs = as_numbers(inputs, self.compute_dtype, "inputs")
+        check_rank("Encoder", inputs.shape)
+        first = self.directions[0][0].cell
+        check_features(f"Encoder {self.name!r}", inputs.shape, getattr(first, "input_units", None))
+        lengths, valid = checked_lengths(lengths, mask, inputs)
+        # Outputs at padding must be zero, so the inputs that are added to them must be zero, too.
+        inputs = without_padding(inputs, lengths, training or self.residual)
         final = []
         for index, layer in enumerate(self.directions):
             initial = [None] * len(layer) if states is None else states[index]
             runs = [
-                recurrent(inputs, lengths=lengths, states=state, training=training)
+                recurrent.run_checked(inputs, lengths, valid, state, training=training)
                 for recurrent, state in zip(layer, initial)
             ]
             outputs = tf.concat([output for output, _ in runs], axis=-1)  # (batch, time, output_size)
@@ -155,6 +190,13 @@ class Encoder(keras.layers.Layer):
         if lengths is None:
             lengths = tf.fill(tf.shape(inputs)[:1], tf.shape(inputs)[1])
         return Encoded(inputs, tuple(final), lengths)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Returns the mask of the outputs. States and lengths do not have a mask."""
+        if isinstance(previous_mask, list | tuple):
+            previous_mask = previous_mask[0]
+        sizes = [recurrent.cell.state_size for layer in self.directions for recurrent in layer]
+        return [previous_mask, *(None for size in sizes for _ in size), None]
 
     def get_config(self) -> dict:
         return {
@@ -178,4 +220,7 @@ def _twin(cell: Cell) -> Cell:
     config["name"] = f"{config['name']}_backward"
     if config.get("seed") is not None:
         config["seed"] += 1
+    # A config cannot store every function, so the functions are copied from the cell.
+    functions = ("activation", "recurrent_activation")
+    config.update({name: getattr(cell, name) for name in functions if name in config})
     return type(cell).from_config(config)

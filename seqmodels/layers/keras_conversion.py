@@ -7,6 +7,7 @@ The GRU of Keras computes ``h_t = z * h_{t-1} + (1 - z) * h~_t``. Its update gat
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
@@ -16,11 +17,22 @@ from seqmodels.cells import Cell
 from seqmodels.cells.gru import GRUCell
 from seqmodels.cells.lstm import LSTMCell
 from seqmodels.cells.rnn import RNNCell
+from seqmodels.layers.encoder import Encoder
 from seqmodels.layers.recurrent import Recurrent
+
+# Options with the same name and the same meaning in Keras and in this library.
+SHARED = (
+    "use_bias",
+    *(
+        f"{weight}_{role}"
+        for weight in ("kernel", "recurrent", "bias")
+        for role in ("initializer", "regularizer", "constraint")
+    ),
+)
 
 
 def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
-    """Converts a ``Recurrent`` to a built Keras layer with the same weights.
+    """Converts a ``Recurrent`` to a built Keras layer with the same weights and options.
 
     The Keras layer returns the outputs of all steps and the final states. It differs from ``recurrent`` in
     two ways:
@@ -33,7 +45,8 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
         recurrent: a built ``Recurrent`` with an ``RNNCell``, ``LSTMCell`` or ``GRUCell``.
 
     Raises:
-        ValueError: if the layer is not built or has another type of cell.
+        ValueError: if the layer is not built or has another type of cell. Also if a regularizer or a
+            constraint of a GRU depends on the sign of the weights.
 
     >>> from seqmodels.cells import LSTMCell
     >>> recurrent = Recurrent(LSTMCell(3))
@@ -48,6 +61,7 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
     if not isinstance(cell, RNNCell | LSTMCell | GRUCell):
         raise ValueError(f"the cell must be an RNNCell, LSTMCell or GRUCell; got {type(cell).__name__}")
     kwargs = {
+        **_shared(cell),
         "units": cell.units,
         "return_sequences": True,
         "return_state": True,
@@ -57,49 +71,49 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
         "dtype": recurrent.dtype_policy,
     }
     if isinstance(cell, RNNCell):
-        layer = keras.layers.SimpleRNN(activation=cell.activation, **kwargs)
+        layer = keras.layers.SimpleRNN(**kwargs)
     elif isinstance(cell, LSTMCell):
-        layer = keras.layers.LSTM(**kwargs)
+        layer = keras.layers.LSTM(unit_forget_bias=bool(cell.forget_bias), **kwargs)
     else:
+        _check_signs(recurrent.name, cell)
         layer = keras.layers.GRU(reset_after=cell.reset_after, **kwargs)
     layer.build((None, None, cell.kernel.shape[0]))
     layer.set_weights(_keras_weights(cell))
     return layer
 
 
-def from_keras(layer: keras.layers.Layer) -> Recurrent:
-    """Converts a built ``keras.layers.SimpleRNN``, ``LSTM`` or ``GRU`` and its weights to a ``Recurrent``.
+def from_keras(layer: keras.layers.Layer) -> Recurrent | Encoder:
+    """Converts a built ``SimpleRNN``, ``LSTM`` or ``GRU`` of Keras, or a ``Bidirectional`` of these layers.
+
+    The new layer has the weights of the Keras layer. It also has the same activations, initializers,
+    regularizers, constraints, dropouts and the same ``use_bias``. The options ``return_sequences``,
+    ``return_state``, ``stateful`` and ``unroll`` are not converted. The new layer always returns its outputs
+    and its states. The initial states are an argument of each call.
+
+    In a GRU with ``reset_after``, Keras stores two biases per gate. This library stores only their sum. A
+    regularizer or a constraint of the bias then applies to the sum, and this function shows a warning.
+
+    Returns:
+        a ``Recurrent``. For a ``Bidirectional``, an ``Encoder`` with one bidirectional layer.
 
     Raises:
-        ValueError: if the layer has another type, is not built or has no bias. Also if an LSTM or GRU has
-            activations other than tanh (candidate) and sigmoid (gates).
+        ValueError: if the layer has another type or is not built. Also if a ``Bidirectional`` does not
+            concatenate the outputs of its two layers, or if these layers have different types or options.
+            Also if a regularizer or a constraint of a GRU depends on the sign of the weights.
 
     >>> layer = keras.layers.GRU(3, return_sequences=True)
     >>> outputs = layer(tf.ones((2, 4, 5)))
     >>> recurrent = from_keras(layer)
     >>> type(recurrent.cell).__name__, np.allclose(recurrent(tf.ones((2, 4, 5)))[0], outputs, atol=1e-5)
     ('GRUCell', True)
+    >>> layer = keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True))
+    >>> outputs = layer(tf.ones((2, 4, 5)))
+    >>> np.allclose(from_keras(layer)(tf.ones((2, 4, 5))).outputs, outputs, atol=1e-5)
+    True
     """
-    if not isinstance(layer, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
-        raise ValueError(f"{layer.name} must be a SimpleRNN, LSTM or GRU; got {type(layer).__name__}")
-    if not layer.built:
-        raise ValueError(f"{layer.name} is not built; call the layer once before the conversion")
-    if not layer.use_bias:
-        raise ValueError(f"{layer.name} must have a bias; create the Keras layer with use_bias=True")
-    config = layer.get_config()
-    options: dict[str, Any] = {"recurrent_dropout": layer.recurrent_dropout, "dtype": layer.dtype_policy}
-    cell: Cell
-    if isinstance(layer, keras.layers.SimpleRNN):
-        cell = RNNCell(layer.units, activation=layer.activation, **options)
-    elif (config["activation"], config["recurrent_activation"]) != ("tanh", "sigmoid"):
-        raise ValueError(
-            f"{layer.name} must have activation tanh and recurrent_activation sigmoid; got "
-            f"{config['activation']} and {config['recurrent_activation']}"
-        )
-    elif isinstance(layer, keras.layers.LSTM):
-        cell = LSTMCell(layer.units, **options)
-    else:
-        cell = GRUCell(layer.units, reset_after=layer.reset_after, **options)
+    if isinstance(layer, keras.layers.Bidirectional):
+        return _from_bidirectional(layer)
+    cell = _cell_of(layer)
     recurrent = Recurrent(cell, reverse=layer.go_backwards, dropout=layer.dropout)
     weights = layer.get_weights()
     recurrent.build((None, None, weights[0].shape[0]))
@@ -107,29 +121,126 @@ def from_keras(layer: keras.layers.Layer) -> Recurrent:
     return recurrent
 
 
-def _negate_update(columns: np.ndarray, units: int) -> np.ndarray:
+def _from_bidirectional(both: keras.layers.Bidirectional) -> Encoder:
+    forward, backward = both.forward_layer, both.backward_layer
+    cell = _cell_of(forward)
+    _cell_of(backward)
+    if both.merge_mode != "concat":
+        raise ValueError(
+            f"{both.name} must have merge_mode 'concat'; got {both.merge_mode!r}; convert forward_layer and "
+            "backward_layer separately and merge their outputs"
+        )
+    ignored = {"name", "go_backwards", "seed"}
+    one, other = (
+        {key: value for key, value in layer.get_config().items() if key not in ignored and "init" not in key}
+        for layer in (forward, backward)
+    )
+    if type(forward) is not type(backward) or one != other or forward.go_backwards:
+        raise ValueError(
+            f"the two layers of {both.name} must have the same type and options, and forward_layer must not "
+            "have go_backwards; convert forward_layer and backward_layer separately"
+        )
+    encoder = Encoder([cell], bidirectional=True, dropout=forward.dropout)
+    encoder.build((None, None, forward.cell.kernel.shape[0]))
+    for recurrent, layer in zip(encoder.directions[0], (forward, backward)):
+        recurrent.cell.set_weights(_our_weights(recurrent.cell, layer.get_weights()))
+    return encoder
+
+
+def _cell_of(layer: keras.layers.Layer) -> Cell:
+    """Returns a cell with the options of a Keras layer. The weights are not copied."""
+    if not isinstance(layer, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
+        raise ValueError(
+            f"{layer.name} must be a SimpleRNN, LSTM or GRU, or a Bidirectional of them; got "
+            f"{type(layer).__name__}"
+        )
+    if not layer.built:
+        raise ValueError(f"{layer.name} is not built; call the layer once before the conversion")
+    options = {
+        **_shared(layer),
+        "units": layer.units,
+        "recurrent_dropout": layer.recurrent_dropout,
+        "dtype": layer.dtype_policy,
+    }
+    if isinstance(layer, keras.layers.SimpleRNN):
+        return RNNCell(**options)
+    if isinstance(layer, keras.layers.LSTM):
+        return LSTMCell(forget_bias=float(layer.unit_forget_bias), **options)
+    cell = GRUCell(reset_after=layer.reset_after, **options)
+    _check_signs(layer.name, cell)
+    if layer.reset_after and layer.use_bias and (layer.bias_regularizer or layer.bias_constraint):
+        warnings.warn(
+            f"{layer.name} has two biases per gate, and GRUCell has only their sum; the regularizer and the "
+            "constraint of the bias apply to the sum",
+            stacklevel=3,
+        )
+    return cell
+
+
+def _shared(source: Any) -> dict[str, Any]:
+    """Returns the options of a cell or a Keras layer that exist in both libraries."""
+    config = source.get_config()
+    options = {name: config[name] for name in SHARED}
+    # A config cannot store every function, so the functions are copied from the source.
+    options["activation"] = source.activation
+    if "recurrent_activation" in config:
+        options["recurrent_activation"] = source.recurrent_activation
+    return options
+
+
+def _check_signs(name: str, cell: GRUCell) -> None:
+    """Raises ValueError if a regularizer or a constraint of a GRU depends on the sign of the weights.
+
+    The conversion negates the weights of the update gate. The check therefore compares the results for random
+    weights with the results for the same weights after this negation.
+    """
+    rng = np.random.default_rng(0)
+    for weight in ("kernel", "recurrent", "bias"):
+        shape = (3 * cell.units,) if weight == "bias" else (cell.units, 3 * cell.units)
+        values = rng.normal(size=shape).astype(np.float32)
+        turned = _negate_update(values, cell.units)
+        regularizer, constraint = (
+            getattr(cell, f"{weight}_regularizer"),
+            getattr(cell, f"{weight}_constraint"),
+        )
+        if regularizer and not np.allclose(regularizer(values), regularizer(turned), rtol=1e-4):
+            wrong = regularizer
+        elif constraint and not np.allclose(
+            _negate_update(constraint(values), cell.units), constraint(turned), atol=1e-5
+        ):
+            wrong = constraint
+        else:
+            continue
+        raise ValueError(
+            f"{type(wrong).__name__} of the {weight} weights of {name} depends on the sign of the weights; "
+            "the conversion negates the weights of the update gate; convert a GRU without this option"
+        )
+
+
+def _negate_update(columns: Any, units: int) -> np.ndarray:
+    columns = np.asarray(columns)
     return np.concatenate([-columns[..., :units], columns[..., units:]], axis=-1)
 
 
 def _keras_weights(cell: Cell) -> list[np.ndarray]:
     if not isinstance(cell, GRUCell):
         return cell.get_weights()
-    kernel, recurrent_kernel, bias = (_negate_update(w, cell.units) for w in cell.get_weights()[:3])
-    if cell.reset_after:
-        recurrent_bias = np.zeros_like(bias)
+    weights = [_negate_update(weight, cell.units) for weight in cell.get_weights()[:3]]
+    if cell.reset_after and cell.use_bias:
+        recurrent_bias = np.zeros_like(weights[2])
         recurrent_bias[2 * cell.units :] = cell.get_weights()[3]
-        bias = np.stack([bias, recurrent_bias])  # (2, 3 units)
-    return [kernel, recurrent_kernel, bias]
+        weights[2] = np.stack([weights[2], recurrent_bias])  # (2, 3 units)
+    return weights
 
 
 def _our_weights(cell: Cell, weights: list[np.ndarray]) -> list[np.ndarray]:
     if not isinstance(cell, GRUCell):
         return weights
-    kernel, recurrent_kernel, bias = (_negate_update(w, cell.units) for w in weights)
-    if not cell.reset_after:
-        return [kernel, recurrent_kernel, bias]
+    weights = [_negate_update(weight, cell.units) for weight in weights]
+    if not (cell.reset_after and cell.use_bias):
+        return weights
     # For the gates u and r, Keras adds the two biases, so their sum is stored as one bias. The candidate
     # needs both biases, because Keras multiplies only the recurrent bias by r.
-    inputs, recurrent = bias
+    kernel, recurrent_kernel, (inputs, recurrent) = weights
     inputs[: 2 * cell.units] += recurrent[: 2 * cell.units]
     return [kernel, recurrent_kernel, inputs, recurrent[2 * cell.units :]]

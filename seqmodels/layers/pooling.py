@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from seqmodels.kernels import affine
 from seqmodels.layers.attention import masked_softmax
-from seqmodels.layers.recurrent import real_steps
+from seqmodels.layers.padding import real_steps
 
 
 def _weighted_sum(weights: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:

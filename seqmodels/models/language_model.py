@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from seqmodels import registry
 from seqmodels.layers import AdaptiveSoftmax, EmbeddingDropout, Encoder, LockedDropout, TiedOutput
-from seqmodels.layers.recurrent import real_steps
+from seqmodels.layers.padding import real_steps
 from seqmodels.layers.softmax import sampled_softmax_losses
 from seqmodels.models.config import keeps_arguments
 

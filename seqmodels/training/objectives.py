@@ -23,7 +23,8 @@ class Outcome(NamedTuple):
         total: scalar, the sum of the losses over real targets.
         count: scalar, the number of real targets, or the sum of their weights.
         scores: further sums by name. The training loop reports them divided by ``count``.
-        penalty: scalar that is added to the mean loss for regularization.
+        penalty: scalar that is added to the mean loss for regularization. The training step also adds the
+            values of the regularizers of the weights.
         carried: state of the model after the batch, from which the next batch continues. It is ``()`` if the
             rows of batches are independent.
     """

@@ -113,6 +113,9 @@ class Steps:
             tape.watch(values)
             outcome = self.objective(self.model, inputs, targets, weights, carried, True)
             mean = outcome.total / tf.maximum(outcome.count, 1e-9) + tf.cast(outcome.penalty, tf.float32)
+            for variable, value in zip(variables, values):
+                if variable.regularizer is not None:
+                    mean += tf.cast(variable.regularizer(value), tf.float32)
             scaled = mean * scale
         gradients = tape.gradient(scaled, values, unconnected_gradients="zero")
         # A sparse gradient of an embedding may contain a row several times. The conversion to a dense

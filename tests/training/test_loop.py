@@ -466,3 +466,15 @@ def test_derive_adds_columns_from_the_means(tmp_path):
     (row,) = subject.run()
     assert row["root"] == row["loss"] ** 0.5
     assert row["valid_root"] == row["valid_loss"] ** 0.5
+
+
+@pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
+def test_regularizers_and_constraints_of_weights_are_applied(tmp_path, xla):
+    """The gradient of the regularizer is added once, although the batch has two parts."""
+    options = {"kernel_regularizer": keras.regularizers.L2(0.3), "kernel_constraint": "non_neg"}
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False, **options)])
+    model.set_weights([START])
+    subject = training(tmp_path, model=model, settings=replace(PLAIN, xla=xla, parts=2))
+    subject.run()
+    moved = START - 0.1 * (gradient(np.ones(4)) + 0.6 * START)
+    np.testing.assert_allclose(model.get_weights()[0], np.maximum(moved, 0), rtol=1e-5)

@@ -1,0 +1,195 @@
+"""Functions for padded sequences: checks of lengths and masks, and the conversion of a mask to lengths.
+
+A real step is a time step that is not padding. Lengths and masks are checked during the call of a layer if
+their values are already known. The values are known in eager mode, and if they are constants in a graph.
+Other values are checked when the graph runs. Code that XLA has compiled cannot raise an error. A layer
+therefore also returns NaN for a row with an invalid length or an invalid mask.
+
+Exported files do not check lengths, because the exported signatures compute the lengths themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from seqmodels import kernels
+
+
+def real_steps(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+    """Returns a mask ``(n, T)`` for ``x (n, T, ...)`` that is True at real steps and False at padding."""
+    batch, time = tf.unstack(tf.shape(x)[:2])
+    return tf.ones((batch, time), tf.bool) if lengths is None else tf.sequence_mask(lengths, time)
+
+
+def without_padding(x: tf.Tensor, lengths: tf.Tensor | None, training: bool = True) -> tf.Tensor:
+    """Replaces the padding of ``x (n, T, d)`` by zeros, also if the padding is NaN or infinity.
+
+    The computation of a gradient multiplies the padding by zero. For NaN or infinity, the product would be
+    NaN. Exported files use other forms of the loop and do not compute gradients. In these forms, ``x`` is
+    returned unchanged if ``training`` is False. The results at real steps do not depend on the padding.
+    """
+    if lengths is None or not (training or kernels.current_form() in ("auto", "generic")):
+        return x
+    return tf.where(real_steps(x, lengths)[..., None], x, tf.zeros_like(x))
+
+
+def checked_lengths(lengths: Any, mask: Any, inputs: tf.Tensor) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+    """Checks lengths and a mask, and returns the number of real steps of each row.
+
+    Args:
+        lengths: integers ``(n,)`` as a tensor, an array or a list. None means that no lengths are passed.
+        mask: booleans ``(n, T)``. In each row, the real steps must come before the padding. None means that
+            no mask is passed.
+        inputs: ``(n, T, d)``.
+
+    Returns:
+        lengths ``(n,)`` int32, and booleans ``(n,)`` that are True for valid rows. None replaces the lengths
+        if no row has padding. None replaces the booleans if all rows are known to be valid.
+
+    Raises:
+        ValueError: if a shape or a dtype is wrong, or if values are invalid and already known.
+        tf.errors.InvalidArgumentError: if values are invalid and become known when a graph runs.
+    """
+    counts, valid = (None, None) if lengths is None else _from_lengths(lengths, inputs)
+    if mask is None:
+        return counts, valid
+    masked, right_padded = _from_mask(mask, inputs)
+    if counts is None:
+        return masked, right_padded
+    agree = _checked(
+        counts == masked,
+        "lengths and mask must describe the same real steps",
+        "length {lengths} and {masked} real steps in the mask",
+        "pass only one of the two",
+        lengths=counts,
+        masked=masked,
+    )
+    return counts, _both(valid, _both(right_padded, agree))
+
+
+def _from_lengths(lengths: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+    lengths = as_tensor(lengths, "lengths")
+    _check_shape("lengths", lengths, inputs, 1)
+    if lengths.dtype.is_bool:
+        raise ValueError("lengths must be integers; got booleans; pass a mask (batch, time) as mask=...")
+    if not lengths.dtype.is_integer:
+        raise ValueError(
+            f"lengths must be integers; got {lengths.dtype.name}; convert them, for example by "
+            "tf.cast(lengths, tf.int32)"
+        )
+    known, steps = _value(lengths), inputs.shape[1]
+    if known is not None and steps is not None:
+        inside = (known >= 0) & (known <= steps)
+    else:
+        wide = tf.cast(lengths, tf.int64)
+        inside = (wide >= 0) & (wide <= tf.cast(tf.shape(inputs)[1], tf.int64))
+    valid = None
+    # Exported files do not check the lengths, because their signatures compute the lengths.
+    if _value(inside) is not None or kernels.current_form() == "auto":
+        valid = _checked(
+            inside,
+            f"lengths must be between 0 and the number of time steps, {inputs.shape[1]}",
+            "length {lengths}",
+            "correct the lengths, or pad the inputs to the longest row",
+            lengths=lengths,
+        )
+    return tf.cast(lengths, tf.int32), valid
+
+
+def _from_mask(mask: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+    mask = as_tensor(mask, "mask")
+    _check_shape("mask", mask, inputs, 2)
+    known, real = _value(mask), tf.cast(mask, tf.bool)
+    if known is not None:
+        right = ~np.any(known[:, 1:].astype(bool) & ~known[:, :-1].astype(bool), axis=1)  # (batch,)
+    else:
+        right = ~tf.reduce_any(real[:, 1:] & ~real[:, :-1], axis=1)
+    valid = _checked(
+        right,
+        "mask must be True at the first steps of each row and False at the padding after them",
+        "a masked step before a real step",
+        "move the padding to the end, for example by keras.utils.pad_sequences(..., padding='post'), and "
+        "remove masked steps between real steps",
+    )
+    return tf.math.count_nonzero(real, axis=1, dtype=tf.int32), valid
+
+
+def lengths_as_tensor(arguments: Any) -> Any:
+    """Converts a list of lengths among the positional or keyword arguments of a call to a tensor."""
+    if isinstance(arguments, dict):
+        if isinstance(arguments.get("lengths"), list | tuple):
+            return {**arguments, "lengths": as_tensor(arguments["lengths"], "lengths")}
+    elif len(arguments) > 1 and isinstance(arguments[1], list | tuple):
+        return (arguments[0], as_tensor(arguments[1], "lengths"), *arguments[2:])
+    return arguments
+
+
+def as_tensor(values: Any, name: str) -> tf.Tensor:
+    """Converts a list, an array or a tensor to a tensor.
+
+    Raises:
+        ValueError: if the values are not a rectangular array.
+    """
+    if not isinstance(values, list | tuple):
+        return tf.convert_to_tensor(values)
+    if any(tf.is_tensor(value) for value in values):
+        return tf.stack(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a tensor, an array or a flat list; got {values!r}") from error
+    return tf.convert_to_tensor(array if array.size else array.astype(np.int32))
+
+
+def _check_shape(name: str, x: tf.Tensor, inputs: tf.Tensor, rank: int) -> None:
+    expected = "(batch,)" if rank == 1 else "(batch, time)"
+    if x.shape.rank is None or inputs.shape[:rank].is_compatible_with(x.shape):
+        return
+    one = "integer per row" if rank == 1 else "boolean per time step"
+    raise ValueError(
+        f"{name} must have shape {expected}, here {tuple(inputs.shape[:rank])}; got {tuple(x.shape)}; "
+        f"pass one {one}"
+    )
+
+
+def _checked(valid: Any, rule: str, found: str, remedy: str, **values: tf.Tensor) -> tf.Tensor | None:
+    """Raises an error if a row is known to be invalid.
+
+    Returns None if all rows are known to be valid. Otherwise, ``valid`` is not known before the graph runs.
+    In this case, the function returns ``valid`` after adding a check to the graph. Exported files do not
+    contain this check.
+
+    Args:
+        valid: booleans ``(n,)`` that are True for valid rows, as a tensor or an array.
+        rule: part of the error message that states the requirement.
+        found: part of the error message that describes an invalid row. It contains the keys of ``values`` as
+            placeholders, for example ``{lengths}``.
+        remedy: part of the error message that describes the fix.
+        **values: integers ``(n,)``. The values of the first invalid row replace the placeholders.
+    """
+    known = _value(valid)
+    if known is None:
+        if kernels.current_form() != "auto":
+            return valid
+        assertion = tf.debugging.Assert(tf.reduce_all(valid), [f"{rule}; {remedy}"])
+        with tf.control_dependencies([assertion]):
+            return tf.identity(valid)
+    if known.all():
+        return None
+    row = int(np.argmin(known))
+    numbers = {name: int(np.asarray(_value(x))[row]) for name, x in values.items()}
+    raise ValueError(f"{rule}; got {found.format(**numbers)} in row {row}; {remedy}")
+
+
+def _value(x: Any) -> np.ndarray | None:
+    """Returns the values of a tensor, or None if they are not known. Constants in a graph are known."""
+    if isinstance(x, np.ndarray):
+        return x
+    return tf.get_static_value(x) if tf.is_symbolic_tensor(x) else x.numpy()
+
+
+def _both(one: tf.Tensor | None, other: tf.Tensor | None) -> tf.Tensor | None:
+    return other if one is None else one if other is None else one & other
