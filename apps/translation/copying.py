@@ -1,0 +1,216 @@
+"""Copies words from a text into its translation: numbers, URLs, e-mail addresses and unknown words.
+
+A model cannot translate a word that its vocabulary does not have. It reads the word as the unknown token, and
+the attention shows which word of the translation stands for it (Jean et al. 2015, arXiv 1412.2007, section
+3.3; Luong et al. 2015, arXiv 1410.8206). That word is replaced by the word of the source.
+
+URLs, e-mail addresses and numbers are replaced by the unknown token before translation, because their pieces
+are not text. A number that is one token of the vocabulary stays in the source. If its translation does not
+contain the number, the number is copied, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import tensorflow as tf
+
+from apps.translation import alignment
+from apps.translation.data import Assets
+from seqmodels.data.token_rules import cut
+from seqmodels.data.tokenizer import SPACE_MARK, UNKNOWN, Tokenizer
+
+PLACEHOLDER = "\ufffc"  # the object replacement character: a symbol, and therefore a word, of no vocabulary
+ASCII = r"[!#-;=?-~]"  # characters of a URL: ASCII without white space, quotes and angle brackets
+SPANS = re.compile(
+    rf"(?<![A-Za-z0-9@])(?:https?://|ftp://|www\.){ASCII}*[A-Za-z0-9/_=&#~-]"
+    r"|[A-Za-z0-9_.+%-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}"
+    rf"|(?<![A-Za-z0-9@.-])(?:[A-Za-z0-9-]+\.)+(?:com|org|net|edu|gov|info|io)\b(?:/{ASCII}*[A-Za-z0-9/_=&#~-])?"
+    r"|(?<![^\W_])(?:(?<!\S)[+\u2212-])?\d+(?:[.,:/'\u2019\u00a0\u202f-]\d+)*(?![^\W_])"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sentence as the model reads it, and its words that belong into the translation.
+
+    Attributes:
+        masked: the sentence with ``PLACEHOLDER`` for each span that the model does not read.
+        words: the words of the sentence, masked spans included. ``SPACE_MARK`` replaces white space before a
+            word.
+        groups: index of the word that contains each token, ``(tokens,)``.
+        copied: indexes of the words to copy.
+        numbers: indexes of the words that are numbers of the vocabulary.
+        unknown: indexes of the words that the vocabulary does not have.
+        truncated: True if the sentence has more tokens than the model reads.
+    """
+
+    masked: str
+    words: list[str]
+    groups: np.ndarray
+    copied: list[int]
+    numbers: list[int]
+    unknown: list[int]
+    truncated: bool
+
+
+def read(assets: Assets, texts: Sequence[str], mask: bool) -> list[Source]:
+    """Tokenizes sentences as the model does.
+
+    Args:
+        assets: assets of the run.
+        texts: the sentences.
+        mask: if True, URLs, e-mail addresses and numbers become placeholders.
+    """
+    tokenizer = assets.source_tokenizer
+    vocabulary = frozenset(tokenizer.vocabulary)
+    masked, spans = [], []
+    for text in texts:
+        one, found = _masked(text, vocabulary) if mask else (text, [])
+        masked.append(one)
+        spans.append(found)
+    strings = tf.constant([text.encode("utf-8", "surrogatepass") for text in masked], tf.string)
+    rows = tokenizer(strings).to_list()
+    written = cut(strings, replace(tokenizer.settings, lowercase=False)).to_list()
+    return [
+        _source(assets, one, found, ids, [word.decode() for word in words])
+        for one, found, ids, words in zip(masked, spans, rows, written)
+    ]
+
+
+def _masked(text: str, vocabulary: frozenset[str]) -> tuple[str, list[str]]:
+    """Returns the text with placeholders, and the spans that they replace."""
+    spans: list[str] = []
+
+    def placeholder(match: re.Match[str]) -> str:
+        span = match.group()
+        if span.isdigit() and (span in vocabulary or SPACE_MARK + span in vocabulary):
+            return span
+        spans.append(span)
+        return PLACEHOLDER
+
+    return SPANS.sub(placeholder, text.replace(PLACEHOLDER, " ")), spans
+
+
+def _source(assets: Assets, masked: str, spans: list[str], ids: list[int], words: list[str]) -> Source:
+    kept = ids[: assets.length - 1]
+    groups = alignment.words_of(assets.source_tokenizer.decode(kept))
+    words = words[: groups.max(initial=-1) + 1]
+    unknown, numbers, copied, left = [], [], [], iter(spans)
+    lost = {int(group) for group, index in zip(groups, kept) if index == UNKNOWN}
+    for index, word in enumerate(words):
+        plain = word.removeprefix(SPACE_MARK)
+        if plain == PLACEHOLDER and (span := next(left, None)) is not None:
+            words[index] = word.replace(PLACEHOLDER, span)
+            copied.append(index)
+        elif index in lost:
+            unknown.append(index)
+            copied.append(index)
+        elif plain.isdigit():
+            numbers.append(index)
+    return Source(masked, words, groups, copied, numbers, unknown, len(ids) > len(kept))
+
+
+def pieces_of(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[list[str], list[bool], np.ndarray]:
+    """Groups the tokens of a translation into words.
+
+    Returns:
+        The words, with ``SPACE_MARK`` for white space before them; for each word, whether it is unknown; and
+        the index of the word that contains each token, ``(tokens,)``.
+    """
+    groups = alignment.words_of(tokenizer.decode(ids))
+    words = [""] * (groups.max(initial=-1) + 1)
+    unknown = [False] * len(words)
+    for index, group in zip(ids, groups):
+        piece = tokenizer.vocabulary[index]
+        words[group] += piece.removeprefix("##") if words[group] else piece
+        unknown[group] |= index == UNKNOWN
+    return words, unknown, groups
+
+
+def copy(
+    source: Source, words: list[str], unknown: list[bool], weights: np.ndarray
+) -> tuple[list[str], np.ndarray, list[str]]:
+    """Copies words of the source into the translation.
+
+    A word to copy replaces the word of the translation that attends to it most. If every word of the
+    translation attends more to another word, the model has left the word out. It is then inserted next to
+    the word that attends to it most. A number that the translation already contains is not copied.
+
+    Args:
+        source: the sentence.
+        words: words of the translation, with ``SPACE_MARK``.
+        unknown: for each word, True if it is the unknown token.
+        weights: attention between words, ``(target words, source words)``.
+
+    Returns:
+        The new words, their attention, and the words that were copied.
+    """
+    free, wanted = set(range(len(words))), []
+    for index in sorted({*source.copied, *source.numbers}):
+        same = [row for row in free if _same(words[row], source.words[index])]
+        if same:
+            free.discard(max(same, key=lambda row: (weights[row, index], -row)))
+        else:
+            wanted.append(index)
+    best = weights.argmax(axis=1) if weights.size else np.zeros(len(words), int)
+    taken: dict[int, int] = {}  # word of the translation: word of the source
+    for row, index in sorted(((row, index) for row in free for index in wanted), key=lambda at: -weights[at]):
+        fits = best[row] == index and _is_text(words[row]) == _is_text(source.words[index])
+        if (fits or unknown[row]) and row not in taken and index not in taken.values():
+            taken[row] = index
+    missing = [index for index in wanted if index not in taken.values()]
+    if source.words:
+        taken |= {row: int(best[row]) for row in free if unknown[row] and row not in taken}
+    placed = [
+        (_in_place_of(words[row], source.words[taken[row]], unknown[row]) if row in taken else words[row], row)
+        for row in range(len(words))
+    ]
+    rows = [*weights, *np.eye(len(source.words))[missing]]
+    for number, index in enumerate(missing, len(words)):
+        placed.insert(_position(placed, rows, index), (source.words[index], number))
+    copied = [source.words[index].removeprefix(SPACE_MARK) for index in sorted([*taken.values(), *missing])]
+    attention = np.array([rows[row] for _, row in placed]).reshape(len(placed), len(source.words))
+    return [word for word, _ in placed], attention, copied
+
+
+def _position(placed: Sequence[tuple[str, int]], rows: Sequence[np.ndarray], index: int) -> int:
+    """Returns the position in a translation at which to insert a word of the source.
+
+    The position is next to the word that attends to ``index`` most: before it if that word stands for a later
+    word of the source, else after it.
+    """
+    if not placed:
+        return 0
+    nearest = max(range(len(placed)), key=lambda at: rows[placed[at][1]][index])
+    return nearest + (int(rows[placed[nearest][1]].argmax()) < index)
+
+
+def _in_place_of(word: str, source: str, unknown: bool) -> str:
+    """Returns a copied word, with white space before it if the word that it replaces has white space."""
+    plain = source.removeprefix(SPACE_MARK)
+    spaced = source.startswith(SPACE_MARK) if unknown else word.startswith(SPACE_MARK)
+    return SPACE_MARK * spaced + plain
+
+
+def _same(word: str, source: str) -> bool:
+    """Returns True if both are the same word, or the same number with other separators."""
+    one, other = (each.removeprefix(SPACE_MARK) for each in (word, source))
+    return one == other
+
+
+def _is_text(word: str) -> bool:
+    """Returns True for a word with letters or digits, False for punctuation and symbols."""
+    return any(letter.isalnum() for letter in word)
+
+
+def text_of(words: Sequence[str]) -> str:
+    """Joins the words of a translation.
+
+    >>> text_of(["▁Le", "▁chat", "."])
+    'Le chat.'
+    """
+    return "".join(words).replace(SPACE_MARK, " ").strip(" ")
