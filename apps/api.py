@@ -92,7 +92,8 @@ class TrainedRun:
         """Applies the model to inputs.
 
         Args:
-            inputs: a text, a list of texts, a DataFrame, or a path. Forecasting accepts a DataFrame or paths.
+            inputs: a text, a list of texts, a DataFrame, or a ``Path``. In a table, the column of the
+                training or a known name is used. Forecasting accepts a DataFrame or paths.
                 Without inputs, it forecasts from the end of the run's own data.
             **options: options of the verb ``predict``.
 
@@ -103,7 +104,7 @@ class TrainedRun:
         task = self._loaded_task()
         chosen = self._chosen(task.Predict, options)
         with TemporaryDirectory() as folder:
-            given = [] if inputs is None else task.inputs(inputs, Path(folder))
+            given = [] if inputs is None else self._given(task, inputs, Path(folder))
             return task.outputs(list(task.predict(self._run, [given], chosen)))
 
     def export(self, to: str | None = None) -> dict[str, Any]:
@@ -135,6 +136,12 @@ class TrainedRun:
 
         task = self._loaded_task()
         return convert_run(task, self._run, self._chosen(task.Convert, {"quantize": quantize, **options}))[1]
+
+    def _given(self, task: Any, inputs: object, folder: Path) -> list[str]:
+        from apps.frames import table_texts
+
+        texts = table_texts(inputs, task.input_column, self.options) if task.input_column else None
+        return task.inputs(inputs, folder) if texts is None else texts
 
     def _loaded_task(self) -> Any:
         from apps.task import load_task

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from apps.console import log
 from apps.run import write_text
 from seqmodels.errors import UsageError
+
+if TYPE_CHECKING:
+    from seqmodels.data.tables import Table
 
 
 class Records(list):
@@ -48,6 +52,8 @@ class Scores(dict):
 def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
     """Writes a DataFrame or rows to a CSV file and returns its path.
 
+    The file has all columns, and the levels of the index that have a name. A missing value is an empty cell.
+
     Args:
         data: a DataFrame; a list of dictionaries; a list of tuples in the order of ``columns``; or a tuple
             with one list per column.
@@ -58,6 +64,8 @@ def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
         UsageError: ``data`` has another type.
     """
     import pandas
+
+    from seqmodels.data.tables import cell_text, table_of
 
     if isinstance(data, tuple) and len(data) == len(columns):
         data = list(zip(*data, strict=True))
@@ -72,8 +80,23 @@ def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
             f"data must be a path, a DataFrame or a list of ({', '.join(columns)}); got {type(data).__name__}"
         )
     path = folder / "data.csv"
-    write_text(path, frame.to_csv(index=False))
+    try:
+        texts = table_of(frame).frame.map(cell_text)
+    except ValueError as error:
+        raise UsageError(f"data must have texts and numbers in its cells; {error}") from error
+    write_unicode(path, texts.to_csv(index=False))
     return path
+
+
+def write_unicode(path: Path, text: str) -> None:
+    """Writes texts from Python; raises UsageError for a lone surrogate, which is not text."""
+    try:
+        write_text(path, text)
+    except UnicodeEncodeError as error:
+        character = f"\\u{ord(error.object[error.start]):04x}"
+        raise UsageError(
+            f"data contains the lone surrogate {character}, which is not text; remove it from the texts"
+        ) from error
 
 
 def write_lines(data: object, folder: Path) -> Path:
@@ -83,7 +106,7 @@ def write_lines(data: object, folder: Path) -> Path:
         UsageError: ``data`` has another type.
     """
     path = folder / "data.txt"
-    write_text(path, "".join(f"{text}\n" for text in _texts(data, "text")))
+    write_unicode(path, "".join(f"{text}\n" for text in _texts(data, "text")))
     return path
 
 
@@ -100,27 +123,54 @@ def texts(inputs: object, folder: Path, column: str = "text") -> list[str]:
         UsageError: ``inputs`` has another type, or a DataFrame does not have the column.
         DataError: a file cannot be read, or a table does not have the column.
     """
-    from seqmodels.data.files import read_table, read_text, table_name
+    from seqmodels.data.files import read_text
+    from seqmodels.data.tables import find_column, read_table, table_name
 
     if isinstance(inputs, str):
         return [inputs]
     if isinstance(inputs, Path):
         if table_name(inputs):
-            return [values[0] for _, values in read_table(inputs, (column,))]
+            table = read_table(inputs)
+            return table.texts(find_column(table, None, (column,), ""))
         return read_text(inputs).splitlines()
     return list(_texts(inputs, column))
+
+
+def table_texts(
+    inputs: object, choose: Callable[[Table, Mapping[str, Any]], str], options: Mapping[str, Any]
+) -> list[str] | None:
+    """Returns the texts in a DataFrame or in the file of a table. Other inputs give None.
+
+    Args:
+        inputs: inputs of ``predict``.
+        choose: function of the table and the options that returns the name of the column.
+        options: options of the training. Its encoding applies to a file that is not UTF-8.
+    """
+    import pandas
+
+    from seqmodels.data.tables import read_table, table_name, table_of
+
+    if isinstance(inputs, pandas.DataFrame):
+        table = table_of(inputs)
+    elif isinstance(inputs, Path) and table_name(inputs):
+        table = read_table(inputs, encoding=options.get("encoding"), prefer_utf8=True)
+        for note in table.notes:
+            log.print(f"note: {note}")
+    else:
+        return None
+    return table.texts(choose(table, options))
 
 
 def _texts(data: object, column: str) -> Iterable[str]:
     import pandas
 
+    from seqmodels.data.tables import cell_text, find_column, table_of
+
     if isinstance(data, pandas.DataFrame):
-        if column not in data.columns:
-            listed = ", ".join(map(str, data.columns))
-            raise UsageError(f"the DataFrame must have the column {column!r}; got the columns {listed}")
-        return data[column].astype(str).tolist()
+        table = table_of(data)
+        return table.texts(find_column(table, None, (column,), ""))
     if isinstance(data, pandas.Series):
-        return data.astype(str).tolist()
+        return [cell_text(text) for text in data.tolist()]
     if isinstance(data, list | tuple) and all(isinstance(text, str) for text in data):
         return data
     raise UsageError(

@@ -13,6 +13,8 @@ from dataclasses import Field, asdict, dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
+from seqmodels.data.bad_rows import ON_BAD_ROWS
+from seqmodels.data.encodings import check_encoding
 from seqmodels.errors import UsageError
 from seqmodels.registry import CLIP_BY, OPTIMIZERS, PARALLEL_CELLS, QUANTIZATIONS, SCHEDULES
 
@@ -66,6 +68,37 @@ def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
     """
     named = "|".join(f":{variant}" for variant in variants)
     return option("embedded", f"Training data: embedded[{named}], {others}.", group="Data")
+
+
+def column_option(meaning: str, default: str) -> Any:
+    """Declares an option that names a column of a table.
+
+    Args:
+        meaning: what the column contains, such as ``the texts``.
+        default: the default, for ``--help``.
+    """
+    return option(None, f"Column of {meaning} in a table. Default: {default}.", group="Data")
+
+
+def encoding_option(default: str = "UTF-8") -> Any:
+    """Declares ``--encoding``."""
+    return option(
+        None, f"Encoding of the files, such as latin-1 or gb18030. Default: {default}.", group="Data"
+    )
+
+
+def bad_rows_option(rows: str) -> Any:
+    """Declares ``--on-bad-rows`` of ``train``.
+
+    Args:
+        rows: the kinds of bad rows, such as ``empty texts``.
+    """
+    return option(
+        "error",
+        f"Stop at bad rows (error), or leave them out (skip): {rows}.",
+        group="Data",
+        choices=ON_BAD_ROWS,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,6 +335,24 @@ def check_data(data: str) -> None:
     named = data.partition(":")[0] in ("embedded", "tfds", "yahoo")
     if not named and not os.path.exists(data):
         raise UsageError(f"--data {data} does not exist; pass a file, a folder, embedded, or tfds:NAME")
+
+
+def check_reading(data: str | None, given: Mapping[str, Any]) -> None:
+    """Checks the options of reading files.
+
+    Args:
+        data: the value of ``--data``.
+        given: value of each option, and None if the option is not used.
+
+    Raises:
+        UsageError: an option does not apply to the data, or the encoding is unknown.
+    """
+    check_encoding(given.get("encoding"))
+    kind = (data or "").partition(":")[0]
+    for name, value in given.items():
+        if value is not None and (data is None or kind in ("embedded", "tfds", "yahoo")):
+            needs = "needs --data" if data is None else f"does not apply to --data {data}"
+            raise UsageError(f"{flag(name)} {value} {needs}; pass a file or a folder")
 
 
 def check_dropouts(cell: str, *rates: float) -> None:

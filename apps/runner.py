@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any
 
 import keras
@@ -142,7 +143,9 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     run.require_unfinished()
     if not run.has_data:
         return False
-    stored, asked = run.read_json("options.json"), options.stored()
+    # An option that a version after the run has added had its default.
+    added = {each.name: each.default for each in fields(options) if each.metadata["stored"]}
+    stored, asked = {**added, **run.read_json("options.json")}, options.stored()
     names = sorted(name for name in stored | asked if stored.get(name) != asked.get(name))
     if names:
         changes = ", ".join(f"{flag(name)} was {stored.get(name)}, is {asked.get(name)}" for name in names)

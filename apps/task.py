@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import keras
 import numpy as np
@@ -17,6 +17,7 @@ from apps.bundle import Phone
 from apps.frames import Records
 from apps.options import ConvertOptions, EvaluateOptions, PredictOptions, TrainOptions
 from apps.run import Run
+from seqmodels.data.tables import Table
 from seqmodels.export.signature import Signature
 from seqmodels.training.objectives import Objective
 
@@ -123,6 +124,9 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             and ``evaluate`` accept as ``--data``. Raises UsageError for data of another type.
         inputs: ``(inputs, folder) -> list of str``. Converts a text, list, DataFrame or path to one chunk for
             ``predict``. May write files to the temporary ``folder``. Raises UsageError for another type.
+        input_column: ``(table, options) -> str``: the column that contains the inputs of ``predict`` in a
+            DataFrame or in the file of a table. ``options`` are the options of the training. Default: None;
+            ``inputs`` converts tables, too.
         outputs: ``list of records -> object``: the value that ``TrainedRun.predict`` returns.
             Default: ``Records``.
         initial_carried: ``(model, rows) -> state`` at the start of an epoch, for models that carry a state
@@ -158,6 +162,7 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     phone: Callable[[Run, keras.Model, ConvertT], Phone]
     store: Callable[[object, Path], Path]
     inputs: Callable[[object, Path], list[str]]
+    input_column: Callable[[Table, Mapping[str, Any]], str] | None = None
     outputs: Callable[[list[Record]], object] = Records
     initial_carried: Callable[[keras.Model, int], object] = lambda model, rows: ()
     derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {}

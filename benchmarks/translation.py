@@ -27,7 +27,7 @@ def main(folder: str, sentences: int) -> None:
     import_tensorflow()
     from apps.inference import open_model
     from apps.run import Run
-    from apps.translation.data import Assets
+    from apps.translation.data import Assets, reading
     from apps.translation.inference import Decoding, forms
     from apps.translation.metrics import translation_scores
     from apps.translation.options import Train
@@ -37,7 +37,7 @@ def main(folder: str, sentences: int) -> None:
     run = Run(folder)
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
-    test = load_pairs(stored.data, assets.source, assets.target, stored.seed).test
+    test = load_pairs(stored.data, assets.source, assets.target, stored.seed, reading=reading(stored)).test
     test = test.take(range(min(sentences, len(test))))
     words = sum(len(text.split()) for text in test.sources)
     click.echo(f"| {Path(stored.data).name}, {len(test)} sentences | BLEU | words/s |\n|---|---|---|")

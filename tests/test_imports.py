@@ -41,12 +41,12 @@ ARROWS: dict[str, set[str]] = {
     "seqmodels.analysis": {"seqmodels.cells", "seqmodels.kernels", "seqmodels.layers"},
     "apps": {"apps.api"},
     "apps.__main__": {"apps.cli"},
-    "apps.options": {"seqmodels.registry"},
+    "apps.options": {"seqmodels.data", "seqmodels.registry"},
     "apps.console": set(),
     "apps.stdin": set(),
     "apps.interruption": set(),
     "apps.run": {"apps.options"},
-    "apps.frames": {"apps.run", "seqmodels.data"},
+    "apps.frames": {"apps.console", "apps.run", "seqmodels.data"},
     "apps.bundle": {"apps.run", "seqmodels.export"},
     "apps.inference": {"apps.run", "seqmodels.export"},
     "apps.task": {
@@ -54,6 +54,7 @@ ARROWS: dict[str, set[str]] = {
         "apps.frames",
         "apps.options",
         "apps.run",
+        "seqmodels.data",
         "seqmodels.export",
         "seqmodels.training",
     },
@@ -106,10 +107,17 @@ OF_TASKS = {
     "seqmodels.training",
 }
 OWN: dict[str, set[str]] = {
-    "sentiment": {*OF_TASKS, "apps.frames", "seqmodels.layers"},
-    "language_modeling": {*OF_TASKS, "apps.frames", "apps.options", "seqmodels.decoding"},
+    "sentiment": {*OF_TASKS, "apps.console", "apps.frames", "seqmodels.layers"},
+    "language_modeling": {*OF_TASKS, "apps.console", "apps.frames", "apps.options", "seqmodels.decoding"},
     "forecasting": {*OF_TASKS, "apps.options", "apps.training", "seqmodels.registry"},
-    "translation": {*OF_TASKS, "apps.frames", "apps.options", "seqmodels.decoding", "seqmodels.layers"},
+    "translation": {
+        *OF_TASKS,
+        "apps.console",
+        "apps.frames",
+        "apps.options",
+        "seqmodels.decoding",
+        "seqmodels.layers",
+    },
     "gradients": {
         "apps.language_modeling",
         "apps.options",

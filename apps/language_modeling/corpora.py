@@ -3,7 +3,7 @@
 =======================  ==================================================================================
 ``embedded[:prose]``     the reference documentation included in CPython, one sentence per line.
 ``embedded:code``        the source code of Python's standard library.
-``FILE``                 ``.txt``, also ``.txt.gz``.
+``FILE``                 ``.txt``, also compressed, see `seqmodels.data.compression`.
 ``DIR``                  files ``train``, ``valid`` and ``test`` as above; ``ptb.train.txt`` is train.
 ``tfds:NAME[/CONFIG]``   the texts of a TensorFlow Datasets data set, see `seqmodels.data.tfds`.
 =======================  ==================================================================================
@@ -23,13 +23,14 @@ from pathlib import Path
 from random import Random
 
 from seqmodels.data import tfds
+from seqmodels.data.compression import plain_name
 from seqmodels.data.files import list_folder, read_text, unreadable
 from seqmodels.data.splits import SPLIT_NAMES, WHOLE, digest, missing_splits, read_split, read_splits
 from seqmodels.errors import DataError, UsageError
 
 TEXT_FORMAT = ".txt"
 WHITE_SPACE = re.compile(r"\s")
-FORMS = "a .txt file (also .txt.gz), a folder with train.txt, embedded, embedded:code or tfds:NAME"
+FORMS = "a .txt file (also compressed), a folder with train.txt, embedded, embedded:code or tfds:NAME"
 
 Readers = dict[str, Callable[[], list[str]]]
 
@@ -50,7 +51,7 @@ class Texts:
     sha256: str
 
 
-def load_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Texts:
+def load_texts(data: str, seed: int, valid_fraction: float = 0.1, encoding: str | None = None) -> Texts:
     """Reads ``data`` and cuts missing splits from the training text.
 
     If only the test split is missing, the validation split becomes the test split. If both are missing, the
@@ -58,14 +59,14 @@ def load_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Texts:
     ``valid_fraction`` of train is validation. Its position depends on the seed.
 
     Each split is one piece that starts and ends at line ends. If the text has too few lines, the piece starts
-    and ends at white space.
+    and ends at white space. The files have the given encoding, by default UTF-8.
 
     Raises:
         UsageError: ``data`` does not exist or has an unknown form; ``valid_fraction`` is not in (0, 0.5].
         DataError: the source is broken or empty, has no train split, or has too few lines to cut.
     """
     notes: list[str] = []
-    readers = _readers(data, notes)
+    readers = _readers(data, _Encoding(encoding), notes)
     read = read_splits(data, readers)
     sha256 = digest((name, len(lines), (f"{line}\n" for line in lines)) for name, lines in read.items())
     train, splits, missing = missing_splits(read, valid_fraction, notes)
@@ -81,15 +82,24 @@ def load_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Texts:
     return Texts(train, splits["valid"], splits["test"], data, notes, sha256)
 
 
-def load_text(data: str, split: str = "test") -> list[str]:
+def load_text(
+    data: str,
+    split: str = "test",
+    encoding: str | None = None,
+    stored: str | None = None,
+    notes: list[str] | None = None,
+) -> list[str]:
     """Returns the lines of one split of ``data`` without any cut, for ``evaluate --data``.
 
     A single file is returned whole. As in training, the validation split replaces a missing test split.
+    Without an ``encoding``, the ``stored`` encoding of the training applies to files that are not UTF-8.
+    Notes are appended to ``notes``.
 
     Raises:
         UsageError, DataError: as `load_texts`; DataError also if the split is missing.
     """
-    readers = _readers(data, [])
+    how = _Encoding(encoding or stored, prefer_utf8=encoding is None)
+    readers = _readers(data, how, [] if notes is None else notes)
     return read_split(data, readers, split)
 
 
@@ -133,7 +143,13 @@ def _broken(lines: list[str], begins: float, wanted: float) -> list[str]:
     return text.split("\n")
 
 
-def _readers(data: str, notes: list[str]) -> Readers:
+@dataclass(frozen=True)
+class _Encoding:
+    name: str | None
+    prefer_utf8: bool = False
+
+
+def _readers(data: str, encoding: _Encoding, notes: list[str]) -> Readers:
     """Returns a reader for each split of ``data``, or for `WHOLE`. Each reader may be called once."""
     if data == "embedded" or data.startswith("embedded:"):
         return _embedded_readers(data, notes)
@@ -147,10 +163,10 @@ def _readers(data: str, notes: list[str]) -> Readers:
     except OSError as error:
         raise unreadable(data, error) from error
     if is_folder:
-        return _folder_readers(Path(data))
+        return _folder_readers(Path(data), encoding, notes)
     if _stem(Path(data)) is None:
-        raise UsageError(f"{data} has an unsupported extension; expected {TEXT_FORMAT} or {TEXT_FORMAT}.gz")
-    return {WHOLE: partial(_of_file, Path(data))}
+        raise UsageError(f"{data} has an unsupported extension; expected {TEXT_FORMAT}, also compressed")
+    return {WHOLE: partial(_of_file, Path(data), encoding, notes)}
 
 
 def _embedded_readers(data: str, notes: list[str]) -> Readers:
@@ -166,7 +182,7 @@ def _embedded_readers(data: str, notes: list[str]) -> Readers:
     return {split: partial(splits.__getitem__, split) for split in splits}
 
 
-def _folder_readers(folder: Path) -> Readers:
+def _folder_readers(folder: Path, encoding: _Encoding, notes: list[str]) -> Readers:
     files = [(stem.rpartition(".")[2], path) for path in list_folder(folder)[1] if (stem := _stem(path))]
     readers: Readers = {}
     for split, names in SPLIT_NAMES.items():
@@ -174,23 +190,24 @@ def _folder_readers(folder: Path) -> Readers:
         if len(found) > 1:
             listed = " and ".join(path.name for path in found)
             raise DataError(f"{folder} has more than one {split} split: {listed}; keep one of them")
-        readers.update((split, partial(_of_file, path)) for path in found)
+        readers.update((split, partial(_of_file, path, encoding, notes)) for path in found)
     if not readers:
         raise DataError(
             f"{folder} has no data files; expected train{TEXT_FORMAT}, valid{TEXT_FORMAT} and "
-            f"test{TEXT_FORMAT} (each also .gz)"
+            f"test{TEXT_FORMAT} (each also compressed)"
         )
     return readers
 
 
 def _stem(path: Path) -> str | None:
     """Returns ``train`` for ``Train.txt.gz``, or None if the extension is not a text extension."""
-    name = Path(path.name.lower().removesuffix(".gz"))
+    name = Path(plain_name(path))
     return name.stem if name.suffix == TEXT_FORMAT else None
 
 
-def _of_file(path: Path) -> list[str]:
-    return _lines(str(path), read_text(path))
+def _of_file(path: Path, encoding: _Encoding, notes: list[str]) -> list[str]:
+    text = read_text(path, encoding.name, prefer_utf8=encoding.prefer_utf8, notes=notes)
+    return _lines(str(path), text)
 
 
 def _of_rows(source: str, rows: Iterable[str]) -> list[str]:

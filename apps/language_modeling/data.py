@@ -32,7 +32,7 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
         options: options of the training.
         tokenizer: tokenizer of the interrupted run that is resumed, or None.
     """
-    source = load_texts(options.data, options.seed)
+    source = load_texts(options.data, options.seed, encoding=options.encoding)
     if tokenizer is None:
         tokenizer = Tokenizer.train(source.train, _settings(options, source.train))
     if len(tokenizer) < len(SPECIAL_TOKENS) + 2:

@@ -14,7 +14,9 @@ from apps.options import (
     RunOptions,
     TrainOptions,
     check_dropouts,
+    check_reading,
     data_option,
+    encoding_option,
     flag,
     option,
     probability,
@@ -75,6 +77,7 @@ class Train(TrainOptions):
     }
 
     data: str = data_option("prose", "code", others="a text file, a folder, or tfds:NAME")
+    encoding: str | None = encoding_option()
     epochs: int = option(16, "Maximum number of passes over the training data.", minimum=1)
     batch_size: int = option(20, "Parallel streams of running text per batch.", minimum=1)
     optimizer: str = option(
@@ -220,6 +223,7 @@ class Train(TrainOptions):
 
     def check(self) -> None:
         super().check()
+        check_reading(self.data, {"encoding": self.encoding})
         for choice, without in WITHOUT.items():
             value = getattr(self, choice)
             for name in without.get(value, ()):
@@ -276,6 +280,7 @@ class Train(TrainOptions):
 class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
+    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
     beside: str | None = option(None, "Second run to evaluate in the same table.")
     dynamic: bool = option(
         False,
@@ -293,6 +298,7 @@ class Evaluate(EvaluateOptions):
 
     def check(self) -> None:
         super().check()
+        check_reading(self.data, {"encoding": self.encoding})
         if self.model != "keras" and (self.dynamic or self.cache):
             raise UsageError(f"--dynamic and --cache need the Keras model; remove --model {self.model}")
         for way, on in (("dynamic", self.dynamic), ("cache", self.cache)):

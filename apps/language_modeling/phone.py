@@ -50,7 +50,9 @@ def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
     """Prepares the conversion of one step, scored on the start of the validation split."""
     stored = run.trained_with(Train)
     tokenizer = Tokenizer.load(run.assets)
-    source = run.trained_on(stored.data, lambda: load_texts(stored.data, stored.seed))
+    source = run.trained_on(
+        stored.data, lambda: load_texts(stored.data, stored.seed, encoding=stored.encoding)
+    )
     valid, train = (stream(tokenizer, lines) for lines in (source.valid, source.train))
     valid = valid[:SCORED]
     signature = step_signature(model, rows=1)

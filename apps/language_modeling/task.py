@@ -16,6 +16,7 @@ import tensorflow as tf
 from rich.table import Table
 
 from apps import frames
+from apps.console import log
 from apps.inference import open_model
 from apps.language_modeling import ngrams
 from apps.language_modeling.adaptation import cached_losses, dynamic_losses
@@ -80,7 +81,7 @@ def baselines(data: Data) -> dict[str, Any]:
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """Scores the model and its baselines on the run's test split, or on ``--data``."""
     stored, tokenizer, source = _trained(run)
-    lines = source.test if options.data is None else load_text(options.data)
+    lines = source.test if options.data is None else _other_text(options, stored)
     ids = stream(tokenizer, lines)
     if not len(ids):
         raise DataError(f"{options.data} contains no tokens; expected text")
@@ -97,6 +98,15 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         for name, losses in _adapted(run, options, tokenizer, ids, source.train)
     }
     return {"data": options.data or stored.data, "model": scores, "variants": variants, "baselines": rivals}
+
+
+def _other_text(options: Evaluate, stored: Train) -> list[str]:
+    """Reads ``--data`` of ``evaluate``."""
+    notes: list[str] = []
+    lines = load_text(str(options.data), encoding=options.encoding, stored=stored.encoding, notes=notes)
+    for note in notes:
+        log.print(f"note: {note}")
+    return lines
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
@@ -126,7 +136,9 @@ def _trained(run: Run) -> tuple[Train, Tokenizer, Texts]:
         DataError: the data have changed or are missing.
     """
     stored = run.trained_with(Train)
-    source = run.trained_on(stored.data, lambda: load_texts(stored.data, stored.seed))
+    source = run.trained_on(
+        stored.data, lambda: load_texts(stored.data, stored.seed, encoding=stored.encoding)
+    )
     return stored, Tokenizer.load(run.assets), source
 
 

@@ -14,7 +14,7 @@ def train(data: object = "embedded", run: str | Path | None = None, **options: A
     """Trains a model and returns the run.
 
     Args:
-        data: a path, a DataFrame with the columns ``text`` and ``label``, a list of ``(text, label)``, or a
+        data: a path, a DataFrame with a column of texts and one of labels, a list of ``(text, label)``, or a
             tuple ``(texts, labels)``.
         run: folder of the run. Default: ``saved_models/sentiment``.
         **options: the flags of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from apps.run import write_text
 from apps.sentiment import ngrams
+from apps.sentiment.labeled_table import Reading
 from apps.sentiment.labeled_texts import LabeledTextData, LabeledTexts, check_labels, load_labeled_texts
 from apps.sentiment.ngrams import Ngrams
 from apps.sentiment.options import Train
@@ -105,7 +106,7 @@ def load(options: Train, assets: Assets | None) -> Data:
         options: options of the training.
         assets: stored assets of the run, or None if the run is new.
     """
-    source = load_labeled_texts(options.data, options.seed)
+    source = load_labeled_texts(options.data, options.seed, reading=reading(options))
     tokenizer = assets.tokenizer if assets else _tokenizer(options, source)
     train_ids, valid_ids = tokenizer.encode(source.train.texts), tokenizer.encode(source.valid.texts)
     if assets is None:
@@ -138,6 +139,11 @@ def load(options: Train, assets: Assets | None) -> Data:
         facts=facts,
         source=source,
     )
+
+
+def reading(options: Train) -> Reading:
+    """Returns the options of reading files."""
+    return Reading(options.text, options.label, options.encoding, options.on_bad_rows)
 
 
 def _tokenizer(options: Train, source: LabeledTextData) -> Tokenizer:

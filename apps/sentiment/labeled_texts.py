@@ -1,7 +1,7 @@
 """Reads texts with one label each, from every source that ``--data`` accepts.
 
 - ``embedded[:reviews]``: the reviews that come with the project
-- ``FILE``: ``.csv``, ``.tsv`` or ``.jsonl``, optionally ``.gz``, with the columns ``text`` and ``label``
+- ``FILE``: a table in one of the formats of `seqmodels.data.tables`, with a column of texts and one of labels
 - ``DIR``: ``train``, ``valid`` and ``test``, each a file as above or one folder per class
 - ``DIR/<class>/*.txt``: one folder per class, one text per file
 - ``tfds:NAME[/CONFIG]``: a TensorFlow Datasets data set, prepared in ``$TFDS_DATA_DIR`` or the default folder
@@ -14,20 +14,19 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from seqmodels.data import tfds
-from seqmodels.data.files import (
-    TABLE_FORMATS,
-    Row,
-    list_folder,
-    read_table,
-    read_text,
-    table_name,
-    unreadable,
+from apps.sentiment.labeled_table import (
+    LabeledTexts,
+    Reading,
+    collect,
+    read_labeled_table,
+    without_breaks,
 )
+from seqmodels.data import tfds
+from seqmodels.data.files import list_folder, read_text, unreadable
 from seqmodels.data.splits import (
     SPLIT_NAMES,
     WHOLE,
@@ -37,43 +36,11 @@ from seqmodels.data.splits import (
     read_split,
     read_splits,
 )
+from seqmodels.data.tables import FORMATS, BadRows, table_name
 from seqmodels.errors import DataError, UsageError
 
 UNLABELED_FOLDER = "unsup"  # a folder next to the classes in aclImdb (Maas et al. 2011)
-FORMS = "a .csv, .tsv or .jsonl file (also .gz), a folder, embedded or tfds:NAME"
-
-
-@dataclass(frozen=True)
-class LabeledTexts:
-    """One split: ``texts[row]`` has the label ``labels[row]``.
-
-    ``lines[row]`` is the line of the file ``source`` on which the row starts. If ``source`` is not a file,
-    ``lines[row]`` is the number of the row, from 1. For a folder per class, ``files[row]`` is the path of the
-    text.
-    """
-
-    texts: list[str]
-    labels: list[str]
-    source: str
-    lines: list[int]
-    files: list[str] | None = None
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def where(self, row: int) -> str:
-        """Returns the location of ``row`` for an error message: ``train.csv:12``, or the path of its file."""
-        return self.files[row] if self.files else f"{self.source}:{self.lines[row]}"
-
-    def take(self, rows: Sequence[int]) -> "LabeledTexts":
-        """Returns the given rows, in the given order."""
-        return LabeledTexts(
-            [self.texts[row] for row in rows],
-            [self.labels[row] for row in rows],
-            self.source,
-            [self.lines[row] for row in rows],
-            [self.files[row] for row in rows] if self.files else None,
-        )
+FORMS = f"a table ({', '.join(FORMATS)}, also compressed), a folder, embedded or tfds:NAME"
 
 
 @dataclass(frozen=True)
@@ -94,13 +61,21 @@ class LabeledTextData:
     sha256: str
 
 
-def load_labeled_texts(data: str, seed: int, valid_fraction: float = 0.1) -> LabeledTextData:
+def load_labeled_texts(
+    data: str, seed: int, valid_fraction: float = 0.1, reading: Reading | None = None
+) -> LabeledTextData:
     """Reads ``data`` and cuts missing splits from train.
 
     Without a test split, valid becomes the test split. If there is then no valid split, ``valid_fraction`` of
     train becomes the validation split. A source in one piece, or with train only, is cut into test (10 %),
     valid and train. A cut depends only on the seed and the texts. It keeps the share of each label, and equal
-    texts stay in one split.
+    texts stay in one split. HTML breaks in the texts become line breaks.
+
+    Args:
+        data: source of the texts, see the module.
+        seed: seed of the cuts.
+        valid_fraction: share of the training rows that becomes validation.
+        reading: options of reading files. Default: those of `Reading`.
 
     Raises:
         UsageError: ``data`` does not exist or its form is unknown; ``valid_fraction`` is not in (0, 0.5].
@@ -108,11 +83,13 @@ def load_labeled_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Lab
             occur in train.
     """
     notes: list[str] = []
-    readers = _readers(data, notes)
+    readers = _readers(data, reading or Reading(), notes)
     read = read_splits(data, readers)
     sha256 = digest(
         (name, len(split), map(json.dumps, zip(split.texts, split.labels))) for name, split in read.items()
     )
+    # The digest is that of the texts in the files.
+    read = {name: _plain(split, notes) for name, split in read.items()}
     splits = _complete(read, seed, valid_fraction, notes)
     train, valid, test = (splits[name] for name in SPLIT_NAMES)
     classes = _sorted_labels(set(train.labels))
@@ -126,28 +103,39 @@ def load_labeled_texts(data: str, seed: int, valid_fraction: float = 0.1) -> Lab
     return LabeledTextData(train, valid, test, classes, data, notes, sha256)
 
 
-def load_split(data: str, split: str = "test") -> LabeledTexts:
+def load_split(
+    data: str, split: str = "test", reading: Reading | None = None, notes: list[str] | None = None
+) -> LabeledTexts:
     """Reads one split of ``data`` without cutting it, for ``evaluate --data``.
 
     A source in one piece (a file, a folder per class) is the split itself. As in training, valid replaces a
-    missing test split.
+    missing test split. Notes on the rows are appended to ``notes``.
 
     Raises:
         UsageError, DataError: as in `load_labeled_texts`; DataError also if the split does not exist.
     """
-    readers = _readers(data, [])
-    return read_split(data, readers, split)
+    notes = [] if notes is None else notes
+    readers = _readers(data, reading or Reading(), notes)
+    return _plain(read_split(data, readers, split), notes)
 
 
 def check_labels(split: LabeledTexts, classes: Sequence[str]) -> None:
-    """Raises DataError at the first row whose label is not one of ``classes``."""
-    known = set(classes)
+    """Raises DataError for all rows whose label is not one of ``classes``."""
+    known, bad = set(classes), BadRows(split.source)
     for row, label in enumerate(split.labels):
         if label not in known:
-            listed = ", ".join(classes)
-            raise DataError(
-                f"{split.where(row)}: the label {label!r} is unknown; expected a label of train: {listed}"
-            )
+            bad.add(row, split.where(row), f"the label {label!r} is unknown")
+    if bad.count:
+        raise DataError(f"{bad.listed()}; expected a label of train: {', '.join(classes)}")
+
+
+def _plain(split: LabeledTexts, notes: list[str]) -> LabeledTexts:
+    texts = [without_breaks(text) for text in split.texts]
+    if changed := sum(text != raw for text, raw in zip(texts, split.texts)):
+        notes.append(
+            f"{changed} of {len(texts)} texts of {split.source} have HTML breaks, read as line breaks"
+        )
+    return replace(split, texts=texts)
 
 
 def _sorted_labels(labels: set[str]) -> list[str]:
@@ -208,16 +196,16 @@ def _cut(whole: LabeledTexts, fractions: dict[str, float], seed: int) -> dict[st
 Readers = dict[str, Callable[[], LabeledTexts]]
 
 
-def _readers(data: str, notes: list[str]) -> Readers:
+def _readers(data: str, reading: Reading, notes: list[str]) -> Readers:
     """Returns a reader for each split of ``data``, or for `WHOLE`. Each reader may be called once."""
     if data in ("embedded", "embedded:reviews"):
         from apps.sentiment import reviews
 
-        return _numbered(data, reviews.splits())
+        return _numbered(data, reviews.splits(), reading, notes)
     if data.startswith("embedded:"):
         raise UsageError(f"{data} is not an embedded data set; expected embedded or embedded:reviews")
     if data.startswith("tfds:"):
-        return _numbered(data, tfds.labeled_splits(data, SPLIT_NAMES, notes))
+        return _numbered(data, tfds.labeled_splits(data, SPLIT_NAMES, notes), reading, notes)
     try:
         is_folder = stat.S_ISDIR(os.stat(data).st_mode)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -225,47 +213,32 @@ def _readers(data: str, notes: list[str]) -> Readers:
     except OSError as error:
         raise unreadable(data, error) from error
     if is_folder:
-        return _folder_readers(Path(data), notes)
-    return {WHOLE: partial(_read_file, Path(data))}
+        return _folder_readers(Path(data), reading, notes)
+    return {WHOLE: partial(read_labeled_table, Path(data), reading, notes)}
 
 
-def _collect(source: str, rows: Iterable[Row], files: list[str] | None = None) -> LabeledTexts:
-    """Collects (line, (text, label)) rows; raises DataError for an empty text or label, or without rows."""
-    split = LabeledTexts([], [], source, [], files)
-    for line, (text, label) in rows:
-        split.texts.append(text)
-        split.labels.append(label.strip())
-        split.lines.append(line)
-        for name, value in (("text", text), ("label", label)):
-            if not value.strip():
-                raise DataError(
-                    f"{split.where(len(split) - 1)}: the {name} is empty; fill it in or remove the row"
-                )
-        if len(label.strip().splitlines()) > 1:
-            raise DataError(
-                f"{split.where(len(split) - 1)}: the label {label.strip()!r} has a line break; "
-                "write it on one line"
-            )
-    if not split.texts:
-        raise DataError(f"{source} has no rows; expected rows with a text and a label")
-    return split
-
-
-def _numbered(data: str, splits: Mapping[str, Iterable[tuple[str, str]]]) -> Readers:
+def _numbered(
+    data: str, splits: Mapping[str, Iterable[tuple[str, str]]], reading: Reading, notes: list[str]
+) -> Readers:
     """Returns readers of (text, label) rows; a row is located by its number, because it has no line."""
-    return {
-        split: partial(_collect, f"{data}[{split}]", enumerate(rows, 1)) for split, rows in splits.items()
-    }
+
+    def read(source: str, rows: Iterable[tuple[str, str]]) -> LabeledTexts:
+        numbered = ((number, text, label) for number, (text, label) in enumerate(rows, 1))
+        return collect(source, numbered, BadRows(source), reading, notes)
+
+    return {split: partial(read, f"{data}[{split}]", rows) for split, rows in splits.items()}
 
 
-def _read_file(path: Path) -> LabeledTexts:
-    return _collect(str(path), read_table(path, ("text", "label"), numbers=("label",)))
-
-
-def _folder_readers(folder: Path, notes: list[str]) -> Readers:
+def _folder_readers(folder: Path, reading: Reading, notes: list[str]) -> Readers:
     folders, files = list_folder(folder)
-    candidates = [(path.name.lower(), path, partial(_read_class_folders, path, notes)) for path in folders]
-    candidates += [(name[0], path, partial(_read_file, path)) for path in files if (name := table_name(path))]
+    candidates = [
+        (path.name.lower(), path, partial(_read_class_folders, path, reading, notes)) for path in folders
+    ]
+    candidates += [
+        (name[0], path, partial(read_labeled_table, path, reading, notes))
+        for path in files
+        if (name := table_name(path))
+    ]
     readers: Readers = {}
     for split, names in SPLIT_NAMES.items():
         found = [(path.name, reader) for name, path, reader in candidates if name in names]
@@ -273,10 +246,10 @@ def _folder_readers(folder: Path, notes: list[str]) -> Readers:
             listed = " and ".join(name for name, _ in found)
             raise DataError(f"{folder} has more than one {split} split: {listed}; keep one of them")
         readers.update((split, reader) for _, reader in found)
-    return readers or {WHOLE: partial(_read_class_folders, folder, notes)}
+    return readers or {WHOLE: partial(_read_class_folders, folder, reading, notes)}
 
 
-def _read_class_folders(folder: Path, notes: list[str]) -> LabeledTexts:
+def _read_class_folders(folder: Path, reading: Reading, notes: list[str]) -> LabeledTexts:
     """Reads ``folder/<class>/*.txt``, sorted by name."""
     files: dict[Path, list[Path]] = {}
     for class_folder in list_folder(folder)[0]:
@@ -287,15 +260,21 @@ def _read_class_folders(folder: Path, notes: list[str]) -> LabeledTexts:
                 path for path in list_folder(class_folder)[1] if path.suffix.lower() == ".txt"
             ]
     if not any(files.values()):
-        formats = ", ".join(TABLE_FORMATS)
         raise DataError(
-            f"{folder} has no data files; expected train, valid, test ({formats}) or <class>/*.txt"
+            f"{folder} has no data files; expected train, valid, test ({', '.join(FORMATS)}) or <class>/*.txt"
         )
+    for option, column in (("text", reading.text), ("label", reading.label)):
+        if column is not None and option not in reading.stored:
+            raise UsageError(f"--{option} {column} applies to tables; {folder} has one folder per class")
     for class_folder, paths in files.items():
         if not paths:
             raise DataError(
                 f"{class_folder} has no .txt file; add the texts of that class or remove the folder"
             )
     labeled = [(path, class_folder.name) for class_folder, paths in files.items() for path in paths]
-    rows = ((read_text(path), label) for path, label in labeled)
-    return _collect(str(folder), enumerate(rows, 1), [str(path) for path, _ in labeled])
+    is_stored = "encoding" in reading.stored
+    rows = (
+        (number, read_text(path, reading.encoding, prefer_utf8=is_stored, notes=notes), label)
+        for number, (path, label) in enumerate(labeled, 1)
+    )
+    return collect(str(folder), rows, BadRows(folder), reading, notes, [str(path) for path, _ in labeled])

@@ -12,8 +12,12 @@ from apps.options import (
     EvaluateOptions,
     PredictOptions,
     TrainOptions,
+    bad_rows_option,
     check_dropouts,
+    check_reading,
+    column_option,
     data_option,
+    encoding_option,
     option,
     probability,
 )
@@ -44,6 +48,10 @@ class Train(TrainOptions):
     }
 
     data: str = data_option("reviews", others="a file, a folder, or tfds:NAME")
+    text: str | None = column_option("the texts", "text, or another known name")
+    label: str | None = column_option("the labels", "label, or another known name")
+    encoding: str | None = encoding_option()
+    on_bad_rows: str = bad_rows_option("malformed rows, empty texts, missing labels")
     unit: str = option("word", "Token unit.", group="Data", choices=UNITS[:2])
     split: str = option(
         "letters",
@@ -121,6 +129,7 @@ class Train(TrainOptions):
 
     def check(self) -> None:
         super().check()
+        check_reading(self.data, {"text": self.text, "label": self.label, "encoding": self.encoding})
         check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
         names = self.pooling.split("+")
         if len(set(names)) < len(names):
@@ -145,6 +154,14 @@ class Train(TrainOptions):
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
+
+    text: str | None = column_option("the texts", "the column of the training, or a known name")
+    label: str | None = column_option("the labels", "the column of the training, or a known name")
+    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+
+    def check(self) -> None:
+        super().check()
+        check_reading(self.data, {"text": self.text, "label": self.label, "encoding": self.encoding})
 
 
 @dataclass(frozen=True, kw_only=True)

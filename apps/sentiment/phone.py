@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from apps.bundle import Bundle, Phone
 from apps.run import Run
-from apps.sentiment.data import PREFIX, Assets
+from apps.sentiment.data import PREFIX, Assets, reading
 from apps.sentiment.inference import at_length, of_keras, padded
 from apps.sentiment.labeled_texts import load_labeled_texts
 from apps.sentiment.options import Convert, Train
@@ -68,7 +68,9 @@ def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
             f"--length {length} must be at most the length of the run; use at most {assets.length} tokens"
         )
     form = choose_form(fused=stored.cell == "lstm", steps=length, quantize=options.quantize)
-    source = run.trained_on(stored.data, lambda: load_labeled_texts(stored.data, stored.seed))
+    source = run.trained_on(
+        stored.data, lambda: load_labeled_texts(stored.data, stored.seed, reading=reading(stored))
+    )
     short = at_length(assets, length, options.keep or assets.keep)
     texts, labels = source.valid.texts, assets.labels(source.valid)
     (whole,), (cut,) = (list(of_keras(model, each)([texts])) for each in (assets, short))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,22 @@ from rich.console import Group
 from rich.table import Table
 
 from apps import frames
+from apps.console import log
 from apps.inference import open_model
 from apps.run import Run
 from apps.sentiment import bag_of_words
 from apps.sentiment.bag_of_words import Baseline
-from apps.sentiment.data import Assets, load
+from apps.sentiment.data import Assets, load, reading
 from apps.sentiment.inference import forms
-from apps.sentiment.labeled_texts import LabeledTexts, load_labeled_texts, load_split
+from apps.sentiment.labeled_table import LabeledTexts, Reading, text_column, without_breaks
+from apps.sentiment.labeled_texts import load_labeled_texts, load_split
 from apps.sentiment.metrics import classification_scores
 from apps.sentiment.options import Convert, Evaluate, Predict, Train
 from apps.sentiment.phone import phone
 from apps.sentiment.saved_model import examples, signatures
 from apps.task import Data, Task
 from seqmodels.data.embeddings import read_glove
+from seqmodels.data.tables import Table as DataTable
 from seqmodels.evaluation import plots
 from seqmodels.models import Classifier
 from seqmodels.training.objectives import Objective, classification
@@ -61,8 +65,9 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """Scores the model and its baselines on the run's test split, or on ``--data``."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
-    source = run.trained_on(stored.data, lambda: load_labeled_texts(stored.data, stored.seed))
-    split = source.test if options.data is None else load_split(options.data)
+    how = reading(stored)
+    source = run.trained_on(stored.data, lambda: load_labeled_texts(stored.data, stored.seed, reading=how))
+    split = source.test if options.data is None else _other_split(options, how)
     labels = assets.labels(split)
     if options.data is None:
         rivals = run.read_json("metrics.json")["baselines"]["test"]
@@ -71,6 +76,22 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     (probabilities,) = open_model(run, options.model, forms(run, assets))([split.texts])
     scores = classification_scores(probabilities, labels, assets.classes)
     return {"data": options.data or stored.data, "model": scores, "baselines": rivals}
+
+
+def _other_split(options: Evaluate, stored: Reading) -> LabeledTexts:
+    """Reads ``--data`` of ``evaluate``. Where no option is given, the options of the training apply."""
+    given = {name: getattr(options, name) for name in ("text", "label", "encoding")}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    how = replace(stored, **chosen, stored=frozenset(given) - frozenset(chosen))
+    notes: list[str] = []
+    split = load_split(str(options.data), reading=how, notes=notes)
+    for note in notes:
+        log.print(f"note: {note}")
+    return split
+
+
+def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
+    return text_column(table, Reading(text=options.get("text"), stored=frozenset({"text"})))
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
@@ -82,7 +103,7 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     def remembered() -> Iterator[list[str]]:
         for chunk in chunks:
             pending.append(chunk)
-            yield chunk
+            yield [without_breaks(text) for text in chunk]
 
     for probabilities in probabilities_of(remembered()):
         for text, row in zip(pending.pop(), probabilities):
@@ -173,4 +194,5 @@ TASK = Task(
     phone=phone,
     store=partial(frames.write_table, columns=("text", "label")),
     inputs=frames.texts,
+    input_column=_input_column,
 )

@@ -14,7 +14,8 @@ import tensorflow as tf
 from apps.run import Run, write_text
 from apps.task import Data
 from apps.translation.options import Train
-from apps.translation.pairs import Pairs, ParallelData, load_pairs
+from apps.translation.pair_table import Pairs, Reading
+from apps.translation.pairs import ParallelData, load_pairs
 from seqmodels.data.batching import PairShapes, pair_batches
 from seqmodels.data.sequences import PAD, TokenSequences, truncate
 from seqmodels.data.tokenizer import END, START, UNKNOWN, Tokenizer, TokenizerSettings
@@ -97,7 +98,7 @@ def load(options: Train, assets: Assets | None) -> Data:
         options: options of the training.
         assets: assets of the interrupted run that is resumed, or None.
     """
-    source = load_pairs(options.data, options.source, options.target, options.seed)
+    source = load_pairs(options.data, options.source, options.target, options.seed, reading=reading(options))
     tokenizers = (
         (assets.source_tokenizer, assets.target_tokenizer) if assets else _tokenizers(options, source)
     )
@@ -126,6 +127,11 @@ def load(options: Train, assets: Assets | None) -> Data:
         facts=_facts(source, sources, targets, assets, notes),
         source=source,
     )
+
+
+def reading(options: Train) -> Reading:
+    """Returns the options of reading files."""
+    return Reading(options.source_column, options.target_column, options.encoding, options.on_bad_rows)
 
 
 def _tokenizers(options: Train, source: ParallelData) -> tuple[Tokenizer, Tokenizer]:

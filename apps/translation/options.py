@@ -13,8 +13,12 @@ from apps.options import (
     EvaluateOptions,
     PredictOptions,
     TrainOptions,
+    bad_rows_option,
     check_dropouts,
+    check_reading,
+    column_option,
     data_option,
+    encoding_option,
     flag,
     option,
     probability,
@@ -30,6 +34,7 @@ VOCABULARY = {
     "minimum_count",
     "joint",
 }  # options that determine the vocabulary
+READING = ("source_column", "target_column", "encoding")  # options of reading files
 HEADS = 4  # heads of multi-head attention
 
 
@@ -73,6 +78,10 @@ class Train(TrainOptions):
         "", "Language or column to translate from. Default: the first one in the data.", group="Data"
     )
     target: str = option("", "Language or column to translate to. Default: the other one.", group="Data")
+    source_column: str | None = column_option("the texts to translate", "--source, or a known name")
+    target_column: str | None = column_option("the translations", "--target, or a known name")
+    encoding: str | None = encoding_option()
+    on_bad_rows: str = bad_rows_option("malformed rows, pairs with one empty text")
     batch_size: int = option(1200, "Target tokens per batch, padding included.", minimum=1)
     epochs: int = option(18, "Maximum number of passes over the training data.", minimum=1)
     learning_rate: float = option(0.0015, "Peak learning rate.", minimum=0)
@@ -222,10 +231,13 @@ class Train(TrainOptions):
             raise UsageError(
                 "--preset cannot be combined with --from, which sets all options; remove one of them"
             )
+        if "data" in explicit:
+            options |= dict.fromkeys(READING)  # they belong to the files of that run
         return {**options, **languages}
 
     def check(self) -> None:
         super().check()
+        check_reading(self.data, {name: getattr(self, name) for name in READING})
         if self.from_ and not os.path.exists(os.path.join(self.from_, "model.keras")):
             raise UsageError(f"--from {self.from_} is not a finished run; pass the folder of a trained run")
         if self.from_ and os.path.realpath(self.from_) == os.path.realpath(self.run):
@@ -253,6 +265,13 @@ class Train(TrainOptions):
 class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
+    source_column: str | None = column_option(
+        "the texts to translate", "the column of the training, or a known name"
+    )
+    target_column: str | None = column_option(
+        "the translations", "the column of the training, or a known name"
+    )
+    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
     beam: int = option(5, "Beam size. 1 decodes greedily.", minimum=1)
     length_penalty: float = option(
         1.0, "Strength of the preference for long translations (Wu et al. 2016).", minimum=0
@@ -264,6 +283,7 @@ class Evaluate(EvaluateOptions):
 
     def check(self) -> None:
         super().check()
+        check_reading(self.data, {name: getattr(self, name) for name in READING})
         check_ranking(self)
 
 

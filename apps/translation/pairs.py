@@ -3,13 +3,15 @@
 ========================  ================================================================================
 ``embedded[:grammar]``    English and French sentences of the grammar in this project.
 ``DIR``                   ``train.en`` and ``train.de``, also ``valid`` and ``test``, with one text per line.
-                          The same line of both files is a pair. Each file also ``.gz``. Or tables as below.
-``FILE``                  ``.csv``, ``.tsv`` or ``.jsonl`` with one column per language; ``.txt`` with both
-                          texts of a pair on one line, separated by a tab. Each file also ``.gz``.
+                          The same line of both files is a pair. The names of OPUS (``News.en-fr.en``) and of
+                          OpenNMT (``src-train.txt``) are also known. Or tables as below.
+``FILE``                  a table with one column per language, see `seqmodels.data.tables`. Or ``.txt`` with
+                          both texts of a pair on one line, separated by a tab.
 ``tfds:NAME[/CONFIG]``    a translation data set of TensorFlow Datasets, prepared on this machine.
 ========================  ================================================================================
 
-Missing splits are cut from the training pairs, see `load_pairs`. Only ``tfds:`` sources import TensorFlow.
+Each file may be compressed. Missing splits are cut from the training pairs, see `load_pairs`. Only ``tfds:``
+sources import TensorFlow.
 """
 
 import json
@@ -19,15 +21,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from apps.translation.pair_names import by_split, is_side, text_file
+from apps.translation.pair_table import COLUMNS, Pairs, Reading, TableReader, collect
 from seqmodels.data import tfds
-from seqmodels.data.files import (
-    TABLE_FORMATS,
-    list_folder,
-    read_table,
-    read_text,
-    table_columns,
-    table_name,
-)
+from seqmodels.data.compression import plain_name
+from seqmodels.data.files import list_folder, read_text
 from seqmodels.data.splits import (
     SPLIT_NAMES,
     WHOLE,
@@ -37,36 +35,13 @@ from seqmodels.data.splits import (
     read_split,
     read_splits,
 )
+from seqmodels.data.tables import FORMATS, BadRows, table_name
 from seqmodels.errors import DataError, UsageError
 
-FORMS = "a .csv, .tsv, .jsonl or tab-separated .txt file (also .gz), a folder, embedded or tfds:NAME"
-COLUMNS = ("source", "target")  # columns of a .txt file, which has no header
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """One split: ``targets[row]`` translates ``sources[row]``.
-
-    ``files`` are the source file and the target file, or one file with both texts. ``lines[row]`` is the line
-    or the number of the row in each of ``files``, from 1.
-    """
-
-    sources: list[str]
-    targets: list[str]
-    files: tuple[str, ...]
-    lines: list[int]
-
-    def __len__(self) -> int:
-        return len(self.sources)
-
-    def where(self, row: int) -> str:
-        """Returns the location of ``row`` for an error message: ``train.en:12 and train.de:12``."""
-        return " and ".join(f"{file}:{self.lines[row]}" for file in self.files)
-
-    def take(self, rows: Sequence[int]) -> "Pairs":
-        """Returns the given rows in the given order."""
-        sources, targets = [self.sources[row] for row in rows], [self.targets[row] for row in rows]
-        return Pairs(sources, targets, self.files, [self.lines[row] for row in rows])
+FORMS = (
+    f"a table ({', '.join(FORMATS)}), a tab-separated .txt file, each also compressed, a folder, embedded or "
+    "tfds:NAME"
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +66,12 @@ Readers = dict[str, Callable[[], Pairs]]
 
 
 def load_pairs(
-    data: str, source: str = "", target: str = "", seed: int = 0, valid_fraction: float = 0.1
+    data: str,
+    source: str = "",
+    target: str = "",
+    seed: int = 0,
+    valid_fraction: float = 0.1,
+    reading: Reading | None = None,
 ) -> ParallelData:
     """Reads ``data`` and cuts missing splits from the training pairs.
 
@@ -107,13 +87,14 @@ def load_pairs(
         target: language or column to translate to. Default: the language that is not the source.
         seed: seed of the cuts.
         valid_fraction: share of the training pairs that becomes validation.
+        reading: options of reading files. Default: those of `Reading`.
 
     Raises:
         UsageError: ``data`` does not exist or has an unknown form, or ``data`` lacks a language.
         DataError: the source is broken, a text of a pair is empty, or there is no train split.
     """
     notes: list[str] = []
-    readers, languages = _readers(data, source, target, notes)
+    readers, languages_of = _readers(data, source, target, reading or Reading(), notes)
     read = read_splits(data, readers)
     sha256 = digest(
         (name, len(split), map(json.dumps, zip(split.sources, split.targets))) for name, split in read.items()
@@ -123,7 +104,7 @@ def load_pairs(
     seen = {*zip(train.sources, train.targets), *zip(valid.sources, valid.targets)}
     if repeated := sum(pair in seen for pair in zip(test.sources, test.targets)):
         notes.append(f"{repeated} of {len(test)} test pairs are also in train or valid")
-    return ParallelData(train, valid, test, *languages, data, notes, sha256)
+    return ParallelData(train, valid, test, *languages_of(), data, notes, sha256)
 
 
 def is_grammar(data: str) -> bool:
@@ -131,13 +112,21 @@ def is_grammar(data: str) -> bool:
     return data in ("embedded", "embedded:grammar")
 
 
-def load_test_pairs(data: str, source: str, target: str) -> Pairs:
+def load_test_pairs(
+    data: str,
+    source: str,
+    target: str,
+    reading: Reading | None = None,
+    notes: list[str] | None = None,
+) -> Pairs:
     """Reads the split of ``data`` to score on: test, else valid. A single file is read whole.
+
+    Notes on the pairs are appended to ``notes``.
 
     Raises:
         UsageError, DataError: as `load_pairs`; DataError also if both splits are missing.
     """
-    readers, _ = _readers(data, source, target, [])
+    readers, _ = _readers(data, source, target, reading or Reading(), [] if notes is None else notes)
     return read_split(data, readers)
 
 
@@ -161,33 +150,52 @@ def _complete(read: dict[str, Pairs], seed: int, valid_fraction: float, notes: l
     return {**splits, "train": whole.take(sorted(rows))}
 
 
-def _readers(data: str, source: str, target: str, notes: list[str]) -> tuple[Readers, tuple[str, str]]:
+Languages = Callable[[], tuple[str, str]]
+"""Returns the languages, after the pairs were read."""
+
+
+def _readers(
+    data: str, source: str, target: str, reading: Reading, notes: list[str]
+) -> tuple[Readers, Languages]:
     """Returns a reader for each split of ``data``, or for `WHOLE`, and the languages."""
     if is_grammar(data):
         from apps.translation import grammar
 
         languages = _languages(data, grammar.LANGUAGES, source, target, [])
         flip = languages != grammar.LANGUAGES
-        return _numbered(data, grammar.splits(), flip), languages
+        return _numbered(data, grammar.splits(), reading, notes, flip), lambda: languages
     if data.startswith("embedded:"):
         raise UsageError(f"unknown embedded data {data!r}; expected embedded or embedded:grammar")
     if data.startswith("tfds:"):
         found, read = tfds.translations(data, SPLIT_NAMES)
         languages = _languages(data, found, source, target, notes)
-        return _numbered(data, read(*languages)), languages
+        return _numbered(data, read(*languages), reading, notes), lambda: languages
     if not os.path.exists(data):
         raise UsageError(f"no such file or folder: {data!r}; expected {FORMS}")
-    if os.path.isdir(data):
-        return _folder_readers(Path(data), source, target, notes)
     path = Path(data)
-    languages = _languages(data, _columns(path), source, target, notes)
-    guessed = [name for name, named in zip(languages, (source, target)) if not named]
-    if table_name(path) and any(len(name.split()) != 1 for name in guessed):
-        raise DataError(
-            f"{path}:1: the column {guessed[0]!r} is not a language; add a header such as en and de, choose "
-            "columns with --source and --target, or rename a file without a header to .txt"
-        )
-    return {WHOLE: partial(_read_file, path, languages)}, languages
+    tables = TableReader(source, target, reading, notes)
+    if path.is_dir():
+        return _folder_readers(path, tables)
+    if table_name(path):
+        return {WHOLE: partial(tables.read, path)}, partial(_found, tables)
+    if Path(plain_name(path)).suffix != ".txt":
+        raise UsageError(f"{path} has an unsupported extension; expected {FORMS}")
+    _refuse_columns(path, reading)
+    languages = _languages(data, COLUMNS, source, target, notes)
+    return {WHOLE: partial(_tab_separated, path, languages != COLUMNS, reading, notes)}, lambda: languages
+
+
+def _found(tables: TableReader) -> tuple[str, str]:
+    if tables.languages is None:
+        raise ValueError("the languages are known only after a table was read")
+    return tables.languages
+
+
+def _refuse_columns(path: Path, reading: Reading) -> None:
+    for name in ("source_column", "target_column"):
+        column = getattr(reading, name)
+        if column is not None and name not in reading.stored:
+            raise UsageError(f"--{name.replace('_', '-')} {column} applies to tables; {path} is not a table")
 
 
 def _languages(
@@ -216,120 +224,109 @@ def _languages(
     return chosen
 
 
-def _collect(files: tuple[str, ...], rows: Iterable[tuple[int, tuple[str, str]]]) -> Pairs:
-    """Collects rows of (line, (source, target)). Raises DataError for an empty text or if no row exists."""
-    pairs = Pairs([], [], files, [])
-    for line, (source, target) in rows:
-        pairs.sources.append(source)
-        pairs.targets.append(target)
-        pairs.lines.append(line)
-        for index, side in enumerate((source, target)):
-            if not side.strip():
-                place = f"{files[index if len(files) > 1 else 0]}:{line}"
-                raise DataError(
-                    f"{place}: the {COLUMNS[index]} is empty; fill it in or remove the pair from both sides"
-                )
-    if not len(pairs):
-        raise DataError(
-            f"no pairs found in {' and '.join(files)}; expected a text and its translation in each line"
-        )
-    return pairs
-
-
-def _numbered(data: str, splits: Mapping[str, Iterable[tuple[str, str]]], flip: bool = False) -> Readers:
+def _numbered(
+    data: str,
+    splits: Mapping[str, Iterable[tuple[str, str]]],
+    reading: Reading,
+    notes: list[str],
+    flip: bool = False,
+) -> Readers:
     """Returns readers of pairs with numbers instead of lines. If ``flip`` is True, swaps the sides."""
 
-    def rows(pairs: Iterable[tuple[str, str]]) -> Iterable[tuple[int, tuple[str, str]]]:
-        for number, (first, second) in enumerate(pairs, 1):
-            yield number, (second, first) if flip else (first, second)
+    def read(name: str, pairs: Iterable[tuple[str, str]]) -> Pairs:
+        rows = (
+            (number, second, first) if flip else (number, first, second)
+            for number, (first, second) in enumerate(pairs, 1)
+        )
+        return collect((name,), rows, BadRows(name), reading, notes)
 
-    return {split: partial(_collect, (f"{data}[{split}]",), rows(pairs)) for split, pairs in splits.items()}
+    return {split: partial(read, f"{data}[{split}]", pairs) for split, pairs in splits.items()}
 
 
-def _folder_readers(
-    folder: Path, source: str, target: str, notes: list[str]
-) -> tuple[Readers, tuple[str, str]]:
+def _folder_readers(folder: Path, tables: TableReader) -> tuple[Readers, Languages]:
     """Returns readers of a folder, and the languages.
 
     The folder has one file per split and language, or one table per split.
     """
-    tables: dict[str, Path] = {}
-    texts: dict[str, dict[str, Path]] = {}
     names = {name: split for split, each in SPLIT_NAMES.items() for name in each}
-    for path in list_folder(folder)[1]:
-        stem, _, language = path.name.removesuffix(".gz").rpartition(".")
-        split = names.get(stem.lower())
+    found: dict[str, Path] = {}
+    files = list_folder(folder)[1]
+    for path in files:
+        name = table_name(path)
+        split = names.get(name[0]) if name else None
         if split is None:
             continue
-        table = table_name(path) is not None
-        known = tables if table else texts.setdefault(split, {})
-        key = split if table else language
-        if key in known:
-            raise DataError(f"{folder} has both {known[key].name} and {path.name}; keep one of them")
-        known[key] = path
-    if tables:
-        first = tables.get("train") or next(iter(tables.values()))
-        languages = _languages(str(first), _columns(first), source, target, notes)
-        return {split: partial(_read_file, path, languages) for split, path in tables.items()}, languages
+        if split in found:
+            raise DataError(f"{folder} has both {found[split].name} and {path.name}; keep one of them")
+        found[split] = path
+    if found:
+        # The first table, train, determines the languages.
+        readers: Readers = {
+            split: partial(tables.read, found[split]) for split in SPLIT_NAMES if split in found
+        }
+        return readers, partial(_found, tables)
+    texts, conflicts = by_split(file for path in files if not table_name(path) and (file := text_file(path)))
+    if conflicts:
+        raise DataError(f"{folder} has both {conflicts[0]}; keep one of them")
     if not texts:
         raise DataError(
             f"{folder} has no data files; expected train.en and train.de, also valid and test, or tables "
-            f"({', '.join(TABLE_FORMATS)})"
+            f"({', '.join(FORMATS)})"
         )
-    found = list(texts.get("train") or next(iter(texts.values())))
-    languages = _languages(str(folder), found, source, target, notes)
+    _refuse_columns(folder, tables.reading)
+    return _line_readers(folder, texts, tables)
+
+
+def _line_readers(
+    folder: Path, texts: dict[str, dict[str, Path]], tables: TableReader
+) -> tuple[Readers, Languages]:
+    """Returns readers of files with one text per line."""
+    sides = list(texts.get("train") or next(iter(texts.values())))
+    if set(map(is_side, sides)) == {True}:
+        sides.sort(key=lambda side: side in ("target", "tgt", "trg"))  # the source first
+    languages = _languages(str(folder), sides, tables.source, tables.target, tables.notes)
     readers: Readers = {}
-    for split in SPLIT_NAMES:
+    for split in (*SPLIT_NAMES, WHOLE):
         files = [texts.get(split, {}).get(language) for language in languages]
         if files[0] and files[1]:
-            readers[split] = partial(_read_lines, files[0], files[1])
+            readers[split] = partial(_read_lines, files[0], files[1], tables.reading, tables.notes)
         elif files[0] or files[1]:
             there = files[0] or files[1]
             lacking = languages[1 if files[0] else 0]
             raise DataError(f"{there} has no matching {lacking} file; add that file or remove this one")
-    return readers, languages
+    return readers, lambda: languages
 
 
-def _read_lines(source: Path, target: Path) -> Pairs:
+def _read_lines(source: Path, target: Path, reading: Reading, notes: list[str]) -> Pairs:
     """Reads two files with one text per line."""
-    sides = [_lines(path) for path in (source, target)]
+    sides = [_lines(path, reading, notes) for path in (source, target)]
     if len(sides[0]) != len(sides[1]):
         raise DataError(
             f"{source} has {len(sides[0])} lines and {target} has {len(sides[1])}; expected the translation "
             "of each line on the same line"
         )
-    return _collect((str(source), str(target)), enumerate(zip(*sides), 1))
+    rows = ((number, *pair) for number, pair in enumerate(zip(*sides), 1))
+    names = str(source), str(target)
+    return collect(names, rows, BadRows(" and ".join(names)), reading, notes)
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path, reading: Reading, notes: list[str]) -> list[str]:
     # splitlines would also split at other separators, which occur within the lines of a corpus.
-    return [line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n")]
+    text = read_text(path, reading.encoding, prefer_utf8=reading.prefer_utf8, notes=notes)
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
-def _columns(path: Path) -> Sequence[str]:
-    """Returns the columns of a file with both texts."""
-    if table_name(path):
-        return table_columns(path)
-    if Path(path.name.lower().removesuffix(".gz")).suffix == ".txt":
-        return COLUMNS
-    raise UsageError(f"{path} has an unsupported extension; expected {FORMS}")
+def _tab_separated(path: Path, flip: bool, reading: Reading, notes: list[str]) -> Pairs:
+    bad = BadRows(path)
 
+    def rows() -> Iterable[tuple[int, str, str]]:
+        for number, line in enumerate(_lines(path, reading, notes), 1):
+            first, tab, rest = line.partition("\t")
+            second = rest.partition("\t")[0]  # drops a third column, the name of the translator
+            if line and not tab:
+                reason = "the line has no tab; expected a text, a tab and its translation"
+                bad.add(number, f"{path}:{number}", reason)
+            elif line:
+                yield (number, second, first) if flip else (number, first, second)
 
-def _read_file(path: Path, languages: tuple[str, str]) -> Pairs:
-    if table_name(path):
-        rows = ((line, (values[0], values[1])) for line, values in read_table(path, languages))
-        return _collect((str(path),), rows)
-    return _collect((str(path),), _tab_separated(path, flip=languages != COLUMNS))
-
-
-def _tab_separated(path: Path, flip: bool) -> Iterable[tuple[int, tuple[str, str]]]:
-    for number, line in enumerate(_lines(path), 1):
-        if not line:
-            continue
-        first, tab, rest = line.partition("\t")
-        second = rest.partition("\t")[0]  # drops a third column, the name of the translator
-        if not tab:
-            raise DataError(
-                f"{path}:{number}: the line has no tab; expected a text, a tab and its translation"
-            )
-        yield number, (second, first) if flip else (first, second)
+    return collect((str(path),), rows(), bad, reading, notes)

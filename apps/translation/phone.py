@@ -15,7 +15,7 @@ import tensorflow as tf
 from apps.bundle import Bundle, Phone
 from apps.options import ConvertTextOptions
 from apps.run import Run, write_text
-from apps.translation.data import Assets
+from apps.translation.data import Assets, reading
 from apps.translation.inference import NEVER, Decoding, Translate, of_keras, of_tflite, padded
 from apps.translation.metrics import translation_scores
 from apps.translation.options import Train
@@ -95,7 +95,8 @@ def phone(run: Run, model: Translator, options: ConvertTextOptions) -> Phone:
     # The fused operator does not return all states of an LSTM.
     form = choose_form(fused=False, steps=length, quantize=options.quantize)
     source = run.trained_on(
-        stored.data, lambda: load_pairs(stored.data, assets.source, assets.target, stored.seed)
+        stored.data,
+        lambda: load_pairs(stored.data, assets.source, assets.target, stored.seed, reading=reading(stored)),
     )
     short = replace(assets, length=length)
     valid = source.valid.take(range(min(SCORED, len(source.valid))))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,23 @@ from rich.console import Group
 from rich.table import Table
 
 from apps import frames
+from apps.console import log
 from apps.inference import open_model
 from apps.options import ConvertTextOptions
 from apps.run import Run
 from apps.task import Data, Task
 from apps.translation import alignment
-from apps.translation.data import Assets, load
+from apps.translation.data import Assets, load, reading
 from apps.translation.inference import Decoding, attention, forms, of_keras
 from apps.translation.metrics import translation_scores
-from apps.translation.options import Evaluate, Predict, Train
+from apps.translation.options import READING, Evaluate, Predict, Train
+from apps.translation.pair_table import Pairs, Reading
 from apps.translation.pairs import is_grammar, load_pairs, load_test_pairs
 from apps.translation.phone import phone
 from apps.translation.saved_model import examples, signatures
 from apps.translation.scoring import baseline_scores, by_length, grammar_alignment, probability_scores
+from seqmodels.data.tables import Table as DataTable
+from seqmodels.data.tables import find_column, has_column
 from seqmodels.data.tokenizer import SPACE_MARK
 from seqmodels.errors import UsageError
 from seqmodels.evaluation import plots
@@ -65,13 +69,15 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """Scores the model and its baselines on the run's test split, or on ``--data``."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
+    files = reading(stored)
     source = run.trained_on(
-        stored.data, lambda: load_pairs(stored.data, assets.source, assets.target, stored.seed)
+        stored.data,
+        lambda: load_pairs(stored.data, assets.source, assets.target, stored.seed, reading=files),
     )
     if options.data is None:
         split, rivals = source.test, run.read_json("metrics.json")["baselines"]["test"]
     else:
-        split = load_test_pairs(options.data, assets.source, assets.target)
+        split = _other_pairs(options, assets, files)
         rivals = baseline_scores(source.train, {"test": split}, assets)["test"]
     how = Decoding(
         beam=options.beam,
@@ -94,6 +100,26 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         scores["alignment_error_rate"] = grammar_alignment(model, assets)
     languages = f"{assets.source} to {assets.target}"
     return {"data": options.data or stored.data, "languages": languages, "model": scores, "baselines": rivals}
+
+
+def _other_pairs(options: Evaluate, assets: Assets, stored: Reading) -> Pairs:
+    """Reads ``--data`` of ``evaluate``. Where no option is given, the options of the training apply."""
+    given = {name: getattr(options, name) for name in READING}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    files = replace(stored, **chosen, stored=frozenset({*given, "languages"}) - frozenset(chosen))
+    notes: list[str] = []
+    split = load_test_pairs(str(options.data), assets.source, assets.target, files, notes)
+    for note in notes:
+        log.print(f"note: {note}")
+    return split
+
+
+def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
+    """Returns the column of the texts to translate: that of the training, or a known name."""
+    for name in (options.get("source_column"), options.get("source")):
+        if name and has_column(table, name):
+            return find_column(table, name, (), "--source-column")
+    return find_column(table, None, ("source", "src", "text"), "")
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
@@ -232,4 +258,5 @@ TASK = Task(
     phone=phone,
     store=partial(frames.write_table, columns=("source", "target")),
     inputs=partial(frames.texts, column="source"),
+    input_column=_input_column,
 )

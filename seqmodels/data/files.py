@@ -1,18 +1,17 @@
 """Readers of text files and tables; every error names the file and the line or byte.
 
-Files are UTF-8, with or without a byte order mark, and are read as a whole. A file whose name ends in ``.gz``
-is decompressed.
+Files are read as a whole, are UTF-8 by default, and may be compressed, see `seqmodels.data.compression`.
 """
 
 import csv
-import gzip
 import io
 import json
 import os
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from seqmodels.data.compression import compression, read_bytes
+from seqmodels.data.encodings import check_text
 from seqmodels.errors import DataError, UsageError
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -45,41 +44,30 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     return sorted(folders), sorted(files)
 
 
-def read_text(path: Path) -> str:
-    """Reads a whole file, without its byte order mark.
+def read_text(
+    path: Path, encoding: str | None = None, *, prefer_utf8: bool = False, notes: list[str] | None = None
+) -> str:
+    """Reads a whole file, also a compressed one, without its byte order mark.
+
+    Args:
+        path: path of the file.
+        encoding: encoding of the file. Default: UTF-8.
+        prefer_utf8: if True, ``encoding`` applies only to a file that is not UTF-8.
+        notes: list to which a note is appended if the chosen encoding is probably wrong.
 
     Raises:
-        DataError: the file cannot be read, is a corrupt gzip file, or has NUL bytes or bytes that are not
-            UTF-8.
+        UsageError: the file does not exist, or the encoding is unknown.
+        DataError: the file cannot be read, is a corrupt compressed file, or has NUL bytes or bytes that are
+            not text in the encoding.
 
     >>> _ = (folder / "text.txt").write_text("a film\\n")
     >>> read_text(folder / "text.txt")
     'a film\\n'
     """
-    packed = path.name.lower().endswith(".gz")
-    try:
-        content = path.read_bytes()
-        if packed:
-            content = gzip.decompress(content)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"{path} is a truncated or corrupt gzip file ({error}); create or copy it again"
-        ) from error
-    except OSError as error:
-        raise unreadable(path, error) from error
-    try:
-        text = content.decode()
-        bad = content.find(b"\0")
-    except UnicodeDecodeError as error:
-        bad = error.start
-    if bad >= 0:
-        line = content.count(b"\n", 0, bad) + 1
-        place = f"byte {bad}" + " of the uncompressed content" * packed
-        raise DataError(
-            f"{path}:{line}: {place} is 0x{content[bad]:02x}, not UTF-8 text; convert the file to UTF-8, "
-            "or use a text file"
-        )
-    return text.removeprefix("\ufeff")
+    content = read_bytes(path)
+    packed = bool(compression(path))
+    chosen = check_text(path, content, encoding, packed=packed, prefer_utf8=prefer_utf8, notes=notes)
+    return content.decode(chosen).removeprefix("\ufeff")
 
 
 def table_name(path: Path) -> tuple[str, str] | None:
@@ -89,36 +77,6 @@ def table_name(path: Path) -> tuple[str, str] | None:
     """
     name = Path(path.name.lower().removesuffix(".gz"))
     return (name.stem, name.suffix) if name.suffix in TABLE_FORMATS else None
-
-
-def table_columns(path: Path) -> list[str]:
-    """Reads the column names of a table: its header, or the keys with string values of its first object.
-
-    Raises:
-        DataError: see `read_table`.
-
-    >>> _ = (folder / "reviews.csv").write_text("text,label\\n")
-    >>> table_columns(folder / "reviews.csv")
-    ['text', 'label']
-    """
-    content = read_text(path)
-    name = table_name(path)
-    for line, text in enumerate(io.StringIO(content), 1):
-        if text.strip() and name and name[1] == ".jsonl":
-            try:
-                row = json.loads(text)
-            except ValueError as error:
-                raise DataError(
-                    f"{path}:{line}: the line is not valid JSON ({error}); expected one object per line"
-                ) from error
-            if not isinstance(row, dict):
-                raise DataError(
-                    f"{path}:{line}: {text.strip()[:40]} is not a JSON object; expected one per line"
-                )
-            return [key for key, value in row.items() if isinstance(value, str)]
-        if text.strip() and name:
-            return next(csv.reader([text], delimiter=DELIMITERS[name[1]]))
-    raise DataError(f"{path} is empty; expected rows")
 
 
 def read_table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] = ()) -> Iterator[Row]:

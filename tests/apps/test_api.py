@@ -117,7 +117,7 @@ def test_errors_are_exceptions_of_one_line(run, tmp_path):
     assert not (tmp_path / "never").exists()
     with pytest.raises(UsageError, match="no run found at"):
         load_run(tmp_path / "nothing")
-    with pytest.raises(DataError, match="the column 'label' is missing"):
+    with pytest.raises(DataError, match=r"data\.csv has no column 'label'; found 'text'"):
         sentiment.train(reviews().drop(columns="label"), tmp_path / "none", **TEXTS)
     with pytest.raises(UsageError, match=r"texts must be a str, .*; got int"):
         run.predict(3)

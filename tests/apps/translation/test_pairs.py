@@ -141,17 +141,17 @@ def test_folders_without_pairs_raise(tmp_path, files, error, message):
             r"a\.txt:2: the line has no tab; expected a text, a tab and its",
         ),
         ("a.txt", "one\tun\ntwo\t\n", DataError, r"a\.txt:2: the target is empty"),
-        ("a.tsv", "en\tfr\n", DataError, r"no pairs found in .*a\.tsv; expected a text and its translation"),
+        ("a.tsv", "en\tfr\n", DataError, r"a\.tsv has no rows below its header; expected at least"),
         ("a.tsv", "\n", DataError, "is empty"),
         ("a.jsonl", "{\n", DataError, r"a\.jsonl:1: the line is not valid JSON"),
-        ("a.jsonl", '["a", "b"]\n', DataError, r"a\.jsonl:1: .* is not a JSON object"),
+        ("a.jsonl", '["a", "b"]\n', DataError, r"a\.jsonl:1: the line has the type list; expected one"),
         (
             "a.tsv",
             "A cat.\tEine Katze.\nA dog.\tEin Hund.\n",
             DataError,
-            r"a\.tsv:1: the column 'A cat.' is not a language",
+            r"a\.tsv:1: the column names are missing; the first row looks like data",
         ),
-        ("a.doc", "one", UsageError, r"a\.doc has an unsupported extension; expected a \.csv"),
+        ("a.doc", "one", UsageError, r"a\.doc has an unsupported extension; expected a table \(\.csv"),
     ],
 )
 def test_files_without_pairs_raise(tmp_path, name, content, error, message):

@@ -1,0 +1,173 @@
+"""Texts with one label each, and their reader for tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqmodels.data.columns import not_texts, note_columns
+from seqmodels.data.tables import BadRows, Table, find_column, has_column, read_table
+from seqmodels.errors import DataError, UsageError
+
+TEXT_NAMES = (
+    *("review", "review_text", "reviewText", "sentence", "content", "message", "comment", "comment_text"),
+    *("tweet", "tweet_text", "sms", "post", "body", "document", "doc", "utterance", "description", "news"),
+    *("article", "headline", "question", "feedback", "input", "texts", "reviews", "sentences"),
+)
+LABEL_NAMES = (
+    *("class", "category", "sentiment", "target", "labels", "label_text", "class_name", "polarity", "rating"),
+    *("stars", "score", "overall", "emotion", "intent", "topic", "spam", "is_spam", "toxic", "type", "tag"),
+)
+BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Options of reading a file.
+
+    Attributes:
+        text, label: names of the columns. Default: known names.
+        encoding: encoding of text formats. Default: UTF-8.
+        on_bad_rows: ``error`` or ``skip``.
+        stored: names of the attributes whose values are those of the training of a run. They apply only to
+            files that they fit.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    encoding: str | None = None
+    on_bad_rows: str = "error"
+    stored: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class LabeledTexts:
+    """One split: ``texts[row]`` has the label ``labels[row]``.
+
+    ``lines[row]`` is the line of the file ``source`` on which the row starts. If ``source`` is not a file,
+    ``lines[row]`` is the number of the row, from 1. For a folder per class, ``files[row]`` is the path of the
+    text.
+    """
+
+    texts: list[str]
+    labels: list[str]
+    source: str
+    lines: list[int]
+    files: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def where(self, row: int) -> str:
+        """Returns the location of ``row`` for an error message: ``train.csv:12``, or the path of its file."""
+        return self.files[row] if self.files else f"{self.source}:{self.lines[row]}"
+
+    def take(self, rows: Sequence[int]) -> LabeledTexts:
+        """Returns the given rows, in the given order."""
+        return LabeledTexts(
+            [self.texts[row] for row in rows],
+            [self.labels[row] for row in rows],
+            self.source,
+            [self.lines[row] for row in rows],
+            [self.files[row] for row in rows] if self.files else None,
+        )
+
+
+def collect(
+    source: str,
+    rows: Iterable[tuple[int, str, str]],
+    bad: BadRows,
+    reading: Reading,
+    notes: list[str],
+    files: Sequence[str] | None = None,
+) -> LabeledTexts:
+    """Collects rows of (line, text, label). Empty texts, and empty or broken labels, are bad rows.
+
+    Args:
+        source: name of the source.
+        rows: the rows.
+        bad: bad rows that were found before.
+        reading: options of reading.
+        notes: list to which a note on skipped rows is appended.
+        files: path of each row.
+
+    Raises:
+        DataError: there are bad rows and they are not skipped, or there are no rows.
+    """
+    split = LabeledTexts([], [], source, [], None if files is None else [])
+    count = bad.count
+    for index, (line, text, label) in enumerate(rows):
+        count += 1
+        label = label.strip()
+        reason = ""
+        if not text.strip():
+            reason = "the text is empty; fill it in or remove the row"
+        elif not label:
+            reason = "the label is empty; fill it in or remove the row"
+        elif len(label.splitlines()) > 1:
+            reason = f"the label {label!r} has a line break; write it on one line"
+        if reason:
+            bad.add(line, files[index] if files else f"{source}:{line}", reason)
+            continue
+        split.texts.append(text)
+        split.labels.append(label)
+        split.lines.append(line)
+        if files is not None and split.files is not None:
+            split.files.append(files[index])
+    bad.settle(reading.on_bad_rows, count, notes)
+    if not split.texts:
+        raise DataError(f"{source} has no rows; expected rows with a text and a label")
+    return split
+
+
+def read_labeled_table(path: Path, reading: Reading, notes: list[str]) -> LabeledTexts:
+    """Reads the texts and the labels of a table.
+
+    Raises:
+        UsageError: a chosen column does not exist.
+        DataError: the table cannot be read, has no column of texts or labels, or has bad rows.
+    """
+    bad = BadRows(path)
+    table = read_table(path, encoding=reading.encoding, bad=bad, prefer_utf8="encoding" in reading.stored)
+    notes += table.notes
+    text = text_column(table, reading)
+    label = _column(table, reading, "label", LABEL_NAMES)
+    if text == label:
+        raise UsageError(f"--label {label} is also the column of the texts; choose another column of {path}")
+    note_columns(table, {"text": text, "label": label}, notes)
+    rows = zip(table.lines.tolist(), table.texts(text), table.texts(label))
+    return collect(str(path), rows, bad, reading, notes)
+
+
+def text_column(table: Table, reading: Reading) -> str:
+    """Returns the column of the texts.
+
+    Raises:
+        UsageError: the chosen column does not exist.
+        DataError: no column has a known name, or the column contains numbers or dates.
+    """
+    text = _column(table, reading, "text", TEXT_NAMES)
+    if (reading.text is None or "text" in reading.stored) and (found := not_texts(table, text)):
+        raise DataError(
+            f"{table.path} has no texts in its column {text!r}, but values such as {found!r}; choose the "
+            "column of the texts with --text COLUMN"
+        )
+    return text
+
+
+def _column(table: Table, reading: Reading, name: str, others: Sequence[str]) -> str:
+    wanted = getattr(reading, name)
+    if name in reading.stored and not has_column(table, wanted):
+        wanted = None
+    return find_column(table, wanted, (name,), f"--{name}", alternatives=others)
+
+
+def without_breaks(text: str) -> str:
+    """Replaces HTML breaks by line breaks.
+
+    >>> without_breaks("dull<br />film")
+    'dull\\nfilm'
+    """
+    return BREAK.sub("\n", text) if "<" in text else text

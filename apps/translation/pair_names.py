@@ -1,0 +1,149 @@
+"""Recognises languages and sides in the names of columns and files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqmodels.data.compression import plain_name
+from seqmodels.data.splits import SPLIT_NAMES, WHOLE
+
+# Names of the two sides of a pair, the side to translate from first.
+SIDES = (
+    ("source", "target"),
+    ("src", "tgt"),
+    ("src", "trg"),
+    ("source_text", "target_text"),
+    ("source_sentence", "target_sentence"),
+    ("source text", "target text"),
+    ("source sentence", "target sentence"),
+)
+# ISO 639-1, and the longer codes of the languages with the largest parallel corpora.
+_CODES = """
+aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee
+el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is
+it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms
+mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk
+sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi
+yo za zh zu ara ben bul cat ces cmn cze dan deu dut ell eng est eus fas fin fra fre ger gre heb hin hrv hun
+ind isl ita jpn kat kor lat lav lit mkd msa nld nob nor per pol por ron rum rus slk slo slv spa sqi srp swa
+swe tam tel tgl tha tur ukr urd vie yue zho
+"""
+_NAMES = """
+afrikaans albanian amharic arabic armenian azerbaijani basque belarusian bengali bosnian bulgarian burmese
+cantonese catalan chinese croatian czech danish dutch english esperanto estonian filipino finnish french
+galician georgian german greek gujarati hausa hebrew hindi hungarian icelandic igbo indonesian irish italian
+japanese javanese kannada kazakh khmer korean kurdish lao latin latvian lithuanian macedonian malay
+malayalam maltese mandarin marathi mongolian nepali norwegian pashto persian polish portuguese punjabi
+romanian russian serbian sinhala slovak slovenian somali spanish swahili swedish tagalog tamil telugu thai
+tibetan turkish ukrainian urdu uzbek vietnamese welsh wolof xhosa yoruba zulu
+"""
+CODES, LANGUAGES = set(_CODES.split()), set(_NAMES.split())
+WORDS = re.compile(r"[\W_]+")
+REGION = re.compile(r"([a-z]{2,3})[-_]([a-z]{2}|[a-z]{4}|\d{3})")  # en-US, zh_Hans, es-419
+
+
+def is_language(name: str) -> bool:
+    """Returns True for the name of a column or file extension that names a language.
+
+    >>> [is_language(name) for name in ("en", "pt-BR", "text_de", "French", "label", "Close")]
+    [True, True, True, True, False, False]
+    """
+    plain = name.strip().lower()
+    region = REGION.fullmatch(plain)
+    if plain in CODES or plain in LANGUAGES or (region and region[1] in CODES):
+        return True
+    words = [word for word in WORDS.split(plain) if word]
+    named = [word for word in words if word in LANGUAGES]
+    return bool(named) or (len(words) > 1 and words[-1] in CODES and words[-1] not in ("no", "id", "to"))
+
+
+def is_side(name: str) -> bool:
+    """Returns True for a name such as ``src`` or ``target``."""
+    return name in {side for pair in SIDES for side in pair}
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A file with the texts of one side of a corpus.
+
+    Attributes:
+        path: path of the file.
+        language: extension or word of the name that distinguishes the two sides.
+        split: name of the split, or `WHOLE`.
+        exact: True if the name is the split and the language alone, such as ``train.en``.
+        corpus: rest of the name, which both sides share.
+    """
+
+    path: Path
+    language: str
+    split: str
+    exact: bool
+    corpus: str
+
+
+def text_file(path: Path) -> TextFile | None:
+    """Recognises a file such as ``train.en``, ``News.en-fr.en``, ``train.en-fr.en`` or ``src-train.txt``.
+
+    Returns None if the name contains no language.
+
+    >>> found = text_file(Path("src-val.txt.gz"))
+    >>> found.language, found.split, found.exact
+    ('src', 'valid', False)
+    """
+    plain = plain_name(path)
+    stem, _, extension = plain.rpartition(".")
+    splits = {name: split for split, each in SPLIT_NAMES.items() for name in each}
+    if stem in splits and extension != "txt":
+        return TextFile(path, path.name[len(stem) + 1 :][: len(extension)], splits[stem], True, "")
+    words = [word for word in WORDS.split(stem) if word]
+    if extension == "txt":
+        languages = [word for word in words if is_side(word)] or [word for word in words if word in CODES]
+        if len(languages) != 1:
+            return None
+        language = languages[0]
+        words.remove(language)
+    elif is_language(extension) or is_side(extension):
+        language = extension
+    else:
+        return None
+    found = [splits[word] for word in words if word in splits]
+    split = found[0] if found else WHOLE
+    return TextFile(path, language, split, False, " ".join(word for word in words if word not in splits))
+
+
+def by_split(files: Iterable[TextFile]) -> tuple[dict[str, dict[str, Path]], list[str]]:
+    """Groups files by split and language.
+
+    A name of a split and a language alone precedes longer names. Files without a split are used if no file
+    has one.
+
+    Returns:
+        The path of each language of each split, and clauses about files that compete with each other.
+    """
+    files = list(files)
+    named = [file for file in files if file.split != WHOLE]
+    chosen: dict[str, dict[str, TextFile]] = {}
+    conflicts: list[str] = []
+    for file in sorted(named or _with_partner(files), key=lambda file: not file.exact):
+        sides = chosen.setdefault(file.split, {})
+        if file.language not in sides:
+            if not file.exact and any(other.exact for other in sides.values()):
+                continue
+            sides[file.language] = file
+        elif file.exact == sides[file.language].exact:
+            conflicts.append(f"{sides[file.language].path.name} and {file.path.name}")
+    paths = {
+        split: {language: file.path for language, file in sides.items()} for split, sides in chosen.items()
+    }
+    return paths, conflicts
+
+
+def _with_partner(files: list[TextFile]) -> list[TextFile]:
+    """Returns the files without a split that share the rest of their name with another language."""
+    languages: dict[str, set[str]] = {}
+    for file in files:
+        languages.setdefault(file.corpus, set()).add(file.language)
+    return [file for file in files if len(languages[file.corpus]) > 1]

@@ -1,0 +1,237 @@
+"""Pairs of texts, and their reader for tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from apps.translation.pair_names import SIDES, is_language
+from seqmodels.data.columns import listed, not_texts, note_columns, without_header
+from seqmodels.data.tables import BadRows, Table, find_column, has_column, read_table
+from seqmodels.errors import DataError, UsageError
+
+COLUMNS = ("source", "target")  # roles, and the columns of a .txt file, which has no header
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Options of reading a file.
+
+    Attributes:
+        source_column, target_column: names of the columns of a table. Default: languages or known names.
+        encoding: encoding of text formats. Default: UTF-8.
+        on_bad_rows: ``error`` or ``skip``.
+        stored: names of the attributes whose values are those of the training of a run. They apply only to
+            files that they fit. ``languages`` stands for the languages of the run.
+    """
+
+    source_column: str | None = None
+    target_column: str | None = None
+    encoding: str | None = None
+    on_bad_rows: str = "error"
+    stored: frozenset[str] = frozenset()
+
+    @property
+    def prefer_utf8(self) -> bool:
+        return "encoding" in self.stored
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """One split: ``targets[row]`` translates ``sources[row]``.
+
+    ``files`` are the source file and the target file, or one file with both texts. ``lines[row]`` is the line
+    or the number of the row in each of ``files``, from 1.
+    """
+
+    sources: list[str]
+    targets: list[str]
+    files: tuple[str, ...]
+    lines: list[int]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def where(self, row: int) -> str:
+        """Returns the location of ``row`` for an error message: ``train.en:12 and train.de:12``."""
+        return " and ".join(f"{file}:{self.lines[row]}" for file in self.files)
+
+    def take(self, rows: Sequence[int]) -> Pairs:
+        """Returns the given rows in the given order."""
+        sources, targets = [self.sources[row] for row in rows], [self.targets[row] for row in rows]
+        return Pairs(sources, targets, self.files, [self.lines[row] for row in rows])
+
+
+def collect(
+    files: tuple[str, ...],
+    rows: Iterable[tuple[int, str, str]],
+    bad: BadRows,
+    reading: Reading,
+    notes: list[str],
+) -> Pairs:
+    """Collects rows of (line, source, target).
+
+    A pair of two empty texts is left out with a note. A pair with one empty text is a bad row.
+
+    Args:
+        files: the files of the pairs.
+        rows: the rows.
+        bad: bad rows that were found before.
+        reading: options of reading.
+        notes: list to which notes on left out rows are appended.
+
+    Raises:
+        DataError: there are bad rows and they are not skipped, or there are no pairs.
+    """
+    pairs = Pairs([], [], files, [])
+    count, empty = bad.count, 0
+    for line, source, target in rows:
+        sides = (source.strip(), target.strip())
+        if not any(sides):
+            empty += 1
+            continue
+        count += 1
+        if not all(sides):
+            index = sides.index("")
+            place = f"{files[index if len(files) > 1 else 0]}:{line}"
+            bad.add(
+                line, place, f"the {COLUMNS[index]} is empty; fill it in or remove the pair from both sides"
+            )
+            continue
+        pairs.sources.append(source)
+        pairs.targets.append(target)
+        pairs.lines.append(line)
+    names = " and ".join(files)
+    if empty:
+        pair = "1 pair" if empty == 1 else f"{empty} pairs"
+        notes.append(f"{pair} of {names} {'is' if empty == 1 else 'are'} empty on both sides and left out")
+    bad.settle(reading.on_bad_rows, count, notes)
+    if not len(pairs):
+        raise DataError(f"no pairs found in {names}; expected a text and its translation in each line")
+    return pairs
+
+
+@dataclass
+class TableReader:
+    """Reads the tables of one source. The first table determines the languages of all others.
+
+    Attributes:
+        source, target: languages or columns that the user chose, or empty strings.
+        reading: options of reading.
+        notes: list to which notes are appended.
+        languages: languages of the source, after the first table was read.
+    """
+
+    source: str
+    target: str
+    reading: Reading
+    notes: list[str]
+    languages: tuple[str, str] | None = field(default=None, init=False)
+
+    def read(self, path: Path) -> Pairs:
+        """Reads a table.
+
+        Raises:
+            UsageError: a chosen column or language does not exist.
+            DataError: the table cannot be read, its columns are not clear, or it has bad rows.
+        """
+        bad = BadRows(path)
+        table = read_table(
+            path, encoding=self.reading.encoding, bad=bad, prefer_utf8=self.reading.prefer_utf8
+        )
+        self.notes += table.notes
+        table = with_nested_columns(table, self.notes)
+        columns = self._columns(table)
+        note_columns(table, dict(zip(COLUMNS, columns)), self.notes)
+        rows = zip(table.lines.tolist(), table.texts(columns[0]), table.texts(columns[1]))
+        return collect((str(path),), rows, bad, self.reading, self.notes)
+
+    def _columns(self, table: Table) -> tuple[str, str]:
+        """Returns the columns of the sources and of the targets, and sets the languages."""
+        chosen = [self._chosen(table, role) for role in COLUMNS]
+        named = [self.source, self.target]
+        if not all(chosen):
+            guessed = self._guess(table, chosen[0], chosen[1])
+            if not any(chosen):
+                self.notes.append(
+                    f"the model translates from {guessed[0]} to {guessed[1]}; use --source and --target to "
+                    "change this"
+                )
+            chosen = list(guessed)
+        if chosen[0] == chosen[1]:
+            raise UsageError(f"the source and the target are both the column {chosen[0]!r} of {table.path}")
+        if self.languages is None:
+            self.languages = (named[0] or str(chosen[0]), named[1] or str(chosen[1]))
+        return str(chosen[0]), str(chosen[1])
+
+    def _chosen(self, table: Table, role: str) -> str | None:
+        """Returns the column that options name, or that the first table had."""
+        index, name = COLUMNS.index(role), f"{role}_column"
+        column = getattr(self.reading, name)
+        if column is not None and (name not in self.reading.stored or has_column(table, column)):
+            return find_column(table, column, (), f"--{role}-column")
+        language = self.languages[index] if self.languages else (self.source, self.target)[index]
+        if not language:
+            return None
+        if has_column(table, language):
+            return find_column(table, language, (), f"--{role}")
+        if "languages" in self.reading.stored or self.languages:
+            return None
+        raise UsageError(
+            f"--{role} {language} is not in {table.path}; expected one of {listed(table)}, or --{role}-column"
+        )
+
+    def _guess(self, table: Table, source: str | None, target: str | None) -> tuple[str, str]:
+        """Returns both columns; one of them may be known.
+
+        Raises:
+            DataError: no two columns have known names, or more than two name languages.
+        """
+        for pair in SIDES:
+            if all(has_column(table, name) for name in pair):
+                sides = [
+                    find_column(table, name, (), f"--{role}-column") for name, role in zip(pair, COLUMNS)
+                ]
+                if source in (None, sides[0]) and target in (None, sides[1]):
+                    return sides[0], sides[1]
+                if (
+                    source in (None, sides[1])
+                    and target in (None, sides[0])
+                    and "languages" not in self.reading.stored
+                ):
+                    return sides[1], sides[0]
+        texts = [name for name in table.columns if not not_texts(table, name)]
+        left = [name for name in texts if name not in (source, target) and is_language(name)]
+        if not left and (source is None) != (target is None):
+            left = [name for name in texts if name not in (source, target)]
+        lacking = (source is None) + (target is None)
+        from_run = "languages" in self.reading.stored or self.languages is not None
+        if len(left) != lacking or from_run:
+            options = "--source-column and --target-column"
+            if hint := without_header(table):
+                raise DataError(
+                    f"{table.path}:{table.header_line}: the column names are missing{hint}, such as en and "
+                    "de, or rename a file of tab-separated pairs to .txt"
+                )
+            if len(left) > lacking and not from_run:
+                raise UsageError(f"{table.path} has {', '.join(left)}; choose two with --source and --target")
+            raise DataError(
+                f"{table.path} has no two columns named after languages; found {listed(table)}; choose the "
+                f"columns with {options}"
+            )
+        return source or left.pop(0), target or left.pop(0)
+
+
+def with_nested_columns(table: Table, notes: list[str]) -> Table:
+    """Splits a column of records such as ``{"en": "a cat", "fr": "un chat"}`` into a column per key."""
+    frame = table.frame
+    for column in table.columns:
+        values = frame[column].tolist()
+        if not values or not all(isinstance(value, dict) for value in values):
+            continue
+        keys = list(dict.fromkeys(key for value in values for key in value))
+        added = {key: [value.get(key) for value in values] for key in keys if key not in frame.columns}
+        frame = frame.drop(columns=column).assign(**added)
+        notes.append(f"the column {column!r} of {table.path} is split into {', '.join(map(repr, added))}")
+    return replace(table, frame=frame)

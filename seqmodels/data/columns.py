@@ -1,0 +1,148 @@
+"""Finds the column of a table that has a given role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from seqmodels.data.table import Table
+from seqmodels.errors import DataError, UsageError
+
+NUMBER_OR_DATE = re.compile(r"[-+$€£]?[\d.,:/\-]*\d[\d.,:/\-]*([ T][\d:.+Z]+)?%?")
+DATA = "; the first row looks like data, so add a first row with column names"
+SAMPLE = 1000  # cells by which a column is judged
+
+
+def _key(name: str) -> str:
+    return "".join(name.split()).casefold()
+
+
+def find_column(
+    table: Table, wanted: str | None, names: Sequence[str], flag: str, *, alternatives: Sequence[str] = ()
+) -> str:
+    """Returns the name of the column with a given role.
+
+    Names are equal if they differ only in case or blanks, unless two columns differ only in these.
+
+    Args:
+        table: table with the columns.
+        wanted: name that the user chose. Default: a known name.
+        names: known names; the first that occurs is used.
+        flag: option with which the user chooses the column, such as ``--text``, or an empty string.
+        alternatives: known names that are used only if exactly one of them occurs.
+
+    Raises:
+        UsageError: the column ``wanted`` does not exist.
+        DataError: no known name occurs, or the file has no header.
+
+    >>> _ = (folder / "reviews.csv").write_text("Text,label\\na dull film,0\\n")
+    >>> from seqmodels.data.tables import read_table
+    >>> find_column(read_table(folder / "reviews.csv"), None, ("text",), "--text")
+    'Text'
+    """
+    if wanted is not None:
+        found = _matching(table, wanted)
+        if wanted in table.columns:
+            return str(wanted)
+        if len(found) == 1:
+            return found[0]
+        several = f"; {' and '.join(map(repr, found))} differ only in case or blanks" * bool(found)
+        raise UsageError(
+            f"{flag} {wanted} is not a column of {table.path}; found {listed(table)}{several}"
+            f"{without_header(table)}"
+        )
+    for name in names:
+        found = [name] if name in table.columns else _matching(table, name)
+        if found:
+            break
+    else:
+        found = [column for name in alternatives for column in _matching(table, name)]
+    if len(found) == 1:
+        return found[0]
+    if len(found) > 1:
+        raise DataError(
+            f"{table.path} has the columns {' and '.join(map(repr, found))}; {_choice(flag, names[0])}"
+        )
+    if missing := without_header(table):
+        raise DataError(f"{table.path}:{table.header_line}: the column names are missing{missing}")
+    raise DataError(
+        f"{table.path} has no column {' or '.join(map(repr, names[:1]))}; found {listed(table)}; "
+        f"{_choice(flag, names[0])}"
+    )
+
+
+def _choice(flag: str, name: str) -> str:
+    return f"choose the column with {flag} COLUMN" if flag else f"rename the column to {name!r}"
+
+
+def has_column(table: Table, name: str | None) -> bool:
+    """Returns True if a column has this name, ignoring case and blanks.
+
+    >>> import pandas
+    >>> from seqmodels.data.table import table_of
+    >>> has_column(table_of(pandas.DataFrame({"Text": ["a film"]})), "text")
+    True
+    """
+    return name is not None and bool(_matching(table, name))
+
+
+def _matching(table: Table, name: str) -> list[str]:
+    return [column for column in table.columns if _key(column) == _key(name)]
+
+
+def listed(table: Table) -> str:
+    """Returns the names of the columns for an error message."""
+    columns = [repr(column if len(column) <= 40 else column[:37] + "...") for column in table.columns]
+    return ", ".join(columns[:20]) + f" and {len(columns) - 20} more" * (len(columns) > 20)
+
+
+def without_header(table: Table) -> str:
+    """Returns a clause if the header of a delimited file looks like a row of values."""
+    if not table.header:
+        return ""
+    if all(len(column.split()) > 2 for column in table.columns):
+        return DATA
+    for column in table.columns:
+        is_number = re.fullmatch(r"[-+]?\d+([.,]\d+)?", column)
+        is_text = len(column) > 60 or len(column.split()) > 6 or column[-1:] in ".!?。！？"
+        head = table.frame[column].head(1000).astype(str).str.strip()
+        if is_number or is_text or (head == column).any():
+            return DATA
+    return ""
+
+
+def not_texts(table: Table, column: str) -> str:
+    """Returns a cell of a column of numbers or dates, or an empty string if most cells are texts.
+
+    >>> import pandas
+    >>> from seqmodels.data.table import table_of
+    >>> not_texts(table_of(pandas.DataFrame({"close": ["1.5", "2.5"]})), "close")
+    '1.5'
+    """
+    try:
+        found = replace(table, frame=table.frame.head(SAMPLE)).texts(column)
+    except DataError:
+        return "a nested value"
+    cells = [cell.strip() for cell in found if cell.strip()]
+    others = [cell for cell in cells if NUMBER_OR_DATE.fullmatch(cell)]
+    return others[0] if len(others) > 0.9 * len(cells) else ""
+
+
+def note_columns(table: Table, used: dict[str, str], notes: list[str]) -> None:
+    """Appends a note on the columns that are used and not used, unless the names leave no question.
+
+    Args:
+        table: table with the columns.
+        used: the column of each role.
+        notes: list to which the note is appended, unless it has the same note on another file.
+    """
+    unused = [repr(column) for column in table.columns if column not in used.values()]
+    if not unused and all(role == column for role, column in used.items()):
+        return
+    roles = " and ".join(f"the {role} is the column {column!r}" for role, column in used.items())
+    named = ", ".join(unused[:10]) + f" and {len(unused) - 10} more" * (len(unused) > 10)
+    verb = "column is" if len(unused) == 1 else "columns are"
+    tail = roles + f"; {len(unused)} {verb} not used: {named}" * bool(unused)
+    if not any(note.endswith(tail) for note in notes):
+        notes.append(f"{table.path}: {tail}")

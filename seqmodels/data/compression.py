@@ -1,0 +1,120 @@
+"""Compressed files: ``.gz``, ``.bz2``, ``.xz``, and ``.zip`` with one file."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+from seqmodels.errors import DataError, UsageError
+
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zip")
+
+
+def compression(path: Path) -> str:
+    """Returns the extension of a compressed file in lower case, or an empty string.
+
+    >>> compression(Path("Train.csv.GZ"))
+    '.gz'
+    """
+    suffix = path.suffix.lower()
+    return suffix if suffix in COMPRESSIONS else ""
+
+
+def plain_name(path: Path) -> str:
+    """Returns the name of the uncompressed file in lower case.
+
+    For a ``.zip`` file whose own name has no other extension, the extension is that of the file inside.
+
+    >>> plain_name(Path("Train.csv.gz"))
+    'train.csv'
+    """
+    packed = compression(path)
+    name = path.name.lower().removesuffix(packed)
+    if packed == ".zip" and not Path(name).suffix and path.is_file():
+        try:
+            with zipfile.ZipFile(path) as archive:
+                name += Path(_only_member(path, archive).filename.lower()).suffix
+        except (DataError, *_BROKEN):  # `read_bytes` reports the error of a file that is used
+            return name
+    return name
+
+
+def read_bytes(path: Path) -> bytes:
+    """Reads a whole file and decompresses its content.
+
+    Raises:
+        UsageError: the path does not exist.
+        DataError: the file cannot be read, is corrupt, or is a ``.zip`` without exactly one file.
+
+    >>> _ = (folder / "text.txt.gz").write_bytes(gzip.compress(b"a film"))
+    >>> read_bytes(folder / "text.txt.gz")
+    b'a film'
+    """
+    packed = compression(path)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UsageError(f"{str(path)!r} does not exist; check the path") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} cannot be read: {reason}; check the path and its permissions") from error
+    try:
+        if packed == ".gz":
+            return gzip.decompress(content)
+        if packed == ".bz2":
+            return bz2.decompress(content)
+        if packed == ".xz":
+            return lzma.decompress(content)
+        if packed == ".zip":
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                return archive.read(_only_member(path, archive))
+    except _BROKEN as error:
+        kind = "gzip" if packed == ".gz" else packed[1:]
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"{path} is a truncated or corrupt {kind} file ({reason}); create or copy it again"
+        ) from error
+    return content
+
+
+def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """Returns the file in the archive; folders and the files that macOS adds do not count."""
+    members = [
+        member
+        for member in archive.infolist()
+        if not member.is_dir()
+        and not member.filename.startswith("__MACOSX/")
+        and not Path(member.filename).name.startswith(".")
+    ]
+    if len(members) != 1:
+        listed = ", ".join(member.filename for member in members[:3]) + ", ..." * (len(members) > 3)
+        raise DataError(
+            f"{path} contains {len(members)} files{': ' * bool(members)}{listed}; unpack it, because a .zip "
+            "must contain one file"
+        )
+    if members[0].flag_bits & 1:
+        raise DataError(f"{path} is encrypted; unpack it with its password")
+    return members[0]
+
+
+# A damaged archive can make the decompressors raise almost any of these.
+_BROKEN = (
+    EOFError,
+    OSError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    struct.error,
+    zlib.error,
+)

@@ -1,0 +1,100 @@
+"""Records in JSON: one object per line, or an array of objects."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqmodels.data.bad_rows import BadRows
+from seqmodels.errors import DataError
+
+Columns = tuple[list[str], list[Any], np.ndarray]
+"""Names, columns, and the line or the number of each row."""
+
+
+def read_json_lines(path: Path, content: bytes, encoding: str, bad: BadRows) -> Columns:
+    """Reads one object per line; other lines are counted in ``bad``."""
+    # Only line feeds end a line. Strings may contain the other separators.
+    stream = io.TextIOWrapper(io.BytesIO(content), encoding=encoding, newline="\n")
+    rows = []
+    for line, text in enumerate(stream, 1):
+        if not text.strip().strip("\ufeff"):
+            continue
+        try:
+            record = parse(text.removeprefix("\ufeff"))
+        except (ValueError, RecursionError) as error:
+            bad.add(
+                line, f"{path}:{line}", f"the line is not valid JSON ({error}); expected one object per line"
+            )
+            continue
+        if isinstance(record, dict):
+            rows.append((line, record))
+        else:
+            kind = type(record).__name__
+            bad.add(line, f"{path}:{line}", f"the line has the type {kind}; expected one object per line")
+    return _columns(path, rows)
+
+
+def read_json(path: Path, content: bytes, encoding: str, bad: BadRows, notes: list[str]) -> Columns:
+    """Reads an array of objects. A file with one object per line is also accepted, with a note.
+
+    Raises:
+        DataError: the file is not valid JSON, or not an array.
+    """
+    text = content.decode(encoding)
+    try:
+        records = parse(text)
+    except (ValueError, RecursionError) as error:
+        first = next((line for line in text.split("\n") if line.strip()), "")
+        if _is_object(first) and "Extra data" in str(error):
+            notes.append(f"{path} has one JSON object per line and is read as .jsonl")
+            return read_json_lines(path, content, encoding, bad)
+        raise DataError(f"{path} is not valid JSON ({error}); expected an array of objects") from error
+    if isinstance(records, dict) and text.strip().count("\n") == 0 and not _nested(records):
+        records = [records]
+    if not isinstance(records, list):
+        raise DataError(
+            f"{path} contains one {type(records).__name__}; expected an array of objects, which pandas "
+            'writes with to_json(path, orient="records")'
+        )
+    rows = []
+    for number, record in enumerate(records, 1):
+        if isinstance(record, dict):
+            rows.append((number, record))
+        else:
+            kind = type(record).__name__
+            bad.add(number, f"{path}:{number}", f"the record has the type {kind}; expected an object")
+    return _columns(path, rows)
+
+
+def parse(text: str) -> Any:
+    """Parses JSON; raises ValueError also for a lone surrogate, which is valid JSON but not text."""
+    value = json.loads(text)
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _nested(record: dict[str, Any]) -> bool:
+    return any(isinstance(value, dict | list) for value in record.values())
+
+
+def _columns(path: Path, rows: Iterable[tuple[int, dict[str, Any]]]) -> Columns:
+    import pandas
+
+    rows = list(rows)
+    names = list(dict.fromkeys(name for _, record in rows for name in record))
+    columns = [pandas.Series([record.get(name) for _, record in rows], dtype=object) for name in names]
+    return names, columns, np.array([line for line, _ in rows], np.int64)
