@@ -12,7 +12,7 @@ contain the number, the number is copied, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +25,7 @@ from seqmodels.data.tokenizer import SPACE_MARK, UNKNOWN, Tokenizer
 
 PLACEHOLDER = "\ufffc"  # the object replacement character: a symbol, and therefore a word, of no vocabulary
 ASCII = r"[!#-;=?-~]"  # characters of a URL: ASCII without white space, quotes and angle brackets
+SPELLED, SHORTEST = 1.6, 4  # the vocabulary does not have a word of 4 letters in pieces of less than 1.6
 SPANS = re.compile(
     rf"(?<![A-Za-z0-9@])(?:https?://|ftp://|www\.){ASCII}*[A-Za-z0-9/_=&#~-]"
     r"|[A-Za-z0-9_.+%-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}"
@@ -56,6 +57,10 @@ class Source:
     unknown: list[int]
     truncated: bool
 
+    @property
+    def unknown_words(self) -> list[str]:
+        return [self.words[index].removeprefix(SPACE_MARK) for index in self.unknown]
+
 
 def read(assets: Assets, texts: Sequence[str], mask: bool) -> list[Source]:
     """Tokenizes sentences as the model does.
@@ -63,22 +68,50 @@ def read(assets: Assets, texts: Sequence[str], mask: bool) -> list[Source]:
     Args:
         assets: assets of the run.
         texts: the sentences.
-        mask: if True, URLs, e-mail addresses and numbers become placeholders.
+        mask: if True, the words to copy become placeholders.
     """
-    tokenizer = assets.source_tokenizer
-    vocabulary = frozenset(tokenizer.vocabulary)
-    masked, spans = [], []
-    for text in texts:
-        one, found = _masked(text, vocabulary) if mask else (text, [])
-        masked.append(one)
-        spans.append(found)
-    strings = tf.constant([text.encode("utf-8", "surrogatepass") for text in masked], tf.string)
-    rows = tokenizer(strings).to_list()
-    written = cut(strings, replace(tokenizer.settings, lowercase=False)).to_list()
-    return [
-        _source(assets, one, found, ids, [word.decode() for word in words])
-        for one, found, ids, words in zip(masked, spans, rows, written)
+    if not mask:
+        return [
+            _source(assets, text, [], *tokens)
+            for text, tokens in zip(texts, _tokens(assets, texts), strict=True)
+        ]
+    vocabulary = frozenset(assets.source_tokenizer.vocabulary)
+    masked, spans = zip(*(_masked(text, vocabulary) for text in texts)) if texts else ((), ())
+    again = [
+        _without_spelled(assets, text, list(found), *tokens)
+        for text, found, tokens in zip(masked, spans, _tokens(assets, masked), strict=True)
     ]
+    return [
+        _source(assets, text, found, *tokens)
+        for (text, found), tokens in zip(again, _tokens(assets, [text for text, _ in again]), strict=True)
+    ]
+
+
+def _tokens(assets: Assets, texts: Sequence[str]) -> Iterator[tuple[list[int], list[str]]]:
+    """Yields the ids and the words of each text, in the case of the text."""
+    tokenizer = assets.source_tokenizer
+    strings = tf.constant([text.encode("utf-8", "surrogatepass") for text in texts], tf.string)
+    words = cut(strings, replace(tokenizer.settings, lowercase=False)).to_list()
+    for ids, row in zip(tokenizer(strings).to_list(), words):
+        yield ids, [word.decode() for word in row]
+
+
+def _without_spelled(
+    assets: Assets, text: str, spans: list[str], ids: list[int], words: list[str]
+) -> tuple[str, list[str]]:
+    """Masks the words that the vocabulary can only spell, in pieces of less than ``SPELLED`` letters."""
+    groups = alignment.words_of(assets.source_tokenizer.decode(ids))
+    pieces = np.bincount(groups, minlength=len(words))
+    found, left = [], iter(spans)
+    written = []
+    for word, count in zip(words, pieces):
+        plain = word.removeprefix(SPACE_MARK)
+        spelled = plain.isalpha() and SHORTEST <= len(plain) < SPELLED * count
+        if plain == PLACEHOLDER or spelled:
+            found.append(next(left, "") if plain == PLACEHOLDER else plain)
+            word = word.replace(plain, PLACEHOLDER)
+        written.append(word)
+    return (text_of(written), found) if len(found) > len(spans) else (text, spans)
 
 
 def _masked(text: str, vocabulary: frozenset[str]) -> tuple[str, list[str]]:
@@ -106,6 +139,8 @@ def _source(assets: Assets, masked: str, spans: list[str], ids: list[int], words
         if plain == PLACEHOLDER and (span := next(left, None)) is not None:
             words[index] = word.replace(PLACEHOLDER, span)
             copied.append(index)
+            if not SPANS.fullmatch(span):
+                unknown.append(index)
         elif index in lost:
             unknown.append(index)
             copied.append(index)
@@ -149,7 +184,9 @@ def copy(
     Returns:
         The new words, their attention, and the words that were copied.
     """
-    free, wanted = set(range(len(words))), []
+    marks = {word.removeprefix(SPACE_MARK) for word in source.words if not _is_text(word)}
+    free = {row for row, word in enumerate(words) if word.removeprefix(SPACE_MARK) not in marks}
+    wanted = []
     for index in sorted({*source.copied, *source.numbers}):
         same = [row for row in free if _same(words[row], source.words[index])]
         if same:
@@ -166,7 +203,10 @@ def copy(
     if source.words:
         taken |= {row: int(best[row]) for row in free if unknown[row] and row not in taken}
     placed = [
-        (_in_place_of(words[row], source.words[taken[row]], unknown[row]) if row in taken else words[row], row)
+        (
+            _in_place_of(words[row], source.words[taken[row]], unknown[row]) if row in taken else words[row],
+            row,
+        )
         for row in range(len(words))
     ]
     rows = [*weights, *np.eye(len(source.words))[missing]]
@@ -181,11 +221,12 @@ def _position(placed: Sequence[tuple[str, int]], rows: Sequence[np.ndarray], ind
     """Returns the position in a translation at which to insert a word of the source.
 
     The position is next to the word that attends to ``index`` most: before it if that word stands for a later
-    word of the source, else after it.
+    word of the source, else after it. Punctuation counts only if the translation has nothing else.
     """
     if not placed:
         return 0
-    nearest = max(range(len(placed)), key=lambda at: rows[placed[at][1]][index])
+    places = [at for at, (word, _) in enumerate(placed) if _is_text(word)] or range(len(placed))
+    nearest = max(places, key=lambda at: rows[placed[at][1]][index])
     return nearest + (int(rows[placed[nearest][1]].argmax()) < index)
 
 

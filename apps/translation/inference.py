@@ -61,9 +61,16 @@ Translate = Callable[[Iterable[list[str]]], Iterator[list[list[Translation]]]]
 
 
 def search(
-    model: Translator, assets: Assets, texts: tf.Tensor, how: Decoding
+    model: Translator,
+    assets: Assets,
+    texts: tf.Tensor,
+    how: Decoding,
+    forbidden: tuple[int, ...] = NEVER,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Maps strings ``(n,)`` to tokens ``(n, best, T)``, lengths and scores ``(n, best)``, in a graph."""
+    """Maps strings ``(n,)`` to tokens ``(n, best, T)``, lengths and scores ``(n, best)``, in a graph.
+
+    A translation never contains the ``forbidden`` tokens.
+    """
     inputs = assets.tensors(texts)
     memory, states = model.encode(inputs["source"], inputs["lengths"])
     maximum = how.maximum
@@ -73,7 +80,7 @@ def search(
         maximum=maximum,
         end=END,
         minimum=how.minimum,
-        forbidden=NEVER,
+        forbidden=forbidden,
         no_repeat=how.no_repeat,
     )
     start = tf.fill(tf.shape(texts), START)
@@ -97,8 +104,13 @@ def search(
 def translate(
     model: Translator, assets: Assets, texts: tf.Tensor, how: Decoding
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Maps strings ``(n,)`` to translations and scores, ``(n, best)``, in a graph."""
+    """Maps strings ``(n,)`` to translations and scores, ``(n, best)``, in a graph.
+
+    A text without words has an empty translation.
+    """
     tokens, lengths, scores = search(model, assets, texts, how)
+    empty = assets.source_tokenizer(texts).row_lengths() == 0  # (n,)
+    lengths = tf.where(empty[:, None], 0, lengths)
     shape = tf.shape(lengths)
     flat = tf.reshape(tokens, (shape[0] * shape[1], tf.shape(tokens)[2]))
     return tf.reshape(assets.texts(flat, tf.reshape(lengths, [-1])), shape), scores

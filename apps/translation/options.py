@@ -300,11 +300,19 @@ class Predict(PredictOptions):
         0.0, "Strength of the preference for attention to every source token (Wu et al. 2016).", minimum=0
     )
     no_repeat: int = option(0, "Forbid repeated n-grams of N tokens. 0 allows them.", minimum=0)
-    minimum: int = option(0, "Minimum length of a translation in tokens.", minimum=0)
+    minimum: int = option(0, "Minimum length of a translated sentence in tokens.", minimum=0)
     maximum: int | None = option(
         None,
-        "Maximum length of a translation in tokens. Default: twice the source length plus 10.",
+        "Maximum length of a translated sentence in tokens. Default: twice the source length plus 10.",
         minimum=1,
+    )
+    split_sentences: bool = option(
+        True, "Translate a text with several sentences sentence by sentence, and join the translations."
+    )
+    copy_unknown: bool = option(
+        True,
+        "Copy numbers, URLs, e-mail addresses and words that the vocabulary does not have from the source, "
+        "to the position with the highest attention. Only --model keras copies.",
     )
     align: bool = option(
         False, "Show the source word with the highest attention for each word of the translation."

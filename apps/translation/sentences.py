@@ -11,7 +11,9 @@ import unicodedata
 
 import sentencex
 
-INITIAL = re.compile(r"(?:^|[^\w])[^\W\d_]\.\s*$")  # one letter and a period at the end, as in "M." or "J. R."
+INITIAL = re.compile(
+    r"(?:^|[^\w])[^\W\d_]\.\s*$"
+)  # one letter and a period at the end, as in "M." or "J. R."
 MARKER = re.compile(r"\W*(\d+|[^\W\d_])[.)]\W*")  # the number of a list item, as in "2." or "b)"
 SHORT = re.compile(r"(?:^|\W)[^\W\d_]{1,4}\.\s*$")  # a short word and a period at the end, as in "figs."
 CLOSING = ("\u300d", "\u300f")  # Japanese quotes; kana after them continues the sentence

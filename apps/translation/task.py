@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 from rich.console import Group
 from rich.table import Table
 
@@ -19,19 +18,18 @@ from apps.inference import open_model
 from apps.options import ConvertTextOptions
 from apps.run import Run
 from apps.task import Data, Task
-from apps.translation import alignment
 from apps.translation.data import Assets, load, reading
-from apps.translation.inference import Decoding, attention, forms, of_keras
+from apps.translation.inference import Decoding, forms, of_keras
 from apps.translation.metrics import translation_scores
 from apps.translation.options import READING, Evaluate, Predict, Train
 from apps.translation.pair_table import Pairs, Reading
 from apps.translation.pairs import is_grammar, load_pairs, load_test_pairs
 from apps.translation.phone import phone
+from apps.translation.prediction import predict
 from apps.translation.saved_model import examples, signatures
 from apps.translation.scoring import baseline_scores, by_length, grammar_alignment, probability_scores
 from seqmodels.data.tables import Table as DataTable
 from seqmodels.data.tables import find_column, has_column
-from seqmodels.data.tokenizer import SPACE_MARK
 from seqmodels.errors import UsageError
 from seqmodels.evaluation import plots
 from seqmodels.models import Translator
@@ -122,63 +120,9 @@ def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
     return find_column(table, None, ("source", "src", "text"), "")
 
 
-def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """Yields one record per text: its best translations, and with ``--align`` the links between words."""
-    assets = Assets.load(run.assets)
-    how = Decoding(**{name: getattr(options, name) for name in Decoding.__dataclass_fields__})
-    model = run.load_model() if options.model == "keras" else None
-    if model and (options.align or options.plot) and model.cell.attention is None:
-        raise UsageError(f"{run.path} was trained with --attention none; remove --align and --plot")
-    _require_coverage(run, model, how)
-    translate = of_keras(model, assets, how) if model else open_model(run, options.model, forms(assets, how))
-    drawn = 0
-    for texts in chunks:
-        (answers,) = translate([texts])
-        firsts = [answer[0].text for answer in answers]
-        maps = attention(model, assets, texts, firsts) if model and (options.align or options.plot) else None
-        for row, (text, answer) in enumerate(zip(texts, answers)):
-            record: dict[str, Any] = {"text": text, "translation": answer[0].text, "score": answer[0].score}
-            if options.best > 1:
-                record["best"] = [asdict(each) for each in answer]
-            if maps is not None:
-                words = _word_map(assets, text, firsts[row], maps[row])
-                if options.align:
-                    record |= _alignment(*words)
-                if options.plot and words[0].size:
-                    drawn += 1
-                    path = run.plots / f"attention_{drawn}.png"
-                    record["plot"] = str(plots.attention_map(words[0], words[1], words[2], path))
-            yield record
-
-
 def _require_coverage(run: Run, model: Translator | None, how: Decoding) -> None:
     if how.coverage_penalty and model and model.cell.attention is None:
         raise UsageError(f"{run.path} was trained with --attention none; remove --coverage-penalty")
-
-
-def _word_map(
-    assets: Assets, source: str, target: str, weights: np.ndarray
-) -> tuple[np.ndarray, list[str], list[str]]:
-    """Returns the attention between words ``(target, source)`` without the ends, and both word lists."""
-    rows = assets.cut(assets.encode_sources([source])), assets.encode_targets([target])
-    pieces = (
-        assets.source_tokenizer.decode(rows[0].values[:-1]),
-        assets.target_tokenizer.decode(rows[1].values[1:-1]),
-    )
-    groups = [alignment.words_of(side) for side in pieces]
-    between = alignment.between_words(weights[:-1, :-1], *groups)
-    words = []
-    for side, group in zip(pieces, groups):
-        spelled = [""] * (group.max(initial=-1) + 1)
-        for piece, word in zip(side, group):
-            spelled[word] += piece.removeprefix("##") if spelled[word] else piece
-        words.append([word.removeprefix(SPACE_MARK) for word in spelled])
-    return between, words[0], words[1]
-
-
-def _alignment(between: np.ndarray, source: list[str], target: list[str]) -> dict[str, Any]:
-    links = sorted(alignment.links(between), key=lambda link: link[1])
-    return {"source_words": source, "target_words": target, "alignment": [list(link) for link in links]}
 
 
 def headline(scores: dict[str, Any]) -> dict[str, float]:

@@ -44,7 +44,8 @@ class Translator:
         self.source = {token: index for index, token in enumerate(source) if index > END}
 
     def __call__(self, text: str) -> str:
-        return self.join(self.translate(self.ids(text)))
+        ids = self.ids(text)
+        return self.join(self.translate(ids)) if len(ids) > 1 else ""  # a text without words has only END
 
     def translate(self, ids: list[int]) -> list[int]:
         """Runs the loop: ids of the source to ids of the translation."""
