@@ -266,9 +266,14 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
     else:
         for path in positional.get("runs") or (given["run"],):
             Run(path).require_finished(task)
+    if isinstance(chosen, PredictOptions) and chosen.data is not None and positional["inputs"]:
+        raise UsageError(f"--data {chosen.data} cannot be combined with inputs as arguments; use one of them")
     waits = isinstance(chosen, PredictOptions) and chosen.reads_stdin and not positional["inputs"]
+    waits = waits and chosen.data is None
     if waits and (sys.stdin is None or sys.stdin.isatty()):
-        raise UsageError("no input to predict; pass inputs as arguments, or one per line on stdin")
+        raise UsageError(
+            "no input to predict; pass inputs as arguments, one per line on stdin, or a file with --data"
+        )
     for number, text in enumerate(positional.get("inputs", ()), 1):
         # Python decodes invalid bytes of arguments to these code points.
         if any("\udc80" <= character <= "\udcff" for character in text):

@@ -23,6 +23,7 @@ MODELS = (
     "saved_model",
     *(f"tflite_{kind}" if kind != "none" else "tflite" for kind in QUANTIZATIONS),
 )
+OUTPUTS = (".csv", ".jsonl", ".json", ".parquet")  # formats of predict --to
 GROUPS = ("Data", "Model", "Training", "Output", "Advanced")  # headings of --help, in this order
 
 
@@ -276,12 +277,35 @@ class PredictOptions(RunOptions):
 
     Attributes:
         reads_stdin: whether ``predict`` without arguments reads its inputs from stdin.
+        column: name of the option that chooses the column of the inputs in a table.
     """
 
     reads_stdin: ClassVar[bool] = True
+    column: ClassVar[str] = "text"
 
+    data: str | None = option(
+        None, "File of the inputs: a table, or one input per line. Default: arguments, or stdin."
+    )
+    to: str | None = option(
+        None, f"Output file that replaces the output on stdout: {', '.join(OUTPUTS)}. Default: stdout."
+    )
     model: str = option("keras", "Format of the model to apply.", choices=MODELS)
     json: bool = option(False, "Print one JSON document per line.")
+
+    def check(self) -> None:
+        if self.data is not None:
+            check_data(self.data)
+            named = self.data.partition(":")[0] in ("embedded", "tfds")
+            if self.reads_stdin and (named or os.path.isdir(self.data)):
+                kind = "is a folder" if os.path.isdir(self.data) else "is not a file"
+                raise UsageError(f"--data {self.data} {kind}; pass one file of inputs")
+        if self.to is not None:
+            if not self.to.lower().endswith(OUTPUTS):
+                raise UsageError(f"--to {self.to} must end in {', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]}")
+            if os.path.isdir(self.to):
+                raise UsageError(f"--to {self.to} is a folder; pass the path of a file")
+            if not os.path.isdir(os.path.dirname(self.to) or "."):
+                raise UsageError(f"--to {self.to} is in a folder that does not exist; create the folder")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,8 +14,10 @@ from rich.table import Column, Table
 
 from apps.console import log, out
 from apps.estimate import dry_run
+from apps.inputs import inputs_of
 from apps.interruption import StopSignal
 from apps.options import EvaluateOptions, InfoOptions, PredictOptions, RunOptions, TrainOptions, flag
+from apps.outputs import json_line, write_records
 from apps.progress import Report, TensorBoard
 from apps.run import Run
 from apps.stdin import lines_as_they_come
@@ -62,7 +63,7 @@ def evaluate(task_name: str, options: EvaluateOptions) -> None:
     task, run = load_task(task_name), Run(options.run)
     scores = task.evaluate(run, options)
     if options.json:
-        print(_json(scores))
+        print(json_line(scores))
     else:
         out.print(task.render_scores(scores))
     _keep_scores(task, run, options, scores)
@@ -93,13 +94,27 @@ def _keep_scores(task: Task, run: Run, options: EvaluateOptions, scores: dict[st
 
 
 def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) -> None:
-    """Applies the model to the arguments, or to the lines of stdin as they arrive."""
+    """Applies the model to the arguments, to a file, or to the lines of stdin as they arrive."""
     task, run = load_task(task_name), Run(options.run)
     given = bool(inputs) or not options.reads_stdin
     chunks: Iterable[list[str]] = [list(inputs)] if given else lines_as_they_come()
-    for record in task.predict(run, chunks, options):
-        line = _json(record) if options.json else task.render_prediction(record)
-        print(line, flush=True)  # an interactive caller waits for this answer before it sends more
+    if options.data is not None:
+        chunks = inputs_of(task, run, options)
+    records = task.predict(run, chunks, options)
+    if options.to is None:
+        for record in records:
+            line = json_line(record) if options.json else task.render_prediction(record)
+            print(line, flush=True)  # an interactive caller waits for this answer before it sends more
+        return
+    count = write_records(Path(options.to), _printed(records) if options.json else records, task.rows)
+    log.print(f"{options.to}: {count:,} predictions")
+
+
+def _printed(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yields the records, and prints each as one line of JSON."""
+    for record in records:
+        print(json_line(record), flush=True)
+        yield record
 
 
 def perform(task_name: str, verb: str, options: RunOptions, inputs: tuple[str, ...]) -> None:
@@ -120,7 +135,7 @@ def info(task_name: str, options: InfoOptions, runs: tuple[str, ...]) -> None:
     task = load_task(task_name)
     described = {path: _describe(task, Run(path)) for path in runs}
     if options.json:
-        print(_json(described))
+        print(json_line(described))
         return
     columns = (Column(path, overflow="fold") for path in described)
     table = Table("", *columns, title=f"{task_name} runs")
@@ -224,16 +239,3 @@ def _readable(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if type(value) is int else str(value)
-
-
-def _json(value: Any) -> str:
-    """Returns one line of JSON; NaN and infinity, which JSON does not have, become null."""
-
-    def finite(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: finite(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [finite(item) for item in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return json.dumps(finite(value), ensure_ascii=False)

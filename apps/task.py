@@ -16,6 +16,7 @@ from rich.console import RenderableType
 from apps.bundle import Phone
 from apps.frames import Records
 from apps.options import ConvertOptions, EvaluateOptions, PredictOptions, TrainOptions
+from apps.outputs import flat
 from apps.run import Run
 from seqmodels.data.tables import Table
 from seqmodels.export.signature import Signature
@@ -127,6 +128,10 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
         input_column: ``(table, options) -> str``: the column that contains the inputs of ``predict`` in a
             DataFrame or in the file of a table. ``options`` are the options of the training. Default: None;
             ``inputs`` converts tables, too.
+        input_line: ``(line, options) -> str``: the input of ``predict`` in one line of a text file.
+            Default: the line.
+        rows: ``record -> list of flat dicts``: the rows of a record in ``predict --to FILE`` as .csv or
+            .parquet. All rows of a run have the same keys. Default: one row; nested names are joined by dots.
         outputs: ``list of records -> object``: the value that ``TrainedRun.predict`` returns.
             Default: ``Records``.
         initial_carried: ``(model, rows) -> state`` at the start of an epoch, for models that carry a state
@@ -163,6 +168,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     store: Callable[[object, Path], Path]
     inputs: Callable[[object, Path], list[str]]
     input_column: Callable[[Table, Mapping[str, Any]], str] | None = None
+    input_line: Callable[[str, Mapping[str, Any]], str] = lambda line, options: line
+    rows: Callable[[Record], list[Record]] = flat
     outputs: Callable[[list[Record]], object] = Records
     initial_carried: Callable[[keras.Model, int], object] = lambda model, rows: ()
     derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {}

@@ -185,8 +185,6 @@ class Predict(PredictOptions):
 
     reads_stdin: ClassVar[bool] = False
 
-    to: str | None = option(None, "Output file, .csv or .json. Default: none.")
-
-    def check(self) -> None:
-        if self.to is not None and not self.to.endswith((".csv", ".json")):
-            raise UsageError(f"--to {self.to} must end in .csv or .json")
+    data: str | None = option(
+        None, "File to forecast, like a file argument. Default: the arguments, or the data of the run."
+    )

@@ -101,19 +101,14 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     """Yields one record per file; without files, one record for the data of the run."""
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     forecasts = open_model(run, options.model, forms(stored.output))
-    made = []
     for chunk in chunks:
         for data in chunk or [stored.data]:
             prepared = whole(read(stored, data), assets)
             origins = at_ends(prepared)
-            record = {
+            yield {
                 "data": data,
                 "series": outlook.records(forecasts(prepared, origins), prepared, origins),
             }
-            made.append(record)
-            yield record
-    if options.to is not None:
-        outlook.write(Path(options.to), made)
 
 
 def _prepared(run: Run, stored: Train, assets: Assets, data: str | None) -> Prepared:
@@ -286,5 +281,6 @@ TASK = Task(
     phone=phone,
     store=store,
     inputs=inputs,
+    rows=outlook.rows,
     outputs=outlook.frame,
 )

@@ -15,6 +15,7 @@ from apps.options import (
     TrainOptions,
     check_dropouts,
     check_reading,
+    column_option,
     data_option,
     encoding_option,
     flag,
@@ -315,7 +316,14 @@ class Evaluate(EvaluateOptions):
 class Predict(PredictOptions):
     """Options of ``predict`` and its alias ``score``."""
 
+    text: str | None = column_option("the texts", "text")
+    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+
     surprise: float = option(0.001, "Mark tokens with a probability below this value.", minimum=0, maximum=1)
+
+    def check(self) -> None:
+        super().check()
+        check_reading(self.data, {"text": self.text, "encoding": self.encoding})
 
 
 @dataclass(frozen=True, kw_only=True)

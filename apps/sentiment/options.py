@@ -176,3 +176,10 @@ class Convert(ConvertTextOptions):
 @dataclass(frozen=True, kw_only=True)
 class Predict(PredictOptions):
     """Options of ``predict``."""
+
+    text: str | None = column_option("the texts", "the column of the training, or a known name")
+    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+
+    def check(self) -> None:
+        super().check()
+        check_reading(self.data, {"text": self.text, "encoding": self.encoding})

@@ -291,6 +291,13 @@ class Evaluate(EvaluateOptions):
 class Predict(PredictOptions):
     """Options of ``predict``."""
 
+    column: ClassVar[str] = "source_column"
+
+    source_column: str | None = column_option(
+        "the texts to translate", "the column of the training, or a known name"
+    )
+    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+
     beam: int = option(5, "Beam size. 1 decodes greedily.", minimum=1)
     best: int = option(1, "Translations to show per text, at most --beam.", minimum=1)
     length_penalty: float = option(
@@ -322,6 +329,7 @@ class Predict(PredictOptions):
     def check(self) -> None:
         super().check()
         check_ranking(self)
+        check_reading(self.data, {"source_column": self.source_column, "encoding": self.encoding})
         if self.best > self.beam:
             raise UsageError(f"--best {self.best} must be at most --beam {self.beam}; raise --beam")
         if self.maximum is not None and self.minimum > self.maximum:

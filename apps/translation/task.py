@@ -120,6 +120,12 @@ def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
     return find_column(table, None, ("source", "src", "text"), "")
 
 
+def _input_line(line: str, options: Mapping[str, Any]) -> str:
+    """Returns the text to translate: the whole line, or its side of a pair that a tab separates."""
+    sides = line.split("\t")
+    return sides[options.get("source") == "target"] if len(sides) == 2 else line
+
+
 def _require_coverage(run: Run, model: Translator | None, how: Decoding) -> None:
     if how.coverage_penalty and model and model.cell.attention is None:
         raise UsageError(f"{run.path} was trained with --attention none; remove --coverage-penalty")
@@ -203,4 +209,5 @@ TASK = Task(
     store=partial(frames.write_table, columns=("source", "target")),
     inputs=partial(frames.texts, column="source"),
     input_column=_input_column,
+    input_line=_input_line,
 )
