@@ -262,7 +262,7 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
     chosen.check()
     if isinstance(chosen, TrainOptions):
         if not (chosen.overwrite or chosen.dry_run):
-            Run(chosen.run).require_unfinished()
+            Run(chosen.run).require_unfinished(chosen)
     else:
         for path in positional.get("runs") or (given["run"],):
             Run(path).require_finished(task)

@@ -13,6 +13,7 @@ from dataclasses import Field, asdict, dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
+from apps.continuing import check_run, stored_options
 from seqmodels.data.bad_rows import ON_BAD_ROWS
 from seqmodels.data.encodings import check_encoding
 from seqmodels.errors import UsageError
@@ -135,10 +136,23 @@ class RunOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(RunOptions):
-    """Options of ``train`` in every app."""
+    """Options of ``train`` in every app.
+
+    Attributes:
+        presets: option values of each preset.
+        fixed: options that determine the vocabulary and the preprocessing. ``--from`` keeps their values.
+        reading: options of reading files. With ``--from``, a new ``--data`` resets them to their defaults.
+    """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}, "default": {}, "best": {}}
+    fixed: ClassVar[frozenset[str]] = frozenset()
+    reading: ClassVar[tuple[str, ...]] = ()
 
+    from_: str = option(
+        "",
+        "Trained run whose weights, vocabulary, preprocessing and options this training starts from. "
+        "Explicit options override its options. Default: train from scratch.",
+    )
     data: str = option("embedded", "Training data.", group="Data")
     preset: str = option(
         "default",
@@ -243,11 +257,39 @@ class TrainOptions(RunOptions):
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns option values that follow from other options. Apps override this method."""
-        return {}
+        """Returns option values that follow from other options. Apps extend this method.
+
+        With ``--from``, these are the options of the earlier run.
+
+        Raises:
+            UsageError: ``--from`` is not a trained run of the app, or an explicit option contradicts it.
+        """
+        run = explicit.get("from_")
+        return cls.continued(run, explicit) if run else {}
+
+    @classmethod
+    def continued(cls, run: str, explicit: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the options of the run in ``--from``; see :meth:`inherited`."""
+        stored = stored_options(run, cls.__module__.split(".")[-2])
+        options = asdict(restore(cls, stored, f"--from {run}: its options.json"))
+        for name in sorted(cls.fixed & explicit.keys()):
+            if explicit[name] != options[name]:
+                raise UsageError(
+                    f"{flag(name)} {explicit[name]} contradicts the run in --from, which was trained "
+                    f"with {flag(name)} {options[name]}; remove the option"
+                )
+        if "preset" in explicit:
+            raise UsageError(
+                "--preset cannot be combined with --from, which sets all options; remove one of them"
+            )
+        if explicit.get("data", options["data"]) != options["data"]:
+            options |= {each.name: each.default for each in fields(cls) if each.name in cls.reading}
+        return {name: value for name, value in options.items() if name in stored}
 
     def check(self) -> None:
         check_data(self.data)
+        if self.from_:
+            check_run(self.from_, self.run)
         if self.schedule == "plateau" and self.warmup:
             raise UsageError(
                 "--warmup does not apply to --schedule plateau; set --warmup 0 or use another schedule"

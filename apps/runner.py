@@ -36,7 +36,7 @@ def train(task_name: str, options: TrainOptions) -> None:
         return
     with run.locked():
         resumes = _resumes(run, options)
-        data = task.load(options, task.load_assets(run.assets) if resumes else None)
+        data = task.load(options, kept_assets(task, options, run if resumes else None))
         stop = StopSignal()
         training = task_training(task, options, data, run.checkpoints, stop)
         # The run directory is changed only after all checks have passed.
@@ -56,6 +56,19 @@ def train(task_name: str, options: TrainOptions) -> None:
         finally:
             report.close()
         _finish(task, run, data, training)
+
+
+def kept_assets(task: Task, options: TrainOptions, run: Run | None) -> Any:
+    """Returns the assets of the run that is resumed, or of the run in ``--from``, or None.
+
+    Args:
+        task: the app.
+        options: options of the training.
+        run: the interrupted run that is resumed, or None.
+    """
+    if run is None and options.from_:
+        run = Run(options.from_)
+    return None if run is None else task.load_assets(run.assets)
 
 
 def evaluate(task_name: str, options: EvaluateOptions) -> None:
@@ -155,7 +168,7 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     if options.overwrite:
         run.require_no_strangers()
         return False
-    run.require_unfinished()
+    run.require_unfinished(options)
     if not run.has_data:
         return False
     # An option that a version after the run has added had its default.

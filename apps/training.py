@@ -10,7 +10,9 @@ import keras
 import tensorflow as tf
 
 from apps.options import TrainOptions
+from apps.run import Run
 from apps.task import Data, Task
+from seqmodels.errors import UsageError
 from seqmodels.training import Objective, Settings, Training, optimizers
 
 PLATEAU = 0.25  # factor of the learning rate after an epoch without improvement
@@ -22,7 +24,7 @@ def task_training(
     """Returns the training of a task on its data, with checkpoints in ``folder``."""
     return make_training(
         options,
-        lambda: task.build(options, data.assets),
+        lambda: _built(task, options, data),
         task.objective(options),
         data.train,
         data.valid,
@@ -32,6 +34,22 @@ def task_training(
         derive=task.derive,
         stop=stop,
     )
+
+
+def _built(task: Task, options: TrainOptions, data: Data) -> keras.Model:
+    """Builds the model, with the weights of the run in ``--from``."""
+    model = task.build(options, data.assets)
+    if options.from_:
+        earlier = Run(options.from_).load_model()
+        shapes = [[tuple(weight.shape) for weight in each.trainable_weights] for each in (model, earlier)]
+        if shapes[0] != shapes[1]:
+            raise UsageError(
+                f"--from {options.from_} has a model with other sizes or parts; "
+                "use the model options of that run"
+            )
+        for weight, value in zip(model.trainable_weights, earlier.trainable_weights):
+            weight.assign(value)
+    return model
 
 
 def make_training(

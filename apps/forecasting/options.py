@@ -26,6 +26,12 @@ FILLS = ("error", "forward", "zero")
 class Train(TrainOptions):
     """Options of ``train``."""
 
+    fixed: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("split", "season", "lookback", "horizon", "known", "static", "architecture", "segment"),
+            *("scaling", "decomposition", "calendar", "series_units", "error_unit"),
+        }
+    )
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {"epochs": 4, "units": 8, "windows": 4096},
         "default": {"epochs": 12, "schedule": "cosine"},

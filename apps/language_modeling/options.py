@@ -42,6 +42,8 @@ SGD_RATE = 2.0
 class Train(TrainOptions):
     """Options of ``train``."""
 
+    fixed: ClassVar[frozenset[str]] = frozenset({"unit", "split", "lowercase", "vocabulary", "minimum_count"})
+    reading: ClassVar[tuple[str, ...]] = ("encoding",)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {
             "epochs": 16,
@@ -188,6 +190,8 @@ class Train(TrainOptions):
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
         """Returns values that follow from other options. They override the preset."""
+        if explicit.get("from_"):
+            return super().inherited(explicit)
         preset = cls.presets[explicit.get("preset", "default")]
         implied = cls._optimization(preset, explicit)
         if explicit.get("data") == "embedded:code":

@@ -109,11 +109,12 @@ def load(options: Train, assets: Assets | None) -> Data:
     source = load_labeled_texts(options.data, options.seed, reading=reading(options))
     tokenizer = assets.tokenizer if assets else _tokenizer(options, source)
     train_ids, valid_ids = tokenizer.encode(source.train.texts), tokenizer.encode(source.valid.texts)
-    if assets is None:
+    if assets is None or options.from_:
         # The edges are only shapes, so they may depend on the validation split.
         lengths = np.minimum(np.concatenate([train_ids.lengths, valid_ids.lengths]), options.length)
         edges = bucket_edges(lengths, options.buckets)
-        assets = Assets(tokenizer, source.classes, edges, options.length, options.keep)
+        classes = assets.classes if assets else source.classes
+        assets = Assets(tokenizer, classes, edges, options.length, options.keep)
     facts = _facts(source, train_ids, assets)
     train_ids, valid_ids = assets.cut(train_ids), assets.cut(valid_ids)
     train_labels, valid_labels = assets.labels(source.train), assets.labels(source.valid)

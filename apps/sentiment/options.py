@@ -29,6 +29,13 @@ from seqmodels.registry import CELLS, KEEPS, POOLINGS, SPLITS, UNITS
 class Train(TrainOptions):
     """Options of ``train``."""
 
+    fixed: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("unit", "split", "lowercase", "vocabulary", "minimum_count", "length", "keep"),
+            *("embeddings", "ngrams", "ngram_buckets"),
+        }
+    )
+    reading: ClassVar[tuple[str, ...]] = ("text", "label", "encoding", "on_bad_rows")
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {"epochs": 3, "learning_rate": 0.003, "units": 32},
         "default": {},

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from apps.run import Run, write_text
+from apps.run import write_text
 from apps.task import Data
 from apps.translation.options import Train
 from apps.translation.pair_table import Pairs, Reading
@@ -96,7 +96,8 @@ def load(options: Train, assets: Assets | None) -> Data:
 
     Args:
         options: options of the training.
-        assets: assets of the interrupted run that is resumed, or None.
+        assets: assets of the run that is resumed or continued, or None. A continued run keeps the
+            vocabulary; its shapes follow the new pairs.
     """
     source = load_pairs(options.data, options.source, options.target, options.seed, reading=reading(options))
     tokenizers = (
@@ -111,7 +112,7 @@ def load(options: Train, assets: Assets | None) -> Data:
         )
         encoded[name] = _within(options.length, split, *sides, notes)
     (sources, targets), (valid_sources, valid_targets) = encoded["train"], encoded["valid"]
-    if assets is None:
+    if assets is None or options.from_:
         # The shapes cover both splits. They leak no information about the validation split.
         lengths = [
             np.concatenate([one.lengths, other.lengths])
@@ -142,9 +143,6 @@ def _tokenizers(options: Train, source: ParallelData) -> tuple[Tokenizer, Tokeni
         size=options.vocabulary,
         minimum_count=options.minimum_count,
     )
-    if options.from_:
-        earlier = Assets.load(Run(options.from_).assets)
-        return earlier.source_tokenizer, earlier.target_tokenizer
     if options.joint:
         joint = Tokenizer.train([*source.train.sources, *source.train.targets], settings)
         return joint, joint

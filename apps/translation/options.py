@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,18 +21,10 @@ from apps.options import (
     flag,
     option,
     probability,
-    restore,
 )
 from seqmodels.errors import UsageError
 from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, SCHEDULES, TIES, UNITS
 
-VOCABULARY = {
-    "unit",
-    "lowercase",
-    "vocabulary",
-    "minimum_count",
-    "joint",
-}  # options that determine the vocabulary
 READING = ("source_column", "target_column", "encoding")  # options of reading files
 HEADS = 4  # heads of multi-head attention
 
@@ -42,6 +33,8 @@ HEADS = 4  # heads of multi-head attention
 class Train(TrainOptions):
     """Options of ``train``."""
 
+    fixed: ClassVar[frozenset[str]] = frozenset({"unit", "lowercase", "vocabulary", "minimum_count", "joint"})
+    reading: ClassVar[tuple[str, ...]] = READING
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {
             "epochs": 3,
@@ -68,11 +61,6 @@ class Train(TrainOptions):
         },
     }
 
-    from_: str = option(
-        "",
-        "Trained run whose weights, vocabularies and options this training starts from. Explicit options "
-        "override its options. Default: train from scratch.",
-    )
     data: str = data_option("grammar", others="a file, a folder, or tfds:NAME")
     source: str = option(
         "", "Language or column to translate from. Default: the first one in the data.", group="Data"
@@ -201,47 +189,20 @@ class Train(TrainOptions):
     )
 
     @classmethod
-    def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns the options of the run in ``--from``, including its languages and vocabulary options.
-
-        Raises:
-            UsageError: if there is no trained run, or an explicit option contradicts its vocabulary.
-        """
-        run = explicit.get("from_")
-        if not run:
-            return {}
+    def continued(cls, run: str, explicit: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the options of the run in ``--from``, with its languages."""
+        options = super().continued(run, explicit)
         try:
-            stored, pairs = (
-                json.loads(Path(run, name).read_text(encoding="utf-8"))
-                for name in ("options.json", "assets/pairs.json")
-            )
-            languages = {name: pairs[name] for name in ("source", "target")}
-            options = asdict(restore(cls, stored, f"{run}/options.json"))
+            pairs = json.loads(Path(run, "assets", "pairs.json").read_text(encoding="utf-8"))
+            return {**options, "source": pairs["source"], "target": pairs["target"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                f"--from {run}: no trained translation run found there ({error}); pass a trained run"
+                f"--from {run}: the languages cannot be read ({error}); pass a trained run"
             ) from error
-        for name in sorted(VOCABULARY & explicit.keys()):
-            if explicit[name] != options[name]:
-                raise UsageError(
-                    f"{flag(name)} {explicit[name]} contradicts the run in --from, which was trained "
-                    f"with {flag(name)} {options[name]}; remove the option"
-                )
-        if "preset" in explicit:
-            raise UsageError(
-                "--preset cannot be combined with --from, which sets all options; remove one of them"
-            )
-        if "data" in explicit:
-            options |= dict.fromkeys(READING)  # they belong to the files of that run
-        return {**options, **languages}
 
     def check(self) -> None:
         super().check()
         check_reading(self.data, {name: getattr(self, name) for name in READING})
-        if self.from_ and not os.path.exists(os.path.join(self.from_, "model.keras")):
-            raise UsageError(f"--from {self.from_} is not a finished run; pass the folder of a trained run")
-        if self.from_ and os.path.realpath(self.from_) == os.path.realpath(self.run):
-            raise UsageError(f"--from {self.from_} and --run are the same directory; pass another --run")
         check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
         if self.tie == "all" and not self.joint:
             raise UsageError("--tie all needs one vocabulary for both languages; remove --no-joint")

@@ -40,16 +40,6 @@ def build(options: Train, assets: Assets) -> keras.Model:
     settings = options.model_settings()
     model = Translator(len(assets.source_tokenizer), len(assets.target_tokenizer), **settings)
     model.build()
-    if options.from_:
-        earlier = Run(options.from_).load_model()
-        shapes = [[tuple(weight.shape) for weight in each.trainable_weights] for each in (model, earlier)]
-        if shapes[0] != shapes[1]:
-            raise UsageError(
-                f"--from {options.from_} has a model with other sizes or parts; "
-                "use the model options of that run"
-            )
-        for weight, value in zip(model.trainable_weights, earlier.trainable_weights):
-            weight.assign(value)
     return model
 
 
