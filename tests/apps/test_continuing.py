@@ -47,9 +47,8 @@ def test_a_training_starts_from_the_weights_of_a_run(app, runs, tmp_path, read_j
     earlier, run = runs / app, tmp_path / "run"
     result = invoke(app, "train", "--from", earlier, "--run", run, *STILL)
     assert result.exit_code == 0, result.stderr
-    for one, other in zip(
-        Run(run).load_model().trainable_weights, Run(earlier).load_model().trainable_weights
-    ):
+    models = [Run(each).load_model() for each in (run, earlier)]
+    for one, other in zip(models[0].trainable_weights, models[1].trainable_weights, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-5)
     losses = [read_json(each / "metrics.json")["valid"]["loss"] for each in (run, earlier)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
@@ -66,15 +65,12 @@ def test_new_data_keeps_the_vocabulary_and_the_classes(runs, tmp_path, write_rev
     for split in ("train", "valid", "test"):
         path = data / f"{split}.csv"
         path.write_text(path.read_text() + f"{long},good\n{long} too,bad\n")
-    result = invoke(
-        "sentiment", "train", "--from", runs / "sentiment", "--data", data, "--run", run, "--epochs=1"
-    )
+    arguments = ["train", "--from", runs / "sentiment", "--data", data, "--epochs=1"]
+    result = invoke("sentiment", *arguments, "--run", run)
     assert result.exit_code == 0, result.stderr
     assert (run / "assets/vocab.txt").read_bytes() == (runs / "sentiment/assets/vocab.txt").read_bytes()
     (data / "train.csv").write_text((data / "train.csv").read_text() + "fine,unknown\n")
-    result = invoke(
-        "sentiment", "train", "--from", runs / "sentiment", "--data", data, "--run", tmp_path / "x"
-    )
+    result = invoke("sentiment", *arguments, "--run", tmp_path / "other")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert "unknown" in result.stderr
 

@@ -70,7 +70,7 @@ def test_a_row_after_the_first_part_is_read_only_with_its_part(tmp_path):
     (tmp_path / "a.csv").write_text("text,label\n" + "a,b\n" * 10 + "c\n")
     parts = table_parts(tmp_path / "a.csv", 4)
     assert [len(next(parts)) for _ in range(2)] == [4, 4]
-    with pytest.raises(DataError, match="a.csv:12"):
+    with pytest.raises(DataError, match="csv:12"):
         list(parts)
 
 
