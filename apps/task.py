@@ -117,6 +117,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             model or of one baseline.
         signatures: ``(model, assets) -> list of Signature``: the entry points of the SavedModel, the default
             one first. The model computes in float32.
+        served: paragraphs of the SavedModel's README, for example on the steps of ``predict`` that the
+            signatures do not include. Default: no paragraph.
         examples: ``assets -> [(signature name, {input name: array})]``. ``export`` compares the SavedModel
             with the model on these inputs.
         phone: ``(run, model, options) -> Phone``: everything that ``convert`` needs. The model computes in
@@ -167,6 +169,7 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     phone: Callable[[Run, keras.Model, ConvertT], Phone]
     store: Callable[[object, Path], Path]
     inputs: Callable[[object, Path], list[str]]
+    served: str = ""
     input_column: Callable[[Table, Mapping[str, Any]], str] | None = None
     input_line: Callable[[str, Mapping[str, Any]], str] = lambda line, options: line
     rows: Callable[[Record], list[Record]] = flat

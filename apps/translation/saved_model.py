@@ -10,6 +10,14 @@ from apps.translation.inference import Decoding, translate
 from seqmodels.export.signature import Signature
 from seqmodels.models import Translator
 
+SERVED = """\
+A text without words has an empty translation. Unlike `predict`, the signatures
+
+- translate a text as a whole. Split a text with several sentences first, and join the translations.
+- truncate a text that is longer than the model, without a message.
+- do not copy numbers, URLs, e-mail addresses and unknown words from the text. Copying needs the attention,
+  which the signatures do not return. `predict --model keras` copies."""
+
 
 def signatures(model: Translator, assets: Assets) -> list[Signature]:
     """Returns the signatures ``translate``, with a beam of 5, and ``translate_greedy``.

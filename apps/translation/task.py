@@ -26,7 +26,7 @@ from apps.translation.pair_table import Pairs, Reading
 from apps.translation.pairs import is_grammar, load_pairs, load_test_pairs
 from apps.translation.phone import phone
 from apps.translation.prediction import predict
-from apps.translation.saved_model import examples, signatures
+from apps.translation.saved_model import SERVED, examples, signatures
 from apps.translation.scoring import baseline_scores, by_length, grammar_alignment, probability_scores
 from seqmodels.data.tables import Table as DataTable
 from seqmodels.data.tables import find_column, has_column
@@ -195,6 +195,7 @@ TASK = Task(
     plot=plot,
     signatures=signatures,
     examples=examples,
+    served=SERVED,
     phone=phone,
     store=partial(frames.write_table, columns=("source", "target")),
     inputs=partial(frames.texts, column="source"),

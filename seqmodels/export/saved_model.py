@@ -18,7 +18,12 @@ from seqmodels.export.verify import Arrays, largest_difference, load_arrays, sav
 TOLERANCE = 1e-5
 
 
-def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tuple[str, Arrays]]) -> float:
+def export(
+    folder: Path,
+    signatures: Sequence[Signature],
+    examples: Sequence[tuple[str, Arrays]],
+    readme: str = "",
+) -> float:
     """Writes a SavedModel; the old content of ``folder`` stays until the new model is verified.
 
     A process with TensorFlow but without the project loads the SavedModel and runs the examples. Its outputs
@@ -28,6 +33,7 @@ def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tup
         folder: folder to write; its parents are created.
         signatures: entry points of the model; the first is also ``serving_default``.
         examples: names of signatures and their inputs, with several batch sizes.
+        readme: content of README.md in the folder. Default: no such file.
 
     Returns:
         The largest difference between two numbers, see :func:`largest_difference`.
@@ -55,4 +61,6 @@ def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tup
             save_arrays(given, inputs)
             isolated.run(isolated.RUN_SAVED_MODEL, temporary, given, found)
             difference = largest_difference(str(folder), load_arrays(found), expected, TOLERANCE)
+        if readme:
+            (temporary / "README.md").write_text(readme, encoding="utf-8")
     return difference
