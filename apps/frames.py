@@ -65,7 +65,7 @@ def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
     """
     import pandas
 
-    from seqmodels.data.tables import cell_text, table_of
+    from seqmodels.data.tables import cell_text, flat_columns
 
     if isinstance(data, tuple) and len(data) == len(columns):
         data = list(zip(*data, strict=True))
@@ -81,7 +81,7 @@ def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
         )
     path = folder / "data.csv"
     try:
-        texts = table_of(frame).frame.map(cell_text)
+        texts = flat_columns(frame).map(cell_text)
     except ValueError as error:
         raise UsageError(f"data must have texts and numbers in its cells; {error}") from error
     write_unicode(path, texts.to_csv(index=False))

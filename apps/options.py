@@ -408,7 +408,7 @@ def check_reading(data: str | None, given: Mapping[str, Any]) -> None:
 
     Args:
         data: the value of ``--data``.
-        given: value of each option, and None if the option is not used.
+        given: value of each option; an option that is not used has the value None.
 
     Raises:
         UsageError: an option does not apply to the data, or the encoding is unknown.
@@ -416,6 +416,8 @@ def check_reading(data: str | None, given: Mapping[str, Any]) -> None:
     check_encoding(given.get("encoding"))
     kind = (data or "").partition(":")[0]
     for name, value in given.items():
+        if name == "on_bad_rows" and (value == "error" or kind == "tfds"):
+            continue
         if value is not None and (data is None or kind in ("embedded", "tfds", "yahoo")):
             needs = "needs --data" if data is None else f"does not apply to --data {data}"
             raise UsageError(f"{flag(name)} {value} {needs}; pass a file or a folder")

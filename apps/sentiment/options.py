@@ -24,6 +24,8 @@ from apps.options import (
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, KEEPS, POOLINGS, SPLITS, UNITS
 
+READING = ("text", "label", "encoding")  # options of reading files
+
 
 @dataclass(frozen=True, kw_only=True)
 class Train(TrainOptions):
@@ -136,7 +138,7 @@ class Train(TrainOptions):
 
     def check(self) -> None:
         super().check()
-        check_reading(self.data, {"text": self.text, "label": self.label, "encoding": self.encoding})
+        check_reading(self.data, {name: getattr(self, name) for name in (*READING, "on_bad_rows")})
         check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
         names = self.pooling.split("+")
         if len(set(names)) < len(names):
@@ -168,7 +170,7 @@ class Evaluate(EvaluateOptions):
 
     def check(self) -> None:
         super().check()
-        check_reading(self.data, {"text": self.text, "label": self.label, "encoding": self.encoding})
+        check_reading(self.data, {name: getattr(self, name) for name in READING})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from apps.sentiment.inference import forms
 from apps.sentiment.labeled_table import LabeledTexts, Reading, text_column, without_breaks
 from apps.sentiment.labeled_texts import load_labeled_texts, load_split
 from apps.sentiment.metrics import classification_scores
-from apps.sentiment.options import Convert, Evaluate, Predict, Train
+from apps.sentiment.options import READING, Convert, Evaluate, Predict, Train
 from apps.sentiment.phone import phone
 from apps.sentiment.saved_model import examples, signatures
 from apps.task import Data, Task
@@ -80,7 +80,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 def _other_split(options: Evaluate, stored: Reading) -> LabeledTexts:
     """Reads ``--data`` of ``evaluate``. Where no option is given, the options of the training apply."""
-    given = {name: getattr(options, name) for name in ("text", "label", "encoding")}
+    given = {name: getattr(options, name) for name in READING}
     chosen = {name: value for name, value in given.items() if value is not None}
     how = replace(stored, **chosen, stored=frozenset(given) - frozenset(chosen))
     notes: list[str] = []

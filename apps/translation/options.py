@@ -34,7 +34,7 @@ class Train(TrainOptions):
     """Options of ``train``."""
 
     fixed: ClassVar[frozenset[str]] = frozenset({"unit", "lowercase", "vocabulary", "minimum_count", "joint"})
-    reading: ClassVar[tuple[str, ...]] = READING
+    reading: ClassVar[tuple[str, ...]] = (*READING, "on_bad_rows")
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {
             "epochs": 3,
@@ -202,7 +202,7 @@ class Train(TrainOptions):
 
     def check(self) -> None:
         super().check()
-        check_reading(self.data, {name: getattr(self, name) for name in READING})
+        check_reading(self.data, {name: getattr(self, name) for name in (*READING, "on_bad_rows")})
         check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
         if self.tie == "all" and not self.joint:
             raise UsageError("--tie all needs one vocabulary for both languages; remove --no-joint")

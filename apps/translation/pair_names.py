@@ -114,19 +114,22 @@ def text_file(path: Path) -> TextFile | None:
     return TextFile(path, language, split, False, " ".join(word for word in words if word not in splits))
 
 
-def by_split(files: Iterable[TextFile]) -> tuple[dict[str, dict[str, Path]], list[str]]:
+def by_split(files: Iterable[TextFile]) -> tuple[dict[str, dict[str, Path]], list[str], list[str]]:
     """Groups files by split and language.
 
     A name of a split and a language alone precedes longer names. Files without a split are used if no file
     has one.
 
     Returns:
-        The path of each language of each split, and clauses about files that compete with each other.
+        The path of each language of each split, the pairs of files that compete for one place, and the pairs
+        that are left out. A pair is left out if its names are longer and other splits have exact names.
     """
     files = list(files)
     named = [file for file in files if file.split != WHOLE]
     chosen: dict[str, dict[str, TextFile]] = {}
     conflicts: list[str] = []
+    left_out: dict[str, str] = {}
+    any_exact = any(file.exact for file in named)
     for file in sorted(named or _with_partner(files), key=lambda file: not file.exact):
         sides = chosen.setdefault(file.split, {})
         if file.language not in sides:
@@ -134,11 +137,17 @@ def by_split(files: Iterable[TextFile]) -> tuple[dict[str, dict[str, Path]], lis
                 continue
             sides[file.language] = file
         elif file.exact == sides[file.language].exact:
-            conflicts.append(f"{sides[file.language].path.name} and {file.path.name}")
+            pair = f"{sides[file.language].path.name} and {file.path.name}"
+            if any_exact and not file.exact:
+                left_out[file.split] = pair
+            else:
+                conflicts.append(pair)
     paths = {
-        split: {language: file.path for language, file in sides.items()} for split, sides in chosen.items()
+        split: {language: file.path for language, file in sides.items()}
+        for split, sides in chosen.items()
+        if split not in left_out
     }
-    return paths, conflicts
+    return paths, conflicts, list(left_out.values())
 
 
 def _with_partner(files: list[TextFile]) -> list[TextFile]:

@@ -265,9 +265,12 @@ def _folder_readers(folder: Path, tables: TableReader) -> tuple[Readers, Languag
             split: partial(tables.read, found[split]) for split in SPLIT_NAMES if split in found
         }
         return readers, partial(_found, tables)
-    texts, conflicts = by_split(file for path in files if not table_name(path) and (file := text_file(path)))
+    texts, conflicts, left_out = by_split(
+        file for path in files if not table_name(path) and (file := text_file(path))
+    )
     if conflicts:
         raise DataError(f"{folder} has both {conflicts[0]}; keep one of them")
+    tables.notes += [f"{names} are left out because {folder} has both" for names in left_out]
     if not texts:
         raise DataError(
             f"{folder} has no data files; expected train.en and train.de, also valid and test, or tables "

@@ -57,7 +57,8 @@ def find_column(
         if found:
             break
     else:
-        found = [column for name in alternatives for column in _matching(table, name)]
+        known = {_key(name) for name in alternatives}
+        found = [column for column in table.columns if _key(column) in known]
     if len(found) == 1:
         return found[0]
     if len(found) > 1:

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from seqmodels.errors import DataError, UsageError
+from seqmodels.errors import DataError
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zip")
 
@@ -49,8 +49,8 @@ def read_bytes(path: Path) -> bytes:
     """Reads a whole file and decompresses its content.
 
     Raises:
-        UsageError: the path does not exist.
-        DataError: the file cannot be read, is corrupt, or is a ``.zip`` without exactly one file.
+        DataError: the file does not exist, cannot be read, is corrupt, or is a ``.zip`` without exactly one
+            file.
 
     >>> _ = (folder / "text.txt.gz").write_bytes(gzip.compress(b"a film"))
     >>> read_bytes(folder / "text.txt.gz")
@@ -59,8 +59,6 @@ def read_bytes(path: Path) -> bytes:
     packed = compression(path)
     try:
         content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UsageError(f"{str(path)!r} does not exist; check the path") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path} cannot be read: {reason}; check the path and its permissions") from error

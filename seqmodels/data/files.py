@@ -56,9 +56,9 @@ def read_text(
         notes: list to which a note is appended if the chosen encoding is probably wrong.
 
     Raises:
-        UsageError: the file does not exist, or the encoding is unknown.
-        DataError: the file cannot be read, is a corrupt compressed file, or has NUL bytes or bytes that are
-            not text in the encoding.
+        UsageError: the encoding is unknown.
+        DataError: the file does not exist, cannot be read or decompressed, or has NUL bytes or bytes that
+            are not text in the encoding.
 
     >>> _ = (folder / "text.txt").write_text("a film\\n")
     >>> read_text(folder / "text.txt")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ def read_json_lines(path: Path, content: bytes, encoding: str, bad: BadRows) -> 
     """Reads one object per line; other lines are counted in ``bad``."""
     # Only line feeds end a line. Strings may contain the other separators.
     stream = io.TextIOWrapper(io.BytesIO(content), encoding=encoding, newline="\n")
-    rows = []
+    rows = _Columns()
     for line, text in enumerate(stream, 1):
         if not text.strip().strip("\ufeff"):
             continue
@@ -33,11 +32,11 @@ def read_json_lines(path: Path, content: bytes, encoding: str, bad: BadRows) -> 
             )
             continue
         if isinstance(record, dict):
-            rows.append((line, record))
+            rows.add(line, record)
         else:
             kind = type(record).__name__
             bad.add(line, f"{path}:{line}", f"the line has the type {kind}; expected one object per line")
-    return _columns(path, rows)
+    return rows.result()
 
 
 def read_json(path: Path, content: bytes, encoding: str, bad: BadRows, notes: list[str]) -> Columns:
@@ -62,14 +61,14 @@ def read_json(path: Path, content: bytes, encoding: str, bad: BadRows, notes: li
             f"{path} contains one {type(records).__name__}; expected an array of objects, which pandas "
             'writes with to_json(path, orient="records")'
         )
-    rows = []
+    rows = _Columns()
     for number, record in enumerate(records, 1):
         if isinstance(record, dict):
-            rows.append((number, record))
+            rows.add(number, record)
         else:
             kind = type(record).__name__
             bad.add(number, f"{path}:{number}", f"the record has the type {kind}; expected an object")
-    return _columns(path, rows)
+    return rows.result()
 
 
 def parse(text: str) -> Any:
@@ -91,10 +90,23 @@ def _nested(record: dict[str, Any]) -> bool:
     return any(isinstance(value, dict | list) for value in record.values())
 
 
-def _columns(path: Path, rows: Iterable[tuple[int, dict[str, Any]]]) -> Columns:
-    import pandas
+class _Columns:
+    """Collects the values of records by key. A missing key gives None."""
 
-    rows = list(rows)
-    names = list(dict.fromkeys(name for _, record in rows for name in record))
-    columns = [pandas.Series([record.get(name) for _, record in rows], dtype=object) for name in names]
-    return names, columns, np.array([line for line, _ in rows], np.int64)
+    def __init__(self) -> None:
+        self._columns: dict[str, list[Any]] = {}
+        self._lines: list[int] = []
+
+    def add(self, line: int, record: dict[str, Any]) -> None:
+        for name in record:
+            if name not in self._columns:
+                self._columns[name] = [None] * len(self._lines)
+        for name, column in self._columns.items():
+            column.append(record.get(name))
+        self._lines.append(line)
+
+    def result(self) -> Columns:
+        import pandas
+
+        columns = [pandas.Series(column, dtype=object) for column in self._columns.values()]
+        return list(self._columns), columns, np.array(self._lines, np.int64)

@@ -94,21 +94,31 @@ def cell_text(value: Any) -> str:
 
 
 def table_of(frame: pandas.DataFrame) -> Table:
-    """Returns a DataFrame as a table. Levels of the index that have a name are columns.
+    """Returns a DataFrame as a table, with the columns of `flat_columns`.
 
     >>> import pandas
     >>> table_of(pandas.DataFrame({"text": ["a film"]})).where(0)
     'DataFrame:1'
     """
+    flat, notes, path = flat_columns(frame), list[str](), Path("DataFrame")
+    columns = [flat.iloc[:, index].reset_index(drop=True) for index in range(flat.shape[1])]
+    named = named_frame(path, list(flat.columns), columns, notes)
+    return Table(path, named, np.arange(1, len(flat) + 1), notes)
+
+
+def flat_columns(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """Returns a frame whose columns have texts as names. Levels of the index that have a name are columns.
+
+    >>> import pandas
+    >>> frame = pandas.DataFrame({("a", "x"): [1]}, index=pandas.Index(["k"], name="key"))
+    >>> list(flat_columns(frame).columns)
+    ['key', 'a x']
+    """
     named = [name for name in frame.index.names if name is not None and name not in frame.columns]
-    if named:
-        frame = frame.reset_index(named)
-    labels = frame.columns.to_flat_index()
-    names = [" ".join(map(str, each)).strip() if isinstance(each, tuple) else str(each) for each in labels]
-    notes: list[str] = []
-    columns = [frame.iloc[:, index].reset_index(drop=True) for index in range(len(names))]
-    path = Path("DataFrame")
-    return Table(path, named_frame(path, names, columns, notes), np.arange(1, len(frame) + 1), notes)
+    flat = frame.reset_index(named) if named else frame
+    names = flat.columns.to_flat_index()
+    texts = [" ".join(map(str, each)).strip() if isinstance(each, tuple) else str(each) for each in names]
+    return flat.set_axis(texts, axis=1)
 
 
 def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[str]) -> pandas.DataFrame:

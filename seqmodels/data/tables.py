@@ -19,7 +19,7 @@ from seqmodels.data.delimited import DELIMITERS, NAMES, open_lines, recognise, s
 from seqmodels.data.encodings import check_encoding, check_text
 from seqmodels.data.kinds import check_kind, check_text_format
 from seqmodels.data.records import read_json, read_json_lines
-from seqmodels.data.table import Table, cell_text, named_frame, table_of
+from seqmodels.data.table import Table, cell_text, flat_columns, named_frame, table_of
 from seqmodels.data.typed import read_arrow, read_excel, read_parquet
 from seqmodels.errors import DataError, UsageError
 
@@ -35,6 +35,7 @@ __all__ = [
     "Table",
     "cell_text",
     "find_column",
+    "flat_columns",
     "has_column",
     "read_table",
     "table_name",
@@ -85,6 +86,8 @@ def read_table(
             f"{path} has an unsupported extension; expected {', '.join(FORMATS)}, or these with "
             f"{', '.join(COMPRESSIONS)}{hint}"
         )
+    if not path.exists():
+        raise UsageError(f"{str(path)!r} does not exist; check the path")
     content = read_bytes(path)
     if not content.strip():
         raise DataError(f"{path} is empty; expected rows")
@@ -93,6 +96,8 @@ def read_table(
     if name[1] in TEXT_FORMATS:
         packed = bool(compression(path))
         encoding = check_text(path, content, encoding, packed=packed, prefer_utf8=prefer_utf8, notes=notes)
+    elif encoding and not prefer_utf8:
+        notes.append(f"{path} is not a text format, so --encoding {encoding} does not apply to it")
     header, header_line, names, columns, lines = _READERS[name[1]](path, content, encoding, found, notes)
     frame = named_frame(path, names, columns, notes)
     if bad is None:

@@ -205,3 +205,33 @@ def test_text_is_read_without_tensorflow():
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", program]
     assert subprocess.run(command, env=environment, capture_output=True, text=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("packed", ["", ".gz", ".bz2", ".xz", ".zip"])
+def test_encodings_and_compressed_files(tmp_path, packed):
+    import bz2
+    import gzip
+    import io
+    import lzma
+    import zipfile
+
+    content = "".join(f"un film très naïf {n}\n" for n in range(60)).encode("latin-1")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("train.txt", content)
+    pack = {
+        ".gz": gzip.compress,
+        ".bz2": bz2.compress,
+        ".xz": lzma.compress,
+        ".zip": lambda _: archive.getvalue(),
+    }
+    path = tmp_path / f"train.txt{packed}"
+    path.write_bytes(pack[packed](content) if packed else content)
+    for data in (str(path), str(tmp_path)):
+        with pytest.raises(DataError, match="--encoding latin-1"):
+            load_texts(data, 0)
+        assert load_texts(data, 0, encoding="latin-1").train[0].startswith("un film très")
+    assert load_text(str(path), stored="latin-1")[0] == "un film très naïf 0"
+    path = tmp_path / "other.txt"
+    path.write_text("un film très naïf\n", encoding="utf-8")
+    assert load_text(str(path), stored="latin-1") == ["un film très naïf"]

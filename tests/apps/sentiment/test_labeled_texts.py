@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from apps.sentiment.labeled_texts import LabeledTexts, check_labels, load_labeled_texts, load_split
+from apps.sentiment.labeled_table import LabeledTexts, Reading
+from apps.sentiment.labeled_texts import check_labels, load_labeled_texts, load_split
 from seqmodels.errors import DataError, UsageError
 
 Rows = list[tuple[str, str]]
@@ -307,3 +308,128 @@ def test_the_checksum_depends_on_the_split_of_each_row(tmp_path):
             (tmp_path / f"{name}.csv").write_text("text,label\n" + "".join(part))
         sums.add(load_labeled_texts(str(tmp_path), seed=0).sha256)
     assert len(sums) == 2
+
+
+def many(header: str, row: str, count: int = 60) -> str:
+    """Returns a table whose rows are made from ``{n}`` and ``{label}``."""
+    rows = (row.format(n=n, label=("neg", "pos")[n % 2]) for n in range(count))
+    return "\n".join((header, *rows)) + "\n"
+
+
+def read(path: Path, content: str | bytes, **options: object):
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return load_labeled_texts(str(path), seed=0, reading=Reading(**options))
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "row"),
+    [
+        ("a.csv", ",text,label", "{n},dull {n},{label}"),
+        ("a.csv", "Text,LABEL", "dull {n},{label}"),
+        ("a.csv", "text, label", "dull {n}, {label}"),
+        ("a.csv", "text;label", "dull {n}, really;{label}"),
+        ("a.tsv", "text\tlabel", 'dull" {n}\t{label}'),
+        ("a.csv", "id,review,sentiment", "{n},dull {n},{label}"),
+        ("a.csv", "class,message,,,", "{label},dull {n},,,"),
+        ("a.jsonl", "", '{{"sentence": "dull {n}", "category": "{label}", "extra": {n}}}'),
+    ],
+)
+def test_known_columns_are_found(tmp_path, name, header, row):
+    data = read(tmp_path / name, many(header, row))
+    assert data.classes == ["neg", "pos"]
+    assert len(data.train) + len(data.valid) + len(data.test) == 60
+    assert all(text.startswith("dull") for text in data.train.texts)
+
+
+def test_a_note_names_the_columns(tmp_path):
+    data = read(tmp_path / "a.csv", many("id,review,sentiment", "{n},dull {n},{label}"))
+    assert data.notes[0] == (
+        f"{tmp_path}/a.csv: the text is the column 'review' and the label is the column 'sentiment'; "
+        "1 column is not used: 'id'"
+    )
+
+
+def test_columns_by_option(tmp_path):
+    content = many("title,body,topic,label", "short {n},dull {n},{label},{n}")
+    data = read(tmp_path / "a.csv", content, text="Body", label="topic")
+    assert data.classes == ["neg", "pos"]
+    assert data.train.texts[0].startswith("dull")
+    for options, match in (
+        ({"text": "words"}, "--text words is not a column of .*; found 'title', 'body', 'topic', 'label'"),
+        ({"text": "body", "label": "body"}, "--label body is also the column of the texts"),
+    ):
+        with pytest.raises(UsageError, match=match):
+            read(tmp_path / "a.csv", content, **options)
+    write_class_folders(tmp_path / "d", rows_of("train", 20))
+    with pytest.raises(UsageError, match="--text body applies to tables"):
+        load_labeled_texts(str(tmp_path / "d"), 0, reading=Reading(text="body"))
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "match"),
+    [
+        (
+            "review,comment,label",
+            "a {n},b {n},{label}",
+            "columns 'review' and 'comment'; choose the column with",
+        ),
+        ("text,score,stars", "a {n},{n},{n}", "columns 'score' and 'stars'; choose the column with --label"),
+        ("en,fr", "a {n},b {n}", "has no column 'text'; found 'en', 'fr'; choose the column with --text"),
+        ("Date,Close", "2024-01-0{n},{n}", "has no column 'text'; found 'Date', 'Close'"),
+        ("content,target", "{n}.5,{n}", "has no texts in its column 'content', but values such as '0.5'"),
+        ("dull film,neg", "dull {n},{label}", r"a\.csv:1: the column names are missing"),
+    ],
+)
+def test_columns_that_are_not_clear(tmp_path, header, row, match):
+    with pytest.raises(DataError, match=match):
+        read(tmp_path / "a.csv", many(header, row))
+
+
+def test_encodings(tmp_path):
+    content = many("text,label", "naïve £{n},{label}").encode("latin-1")
+    with pytest.raises(DataError, match="read it with --encoding latin-1"):
+        read(tmp_path / "a.csv", content)
+    data = read(tmp_path / "a.csv", content, encoding="latin-1")
+    assert data.train.texts[0].startswith("naïve £")
+    for n in range(20):
+        folder = tmp_path / "d" / ("neg", "pos")[n % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{n}.txt").write_bytes(f"naïve {n}".encode("utf-16"))
+    data = load_labeled_texts(str(tmp_path / "d"), 0, reading=Reading(encoding="utf-16"))
+    assert data.train.texts[0].startswith("naïve")
+
+
+def test_bad_rows_are_counted_or_skipped(tmp_path):
+    good = many("text,label", "dull {n},{label}")
+    bad = 'one,two,three\n" ",x\na,\n,y\n"b","z\nz"\nc\n"d"e,x\n'
+    with pytest.raises(DataError) as caught:
+        read(tmp_path / "a.csv", good + bad)
+    found = str(caught.value)
+    assert found.startswith(f"{tmp_path}/a.csv:62: the row has 3 fields")
+    assert "a.csv:63: the text is empty" in found
+    assert "a.csv:64: the label is empty" in found
+    assert "a.csv:66: the label 'z\\nz' has a line break" in found
+    assert "and 2 more; 7 bad rows in" in found
+    assert "a.csv:69" not in found
+    data = read(tmp_path / "a.csv", good + bad, on_bad_rows="skip")
+    assert len(data.train) + len(data.valid) + len(data.test) == 60
+    assert data.notes[0].startswith(f"7 of 67 rows of {tmp_path}/a.csv are skipped: ")
+    with pytest.raises(DataError, match=r"all 2 rows of .* are bad"):
+        read(tmp_path / "a.csv", "text,label\n,x\na,\n", on_bad_rows="skip")
+
+
+def test_html_breaks_become_line_breaks(tmp_path):
+    data = read(tmp_path / "a.csv", many("text,label", "dull {n}<br /><BR>end,{label}"))
+    assert data.train.texts[0].endswith("\n\nend")
+    assert data.notes[0] == f"60 of 60 texts of {tmp_path}/a.csv have HTML breaks, read as line breaks"
+
+
+def test_options_of_the_training_apply_to_other_files_that_they_fit(tmp_path):
+    stored = Reading("body", "topic", "latin-1", stored=frozenset({"text", "label", "encoding"}))
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    one.write_bytes(many("text,body,topic", "x,naïve {n},{label}").encode("latin-1"))
+    two.write_bytes(many("text,label", "naïve {n},{label}").encode())
+    for path in (one, two):
+        split = load_split(str(path), reading=stored)
+        assert split.texts[0] == "naïve 0"
+        assert set(split.labels) == {"neg", "pos"}

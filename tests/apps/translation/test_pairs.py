@@ -6,6 +6,7 @@ import pytest
 import tensorflow_datasets as tfds
 from prepared_tfds import prepare
 
+from apps.translation.pair_table import Reading
 from apps.translation.pairs import load_pairs, load_test_pairs
 from seqmodels.errors import DataError, UsageError
 
@@ -172,3 +173,167 @@ def test_files_without_pairs_raise(tmp_path, name, content, error, message):
 def test_missing_sources_and_languages_raise(arguments, message):
     with pytest.raises(UsageError, match=message):
         load_pairs(*arguments)
+
+
+def test_a_quote_in_tsv_is_a_character(tmp_path):
+    rows = [f'"The cat {i} eats.\tLe chat "{i}" mange."' for i in range(30)]
+    data = write(tmp_path / "d", train_tsv="en\tfr\n" + "\n".join(rows))
+    found = load_pairs(f"{data}/train.tsv")
+    assert len(found.train) + len(found.valid) + len(found.test) == 30
+    assert found.train.sources[0].startswith('"The cat')
+
+
+@pytest.mark.parametrize(
+    ("names", "languages"),
+    [
+        (("News.en-fr.en", "News.en-fr.fr"), ("en", "fr")),
+        (("src-train.txt", "tgt-train.txt"), ("src", "tgt")),
+        (("tgt-train.txt.gz", "src-train.txt.gz"), ("tgt", "src")),
+        (("train.en-de.de", "train.en-de.en"), ("de", "en")),
+        (("train.src", "train.tgt"), ("src", "tgt")),
+        (("corpus.en", "corpus.pt-br"), ("en", "pt-br")),
+        (("train_en.txt", "train_fr.txt"), ("en", "fr")),
+    ],
+)
+def test_names_of_parallel_files(tmp_path, names, languages):
+    texts = {languages[0]: numbered("cat", 30), languages[1]: numbered("chat", 30)}
+    for name, language in zip(names, languages):
+        content = texts[language].encode()
+        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    (tmp_path / "README").write_text("OPUS")
+    (tmp_path / "LICENSE.md").write_text("free")
+    found = load_pairs(str(tmp_path))
+    expected = {("tgt", "src"): ("src", "tgt")}.get(languages, languages)
+    assert (found.source, found.target) == expected
+    assert len(found.train) + len(found.valid) + len(found.test) == 30
+    assert found.train.sources[0].split()[0] == ("cat" if expected == languages else "chat")
+
+
+def test_named_splits_of_opennmt(tmp_path):
+    for split, count in (("train", 30), ("val", 4), ("test", 3)):
+        (tmp_path / f"src-{split}.txt").write_text(numbered("cat", count))
+        (tmp_path / f"tgt-{split}.txt").write_text(numbered("chat", count))
+    found = load_pairs(str(tmp_path))
+    assert (len(found.train), len(found.valid), len(found.test)) == (30, 4, 3)
+    (tmp_path / "src.train.txt").write_text("x\n")
+    with pytest.raises(
+        DataError, match=r"has both src-train\.txt and src\.train\.txt; keep one|has both src\.train"
+    ):
+        load_pairs(str(tmp_path))
+
+
+def test_pairs_that_are_empty_on_both_sides_are_left_out(tmp_path):
+    data = write(
+        tmp_path / "d", train_en=numbered("cat", 20) + "\n \n", train_fr=numbered("chat", 20) + "\n\n"
+    )
+    found = load_pairs(data)
+    assert len(found.train) + len(found.valid) + len(found.test) == 20
+    assert any(note.startswith("2 pairs of ") and "empty on both sides" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("header", "languages"),
+    [
+        ("id,en,fr", ("en", "fr")),
+        ("source,target,note", ("source", "target")),
+        ("SRC,n,Tgt", ("SRC", "Tgt")),
+        ("text_de,text_en", ("text_de", "text_en")),
+        ("English,French", ("English", "French")),
+        ("url,zh-CN,pt_BR", ("zh-CN", "pt_BR")),
+    ],
+)
+def test_columns_that_name_languages(tmp_path, header, languages):
+    names = header.split(",")
+    path = tmp_path / "a.csv"
+    rows = [",".join(str(i) if name in ("id", "n") else f"{name} {i}" for name in names) for i in range(20)]
+    path.write_text("\n".join((header, *rows)))
+    found = load_pairs(str(path))
+    assert (found.source, found.target) == languages
+    assert any(f"the source is the column {languages[0]!r}" in note for note in found.notes) == (
+        header != "source,target"
+    )
+    back = load_pairs(str(path), source=languages[1])
+    assert (back.source, back.target) == languages[::-1]
+
+
+def test_columns_by_option(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("question,answer,n\n" + "".join(f"why {i},so {i},{i}\n" for i in range(20)))
+    with pytest.raises(DataError, match="choose the columns with --source-column and --target-column"):
+        load_pairs(str(path))
+    found = load_pairs(str(path), "en", reading=Reading("Question", "answer"))
+    assert (found.source, found.target) == ("en", "answer")
+    assert found.train.sources[0].startswith("why")
+    with pytest.raises(UsageError, match="--target-column reply is not a column of"):
+        load_pairs(str(path), reading=Reading("question", "reply"))
+    with pytest.raises(UsageError, match="the source and the target are both the column 'answer'"):
+        load_pairs(str(path), reading=Reading("answer", "answer"))
+    lines = tmp_path / "a.txt"
+    lines.write_text("a\tb\n")
+    with pytest.raises(UsageError, match="--source-column en applies to tables"):
+        load_pairs(str(lines), reading=Reading("en"))
+
+
+@pytest.mark.parametrize("header", ["text,label", "Date,Close", "review,sentiment"])
+def test_tables_of_other_tasks(tmp_path, header):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{header}\n" + "".join(f"row {i},good\n" for i in range(20)))
+    with pytest.raises(DataError, match="has no two columns named after languages; found "):
+        load_pairs(str(path))
+
+
+def test_nested_records_of_translations(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        "".join(f'{{"id": "{i}", "translation": {{"en": "cat {i}", "fr": "chat {i}"}}}}\n' for i in range(20))
+    )
+    found = load_pairs(str(path))
+    assert (found.source, found.target) == ("en", "fr")
+    assert found.train.targets[0].startswith("chat")
+
+
+def test_bad_pairs_are_counted_or_skipped(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text("en\tfr\n" + "".join(f"cat {i}\tchat {i}\n" for i in range(20)) + "a\t\n\tb\nc\n")
+    with pytest.raises(DataError) as caught:
+        load_pairs(str(path))
+    assert str(caught.value).startswith(f"{path}:22: the target is empty")
+    assert "; 3 bad rows in" in str(caught.value)
+    found = load_pairs(str(path), reading=Reading(on_bad_rows="skip"))
+    assert len(found.train) + len(found.valid) + len(found.test) == 20
+    assert any(note.startswith(f"3 of 23 rows of {path} are skipped") for note in found.notes)
+
+
+def test_options_of_the_training_apply_to_other_files_that_they_fit(tmp_path):
+    stored = Reading(encoding="latin-1", stored=frozenset({"languages", "encoding"}))
+    path = tmp_path / "a.csv"
+    for header, flip in (("fr,en", True), ("source,target", False)):
+        rows = "".join("été,summer\n" if flip else "summer,été\n" for _ in range(3))
+        for encoding in ("latin-1", "utf-8"):
+            path.write_bytes(f"{header}\n{rows}".encode(encoding))
+            assert load_test_pairs(str(path), "en", "fr", stored).targets == ["été"] * 3
+    path.write_text("de,es\na,b\n")
+    with pytest.raises(DataError, match="choose the columns with --source-column"):
+        load_test_pairs(str(path), "en", "fr", stored)
+
+
+def test_encoding_of_lines(tmp_path):
+    for name, text in (("train.en", "summer"), ("train.fr", "été")):
+        (tmp_path / name).write_bytes("".join(f"{text} {i}\n" for i in range(20)).encode("cp1252"))
+    with pytest.raises(
+        DataError, match=r"train\.fr:1: byte 0 is 0xe9, not UTF-8 text; .* --encoding latin-1"
+    ):
+        load_pairs(str(tmp_path))
+    assert load_pairs(str(tmp_path), reading=Reading(encoding="cp1252")).train.targets[0].startswith("été")
+
+
+def test_several_test_sets_next_to_exact_names_are_left_out(tmp_path):
+    for name, count in (("train", 30), ("val", 4), ("test_2016", 3), ("test_2017", 3)):
+        (tmp_path / f"{name}.en").write_text(numbered("cat", count))
+        (tmp_path / f"{name}.de").write_text(numbered("Katze", count))
+    found = load_pairs(str(tmp_path))
+    assert (len(found.train), len(found.test)) == (27, 4)
+    assert any("test_2016.de and test_2017.de are left out" in note for note in found.notes)
+    for language in ("en", "de"):
+        (tmp_path / f"test_2017.{language}").unlink()
+    assert len(load_pairs(str(tmp_path)).test) == 3
