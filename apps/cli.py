@@ -266,14 +266,8 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
     else:
         for path in positional.get("runs") or (given["run"],):
             Run(path).require_finished(task)
-    if isinstance(chosen, PredictOptions) and chosen.data is not None and positional["inputs"]:
-        raise UsageError(f"--data {chosen.data} cannot be combined with inputs as arguments; use one of them")
-    waits = isinstance(chosen, PredictOptions) and chosen.reads_stdin and not positional["inputs"]
-    waits = waits and chosen.data is None
-    if waits and (sys.stdin is None or sys.stdin.isatty()):
-        raise UsageError(
-            "no input to predict; pass inputs as arguments, one per line on stdin, or a file with --data"
-        )
+    if isinstance(chosen, PredictOptions):
+        _check_inputs(chosen, bool(positional["inputs"]))
     for number, text in enumerate(positional.get("inputs", ()), 1):
         # Python decodes invalid bytes of arguments to these code points.
         if any("\udc80" <= character <= "\udcff" for character in text):
@@ -282,6 +276,24 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
     module = import_module(VERBS.get(name, "apps.runner"))
     arguments = (task, chosen) if name in VERBS else (task, name, chosen)
     getattr(module, name if name in VERBS else "perform")(*arguments, **positional)
+
+
+def _check_inputs(options: PredictOptions, given: bool) -> None:
+    """Raises UsageError if ``predict`` has no input, or two sources of inputs.
+
+    Args:
+        options: options of ``predict``.
+        given: True if there are inputs as arguments.
+    """
+    if options.data is not None and given:
+        raise UsageError(
+            f"--data {options.data} cannot be combined with inputs as arguments; use one of them"
+        )
+    waits = options.reads_stdin and not given and options.data is None
+    if waits and (sys.stdin is None or sys.stdin.isatty()):
+        raise UsageError(
+            "no input to predict; pass inputs as arguments, one per line on stdin, or a file with --data"
+        )
 
 
 def _explicit(context: click.Context, name: str) -> bool:

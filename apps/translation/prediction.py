@@ -203,7 +203,8 @@ def _sentence(
     weights: Sequence[np.ndarray | None],
     copies: bool,
 ) -> Sentence:
-    best, first = [], Sentence(source, [])
+    best: list[Translation] = []
+    first = Sentence(source, best)
     for number, ((ids, score), tokens) in enumerate(zip(answer, weights)):
         words, unknown, groups = copying.pieces_of(assets.target_tokenizer, ids)
         between, copied = None, list[str]()

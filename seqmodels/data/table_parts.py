@@ -8,7 +8,7 @@ import gzip
 import io
 import lzma
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,8 @@ def _opened(path: Path) -> Any:
         if packed == ".zip":
             archive = zipfile.ZipFile(path)
             return archive.open(only_member(path, archive))
-        return {"": open, ".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}[packed](path, "rb")
+        openers: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+        return openers.get(packed, open)(path, "rb")
     except FileNotFoundError as error:
         raise UsageError(f"{str(path)!r} does not exist; check the path") from error
     except zipfile.BadZipFile as error:
