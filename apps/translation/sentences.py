@@ -16,6 +16,7 @@ INITIAL = re.compile(
 )  # one letter and a period at the end, as in "M." or "J. R."
 MARKER = re.compile(r"\W*(\d+|[^\W\d_])[.)]\W*")  # the number of a list item, as in "2." or "b)"
 SHORT = re.compile(r"(?:^|\W)[^\W\d_]{1,4}\.\s*$")  # a short word and a period at the end, as in "figs."
+QUOTES = "\"'\u201c\u201d\u2018\u2019\u00bb)]}"  # marks after the end of a sentence, in every script
 CLOSING = ("\u300d", "\u300f")  # Japanese quotes; kana after them continues the sentence
 
 
@@ -50,7 +51,7 @@ def join(sentences: list[str]) -> str:
     text = ""
     for sentence in sentences:
         if text and sentence:
-            text += "" if _unspaced(text[-1]) else " "
+            text += "" if _unspaced((text.rstrip(QUOTES) or text)[-1]) else " "
         text += sentence
     return text
 
@@ -70,6 +71,8 @@ def _continues(before: str, piece: str, capitals: bool) -> bool:
     first = next(letter for letter in piece if letter.isalnum())
     if INITIAL.search(before) or MARKER.fullmatch(before):
         return True
+    if MARKER.fullmatch(piece):
+        return False
     return capitals and (first.islower() or (first.isdigit() and bool(SHORT.search(before))))
 
 

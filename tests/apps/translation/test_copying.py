@@ -30,7 +30,7 @@ def test_spans_are_numbers_urls_and_addresses(text, spans):
 
 @pytest.fixture(scope="module")
 def assets():
-    texts = ["The cat sees 5 dogs.", "A bird sleeps in the garden, really."] * 3
+    texts = ["The cat sees 5 dogs.", "A bird sleeps in the garden (really), now."] * 3
     settings = TokenizerSettings(unit="wordpiece", split="reversible", lowercase=False, size=200)
     tokenizer = Tokenizer.train(texts, settings)
     return Assets(tokenizer, tokenizer, "en", "fr", PairShapes((8,), (8,), (1,)), 20)
