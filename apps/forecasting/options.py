@@ -130,8 +130,10 @@ class Train(TrainOptions):
     skip: bool = option(True, "Add a linear function of the whole input window.", model=True)
     calendar: bool = option(
         True,
-        "Add the time of day, week and year as inputs; for prices, the day of the week only.",
-        model=True,
+        "Add the time of day, the day of the week and the day of the year as inputs. An input is added only "
+        "if the series spans two of its periods. For prices, only the day of the week is added. Series "
+        "without dates use the position in the season instead.",
+        group="Model",
     )
     series_units: int = option(
         0, "Dimension of a learned embedding of each series. 0 disables it.", group="Advanced", minimum=0
