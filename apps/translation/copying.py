@@ -161,7 +161,7 @@ def pieces_of(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[list[str], list
     unknown = [False] * len(words)
     for index, group in zip(ids, groups):
         piece = tokenizer.vocabulary[index]
-        words[group] += piece.removeprefix("##") if words[group] else piece
+        words[group] += piece.removeprefix(alignment.CONTINUATION)
         unknown[group] |= index == UNKNOWN
     return words, unknown, groups
 

@@ -116,27 +116,23 @@ def translate(
     return tf.reshape(assets.texts(flat, tf.reshape(lengths, [-1])), shape), scores
 
 
+def check_format(kind: str, how: Decoding) -> None:
+    """Raises UsageError if a format of the model does not support the decoding settings."""
+    if kind == "saved_model" and how not in (Decoding(), Decoding(beam=1)):
+        raise UsageError("--model saved_model supports only --beam 5 or 1; remove all other decoding options")
+    if kind.startswith("tflite") and how != Decoding(beam=1):
+        raise UsageError(
+            f"--model {kind} supports only greedy decoding; use --beam 1 and no other decoding options"
+        )
+
+
 def forms(assets: Assets, how: Decoding) -> Forms[Translate]:
-    """Returns one translation function per format.
-
-    A format that does not support the decoding settings raises UsageError when it is opened.
-    """
-
-    def saved_model(loaded: Any) -> Translate:
-        if how not in (Decoding(), Decoding(beam=1)):
-            raise UsageError(
-                "--model saved_model supports only --beam 5 or 1; remove all other decoding options"
-            )
-        return _of_saved_model(loaded, "translate" if how.beam > 1 else "translate_greedy")
-
-    def phone(path: Path, kind: str) -> Translate:
-        if how != Decoding(beam=1):
-            raise UsageError(
-                f"--model {kind} supports only greedy decoding; use --beam 1 and no other decoding options"
-            )
-        return of_tflite(path)
-
-    return Forms(lambda model: of_keras(model, assets, how), saved_model, phone)
+    """Returns one translation function per format; :func:`check_format` checks the decoding settings."""
+    return Forms(
+        lambda model: of_keras(model, assets, how),
+        lambda loaded: _of_saved_model(loaded, "translate" if how.beam > 1 else "translate_greedy"),
+        lambda path, _: of_tflite(path),
+    )
 
 
 def of_keras(model: Translator, assets: Assets, how: Decoding) -> Translate:

@@ -16,7 +16,16 @@ from apps.run import Run
 from apps.translation import alignment, copying, sentences
 from apps.translation.copying import Source
 from apps.translation.data import Assets
-from apps.translation.inference import BATCH, NEVER, Decoding, Translation, forms, padded, search
+from apps.translation.inference import (
+    BATCH,
+    NEVER,
+    Decoding,
+    Translation,
+    check_format,
+    forms,
+    padded,
+    search,
+)
 from apps.translation.options import Predict
 from seqmodels.data.sequences import TokenSequences
 from seqmodels.data.tokenizer import END, SPACE_MARK, START, UNKNOWN
@@ -82,6 +91,7 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 def _opened(run: Run, assets: Assets, options: Predict) -> tuple[TranslateSentences, Assets, bool]:
     """Returns the function that translates sentences, its assets, and whether it copies words."""
     how = Decoding(**{name: getattr(options, name) for name in Decoding.__dataclass_fields__})
+    check_format(options.model, how)
     if options.model == "keras":
         model = run.load_model()
         attends = model.cell.attention is not None

@@ -19,7 +19,7 @@ from apps.options import ConvertTextOptions
 from apps.run import Run
 from apps.task import Data, Task
 from apps.translation.data import Assets, load, reading
-from apps.translation.inference import Decoding, forms, of_keras
+from apps.translation.inference import Decoding, check_format, forms, of_keras
 from apps.translation.metrics import translation_scores
 from apps.translation.options import READING, Evaluate, Predict, Train
 from apps.translation.pair_table import Pairs, Reading
@@ -73,6 +73,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         coverage_penalty=options.coverage_penalty,
         no_repeat=options.no_repeat,
     )
+    check_format(options.model, how)
     model = run.load_model() if options.model == "keras" else None
     _require_coverage(run, model, how)
     translate = of_keras(model, assets, how) if model else open_model(run, options.model, forms(assets, how))
