@@ -139,7 +139,7 @@ def by_split(files: Iterable[TextFile]) -> tuple[dict[str, dict[str, Path]], lis
         elif file.exact == sides[file.language].exact:
             pair = f"{sides[file.language].path.name} and {file.path.name}"
             if any_exact and not file.exact:
-                left_out[file.split] = pair
+                left_out.setdefault(file.split, pair)
             else:
                 conflicts.append(pair)
     paths = {

@@ -30,6 +30,11 @@ class Table:
         notes: one sentence per decision of the reader, such as a column that is left out.
         header: cells of the header as they are in the file.
         header_line: line of the header, or 0 in a format without a header.
+
+    >>> import pandas
+    >>> table = table_of(pandas.DataFrame({"text": ["a film"], "label": [1]}))
+    >>> table.columns, len(table), table.texts("label")
+    (['text', 'label'], 1, ['1'])
     """
 
     path: Path
