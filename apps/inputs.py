@@ -48,7 +48,7 @@ def inputs_of(task: Task, run: Run, options: PredictOptions) -> Iterator[list[st
 
 
 def _column(task: Task, table: Any, options: PredictOptions, stored: Mapping[str, Any]) -> str:
-    """Returns the column of the inputs, with a note unless its name is the usual one."""
+    """Returns the column of the inputs. A note names a column that the user did not choose."""
     wanted = getattr(options, options.column)
     flag = f"--{options.column.replace('_', '-')}"
     if wanted is not None:

@@ -72,6 +72,8 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     for texts in chunks:
         for text, found in zip(texts, _of_texts(assets, texts, translate, options.split_sentences)):
             record = _record(text, found, options)
+            if options.plot:
+                record["plot"] = None  # an empty translation has no plot
             if options.plot and record["translation"]:
                 drawn += 1
                 path = run.plots / f"attention_{drawn}.png"

@@ -157,7 +157,7 @@ def render_prediction(record: dict[str, Any]) -> str:
     if "alignment" in record:
         source, target = record["source_words"], record["target_words"]
         lines.append("\t" + " ".join(f"{source[i]}-{target[j]}" for i, j in record["alignment"]))
-    if "plot" in record:
+    if record.get("plot"):
         lines.append(f"\t{record['plot']}")
     return "\n".join(lines)
 
