@@ -18,7 +18,7 @@ help:
 	@echo "make lessons           measure the lessons again and draw their figures"
 	@echo "make pictures          draw the pictures of README.md and docs/ again"
 	@echo "make notebooks         execute the notebooks of examples/ and store their outputs"
-	@echo "make benchmark         measure the sentiment benchmarks; needs the data sets, see benchmarks/README.md"
+	@echo "make benchmark         measure the sentiment benchmark on the simulated reviews"
 	@echo "make benchmark-layers  compare our layers with Keras and PyTorch (40 minutes)"
 
 .venv/installed: requirements.txt

@@ -1,7 +1,7 @@
-"""The command line of all tasks: ``seqmodels`` and ``python -m apps``.
+"""Defines the command line of all tasks. It is called ``seqmodels`` or ``python -m apps``.
 
-``seqmodels sentiment train`` is the same as ``python -m apps.sentiment train``. An app is imported only
-when a command names it. This module does not import TensorFlow.
+``seqmodels sentiment train`` does the same as ``python -m apps.sentiment train``. The module of an app is
+imported only if the command names the app. This module does not import TensorFlow.
 """
 
 from importlib import import_module
@@ -10,18 +10,18 @@ import click
 
 from apps.cli import Application
 
-# One row per folder of apps/ with a command line, in the order of the help.
+# Maps each app to its summary. The help lists the apps in this order.
 TASKS = {
     "sentiment": "Classify texts into any set of labels.",
-    "language_modeling": "Train language models on running text, score and generate text.",
-    "translation": "Train translation models on sentence pairs and translate.",
-    "forecasting": "Forecast prices and other time series as probability distributions.",
+    "language_modeling": "Train language models, score and generate text.",
+    "translation": "Train translation models on sentence pairs.",
+    "forecasting": "Forecast time series as probability distributions.",
     "gradients": "Measure why recurrent networks are hard to train.",
 }
 
 
 class Tasks(Application):
-    """A group whose commands are the apps, each imported when a command names it."""
+    """A click group whose subcommands are the apps. An app is imported when the command names the app."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(TASKS)

@@ -1,10 +1,10 @@
-"""The Python API: train a task, open a run, and use it without the command line.
+"""The Python API: trains models, opens trained runs, and applies and exports their models.
 
 >>> from apps import load_run, sentiment  # doctest: +SKIP
 >>> run = sentiment.train(data=frame, preset="quick", epochs=3)  # doctest: +SKIP
 >>> run.predict(["a dull film"]).to_frame()  # doctest: +SKIP
 
-The flags of the command line are keyword arguments of the same name. Errors are exceptions of
+The keyword arguments have the names and meanings of the flags of the command line. Errors are exceptions of
 ``seqmodels.errors`` with a message of one line.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class TrainedRun:
-    """A finished run: its model, scores and exports.
+    """A finished run. Its methods evaluate, apply and export the trained model.
 
     Args:
         path: folder of the run.
@@ -53,32 +53,36 @@ class TrainedRun:
 
     @property
     def model(self) -> keras.Model:
-        """The trained Keras model, loaded again at every access."""
+        """The trained Keras model. Every access loads the model from its file."""
         import_tensorflow()
-        self._loaded_task()  # registers the classes of the model with Keras
+        self._loaded_task()  # the import registers the classes of the model with Keras
         return self._run.load_model()
 
     @property
     def history(self) -> pandas.DataFrame:
-        """One row per epoch: losses, scores, learning rate, gradient norm, seconds."""
+        """Table of the training history, with one row per epoch.
+
+        The columns contain the losses, the scores, the learning rate, the gradient norm and the duration in
+        seconds.
+        """
         import pandas
 
         return pandas.read_csv(self._run.history)
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options of the training, by name."""
+        """Dictionary of the option values with which the model was trained."""
         return self._run.read_json("options.json")
 
     def evaluate(self, data: object = None, **options: Any) -> Scores:
         """Scores the model and its baselines.
 
         Args:
-            data: a path, a DataFrame or lists to score on. Default: the run's own test split.
+            data: path, DataFrame or lists to score on. Default: the test split of the run's data.
             **options: options of the verb ``evaluate``.
 
         Returns:
-            A dictionary that a notebook shows as a table.
+            A dictionary of scores. Jupyter notebooks show this dictionary as a table.
         """
         import_tensorflow()
         from apps.frames import Scores
@@ -94,14 +98,16 @@ class TrainedRun:
         """Applies the model to inputs.
 
         Args:
-            inputs: a text, a list of texts, a DataFrame, or a ``Path``. In a table, the column of the
-                training or a known name is used. Forecasting accepts a DataFrame or paths.
-                Without inputs, it forecasts from the end of the run's own data.
-            **options: options of the verb ``predict``. ``data`` is a file of inputs, and ``to`` also writes
-                the records to a file.
+            inputs: a text, a list of texts, a DataFrame, or a ``Path``. A table needs the text
+                column of the training or a known name. A forecasting run accepts the same types
+                as the argument ``data`` of ``forecasting.train``, and also a list of paths. Without inputs, a
+                forecasting run forecasts from the end of its own data.
+            **options: options of the verb ``predict``. ``data`` is a file of inputs. ``to`` is a file to which
+                the records are also written.
 
         Returns:
-            A list of records with ``to_frame()``. Forecasting returns a DataFrame of dates and quantiles.
+            A list of records, one per input. Its method ``to_frame()`` returns a DataFrame. Forecasting
+            returns a DataFrame of dates and quantiles instead.
         """
         import_tensorflow()
         from apps.inputs import inputs_of
@@ -121,13 +127,14 @@ class TrainedRun:
         return task.outputs(made)
 
     def export(self, to: str | None = None) -> dict[str, Any]:
-        """Writes the SavedModel and verifies it in a separate process.
+        """Writes the SavedModel and verifies its outputs in a separate process.
 
         Args:
-            to: folder of the SavedModel. Default: ``export/saved_model`` in the run.
+            to: folder of the SavedModel. Default: ``export/saved_model`` in the run directory.
 
         Returns:
-            The path, the signatures, and the largest difference from the outputs of the Keras model.
+            A dictionary with the path, the signatures, and the largest difference between the outputs of the
+            SavedModel and of the Keras model.
         """
         import_tensorflow()
         from apps.exporting import export_run
@@ -135,14 +142,14 @@ class TrainedRun:
         return export_run(self._loaded_task(), self._run, self._chosen(ExportOptions, {"to": to}))
 
     def convert(self, quantize: str = "none", **options: Any) -> dict[str, Any]:
-        """Writes a TFLite file and the files next to it.
+        """Writes a TFLite file, and files that help to integrate it in a phone app.
 
         Args:
-            quantize: quantization of the file, as in ``--quantize``.
+            quantize: a value of ``--quantize``.
             **options: other options of the verb ``convert``.
 
         Returns:
-            The report on all TFLite files of the run.
+            A report on all TFLite files that were written for this run.
         """
         import_tensorflow()
         from apps.exporting import convert_run
@@ -177,17 +184,18 @@ def load_run(path: str | Path) -> TrainedRun:
 
 
 def train_task(name: str, data: object, run: str | Path | None, options: dict[str, Any]) -> TrainedRun:
-    """Trains a task as ``python -m apps.<name> train`` does.
+    """Trains a model as ``python -m apps.<name> train`` does, and returns the trained run.
 
     Args:
         name: name of the app.
-        data: a value of ``--data``, a DataFrame, or lists. A DataFrame and lists are stored in the run.
+        data: a value of ``--data``, a DataFrame, or lists. A DataFrame and lists are written to the run
+            directory.
         run: folder of the run. Default: ``saved_models/<name>``.
-        options: values of the flags, by name.
+        options: option values, by name.
 
     Raises:
         UsageError: an option is unknown, or its value is invalid.
-        UserError: the run is already finished, or the training diverged or was interrupted.
+        UserError: the folder already contains a finished run, or the training diverged or was interrupted.
         DataError: the data is malformed.
     """
     import_tensorflow()
@@ -214,5 +222,5 @@ def train_task(name: str, data: object, run: str | Path | None, options: dict[st
 
 
 def _stored(task: Any, data: object, folder: Path) -> str:
-    """Returns a path unchanged; writes a DataFrame or lists to a file and returns its path."""
+    """Returns the path of the data. A DataFrame or lists are first written to a file in ``folder``."""
     return str(data if isinstance(data, str | Path) else task.store(data, folder))

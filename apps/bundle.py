@@ -20,10 +20,12 @@ class Bundle:
 
     Attributes:
         readme: content of README.md.
-        golden: content of golden.json: inputs with the outputs that a port of the model must return.
-        lines: ``{file name: entries}`` of text files with one entry per line, such as ``vocab.txt``.
-        copies: files that are copied unchanged.
-        indent: indentation of golden.json.
+        golden: content of golden.json. The file contains example inputs and the correct outputs, which test
+            an implementation in another programming language.
+        lines: entries of text files, as ``{file name: entries}``. Each file has one entry per line. An
+            example is ``vocab.txt``.
+        copies: paths of text files that are copied unchanged.
+        indent: indentation of golden.json. None writes one line.
     """
 
     readme: str
@@ -47,20 +49,22 @@ class Phone:
     """The values and functions of an app that ``convert`` needs.
 
     Attributes:
-        entries: signatures of the TFLite file. Each has validation rows for the verification and training
-            rows for the calibration of int8.
-        form: form of the loops over time, see ``tflite.choose_form``.
-        shape: JSON-ready settings that all TFLite files of a run share, such as ``length``. A conversion to
-            another shape removes the existing files.
-        note: description of the shape in one line, for the title of the table.
+        entries: signatures of the TFLite file. Each entry also contains rows of data. The validation rows
+            verify the file, and the training rows calibrate int8.
+        form: representation of the loops over time in the file. See ``tflite.choose_form``.
+        shape: JSON-ready settings that all TFLite files of a run must share, such as ``length``. A conversion
+            with other settings removes the existing files.
+        note: description of ``shape`` in one line, for the title of the table.
         metric: name of the score.
-        number: format of the score, such as ``.2%``.
-        score: ``(path, outputs by signature) -> score`` of a TFLite file on the validation split.
-        references: scores of the Keras model, by name.
-        bundle: ``report -> Bundle``: the integration files.
-        mediapipe: ``number of subgraphs -> bool``: True if MediaPipe can read the file. None if MediaPipe
-            does not support the task.
-        finish: ``(content, number of subgraphs) -> content``: adds the metadata to a TFLite file.
+        number: Python format specification for printing the score, such as ``.2%``.
+        score: function that receives the path of a TFLite file, and a dictionary with the outputs of each
+            signature on the validation rows. It returns the score of the file on the validation split.
+        references: scores of the Keras model for comparison, ``{name: score}``.
+        bundle: function that receives the report on all TFLite files and returns the :class:`Bundle`.
+        mediapipe: function that receives the number of subgraphs of a file and returns True if MediaPipe can
+            read the file. None if MediaPipe does not support the task.
+        finish: function that receives the content of a TFLite file and its number of subgraphs. It returns
+            the content with metadata. Default: no metadata.
     """
 
     entries: Sequence[Entry]

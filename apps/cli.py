@@ -1,7 +1,7 @@
-"""The verbs of every app as click commands, generated from its option classes.
+"""Builds the command line of every app: one click command per verb, with flags from the option classes.
 
-This module does not import TensorFlow, so ``--help`` and usage errors appear at once. A verb imports its
-module when it starts.
+This module does not import TensorFlow, because the import is slow. Therefore ``--help`` and usage errors
+appear at once. The module that runs a verb is imported when the verb starts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from seqmodels import __version__
 from seqmodels.errors import UsageError, UserError
 from seqmodels.xla import set_xla_flags
 
-# The module of each common verb. The other verbs belong to one app and are in its Task.
+# Maps each verb that all apps have to the module that runs the verb. The Task of an app contains the verbs
+# that only this app has.
 VERBS = {
     "train": "apps.runner",
     "evaluate": "apps.runner",
@@ -46,7 +47,7 @@ VERBS = {
 
 
 class OptionalNumber(click.ParamType):
-    """A number in a range, or ``none``."""
+    """A click parameter type: a number in a range, or ``none`` if ``optional`` is True."""
 
     def __init__(self, kind: type, minimum: float | None, maximum: float | None, optional: bool):
         self.kind, self.minimum, self.maximum, self.optional = kind, minimum, maximum, optional
@@ -91,21 +92,21 @@ class Application(click.Group):
         sys.exit(UsageError.exit_status)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in the order in which they are used
+        return list(self.commands)  # in the order of use, not sorted by name
 
 
 class Verb(click.Command):
     """A command whose help shows its options under headings and the presets at the end.
 
     Args:
-        headings: the heading of each parameter by its name; without headings, one list of options.
-        presets: for each preset the flags that it sets.
+        headings: maps the name of each parameter to its heading. If empty, the help has one list of options.
+        presets: maps the name of each preset to the flags that the preset sets.
     """
 
     def __init__(self, *args: Any, headings: Mapping[str, str], presets: Mapping[str, str], **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.headings, self.presets = headings, presets
-        self.short_help = self.help  # click cuts the first sentence off, but not a short help
+        self.short_help = self.help  # in the list of verbs, click truncates help, but not short_help
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*GROUPS, "Options")}
@@ -133,14 +134,14 @@ def application(
     alias: str | None = None,
     verbs: Mapping[str, tuple[type[Options], str]] | None = None,
 ) -> Application:
-    """The command line of one app.
+    """Returns the command line of an app that has a Task.
 
     Args:
-        task: the name of the app; its Task is ``apps.<task>.task:TASK``.
-        summary: the first line of the help.
-        train, evaluate, predict, convert: the option classes of these verbs.
-        alias: a second name of ``predict``.
-        verbs: the option class and the help of each verb in ``Task.verbs``.
+        task: name of the app. Its Task is the constant ``TASK`` of the module ``apps.<task>.task``.
+        summary: first line of the help.
+        train, evaluate, predict, convert: option classes of these verbs.
+        alias: second name of ``predict``.
+        verbs: maps the name of each verb in ``Task.verbs`` to its option class and its help text.
     """
     group = Application(task, summary)
 
@@ -153,34 +154,34 @@ def application(
         group.add_command(_command(shown or name, options, help, call, *arguments))
 
     verb("train", train, "Train a model and compare it with its baselines.")
-    verb("evaluate", evaluate, "Evaluate a trained run and its baselines.")
+    verb("evaluate", evaluate, "Evaluate a trained model and its baselines.")
     inputs = click.Argument(["inputs"], nargs=-1)
-    help = "Apply a trained run to the arguments, or to each line of stdin."
+    help = "Apply a trained model to the arguments, or to each line of stdin."
     if not predict.reads_stdin:
-        help = "Apply a trained run to files, or to the end of its own data."
+        help = "Apply a trained model to files. Without files, forecast from the end of the run's data."
     verb("predict", predict, help, inputs)
     if alias:
         verb("predict", predict, f"Alias of predict. {help}", inputs, shown=alias)
     for name, (options, summary) in (verbs or {}).items():
         verb(name, options, summary, inputs)
-    verb("export", ExportOptions, "Write a SavedModel for servers that takes raw input.")
-    verb("convert", convert, "Write a TFLite file for phones and its integration files.")
+    verb("export", ExportOptions, "Write a SavedModel for servers. Its inputs are raw data, such as texts.")
+    verb("convert", convert, "Write a TFLite file for phones, and files that help to integrate it.")
     runs = click.Option(
         ["--run", "runs"], multiple=True, help="Run directory. Repeat the option to compare runs."
     )
-    verb("info", InfoOptions, "Show options, data, scores and sizes of one or more runs.", runs)
+    verb("info", InfoOptions, "Show the options, data, scores and file sizes of one or more runs.", runs)
     return group
 
 
 def laboratory(
     app: str, summary: str, experiments: Mapping[str, tuple[type[RunOptions], str]]
 ) -> Application:
-    """The command line of an app that has experiments instead of a Task.
+    """Returns the command line of an app that has experiments instead of a Task.
 
     Args:
-        app: the name of the app; ``apps.<app>.laboratory`` performs the experiments.
-        summary: the first line of the help.
-        experiments: the option class and the help of each experiment.
+        app: name of the app. The module ``apps.<app>.laboratory`` runs the experiments.
+        summary: first line of the help.
+        experiments: maps the name of each experiment to its option class and its help text.
     """
     group = Application(app, summary)
 
@@ -207,7 +208,10 @@ def _command(
     call: Callable[[dict[str, Any]], None],
     *arguments: click.Parameter,
 ) -> click.Command:
-    """Returns a command with one flag per field of the option class. ``call`` takes their values."""
+    """Returns a command with one flag per field of the option class.
+
+    The command passes the values of the flags and arguments to ``call``.
+    """
 
     def callback(debug: bool, **values: Any) -> None:
         with_debug(debug, lambda: call(values))
@@ -223,17 +227,20 @@ def _command(
 
 
 def _flags(values: Mapping[str, Any]) -> str:
-    """Option values as a user types them."""
+    """Returns option values as flags of a command line, such as ``--epochs 4 --units 8``."""
     return " ".join(f"{flag(name)} {'none' if value is None else value}" for name, value in values.items())
 
 
 def with_debug(debug: bool, work: Callable[[], None]) -> None:
-    """Runs the work. An error prints one line and sets the exit status; ``debug`` adds the stack trace."""
+    """Calls ``work``. After an error, prints the error as one line and exits with an error status.
+
+    With ``debug``, the stack trace is printed before this line.
+    """
     try:
         work()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader closed the pipe, as `head` does. Python must not flush to it at exit.
+        # The reader of stdout closed the pipe, as `head` does. A flush at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         click.echo("error: interrupted", err=True)
@@ -269,7 +276,7 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
     if isinstance(chosen, PredictOptions):
         _check_inputs(chosen, bool(positional["inputs"]))
     for number, text in enumerate(positional.get("inputs", ()), 1):
-        # Python decodes invalid bytes of arguments to these code points.
+        # Python decodes the invalid bytes of an argument to the code points from U+DC80 to U+DCFF.
         if any("\udc80" <= character <= "\udcff" for character in text):
             raise UsageError(f"input {number} is not UTF-8 text; convert it, for example with iconv")
     import_tensorflow()
@@ -301,13 +308,14 @@ def _explicit(context: click.Context, name: str) -> bool:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow with faster settings. Environment variables of the user take precedence."""
+    """Imports TensorFlow with faster settings. Keeps the environment variables that the user has set."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # 1.3 to 1.9 times faster for recurrent networks on machines where TensorFlow leaves it off.
+    # oneDNN makes recurrent networks 1.3 to 1.9 times faster on machines where it is off by default.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     set_xla_flags()
-    # TensorFlow logs to the file descriptor before it has read its log level.
+    # TensorFlow writes its first messages directly to file descriptor 2, before it reads its log level.
+    # Therefore the descriptor is redirected to os.devnull during the import.
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:

@@ -1,4 +1,4 @@
-"""Consoles for text that people read: ``log`` writes to stderr, ``out`` writes tables to stdout."""
+"""Consoles for human-readable output: ``log`` prints messages to stderr, ``out`` prints results to stdout."""
 
 from __future__ import annotations
 
@@ -7,5 +7,6 @@ import sys
 from rich.console import Console
 
 log = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-# Labels such as [b] or :o: are printed unchanged. In a file or a pipe, a table gets the width that it needs.
+# Markup and emoji are off, so that texts such as [b] or :o: are printed unchanged. If stdout is a file or a
+# pipe, a width of 1000 prevents line breaks in table rows.
 out = Console(markup=False, emoji=False, width=None if sys.stdout and sys.stdout.isatty() else 1000)

@@ -1,4 +1,4 @@
-"""Estimates of the training time and the number of parameters, from a few real steps."""
+"""Estimates the training time from a few real training steps, and counts the parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from seqmodels.training import Training
 
 
 def dry_run(task: Task, options: TrainOptions) -> None:
-    """Prints the facts of the data, the number of parameters and the estimated training time."""
+    """Prints the facts about the data, the number of parameters and the estimated training time."""
     earlier = task.load_assets(Run(options.from_).assets) if options.from_ else None
     data = task.load(options, earlier)
     seconds, parameters = estimate(task, options, data)
@@ -36,16 +36,21 @@ def dry_run(task: Task, options: TrainOptions) -> None:
 
 
 def estimate(task: Task, options: TrainOptions, data: Data) -> tuple[float, int]:
-    """Returns the estimated seconds per epoch, from a few real steps, and the number of parameters."""
+    """Returns the estimated time of an epoch in seconds, and the number of parameters.
+
+    A few real training steps are timed.
+    """
     with TemporaryDirectory() as folder:
         training = task_training(task, options, data, Path(folder))
         return _estimate_epoch(training, data), training.model.count_params()
 
 
 def _estimate_epoch(training: Training, data: Data, steps_of_a_shape: int = 3) -> float:
-    """Returns the estimated seconds of one epoch, without compilation.
+    """Returns the estimated time of one epoch in seconds, without compilation.
 
-    The estimate is the sum, over all batch shapes, of the mean step time multiplied by the number of batches.
+    For each batch shape, the first step is not used, because it includes the compilation. Then up to
+    ``steps_of_a_shape`` steps are timed. The mean time is multiplied by the number of batches of this shape.
+    The estimate is the sum over all shapes.
     """
     counts: dict[tuple, int] = {}
     times: dict[tuple, list[float]] = {}

@@ -23,14 +23,17 @@ from seqmodels.export.signature import Signature
 
 
 def export(task_name: str, options: ExportOptions) -> None:
-    """Writes the SavedModel, verified in a process without the project, and prints its signatures."""
+    """Writes and verifies the SavedModel, and prints its signatures.
+
+    The verification runs in a process that does not import the project.
+    """
     exported = export_run(load_task(task_name), Run(options.run), options)
     if options.json:
         print(json.dumps({**exported, "signatures": list(exported["signatures"])}))
         return
     difference = exported["largest_difference"]
     out.print(
-        f"{exported['saved_model']}: the largest difference from the Keras model is {difference:.1g}",
+        f"{exported['saved_model']}: the largest difference from the Keras outputs is {difference:.1g}",
         soft_wrap=True,
     )
     for name, (inputs, outputs) in exported["signatures"].items():
@@ -38,7 +41,12 @@ def export(task_name: str, options: ExportOptions) -> None:
 
 
 def export_run(task: Task, run: Run, options: ExportOptions) -> dict[str, Any]:
-    """Writes the SavedModel; returns its path, its signatures and its largest difference from the model."""
+    """Writes and verifies the SavedModel.
+
+    Returns:
+        The path of the SavedModel, its signatures, and the largest difference between its outputs and the
+        outputs of the Keras model.
+    """
     assets = task.load_assets(run.assets)
     signatures = task.signatures(_in_float32(run.load_model()), assets)
     folder = Path(options.to) if options.to else run.saved_model
@@ -71,7 +79,11 @@ def convert(task_name: str, options: ConvertOptions) -> None:
 
 
 def convert_run(task: Task, run: Run, options: ConvertOptions) -> tuple[Phone, dict[str, Any]]:
-    """Writes a TFLite file and its integration files; returns the Phone and the report on all files."""
+    """Writes a TFLite file and its integration files.
+
+    Returns:
+        The :class:`Phone` of the run, and the report on all TFLite files of the run.
+    """
     phone = task.phone(run, _in_float32(run.load_model()), options)
     name = tflite.file_name(options.quantize)
     rows = max(len(next(iter(entry.inputs.values()))) for entry in phone.entries)
@@ -96,9 +108,10 @@ def convert_run(task: Task, run: Run, options: ConvertOptions) -> tuple[Phone, d
 
 
 def _files_before(run: Run, phone: Phone, folder: Path) -> dict[str, Any]:
-    """Copies the existing TFLite folder to a new folder, and returns the report on the copied files.
+    """Copies the existing TFLite folder to a new folder, and returns the report on the copied TFLite files.
 
-    TFLite files of another shape are not copied, because all files share one golden.json.
+    TFLite files that were converted with other settings (``Phone.shape``) are not copied, because all files
+    share one golden.json.
     """
     if not run.tflite.exists():
         return {}
@@ -111,13 +124,13 @@ def _files_before(run: Run, phone: Phone, folder: Path) -> dict[str, Any]:
     shutil.copytree(run.tflite, folder, ignore=shutil.ignore_patterns(*gone), dirs_exist_ok=True)
     shape = ", ".join(f"{key} {before[key]}" for key in phone.shape if key in before)
     for name in gone:
-        log.print(f"removed {name}: it was converted for {shape or 'an unknown length'}")
+        log.print(f"removed {name}, which was converted with {shape or 'unknown settings'}")
     return before["files"] if fit else {}
 
 
 def _show(run: Run, phone: Phone, report: dict[str, Any]) -> None:
     title = f"{run.tflite}: {report['note']}"
-    notes = "ms: median of 200 calls, 1 thread; difference: largest from the Keras model"
+    notes = "ms: median time of a call (200 calls, 1 thread); difference: largest difference from Keras"
     columns = [phone.metric, "kB", "ms", "difference", "form", *(["MediaPipe"] if phone.mediapipe else [])]
     table = Table(Column(no_wrap=True), *columns, title=title, caption=notes, padding=(0, 0, 0, 1))
     for name, score in report["references"].items():
@@ -138,7 +151,10 @@ def _show(run: Run, phone: Phone, report: dict[str, Any]) -> None:
 
 
 def _in_float32(model: keras.Model) -> keras.Model:
-    """Returns the model with float32 computation; 16-bit computation is for training only."""
+    """Returns the model, or a float32 copy if the model computes in 16 bits.
+
+    16-bit computation is used only in training.
+    """
     if model.compute_dtype == "float32":
         return model
     twin = type(model).from_config({**model.get_config(), "dtype": "float32"})

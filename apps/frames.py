@@ -1,4 +1,7 @@
-"""Conversions of the Python API: DataFrames and lists to files, records and scores to DataFrames."""
+"""Converts the inputs and the results of the Python API.
+
+DataFrames and lists from the user are written to files. Predictions and scores are converted to DataFrames.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Records(list):
-    """A list of JSON-ready records, one per input.
+    """A list of records, one per input. A record is a dictionary that JSON can store.
 
     >>> Records([{"text": "a", "probabilities": {"good": 0.9}}]).to_frame().columns.tolist()
     ['text', 'probabilities.good']
     """
 
     def to_frame(self) -> Any:
-        """Returns a pandas DataFrame with one row per record; nested keys are joined by dots."""
+        """Returns a pandas DataFrame with one row per record. Nested keys are joined by dots."""
         import pandas
 
         return pandas.json_normalize(list(self))
@@ -32,10 +35,10 @@ class Records(list):
 
 
 class Scores(dict):
-    """The scores of a model and its baselines; a notebook shows them as a table."""
+    """A dictionary of the scores of a model and its baselines. Jupyter notebooks show a table."""
 
     def to_frame(self) -> Any:
-        """Returns a pandas DataFrame with one row per model or baseline, and one column per number."""
+        """Returns a pandas DataFrame with one row per model or baseline, and one column per score."""
         import pandas
 
         rows = {**self.get("baselines", {}), "model": self.get("model", {})}
@@ -50,15 +53,15 @@ class Scores(dict):
 
 
 def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
-    """Writes a DataFrame or rows to a CSV file and returns its path.
+    """Writes a table to a CSV file and returns the path of the file.
 
     The file has all columns, and the levels of the index that have a name. A missing value is an empty cell.
 
     Args:
-        data: a DataFrame; a list of dictionaries; a list of tuples in the order of ``columns``; or a tuple
-            with one list per column.
-        folder: folder to which ``data.csv`` is written.
-        columns: column names of rows without names.
+        data: a DataFrame; a list of dictionaries, one per row; a list of tuples, one per row; or a tuple of
+            lists, one per column. The items of a tuple are in the order of ``columns``.
+        folder: folder in which ``data.csv`` is written.
+        columns: column names for data without column names.
 
     Raises:
         UsageError: ``data`` has another type.
@@ -100,7 +103,11 @@ def write_unicode(path: Path, text: str) -> None:
 
 
 def write_lines(data: object, folder: Path) -> Path:
-    """Writes a list of texts, or the column ``text`` of a DataFrame, to a file with one text per line.
+    """Writes texts to a file with one text per line, and returns the path of the file.
+
+    Args:
+        data: a list of texts, a pandas Series, or a DataFrame with the column ``text``.
+        folder: folder in which ``data.txt`` is written.
 
     Raises:
         UsageError: ``data`` has another type.
@@ -114,9 +121,9 @@ def texts(inputs: object, folder: Path, column: str = "text") -> list[str]:
     """Returns the inputs of ``predict`` as a list of texts.
 
     Args:
-        inputs: one text, a list of texts, a pandas Series, a DataFrame, or a ``Path``. A ``Path`` is a table,
-            or a file with one text per line.
-        folder: not used; an argument of every ``Task.inputs``.
+        inputs: one text, a list of texts, a pandas Series, a DataFrame, or a ``Path``. A ``Path`` names a
+            table file or a file with one text per line.
+        folder: not used. The function has this argument because ``Task.inputs`` is called with a folder.
         column: column of a DataFrame or table that contains the texts.
 
     Raises:

@@ -19,14 +19,15 @@ Called = TypeVar("Called")
 
 @dataclass(frozen=True)
 class Forms(Generic[Called]):
-    """Functions of an app that wrap each format of a model in the same interface.
+    """Functions of an app that open a model, one per model format. Each returns a prediction function.
 
-    All three functions return a function with the same arguments and results.
+    The prediction functions of all formats have the same arguments and results.
 
     Attributes:
-        keras: function of the Keras model.
-        saved_model: function of the loaded SavedModel.
-        tflite: function of the path of the TFLite file and the name of its format, such as ``tflite_int8``.
+        keras: function that receives the Keras model.
+        saved_model: function that receives the loaded SavedModel.
+        tflite: function that receives the path of the TFLite file and the name of its format, such as
+            ``tflite_int8``.
     """
 
     keras: Callable[[keras.Model], Called]
@@ -35,7 +36,12 @@ class Forms(Generic[Called]):
 
 
 def open_model(run: Run, kind: str, forms: Forms[Called]) -> Called:
-    """Opens the model of the run in the format ``kind``: keras, saved_model, tflite, tflite_dynamic ...
+    """Opens the model of the run in one of the formats, and returns the prediction function.
+
+    Args:
+        run: a finished run.
+        kind: name of the format: keras, saved_model, tflite, tflite_dynamic, tflite_float16 or tflite_int8.
+        forms: functions of the app that open each format.
 
     Raises:
         UsageError: the run has not been exported or converted to this format.

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a stop request, which the training checks after every step."""
+"""Converts Ctrl-C and SIGTERM to a stop request, which the training loop checks after every step."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 
 class StopSignal:
-    """Ends the training after the current step on Ctrl-C or SIGTERM; a second signal ends it at once.
+    """Context manager that turns Ctrl-C and SIGTERM into a stop request.
 
-    Python handles signals in the main thread only. In any other thread, a stop is never requested.
+    The training loop calls the ``StopSignal`` after every step. After the first signal, the call returns
+    True, and the training loop ends. A second signal raises KeyboardInterrupt at once. Python handles signals
+    only in the main thread, so a ``StopSignal`` in another thread has no effect.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
-"""Option classes: each dataclass field is a command-line flag, a key of options.json and a line of help.
+"""Option classes. Each field of these dataclasses defines one option of the command line.
 
-This module does not import TensorFlow, so help and usage errors appear at once.
+The field defines the flag, its line in ``--help``, and a key of options.json. This module does not import
+TensorFlow, because the import is slow. Therefore ``--help`` and usage errors appear at once.
 """
 
 from __future__ import annotations
@@ -42,13 +43,14 @@ def option(
     """Declares a field of an option class.
 
     Args:
-        default: the value that applies if neither a preset nor the user sets another.
-        help: the meaning, for ``--help``. A text with "Default:" replaces click's own default.
-        group: the heading in the help of ``train``, one of ``GROUPS``. Default: Model or Training.
-        choices: the allowed values.
-        minimum, maximum: the smallest and the largest allowed value.
-        stored: whether options.json keeps the value; False for options that concern one call only.
-        model: whether the model's constructor has an argument of the same name.
+        default: value of the option if neither a preset nor the user sets the option.
+        help: text of ``--help``. If the text contains "Default:", click does not add the default value.
+        group: heading in the help of ``train``, one of ``GROUPS``. Default: Model if ``model`` is True, else
+            Training.
+        choices: allowed values. Default: no restriction.
+        minimum, maximum: smallest and largest allowed value.
+        stored: If True, options.json stores the value. False is for options that do not affect the result.
+        model: If True, the value is passed to the constructor of the model, as the argument of the same name.
     """
     group = group or ("Model" if model else "Training")
     metadata = {"help": help, "group": group, "choices": choices, "minimum": minimum, "maximum": maximum}
@@ -57,7 +59,7 @@ def option(
 
 
 def probability(default: float, help: str, *, group: str = "Model", model: bool = True) -> Any:
-    """Declares an option from 0 to 0.99, by default an argument of the model."""
+    """Declares an option with a value from 0 to 0.99. See :func:`option` for the arguments."""
     return option(default, help, group=group, minimum=0, maximum=0.99, model=model)
 
 
@@ -65,11 +67,11 @@ def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
     """Declares ``--data`` of ``train``.
 
     Args:
-        variants: names of the app's embedded data sets; the first is the default of ``embedded``.
-        others: the other accepted values.
+        variants: names of the included data sets. ``embedded`` alone means the first of these data sets.
+        others: description of the other accepted values.
     """
     named = "|".join(f":{variant}" for variant in variants)
-    return option("embedded", f"Training data: embedded[{named}], {others}.", group="Data")
+    return option("embedded", f"Training data: embedded[{named}] (included), {others}.", group="Data")
 
 
 def column_option(meaning: str, default: str) -> Any:
@@ -105,31 +107,34 @@ def bad_rows_option(rows: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Base of all option classes."""
+    """Base class of all option classes."""
 
     @classmethod
     def declared(cls) -> list[tuple[Field, type, bool]]:
-        """Returns each field with the type of its values and whether None is allowed."""
+        """Returns one tuple per field: the field, the type of its values, and True if None is allowed."""
         hints = typing.get_type_hints(cls)
         return [(f, *_value_type(hints[f.name])) for f in fields(cls)]
 
     def check(self) -> None:
-        """Raises UsageError for invalid combinations, before any work starts."""
+        """Raises UsageError if the combination of the option values is invalid.
+
+        A verb calls this method first.
+        """
 
     def model_settings(self, without: Sequence[str] = ()) -> dict[str, Any]:
-        """Returns the options that are arguments of the model's constructor, except those in ``without``."""
+        """Returns the arguments for the constructor of the model, without the arguments in ``without``."""
         names = [f.name for f in fields(self) if f.metadata["model"] and f.name not in without]
         return {name: getattr(self, name) for name in names}
 
     def stored(self) -> dict[str, Any]:
-        """Returns the options that options.json keeps."""
+        """Returns the option values that options.json stores, by name."""
         keep = {f.name for f in fields(self) if f.metadata["stored"]}
         return {name: value for name, value in asdict(self).items() if name in keep}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(Options):
-    """Options of every verb."""
+    """Options of every verb that uses one run directory."""
 
     run: str = option("", "Run directory. Default: saved_models/TASK.", group="Output", stored=False)
 
@@ -150,28 +155,30 @@ class TrainOptions(RunOptions):
 
     from_: str = option(
         "",
-        "Trained run whose weights, vocabulary, preprocessing and options this training starts from. "
-        "Explicit options override its options. Default: train from scratch.",
+        "Folder of a trained run. Training starts from its weights, keeps its vocabulary and preprocessing, "
+        "and uses its options. Options on the command line take precedence. Default: train from scratch.",
     )
     data: str = option("embedded", "Training data.", group="Data")
     preset: str = option(
         "default",
-        "Named set of option values, listed below. Explicit options override it.",
+        "Named set of option values. The presets are listed below. Options in the command override the "
+        "preset.",
         choices=("quick", "default", "best"),
     )
-    epochs: int = option(10, "Maximum number of passes over the training data.", minimum=1)
-    batch_size: int = option(64, "Examples per batch.", minimum=1)
-    optimizer: str = option("adam", "Keras optimizer.", choices=OPTIMIZERS)
+    epochs: int = option(10, "Maximum number of epochs (passes over the training data).", minimum=1)
+    batch_size: int = option(64, "Number of training examples per batch.", minimum=1)
+    optimizer: str = option("adam", "Name of the Keras optimizer.", choices=OPTIMIZERS)
     learning_rate: float = option(0.002, "Peak learning rate.", minimum=0)
     schedule: str = option(
         "constant",
-        "Learning rate schedule after the warm-up. plateau divides the rate by 4 after each epoch without a "
-        "new best validation score.",
+        "Learning rate schedule after the warm-up. plateau divides the learning rate by 4 after each epoch "
+        "without a new best validation score.",
         choices=SCHEDULES,
     )
     warmup: float = option(
         0.0,
-        "Fraction of all training steps in which the learning rate rises linearly from 0.",
+        "Length of the warm-up as a share of all training steps. In the warm-up, the learning rate rises "
+        "linearly from 0.",
         minimum=0,
         maximum=0.99,
     )
@@ -183,53 +190,57 @@ class TrainOptions(RunOptions):
     )
     minutes: float | None = option(None, "Stop after N minutes of training. Default: no limit.", minimum=0)
     weight_decay: float | None = option(
-        None, "Decoupled weight decay. Default: the optimizer's own value.", group="Advanced", minimum=0
+        None,
+        "Rate of the decoupled weight decay. Default: the default rate of the optimizer.",
+        group="Advanced",
+        minimum=0,
     )
     clip_by: str = option(
         "global",
-        "Compare --clipnorm with the norm of all gradients (global), with the norm of each variable's "
-        "gradient (variable), or with each gradient entry (value).",
+        "Apply --clipnorm to the norm of all gradients together (global), to the norm of each variable's "
+        "gradient (variable), or to each gradient entry (value).",
         group="Advanced",
         choices=CLIP_BY,
     )
     average: float | None = option(
         None,
-        "Evaluate and save averaged weights: 1 averages all steps equally, a value below 1 is the decay rate "
-        "of an exponential moving average. Default: no averaging.",
+        "Evaluate and save averaged weights. 1 averages the weights of all steps equally. A value below 1 is "
+        "the decay rate of an exponential moving average. Default: no averaging.",
         group="Advanced",
         minimum=0,
         maximum=1,
     )
     average_after: int = option(
         0,
-        "Start averaging once validation is worse than its best value more than N epochs ago. 0 starts with "
-        "the first step.",
+        "Start --average after the first epoch whose validation score is worse than a score from more than "
+        "N epochs earlier. 0 starts with the first step.",
         group="Advanced",
         minimum=0,
     )
     average_epochs: int | None = option(
         None,
-        "Average the weights at the ends of the last N epochs, instead of --average. Default: no averaging.",
+        "Evaluate and save the mean of the weights at the ends of the last N epochs. Default: no averaging.",
         group="Advanced",
         minimum=1,
     )
     seed: int = option(
         0,
-        "Random seed of weights, dropout, shuffling and splits.",
+        "Random seed of the initial weights, the dropout, the shuffling and the data splits.",
         group="Advanced",
         minimum=0,
         maximum=2**32 - 1,
     )
     precision: str = option(
         "float32",
-        "Keras dtype policy.",
+        "Keras dtype policy, which sets the number format. The mixed policies compute mostly in 16 bits.",
         group="Advanced",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
     xla: bool = option(True, "Compile the training step with XLA.", group="Advanced")
     parts: int | None = option(
         None,
-        "Parts of a batch that the CPU computes in parallel. Default: 2 if two cores are available, else 1.",
+        "Split each batch into N parts that the CPU computes in parallel. Default: 2 if two cores are "
+        "available, else 1.",
         group="Advanced",
         minimum=1,
     )
@@ -240,7 +251,11 @@ class TrainOptions(RunOptions):
         choices=("single", "mirrored"),
     )
     save_minutes: float = option(
-        5.0, "Minutes between checkpoints within an epoch.", group="Advanced", minimum=0, stored=False
+        5.0,
+        "Number of minutes between two checkpoints within an epoch.",
+        group="Advanced",
+        minimum=0,
+        stored=False,
     )
     overwrite: bool = option(
         False,
@@ -250,26 +265,31 @@ class TrainOptions(RunOptions):
     )
     dry_run: bool = option(
         False,
-        "Show example counts, lengths, parameters and the estimated time without training.",
+        "Print the number of examples, their lengths, the number of parameters and the estimated training "
+        "time. Do not train.",
         group="Output",
         stored=False,
     )
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns option values that follow from other options. Apps extend this method.
+        """Returns values of options that other options determine. Apps extend this method.
 
-        With ``--from``, these are the options of the earlier run.
+        With ``--from``, all options of the earlier run are returned.
+
+        Args:
+            explicit: values that the user has set.
 
         Raises:
-            UsageError: ``--from`` is not a trained run of the app, or an explicit option contradicts it.
+            UsageError: ``--from`` is not a trained run of the app, ``--preset`` is also set, or an explicit
+                value contradicts the vocabulary or the preprocessing of the run.
         """
         run = explicit.get("from_")
         return cls.continued(run, explicit) if run else {}
 
     @classmethod
     def continued(cls, run: str, explicit: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the options of the run in ``--from``; see :meth:`inherited`."""
+        """Returns the options of the run in ``--from``. See :meth:`inherited` for the errors."""
         stored = stored_options(run, cls.__module__.split(".")[-2])
         options = asdict(restore(cls, stored, f"--from {run}: its options.json"))
         for name in sorted(cls.fixed & explicit.keys()):
@@ -304,9 +324,13 @@ class TrainOptions(RunOptions):
 class EvaluateOptions(RunOptions):
     """Options of ``evaluate`` in every app."""
 
-    data: str | None = option(None, "Data to evaluate on. Default: the test split of the run.")
-    model: str = option("keras", "Format of the model to evaluate.", choices=MODELS)
-    json: bool = option(False, "Print one JSON document.")
+    data: str | None = option(None, "Data to evaluate on. Default: the test split of the run's data.")
+    model: str = option(
+        "keras",
+        "File format of the model to evaluate. Formats other than keras need export or convert first.",
+        choices=MODELS,
+    )
+    json: bool = option(False, "Print the result as one JSON document.")
 
     def check(self) -> None:
         if self.data is not None:
@@ -318,21 +342,29 @@ class PredictOptions(RunOptions):
     """Options of ``predict`` in every app.
 
     Attributes:
-        reads_stdin: whether ``predict`` without arguments reads its inputs from stdin.
-        column: name of the option that chooses the column of the inputs in a table.
+        reads_stdin: If True, ``predict`` without arguments reads its inputs from stdin.
+        column: Name of the option that selects the column of the inputs in a table.
     """
 
     reads_stdin: ClassVar[bool] = True
     column: ClassVar[str] = "text"
 
     data: str | None = option(
-        None, "File of the inputs: a table, or one input per line. Default: arguments, or stdin."
+        None,
+        "File with the inputs. A table has one input per row, and any other file has one input per line. "
+        "Default: the arguments, or stdin.",
     )
     to: str | None = option(
-        None, f"Output file that replaces the output on stdout: {', '.join(OUTPUTS)}. Default: stdout."
+        None,
+        "Write the predictions to this file and not to stdout. The name must end in "
+        f"{', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]}. Default: stdout.",
     )
-    model: str = option("keras", "Format of the model to apply.", choices=MODELS)
-    json: bool = option(False, "Print one JSON document per line.")
+    model: str = option(
+        "keras",
+        "File format of the model to apply. Formats other than keras need export or convert first.",
+        choices=MODELS,
+    )
+    json: bool = option(False, "Print one JSON document per input, one per line.")
 
     def check(self) -> None:
         if self.data is not None:
@@ -343,7 +375,8 @@ class PredictOptions(RunOptions):
                 raise UsageError(f"--data {self.data} {kind}; pass one file of inputs")
         if self.to is not None:
             if not self.to.lower().endswith(OUTPUTS):
-                raise UsageError(f"--to {self.to} must end in {', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]}")
+                endings = f"{', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]}"
+                raise UsageError(f"--to {self.to} must be a file name that ends in {endings}")
             if os.path.isdir(self.to):
                 raise UsageError(f"--to {self.to} is a folder; pass the path of a file")
             if not os.path.isdir(os.path.dirname(self.to) or "."):
@@ -354,8 +387,10 @@ class PredictOptions(RunOptions):
 class ExportOptions(RunOptions):
     """Options of ``export`` in every app."""
 
-    to: str | None = option(None, "Directory of the SavedModel. Default: export/saved_model in the run.")
-    json: bool = option(False, "Print one JSON document.")
+    to: str | None = option(
+        None, "Directory of the SavedModel. Default: export/saved_model in the run directory."
+    )
+    json: bool = option(False, "Print the result as one JSON document.")
 
     def check(self) -> None:
         to = self.to
@@ -371,11 +406,11 @@ class ConvertOptions(RunOptions):
 
     quantize: str = option(
         "none",
-        "Quantization: 8-bit weights (dynamic), 16-bit weights (float16), or 8-bit weights and activations "
-        "(int8).",
+        "Quantization of the TFLite file: 8-bit weights (dynamic), 16-bit weights (float16), or both weights "
+        "and activations in 8 bits (int8).",
         choices=QUANTIZATIONS,
     )
-    json: bool = option(False, "Print one JSON document.")
+    json: bool = option(False, "Print the result as one JSON document.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -384,7 +419,8 @@ class ConvertTextOptions(ConvertOptions):
 
     length: int | None = option(
         None,
-        "Input length of the TFLite file in tokens. Default: the length of the run, within a limit.",
+        "Input length of the TFLite file in tokens. Default: the largest padded length of the training texts,"
+        " up to a limit.",
         minimum=2,
     )
 
@@ -393,11 +429,11 @@ class ConvertTextOptions(ConvertOptions):
 class InfoOptions(Options):
     """Options of ``info``."""
 
-    json: bool = option(False, "Print one JSON document.")
+    json: bool = option(False, "Print the result as one JSON document.")
 
 
 def check_data(data: str) -> None:
-    """Raises UsageError unless ``--data`` is embedded data, a catalogue name or an existing path."""
+    """Raises UsageError unless ``data`` exists, or its part before ":" is embedded, tfds or yahoo."""
     named = data.partition(":")[0] in ("embedded", "tfds", "yahoo")
     if not named and not os.path.exists(data):
         raise UsageError(f"--data {data} does not exist; pass a file, a folder, embedded, or tfds:NAME")
@@ -424,7 +460,12 @@ def check_reading(data: str | None, given: Mapping[str, Any]) -> None:
 
 
 def check_dropouts(cell: str, *rates: float) -> None:
-    """Raises UsageError if a cell without recurrent weights has recurrent or weight dropout."""
+    """Raises UsageError if the cell has no recurrent weights and a rate is above 0.
+
+    Args:
+        cell: value of ``--cell``.
+        *rates: values of ``--recurrent-dropout`` and ``--weight-dropout``, which need recurrent weights.
+    """
     if cell in PARALLEL_CELLS and any(rates):
         raise UsageError(
             f"--cell {cell} has no recurrent weights; --recurrent-dropout and --weight-dropout must be 0"
@@ -432,13 +473,17 @@ def check_dropouts(cell: str, *rates: float) -> None:
 
 
 def resolve(cls: type[TrainOptions], explicit: Mapping[str, Any]) -> TrainOptions:
-    """Returns the options: defaults, then the preset, then inherited values, then explicit values."""
+    """Returns the options of a training.
+
+    Values of the preset override defaults. Values from ``cls.inherited`` override the preset. Explicit values
+    override all of them.
+    """
     preset = explicit.get("preset", "default")
     return cls(**{**cls.presets[preset], **cls.inherited(explicit), **explicit})
 
 
 def checked_values(cls: type[Options], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks keyword arguments of the Python API as the command line checks its flags.
+    """Checks and returns keyword arguments of the Python API, with the rules of the command line.
 
     Raises:
         UsageError: if a name is unknown, or a value has a wrong type, is out of range or is not a choice.
@@ -465,7 +510,12 @@ def checked_values(cls: type[Options], given: Mapping[str, Any]) -> dict[str, An
 
 
 def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:
-    """Returns options from the values of :meth:`Options.stored`. Missing options take their defaults.
+    """Returns options from values of :meth:`Options.stored`. Options without a value get their defaults.
+
+    Args:
+        cls: the option class.
+        stored: option values, by name.
+        where: name of the file that contains the values, for error messages.
 
     Raises:
         UsageError: if the stored values contain an option that this version does not have.

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Report(keras.callbacks.Callback):
-    """Prints one line per epoch, and shows a progress bar if stderr is a terminal."""
+    """Prints one line per epoch, and shows a progress bar if the console is a terminal."""
 
     def __init__(self, epochs: int, console: Console):
         super().__init__()
@@ -59,7 +59,11 @@ class Report(keras.callbacks.Callback):
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Logs loss, learning rate and gradient norm of every step, and all history columns of every epoch."""
+    """Writes TensorBoard logs.
+
+    The logs contain the loss, the learning rate and the gradient norm of every step. They also contain all
+    columns of the history for every epoch.
+    """
 
     def __init__(self, folder: Path):
         super().__init__()

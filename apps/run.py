@@ -1,18 +1,20 @@
-"""The run directory. Each file is written completely or not at all.
+"""The run directory: the folder with all files of one training.
 
-- ``run.json``: version, task, and the SHA-256 digest of every file of the run
-- ``options.json``: options of the training
-- ``data/``: data that was passed from Python instead of a file
-- ``data.json``: name of the task; source, counts and SHA-256 digest of the data
-- ``assets/``: vocabulary, labels, scaler
-- ``checkpoints/``: ``last.npz`` to resume, ``best.npz`` with the best weights
+This module writes every file completely or not at all.
+
+- ``run.json``: version of the package, name of the task, and the SHA-256 digest of every file of the run
+- ``options.json``: option values of the training
+- ``data/``: training data that the Python API received as an object instead of a path
+- ``data.json``: name of the task, and the source, the example counts and the SHA-256 digest of the data
+- ``assets/``: files that the model needs in addition to its weights, such as the vocabulary
+- ``checkpoints/``: ``last.npz``, from which training resumes, and ``best.npz`` with the best weights
 - ``model.keras``: the trained model
 - ``history.csv``: one row per epoch
 - ``logs/``: TensorBoard logs
 - ``metrics.json``: scores of the model and its baselines
 - ``plots/``: plots of the training and the evaluation
 - ``findings/``: results of experiments on the run, and ``report.md``
-- ``export/``: ``saved_model/`` of the verb ``export``, ``tflite/`` of the verb ``convert``
+- ``export/``: ``saved_model/``, written by the verb ``export``, and ``tflite/``, written by ``convert``
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from apps.options import Options, TrainOptions, restore
 from seqmodels import __version__
 from seqmodels.errors import DataError, UsageError, UserError
 
-# Names of files and folders that a run writes at the top of its folder.
+# All files and folders at the top level of a run directory. A run does not write any other name there.
 KNOWN = {
     *(
         "run.json",
@@ -55,7 +57,7 @@ Stored = TypeVar("Stored", bound=Options)
 
 
 class HasDigest(Protocol):
-    """Loaded data with the digest of its content."""
+    """Loaded data that has the SHA-256 digest of its content."""
 
     @property
     def sha256(self) -> str: ...
@@ -65,7 +67,7 @@ Loaded = TypeVar("Loaded", bound=HasDigest)
 
 
 class Run:
-    """A folder with one training and everything made from it: data, model, scores, plots, exports."""
+    """The folder of one training, with its data, model, scores, plots and exports."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -88,7 +90,7 @@ class Run:
 
     @property
     def has_data(self) -> bool:
-        """True if data and assets are complete, so that a resumed training can reuse them."""
+        """True if data.json and the assets are written. Then the training can be resumed."""
         return (self.path / "data.json").exists()
 
     def require_unfinished(self, wanted: TrainOptions) -> None:
@@ -106,7 +108,10 @@ class Run:
             )
 
     def require_finished(self, task: str | None = None) -> None:
-        """Raises UsageError unless the run is finished and, if ``task`` is given, was trained by that app."""
+        """Raises UsageError if the run is not finished, or if an app other than ``task`` trained the run.
+
+        Without ``task``, the run of any app is accepted.
+        """
         if self.finished:
             made_by = self.read_json("data.json").get("task", task)
             if task is not None and made_by != task:
@@ -121,7 +126,10 @@ class Run:
         )
 
     def require_no_part(self) -> None:
-        """Raises UsageError if the folder contains only a part of a training."""
+        """Raises UsageError if the folder contains a training that is not finished or lacks files.
+
+        A folder without any training is accepted.
+        """
         if self.started:
             self.require_finished()
         elif self.model.exists() or (self.path / "metrics.json").exists():
@@ -133,7 +141,7 @@ class Run:
         """Returns the options of the training.
 
         Raises:
-            UsageError: an earlier version trained the run with options that no longer exist.
+            UsageError: the run was trained by another version, with options that this version does not have.
         """
         return restore(options, self.read_json("options.json"), f"{self.path}/options.json")
 
@@ -142,10 +150,10 @@ class Run:
 
         Args:
             source: path or name of the data, for error messages.
-            load: function that loads the data.
+            load: function that takes no arguments, and loads and returns the data.
 
         Raises:
-            DataError: the data has changed, or was not found.
+            DataError: the data was not found, or has changed since the training began.
         """
         try:
             data = load()
@@ -167,11 +175,11 @@ class Run:
 
     @property
     def task(self) -> str:
-        """Name of the app that trained the run; raises DataError if data.json is damaged."""
+        """Name of the app that trained the run. Raises DataError if data.json is damaged."""
         return self.read_json("data.json", "task")["task"]
 
     def own(self) -> None:
-        """Writes run.json, the manifest: version, task, and the SHA-256 digest of every file of the run."""
+        """Writes run.json. The file contains the version, the task and the SHA-256 digest of every file."""
         files = [path for path in sorted(self.path.rglob("*")) if path.is_file()]
         names = [path.relative_to(self.path).as_posix() for path in files]
         owned = {
@@ -192,7 +200,7 @@ class Run:
         Args:
             name: path of the file, relative to the folder of the run.
             keys: keys that the content must have.
-            mend: instruction for the user at the end of the error message.
+            mend: text at the end of the error message that tells the user how to repair the run.
 
         Raises:
             DataError: the file is damaged or does not have one of the keys.
@@ -215,13 +223,14 @@ class Run:
         write_text(self.history, text.getvalue())
 
     def clear(self) -> None:
-        """Removes all files of the run except its lock.
+        """Removes all files of the run except the lock file.
 
         Raises:
             UserError: the folder contains files that no run wrote. Nothing is removed.
         """
         self.require_no_strangers()
-        # These files go first: a partly removed run must not look like a finished or resumable run.
+        # These files are removed first. If the removal is interrupted, the remaining files must not look like
+        # a finished or resumable run.
         (self.path / "metrics.json").unlink(missing_ok=True)
         self.forget_checkpoints()
         for entry in self.path.iterdir():
@@ -233,7 +242,7 @@ class Run:
                 entry.unlink()
 
     def forget_checkpoints(self) -> None:
-        """Removes the checkpoints, so that no other training resumes from them."""
+        """Removes the checkpoints. A later training then starts from scratch."""
         if self.checkpoints.exists():
             shutil.rmtree(self.checkpoints)
 
@@ -248,8 +257,8 @@ class Run:
             )
 
     def load_model(self) -> Any:
-        """Returns the trained Keras model; raises DataError if the file is damaged."""
-        import keras  # imported late: the command line imports this module without TensorFlow
+        """Returns the trained Keras model. Raises DataError if the file is damaged."""
+        import keras  # imported here, because the command line imports this module and must start fast
 
         try:
             return keras.models.load_model(self.model)
@@ -261,7 +270,7 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Locks the run for this process; the system releases the lock even after kill -9.
+        """Locks the run for this process. The operating system releases the lock even after kill -9.
 
         Raises:
             UserError: another process is training the run, or the folder cannot be written.
@@ -294,7 +303,7 @@ class Run:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text to a temporary file next to ``path``, then renames the file."""
+    """Writes UTF-8 text to a temporary file next to ``path``, then renames the temporary file to ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".partial")
     temporary.write_text(text, encoding="utf-8")

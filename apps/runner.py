@@ -1,4 +1,8 @@
-"""The verbs of every app, applied to its Task. Only this module defines the order of their steps."""
+"""Runs the verbs train, evaluate, predict and info for every app.
+
+An app defines the functions for its own data and models in a :class:`apps.task.Task`. This module calls these
+functions in the right order.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +89,8 @@ def evaluate(task_name: str, options: EvaluateOptions) -> None:
 def evaluate_run(task: Task, run: Run, options: EvaluateOptions) -> dict[str, Any]:
     """Scores the model and its baselines, and returns the scores.
 
-    Scores of the Keras model on the run's own test split are also stored and plotted in the run.
+    The scores of the Keras model on the test split of the run's data are also stored and plotted in the
+    run directory. Other scores are only returned.
     """
     scores = task.evaluate(run, options)
     _keep_scores(task, run, options, scores)
@@ -107,7 +112,11 @@ def _keep_scores(task: Task, run: Run, options: EvaluateOptions, scores: dict[st
 
 
 def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) -> None:
-    """Applies the model to the arguments, to a file, or to the lines of stdin as they arrive."""
+    """Applies the model to the arguments, to a file, or to each line of stdin as it arrives.
+
+    The inputs come from the file in ``--data``, if this option is set. Without ``--data`` and without
+    arguments, the inputs are the lines of stdin.
+    """
     task, run = load_task(task_name), Run(options.run)
     given = bool(inputs) or not options.reads_stdin
     chunks: Iterable[list[str]] = [list(inputs)] if given else lines_as_they_come()
@@ -117,7 +126,7 @@ def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) ->
     if options.to is None:
         for record in records:
             line = json_line(record) if options.json else task.render_prediction(record)
-            print(line, flush=True)  # an interactive caller waits for this answer before it sends more
+            print(line, flush=True)  # an interactive caller may wait for this answer before sending the next line
         return
     count = write_records(Path(options.to), _printed(records) if options.json else records, task.rows)
     log.print(f"{options.to}: {count:,} predictions")
@@ -131,10 +140,10 @@ def _printed(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def perform(task_name: str, verb: str, options: RunOptions, inputs: tuple[str, ...]) -> None:
-    """Runs a verb that only this app has.
+    """Runs a verb that only one app has.
 
-    The inputs are the arguments, or the lines of stdin. Without arguments and with stdin at a terminal, the
-    only input is an empty text.
+    The inputs are the arguments. If there are no arguments, the inputs are the lines of stdin. If there are
+    no arguments and stdin is a terminal, the only input is an empty text.
     """
     task, run = load_task(task_name), Run(options.run)
     empty = not inputs and (sys.stdin is None or sys.stdin.isatty())
@@ -144,7 +153,7 @@ def perform(task_name: str, verb: str, options: RunOptions, inputs: tuple[str, .
 
 
 def info(task_name: str, options: InfoOptions, runs: tuple[str, ...]) -> None:
-    """Prints the data, options, scores and sizes of runs, side by side."""
+    """Prints the data, options, scores and file sizes of runs: one column per run."""
     task = load_task(task_name)
     described = {path: _describe(task, Run(path)) for path in runs}
     if options.json:
@@ -159,11 +168,11 @@ def info(task_name: str, options: InfoOptions, runs: tuple[str, ...]) -> None:
 
 
 def _resumes(run: Run, options: TrainOptions) -> bool:
-    """Returns True if the run holds an interrupted training that can be resumed.
+    """Returns True if the run directory contains an interrupted training to resume.
 
     Raises:
-        UserError: the run is finished, or was interrupted with other options. With ``--overwrite``, the
-            folder contains files that no run wrote.
+        UserError: the run is finished, or the interrupted training had other options. With ``--overwrite``,
+            the error is raised only if the folder contains files that no run wrote.
     """
     if options.overwrite:
         run.require_no_strangers()
@@ -185,9 +194,9 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
 
 
 def _begin(task: Task, run: Run, options: TrainOptions, data: Data) -> None:
-    """Writes the first files of a new run, and removes those of an earlier run.
+    """Removes the files of an earlier run, and writes the first files of a new run.
 
-    ``data.json`` is written last, because a run with this file can be resumed.
+    ``data.json`` is written last, because the presence of this file means that the run can be resumed.
     """
     run.clear() if options.overwrite else run.forget_checkpoints()
     run.write_json("options.json", options.stored())
@@ -196,7 +205,7 @@ def _begin(task: Task, run: Run, options: TrainOptions, data: Data) -> None:
 
 
 def _history_writer(run: Run, training: Training) -> keras.callbacks.Callback:
-    """Returns a callback that writes history.csv after every epoch, with all epochs of the training."""
+    """Returns a callback that rewrites history.csv after every epoch, with one row per epoch so far."""
     return keras.callbacks.LambdaCallback(
         on_epoch_end=lambda *_: run.write_history(training.position.history)
     )
@@ -205,7 +214,7 @@ def _history_writer(run: Run, training: Training) -> keras.callbacks.Callback:
 def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
     """Stores the trained model, its scores and the scores of the baselines.
 
-    ``metrics.json`` is written last, because a run with this file is finished.
+    ``metrics.json`` is written after the model, because its presence means that the run is finished.
     """
     position = training.position
     run.write_history(position.history)

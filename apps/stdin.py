@@ -9,13 +9,14 @@ from threading import Thread
 
 from seqmodels.errors import DataError
 
-LINES_AT_ONCE = 4096  # bounds the memory of predict
+LINES_AT_ONCE = 4096  # limits the memory that predict needs
 
 
 def lines_as_they_come() -> Iterator[list[str]]:
     """Yields the lines that have arrived on stdin, in lists of at most LINES_AT_ONCE lines.
 
-    An interactive caller gets each line at once, and a long file needs bounded memory.
+    A line is yielded as soon as it arrives. Therefore an interactive caller does not wait for further lines.
+    The memory use is limited for an input of any length.
 
     Raises:
         DataError: a line is not UTF-8 text.
@@ -25,7 +26,7 @@ def lines_as_they_come() -> Iterator[list[str]]:
     def read() -> None:
         number = 0
         try:
-            # With sys.stdin.buffer, Python would abort at exit while this thread waits for input.
+            # This does not use sys.stdin.buffer, because Python would abort at exit while this thread waits.
             with open(sys.stdin.fileno(), "rb", closefd=False) as lines:
                 for line in lines:
                     number += 1

@@ -1,4 +1,4 @@
-"""The interface of an app: a frozen record of option classes and typed functions."""
+"""The interface of an app: a dataclass with the option classes and the functions of the app."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from seqmodels.export.signature import Signature
 from seqmodels.training.objectives import Objective
 
 Record = dict[str, object]
-"""A JSON-ready dictionary: scores, or the prediction for one input."""
+"""A dictionary that can be written as JSON: scores, or the prediction for one input."""
 
 
 class Assets(Protocol):
-    """Fitted objects that a trained model needs besides its weights: vocabulary, labels, scaler."""
+    """Fitted objects that a trained model needs besides its weights, such as a vocabulary or a scaler."""
 
     def save(self, folder: Path) -> None: ...
 
@@ -45,24 +45,27 @@ class Data(Generic[AssetsT, SourceT]):
     """The data of one training, as ``Task.load`` returns it.
 
     Attributes:
-        train: ``epoch -> tf.data.Dataset`` of batches ``(inputs, targets, weights)`` for the objective. The
-            batches depend only on the seed and the epoch. The cardinality of the dataset must be known; it is
-            the number of steps.
-        valid: ``() -> tf.data.Dataset`` with elements of the same structure.
-        assets: fitted on the training split only.
-        facts: JSON-ready description of the data. ``train`` stores it in ``data.json``, with the additional
-            key ``task``. ``train --dry-run`` prints all keys. These keys are required:
+        train: function that receives the number of the epoch, from 0, and returns a ``tf.data.Dataset`` of
+            batches ``(inputs, targets, weights)`` for the objective. The batches depend only on the seed and
+            the epoch. The cardinality of the dataset must be known, because it is the number of training
+            steps.
+        valid: function without arguments that returns a ``tf.data.Dataset`` of validation batches with the
+            same structure.
+        assets: fitted objects, such as the vocabulary. They are fitted on the training split only.
+        facts: dictionary that describes the data and can be written as JSON. ``train`` stores it in
+            ``data.json`` and adds the key ``task``. ``train --dry-run`` prints all keys. These keys are
+            required:
 
             - ``source`` (str): path or name of the data, as given to ``--data``.
             - ``sha256`` (str): hexadecimal digest of the content. A resumed training and ``evaluate`` compare
-              it with the digest of the data that they read.
-            - ``notes`` (list of str): one sentence per decision that the user should know of, such as skipped
-              rows or a missing split. ``train`` prints each sentence after ``note: ``.
+              this digest with the digest of the data that they read.
+            - ``notes`` (list of str): one sentence for each event that the user should know about, such as
+              skipped rows or a missing split. ``train`` prints each sentence after ``note: ``.
             - ``counts`` (dict): number of examples per split, such as ``{"train": 48, "valid": 12}``.
 
-            A task may add keys of its own, such as ``vocabulary`` or ``lookback``.
-        source: splits as the task's reader returns them. Only functions of the same task use them, for
-            example ``baselines``.
+            A task may add other keys, such as ``vocabulary`` or ``lookback``.
+        source: splits as the task's reader returns them, before they are converted to batches. Only functions
+            of the same task use them, for example ``baselines``.
     """
 
     train: Callable[[int], tf.data.Dataset]
@@ -76,75 +79,93 @@ class Data(Generic[AssetsT, SourceT]):
 class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     """The option classes and functions of one app.
 
-    ``runner.py``, ``exporting.py`` and ``api.py`` call the functions. A ``Run`` argument is always a finished
-    run. "JSON-ready" values consist of dict, list, tuple, str, int, float, bool and None. "Scores" is the
-    JSON-ready dict of one model or one baseline, with keys that the task chooses.
+    ``runner.py``, ``exporting.py`` and ``api.py`` call the functions. In this class, four terms have a fixed
+    meaning:
+
+    - ``run`` is always a finished run.
+    - "JSON-ready" values consist of dict, list, tuple, str, int, float, bool and None.
+    - "Scores" are a JSON-ready dict with the scores of one model or one baseline. The task chooses the keys.
+    - A "record" is a JSON-ready dict with the prediction for one input.
 
     Attributes:
         name: name of the app, as in ``python -m apps.<name>``.
         Train, Evaluate, Predict, Convert: option classes of these verbs.
-        load: ``(options, assets) -> Data``. ``assets`` are the stored assets of a run, which the function
-            reuses, or None. With None, the function fits new assets to the training split. Raises
-            UsageError if the data does not exist, and DataError if the data is malformed.
-        build: ``(options, assets) -> model``. Returns a built Keras model with its initial weights. The
-            caller has set the seed, the dtype policy and the distribution strategy.
-        objective: ``options -> Objective`` of the training loop; see :mod:`seqmodels.training.objectives`.
-        monitor: ``(column, maximize)``: the history column that decides the best epoch, and True if a higher
-            value is better.
-        baselines: ``data -> {split: {baseline: scores}}``. Fits the baselines without the test split. The
-            split ``test`` is required, ``valid`` is optional. ``metrics.json`` stores the result.
-        evaluate: ``(run, options) -> dict``, JSON-ready. Scores the test split of the run, or
-            ``options.data`` if it is not None, with the model format ``options.model``. The keys are:
+        load: function that receives ``(options, assets)`` and returns :class:`Data`. If ``assets`` are given,
+            they are the stored assets of the run, and the function reuses them. Otherwise they are None, and
+            the function fits new assets on the training split. It raises UsageError if the data does not
+            exist, and DataError if the data is malformed.
+        build: function that receives ``(options, assets)`` and returns a built Keras model with its initial
+            weights. The caller sets the seed, the dtype policy and the distribution strategy before the call.
+        objective: function that receives the options and returns the ``Objective`` of the training loop; see
+            :mod:`seqmodels.training.objectives`.
+        monitor: pair ``(column, maximize)``. The best epoch is the one with the best value in this column of
+            the history. If ``maximize`` is True, higher values are better.
+        baselines: function that receives :class:`Data`, fits the baselines without the test split, and
+            returns ``{split: {baseline: scores}}``. The split ``test`` is required, ``valid`` is optional.
+            ``metrics.json`` stores the result.
+        evaluate: function that receives ``(run, options)`` and returns a JSON-ready dict. It scores
+            ``options.data``, or the test split of the run if ``options.data`` has the value None. It uses the
+            model in the format ``options.model``. The keys of the result are:
 
             - ``model`` (scores): scores of the model. For the Keras model on the run's own test split,
               ``metrics.json`` stores them as ``test``.
-            - ``baselines`` (``{baseline: scores}``): scores on the same data.
-            - ``data`` (str): the path or name of the scored data, for ``render_scores``.
+            - ``baselines`` (``{baseline: scores}``): scores of the baselines on the same data.
+            - ``data`` (str): path or name of the scored data, for ``render_scores``.
             - any other key that ``render_scores`` needs, such as ``variants`` or ``languages``.
-        predict: ``(run, chunks, options) -> iterator of records``. ``chunks`` is an iterable of lists of
-            inputs: one list with all arguments, or lists of lines as they arrive on stdin. Without inputs, an
-            app that does not read stdin gets one empty list. A record is a JSON-ready dict for one input.
-            Records have the order of the inputs. All records of a chunk are yielded before the next chunk is
-            read.
-        load_assets: ``folder -> assets``. Reads the files that ``Assets.save`` wrote. Raises DataError if
-            they are damaged.
-        render_scores: ``dict -> text or table``. Receives the complete result of ``evaluate``, and returns
-            the object that the verb ``evaluate`` prints.
-        render_prediction: ``record -> str``. Returns the text that ``predict`` prints without ``--json``.
-        plot: ``(run, scores) -> paths``. Receives the entry ``model`` of ``evaluate``, and writes its plots
-            to ``run.plots``. Called only for the Keras model on the run's own test split.
-        headline: ``scores -> {name: value}``. Selects the scores that ``info`` shows, from the scores of the
-            model or of one baseline.
-        signatures: ``(model, assets) -> list of Signature``: the entry points of the SavedModel, the default
-            one first. The model computes in float32.
-        served: paragraphs of the SavedModel's README, for example on the steps of ``predict`` that the
+        predict: function that receives ``(run, chunks, options)`` and returns an iterator of records, one per
+            input and in the order of the inputs. ``chunks`` is an iterable of lists of inputs. If the command
+            has arguments, one list contains all of them. Otherwise, each list contains lines that have
+            arrived on stdin. If there are no inputs, an app
+            that does not read stdin gets one empty list. The function must yield all records of a chunk
+            before it reads the next chunk.
+        load_assets: function that receives a folder and returns the assets that ``Assets.save`` wrote there.
+            It raises DataError if the files are damaged.
+        render_scores: function that receives the complete result of ``evaluate``. It returns the text or
+            table that the verb ``evaluate`` prints.
+        render_prediction: function that receives a record and returns the text that ``predict`` prints
+            without ``--json``.
+        plot: function that receives ``(run, scores)``, writes its plots to ``run.plots``, and returns their
+            paths. ``scores`` is the entry ``model`` of the result of ``evaluate``. The function is called
+            only for the Keras model on the run's own test split.
+        headline: function that receives the scores of the model or of one baseline. It returns the scores
+            that ``info`` shows, as ``{name: value}``.
+        signatures: function that receives ``(model, assets)`` and returns the list of ``Signature`` objects
+            of the SavedModel. The first signature is the default. The model computes in float32.
+        examples: function that receives the assets and returns a list of
+            ``(signature name, {input name: array})``. ``export`` verifies the SavedModel on these inputs.
+        served: paragraphs of the SavedModel's README, for example about the steps of ``predict`` that the
             signatures do not include. Default: no paragraph.
-        examples: ``assets -> [(signature name, {input name: array})]``. ``export`` compares the SavedModel
-            with the model on these inputs.
-        phone: ``(run, model, options) -> Phone``: everything that ``convert`` needs. The model computes in
-            float32.
-        store: ``(data, folder) -> path``. Writes a DataFrame or lists to a file in ``folder`` that ``load``
-            and ``evaluate`` accept as ``--data``. Raises UsageError for data of another type.
-        inputs: ``(inputs, folder) -> list of str``. Converts a text, list, DataFrame or path to one chunk for
-            ``predict``. May write files to the temporary ``folder``. Raises UsageError for another type.
-        input_column: ``(table, options) -> str``: the column that contains the inputs of ``predict`` in a
-            DataFrame or in the file of a table. ``options`` are the options of the training. Default: None;
-            ``inputs`` converts tables, too.
-        input_line: ``(line, options) -> str``: the input of ``predict`` in one line of a text file.
-            Default: the line.
-        rows: ``record -> list of flat dicts``: the rows of a record in ``predict --to FILE`` as .csv or
-            .parquet. All rows of a run have the same keys. Default: one row; nested names are joined by dots.
-        outputs: ``list of records -> object``: the value that ``TrainedRun.predict`` returns.
-            Default: ``Records``.
-        initial_carried: ``(model, rows) -> state`` at the start of an epoch, for models that carry a state
-            from batch to batch. ``rows`` is the number of rows of a batch. Default: no state.
-        derive: ``means -> {column: value}``: additional history columns. ``means`` holds ``loss`` and the
-            scores of the objective, averaged over an epoch. Called for training and for validation; the
-            validation columns get the prefix ``valid_``. Default: no columns.
-        describe: ``run -> {name: value}``: additional rows of ``info``. Default: no rows.
-        verbs: ``{name: (run, chunks, options) -> iterator of str}``: verbs that only this app has. ``chunks``
-            is as in ``predict``. Without arguments and with stdin at a terminal, the only input is one empty
-            string. Each piece of text is printed immediately and without a line break.
+        phone: function that receives ``(run, model, options)`` and returns the :class:`Phone` that
+            ``convert`` needs. The model computes in float32.
+        store: function that receives ``(data, folder)``, writes a DataFrame or lists to a file in the folder,
+            and returns the path of the file. ``load`` and ``evaluate`` must accept this path as ``--data``.
+            The function raises UsageError for data of another type.
+        inputs: function that receives ``(inputs, folder)`` and converts a text, list, DataFrame or path to a
+            list of str. This list is one chunk for ``predict``. The function may write files to the temporary
+            folder. It raises UsageError for inputs of another type.
+        input_column: function that receives ``(table, options)`` and returns the name of the column that
+            contains the inputs of ``predict``. ``options`` are the options of the training. Default: None;
+            ``inputs`` then also converts tables.
+        input_line: function that receives ``(line, options)`` and returns the input of ``predict`` in one
+            line of a text file. Default: the whole line.
+        rows: function that receives a record and returns its rows for ``predict --to FILE`` as .csv or
+            .parquet. A row is a flat dict, and all rows of a run must have the same keys. Default: one row
+            per record. The default joins nested names by dots.
+        outputs: function that receives a list of records and converts it to the result of
+            ``TrainedRun.predict``. Default: ``Records``.
+        initial_carried: function that receives ``(model, rows)`` and returns the state at the start of an
+            epoch, for models that pass a state from batch to batch. ``rows`` is the number of rows of a
+            batch. Default: no state.
+        derive: function that receives a dict with the means of ``loss`` and of the scores of the objective
+            over an epoch. It returns additional history columns, ``{column: value}``. It is called once for
+            training and once for validation. The validation columns get the prefix ``valid_``. Default: no
+            columns.
+        describe: function that receives a run and returns additional rows of ``info``, ``{name: value}``.
+            Default: no rows.
+        verbs: additional verbs of this app, ``{name: function}``. The function receives
+            ``(run, chunks, options)`` and returns an iterator of str. Each str is printed immediately and
+            without a line break. ``chunks`` is as in ``predict``. If there are no arguments and stdin is a
+            terminal, the only input is one empty string.
     """
 
     name: str

@@ -1,4 +1,8 @@
-"""Turns options into a Training, for train, refit, the laboratory and the benchmarks."""
+"""Creates the :class:`Training` that a set of options describes.
+
+The verb ``train``, the option ``--refit``, the package ``apps.gradients`` and the benchmarks
+use this module.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from apps.task import Data, Task
 from seqmodels.errors import UsageError
 from seqmodels.training import Objective, Settings, Training, optimizers
 
-PLATEAU = 0.25  # factor of the learning rate after an epoch without improvement
+PLATEAU = 0.25  # the learning rate is multiplied by this factor after an epoch without improvement
 
 
 def task_training(
@@ -67,22 +71,25 @@ def make_training(
     stop: Callable[[], bool] = lambda: False,
     steps_in_epoch: int | None = None,
 ) -> Training:
-    """Sets seed and precision, builds the model and its optimizer, and returns the training.
+    """Sets the seed and the precision, builds the model and its optimizer, and returns the training.
 
     Args:
         options: options of the training.
-        build: function that returns a built model.
+        build: function without arguments that returns a built model.
         objective: objective of the training loop, see :mod:`seqmodels.training.objectives`.
-        train: ``epoch -> dataset``, deterministic in the epoch.
-        valid: ``() -> dataset``.
+        train: function that receives the number of the epoch, from 0, and returns the training dataset. The
+            same epoch must always give the same dataset.
+        valid: function without arguments that returns the validation dataset.
         folder: folder of the checkpoints.
-        monitor: history column that decides the best epoch, and True if a higher value is better.
-        initial_carried: ``(model, rows) -> state`` at the start of an epoch, for batches of ``rows`` rows.
-        derive: ``means -> columns``: further history columns from the means of an epoch.
+        monitor: the history column that determines the best epoch, and True if higher values are better.
+        initial_carried: function that receives ``(model, rows)`` and returns the state at the start of an
+            epoch. ``rows`` is the number of rows of a batch on one replica.
+        derive: function that receives the mean loss and mean scores of an epoch, and returns additional
+            columns of the history.
         callbacks: Keras callbacks.
         stop: function called after every step. If it returns True, training saves a checkpoint and raises
             Interrupted.
-        steps_in_epoch: steps per epoch for the learning-rate schedule. Default: the number of batches in
+        steps_in_epoch: steps per epoch for the learning rate schedule. Default: the number of batches in
             ``train(0)``.
     """
     keras.utils.set_random_seed(options.seed)

@@ -1,9 +1,11 @@
-"""Trains variants of one app at an equal budget, one after the other, and prints one Markdown table.
+"""Trains variants of the model of one app, one after the other, and prints one Markdown table.
 
 ``python -m benchmarks.compare sentiment --common "--data imdb --minutes 10" "--cell lstm" "--cell gru"``
 
-Each row is a run in ``--folder``. Its name contains the options of the row and a checksum of all options. A
-finished row is not trained again. An interrupted comparison therefore continues when the command is repeated.
+Each quoted argument after the options contains the options of one row of the table. The options in
+``--common`` apply to all rows, for example an equal training time. Each row is a run in the folder
+``--folder``. The name of the run contains the options of the row and a checksum of all options. A finished
+run is not trained again. If a comparison is interrupted, repeat the command to continue the comparison.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import click
 
 
 def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
-    """Trains and evaluates a run unless the run is finished; returns each column's name and figure."""
+    """Trains and evaluates a run unless it is finished. Returns the text of each column of its row."""
     command = [sys.executable, "-m", f"apps.{app}"]
     metrics = run / "metrics.json"
     if not metrics.exists():
@@ -47,14 +49,14 @@ def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
     return {**figures, **{key: f"{value:.4f}" for key, value in scores.items() if "," not in key}}
 
 
-# Rows start with dashes too, so that click must not read them as options.
+# An argument such as "--cell gru" starts with dashes. click must not read it as an option of this command.
 @click.command(context_settings={"show_default": True, "ignore_unknown_options": True})
 @click.argument("app")
 @click.argument("rows", nargs=-1, required=True)
-@click.option("--common", default="", help="Options of `train` that apply to every row.")
-@click.option("--folder", default="saved_models/compare", help="Folder that keeps the runs.")
+@click.option("--common", default="", help="Options of `train` that apply to every row of the table.")
+@click.option("--folder", default="saved_models/compare", help="Folder in which the runs are stored.")
 def main(app: str, rows: tuple[str, ...], common: str, folder: str) -> None:
-    """Train a run of APP per row and print a Markdown table. ROWS are the options that differ."""
+    """Train APP once per row and print a Markdown table. Each of ROWS contains the options for one row."""
     columns: list[str] = []
     for options in rows:
         name, given = options.replace("--", "").replace(" ", "_") or "default", f"{common} {options}"
@@ -67,9 +69,9 @@ def main(app: str, rows: tuple[str, ...], common: str, folder: str) -> None:
 
 
 def distinct(figures: dict[str, str]) -> list[str]:
-    """Returns the columns whose value differs from the values of all columns before them.
+    """Returns the columns whose value differs from the value of every earlier column.
 
-    An example of a repeated column is the perplexity per word if words are the tokens.
+    For example, if the tokens are words, the perplexity per word repeats the perplexity per token.
     """
     first: dict[str, str] = {}
     for column, value in figures.items():

@@ -1,7 +1,9 @@
 """Measures the forecasting app through its command line and prints Markdown tables.
 
-- ``python -m benchmarks.forecasting --stocks FOLDER``: One run per file of prices and horizon.
-- ``python -m benchmarks.forecasting --ett ETTh1.csv --m4 m4_hourly.csv.gz``: ETTh1 and M4 Hourly.
+- ``python -m benchmarks.forecasting --stocks FOLDER`` trains two models per price file, one for a horizon
+  of 1 day and one for a horizon of 5 days.
+- ``python -m benchmarks.forecasting --ett ETTh1.csv --m4 m4_hourly.csv.gz`` trains on the data sets
+  ETTh1 and M4 Hourly.
 """
 
 from __future__ import annotations
@@ -32,11 +34,11 @@ M4 = shlex.split(
     "--lookback 336 --segment 24 --output point --loss absolute --error-unit season --season 24 --units 64 "
     "--batch-size 256 --windows 20000 --epochs 30 --schedule cosine --learning-rate 0.003 --patience none"
 )
-WINDOWS = 1_000  # windows of the test split on which each format is timed
+WINDOWS = 1_000  # maximum number of test windows in the measurement of the speed of a format
 
 
 def measure(data: str, options: list[str], folder: Path) -> dict[str, Any]:
-    """Trains, evaluates, exports and converts one run; returns its scores, sizes and times."""
+    """Trains, evaluates, exports and converts one model. Returns its scores, sizes and times."""
     run = str(folder / "run")
     begin = time.perf_counter()
     subprocess.run([*APP, "train", "--data", data, "--run", run, "--overwrite", *options], check=True)
@@ -57,16 +59,16 @@ def measure(data: str, options: list[str], folder: Path) -> dict[str, Any]:
 
 
 def _training_rate(run: Path) -> float:
-    """Returns the windows per second of the median epoch."""
+    """Returns the median over the epochs of the windows per second."""
     with open(run / "history.csv", encoding="utf-8") as file:
         return statistics.median(float(epoch["examples_per_second"]) for epoch in csv.DictReader(file))
 
 
 def forecasting_rates(folder: str) -> dict[str, float]:
-    """Returns the forecast windows of the test split per second, for each format of the run.
+    """Returns the number of test windows that each format of the run forecasts per second.
 
-    The formats run in this process, and the time includes computing the features. An uncounted forecast of
-    the same windows comes first.
+    All formats run in this process. The time includes the computation of the features. Each format
+    forecasts the same windows twice. Only the second time is measured.
     """
     import_tensorflow()
     from apps.forecasting.data import Assets, Prepared, read
@@ -98,8 +100,16 @@ def _output(command: list[str]) -> str:
 
 
 def show(title: str, found: dict[str, Any], columns: tuple[str, ...]) -> None:
-    """Prints the table of the model and its baselines."""
-    print(f"\n| {title} | {' | '.join(columns)} | model better? p |\n|---|{'---|' * (len(columns) + 1)}")
+    """Prints a table of the model and its baselines, and a line with sizes and speeds.
+
+    Args:
+        title: content of the first header cell.
+        found: result of :func:`measure`.
+        columns: names of the scores to print.
+    """
+    print(
+        f"\n| {title} | {' | '.join(columns)} | model better? p-value |\n|---|{'---|' * (len(columns) + 1)}"
+    )
     tests = found["model"]["comparison"]["tests"]
     for name, row in {**found["baselines"], "model": found["model"]}.items():
         cells = [f"{row[column]:.4f}" if column in row else "" for column in columns]
@@ -108,7 +118,7 @@ def show(title: str, found: dict[str, Any], columns: tuple[str, ...]) -> None:
         print(f"| {name} | {' | '.join(cells)} |")
     print(
         f"\n{found['minutes']:.1f} minutes of training, {found['parameters']:,} parameters, "
-        f"{found['bytes'] / 1000:.0f} kB and {found['milliseconds']:.2f} ms a forecast as a TFLite file; "
+        f"TFLite file with {found['bytes'] / 1000:.0f} kB and {found['milliseconds']:.2f} ms per forecast; "
         f"windows per second: training {found['training']:,.0f}, forecasting "
         f"{', '.join(f'{rate:,.0f} ({kind})' for kind, rate in found['rates'].items())}. "
         f"{found['model']['comparison']['verdict']}"
@@ -116,13 +126,18 @@ def show(title: str, found: dict[str, Any], columns: tuple[str, ...]) -> None:
 
 
 @click.command()
-@click.option("--stocks", type=click.Path(exists=True, path_type=Path), help="Folder of price files.")
+@click.option(
+    "--stocks",
+    type=click.Path(exists=True, path_type=Path),
+    help="Folder of .csv files with daily prices. Each file contains one series.",
+)
 @click.option("--ett", type=click.Path(exists=True), help="Path of ETTh1.csv.")
 @click.option("--m4", type=click.Path(exists=True), help="Path of m4_hourly.csv.gz.")
 @click.option(
     "--option", "more", multiple=True, help="Additional argument of train, for example --option=--seed=1."
 )
 def main(stocks: Path | None, ett: str | None, m4: str | None, more: tuple[str, ...]) -> None:
+    """Train and evaluate the forecasting app on the given data sets, and print Markdown tables."""
     with TemporaryDirectory() as folder:
         for path in sorted(stocks.glob("*.csv")) if stocks else []:
             for horizon in (1, 5):

@@ -1,9 +1,12 @@
-"""Both sides of `benchmarks.language_modeling tokens`: one training step of the same model.
+"""The two training steps that `benchmarks.language_modeling tokens` compares: ours and PyTorch's.
 
-The model is the preset `default` of the app: embedding, stacked LSTM, and an output layer tied to the
-embedding. Dropout stands before, between and after the layers. Gradient descent is clipped by the global
-norm. The state is passed from step to step. Our side is the training step of the app. PyTorch's side is
-written as a user would write it. Each side loads only its own library.
+Both steps train the same model, the preset `default` of the language modeling app. It has an embedding,
+stacked LSTM layers, and an output layer that shares the weights of the embedding. Dropout is applied before,
+between and after the LSTM layers. A step clips the gradient by its global norm and applies gradient descent.
+The initial state of a step is the final state of the previous training step.
+
+Our implementation runs the training step of the app. The PyTorch implementation uses only the public layers
+of PyTorch, as a user of PyTorch would. A process imports either TensorFlow or PyTorch.
 """
 
 from __future__ import annotations
@@ -19,7 +22,10 @@ from benchmarks.worker import Step, serve
 
 
 def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
-    """Builds a training step of the default options at this shape; training is the only mode."""
+    """Builds a training step with the default options and the sizes in ``shape``.
+
+    ``mode`` must be "training".
+    """
     options = replace(
         Train(),
         cell=cell,
@@ -35,6 +41,7 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
 
 
 def ours(options: Train, vocabulary: int) -> Step:
+    """Builds a training step of the app on random tokens."""
     import numpy as np
 
     from apps.language_modeling import task
@@ -46,24 +53,25 @@ def ours(options: Train, vocabulary: int) -> Step:
     data = running_text(ids, END, batch_size=options.batch_size, lengths=options.lengths)
     training = make_training(
         options,
-        lambda: task.build(options, range(vocabulary)),  # `build` needs only the length of the tokenizer
+        lambda: task.build(options, range(vocabulary)),  # `build` uses only the length of the tokenizer
         task.objective(options),
         lambda epoch: data,
         lambda: data,
-        Path(),  # no files are saved
+        Path(),  # the folder of the checkpoints; a single step saves no checkpoint
         initial_carried=task.TASK.initial_carried,
     )
     (batch,) = data
 
     def step() -> None:
         facts, training.carried = training.steps.train(batch, training.carried)
-        for value in facts.values():  # the training loop also does this after every step
+        for value in facts.values():  # the training loop also reads these values after every step
             float(value)
 
     return step
 
 
 def pytorch(options: Train, vocabulary: int) -> Step:
+    """Builds the training step of :func:`ours` with PyTorch."""
     import torch
     from torch import nn
 

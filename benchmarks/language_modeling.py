@@ -1,11 +1,13 @@
-"""Measures language modeling: speed compared with PyTorch, baselines, and cells at equal parameters.
+"""Measures the language modeling app: its training speed, its baselines, and its cells.
 
-- ``python -m benchmarks.language_modeling tokens --torch PYTHON``: Training speed; needs an idle machine.
-- ``python -m benchmarks.language_modeling rivals --data ptb``: Perplexity of the baselines.
-- ``python -m benchmarks.language_modeling rows --data ptb``: The cells to train; ``--run`` trains them.
+- ``python -m benchmarks.language_modeling tokens --torch PYTHON`` compares the training speed with PyTorch.
+  The machine must be idle.
+- ``python -m benchmarks.language_modeling rivals --data ptb`` prints the perplexity of the baselines.
+- ``python -m benchmarks.language_modeling rows --data ptb`` lists models with different cells and equal
+  numbers of parameters. With ``--run``, the command also trains these models.
 
-Each command prints one Markdown table. PyTorch is measured if ``benchmarks/requirements.txt`` is installed or
-``--torch`` is the Python of an environment that has it.
+Each command prints one Markdown table. PyTorch is measured if ``benchmarks/requirements.txt`` is installed,
+or if ``--torch`` is a Python executable that can import PyTorch.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ from apps.options import flag, resolve
 from benchmarks.layers import Worker, takes_part
 from benchmarks.shapes import FAST, Shape
 
-PTB = 10_002  # token ids of its vocabulary: 10,000 words, padding and the start token
+PTB = 10_002  # number of token ids of Penn Treebank: 10,000 words, padding and the start token
 SIDES = {"ours": FAST, "PyTorch": {}}
-# Models that are compared with the default model at equal parameters.
+# Each row is a model with about as many parameters as the default model: its options that are not defaults.
 COMPARED: tuple[dict[str, Any], ...] = (
     *({"cell": cell} for cell in ("gru", "rnn", "mingru", "minlstm", "rglru")),
     {"cell": "rglru", "residual": True},
@@ -46,14 +48,14 @@ def main() -> None:
 @click.option(
     "--torch", "torch_python", default=sys.executable, help="Python executable with PyTorch installed."
 )
-@click.option("--seconds", default=60.0, help="Seconds to measure.")
+@click.option("--seconds", default=60.0, help="Minimum duration of the measurement in seconds.")
 @click.option(
     "--vocabulary",
     default=PTB,
     help="Number of token ids. The default is the size of Penn Treebank's vocabulary.",
 )
 def tokens(torch_python: str, seconds: float, vocabulary: int) -> None:
-    """Measure the tokens per second of a training step of preset `default`, ours and PyTorch's in turn."""
+    """Measure the tokens per second in training: preset `default` and the same model in PyTorch."""
     options = Train()
     shape = Shape(options.batch_size, options.steps, options.layers, options.units, vocabulary)
     environments = SIDES if takes_part(torch_python) else {"ours": SIDES["ours"]}
@@ -67,7 +69,8 @@ def tokens(torch_python: str, seconds: float, vocabulary: int) -> None:
     start = time.perf_counter()
     while len(rates["ours"]) < 5 or time.perf_counter() - start < seconds:
         for worker in workers:
-            # The first step of a turn is not counted: the CPU caches hold the data of the other side.
+            # The first step of a turn is not counted, because the CPU caches still contain the data of the
+            # other process.
             times = worker.ask(repeat=6)["seconds"][1:]
             rates[worker.side].append(shape.batch * shape.time / float(np.median(times)))
     for worker in workers:
@@ -103,14 +106,17 @@ def rivals(data: str) -> None:
 
 @main.command()
 @click.option("--data", default="embedded", help="Data set, as in --data of the app.")
-@click.option("--minutes", default=10.0, help="Training time of each row, in minutes.")
-@click.option("--run", is_flag=True, help="Train and evaluate the rows, one after the other.")
-@click.option("--folder", default="saved_models/compare", help="Folder that keeps the runs.")
+@click.option("--minutes", default=10.0, help="Training time of the model of each row, in minutes.")
+@click.option("--run", is_flag=True, help="Train and evaluate the model of each row, one after the other.")
+@click.option("--folder", default="saved_models/compare", help="Folder in which the runs are stored.")
 def rows(data: str, minutes: float, run: bool, folder: str) -> None:
-    """Compare cells at equal parameters, and tied with untied embeddings, at equal training time.
+    """List models with different cells, equal numbers of parameters and equal training times.
 
-    The number of epochs of a row is estimated from its first steps. Each learning rate therefore decays to 0
-    within the given time. The printed command continues an interrupted comparison.
+    The model of the first row is the default model. The model of the second row is the default model with
+    untied weights and therefore has more parameters. The command runs a few training steps of each model and
+    estimates how many epochs fit into the training time. The learning rate therefore decays to 0 within this
+    time. The last printed line is the command that trains all models. If the training is interrupted, repeat
+    that command to continue.
     """
     import_tensorflow()
     from apps.estimate import estimate
@@ -123,7 +129,7 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
     compared += [sized(changes, equal_units(Train(), changes, vocabulary)) for changes in COMPARED]
     target = parameters(Train(), vocabulary)
     variants = []
-    click.echo(f"| vocabulary {vocabulary:,} | parameters | of the first row's | seconds of an epoch |")
+    click.echo(f"| vocabulary {vocabulary:,} | parameters | relative to the first row | seconds per epoch |")
     click.echo("|---|---|---|---|")
     for changes in compared:
         options = resolve(Train, {"data": data, **changes})
@@ -140,12 +146,12 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
 
 
 def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
-    """Returns the changes with ``units`` set; a residual model also gets an embedding of that size."""
+    """Returns the changed options and ``units``. A residual model gets an embedding of the same size."""
     return {**changes, "units": units, **({"embedding_units": units} if "residual" in changes else {})}
 
 
 def arguments(changes: dict[str, Any]) -> str:
-    """Returns the options of ``train`` that make these changes."""
+    """Returns the changed options as arguments of the command ``train``."""
     return " ".join(
         flag(name if value else f"no_{name}") if isinstance(value, bool) else f"{flag(name)} {value}"
         for name, value in changes.items()
@@ -153,9 +159,15 @@ def arguments(changes: dict[str, Any]) -> str:
 
 
 def equal_units(options: Train, changes: dict[str, Any], vocabulary: int) -> int:
-    """Returns the units at which a row has nearly as many parameters as the model of ``options``.
+    """Returns the number of units that gives a changed model about as many parameters as another model.
 
-    The number of parameters is a polynomial of degree 2 in the units. Three small models determine it.
+    The number of parameters is a polynomial of degree 2 in the units. The numbers of parameters of three
+    small models determine this polynomial.
+
+    Args:
+        options: options of the other model.
+        changes: options of the changed model that differ from ``options``.
+        vocabulary: number of token ids.
     """
     small = (1, 2, 3)
     counts = [parameters(replace(options, **sized(changes, units)), vocabulary) for units in small]
@@ -164,10 +176,10 @@ def equal_units(options: Train, changes: dict[str, Any], vocabulary: int) -> int
 
 
 def parameters(options: Train, vocabulary: int) -> int:
-    """Returns the number of parameters of the model that the app builds."""
+    """Returns the number of parameters of the model that the app builds with these options."""
     from apps.language_modeling import task
 
-    tokenizer: Any = range(vocabulary)  # `build` needs only its length
+    tokenizer: Any = range(vocabulary)  # `build` uses only the length of the tokenizer
     return task.build(options, tokenizer).count_params()
 
 

@@ -1,15 +1,21 @@
-"""Compares our recurrent layers with Keras, PyTorch and the matrix products alone.
+"""Compares the speed of our recurrent layers with Keras, PyTorch and a lower bound.
 
-- ``python -m benchmarks.layers``: All shapes, about 40 minutes; needs an idle machine.
-- ``python -m benchmarks.layers --quick``: The first shape, with few repetitions.
-- ``python -m benchmarks.layers --shape PTB --cell lstm``: One shape and one cell.
-- ``python -m benchmarks.layers --growth``: Only the time as the number of time steps grows.
-- ``python -m benchmarks.layers --memory``: Only the peak memory.
+The lower bound is the time of the matrix products alone.
 
-All sides run in one session, in turn, each in its own process. The table shows medians and quartiles.
-PyTorch is measured if ``benchmarks/requirements.txt`` is installed or ``--torch`` is the Python of an
-environment that has it. A complete measurement writes ``layers.json``, ``layers.md`` and ``growth.png`` to
-``--to``. A partial measurement is only printed.
+- ``python -m benchmarks.layers`` measures all shapes and takes about 40 minutes. The machine must be idle.
+- ``python -m benchmarks.layers --quick`` measures the first shape with few repetitions.
+- ``python -m benchmarks.layers --shape PTB --cell lstm`` measures one shape and one cell.
+- ``python -m benchmarks.layers --growth`` measures only the time of a training step for different numbers of
+  time steps.
+- ``python -m benchmarks.layers --memory`` measures only the peak memory.
+
+Each implementation of the layers, such as Keras or PyTorch, runs in its own process. In the code, an
+implementation is called a side. The processes take turns in one session. The tables show medians and
+quartiles. PyTorch is measured if ``benchmarks/requirements.txt`` is installed, or if ``--torch`` is a Python
+executable that can import PyTorch.
+
+A complete measurement writes ``layers.json``, ``layers.md`` and ``growth.png`` to the folder ``--to``. If
+options select a part of the measurements, the results are only printed.
 """
 
 from __future__ import annotations
@@ -43,7 +49,14 @@ ROOT = Path(__file__).parent.parent
 
 
 class Worker:
-    """One side in its own process: a module of this package with its environment variables."""
+    """A process that runs one implementation of the layers.
+
+    Args:
+        side: name of the implementation, in ``SIDES``.
+        module: module of this package that the process runs.
+        environment: environment variables that the process needs.
+        python: Python executable.
+    """
 
     def __init__(self, side: str, module: str, environment: dict[str, str], python: str):
         self.side = side
@@ -53,7 +66,7 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            # Without TF_ENABLE_ONEDNN_OPTS TensorFlow chooses for this machine, as it does for a user.
+            # Without TF_ENABLE_ONEDNN_OPTS, TensorFlow uses its default for this machine, as for most users.
             env={
                 **{name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"},
                 **environment,
@@ -62,7 +75,7 @@ class Worker:
         )
 
     def ask(self, **request: Any) -> dict:
-        """Sends a request and returns the answer."""
+        """Sends a request to the worker and returns its answer; see :mod:`benchmarks.worker`."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(json.dumps(request), file=self.process.stdin, flush=True)
@@ -74,6 +87,7 @@ class Worker:
         return json.loads(line)
 
     def close(self) -> None:
+        """Ends the process."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
@@ -91,7 +105,10 @@ def takes_part(torch_python: str) -> bool:
 
 
 def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: float) -> list[dict]:
-    """Measures all sides in turn until the time is over, at least three times each; returns their rows."""
+    """Measures all implementations in turn. Returns one row of results per implementation.
+
+    The measurement ends after ``seconds``, but not before each implementation has three measured times.
+    """
     if mode == "inference":
         workers = [worker for worker in workers if worker.side not in ONLY_TRAINING]
     for worker in workers:
@@ -100,7 +117,8 @@ def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: flo
     start = time.perf_counter()
     while min(map(len, times.values())) < 3 or time.perf_counter() - start < seconds:
         for worker in workers:
-            # The first step of a turn is not counted: the CPU caches hold the data of another side.
+            # The first step of a turn is not counted, because the CPU caches still contain the data of
+            # another process.
             times[worker.side] += worker.ask(repeat=3)["seconds"][1:]
     return [
         {
@@ -116,9 +134,10 @@ def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: flo
 
 
 def peak_memory(side: str, torch_python: str, cell: str, name: str) -> dict:
-    """Returns a row with the peak memory of a training step, in MB above the memory of the libraries.
+    """Returns a row with the peak memory of a training step, in MB.
 
-    Each side has its own process, because a process keeps the memory that an earlier step has freed.
+    The memory of the process before it builds the model is subtracted. The measurement starts a new process,
+    because a process keeps the memory that an earlier step has freed.
     """
     worker = worker_of(side, torch_python)
     worker.ask(cell=cell, mode="training", shape=asdict(SHAPES[name]))
@@ -130,7 +149,7 @@ def peak_memory(side: str, torch_python: str, cell: str, name: str) -> dict:
 
 
 def worker_of(side: str, torch_python: str) -> Worker:
-    """Starts the worker of a side."""
+    """Starts the process of the implementation with this name."""
     return Worker(side, *SIDES[side], torch_python if side == "PyTorch" else sys.executable)
 
 
@@ -140,16 +159,19 @@ def _quartiles(seconds: list[float]) -> dict[str, float]:
 
 
 def table(rows: list[dict]) -> list[str]:
-    """Returns Markdown: the times of all sides per shape and mode, our relative speed, and the targets."""
+    """Returns Markdown tables: the times of all implementations for each mode, and the targets."""
     lines = []
     for mode in MODES:
         of_mode = [row for row in rows if row["mode"] == mode]
         if not of_mode:
             continue
         lines += [
-            f"### {mode.capitalize()}",
+            f"### {mode.capitalize()}\n\n"
+            "The table shows the time of one step. In training, this is a training step. In inference, it is "
+            "a forward pass. The last column is this time divided by the time of the kernel. For example, "
+            "2 means that the kernel is twice as fast.",
             "",
-            "| shape | cell | side | ms (quartiles) | kernel is faster by |",
+            "| shape | cell | implementation | ms (quartiles) | time relative to the kernel |",
             "|---|---|---|---|---|",
         ]
         for row in of_mode:
@@ -168,18 +190,21 @@ def table(rows: list[dict]) -> list[str]:
 
 
 def targets(rows: list[dict]) -> list[str]:
-    """Returns Markdown: the speed of training relative to the other sides, and the reached targets."""
+    """Returns a Markdown table of our training speed relative to the other implementations, with targets."""
     sides: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:
         sides.setdefault((row["shape"], row["cell"]), {})[row["side"]] = row["milliseconds"]
     lines = [
         "### Targets of training",
         "",
-        "Speed relative to the other side. The target is the lower of 2 x Keras and 0.9 x the products. If "
-        "all rows have the same length, a second target is the lower of 1 x PyTorch and 0.9 x the products. "
-        "The kernel must never be slower than the generic loop.",
+        "Each number is the speed of the kernel, divided by the speed of the implementation in the header. "
+        "The first target is the lower of two speeds: 2 times the speed of Keras, or 0.9 times the speed "
+        'of "products alone". The second target is the lower of two speeds: the speed of PyTorch, or 0.9 '
+        'times the speed of "products alone". The second target applies only if all sequences of a batch '
+        "have the same length. The third target is the speed of the generic loop. The last column shows "
+        "whether all targets are reached.",
         "",
-        "| shape | cell | Keras | PyTorch | products | generic loop | reached |",
+        "| shape | cell | Keras | PyTorch | products alone | generic loop | all targets reached |",
         "|---|---|---|---|---|---|---|",
     ]
     for (name, cell), times in sides.items():
@@ -197,13 +222,14 @@ def targets(rows: list[dict]) -> list[str]:
 
 
 def memory_table(rows: list[dict]) -> list[str]:
-    """Returns Markdown: the megabytes of each side, one line per shape and cell."""
+    """Returns a Markdown table of the peak memory in MB, with one line per shape and cell."""
     sides = list(dict.fromkeys(row["side"] for row in rows))
     found = {(row["shape"], row["cell"], row["side"]): row["megabytes"] for row in rows}
     lines = [
         "### Peak memory of training",
         "",
-        "MB above the memory of the process before it built the model. Compilation is included.",
+        "The table shows the peak memory of each process in MB. The memory of the process before it built "
+        "the model is subtracted. The memory for the compilation is included.",
         "",
         f"| shape | cell | {' | '.join(sides)} |",
         f"|---|---|{'---|' * len(sides)}",
@@ -215,7 +241,7 @@ def memory_table(rows: list[dict]) -> list[str]:
 
 
 def growth(seconds: float) -> list[dict]:
-    """Measures a training step of one layer of each cell at a growing number of time steps."""
+    """Measures the time of a training step of one layer for each cell and each number of time steps."""
     worker = worker_of(OURS, sys.executable)
     rows = []
     for cell, dependent in GROWTH_CELLS.items():
@@ -227,19 +253,22 @@ def growth(seconds: float) -> list[dict]:
             while len(times) < 3 or time.perf_counter() - start < seconds:
                 times += worker.ask(repeat=1)["seconds"]
             rows.append({"cell": cell, "steps": steps, "dependent": dependent(steps), **_quartiles(times)})
-            click.echo(f"{cell} T {steps}: {rows[-1]['milliseconds']:.1f} ms", err=True)
+            click.echo(f"{cell}, T {steps}: {rows[-1]['milliseconds']:.1f} ms", err=True)
     worker.close()
     return rows
 
 
 def growth_table(rows: list[dict]) -> list[str]:
-    """Returns Markdown: ms of each cell at each number of time steps, and its sequential steps."""
+    """Returns a Markdown table of the times that :func:`growth` measured, and a link to the plot."""
     lines = [
-        "### The time as T grows",
+        "### Time by number of time steps T",
         "",
-        "Time in ms of a training step of one layer, batch 4, 128 units. The number of sequential steps, "
-        "forward and backward, is in parentheses. A step of an LSTM, GRU or RNN is a matrix product. A step "
-        "of the parallel cells is one multiplication and one addition per unit.",
+        "The table shows the time in ms of a training step of one layer with 128 units on 4 sequences "
+        "of T time steps. The number in parentheses is the number of operations that must run one after "
+        "the other (sequential steps), forward and backward. In an LSTM, GRU or RNN, a sequential step "
+        "contains a matrix product. In the parallel cells (mingru, minlstm, rglru), a sequential step "
+        'contains one multiplication and one addition per unit. The row "mingru by rounds" computes the '
+        "MinGRU as a parallel scan. All other rows use a loop.",
         "",
         f"| cell | {' | '.join(f'T {steps}' for steps in GROWTH_STEPS)} |",
         f"|---|{'---|' * len(GROWTH_STEPS)}",
@@ -247,11 +276,11 @@ def growth_table(rows: list[dict]) -> list[str]:
     for cell in GROWTH_CELLS:
         cells = [f"{row['milliseconds']:.1f} ({row['dependent']:,})" for row in rows if row["cell"] == cell]
         lines.append(f"| {cell} | {' | '.join(cells)} |")
-    return [*lines, "", "![time of a training step and T](growth.png)", ""]
+    return [*lines, "", "![Time of a training step by number of time steps T](growth.png)", ""]
 
 
 def plot(rows: list[dict], path: Path) -> None:
-    """Plots time against T on logarithmic axes, where a time proportional to T is a line of slope 1."""
+    """Plots the time against T on logarithmic axes. If time is proportional to T, the line has slope 1."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -277,18 +306,25 @@ def plot(rows: list[dict], path: Path) -> None:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--shape", "part", default="", help="Measure only shapes whose name contains this.")
+@click.option("--shape", "part", default="", help="Measure only shapes whose name contains this text.")
 @click.option("--cell", type=click.Choice(CELLS), help="Measure only this cell.")
 @click.option("--mode", type=click.Choice(MODES), help="Measure only this mode.")
-@click.option("--quick", is_flag=True, help="Measure only the first shape, one second per row.")
-@click.option("--growth", "only_growth", is_flag=True, help="Measure only the time as T grows.")
+@click.option(
+    "--quick", is_flag=True, help="Measure only the first shape, for one second per row of the table."
+)
+@click.option(
+    "--growth",
+    "only_growth",
+    is_flag=True,
+    help="Measure only the time of a training step for different numbers of time steps.",
+)
 @click.option(
     "--memory", "only_memory", is_flag=True, help="Measure only the peak memory. The machine may be busy."
 )
 @click.option(
     "--torch", "torch_python", default=sys.executable, help="Python executable with PyTorch installed."
 )
-@click.option("--to", default=str(Path(__file__).parent), help="Folder of the written results.")
+@click.option("--to", default=str(Path(__file__).parent), help="Folder in which the results are written.")
 def main(
     part: str,
     cell: str | None,
@@ -299,7 +335,10 @@ def main(
     torch_python: str,
     to: str,
 ) -> None:
-    """Print tables of the time and memory of all sides, and of the time as T grows."""
+    """Print tables that compare the time and the peak memory of our layers, Keras and PyTorch.
+
+    Another table shows the time of our layers for different numbers of time steps.
+    """
     names = [name for name in SHAPES if part in name][: 1 if quick else None]
     if not names:
         raise click.UsageError(f"--shape {part!r} matches no shape; use part of one of {'; '.join(SHAPES)}")
@@ -309,7 +348,7 @@ def main(
         )
     if only_memory and mode:
         raise click.UsageError(
-            "--memory cannot be combined with --mode; remove --mode, memory is measured in training"
+            "--memory cannot be combined with --mode, because memory is measured in training; remove --mode"
         )
     cells = [cell] if cell else CELLS
     complete = not (part or cell or mode or quick or only_growth or only_memory)
@@ -343,7 +382,7 @@ def main(
         lines += memory_table(memory)
     if grown:
         lines += growth_table(grown)
-    # A partial measurement is printed and must not overwrite a complete one.
+    # A measurement of a part must not overwrite the files of a complete measurement.
     if complete:
         folder = Path(to)
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,11 @@
-"""Profiles one side of `benchmarks.layers` by the kind of the operations that XLA runs.
+"""Measures the time that each type of operation takes in a step of `benchmarks.layers`.
 
-- ``python -m benchmarks.profile``: The kernel of the LSTM in training, at every shape.
-- ``python -m benchmarks.profile --cell gru --shape "2 x 512"``: One cell at one shape.
+- ``python -m benchmarks.profile`` profiles the training step of the LSTM with our kernel, for every
+  shape.
+- ``python -m benchmarks.profile --cell gru --shape "2 x 512"`` profiles the GRU for one shape.
 
-TensorFlow's profiler lists the operations of XLA. Their milliseconds are summed over threads, so that the sum
-may exceed the time of the step. Products use all cores, other operations mostly one.
+TensorFlow's profiler measures the times. The times of all threads are added. The sum may therefore be longer
+than the time of the step. Matrix products use all cores. Most other operations use one core.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import click
 from benchmarks.shapes import CELLS, MODES, OURS, SHAPES, SIDES
 
 STEPS = 5
-KINDS = {  # the first match counts; XLA names a fusion after the operations in it
+KINDS = {  # the first pattern that matches counts; the name of an XLA fusion lists its operations
     "products": r"matmul|MatMul|dot|ynn|onednn",
     "moved": r"^(wrapped_)?(bitcast_|copy|transpose|concat|pad|slice$|broadcast$|dynamic-update-slice)",
     "elementwise": r"fusion|^wrapped_|tanh|logistic|reduce",
@@ -30,7 +31,7 @@ CONTAINERS = r"^(while|call|conditional|end: |multi_step|.*::|[A-Z]\w*$)"
 
 
 def times(folder: str) -> Counter[str]:
-    """Returns the milliseconds of a step by the name of the operation without its number."""
+    """Returns the milliseconds per step of each operation. The number at the end of a name is removed."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     (path,) = Path(folder).glob("plugins/profile/*/*.xplane.pb")
@@ -46,12 +47,12 @@ def times(folder: str) -> Counter[str]:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--shape", "part", default="", help="Profile only shapes whose name contains this.")
+@click.option("--shape", "part", default="", help="Profile only shapes whose name contains this text.")
 @click.option("--cell", type=click.Choice(CELLS), default="lstm")
 @click.option("--mode", type=click.Choice(MODES), default="training")
 @click.option("--side", type=click.Choice([side for side in SIDES if side != "PyTorch"]), default=OURS)
 def main(part: str, cell: str, mode: str, side: str) -> None:
-    """Print the milliseconds and the largest operations of each kind."""
+    """Print the milliseconds of each type of operation and of the three longest operations of each type."""
     os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
     os.environ |= {**SIDES[side][1], "TF_CPP_MIN_LOG_LEVEL": "3"}
     import tensorflow as tf

@@ -1,7 +1,8 @@
 """Measures the sentiment app through its command line and prints one Markdown table.
 
-- ``python -m benchmarks.sentiment``: The embedded reviews.
-- ``python -m benchmarks.sentiment --data FOLDER``: For example SST-2, a folder with train.csv and valid.csv.
+- ``python -m benchmarks.sentiment`` uses the simulated reviews that are included in the project.
+- ``python -m benchmarks.sentiment --data FOLDER`` uses other data, for example a folder that contains
+  train.csv and valid.csv of SST-2.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ def seconds_of(command: list[str]) -> float:
 
 
 def stream(run: Path, lines: Path) -> tuple[float, float]:
-    """Returns the seconds and the peak memory in MB of ``predict`` on a file with one text per line."""
+    """Returns the time in seconds and the peak memory in MB of ``predict``.
+
+    ``lines`` is a file with one text per line.
+    """
     start = time.perf_counter()
     with open(lines, "rb") as texts:
         process = subprocess.Popen(
@@ -45,7 +49,7 @@ def stream(run: Path, lines: Path) -> tuple[float, float]:
 
 
 def write_lines(path: Path, count: int) -> None:
-    """Writes ``count`` texts of different lengths."""
+    """Writes ``count`` texts of different lengths to a file, one text per line."""
     texts = [
         f"the {'very ' * (n % 8)}long plot was not bad , but number {n % 97} was dull ." for n in range(776)
     ]
@@ -54,7 +58,15 @@ def write_lines(path: Path, count: int) -> None:
 
 
 def measure(data: str, preset: str, seed: int, lines: int, folder: Path) -> list[tuple[str, str]]:
-    """Returns the rows of the table: the quantity and its figure."""
+    """Trains a model and measures the app. Returns the rows of the table as pairs (quantity, value).
+
+    Args:
+        data: the data set, as in the option ``--data`` of the app.
+        preset: name of the preset to train.
+        seed: seed of the training.
+        lines: number of lines that ``predict`` reads.
+        folder: folder in which the run and the files with the lines are written.
+    """
     help_time = statistics.median(seconds_of([*APP, "train", "--help"]) for _ in range(5))
     import_time = statistics.median(
         seconds_of([sys.executable, "-c", "import seqmodels.layers"]) for _ in range(3)
@@ -79,12 +91,12 @@ def measure(data: str, preset: str, seed: int, lines: int, folder: Path) -> list
         ("parameters", f"{metrics['parameters']:,}"),
         (
             "training, wall time",
-            f"{wall / 60:.1f} min ({metrics['epochs']} epochs, start and baselines included)",
+            f"{wall / 60:.1f} min ({metrics['epochs']} epochs, including the start and the baselines)",
         ),
         ("training, fastest epoch", f"{max(speeds):,.0f} examples/s"),
         ("test accuracy", f"{scores['model']['accuracy']:.2%}"),
         *((f"test accuracy, {name}", f"{row['accuracy']:.2%}") for name, row in scores["baselines"].items()),
-        (f"`predict`, {lines:,} lines on stdin", f"{rate:,.0f} lines/s, start not counted"),
+        (f"`predict`, {lines:,} lines on stdin", f"{rate:,.0f} lines/s, without the time of the start"),
         (
             f"`predict`, peak memory at {lines // 10:,} / {lines:,} lines",
             f"{few_memory:.0f} / {many_memory:.0f} MB",
@@ -93,12 +105,12 @@ def measure(data: str, preset: str, seed: int, lines: int, folder: Path) -> list
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--data", default="embedded", help="Data set, as in `python -m apps.sentiment train`.")
-@click.option("--preset", default="default", help="Preset to train.")
+@click.option("--data", default="embedded", help="Data set, as in --data of the app.")
+@click.option("--preset", default="default", help="Name of the preset to train.")
 @click.option("--seed", default=0, help="Seed of the training.")
-@click.option("--lines", default=1_000_000, help="Number of lines to pass to predict.")
+@click.option("--lines", default=1_000_000, help="Number of lines that predict reads.")
 def main(data: str, preset: str, seed: int, lines: int) -> None:
-    """Train, evaluate and predict in separate processes; print a Markdown table."""
+    """Measure the commands train, evaluate and predict of the sentiment app, each in its own process."""
     with TemporaryDirectory() as folder:
         rows = measure(data, preset, seed, lines, Path(folder))
     click.echo(f"| preset {preset}, seed {seed} | {Path(data).name} |\n|---|---|")

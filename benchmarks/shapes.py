@@ -1,6 +1,7 @@
-"""The shapes at which recurrent layers are measured, and the sides that are compared.
+"""The sizes for which recurrent layers are measured, and the implementations that are compared.
 
-This module loads neither TensorFlow nor PyTorch.
+In the code, an implementation such as Keras, PyTorch or our kernel is called a side. This
+module imports neither TensorFlow nor PyTorch.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Shape:
-    """A stack of recurrent layers over one batch.
+    """The sizes of a stack of recurrent layers and of its batch.
 
     Attributes:
-        batch: number of rows, n.
+        batch: number of sequences in the batch, n.
         time: number of time steps, T.
         layers: number of stacked layers.
-        units: size of each state and of the inputs or word vectors.
-        vocabulary: words of the embedding before the stack and of the softmax after it. If None, the stack
-            reads and returns vectors.
-        bidirectional: if True, the layers read in both directions and the rows have different lengths.
+        units: size of each state, and of the inputs or word vectors.
+        vocabulary: number of words. The model then has an embedding before the stack and a softmax after the
+            stack. If None, the model has neither an embedding nor a softmax; the stack reads and returns
+            vectors.
+        bidirectional: if True, the layers run in both directions, and the sequences have different lengths.
     """
 
     batch: int
@@ -32,7 +34,7 @@ class Shape:
 
     @property
     def lengths(self) -> list[int]:
-        """Row lengths, evenly spaced from T down to T / 8, as in a batch of texts from one bucket."""
+        """Lengths of the sequences, evenly spaced from T down to T / 8, as in a batch of texts."""
         span = self.time - self.time // 8
         return [self.time - span * row // max(self.batch - 1, 1) for row in range(self.batch)]
 
@@ -47,7 +49,7 @@ SHAPES = {
 CELLS = ("lstm", "gru")
 MODES = ("training", "inference")
 
-# Each side: the module of its worker and its environment variables.
+# Each implementation has a module, which its process runs, and the environment variables of this process.
 FAST = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 SIDES: dict[str, tuple[str, dict[str, str]]] = {
     "Keras": ("tensorflow_worker", {}),
@@ -60,10 +62,12 @@ SIDES: dict[str, tuple[str, dict[str, str]]] = {
     "products alone": ("tensorflow_worker", FAST),
 }
 OURS, WHOLE, RECOMPUTING, FLOOR = "kernel", "kernel, one part", "kernel, recomputing", "products alone"
-ONLY_TRAINING = (WHOLE, RECOMPUTING)  # inference has no parts and keeps no values for a backward pass
+ONLY_TRAINING = (WHOLE, RECOMPUTING)  # inference does not split a batch and has no backward pass
 
-# The cells whose time is measured as T grows, and the number of sequential steps in one training step. A loop
-# runs T steps forward and T backward. A parallel scan runs two rounds per halving of T, forward and backward.
+# The cells whose time is measured for each number of time steps T. The value is a function that receives T
+# and returns the number of sequential steps of a training step. A loop has T sequential steps forward and T
+# sequential steps backward. A parallel scan halves T repeatedly. Each halving needs two sequential steps in
+# the forward pass and two in the backward pass.
 GROWTH_STEPS = (64, 256, 1024, 4096, 8192)
 GROWTH_CELLS: dict[str, Callable[[int], int]] = {
     **{name: lambda steps: 2 * steps for name in ("lstm", "gru", "rnn", "mingru", "minlstm", "rglru")},

@@ -1,7 +1,10 @@
-"""TensorFlow's sides of `benchmarks.layers`: Keras' layers, ours, and the matrix products alone.
+"""The implementations in `benchmarks.layers` that use TensorFlow: Keras' layers and our layers.
 
-The layers of Keras and ours are part of the same model. The training step of Keras is the step of `fit`. Our
-training step is the step of our training loop, as in the apps. Both sides predict with Keras.
+The implementation "products alone" computes only the matrix products of our layers.
+
+Keras' model and our model differ only in the recurrent layers. Keras' model is trained by the training step
+of `fit`. Our model is trained by the training step of our training loop, as in the apps. For inference, both
+models use the step of Keras' `predict`.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from seqmodels.xla import set_xla_flags
 
 
 def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
-    """Builds one training step of plain gradient descent, or one forward pass."""
+    """Builds a function that runs one training step of plain gradient descent, or one forward pass."""
     set_xla_flags()
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
@@ -60,7 +63,7 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
             facts["total"].numpy()
 
         return train
-    # The training step of Keras reads an iterator; its prediction step reads a list of batches.
+    # The training step of Keras receives an iterator. The prediction step receives a list of batches.
     data = iter(tf.data.Dataset.from_tensors((x, target)).repeat()) if mode == "training" else [(x,)]
     model.optimizer.build(model.trainable_variables)
     model.make_train_function()
@@ -76,7 +79,7 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
 
 
 def keras_model(cell: str, shape: Shape) -> keras.Model:
-    """Returns a model with a stack of `keras.layers`, which read the lengths as a mask."""
+    """Returns a model with a stack of Keras' layers. A mask marks the time steps that are not padding."""
     layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
     inputs, x, lengths = _inputs(shape)
     mask = None if lengths is None else Mask(shape.time)(lengths)
@@ -89,7 +92,7 @@ def keras_model(cell: str, shape: Shape) -> keras.Model:
 
 
 class Mask(keras.layers.Layer):
-    """Mask of the real time steps: ``(batch,)`` lengths to ``(batch, time)`` booleans."""
+    """Converts lengths ``(batch,)`` to a mask ``(batch, time)``: True for time steps that are not padding."""
 
     def __init__(self, time: int):
         super().__init__()
@@ -100,7 +103,12 @@ class Mask(keras.layers.Layer):
 
 
 class Stack(keras.layers.Layer):
-    """Our encoder as a layer that returns only the outputs."""
+    """A layer that contains our encoder and returns only its outputs.
+
+    Args:
+        cell: name of a cell. "mingru by rounds" is the cell mingru, computed by the method "rounds".
+        shape: sizes of the stack.
+    """
 
     def __init__(self, cell: str, shape: Shape):
         super().__init__()
@@ -123,19 +131,23 @@ class Stack(keras.layers.Layer):
 
 
 def _sequence(cell: LinearCell, method: str, x: tf.Tensor, states: tuple, lengths: None, _: tuple) -> tuple:
-    """Runs `LinearCell.sequence` with the given method."""
+    """Computes the results of `LinearCell.sequence` with the given method for the linear recurrence."""
     outputs, last = kernels.linear_recurrence(*cell.coefficients(x), states[0], lengths, method)
     return outputs, (last,)
 
 
 def our_model(cell: str, shape: Shape) -> keras.Model:
-    """Returns the same model with our layers."""
+    """Returns the model of :func:`keras_model` with our layers instead of Keras' layers."""
     inputs, x, lengths = _inputs(shape)
     return keras.Model(inputs, _outputs(Stack(cell, shape)(x, lengths), shape))
 
 
 def our_training(model: keras.Model, shape: Shape, parts: int) -> Training:
-    """Returns our training of the same loss by plain gradient descent. No side clips gradients."""
+    """Returns a :class:`Training` that uses our training loop.
+
+    The loss is the same as for Keras' model. The optimizer is plain gradient descent without clipping, as in
+    all implementations.
+    """
 
     def objective(model: keras.Model, x: tf.Tensor, target: tf.Tensor, *_: Any) -> Outcome:
         outputs = model(x, training=True)
@@ -151,7 +163,7 @@ def our_training(model: keras.Model, shape: Shape, parts: int) -> Training:
 
 
 def _inputs(shape: Shape) -> tuple:
-    """Returns the inputs of the model, the vectors that the stack reads, and the lengths or None."""
+    """Returns the inputs of the model, the vectors that the stack reads, and the lengths (or None)."""
     if shape.vocabulary:
         ids = keras.Input((shape.time,), dtype="int32")
         return ids, keras.layers.Embedding(shape.vocabulary, shape.units)(ids), None
@@ -167,11 +179,14 @@ def _outputs(x: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
 
 
 def products(cell: str, mode: str, shape: Shape) -> Step:
-    """Builds the lower bound: only the matrix products of the stack and of the softmax.
+    """Builds a function that computes only the matrix products of the recurrent layers and of the softmax.
 
-    A product that does not depend on the state is one large product. The recurrence of a layer has T small
-    products forward, ``h_t U``, and T backward, ``dz_t U^T``. The memory layout is the layout of the kernels:
-    each transposed copy is made once, before the product.
+    Its time is approximately a lower bound for the time of a step.
+
+    If a product does not depend on the state, one large product computes all time steps. In each layer, the
+    loop over time computes T small products ``h_t U`` in the forward pass. In the backward pass, it computes
+    T small products ``dz_t U^T``. The memory layout is the same as in our kernels: a transposed matrix is
+    copied once, before all products that use it.
     """
     n, time, units = shape.batch, shape.time, shape.units
     columns = {"lstm": 4, "gru": 3}[cell] * units
@@ -180,7 +195,7 @@ def products(cell: str, mode: str, shape: Shape) -> Step:
     def normal(*size: int) -> tf.Tensor:
         return tf.random.normal(size, stddev=0.01)
 
-    # Every product has its own numbers, so that XLA cannot reuse a result.
+    # Every product has its own random factors. With equal factors, XLA could reuse the result of a product.
     layers = [
         {
             "x": normal(time, n, units),
@@ -221,7 +236,7 @@ def products(cell: str, mode: str, shape: Shape) -> Step:
             if mode == "training":
                 results.append(walk_back(dz, recurrent_kernel))
                 results += [tf.tensordot(each, dz, ((0, 1), (0, 1))) for each in (x, h)]
-                # The gradient of the first layer's inputs is not needed.
+                # In layer 1, the gradient of the inputs is needed only if the model has an embedding.
                 if shape.vocabulary or index >= stacked // shape.layers:
                     results.append(rows_times(dz, tf.transpose(kernel)))
         if shape.vocabulary:

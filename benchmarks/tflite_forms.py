@@ -1,6 +1,8 @@
-"""Measures the TFLite file of a trained sentiment run with each form of its loops; prints one Markdown table.
+"""Measures TFLite files of a sentiment run that compute the time steps in different forms.
 
-``python -m benchmarks.tflite_forms --run saved_models/sentiment --length 64``
+``python -m benchmarks.tflite_forms --run saved_models/sentiment --length 64`` prints one Markdown table. A
+file of the form "generic" contains a loop of TensorFlow Lite. A file of the form "unrolled" contains a copy
+of the operators for each time step. A file of the form "fused" contains one operator for a whole LSTM.
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ from time import perf_counter
 
 import click
 
-ROWS = 200  # of the validation split
+ROWS = 200  # number of validation texts that are used for the measurement
 
 
 def measure(run: str, length: int | None, quantize: str) -> list[str]:
-    """Converts and measures each form; returns the lines of the table."""
+    """Converts the run to each form, measures the files, and returns the lines of the table."""
     from apps.cli import import_tensorflow
 
     import_tensorflow()
@@ -63,11 +65,14 @@ def measure(run: str, length: int | None, quantize: str) -> list[str]:
 @click.command(context_settings={"show_default": True})
 @click.option("--run", default="saved_models/sentiment", help="Folder of a trained sentiment run.")
 @click.option(
-    "--length", type=int, help="Maximum number of tokens per text. Default: the same as in `convert`."
+    "--length", type=int, help="Maximum number of tokens per text. Default: the default of `convert`."
 )
-@click.option("--quantize", default="none", help="Quantization, as in `convert`.")
+@click.option("--quantize", default="none", help="Quantization, as in the option --quantize of `convert`.")
 def main(run: str, length: int | None, quantize: str) -> None:
-    """Print the size, latency (median of 200 calls, one thread) and largest difference of each form."""
+    """For each form, print the size, the latency and the largest difference from the Keras model.
+
+    The latency is the median of 200 calls with one thread.
+    """
     click.echo("\n".join(measure(run, length, quantize)))
 
 

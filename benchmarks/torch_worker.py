@@ -1,4 +1,7 @@
-"""PyTorch's side of `benchmarks.layers`: `nn.LSTM` and `nn.GRU` on the CPU, written as a user would."""
+"""The PyTorch implementation in `benchmarks.layers`: `nn.LSTM` and `nn.GRU` on the CPU.
+
+The code uses only the public layers of PyTorch, as a user of PyTorch would.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from benchmarks.worker import Step, serve
 
 
 class Model(nn.Module):
-    """The recurrent stack; with a vocabulary, an embedding before it and a softmax after it."""
+    """A stack of recurrent layers. With a vocabulary, the model also has an embedding and a softmax layer."""
 
     def __init__(self, cell: str, shape: Shape):
         super().__init__()
@@ -43,7 +46,7 @@ class Model(nn.Module):
 
 
 def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
-    """Builds one training step of plain gradient descent, or one forward pass."""
+    """Builds a function that runs one training step of plain gradient descent, or one forward pass."""
     torch.manual_seed(0)
     model = Model(cell, shape)
     if shape.vocabulary:

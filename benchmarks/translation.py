@@ -1,9 +1,10 @@
-"""Measures the speed and BLEU of a translation run in each of its formats; prints one Markdown table.
+"""Measures the speed and the BLEU of a trained translation model in each of its formats.
 
-``python -m benchmarks.translation saved_models/de-en`` needs a run that has been exported and converted.
+``python -m benchmarks.translation saved_models/de-en`` prints one Markdown table. Run the verbs
+export and convert first. If a format does not exist, it is skipped.
 
-Each format is timed on the test split in this process, after an uncounted first translation. Words are the
-parts of the source between white space.
+Each format translates the test split in this process. Before the measurement, each format translates a few
+sentences. The number of words is the number of words in the source sentences, separated by white space.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ import click
 from apps.cli import import_tensorflow
 from apps.options import MODELS
 
-SHORTEST = 5  # sentences of the uncounted first translation
+SHORTEST = 5  # number of sentences that are translated before the measurement
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
-@click.option("--sentences", default=500, help="Maximum number of sentences of the test split.")
+@click.option("--sentences", default=500, help="Maximum number of test sentences to translate.")
 def main(folder: str, sentences: int) -> None:
-    """Time every format that the run in FOLDER has."""
+    """Measure every format of the run in FOLDER and print a Markdown table."""
     import_tensorflow()
     from apps.inference import open_model
     from apps.run import Run

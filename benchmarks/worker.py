@@ -1,7 +1,9 @@
-"""The loop of every worker: builds and runs a step on request. Requests and answers are lines of JSON.
+"""The loop of a worker process. On request, it builds a step and measures the step.
 
-Each worker is a separate process, because the sides need different environment variables at their start. A
-worker computes only between a request and its answer. Only one side at a time therefore uses the machine.
+Each request and each answer is a line of JSON. A step is a function that runs one training step or one
+forward pass. In the code, an implementation such as Keras or PyTorch is called a side. Each implementation
+has its own worker process, because it needs its own environment variables at the start. A worker computes
+only between a request and its answer. Therefore only one worker uses the machine at a time.
 """
 
 from __future__ import annotations
@@ -22,14 +24,18 @@ Step = Callable[[], None]
 def serve(side: str, build: Callable[[str, str, str, Shape], Step]) -> None:
     """Answers requests from stdin until the end of stdin.
 
-    - ``{"cell", "mode", "shape"}`` builds a step and runs it twice. The answer is ``{"seconds"}``, the time
-      of the build and the two runs.
-    - ``{"repeat": k}`` runs the step k times. The answer is ``{"seconds": [..]}``.
-    - ``{"memory": true}`` returns ``{"megabytes"}``: the peak memory since the last build, above the memory
-      before that build.
+    - ``{"cell", "mode", "shape"}`` builds a step and runs the step twice. The answer is ``{"seconds"}``, the
+      total time of the build and of the two runs.
+    - ``{"repeat": k}`` runs the step k times. The answer is ``{"seconds": [..]}``, the time of each run.
+    - ``{"memory": true}`` measures the peak memory since the last build. The answer is ``{"megabytes"}``. The
+      memory of the process before the build is subtracted.
+
+    Args:
+        side: name of the implementation.
+        build: function that receives ``side``, the cell, the mode and the shape, and returns a step.
     """
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # output of libraries must not mix with the answers
+    os.dup2(2, 1)  # stdout must contain only the answers, but libraries may print to stdout
     step: Step | None = None
     before = 0.0
     for line in sys.stdin:
@@ -59,7 +65,7 @@ def _timed(step: Step) -> float:
 
 
 def _memory(field: str) -> float:
-    """Returns a memory figure of this process in megabytes, from Linux' /proc."""
+    """Returns an entry of /proc/self/status on Linux, such as VmRSS, in megabytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024

@@ -1,20 +1,23 @@
-"""Recurrent networks from their equations, for Keras on TensorFlow.
+"""Recurrent networks for Keras on TensorFlow, implemented from their equations.
 
-Importing this package is cheap: it loads no TensorFlow and changes no environment variable. Import what you
-need from its subpackages, for example ``from seqmodels.layers import Recurrent``. After ``import seqmodels``,
-``keras.models.load_model`` finds the classes of a saved model.
+Importing this package is fast: it does not load TensorFlow and does not change environment variables. Import
+the classes and functions that you need from the subpackages, for example
+``from seqmodels.layers import Recurrent``. After ``import seqmodels``, ``keras.models.load_model`` can load
+models that contain classes of this package.
 
-Every docstring and comment in the project uses these axis names:
+The docstrings and comments of the project write the shape of a tensor with these names of its axes:
 
-- ``n, batch``: sequences that are computed together
-- ``T, time``: time steps of the longest sequence in the batch, including padding
-- ``d, inputs``: features of one time step that enter a layer
-- ``h, units``: features of a recurrent state
-- ``p, projected``: columns of a cell's input projection (gates x units), which is computed before the loop
-- ``v, vocabulary``: entries of a vocabulary
-- ``classes``: labels of a classifier
+- ``n`` or ``batch``: number of sequences in a batch, which are the rows of a tensor
+- ``T`` or ``time``: number of time steps of the longest sequence in the batch, including padding
+- ``d`` or ``inputs``: number of input features of a layer at each time step
+- ``h`` or ``units``: number of features of a recurrent state
+- ``p`` or ``projected``: number of columns of a cell's input projection, which is computed before the loop
+  over time; usually the number of gates times ``units``
+- ``v`` or ``vocabulary``: number of token ids of a vocabulary
+- ``classes``: number of labels of a classifier
 
-``lengths`` is always ``(batch,)`` int32: the number of leading time steps of each row that are not padding.
+The argument ``lengths`` always has the shape ``(batch,)`` and the dtype int32. It contains the number of real
+time steps of each row. Real steps are the steps that are not padding; the padding follows the real steps.
 """
 
 from seqmodels.lazy import lazy

@@ -14,11 +14,12 @@ Named = TypeVar("Named", bound=Callable[..., Any])
 
 
 def deprecated(*, since: str, removed_in: str, use: str) -> Callable[[Named], Named]:
-    """Marks a function or a class as deprecated: it works as before, but each call emits a warning.
+    """Decorates a deprecated function or class. Each call emits a warning and otherwise works as before.
 
-    The warning is a ``DeprecationWarning`` and names the caller's line. Python shows it in scripts, notebooks
-    and tests, where the caller can change the call. Python hides it if an installed package makes the call,
-    because the user of that package cannot change the call. A ``FutureWarning`` would be shown to that user.
+    The warning is a ``DeprecationWarning`` that shows the line of the call. Python shows this warning if the
+    call is in a script, a notebook or a test, because its author can change the call. Python hides the
+    warning if the call is in an installed package, because the user of the package cannot change the call.
+    Python would show a ``FutureWarning`` in both cases.
 
     >>> @deprecated(since="0.2", removed_in="0.4", use="seqmodels.total")
     ... def add(numbers):
@@ -30,13 +31,13 @@ def deprecated(*, since: str, removed_in: str, use: str) -> Callable[[Named], Na
     >>> print(caught[0].message)
     add is deprecated since 0.2 and will be removed in 0.4; use seqmodels.total
 
-    A class warns when the class or a subclass is instantiated. The class object stays the same, so
-    ``isinstance``, pickles and saved models keep working.
+    A decorated class emits the warning when an instance of the class or of a subclass is created. The
+    decorator returns the same class object, so ``isinstance``, pickles and saved models keep working.
 
     Args:
-        since: version that deprecates the name.
-        removed_in: version that removes the name.
-        use: replacement as it appears in code, such as ``seqmodels.total``.
+        since: first version in which the function or class is deprecated.
+        removed_in: version in which the function or class will be removed.
+        use: code that replaces the function or class, such as ``seqmodels.total``.
     """
 
     def decorate(named: Named) -> Named:
@@ -63,6 +64,7 @@ def _warning(function: Callable[..., Any], message: str) -> Callable[..., Any]:
         warnings.warn(message, DeprecationWarning, stacklevel=2)
         return function(*args, **kwargs)
 
-    # Keras reads the arguments of __init__ with getfullargspec, which does not follow a wrapper.
+    # Keras reads the arguments of __init__ with getfullargspec. Without a signature, getfullargspec would
+    # return the arguments of the wrapper.
     wrapper.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return wrapper

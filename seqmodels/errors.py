@@ -1,22 +1,23 @@
-"""Errors that the user can fix, with a message of one line.
+"""Errors that the user can fix. The message of each error has one line.
 
-The command line prints the message of these errors without a stack trace and exits with their
-``exit_status``. The option ``--debug`` shows the stack trace. Every message describes what was received,
-what is expected and how to fix the error. It includes the file and the line if they are known.
+If one of these errors is raised, the command line prints its message without a stack trace. The exit status
+of the process is the ``exit_status`` of the error. The option ``--debug`` also prints the stack trace. Every
+message describes what was received, what is expected and how to fix the error. The message also contains the
+file and the line number if they are known.
 """
 
 
 class UserError(Exception):
-    """An error that the user can fix; the message is one line that describes how."""
+    """An error that the user can fix. Its message is one line that describes how to fix it."""
 
     exit_status = 1
 
 
 class UsageError(UserError):
-    """Invalid usage: a bad option, or a path that does not exist."""
+    """Invalid usage: an invalid option, or a path that does not exist."""
 
     exit_status = 2
 
 
 class DataError(UserError):
-    """Invalid data: a bad row, a broken file, or a missing split."""
+    """Invalid data: an invalid row, a damaged file, or missing training, validation or test data."""

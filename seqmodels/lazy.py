@@ -1,4 +1,4 @@
-"""Lazy imports: a package imports the module of a public name when the name is first used."""
+"""Lazy imports: a package imports the module of a function or class only at its first use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def lazy(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: ``__name__`` of the package.
-        names: location of each public name, as ``module:attribute`` or as a module alone.
+        names: dictionary from each public name to its location inside the package. The location is
+            ``module:attribute`` for a function or class, and ``module`` for a module.
     """
 
     def __getattr__(name: str) -> Any:

@@ -1,9 +1,10 @@
-"""Registration of the package's classes with Keras, so that Keras can load saved models.
+"""Registration of the classes of seqmodels with Keras, so that Keras can load saved models.
 
-Keras registers a class when its module is imported. The modules of this package load TensorFlow, but
-importing the package must not. Keras therefore gets a stand-in for every class. The stand-in imports the
-class when a model with this class is loaded. If Keras is not imported yet, a finder on ``sys.meta_path``
-registers the stand-ins when Keras is imported.
+The decorator of a class registers the class with Keras when the module of the class is imported. These
+modules load TensorFlow, but importing seqmodels must not load TensorFlow. A stand-in for every class is
+therefore registered instead. A stand-in is an object that imports its class when Keras loads a model with
+this class. If Keras is not imported yet, an import finder on ``sys.meta_path`` registers the stand-ins when
+Keras is imported.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from seqmodels.registry import ATTENTIONS, CELLS, POOLINGS
 
-# The module of each class. Classes that a user can choose by name come from the registry.
+# Maps the name of each class to its module. Classes that a user can choose by name come from the registry.
 SERIALIZABLE = {
     entry.path.partition(":")[2]: entry.path.partition(":")[0]
     for entry in (*CELLS.values(), *POOLINGS.values(), *ATTENTIONS.values())
@@ -42,9 +43,9 @@ SERIALIZABLE = {
 
 
 class Deferred:
-    """Stand-in for a class in the custom objects of Keras; imports the class at first use.
+    """Stand-in for a class in the custom objects of Keras. It imports the class at first use.
 
-    The import replaces the stand-in, because the module of the class registers the class itself.
+    The import replaces the stand-in in Keras, because the module of the class registers the class itself.
     """
 
     def __init__(self, name: str):
@@ -62,7 +63,11 @@ class Deferred:
 
 
 class Finder:
-    """Import finder that loads Keras as usual, then registers the stand-ins and removes itself."""
+    """Import finder that registers the stand-ins when Keras is imported.
+
+    Keras is imported in the normal way. After the import, the finder removes itself from ``sys.meta_path``
+    and registers the stand-ins.
+    """
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name != "keras":
@@ -83,7 +88,10 @@ class Finder:
 
 
 def register() -> None:
-    """Registers a stand-in for every class of ``SERIALIZABLE``, now or when Keras is imported."""
+    """Registers a stand-in for every class in ``SERIALIZABLE``.
+
+    If Keras is not imported yet, the stand-ins are registered when Keras is imported.
+    """
     if "keras" in sys.modules:
         _register(sys.modules["keras"])
     else:

@@ -1,4 +1,7 @@
-"""Names that a user can choose, and the locations of their classes. TensorFlow is loaded only by ``make``."""
+"""Names that users can choose, such as names of cells, and the locations of their classes.
+
+Importing this module does not load TensorFlow. Only :func:`make` loads TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ class Entry:
     """Location of the class that belongs to a name.
 
     Attributes:
-        path: ``module:Class``.
-        options: constructor arguments that the name implies.
+        path: location in the form ``module:Class``.
+        options: constructor arguments that belong to the name, such as ``activation="relu"`` for ``irnn``.
     """
 
     path: str
@@ -23,11 +26,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class CellEntry(Entry):
-    """Location of a cell, and the properties that the command line needs without TensorFlow.
+    """Location of a cell class, and a property of the class. Reading the property does not load TensorFlow.
 
     Attributes:
-        parallel: ``parallel`` of the cell class. If True, the cell has no recurrent matrix, so recurrent
-            dropout does not apply.
+        parallel: value of the attribute ``parallel`` of the cell class. If True, the cell has no recurrent
+            matrix, so recurrent dropout does not apply.
     """
 
     parallel: bool = False
@@ -60,10 +63,10 @@ ATTENTIONS: dict[str, Entry] = {
     "multi-head": Entry("seqmodels.layers:MultiHeadAttention"),
 }
 
-FEEDINGS = ("none", "output", "context")  # attention results that enter the decoder's recurrence
+FEEDINGS = ("none", "output", "context")  # additional inputs of the decoder's lowest cell
 
-# All of keras.optimizers except the wrappers and ScheduleFreeAdamW. The weights of ScheduleFreeAdamW must be
-# swapped before every evaluation.
+# All optimizers of keras.optimizers except wrappers and ScheduleFreeAdamW. The weights of ScheduleFreeAdamW
+# must be swapped before every evaluation, which the training loop does not do.
 OPTIMIZERS = (
     "adadelta",
     "adafactor",
@@ -80,24 +83,34 @@ OPTIMIZERS = (
     "sgd",
 )
 
-UNITS = ("word", "wordpiece", "character", "byte")  # token units of a tokenizer
+UNITS = ("word", "wordpiece", "character", "byte")  # kinds of tokens that a tokenizer makes
 SPLITS = ("letters", "punctuation", "whitespace")  # rules that split a text into words
 KEEPS = ("head", "tail", "both")  # parts of a long text that truncation keeps
-TIES = ("none", "target", "all")  # embeddings that share the output matrix of a translator
-QUANTIZATIONS = ("none", "dynamic", "float16", "int8")  # of a TFLite file
-FORECAST_OUTPUTS = ("point", "quantiles", "normal", "student_t")
-FORECAST_LOSSES = ("auto", "absolute", "squared")  # of a point forecast
-SCALINGS = ("none", "mean", "robust", "instance", "last")  # scaling methods of a window of values
+TIES = ("none", "target", "all")  # embeddings that share their matrix with a translator's output layer
+QUANTIZATIONS = ("none", "dynamic", "float16", "int8")  # quantizations of a TFLite file
+FORECAST_OUTPUTS = ("point", "quantiles", "normal", "student_t")  # kinds of forecasts
+FORECAST_LOSSES = ("auto", "absolute", "squared")  # loss functions for point forecasts
+SCALINGS = ("none", "mean", "robust", "instance", "last")  # methods that scale a window of values
 FORECAST_DECODERS = ("direct", "autoregressive")
 FIXED_WINDOWS = ("nlinear", "dlinear", "mlp")  # forecasters without a recurrent state
 
-CURVES = ("constant", "cosine", "linear", "exponential")  # schedules that are fixed before training starts
+CURVES = (
+    "constant",
+    "cosine",
+    "linear",
+    "exponential",
+)  # learning-rate schedules that do not depend on validation
 SCHEDULES = (*CURVES, "plateau")
 CLIP_BY = ("global", "variable", "value")
 
 
 def make(table: Mapping[str, Entry], name: str, /, **options: Any) -> Any:
-    """Makes an instance of the class of ``table[name]``; ``options`` override the options of the entry.
+    """Creates an instance of the class that ``table[name]`` describes.
+
+    Args:
+        table: one of the tables of this module, such as ``CELLS``.
+        name: a key of ``table``.
+        **options: constructor arguments; they override the constructor arguments of the entry.
 
     Raises:
         ValueError: ``name`` is not in ``table``.

@@ -1,4 +1,4 @@
-"""XLA settings for training. The module loads no TensorFlow."""
+"""XLA settings for training. Importing this module does not load TensorFlow."""
 
 import os
 
@@ -6,17 +6,21 @@ FLAG = "--xla_cpu_experimental_ynn_fusion_type="
 
 
 def set_xla_flags() -> None:
-    """Disables YNNPACK fusions in ``XLA_FLAGS``, unless the variable sets them or names a file of flags.
+    """Disables the YNNPACK fusions of XLA through the environment variable ``XLA_FLAGS``.
 
-    XLA can run reductions and matrix products with YNNPACK. This can crash the process if a program runs
-    for the first time twice at once, for example on two parts of a batch. Both runs then build the constants
-    of a fusion in one unguarded list (``EmitYnnFusionBuilder`` in XLA's ``ynn_emitter.cc``, TensorFlow 2.21).
-    XLA's own code is as fast as YNNPACK.
+    The variable is not changed if it already contains the flag of the fusions, or if it is the path of a file
+    with flags.
 
-    XLA reads its flags once per process, when it first compiles a program. Importing TensorFlow or running
-    its operators does not compile a program. A later call changes the variable but not the compiled programs,
-    and XLA offers no way to detect this. :class:`seqmodels.training.Training` and the command line call this
-    function. Call it yourself if your program compiles functions with XLA before it makes a ``Training``.
+    XLA can compute reductions and matrix products with the library YNNPACK. YNNPACK can crash the process if
+    the first two runs of a compiled program overlap, for example on two parts of a batch. Both runs then
+    write the constants of a fusion to one list without a lock (``EmitYnnFusionBuilder`` in XLA's
+    ``ynn_emitter.cc``, TensorFlow 2.21). Without YNNPACK, XLA uses other code that is as fast.
+
+    XLA reads the variable once per process, when it compiles its first program. Importing TensorFlow or
+    running its operators without XLA does not compile a program. After the first compilation, this function
+    has no effect, and XLA offers no way to detect this. :class:`seqmodels.training.Training` and the command
+    line call this function. Call it yourself if your program compiles functions with XLA before it creates a
+    ``Training``.
 
     >>> before = os.environ.get("XLA_FLAGS")
     >>> set_xla_flags()

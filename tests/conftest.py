@@ -41,3 +41,8 @@ def pytest_collection_modifyitems(items):
     """Moves the longest files to the front and keeps the order within each file."""
     order = {str(Path(__file__).parent / name): place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(str(item.path), len(order)))
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Runs one worker more than there are cores: some tests wait for another process."""
+    return (os.cpu_count() or 1) + 1

@@ -18,8 +18,10 @@ from inventory import LENGTHS, PARTS, assert_same, call, floats, gradients, scal
 from apps.gradients.window_classifier import WindowClassifier
 from seqmodels import cells, layers, models, registry
 
-# Whole models of several parts; each part has rows of its own.
-MODELS = [name for name in PARTS if name.startswith("Translator ")]
+# Whole models; each of their parts has rows of its own, and tests/models compares them with NumPy.
+MODELS = [
+    name for name in PARTS if name.startswith(("Classifier", "Forecaster", "LanguageModel", "Translator"))
+]
 LIGHT = [pytest.param(name, marks=pytest.mark.slow) if name in MODELS else name for name in PARTS]
 TRAINABLE = [name for name, part in PARTS.items() if part.weights]
 PADDED = [name for name, part in PARTS.items() if part.padded]
@@ -218,7 +220,9 @@ def test_any_batch_and_time(name: str) -> None:
         lambda leaf: tf.TensorSpec(free(leaf, PARTS[name].windowed), leaf.dtype), PARTS[name].arguments()
     )
     graph = tf.function(
-        lambda sample: (call(part, sample), gradients(part, sample)), input_signature=[signature]
+        lambda sample: (call(part, sample), gradients(part, sample)),
+        input_signature=[signature],
+        autograph=False,
     )
     for lengths, time in SHAPES:
         sample = PARTS[name].arguments(lengths, time)

@@ -43,8 +43,8 @@ def run(program: str, flags: str) -> None:
     [
         # If the first case fails, TensorFlow has changed. Check whether the flag is still needed.
         pytest.param(COMPILED, "", True, id="nothing", marks=pytest.mark.slow),
-        pytest.param(f"import seqmodels\n{COMPILED}", "", True, id="import"),
-        pytest.param(f"{COMMAND_LINE}\n{COMPILED}", "", False, id="command line"),
+        pytest.param(f"import seqmodels\n{COMPILED}", "", True, id="import", marks=pytest.mark.slow),
+        pytest.param(f"{COMMAND_LINE}\n{COMPILED}", "", False, id="command line", marks=pytest.mark.slow),
         pytest.param(
             f"{COMMAND_LINE}\n{COMPILED}", USERS_FLAG, True, id="user's value", marks=pytest.mark.slow
         ),

@@ -1,4 +1,7 @@
-"""Forecasting of series: ``train`` is the Python API, ``python -m apps.forecasting`` the command line."""
+"""Forecasting of time series.
+
+The function ``train`` is the Python API. ``python -m apps.forecasting`` is the command line.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,11 @@ __all__ = ["train"]
 
 
 def train(data: object = "embedded", run: str | Path | None = None, **options: Any) -> TrainedRun:
-    """Trains a model and returns the run.
+    """Trains a forecasting model and returns the trained run.
 
     Args:
-        data: a path, a DataFrame of prices or series, a pandas Series, or a list of numbers.
+        data: a path or another value of ``--data``, a DataFrame of prices or other series, a pandas Series,
+            or a list of numbers.
         run: folder of the run. Default: ``saved_models/forecasting``.
         **options: the options of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
 

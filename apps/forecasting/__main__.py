@@ -5,7 +5,7 @@ from apps.forecasting.options import Evaluate, Predict, Train
 
 main = application(
     "forecasting",
-    "Forecast prices and other time series as probability distributions.",
+    "Forecast time series as probability distributions.",
     Train,
     Evaluate,
     Predict,

@@ -1,8 +1,9 @@
 """Baselines: naive forecasts, exponential smoothing and volatility models.
 
-Each baseline is fitted once per series, on the first ``fitted`` rows. At every origin, the baseline forecasts
-the next ``horizon`` rows from the rows up to the origin. Forecasts are Student-t distributions ``(windows,
-horizon, 3)``: location, scale and degrees of freedom. Infinite degrees of freedom mean a normal distribution.
+Each baseline is fitted once per series, on the first ``fitted`` rows. The origin of a window is its last
+known row. At every origin, the baseline uses the rows up to the origin and forecasts the next ``horizon``
+rows. The forecasts are Student-t distributions, stored as location, scale and degrees of freedom ``(windows,
+horizon, 3)``. Infinite degrees of freedom mean a normal distribution.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from statsmodels.tsa.seasonal import seasonal_decompose
 DECAY = 0.94  # RiskMetrics technical document (1996), section 5.3.2.1, for daily returns
 
 Method = Callable[[np.ndarray, int, np.ndarray, int], np.ndarray]
-"""``(values (T,), fitted, origins (k,), horizon) -> (k, horizon, 3)``"""
+"""Function that receives ``(values (T,), fitted, origins (k,), horizon)`` and returns the forecasts.
+
+The forecasts have the shape ``(k, horizon, 3)``.
+"""
 
 
 def methods(kind: str, season: int) -> dict[str, Method]:
-    """Returns the baselines by name, for ``prices`` (returns in percent) or ``values``."""
+    """Returns the baselines by name. If ``kind`` is ``prices``, they forecast returns in percent."""
     if kind == "prices":
         return {
             "persistence": persistence,
@@ -51,10 +55,10 @@ def forecast(
     """Returns the forecasts of one method for all windows: ``(windows, horizon, 3)``.
 
     Args:
-        method: one of :func:`methods`.
-        values: values of each series, ``(T,)``.
-        fitted: number of first rows of each series that the method is fitted on.
-        windows: number of the series and row of the origin, ``(windows, 2)``.
+        method: a baseline from :func:`methods`.
+        values: values or returns of each series, ``(T,)``.
+        fitted: number of rows at the start of each series on which the method is fitted, ``(series,)``.
+        windows: index of the series and row of the origin for each window, ``(windows, 2)``.
         horizon: number of rows to forecast.
     """
     found = np.empty((len(windows), horizon, 3))
@@ -65,7 +69,7 @@ def forecast(
 
 
 def naive(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
-    """Forecasts the last value; the variance grows with the steps.
+    """Forecasts the last known value. The variance grows in proportion to the number of steps ahead.
 
     See Hyndman, Athanasopoulos 2021, table 5.2.
     """
@@ -75,7 +79,9 @@ def naive(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) ->
 def seasonal_naive(
     values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int
 ) -> np.ndarray:
-    """Forecasts the value one season ago; the variance grows with the seasons.
+    """Forecasts the last known value at the same position of the season.
+
+    The variance grows in proportion to the number of seasons ahead, rounded up to whole seasons.
 
     See Hyndman, Athanasopoulos 2021, table 5.2.
     """
@@ -87,9 +93,10 @@ def seasonal_naive(
 
 
 def drift(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
-    """Forecasts the line through the first and the last value; the variance is ``s^2 h (1 + h / T)``.
+    """Forecasts by extending the line through the first value and the last known value.
 
-    See Hyndman, Athanasopoulos 2021, table 5.2.
+    The variance h steps ahead is ``s^2 h (1 + h / T)``. Here s^2 is the mean squared difference of
+    consecutive values, and T is the index of the origin row. See Hyndman, Athanasopoulos 2021, table 5.2.
     """
     ahead = np.arange(1, horizon + 1)
     slope = (values[origins] - values[0]) / np.maximum(origins, 1)
@@ -101,9 +108,9 @@ def drift(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) ->
 def naive2(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int) -> np.ndarray:
     """Forecasts the last value of the seasonally adjusted series, as defined by the M4 competition.
 
-    The adjustment is a multiplicative decomposition of the rows up to each origin. The series is adjusted if
-    the autocorrelation at the season is significant at 90 %. See section 2 of Makridakis et al. 2020 and the
-    code of its benchmarks.
+    The adjustment is a multiplicative decomposition of the rows up to each origin. The rows are adjusted only
+    if their autocorrelation at the lag of one season is significant at 90 %. The forecast is then multiplied
+    by the seasonal index. See section 2 of Makridakis et al. 2020 and the code of its benchmarks.
     """
     ahead = np.arange(1, horizon + 1)
     location = np.empty((len(origins), horizon))
@@ -126,16 +133,20 @@ def _seasonal(values: np.ndarray, season: int) -> bool:
 
 
 def ets(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int) -> np.ndarray:
-    """Forecasts with exponential smoothing of statsmodels: ETS(A, Ad, A), or ETS(A, Ad, N) without a season.
+    """Forecasts with the exponential smoothing of statsmodels.
+
+    The model is ETS(A, Ad, A), or ETS(A, Ad, N) without a season.
 
     The parameters are fitted on the first ``fitted`` rows. The states at an origin are computed from the rows
-    up to the origin. The variance is ``s^2 (1 + sum_{j<h} c_j^2)`` with
-    ``c_j = alpha + beta phi_j + gamma [j mod season = 0]`` (Hyndman et al. 2008, table 6.2).
+    up to the origin. The variance h steps ahead is ``s^2 (1 + sum_{j<h} c_j^2)`` with
+    ``c_j = alpha + beta phi_j + gamma [j mod season = 0]`` and ``phi_j = phi + ... + phi^j`` (Hyndman et al.
+    2008, table 6.2). Here s is the standard deviation of the residuals, and phi is the damping of the trend.
+    Alpha, beta and gamma are the smoothing parameters of level, trend and season.
     """
     has_season = season > 1 and fitted >= 2 * season + 4
     form = {"error": "add", "trend": "add", "damped_trend": True, "initialization_method": "heuristic"}
     form |= {"seasonal": "add", "seasonal_periods": season} if has_season else {}
-    unit = _spread(np.diff(values[:fitted]))  # the optimizer works best with values near 1
+    unit = _spread(np.diff(values[:fitted]))  # the optimizer works best if the differences are near 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a fit without convergence is still usable
         parameters = ETSModel(values[:fitted] / unit, **form).fit(disp=False).params
@@ -156,22 +167,26 @@ def ets(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, seas
 
 
 def persistence(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
-    """Forecasts an unchanged price: normal returns around 0, with the root mean square of past returns."""
+    """Forecasts an unchanged price.
+
+    The returns are normal with mean 0. Their standard deviation is the root mean square of the returns that
+    the baseline is fitted on.
+    """
     sigma = float(np.sqrt(np.nanmean(returns[:fitted] ** 2)))
     return _normal(np.zeros((len(origins), horizon)), np.full(horizon, sigma))
 
 
 def constant(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
-    """Forecasts the same Student-t distribution for all days, fitted by maximum likelihood."""
+    """Forecasts one Student-t distribution for all days. The distribution is fitted by maximum likelihood."""
     freedom, location, scale = stats.t.fit(_real(returns[:fitted]))
     return np.broadcast_to([location, scale, freedom], (len(origins), horizon, 3)).copy()
 
 
 def ewma(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
-    """Forecasts an exponentially weighted variance, the same for all days ahead.
+    """Forecasts with an exponentially weighted variance. All days after an origin have the same forecast.
 
-    The variance is ``s2_t = 0.94 s2_{t-1} + 0.06 r_{t-1}^2``. The shocks are Student-t distributed; their
-    scale and degrees of freedom are fitted.
+    With the return r, the variance is ``s2_t = 0.94 s2_{t-1} + 0.06 r_{t-1}^2``. The returns divided by their
+    standard deviation follow a Student-t distribution, whose scale and degrees of freedom are fitted.
     """
     variance = np.empty(len(returns) + 1)
     variance[:2] = np.nanvar(returns[:fitted])
@@ -190,8 +205,8 @@ def garch(
 ) -> np.ndarray:
     """Forecasts with GARCH(1,1) or GJR-GARCH and Student-t shocks, fitted by the package ``arch``.
 
-    See Bollerslev 1986 and Glosten et al. 1993. Days after the first use the expected variance and the same
-    degrees of freedom.
+    See Bollerslev 1986 and Glosten et al. 1993. The forecast of a later day has the expected variance of this
+    day and the same degrees of freedom as the first day.
     """
     model = arch_model(_real(returns), mean="Constant", vol="GARCH", p=1, o=int(asymmetric), q=1, dist="t")
     with warnings.catch_warnings():
@@ -212,7 +227,7 @@ def _real(returns: np.ndarray) -> np.ndarray:
 
 
 def _spread(errors: np.ndarray) -> float:
-    """Returns the root mean square of errors, at least 1e-9; returns 1 if there are no errors."""
+    """Returns the root mean square of the errors, but at least 1e-9. Returns 1 if there are no errors."""
     return float(max(np.sqrt(np.mean(errors**2)), 1e-9)) if len(errors) else 1.0
 
 

@@ -1,4 +1,4 @@
-"""Frequencies: the time between two rows of a series."""
+"""Frequencies of series. A frequency is the time between two rows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ class Frequency:
     """Time between two rows of a series.
 
     Attributes:
-        unit: ``second``, ``month``, ``business`` (Monday to Friday), or ``step`` for numbers instead of
-            dates.
+        unit: ``second``, ``month``, ``business`` (Monday to Friday), or ``step`` for series with numbers
+            instead of dates.
         size: number of units between two rows.
-        at_end: If True, all dates are month ends. If False, they are a day that every month has.
+        at_end: used only with the unit ``month``. If True, each date is the last day of its month. If False,
+            future dates have the same day of the month as the last date.
     """
 
     unit: str
@@ -38,7 +39,7 @@ class Frequency:
 
     @property
     def season(self) -> int:
-        """Usual season length in steps; 1 means no season."""
+        """Usual season length in rows. 1 means no season."""
         if self.unit == "business":
             return 5
         if self.unit == "month":
@@ -68,7 +69,7 @@ class Frequency:
 
 
 def days(times: np.ndarray) -> np.ndarray:
-    """Converts dates to days since 2000-01-01 in float64; numbers keep their values."""
+    """Converts times to float64. Dates become days since 2000-01-01, and numbers keep their values."""
     if times.dtype.kind == "M":
         return (times - EPOCH) / np.timedelta64(DAY, "s")
     return times.astype(np.float64)
@@ -93,7 +94,7 @@ def are_month_ends(times: np.ndarray) -> bool:
 
 
 def infer_frequency(times: np.ndarray) -> Frequency:
-    """Infers the frequency from the most common distance between two rows."""
+    """Infers the frequency from the most common distance between consecutive times."""
     gaps, counts = np.unique(np.diff(times).astype(np.int64), return_counts=True)
     usual = int(gaps[counts.argmax()])
     if times.dtype.kind != "M":

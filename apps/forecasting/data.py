@@ -1,4 +1,8 @@
-"""Prepares series for a model: defaults that depend on the data, splits, and batches of windows."""
+"""Prepares series for a model.
+
+This module chooses the default settings that depend on the data, splits the series, and returns batches of
+windows.
+"""
 
 from __future__ import annotations
 
@@ -20,22 +24,24 @@ from seqmodels.errors import DataError
 
 PRICE_LOOKBACK, PRICE_HORIZON = 250, 1
 YEAR = 365.2425
-LONG_PAST = 8  # a lookback of at least this number of seasons is read one season at a time
+LONG_PAST = 8  # with a lookback of at least this number of seasons, one time step reads one season
 
 
 @dataclass(frozen=True)
 class Assets:
-    """Settings that a trained model depends on, stored with the run as ``forecast.json``.
+    """Settings of a trained model, stored in the run directory as ``forecast.json``.
 
     Attributes:
         kind: ``prices`` or ``values``.
-        names: names of the series, in the order of their series numbers.
-        lookback, horizon, segment: numbers of rows.
+        names: names of the series. The model identifies a series by its index in this list.
+        lookback: number of past rows that the model reads.
+        horizon: number of rows to forecast.
+        segment: number of rows that the model reads per time step.
         season: season length in rows.
         frequency: value of ``--frequency``, or None.
         split: split specification, see :func:`apps.forecasting.windows.boundaries`.
-        unit: unit of the errors, see :func:`apps.forecasting.windows.units`.
-        periods: periods of the calendar inputs, in days, or in rows for series without dates.
+        unit: unit by which errors are divided in the loss, see :func:`apps.forecasting.windows.units`.
+        periods: periods of the calendar inputs. The unit is days, or rows for series without dates.
         series_units: dimension of the learned embedding of each series; 0 disables it.
         dated: True if the times are dates, False if they are numbers.
         known: mean and standard deviation of each known covariate in the training rows.
@@ -71,14 +77,15 @@ class Assets:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Series with their splits.
+    """Series that are split and ready to be batched for a model.
 
     Attributes:
         source: the series.
-        ends: rows at which the splits of each series end, ``(series, 3)``.
-        panel: arrays from which windows are gathered.
-        numbers: number of each series in the model, ``(series,)``.
-        assets: assets of the model.
+        ends: rows at which training, validation and test split of each series end, ``(series, 3)``.
+        panel: arrays from which the windows are gathered.
+        numbers: index of each series in ``assets.names``, ``(series,)``. 0 if the model has no series
+            embeddings.
+        assets: settings of the model.
     """
 
     source: SeriesData
@@ -89,7 +96,7 @@ class Prepared:
 
     @classmethod
     def of(cls, source: SeriesData, assets: Assets) -> Prepared:
-        """Splits series for a model; raises DataError if the model does not support the series."""
+        """Splits series for a model. Raises DataError if the model does not support the series."""
         numbers = _numbers(source, assets)
         ends = windows.boundaries(source, assets.split, assets.horizon)
         units = windows.units(source, ends, assets.unit)
@@ -112,7 +119,10 @@ class Prepared:
 
 
 def read(options: Train, data: str | None = None) -> SeriesData:
-    """Reads the series of a training run, or other data with the same options."""
+    """Reads the series ``data`` with the options of a training.
+
+    Default: the series of the training.
+    """
     return load_series(
         data or options.data,
         fill=options.fill,
@@ -131,11 +141,13 @@ def _listed(columns: str) -> list[str]:
 def load(options: Train, assets: Assets | None) -> Data:
     """Reads the series and splits them into windows.
 
-    Default settings depend only on the values of the training rows, and on dates and numbers of rows.
+    The default settings may depend on the number of all rows and on their dates. They do not depend on the
+    values of validation and test rows.
 
     Args:
         options: options of the training.
-        assets: assets of the interrupted run to resume, or None.
+        assets: settings of the interrupted run to resume. If None, the settings are chosen from the options
+            and the data.
     """
     source = read(options)
     assets = assets or _assets(options, source)
@@ -144,7 +156,7 @@ def load(options: Train, assets: Assets | None) -> Data:
 
 
 def data_of(prepared: Prepared, options: Train) -> Data:
-    """Returns the training and validation batches of prepared series."""
+    """Returns prepared series in the form that the training needs, with training and validation batches."""
     train, valid = prepared.origins("train"), prepared.origins("valid")
     return Data(
         train=lambda epoch: prepared.batches(
@@ -165,7 +177,7 @@ def _assets(options: Train, source: SeriesData) -> Assets:
         split = "horizon" if several and not dated else windows.SHARES
     season = source.season
     horizon = options.horizon or (PRICE_HORIZON if prices else season if season > 1 else 12)
-    # Several seasons, but fewer rows than the shortest series has for training.
+    # The lookback spans several seasons. It is reduced if the shortest series would have no training window.
     wished = PRICE_LOOKBACK if prices else max(3 * season, 2 * horizon, 24)
     ends = windows.boundaries(source, split, horizon)
     known = [series.known[:end] for series, end in zip(source.series, ends[:, 0])]
@@ -194,7 +206,7 @@ def _assets(options: Train, source: SeriesData) -> Assets:
 
 
 def _standards(rows: np.ndarray) -> list[list[float]]:
-    """Returns the mean and standard deviation of each column; a constant column has deviation 1."""
+    """Returns the mean and standard deviation of each column. The deviation of a constant column is 1."""
     if not rows.size:
         return []
     deviations = rows.std(0)
@@ -202,15 +214,16 @@ def _standards(rows: np.ndarray) -> list[list[float]]:
 
 
 def _periods(source: SeriesData) -> list[float]:
-    """Returns the calendar periods: day, week and year in days, or the season in rows for undated series.
+    """Returns the periods of the calendar inputs.
 
-    A period is used if it spans at least two rows and the series spans at least two periods. Prices use only
-    the week.
+    Series with dates can have three periods, in days: the day, the week and the year. A period is returned if
+    it spans at least two rows and the first series spans at least two periods. For prices, only the week is
+    returned. For series without dates, the season in rows is the only period.
     """
     if source.series[0].times.dtype.kind != "M":
         return [float(source.season)] if source.season > 1 else []
     if source.kind == "prices":
-        return [7.0]  # a few years of prices are too short to learn a yearly pattern
+        return [7.0]  # price series of a few years are too short to learn a yearly pattern
     days = source.days(0)
     step, length = float(np.median(np.diff(days))), float(days[-1] - days[0])
     return [period for period in (1.0, 7.0, YEAR) if 2 * step <= period <= length / 2]
@@ -263,7 +276,8 @@ def at_ends(prepared: Prepared) -> np.ndarray:
 def whole(source: SeriesData, assets: Assets) -> Prepared:
     """Prepares series for a forecast from their last row.
 
-    The values appended for the future are placeholders that the model never reads.
+    Future rows are appended to each series, because a window includes its target rows. Their values are
+    placeholders that the model does not read.
     """
     numbers = _numbers(source, assets)
     horizon = assets.horizon
@@ -271,8 +285,8 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
         if assets.known and len(each.known) < len(each) + horizon:
             raise DataError(
                 f"{source.name}: the known covariates of series {each.name!r} cover "
-                f"{len(each.known) - len(each)} future rows, but the model needs {horizon}; add rows with "
-                "covariates and without a value of the series"
+                f"{len(each.known) - len(each)} future rows, but the model needs {horizon}; add future rows "
+                "that contain the covariates, and leave the series columns empty"
             )
     series = [
         replace(
@@ -288,7 +302,11 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
 
 
 def _numbers(source: SeriesData, assets: Assets) -> np.ndarray:
-    """Returns the number of each series in the model, ``(series,)``; 0 without series embeddings."""
+    """Returns the index of each series in ``assets.names``: ``(series,)``; 0 without series embeddings.
+
+    Raises:
+        DataError: the kind of the series differs from the training, or the model does not have a series.
+    """
     if source.kind != assets.kind:
         raise DataError(
             f"{source.name} holds {source.kind}, but the run was trained on {assets.kind}; "

@@ -15,18 +15,24 @@ from apps.forecasting.inference import Forecasts
 from apps.forecasting.metrics import Forecast
 from apps.forecasting.windows import deviation, seasonal_change
 
-SLOW = {"naive 2": 2_000, "ETS": 500}  # limits of slow baselines: windows and series
+# These baselines are slow. They are skipped if the data has more windows (naive 2) or more series (ETS).
+SLOW = {
+    "naive 2": 2_000,
+    "ETS": 500,
+}
 SIGNIFICANT = 0.05
 OPTIMUM = "optimum"
 
 
 def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, Callable[[], Forecast]]:
-    """Returns one function per baseline, by name, that computes its forecasts.
+    """Returns a dictionary of baselines: ``{name: function}``.
+
+    Each function computes the forecasts of its baseline.
 
     Args:
         prepared: the series.
         origins: windows, ``(n, 2)``.
-        fitted: number of first rows of each series that the baselines are fitted on.
+        fitted: number of rows at the start of each series on which the baselines are fitted, ``(series,)``.
     """
     source, horizon = prepared.source, prepared.assets.horizon
     targets = prepared.targets
@@ -41,7 +47,7 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 
     found = {name: compute(method) for name, method in methods.items()}
     truth = source.truth
-    # The true distribution of returns is known only for the first day ahead.
+    # The true distribution of returns is known only for the first day after the origin.
     if truth is not None and (source.kind == "values" or horizon == 1):
         ahead = np.arange(1, horizon + 1)
         found[OPTIMUM] = lambda: Forecast(
@@ -51,7 +57,7 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 
 
 def score(forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, Any]:
-    """Computes all scores of a forecast, JSON-ready."""
+    """Computes all scores of a forecast as a JSON-ready dictionary."""
     y = prepared.truth(origins)
     if prepared.source.kind == "prices":
         return metrics.market_scores(forecast, y)
@@ -63,10 +69,10 @@ def score(forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: n
 
 
 def measure_of(forecast: Forecast, prepared: Prepared) -> str:
-    """Returns the name of the loss that compares a forecast with its baselines.
+    """Returns the name of the loss by which a forecast is compared with the baselines.
 
-    Points use the absolute error. Distributions of returns use the negative log-likelihood. All other
-    forecasts use the CRPS.
+    The loss is the absolute error (``mae``) for points, the negative log-likelihood (``nll``) for
+    distributions of returns, and the CRPS (``crps``) for all other forecasts.
     """
     if forecast.kind == "point":
         return "mae"
@@ -74,9 +80,10 @@ def measure_of(forecast: Forecast, prepared: Prepared) -> str:
 
 
 def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> np.ndarray:
-    """Computes the loss of each window and step: ``(n, H)``.
+    """Computes the loss of each window and forecast step: ``(n, H)``.
 
-    Losses of values are divided by the standard deviation of their series in the training rows.
+    Unless the series are prices, the losses are divided by the standard deviation of the series in the
+    training rows.
     """
     y = prepared.truth(origins)
     if measure == "nll":
@@ -89,7 +96,10 @@ def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.nda
 
 
 def baseline_scores(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Computes the scores of all baselines by name, with the OWA if Naive 2 is a baseline."""
+    """Computes the scores of all baselines, by name.
+
+    If Naive 2 is one of them, adds the overall weighted average (OWA).
+    """
     found = {
         name: score(compute(), prepared, origins, fitted)
         for name, compute in rivals(prepared, origins, fitted).items()
@@ -99,7 +109,12 @@ def baseline_scores(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray)
 
 
 def with_owa(scores: dict[str, dict[str, Any]], reference: dict[str, dict[str, Any]]) -> None:
-    """Adds the OWA to each row of scores if the references contain Naive 2."""
+    """Adds the overall weighted average (OWA) to the scores, if ``reference`` contains the scores of Naive 2.
+
+    Args:
+        scores: scores of each model or baseline, by name.
+        reference: scores of the baselines, by name.
+    """
     if "naive 2" in reference:
         for row in scores.values():
             row["owa"] = metrics.overall_weighted_average(row, reference["naive 2"])
@@ -108,7 +123,7 @@ def with_owa(scores: dict[str, dict[str, Any]], reference: dict[str, dict[str, A
 def comparisons(
     forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray
 ) -> dict[str, Any]:
-    """Computes the Diebold-Mariano tests of the model against every baseline, with a verdict in words."""
+    """Compares the model with every baseline by a Diebold-Mariano test, and adds a sentence on the result."""
     times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
     measure = measure_of(forecast, prepared)
     own = losses(measure, forecast, prepared, origins)
@@ -155,9 +170,10 @@ def backtest(
         prepared: the series.
         origins: windows of the test split.
         parts: number of parts.
-        refit: function that trains a model for one part and returns its forecast function. The argument is
-            the series, with a test split that starts with this part. None uses the same model and the same
-            baselines for all parts.
+        refit: function that receives the series, trains a model and returns its forecast function. It is
+            called once per part. The training and validation splits of the series contain the rows before the
+            part. The baselines are fitted on these rows too. If None, all parts use the same model and the
+            same fitted baselines.
     """
     times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
     found = []
@@ -201,13 +217,14 @@ def influence(
 ) -> dict[str, float]:
     """Computes the permutation importance of each part of the inputs (Breiman 2001, section 10).
 
-    The importance is the increase of the mean loss of :func:`losses` if this part of the inputs is taken from
-    another window.
+    The importance of a part is the increase of the mean loss if this part of the inputs is taken from another
+    window. :func:`losses` computes the loss.
 
     Args:
-        forecasts_of: function from the inputs of a model to its forecasts.
-        rows: inputs of the windows.
-        prepared, origins: series and origins of the windows.
+        forecasts_of: function that receives the inputs of a model and returns its forecasts.
+        rows: model inputs of the windows, by name.
+        prepared: the series.
+        origins: the windows, ``(n, 2)``.
         seed: seed of the permutation.
     """
     order = np.random.default_rng(seed).permutation(len(origins))

@@ -10,11 +10,12 @@ from seqmodels.errors import UsageError
 
 
 def store(data: object, folder: Path) -> Path:
-    """Writes series as CSV.
+    """Writes series to a CSV file and returns the path of the file.
 
     Args:
-        data: a DataFrame in one of the file formats, a pandas Series, or a list of numbers. The formats are
-            prices, one column per series, and ``unique_id,ds,y``. The index may hold the dates.
+        data: a DataFrame, a pandas Series, or a list of numbers. A DataFrame has one of three formats: the
+            columns of a price file; one column per series; or the columns ``unique_id,ds,y``. The dates may
+            be a column or the index.
         folder: folder in which ``data.csv`` is written.
 
     Raises:
@@ -39,7 +40,7 @@ def store(data: object, folder: Path) -> Path:
 
 
 def inputs(given: object, folder: Path) -> list[str]:
-    """Returns the files to forecast: the given path or paths, or a file written from the given data."""
+    """Returns the paths of the files to forecast. Data other than paths is first written to a file."""
     if isinstance(given, str | Path):
         return [str(given)]
     if isinstance(given, list) and given and all(isinstance(path, str | Path) for path in given):

@@ -1,4 +1,4 @@
-"""Checks the order of rows, and fills missing rows and values."""
+"""Checks the order of the rows of a series, inserts missing rows and fills missing values."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from seqmodels.errors import DataError
 def without_gaps(
     times: np.ndarray, values: np.ndarray, frequency: Frequency, fill: str, place: Callable[[int], str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Inserts missing rows, with NaN as their values.
+    """Returns times and values with a row for every step of the frequency. New rows have NaN values.
+
+    Args:
+        times: times of the rows, ``(T,)``.
+        values: values of the rows, ``(T, columns)``.
+        frequency: time between two rows.
+        fill: value of ``--fill``.
+        place: function that receives a row number and returns its location for error messages.
 
     Raises:
-        DataError: dates are missing and ``fill`` is ``error``, or a date lies between two steps.
+        DataError: rows are missing and ``fill`` is ``error``, a date lies between two steps, or two rows lie
+            in the same step.
     """
     if frequency.unit == "business":
         first = times[0].astype("datetime64[D]")
@@ -72,9 +80,12 @@ def check_order(times: np.ndarray, place: Callable[[int], str], cells: Sequence[
 
 
 def fill_missing(values: np.ndarray, fill: str, place: Callable[[int, int], str]) -> tuple[np.ndarray, int]:
-    """Fills missing values; returns the values and the number of filled values.
+    """Fills missing values. Returns the values and the number of filled values.
 
-    With ``forward``, missing values before the first known value stay NaN.
+    If ``fill`` is ``forward``, missing values before the first known value stay NaN.
+
+    Raises:
+        DataError: a value is missing and ``fill`` is ``error``.
     """
     missing = np.isnan(values)
     if not missing.any():

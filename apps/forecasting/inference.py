@@ -1,4 +1,4 @@
-"""Forecasts windows with any format of a model: Keras, SavedModel or TensorFlow Lite."""
+"""Applies a model in any format to windows: Keras, SavedModel or TensorFlow Lite."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from apps.forecasting.metrics import Forecast
 from apps.inference import Forms
 from seqmodels.models.forecasting.base import DECILES
 
-BATCH = 256  # windows per batch
-LEVELS = DECILES  # levels of a quantile forecast
+BATCH = 256  # number of windows per batch
+LEVELS = DECILES  # levels that a model with quantile output forecasts
 
 Forecasts = Callable[[Prepared, np.ndarray], Forecast]
-"""Function from series and windows ``(n, 2)`` to the forecasts of all windows, in the same order."""
+"""Function that receives series and windows ``(n, 2)``, and returns the forecasts in the same order."""
 
 
 def forms(output: str) -> Forms[Forecasts]:
-    """Returns, per model format, the function that turns a loaded model into a forecast function.
+    """Returns one function per model format.
+
+    Each function converts a model in its format to a forecast function.
 
     Args:
-        output: ``--output`` of the training.
+        output: value of ``--output`` in the training.
     """
     return Forms(
         of_keras,
@@ -52,7 +54,7 @@ def _of_tflite(path: Path, output: str) -> Forecasts:
 
 
 def rows_of(prepared: Prepared, origins: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the model inputs of these windows by name: ``(n, ...)``."""
+    """Returns the model inputs of the windows, by name of the input. The first axis is the window."""
     batches = [inputs for inputs, _, _ in prepared.batches(origins, BATCH).as_numpy_iterator()]
     return {name: np.concatenate([batch[name] for batch in batches])[: len(origins)] for name in batches[0]}
 
@@ -69,7 +71,13 @@ def as_forecast(parameters: np.ndarray, output: str) -> Forecast:
 
 
 def of_keras(model: keras.Model, change: Callable[[dict], dict] = lambda inputs: inputs) -> Forecasts:
-    """Returns the forecast function of a Keras model; ``change`` is applied to every batch of inputs."""
+    """Returns the forecast function of a Keras model.
+
+    Args:
+        model: the model.
+        change: function that receives the inputs of a batch and returns the inputs that the model reads.
+            Default: the same inputs.
+    """
 
     @tf.function(autograph=False, reduce_retracing=True)
     def forecast(inputs: dict[str, tf.Tensor]) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Training objectives of forecasters."""
+"""Training objectives (loss functions) of forecasting models."""
 
 from __future__ import annotations
 
@@ -43,30 +43,39 @@ def student_t_loss(targets: tf.Tensor, forecast: tf.Tensor) -> tf.Tensor:
 
 
 def quantile_loss(targets: tf.Tensor, forecast: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
-    """Computes twice the mean over levels of ``max(q (y - f), (q - 1)(y - f))`` (Koenker, Bassett 1978)."""
+    """Computes twice the mean quantile loss over the levels (Koenker, Bassett 1978).
+
+    The quantile loss of a forecast f at the level q is ``max(q (y - f), (q - 1)(y - f))``.
+
+    Args:
+        targets: targets y, ``(...)``.
+        forecast: forecast quantiles, ``(..., levels)``.
+        levels: levels of the quantiles.
+    """
     error = targets[..., None] - forecast
     level = tf.constant(levels, error.dtype)
     return 2 * tf.reduce_mean(tf.maximum(level * error, (level - 1) * error), axis=-1)
 
 
 def forecasting(output: str, levels: Sequence[float] = (), loss: str = "auto") -> Objective:
-    """Returns the training objective of an output: the mean loss over windows and steps.
+    """Returns the training objective for an output: the mean loss over all windows and forecast steps.
 
-    Targets and forecasts are divided by the unit of their series.
+    Before the loss is computed, targets and forecasts are divided by the unit of their series.
 
     Args:
         output: ``point``, ``quantiles``, ``normal`` or ``student_t``.
         levels: levels of the quantiles.
-        loss: ``auto``: the negative log-likelihood of a distribution, the quantile loss, or the squared error
-            of a point. ``absolute`` or ``squared``: this error of a point.
+        loss: ``auto``, ``absolute`` or ``squared``. ``auto`` is the negative log-likelihood for
+            distributions, the quantile loss for quantiles, and the squared error for points. ``absolute`` and
+            ``squared`` are allowed only for points: they select the absolute or the squared error.
 
     Raises:
         ValueError: the output does not support the loss.
     """
     if loss not in FORECAST_LOSSES or (loss != "auto" and output != "point"):
         raise ValueError(
-            f"loss must be 'auto', or 'absolute' or 'squared' for output 'point'; got {loss!r} for output "
-            f"{output!r}"
+            "loss must be 'auto' (any output), 'absolute' or 'squared' (output 'point' only); "
+            f"got {loss!r} for output {output!r}"
         )
 
     def objective(

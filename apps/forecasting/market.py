@@ -1,13 +1,15 @@
-"""Simulated markets with a known true distribution of the next return, which is the best possible forecast.
+"""Simulated markets. The true distribution of the next return is known, and is the best possible forecast.
 
-:func:`garch` simulates fat tails and clustered volatility. The volatility rises more after falls than after
-gains. The best forecast is the recursion of the GARCH model. :func:`regimes` switches between a calm and a
-volatile regime by a hidden Markov chain. The best forecast is Hamilton's filter.
+:func:`garch` simulates returns with fat tails and clustered volatility. The volatility rises more after
+losses than after gains. The best forecast is the recursion of the GARCH model. :func:`regimes` simulates a
+market that switches between a calm and a volatile regime. A hidden Markov chain controls the regime. The best
+forecast from the returns is Hamilton's filter.
 
-The direction of the next return cannot be predicted in either market. High and low are sampled from a
-Brownian bridge between open and close, with the volatility of the day. In the GARCH market, they contain no
-information beyond the returns. In the regime market, they contain more, but the optimum shown there is the
-filter that sees only returns.
+The direction of the next return cannot be predicted in either market. The high and the low of a day are
+sampled from a Brownian bridge between open and close. Its volatility is the volatility of the day. In the
+GARCH market, high and low contain no information beyond the returns. In the regime market, high and low do
+contain further information. The optimum reported for the regime market is nevertheless the filter that uses
+only the returns.
 """
 
 from __future__ import annotations
@@ -19,16 +21,19 @@ from apps.forecasting.calendar import EPOCH, Frequency
 from apps.forecasting.records import PRICE_COLUMNS, Series, SeriesData
 
 DAYS = 4_000
-DRIFT = 0.04  # percent a day
+DRIFT = 0.04  # mean return, percent per day
 # GJR-GARCH (Glosten, Jagannathan, Runkle 1993): s2_t = OMEGA + (ALPHA + GAMMA [e<0]) e_{t-1}^2 + BETA
 # s2_{t-1}
 OMEGA, ALPHA, GAMMA, BETA, FREEDOM = 0.02, 0.03, 0.12, 0.89, 6.0
 STAY = (0.99, 0.97)  # probability of staying in the calm and in the volatile regime
-SCALES = (0.6, 1.9)  # standard deviation per regime, percent a day
+SCALES = (0.6, 1.9)  # standard deviation of the returns in each regime, percent per day
 
 
 def garch(seed: int) -> SeriesData:
-    """Simulates a GJR-GARCH market with Student-t innovations; ``truth`` follows its recursion."""
+    """Simulates a GJR-GARCH market with Student-t innovations.
+
+    ``truth`` contains the distribution of each return that follows from the recursion of the model.
+    """
     random = np.random.default_rng([seed, 1])
     shocks = random.standard_t(FREEDOM, DAYS) * np.sqrt((FREEDOM - 2) / FREEDOM)  # variance 1
     variance, returns = np.empty(DAYS), np.empty(DAYS)
@@ -46,8 +51,8 @@ def garch(seed: int) -> SeriesData:
 def regimes(seed: int) -> SeriesData:
     """Simulates a market with two normal regimes (Hamilton 1989).
 
-    ``truth`` is the output of the filter that knows all parameters. The filter's mixture of two normal
-    distributions is stored as the Student-t distribution with the same variance and kurtosis.
+    ``truth`` is the output of Hamilton's filter with the true parameters. The filter computes a mixture of
+    two normal distributions. ``truth`` stores the Student-t distribution with the same variance and kurtosis.
     """
     random = np.random.default_rng([seed, 2])
     state, states = 0, np.empty(DAYS, int)
@@ -72,7 +77,10 @@ def regimes(seed: int) -> SeriesData:
 def _market(
     name: str, returns: np.ndarray, volatility: np.ndarray, truth: np.ndarray, random: np.random.Generator
 ) -> SeriesData:
-    """Returns prices with these returns ``(days,)`` in percent; the first return leads to the first close."""
+    """Returns prices with the given returns ``(days,)`` in percent.
+
+    The first return is the change from the price 100 to the first close.
+    """
     close = 100 * np.exp(np.cumsum(returns) / 100)
     opened = np.concatenate([[100.0], close[:-1]])
     # The maximum of a Brownian bridge from 0 to b is (b + sqrt(b^2 - 2 s^2 ln U)) / 2.

@@ -1,7 +1,7 @@
-"""Scores of forecasts, computed in NumPy from forecasts and targets.
+"""Scores of forecasts, computed in NumPy.
 
-The model and its baselines are scored by the same functions, so that their scores are comparable. Targets
-``y`` are ``(n, H)`` for ``n`` windows of ``H`` steps.
+The same functions score the model and its baselines. Therefore the scores are comparable. The targets ``y``
+have the shape ``(n, H)`` for n windows of H forecast steps.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ SMAPE = "mean of 200 |y - f| / (|y| + |f|)"
 
 @dataclass(frozen=True)
 class Forecast:
-    """Forecasts of ``(n, H)`` numbers.
+    """Forecasts of H steps in each of n windows.
 
     Attributes:
         kind: ``point``, ``quantiles`` or ``student_t``. A normal distribution is ``student_t`` with infinite
             degrees of freedom.
-        parameters: points ``(n, H, 1)``; quantiles ``(n, H, levels)`` in ascending order; or location, scale
-            and degrees of freedom ``(n, H, 3)``.
-        levels: levels of the quantiles.
+        parameters: for ``point``, the points ``(n, H, 1)``. For ``quantiles``, the quantiles in ascending
+            order ``(n, H, levels)``. For ``student_t``, location, scale and degrees of freedom ``(n, H, 3)``.
+        levels: levels of the quantiles; empty for other kinds.
     """
 
     kind: str
@@ -54,8 +54,8 @@ class Forecast:
     def quantile(self, level: float) -> np.ndarray:
         """Returns the quantile at a level: ``(n, H)``.
 
-        Forecast quantiles are interpolated linearly. A level outside their range returns the outermost
-        quantile.
+        If the forecast consists of quantiles, the result is interpolated linearly between them. For a level
+        outside the forecast levels, the result is the nearest forecast quantile.
         """
         if self.kind == "student_t":
             return self.distribution.quantile(level)
@@ -72,11 +72,11 @@ class Forecast:
 
 
 class _StudentT:
-    """Student-t distributions, given by location, scale and degrees of freedom of the same shape."""
+    """Student-t distributions, one per element of the arrays location, scale and degrees of freedom."""
 
     def __init__(self, location: np.ndarray, scale: np.ndarray, freedom: np.ndarray):
         self.location, self.scale, self.freedom = location, scale, freedom
-        # The normal distribution gives the same values and is many times faster.
+        # With infinite degrees of freedom, stats.norm gives the same values and is many times faster.
         self.standard = stats.norm if np.isinf(freedom).all() else stats.t(freedom)
 
     def quantile(self, level: float) -> np.ndarray:
@@ -91,9 +91,12 @@ class _StudentT:
     def crps(self, y: np.ndarray) -> np.ndarray:
         """Computes the closed form of the CRPS (Jordan, Krueger, Lerch 2019, appendix A.2).
 
-        The CRPS is ``s (z (2 F(z) - 1) + 2 f(z) (v + z^2) / (v - 1) - c)`` with
-        ``c = 2 sqrt(v) / (v - 1) B(1/2, v - 1/2) / B(1/2, v/2)^2``, and finite for v > 1. For the normal
-        distribution, the CRPS is ``s (z (2 F(z) - 1) + 2 f(z) - 1 / sqrt(pi))``.
+        The scale is s, the degrees of freedom are v, and z is the standardized target. The standard
+        distribution has the CDF F and the density f. The CRPS is
+        ``s (z (2 F(z) - 1) + 2 f(z) (v + z^2) / (v - 1) - c)``. The constant is
+        ``c = 2 sqrt(v) / (v - 1) B(1/2, v - 1/2) / B(1/2, v/2)^2``, where B is the beta function. The CRPS is
+        finite for v > 1. For the normal distribution, the CRPS is
+        ``s (z (2 F(z) - 1) + 2 f(z) - 1 / sqrt(pi))``.
         """
         z = (y - self.location) / self.scale
         normal = self.freedom > 1e6
@@ -105,15 +108,18 @@ class _StudentT:
 
 
 def negative_log_likelihood(forecast: Forecast, y: np.ndarray) -> np.ndarray | None:
-    """Computes the negative log-likelihood in nats: ``(n, H)``; returns None if there is no density."""
+    """Computes the negative log-likelihood in nats: ``(n, H)``.
+
+    Points and quantiles do not define a density. The result is then None.
+    """
     return forecast.distribution.negative_log_likelihood(y) if forecast.kind == "student_t" else None
 
 
 def crps(forecast: Forecast, y: np.ndarray) -> np.ndarray:
     """Computes the continuous ranked probability score (CRPS) in the units of ``y``: ``(n, H)``.
 
-    The CRPS of a point is its absolute error. For quantiles, the score is twice the mean quantile loss, which
-    converges to the CRPS with more levels (Gneiting, Ranjan 2011, equation 17).
+    The CRPS of a point is its absolute error. For quantiles, the score is twice the mean quantile loss. This
+    score approaches the CRPS as the number of levels grows (Gneiting, Ranjan 2011, equation 17).
     """
     if forecast.kind == "student_t":
         return forecast.distribution.crps(y)
@@ -127,19 +133,22 @@ def crps(forecast: Forecast, y: np.ndarray) -> np.ndarray:
 
 
 def quantile_loss(y: np.ndarray, quantile: np.ndarray, level: float) -> np.ndarray:
-    """Computes ``(level - [y < q]) (y - q)`` (Koenker, Bassett 1978)."""
+    """Computes ``(level - [y < q]) (y - q)``, where q is the quantile (Koenker, Bassett 1978)."""
     return (level - (y < quantile)) * (y - quantile)
 
 
 def weighted_quantile_loss(forecast: Forecast, y: np.ndarray, levels: Sequence[float] = DECILES) -> float:
-    """Computes ``mean over levels of 2 sum loss / sum |y|`` (rho-risk, Salinas et al. 2020, section 4.1)."""
+    """Computes the mean over the levels of ``2 sum(quantile loss) / sum |y|``.
+
+    This score is called rho-risk in Salinas et al. 2020, section 4.1.
+    """
     total = max(float(np.abs(y).sum()), 1e-12)
     losses = [2 * quantile_loss(y, forecast.quantile(level), level).sum() / total for level in levels]
     return float(np.mean(losses))
 
 
 def coverage(forecast: Forecast, y: np.ndarray) -> dict[str, float]:
-    """Returns the share of targets inside each central interval, by nominal coverage."""
+    """Maps the nominal coverage of each central interval to the share of targets in the interval."""
     found = {}
     for share in INTERVALS:
         low, high = forecast.quantile((1 - share) / 2), forecast.quantile((1 + share) / 2)
@@ -148,9 +157,10 @@ def coverage(forecast: Forecast, y: np.ndarray) -> dict[str, float]:
 
 
 def pit(forecast: Forecast, y: np.ndarray) -> list[float]:
-    """Returns the histogram of the probability integral transform as shares of ``PIT_BINS`` bins.
+    """Returns the histogram of the probability integral transform: the share of targets in each bin.
 
-    All shares are equal if the forecasts are calibrated (Gneiting et al. 2007, section 3.1).
+    The histogram has ``PIT_BINS`` bins. If the forecasts are calibrated, the expected shares of all bins are
+    equal (Gneiting et al. 2007, section 3.1).
     """
     if forecast.kind == "student_t":
         counts, _ = np.histogram(forecast.distribution.cdf(y).ravel(), PIT_BINS, (0, 1))
@@ -161,7 +171,10 @@ def pit(forecast: Forecast, y: np.ndarray) -> list[float]:
 
 
 def smape(y: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """Computes ``200 |y - f| / (|y| + |f|)``, from 0 to 200: ``(n, H)``; 0 if both values are 0."""
+    """Computes ``200 |y - f| / (|y| + |f|)`` for point forecasts f: ``(n, H)``, from 0 to 200.
+
+    The result is 0 if target and forecast are 0.
+    """
     size = np.abs(y) + np.abs(point)
     return 200 * np.abs(y - point) / np.where(size == 0, 1, size)
 
@@ -170,6 +183,11 @@ def kupiec(exceedances: int, days: int, probability: float) -> float:
     """Returns the p-value of Kupiec's proportion-of-failures test (1995).
 
     The test is a likelihood-ratio test with one degree of freedom.
+
+    Args:
+        exceedances: number of days with a loss larger than the value at risk.
+        days: number of all days.
+        probability: probability of an exceedance that the forecast states.
     """
     observed = exceedances / days
 
@@ -180,14 +198,14 @@ def kupiec(exceedances: int, days: int, probability: float) -> float:
 
 
 def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, float]:
-    """Tests if the mean loss difference over time is 0; returns the statistic and the two-sided p-value.
+    """Tests if the mean loss difference over time is 0. Returns the statistic and the two-sided p-value.
 
-    The statistic is the equation in section 1.1 of Diebold, Mariano 1995. The variance is the estimator of
-    Newey and West 1987, whose weights keep the variance positive.
+    The statistic follows section 1.1 of Diebold, Mariano 1995. The variance is estimated as in Newey and West
+    1987. Their weights of the autocovariances keep the variance positive.
 
     Args:
         differences: loss of one forecast minus loss of the other, in time order, ``(days,)``.
-        lags: number of autocovariances in the variance.
+        lags: number of autocovariances that the variance includes.
     """
     days = len(differences)
     if days < 2 or np.ptp(differences) == 0:
@@ -203,13 +221,14 @@ def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, float]:
 def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) -> dict[str, float]:
     """Returns the mean difference of two losses, with the Diebold-Mariano test.
 
-    The losses of one origin are averaged over all steps and over all series with this origin. Forecasts of
-    ``steps`` steps overlap. The test uses the larger of ``steps - 1`` and ``4 (T / 100)^(2/9)`` lags (Newey,
-    West 1994). With fewer than 30 origins, the test treats the windows of all series as independent.
+    The losses at one origin time are averaged over all steps and over all series that have this origin time.
+    Forecasts of several steps overlap, and their losses are correlated over time. Therefore the test includes
+    the larger of ``steps - 1`` and ``4 (T / 100)^(2/9)`` lags, where T is the number of origin times (Newey,
+    West 1994). With fewer than 30 origin times, the test treats all windows as independent.
 
     Args:
-        loss, other: losses of the two forecasts, ``(n, H)``.
-        times: times of the origins, ``(n,)``.
+        loss, other: losses of the two forecasts, ``(n, H)``. The difference is ``loss - other``.
+        times: time of the origin of each window, ``(n,)``.
         steps: number of steps of a forecast, H.
     """
     difference = (loss - other).mean(axis=1)
@@ -229,10 +248,10 @@ def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) 
 
 
 def direction(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
-    """Returns the accuracy of the sign of the median in the first step.
+    """Returns how often the median of the first step has the same sign as the target.
 
-    ``interval`` is the 95 % score interval of the accuracy (Wilson 1927). ``majority`` is the accuracy of a
-    forecast that is always "up" or always "down". Targets of 0 are dropped.
+    ``interval`` is the 95 % score interval of the accuracy (Wilson 1927). ``majority`` is the accuracy of
+    always forecasting the more frequent direction. Targets of 0 are dropped.
     """
     moved = y[:, 0] != 0
     up, said = y[moved, 0] > 0, forecast.median[moved, 0] > 0
@@ -245,7 +264,10 @@ def direction(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
 
 
 def market_scores(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
-    """Computes the scores of forecast returns, JSON-ready; direction and risk use the first step only."""
+    """Computes the JSON-ready scores of forecast returns.
+
+    The scores of the direction and of the value at risk use only the first step.
+    """
     losses, ranked = negative_log_likelihood(forecast, y), crps(forecast, y)
     first, returns = forecast.rows((slice(None), slice(0, 1))), y[:, :1]
     risk = {}
@@ -273,15 +295,15 @@ def market_scores(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
 def value_scores(
     forecast: Forecast, y: np.ndarray, seasonal_changes: np.ndarray, deviations: np.ndarray
 ) -> dict[str, Any]:
-    """Computes the scores of forecast values, JSON-ready.
+    """Computes the JSON-ready scores of forecast values.
 
     Args:
         forecast: the forecasts.
         y: targets, ``(n, H)``.
-        seasonal_changes: ``mean |y_t - y_{t-season}|`` of each window's series before the test, ``(n,)``: the
-            denominator of the MASE (Hyndman, Koehler 2006).
-        deviations: standard deviation of each window's series in the training rows, ``(n,)``. The scaled
-            scores are the scores of series divided by this deviation.
+        seasonal_changes: ``mean |y_t - y_{t-season}|`` in the rows before the test split, for the series of
+            each window, ``(n,)``. This is the denominator of the MASE (Hyndman, Koehler 2006).
+        deviations: standard deviation in the training rows, for the series of each window, ``(n,)``. The
+            errors in the scaled scores are divided by this deviation.
     """
     error = y - forecast.median
     losses, ranked = negative_log_likelihood(forecast, y), crps(forecast, y)
@@ -307,5 +329,8 @@ def value_scores(
 
 
 def overall_weighted_average(scores: dict[str, Any], naive2: dict[str, Any]) -> float:
-    """Computes the OWA of the M4 competition: the mean of sMAPE and MASE, each relative to Naive 2."""
+    """Computes the OWA of the M4 competition.
+
+    The OWA is the mean of two ratios: sMAPE and MASE, each divided by the same score of Naive 2.
+    """
     return (scores["smape"] / naive2["smape"] + scores["mase"] / naive2["mase"]) / 2

@@ -1,4 +1,4 @@
-"""Options of forecasting. This module does not import TensorFlow."""
+"""Options of the forecasting app. This module does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -43,14 +43,16 @@ class Train(TrainOptions):
     )
     split: str = option(
         "auto",
-        "Training, validation and test rows in time order: three shares such as 0.7,0.1,0.2, three numbers "
-        "of rows, or horizon (the last rows of each series). auto uses horizon for several series without "
-        "dates, else shares.",
+        "Split into training, validation and test rows, in time order: three shares such as 0.7,0.1,0.2; "
+        "three numbers of rows; or horizon. horizon uses the last --horizon rows of each series as the test "
+        "split, and the --horizon rows before them as the validation split. auto uses horizon for several "
+        "series without dates, and 0.7,0.1,0.2 for all other data.",
         group="Data",
     )
     fill: str = option(
         "error",
-        "Treatment of missing values and dates: error, the last earlier value (forward), or zero.",
+        "Treatment of missing values and missing dates: stop with an error (error), repeat the last earlier "
+        "value (forward), or insert 0 (zero).",
         group="Data",
         choices=FILLS,
     )
@@ -59,50 +61,60 @@ class Train(TrainOptions):
     )
     known: str = option(
         "",
-        "Comma-separated covariate columns that are known in advance. Final rows with empty series hold "
-        "their future values. Default: none.",
+        "Comma-separated names of covariate columns whose future values are known. Add rows with the future "
+        "values at the end of the series. In these rows, leave the series columns empty. Default: none.",
         group="Data",
     )
     static: str = option(
         "",
-        "Comma-separated columns of a long file that are constant in each series. Default: none.",
+        "Comma-separated names of covariate columns that are constant in each series. Only long files "
+        "(unique_id,ds,y) can have such columns. Default: none.",
         group="Data",
     )
     season: int | None = option(
-        None, "Season length in rows. Default: inferred from the frequency.", group="Data", minimum=1
+        None,
+        "Season length in rows. Default: inferred from the frequency. For series without dates: inferred "
+        "from the values.",
+        group="Data",
+        minimum=1,
     )
     lookback: int | None = option(
         None,
-        "Input window in rows. Default: 250 days for prices, else several seasons.",
+        "Number of past rows that the model reads. Default: 250 for prices. For other data, the default is "
+        "the largest of 24 rows, 3 seasons and 2 horizons. It is smaller for short series.",
         group="Data",
         minimum=2,
     )
     horizon: int | None = option(
         None,
-        "Number of rows to forecast. Default: 1 day for prices, else one season.",
+        "Number of rows to forecast. Default for prices: 1. Default for other data: one season, or 12 rows "
+        "if there is no season.",
         group="Data",
         minimum=1,
     )
     architecture: str = option(
         "recurrent",
-        "Recurrent model, or a baseline without memory that is trained by the same loop.",
+        "recurrent: a recurrent network. The other values are baselines without a recurrent state, which are "
+        "trained in the same way.",
         group="Model",
         choices=("recurrent", *FIXED_WINDOWS),
     )
     output: str = option(
         "student_t",
-        "Output of each forecast step: a distribution, quantiles, or a point.",
+        "Form of each forecast: a single value (point), quantiles, or the parameters of a distribution "
+        "(normal, student_t).",
         choices=FORECAST_OUTPUTS,
         model=True,
     )
     loss: str = option(
         "auto",
-        "Loss of point forecasts. auto: squared error; other outputs use their likelihood or quantile loss.",
+        "Loss of --output point. auto is the squared error. Other outputs do not use this option: "
+        "distributions are trained with the negative log-likelihood, quantiles with the quantile loss.",
         choices=FORECAST_LOSSES,
     )
-    cell: str = option("gru", "Recurrent cell.", choices=tuple(CELLS), model=True)
+    cell: str = option("gru", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
     units: int = option(
-        16, "Units of each recurrent layer, or of the hidden layer of mlp.", minimum=1, model=True
+        16, "Number of units of each recurrent layer, or of the hidden layer of mlp.", minimum=1, model=True
     )
     layers: int = option(1, "Number of stacked recurrent layers.", minimum=1, model=True)
     decoder: str = option(
@@ -113,21 +125,26 @@ class Train(TrainOptions):
     )
     segment: int | None = option(
         None,
-        "Rows per recurrent step. Default: 1, or one season for long input windows.",
+        "Number of rows that the recurrent network reads per time step. Default: 1. If the data are "
+        "not prices and the input window has at least 8 seasons, the default is one season.",
         group="Advanced",
         minimum=1,
     )
     scaling: str = option(
         "instance",
-        "Normalization of each input window. Prices are always divided by their volatility.",
+        "Normalization of the values in each input window. This option does not apply to prices: their "
+        "returns are always divided by their volatility.",
         group="Advanced",
         choices=SCALINGS,
         model=True,
     )
     decomposition: bool = option(
-        False, "Split the input into trend and remainder.", group="Advanced", model=True
+        False,
+        "Split each input window into a trend and a remainder, and use both as inputs.",
+        group="Advanced",
+        model=True,
     )
-    skip: bool = option(True, "Add a linear function of the whole input window.", model=True)
+    skip: bool = option(True, "Add a linear function of the whole input window to the forecast.", model=True)
     calendar: bool = option(
         True,
         "Add the time of day, the day of the week and the day of the year as inputs. An input is added only "
@@ -136,18 +153,19 @@ class Train(TrainOptions):
         group="Model",
     )
     series_units: int = option(
-        0, "Dimension of a learned embedding of each series. 0 disables it.", group="Advanced", minimum=0
+        0, "Dimension of the learned embedding of each series. 0 disables it.", group="Advanced", minimum=0
     )
     error_unit: str = option(
         "auto",
-        "Unit of the errors: the unit of the data (none), the standard deviation of the series (deviation), "
-        "or its mean change over a season (season). auto: data unit of prices, else deviation.",
+        "Errors are divided by this unit in the training loss: by 1 (none), by the standard deviation of the "
+        "series (deviation), or by the mean absolute change of the series over one season (season). auto "
+        "does not divide errors of prices, and divides other errors by the deviation.",
         group="Advanced",
         choices=("auto", "none", "deviation", "season"),
     )
     windows: int | None = option(
         None,
-        "Maximum number of windows per epoch, sampled again in each epoch. Default: all windows.",
+        "Maximum number of training windows per epoch. Each epoch samples new windows. Default: all windows.",
         minimum=1,
     )
     dropout: float = probability(0.0, "Dropout rate between layers.")
@@ -173,14 +191,18 @@ class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
     backtest: int = option(
-        0, "Evaluate N consecutive parts of the test split one by one. 0 evaluates it as a whole.", minimum=0
+        0,
+        "Divide the test split into N consecutive parts, and also score each part. 0 disables the backtest.",
+        minimum=0,
     )
-    refit: bool = option(False, "Train again before each part of the backtest, on all earlier rows.")
+    refit: bool = option(
+        False, "For each part of the backtest, train a new model on all rows before this part."
+    )
 
     def check(self) -> None:
         super().check()
         if self.refit and not self.backtest:
-            raise UsageError("--refit needs --backtest N; add it")
+            raise UsageError("--refit needs --backtest N; add --backtest N")
         if self.refit and (self.model != "keras" or self.data is not None):
             raise UsageError(
                 "--refit trains the Keras model on the data of the run; remove --model and --data"
@@ -194,5 +216,7 @@ class Predict(PredictOptions):
     reads_stdin: ClassVar[bool] = False
 
     data: str | None = option(
-        None, "File to forecast, like a file argument. Default: the arguments, or the data of the run."
+        None,
+        "File or folder with the series to forecast, like an argument of the command. Default: the arguments, "
+        "or the data of the run.",
     )

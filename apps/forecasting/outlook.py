@@ -1,4 +1,4 @@
-"""Formats forecasts as records with dates and quantiles, text tables, DataFrames and files."""
+"""Converts forecasts to records with dates and quantiles. Converts records to text, DataFrames and files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from apps.forecasting.saved_model import LEVELS, cumulated, quantiles
 
 
 def quantiles_of(forecast: Forecast) -> np.ndarray:
-    """Returns the quantiles of every step at ``LEVELS``, as an exported model does: ``(n, H, 7)``."""
+    """Returns the quantiles of every step at ``LEVELS``: ``(n, H, 7)``.
+
+    The quantiles are computed by the same function as in an exported model.
+    """
     return quantiles(tf.constant(forecast.parameters, tf.float64), forecast.kind).numpy()
 
 
@@ -24,7 +27,7 @@ def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
     """Returns the quantiles of the closing price of each day: ``(n, H, 7)``.
 
     Args:
-        forecast: the forecast returns.
+        forecast: forecasts of the returns.
         close: last known closing prices, ``(n,)``.
     """
     sums = cumulated(tf.constant(forecast.parameters, tf.float64), forecast.kind).numpy()
@@ -32,7 +35,7 @@ def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
 
 
 def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list[dict[str, Any]]:
-    """Returns one JSON-ready record per origin; the series may end at the origin."""
+    """Returns one JSON-ready record per origin. The values after the origin need not be known."""
     horizon = prepared.assets.horizon
     found = []
     steps = quantiles_of(forecast)
@@ -65,7 +68,7 @@ def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list
 
 
 def _by_time(times: np.ndarray, rows: np.ndarray) -> list[dict[str, Any]]:
-    """Returns one entry per time, with the time and the quantiles by level."""
+    """Returns one dictionary per time. It contains the time, and one quantile per level."""
     return [
         {"time": _shown(time), **{f"{level:g}": float(f"{value:.8g}") for level, value in zip(LEVELS, row)}}
         for time, row in zip(times, rows)
@@ -119,7 +122,7 @@ def frame(made: list[dict[str, Any]]) -> Any:
 
 
 def rows(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns one row per series and time, with one column per quantile."""
+    """Converts a record to rows: one row per series and time, with one column per quantile."""
     return [
         {"series": series["series"], **row}
         for series in record["series"]

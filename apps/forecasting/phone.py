@@ -1,4 +1,8 @@
-"""TFLite export: the signature ``forecast`` of the server for one window, and an integration README."""
+"""TFLite export of forecasting models.
+
+The TFLite file has the signature ``forecast`` of the SavedModel, for one window per call. A README explains
+how to use the file.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +24,15 @@ from apps.run import Run
 from seqmodels.errors import UsageError
 from seqmodels.export.tflite import Entry, choose_form
 
-WINDOWS = 200  # maximum number of validation windows for the score of a file
-REPRESENTATIVE = 200  # maximum number of training windows for int8 calibration
+WINDOWS = 200  # maximum number of validation windows on which a TFLite file is scored
+REPRESENTATIVE = 200  # maximum number of training windows for the calibration of int8 quantization
 
 
 def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
-    """Returns the model for one window, scored by its CRPS on the validation split."""
+    """Prepares the conversion to TFLite files for one window per call.
+
+    The score of a TFLite file is its CRPS on the validation split.
+    """
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     if options.quantize == "int8" and assets.kind == "prices":
@@ -96,10 +103,11 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
     lines = [
         f"# Forecasting model trained on {Path(options.data).name}",
         "",
-        "The signature is `forecast`. Its tensors are float32 unless stated otherwise. The model uses only "
-        "built-in operators.",
+        "The model has the signature `forecast` with the following inputs and outputs. All tensors are "
+        "float32 unless stated otherwise. The model uses only built-in operators of TensorFlow Lite.",
         "",
-        f"- Input `past` `[1, {assets.lookback}, {width}]`: {columns}, oldest row first, in your units.",
+        f"- Input `past` `[1, {assets.lookback}, {width}]`: {columns}, oldest row first, "
+        "in the units of your data.",
     ]
     if assets.periods:
         unit = "days since 2000-01-01" if assets.dated else "row numbers"
@@ -108,12 +116,16 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
         )
     if assets.known:
         rows = assets.lookback + assets.horizon
-        lines.append(f"- Input `known` `[1, {rows}, {len(assets.known)}]`: {options.known}, in your units.")
+        lines.append(
+            f"- Input `known` `[1, {rows}, {len(assets.known)}]`: {options.known}, in the units of your data."
+        )
     if assets.static:
-        lines.append(f"- Input `static` `[1, {len(assets.static)}]`: {options.static}, in your units.")
+        lines.append(
+            f"- Input `static` `[1, {len(assets.static)}]`: {options.static}, in the units of your data."
+        )
     if assets.series_units:
         lines.append(
-            f"- Input `series` `[1]`, int32: the number of the series in the training data, 0 for "
+            f"- Input `series` `[1]`, int32: index of the series in the training data. 0 is "
             f"{assets.names[0]}."
         )
     levels = ", ".join(f"{level:g}" for level in LEVELS)
@@ -129,8 +141,8 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
         )
     lines += [
         "",
-        "`golden.json` contains example windows with their expected outputs. CRPS on validation windows "
-        "(lower is better):",
+        "`golden.json` contains example windows with their expected outputs. The table shows the CRPS on "
+        "validation windows (lower is better):",
         "",
     ]
     lines += ["| file | CRPS | bytes |", "|---|---|---|"]

@@ -1,4 +1,4 @@
-"""Plots of forecasts as small PNG files: fan chart, calibration, backtest and permutation importance."""
+"""Plots of forecasts and their evaluation, saved as PNG files."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Fan:
-    """Past values, and forecasts with the actual values.
+    """Data of a fan chart: T past values, H forecasts, and the actual values at the times of the forecasts.
 
     Attributes:
         series: name of the series.
         times: ISO dates or row numbers of the past values and the forecasts, ``(T + H,)``.
         history: past values, ``(T,)``.
-        quantiles: quantiles at 2.5, 10, 25, 50, 75, 90 and 97.5 % of the forecasts, ``(H, 7)``.
+        quantiles: forecast quantiles at the levels 2.5, 10, 25, 50, 75, 90 and 97.5 %, ``(H, 7)``.
         actual: actual values, ``(H,)``.
-        rolling: If True, each forecast is one step ahead from its own origin. If False, all forecasts
-            start at the last past value.
-        unit: label of the values.
+        rolling: If True, each forecast uses all rows before its own time. If False, all forecasts use only
+            the past values.
+        unit: label of the vertical axis.
     """
 
     series: str
@@ -48,7 +48,7 @@ class Fan:
 
 
 def fan_chart(fan: Fan, title: str, path: str | os.PathLike[str]) -> Path:
-    """Draws past values, the intervals of the forecasts and the actual values over time."""
+    """Draws past values, median forecasts, forecast intervals and actual values over time."""
     times = np.array(fan.times, "datetime64[s]" if isinstance(fan.times[0], str) else np.int64)
     past, quantiles = len(fan.history), np.asarray(fan.quantiles)
     figure = Figure(figsize=(8, 4), dpi=DOTS_PER_INCH, layout="constrained")
@@ -57,7 +57,7 @@ def fan_chart(fan: Fan, title: str, path: str | os.PathLike[str]) -> Path:
     if not fan.rolling:  # The fan starts at the last known value.
         ahead = times[past - 1 :]
         quantiles = np.concatenate([np.full((1, 7), fan.history[-1]), quantiles])
-    # A single rolling forecast has no width, so intervals are drawn as steps.
+    # Each rolling forecast applies to one time only. Therefore the intervals are drawn as steps.
     step: Literal["mid"] | None = "mid" if fan.rolling else None
     for low, high, label, alpha in SHARES:
         axes.fill_between(
@@ -80,13 +80,13 @@ def fan_chart(fan: Fan, title: str, path: str | os.PathLike[str]) -> Path:
         locator = AutoDateLocator(maxticks=8)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    figure.legend(loc="outside lower center", ncols=6, frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     tidy(axes)
     return save(figure, path)
 
 
 def pit_histogram(shares: Sequence[float], path: str | os.PathLike[str]) -> Path:
-    """Draws the histogram of the probability integral transform, which is flat for calibrated forecasts."""
+    """Draws the histogram of the probability integral transform. It is flat for calibrated forecasts."""
     figure = Figure(figsize=(5, 3.5), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     bins = len(shares)
@@ -125,11 +125,11 @@ def interval_coverage(coverage: Mapping[str, float], path: str | os.PathLike[str
 def backtest(
     losses: Mapping[str, Sequence[float]], labels: Sequence[str], measure: str, path: str | os.PathLike[str]
 ) -> Path:
-    """Draws the loss of the model and its baselines for each part of the test split.
+    """Draws the mean loss of the model and of each baseline in each part of the test split.
 
     Args:
-        losses: one loss per part, by name; ``model`` is highlighted.
-        labels: labels of the parts.
+        losses: mean loss in each part, by name of the model or baseline. ``model`` is highlighted.
+        labels: labels of the parts on the horizontal axis.
         measure: name of the loss, a key of ``LABELS``.
         path: the PNG file.
     """
@@ -155,7 +155,7 @@ def backtest(
 
 
 def influence(rises: Mapping[str, float], measure: str, path: str | os.PathLike[str]) -> Path:
-    """Draws the permutation importance of each part of the inputs, in descending order."""
+    """Draws the permutation importance of each part of the inputs, with the largest at the top."""
     ordered = sorted(rises.items(), key=lambda item: item[1])
     figure = Figure(figsize=(6, 1.2 + 0.4 * len(ordered)), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()

@@ -5,16 +5,16 @@
 ``embedded:regimes``   A simulated market with a calm and a volatile regime.
 ``embedded:seasonal``  Simulated monthly series, see ``apps.forecasting.seasonal``.
 ``FILE``               A ``.csv`` or ``.tsv`` file, also ``.gz``, in one of three formats.
-                       Prices: a date and a close; open, high, low and volume are optional.
-                       Long: ``unique_id,ds,y``.
-                       Wide: a date and one column per series.
+                       Prices: columns date and close; open, high, low and volume are optional.
+                       Long: columns ``unique_id`` (the series), ``ds`` (the date) and ``y`` (the value).
+                       Wide: a column of dates and one column per series.
 ``DIR``                A folder of price files, one per stock.
 ``yahoo:TICKER,...``   Daily prices, downloaded with the package ``yfinance``.
 =====================  ===================================================================================
 
 The target of prices is the log-return in percent, ``100 ln(C_t / C_{t-1})``. The dates of prices may be
-irregular, because markets close on some days. The target of all other series is the value itself. Their dates
-must be regular; ``--fill`` fills gaps.
+irregular, because markets close on some days. The target of any other series is its value. The dates of such
+a series must be regular. The option ``--fill`` fills gaps.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from seqmodels.data.files import DELIMITERS, list_folder, table_name
 from seqmodels.errors import DataError, UsageError
 
 FORMS = "a .csv or .tsv file (also .gz), a folder of price files, embedded or yahoo:TICKER"
-GUESSES = (24, 12, 7, 4, 52, 168)  # candidate season lengths of series without dates
-STRONG = 0.3  # a candidate needs a higher autocorrelation of the differences at its lag
+GUESSES = (24, 12, 7, 4, 52, 168)  # candidate season lengths (rows) of series without dates
+STRONG = 0.3  # a season is accepted if the differences have a higher autocorrelation at its lag
 
 
 def load_series(
@@ -47,23 +47,23 @@ def load_series(
     static: Sequence[str] = (),
     seed: int = 0,
 ) -> SeriesData:
-    """Reads the series that ``data`` names.
+    """Reads the series of a data source.
 
     Args:
-        data: name of the source, see the table at the top of this module.
-        fill: treatment of missing values and dates: ``error`` raises, ``forward`` repeats the last earlier
-            value, ``zero`` inserts 0. Values are never filled from the future.
+        data: value of ``--data``, see the table at the top of this module.
+        fill: treatment of missing values and dates. ``error`` raises an error, ``forward`` repeats the last
+            earlier value, and ``zero`` inserts 0. Later values are never used to fill a gap.
         frequency: ``minute``, ``hour``, ``day``, ``business``, ``week``, ``month``, ``quarter``, ``year`` or
-            ``step``; inferred if None.
-        season: season length in steps; inferred if None.
-        known: covariate columns that are known in advance. Final rows with empty series hold their future
-            values.
+            ``step``. None infers the frequency from the dates.
+        season: season length in rows. None infers the season from the frequency or the values.
+        known: covariate columns whose future values are known. The future values are in additional rows at
+            the end of the series. In these rows, the value of the series is empty.
         static: covariate columns of a long file that are constant in each series.
-        seed: seed of embedded data.
+        seed: seed of the simulated data (``embedded``).
 
     Raises:
-        UsageError: ``data`` does not exist, has an unsupported format, or lacks a covariate column.
-        DataError: the content is invalid; the message names the file, line and column.
+        UsageError: ``data`` does not exist, has an unsupported format, or does not have a covariate column.
+        DataError: the content is invalid. The message names the location of the error.
     """
     if data.partition(":")[0] == "embedded":
         source = _embedded(data, seed)
@@ -96,7 +96,10 @@ def load_series(
 
 
 def _embedded(data: str, seed: int) -> SeriesData:
-    from apps.forecasting import market, seasonal  # imported only for embedded data
+    from apps.forecasting import (
+        market,
+        seasonal,
+    )  # imported here, because only embedded data needs these modules
 
     makers: dict[str, Callable[[int], SeriesData]] = {
         "market": market.garch,
@@ -135,7 +138,9 @@ def read_yahoo(data: str) -> SeriesData:
         except Exception as error:
             raise DataError(f"{data}: {ticker} cannot be downloaded ({error}); try again later") from error
         if not len(table):
-            raise DataError(f"{data}: no prices of {ticker} were found; check the ticker and the network")
+            raise DataError(
+                f"{data}: no prices of {ticker} were found; check the ticker and the network connection"
+            )
         columns = [table[name.capitalize()].to_numpy(np.float64) for name in PRICE_COLUMNS]
         times = table.index.tz_localize(None).to_numpy().astype("datetime64[D]").astype("datetime64[s]")
         places = [f"{data}: {ticker}, {date}" for date in times.astype("datetime64[D]")]
@@ -168,9 +173,11 @@ def _read_path(data: str, fill: str, frequency: str | None, covariates: Covariat
 
 
 def _guess(source: SeriesData) -> int:
-    """Infers the season of series without dates; returns 1 if no candidate is strong enough.
+    """Infers the season length of series without dates from their values.
 
-    The season is the candidate lag with the highest mean autocorrelation of the differences.
+    For each candidate season length, the autocorrelation of the differences of consecutive values is computed
+    at this lag. The result is the candidate with the highest mean autocorrelation over the series. The result
+    is 1, no season, if no autocorrelation is above ``STRONG``.
     """
     best, strongest = 1, STRONG
     for season in GUESSES:

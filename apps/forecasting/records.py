@@ -1,4 +1,4 @@
-"""Data classes for one series and for all series of a source."""
+"""Data classes: ``Series`` is one time series, ``SeriesData`` contains all series of a source."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PRICE_COLUMNS = ("open", "high", "low", "close", "volume")
 
 @dataclass(frozen=True)
 class Series:
-    """One series.
+    """One time series of T rows.
 
     Attributes:
-        name: name in the file.
-        times: ``(T,)`` datetime64[s] or int64.
-        values: ``(T, columns)`` float64.
-        known: covariates that are known in advance, ``(T + future rows, covariates)`` float64.
+        name: name of the series.
+        times: dates, ``(T,)`` datetime64[s]; or numbers for series without dates, ``(T,)`` int64.
+        values: ``PRICE_COLUMNS`` or one value per row, ``(T, columns)`` float64.
+        known: covariates whose future values are known, ``(T + future rows, covariates)`` float64.
         static: covariates that are constant in the series, ``(covariates,)`` float64.
     """
 
@@ -35,18 +35,19 @@ class Series:
 
 @dataclass(frozen=True)
 class SeriesData:
-    """All series of one source.
+    """All series of one source, such as a file or a folder.
 
     Attributes:
         name: name of the source, as the user wrote it.
         kind: ``prices`` with the columns ``PRICE_COLUMNS``, or ``values`` with one column.
         series: the series, at least one.
         frequency: time between two rows.
-        season: season length in steps; 1 means no season.
-        notes: messages about filled values and assumptions.
-        sha256: hash of names, times, values and covariates.
-        truth: true distributions of simulated data, ``(T, 3)`` per series: location, scale and degrees of
-            freedom of each target, given all earlier rows.
+        season: season length in rows. 1 means no season.
+        notes: messages for the user about filled values and assumptions.
+        sha256: SHA-256 digest of names, times, values and covariates of all series.
+        truth: for simulated data, the true distribution of each target given all earlier rows. One array
+            ``(T, 3)`` per series contains location, scale and degrees of freedom of Student-t distributions.
+            Default: None, because the distribution of real data is unknown.
     """
 
     name: str
@@ -59,15 +60,18 @@ class SeriesData:
     truth: list[np.ndarray] | None = None
 
     def targets(self, number: int) -> np.ndarray:
-        """Returns the targets of a series: ``(T,)``; the first target of prices is NaN."""
+        """Returns the target values of the series with this index: ``(T,)``.
+
+        The targets of prices are log-returns in percent. The first log-return is NaN.
+        """
         values = self.series[number].values
         return log_returns(values[:, PRICE_COLUMNS.index("close")]) if self.kind == "prices" else values[:, 0]
 
     def days(self, number: int) -> np.ndarray:
-        """Returns the times of a series as numbers for a model: ``(T,)``, see :func:`days`."""
+        """Returns the times of the series with this index as numbers: ``(T,)``, see :func:`days`."""
         return days(self.series[number].times)
 
 
 def log_returns(close: np.ndarray) -> np.ndarray:
-    """Returns the log-returns ``100 ln(C_t / C_{t-1})`` in percent: ``(T,)``; the first one is NaN."""
+    """Returns the log-returns ``100 ln(C_t / C_{t-1})`` in percent: ``(T,)``. The first value is NaN."""
     return np.concatenate([[np.nan], 100 * np.diff(np.log(close))])

@@ -1,4 +1,9 @@
-"""The exported signature ``forecast``: takes the raw past and returns forecasts in the user's units."""
+"""The signature ``forecast`` of exported models.
+
+The signature receives unscaled past values, in the units of the data. Except for prices, all outputs are in
+the same units. For prices, the outputs ``parameters`` and ``quantiles`` describe the log-return of the close
+from row to row, in percent. The output ``prices`` is in the units of the data.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +22,7 @@ from seqmodels.models.forecasting.base import DECILES
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 LEAST_FREEDOM = 2.0  # lower limit of the degrees of freedom that a model forecasts
-LEAST_KURTOSIS_FREEDOM = 4.05  # the kurtosis is finite only above 4
+LEAST_KURTOSIS_FREEDOM = 4.05  # the same limit for formulas with the kurtosis, which is finite only above 4
 
 
 def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
@@ -26,21 +31,31 @@ def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
 
 
 def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> Signature:
-    """Returns the signature from the past to the forecasts, both in the user's units.
+    """Returns the signature ``forecast``, which maps unscaled past values to forecasts.
 
-    Inputs:
+    In the shapes, n is the number of windows, L the lookback and H the horizon. The signature has only the
+    inputs that the model uses:
 
-    - ``past``: open, high, low, close and volume ``(n, L, 5)``, or values ``(n, L, 1)``.
-    - ``past_time (n, L)`` and ``future_time (n, H)``, with a calendar: days since 2000-01-01 or row numbers.
-    - ``known (n, L + H, covariates)`` and ``static (n, covariates)``, with covariates.
-    - ``series (n,)``, with series embeddings: numbers of the series.
+    - ``past``: open, high, low, close and volume ``(n, L, 5)`` for prices, or values ``(n, L, 1)``.
+    - ``past_time (n, L)`` and ``future_time (n, H)``: days since 2000-01-01, or row numbers for series
+      without dates. The signature has these inputs only if the model has calendar inputs.
+    - ``known (n, L + H, covariates)``: known covariates of past and future rows.
+    - ``static (n, covariates)``: static covariates.
+    - ``series (n,)``: index of each series in ``assets.names``, for a model with series embeddings.
 
     Outputs:
 
-    - ``parameters (n, H, p)``: the point, the deciles, or the parameters of the distribution. They describe
-      returns in percent, or values.
-    - ``quantiles (n, H, 7)``: quantiles at ``LEVELS``; deciles are interpolated.
-    - ``prices (n, H, 7)``, for prices: quantiles of the closing price of each day.
+    - ``parameters (n, H, p)``: the point, the deciles, or the parameters of the distribution. For prices,
+      they describe the log-return of the close from row to row, in percent.
+    - ``quantiles (n, H, 7)``: quantiles at ``LEVELS``, interpolated if the model forecasts deciles. For
+      prices, these are also quantiles of the log-return in percent.
+    - ``prices (n, H, 7)``, only for prices: quantiles of the closing price of each day, in the units of the
+      data.
+
+    Args:
+        model: the trained model.
+        assets: settings of the model.
+        rows: number of windows n. None allows any number.
     """
     prices = assets.kind == "prices"
     length, horizon = assets.lookback, assets.horizon
@@ -87,7 +102,11 @@ def input_names(assets: Assets) -> list[str]:
 
 
 def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor]:
-    """Returns zeros for the inputs that a model without calendar or series embeddings does not read."""
+    """Returns zeros for the inputs of the Keras model that the signature may not have.
+
+    A model without calendar inputs does not use the times. A model without series embeddings does not use
+    ``series``.
+    """
     past = inputs["past"]
     return {
         "past_time": tf.zeros_like(past[..., 0]),
@@ -97,7 +116,10 @@ def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor
 
 
 def quantiles(parameters: tf.Tensor, output: str) -> tf.Tensor:
-    """Converts parameters ``(n, H, p)`` to quantiles ``(n, H, 7)``; all quantiles of a point are equal."""
+    """Converts parameters ``(n, H, p)`` to quantiles ``(n, H, 7)``.
+
+    All quantiles of a point forecast are equal to the point.
+    """
     if output in ("point", "quantiles"):
         return _between(parameters, DECILES if output == "quantiles" else (0.5,))
     location, scale = parameters[..., 0:1], parameters[..., 1:2]
@@ -107,13 +129,13 @@ def quantiles(parameters: tf.Tensor, output: str) -> tf.Tensor:
 
 
 def cumulated(parameters: tf.Tensor, output: str) -> tf.Tensor:
-    """Computes the quantiles of the cumulative return up to each day: ``(n, H, 7)``.
+    """Computes the quantiles of the cumulative return from the origin to each day: ``(n, H, 7)``.
 
-    Days are treated as independent given the forecast, so that means and variances add up. The sum is
-    approximated by the Student-t distribution with the same variance and kurtosis: an excess kurtosis k gives
-    ``4 + 6 / k`` degrees of freedom. The quantiles of the first day are exact. Deciles are approximated by a
-    normal distribution with the same median and the same distance between the outer deciles. Points are
-    added up.
+    The returns of the days are treated as independent. Therefore their means and variances are added. The
+    cumulative return is approximated by the Student-t distribution with the same variance and kurtosis. An
+    excess kurtosis k corresponds to ``4 + 6 / k`` degrees of freedom. The quantiles of the first day are not
+    approximated. If the model forecasts deciles, each day is approximated by a normal distribution with the
+    same median and the same distance between the outer deciles. Point forecasts are added.
     """
     first = quantiles(parameters, output)[:, :1]
     if output == "point":
@@ -143,12 +165,12 @@ def cumulated(parameters: tf.Tensor, output: str) -> tf.Tensor:
 def standard_quantiles(freedom: tf.Tensor, least: float) -> tf.Tensor:
     """Computes the quantiles of standard Student-t distributions at ``LEVELS``: ``(n, H, 7)``.
 
-    TFLite has no operator for these quantiles. They are smooth functions of ``1 / freedom``, and are
-    approximated by polynomials through the Chebyshev nodes. The error is below 1e-5.
+    TFLite has no operator for these quantiles. The quantiles are smooth functions of ``1 / freedom``.
+    Therefore polynomials through Chebyshev nodes approximate them. The error is below 1e-5.
 
     Args:
         freedom: degrees of freedom, ``(n, H, 1)``.
-        least: lower limit of ``freedom``.
+        least: lower limit of ``freedom``. Smaller values are replaced by this limit.
     """
     degree = 14
     nodes = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))  # in [-1, 1]
@@ -157,7 +179,7 @@ def standard_quantiles(freedom: tf.Tensor, least: float) -> tf.Tensor:
         values = stats.t.ppf(np.array(LEVELS), 1 / inverse[:, None])  # (nodes, levels)
     coefficients = chebyshev.chebfit(nodes, values, degree)  # (degree + 1, levels)
     x = tf.clip_by_value(2 * least / freedom - 1, -1.0, 1.0)
-    # Clenshaw's recurrence.
+    # Clenshaw's recurrence evaluates the polynomial.
     after, current = tf.zeros_like(x), tf.zeros_like(x)
     for row in coefficients[:0:-1]:
         after, current = current, tf.constant(row, x.dtype) + 2 * x * current - after
@@ -165,9 +187,9 @@ def standard_quantiles(freedom: tf.Tensor, least: float) -> tf.Tensor:
 
 
 def _between(parameters: tf.Tensor, levels: tuple[float, ...]) -> tf.Tensor:
-    """Interpolates quantiles from ``levels`` to ``LEVELS`` linearly.
+    """Converts quantiles at ``levels`` to quantiles at ``LEVELS`` by linear interpolation.
 
-    Quantiles outside ``levels`` are the outermost quantiles.
+    For a level outside the range of ``levels``, the result is the nearest given quantile.
     """
     places = np.interp(LEVELS, levels, np.arange(len(levels)))
     below = np.minimum(places.astype(int), len(levels) - 1)
@@ -178,7 +200,10 @@ def _between(parameters: tf.Tensor, levels: tuple[float, ...]) -> tf.Tensor:
 
 
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Returns example windows with small, medium, large and no movement, in batches of 5 windows and 1."""
+    """Returns two example batches, of 5 windows and of 1 window.
+
+    The values of the five windows change slightly, moderately, strongly, moderately and not at all.
+    """
     random = np.random.default_rng(0)
     steps = random.normal(0, 0.01, (5, assets.lookback)) * np.array([[0.1], [1], [3], [1], [0]])
     level = 100 * np.exp(np.cumsum(steps, 1))

@@ -1,8 +1,8 @@
-"""Simulated monthly series, each with its own level, trend and season, and noise of known size.
+"""Simulated monthly series with known noise. Each series has its own level, trend and seasonal pattern.
 
 Each series is ``y_t = (level + trend t) (1 + season_{t mod 12}) + sigma_t e_t``. Here ``e_t`` is standard
-normal, and ``sigma_t`` is proportional to ``level + trend t``. The noiseless part is the best point forecast.
-The normal distribution around the noiseless part is the best forecast distribution.
+normal, and ``sigma_t`` is proportional to ``level + trend t``. The best point forecast is the series without
+the noise term. The best forecast distribution is the normal distribution around this point forecast.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ NOISE = 0.04  # standard deviation of the noise, as a share of level + trend t
 
 
 def family(seed: int) -> SeriesData:
-    """Simulates ``SERIES`` series of ``MONTHS`` months; ``truth`` is normal around the noiseless part."""
+    """Simulates ``SERIES`` series of ``MONTHS`` months.
+
+    ``truth`` contains the normal distribution around the series without noise.
+    """
     random = np.random.default_rng([seed, 3])
     month = np.arange(MONTHS)
     times = Frequency("month").after(EPOCH - np.timedelta64(31, "D"), MONTHS)

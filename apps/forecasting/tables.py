@@ -1,4 +1,7 @@
-"""Parses tables of prices, long series and wide series into cells, columns and series."""
+"""Reads series from CSV and TSV files with prices, from long files and from wide files.
+
+A long file has one row per value and the columns ``unique_id,ds,y``. A wide file has one column per series.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ class Covariates:
     """Names of the covariate columns, as the user wrote them.
 
     Attributes:
-        known: columns that are known in advance.
+        known: columns whose future values are known.
         static: columns that are constant in each series.
     """
 
@@ -44,9 +47,9 @@ class Table:
     """The cells of a file.
 
     Attributes:
-        path: the file.
-        lines: line number of each row.
-        columns: cells of each column, by lower-case name.
+        path: path of the file.
+        lines: line number of each row in the file.
+        columns: cells of each column, by lower-case column name.
     """
 
     path: Path
@@ -57,10 +60,10 @@ class Table:
         return f"{self.path}:{self.lines[row]}" + (f", column {column!r}" if column else "")
 
     def numbers(self, column: str) -> np.ndarray:
-        """Returns a column as float64; missing cells become NaN.
+        """Returns a column as float64. Missing cells become NaN.
 
         Raises:
-            DataError: a cell is neither a number nor a missing value, or the number is infinite.
+            DataError: a cell is neither missing nor a finite number.
         """
         cells = self.columns[column]
         try:
@@ -163,7 +166,7 @@ def _prices(table: Table, name: str, date: str, fill: str) -> SeriesData:
     known = {column: table.numbers(column) for column in PRICE_COLUMNS if column in table.columns}
     adjusted = next((c for c in ("adjclose", "adj close", "adj_close") if c in table.columns), None)
     if adjusted:
-        # Dividends and splits are not returns: one factor adjusts all prices of a day.
+        # Dividends and splits must not look like returns. One factor per day adjusts all prices of the day.
         factor = table.numbers(adjusted) / close
         known = {c: v if c == "volume" else v * factor for c, v in known.items()}
         close = known["close"]
@@ -188,7 +191,11 @@ def _prices(table: Table, name: str, date: str, fill: str) -> SeriesData:
 
 
 def checked_prices(series: Series, places: Sequence[str]) -> Series:
-    """Checks prices and widens the range of each day so that it includes open and close.
+    """Checks prices, and corrects the high and low of each day so that they enclose open and close.
+
+    Args:
+        series: the prices.
+        places: location of each row in the source, for error messages.
 
     Raises:
         DataError: a price is missing, zero or negative, or a volume is missing or negative.
@@ -246,7 +253,18 @@ def _regular(
     given: str | None,
     covariates: Covariates,
 ) -> SeriesData:
-    """Returns series of one common frequency; missing rows and values are filled according to ``fill``."""
+    """Returns series that all have the same frequency, with gaps filled according to ``fill``.
+
+    Args:
+        table: the file.
+        name: name of the source.
+        groups: one tuple per series: its name, its row indices in the table, its times, its values, and the
+            column of the values.
+        date: column of the dates.
+        fill: value of ``--fill``.
+        given: value of ``--frequency``. None infers the frequency.
+        covariates: names of the covariate columns.
+    """
     found: list[Series] = []
     common: Frequency | None = FREQUENCIES[given] if given else None
     holes = 0
@@ -269,7 +287,7 @@ def _regular(
         static = _static(table, str(identity), fixed[rows], rows, covariates.static)
         cells = np.column_stack([values, beside[rows]])
         times, cells = without_gaps(times, cells, own, fill, place)
-        # Future rows at the end have covariates but no value of the series.
+        # The last rows may have covariates but no value of the series: these are future rows.
         end = len(cells)
         if covariates.known:
             end -= int(np.isfinite(cells[::-1, 0]).argmax())
@@ -297,7 +315,7 @@ def _stacked(table: Table, columns: Sequence[str]) -> np.ndarray:
 def _static(
     table: Table, identity: str, cells: np.ndarray, rows: np.ndarray, columns: Sequence[str]
 ) -> np.ndarray:
-    """Returns the static covariates of a series; raises DataError if the rows of ``cells`` differ.
+    """Returns the static covariates of a series. Raises DataError if they are not the same in all rows.
 
     Args:
         table: the file.

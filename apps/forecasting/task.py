@@ -1,4 +1,7 @@
-"""The forecasting app, from series to forecast distributions. Start here and read from top to bottom."""
+"""The forecasting app: trains, evaluates and applies models that forecast time series.
+
+New readers of this app should start with this file.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +37,9 @@ from seqmodels.models import FixedWindowForecaster, Forecaster
 from seqmodels.training.objectives import Objective
 
 INFLUENCE_WINDOWS = 512  # maximum number of test windows for the permutation importance
-HISTORY = (20, 120)  # smallest and largest number of past rows in a fan chart
-PAST_PER_STEP = 4  # past rows per forecast row in a fan chart
-ROLLING = 30  # forecasts in a fan chart with a horizon of one row
+HISTORY = (20, 120)  # minimum and maximum number of past rows in a fan chart
+PAST_PER_STEP = 4  # number of past rows per forecast row in a fan chart
+ROLLING = 30  # number of forecasts in a fan chart if the horizon is one row
 SHOWN = {
     "prices": ("nll", "crps", "mae", "rmse"),
     "values": ("mase", "smape", "owa", "mse_scaled", "rmse", "mae", "crps", "wql"),
@@ -69,13 +72,13 @@ def objective(options: Train) -> Objective:
 
 
 def baselines(data: Data) -> dict[str, Any]:
-    """Scores the baselines on the test split, fitted on all earlier rows."""
+    """Fits the baselines on all rows before the test split, and scores them on the test split."""
     prepared: Prepared = data.source
     return {"test": evaluation.baseline_scores(prepared, prepared.origins("test"), prepared.ends[:, 1])}
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """Evaluates the model and its baselines on the test split of the run or of ``--data``."""
+    """Evaluates the model and its baselines on the test split of the run's data or of ``--data``."""
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     prepared = _prepared(run, stored, assets, options.data)
     origins, fitted = prepared.origins("test"), prepared.ends[:, 1]
@@ -98,7 +101,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """Yields one record per file; without files, one record for the data of the run."""
+    """Yields one record with forecasts per file. Without files, yields one record for the run's data."""
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     forecasts = open_model(run, options.model, forms(stored.output))
     for chunk in chunks:
@@ -112,14 +115,18 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 
 
 def _prepared(run: Run, stored: Train, assets: Assets, data: str | None) -> Prepared:
-    """Returns the series of ``data``, or the series of the run, checked for changes since training."""
+    """Prepares the series of ``data`` for the model. Default: the series that the run was trained on.
+
+    Raises:
+        DataError: the data of the run has changed since training.
+    """
     if data is not None:
         return Prepared.of(read(stored, data), assets)
     return Prepared.of(run.trained_on(stored.data, lambda: read(stored)), assets)
 
 
 def _trained(prepared: Prepared, options: Train) -> Forecasts:
-    """Trains a model on these series as ``train`` does; returns its forecast function."""
+    """Trains a model on these series as ``train`` does, and returns the forecast function of the model."""
     with TemporaryDirectory() as folder:
         training = task_training(TASK, options, data_of(prepared, options), Path(folder))
         training.run()
@@ -127,9 +134,10 @@ def _trained(prepared: Prepared, options: Train) -> Forecasts:
 
 
 def _fan(forecasts: Forecasts, prepared: Prepared, origins: np.ndarray) -> Fan:
-    """Returns the forecast of the last test window of the last series; for prices in prices.
+    """Returns the values of the fan chart: the forecast of the last test window of the last series.
 
-    With a horizon of one row, the forecasts of the last test windows are returned instead.
+    With a horizon of one row, the chart shows the forecasts of the last ``ROLLING`` test windows instead.
+    For price data, the forecasts of the log-returns are converted to prices.
     """
     number, last = origins[-1]
     horizon, prices = prepared.assets.horizon, prepared.source.kind == "prices"
@@ -177,7 +185,10 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 
 
 def render_scores(scores: dict[str, Any]) -> Group:
-    """Formats the scores of the model and its baselines, their tests, and for prices direction and risk."""
+    """Formats all scores as tables: model and baselines, significance tests, backtest, and importance.
+
+    For prices, a further table shows the accuracy of the direction and the value at risk.
+    """
     model, prices = scores["model"], scores["kind"] == "prices"
     rows = {**scores["baselines"], "model": model}
     names = [name for name in SHOWN[scores["kind"]] if any(name in row for row in rows.values())]

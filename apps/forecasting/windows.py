@@ -1,8 +1,9 @@
-"""Splits series into train, validation and test, and gathers the windows that a model sees.
+"""Splits series into training, validation and test rows, and gathers the windows that a model reads.
 
 The origin of a window is its last known row. The past of a window is the ``lookback`` rows up to the origin.
-Its targets are the ``horizon`` rows after the origin. A window belongs to the split that contains all of its
-targets. Its past may reach into an earlier split, but its targets never reach into a later split.
+The targets of a window are the ``horizon`` rows after the origin. A window belongs to the split that contains
+all of its targets. The past of a window may reach into an earlier split. A window whose targets lie in two
+splits is not used.
 """
 
 from __future__ import annotations
@@ -23,24 +24,29 @@ SHARES = "0.7,0.1,0.2"
 
 
 def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
-    """Returns the rows at which train, validation and test end in each series: ``(series, 3)`` int64.
+    """Returns the rows at which training, validation and test split of each series end.
 
-    The specification has one of three forms:
+    The specification ``spec`` has one of three forms:
 
     - ``horizon``: the last ``horizon`` rows of each series are the test split. The ``horizon`` rows before
       the test split are the validation split.
-    - Three shares: several series with dates are split at the same dates, so that no series contains the
-      future of another. The given share of the rows of all series lies before each date. Other series are
-      split at shares of their own rows.
-    - Three numbers of rows: counted from the first row of each series. Remaining rows are not used.
+    - Three shares such as ``0.7,0.1,0.2``: several series with dates are all split at the same dates.
+      Therefore the training rows of one series are not later than the test rows of another. The dates are
+      chosen such that the rows of all series together have the given shares. A single series and series
+      without dates are split at shares of their own rows.
+    - Three numbers of rows: sizes of the three splits, from the first row of each series. Rows after the test
+      split are not used.
 
     Args:
         source: the series.
-        spec: the specification.
+        spec: the specification, a value of ``--split`` except ``auto``.
         horizon: number of rows to forecast.
 
+    Returns:
+        The index of the row after the end of each split, ``(series, 3)`` int64.
+
     Raises:
-        UsageError: ``spec`` has another form.
+        UsageError: ``spec`` has none of these forms.
         DataError: a series is too short for ``spec``.
     """
     lengths = np.array([len(series) for series in source.series])
@@ -81,7 +87,7 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
 def origins(source: SeriesData, ends: np.ndarray, part: str, lookback: int, horizon: int) -> np.ndarray:
     """Returns the windows of one split, sorted by series and time: ``(windows, 2)`` int64.
 
-    A window is the number of its series and the row of its origin.
+    Each window is a pair: the index of its series, and the row of its origin in this series.
 
     Args:
         source: the series.
@@ -97,7 +103,7 @@ def origins(source: SeriesData, ends: np.ndarray, part: str, lookback: int, hori
     found = []
     for number, row in enumerate(ends):
         begin = row[place - 1] if place else 0
-        # The first return needs an earlier price; the past of every window contains one.
+        # Row 0 of prices has no return, but is not a target: every window has at least one past row.
         first, last = max(int(begin) - 1, lookback - 1), int(row[place]) - horizon - 1
         rows = np.arange(first, last + 1)
         found.append(np.stack([np.full(len(rows), number), rows], 1))
@@ -113,14 +119,14 @@ def origins(source: SeriesData, ends: np.ndarray, part: str, lookback: int, hori
 
 @dataclass(frozen=True)
 class Panel:
-    """Arrays from which windows are gathered: the rows of all series, one series after another.
+    """Arrays from which windows are gathered. They contain the rows of all series, one series after another.
 
     Attributes:
-        past: values that the model sees, ``(rows, columns)`` float32.
-        targets: targets, ``(rows,)`` float32.
+        past: values that the model reads, ``(rows, columns)`` float32.
+        targets: values to forecast, ``(rows,)`` float32. They are returns in percent for prices.
         times: days since 2000-01-01 or row numbers, ``(rows,)`` float32.
-        begins: first row of each series, ``(series,)``.
-        units: unit of the errors of each series, ``(series,)`` float32.
+        begins: first row of each series in these arrays, ``(series,)``.
+        units: unit by which errors of each series are divided in the loss, ``(series,)`` float32.
         known: known covariates, ``(rows and future rows, covariates)`` float32.
         known_begins: first row of each series in ``known``, ``(series,)``.
         static: static covariates of each series, ``(series, covariates)`` float32.
@@ -152,11 +158,11 @@ class Panel:
         )
 
     def truth(self, windows: np.ndarray, horizon: int) -> np.ndarray:
-        """Returns the targets of windows: ``(windows, horizon)``."""
+        """Returns the targets of the windows: ``(windows, horizon)``."""
         return self.targets[self.flat(windows)[:, None] + np.arange(1, horizon + 1)]
 
     def flat(self, windows: np.ndarray) -> np.ndarray:
-        """Returns the rows of the origins in these arrays: ``(windows,)``."""
+        """Returns the row of the origin of each window in the arrays of this panel: ``(windows,)``."""
         return self.begins[windows[:, 0]] + windows[:, 1]
 
     def batches(
@@ -171,22 +177,26 @@ class Panel:
         epoch: int | None = None,
         limit: int | None = None,
     ) -> tf.data.Dataset:
-        """Returns batches of windows, all of the same shape.
+        """Returns a TensorFlow data set of window batches. All batches have the same shape.
 
         Args:
             windows: windows from :func:`origins`.
             lookback: number of past rows, L.
             horizon: number of rows to forecast, H.
-            batch_size: number of windows per batch, n; the last batch is padded with windows of weight 0.
-            numbers: number of each series in the model, ``(series,)``. Default: the order of the series.
+            batch_size: number of windows per batch, n. The last batch is padded with windows of weight 0.
+            numbers: index by which the model identifies each series, ``(series,)``. Default: the index of the
+                series in this panel.
             seed: seed of the shuffle.
-            epoch: number of the epoch; the shuffle depends only on ``(seed, epoch)``. None does not shuffle.
-            limit: maximum number of windows per epoch, sampled again in each epoch. Default: all windows.
+            epoch: number of the epoch. The shuffle depends only on ``(seed, epoch)``. None disables the
+                shuffle.
+            limit: maximum number of windows, chosen by the shuffle. It has no effect without a shuffle.
+                Default: all windows.
 
         Returns:
             Elements ``({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H),
-            "series": (n,) int32, "unit": (n,)}, targets (n, H), weights (n,))``; with covariates also
-            ``"known": (n, L + H, covariates)`` and ``"static": (n, covariates)``.
+            "series": (n,) int32, "unit": (n,)}, targets (n, H), weights (n,))``. With known covariates, the
+            inputs also contain ``"known": (n, L + H, covariates)``. With static covariates, they also contain
+            ``"static": (n, covariates)``.
         """
         if epoch is not None:
             windows = windows[np.random.default_rng([seed, epoch]).permutation(len(windows))[:limit]]
@@ -232,16 +242,18 @@ class Panel:
 
 
 def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
-    """Returns the unit of the errors of each series, computed from its training rows: ``(series,)``.
+    """Returns the unit by which errors of each series are divided in the loss: ``(series,)``.
+
+    The unit of a series is computed from its training rows.
 
     Args:
         source: the series.
         ends: result of :func:`boundaries`.
-        kind: ``none``: 1. ``deviation``: the standard deviation. ``season``: the mean absolute change over
-            one season, the denominator of the MASE.
+        kind: ``none`` returns 1. ``deviation`` returns the standard deviation. ``season`` returns the mean
+            absolute change over one season, which is the denominator of the MASE.
 
     Raises:
-        DataError: a series is constant in its training rows.
+        DataError: the unit of a series is 0, because the series is constant in its training rows.
     """
     if kind == "none":
         return np.ones(len(ends))
@@ -267,16 +279,16 @@ def deviation(values: np.ndarray) -> float:
 
 
 def seasonal_change(values: np.ndarray, season: int) -> float:
-    """Computes ``mean |y_t - y_{t-season}|``; returns 0 for a series of at most one season."""
+    """Computes ``mean |y_t - y_{t-season}|``. Returns 0 if the series is not longer than one season."""
     values = values[np.isfinite(values)]
     return float(np.mean(np.abs(values[season:] - values[:-season]))) if len(values) > season else 0.0
 
 
 def check_names(source: SeriesData, names: Sequence[str]) -> np.ndarray:
-    """Returns the number of each series in training: ``(series,)``.
+    """Returns the index of each series in ``names``, the names of the trained series: ``(series,)``.
 
     Raises:
-        DataError: a series was not trained.
+        DataError: the name of a series is not in ``names``.
     """
     for series in source.series:
         if series.name not in names:

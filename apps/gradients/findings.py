@@ -1,4 +1,4 @@
-"""The findings of an experiment, and their tables for the terminal and for Markdown."""
+"""The results of an experiment, and functions that convert them to tables for the terminal or Markdown."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Findings:
-    """The findings of one experiment.
+    """The results of one experiment.
 
     Attributes:
-        found: summary in one line.
-        rows: table with one row per measurement, JSON-ready. All rows have the same keys.
-        draw: function that writes the figure to a PNG file and returns the path.
-        details: further entries of the JSON document, JSON-ready. NaN and infinity are written as null.
+        found: summary of the results in one line.
+        rows: table of the results, with one dictionary per row. All rows have the same keys.
+        draw: function that receives a path, writes the figure there as a PNG file, and returns the path.
+        details: additional entries of the JSON document that stores the results. NaN and infinity are
+            written as null.
     """
 
     found: str

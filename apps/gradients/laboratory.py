@@ -1,4 +1,4 @@
-"""Runs experiments and stores their findings: the only module that defines the order of the steps."""
+"""Runs experiments, stores their findings in the run directory, and prints them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from apps.gradients.options import EXPERIMENTS, Experiment
 from apps.run import Run, write_text
 
 log = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-# A wide console, so that tables in a file or a pipe are not wrapped.
+# If stdout is a file or a pipe, a width of 1000 prevents line breaks in table rows.
 out = Console(markup=False, emoji=False, width=None if sys.stdout and sys.stdout.isatty() else 1000)
 
 
 def perform(name: str, options: Experiment) -> None:
-    """Runs one experiment or all of them, writes figures and findings to the run, and prints the results."""
+    """Runs one experiment, or all experiments if ``name`` is "all", and prints the results.
+
+    Figures and findings are written to the run directory.
+    """
     run = Run(options.run)
     with run.locked():
         if name == "all":
@@ -57,7 +60,7 @@ def _all(run: Run, options: Experiment) -> list[dict[str, Any]]:
 
 
 def _report(documents: list[dict[str, Any]]) -> str:
-    """Returns all documents as one Markdown page, with links to the figures in ``plots``."""
+    """Returns a Markdown page with the findings of all experiments and their figures in ``plots``."""
     lines = ["# The gradient laboratory", ""]
     for document in documents:
         name = document["experiment"]
@@ -69,7 +72,7 @@ def _report(documents: list[dict[str, Any]]) -> str:
 
 
 def _perform(run: Run, name: str, options: Experiment) -> dict[str, Any]:
-    """Runs an experiment, then stores and returns the JSON document."""
+    """Runs an experiment, stores its findings as a JSON document, and returns the document."""
     start = time.monotonic()
     keras.utils.set_random_seed(options.seed)
     findings: Findings = import_module(f"apps.gradients.experiments.{name}").run(options, log.print)
@@ -90,7 +93,7 @@ def _perform(run: Run, name: str, options: Experiment) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """Converts a value to plain JSON: arrays become lists, NaN and infinity become null."""
+    """Converts a value for JSON: arrays become lists, NaN and infinity become None (null in JSON)."""
     if isinstance(value, dict):
         return {key: _finite(each) for key, each in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

@@ -1,4 +1,4 @@
-"""A small model that answers at the end of a sequence, and its training with the project's training loop."""
+"""The model for the problems in :mod:`apps.gradients.problems`, and its training."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ from seqmodels.training import Position
 from seqmodels.training.objectives import Outcome
 
 BATCH, STEPS_IN_EPOCH, VALIDATION_BATCHES = 32, 50, 8
-SOLVED, NOTHING = 0.9, 0.02  # shares of the target variance that the model explains
+# Limits of the explained share of the target variance. At or above SOLVED, a problem is solved. Below
+# NOTHING, nothing is learned.
+SOLVED, NOTHING = 0.9, 0.02
 
 
 class Reader(keras.Model):
-    """A recurrent layer and a linear layer.
+    """A recurrent layer followed by a linear layer.
 
-    The inputs are ``{"inputs": (n, T, FEATURES), "lengths": (n,)}``. The output is the answers at the last
-    steps of each row, ``(n, ANSWERS)``.
+    The inputs are ``{"inputs": (n, T, FEATURES), "lengths": (n,)}``. The outputs ``(n, ANSWERS)`` are the
+    answers at the last ``ANSWERS`` steps of each row.
 
     Args:
-        variant: name in ``VARIANTS``.
-        units: units of the cell.
-        truncate: window size in steps for truncated backpropagation, for an LSTM only. None uses the full
-            gradient.
+        variant: name of the cell, a key of ``VARIANTS``.
+        units: number of units of the cell.
+        truncate: window size in steps for truncated backpropagation, which needs an LSTM. None computes the
+            full gradient.
 
     Raises:
         ValueError: ``truncate`` is set and the cell is not an LSTM.
@@ -76,7 +78,7 @@ def squared_errors(
     carried: Any,
     training: bool,
 ) -> Outcome:
-    """Computes the squared error, averaged over the answers of a row and summed over rows."""
+    """Computes the mean squared error of the answers in each row, and sums the errors of all rows."""
     errors = tf.reduce_mean(tf.square(model(inputs, training=training) - targets), axis=-1)  # (batch,)
     return Outcome(tf.reduce_sum(errors * weights), tf.reduce_sum(weights), {}, carried=carried)
 
@@ -89,10 +91,12 @@ class Learner:
 
     Args:
         model: built model. Every training starts from the weights of this model.
-        longest: longest lag of a problem.
-        options: options with the steps, the learning rate and the seed.
-        patience: epochs after which a training stops if the model explains nothing. None disables it.
-        **settings: further options of the training loop.
+        longest: longest lag of all problems, in time steps.
+        options: options of the experiment; they contain the number of training steps, the learning rate and
+            the seed.
+        patience: number of epochs after which a training stops if the explained share of the variance was
+            always below ``NOTHING``. None disables this early stopping.
+        **settings: additional fields of ``TrainOptions``, such as ``clipnorm``.
     """
 
     def __init__(
@@ -134,15 +138,18 @@ class Learner:
         self.beginning = [(variable, variable.numpy()) for variable in variables]
 
     def learn(self, problem: Problem, lag: int | None = None) -> list[dict[str, float]]:
-        """Trains from the initial weights until the problem is solved, patience ends, or no steps are left.
+        """Trains from the initial weights until the problem is solved or the training ends.
+
+        The training ends when all steps are done, or earlier if nothing was learned (see ``patience``).
 
         Args:
             problem: problem to learn.
             lag: lag of the problem. Default: the longest lag.
 
         Returns:
-            The history of the training. The column ``explained`` is the share of the variance of the
-            validation targets that the model explains. 1 is perfect; 0 is as good as the mean target.
+            The history of the training, with the additional column ``explained``. This is the share of the
+            variance of the validation targets that the model explains. A perfect model has 1. A model that
+            always predicts the mean target has 0.
 
         Raises:
             Diverged: the loss or the gradient is not finite.
@@ -153,7 +160,7 @@ class Learner:
         return [{**row, "explained": self._explained(row)} for row in self.training.run()]
 
     def reset(self) -> None:
-        """Restores the initial weights, optimizer state and position."""
+        """Restores the initial weights and optimizer state, and returns to the first training step."""
         self.norms.clear()
         for variable, value in self.beginning:
             variable.assign(value)

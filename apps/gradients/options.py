@@ -9,7 +9,7 @@ from apps.options import RunOptions, option
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS
 
-# Name of a cell in the laboratory: name in the registry, and the arguments that differ from the default.
+# Maps the name of a cell in the laboratory to its name in the registry and to its arguments without defaults.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "rnn-linear": ("rnn", {"activation": "linear"}),
     "rnn-sigmoid": ("rnn", {"activation": "sigmoid"}),
@@ -19,9 +19,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in CELLS if name not in ("rnn", "irnn")},
 }
 
-FACTOR = 4  # ratio of a lag or length to the previous value
-LONGEST = 4_096  # time steps of a training sequence: 80 MB for the 1,600 sequences of an epoch
-LARGEST = 2**24  # features over all steps of a batch; an LSTM stores about ten times as many numbers
+FACTOR = 4  # each lag or sequence length is this multiple of the previous one
+LONGEST = 4_096  # maximum lag or sequence length; the 1,600 sequences of an epoch then take 80 MB
+# Maximum number of input values in a batch. An LSTM stores about ten times as many numbers.
+LARGEST = 2**24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class Experiment(RunOptions):
 
     run: str = option("", "Folder for findings and figures. Default: saved_models/gradients.", stored=False)
     seed: int = option(0, "Seed of the weights and the data.", minimum=0, maximum=2**32 - 1)
-    json: bool = option(False, "Print one JSON document.", stored=False)
+    json: bool = option(False, "Print the result as one JSON document.", stored=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,8 @@ class Diagnosis(Experiment):
 
     run: str = option(
         "",
-        "Folder for the findings. A trained run in the folder is diagnosed instead of untrained cells. "
-        "Default: saved_models/gradients.",
+        "Folder for findings and figures. If the folder contains a trained run, flow measures the trained "
+        "model instead of untrained cells. Default: saved_models/gradients.",
         stored=False,
     )
 
@@ -49,29 +50,44 @@ class Diagnosis(Experiment):
 class Flow(Diagnosis):
     """Options of ``flow``."""
 
-    cell: str = option("all", "Untrained cell to measure.", choices=("all", *VARIANTS))
-    units: int = option(32, "Units of an untrained cell.", minimum=1)
+    cell: str = option(
+        "all",
+        "Cell to measure without training. The value all measures every cell.",
+        choices=("all", *VARIANTS),
+    )
+    units: int = option(32, "Number of units of an untrained cell.", minimum=1)
     steps: int = option(100, "Sequence length for untrained cells (time steps).", minimum=2, maximum=2_000)
     rows: int = option(4, "Number of sequences to measure.", minimum=1)
     exact: int = option(
-        128, "Largest state size measured with full Jacobians; larger states use vector products.", minimum=0
+        128,
+        "Maximum state size for which the Jacobian norm is computed exactly. For a larger state, --vectors "
+        "random vectors give a lower bound of the norm.",
+        minimum=0,
     )
-    vectors: int = option(8, "Number of vector products for a state larger than --exact.", minimum=1)
+    vectors: int = option(
+        8,
+        "Number of random vectors that give a lower bound of the norm of a state larger than --exact.",
+        minimum=1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Radius(Experiment):
     """Options of ``radius``."""
 
-    units: int = option(32, "Units of the cell.", minimum=2, maximum=128)
+    units: int = option(32, "Number of units of the cell.", minimum=2, maximum=128)
     steps: int = option(200, "Sequence length (time steps).", minimum=20, maximum=5_000)
-    below: float = option(0.95, "Spectral radius below 1.", minimum=1e-3, maximum=0.999)
-    above: float = option(1.05, "Spectral radius above 1.", minimum=1.001, maximum=4)
+    below: float = option(
+        0.95, "Smallest spectral radius to measure. It must be less than 1.", minimum=1e-3, maximum=0.999
+    )
+    above: float = option(
+        1.05, "Largest spectral radius to measure. It must be greater than 1.", minimum=1.001, maximum=4
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trainings(Experiment):
-    """Options of the experiments that train."""
+    """Options of the experiments that train models."""
 
     xla: bool = option(True, "Compile the training step with XLA.")
 
@@ -80,8 +96,10 @@ class Trainings(Experiment):
 class Learning(Trainings):
     """Options of the experiments that train on problems with a lag."""
 
-    units: int = option(32, "Units of the cell.", minimum=1)
-    steps: int = option(300, "Maximum number of training steps, in epochs of 50.", minimum=1)
+    units: int = option(32, "Number of units of the cell.", minimum=1)
+    steps: int = option(
+        300, "Maximum number of training steps, rounded up to a multiple of 50 (one epoch).", minimum=1
+    )
     learning_rate: float = option(0.01, "Learning rate of the optimizer.", minimum=0)
 
 
@@ -89,8 +107,15 @@ class Learning(Trainings):
 class Clipping(Learning):
     """Options of ``clipping``."""
 
-    threshold: float = option(1.0, "Threshold of the gradient clipping in the training.", minimum=1e-9)
-    lag: int = option(40, "Lag of the training problem (time steps).", minimum=4, maximum=LONGEST)
+    threshold: float = option(
+        1.0, "Gradient clipping threshold in the training on the adding problem.", minimum=1e-9
+    )
+    lag: int = option(
+        40,
+        "Maximum distance from a relevant input to the answer in the adding problem (time steps).",
+        minimum=4,
+        maximum=LONGEST,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,20 +123,31 @@ class Truncation(Learning):
     """Options of ``truncation``."""
 
     length: int = option(
-        128, "Sequence length for the comparison of gradients (time steps).", minimum=8, maximum=LONGEST
+        128,
+        "Sequence length for the comparison of truncated and full gradients (time steps).",
+        minimum=8,
+        maximum=LONGEST,
     )
-    lag: int = option(29, "Lag of the dependency to learn (time steps).", minimum=4, maximum=LONGEST)
+    lag: int = option(
+        29,
+        "Distance from the relevant input to the first answer in the recall problem (time steps).",
+        minimum=4,
+        maximum=LONGEST,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parallel(Experiment):
     """Options of ``parallel``."""
 
-    units: int = option(64, "Units of each cell.", minimum=1)
-    rows: int = option(8, "Batch size.", minimum=1)
+    units: int = option(64, "Number of units of each cell.", minimum=1)
+    rows: int = option(8, "Number of sequences per batch.", minimum=1)
     shortest: int = option(64, "Shortest sequence length (time steps).", minimum=2)
     lengths: int = option(
-        3, "Number of sequence lengths, each four times the previous length.", minimum=2, maximum=10
+        3,
+        "Number of sequence lengths to measure. Each length is four times the previous one.",
+        minimum=2,
+        maximum=10,
     )
 
     def tried(self) -> list[int]:
@@ -132,14 +168,21 @@ class Parallel(Experiment):
 class Memory(Learning):
     """Options of ``memory``."""
 
-    cell: str = option("all", "Cell to train.", choices=("all", *VARIANTS))
+    cell: str = option("all", "Cell to train. The value all trains every cell.", choices=("all", *VARIANTS))
     steps: int = option(
         200,
-        "Maximum number of training steps, in epochs of 50; a training that learns nothing stops after 150.",
+        "Maximum number of training steps per problem and lag, rounded up to a multiple of 50 (one epoch). A "
+        "training that learns nothing stops after 150 steps.",
         minimum=1,
     )
-    shortest: int = option(4, "First lag (time steps).", minimum=4)
-    lags: int = option(3, "Number of lags, each four times the previous lag.", minimum=1, maximum=10)
+    shortest: int = option(
+        4,
+        "Shortest lag to try. The lag is the distance from an input to the answer (time steps).",
+        minimum=4,
+    )
+    lags: int = option(
+        3, "Number of lags to try. Each lag is four times the previous one.", minimum=1, maximum=10
+    )
 
     def tried(self) -> list[int]:
         """Returns the lags to try."""
@@ -157,11 +200,19 @@ class Memory(Learning):
 class Order(Trainings):
     """Options of ``order``."""
 
-    units: int = option(32, "Units of the recurrent and hidden layers, and embedding size.", minimum=1)
-    reviews: int = option(16_000, "Number of training reviews.", minimum=64, maximum=20_000)
-    tests: int = option(500, "Number of reviews per test.", minimum=1, maximum=2_000)
+    units: int = option(
+        32,
+        "Number of units of the recurrent and hidden layers. The embeddings have the same size.",
+        minimum=1,
+    )
+    reviews: int = option(16_000, "Number of reviews to train on.", minimum=64, maximum=20_000)
+    tests: int = option(500, "Number of reviews in each of the four tests.", minimum=1, maximum=2_000)
     epochs: int = option(4, "Number of epochs.", minimum=1)
-    window: int = option(10, "Words in the fixed window at the end of a text.", minimum=1)
+    window: int = option(
+        10,
+        "Window size of a fixed-window baseline. The baseline reads only the last N words of a text.",
+        minimum=1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,11 +220,17 @@ class Markov(Trainings):
     """Options of ``markov``."""
 
     vocabulary: int = option(3_000, "Maximum vocabulary size.", minimum=10)
-    units: int = option(64, "Units of the recurrent and hidden layers, and embedding size.", minimum=1)
+    units: int = option(
+        64,
+        "Number of units of the recurrent and hidden layers. The embeddings have the same size.",
+        minimum=1,
+    )
     epochs: int = option(12, "Maximum number of epochs.", minimum=1)
-    # The best of 0.003, 0.006 and 0.01 by validation loss, for each type of network.
+    # The rates 0.003, 0.006 and 0.01 were compared. These defaults gave the lowest validation losses.
     learning_rate: float = option(0.01, "Learning rate of Adam for the recurrent network.", minimum=0)
-    window_learning_rate: float = option(0.003, "Learning rate of Adam for the window networks.", minimum=0)
+    window_learning_rate: float = option(
+        0.003, "Learning rate of Adam for the fixed-window networks.", minimum=0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,25 +239,31 @@ class All(Diagnosis):
 
 
 EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
-    "flow": (Flow, "Gradient norm by distance in time, in untrained cells or in a trained run."),
+    "flow": (Flow, "Gradient norm by distance in time, in untrained cells or in a trained model."),
     "radius": (
         Radius,
-        "Gradient norm for a spectral radius below, at and above 1: decay, preservation, explosion.",
+        "Gradient norm if the spectral radius of the recurrent matrix is below 1, equal to 1 or above 1.",
     ),
     "clipping": (
         Clipping,
-        "Gradient descent with and without clipping, on a cliff of the loss and in a training.",
+        "Gradient descent with and without clipping, on two problems: a steep loss surface, and a network.",
     ),
     "truncation": (
         Truncation,
-        "Truncated compared with full backpropagation: bias, cost, dependencies that are not learned.",
+        "Comparison of truncated and full backpropagation: gradient error, cost, and lags that are learned.",
     ),
-    "memory": (Memory, "Lag at which each cell fails to learn, and the gates that preserve the gradient."),
+    "memory": (
+        Memory,
+        "Smallest lag at which each cell fails to learn, and the gates that preserve the gradient.",
+    ),
     "markov": (
         Markov,
-        "Size and perplexity by length of context: tables, fixed windows and a recurrent network.",
+        "Size and perplexity of n-grams, fixed-window networks and a recurrent network, by context length.",
     ),
-    "order": (Order, "Accuracy on four tests of a sequence model: order, length, distance, sharing."),
-    "parallel": (Parallel, "Time of sequential and parallel cells by sequence length."),
-    "all": (All, "All experiments with default options, and a report with all figures."),
+    "order": (
+        Order,
+        "Accuracy of text classifiers in four tests: word order, text length, distance and position.",
+    ),
+    "parallel": (Parallel, "Computing time of sequential and parallel cells, by sequence length."),
+    "all": (All, "Run all experiments with default options, and write a report with all figures."),
 }

@@ -1,8 +1,12 @@
-"""Synthetic problems with a lag: the answers at the end depend on inputs up to ``lag`` steps earlier.
+"""Synthetic problems in which the answers depend on inputs up to ``lag`` time steps earlier.
 
-Each problem is a function ``(random, rows, lag) -> (inputs, targets)``. Both arrays are float32. The inputs
-are ``(rows, lag + ANSWERS, FEATURES)``, the targets are ``(rows, ANSWERS)``. The three features are a value,
-a mark, and a flag that requests an answer.
+Each problem is a function that receives a random number generator, the number of rows, and the lag. It
+returns two float32 arrays: ``inputs (rows, lag + ANSWERS, FEATURES)`` and ``targets (rows, ANSWERS)``. The
+targets are the correct answers at the last ``ANSWERS`` time steps. Each time step has three input features:
+
+- a value
+- a mark: 1 if the value is needed for the answer, else 0
+- a flag: 1 at the last ``ANSWERS`` steps, at which the model must answer, else 0
 """
 
 from __future__ import annotations
@@ -18,10 +22,11 @@ Problem = Callable[[np.random.Generator, int, int], tuple[np.ndarray, np.ndarray
 
 
 def adding(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Adding: the sum, minus 1, of two marked numbers (Hochreiter and Schmidhuber 1997, 5.4).
+    """Adding problem: the answer is the sum of two marked numbers, minus 1.
 
-    Of ``lag`` numbers, one marked number is in the first quarter and one is in the last half. The variance of
-    the target is 1/6.
+    The values are ``lag`` random numbers from 0 to 1. One marked number is in the first quarter of these
+    values, and the other is in the second half. The variance of the answer is 1/6. See Hochreiter and
+    Schmidhuber 1997, section 5.4.
     """
     inputs = _empty(rows, lag)
     inputs[:, :lag, VALUE] = random.uniform(size=(rows, lag))
@@ -34,7 +39,10 @@ def adding(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray
 
 
 def copying(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Copying: three signs (-1 or 1), zeros, then each sign as the answer ``lag`` steps after its input."""
+    """Copying problem: the answers repeat three signs (-1 or 1) that are the first three inputs.
+
+    All other values are 0. Each answer is expected ``lag`` steps after its sign.
+    """
     inputs = _empty(rows, lag)
     signs = random.choice([-1.0, 1.0], (rows, ANSWERS)).astype(np.float32)
     inputs[:, :ANSWERS, VALUE] = signs
@@ -43,10 +51,10 @@ def copying(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarra
 
 
 def parity(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Parity: the product of ``lag`` signs, one per step (Bengio et al. 1994).
+    """Parity problem: the answer is the product of ``lag`` signs, one per step (Bengio et al. 1994).
 
-    The product is -1 if an odd number of signs is negative. Without one of the signs, all other signs
-    together carry no information about the answer.
+    The product is -1 if the number of negative signs is odd. All signs are needed: if one sign is unknown,
+    the remaining signs carry no information about the answer.
     """
     inputs = _empty(rows, lag)
     inputs[:, :lag, VALUE] = random.choice([-1.0, 1.0], (rows, lag))
@@ -56,9 +64,10 @@ def parity(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray
 
 
 def xor(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """XOR: the product of two signs that are ``lag - 1`` steps apart, with zeros between the signs.
+    """XOR problem: the answer is the product of two signs that are ``lag - 1`` steps apart.
 
-    One sign alone carries no information about the answer, nor does a weighted sum of both signs.
+    The values between the two signs are 0. One sign alone carries no information about the answer, and no
+    weighted sum of both signs is correlated with the answer.
     """
     inputs = _empty(rows, lag)
     signs = random.choice([-1.0, 1.0], (rows, 2))
@@ -68,7 +77,7 @@ def xor(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, n
 
 
 def recall(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Recall: the marked first sign, which is the answer at the end; all later signs are noise."""
+    """Recall problem: the answer is the first sign, which is marked. All later signs are noise."""
     inputs = _empty(rows, lag)
     signs = random.choice([-1.0, 1.0], (rows, lag))
     inputs[:, :lag, VALUE] = signs

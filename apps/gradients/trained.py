@@ -1,4 +1,4 @@
-"""A trained run of any task, opened for measurements."""
+"""Opens the trained model of a run of any task, together with its data, for measurements."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from seqmodels.training.objectives import Objective
 
 @dataclass(frozen=True)
 class Trained:
-    """The model of a run, with the data and the objective of the training.
+    """The model of a finished run, with the data and the objective of its training.
 
     Attributes:
-        model: saved model.
-        objective: objective of the training.
+        model: the trained model.
+        objective: objective of the training, which computes the loss.
         batches: batches of the validation split.
-        carried: function that returns the initial carried state for a number of rows.
+        carried: function that receives a number of rows and returns the carried state before the first batch.
+            The carried state is the state that a model passes from batch to batch.
     """
 
     model: keras.Model
@@ -44,7 +45,7 @@ def open_run(run: Run) -> Trained:
     except UsageError as error:
         raise DataError(
             f"{run.path} needs its training data {options.data}, which was not found ({error}); "
-            "restore the data, or run the command in the working folder of the training"
+            "restore the data, or run this command in the folder in which the training was started"
         ) from error
     model = run.load_model()
     return Trained(

@@ -1,4 +1,4 @@
-"""A text classifier without recurrence: a baseline that reads a fixed window of tokens."""
+"""A text classifier without recurrent layers, which reads only a fixed window of tokens."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from seqmodels.models.config import keeps_arguments
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class WindowClassifier(keras.Model):
-    """One hidden layer over a fixed window of tokens (as Bengio et al. 2003, section 2, for classes).
+    """Classifies a text by the tokens in a window of fixed size, with one hidden layer.
 
+    The architecture is from Bengio et al. (2003, section 2), but the output is a class instead of a word.
     ``classifier({"tokens": (n, T) int32, "lengths": (n,) int32})`` returns logits ``(n, classes)``, as
-    :class:`Classifier` does. Every position of the window has its own weights. Positions outside the text
-    hold the padding token. Tokens outside the window are not read.
+    :class:`Classifier` does. The hidden layer has separate weights for every position of the window. If the
+    text is shorter than the window, the other positions contain the padding token. If the text is longer, the
+    tokens outside the window are not read.
 
     Args:
         vocabulary: number of token ids.
         classes: number of classes.
-        window: number of positions.
+        window: number of tokens in the window.
         from_end: If True, the window covers the end of a text. If False, it covers the start.
-        embedding_units: embedding size of a token.
-        units: units of the hidden layer.
+        embedding_units: size of the embedding vector of a token.
+        units: number of units in the hidden layer.
 
     Raises:
         ValueError: window is less than 1.
@@ -62,7 +64,7 @@ class WindowClassifier(keras.Model):
         first = lengths[:, None] - self.window if self.from_end else tf.zeros_like(lengths)[:, None]
         places = first + tf.range(self.window)  # (batch, window)
         real = (places >= 0) & (places < lengths[:, None])
-        padded = tf.pad(tokens, [[0, 0], [0, 1]])  # the added column holds the padding token; T may be 0
+        padded = tf.pad(tokens, [[0, 0], [0, 1]])  # adds a column of padding tokens, so T may be 0
         chosen = tf.gather(padded, tf.where(real, places, tf.shape(tokens)[1]), batch_dims=1)
         embedded = self.embedding(chosen)  # (batch, window, embedding_units)
         flat = tf.reshape(embedded, (-1, self.window * self.embedding_units))

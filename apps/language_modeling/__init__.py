@@ -1,4 +1,7 @@
-"""Language modeling: ``train`` is the Python API, ``python -m apps.language_modeling`` the command line."""
+"""Language models that predict the next token of a text.
+
+:func:`train` is the Python interface. ``python -m apps.language_modeling`` is the command line.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ def train(data: object = "embedded", run: str | Path | None = None, **options: A
     """Trains a model and returns the run.
 
     Args:
-        data: path, list of lines, or DataFrame with a ``text`` column.
+        data: path of the data, list of lines, or DataFrame with a ``text`` column. The default is a text that
+            is included in Python.
         run: folder of the run. Default: ``saved_models/language_modeling``.
         **options: options of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
 

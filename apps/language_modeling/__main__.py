@@ -5,12 +5,17 @@ from apps.language_modeling.options import Evaluate, Generate, Predict, Train
 
 main = application(
     "language_modeling",
-    "Train language models on running text, score and generate text.",
+    "Train language models, score and generate text.",
     Train,
     Evaluate,
     Predict,
     alias="score",
-    verbs={"generate": (Generate, "Continue prompts from the arguments, or from each line of stdin.")},
+    verbs={
+        "generate": (
+            Generate,
+            "Continue each prompt. The prompts are the arguments or, without arguments, the lines of stdin.",
+        )
+    },
 )
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Two methods that adapt a trained model to the text that it is scored on.
+"""Dynamic evaluation and a cache: two methods that adapt a trained model to the text that is scored.
 
 Both methods predict a token only from earlier tokens. Their scores are reported separately from the scores
 of the unadapted model.
@@ -17,11 +17,11 @@ from seqmodels.data.tokenizer import END
 from seqmodels.errors import UserError
 from seqmodels.models import NextToken
 
-SEGMENT = 5  # tokens between two updates
-STATISTICS = 500  # batches of training text for the mean square of the gradient
-COLUMNS = 100  # columns of each of these batches
-EPSILON = 1e-3
-BLOCK = 512  # tokens whose cache probabilities are computed together
+SEGMENT = 5  # number of tokens between two updates of the weights
+STATISTICS = 500  # number of training batches from which the mean square of the gradient is computed
+COLUMNS = 100  # number of rows in each of these batches
+EPSILON = 1e-3  # epsilon in the update of the weights
+BLOCK = 512  # number of tokens whose cache probabilities are computed together
 
 
 def dynamic_losses(
@@ -29,18 +29,20 @@ def dynamic_losses(
 ) -> np.ndarray:
     """Computes losses with dynamic evaluation (Krause et al. 2018, arXiv 1709.07432, equations 5 to 7).
 
-    After each segment is scored, the weights take a gradient step on the segment. The weights also decay
-    towards their trained values ``w_0``::
+    The text is scored in segments of ``SEGMENT`` tokens. After each segment, the weights are updated by a
+    gradient step on this segment. They also decay towards their trained values ``w_0``::
 
-        w <- w - rate g / (RMS + epsilon) + decay (w_0 - w) RMS / mean(RMS),    decay RMS / mean(RMS) <= 1
+        w <- w - rate g / (RMS + epsilon) + decay (w_0 - w) RMS / mean(RMS)
 
-    ``g`` is the gradient of the segment's mean loss. ``RMS`` is the root mean square of the gradients on
-    training text. The trained weights of the model are restored at the end.
+    ``w`` is one weight, and ``g`` is the gradient of the mean loss of the segment. ``RMS`` is the root mean
+    square of this gradient on the training text. ``mean(RMS)`` is the mean over all weights. If the factor
+    ``decay RMS / mean(RMS)`` is above 1, it is set to 1. At the end, the trained weights of the model are
+    restored.
 
     Args:
         model: a built model.
-        ids: the text, ``(tokens,)``.
-        train_ids: the training split, ``(tokens,)``.
+        ids: token ids of the text to score, ``(tokens,)``.
+        train_ids: token ids of the training split, ``(tokens,)``.
         rate: learning rate.
         decay: strength of the decay towards the trained weights.
 
@@ -106,17 +108,20 @@ def dynamic_losses(
 def cached_losses(model: NextToken, ids: np.ndarray, size: int, flatness: float, weight: float) -> np.ndarray:
     """Computes losses with a continuous cache (Grave et al. 2017, arXiv 1612.04426, equations 3 and 4).
 
-    The cache stores the last outputs ``h_i`` and the tokens ``x_{i+1}`` that followed them. Each stored
-    output votes for its token::
+    The cache stores the last outputs of the model, ``h_i``, and the tokens that followed them, ``x_{i+1}``.
+    Each stored output votes for the token that followed it. The vote is larger if the stored output is
+    similar to the current output ``h_t``. The probability p of the next token w mixes the model and the
+    votes::
 
         p_cache(w) ~ sum_i [x_{i+1} = w] exp(flatness h_t . h_i),    p = (1 - weight) p_model + weight p_cache
 
     Args:
         model: a built model.
-        ids: the text, ``(tokens,)``.
+        ids: token ids of the text to score, ``(tokens,)``.
         size: number of stored outputs.
-        flatness: theta of the paper; 0 makes all votes equal.
-        weight: lambda of the paper, the share of the cache. The first token uses the model alone.
+        flatness: weight of the similarity, theta in the paper. 0 makes all votes equal.
+        weight: share of the cache in the probability, lambda in the paper. The first token is scored by the
+            model alone, because the cache is empty.
 
     Returns:
         the loss of each token, ``(tokens,)`` float64. If ``weight`` is 1, a token without votes has an

@@ -1,14 +1,16 @@
-"""Readers of running text, for every source that ``--data`` of the language model accepts.
+"""Reads running text from every kind of data that ``--data`` of the language model accepts.
 
 =======================  ==================================================================================
-``embedded[:prose]``     the reference documentation included in CPython, one sentence per line.
-``embedded:code``        the source code of Python's standard library.
-``FILE``                 ``.txt``, also compressed, see `seqmodels.data.compression`.
-``DIR``                  files ``train``, ``valid`` and ``test`` as above; ``ptb.train.txt`` is train.
-``tfds:NAME[/CONFIG]``   the texts of a TensorFlow Datasets data set, see `seqmodels.data.tfds`.
+``embedded[:prose]``     The reference documentation that is included in CPython, one sentence per line.
+``embedded:code``        The source code of Python's standard library.
+``FILE``                 A ``.txt`` file, also compressed, see `seqmodels.data.compression`.
+``DIR``                  A folder with one such file per split: ``train.txt``, ``valid.txt``, ``test.txt``. A
+                         prefix is allowed: ``ptb.train.txt`` is also the train split.
+``tfds:NAME[/CONFIG]``   The texts of a TensorFlow Datasets data set, see `seqmodels.data.tfds`.
 =======================  ==================================================================================
 
-Missing splits are cut from the training text, see `load_texts`. Only ``tfds:`` sources import TensorFlow.
+Missing splits are split off from the training text, see `load_texts`. TensorFlow is imported only for
+``tfds:``.
 """
 
 import os
@@ -37,10 +39,11 @@ Readers = dict[str, Callable[[], list[str]]]
 
 @dataclass(frozen=True)
 class Texts:
-    """The three splits of the source ``name``.
+    """The three splits of the data ``name``, as lists of lines.
 
-    Lines keep their order and have no line ends. Empty lines are kept. ``notes`` describe the cuts.
-    ``sha256`` is the digest of the source before any cut.
+    Lines keep their order and have no newline character at the end. Empty lines are kept. ``notes`` describes
+    the data and how missing splits were replaced. ``sha256`` is the digest of the data as read, before any
+    split is split off.
     """
 
     train: list[str]
@@ -52,18 +55,21 @@ class Texts:
 
 
 def load_texts(data: str, seed: int, valid_fraction: float = 0.1, encoding: str | None = None) -> Texts:
-    """Reads ``data`` and cuts missing splits from the training text.
+    """Reads ``data`` and splits off missing splits from the training text.
 
-    If only the test split is missing, the validation split becomes the test split. If both are missing, the
-    last 10 % of the characters become the test split. If no validation split remains,
-    ``valid_fraction`` of train is validation. Its position depends on the seed.
+    - If only the test split is missing, the validation split becomes the test split.
+    - If the validation split and the test split are missing, the last 10 % of the characters become the test
+      split.
+    - If there is then no validation split, ``valid_fraction`` of the characters of the remaining training
+      text becomes the validation split. The position of this piece depends on the seed.
 
-    Each split is one piece that starts and ends at line ends. If the text has too few lines, the piece starts
+    A piece that is split off starts and ends at line ends. If the text has too few lines, the piece starts
     and ends at white space. The files have the given encoding, by default UTF-8.
 
     Raises:
-        UsageError: ``data`` does not exist or has an unknown form; ``valid_fraction`` is not in (0, 0.5].
-        DataError: the source is broken or empty, has no train split, or has too few lines to cut.
+        UsageError: ``data`` does not exist or has an unknown format, or ``valid_fraction`` is not in
+            (0, 0.5].
+        DataError: the data is malformed or empty, has no train split, or is too short to split.
     """
     notes: list[str] = []
     readers = _readers(data, _Encoding(encoding), notes)
@@ -89,14 +95,14 @@ def load_text(
     stored: str | None = None,
     notes: list[str] | None = None,
 ) -> list[str]:
-    """Returns the lines of one split of ``data`` without any cut, for ``evaluate --data``.
+    """Returns the lines of one split of ``data`` for ``evaluate --data``. Nothing is split off.
 
     A single file is returned whole. As in training, the validation split replaces a missing test split.
     Without an ``encoding``, the ``stored`` encoding of the training applies to files that are not UTF-8.
     Notes are appended to ``notes``.
 
     Raises:
-        UsageError, DataError: as `load_texts`; DataError also if the split is missing.
+        UsageError, DataError: see `load_texts`. DataError is also raised if the split does not exist.
     """
     how = _Encoding(encoding or stored, prefer_utf8=encoding is None)
     readers = _readers(data, how, [] if notes is None else notes)
@@ -104,9 +110,9 @@ def load_text(
 
 
 def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[list[str], list[str]]:
-    """Cuts a piece with this fraction of the characters. Returns the rest and the piece.
+    """Cuts out a piece that has about the given fraction of the characters. Returns the rest and the piece.
 
-    ``place`` is the position of the piece: 0 is the start of the text, 1 is the end.
+    ``place`` is the position of the piece, from 0 (start of the text) to 1 (end of the text).
     """
     total = sum(len(line) + 1 for line in lines)
     wanted = fraction * total
@@ -122,9 +128,9 @@ def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[li
 
 
 def _at_line_ends(lines: list[str], begins: float, wanted: float) -> tuple[list[str], list[str]] | None:
-    """Cuts ``wanted`` characters from position ``begins``, at line ends. Returns the rest and the piece.
+    """Cuts out whole lines from about character ``begins``, with about ``wanted`` characters.
 
-    Returns None if the rest or the piece has no text.
+    Returns the rest and the piece, or None if the rest or the piece has no text.
     """
     starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
     first = min(bisect_left(starts, begins), len(lines) - 1)
@@ -134,7 +140,10 @@ def _at_line_ends(lines: list[str], begins: float, wanted: float) -> tuple[list[
 
 
 def _broken(lines: list[str], begins: float, wanted: float) -> list[str]:
-    """Breaks the lines at the first white space after the start and after the end of the piece."""
+    """Adds line ends at the start and at the end of the piece to cut out, each at the next white space.
+
+    The piece starts at about character ``begins`` and has about ``wanted`` characters.
+    """
     text, place = "\n".join(lines), begins
     for _ in range(2):
         if space := WHITE_SPACE.search(text, int(place)):
@@ -150,7 +159,10 @@ class _Encoding:
 
 
 def _readers(data: str, encoding: _Encoding, notes: list[str]) -> Readers:
-    """Returns a reader for each split of ``data``, or for `WHOLE`. Each reader may be called once."""
+    """Returns one reader function per split of ``data``. Data without splits has one reader, `WHOLE`.
+
+    Each reader may be called only once.
+    """
     if data == "embedded" or data.startswith("embedded:"):
         return _embedded_readers(data, notes)
     if data.startswith("tfds:"):
@@ -200,7 +212,10 @@ def _folder_readers(folder: Path, encoding: _Encoding, notes: list[str]) -> Read
 
 
 def _stem(path: Path) -> str | None:
-    """Returns ``train`` for ``Train.txt.gz``, or None if the extension is not a text extension."""
+    """Returns the lower-case name without extension. Other files than .txt files give None.
+
+    For example, the result for ``Train.txt.gz`` is ``train``.
+    """
     name = Path(plain_name(path))
     return name.stem if name.suffix == TEXT_FORMAT else None
 

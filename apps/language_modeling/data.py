@@ -1,4 +1,4 @@
-"""Data of the language model: running text as columns of token ids."""
+"""Converts texts to training data: one long sequence of token ids, which is split into parallel columns."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ LINE_END = "\r\n?|\n"
 
 
 def load(options: Train, tokenizer: Tokenizer | None) -> Data:
-    """Reads the splits and arranges them in columns. The vocabulary comes from the training split only.
+    """Reads the splits and converts them to batches. The vocabulary comes from the training split only.
 
     Args:
         options: options of the training.
-        tokenizer: tokenizer of the interrupted run that is resumed, or None.
+        tokenizer: tokenizer of an interrupted run that is resumed. If None, a new tokenizer is trained.
     """
     source = load_texts(options.data, options.seed, encoding=options.encoding)
     if tokenizer is None:
@@ -38,16 +38,16 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
     if len(tokenizer) < len(SPECIAL_TOKENS) + 2:
         only = ", ".join(tokenizer.vocabulary[len(SPECIAL_TOKENS) :])
         raise DataError(
-            f"{source.name}: the vocabulary of the training text has only one token ({only}); at least two "
-            "are needed, check --minimum-count, --vocabulary and --unit"
+            f"{source.name}: the vocabulary of the training text has only one token ({only}), but at "
+            "least two are needed; add text, or change --minimum-count, --vocabulary or --unit"
         )
     train_ids, valid_ids = stream(tokenizer, source.train), stream(tokenizer, source.valid)
     shortest = options.batch_size * min(options.lengths)
     if len(train_ids) < shortest:
         raise DataError(
-            f"{source.name}: the training text has {len(train_ids)} tokens, too few for one window of "
-            f"{options.batch_size} columns and {min(options.lengths)} steps ({shortest} tokens); add text, "
-            "or lower --batch-size or --steps"
+            f"{source.name}: the training text has {len(train_ids)} tokens, but one batch of "
+            f"{options.batch_size} sequences with {min(options.lengths)} steps needs {shortest} tokens; add "
+            "text, or lower --batch-size or --steps"
         )
     shapes: dict[str, Any] = {"first": END, "batch_size": options.batch_size}
     return Data(
@@ -62,23 +62,23 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
 
 
 def stream(tokenizer: Tokenizer, lines: Sequence[str]) -> np.ndarray:
-    """Returns the ids of all lines in sequence, with ``END`` after each line: ``(tokens,)`` int32."""
+    """Returns the token ids of all lines in one array, with ``END`` after each line: ``(tokens,)`` int32."""
     return tokenizer.encode(lines).values
 
 
 def encode(tokenizer: Tokenizer, texts: tf.Tensor) -> tf.RaggedTensor:
-    """Maps strings ``(n,)`` to ids ``(n, None)`` in a graph. Each line of a text ends with ``END``."""
+    """Converts texts ``(n,)`` to token ids ``(n, None)`` in a graph. ``END`` follows each line of a text."""
     lines = tf.strings.split(tf.strings.regex_replace(texts, LINE_END, "\n"), "\n")
     return lines.with_values(tokenizer(lines.values)).merge_dims(1, 2)
 
 
 def words(lines: Sequence[str]) -> int:
-    """Counts the words and line ends. Words are separated by white space."""
+    """Returns the number of words plus the number of line ends. White space separates words."""
     return sum(len(line.split()) + 1 for line in lines)
 
 
 def characters(lines: Sequence[str]) -> int:
-    """Counts the characters and line ends."""
+    """Returns the number of characters plus the number of line ends."""
     return sum(len(line) + 1 for line in lines)
 
 
@@ -106,8 +106,8 @@ def _facts(
     notes, settings = list(source.notes), tokenizer.settings
     if settings.split != "whitespace" and _marks_unknown_words(source.train):
         notes.append(
-            f"--split {settings.split} breaks the {CORPUS_UNKNOWN} marks of the text; --split whitespace "
-            "reads them as unknown tokens"
+            f"--split {settings.split} breaks the {CORPUS_UNKNOWN} marks of the text into pieces; use "
+            "--split whitespace to read these marks as unknown tokens"
         )
     splits = {"train": source.train, "valid": source.valid, "test": source.test}
     return {

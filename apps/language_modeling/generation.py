@@ -1,4 +1,4 @@
-"""Text generation: the run's model continues prompts token by token."""
+"""Generates text: a trained model continues prompts token by token."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORBIDDEN = (PAD, START, UNKNOWN)  # tokens that must not be generated
 
 
 def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterator[str]:
-    """Yields each prompt and its continuation piece by piece, or with ``--json`` one document per line."""
+    """Yields each prompt and its continuation in small pieces. With ``--json``: one document per prompt."""
     model, tokenizer = run.load_model(), Tokenizer.load(run.assets)
     continuation = continuations(model, tokenizer, options)
     for chunk in chunks:
@@ -33,14 +33,15 @@ def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterat
             if unknown:
                 listed = ", ".join(unknown)
                 print(
-                    f"note: text that is not in the vocabulary is read as unknown tokens: {listed}",
+                    f"note: parts of the prompt are not in the vocabulary and are read as unknown: {listed}",
                     file=sys.stderr,
                 )
             pieces = until(continuation(prompt), options.stop)
             if options.json:
                 yield json.dumps({"prompt": prompt, "text": "".join(pieces)}, ensure_ascii=False) + "\n"
             else:
-                # Each generated word starts with a space.
+                # A space at the end of the prompt is removed, because each generated word starts with a
+                # space.
                 yield prompt.rstrip(" \t") if tokenizer.settings.unit in ("word", "wordpiece") else prompt
                 yield from pieces
                 yield "\n"
@@ -49,7 +50,7 @@ def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterat
 def continuations(
     model: NextToken, tokenizer: Tokenizer, options: Generate
 ) -> Callable[[str], Iterator[str]]:
-    """Returns a function that yields the text after a prompt, piece by piece."""
+    """Returns a function that receives a prompt and yields its continuation in small pieces of text."""
 
     compiled = tf.function(partial(step, model), autograph=False, reduce_retracing=True)
     rules = decoding.Rules(options.length, forbidden=FORBIDDEN, repetition_penalty=options.repetition_penalty)
@@ -67,20 +68,29 @@ def continuations(
 
     def continuation(prompt: str) -> Iterator[str]:
         (ids,) = encode(tokenizer, tf.constant([prompt])).to_list()
-        ids = ids[:-1]  # drop the END of the last line
+        ids = ids[:-1]  # drop END, so that the model continues the last line
         return text_of(tokenizer, ids, ids_after(tf.constant([[END, *ids]], tf.int32)))
 
     return continuation
 
 
 def step(model: NextToken, tokens: tf.Tensor, states: Any) -> tuple[tf.Tensor, Any]:
-    """Computes one step for :mod:`seqmodels.decoding`: ``tokens (n,)`` to ``logits (n, v)`` and states."""
+    """Computes one step for :mod:`seqmodels.decoding`.
+
+    Args:
+        model: a language model.
+        tokens: the last token of each row, ``(n,)``.
+        states: the states before these tokens.
+
+    Returns:
+        The logits of the next tokens, ``(n, v)``, and the new states.
+    """
     predicted = model({"tokens": tokens[:, None], "states": states}, training=False)
     return predicted.logits[:, 0], predicted.states
 
 
 def begin(model: NextToken, prompts: tf.RaggedTensor) -> tuple[tf.Tensor, Any]:
-    """Returns the last token ``(n,)`` of each prompt ``(n, None)``, and the states before that token."""
+    """Returns the last token of each prompt ``(n, None)``, and the states after all earlier tokens."""
     lengths = tf.cast(prompts.row_lengths(), tf.int32)
     tokens = prompts.to_tensor(PAD)  # (batch, time)
     start = tf.gather(tokens, lengths - 1, batch_dims=1)
@@ -90,9 +100,9 @@ def begin(model: NextToken, prompts: tf.RaggedTensor) -> tuple[tf.Tensor, Any]:
 
 
 def text_of(tokenizer: Tokenizer, before: list[int], tokens: Iterable[int]) -> Iterator[str]:
-    """Yields the text that each token adds to the text of the ids ``before``.
+    """Yields the text that each token adds. ``before`` contains the ids of the text so far.
 
-    A character of several bytes is yielded when its last byte is known.
+    If a character has several bytes, it is yielded when its last byte is generated.
     """
     ids, written = list(before), _joined(tokenizer, before)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -116,7 +126,7 @@ def until(pieces: Iterable[str], stop: str | None) -> Iterator[str]:
         if place >= 0:
             yield waiting[:place]
             return
-        sure = max(len(waiting) - len(stop) + 1, 0)  # no occurrence can start in this part
+        sure = max(len(waiting) - len(stop) + 1, 0)  # ``stop`` cannot start in this part
         yield waiting[:sure]
         waiting = waiting[sure:]
     yield waiting

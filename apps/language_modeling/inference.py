@@ -1,4 +1,4 @@
-"""Negative log-likelihood of text, token by token, with every format of a run's model."""
+"""Computes the negative log-likelihood of each token of a text, with a model in any format."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from apps.inference import Forms
 from seqmodels.data.tokenizer import END
 from seqmodels.models import NextToken
 
-AT_ONCE = 256  # tokens per call; the state is carried over to the next call
+AT_ONCE = 256  # number of tokens per call of the model; the state is passed to the next call
 
 Losses = Callable[[np.ndarray], np.ndarray]
-"""Function from the ids of a text to the loss of each token given earlier tokens: ``(tokens,)`` float64."""
+"""Function that receives the token ids of a text, ``(tokens,)``, and returns their losses, float64.
+
+The loss of a token is its negative log-likelihood given all earlier tokens.
+"""
 
 
 def of_saved_model(loaded: Any) -> Losses:
@@ -39,9 +42,10 @@ def of_keras(model: NextToken) -> Losses:
 
 
 def reader(model: NextToken) -> Callable[[np.ndarray], Iterator[tuple[np.ndarray, np.ndarray]]]:
-    """Returns a function that reads a text ``(tokens,)`` in parts.
+    """Returns a function that receives the token ids of a text, ``(tokens,)``, and reads them in parts.
 
-    The function yields the losses ``(t,)`` and the outputs ``(t, d)`` of each part.
+    For each part of t tokens, the function yields the losses, ``(t,)``, and the outputs of the model before
+    the output layer, ``(t, d)``.
     """
 
     @tf.function(autograph=False, reduce_retracing=True)
@@ -69,7 +73,13 @@ def of_tflite(path: Path) -> Losses:
 
 
 def of_step(step: Callable[..., dict[str, np.ndarray]], size: int, dtype: Any) -> Losses:
-    """Returns the losses of an exported ``step`` with this state size and dtype; see :mod:`saved_model`."""
+    """Returns a function that computes losses with the signature ``step`` of an exported model.
+
+    Args:
+        step: the signature, see :func:`apps.language_modeling.saved_model.step_signature`.
+        size: size of the state.
+        dtype: dtype of the state.
+    """
 
     def losses(ids: np.ndarray) -> np.ndarray:
         state, found = initial_state(size, dtype), np.zeros(len(ids))
@@ -84,7 +94,10 @@ def of_step(step: Callable[..., dict[str, np.ndarray]], size: int, dtype: Any) -
 
 
 def initial_state(size: int, dtype: Any) -> np.ndarray:
-    """Returns the state at the start of a text, ``(1, size)``: zeros, or ``END`` for a fixed window."""
+    """Returns the state at the start of a text, ``(1, size)``.
+
+    All entries are 0. For a fixed-window model, all entries are ``END``.
+    """
     return np.full((1, size), END if np.issubdtype(dtype, np.integer) else 0, dtype)
 
 

@@ -1,4 +1,4 @@
-"""Scores of a language model."""
+"""Computes the scores of a language model: perplexity and bits per character."""
 
 from typing import Any
 
@@ -9,22 +9,23 @@ from numpy.typing import ArrayLike
 def language_scores(
     losses: ArrayLike, words: int | None = None, characters: int | None = None
 ) -> dict[str, Any]:
-    """Computes the scores of a language model on running text, as plain numbers for JSON.
+    """Computes the scores of a language model on a text, as plain numbers for JSON.
 
-    Scores per word or per character compare models with different tokens. They divide the total negative
-    log-likelihood by the number of words or characters instead of the number of tokens.
+    The scores per word and per character can compare models with different tokens. They divide the total
+    negative log-likelihood by the number of words or characters instead of the number of tokens.
 
     Args:
         losses: negative log-likelihood of every token in nats, line ends included, (tokens,).
-        words: number of words in the text, line ends included. None if the tokens drop some words.
-        characters: number of characters in the text. None if the tokens drop some characters.
+        words: number of words in the text, line ends included. None if the tokenizer drops some words.
+        characters: number of characters in the text. None if the tokenizer drops or changes some characters.
 
     Returns:
         - `tokens`: number of tokens.
         - `log_loss`: mean of `-ln p` over tokens, in nats.
         - `perplexity`: `exp(log_loss)`.
-        - `words` and `word_perplexity`: `exp(sum of -ln p / words)`; only with `words`.
-        - `bits_per_character`: `sum of -log2 p / characters`; only with `characters`.
+        - `words`: value of the argument; only if `words` is given.
+        - `word_perplexity`: `exp(sum of -ln p / words)`; only if `words` is given.
+        - `bits_per_character`: `sum of -log2 p / characters`; only if `characters` is given.
 
     Raises:
         ValueError: the number of tokens, words or characters is 0.

@@ -1,34 +1,36 @@
 """N-gram language models: the baselines of a recurrent language model.
 
-All models are interpolated n-gram models of one stream of tokens. A special token may end each sentence. The
-context ``h`` of a word is the ``n - 1`` tokens before it. The probability after ``h`` is interpolated with
-the probability after the shorter context ``h'``. The unigram probability is interpolated with the uniform
-distribution over the vocabulary (Chen and Goodman 1999, "An empirical study of smoothing techniques for
-language modeling", sections 2.7 and 3)::
+An n-gram model predicts a token w from its context h, the ``n - 1`` tokens before w. All models are fitted on
+one sequence of tokens, in which a special token may end each sentence. All models are interpolated: the
+probability after h is mixed with the probability after the shorter context h', which lacks the first token of
+h. The unigram probability is mixed with the uniform distribution over the V tokens of the vocabulary. See
+Chen and Goodman 1999, "An empirical study of smoothing techniques for language modeling", sections 2.7 and
+3::
 
     p(w | h) = (c(h w) - D(c(h w))) / sum_v c(h v)  +  gamma(h) p(w | h')
 
     gamma(h) = sum_v D(c(h v)) / sum_v c(h v),     p(w) = 1 / V below unigrams
 
-A context that is not in the training text is replaced by ``h'``. The discount D has three values per order,
-for counts of one, two, and three or more. The values follow from ``n_r``, the number of n-grams with count r
-(equation 26)::
+Here c is the count of an n-gram, D(c) is a discount, and v stands for every token of the vocabulary. If h
+does not occur in the training text, the model uses p(w | h'). D has three values for each n: D_1, D_2 and
+D_3, for counts of one, two, and three or more. The values follow from ``n_r``, the number of n-grams with
+count r (equation 26)::
 
     Y = n_1 / (n_1 + 2 n_2),    D_r = r - (r + 1) Y n_{r+1} / n_r
 
 =================  ===================================================================================
-`unigram`          ``n = 1``.
-`markov`           ``n = 2``; c is the number of occurrences of a pair. Unseen pairs share the discounted
-                   mass in proportion to the frequency of the second word. Add-one smoothing is
+`unigram`          A model with ``n = 1``: the context is empty.
+`markov`           A model with ``n = 2``; c is the number of occurrences of a pair of tokens. The discounted
+                   mass goes to all tokens in proportion to their unigram probability. Add-one smoothing is
                    simpler, but moves most of the mass to unseen pairs when V is large (Chen and Goodman,
                    section 2.1).
-`kneser_ney`       modified Kneser-Ney; below the highest order, c is the number of different tokens before
-                   an n-gram, not the number of its occurrences (section 3.2).
+`kneser_ney`       The modified Kneser-Ney model (section 3.2). For the largest n, c is the number of
+                   occurrences. For smaller n, c is the number of different tokens that precede the n-gram.
 =================  ===================================================================================
 
-Every sentence begins with a start token, which is context and is never predicted. No token precedes an
-n-gram that begins with the start token, so c is its number of occurrences, as in SRILM and KenLM. Rare
-n-grams are kept.
+Every sentence begins with a start token, which belongs to the context and is never predicted. No token
+precedes an n-gram that begins with the start token. For these n-grams, c is always the number of occurrences,
+as in SRILM and KenLM. Rare n-grams are kept.
 """
 
 from dataclasses import dataclass
@@ -38,24 +40,27 @@ from numpy.typing import ArrayLike, NDArray
 
 MAXIMUM_ORDER = 5
 FALLBACK = (0.5, 1.0, 1.5)
-"""Discounts of an order without valid estimated discounts, as in KenLM's ``--discount_fallback``."""
-NONE = -1  # no token (before the sentence start), or no node (an n-gram not in the training text)
-ROWS = 1 << 20  # tokens that are scored together
+"""Discounts that are used if the estimated discounts are not valid, as in KenLM's ``--discount_fallback``."""
+# Marks a position before the start of the sentence, or an n-gram that is not in the training text.
+NONE = -1
+ROWS = 1 << 20  # number of tokens that are scored together
 
 
 @dataclass(frozen=True)
 class _Order:
-    """The n-grams of one order. The number of an n-gram is called its node.
+    """The n-grams of one order n.
 
-    The suffix of an n-gram is its last ``n - 1`` tokens, which are a node of the order below. The key of the
-    n-gram is ``suffix * (V + 1) + token``, where ``token`` is the token before the suffix. A context is a
-    node of the order below.
+    The node of an n-gram is its index in the arrays of its order. The suffix of an n-gram consists of its
+    last ``n - 1`` tokens, and its context of the first ``n - 1`` tokens. Suffix and context are n-grams of
+    order ``n - 1``, so they are identified by their nodes of that order. The key of an n-gram is the number
+    ``suffix * (V + 1) + token``, where ``suffix`` is the node of the suffix and ``token`` is the token before
+    the suffix.
 
     Attributes:
-        keys: ascending keys, (nodes,) int64; for unigrams the tokens themselves, 0 to V.
-        discounted: ``c - D(c)``, (nodes,) float64.
-        totals: sum of the counts after each context, (contexts,) float64.
-        gammas: weight of the order below after each context, (contexts,) float64.
+        keys: keys in ascending order, (nodes,) int64. For unigrams, these are the tokens, 0 to V.
+        discounted: ``c - D(c)`` of each n-gram, (nodes,) float64.
+        totals: sum of the counts of all n-grams with each context, (contexts,) float64.
+        gammas: gamma of each context, which is the weight of order ``n - 1``, (contexts,) float64.
     """
 
     keys: NDArray
@@ -65,23 +70,22 @@ class _Order:
 
 
 class NGrams:
-    """An interpolated n-gram model with modified discounts.
+    """An interpolated n-gram model with three discounts per order.
 
     Args:
         ids: the tokens to count, (tokens,) int in ``[0, vocabulary)``.
-        vocabulary: V, the number of tokens to predict.
-        order: n, the length of the longest n-gram, predicted token included: 1 to 5.
-        end: token that ends a sentence. The token is predicted. Contexts do not cross a sentence end. If
-            None, the stream is one sentence.
-        continuation: if True, lower orders count the different tokens before an n-gram instead of its
-            occurrences.
+        vocabulary: V, the number of different tokens.
+        order: n, the number of tokens in the longest n-grams, from 1 to 5. The predicted token is included.
+        end: token that ends a sentence. The model also predicts this token. Contexts do not extend over a
+            sentence end. If None, all tokens are one sentence.
+        continuation: if True, the count of an n-gram below the highest order is the number of different
+            tokens that precede the n-gram. If False, all counts are numbers of occurrences.
 
     Attributes:
-        discounts: discounts of each order from 1, for counts of one, two, and three or more: (order, 3)
-            float64.
-        fallbacks: the orders that use `FALLBACK` because their estimated discounts are not valid. A count
-            of one to four does not occur, or a discount is negative. Such orders have too few n-grams, or too
-            few rare n-grams.
+        discounts: D_1, D_2 and D_3 of each order from 1, (order, 3) float64.
+        fallbacks: orders that use `FALLBACK`, because their estimated discounts are not valid. Discounts are
+            not valid if one of the counts 1, 2, 3 and 4 never occurs, or if a discount is negative. The
+            reason is that the order has too few n-grams, or too few rare n-grams.
 
     Raises:
         ValueError: there are no tokens, a token is outside the vocabulary, or the order is not in 1 to 5.
@@ -106,22 +110,22 @@ class NGrams:
 
     @property
     def stored(self) -> list[int]:
-        """Number of stored n-grams of each order from 1. Each stored n-gram has one parameter."""
+        """Number of stored n-grams for the orders 1, 2 and so on. Each stored n-gram has one parameter."""
         return [self.vocabulary, *(len(order.keys) for order in self._orders[1:])]
 
     @property
     def table(self) -> int:
-        """Number of entries in the full table of a Markov chain with contexts of this length: V^n."""
+        """Number of entries in a table with the probabilities of all possible n-grams: V^n."""
         return self.vocabulary**self.order
 
     def log_probabilities(self, ids: ArrayLike) -> NDArray:
-        """Computes ``ln p`` of each token given the tokens before it. A sentence starts at the first token.
+        """Computes ``ln p`` of each token given the tokens before it. The first token starts a sentence.
 
         Args:
-            ids: (tokens,) int.
+            ids: tokens of the text, (tokens,) int.
 
         Returns:
-            (tokens,) float64.
+            Logarithm of the probability of each token, (tokens,) float64.
 
         Raises:
             ValueError: there are no tokens, or a token is outside the vocabulary.
@@ -162,9 +166,10 @@ class NGrams:
         return ids
 
     def _windows(self, ids: NDArray) -> NDArray:
-        """Returns each token and the tokens before it, nearest first: (tokens, order).
+        """Returns one row per token: the token, then the tokens before it in reverse order, (tokens, order).
 
-        V is the start token of a sentence. NONE fills the positions before the start token.
+        The number V stands for the start token of a sentence. NONE fills the positions before the start
+        token.
         """
         count = len(ids)
         opens = np.zeros(count, bool)
@@ -172,7 +177,7 @@ class NGrams:
         if self.end is not None:
             opens[1:] = ids[:-1] == self.end
         starts = np.maximum.accumulate(np.where(opens, np.arange(count), 0))
-        before = np.arange(count) - starts  # number of earlier tokens in the sentence
+        before = np.arange(count) - starts  # number of earlier tokens in the same sentence
         windows = np.full((count, self.order), NONE)
         windows[:, 0] = ids
         for back in range(1, self.order):
@@ -184,13 +189,13 @@ class NGrams:
     def _count(
         self, windows: NDArray, continuation: bool
     ) -> tuple[list[NDArray], list[NDArray], list[NDArray]]:
-        """Returns the keys, the counts and the contexts of the n-grams of each order from 1, all (nodes,)."""
+        """Returns the keys, counts and contexts of all n-grams, as lists of one array (nodes,) per order."""
         symbols = self.vocabulary + 1
         nodes = windows[:, 0]
-        ending = windows[:, 1] if self.order > 1 else nodes  # the unigram that ends each context
+        ending = windows[:, 1] if self.order > 1 else nodes  # last token of each context
         keys = [np.arange(symbols)]
         counts = [np.bincount(nodes, minlength=symbols)]
-        contexts = [np.zeros(symbols, np.int64)]  # every unigram follows the empty context
+        contexts = [np.zeros(symbols, np.int64)]  # the context of every unigram is empty
         before = ending
         for n in range(2, self.order + 1):
             rows = np.flatnonzero(windows[:, n - 1] != NONE)
@@ -203,8 +208,8 @@ class NGrams:
             nodes = np.full(len(windows), NONE)
             nodes[rows] = found
             if n < self.order:
-                # The context of the next order ends one token earlier: it is an n-gram of the previous row,
-                # or NONE if the sentence has no earlier token.
+                # The context of an n-gram of the next order is the n-gram of this order in the previous row.
+                # If the sentence has too few tokens, there is no context, and the value is ``NONE``.
                 longer = windows[:, n] != NONE
                 before = np.where(longer, np.append(NONE, nodes[:-1]), NONE)
         if continuation:
@@ -216,7 +221,7 @@ class NGrams:
         return keys, counts, contexts
 
     def _discounts(self, n: int, counts: NDArray) -> tuple[float, float, float]:
-        """Returns D_1, D_2 and D_3 of the n-grams with these counts (nodes,). Counts of 0 are ignored."""
+        """Estimates D_1, D_2 and D_3 of order n from the positive counts of its n-grams, (nodes,)."""
         occurring = np.bincount(np.minimum(counts, 5), minlength=6)[1:5].tolist()
         if all(occurring):
             y = occurring[0] / (occurring[0] + 2 * occurring[1])
@@ -227,9 +232,10 @@ class NGrams:
         return FALLBACK
 
     def _probabilities(self, windows: NDArray) -> NDArray:
-        """Computes the probability of the first column given the other columns.
+        """Returns the probability of each token given the tokens before it, (rows,) float64.
 
-        Maps (rows, order) int to (rows,) float64.
+        ``windows`` (rows, order) has the format of :meth:`_windows`: the first column contains the predicted
+        tokens.
         """
         symbols = self.vocabulary + 1
         result = np.full(len(windows), 1 / self.vocabulary)
@@ -250,17 +256,17 @@ class NGrams:
 
 
 def unigram(ids: ArrayLike, vocabulary: int) -> NGrams:
-    """Fits the relative frequency of each token. Arguments: see `NGrams`."""
+    """Fits a unigram model, which does not use any context. `NGrams` explains the arguments."""
     return NGrams(ids, vocabulary, order=1)
 
 
 def markov(ids: ArrayLike, vocabulary: int, end: int | None = None) -> NGrams:
-    """Fits a Markov chain of first order with absolute discounts. Arguments: see `NGrams`."""
+    """Fits a Markov chain of first order with absolute discounts. `NGrams` explains the arguments."""
     return NGrams(ids, vocabulary, order=2, end=end, continuation=False)
 
 
 def kneser_ney(ids: ArrayLike, vocabulary: int, order: int, end: int | None = None) -> NGrams:
-    """Fits an interpolated modified Kneser-Ney model. Arguments: see `NGrams`."""
+    """Fits an interpolated modified Kneser-Ney model. `NGrams` explains the arguments."""
     return NGrams(ids, vocabulary, order, end)
 
 
@@ -274,7 +280,7 @@ def _order(
 
 
 def _find(keys: NDArray, suffixes: NDArray, tokens: NDArray, symbols: int) -> NDArray:
-    """Returns the nodes of the n-grams with these suffixes and preceding tokens, or NONE if not stored."""
+    """Returns the nodes of the n-grams with these suffixes and first tokens. NONE means not stored."""
     if not len(keys):
         return np.full(len(suffixes), NONE)
     wanted = np.where((suffixes == NONE) | (tokens == NONE), NONE, suffixes * symbols + tokens)

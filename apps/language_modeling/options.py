@@ -27,12 +27,12 @@ from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES, SPL
 
 # Options that do not apply to a fixed-window model.
 OF_RECURRENT = ("cell", "layers", "residual", "layer_dropout", "recurrent_dropout", "weight_dropout")
-# For each value of an option: the options that do not apply to it and keep their defaults.
+# Maps each value of an option to the options that do not apply to it and must keep their defaults.
 WITHOUT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "unit": {"character": ("split",), "byte": ("split", "vocabulary", "minimum_count")},
     "model": {"recurrent": ("window",), "fixed-window": OF_RECURRENT},
 }
-BY_FREQUENCY = ("word", "character")  # units whose ids go from frequent to rare
+BY_FREQUENCY = ("word", "character")  # units whose token ids are sorted from frequent to rare
 # Learning rates that differ from the default, chosen in benchmarks/experiments.md.
 ADAM_RATES = {"rnn": 0.0005}
 SGD_RATE = 2.0
@@ -62,7 +62,8 @@ class Train(TrainOptions):
             "weight_dropout": 0.2,
         },
         "default": {},
-        # The regularization of Merity et al. 2018, weaker, at a size that two cores train in three hours.
+        # The model is smaller than in Merity et al. 2018, and its regularization is weaker. Two cores train
+        # it in three hours.
         "best": {
             "epochs": 35,
             "learning_rate": 30.0,
@@ -82,7 +83,11 @@ class Train(TrainOptions):
     data: str = data_option("prose", "code", others="a text file, a folder, or tfds:NAME")
     encoding: str | None = encoding_option()
     epochs: int = option(16, "Maximum number of passes over the training data.", minimum=1)
-    batch_size: int = option(20, "Parallel streams of running text per batch.", minimum=1)
+    batch_size: int = option(
+        20,
+        "Number of sequences per batch. The training text is split into this number of parallel parts.",
+        minimum=1,
+    )
     optimizer: str = option(
         "sgd", "Keras optimizer. Default: sgd for the LSTM, adam for other models.", choices=OPTIMIZERS
     )
@@ -100,22 +105,27 @@ class Train(TrainOptions):
     )
     clipnorm: float | None = option(
         0.25,
-        "Gradient clipping threshold. none disables clipping. Default: 0.25 with sgd, else 1.",
+        "Gradient clipping threshold. The value none disables clipping. Default: 0.25 with sgd, 1 with other "
+        "optimizers.",
         minimum=1e-9,
     )
     patience: int | None = option(
         8,
-        "Stop after N epochs without a new best validation score. none disables early stopping.",
+        "Stop after N epochs without a new best validation score. The value none disables early stopping.",
         minimum=1,
     )
 
     unit: str = option(
-        "word", "Token unit. Default: character for embedded:code, else word.", group="Data", choices=UNITS
+        "word",
+        "Unit of text that becomes a token. Default: character for embedded:code, word for other data.",
+        group="Data",
+        choices=UNITS,
     )
     split: str = option(
         "whitespace",
-        "Word boundaries: white space only (whitespace), white space and punctuation (punctuation), or every "
-        "character except letters and digits (letters).",
+        "Rule that separates words. whitespace: only white space separates words. punctuation: each "
+        "punctuation mark is also a word. letters: words consist of letters and digits; other characters are "
+        "dropped.",
         group="Data",
         choices=SPLITS,
     )
@@ -124,7 +134,7 @@ class Train(TrainOptions):
     minimum_count: int | None = option(
         None,
         "Minimum number of occurrences in the training split. Rarer tokens become the unknown token. "
-        "Default: 1 for word units in a text that marks unknown words, else 2.",
+        "Default: 2, or 1 if the text marks its unknown words with <unk> and --split is whitespace.",
         group="Data",
         minimum=1,
     )
@@ -135,11 +145,16 @@ class Train(TrainOptions):
         group="Model",
         choices=("recurrent", "fixed-window"),
     )
-    window: int = option(5, "Context tokens of a fixed-window model.", minimum=1, model=True)
-    embedding_units: int = option(200, "Embedding dimension.", minimum=1, model=True)
-    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS), model=True)
+    window: int = option(
+        5, "Number of previous tokens that a fixed-window model reads.", minimum=1, model=True
+    )
+    embedding_units: int = option(200, "Dimension of the token embeddings.", minimum=1, model=True)
+    cell: str = option("lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
     units: int = option(
-        200, "Units of each recurrent layer, or of the hidden layer of a fixed window.", minimum=1, model=True
+        200,
+        "Number of units of each recurrent layer, or of the hidden layer of a fixed-window model.",
+        minimum=1,
+        model=True,
     )
     layers: int = option(2, "Number of stacked recurrent layers.", minimum=1, model=True)
     residual: bool = option(
@@ -148,40 +163,46 @@ class Train(TrainOptions):
     tied: bool = option(True, "Share the weights of the embedding and the output layer.", model=True)
     cutoffs: str | None = option(
         None,
-        "Adaptive softmax: first token ids of its clusters, such as 2000,10000. It needs --no-tied. "
-        "Default: full softmax.",
+        "Use an adaptive softmax, whose clusters of rare tokens start at these token ids, such as "
+        "2000,10000. It needs --no-tied. Default: full softmax.",
         group="Advanced",
     )
     samples: int = option(
         0,
-        "Sampled softmax: number of tokens in the training loss. Half are the most frequent tokens, half are "
-        "sampled from the rest. The training loss is then slightly too low. 0 uses the full softmax.",
+        "Number of tokens in a sampled softmax, which approximates the training loss. Half of them are the "
+        "most frequent tokens, the other half is sampled from the remaining tokens. The training loss is "
+        "then slightly too low. 0 uses the full softmax.",
         group="Advanced",
         minimum=0,
     )
-    embedding_dropout: float = probability(0.0, "Dropout rate of whole word types in the embedding.")
-    input_dropout: float = probability(0.2, "Dropout rate of the embedded tokens.")
-    layer_dropout: float = probability(0.2, "Dropout rate between layers.")
+    embedding_dropout: float = probability(
+        0.0, "Probability of dropping all occurrences of a token in a batch."
+    )
+    input_dropout: float = probability(0.2, "Dropout rate of the token embeddings.")
+    layer_dropout: float = probability(0.2, "Dropout rate between recurrent layers.")
     output_dropout: float = probability(0.2, "Dropout rate before the output layer.")
     recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.")
     activation_penalty: float = option(
         0.0,
-        "Weight of the mean squared outputs in the loss (AR, Merity et al. 2018).",
+        "Weight of the AR penalty in the training loss (Merity et al. 2018). The penalty is the mean square "
+        "of the outputs.",
         group="Advanced",
         minimum=0,
     )
     temporal_penalty: float = option(
         0.0,
-        "Weight of the mean squared change between time steps in the loss (TAR, Merity et al. 2018).",
+        "Weight of the TAR penalty in the training loss (Merity et al. 2018). The penalty is the mean square "
+        "of the change of the outputs from one time step to the next.",
         group="Advanced",
         minimum=0,
     )
-    steps: int = option(35, "Time steps of truncated backpropagation.", minimum=1)
+    steps: int = option(35, "Number of time steps of truncated backpropagation.", minimum=1)
     jitter: int = option(
         1,
-        "Number of different window lengths, evenly spaced from 3/4 to 5/4 of --steps. Each batch samples "
-        "one. Each length is compiled once, which takes seconds.",
+        "Number of sequence lengths, evenly spaced from 3/4 to 5/4 of --steps. Each batch has one of these "
+        "lengths, chosen at random. Each length is compiled once, which takes seconds. With 1, every batch "
+        "has the length --steps.",
         group="Advanced",
         minimum=1,
         maximum=8,
@@ -189,7 +210,7 @@ class Train(TrainOptions):
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns values that follow from other options. They override the preset."""
+        """Returns option values that follow from the explicit options. They override the preset."""
         if explicit.get("from_"):
             return super().inherited(explicit)
         preset = cls.presets[explicit.get("preset", "default")]
@@ -209,9 +230,9 @@ class Train(TrainOptions):
 
     @classmethod
     def _optimization(cls, preset: Mapping[str, Any], explicit: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the optimizer for the model, with its learning rate and clipping threshold.
+        """Returns the optimizer, learning rate and clipping threshold, if they differ from the preset.
 
-        The values of a preset are for an LSTM. Other models learn late or not at all with them
+        The values of a preset are for an LSTM. With these values, other models learn late or not at all
         (benchmarks/experiments.md).
         """
         usual = preset.get("optimizer", cls.optimizer)
@@ -240,11 +261,12 @@ class Train(TrainOptions):
         if self.residual and self.layers == 1 and self.units != self.embedding_units:
             raise UsageError(
                 f"--residual with one layer needs --units equal to --embedding-units; got {self.units} and "
-                f"{self.embedding_units}: change one of them, or use --layers 2"
+                f"{self.embedding_units}; make them equal, or use --layers 2"
             )
         if self.jitter > 1 and len(self.lengths) == 1:
             raise UsageError(
-                f"--jitter {self.jitter} finds no other length near --steps {self.steps}; raise --steps"
+                f"--jitter {self.jitter} needs several sequence lengths near --steps {self.steps}, but all "
+                "are equal after rounding; raise --steps"
             )
         for name in ("cutoffs", "samples"):
             if getattr(self, name) and self.unit not in BY_FREQUENCY:
@@ -257,7 +279,8 @@ class Train(TrainOptions):
                 raise UsageError(f"--cutoffs {self.cutoffs} must be increasing numbers, such as 2000,10000")
             if self.tied:
                 raise UsageError(
-                    "--cutoffs needs --no-tied: an adaptive softmax cannot share the embedding weights"
+                    "--cutoffs needs --no-tied, because an adaptive softmax cannot use the weights of the "
+                    "embedding"
                 )
             if self.samples:
                 raise UsageError("--samples cannot be combined with --cutoffs; use one of them")
@@ -266,7 +289,7 @@ class Train(TrainOptions):
 
     @property
     def cluster_edges(self) -> list[int]:
-        """The numbers of ``--cutoffs``; empty for the full softmax or if an entry is not a number."""
+        """The numbers in ``--cutoffs``. Empty if the softmax is full, or if an entry is not a number."""
         try:
             return [int(part) for part in (self.cutoffs or "").split(",") if self.cutoffs]
         except ValueError:
@@ -274,7 +297,7 @@ class Train(TrainOptions):
 
     @property
     def lengths(self) -> list[int]:
-        """The window lengths that ``--jitter`` samples from."""
+        """The sequence lengths of the training batches, see ``--jitter``."""
         if self.jitter == 1:
             return [self.steps]
         shares = (3 / 4 + index / (self.jitter - 1) / 2 for index in range(self.jitter))
@@ -286,20 +309,28 @@ class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
     encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
-    beside: str | None = option(None, "Second run to evaluate in the same table.")
+    beside: str | None = option(
+        None, "Folder of a second trained run. Its scores on the same data are shown for comparison."
+    )
     dynamic: bool = option(
         False,
-        "Also evaluate with weights that are updated on the test text (Krause et al. 2018).",
+        "Also evaluate the model with dynamic evaluation, which updates the weights on each part of the text "
+        "after scoring this part (Krause et al. 2018).",
     )
     dynamic_rate: float = option(0.002, "Learning rate of dynamic evaluation.", minimum=0)
-    dynamic_decay: float = option(0.02, "Decay of dynamic evaluation towards the trained weights.", minimum=0)
+    dynamic_decay: float = option(0.02, "Decay towards the trained weights in dynamic evaluation.", minimum=0)
     cache: int = option(
         0,
-        "Also evaluate with a continuous cache of the last N outputs (Grave et al. 2017). 0 disables it.",
+        "Also evaluate the model with a continuous cache of the last N outputs (Grave et al. 2017). 0 "
+        "disables the cache.",
         minimum=0,
     )
-    cache_flatness: float = option(0.66, "Weight of the similarity of two outputs in the cache.", minimum=0)
-    cache_weight: float = option(0.13, "Share of the cache in the mixed probability.", minimum=0, maximum=1)
+    cache_flatness: float = option(
+        0.66, "Weight of the similarity between the current output and an output in the cache.", minimum=0
+    )
+    cache_weight: float = option(
+        0.13, "Share of the cache in the predicted probability.", minimum=0, maximum=1
+    )
 
     def check(self) -> None:
         super().check()
@@ -323,7 +354,9 @@ class Predict(PredictOptions):
     text: str | None = column_option("the texts", "text")
     encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
 
-    surprise: float = option(0.001, "Mark tokens with a probability below this value.", minimum=0, maximum=1)
+    surprise: float = option(
+        0.001, "Mark tokens as surprising if their probability is below this value.", minimum=0, maximum=1
+    )
 
     def check(self) -> None:
         super().check()
@@ -341,18 +374,25 @@ class Generate(RunOptions):
     top_k: int = option(0, "Sample from the K most likely tokens. 0 samples from all tokens.", minimum=0)
     top_p: float = option(
         1.0,
-        "Sample from the smallest set of tokens with this total probability (nucleus).",
+        "Sample from the smallest set of most likely tokens whose total probability reaches this value "
+        "(nucleus sampling). 1 samples from all tokens.",
         minimum=1e-9,
         maximum=1,
     )
     beams: int = option(
-        1, "Number of beams. More than 1 searches for the most likely text instead of sampling.", minimum=1
+        1,
+        "Beam size. With 2 or more, beam search generates the text, and no tokens are sampled.",
+        minimum=1,
     )
     repetition_penalty: float = option(
-        1.0, "Penalty of tokens that occurred before. 1 disables it.", minimum=1e-9
+        1.0,
+        "Penalty for tokens that occurred before. A value above 1 makes them less likely; 1 disables it.",
+        minimum=1e-9,
     )
     seed: int = option(0, "Random seed of sampling.", minimum=0, maximum=2**32 - 1)
-    stop: str | None = option(None, "End the output before this text. Default: no stop text.")
+    stop: str | None = option(
+        None, "End the output before the first occurrence of this text. Default: no stop text."
+    )
     json: bool = option(False, "Print one JSON document per prompt.")
 
     def check(self) -> None:

@@ -27,9 +27,9 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.models import NextToken
 
-ROWS = 200  # steps that verify a file, and steps that calibrate int8
-SCORED = 5000  # tokens of the validation text that measure the perplexity of a file
-GOLDEN_TOKENS = 20
+ROWS = 200  # number of steps on which a file is verified and int8 is calibrated
+SCORED = 5000  # number of validation tokens on which the perplexity of a file is measured
+GOLDEN_TOKENS = 20  # number of generated tokens per example in golden.json
 PORT = Path(__file__).parent / "port"
 SPLITS = {
     "whitespace": "Words are separated by white space",
@@ -42,12 +42,12 @@ UNITS = {
     "wordpiece": "{words}. Each word is split into the longest pieces of the vocabulary. All pieces "
     "except the first start with `##`. A word that cannot be split has id 2.",
     "character": "Tokens are characters. Unknown characters have id 2.",
-    "byte": "Token i is the byte i - 4.",
+    "byte": "The token with id i is the byte i - 4.",
 }
 
 
 def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
-    """Prepares the conversion of one step, scored on the start of the validation split."""
+    """Prepares the conversion of ``step``. The files are scored on the start of the validation split."""
     stored = run.trained_with(Train)
     tokenizer = Tokenizer.load(run.assets)
     source = run.trained_on(
@@ -79,7 +79,7 @@ def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
         ],
         form=choose_form(fused=False, steps=1, quantize=options.quantize),
         shape={},
-        note=f"one step; perplexity on the first {len(valid)} tokens of the validation text",
+        note=f"one step per call; perplexity on the first {len(valid)} tokens of the validation text",
         metric="perplexity",
         number=".2f",
         score=lambda path, _: _perplexity(of_tflite(path)(valid)),
@@ -93,7 +93,7 @@ def _perplexity(losses: np.ndarray) -> float:
 
 
 def _recorded(signature: Signature, ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the tokens of a text and the states before them in a loop over steps, ``(tokens, ...)``."""
+    """Returns the inputs of every step in a loop over a text: tokens and states, ``(tokens, ...)``."""
     spec, step = signature.inputs["state"], tf.function(signature.function, autograph=False)
     states = [tf.constant(initial_state(spec.shape[-1], spec.dtype.as_numpy_dtype))]
     tokens = np.append(END, ids[:-1]).astype(np.int32)
@@ -103,7 +103,11 @@ def _recorded(signature: Signature, ids: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _golden(model: keras.Model, tokenizer: Tokenizer, ids: np.ndarray) -> dict[str, Any]:
-    """Returns prompts from a text and their continuations, greedy and sampled with the stored numbers."""
+    """Returns the content of golden.json: prompts from a text, and their continuations.
+
+    With a temperature of 0, a continuation is greedy. Otherwise it is sampled with the random numbers that
+    golden.json contains.
+    """
     numbers = np.random.default_rng(0).random(GOLDEN_TOKENS)
     compiled = tf.function(partial(step, model), autograph=False)
     cases = []
@@ -139,7 +143,7 @@ def _readme(
         dtype=spec.dtype.name,
         beginning="all zeros" if spec.dtype.is_floating else f"all {END}",
         vocabulary=len(tokenizer),
-        unit="Text is lower-cased first. " * settings.lowercase
+        unit="Convert the text to lower case first. " * settings.lowercase
         + UNITS[settings.unit].format(words=SPLITS[settings.split]),
         files="\n".join(rows),
         tokens=tokens,

@@ -1,11 +1,12 @@
-"""Running text from the installed CPython: English prose and source code.
+"""Texts that are part of the installed Python: English prose and source code.
 
-Nothing is shipped or downloaded. `prose` reads the reference documentation that ``help()`` shows. `code`
-reads the modules of the standard library. Both texts differ slightly between versions of Python. Compare
-scores only under the same version, which `version` returns.
+The texts are therefore neither downloaded nor included in this package. `prose` reads the reference
+documentation that ``help()`` prints. `code` reads the modules of the standard library. Both texts differ
+slightly between versions of Python, so scores can be compared only for the same version. `version` returns
+the version.
 
-Documents are sorted by name and never divided. About the first 80 % of the text is train, the next 10 % is
-valid and the last 10 % is test.
+Documents are sorted by name, and each document belongs to one split as a whole. The training split contains
+about the first 80 % of the text, the validation split the next 10 %, and the test split the last 10 %.
 """
 
 import platform
@@ -17,9 +18,9 @@ from pathlib import Path
 from seqmodels.errors import DataError
 
 FRACTIONS = {"train": 0.8, "valid": 0.1, "test": 0.1}
-MODULE_BYTES = 32_768  # larger modules are skipped: many authors and topics, not a few long files
+MODULE_BYTES = 32_768  # larger modules are skipped, because a few long files would dominate the text
 
-# Markup in reST lines (items, notes, rules, versions) that is not part of a sentence.
+# Markup in reST lines that is not part of a sentence: list items, labels of notes, rules, version notes.
 ITEM = re.compile(r"([*+-]|\d+\.|\(?\d+\)|\[\d+\]) +")
 LABEL = re.compile(r"(\*\*CPython implementation detail:\*\* |(Note|Warning|Tip|Attention|Caution): )")
 RULE = re.compile(r"[+|]|(=|-|\*|~|\^|\"|\.){3,}$")
@@ -38,12 +39,12 @@ WORD = re.compile(r"[\"“‘'(]*[A-Za-z][A-Za-z’'-]*[,;:.!?)\"”’']*")
 
 
 def version() -> str:
-    """Returns a note with the Python version that the texts depend on."""
+    """Returns a note with the version of Python from which the texts come."""
     return f"the text comes from Python {platform.python_version()}"
 
 
 def prose() -> dict[str, list[str]]:
-    """Returns the prose, one sentence per line, under "train", "valid" and "test".
+    """Returns the prose, one sentence per line, for "train", "valid" and "test".
 
     Every sentence occurs once. The sentences come from the English paragraphs in ``pydoc_data.topics``.
     Headings, signatures, grammars, tables and examples are dropped. Emphasis, footnotes and version notes are
@@ -55,16 +56,18 @@ def prose() -> dict[str, list[str]]:
     documents = []
     for name in sorted(topics):
         sentences = [each for each in _sentences(topics[name]) if each not in seen]
-        sentences = list(dict.fromkeys(sentences))  # topics repeat sentences of other topics and their own
+        # A sentence may occur in several topics, or several times in one topic.
+        sentences = list(dict.fromkeys(sentences))
         seen.update(sentences)
         documents.append(sentences)
     return _cut(documents)
 
 
 def code() -> dict[str, list[str]]:
-    """Returns lines of standard library modules under "train", "valid" and "test".
+    """Returns lines of standard library modules for "train", "valid" and "test".
 
-    The modules are at the top level, their names begin with a letter, and they have at most `MODULE_BYTES`.
+    The modules are the files at the top level whose names begin with a lower-case letter and whose size is at
+    most `MODULE_BYTES`.
 
     Raises:
         DataError: this Python installation does not include the source code of the standard library.
@@ -73,14 +76,14 @@ def code() -> dict[str, list[str]]:
     paths = sorted(path for path in folder.glob("[a-z]*.py") if path.stat().st_size <= MODULE_BYTES)
     if len(paths) < len(FRACTIONS):
         raise DataError(
-            f"{folder} has {len(paths)} modules in source code; expected the standard library, use a Python "
-            "installation that includes it, or use a text file as data"
+            f"{folder} has {len(paths)} modules in source code; expected the standard library; use a Python "
+            "installation that includes the standard library, or use a text file as data"
         )
     return _cut(path.read_text(encoding="utf-8").removesuffix("\n").split("\n") for path in paths)
 
 
 def _cut(documents: Iterable[list[str]]) -> dict[str, list[str]]:
-    """Assigns each document to the split that contains the position of its middle in the whole text."""
+    """Assigns each document to a split, by the position of its middle in the whole text."""
     documents = [lines for lines in documents if lines]
     sizes = [sum(len(line) + 1 for line in lines) for lines in documents]
     splits: dict[str, list[str]] = {name: [] for name in FRACTIONS}
@@ -105,7 +108,7 @@ def _sentences(topic: str) -> Iterator[str]:
 def _paragraphs(topic: str) -> Iterator[str]:
     """Yields each paragraph as one line.
 
-    A paragraph ends at a blank line, an item, a table or a deeper indent.
+    A paragraph ends before a blank line, a list item, a table or a line with a deeper indent.
     """
     for block in re.split(r"\n\s*\n", topic):
         lines: list[str] = []
@@ -132,7 +135,7 @@ def _joined(lines: list[str]) -> str:
 
 
 def _is_english(sentence: str) -> bool:
-    """Returns True for a sentence: a capital first, mostly words, and closing punctuation."""
+    """Returns True if the text starts with a capital, consists mostly of words, and ends with punctuation."""
     words = sentence.split()
     found = sum(1 for word in words if WORD.fullmatch(word))
     return bool(SENTENCE.fullmatch(sentence)) and len(words) >= 4 and found >= 0.8 * len(words)

@@ -1,4 +1,7 @@
-"""The SavedModel signatures: score raw text, generate raw text, and one step for custom loops."""
+"""The signatures of the SavedModel.
+
+``score`` and ``generate`` receive raw text. ``step`` computes a single step, for loops in other programs.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ def signatures(model: NextToken, tokenizer: Tokenizer) -> list[Signature]:
 
 
 def _score(model: NextToken, tokenizer: Tokenizer) -> Signature:
-    """Builds ``score``: strings ``(n,)`` to the log-probability of every token, line ends included.
+    """Builds the signature ``score``, which computes the log-probability of every token of texts ``(n,)``.
 
-    The outputs are ``tokens (n, T)``, ``log_probabilities (n, T)``, ``lengths (n,)`` in tokens, and
-    ``perplexity (n,)``.
+    A line end is also a token. The outputs are ``tokens (n, T)``, ``log_probabilities (n, T)``, the number of
+    tokens of each text ``lengths (n,)``, and ``perplexity (n,)``. T is the largest number of tokens.
     """
 
     def score(text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -51,10 +54,11 @@ def _score(model: NextToken, tokenizer: Tokenizer) -> Signature:
 
 
 def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
-    """Builds ``generate``: prompts ``(n,)`` to continuations ``text (n,)`` of ``length`` tokens.
+    """Builds the signature ``generate``, which continues prompts ``(n,)`` by ``length`` tokens.
 
-    ``temperature`` 0 takes the most probable token. ``top_k`` 0 and ``top_p`` 1 sample from all tokens. The
-    same ``seed`` returns the same text.
+    The output is ``text (n,)``, the continuations without the prompts. With a ``temperature`` of 0, the most
+    probable token is always chosen. With a ``top_k`` of 0 and a ``top_p`` of 1, tokens are sampled from the
+    whole vocabulary. Equal inputs with an equal ``seed`` return equal texts.
     """
 
     def generate(
@@ -65,7 +69,7 @@ def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
         top_p: tf.Tensor,
         seed: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        ragged = encode(tokenizer, prompt)[:, :-1]  # drop the END of the last line
+        ragged = encode(tokenizer, prompt)[:, :-1]  # drop END, so that the model continues the last line
         prompts = tf.concat([tf.fill([tf.size(prompt), 1], END), ragged], axis=1)
         start, states = begin(model, prompts)
         decoded = decoding.sample(
@@ -93,11 +97,16 @@ def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
 
 
 def step_signature(model: NextToken, rows: int | None = None) -> Signature:
-    """Builds ``step``: ``tokens (n,)`` and ``state (n, size)`` to ``logits (n, v)`` and the next state.
+    """Builds the signature ``step``, which reads one token per row and predicts the next token.
 
-    ``tokens`` are the last tokens of the rows. ``logits`` are the scores of the next tokens. All parts of the
-    model's state are concatenated in one tensor. At the start of a text, the token is ``END`` and the state
-    is zero. For a fixed window, the state at the start is all ``END``.
+    The inputs are the last tokens, ``tokens (n,)``, and ``state (n, size)``, in which all parts of the
+    model's state are concatenated. The outputs are the logits of the next tokens, ``logits (n, v)``, and the
+    new ``state (n, size)``. At the start of a text, the token is ``END`` and the state is all zeros. For a
+    fixed-window model, the state at the start is all ``END``.
+
+    Args:
+        model: a language model.
+        rows: number of rows, n. None allows any number.
     """
     example = model.get_initial_state(1)
     parts = tf.nest.flatten(example)
@@ -116,9 +125,10 @@ def step_signature(model: NextToken, rows: int | None = None) -> Signature:
 
 
 def examples(tokenizer: Tokenizer) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Returns example batches of several sizes.
+    """Returns inputs for the verification of ``score`` and ``generate``, in batches of several sizes.
 
-    The texts are known, empty, long, unknown and invalid UTF-8. Continuations are greedy and sampled.
+    Some texts contain only known words, no words, many lines, unknown words, or invalid UTF-8. ``generate``
+    is called once with greedy decoding and once with sampling.
     """
     most = [*range(len(SPECIAL_TOKENS), len(tokenizer))][:3]
     known = tokenizer.join(tf.ragged.constant([most], dtype=tf.int32)).numpy()[0]

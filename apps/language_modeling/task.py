@@ -1,4 +1,4 @@
-"""Language modeling: predict the next token of running text. This module defines the whole app."""
+"""Defines the language modeling app, whose models predict the next token of a text."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ RIVALS: dict[str, Callable[[np.ndarray, int], ngrams.NGrams]] = {
 }
 
 STRONGEST = "Kneser-Ney, 5-grams"
-POSITIONS = 50  # number of positions in a line whose loss is reported
-NEIGHBOURS, NEIGHBOURS_OF = 5, 6  # neighbours per token, and number of tokens, from frequent to rare
+POSITIONS = 50  # number of positions, from the start of a line, for which the mean loss is reported
+# For NEIGHBOURS_OF tokens, from frequent to rare, ``info`` shows the NEIGHBOURS nearest tokens.
+NEIGHBOURS, NEIGHBOURS_OF = 5, 6
 
 
 def build(options: Train, tokenizer: Sized) -> keras.Model:
@@ -68,18 +69,18 @@ def objective(options: Train) -> Objective:
 
 
 def perplexity(means: dict[str, float]) -> dict[str, float]:
-    """Computes ``exp`` of the mean negative log-likelihood. A result that overflows a float is infinite."""
+    """Computes the perplexity: ``exp`` of the mean loss, or infinity if ``exp`` overflows."""
     return {"perplexity": math.exp(means["loss"]) if means["loss"] < 700 else math.inf}
 
 
 def baselines(data: Data) -> dict[str, Any]:
-    """Scores the n-gram models on validation and test. The models are fitted on the training split."""
+    """Fits n-gram models on the training split, and scores them on the validation and test splits."""
     source = data.source
     return _rivals(data.assets, source.train, {"valid": source.valid, "test": source.test})
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """Scores the model and its baselines on the run's test split, or on ``--data``."""
+    """Scores the model and its baselines on ``options.data``, by default the test split of the run."""
     stored, tokenizer, source = _trained(run)
     lines = source.test if options.data is None else _other_text(options, stored)
     ids = stream(tokenizer, lines)
@@ -110,7 +111,7 @@ def _other_text(options: Evaluate, stored: Train) -> list[str]:
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """Yields one record per text: the log-probability of every token, line ends included."""
+    """Yields one record per text, with the log-probability of every token. Line ends are also tokens."""
     tokenizer, losses_of = Tokenizer.load(run.assets), open_model(run, options.model, FORMS)
     limit = -math.log(options.surprise) if options.surprise else math.inf
     for chunk in chunks:
@@ -130,7 +131,7 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 
 
 def _trained(run: Run) -> tuple[Train, Tokenizer, Texts]:
-    """Returns the options, the tokenizer and the data of a run's training.
+    """Returns the options of the training, the tokenizer, and the data of a run.
 
     Raises:
         DataError: the data have changed or are missing.
@@ -161,12 +162,12 @@ def _rivals(
 
 
 def _other(run: Run, path: str, lines: Sequence[str]) -> dict[str, Any]:
-    """Scores another run on the same lines, with the tokenizer of that run."""
+    """Scores the run at ``path`` on the lines, with the tokenizer of that run."""
     other = Run(path)
     other.require_finished("language_modeling")
     sources = [each.read_json("data.json", "source", "sha256") for each in (run, other)]
     if sources[0]["sha256"] != sources[1]["sha256"]:
-        print(f"note: {path} was trained on different data: {sources[1]['source']}", file=sys.stderr)
+        print(f"note: {path} was trained on other data ({sources[1]['source']})", file=sys.stderr)
     tokenizer = Tokenizer.load(other.assets)
     ids = stream(tokenizer, lines)
     scores = _scores(tokenizer, open_model(other, "keras", FORMS)(ids), ids, lines)
@@ -192,17 +193,19 @@ def _scores(
 ) -> dict[str, Any]:
     settings = tokenizer.settings
     of_characters = settings.unit in ("character", "byte")
-    every_word = of_characters or settings.split != "letters"  # split letters drops other words
+    # --split letters drops words without letters or digits, so the tokens do not contain every word.
+    every_word = of_characters or settings.split != "letters"
     every_character = of_characters and not settings.lowercase
     scores = language_scores(
         losses, words(lines) if every_word else None, characters(lines) if every_character else None
     )
-    unknown = float(np.mean(ids == UNKNOWN))  # unknown tokens are easy to predict and improve the score
+    # The share of unknown tokens is reported because they are easy to predict and improve the score.
+    unknown = float(np.mean(ids == UNKNOWN))
     return {**scores, "unknown": unknown, "by_position": _by_position(losses, ids)}
 
 
 def _by_position(losses: np.ndarray, ids: np.ndarray) -> list[dict[str, Any]]:
-    """Returns the mean loss of the first, second, ... token of a line. The last token is the line end."""
+    """Returns the mean loss of the tokens at each position in a line. The line end is also a token."""
     ends = np.flatnonzero(np.append(END, ids[:-1]) == END)
     places = np.arange(len(ids)) - np.repeat(ends, np.diff(np.append(ends, len(ids))))
     counts = np.bincount(places)[:POSITIONS]
@@ -219,10 +222,10 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 
 
 def describe(run: Run) -> dict[str, Any]:
-    """Returns the facts for ``info``.
+    """Returns additional rows for ``info``.
 
-    The facts are the parameter counts of the baselines and of full n-gram tables, and the nearest neighbours
-    of some tokens in the embedding.
+    The rows contain the numbers of parameters of the baselines and of full n-gram tables. They also contain
+    the nearest neighbours of some tokens in the embedding.
     """
     tokenizer, model = Tokenizer.load(run.assets), run.load_model()
     orders = {2, 3, 5} | ({model.window + 1} if isinstance(model, FixedWindowModel) else set())
@@ -242,7 +245,7 @@ def describe(run: Run) -> dict[str, Any]:
 
 
 def render_scores(scores: dict[str, Any]) -> Table:
-    """Renders a table with the model, its adaptive variants and the baselines."""
+    """Returns a table with the scores of the baselines, the model, and the model adapted to the text."""
     model = scores["model"]
     named = {**scores["baselines"], "model": model}
     named |= {f"model {name}": row for name, row in scores["variants"].items()}
@@ -265,7 +268,7 @@ def render_scores(scores: dict[str, Any]) -> Table:
 
 
 def render_prediction(record: dict[str, Any]) -> str:
-    """Renders one line: perplexity, log-probability and tokens. Surprising tokens are in asterisks."""
+    """Returns one line with perplexity, log-probability and tokens. Asterisks enclose surprising tokens."""
     tokens = [f"*{each['token']}*" if each["surprising"] else each["token"] for each in record["tokens"]]
     shown = " ".join(tokens).translate({ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"})
     return f"{record['perplexity']:.2f}\t{record['log_probability']:.2f}\t{shown}"

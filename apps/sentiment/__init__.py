@@ -1,4 +1,7 @@
-"""Classifies texts. ``train`` is the Python API, ``python -m apps.sentiment`` the command line."""
+"""Classifies texts by sentiment, or by any other set of labels.
+
+:func:`train` is the Python interface. ``python -m apps.sentiment`` is the command line.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ def train(data: object = "embedded", run: str | Path | None = None, **options: A
     """Trains a model and returns the run.
 
     Args:
-        data: a path, a DataFrame with a column of texts and one of labels, a list of ``(text, label)``, or a
-            tuple ``(texts, labels)``.
+        data: a path, a DataFrame with texts and labels, a list of pairs
+            ``(text, label)``, or a tuple of two lists ``(texts, labels)``.
         run: folder of the run. Default: ``saved_models/sentiment``.
-        **options: the flags of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
+        **options: options of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
 
     Raises:
-        UserError: see :func:`apps.api.train_task`.
+        UserError: the options or the data are invalid; see :func:`apps.api.train_task`.
     """
     return train_task("sentiment", data, run, options)

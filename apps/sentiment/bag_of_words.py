@@ -1,9 +1,10 @@
 """Bag-of-words classifiers: the baselines that a recurrent model must beat.
 
-All baselines use bags of 1- and 2-grams, and are fitted on the training split only. Words are lower-cased
-runs of letters, digits, "_" and "'", so "n't" and "a" are words. Every "!" and "?" is also a word. Three
-choices were made on parts of the training splits of SST-2 and IMDB: this definition of words,
-``INVERSE_PENALTY``, and presence instead of counts in naive Bayes.
+All baselines use bags of 1- and 2-grams, and are fitted on the training split only. A word is a sequence of
+letters, digits, "_" and "'", converted to lower case. Short words such as "a" and "n't" are therefore
+included. Every "!" and "?" is also a word. Three choices were tuned on parts of the training splits of SST-2
+and IMDB: this definition of a word, the value of ``INVERSE_PENALTY``, and the rule that naive Bayes counts a
+word only once per text.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,12 +20,17 @@ from seqmodels.errors import DataError
 
 WORD = r"[\w']+|[!?]"
 INVERSE_PENALTY = 10.0  # scikit-learn's C: weight of the loss relative to half the squared norm
-RATIO_INVERSE_PENALTY = 0.1  # C of fit_ratios; 0.05 and 0.2 are as good on IMDB
+RATIO_INVERSE_PENALTY = 0.1  # scikit-learn's C in fit_ratios; 0.05 and 0.2 are equally good on IMDB
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted classifier: its name, and a function from n texts to probabilities (n, classes) float64."""
+    """A fitted classifier.
+
+    Attributes:
+        name: name of the baseline.
+        probabilities: function that receives n texts and returns probabilities ``(n, classes)`` float64.
+    """
 
     name: str
     probabilities: Callable[[Sequence[str]], np.ndarray]
@@ -33,10 +39,11 @@ class Baseline:
 def fit(texts: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -> list[Baseline]:
     """Fits "majority", "naive Bayes" and "logistic regression" to the training split.
 
-    - majority predicts the class frequencies of the training split for every text.
-    - naive Bayes is multinomial with Laplace's add-one smoothing. An n-gram counts once per text (Wang and
-      Manning 2012, "Baselines and Bigrams", section 2.1).
-    - logistic regression uses tf-idf features with ``tf = 1 + log(count)`` and rows of norm 1.
+    - "majority" returns the class frequencies of the training split as the probabilities of every text.
+    - "naive Bayes" is a multinomial model with Laplace's add-one smoothing. An n-gram that occurs several
+      times in a text counts only once (Wang and Manning 2012, "Baselines and Bigrams", section 2.1).
+    - "logistic regression" uses tf-idf features with ``tf = 1 + log(count)``. The feature vector of every
+      text is scaled to norm 1.
 
     Args:
         texts: training texts.
@@ -57,7 +64,7 @@ def fit(texts: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -> 
     vectorizer = CountVectorizer(ngram_range=(1, 2), token_pattern=WORD)
     try:
         counts = vectorizer.fit_transform(texts)
-    except ValueError as error:  # the vocabulary is empty: strings have no other way to fail
+    except ValueError as error:  # CountVectorizer fails for strings only if no text has a word
         raise DataError(
             f"none of the {len(codes)} training texts has a word; expected texts with letters or digits, "
             "so check which column contains the text"
@@ -68,7 +75,7 @@ def fit(texts: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -> 
 
     def spread(estimator: MultinomialNB | LogisticRegression, features: spmatrix) -> np.ndarray:
         result = np.zeros((features.shape[0], len(classes)))
-        result[:, estimator.classes_] = estimator.predict_proba(features)  # estimators omit absent classes
+        result[:, estimator.classes_] = estimator.predict_proba(features)  # an absent class keeps 0
         return result
 
     return [
@@ -85,18 +92,20 @@ def fit_ratios(features: csr_matrix, codes: np.ndarray, classes: int) -> tuple[n
     r"""Fits a logistic regression on binary features scaled by their naive Bayes log-count ratios.
 
     This is the NBSVM of Wang and Manning (2012, "Baselines and Bigrams", section 2.3) with the logistic loss.
-    Let ``p`` be one plus the number of rows of a class that have a feature. Let ``q`` be one plus the number
-    of rows of all other classes that have the feature.
+    Each class is fitted against all other classes. The entry of ``p`` for a feature is one plus the number of
+    rows of the class that have the feature. The entry of ``q`` is one plus the number of rows of all other
+    classes that have the feature. ``x_i`` is row i. ``y_i`` is 1 if row i belongs to the class, else -1.
 
     .. math::
         r = \log \frac{p / \|p\|_1}{q / \|q\|_1}, \qquad
         \min_v \tfrac12 \|v\|^2 + C \sum_i \log(1 + e^{-y_i (v \circ r) \cdot x_i})
 
-    The penalty therefore keeps the weight of an uninformative feature small. Each class is fitted against the
-    rest. For two classes, only one logit is fitted. Each class gets half of this logit, with opposite signs.
+    The weight of a feature is ``v r``. An uninformative feature has a ratio ``r`` near 0, so the penalty on v
+    keeps its weight small. For two classes, only one logit is fitted. Each class gets half of this logit,
+    with opposite signs.
 
     Args:
-        features: ``(n, m)`` of 0 and 1.
+        features: matrix of 0 and 1, ``(n, m)``, with one row per text and one column per feature.
         codes: class index of each row, ``(n,)``.
         classes: number of classes, k.
 

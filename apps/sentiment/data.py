@@ -31,14 +31,14 @@ NGRAMS = "ngrams.npz"
 
 @dataclass(frozen=True)
 class Assets:
-    """Tokenizer, class names and lengths of a trained model.
+    """Tokenizer, class names and text lengths of a trained model.
 
     Attributes:
         tokenizer: tokenizer trained on the training split.
         classes: class names in the order of the model's outputs.
-        edges: padded lengths of the training batches.
-        length: maximum number of tokens of a text.
-        keep: part of a longer text that is kept: head, tail or both.
+        edges: lengths to which the training batches are padded, ascending.
+        length: maximum number of tokens of a text. Longer texts are truncated.
+        keep: part of a truncated text that is kept: "head", "tail" or "both".
         ngrams: n-gram model fitted on the training split, or None if the model does not use n-grams.
     """
 
@@ -56,20 +56,27 @@ class Assets:
         return truncate(ids, self.length, self.keep, PREFIX)
 
     def tensors(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Converts strings ``(n,)`` to model inputs in a graph: tokens ``(n, T)``, lengths ``(n,)``."""
+        """Converts strings ``(n,)`` to the inputs of the model, in a TensorFlow graph.
+
+        The inputs are ``tokens (n, T)``, padded to the longest length T, and ``lengths (n,)``.
+        """
         rows = truncate_ragged(self.tokenizer(texts), self.length, self.keep, PREFIX)
         return {"tokens": rows.to_tensor(PAD), "lengths": tf.cast(rows.row_lengths(), tf.int32)}
 
     @property
     def serving_edges(self) -> list[int]:
-        """Padded lengths for any text: the training edges, then doubled edges up to ``length``."""
+        """Padded lengths for new texts, which may be longer than all training texts.
+
+        These are the edges of the training batches. Further edges follow, each twice the previous edge, up to
+        ``length``.
+        """
         edges = list(self.edges)
         while edges[-1] < self.length:
             edges.append(min(2 * edges[-1], self.length))
         return edges
 
     def labels(self, split: LabeledTexts) -> np.ndarray:
-        """Returns the class index of each row, ``(n,)`` int32; raises DataError for an unknown label."""
+        """Returns the class index of each row, ``(n,)`` int32. Raises DataError if a label is unknown."""
         check_labels(split, self.classes)
         index = {name: number for number, name in enumerate(self.classes)}
         return np.array([index[label] for label in split.labels], np.int32)
@@ -85,7 +92,7 @@ class Assets:
 
     @classmethod
     def load(cls, folder: Path) -> Assets:
-        """Reads the files that :meth:`save` wrote; raises DataError if they are damaged."""
+        """Reads the files that :meth:`save` wrote. Raises DataError if a file is missing or damaged."""
         try:
             classes = (folder / "labels.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
             lengths = json.loads((folder / "lengths.json").read_text(encoding="utf-8"))
@@ -100,17 +107,19 @@ class Assets:
 
 
 def load(options: Train, assets: Assets | None) -> Data:
-    """Reads the splits and converts them to batches; all assets are fitted on the training split.
+    """Reads the splits and converts them to batches.
+
+    The tokenizer, the classes and the n-gram model are fitted on the training split alone.
 
     Args:
         options: options of the training.
-        assets: stored assets of the run, or None if the run is new.
+        assets: stored assets if an interrupted run is resumed, or None if the run is new.
     """
     source = load_labeled_texts(options.data, options.seed, reading=reading(options))
     tokenizer = assets.tokenizer if assets else _tokenizer(options, source)
     train_ids, valid_ids = tokenizer.encode(source.train.texts), tokenizer.encode(source.valid.texts)
     if assets is None or options.from_:
-        # The edges are only shapes, so they may depend on the validation split.
+        # In the assets, only these shapes depend on the validation split.
         lengths = np.minimum(np.concatenate([train_ids.lengths, valid_ids.lengths]), options.length)
         edges = bucket_edges(lengths, options.buckets)
         classes = assets.classes if assets else source.classes
@@ -154,13 +163,16 @@ def _tokenizer(options: Train, source: LabeledTextData) -> Tokenizer:
         "lowercase": options.lowercase,
         "size": options.vocabulary,
         "minimum_count": options.minimum_count,
-        "start": True,  # MediaPipe's text classifier puts the start token before every text
+        "start": True,  # The text classifier of MediaPipe puts a start token before every text.
     }
     return Tokenizer.train(source.train.texts, TokenizerSettings(**settings))
 
 
 def _class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Returns row weights ``(n,)`` that are inversely proportional to class frequency, with mean 1."""
+    """Returns a weight per row, ``(n,)``, inversely proportional to the frequency of its class.
+
+    The mean weight is 1.
+    """
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (classes * counts))[labels].astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Predicts class probabilities of texts with any format of a model: Keras, SavedModel, TensorFlow Lite."""
+"""Predicts class probabilities of texts with a model in any of its formats: Keras, SavedModel or TFLite."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from apps.sentiment.data import Assets
 from seqmodels.data.batching import batches, evaluation_order
 from seqmodels.data.sequences import PAD, TokenSequences
 
-BATCH = 64  # batch size
+BATCH = 64  # number of texts per batch
 
 Probabilities = Callable[[Iterable[list[str]]], Iterator[np.ndarray]]
-"""A function of chunks of texts. It yields ``(n, classes)`` float32 per chunk, in the order of the texts."""
+"""Function that receives chunks, which are lists of n texts, and yields the class probabilities per chunk.
+
+The probabilities are ``(n, classes)`` float32. The rows are in the order of the texts.
+"""
 
 
 def forms(run: Run, assets: Assets) -> Forms[Probabilities]:
-    """Returns the functions that classify texts with each format of the run's model."""
+    """Returns one function per format, which opens the model and returns a prediction function."""
     return Forms(
         keras=lambda model: of_keras(model, assets),
         saved_model=_of_saved_model,
@@ -71,19 +74,19 @@ def _of_tflite(run: Run, path: Path, assets: Assets) -> Probabilities:
         for texts in chunks:
             rows = padded(assets.encode(texts), assets.length)
             found = np.concatenate([classify(tokens=row[None])["probabilities"] for row in rows])
-            # In int8, each probability is rounded separately, so their sum may differ from 1.
+            # An int8 model rounds each probability separately. Their sum may therefore differ from 1.
             yield found / found.sum(axis=1, keepdims=True)
 
     return probabilities
 
 
 def at_length(assets: Assets, length: int, keep: str) -> Assets:
-    """Returns assets with the same tokenizer that truncate or pad all texts to one length."""
+    """Returns a copy of the assets that truncates or pads every text to ``length`` tokens."""
     return replace(assets, edges=[length], length=length, keep=keep)
 
 
 def padded(rows: TokenSequences, length: int) -> np.ndarray:
-    """Returns the rows padded to one length: ``(n, length)`` int32."""
+    """Pads n rows to ``length`` tokens. Returns ``(n, length)`` int32."""
     tokens = np.full((len(rows), length), PAD, np.int32)
     tokens[np.arange(length) < rows.lengths[:, None]] = rows.values
     return tokens

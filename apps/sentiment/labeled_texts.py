@@ -1,12 +1,14 @@
-"""Reads texts with one label each, from every source that ``--data`` accepts.
+"""Reads texts with one label each, from every kind of data that ``--data`` accepts.
 
-- ``embedded[:reviews]``: the reviews that come with the project
-- ``FILE``: a table in one of the formats of `seqmodels.data.tables`, with a column of texts and one of labels
-- ``DIR``: ``train``, ``valid`` and ``test``, each a file as above or one folder per class
-- ``DIR/<class>/*.txt``: one folder per class, one text per file
+- ``embedded[:reviews]``: the reviews that are included in the project
+- ``FILE``: a table with a column of texts and a column of labels, see `seqmodels.data.tables`
+- ``DIR``: a folder with the splits ``train``, ``valid`` and ``test``; each split is a table such as
+  ``train.csv``, or a folder such as ``train`` with one folder per class
+- ``DIR/<class>/*.txt``: a folder without splits that has one folder per class, with one text per file
 - ``tfds:NAME[/CONFIG]``: a TensorFlow Datasets data set, prepared in ``$TFDS_DATA_DIR`` or the default folder
 
-Missing splits are cut from the training rows, see `load_labeled_texts`. Only ``tfds:`` imports TensorFlow.
+Missing splits are split off from the training rows, see `load_labeled_texts`. TensorFlow is imported only for
+``tfds:``.
 """
 
 import json
@@ -39,17 +41,18 @@ from seqmodels.data.splits import (
 from seqmodels.data.tables import FORMATS, BadRows, table_name
 from seqmodels.errors import DataError, UsageError
 
-UNLABELED_FOLDER = "unsup"  # a folder next to the classes in aclImdb (Maas et al. 2011)
+# folder of unlabeled texts next to the class folders in aclImdb (Maas et al. 2011)
+UNLABELED_FOLDER = "unsup"
 FORMS = f"a table ({', '.join(FORMATS)}, also compressed), a folder, embedded or tfds:NAME"
 
 
 @dataclass(frozen=True)
 class LabeledTextData:
-    """The train, valid and test splits of the source ``name``.
+    """The train, valid and test splits of the data ``name``.
 
-    ``classes`` are the sorted labels of train; integers are sorted by value. ``notes`` describe rows that
-    were cut, skipped or found twice. ``sha256`` is the digest of the data before any cut that depends on a
-    seed.
+    ``classes`` contains the sorted labels of train. If all labels are integers, they are sorted by value.
+    ``notes`` describes how missing splits were replaced, what was skipped, and how many test texts are also
+    in another split. ``sha256`` is the digest of the data as read; it does not depend on the seed.
     """
 
     train: LabeledTexts
@@ -64,21 +67,27 @@ class LabeledTextData:
 def load_labeled_texts(
     data: str, seed: int, valid_fraction: float = 0.1, reading: Reading | None = None
 ) -> LabeledTextData:
-    """Reads ``data`` and cuts missing splits from train.
+    """Reads ``data`` and splits off missing splits from the training rows.
 
-    Without a test split, valid becomes the test split. If there is then no valid split, ``valid_fraction`` of
-    train becomes the validation split. A source in one piece, or with train only, is cut into test (10 %),
-    valid and train. A cut depends only on the seed and the texts. It keeps the share of each label, and equal
-    texts stay in one split. HTML breaks in the texts become line breaks.
+    - If only the test split is missing, the validation split becomes the test split.
+    - If there is then no validation split, ``valid_fraction`` of the training rows becomes the validation
+      split.
+    - Data without splits, or with only a train split, is split into test (10 %), validation
+      (``valid_fraction``) and train.
+
+    The assignment of a row depends only on the seed and the texts. The splits have about the same share of
+    each label. Rows with equal texts stay in the same split. HTML breaks in the texts become
+    line breaks.
 
     Args:
-        data: source of the texts, see the module.
-        seed: seed of the cuts.
-        valid_fraction: share of the training rows that becomes validation.
+        data: value of ``--data``, see the top of this module.
+        seed: seed that determines which rows are split off.
+        valid_fraction: fraction of the rows that becomes the validation split, in (0, 0.5].
         reading: options of reading files. Default: those of `Reading`.
 
     Raises:
-        UsageError: ``data`` does not exist or its form is unknown; ``valid_fraction`` is not in (0, 0.5].
+        UsageError: ``data`` does not exist or has an unknown format, or ``valid_fraction`` is not in
+            (0, 0.5].
         DataError: the data is malformed, has no train split or only one class, or has labels that do not
             occur in train.
     """
@@ -106,13 +115,13 @@ def load_labeled_texts(
 def load_split(
     data: str, split: str = "test", reading: Reading | None = None, notes: list[str] | None = None
 ) -> LabeledTexts:
-    """Reads one split of ``data`` without cutting it, for ``evaluate --data``.
+    """Reads one split of ``data`` for ``evaluate --data``. Nothing is split off.
 
-    A source in one piece (a file, a folder per class) is the split itself. As in training, valid replaces a
-    missing test split. Notes on the rows are appended to ``notes``.
+    Data without splits (a file, or a folder with one folder per class) is read whole. As in training, the
+    validation split replaces a missing test split. Notes on the rows are appended to ``notes``.
 
     Raises:
-        UsageError, DataError: as in `load_labeled_texts`; DataError also if the split does not exist.
+        UsageError, DataError: see `load_labeled_texts`. DataError is also raised if the split does not exist.
     """
     notes = [] if notes is None else notes
     readers = _readers(data, reading or Reading(), notes)
@@ -147,7 +156,7 @@ def _sorted_labels(labels: set[str]) -> list[str]:
 def _complete(
     read: dict[str, LabeledTexts], seed: int, valid_fraction: float, notes: list[str]
 ) -> dict[str, LabeledTexts]:
-    """Returns train, valid and test, with missing splits cut; appends a note about the cuts to ``notes``."""
+    """Returns train, valid and test. Splits off missing splits and appends a note to ``notes``."""
     origin, said = "all rows" if WHOLE in read else "train", list[str]()
     whole, splits, missing = missing_splits(read, valid_fraction, said)
     for split, rows in _cut(whole, missing, seed).items():
@@ -166,11 +175,14 @@ def _complete(
 
 
 def _cut(whole: LabeledTexts, fractions: dict[str, float], seed: int) -> dict[str, list[int]]:
-    """Returns the rows of train and of each part in ``fractions``, in ascending order.
+    """Assigns the rows to train and to the splits in ``fractions``.
 
-    Within a label, texts are sorted by a hash of seed and text. This order is the same on every machine and
-    for every order of the rows. A part gets at least one text of each label that has enough texts. Train
-    keeps at least one text of each label.
+    The texts of each label are sorted by a hash of seed and text. This order is the same on every machine and
+    for every order of the rows. Each split gets at least one text of every label that has enough texts. Train
+    keeps at least one text of every label.
+
+    Returns:
+        The row numbers of each split, in ascending order.
     """
     rows_of: dict[str, list[int]] = {}
     for row, text in enumerate(whole.texts):
@@ -197,7 +209,10 @@ Readers = dict[str, Callable[[], LabeledTexts]]
 
 
 def _readers(data: str, reading: Reading, notes: list[str]) -> Readers:
-    """Returns a reader for each split of ``data``, or for `WHOLE`. Each reader may be called once."""
+    """Returns one reader function per split of ``data``. Data without splits has one reader, `WHOLE`.
+
+    Each reader may be called only once.
+    """
     if data in ("embedded", "embedded:reviews"):
         from apps.sentiment import reviews
 
@@ -220,7 +235,7 @@ def _readers(data: str, reading: Reading, notes: list[str]) -> Readers:
 def _numbered(
     data: str, splits: Mapping[str, Iterable[tuple[str, str]]], reading: Reading, notes: list[str]
 ) -> Readers:
-    """Returns readers of (text, label) rows; a row is located by its number, because it has no line."""
+    """Returns readers of (text, label) rows without line numbers. The row number replaces the line number."""
 
     def read(source: str, rows: Iterable[tuple[str, str]]) -> LabeledTexts:
         numbered = ((number, text, label) for number, (text, label) in enumerate(rows, 1))
@@ -250,7 +265,7 @@ def _folder_readers(folder: Path, reading: Reading, notes: list[str]) -> Readers
 
 
 def _read_class_folders(folder: Path, reading: Reading, notes: list[str]) -> LabeledTexts:
-    """Reads ``folder/<class>/*.txt``, sorted by name."""
+    """Reads the files ``folder/<class>/*.txt``. The name of the class folder is the label."""
     files: dict[Path, list[Path]] = {}
     for class_folder in list_folder(folder)[0]:
         if class_folder.name == UNLABELED_FOLDER:

@@ -1,4 +1,4 @@
-"""Scores of a text classifier."""
+"""Computes the scores of a text classifier."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,40 +11,44 @@ from seqmodels.evaluation import wilson_interval
 
 CALIBRATION_BINS = 15
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
-"""Lower bound of a probability in the log loss, 1.2e-7, so that one mistake costs at most 15.9 nats.
+"""Smallest probability in the log loss, 1.2e-7. One example therefore adds at most 15.9 nats.
 
-scikit-learn uses this bound for float32. Here it also applies to float64, so that the float64 baselines and
-the float32 model are scored alike.
+scikit-learn uses this lower bound for float32. Here it also applies to float64, because the baselines compute
+in float64 and must have the same bound as the model, which computes in float32.
 """
 
 
 def classification_scores(
     probabilities: ArrayLike, labels: ArrayLike, classes: Sequence[str]
 ) -> dict[str, Any]:
-    """Computes all scores of a classifier on one split, as JSON-ready numbers, lists and dicts.
+    """Computes all scores of a classifier on one split, as numbers, lists and dicts for JSON.
 
-    The prediction is the class with the highest probability. Among equal probabilities, the first class wins.
+    The prediction is the class with the highest probability. If several classes have the highest probability,
+    the first of them is predicted.
     Precision is 0 for a class that is never predicted, and recall is 0 for a class without examples. The
     macro averages include these classes.
 
     Args:
-        probabilities: `(n, classes)`; each row sums to 1.
-        labels: `(n,)` integers, the index of the true class.
+        probabilities: predicted probabilities, `(n, classes)`; each row sums to 1.
+        labels: index of the true class of each example, `(n,)` integers.
         classes: names of the classes, in the order of the columns.
 
     Returns:
-        - `examples`: n.
-        - `accuracy`, and `accuracy_interval`: its 95 % score interval `[low, high]` (Wilson 1927).
+        - `examples`: number of examples, n.
+        - `accuracy`: share of correct predictions.
+        - `accuracy_interval`: 95 % score interval of the accuracy, `[low, high]` (Wilson 1927).
         - `macro_precision`, `macro_recall`, `macro_f1`: means over the classes.
         - `per_class`: `{name: {precision, recall, f1, support}}`; support is the number of examples.
         - `log_loss`: mean of `-ln p(true class)` in nats, with p at least `SMALLEST_PROBABILITY`.
-        - `calibration_error`, and `calibration`: the bins that the error is computed from.
-        - `confusion`: counts, `(classes, classes)`, one row per true and one column per predicted class.
+        - `calibration`: result of `calibration_bins`.
+        - `calibration_error`: result of `calibration_error` for these bins.
+        - `confusion`: number of examples, `(classes, classes)`. Rows are true classes, columns are predicted
+          classes.
 
     Raises:
-        ValueError: there are no examples; shapes do not match; there are fewer than two classes or repeated
-            names; labels are not integers in `[0, classes)`; a row has a negative entry, or its sum differs
-            from 1 by more than 1e-3.
+        ValueError: there are no examples; the shapes do not match; there are fewer than two classes; two
+            classes have the same name; the labels are not integers in `[0, classes)`; or a row of
+            probabilities has a negative entry or a sum that differs from 1 by more than 1e-3.
     """
     probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
     _check(probabilities, labels, classes)
@@ -75,7 +79,7 @@ def classification_scores(
 
 
 def calibration_bins(confidence: NDArray, correct: NDArray) -> list[dict[str, float]]:
-    """Groups examples by the probability of their predicted class: the bars of a reliability diagram.
+    """Groups examples by the probability of their predicted class, for a reliability diagram.
 
     There are `CALIBRATION_BINS` bins of equal width, `(lower, upper]` as in Guo et al. 2017 (arXiv
     1706.04599), section 2. Bins without examples are omitted.
@@ -85,7 +89,8 @@ def calibration_bins(confidence: NDArray, correct: NDArray) -> list[dict[str, fl
         correct: `(n,)`, True if the prediction is correct.
 
     Returns:
-        `{lower, upper, confidence (mean), accuracy, count}` per bin, by increasing confidence.
+        One dict per bin, by increasing confidence, with the keys `lower`, `upper`, `confidence` (the mean),
+        `accuracy` and `count`.
     """
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
     bin_of = np.digitize(confidence, edges[1:-1], right=True)  # (n,)
@@ -127,7 +132,7 @@ def _check(probabilities: NDArray, labels: NDArray, classes: Sequence[str]) -> N
             f"labels must be integers from 0 to {len(classes) - 1}, the columns of the probabilities; "
             f"got {labels.dtype} from {labels.min()} to {labels.max()}"
         )
-    # These comparisons are False for NaN.
+    # These comparisons are False for NaN, so rows with NaN are also reported.
     sound = (probabilities >= 0).all(axis=1) & (abs(probabilities.sum(axis=1) - 1) <= 1e-3)  # (n,)
     if not sound.all():
         row = int(sound.argmin())

@@ -1,4 +1,7 @@
-"""The linear n-gram model whose evidence the network reads: its fit and its own predictions."""
+"""Fits the linear n-gram model whose weights are the inputs of the recurrent network.
+
+The evidence of a token consists of the weights of the n-grams that end at this token.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from apps.sentiment.bag_of_words import fit_ratios
 from seqmodels.data.sequences import TokenSequences
 from seqmodels.layers import NgramBag
 
-CHUNK = 256  # rows per hashing call
-FOLDS, BLOCKS = 5, 4  # each fold has BLOCKS blocks of rows from all over the file
+CHUNK = 256  # number of rows per call of the layer
+FOLDS, BLOCKS = 5, 4  # each fold consists of BLOCKS blocks of rows, spread over the whole file
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,10 @@ class Ngrams:
 
     Attributes:
         order: length of the longest n-gram.
-        table: weights of each bucket, ``(buckets, classes)`` float32.
-        bias: ``(classes,)`` float32.
-        scale: one over the standard deviation of the out-of-fold evidence.
+        table: weights of the n-grams in each hash bucket, ``(buckets, classes)`` float32.
+        bias: bias of each class, ``(classes,)`` float32.
+        scale: factor that scales the out-of-fold evidence to a standard deviation of 1, see
+            :class:`OutOfFold`.
     """
 
     order: int
@@ -45,7 +49,7 @@ class Ngrams:
         return np.concatenate([layer(*chunk).numpy() for chunk in _chunks(ids)])
 
     def evidence(self, ids: TokenSequences) -> np.ndarray:
-        """Returns :meth:`NgramBag.evidence` of all tokens in sequence: ``(tokens, order * classes)``."""
+        """Returns the evidence of all tokens of all rows, ``(tokens, order * classes)``."""
         layer = self.bag()
         found = []
         for tokens, lengths in _chunks(ids):
@@ -62,11 +66,11 @@ class Ngrams:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Outputs of linear models for rows that they were not fitted to.
+    """Outputs for the training rows. The output of a row comes from a model that was not fitted to this row.
 
     Attributes:
-        evidence: ``(tokens, order * classes)`` float32.
-        logits: ``(n, classes)`` float32.
+        evidence: evidence of all tokens, ``(tokens, order * classes)`` float32.
+        logits: logits of all rows, ``(n, classes)`` float32.
     """
 
     evidence: np.ndarray
@@ -76,10 +80,10 @@ class OutOfFold:
 def fit(
     order: int, buckets: int, ids: TokenSequences, labels: np.ndarray, classes: int
 ) -> tuple[Ngrams, OutOfFold]:
-    """Fits the n-gram model to the training texts, and returns it with out-of-fold outputs.
+    """Fits the n-gram model to all training texts, and computes out-of-fold outputs.
 
-    The model is fitted to all rows. The out-of-fold outputs of a row come from a model that was fitted to the
-    other folds.
+    The rows are divided into ``FOLDS`` folds. The out-of-fold outputs of a row come from another model, which
+    is fitted only to the folds that do not contain this row.
 
     Args:
         order: length of the longest n-gram.
@@ -87,6 +91,9 @@ def fit(
         ids: token ids of the training texts.
         labels: class index of each text, ``(n,)``.
         classes: number of classes.
+
+    Returns:
+        The fitted model, and the out-of-fold outputs.
     """
     features = _features(NgramBag(order, classes, buckets), ids)
 
@@ -108,7 +115,7 @@ def fit(
 
 
 def _features(bag: NgramBag, ids: TokenSequences) -> csr_matrix:
-    """Returns a matrix ``(n, buckets)`` of 0 and 1 that marks the buckets of each row's n-grams."""
+    """Returns a matrix ``(n, buckets)``: 1 if an n-gram of the row is in the hash bucket, else 0."""
 
     def found() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for tokens, lengths in _chunks(ids):
@@ -121,7 +128,7 @@ def _features(bag: NgramBag, ids: TokenSequences) -> csr_matrix:
 
 
 def _chunks(ids: TokenSequences) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """Yields tokens ``(n, T)`` and lengths ``(n,)`` of one chunk after the other."""
+    """Yields the tokens ``(n, T)`` and lengths ``(n,)`` of successive chunks of rows."""
     for first in range(0, len(ids), CHUNK):
         rows = ids.rows(np.arange(first, min(first + CHUNK, len(ids))))
         tokens = tf.RaggedTensor.from_row_splits(rows.values, rows.row_splits).to_tensor()

@@ -61,11 +61,12 @@ class Train(TrainOptions):
     label: str | None = column_option("the labels", "label, or another known name")
     encoding: str | None = encoding_option()
     on_bad_rows: str = bad_rows_option("malformed rows, empty texts, missing labels")
-    unit: str = option("word", "Token unit.", group="Data", choices=UNITS[:2])
+    unit: str = option("word", "Unit of text that becomes a token.", group="Data", choices=UNITS[:2])
     split: str = option(
         "letters",
-        "Word boundaries: every character except letters and digits (letters), white space and punctuation "
-        "(punctuation), or white space only (whitespace).",
+        "Rule that splits a text into words. letters: drop every character except letters, digits and "
+        "apostrophes. punctuation: split at white space, and make each punctuation mark a word. whitespace: "
+        "split only at white space.",
         group="Data",
         choices=SPLITS,
     )
@@ -73,25 +74,33 @@ class Train(TrainOptions):
     vocabulary: int = option(20_000, "Maximum vocabulary size.", group="Data", minimum=10)
     minimum_count: int = option(
         2,
-        "Minimum number of occurrences in the training split. Rarer tokens become the unknown token.",
+        "Minimum number of occurrences of a token in the training split. Rarer tokens become "
+        "the unknown token.",
         group="Data",
         minimum=1,
     )
     length: int = option(
         256, "Maximum length of a text in tokens. Longer texts are truncated.", group="Data", minimum=2
     )
-    keep: str = option("both", "Part of a truncated text to keep.", group="Data", choices=KEEPS)
+    keep: str = option(
+        "both",
+        "Part of a truncated text to keep: its start (head), its end (tail) or both.",
+        group="Data",
+        choices=KEEPS,
+    )
     embeddings: str | None = option(
-        None, "File of pretrained word vectors in GloVe text format. Default: none.", group="Data"
+        None,
+        "File of pretrained word vectors in GloVe text format. Default: no pretrained vectors.",
+        group="Data",
     )
     embedding_units: int = option(
         32,
-        "Embedding dimension. It has no effect with --embeddings or --ngrams.",
+        "Dimension of the word embeddings. It has no effect with --embeddings or --ngrams.",
         minimum=1,
         model=True,
     )
-    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS), model=True)
-    units: int = option(64, "Units of each recurrent layer.", minimum=1, model=True)
+    cell: str = option("lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
+    units: int = option(64, "Number of units of each recurrent layer.", minimum=1, model=True)
     layers: int = option(1, "Number of stacked recurrent layers.", minimum=1, model=True)
     bidirectional: bool = option(True, "Run each layer in both directions.", model=True)
     residual: bool = option(
@@ -99,7 +108,8 @@ class Train(TrainOptions):
     )
     pooling: str = option(
         "max",
-        "Reduction of the outputs over time: last, mean, max, attention, or several joined by +.",
+        "Method that reduces the outputs of all time steps to one vector: last, mean, max, attention, or "
+        "several joined by +.",
         model=True,
     )
     word_dropout: float = probability(0.05, "Probability of replacing a token by the unknown token.")
@@ -108,29 +118,34 @@ class Train(TrainOptions):
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
     ngrams: int = option(
         0,
-        "Longest n-gram of a linear n-gram model whose features replace the word embeddings. 0 disables the "
-        "n-gram model.",
+        "Maximum n-gram length of a linear n-gram model. The weights of the n-grams then replace the word "
+        "embeddings. 0 disables the n-gram model.",
         minimum=0,
         model=True,
     )
     ngram_buckets: int = option(
         2**21,
-        "Hash buckets of the n-gram table. N-grams of one bucket share a weight.",
+        "Number of hash buckets of the n-gram table. N-grams in the same bucket share their weights.",
         group="Advanced",
         minimum=1,
         model=True,
     )
     label_smoothing: float = probability(
-        0.0, "Share of each target that is spread over all classes.", group="Training", model=False
+        0.0,
+        "Label smoothing: share of the target probability that is spread evenly over all classes.",
+        group="Training",
+        model=False,
     )
     class_weights: str = option(
         "none",
-        "Weight of each example: none, or the inverse class frequency (balanced).",
+        "Weight of each training example: equal weights (none), or the inverse frequency of its class "
+        "(balanced).",
         choices=("none", "balanced"),
     )
     buckets: int = option(
         6,
-        "Number of padded lengths. Each length is compiled once, which takes seconds.",
+        "Number of different text lengths after padding. The model is compiled once per length, which takes "
+        "seconds.",
         group="Advanced",
         minimum=1,
         maximum=8,
@@ -178,7 +193,7 @@ class Convert(ConvertTextOptions):
     """Options of ``convert``."""
 
     keep: str | None = option(
-        None, "Part of a truncated text to keep. Default: the setting of the run.", choices=KEEPS
+        None, "Part of a truncated text to keep. Default: the --keep of the training.", choices=KEEPS
     )
 
 

@@ -1,4 +1,4 @@
-"""The TFLite file for phones: a model of token ids, with its integration files."""
+"""The TFLite signature ``classify``, which reads token ids, and its integration files."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ from seqmodels.export.metadata import with_text_classifier
 from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 
-LONGEST_DEFAULT = 128
-REPRESENTATIVE = 500  # training texts, and the same number of windows, for the calibration of int8
+LONGEST_DEFAULT = 128  # maximum length in tokens if --length is not set
+# int8 is calibrated on at most this number of training texts, and on the same number of token windows.
+REPRESENTATIVE = 500
 PORT = Path(__file__).parent / "port"
 SPLITS = {
-    "letters": f"split at every match of `{LETTERS_DELIMITER}`",
-    "punctuation": "split at white space; each punctuation mark, symbol and CJK character is a word of its "
-    "own; characters of the category Cf and variation selectors are removed",
-    "whitespace": "split at white space",
+    "letters": f"split the text at every match of `{LETTERS_DELIMITER}`",
+    "punctuation": "remove variation selectors and characters of the Unicode category Cf; split the text at "
+    "white space; make each punctuation mark, symbol and CJK character a separate word",
+    "whitespace": "split the text at white space",
 }
 GOLDEN_TEXTS = (
     "",
@@ -47,7 +48,10 @@ GOLDEN_TEXTS = (
 
 
 def signature(model: keras.Model, length: int) -> Signature:
-    """Returns ``classify``: padded int32 tokens ``[1, length]`` to probabilities ``[1, classes]``."""
+    """Returns the signature ``classify``.
+
+    The input is ``tokens [1, length]`` int32, padded. The output is ``probabilities [1, classes]``.
+    """
 
     def classify(tokens: tf.Tensor) -> dict[str, tf.Tensor]:
         lengths = tf.reduce_sum(tf.cast(tokens != PAD, tf.int32), axis=1)
@@ -59,13 +63,13 @@ def signature(model: keras.Model, length: int) -> Signature:
 
 
 def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
-    """Prepares the model for a fixed length, with scores on the validation split."""
+    """Prepares the conversion for texts of a fixed length. The files are scored on the validation split."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     length = options.length or min(assets.edges[-1], assets.length, LONGEST_DEFAULT)
     if length > assets.length:
         raise UsageError(
-            f"--length {length} must be at most the length of the run; use at most {assets.length} tokens"
+            f"--length {length} must be at most {assets.length}, the maximum text length of the run; lower it"
         )
     form = choose_form(fused=stored.cell == "lstm", steps=length, quantize=options.quantize)
     source = run.trained_on(
@@ -120,18 +124,19 @@ def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
 def mediapipe(assets: Assets, subgraphs: int) -> bool:
     """Returns True if MediaPipe's text classifier can read the file.
 
-    MediaPipe's tokenizer splits words at delimiters, and MediaPipe needs a file with one subgraph.
+    MediaPipe needs a file with one subgraph. Its tokenizer splits texts into words at delimiters.
     """
     settings = assets.tokenizer.settings
     return subgraphs == 1 and (settings.unit, settings.split) == ("word", "letters")
 
 
 def _representative(assets: Assets, texts: Sequence[str]) -> np.ndarray:
-    """Returns padded training texts, and windows of their concatenated tokens: ``(rows, length)``.
+    """Returns token ids for the calibration of int8, ``(rows, length)``: padded texts, and full windows.
 
-    The int8 calibration sees the cell state of a fused LSTM only after the last step. In most texts, this
-    step is padding, so windows without padding are needed too. Values that depend on the length, such as the
-    weight of a step in a mean, are calibrated by the texts.
+    The windows are cut from the concatenated tokens of the texts, so they do not contain padding. The windows
+    are needed for the cell state of a fused LSTM: the calibration measures this state only after the last
+    step, and most texts end with padding. The texts are needed for values that depend on the length of a
+    text, such as the weight of a step in a mean.
     """
     spread = np.linspace(0, len(texts) - 1, min(len(texts), REPRESENTATIVE)).astype(int)
     chosen = [texts[index] for index in spread]
@@ -157,18 +162,19 @@ def _golden(model: keras.Model, assets: Assets, texts: Sequence[str]) -> dict[st
 def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
     settings = assets.tokenizer.settings
     length, front = assets.length, front_tokens(assets.length, assets.keep, PREFIX)
-    words = f"replace each word by its id, or by {UNKNOWN} if the vocabulary does not contain the word"
+    words = f"replace each word by its id, or by {UNKNOWN} if the word is not in the vocabulary"
     if settings.unit == "wordpiece":
         words = (
-            "split each word, from the left, into the longest pieces of the vocabulary, where all pieces but "
-            f"the first start with `##`; use {UNKNOWN} for a word that cannot be split this way"
+            "split each word, from the left, into the longest pieces in the vocabulary, where all pieces "
+            "except the first start with `##`; replace each piece by its id; replace a word that cannot be "
+            f"split by {UNKNOWN}"
         )
     steps = (
-        f"{'lower-case the text; ' if settings.lowercase else ''}find its words ({SPLITS[settings.split]}); "
-        f"{words}; put {START} in front; if there are more than {length} ids, keep the first {front} and the "
-        f"last {length - front}; pad with {PAD}."
+        f"{'convert the text to lower case; ' if settings.lowercase else ''}{SPLITS[settings.split]}; "
+        f"{words}; put {START} before the ids; if there are more than {length} ids, keep the first {front} "
+        f"and the last {length - front}; if there are fewer, append {PAD} until there are {length} ids."
     )
-    tokenizers = "There is no short port of this tokenizer; verify yours with `golden.json`."
+    tokenizers = "No code is provided for this tokenizer. Test your implementation with `golden.json`."
     if settings.unit == "word":
         tokenizers = _tokenizers(assets, front)
     ready = [name for name, facts in report["files"].items() if facts["mediapipe"]]
@@ -183,7 +189,7 @@ def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
 
 
 def _tokenizers(assets: Assets, front: int) -> str:
-    """Returns the code of the ports, with the rewrite patterns of this run's tokenizer."""
+    """Returns the Kotlin and Swift code of the tokenizer, with the patterns of this run inserted."""
     parts = [f"Call `tokenize(text, vocabulary, length = {assets.length}, front = {front})`."]
     lowercase = assets.tokenizer.settings.lowercase
     for language, name, pair, lower in (
@@ -213,11 +219,12 @@ def _mediapipe_notes(ready: Sequence[str], assets: Assets, front: int) -> str:
     classifier = "MediaPipe's text classifier"
     if not ready:
         return (
-            f"{classifier} cannot read these files: it needs one subgraph, --unit word and --split letters."
+            f"{classifier} cannot read these files, because it needs a file with one subgraph and a run that "
+            "was trained with --unit word and --split letters."
         )
-    notes = [f"{classifier} can read {', '.join(ready)} directly: the vocabulary and the labels are inside."]
+    notes = [f"{classifier} can read {', '.join(ready)} directly; they contain the vocabulary and labels."]
     if assets.tokenizer.settings.lowercase:
-        notes.append("It does not lower-case: pass lower-case text.")
+        notes.append("It does not convert texts to lower case, so pass it only texts in lower case.")
     if front < assets.length:
         notes.append(f"Unlike the steps above, it keeps the first {assets.length} ids of a longer text.")
     return " ".join(notes)

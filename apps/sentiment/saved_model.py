@@ -1,4 +1,4 @@
-"""The SavedModel for servers: raw text to labels and probabilities."""
+"""The signature of the SavedModel, which converts raw texts to labels and probabilities."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from seqmodels.export.signature import Signature
 
 
 def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
-    """Returns the signature ``classify`` of strings ``(n,)``.
+    """Returns the signature ``classify``, whose input is ``text (n,)``, strings.
 
-    Its outputs are ``labels (n,)``, ``probabilities (n, classes)``, and the class names of the columns,
-    ``classes (n, classes)``.
+    The outputs are ``labels (n,)``, ``probabilities (n, classes)``, and ``classes (n, classes)``. Each row of
+    ``classes`` contains the class names in the order of the probabilities.
     """
 
     def classify(text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -23,7 +23,7 @@ def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
         return {
             "labels": tf.gather(names, tf.argmax(probabilities, axis=1)),
             "probabilities": probabilities,
-            # One row per text: servers split outputs along the first axis.
+            # The names are repeated for each text, because servers split outputs along the first axis.
             "classes": tf.broadcast_to(names, tf.shape(probabilities)),
         }
 
@@ -34,7 +34,10 @@ def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
 
 
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Returns batches of several sizes with texts that are empty, very long, not Latin or not UTF-8."""
+    """Returns inputs for the verification of the SavedModel, in batches of several sizes.
+
+    Some texts are empty, very long, in other scripts, or not valid UTF-8.
+    """
     words = " ".join(assets.tokenizer.vocabulary[-50:])
     texts = [
         "The plot was boring, but the acting was great.",

@@ -1,4 +1,4 @@
-"""Sentiment: classifies raw text. This file contains the whole app, from building to plotting."""
+"""Defines the sentiment app, whose models classify raw texts."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def objective(options: Train) -> Objective:
 
 
 def baselines(data: Data) -> dict[str, Any]:
-    """Scores bag-of-words baselines, fitted on the training split, on validation and test."""
+    """Fits bag-of-words baselines on the training split, and scores them on validation and test splits."""
     source = data.source
     return _baseline_scores(source.train, {"valid": source.valid, "test": source.test}, data.assets)
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """Scores the model and its baselines on the run's test split, or on ``--data``."""
+    """Scores the model and its baselines on ``options.data``, by default the test split of the run."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     how = reading(stored)
@@ -95,7 +95,7 @@ def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """Yields one record per text: its label and the probability of each class."""
+    """Yields one record per text, with the predicted label and the probability of each class."""
     assets = Assets.load(run.assets)
     probabilities_of = open_model(run, options.model, forms(run, assets))
     pending: list[list[str]] = []
@@ -115,7 +115,10 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 def _baseline_scores(
     train: LabeledTexts, splits: dict[str, LabeledTexts], assets: Assets
 ) -> dict[str, dict[str, Any]]:
-    """Scores the bag-of-words baselines and, if the model has n-grams, the n-grams without the network."""
+    """Scores the bag-of-words baselines on each split.
+
+    If the run has a linear n-gram model, this model without the recurrent network is an additional baseline.
+    """
     fitted = bag_of_words.fit(train.texts, train.labels, assets.classes)
     if (ngrams := assets.ngrams) is not None:
         alone = Baseline("its n-grams alone", lambda texts: ngrams.probabilities(assets.encode(texts)))
@@ -136,7 +139,7 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 
 
 def render_scores(scores: dict[str, Any]) -> Group:
-    """Returns tables of the model and its baselines, of each class, and of the confusion matrix."""
+    """Returns three tables: all scores, the scores per class, and the confusion matrix."""
     model = scores["model"]
     low, high = model["accuracy_interval"]
     accuracy = f"accuracy {model['accuracy']:.2%} (95 %: {low:.2%} to {high:.2%})"
@@ -157,7 +160,7 @@ def render_scores(scores: dict[str, Any]) -> Group:
 
 
 def render_prediction(record: dict[str, Any]) -> str:
-    """Returns one line with label, probability and text; tabs and line breaks in the text are escaped."""
+    """Returns one line with label, probability and text. Tabs and line breaks in the text are escaped."""
     text = record["text"].translate({ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"})
     return f"{record['label']}\t{record['probabilities'][record['label']]:.4f}\t{text}"
 

@@ -1,4 +1,4 @@
-"""Translation: ``train`` is the Python API, ``python -m apps.translation`` the command line."""
+"""Translation of texts. The Python API is ``train``; the command line is ``python -m apps.translation``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def train(data: object = "embedded", run: str | Path | None = None, **options: A
     """Trains a model and returns the run.
 
     Args:
-        data: path, DataFrame with one column per language, or list of ``(source, target)``.
+        data: a value of ``--data`` such as a path, a DataFrame with one column per language, or a list of
+            ``(source, target)`` pairs.
         run: folder of the run. Default: ``saved_models/translation``.
         **options: options of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
 

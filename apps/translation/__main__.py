@@ -6,7 +6,7 @@ from apps.translation.options import Evaluate, Predict, Train
 
 main = application(
     "translation",
-    "Train translation models on sentence pairs and translate.",
+    "Train translation models on sentence pairs, and translate texts.",
     Train,
     Evaluate,
     Predict,

@@ -1,4 +1,4 @@
-"""Links between words, computed from the attention between tokens."""
+"""Computes links between source and target words from the attention between tokens."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Links = AbstractSet[tuple[int, int]]
 
 
 def words_of(tokens: Sequence[str]) -> np.ndarray:
-    """Returns the index of the word that contains each token, from 0: ``(tokens,)``.
+    """Returns the index of the word that each token belongs to, from 0. The shape is ``(tokens,)``.
 
-    A piece that begins with ``##`` continues the word before it.
+    A token that begins with ``##`` belongs to the same word as the token before it.
     """
     begins = [not token.startswith(CONTINUATION) for token in tokens]
     return np.maximum(np.cumsum(begins, dtype=int) - 1, 0)
 
 
 def owners(tokens: Sequence[str], words: Sequence[str]) -> np.ndarray:
-    """Returns the index of the word that contains the first character of each token: ``(tokens,)``.
+    """Returns the index of the word that contains the first character of each token.
 
-    Tokens and words must spell the same text.
+    The joined tokens and the joined words must be the same text. The shape of the result is ``(tokens,)``.
     """
     ends = np.cumsum([len(word) for word in words], dtype=int)
     begins = np.cumsum([0, *(len(token) for token in tokens)])[:-1]
@@ -34,16 +34,17 @@ def owners(tokens: Sequence[str], words: Sequence[str]) -> np.ndarray:
 def between_words(weights: np.ndarray, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Converts attention between tokens to attention between words.
 
-    The weights are summed over the pieces of a source word and averaged over the pieces of a target word. The
-    sum of a row stays the same.
+    The weights are summed over the tokens of a source word and averaged over the tokens of a target word. If
+    each row of ``weights`` sums to 1, each row of the result also sums to 1. A word without
+    tokens has only zeros.
 
     Args:
-        weights: ``(target tokens, source tokens)``.
+        weights: attention weights, ``(target tokens, source tokens)``.
         sources: word index of each source token.
         targets: word index of each target token.
 
     Returns:
-        ``(target words, source words)``.
+        Attention weights between words, ``(target words, source words)``.
     """
     to_words = np.eye(sources.max(initial=-1) + 1)[sources]  # (source tokens, source words)
     mean = np.eye(targets.max(initial=-1) + 1)[targets]
@@ -51,18 +52,21 @@ def between_words(weights: np.ndarray, sources: np.ndarray, targets: np.ndarray)
 
 
 def links(weights: np.ndarray) -> set[tuple[int, int]]:
-    """Links each target word to the source word with the largest weight: ``(source, target)``."""
+    """Links each target word to the source word with the largest weight.
+
+    Returns pairs (index of the source word, index of the target word).
+    """
     return {(int(row.argmax()), target) for target, row in enumerate(weights)} if weights.size else set()
 
 
 def error_rate(found: Sequence[Links], known: Sequence[Links]) -> float:
-    """Computes the alignment error rate of all sentences (Och and Ney 2003, section 4.1).
+    """Computes one alignment error rate over all sentences (Och and Ney 2003, section 4.1).
 
     All known links count as sure links. The rate is ``1 - 2 |found and known| / (|found| + |known|)``.
 
     Args:
         found: predicted links of each sentence.
-        known: true links of each sentence.
+        known: true links of each sentence, in the same order as ``found``.
     """
     right = sum(len(one & other) for one, other in zip(found, known))
     return 1 - 2 * right / sum(len(one) + len(other) for one, other in zip(found, known))

@@ -1,4 +1,4 @@
-"""Data of the translator: pairs of texts as batches of token ids, and ids as text."""
+"""Converts pairs of texts to batches of token ids, and token ids back to text."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NAMED = 3  # maximum number of overlong pairs that a note lists
 
 @dataclass(frozen=True)
 class Assets:
-    """Tokenizers and sizes that convert texts to ids and ids to texts.
+    """Tokenizers, languages and sizes of a run. They convert texts to token ids, and token ids to texts.
 
     Attributes:
-        source_tokenizer, target_tokenizer: tokenizers of the training split; the same object if the
-            vocabulary is joint.
-        source, target: names of the languages.
+        source_tokenizer, target_tokenizer: tokenizers trained on the training split. Both are the same
+            object if the vocabulary is joint.
+        source, target: names of the source language and the target language.
         shapes: shapes of the training batches.
         length: maximum number of tokens of a text, end token included.
     """
@@ -48,28 +48,34 @@ class Assets:
         return self.source_tokenizer is self.target_tokenizer
 
     def encode_sources(self, texts: Sequence[str]) -> TokenSequences:
-        """Encodes each text as ``y END``, without truncation."""
+        """Encodes each text as its token ids followed by ``END``, without truncation."""
         return _framed(self.source_tokenizer.encode(texts))
 
     def encode_targets(self, texts: Sequence[str]) -> TokenSequences:
-        """Encodes each text as ``START y END``, without truncation."""
+        """Encodes each text as ``START``, its token ids, and ``END``, without truncation."""
         return _framed(self.target_tokenizer.encode(texts), start=True)
 
     def cut(self, sources: TokenSequences) -> TokenSequences:
-        """Truncates sources to ``length`` tokens. The last token of a source stays ``END``."""
+        """Truncates sources to ``length`` tokens. A truncated source also ends with ``END``."""
         ends = truncate(sources, self.length)
         values = ends.values.copy()
         values[ends.row_splits[1:][ends.lengths > 0] - 1] = END
         return TokenSequences(values, ends.row_splits)
 
     def tensors(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Maps strings ``(n,)`` to encoder tokens ``(n, S)`` and lengths ``(n,)``, in a graph."""
+        """Maps strings ``(n,)`` to the inputs of the encoder, in a TensorFlow graph.
+
+        The inputs are ``source``, token ids ``(n, S)`` padded to the longest length S, and ``lengths (n,)``.
+        """
         words = self.source_tokenizer(texts)[:, : self.length - 1]
         rows = tf.concat([words, tf.fill([tf.size(texts), 1], END)], axis=1)
         return {"source": rows.to_tensor(PAD), "lengths": tf.cast(rows.row_lengths(), tf.int32)}
 
     def texts(self, tokens: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """Maps the first ``lengths (n,)`` tokens of ``(n, T)`` to strings ``(n,)``, in a graph."""
+        """Maps token ids ``(n, T)`` to strings ``(n,)``, in a TensorFlow graph.
+
+        Only the first ``lengths (n,)`` tokens of each row are used.
+        """
         return self.target_tokenizer.join(tf.RaggedTensor.from_tensor(tokens, lengths=lengths))
 
     def save(self, folder: Path) -> None:
@@ -80,7 +86,7 @@ class Assets:
 
     @classmethod
     def load(cls, folder: Path) -> Assets:
-        """Reads the files of :meth:`save`. Raises DataError if they are damaged."""
+        """Reads the files that :meth:`save` wrote. Raises DataError if a file is missing or damaged."""
         try:
             facts = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
             shapes = PairShapes(**{name: tuple(values) for name, values in facts["shapes"].items()})
@@ -96,8 +102,8 @@ def load(options: Train, assets: Assets | None) -> Data:
 
     Args:
         options: options of the training.
-        assets: assets of the run that is resumed or continued, or None. A continued run keeps the
-            vocabulary; its shapes follow the new pairs.
+        assets: stored assets if a run is resumed or continued, or None if the run is new. A continued run
+            keeps the vocabulary. Its shapes are chosen again for the new pairs.
     """
     source = load_pairs(options.data, options.source, options.target, options.seed, reading=reading(options))
     tokenizers = (
@@ -113,7 +119,7 @@ def load(options: Train, assets: Assets | None) -> Data:
         encoded[name] = _within(options.length, split, *sides, notes)
     (sources, targets), (valid_sources, valid_targets) = encoded["train"], encoded["valid"]
     if assets is None or options.from_:
-        # The shapes cover both splits. They leak no information about the validation split.
+        # In the assets, only these shapes depend on the validation split.
         lengths = [
             np.concatenate([one.lengths, other.lengths])
             for one, other in ((sources, valid_sources), (targets, valid_targets))
@@ -160,17 +166,20 @@ def _framed(rows: TokenSequences, start: bool = False) -> TokenSequences:
 def _within(
     length: int, split: Pairs, sources: TokenSequences, targets: TokenSequences, notes: list[str]
 ) -> tuple[TokenSequences, TokenSequences]:
-    """Returns the pairs with at most ``length`` tokens per side. A note lists the dropped pairs."""
+    """Returns the pairs in which both texts have at most ``length`` tokens.
+
+    If pairs are dropped, a note is appended to ``notes`` with their number and the location of some of them.
+    """
     fits = (sources.lengths <= length) & (targets.lengths - 1 <= length)
     if not fits.any():
         raise DataError(
-            f"{' and '.join(split.files)}: no pair has at most {length} tokens per side; raise --length"
+            f"{' and '.join(split.files)}: every pair has a text of more than {length} tokens; raise --length"
         )
     if fits.all():
         return sources, targets
     out = np.flatnonzero(~fits)
     named = "; ".join(split.where(row) for row in out[:NAMED]) + (" ..." if len(out) > NAMED else "")
-    notes.append(f"{len(out)} pairs with more than {length} tokens on a side are dropped: {named}")
+    notes.append(f"{len(out)} pairs that contain a text of more than {length} tokens are dropped: {named}")
     rows = np.flatnonzero(fits)
     return sources.rows(rows), targets.rows(rows)
 

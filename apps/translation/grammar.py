@@ -1,14 +1,17 @@
-"""English sentences and their French translations, generated together by one grammar.
+"""Generates English sentences together with their French translations from one grammar.
 
-Every rule generates both languages at once (a synchronous grammar; Aho and Ullman 1969). The translation and
-the alignment of the words are therefore known. The language has more structure than a word list:
+Every rule of the grammar generates both languages at once (a synchronous grammar; Aho and Ullman 1969). The
+translation and the alignment of the words are therefore known. A word-by-word translation is not enough,
+because French has these rules:
 
-- agreement: articles, adjectives, participles and verbs take the gender, number and person of their noun;
-- order: most adjectives follow the noun, some precede it; object pronouns precede the verb; a possessor
-  follows the possession ("the doctor's cat", "le chat du médecin");
-- negation: two parts around the verb, and "de" before an indefinite object of a negated verb;
-- elision and contraction: l', d', n', qu', du; "cet", "mon", "vieil" before a vowel;
-- nested clauses, which make long sentences.
+- Agreement: articles, adjectives, participles and verbs have the gender, number and person of their noun.
+- Word order: most adjectives follow the noun, and some precede it. Object pronouns precede the verb. The
+  possessor follows the possession ("the doctor's cat", "le chat du médecin").
+- Negation: two words surround the verb. An indefinite object of a negated verb has "de" as its article.
+- Elision and contraction: l', d', n', qu' and du. Before a vowel, "cet", "mon" and "vieil" are
+  used.
+
+Nested clauses make some sentences long.
 
 Every English sentence has exactly one translation: "you" is always "tu", "they" is always "ils".
 """
@@ -23,7 +26,7 @@ from random import Random
 LANGUAGES = ("en", "fr")
 SIZES = {"train": 50_000, "valid": 2_000, "test": 2_000}
 
-# English singular and plural, French singular and plural, gender.
+# Each noun: English singular, English plural, French singular, French plural, gender.
 PEOPLE = """
 cat cats chat chats m | dog dogs chien chiens m | friend friends ami amis m
 doctor doctors médecin médecins m | teacher teachers professeur professeurs m
@@ -46,7 +49,8 @@ garden gardens jardin jardins m | city cities ville villes f | forest forests fo
 train trains train trains m | office offices bureau bureaux m | street streets rue rues f
 """
 
-# English, French masculine, feminine, their plurals, and masculine before a vowel.
+# Each adjective: English; French masculine singular, feminine singular, masculine plural, feminine plural,
+# and masculine singular before a vowel. Adjectives in BEFORE precede the French noun.
 BEFORE = """
 small petit petite petits petites petit | big grand grande grands grandes grand
 old vieux vieille vieux vieilles vieil | new nouveau nouvelle nouveaux nouvelles nouvel
@@ -60,8 +64,8 @@ happy heureux heureuse heureux heureuses heureux | strange étrange étrange ét
 quiet tranquille tranquille tranquilles tranquilles tranquille | strong fort forte forts fortes fort
 """
 
-# English base form, third person and past, then French: the stem of an -er verb, or five present forms,
-# participle and future stem.
+# Each verb: English base form, third person and past. The French forms follow the colon: either the stem of a
+# regular -er verb, or five present forms, the participle and the future stem.
 TRANSITIVE = """
 watch watches watched : regard | look_for looks_for looked_for : cherch | love loves loved : aim
 find finds found : trouv | carry carries carried : port | draw draws drew : dessin
@@ -102,12 +106,13 @@ VOWELS = "aeiouâàéèêëîïôûh"  # every h of the vocabulary is mute
 
 @dataclass(frozen=True)
 class Sentence:
-    """A pair of sentences with its word alignment.
+    """An English sentence, its French translation and their word alignment.
 
     Attributes:
-        english, french: the words. English words that start with an apostrophe, French words that end with an
-            apostrophe, and full stops are joined to their neighbour.
-        links: (index of the English word, index of the French word). Every French word has at least one link.
+        english, french: words of the sentences. The text has no space before "." or before a word that starts
+            with an apostrophe. The text has no space after a word that ends with an apostrophe.
+        links: pairs (index of the English word, index of the French word). Every French word has at least one
+            link.
     """
 
     english: tuple[str, ...]
@@ -116,12 +121,12 @@ class Sentence:
 
     @property
     def texts(self) -> tuple[str, str]:
-        """The English and the French text."""
+        """The English text and the French text."""
         return written(self.english), written(self.french)
 
 
 def written(words: Sequence[str]) -> str:
-    """Joins the words to a sentence that starts with a capital."""
+    """Joins the words to a text that starts with a capital letter."""
     text = words[0]
     for before, word in pairwise(words):
         joined = word[0] in "'." or before.endswith("'")
@@ -131,7 +136,10 @@ def written(words: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class _Word:
-    """A word and the numbers of its meanings. English and French words with a common number are linked."""
+    """A word and the integer ids of its meanings.
+
+    An English word and a French word are linked if they have an id in common.
+    """
 
     text: str
     says: frozenset[int]
@@ -139,12 +147,12 @@ class _Word:
 
 @dataclass
 class _Phrase:
-    """A phrase in both languages, with the features that other words agree with."""
+    """A phrase in both languages, with the grammatical features that other words must agree with."""
 
     english: list[_Word]
     french: list[_Word]
     gender: str = "m"
-    person: int = 2  # index into the forms of verbs: I, you, he, we, they
+    person: int = 2  # index of the verb form in the order I, you, he, we, they
 
     @property
     def plural(self) -> bool:
@@ -188,7 +196,7 @@ def _vowel(word: str) -> bool:
 
 
 class _Writer:
-    """Samples phrases and numbers their meanings."""
+    """Samples phrases in both languages. Assigns an integer id to the meaning of each word."""
 
     def __init__(self, random: Random):
         self.random = random
@@ -204,7 +212,13 @@ class _Writer:
         return self.random.random() < share
 
     def noun_phrase(self, kind: str, negated: bool = False, simple: bool = False) -> _Phrase:
-        """Samples determiner, adjectives and noun. ``negated``: If True, object of a negated verb."""
+        """Samples a determiner, adjectives and a noun.
+
+        Args:
+            kind: "people", "things" or "places".
+            negated: If True, the phrase is the object of a negated verb.
+            simple: If True, the phrase is singular, has no adjectives, and starts with "the" or "my".
+        """
         random = self.random
         noun = random.choice(_NOUNS[kind])
         gender, plural = noun[4], self.maybe(0.3) and not simple
@@ -239,7 +253,15 @@ class _Writer:
     def determiner(
         self, kind: str, first: tuple[str, str], feminine: bool, plural: bool, negated: bool, fronted: bool
     ) -> tuple[list[_Word], list[_Word]]:
-        """Returns the determiner before ``first``, the first English and French word of the phrase."""
+        """Returns the determiner of a noun phrase in both languages.
+
+        Args:
+            kind: English determiner: "the", "my", "this" or "a".
+            first: English word and French word that follow the determiner.
+            feminine, plural: features of the noun.
+            negated: If True, the phrase is the object of a negated verb.
+            fronted: If True, a French adjective precedes the noun.
+        """
         english, french = first
         vowel = _vowel(french)
         if kind == "the":
@@ -260,7 +282,7 @@ class _Writer:
         """Samples a possessor and a possession, such as ``the doctor's cat``."""
         owner, thing = self.noun_phrase("people", simple=True), self.noun_phrase("things", simple=True)
         mark = self.word("'s", "de")
-        # In English the owner replaces the determiner.
+        # English has no determiner before the possession, so the French article is linked to "'s".
         article = _Word(thing.french[0].text, mark[0][0].says)
         if article.text not in ("le", "la"):
             article = _Word("la" if thing.gender == "f" else "le", article.says)
@@ -286,7 +308,7 @@ class _Writer:
         return phrase
 
     def predicate(self, subject: _Phrase, tense: str = "") -> tuple[list[_Word], list[_Word]]:
-        """Samples a verb, object and negation that agree with the subject."""
+        """Samples a verb that agrees with the subject, and sometimes an object and a negation."""
         random = self.random
         tense = tense or random.choice(("present", "past", "future"))
         negation = random.choice(("", "", "not", "never"))
@@ -315,7 +337,10 @@ class _Writer:
         return [*is_, *english, *quality[0]], [*ne, *est, *pas, *quality[1]]
 
     def negation(self, negation: str) -> tuple[list[_Word], list[_Word], list[_Word]]:
-        """Returns ``ne``, ``pas`` and ``not``, or empty lists for a sentence without negation."""
+        """Returns the French words before and after the verb, and the English negation.
+
+        For ``not``, these are ``ne``, ``pas`` and ``not``. Without negation, all lists are empty.
+        """
         if not negation:
             return [], [], []
         english, (ne, pas) = self.word(negation, "ne pas" if negation == "not" else "ne jamais")
@@ -332,8 +357,8 @@ class _Writer:
     ) -> tuple[list[_Word], list[_Word]]:
         """Returns the verb with its auxiliaries.
 
-        ``clitic`` is an object pronoun before the French verb. ``ending`` is the agreement of the participle
-        with this pronoun.
+        ``clitic`` is an object pronoun that precedes the French verb. ``ending`` is the ending of the French
+        participle, which agrees with this pronoun.
         """
         ne, pas, english_negation = self.negation(negation)
         helped = negation == "not"
@@ -358,7 +383,10 @@ class _Writer:
         return [*do, *english_negation, *own], [*ne, *clitic, *finite, *pas, *rest]
 
     def clause(self, depth: int) -> _Phrase:
-        """Samples subject, predicate, and sometimes a place and a time, or a thought with a nested clause."""
+        """Samples a subject and a predicate, and sometimes a place and a time.
+
+        Some clauses have a verb of thought and a nested clause instead ("he thinks that ...").
+        """
         random = self.random
         subject = self.subject(depth)
         if depth < 2 and self.maybe(0.15):
@@ -401,7 +429,7 @@ class _Writer:
 
 
 def _elided(words: list[_Word]) -> list[_Word]:
-    """Applies elision and contraction: ``le ami`` to ``l' ami``, ``de le chat`` to ``du chat``."""
+    """Applies elision (``le ami`` to ``l' ami``) and contraction (``de le chat`` to ``du chat``)."""
     result: list[_Word] = []
     for word, after in zip(words, [*words[1:], None]):
         if after is not None and word.text in ELIDED and _vowel(after.text):
@@ -414,7 +442,10 @@ def _elided(words: list[_Word]) -> list[_Word]:
 
 @cache
 def sentences(seed: int = 0) -> dict[str, tuple[Sentence, ...]]:
-    """Samples `SIZES` sentences per split. All English sentences differ; each has one translation."""
+    """Samples the sentences of each split. `SIZES` is the number of sentences per split.
+
+    All English sentences differ. Each English sentence has one translation.
+    """
     writer = _Writer(Random(seed))
     result: dict[str, list[Sentence]] = {split: [] for split in SIZES}
     seen: set[tuple[str, ...]] = set()
@@ -429,5 +460,5 @@ def sentences(seed: int = 0) -> dict[str, tuple[Sentence, ...]]:
 
 
 def splits(seed: int = 0) -> dict[str, list[tuple[str, str]]]:
-    """Returns ``sentences(seed)`` as (English, French) texts under "train", "valid" and "test"."""
+    """Returns the (English, French) texts of ``sentences(seed)`` for "train", "valid" and "test"."""
     return {split: [sentence.texts for sentence in rows] for split, rows in sentences(seed).items()}

@@ -1,4 +1,4 @@
-"""Translation with every format of a run's model: Keras, SavedModel and TFLite."""
+"""Translates texts with a model in any of its formats: Keras, SavedModel or TFLite."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from seqmodels.data.tokenizer import END, PAD, START, UNKNOWN
 from seqmodels.errors import UsageError
 from seqmodels.models import Translator
 
-BATCH = 64  # texts per batch
+BATCH = 64  # number of texts per batch
 NEVER = (PAD, START, UNKNOWN)  # tokens that a translation must not contain
 
 
@@ -28,8 +28,8 @@ class Decoding:
     """Settings of the search for translations.
 
     Attributes:
-        beam: number of translations that are searched in parallel; 1 is greedy.
-        best: number of translations to return.
+        beam: number of partial translations that each step extends (beam size). 1 is greedy search.
+        best: number of translations to return per text.
         length_penalty, coverage_penalty: see :class:`seqmodels.decoding.Search`.
         no_repeat, minimum: see :class:`seqmodels.decoding.Rules`.
         maximum: maximum number of tokens. Default: twice the number of source tokens plus 10.
@@ -48,8 +48,9 @@ class Decoding:
 class Translation:
     """One translation and its score.
 
-    The score of a greedy translation is the mean log-probability of a token. The score of a beam is its
-    ranking score. Formats without scores use None.
+    The score of greedy search is the mean log-probability per token. The score of beam search is the score
+    that ranks the translations, see :class:`seqmodels.decoding.Search`. A translation by a TFLite file has no
+    score (None).
     """
 
     text: str
@@ -57,7 +58,10 @@ class Translation:
 
 
 Translate = Callable[[Iterable[list[str]]], Iterator[list[list[Translation]]]]
-"""Function that yields, for each chunk of texts, the translations of each text, best first."""
+"""Function that receives chunks, which are lists of texts. For each chunk, it yields one list per text.
+
+The list contains the translations of the text. The best translation comes first.
+"""
 
 
 def search(
@@ -67,9 +71,12 @@ def search(
     how: Decoding,
     forbidden: tuple[int, ...] = NEVER,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Maps strings ``(n,)`` to tokens ``(n, best, T)``, lengths and scores ``(n, best)``, in a graph.
+    """Searches for the best translations of the strings ``(n,)``, in a TensorFlow graph.
 
-    A translation never contains the ``forbidden`` tokens.
+    A translation never contains a token in ``forbidden``.
+
+    Returns:
+        Tokens ``(n, best, T)``, lengths ``(n, best)`` and scores ``(n, best)``. T is the maximum length.
     """
     inputs = assets.tensors(texts)
     memory, states = model.encode(inputs["source"], inputs["lengths"])
@@ -92,7 +99,7 @@ def search(
 
     if how.beam == 1:
         found = decoding.greedy(step, start, states, rules)
-        # END was also predicted, unless the maximum was reached before END.
+        # The lengths do not count END. The log-probability includes END unless the maximum was reached first.
         predicted = tf.minimum(found.lengths + 1, maximum)
         mean = found.log_probabilities / tf.cast(predicted, tf.float32)
         return found.tokens[:, None], found.lengths[:, None], mean[:, None]
@@ -104,7 +111,7 @@ def search(
 def translate(
     model: Translator, assets: Assets, texts: tf.Tensor, how: Decoding
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Maps strings ``(n,)`` to translations and scores, ``(n, best)``, in a graph.
+    """Maps strings ``(n,)`` to translations ``(n, best)`` and scores ``(n, best)``, in a TensorFlow graph.
 
     A text without words has an empty translation.
     """
@@ -127,7 +134,10 @@ def check_format(kind: str, how: Decoding) -> None:
 
 
 def forms(assets: Assets, how: Decoding) -> Forms[Translate]:
-    """Returns one translation function per format; :func:`check_format` checks the decoding settings."""
+    """Returns one function per format, which opens the model and returns a translation function.
+
+    :func:`check_format` must check the decoding settings before a model is opened.
+    """
     return Forms(
         lambda model: of_keras(model, assets, how),
         lambda loaded: _of_saved_model(loaded, "translate" if how.beam > 1 else "translate_greedy"),
@@ -154,7 +164,10 @@ def _of_saved_model(loaded: Any, name: str) -> Translate:
 
 
 def _in_batches(run: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]) -> Translate:
-    """Batches texts of similar length. The translations are returned in the order of the texts."""
+    """Returns a translation function that calls ``run`` on batches of texts of similar length.
+
+    The translations are in the order of the texts.
+    """
 
     def translations(chunks: Iterable[list[str]]) -> Iterator[list[list[Translation]]]:
         for texts in chunks:
@@ -176,7 +189,10 @@ def _in_batches(run: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]) -> Tran
 
 
 def of_tflite(path: Path) -> Translate:
-    """Translates with the loop of the integration files, one text at a time."""
+    """Returns a translation function for a TFLite file.
+
+    The function uses the loop in ``port/translate.py`` and translates one text at a time.
+    """
     translator = PhoneTranslator(path)
 
     def translations(chunks: Iterable[list[str]]) -> Iterator[list[list[Translation]]]:
@@ -189,9 +205,10 @@ def of_tflite(path: Path) -> Translate:
 def attention(
     model: Translator, assets: Assets, sources: Sequence[str], targets: Sequence[str]
 ) -> list[np.ndarray]:
-    """Returns the attention weights of each pair under teacher forcing.
+    """Returns the attention weights of each pair of texts.
 
-    The weights have the shape ``(target tokens, source tokens)``, end tokens included.
+    The decoder receives the tokens of ``targets`` as its input (teacher forcing). The weights of a pair have
+    the shape ``(target tokens, source tokens)``, end tokens included.
     """
     source_rows = assets.cut(assets.encode_sources(sources))
     target_rows = assets.encode_targets(targets)
@@ -216,12 +233,12 @@ def attention(
 
 
 def padded(rows: TokenSequences, length: int) -> np.ndarray:
-    """Returns the rows with padding: ``(n, length)`` int32."""
+    """Pads n rows to ``length`` tokens. Returns ``(n, length)`` int32."""
     tokens = np.full((len(rows), length), PAD, np.int32)
     tokens[np.arange(length) < rows.lengths[:, None]] = rows.values
     return tokens
 
 
 def _rounded(rows: TokenSequences) -> int:
-    """Rounds the maximum length up to a multiple of 16, to keep the number of shapes small."""
+    """Returns the maximum length, rounded up to a multiple of 16 to keep the number of shapes small."""
     return -(-int(rows.lengths.max()) // 16) * 16

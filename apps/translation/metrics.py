@@ -1,4 +1,4 @@
-"""Scores of a translator."""
+"""Scores of translations: BLEU and chrF."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +14,12 @@ def translation_scores(hypotheses: Sequence[str], references: Sequence[str]) -> 
         references: one detokenised reference per sentence.
 
     Returns:
-        `sentences`, the number of sentences; `bleu` and `chrf`, 0 to 100; `bleu_signature` and
-        `chrf_signature`, the settings of sacreBLEU (cased, 13a tokens); `length_ratio`, the length of the
-        hypotheses divided by the length of the references.
+        A dictionary. `sentences` is the number of sentences. `bleu` and `chrf` are from 0 to 100.
+        `bleu_signature` and `chrf_signature` are the settings of sacreBLEU (cased, 13a tokens).
+        `length_ratio` is the length of the hypotheses divided by the length of the references.
 
     Raises:
-        ValueError: there are no sentences, or the numbers of hypotheses and references differ.
+        ValueError: there are no sentences, or the number of hypotheses differs from the number of references.
     """
     if not hypotheses or len(hypotheses) != len(references):
         raise ValueError(

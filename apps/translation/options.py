@@ -26,7 +26,7 @@ from seqmodels.errors import UsageError
 from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, SCHEDULES, TIES, UNITS
 
 READING = ("source_column", "target_column", "encoding")  # options of reading files
-HEADS = 4  # heads of multi-head attention
+HEADS = 4  # number of heads of multi-head attention
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +63,14 @@ class Train(TrainOptions):
 
     data: str = data_option("grammar", others="a file, a folder, or tfds:NAME")
     source: str = option(
-        "", "Language or column to translate from. Default: the first one in the data.", group="Data"
+        "", "Language or column to translate from. Default: the first language of the data.", group="Data"
     )
-    target: str = option("", "Language or column to translate to. Default: the other one.", group="Data")
+    target: str = option("", "Language or column to translate to. Default: the other language.", group="Data")
     source_column: str | None = column_option("the texts to translate", "--source, or a known name")
     target_column: str | None = column_option("the translations", "--target, or a known name")
     encoding: str | None = encoding_option()
     on_bad_rows: str = bad_rows_option("malformed rows, pairs with one empty text")
-    batch_size: int = option(1200, "Target tokens per batch, padding included.", minimum=1)
+    batch_size: int = option(1200, "Number of target tokens per batch, padding included.", minimum=1)
     epochs: int = option(18, "Maximum number of passes over the training data.", minimum=1)
     learning_rate: float = option(0.0015, "Peak learning rate.", minimum=0)
     schedule: str = option(
@@ -81,13 +81,15 @@ class Train(TrainOptions):
     )
     warmup: float = option(
         0.02,
-        "Fraction of all training steps in which the learning rate rises linearly from 0.",
+        "Length of the warm-up as a share of all training steps. In the warm-up, the learning rate rises "
+        "linearly from 0.",
         minimum=0,
         maximum=0.99,
     )
     average: float | None = option(
         0.999,
-        "Evaluate and save averaged weights: 1 averages all steps equally, a value below 1 is the decay rate "
+        "Evaluate and save averaged weights. 1 averages the weights of all steps equally. A value below 1 is "
+        "the decay rate "
         "of an exponential moving average. none disables averaging.",
         group="Advanced",
         minimum=0,
@@ -98,35 +100,38 @@ class Train(TrainOptions):
         "Stop after N epochs without a new best validation score. none disables early stopping.",
         minimum=1,
     )
-    unit: str = option("wordpiece", "Token unit.", group="Data", choices=UNITS[:2])
+    unit: str = option("wordpiece", "Unit of text that becomes a token.", group="Data", choices=UNITS[:2])
     lowercase: bool = option(
         False, "Convert all text to lower case. Translations are then in lower case, too.", group="Data"
     )
     vocabulary: int = option(5000, "Maximum size of each vocabulary.", group="Data", minimum=10)
     minimum_count: int = option(
         2,
-        "Minimum number of occurrences in the training split. Rarer tokens become the unknown token.",
+        "Minimum number of occurrences of a token in the training split. Rarer tokens become "
+        "the unknown token.",
         group="Data",
         minimum=1,
     )
     joint: bool = option(True, "Use one vocabulary for both languages.", group="Data")
     length: int = option(
         100,
-        "Maximum length of a text in tokens. Longer training pairs are skipped, longer inputs are truncated.",
+        "Maximum length of a text in tokens. Longer training pairs are skipped. Longer inputs of predict are "
+        "truncated.",
         group="Data",
         minimum=2,
     )
     shapes: int = option(
         8,
-        "Maximum number of batch shapes. Each shape is compiled once, which takes seconds.",
+        "Maximum number of different batch shapes after padding. The model is compiled once per shape, which "
+        "takes seconds.",
         group="Advanced",
         minimum=1,
         maximum=8,
     )
     tie: str = option(
         "all",
-        "Weights that the output layer shares: none, the target embedding (target), or one embedding of both "
-        "languages (all).",
+        "Weight sharing of the output layer: no sharing (none), sharing with the target embedding (target), "
+        "or one matrix for the output layer and both embeddings (all).",
         group="Advanced",
         choices=TIES,
         model=True,
@@ -134,47 +139,54 @@ class Train(TrainOptions):
     embedding_units: int = option(
         192, "Dimension of the embeddings and of the decoder output.", minimum=1, model=True
     )
-    cell: str = option("lstm", "Recurrent cell.", choices=tuple(CELLS), model=True)
-    units: int = option(192, "Units of each encoder layer and direction.", minimum=1, model=True)
-    decoder_units: int = option(320, "Units of each decoder layer.", minimum=1, model=True)
+    cell: str = option("lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
+    units: int = option(192, "Number of units of each encoder layer, per direction.", minimum=1, model=True)
+    decoder_units: int = option(320, "Number of units of each decoder layer.", minimum=1, model=True)
     layers: int = option(
         1, "Number of stacked recurrent layers in the encoder and in the decoder.", minimum=1, model=True
     )
     bidirectional: bool = option(True, "Run each encoder layer in both directions.", model=True)
     attention: str = option(
         "general",
-        "Attention of the decoder over the source. none disables it.",
+        "Attention mechanism of the decoder over the source. none disables the attention.",
         choices=(*ATTENTIONS, "none"),
         model=True,
     )
     feeding: str = option(
         "none",
-        "Attention input of the recurrence: nothing (none, fastest), the previous output (output, input "
-        "feeding of Luong et al. 2015), or the context of this step (context, Bahdanau et al. 2015).",
+        "Additional input of the recurrent decoder layers: nothing (none, fastest), the decoder "
+        "output of the previous step (output, Luong et al. 2015), or the attention context of the current "
+        "step (context, Bahdanau et al. 2015).",
         group="Advanced",
         choices=FEEDINGS,
         model=True,
     )
     deep_output: bool = option(
         False,
-        "Add the previous token to the input of the output layer, and use a maxout layer.",
+        "Add a maxout layer that computes the decoder output. It also reads the previous token.",
         group="Advanced",
         model=True,
     )
     normalize: bool = option(
-        False, "Layer normalization between encoder, decoder and output layer.", group="Advanced", model=True
+        False,
+        "Apply layer normalization to the encoder outputs, each decoder layer and the decoder output.",
+        group="Advanced",
+        model=True,
     )
     word_dropout: float = probability(0.05, "Probability of replacing a token by the unknown token.")
     dropout: float = probability(0.3, "Dropout rate between layers.")
     recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
     label_smoothing: float = probability(
-        0.1, "Share of each target that is spread over the vocabulary.", group="Training", model=False
+        0.1,
+        "Label smoothing: share of the target probability that is spread evenly over the vocabulary.",
+        group="Training",
+        model=False,
     )
     scheduled_sampling: float = option(
         0.0,
-        "Final probability of feeding the model's own token instead of the target token in training. Values "
-        "above 0 train more slowly.",
+        "Scheduled sampling: final probability that the decoder reads a token sampled from the model instead "
+        "of the target token. A value above 0 makes training slower.",
         group="Advanced",
         minimum=0,
         maximum=1,
@@ -182,7 +194,8 @@ class Train(TrainOptions):
     )
     sampling_steps: int = option(
         5000,
-        "Steps in which the probability of --scheduled-sampling rises from 0.",
+        "Number of training steps in which the probability of scheduled sampling rises from 0 to the value "
+        "of --scheduled-sampling.",
         group="Advanced",
         minimum=1,
         model=True,
@@ -190,7 +203,7 @@ class Train(TrainOptions):
 
     @classmethod
     def continued(cls, run: str, explicit: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the options of the run in ``--from``, with its languages."""
+        """Returns the options that training inherits from the run in ``--from``, including its languages."""
         options = super().continued(run, explicit)
         try:
             pairs = json.loads(Path(run, "assets", "pairs.json").read_text(encoding="utf-8"))
@@ -233,14 +246,18 @@ class Evaluate(EvaluateOptions):
         "the translations", "the column of the training, or a known name"
     )
     encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
-    beam: int = option(5, "Beam size. 1 decodes greedily.", minimum=1)
+    beam: int = option(5, "Beam size. 1 is greedy search.", minimum=1)
     length_penalty: float = option(
         1.0, "Strength of the preference for long translations (Wu et al. 2016).", minimum=0
     )
     coverage_penalty: float = option(
         0.0, "Strength of the preference for attention to every source token (Wu et al. 2016).", minimum=0
     )
-    no_repeat: int = option(0, "Forbid repeated n-grams of N tokens. 0 allows them.", minimum=0)
+    no_repeat: int = option(
+        0,
+        "Prevent a sequence of N tokens from occurring twice in a translation. 0 allows repetition.",
+        minimum=0,
+    )
 
     def check(self) -> None:
         super().check()
@@ -259,15 +276,19 @@ class Predict(PredictOptions):
     )
     encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
 
-    beam: int = option(5, "Beam size. 1 decodes greedily.", minimum=1)
-    best: int = option(1, "Translations to show per text, at most --beam.", minimum=1)
+    beam: int = option(5, "Beam size. 1 is greedy search.", minimum=1)
+    best: int = option(1, "Number of translations to show per text. It must not exceed --beam.", minimum=1)
     length_penalty: float = option(
         1.0, "Strength of the preference for long translations (Wu et al. 2016).", minimum=0
     )
     coverage_penalty: float = option(
         0.0, "Strength of the preference for attention to every source token (Wu et al. 2016).", minimum=0
     )
-    no_repeat: int = option(0, "Forbid repeated n-grams of N tokens. 0 allows them.", minimum=0)
+    no_repeat: int = option(
+        0,
+        "Prevent a sequence of N tokens from occurring twice in a translated sentence. 0 allows repetition.",
+        minimum=0,
+    )
     minimum: int = option(0, "Minimum length of a translated sentence in tokens.", minimum=0)
     maximum: int | None = option(
         None,
@@ -300,7 +321,7 @@ class Predict(PredictOptions):
 
 
 def check_ranking(options: Evaluate | Predict) -> None:
-    """Raises UsageError if a greedy search has options that rank the translations of a beam."""
+    """Raises UsageError if ``--beam`` is 1 and an option is set that only affects beam search."""
     for name in ("length_penalty", "coverage_penalty"):
         if options.beam == 1 and getattr(options, name) != getattr(type(options), name):
             raise UsageError(f"{flag(name)} does not apply to --beam 1; remove it or raise --beam")

@@ -1,4 +1,4 @@
-"""The TFLite signatures ``encode`` and ``step``, and the integration files next to the TFLite file."""
+"""Builds the TFLite signatures ``encode`` and ``step``, and the integration files of the TFLite files."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.layers.attention import Prepared
 from seqmodels.models import Translator
 
-LONGEST_DEFAULT = 64
-SCORED = 200  # texts of the validation split that are scored
-RECORDED = 20  # texts whose steps verify a file, and texts whose steps calibrate int8
+LONGEST_DEFAULT = 64  # maximum source length in tokens, unless the user passes --length
+SCORED = 200  # number of validation texts for the BLEU of a TFLite file
+# A file is verified on this number of validation texts. int8 is calibrated on as many training texts.
+RECORDED = 20
 PORT = Path(__file__).parent / "port"
 GOLDEN_TEXTS = (
     "",
@@ -42,10 +43,12 @@ GOLDEN_TEXTS = (
 def signatures(model: Translator, longest: int) -> list[Signature]:
     """Returns the signatures ``encode`` and ``step``.
 
-    ``encode`` maps ``source [1, longest]`` int32, padded, to ``states [1, all]`` and the memory. All states
-    are concatenated in ``states``. ``step`` maps ``token [1]``, ``states`` and the memory to
-    ``probabilities [1, vocabulary]`` and ``states``. The memory is ``keys``, ``values`` and ``length [1]``. A
-    model without attention has no memory.
+    - ``encode`` maps the padded token ids ``source [1, longest]`` int32 to ``states`` and the memory.
+    - ``step`` maps ``token [1]``, ``states`` and the memory to ``probabilities [1, vocabulary]`` of the next
+      token and the new ``states``.
+
+    ``states [1, size]`` contains all decoder states, concatenated. The memory consists of ``keys``,
+    ``values`` and ``length [1]``. A model without attention has no memory.
     """
 
     def encode(source: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -88,7 +91,10 @@ def signatures(model: Translator, longest: int) -> list[Signature]:
 
 
 def phone(run: Run, model: Translator, options: ConvertTextOptions) -> Phone:
-    """Prepares the conversion for a fixed source length, scored on the validation split."""
+    """Prepares the conversion to TFLite files with a fixed source length.
+
+    The TFLite files are scored on the first texts of the validation split.
+    """
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     length = options.length or min(assets.shapes.sources[-1], assets.length, LONGEST_DEFAULT)
@@ -150,7 +156,7 @@ def phone(run: Run, model: Translator, options: ConvertTextOptions) -> Phone:
 
 
 def _write_settings(folder: Path, assets: Assets) -> None:
-    """Writes the settings and vocabularies that the integration loop reads."""
+    """Writes ``settings.json`` and the vocabularies, which ``port/translate.py`` reads."""
     settings = assets.source_tokenizer.settings
     facts = {"length": assets.length, "unit": settings.unit, "lowercase": settings.lowercase}
     write_text(folder / "settings.json", json.dumps(facts) + "\n")
@@ -164,7 +170,10 @@ Rows = dict[str, np.ndarray]
 def _recorded(
     entries: Sequence[Signature], assets: Assets, texts: Sequence[str]
 ) -> dict[str, tuple[Rows, Rows]]:
-    """Records inputs and outputs of both signatures during translation, ``(calls, ...)``."""
+    """Translates the texts greedily and records the inputs and outputs of both signatures.
+
+    Returns, per signature, the inputs and the outputs. Each array has the shape ``(calls, ...)``.
+    """
     encode, step = (tf.function(entry.function, autograph=False) for entry in entries)
     calls: dict[str, list[tuple[Rows, Rows]]] = {"encode": [], "step": []}
     for row in padded(assets.cut(assets.encode_sources(texts)), assets.length):

@@ -1,4 +1,4 @@
-"""The SavedModel signatures: raw text to raw translations, with the search in the graph."""
+"""SavedModel signatures that map raw text to translations. The graph includes the search."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ A text without words has an empty translation. Unlike `predict`, the signatures
 
 
 def signatures(model: Translator, assets: Assets) -> list[Signature]:
-    """Returns the signatures ``translate``, with a beam of 5, and ``translate_greedy``.
+    """Returns the signatures ``translate`` (beam size 5) and ``translate_greedy`` (beam size 1).
 
-    Both map strings ``(n,)`` to ``translations (n,)`` and ``scores (n,)``.
+    Both signatures map strings ``(n,)`` to ``translations (n,)`` and ``scores (n,)``.
     """
 
     def signature(name: str, how: Decoding) -> Signature:
@@ -42,7 +42,10 @@ def signatures(model: Translator, assets: Assets) -> list[Signature]:
 
 
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Returns example batches of several sizes: empty, very long, non-Latin and invalid UTF-8 texts."""
+    """Returns example batches per signature, with 6, 1 and 0 texts.
+
+    The texts include an empty text, a very long text, a non-Latin text and invalid UTF-8.
+    """
     words = (
         assets.source_tokenizer.join(
             tf.RaggedTensor.from_tensor(tf.range(4, min(40, len(assets.source_tokenizer)))[None])

@@ -1,4 +1,4 @@
-"""Scores of a translator: scores of its texts, of its probabilities, and of the baselines."""
+"""Computes the scores of a translation model and of its baselines."""
 
 from __future__ import annotations
 
@@ -20,19 +20,21 @@ from seqmodels.data.tokenizer import CONTINUATION, SPACE_MARK, Tokenizer
 from seqmodels.models import Translator
 from seqmodels.training.objectives import cross_entropy
 
-LENGTHS = (5, 10, 15, 20, 30)  # source words: upper limits of all groups except the last
-FEWEST = 20  # minimum number of targets at a position whose mean loss is reported
-ALIGNED = 500  # sentences whose alignment is scored
-MOST_MEETINGS = 20_000_000  # combinations of a source and a target word for the word table: 2 GB
+# upper limits of the length groups, in source words; the last group has no limit
+LENGTHS = (5, 10, 15, 20, 30)
+FEWEST = 20  # a mean loss is reported only for positions with at least this number of target tokens
+ALIGNED = 500  # number of test sentences whose alignment is scored
+# maximum number of (source word, target word) combinations for the word table. This number needs 2 GB.
+MOST_MEETINGS = 20_000_000
 
 
 def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[str, Any]:
-    """Computes perplexity, next-token accuracy, and the loss by position.
+    """Computes the perplexity, the next-token accuracy, and the loss at each position of the target.
 
-    ``loss_by_position`` has two lists. The model receives the tokens of the reference in ``forced`` (teacher
-    forcing) and its own most probable tokens in ``free``. Each row has a ``position``, its number of
-    ``tokens``, and ``log_loss``, the mean negative log-likelihood of the reference in nats. Pairs that are
-    longer than the model's shapes are truncated.
+    ``loss_by_position`` contains two lists. For the list ``forced``, the decoder receives the tokens of the
+    reference (teacher forcing). For the list ``free``, it receives its own most probable tokens. Each entry
+    has a ``position`` from 1, the number of reference ``tokens`` at this position, and ``log_loss``, their
+    mean negative log-likelihood in nats. Pairs that are longer than the shapes of the model are truncated.
     """
     shapes = assets.shapes
     sources = truncate(assets.cut(assets.encode_sources(pairs.sources)), shapes.sources[-1])
@@ -74,11 +76,12 @@ def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[
 
 
 def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
-    """Computes alignment error rates of attention and of IBM model 1 on the grammar's test sentences.
+    """Computes alignment error rates on the first test sentences of the grammar.
 
-    ``attention`` links each target word to the source word with the largest weight. ``ibm_model_1`` links
-    each target word to the most probable source word. The table of IBM model 1 is learned from the training
-    sentences. Both rates are from 0 to 1.
+    The true links between words are known from the grammar. ``attention`` links each target word to the
+    source word with the largest attention weight. ``ibm_model_1`` links each target word to the most probable
+    source word. The word table of IBM model 1 is learned from the training sentences of the grammar. Both
+    rates are from 0 to 1.
     """
     splits, forward = grammar.sentences(), assets.source == grammar.LANGUAGES[0]
 
@@ -113,13 +116,16 @@ def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
 
 
 def _spelled(tokenizer: Tokenizer, text: str, count: int) -> list[str]:
-    """Returns the first tokens of a text as they are spelled in it. Unknown tokens are whole words."""
+    """Returns the first ``count`` tokens of a text, without the marks of the tokenizer.
+
+    An unknown token is returned as the word in the text.
+    """
     names = tokenizer.spell(text)[:count]
     return [name.removeprefix(CONTINUATION).removeprefix(SPACE_MARK) for name in names]
 
 
 def by_length(pairs: Pairs, translations: Sequence[str]) -> list[dict[str, Any]]:
-    """Computes BLEU of groups of sentences with similar source lengths in words."""
+    """Groups the sentences by source length in words, and computes BLEU per group."""
     words = np.array([len(text.split()) for text in pairs.sources])
     group = np.searchsorted(LENGTHS, words)
     found = []
@@ -133,9 +139,10 @@ def by_length(pairs: Pairs, translations: Sequence[str]) -> list[dict[str, Any]]
 
 
 def baseline_scores(train: Pairs, splits: dict[str, Pairs], assets: Assets) -> dict[str, dict[str, Any]]:
-    """Scores the baselines on each split: a copy of the source, and a word-by-word translation.
+    """Scores the baselines on each split.
 
-    The word-by-word translation uses the table of IBM model 1.
+    The first baseline copies the source text. The second baseline replaces each word by its most probable
+    translation in the table of IBM model 1. The table is learned from ``train``.
     """
     sources, targets = _words(train.sources, assets), _words(train.targets, assets)
     meetings = np.cumsum([len(one) * len(other) for one, other in zip(sources, targets)])
@@ -153,7 +160,10 @@ def baseline_scores(train: Pairs, splits: dict[str, Pairs], assets: Assets) -> d
 
 
 def _words(texts: Sequence[str], assets: Assets) -> list[list[str]]:
-    """Splits texts into words and punctuation marks. A mark replaces the white space before a word."""
+    """Splits texts into words and punctuation marks.
+
+    ``SPACE_MARK`` at the start of a word replaces the white space before the word.
+    """
     rows = assets.source_tokenizer.split(tf.constant([text.encode() for text in texts]))
     words, ends = [word.decode() for word in rows.values.numpy()], rows.row_splits.numpy()
     return [words[start:end] for start, end in pairwise(ends)]

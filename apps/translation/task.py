@@ -1,4 +1,4 @@
-"""Translation from raw text to raw text. This module defines the whole app."""
+"""The translation app: connects the functions of this package in one `Task`, from raw text to raw text."""
 
 from __future__ import annotations
 
@@ -48,13 +48,16 @@ def objective(options: Train) -> Objective:
 
 
 def baselines(data: Data) -> dict[str, Any]:
-    """Scores the baselines on validation and test. The word table is learned from the training split."""
+    """Scores the baselines on the validation and test splits.
+
+    The word table of the word-by-word baseline is learned from the training split.
+    """
     source = data.source
     return baseline_scores(source.train, {"valid": source.valid, "test": source.test}, data.assets)
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """Scores the model and its baselines on the run's test split, or on ``--data``."""
+    """Scores the model and its baselines on ``--data``, or by default on the test split of the run."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     files = reading(stored)
@@ -127,7 +130,10 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 
 
 def render_scores(scores: dict[str, Any]) -> Group:
-    """Renders tables with the scores of the model and the baselines, and with BLEU by length."""
+    """Renders a table of scores (model and baselines) and a table of BLEU by source length.
+
+    If the alignment error rate was computed, a third table shows it.
+    """
     model = scores["model"]
     how = f"beam {model['decoding']['beam']}, length penalty {model['decoding']['length_penalty']:g}"
     title = f"{scores['data']}, {scores['languages']}: {model['sentences']} sentences, {how}"
@@ -150,7 +156,11 @@ def render_scores(scores: dict[str, Any]) -> Group:
 
 
 def render_prediction(record: dict[str, Any]) -> str:
-    """Renders the translation or the scored best translations, then the links and the plot if present."""
+    """Renders one record of :func:`predict`.
+
+    The first lines are the translation, or the best translations with their scores. The links between words
+    and the path of the plot follow if the record contains them.
+    """
     lines = [record["translation"]]
     if "best" in record:
         lines = [f"{each['score']:.4f}\t{each['text']}" for each in record["best"]]

@@ -1,14 +1,16 @@
-"""A word-by-word dictionary learned from parallel texts: IBM model 1.
+"""Learns a word-by-word dictionary from pairs of sentences with IBM model 1.
 
-In the model (Brown et al. 1993, section 4.1), a source word of the pair or a null word produces each target
-word. ``t(f | e)`` is the probability that word e produces word f. ``p(i | j)`` is the probability that
-``e_i`` produced ``f_j`` in a pair. Expectation maximisation starts from uniform values and repeats::
+In the model (Brown et al. 1993, section 4.1), each target word of a pair is produced by one source word of
+the pair, or by a null word. ``t(f | e)`` is the probability that the source word e produces the target word
+f. ``p(i | j)`` is the probability that ``e_i``, source word i of a pair, produced ``f_j``, target word j of
+the pair. Expectation maximisation starts from uniform values and repeats two steps::
 
     p(i | j) = t(f_j | e_i) / sum_i' t(f_j | e_i')
 
-    t(f | e) = sum of p(i | j) where e_i = e, f_j = f, divided by the same sum with any f
+    t(f | e) = c(e, f) / sum_f' c(e, f')
 
-All maxima of the likelihood are global.
+``c(e, f)`` is the sum of ``p(i | j)`` over all positions in all pairs with ``e_i = e`` and ``f_j = f``. Every
+maximum of the likelihood is a global maximum.
 """
 
 from __future__ import annotations
@@ -27,9 +29,11 @@ class WordTable:
     """The dictionary that :func:`fit` learns.
 
     Attributes:
-        sources, targets: number of each word, from 1. The null word has the number 0.
-        table: ``t(f | e)`` of the word numbers ``(e, f)`` that occur together in a pair.
-        best: the most probable target word of each source word.
+        sources, targets: dictionaries that map each source word and each target word to its number, from 1.
+            The null word is the source word with the number 0.
+        table: ``{(e, f): t(f | e)}``. e and f are the numbers of a source word and a target word that occur
+            together in at least one pair.
+        best: most probable target word of each source word.
     """
 
     sources: dict[str, int]
@@ -44,7 +48,7 @@ class WordTable:
     def align(self, source: Sequence[str], target: Sequence[str]) -> list[int | None]:
         """Returns the index of the most probable source word for each target word.
 
-        If the null word is the most probable one, the index is replaced by None.
+        None replaces the index if the null word is more probable than every source word.
         """
         sources = [NULL, *(self.sources.get(word, -1) for word in source)]
         links: list[int | None] = []
@@ -58,12 +62,12 @@ class WordTable:
 def fit(
     sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], iterations: int = ITERATIONS
 ) -> WordTable:
-    """Learns the table from pairs of sentences, given as lists of words.
+    """Learns the table from pairs of sentences.
 
     Args:
-        sources: words of each source.
-        targets: words of each target.
-        iterations: iterations of expectation maximisation.
+        sources: list of the words of each source sentence.
+        targets: list of the words of each target sentence, in the same order as ``sources``.
+        iterations: number of iterations of expectation maximisation.
 
     Raises:
         ValueError: no pair has words on both sides.
@@ -72,10 +76,12 @@ def fit(
     target_words, target_ids, target_lengths = _numbered(targets)
     if not (source_lengths * target_lengths).sum():
         raise ValueError("sources and targets must have at least one pair with words on both sides; got none")
-    # Every target word is combined with the null word and all source words of its pair.
+    # A meeting is a combination of a target word with the null word or with a source word of the same pair.
     candidates = np.repeat(source_lengths + 1, target_lengths)  # (target words,)
     starts = np.cumsum(candidates) - candidates
-    position = np.arange(candidates.sum()) - np.repeat(starts, candidates)  # (meetings,), 0 is the null word
+    position = np.arange(candidates.sum()) - np.repeat(
+        starts, candidates
+    )  # (meetings,); position 0 is the null word
     first = np.repeat(np.cumsum(source_lengths) - source_lengths, target_lengths)
     places = np.repeat(first, candidates) + position - 1
     e = np.where(position == 0, NULL, source_ids[np.maximum(places, 0)] if len(source_ids) else NULL)
@@ -98,7 +104,11 @@ def fit(
 
 
 def _numbered(sentences: Sequence[Sequence[str]]) -> tuple[dict[str, int], np.ndarray, np.ndarray]:
-    """Returns the number of each word from 1, all word numbers in sequence, and sentence lengths."""
+    """Assigns the numbers 1, 2, ... to the different words.
+
+    Returns the number of each word, the numbers of all words of all sentences in order, and the number of
+    words of each sentence.
+    """
     numbers: dict[str, int] = {}
     ids = [numbers.setdefault(word, len(numbers) + 1) for words in sentences for word in words]
     return numbers, np.array(ids, np.int64), np.array([len(words) for words in sentences], np.int64)

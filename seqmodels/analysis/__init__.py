@@ -1,4 +1,8 @@
-"""Gradient flow in recurrent networks: traces, Jacobians, their norms, and a verdict."""
+"""Analysis of gradients in recurrent networks.
+
+The functions record the states of a network, compute Jacobians of the states and their norms, and judge
+whether a gradient vanishes or explodes.
+"""
 
 from seqmodels.analysis.jacobians import log_norms, state_jacobians, step_jacobians, vector_products
 from seqmodels.analysis.norms import (

@@ -1,17 +1,18 @@
-r"""Jacobians of the states of a recurrent network, exact or along chosen vectors.
+r"""Jacobians of the states of a recurrent network, and products of these Jacobians with vectors.
 
-Let ``s_t`` be the concatenation of all states of a cell after step t (``h`` and ``c`` of an LSTM). The chain
-rule yields (Bengio et al. 1994; Pascanu et al. 2013, equations 3 to 5):
+Let ``s_t`` be the concatenation of all states of a cell after step t. For an LSTM, these are ``h`` and ``c``.
+Let L be the loss. The chain rule yields (Bengio et al. 1994; Pascanu et al. 2013, equations 3 to 5):
 
 .. math::
         \frac{\partial s_T}{\partial s_t} = J_T J_{T-1} \cdots J_{t+1}, \qquad
         J_k = \frac{\partial s_k}{\partial s_{k-1}}, \qquad
         \frac{dL}{ds_t} = \sum_{k > t} \frac{\partial L}{\partial s_k} \frac{\partial s_k}{\partial s_t}
 
-The norm of the product shrinks or grows by a factor per step. The gradient of an error at step T with respect
-to an input at step t shrinks or grows accordingly.
+Every step from T back to t adds one Jacobian to the product, and the norm of the product shrinks or grows.
+The gradient of an error at step T with respect to an input at step t shrinks or grows in the same way.
 
-Axes: n rows, T steps, S numbers in all states of a row.
+In the shapes below, n is the number of rows, and T is the number of time steps. S is the number of values in
+all states of a row.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from seqmodels.analysis.trace import Trace
 
 
 def step_jacobians(trace: Trace) -> np.ndarray:
-    """Computes ``J_t[i, j] = d s_t[i] / d s_{t-1}[j]`` of every step, ``(n, T, S, S)`` float64.
+    """Computes the Jacobian ``J_t[i, j] = d s_t[i] / d s_{t-1}[j]`` of every step, ``(n, T, S, S)`` float64.
 
     After the end of a row, the Jacobian is the identity matrix.
 
@@ -53,9 +54,9 @@ def step_jacobians(trace: Trace) -> np.ndarray:
 
 
 def state_jacobians(jacobians: np.ndarray) -> np.ndarray:
-    """Computes ``d s_T / d s_t`` for t = 0 .. T, ``(n, T + 1, S, S)``.
+    """Computes the Jacobians ``d s_T / d s_t`` for t = 0 .. T, ``(n, T + 1, S, S)``.
 
-    The result contains products of the step Jacobians ``(n, T, S, S)``.
+    They are products of ``jacobians (n, T, S, S)``, the Jacobians of the steps.
 
     >>> steps = np.broadcast_to(0.5 * np.eye(2), (1, 3, 2, 2))
     >>> state_jacobians(steps)[0, :, 0, 0].tolist()
@@ -70,10 +71,12 @@ def state_jacobians(jacobians: np.ndarray) -> np.ndarray:
 
 
 def vector_products(trace: Trace, vectors: np.ndarray) -> np.ndarray:
-    """Computes ``v^T (d s_T / d s_t)`` for vectors ``(k, S)``, without Jacobians: ``(n, T + 1, k, S)``.
+    """Computes the products ``v^T (d s_T / d s_t)`` of vectors v and Jacobians, ``(n, T + 1, k, S)``.
 
-    The cost in time and memory is equal to k passes of backpropagation. With all vectors of an orthonormal
-    basis, the norm of the result is the norm of the Jacobian. With fewer vectors, it is a lower bound.
+    ``vectors (k, S)`` contains k vectors v. The function does not compute the Jacobians themselves. It needs
+    the time and memory of k passes of backpropagation. If the k vectors form an orthonormal basis, the norm
+    of the result is the norm of the Jacobian. If there are fewer vectors, the norm of the result is less than
+    or equal to the norm of the Jacobian.
 
     >>> from seqmodels.analysis import recording
     >>> from seqmodels.cells import LSTMCell
@@ -106,7 +109,7 @@ def vector_products(trace: Trace, vectors: np.ndarray) -> np.ndarray:
 
 
 def _joined_step(trace: Trace, x: tf.Tensor, joined: tf.Tensor) -> tf.Tensor:
-    """Computes a step as a function of the concatenated states ``(n, S)``."""
+    """Computes the concatenated states after a step from the concatenated states before it, ``(n, S)``."""
     states = tuple(tf.split(joined, trace.cell.state_size, axis=-1))
     _, after = trace.cell.step(x, states, trace.constants)
     return tf.concat(after, axis=-1)
@@ -115,8 +118,8 @@ def _joined_step(trace: Trace, x: tf.Tensor, joined: tf.Tensor) -> tf.Tensor:
 def log_norms(jacobians: np.ndarray) -> np.ndarray:
     """Computes ``log ||d s_T / d s_t||`` for t = 0 .. T, ``(n, T + 1)``.
 
-    The argument contains the step Jacobians ``(n, T, S, S)``. Their product is scaled to norm 1 after every
-    step, so that it stays in the range of floats. If the product is 0, the logarithm is minus infinity.
+    ``jacobians (n, T, S, S)`` contains the Jacobians of the steps. Their product is scaled to norm 1 after
+    every step, so that it stays in the range of floats. If the product is 0, the logarithm is minus infinity.
 
     >>> log_norms(np.broadcast_to(np.eye(2), (1, 3, 2, 2))).tolist()
     [[0.0, 0.0, 0.0, 0.0]]

@@ -1,4 +1,7 @@
-"""Norms of Jacobians by distance, and a verdict on them."""
+"""Norms of matrices and gradients, and a function that judges whether a gradient vanishes or explodes.
+
+The distance of a state or gradient is the number of time steps between its time step and the final time step.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-LEFT = 0.01  # a gradient vanishes if less than this share of it is left
-GROWN = 10.0  # a gradient explodes if it grows by more than this factor
+LEFT = 0.01  # a gradient vanishes if its norm falls below this share of the norm at distance 0
+GROWN = 10.0  # a gradient explodes if its norm grows by more than this factor
 
 
 def spectral_norms(matrices: np.ndarray) -> np.ndarray:
-    """Computes the largest singular value of each matrix, ``(..., k, S)`` to ``(...)``.
+    """Computes the largest singular value of each matrix.
 
-    The value is infinity if an entry of the matrix is not finite.
+    The shape of ``matrices`` is ``(..., k, S)``, and the shape of the result is ``(...)``. The value is
+    infinity if an entry of the matrix is not finite.
 
     >>> spectral_norms(np.array([[[2.0, 0.0], [0.0, 1.0]]])).tolist()
     [2.0]
@@ -35,10 +39,10 @@ def spectral_radius(matrix: Any) -> float:
 
 
 def decay_rate(norms: np.ndarray, first: int = 0) -> float:
-    """Computes the change of the logarithm of a norm per step of distance.
+    """Computes the average change of the logarithm of a norm per step of distance.
 
-    The result is the :func:`slope` of the logarithms of the norms ``(k,)`` by distance, from 0. Norms of 0
-    are ignored.
+    ``norms (k,)`` contains the norms at the distances 0 to k - 1. Norms of 0 are ignored. ``first`` is the
+    smallest distance to use. The result is the :func:`slope` of the logarithms of the norms.
 
     >>> round(decay_rate(np.array([1.0, 0.5, 0.25])), 3)
     -0.693
@@ -48,14 +52,15 @@ def decay_rate(norms: np.ndarray, first: int = 0) -> float:
 
 
 def slope(logarithms: np.ndarray, first: int = 0) -> float:
-    """Computes the least-squares slope over the distance.
+    """Computes the least-squares slope of logarithms as a function of the distance.
 
     The slope is minus infinity if there are fewer than two finite values.
 
     Args:
-        logarithms: logarithms of norms ``(k,)`` by distance, from 0. Values that are not finite are ignored.
+        logarithms: logarithms of norms at the distances 0 to k - 1, ``(k,)``. Values that are not finite are
+            ignored.
         first: smallest distance to use. The slope of ``log ||U^k||`` is the logarithm of the spectral radius
-            only for large k (Gelfand's formula).
+            only for large k (Gelfand's formula). Use a large ``first`` for norms of ``U^k``.
 
     >>> round(slope(np.array([0.0, -1.0, -2.0])), 3)
     -1.0
@@ -68,7 +73,10 @@ def slope(logarithms: np.ndarray, first: int = 0) -> float:
 
 
 def mean_norms(norms: np.ndarray) -> np.ndarray:
-    """Computes the geometric mean over the rows that reach each distance, ``(n, T + 1)`` to ``(T + 1,)``.
+    """Computes the geometric mean of the norms at each distance, ``(T + 1,)``.
+
+    ``norms (n, T + 1)`` contains the norms of n rows. Values that are not finite are ignored, such as the NaN
+    that marks a distance greater than the length of a row. If no value is left, the mean is NaN.
 
     >>> mean_norms(np.array([[1.0, 4.0], [1.0, np.nan]])).tolist()
     [1.0, 4.0]
@@ -83,14 +91,14 @@ def mean_norms(norms: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Verdict on a curve of norms by distance.
+    """A judgement on whether a gradient vanishes or explodes, based on its norms at growing distances.
 
     Attributes:
-        kind: "vanishes", "explodes" or "holds".
-        factor: average factor of the norm per step of distance.
-        reach: largest distance up to which at least the share ``LEFT`` of the norm at distance 0 is left.
-        left: share of the norm at distance 0 that is left at the largest distance.
-        words: one sentence with the verdict and a recommendation.
+        kind: "vanishes", "explodes", or "holds" if the gradient neither vanishes nor explodes.
+        factor: average factor by which the norm changes per step of distance.
+        reach: largest distance up to which all norms are at least ``LEFT`` times the norm at distance 0.
+        left: norm at the largest distance divided by the norm at distance 0.
+        words: one sentence with the verdict, and a recommendation if the gradient vanishes or explodes.
     """
 
     kind: str
@@ -101,10 +109,13 @@ class Verdict:
 
 
 def verdict(norms: np.ndarray) -> Verdict:
-    """Judges whether a gradient vanishes, explodes or holds, from its norms ``(k,)`` by distance, from 0.
+    """Judges whether a gradient vanishes, explodes or holds.
+
+    ``norms (k,)`` contains the norms of the gradient at the distances 0 to k - 1. Values at the end that are
+    not finite are ignored.
 
     Raises:
-        ValueError: there are fewer than two norms, or the first norm is not positive.
+        ValueError: there are fewer than two norms, or the norm at distance 0 is not above 0.
 
     >>> judged = verdict(0.5 ** np.arange(20.0))
     >>> judged.kind, judged.reach
@@ -114,8 +125,8 @@ def verdict(norms: np.ndarray) -> Verdict:
     norms = norms[: int(np.flatnonzero(np.isfinite(norms)).max(initial=-1)) + 1]
     if len(norms) < 2 or not norms[0] > 0:
         raise ValueError(
-            f"norms must have at least 2 values, the first above 0; got {norms[:3]}, so no gradient arrives "
-            "at the last step"
+            f"norms must contain at least 2 values, and the first must be above 0; got {norms[:3]}; if "
+            "the first norm is 0, no gradient arrives at the last step"
         )
     share = norms / norms[0]
     lost = np.flatnonzero(~(share >= LEFT))
@@ -123,7 +134,7 @@ def verdict(norms: np.ndarray) -> Verdict:
     left, distance, factor = float(share[-1]), len(norms) - 1, math.exp(decay_rate(norms))
     if reach < distance:
         words = (
-            f"vanishes: less than {LEFT:.0%} of the gradient is left beyond {reach} steps back (factor "
+            f"vanishes: less than {LEFT:.0%} of the gradient is left more than {reach} steps back (factor "
             f"{factor:.3g} per step); use a gated cell, or shorten the distance to relevant inputs"
         )
         return Verdict("vanishes", factor, reach, left, words)

@@ -1,6 +1,7 @@
-"""Traces of recurrent layers, and the gradients, gates and bounds computed from the traces.
+"""Traces of recurrent layers, and gradients, gates and bounds that are computed from the traces.
 
-Axes: n rows, T steps, S numbers in all states of a row.
+A trace contains the inputs and states of the cell of a layer at every time step. In the shapes below, n is
+the number of rows, and T is the number of time steps. S is the number of values in all states of a row.
 """
 
 from __future__ import annotations
@@ -22,15 +23,16 @@ from seqmodels.layers import Recurrent
 
 @dataclass
 class Trace:
-    """Inputs and states of a cell at every step of one batch.
+    """Inputs and states of a cell at every time step, for one call of a layer.
 
     Attributes:
-        name: name of the layer that ran the cell. The number of the call follows from the second call on.
-        cell: the cell.
-        projected: projected inputs ``(n, p)`` per step.
-        states: states before the first step and after each step; tuples of ``(n, units)``.
+        name: name of the layer. From the second call of a layer on, the name ends with the number of the
+            call, as in "reader 2".
+        cell: the cell of the layer.
+        projected: projected inputs of each step, ``(n, p)``.
+        states: states before the first step and after each step. Each entry is a tuple of ``(n, units)``.
         constants: constants of the cell, which are the same at all steps.
-        lengths: number of steps per row, ``(n,)``.
+        lengths: number of real steps (steps that are not padding) of each row, ``(n,)``.
     """
 
     name: str
@@ -42,17 +44,22 @@ class Trace:
 
     @property
     def size(self) -> int:
-        """Number of values in all states of a row, S."""
+        """The number S of values in all states of a row."""
         return sum(self.cell.state_size)
 
     def real(self, step: int) -> np.ndarray:
-        """Returns a mask of the rows in which the step, counted from 0, is not padding, ``(n,)``."""
+        """Returns a mask ``(n,)`` that is True for rows in which the step is not padding.
+
+        Steps are counted from 0.
+        """
         return step < self.lengths
 
     def by_distance(self, values: np.ndarray) -> np.ndarray:
-        """Reorders values ``(n, T + 1)`` from time to the distance from the end of each row.
+        """Reorders values by the distance to the end of the row, ``(n, T + 1)``.
 
-        Distances beyond the length of a row are NaN.
+        In the argument, column t contains the values after t steps. In the result, column d contains the
+        values d steps before the end of each row. If a row has fewer than d steps, column d contains NaN in
+        this row.
         """
         result = np.full(values.shape, np.nan)
         for row, length in enumerate(self.lengths):
@@ -61,7 +68,7 @@ class Trace:
 
 
 def recurrent_layers(model: keras.Layer) -> list[Recurrent]:
-    """Returns every ``Recurrent`` in a layer or model, including the layer itself.
+    """Returns all ``Recurrent`` layers in ``model``, including ``model`` itself if it is a ``Recurrent``.
 
     >>> from seqmodels.cells import GRUCell
     >>> [layer.name for layer in recurrent_layers(keras.Sequential([Recurrent(GRUCell(2), name="reader")]))]
@@ -72,10 +79,11 @@ def recurrent_layers(model: keras.Layer) -> list[Recurrent]:
 
 @contextmanager
 def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]]:
-    """Records a trace of every call of a recurrent layer inside the block, in the order of the calls.
+    """Context manager that records a trace of every call of a recurrent layer inside the ``with`` block.
 
-    Inside the block, call the model eagerly and with ``training=False``. The outputs are computed from the
-    states of the traces, so ``tape`` can differentiate with respect to these states.
+    The context manager yields the list of traces, in the order of the calls. Inside the block, call the model
+    eagerly and with ``training=False``. The outputs are computed from the states of the traces, so ``tape``
+    can compute gradients with respect to these states.
 
     >>> from seqmodels.cells import LSTMCell
     >>> layer = Recurrent(LSTMCell(3), name="reader")
@@ -94,7 +102,8 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
 
             def step(x: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
                 output, made = layer.cell.step(x, states, constants)
-                # Copies, so that the gradient of an LSTM's c_t does not include its effect through h_t.
+                # The states are copied, so that the gradient of c_t of an LSTM does not include the effect of
+                # c_t through h_t.
                 states = tuple(tf.identity(state) for state in made)
                 history.append(states)
                 return next((new for new, old in zip(states, made) if old is output), output), states
@@ -120,7 +129,10 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
 
 
 def loss_gradients(tape: tf.GradientTape, loss: tf.Tensor, traces: Sequence[Trace]) -> list[np.ndarray]:
-    """Computes ``dL/ds_t`` of each trace, ``(n, T + 1, S)`` float64, for a loss computed while recording.
+    """Computes the gradients ``dL/ds_t`` of a loss L for each trace, ``(n, T + 1, S)`` float64.
+
+    ``s_t`` is the concatenation of all states after step t. The loss must be computed inside
+    :func:`recording`.
 
     >>> from seqmodels.cells import LSTMCell
     >>> layer = Recurrent(LSTMCell(3))
@@ -138,9 +150,9 @@ def loss_gradients(tape: tf.GradientTape, loss: tf.Tensor, traces: Sequence[Trac
 
 
 def gates(trace: Trace) -> dict[str, np.ndarray]:
-    """Computes the gates of every step by name, ``(T, n, units)``.
+    """Computes the gates of every step, each ``(T, n, units)``, and returns them by name.
 
-    The first gate is the share of the old state that is kept. The cell defines the names, see
+    The first gate is the share of the old state that is kept. The cell defines the names of its gates, see
     :meth:`seqmodels.cells.Cell.gate_values`. For a cell without gates, the dictionary is empty.
 
     >>> from seqmodels.cells import LSTMCell
@@ -156,10 +168,10 @@ def gates(trace: Trace) -> dict[str, np.ndarray]:
 
 
 def step_bound(trace: Trace) -> float | None:
-    r"""Computes an upper bound of ``||J_t||`` at all steps, from the weights and the states of the trace.
+    r"""Computes an upper bound of ``||J_t||``, the norm of the Jacobian of a step, that holds for all steps.
 
-    The cell defines the bound, see :meth:`seqmodels.cells.Cell.step_bound`. Returns None if the cell does not
-    have a bound.
+    The cell computes the bound from its weights and the states of the trace, see
+    :meth:`seqmodels.cells.Cell.step_bound`. Returns None if the cell does not define a bound.
 
     >>> from seqmodels.cells import MinGRUCell
     >>> layer = Recurrent(MinGRUCell(3))

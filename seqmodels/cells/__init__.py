@@ -1,4 +1,7 @@
-"""Recurrent cells, each written from its equations. The module ``base`` defines their common contract."""
+"""Recurrent cells, each implemented from its published equations.
+
+The module ``base`` defines the interface that all cells share.
+"""
 
 from seqmodels.cells.base import Cell, MatrixCell
 from seqmodels.cells.gru import GRUCell

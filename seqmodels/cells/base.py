@@ -1,12 +1,15 @@
-"""The contract of every recurrent cell, split into parts for speed.
+"""The interface of all recurrent cells. It separates computations per sequence from computations per step.
 
 A recurrent network maps a sequence ``x_1 .. x_T`` to states by repeated application of one function
 (Elman 1990; Goodfellow et al. 2016, chapter 10)::
 
     output_t, state_t = step(project(x_t), state_{t-1}, constants)
 
-``project`` does not depend on the state, so one matrix product computes it for all steps of the sequence.
+``project`` does not depend on the state, so one matrix product computes the projections of all time steps.
 ``constants`` is computed once per sequence. Only ``step`` must run one time step after the other.
+
+A real step is a time step that is not padding. The shapes use these symbols: n rows (sequences) of a batch,
+T time steps, d input features, and p projected features.
 """
 
 from __future__ import annotations
@@ -21,15 +24,16 @@ from seqmodels.kernels.masks import check_rate, dropout_mask
 
 
 class Cell(keras.layers.Layer):
-    """Base class of all cells: one input kernel and one bias.
+    """Base class of all cells. It adds one input kernel and one bias.
 
     A subclass must define :meth:`step` and declare ``blocks``. A subclass may declare ``state_count``,
     ``parallel`` and ``source`` if their defaults do not fit. A subclass may also define :meth:`sequence`,
     :meth:`fused`, :meth:`gate_values` and :meth:`step_bound`.
 
-    The weights have ``p = len(blocks) * units`` columns in the order of ``blocks``:
+    The weights have ``p = len(blocks) * units`` columns: ``units`` columns for each block, in the order of
+    ``blocks``:
 
-    - ``kernel`` W ``(inputs, p)``
+    - ``kernel`` W ``(d, p)``
     - ``bias`` b ``(p,)``
 
     Args:
@@ -41,10 +45,10 @@ class Cell(keras.layers.Layer):
         ValueError: if units is below 1.
     """
 
-    blocks: tuple[str, ...] = ("candidate",)  # names of the blocks of `units` columns, in order
+    blocks: tuple[str, ...] = ("candidate",)  # names of the column blocks; each block has `units` columns
     state_count = 1  # number of (batch, units) tensors in the state
-    parallel = False  # True if a scan can compute all steps at once, without a recurrent matrix
-    source = ""  # papers that define the equations
+    parallel = False  # True if the cell has no recurrent matrix, so a scan can compute all steps at once
+    source = ""  # citation of the papers that define the equations
 
     def __init__(
         self,
@@ -78,50 +82,65 @@ class Cell(keras.layers.Layer):
         self.built = True
 
     def build_recurrent(self, columns: int) -> None:
-        """Adds the weights between W and b, in the order of Keras. The base class adds no weights."""
+        """Adds further weights of the cell, after W and before b. The base class adds no weights."""
 
     def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
         """Returns the initial value of ``b``.
 
-        This method is an initializer, so that a cell can also be built inside a graph.
+        ``build`` passes this method to Keras as the initializer of ``b``. A cell can therefore also be built
+        inside a graph.
         """
         return self.bias_initializer(shape, dtype)
 
     def get_initial_state(self, batch_size: Any = None) -> list[tf.Tensor]:
-        """Returns zeros: one ``(batch, units)`` tensor per state."""
+        """Returns one tensor of zeros ``(batch_size, units)`` per state."""
         return [tf.zeros((batch_size, size), self.compute_dtype) for size in self.state_size]
 
     def project(self, x: tf.Tensor) -> tf.Tensor:
-        """Computes ``x W + b``: ``(n, T, d) -> (n, T, p)`` or ``(n, d) -> (n, p)``."""
+        """Computes ``x W + b``. Maps ``(n, T, d)`` to ``(n, T, p)``, or ``(n, d)`` to ``(n, p)``."""
         return affine(x, self._compute(self.kernel), self._compute(self.bias))
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """Computes the values that are fixed over one sequence. The base class returns ``()``.
+        """Computes the values that are equal at all steps of a sequence. The base class returns ``()``.
 
         Args:
-            batch: number of rows in the batch, needed to sample masks.
-            memory: memory of a cell with attention. Other cells accept only None.
+            batch: number of rows in the batch, needed to sample dropout masks.
+            memory: sequence that a cell with attention attends to. A cell without attention accepts only
+                None.
             training: if True, sample the dropout masks.
+
+        Raises:
+            ValueError: if a memory is passed to a cell without attention.
         """
         if memory is not None:
             raise ValueError(f"memory does not apply to {type(self).__name__}; pass memory=None")
         return ()
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
-        """Computes one step: ``(n, p)`` and states ``(n, units)`` to ``(output (n, units), states)``."""
+        """Computes one time step.
+
+        Args:
+            projected: the result of :meth:`project` for this step, ``(n, p)``.
+            states: states before this step, tensors ``(n, units)``.
+            constants: the result of :meth:`constants`.
+
+        Returns:
+            output ``(n, units)`` and the states after this step, tensors ``(n, units)``.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define step")
 
     def sequence(
         self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple
     ) -> tuple[tf.Tensor, States] | None:
-        """Computes all steps by one kernel with the same result as :meth:`step`.
+        """Computes all time steps by one fast kernel of :mod:`seqmodels.kernels`.
 
-        Returns None if the cell does not have a kernel.
+        The result equals the result of a loop over :meth:`step`. Returns None if the cell does not have a
+        kernel.
 
         Args:
-            projected: ``(n, T, p)``.
-            states: tensors ``(n, units)``.
-            lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
+            projected: the result of :meth:`project` for all steps, ``(n, T, p)``.
+            states: states before the first step, tensors ``(n, units)``.
+            lengths: number of real steps per row, ``(n,)`` int32, or None if no row has padding.
             constants: the result of :meth:`constants`.
 
         Returns:
@@ -130,42 +149,47 @@ class Cell(keras.layers.Layer):
         return None
 
     def fused(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, States] | None:
-        """Computes all steps from zero states by one TensorFlow Lite operator.
+        """Computes all time steps from zero states by one TensorFlow Lite operator.
 
-        Returns None if the cell does not have an operator.
+        Returns None if TensorFlow Lite does not have an operator for the cell.
 
         Args:
-            inputs: ``(n, T, d)``, n and T static.
-            lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
+            inputs: ``(n, T, d)``; n and T must be static.
+            lengths: number of real steps per row, ``(n,)`` int32, or None if no row has padding.
 
         Returns:
-            outputs ``(n, T, output_size)`` and the states that the operator returns. An operator may return
-            only the first states of the cell, for example only ``h`` of an LSTM.
+            outputs ``(n, T, output_size)`` and the final states that the operator returns. An operator may
+            return only some of the cell's states. For example, the operator of an LSTM returns ``h`` but not
+            ``c``.
         """
         return None
 
     def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
-        """Returns the gates of a step by name. The first gate is the share of the old state that is kept.
+        """Returns a dictionary from the name of each gate to the values of the gate.
 
-        On one path the gradient passes a step without a recurrent matrix. On this path it is multiplied by
-        the kept share. A cell without such a path does not have gates and returns an empty dictionary.
+        The first entry of the dictionary is the kept share: the factor by which a step multiplies the old
+        state. The gradient that flows back through this multiplication is multiplied by the kept share, and
+        not by a recurrent matrix. The dictionary is empty for a cell without gates.
 
         Args:
-            projected: ``(..., p)``, for one step or several steps.
-            states: states before the step, tensors ``(..., units)``.
+            projected: the result of :meth:`project` for one or more steps, ``(..., p)``.
+            states: states before each of these steps, tensors ``(..., units)``.
             constants: the result of :meth:`constants`.
 
         Returns:
-            tensors ``(..., units)`` by name.
+            dictionary whose values are tensors ``(..., units)``.
         """
         return {}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns an upper bound of the norm of a step's Jacobian, or None if no bound is known.
+        """Returns an upper bound of the spectral norm of a step's Jacobian, or None if no bound is known.
+
+        The Jacobian contains the derivatives of the states after a step with respect to the states before the
+        step. The bound holds for all steps that are passed.
 
         Args:
-            projected: ``(..., p)``, for all steps.
-            states: tensors ``(..., units)`` with the states before all steps.
+            projected: the result of :meth:`project` for all steps, ``(..., p)``.
+            states: states before each of these steps, tensors ``(..., units)``.
             constants: the result of :meth:`constants`.
         """
         return None
@@ -188,24 +212,24 @@ class Cell(keras.layers.Layer):
         }
 
     def _compute(self, weight: Any) -> tf.Tensor:
-        """Returns the weight in the compute dtype, also outside of a Keras call."""
+        """Casts a weight to the compute dtype. Keras does this only inside a call of the layer."""
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
 
 
 class MatrixCell(Cell):
     """Base class of the cells whose gates depend on the previous state through a recurrent matrix.
 
-    Adds ``recurrent_kernel`` U ``(units, p)``, with columns in the same order.
+    This class adds the weight ``recurrent_kernel`` U ``(units, p)``, with columns in the order of ``blocks``.
 
     Args:
         units: size of the state, h.
-        recurrent_initializer: initializer of U. An orthogonal U keeps the norm of the state (Saxe et al.
-            2014).
-        weight_dropout: probability of dropping an entry of U, sampled once per sequence
-            (DropConnect on the hidden-to-hidden weights, Merity et al. 2018, section 2).
-        recurrent_dropout: probability of dropping a feature of ``h_{t-1}``, with one mask for all steps
-            of a sequence (Gal and Ghahramani 2016, equation 7).
-        seed: seed of both dropouts.
+        recurrent_initializer: initializer of U. Multiplication by an orthogonal U does not change the norm of
+            the state (Saxe et al. 2014).
+        weight_dropout: probability of dropping an entry of U. The entries to drop are sampled once per
+            sequence (DropConnect on the hidden-to-hidden weights, Merity et al. 2018, section 2).
+        recurrent_dropout: probability of dropping a feature of ``h_{t-1}``. One mask is used for all steps of
+            a sequence (Gal and Ghahramani 2016, equation 7).
+        seed: seed of the masks of both dropouts.
         **kwargs: keyword arguments of :class:`Cell`.
 
     Raises:
@@ -235,9 +259,9 @@ class MatrixCell(Cell):
         )
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """Returns ``(U after weight dropout, mask of h (n, units) or None)``.
+        """Returns the matrix U after weight dropout, and the dropout mask of h ``(n, units)``.
 
-        The arguments are described in :meth:`Cell.constants`.
+        Without recurrent dropout, None replaces the mask. :meth:`Cell.constants` describes the arguments.
         """
         super().constants(batch, memory, training)
         recurrent_kernel = self._compute(self.recurrent_kernel)
@@ -253,10 +277,11 @@ class MatrixCell(Cell):
         return recurrent_kernel, mask
 
     def call(self, inputs: tf.Tensor, states: Any, training: bool = False) -> tuple[tf.Tensor, list]:
-        """Computes one step as :meth:`Cell.call`.
+        """Computes one step, as :meth:`Cell.call` does.
 
         Raises:
-            ValueError: if the cell has dropout and ``training`` is True. Dropout needs a whole sequence.
+            ValueError: if the cell has dropout and ``training`` is True. The masks are sampled once per
+                sequence, so a call for a single step cannot sample them.
         """
         if training and (self.weight_dropout or self.recurrent_dropout):
             raise ValueError(

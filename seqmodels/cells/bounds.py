@@ -1,4 +1,4 @@
-"""Norms for the bounds of step Jacobians."""
+"""Norms that the cells use to bound the Jacobian of a time step."""
 
 from __future__ import annotations
 

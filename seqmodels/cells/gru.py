@@ -1,4 +1,4 @@
-"""The gated recurrent unit (GRU), with the reset gate before or after the matrix product."""
+"""The gated recurrent unit (GRU). Its reset gate acts before or after the recurrent matrix product."""
 
 from __future__ import annotations
 
@@ -24,20 +24,24 @@ class GRUCell(MatrixCell):
             h~_t &= tanh(x_t W_h + (r_t * h_{t-1}) U_h + b_h)      & candidate
             h_t &= (1 - u_t) * h_{t-1} + u_t * h~_t
 
-    With ``reset_after=True`` the reset gate acts after the matrix product, so that all gates share one
-    product: ``h~_t = tanh(x_t W_h + b_h + r_t * (h_{t-1} U_h + b'))``.
+    With ``reset_after=True`` the reset gate multiplies the result of the matrix product with ``U_h``:
+    ``h~_t = tanh(x_t W_h + b_h + r_t * (h_{t-1} U_h + b'))``. One matrix product with U then computes the
+    recurrent parts of the gates and of the candidate.
 
-    The state and the output are ``h`` ``(n, units)``. ``u_t`` is the share that is written. Keras and cuDNN
-    define the update gate as ``1 - u_t`` instead; see :mod:`seqmodels.layers.keras_conversion`.
-    Weights: ``kernel`` W ``(d, 3 units)``, ``recurrent_kernel`` U ``(units, 3 units)`` and ``bias`` b
-    ``(3 units,)``, with columns in the order u, r, h. With ``reset_after`` there is also
+    The state and the output are ``h`` ``(n, units)``. ``u_t`` is the share of the new state that comes from
+    the candidate. In Keras and cuDNN, the update gate is ``1 - u_t`` instead; see
+    :mod:`seqmodels.layers.keras_conversion`.
+
+    The weights are ``kernel`` W ``(d, 3 units)``, ``recurrent_kernel`` U ``(units, 3 units)`` and ``bias`` b
+    ``(3 units,)``, with columns in the order u, r, h. If ``reset_after`` is True, there is also a
     ``recurrent_bias`` b' ``(units,)``.
 
     Args:
         units: size of the state.
-        reset_after: if True, the reset gate acts after the matrix product.
-        keep_bias: negated initial value of ``b_u``. A GRU then initially keeps the same share of the state as
-            an LSTM with this forget bias.
+        reset_after: if True, the reset gate multiplies ``h_{t-1} U_h + b'``; if False, it multiplies
+            ``h_{t-1}``.
+        keep_bias: ``b_u`` starts at ``-keep_bias``. The GRU then initially keeps the same share of its state
+            as an LSTM with ``forget_bias=keep_bias``.
         **kwargs: keyword arguments of :class:`MatrixCell`.
 
     >>> cell = GRUCell(3, reset_after=True)
@@ -101,9 +105,11 @@ class GRUCell(MatrixCell):
         return {"1 - update gate": 1 - u, "update gate": u, "reset gate": r}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns the sum of the norms of the paths, with ``sigmoid' <= 1/4`` and ``tanh' <= 1``.
+        """Returns the sum of two bounds on the effect of ``h_{t-1}`` on ``h_t``.
 
-        The bound is at least 1 for all weights, so it never forces the gradient to vanish.
+        The first bound holds if the update gate is constant. The second bound applies to the change of the
+        update gate that ``h_{t-1}`` causes. Both bounds use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The sum
+        is at least 1 for any weights. It therefore cannot prove that a gradient vanishes.
         """
         (h,), (recurrent_kernel, _, recurrent_bias) = states, constants
         u, r, candidate = (norm(block) for block in np.split(np.asarray(recurrent_kernel), 3, axis=-1))

@@ -1,10 +1,10 @@
-"""Cells whose gates do not depend on the previous state, so that a scan can compute all steps in parallel.
+"""Base class of the cells whose gates do not depend on the previous state.
 
-In an RNN, LSTM or GRU every gate is a function of ``h_{t-1}``, so the T steps must run one after the other.
-If the gates depend only on the input, the state is a linear function of the previous state:
-``h_t = a_t * h_{t-1} + b_t``. The coefficients ``a`` and ``b`` are known for all steps at once. A parallel
-scan can therefore replace the loop over the steps. If a loop is used, its steps need no matrix product
-(:mod:`seqmodels.kernels.linear_recurrence`).
+In an RNN, LSTM or GRU every step is a nonlinear function of ``h_{t-1}``. The T steps must therefore run one
+after the other. If the gates and the candidate depend only on the input, the state is a linear function of
+the previous state: ``h_t = a_t * h_{t-1} + b_t``. The coefficients ``a`` and ``b`` of all steps can be
+computed before the first step. A parallel scan can therefore replace the loop over the steps. If a loop is
+used, its steps need no matrix product. :mod:`seqmodels.kernels.linear_recurrence` implements both.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from seqmodels.kernels import States
 
 
 class LinearCell(Cell):
-    """Base class of the parallel cells. A subclass computes ``a`` and ``b`` from the projected input.
+    """Base class of the cells with ``h_t = a_t * h_{t-1} + b_t``. A scan can compute all steps in parallel.
 
-    Weights: ``kernel`` W ``(inputs, p)`` and ``bias`` b ``(p,)``, with ``p = len(blocks) * units``. These
+    A subclass defines :meth:`coefficients`, which computes ``a`` and ``b`` from the projected input.
+
+    The weights are ``kernel`` W ``(d, p)`` and ``bias`` b ``(p,)``, with ``p = len(blocks) * units``. These
     cells do not have a recurrent matrix.
 
     Args:
@@ -31,8 +33,8 @@ class LinearCell(Cell):
         bias_initializer: initializer of b.
 
     Raises:
-        ValueError: if units is below 1, or if ``weight_dropout`` or ``recurrent_dropout`` is not 0. Both
-            dropouts need recurrent weights.
+        ValueError: if units is below 1, or if ``weight_dropout`` or ``recurrent_dropout`` is not 0. These
+            dropouts apply only to cells with recurrent weights.
     """
 
     parallel = True
@@ -44,7 +46,11 @@ class LinearCell(Cell):
         super().__init__(units, **kwargs)
 
     def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns ``a`` and ``b`` of ``h_t = a_t * h_{t-1} + b_t``: ``(..., p)`` to two ``(..., units)``."""
+        """Returns ``a`` and ``b`` of ``h_t = a_t * h_{t-1} + b_t``, each ``(..., units)``.
+
+        Args:
+            projected: the result of :meth:`project` for one or more steps, ``(..., p)``.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define coefficients")
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
@@ -63,5 +69,5 @@ class LinearCell(Cell):
         return {"kept share": self.coefficients(projected)[0]}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns the bound for ``J = diag(a)``: the largest ``|a|``, but at least 1."""
+        """Returns the maximum of 1 and all values ``|a|``. The Jacobian of a step is ``diag(a)``."""
         return max(1.0, largest(self.coefficients(projected)[0]))

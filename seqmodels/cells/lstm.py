@@ -26,15 +26,17 @@ class LSTMCell(MatrixCell):
             c_t &= f_t * c_{t-1} + i_t * c~_t
             h_t &= o_t * tanh(c_t)
 
-    The states are ``(h, c)``, each ``(n, units)``; the output is ``h``. Along ``c`` the gradient is
-    multiplied only by ``f_t``, so that it survives long lags.
-    Weights: ``kernel`` W ``(d, 4 units)``, ``recurrent_kernel`` U ``(units, 4 units)`` and ``bias`` b
-    ``(4 units,)``, with columns in the order i, f, c, o of Keras.
+    The states are ``(h, c)``, each ``(n, units)``; the output is ``h``. On the direct path from ``c_t`` back
+    to ``c_{t-1}``, the gradient is multiplied only by ``f_t``. If ``f_t`` is close to 1, the gradient
+    therefore does not vanish over many time steps.
+
+    The weights are ``kernel`` W ``(d, 4 units)``, ``recurrent_kernel`` U ``(units, 4 units)`` and ``bias`` b
+    ``(4 units,)``. Their columns are in the same order as in Keras: i, f, c (the candidate), o.
 
     Args:
         units: size of each state.
-        forget_bias: initial value of ``b_f``. A value of 1 lets the gradient pass at the start of training
-            (Jozefowicz et al. 2015, section 2.4).
+        forget_bias: initial value of ``b_f``. With the value 1, ``f_t`` is large enough at the start of
+            training that the gradient does not vanish quickly (Jozefowicz et al. 2015, section 2.4).
         **kwargs: keyword arguments of :class:`MatrixCell`.
 
     >>> cell = LSTMCell(3)
@@ -82,13 +84,15 @@ class LSTMCell(MatrixCell):
         return {"forget gate": f, "input gate": i, "output gate": o}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns the sum of the norms of the paths, with ``sigmoid' <= 1/4`` and ``tanh' <= 1``.
+        """Returns the norm of a 2 x 2 matrix whose entries bound the norms of the blocks of the Jacobian.
 
-        The bound is above 1 for all weights, so it never forces the gradient to vanish.
+        The four blocks are the derivatives of ``(h_t, c_t)`` with respect to ``(h_{t-1}, c_{t-1})``. Their
+        bounds use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The result is above 1 for any weights. It therefore
+        cannot prove that a gradient vanishes.
         """
         i, f, c, o = (norm(block) for block in np.split(np.asarray(constants[0]), 4, axis=-1))
-        through_cell = i / 4 + largest(states[1]) * f / 4 + c  # derivative of c_t by h_{t-1}
-        return norm([[through_cell + o / 4, 1.0], [through_cell, 1.0]])  # derivatives of (h, c)
+        through_cell = i / 4 + largest(states[1]) * f / 4 + c  # bounds d c_t / d h_{t-1}
+        return norm([[through_cell + o / 4, 1.0], [through_cell, 1.0]])  # row 1 bounds h_t, row 2 bounds c_t
 
     def get_config(self) -> dict:
         return {**super().get_config(), "forget_bias": self.forget_bias}

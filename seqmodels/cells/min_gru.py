@@ -21,12 +21,14 @@ class MinGRUCell(LinearCell):
             h_t &= (1 - u_t) * h_{t-1} + u_t * h~_t
 
     The cell is a GRU without a reset gate. The update gate and the candidate do not depend on ``h_{t-1}``,
-    and the candidate has no tanh. The state and the output are ``h`` ``(n, units)``. Weights: ``kernel`` W
-    ``(d, 2 units)`` and ``bias`` b ``(2 units,)``, with columns in the order u, h.
+    and the candidate has no tanh. The state and the output are ``h`` ``(n, units)``.
+
+    The weights are ``kernel`` W ``(d, 2 units)`` and ``bias`` b ``(2 units,)``, with columns in the order
+    u, h.
 
     Args:
         units: size of the state.
-        keep_bias: negated initial value of ``b_u``, as in :class:`GRUCell`.
+        keep_bias: ``b_u`` starts at ``-keep_bias``, as in :class:`GRUCell`.
         **kwargs: keyword arguments of :class:`LinearCell`.
 
     >>> cell = MinGRUCell(3)

@@ -21,15 +21,18 @@ class MinLSTMCell(LinearCell):
             h~_t &= x_t W_h + b_h                       & candidate \\\\
             h_t &= (f_t * h_{t-1} + i_t * h~_t) / (f_t + i_t)
 
-    The cell is an LSTM without an output gate and a cell state. The gates do not depend on ``h_{t-1}``. The
-    normalised gates keep the scale of the state independent of time. The state and the output are ``h``
-    ``(n, units)``. Weights: ``kernel`` W ``(d, 3 units)`` and ``bias`` b ``(3 units,)``, with columns in the
-    order i, f, h.
+    The cell is an LSTM with neither an output gate nor a cell state. The gates and the candidate do not
+    depend on ``h_{t-1}``. Division by ``f_t + i_t`` makes ``h_t`` a weighted mean of ``h_{t-1}`` and
+    ``h~_t``. The scale of the state therefore does not depend on the time step. The state and the output are
+    ``h`` ``(n, units)``.
+
+    The weights are ``kernel`` W ``(d, 3 units)`` and ``bias`` b ``(3 units,)``, with columns in the order
+    i, f, h.
 
     Args:
         units: size of the state.
-        forget_bias: initial value of ``b_f``; ``b_i`` starts at ``-forget_bias``. As in :class:`LSTMCell`,
-            the sigmoid of this value is the initial share of the state that is kept.
+        forget_bias: ``b_f`` starts at ``forget_bias``, and ``b_i`` starts at ``-forget_bias``. The share of
+            the state that is kept then starts at ``sigmoid(forget_bias)``, as in :class:`LSTMCell`.
         **kwargs: keyword arguments of :class:`LinearCell`.
 
     >>> cell = MinLSTMCell(3)
@@ -51,7 +54,7 @@ class MinLSTMCell(LinearCell):
 
     def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         i, f, candidate = tf.split(projected, 3, axis=-1)
-        # f / (f + i) is computed from logarithms, because both gates may underflow at the same time.
+        # f / (f + i) is computed from logarithms, because f and i may both underflow to 0.
         keep = tf.sigmoid(tf.math.log_sigmoid(f) - tf.math.log_sigmoid(i))
         return keep, (1 - keep) * candidate
 

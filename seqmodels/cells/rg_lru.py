@@ -10,7 +10,7 @@ import tensorflow as tf
 from seqmodels.cells.linear import LinearCell
 from seqmodels.kernels import States
 
-C = 8.0  # De et al. 2024, equation 3
+C = 8.0  # constant c of De et al. 2024, equation 3
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -25,9 +25,12 @@ class RGLRUCell(LinearCell):
             h_t &= a_t * h_{t-1} + sqrt(1 - a_t^2) * (i_t * v_t)
 
     The paper uses ``x_t`` instead of ``v_t``. The projection to ``v_t`` allows inputs and states of different
-    sizes. The state and the output are ``h`` ``(n, units)``. Weights: ``kernel`` W ``(d, 3 units)`` and
-    ``bias`` b ``(3 units,)``, with columns in the order r, i, v, and ``decay`` A ``(units,)``. Initially
-    ``a^8`` is uniform in [0.9, 0.999], which spans memories of 10 to 1,000 steps.
+    sizes. The state and the output are ``h`` ``(n, units)``.
+
+    The weights are ``kernel`` W ``(d, 3 units)`` and ``bias`` b ``(3 units,)``, with columns in the order
+    r, i, v. A third weight is ``decay`` A ``(units,)``. Initially ``a^8``, which equals ``a_t`` for
+    ``r_t = 1``, is sampled uniformly from [0.9, 0.999]. With such a factor the state decays over about 10 to
+    1,000 time steps.
 
     Args:
         units: size of the state.
@@ -49,8 +52,9 @@ class RGLRUCell(LinearCell):
     def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         r, i, value = tf.split(projected, 3, axis=-1)
         log_a = C * tf.sigmoid(r) * tf.math.log_sigmoid(self._compute(self.decay))  # (..., units)
-        # expm1 computes 1 - a^2, because a direct subtraction loses its digits if a is close to 1. The lower
-        # limit, about the smallest normal number, avoids 0, where the square root has no derivative.
+        # expm1 computes 1 - a^2, because a direct subtraction loses precision if a is close to 1. The maximum
+        # excludes 0, where the square root has no derivative. Its second argument is close to the smallest
+        # normal number of the dtype.
         rest = tf.maximum(-tf.math.expm1(2 * log_a), 4 / log_a.dtype.max)
         return tf.exp(log_a), tf.sqrt(rest) * tf.sigmoid(i) * value
 
@@ -60,6 +64,6 @@ class RGLRUCell(LinearCell):
 
 
 def _slow_decays(shape: Any, dtype: Any = None) -> tf.Tensor:
-    """Samples ``A`` such that ``sigmoid(A) ** C`` is uniform in [0.9, 0.999]."""
+    """Samples ``A`` such that ``sigmoid(A) ** C`` is uniformly distributed in [0.9, 0.999]."""
     a = keras.random.uniform(shape, 0.9, 0.999, dtype=dtype) ** (1 / C)
     return tf.math.log(a) - tf.math.log1p(-a)

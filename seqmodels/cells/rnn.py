@@ -12,7 +12,7 @@ from seqmodels.cells.base import MatrixCell
 from seqmodels.cells.bounds import norm
 from seqmodels.kernels import States, dropped
 
-LARGEST_SLOPES = {"linear": 1.0, "relu": 1.0, "tanh": 1.0, "sigmoid": 0.25}  # max |phi'|
+LARGEST_SLOPES = {"linear": 1.0, "relu": 1.0, "tanh": 1.0, "sigmoid": 0.25}  # largest |phi'|
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
@@ -21,14 +21,15 @@ class RNNCell(MatrixCell):
 
     .. math:: h_t = phi(x_t W + h_{t-1} U + b)
 
-    ``x_t`` is the input ``(n, d)``. ``h_t`` is the state and the output ``(n, h)``. ``phi`` is the
-    activation.
-    Weights: ``kernel`` W ``(d, h)``, ``recurrent_kernel`` U ``(h, h)`` and ``bias`` b ``(h,)``.
+    ``x_t`` is the input ``(n, d)``. ``h_t`` is both the state and the output ``(n, units)``. ``phi`` is the
+    activation. The weights are ``kernel`` W ``(d, units)``, ``recurrent_kernel`` U ``(units, units)`` and
+    ``bias`` b ``(units,)``.
 
-    The gradient over k steps is a product of k Jacobians ``diag(phi') U^T``. The product vanishes when
-    ``||U|| max|phi'| < 1`` and can explode otherwise (Bengio et al. 1994; Pascanu et al. 2013,
-    section 2.1). With ``activation="relu"`` and ``recurrent_initializer="identity"`` the cell starts as a
-    perfect memory (Le et al. 2015, arXiv 1504.00941).
+    The gradient over k steps contains a product of k Jacobians ``diag(phi') U^T``. For large k this product
+    vanishes if ``||U|| max|phi'|`` is less than 1, and may explode if ``||U|| max|phi'|`` is greater than 1
+    (Bengio et al. 1994; Pascanu et al. 2013, section 2.1). With ``activation="relu"`` and
+    ``recurrent_initializer="identity"``, an untrained cell does not change a non-negative state at a step
+    with zero input (Le et al. 2015, arXiv 1504.00941).
 
     Args:
         units: size of the state.
@@ -62,15 +63,19 @@ class RNNCell(MatrixCell):
         return kernels.rnn(projected, states, recurrent_kernel, name, lengths, mask)
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns ``||U|| max |phi'|``, the bound for ``J = diag(phi') U^T``.
+        """Returns ``||U|| max |phi'|``, which bounds the norm of the Jacobian ``diag(phi') U^T``.
 
-        If the bound is below 1, the gradient must vanish (Pascanu et al. 2013, equation 6).
+        If the bound is below 1, the gradient vanishes over many steps (Pascanu et al. 2013, equation 6).
+        Returns None if the largest slope of the activation is not known.
         """
         slope = LARGEST_SLOPES.get(self._known_activation())
         return None if slope is None else slope * norm(constants[0])
 
     def _known_activation(self) -> str:
-        """Returns the name of a known Keras activation, else "". A user's function may have the same name."""
+        """Returns the name of the activation if it is a known Keras function, else an empty string.
+
+        The name alone does not identify the function, because a user's function may have the same name.
+        """
         name = getattr(self.activation, "__name__", "")
         known = {*kernels.RNN_ACTIVATIONS, *LARGEST_SLOPES}
         return name if name in known and self.activation is keras.activations.get(name) else ""

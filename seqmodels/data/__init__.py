@@ -1,6 +1,7 @@
-"""Text and tables: files, splits, tokens, batches and embeddings.
+"""Functions that read text and tables, split and tokenise texts, make batches, and read word vectors.
 
-Each name imports its module at first use, so the file readers need no TensorFlow.
+The module of a function or class is imported when the function or class is first used. Reading files
+therefore does not import TensorFlow.
 """
 
 from seqmodels.lazy import lazy

@@ -1,4 +1,8 @@
-"""Batches of token sequences in few shapes, built from flat arrays with TensorFlow operators."""
+"""Functions that make batches of token sequences with few different shapes.
+
+Sequences of similar length are grouped into buckets. All sequences of a bucket are padded to the same length,
+the edge of the bucket. TensorFlow operators copy the rows of a batch from flat arrays.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,21 +17,23 @@ from seqmodels.data.sequences import TokenSequences
 def bucket_edges(
     lengths: np.ndarray, count: int = 8, maximum: int | None = None, multiple: int = 8
 ) -> list[int]:
-    """Chooses the padded lengths of batches (edges) that need the fewest time steps in total.
+    """Chooses the padded lengths of batches, called edges, that minimise the total number of time steps.
 
-    The choice is exact. Dynamic programming compares all candidates, which are the row lengths rounded up to
-    a multiple of ``multiple``. ``steps[j]`` is the smallest number of padded steps for the rows up to
-    candidate ``j``, if ``j`` is the last edge. It is the minimum of
-    ``steps[i] + (rows between i and j) * candidate[j]`` over the previous edge ``i``.
+    A row is padded to the first edge that is not shorter than the row. Dynamic programming finds the exact
+    minimum. The candidates for edges are the row lengths, rounded up to a multiple of ``multiple``. Let
+    ``steps[j]`` be the smallest number of time steps, including padding, of all rows that fit into candidate
+    ``j``, if ``j`` is the longest edge. Then ``steps[j]`` is the minimum of
+    ``steps[i] + (number of rows longer than i that fit into j) * candidate[j]`` over all shorter edges ``i``.
 
     Args:
         lengths: number of tokens per row, (n,) int.
         count: maximum number of edges.
-        maximum: length to which rows will be truncated; the last edge covers it. Default: the longest row.
+        maximum: length to which the caller truncates the rows. The longest edge is at least this length.
+            Default: the length of the longest row.
         multiple: number that divides every edge.
 
     Returns:
-        At most ``count`` edges, in ascending order.
+        List of at most ``count`` edges in ascending order.
 
     Raises:
         ValueError: ``lengths`` is empty and ``maximum`` is missing.
@@ -42,7 +48,7 @@ def bucket_edges(
     padded = np.maximum(-(-np.append(np.minimum(lengths, longest), longest) // multiple), 1) * multiple
     candidates, rows = np.unique(padded, return_counts=True)
     rows[-1] -= 1  # the appended maximum is not a row
-    covered = np.cumsum(rows)  # (candidates,) rows that fit into a candidate
+    covered = np.cumsum(rows)  # (candidates,) number of rows that fit into each candidate
     backwards = np.tri(len(candidates), k=-1, dtype=bool)
     steps = covered * candidates
     choices = []
@@ -71,33 +77,35 @@ def batches(
     of_rows: Mapping[str, np.ndarray] | None = None,
     of_tokens: Mapping[str, np.ndarray] | None = None,
 ) -> tf.data.Dataset:
-    """Makes batches of rows of similar length, in at most ``len(edges)`` shapes.
+    """Makes batches of rows of similar length. The batches have at most ``len(edges)`` different shapes.
 
-    The order of all batches is computed in advance. ``len()`` of the dataset is therefore known, and
-    ``skip(k)`` continues exactly after the first ``k`` batches.
+    The order of all batches is computed in advance. Therefore ``len()`` of the dataset is known, and
+    ``skip(k)`` skips exactly the first ``k`` batches.
 
     Args:
-        sequences: n rows; the longest row must fit into the last edge.
-        targets: targets of the rows, (n, ...). Default: no targets.
-        weights: weights of the rows, (n,) float32. Default: 1 for every row.
-        edges: padded lengths, ascending; a row is padded to the first edge that it fits into.
+        sequences: n rows. No row may be longer than the longest edge.
+        targets: one target per row, (n, ...). Default: no targets.
+        weights: one weight per row, (n,) float32. Default: 1 for every row.
+        edges: padded lengths in ascending order. A row is padded to the first edge that it fits into.
         batch_size: number of rows per batch, or a sequence with one number per edge.
-        seed: random seed of the order, used together with ``epoch``.
-        epoch: number of the epoch. The rows are shuffled, and the batches of all edges are mixed. The order
-            depends on ``(seed, epoch)`` alone. Default: no shuffling; the rows are sorted by length, for
-            evaluation (see ``evaluation_order``).
-        of_rows: additional inputs per row by name, (n, ...).
-        of_tokens: additional inputs per token by name, (tokens, ...).
+        seed: random seed. Together, ``seed`` and ``epoch`` determine the order.
+        epoch: number of the epoch. The rows and the batches are shuffled in an order that depends only on
+            ``seed`` and ``epoch``. Default: no shuffling. The rows are then sorted by length, for evaluation.
+            ``evaluation_order`` restores the original order.
+        of_rows: additional inputs per row: dictionary from names to arrays (n, ...).
+        of_tokens: additional inputs per token: dictionary from names to arrays (tokens, ...).
 
     Returns:
-        Elements ``({"tokens": (batch, edge) int32, "lengths": (batch,) int32}, targets (batch, ...), weights
-        (batch,) float32)``. Without targets, None replaces the second item. The dictionary also contains
-        ``of_rows``, ``(batch, ...)``, and ``of_tokens``, ``(batch, edge, ...)``, by their names. Tokens are
-        padded with ``PAD``, other inputs with 0. The last batch of each edge is filled up with rows of
-        length 0, weight 0 and target 0.
+        Dataset with elements ``(inputs, targets (batch, ...), weights (batch,) float32)``. Without targets,
+        None replaces the second item. ``inputs`` is the dictionary
+        ``{"tokens": (batch, edge) int32, "lengths": (batch,) int32}``. The names in ``of_rows`` and
+        ``of_tokens`` are further keys. Their values have the shapes ``(batch, ...)`` and
+        ``(batch, edge, ...)``. Tokens are padded with ``PAD``, other inputs with 0. If the last batch of an
+        edge has too few rows, filler rows complete the batch. A filler row has the length 0, the weight 0 and
+        the target 0.
 
     Raises:
-        ValueError: a row is longer than the last edge.
+        ValueError: a row is longer than the longest edge.
 
     >>> sequences = TokenSequences.from_lengths(np.array([4, 5, 6, 7, 8]), np.array([3, 2]))
     >>> dataset = batches(sequences, np.array([0, 1]), edges=[4], batch_size=2, epoch=0)
@@ -108,7 +116,8 @@ def batches(
     plan = _plan(sequences.lengths, _buckets(sequences.lengths, edges), edges, batch_size, seed, epoch)
     if weights is None:
         weights = np.ones(len(sequences), np.float32)
-    # Filler rows read the zeros behind the last row.
+    # A filler row has the index n, the number of rows. Every array with one entry per row therefore gets an
+    # additional zero at index n.
     with tf.device("CPU"):
         slots = tf.constant(plan.slots)
         padded = _padder(sequences)
@@ -134,12 +143,14 @@ def batches(
 
 @dataclass(frozen=True)
 class PairShapes:
-    """Shapes of the batches of sequence pairs.
+    """Shapes of batches of pairs. A pair consists of a source sequence and a target sequence.
+
+    The three tuples have one entry per shape.
 
     Attributes:
-        sources: padded length of the sources per shape, ascending.
-        targets: padded length of the targets per shape, ascending.
-        rows: number of pairs in a batch, per shape.
+        sources: padded length of the sources for each shape, in ascending order.
+        targets: padded length of the targets for each shape, in ascending order.
+        rows: number of pairs in a batch of each shape.
 
     >>> shapes = PairShapes(sources=(4, 8), targets=(4, 8), rows=(16, 8))
     >>> shapes.buckets(np.array([3, 3]), np.array([2, 7]))
@@ -154,17 +165,19 @@ class PairShapes:
     def choose(
         cls, sources: np.ndarray, targets: np.ndarray, tokens: int, count: int = 8, multiple: int = 4
     ) -> "PairShapes":
-        """Chooses shapes for pairs, so that all batches have about the same number of target tokens.
+        """Chooses shapes such that all batches have about the same number of target tokens.
 
-        :func:`bucket_edges` divides the pairs into ``count`` groups by the length of their longer side. The
-        shape of a group is its longest source by its longest target.
+        :func:`bucket_edges` divides the pairs into at most ``count`` groups by the length of the longer
+        sequence of each pair. The padded lengths of a group are the lengths of its longest source and of its
+        longest target, rounded up to a multiple of ``multiple``.
 
         Args:
             sources: number of tokens per source, (n,).
             targets: number of tokens per target, (n,).
-            tokens: maximum number of padded target tokens per batch. A batch of one pair may exceed it.
+            tokens: maximum number of target tokens per batch, including padding. If a single pair has more
+                tokens, its batch has one pair and exceeds the maximum.
             count: maximum number of shapes.
-            multiple: number that divides every length.
+            multiple: number that divides every padded length.
         """
         longer = np.maximum(sources, targets)
         group = np.searchsorted(bucket_edges(longer, count, multiple=multiple), longer)
@@ -179,7 +192,11 @@ class PairShapes:
         return cls(longest(sources), target_edges, tuple(max(n // 8 * 8, n if n < 8 else 8, 1) for n in rows))
 
     def buckets(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Finds the first shape that each pair of lengths fits into, (n,).
+        """Returns the index of the first shape that each pair fits into, (n,).
+
+        Args:
+            sources: number of tokens per source, (n,).
+            targets: number of tokens per target, (n,).
 
         Raises:
             ValueError: a pair does not fit into any shape.
@@ -202,22 +219,24 @@ def pair_batches(
     seed: int = 0,
     epoch: int | None = None,
 ) -> tf.data.Dataset:
-    """Makes batches of pairs for teacher forcing, in few shapes with about the same number of tokens.
+    """Makes batches of (source, target) pairs for teacher forcing, with the given shapes.
 
-    A target ``START y END`` of k + 1 tokens yields the input ``START y`` and the k tokens to predict,
-    ``y END``. The pairs are ordered as in :func:`batches`.
+    In teacher forcing, the decoder receives the target up to each token and predicts the next token. A target
+    row ``START y END`` is therefore used twice: without its last token as the input ``START y``, and without
+    its first token as the tokens to predict, ``y END``. The pairs are ordered as in :func:`batches`.
 
     Args:
         sources: n rows.
         targets: n rows of at least one token each.
-        shapes: shapes of the batches.
+        shapes: shapes of the batches. The lengths of the targets do not include ``START``.
         seed: random seed of the order; see :func:`batches`.
         epoch: number of the epoch; see :func:`batches`.
 
     Returns:
-        Elements ``({"source": (batch, S), "source_lengths": (batch,), "target": (batch, T),
-        "target_lengths": (batch,)} int32, targets (batch, T) int32, weights (batch,) float32)``. The last
-        batch of each shape is filled up with pairs of length 0 and weight 0.
+        Dataset with elements ``(inputs, tokens to predict (batch, T) int32, weights (batch,) float32)``.
+        ``inputs`` is the dictionary ``{"source": (batch, S), "source_lengths": (batch,),
+        "target": (batch, T), "target_lengths": (batch,)}``, all int32. If the last batch of a shape has too
+        few pairs, filler pairs complete the batch. A filler pair has the length 0 and the weight 0.
 
     Raises:
         ValueError: a pair does not fit into any shape.
@@ -251,11 +270,13 @@ def pair_batches(
 def evaluation_order(
     lengths: np.ndarray, *, edges: Sequence[int], batch_size: int | Sequence[int]
 ) -> np.ndarray:
-    """Returns the position of each row in the evaluation batches (``epoch=None``), (n,) int64.
+    """Returns the position of each row in the batches that :func:`batches` makes with ``epoch=None``.
 
-    The arguments must be equal to the arguments of :func:`batches`. If ``outputs`` are the outputs of all
-    batches, ``np.concatenate(outputs)[evaluation_order(...)]`` has the original order of the rows, (n, ...).
-    Filler rows are dropped.
+    The result has the shape (n,) int64. It restores the original order of the rows after evaluation. If
+    ``outputs`` is the list of the outputs of all batches, then
+    ``np.concatenate(outputs)[evaluation_order(...)]`` contains the outputs in the original order, (n, ...).
+    The outputs of filler rows are dropped. ``lengths`` contains the number of tokens per row. ``edges`` and
+    ``batch_size`` must be equal to the arguments of :func:`batches`.
 
     >>> evaluation_order(np.array([9, 2, 5]), edges=[4, 12], batch_size=2)
     array([3, 0, 2])
@@ -266,9 +287,16 @@ def evaluation_order(
 
 @dataclass(frozen=True)
 class _Plan:
-    """Order of an epoch: a row number per slot (slots,), and the slots and bucket per batch (batches,).
+    """The contents of all batches of an epoch, in the order of the batches.
 
-    The row number n marks a filler row.
+    A slot is a place for one row in a batch. A filler row completes a batch that would not be full.
+
+    Attributes:
+        slots: index of the row in each slot, (slots,). The index n, which is the number of rows, marks a
+            filler row.
+        starts: index of the first slot of each batch, (batches,).
+        sizes: number of slots of each batch, (batches,).
+        buckets: index of the edge or shape of each batch, (batches,).
     """
 
     slots: np.ndarray
@@ -278,11 +306,11 @@ class _Plan:
 
 
 def _buckets(lengths: np.ndarray, edges: Sequence[int]) -> np.ndarray:
-    """Finds the first edge that each row fits into, (n,)."""
+    """Returns the index of the first edge that each row fits into, (n,)."""
     if lengths.max(initial=0) > edges[-1]:
         raise ValueError(
-            f"a row must have at most {edges[-1]} tokens, the last edge; got {lengths.max()}; truncate the "
-            "rows"
+            f"a row must have at most {edges[-1]} tokens, the longest edge; got {lengths.max()}; truncate "
+            "the rows"
         )
     return np.searchsorted(edges, lengths)
 
@@ -305,7 +333,7 @@ def _plan(
     rows = np.bincount(bucket, minlength=len(edges))
     batch_counts = -(-rows // sizes)
     fillers = batch_counts * sizes - rows
-    slots = np.full((batch_counts * sizes).sum(), len(lengths))  # filler rows follow the rows of their edge
+    slots = np.full((batch_counts * sizes).sum(), len(lengths))  # filler rows come last in each bucket
     slots[np.arange(len(lengths)) + np.repeat(np.cumsum(fillers) - fillers, rows)] = order
     batch_sizes = np.repeat(sizes, batch_counts)
     starts = np.cumsum(batch_sizes) - batch_sizes
@@ -317,12 +345,15 @@ def _plan(
 def _padder(
     sequences: TokenSequences, first: int = 0, last: int = 0, values: np.ndarray | None = None
 ) -> Callable:
-    """Returns a function ``(rows (batch,), edge) -> tokens (batch, edge), lengths (batch,)``, both int32.
+    """Returns a function that makes padded batches of rows.
 
-    The function drops the ``first`` leading and the ``last`` trailing tokens of each row. Row n is a filler
-    row of length 0. If ``values`` ``(tokens, ...)`` are given, they replace the tokens.
+    The returned function receives the indices of the rows ``(batch,)`` and ``edge``, the length to pad to. It
+    returns the tokens ``(batch, edge)`` and the lengths ``(batch,)``, both int32. The first ``first`` tokens
+    and the last ``last`` tokens of each row are dropped. The index n, which is the number of rows, selects a
+    filler row of length 0. If ``_padder`` receives ``values (tokens, ...)``, which contains one value per
+    token, the returned function returns the values of the tokens instead of the tokens.
     """
-    # Filler rows and padding read a zero that is appended to the rows and to the tokens.
+    # Padding is filled with the zero that is appended to the tokens. Filler rows have the length 0.
     numbers = tf.constant(_with_zero_row(sequences.values if values is None else values))
     begins = tf.constant(sequences.row_splits)
     lengths = tf.constant(np.append(sequences.lengths - first - last, 0))

@@ -1,4 +1,4 @@
-"""Pretrained word vectors in the text format of GloVe."""
+"""Reader of pretrained word vectors in the text format of GloVe."""
 
 import gzip
 import os
@@ -13,24 +13,26 @@ MISSING_SEED = 0
 
 
 def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Reads the vectors of a vocabulary (Pennington et al. 2014, https://nlp.stanford.edu/projects/glove/).
+    """Reads word vectors for a vocabulary (Pennington et al. 2014, https://nlp.stanford.edu/projects/glove/).
 
-    A line is ``word v1 ... vd``. The first line may be word2vec's ``count dimensions`` instead. A word may
-    contain spaces. If a word occurs twice, its first vector is used. The file may be gzipped (.gz). It is
-    streamed, and only the vectors of the vocabulary are parsed and kept.
+    Each line of the file has the form ``word v1 ... vd``, where v1 to vd are the d numbers of the vector. The
+    first line may be the header ``count dimensions`` of word2vec instead. A word may contain spaces. If a
+    word occurs twice, its first vector is used. If the file name ends in .gz, the file is decompressed. The
+    file is read line by line, and only the vectors of the vocabulary are kept in memory.
 
     Args:
         path: file of word vectors.
-        vocabulary: v tokens in the order of their ids; the first token is the padding.
+        vocabulary: v tokens in the order of their ids. The first token is the padding.
 
     Returns:
-        The vectors, (v, d) float32, and a mask of the tokens found in the file, (v,) bool. The vectors of
-        missing tokens are sampled with a fixed seed from a normal distribution. Its mean and standard
-        deviation in each dimension are those of the vectors found. The vector of the padding is zero.
+        The vectors, (v, d) float32, and a mask that is True for each token found in the file, (v,) bool. The
+        vector of the padding is zero. The vectors of all other missing tokens are sampled with a fixed seed
+        from a normal distribution. In each dimension, this distribution has the mean and the standard
+        deviation of the vectors that were found.
 
     Raises:
         UsageError: the file does not exist.
-        DataError: the file cannot be read, a line is invalid, or no word of the vocabulary is in the file.
+        DataError: the file cannot be read, a line is invalid, or the file contains no word of the vocabulary.
 
     >>> path = folder / "vectors.txt"
     >>> _ = path.write_text("film 1 2\\ngood 3 4\\n")
@@ -66,7 +68,7 @@ def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, bytes]]:
-    """Yields the number of each line, its word, and its vector as unparsed bytes."""
+    """Yields ``(line number, word, numbers of the vector as unparsed bytes)`` for each line."""
     offset = dimensions = 0
     for line, content in enumerate(_read(path), start=1):
         fields = content.rstrip()
@@ -76,7 +78,8 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, bytes]]:
             continue
         dimensions = dimensions or columns
         word, *numbers = fields.rsplit(b" ", dimensions) if columns > dimensions else fields.split(b" ", 1)
-        # More columns than expected are a word with spaces, unless they are all numbers.
+        # If a line has more columns than expected, its word contains spaces. But if the additional columns
+        # are all numbers, the line has too many numbers.
         extra = word.split(b" ")[1:]
         if columns < max(dimensions, 1) or (extra and all(map(_is_number, extra))):
             raise DataError(

@@ -1,6 +1,7 @@
-"""Readers of text files and tables; every error names the file and the line or byte.
+"""Readers of text files and tables. Error messages contain the file and, if known, the line or the byte.
 
-Files are read as a whole, are UTF-8 by default, and may be compressed, see `seqmodels.data.compression`.
+Each file is read into memory as a whole. Files are UTF-8 by default, with or without a byte order mark. Files
+may be compressed, see `seqmodels.data.compression`.
 """
 
 import csv
@@ -17,7 +18,7 @@ from seqmodels.errors import DataError, UsageError
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 TABLE_FORMATS = (*DELIMITERS, ".jsonl")
 
-Row = tuple[int, tuple[str, ...]]  # line number, values
+Row = tuple[int, tuple[str, ...]]  # line number and values of a row
 
 
 def unreadable(path: Path | str, error: OSError) -> DataError:
@@ -26,7 +27,12 @@ def unreadable(path: Path | str, error: OSError) -> DataError:
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Lists the folders and the files in ``folder``, sorted by name, without hidden ones.
+    """Returns the folders and the files in ``folder`` as two lists, each sorted by name.
+
+    Folders and files whose names start with a dot are skipped.
+
+    Raises:
+        DataError: the folder cannot be read.
 
     >>> _ = (folder / "reviews.csv").write_text("text\\n")
     >>> [[path.name for path in paths] for paths in list_folder(folder)]
@@ -71,20 +77,30 @@ def read_text(
 
 
 def table_name(path: Path) -> tuple[str, str] | None:
-    """Splits the name of a table, such as ``Train.csv.gz`` into ``("train", ".csv")``.
+    """Splits the file name of a table into name and extension, both in lower case and without ``.gz``.
 
-    Returns None if the extension is not one of `TABLE_FORMATS`.
+    For example, ``Train.csv.gz`` becomes ``("train", ".csv")``. Returns None if the extension is not one of
+    `TABLE_FORMATS`.
     """
     name = Path(path.name.lower().removesuffix(".gz"))
     return (name.stem, name.suffix) if name.suffix in TABLE_FORMATS else None
 
 
 def read_table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] = ()) -> Iterator[Row]:
-    """Reads the rows of a table, each as the number of its first line, from 1, and its values of ``columns``.
+    """Reads the rows of a table lazily.
 
-    CSV and TSV files have a header. They have quotes as in RFC 4180, so that a field may contain delimiters
-    and line breaks. JSONL files have one object per line with string values. The values of the columns
-    ``numbers`` may also be whole numbers. Blank lines and other columns are ignored.
+    A CSV or TSV file must have a header. A quoted field may contain delimiters and line breaks, as in RFC
+    4180. A JSONL file must have one JSON object per line. Blank lines, and columns that are not in
+    ``columns``, are ignored.
+
+    Args:
+        path: table with an extension of `TABLE_FORMATS`.
+        columns: names of the columns to read. In a JSONL file, their values must be strings.
+        numbers: names of the columns in which a JSONL file may have whole numbers instead of strings.
+
+    Returns:
+        Iterator of ``(line number, values)``. The line number is the number of the first line of the row,
+        counted from 1. The values are strings in the order of ``columns``.
 
     Raises:
         UsageError: the extension of ``path`` is not one of `TABLE_FORMATS`.
@@ -142,7 +158,7 @@ def _jsonl_rows(
         place = f"{path}:{number}"
         try:
             row = json.loads(line)
-            json.dumps(row, ensure_ascii=False).encode()  # a lone surrogate is valid JSON but not text
+            json.dumps(row, ensure_ascii=False).encode()  # raises an error for a lone surrogate
         except ValueError as error:
             raise DataError(
                 f"{place}: the line is not valid JSON ({error}); expected one object per line"

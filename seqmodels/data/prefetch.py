@@ -1,4 +1,4 @@
-"""Prefetching, the last step of every input pipeline."""
+"""Prefetching of batches, which is the last step of every input pipeline of this package."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import tensorflow as tf
 
 
 def prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Prefetches two elements while the current element is used.
+    """Returns a dataset that computes the next two elements while the current element is used.
 
-    The automatic tuning of the pipeline is disabled. Its thread sleeps for up to a minute at a time, and the
-    end of an iteration may wait until the thread wakes up. TensorFlow 2.21 waited in this way at the end of
-    most long epochs.
+    The automatic tuning (autotune) of the pipeline is disabled, because it can delay the end of an epoch. The
+    thread of autotune sleeps for up to a minute at a time. The end of an iteration may wait until this thread
+    wakes up. TensorFlow 2.21 waited in this way at the end of most long epochs.
 
     >>> [int(number) for number in prefetched(tf.data.Dataset.range(3))]
     [0, 1, 2]

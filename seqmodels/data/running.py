@@ -1,4 +1,4 @@
-"""Running text in contiguous columns, for truncated backpropagation with carried state."""
+"""Batches of one long text for language models that keep their state from batch to batch."""
 
 from collections.abc import Sequence
 
@@ -17,24 +17,25 @@ def running_text(
     seed: int = 0,
     epoch: int = 0,
 ) -> tf.data.Dataset:
-    """Splits a long text into contiguous columns, and the columns into windows.
+    """Makes batches of a long text for truncated backpropagation through time.
 
-    Column r of n contains the tokens ``r m .. (r + 1) m - 1`` with ``m = ceil(tokens / n)``. Row r of a batch
-    continues row r of the previous batch, so that training can carry the state. Every token is a target
-    exactly once, and its input is the previous token.
+    The text is split into n contiguous parts of equal length, ``ceil(tokens / n)``. Row r of every batch is a
+    window of part r. This window starts where row r of the previous batch ended. A model can therefore start
+    each batch from the final states of the previous batch. Every token is a target exactly once, and the
+    input for this target is the previous token.
 
     Args:
         ids: token ids of the text, (tokens,).
-        first: id of the input before the first token.
-        batch_size: number of columns, n.
-        lengths: lengths of the windows; each length is one shape. If there are several lengths, one is
-            sampled per window.
-        seed: random seed of the sampling, used together with ``epoch``.
-        epoch: number of the epoch, from 0.
+        first: token id that is the input for the first target.
+        batch_size: number of parts, n.
+        lengths: possible numbers of time steps of a batch. One of these numbers is sampled for each batch.
+        seed: random seed. Together, ``seed`` and ``epoch`` determine the sampled lengths.
+        epoch: number of the epoch, counted from 0.
 
     Returns:
-        Elements ``(tokens (n, length) int32, targets (n, length) int32, weights (n, length) float32)``.
-        Padding at the end of the text and of the last window has weight 0.
+        Dataset with elements ``(tokens (n, length) int32, targets (n, length) int32, weights (n, length)
+        float32)``. The weights are 1 at tokens of the text. They are 0 at the padding that completes the last
+        part and the last batch.
 
     >>> dataset = running_text(np.arange(4, 10), first=1, batch_size=2, lengths=[3])
     >>> tokens, targets, weights = next(iter(dataset))

@@ -1,4 +1,4 @@
-"""Rows of token ids with different lengths, and their truncation."""
+"""Token sequences of different lengths, and functions that truncate them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,11 +11,11 @@ PAD = 0
 
 @dataclass(frozen=True)
 class TokenSequences:
-    """Ragged rows of tokens.
+    """Stores n rows of token ids of different lengths in one flat array.
 
     Attributes:
-        values: concatenated tokens of all rows, (tokens,) int32.
-        row_splits: start of each row in ``values``, followed by the end of the last row, (n + 1,) int64.
+        values: concatenated token ids of all rows, (tokens,) int32.
+        row_splits: index in ``values`` of the start of each row, followed by ``len(values)``, (n + 1,) int64.
 
     >>> sequences = TokenSequences.from_lengths(np.array([4, 5, 6, 7]), np.array([3, 1]))
     >>> len(sequences), sequences.lengths, sequences.rows(np.array([1])).values
@@ -27,7 +27,7 @@ class TokenSequences:
 
     @classmethod
     def from_lengths(cls, values: np.ndarray, lengths: np.ndarray) -> "TokenSequences":
-        """Splits values (tokens,) into rows of these lengths (n,)."""
+        """Splits the array ``values`` (tokens,) into rows with the lengths ``lengths`` (n,)."""
         return cls(values.astype(np.int32, copy=False), np.append(0, np.cumsum(lengths, dtype=np.int64)))
 
     @property
@@ -39,7 +39,10 @@ class TokenSequences:
         return len(self.row_splits) - 1
 
     def rows(self, indices: np.ndarray) -> "TokenSequences":
-        """Returns the rows at these indices (m,), in this order; an index may occur more than once."""
+        """Returns the rows at the given indices (m,), in the order of the indices.
+
+        An index may occur more than once.
+        """
         lengths = self.lengths[indices]
         return TokenSequences.from_lengths(
             self.values[np.repeat(self.row_splits[indices], lengths) + steps_of(lengths)], lengths
@@ -54,11 +57,12 @@ def truncate(
     Args:
         sequences: rows of tokens.
         maximum: maximum number of tokens per row.
-        keep: tokens to keep. "head" keeps the first tokens, "tail" the last. "both" keeps a quarter of
-            ``maximum`` from the start and the rest from the end. Sun et al. 2019, arXiv 1905.05583, section
-            5.3.1, found "both" better than "head" and "tail" on IMDB.
-        prefix: number of leading tokens that are always kept and count towards ``maximum``. 1 keeps a start
-            token.
+        keep: tokens of a long row that are kept. "head" keeps the first tokens, and "tail" keeps the last
+            tokens. "both" keeps tokens from the start of the row (a quarter of ``maximum``) and from the end
+            (the rest of ``maximum``). Sun et al. 2019, arXiv 1905.05583, section 5.3.1, found "both" better
+            than "head" and "tail" on IMDB.
+        prefix: number of tokens at the start of a row that are always kept. They count towards ``maximum``.
+            For example, 1 keeps a start token.
 
     Raises:
         ValueError: ``prefix`` is not in [0, ``maximum``).
@@ -79,7 +83,7 @@ def truncate(
 def truncate_ragged(
     rows: tf.RaggedTensor, maximum: int, keep: Literal["head", "tail", "both"] = "head", prefix: int = 0
 ) -> tf.RaggedTensor:
-    """Truncates ragged rows (n, None) in a graph, as :func:`truncate` does.
+    """Truncates a ragged tensor (n, None) as :func:`truncate` does, with TensorFlow operators.
 
     >>> truncate_ragged(tf.ragged.constant([[4, 5, 6], [7]]), 2).to_list()
     [[4, 5], [7]]
@@ -95,9 +99,9 @@ def truncate_ragged(
 
 
 def front_tokens(maximum: int, keep: Literal["head", "tail", "both"], prefix: int) -> int:
-    """Returns ``front``, the number of leading tokens that truncation keeps of a long row.
+    """Returns the number of tokens that :func:`truncate` keeps from the start of a long row.
 
-    The other ``maximum - front`` tokens are the last tokens of the row.
+    All other tokens that are kept are the last tokens of the row.
 
     Raises:
         ValueError: ``prefix`` is not in [0, ``maximum``).
@@ -111,5 +115,9 @@ def front_tokens(maximum: int, keep: Literal["head", "tail", "both"], prefix: in
 
 
 def steps_of(lengths: np.ndarray) -> np.ndarray:
-    """Returns the positions 0, 1, ... within rows of these lengths (n,), concatenated, (tokens,) int64."""
+    """Returns the position of each token in its row, counted from 0.
+
+    ``lengths`` (n,) contains the lengths of the rows. The positions of all rows are concatenated, (tokens,)
+    int64. For example, the lengths 2 and 3 give 0, 1, 0, 1, 2.
+    """
     return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)

@@ -1,9 +1,11 @@
-"""Train, validation and test splits: their names, the rule for missing splits, and a digest of the data.
+"""Train, validation and test splits: their names, a rule for missing splits, and a hash of the data.
 
-Every reader of texts follows the same rule. A source may be in one piece (`WHOLE`) or have named splits.
-Without a test split, the validation split is used as the test split. If the validation split is missing or
-used as the test split, a fraction of the training rows becomes the validation split. Each reader splits off
-the fraction in its own way: running text in one piece, rows by their hash.
+Every reader of texts follows the same rule. A data source either has named splits or is a single split named
+`WHOLE`. If a source has named splits but no test split, the validation split is used as the test split. If
+the test or validation split is then still missing, it is made from a fraction of the training rows. If the
+source is a single split, the missing splits are fractions of the rows of `WHOLE`. Each reader chooses the
+rows of the fraction in its own way. A reader of running text takes one contiguous piece. A reader of rows
+sorts the rows by a hash (`cut_order`).
 """
 
 import hashlib
@@ -13,17 +15,24 @@ from typing import TypeVar
 from seqmodels.errors import DataError, UsageError
 
 SPLIT_NAMES = {"train": ("train",), "valid": ("valid", "validation", "val", "dev"), "test": ("test",)}
-WHOLE = "whole"  # a source without splits
+WHOLE = "whole"  # name of the only split of a source that has no named splits
 TEST_FRACTION = 0.1
 
 Split = TypeVar("Split")
 
 
 def read_splits(data: str, readers: Mapping[str, Callable[[], Split]]) -> dict[str, Split]:
-    """Reads every split of the source ``data``.
+    """Reads every split of a data source.
+
+    Args:
+        data: name of the source, for the error message.
+        readers: dictionary from the name of a split to a function that reads and returns the split.
+
+    Returns:
+        The splits by name.
 
     Raises:
-        DataError: the source has splits but no train split.
+        DataError: the source has named splits but no train split.
 
     >>> read_splits("reviews.csv", {"whole": lambda: ["a", "b"]})
     {'whole': ['a', 'b']}
@@ -36,9 +45,14 @@ def read_splits(data: str, readers: Mapping[str, Callable[[], Split]]) -> dict[s
 
 
 def read_split(data: str, readers: Mapping[str, Callable[[], Split]], split: str = "test") -> Split:
-    """Reads one split of the source ``data``, or the whole source if it has no splits.
+    """Reads one split of a data source, or the whole source if the source has no named splits.
 
     If the test split is missing, the validation split is read instead.
+
+    Args:
+        data: name of the source, for the error message.
+        readers: dictionary from the name of a split to a function that reads and returns the split.
+        split: name of the split to read.
 
     Raises:
         DataError: the source does not have the split.
@@ -49,21 +63,25 @@ def read_split(data: str, readers: Mapping[str, Callable[[], Split]], split: str
     for name in (WHOLE, split, "valid" if split == "test" else split):
         if name in readers:
             return readers[name]()
-    raise DataError(f"{data} has no {split} split, only {', '.join(readers)}; add it or pass a single file")
+    raise DataError(
+        f"{data} has no {split} split, only {', '.join(readers)}; add the split or pass a single file"
+    )
 
 
 def missing_splits(
     read: Mapping[str, Split], valid_fraction: float, notes: list[str]
 ) -> tuple[Split, dict[str, Split], dict[str, float]]:
-    """Determines which of the splits train, valid and test are missing, and the fraction of rows for each.
+    """Determines which of the splits test and valid are missing, and the fraction of rows for each of them.
 
     Args:
-        read: splits that were read, or `WHOLE`.
+        read: splits that were read, by name: train and possibly valid and test, or only `WHOLE`.
         valid_fraction: fraction of the training rows for the validation split, in (0, 0.5].
         notes: list to which a note is appended if the validation split is used as the test split.
 
     Returns:
-        The rows to split, the existing splits, and the fraction of each missing split, test first.
+        A tuple of three items. The first item contains the rows of the train split or of `WHOLE`, from which
+        the missing splits must be taken. The second item contains the existing splits test and valid by name.
+        The third item contains the fraction of rows for each missing split by name, with test before valid.
 
     Raises:
         UsageError: ``valid_fraction`` is not in (0, 0.5].
@@ -83,7 +101,10 @@ def missing_splits(
 
 
 def cut_order(text: str, seed: int) -> bytes:
-    """Returns a sort key for splitting texts; it is equal on every machine and for every order of the rows.
+    """Returns a hash of a text. Sorting texts by their hashes gives a random order for a random split.
+
+    The hash depends only on ``text`` and ``seed``. It is therefore the same on every machine and for every
+    order of the rows.
 
     >>> cut_order("a film", 0) == cut_order("a film", 0) != cut_order("a film", 1)
     True
@@ -92,10 +113,13 @@ def cut_order(text: str, seed: int) -> bytes:
 
 
 def digest(splits: Iterable[tuple[str, int, Iterable[str]]]) -> str:
-    """Computes the SHA-256 of the data before any split that depends on a seed, in hexadecimal.
+    """Computes the SHA-256 hash of the data as a hexadecimal string.
+
+    Pass the splits as the reader returned them. Do not pass splits that were made from other splits with a
+    random seed.
 
     Args:
-        splits: name, number of rows, and rows as text, per split.
+        splits: one tuple ``(name, number of rows, rows as texts)`` per split.
 
     >>> digest([("train", 1, ["a"])]) == digest([("train", 1, ["b"])])
     False

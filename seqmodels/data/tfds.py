@@ -1,4 +1,4 @@
-"""Texts that TensorFlow Datasets (tfds) has prepared on this machine. Nothing is downloaded."""
+"""Readers of texts that TensorFlow Datasets (tfds) has prepared on this machine. No reader downloads data."""
 
 import os
 import re
@@ -15,11 +15,18 @@ LABEL_NAMES = ("label",)
 def labeled_splits(
     data: str, split_names: Mapping[str, Sequence[str]], notes: list[str]
 ) -> dict[str, Iterator[tuple[str, str]]]:
-    """Reads the (text, label) rows of each split of ``tfds:NAME[/CONFIG][:VERSION]`` lazily.
+    """Reads the (text, label) rows of each split of a tfds dataset lazily.
 
-    The dataset is read from ``$TFDS_DATA_DIR``, or from the default folder of tfds. ``split_names`` lists
-    the names that each split may have in tfds. A split without labels (-1, as in the test splits of GLUE) is
-    skipped, and a note is appended to ``notes``.
+    The dataset is read from ``$TFDS_DATA_DIR``, or from the default folder of tfds. A split whose labels are
+    missing (label -1, as in the test splits of GLUE) is skipped.
+
+    Args:
+        data: name of the dataset in the form ``tfds:NAME[/CONFIG][:VERSION]``.
+        split_names: dictionary from each split to the names that the split may have in tfds.
+        notes: list to which a note is appended for each skipped split.
+
+    Returns:
+        For each split, an iterator of (text, label) tuples.
 
     Raises:
         UsageError: tfds does not have the dataset, configuration or version.
@@ -48,7 +55,7 @@ def labeled_splits(
 
 
 def text_splits(data: str, split_names: Mapping[str, Sequence[str]]) -> dict[str, Iterator[str]]:
-    """Reads the texts of each split, as `labeled_splits` does, but ignores labels.
+    """Reads the texts of each split lazily, as `labeled_splits` does, but without labels.
 
     Raises:
         UsageError, DataError: see `labeled_splits`.
@@ -73,7 +80,7 @@ def _prepared(data: str) -> Any:
     data_dir = os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets")
     builder = _builder(data, data_dir)
     try:
-        builder.as_dataset(split=[])  # raises before TensorFlow is imported
+        builder.as_dataset(split=[])  # if the dataset is not prepared, fails before TensorFlow is imported
     except AssertionError as error:
         name = data.removeprefix("tfds:")
         call = f"import tensorflow_datasets as tfds; tfds.load('{name}', data_dir='{data_dir}')"
@@ -85,7 +92,7 @@ def _prepared(data: str) -> Any:
 def _datasets(
     builder: Any, split_names: Mapping[str, Sequence[str]], features: Sequence[str]
 ) -> Iterator[tuple[str, Any]]:
-    """Yields each existing split, with these features only."""
+    """Yields ``(name of the split, dataset)`` for each existing split, with only the given features."""
     import tensorflow_datasets as tfds
 
     for split, names in split_names.items():
@@ -105,9 +112,10 @@ def _datasets(
 def translations(
     data: str, split_names: Mapping[str, Sequence[str]]
 ) -> tuple[list[str], Callable[[str, str], dict[str, Iterator[tuple[str, str]]]]]:
-    """Returns the languages of a translation dataset, and a function that reads two of them.
+    """Returns the languages of a translation dataset, and a function that reads the texts of two languages.
 
-    The function takes a source and a target language. It returns the (source, target) rows of each split.
+    The function receives the source language and the target language. It returns, for each split, an iterator
+    of (source text, target text) tuples.
 
     Raises:
         UsageError: see :func:`labeled_splits`.
@@ -127,7 +135,7 @@ def translations(
         splits = {}
         for split, names in split_names.items():
             for name in [name for name in names if name in builder.info.splits][:1]:
-                # There is no partial decoding, because the languages of a translation are decoded together.
+                # Partial decoding is not used, because tfds decodes all languages of a translation together.
                 dataset = builder.as_dataset(split=name, read_config=tfds.ReadConfig(try_autocache=False))
                 where = f"{data}[{split}]"
                 splits[split] = _pairs(where, _examples(where, dataset, source, target))
@@ -162,7 +170,11 @@ def _builder(data: str, data_dir: str) -> Any:
 
 
 def _feature(data: str, info: Any, kind: type, preferred: Sequence[str]) -> str:
-    """Returns the first ``preferred`` name that is a feature of type ``kind``, or the only such feature."""
+    """Returns the name of the feature of type ``kind`` to read.
+
+    This is the first name in ``preferred`` that is a feature of this type, else the only feature of this
+    type.
+    """
     found = sorted(name for name, feature in info.features.items() if isinstance(feature, kind))
     named = [name for name in preferred if name in found]
     if not named and len(found) != 1:
@@ -175,7 +187,7 @@ def _feature(data: str, info: Any, kind: type, preferred: Sequence[str]) -> str:
 
 
 def _examples(source: str, dataset: Any, *features: str) -> Iterator[tuple]:
-    """Yields the values of these features per row: texts as bytes, labels as numbers."""
+    """Yields the values of the given features for each row. Texts are bytes, and labels are numbers."""
     import tensorflow as tf
 
     try:

@@ -10,23 +10,23 @@ from seqmodels.registry import UNITS
 
 START, UNKNOWN, END = 1, 2, 3
 SPECIAL_TOKENS = ("<PAD>", "<START>", "<UNKNOWN>", "<END>")
-"""Spellings that MediaPipe reads; their ids are ``PAD`` 0, ``START`` 1, ``UNKNOWN`` 2 and ``END`` 3."""
+"""Special tokens, spelled as MediaPipe expects. Their ids are 0 to 3: PAD, START, UNKNOWN and END."""
 
 CORPUS_UNKNOWN = "<unk>"
-"""Unknown token of corpora that are already tokenised; its id is always ``UNKNOWN``."""
+"""Token that replaces rare words in corpora that are already tokenised. Its id is always ``UNKNOWN``."""
 
 CONTINUATION = "##"
 LONGEST_WORD = 100
-"""A word with more characters is not split into pieces but becomes ``UNKNOWN``, as in BERT."""
+"""Maximum length of a word that is split into pieces. A longer word becomes ``UNKNOWN``, as in BERT."""
 
 LETTERS_DELIMITER = r"[^\pL\pN\pM']+"
 WHITE_SPACE = r"[\pZ\p{Cc}]+"
-INVISIBLE = r"[\p{Cf}\x{FE00}-\x{FE0F}]+"  # joiners, byte order marks, emoji variants
+INVISIBLE = r"[\p{Cf}\x{FE00}-\x{FE0F}]+"  # joiners, byte order marks and selectors of emoji variants
 
 SPACE_MARK = "\u2581"
-"""Prefix of every word that follows white space in the reversible split; displayed as a low bar."""
+"""The split "reversible" puts this character, which looks like "_", before each word after white space."""
 
-# Rewrites that the graph applies, in this order, before it splits at spaces.
+# Regular expressions and replacements. They are applied in this order before a text is split at spaces.
 REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "letters": ((LETTERS_DELIMITER, " "),),
     "punctuation": (
@@ -37,7 +37,7 @@ REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "reversible": (
         (INVISIBLE, ""),
         (r"[\pZ\p{Cc}\x{E000}\x{2581}]+", " "),
-        (r"(^| )([^ ])", " \ue000\\2"),  # a temporary mark that is not a symbol
+        (r"(^| )([^ ])", " \ue000\\2"),  # a temporary mark that no rule treats as a symbol
         (r"(\x{E000}?[\pP\pS\p{Han}])", r" \1 "),
         ("\ue000", SPACE_MARK),
     ),
@@ -54,18 +54,21 @@ class TokenizerSettings:
         unit: type of the tokens. "word" means words. "wordpiece" means pieces of words (Schuster and Nakajima
             2012; Wu et al. 2016, section 4.1). "character" means characters, including spaces. "byte" means
             the 256 bytes; ``split``, ``size``, ``minimum_count`` and the training texts are then ignored.
-        split: rule that separates words, for units that have words. "letters": letters, digits, marks and
-            apostrophes form words, and other characters are dropped (``LETTERS_DELIMITER``). "punctuation":
-            white space separates words, and every punctuation mark, symbol and CJK character is a word (as in
-            BERT's basic tokenizer). "whitespace": only white space separates words. This rule is for corpora
-            that are already tokenised; their ``<unk>`` becomes ``UNKNOWN``. "reversible": like "punctuation",
-            but words that follow white space start with ``SPACE_MARK``. :meth:`Tokenizer.join` can then
-            restore the text.
+        split: rule that splits a text into words. It applies only to the units "word" and "wordpiece".
+            "letters": words consist of letters, digits, combining marks and apostrophes. All other characters
+            are dropped (``LETTERS_DELIMITER``).
+            "punctuation": white space separates words. Every punctuation mark, symbol and CJK character
+            (Unicode script Han) is a word of its own, as in BERT's basic tokenizer.
+            "whitespace": only white space separates words. This rule is for corpora that are already
+            tokenised. Their token ``<unk>`` becomes ``UNKNOWN``.
+            "reversible": like "punctuation", but each word that follows white space starts with
+            ``SPACE_MARK``. :meth:`Tokenizer.join` can then restore the spaces of the text.
         lowercase: if True, texts are first converted to lower case.
         size: maximum number of vocabulary entries, including the four special tokens.
-        minimum_count: minimum number of occurrences of an entry in the training texts.
-        start: if True, ids start with ``START``.
-        end: if True, ids end with ``END``.
+        minimum_count: minimum number of occurrences in the training texts. Rarer words, characters or pieces
+            are not added to the vocabulary.
+        start: if True, the ids of each text start with ``START``.
+        end: if True, the ids of each text end with ``END``.
 
     Raises:
         UsageError: a value is invalid.
@@ -94,7 +97,10 @@ class TokenizerSettings:
 
 
 def cut(texts: tf.Tensor, settings: TokenizerSettings) -> tf.RaggedTensor:
-    """Splits strings (n,) into words, characters or bytes, ragged (n, None)."""
+    """Splits texts (n,) into words, characters or bytes. Returns a ragged string tensor (n, None).
+
+    For the unit "wordpiece", the result contains whole words.
+    """
     if settings.unit == "byte":
         return tf.strings.bytes_split(tf.strings.lower(texts) if settings.lowercase else texts)
     texts = tf.strings.unicode_transcode(

@@ -1,11 +1,13 @@
-"""Tokenizer of plain TensorFlow operators.
+"""A tokenizer that consists only of TensorFlow operators.
 
-The graph contains every step from the raw string to the ids. A SavedModel with a ``Tokenizer`` therefore
-takes raw strings and needs only TensorFlow to load. Operations that plain TensorFlow does not have are
-omitted, both in training and in serving. For example, there is no Unicode normalisation (NFC, NFKC). A letter
-with an accent and the same letter followed by a combining accent are two different tokens.
+Every step from the raw string to the token ids is part of the TensorFlow graph. A SavedModel with a
+``Tokenizer`` therefore takes raw strings as inputs, and needs only TensorFlow to load. Operations without a
+TensorFlow operator are not used, neither in training nor in serving. For example, there is no Unicode
+normalisation (NFC, NFKC). The character "é" and the letter "e" followed by a combining accent are therefore
+different tokens.
 
-Bytes that are not UTF-8 and control characters are read as spaces, so a served string cannot fail.
+Bytes that are not UTF-8, and control characters, are replaced by spaces. No input string therefore causes an
+error.
 """
 
 import json
@@ -57,11 +59,11 @@ __all__ = [
 
 
 class Tokenizer(tf.Module):
-    """Converts raw strings to ids, in a graph.
+    """Converts raw strings to token ids in a TensorFlow graph.
 
     Args:
-        vocabulary: tokens in the order of their ids, ``SPECIAL_TOKENS`` first. For "wordpiece", pieces that
-            continue a word start with ``##``.
+        vocabulary: tokens in the order of their ids, with ``SPECIAL_TOKENS`` first. For the unit "wordpiece",
+            each piece that is not the start of a word has the prefix ``##``.
         settings: settings of the tokenizer.
 
     >>> tokenizer = Tokenizer.train(["a good film", "a dull film"], TokenizerSettings(size=7))
@@ -77,7 +79,7 @@ class Tokenizer(tf.Module):
         super().__init__()
         self.settings = settings
         self.vocabulary: tuple[str, ...] = tuple(vocabulary)
-        # Special tokens are not in the table, so that their spelling in a text does not produce them.
+        # Special tokens are not in the table, because a text that contains "<END>" must not get the id END.
         tokens = BYTES if settings.unit == "byte" else self.vocabulary[len(SPECIAL_TOKENS) :]
         ids = tf.range(len(SPECIAL_TOKENS), len(self.vocabulary), dtype=tf.int32)
         initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(tokens, tf.string), ids)
@@ -85,10 +87,11 @@ class Tokenizer(tf.Module):
 
     @classmethod
     def train(cls, texts: Iterable[str], settings: TokenizerSettings) -> "Tokenizer":
-        """Learns the vocabulary from these texts; equal texts yield equal vocabularies.
+        """Learns a vocabulary from texts, and returns a tokenizer. Equal texts give equal vocabularies.
 
-        Words are sorted by frequency, then alphabetically. Pieces are merged by frequency, as in byte pair
-        encoding (Sennrich et al. 2016, section 3.2). The ``tokenizers`` library calls this method WordPiece.
+        Words and characters are sorted by frequency. Those with equal frequency are sorted alphabetically.
+        Pieces of words are learned by merging the most frequent pairs of pieces, as in byte pair encoding
+        (Sennrich et al. 2016, section 3.2). The ``tokenizers`` library calls this method WordPiece.
 
         Raises:
             DataError: the texts contain no word.
@@ -108,16 +111,16 @@ class Tokenizer(tf.Module):
 
     @property
     def rewrites(self) -> tuple[tuple[str, str], ...]:
-        """Patterns and replacements (RE2) to apply, in this order, before words are split at spaces."""
+        """Regular expressions (RE2) and replacements, applied in order before a text is split at spaces."""
         return REWRITES[self.settings.split]
 
     def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Splits strings (n,) into words, characters or bytes, ragged (n, None); see the settings."""
+        """Splits texts (n,) into words, characters or bytes. Returns a ragged string tensor (n, None)."""
         return cut(texts, self.settings)
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Converts strings (n,) to ids, ragged (n, None) int32."""
+        """Converts texts (n,) to token ids. Returns a ragged int32 tensor (n, None)."""
         words = self.split(texts)
         if self.settings.unit != "wordpiece":
             ids = words.with_values(self._table.lookup(words.values))
@@ -131,7 +134,7 @@ class Tokenizer(tf.Module):
         return tf.concat([*first, ids, *last], axis=1) if first or last else ids
 
     def encode(self, texts: Iterable[str]) -> TokenSequences:
-        """Converts a whole dataset to ids."""
+        """Converts all texts of a dataset to token ids, one chunk of texts at a time."""
         values, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
         for chunk in chunks(texts):
             ids = self(chunk)
@@ -143,10 +146,11 @@ class Tokenizer(tf.Module):
         autograph=False, input_signature=[tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1)]
     )
     def join(self, ids: tf.RaggedTensor) -> tf.Tensor:
-        """Converts ids (n, None) to strings (n,), with spaces between words and a line break for ``END``.
+        """Converts token ids (n, None) to texts (n,).
 
-        With the reversible split, there are spaces only where the text had white space. ``PAD`` and ``START``
-        are dropped. Unknown tokens become ``CORPUS_UNKNOWN``.
+        Words are separated by spaces. With the split "reversible", spaces are only where the original text
+        had white space. ``END`` becomes a line break, ``UNKNOWN`` becomes ``CORPUS_UNKNOWN``, and ``PAD`` and
+        ``START`` are dropped.
         """
         ids = tf.ragged.boolean_mask(ids, (ids != PAD) & (ids != START))
         tokens = ids.with_values(tf.gather(self._spellings(), ids.values))
@@ -161,11 +165,11 @@ class Tokenizer(tf.Module):
         return tf.strings.regex_replace(texts, " ?\n ?", "\n")
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Returns the tokens of one row of ids."""
+        """Returns the token of each id."""
         return [self.vocabulary[index] for index in ids]
 
     def spell(self, text: str) -> list[str]:
-        """Returns the tokens of a text; unknown tokens are spelled as in the text."""
+        """Returns the tokens of a text. An unknown token is shown as the word or character of the text."""
         ids = self([text]).values.numpy()
         if self.settings.unit == "byte":
             return self.decode(ids)
@@ -183,9 +187,9 @@ class Tokenizer(tf.Module):
         return spelled
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes vocab.txt and tokenizer.json to a folder.
+        """Writes the files vocab.txt and tokenizer.json to a folder.
 
-        vocab.txt is UTF-8. The token of id ``i`` is on line ``i``, counted from 0.
+        vocab.txt is UTF-8 and has one token per line. The token with id 0 is on the first line.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -194,7 +198,7 @@ class Tokenizer(tf.Module):
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "Tokenizer":
-        """Loads a tokenizer that ``save`` wrote.
+        """Loads a tokenizer from a folder to which :meth:`save` wrote.
 
         Raises:
             DataError: a file is missing or invalid.
@@ -204,7 +208,7 @@ class Tokenizer(tf.Module):
         )
 
     def _spellings(self) -> tf.Tensor:
-        """Returns the spelling of each id in a text, (v,) strings."""
+        """Returns the string that :meth:`join` writes for each id, (v,) strings."""
         tokens = BYTES if self.settings.unit == "byte" else self.vocabulary[len(SPECIAL_TOKENS) :]
         if (self.settings.split, self.settings.unit) == ("reversible", "wordpiece"):
             # No word starts with ##, because this split makes every number sign a word.
@@ -214,13 +218,13 @@ class Tokenizer(tf.Module):
     def _pieces(self, words: tf.Tensor) -> tf.RaggedTensor:
         """Splits words (u,) into ids of pieces, ragged (u, None): greedily, the longest piece first.
 
-        All words advance together, by one piece per iteration of the loop. Every prefix of the rest of a word
-        is looked up, and the longest prefix in the vocabulary is taken. If a part of a word has no match, the
-        whole word is one ``UNKNOWN`` (Wu et al. 2016, section 4.1; the greedy match is from BERT).
+        Each iteration of the loop finds the next piece of every unfinished word. Every prefix of the rest of
+        a word is looked up, and the longest prefix in the vocabulary is taken. If a part of a word has no
+        match, the whole word is one ``UNKNOWN`` (Wu et al. 2016, section 4.1; the greedy match is from BERT).
         """
         size, longest = len(self.vocabulary), max(map(len, self.vocabulary))
         lengths = tf.strings.length(words, unit="UTF8_CHAR")
-        marked = tf.strings.regex_full_match(words, f"{CONTINUATION}.*")  # reserved for continuing pieces
+        marked = tf.strings.regex_full_match(words, f"{CONTINUATION}.*")  # only inner pieces start with ##
         hopeless = (lengths > LONGEST_WORD) | (words == CORPUS_UNKNOWN) | marked
 
         def advance(rows, starts, done_rows, done_ids):

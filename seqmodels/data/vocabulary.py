@@ -1,4 +1,4 @@
-"""Vocabularies: learning them from texts, and reading and writing their files."""
+"""Functions that learn a vocabulary from texts, and read and write the files of a tokenizer."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def learn(texts: Iterable[str], settings: TokenizerSettings) -> list[str]:
 
 
 def chunks(texts: Iterable[str]) -> Iterator[tf.Tensor]:
-    """Yields string tensors of ``_TEXTS_AT_ONCE`` texts; a lone surrogate becomes invalid UTF-8."""
+    """Yields string tensors of at most ``_TEXTS_AT_ONCE`` texts. A lone surrogate becomes invalid UTF-8."""
     remaining = iter(texts)
     while chunk := [text.encode("utf-8", "surrogatepass") for text in islice(remaining, _TEXTS_AT_ONCE)]:
         yield tf.constant(chunk)
@@ -56,9 +56,10 @@ def _frequent_words(counts: Mapping[str, int], settings: TokenizerSettings) -> l
 
 
 def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> list[str]:
-    """Learns pieces of words.
+    """Learns a vocabulary of pieces of words.
 
-    Single characters take at most half of the vocabulary, and the entries that longer pieces leave free.
+    At first, at most half of the vocabulary consists of single characters. Longer pieces are then added. If
+    entries remain free, more single characters are added.
     """
     from tokenizers import Tokenizer as Trainee
     from tokenizers import models, pre_tokenizers, trainers
@@ -80,8 +81,9 @@ def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> 
         vocab_size=settings.size,
         min_frequency=settings.minimum_count,
         continuing_subword_prefix=CONTINUATION,
-        # The trainer numbers characters in the order of a hash table and breaks ties by these numbers.
-        # Passing the characters as special tokens fixes their order and makes the result repeatable.
+        # The trainer gives each character a number, in the order of a hash table, and breaks ties by this
+        # number. If the characters are passed as special tokens, their order is fixed and the result is
+        # repeatable.
         special_tokens=[*SPECIAL_TOKENS, *sorted(alphabet)],
         show_progress=False,
     )
@@ -93,7 +95,7 @@ def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> 
 
 
 def write(path: Path, text: str) -> None:
-    """Writes a text file atomically: a reader sees either the old file or the new file."""
+    """Writes a text file atomically: other processes read the old file or the new file, never a mixture."""
     temporary = path.with_name(f"{path.name}.partial")
     temporary.write_text(text, encoding="utf-8", newline="\n")
     os.replace(temporary, path)
@@ -109,7 +111,8 @@ def read_vocabulary(path: Path) -> list[str]:
             )
     if len(tokens) <= len(SPECIAL_TOKENS):
         raise DataError(
-            f"{path} ends after {len(tokens)} lines, so all its tokens are special; restore it or train again"
+            f"{path} ends after {len(tokens)} lines and contains only special tokens; restore the file or "
+            "train again"
         )
     first_line: dict[str, int] = {}
     for line, token in enumerate(tokens, start=1):
@@ -117,7 +120,8 @@ def read_vocabulary(path: Path) -> list[str]:
             raise DataError(f"{path}:{line}: the line is empty; expected one token per line")
         if first_line.setdefault(token, line) != line:
             raise DataError(
-                f"{path}:{line}: the token {token!r} is already on line {first_line[token]}; expected it once"
+                f"{path}:{line}: the token {token!r} is already on line {first_line[token]}; restore the "
+                "file or train again"
             )
     return tokens
 
@@ -128,9 +132,10 @@ def read_settings(path: Path) -> TokenizerSettings:
         return TokenizerSettings(**json.loads(read_text(path)))
     except json.JSONDecodeError as error:
         raise DataError(
-            f"{path}:{error.lineno}: the file is not valid JSON ({error.msg}); restore it or train again"
+            f"{path}:{error.lineno}: the file is not valid JSON ({error.msg}); restore the file or train "
+            "again"
         ) from error
     except (TypeError, UsageError) as error:
         raise DataError(
-            f"{path} does not contain valid tokenizer settings ({error}); restore it or train again"
+            f"{path} does not contain valid tokenizer settings ({error}); restore the file or train again"
         ) from error

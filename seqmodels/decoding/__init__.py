@@ -1,13 +1,18 @@
-"""Decoding of sequences with a step function: greedy, sampling and beam search, in TensorFlow operators.
+"""Decoding of token sequences: greedy decoding, sampling and beam search, in TensorFlow operators.
 
-A step function maps the last tokens and the states to the next logits and states::
+A step function runs a model for one step. It receives the previous token of each row and the states. It
+returns the logits of the next token and the new states. It may also return the attention weights of the
+step::
 
     step(tokens (n,), states) -> (logits (n, V), states)  or  (logits, states, attention (n, source))
 
-``states`` is any nested structure of tensors ``(n, ...)``. Constant tensors, such as the memory of an
-attention, are not states; the step function must store them itself. In `beam`, n is ``rows * beams``; see
-`repeat_rows`. All functions work eagerly, in a ``tf.function`` and in a SavedModel. Rows do not influence
-each other.
+Here, n is the number of rows, V the size of the vocabulary, and ``source`` the number of source positions.
+``states`` is any nested structure of tensors ``(n, ...)``. Tensors that do not change, such as the memory of
+an attention, are not states. The step function must store them itself. In `beam`, the step function receives
+``n * beams`` rows, and the stored tensors must be repeated by `repeat_rows`.
+
+All functions except `stream` work eagerly, in a ``tf.function`` and in a SavedModel. The rows of a batch do
+not influence each other.
 """
 
 from seqmodels.decoding.beam import Ranked, Search, beam, repeat_rows

@@ -18,27 +18,29 @@ from seqmodels.decoding.history import (
 )
 from seqmodels.decoding.rules import IMPOSSIBLE, NONE, Rules, Step, at_least, restrict
 
-SMALLEST_COVERAGE = 1e-10  # coverage of a source position without any attention
+SMALLEST_COVERAGE = 1e-10  # lower limit of the coverage of a source position, because log(0) is not finite
 
 
 @dataclass(frozen=True)
 class Search:
-    """Settings of `beam`: its ranking and its stopping rule.
+    """Settings of `beam`: the number of sequences, their ranking, and the stopping rule.
 
-    Sequences are ranked by their score (Wu et al. 2016, arXiv 1609.08144, equation 14)::
+    Each sequence Y is ranked by its score (Wu et al. 2016, arXiv 1609.08144, equation 14)::
 
             score(Y) = log P(Y) / lp(Y) + cp(Y)
             lp(Y) = ((5 + |Y|) / 6) ** length_penalty
             cp(Y) = coverage_penalty * sum_i log(min(sum_j attention_ij, 1))    over source i and target j
 
-    ``|Y|`` includes the end token.
+    ``|Y|`` is the number of tokens of Y, including the end token.
 
     Attributes:
-        beams: number of sequences that are followed at once and returned.
-        length_penalty: alpha; 0 ranks by probability, and larger values favour long sequences.
-        coverage_penalty: beta; needs a step function that returns its attention.
-        stop: "filled" finishes a row when ``beams`` sequences have ended. "sure" also waits until no other
-            sequence can get a better score than the worst of these sequences.
+        beams: number of sequences per row that every step extends, and that `beam` returns.
+        length_penalty: exponent of lp (alpha in the paper). 0 ranks by probability. Larger values favour long
+            sequences.
+        coverage_penalty: factor of cp (beta in the paper). A value above 0 needs a step function that returns
+            attention weights.
+        stop: "filled" finishes a row when ``beams`` sequences have ended. "sure" also waits until no
+            unfinished sequence can get a better score than the worst of the ``beams`` best ended sequences.
 
     Raises:
         ValueError: fewer than one beam, a negative penalty or an unknown ``stop``.
@@ -61,11 +63,11 @@ class Search:
             raise ValueError(f"stop must be 'filled' or 'sure'; got {self.stop!r}")
 
     def lengths(self, lengths: tf.Tensor) -> tf.Tensor:
-        """Returns the length penalty lp of sequences with these lengths, of any shape."""
+        """Returns the length penalty lp of sequences. ``lengths`` is a tensor of any shape."""
         return ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** self.length_penalty
 
     def coverage(self, attention: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
-        """Returns the coverage penalty cp: ``(n, beams, source)`` to ``(n, beams)``.
+        """Returns the coverage penalty cp of each sequence, ``(n, beams)``.
 
         Args:
             attention: sum of the attention over all steps, ``(n, beams, source)``.
@@ -78,14 +80,16 @@ class Search:
 class Ranked(NamedTuple):
     """The best sequences of each row.
 
-    Ended sequences come before unfinished sequences. Both groups are sorted by falling score.
+    Sequences with an end token come before sequences that reached the maximum length. Both groups are sorted
+    from the highest score to the lowest. The attributes are described in `Decoded`.
 
     Attributes:
-        tokens: as in `Decoded`, ``(n, beams, steps) int32``.
+        tokens: ``(n, beams, steps) int32``.
         lengths: ``(n, beams) int32``.
         ended: ``(n, beams) bool``.
         log_probabilities: ``(n, beams) float32``.
-        scores: scores of `Search`, ``(n, beams) float32``; -inf if fewer than ``beams`` sequences exist.
+        scores: scores that `Search` defines, ``(n, beams) float32``. If a row has fewer than ``beams``
+            sequences, the scores of the missing sequences are -inf.
     """
 
     tokens: tf.Tensor
@@ -104,22 +108,24 @@ def beam(
     prompt: tf.Tensor | None = None,
     source_lengths: tf.Tensor | None = None,
 ) -> Ranked:
-    """Follows the ``beams`` most probable sequences of each row.
+    """Decodes each row by beam search.
 
-    Every step extends all beams of a row by every token. An end token among the ``beams`` most probable
-    extensions completes its sequence. The most probable extensions by other tokens are followed. With one
-    beam and ``stop="filled"``, the result equals `greedy`.
+    The search keeps ``beams`` unfinished sequences per row. Every step extends each of these sequences by
+    every token of the vocabulary. If an extension by the end token is among the ``beams`` most probable
+    extensions, the extended sequence is completed. The ``beams`` most probable extensions by other tokens
+    are the unfinished sequences of the next step. With one beam and ``stop="filled"``, the result equals
+    `greedy`.
 
     Args:
-        step, start, states, rules, prompt: as in `greedy`, with n rows. Here ``step`` gets ``n * beams``
-            rows, with the beams of a row next to each other. Tensors that the step function stores itself
+        step, start, states, rules, prompt: as in `greedy`, with n rows. But ``step`` receives ``n * beams``
+            rows, in which the sequences of a row are adjacent. Tensors that the step function stores itself
             must be repeated by `repeat_rows`.
         search: number of beams, ranking and stopping rule.
-        source_lengths: number of real positions of the attention, (n,) int32. None means that all positions
-            are real.
+        source_lengths: number of source positions of each row that are not padding, (n,) int32. None means
+            that the source has no padding.
 
     Raises:
-        ValueError: a coverage penalty, but a step function that does not return its attention.
+        ValueError: ``search`` has a coverage penalty, but ``step`` does not return its attention.
 
     >>> from seqmodels.decoding import Rules
     >>> step = lambda tokens, states: (tf.one_hot(tokens + 1, 5), states)
@@ -131,7 +137,9 @@ def beam(
 
 
 def repeat_rows(nested: Any, beams: int) -> Any:
-    """Repeats every row of tensors (n, ...) ``beams`` times: (n * beams, ...), copies next to each other.
+    """Repeats every row of tensors (n, ...) ``beams`` times. The copies of a row are adjacent rows.
+
+    The results have the shape (n * beams, ...).
 
     >>> repeat_rows(tf.constant([[1], [2]]), beams=2)[:, 0].numpy()
     array([1, 1, 2, 2], dtype=int32)
@@ -140,19 +148,19 @@ def repeat_rows(nested: Any, beams: int) -> Any:
 
 
 class _Beams(NamedTuple):
-    """The state of `beam` between two steps: the followed and the completed sequences.
+    """The state of `beam` between two steps: the unfinished and the completed sequences.
 
-    The followed sequences have ``rows = n * beams`` rows.
+    In the comments, ``rows`` is ``n * beams``. ``room`` is the largest of the maximum lengths of the rows.
     """
 
     time: tf.Tensor  # ()
     tokens: tf.Tensor  # (rows,)
     states: Any
     history: tf.Tensor  # (rows, prompt + room)
-    totals: tf.Tensor  # (n, beams) log P, -inf for a missing sequence
-    attention: tf.Tensor  # (n, beams, source), the sum so far
+    totals: tf.Tensor  # (n, beams) log P of unfinished sequences, -inf for a missing sequence
+    attention: tf.Tensor  # (n, beams, source) sum over the steps
     active: tf.Tensor  # (n,)
-    complete: Ranked  # tokens (n, beams, room) with NONE after the end
+    complete: Ranked  # tokens are (n, beams, room), with NONE after the end of a sequence
 
 
 class _Beam:
@@ -188,7 +196,7 @@ class _Beam:
         blank = tf.fill((n, beams, room(start, self.rules)), NONE)
         none = tf.fill((n, beams), IMPOSSIBLE)
         complete = Ranked(blank, tf.zeros((n, beams), tf.int32), tf.zeros((n, beams), tf.bool), none, none)
-        first = tf.range(beams) == 0  # identical beams would stay identical, so only one starts
+        first = tf.range(beams) == 0  # one beam starts, because equal beams would stay equal
         return _Beams(
             tf.constant(0),
             tokens,
@@ -201,7 +209,7 @@ class _Beam:
         )
 
     def source(self, tokens: tf.Tensor, states: Any) -> Any:
-        """Returns the number of positions of the attention; 0 without a coverage penalty."""
+        """Returns the number of source positions, or 0 if there is no coverage penalty."""
         if not self.search.coverage_penalty:
             return 0
         result = self.step(tokens, states)
@@ -215,7 +223,10 @@ class _Beam:
     def score(
         self, totals: tf.Tensor, lengths: tf.Tensor, attention: tf.Tensor, real: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the scores of sequences (n, any); ``lengths`` must broadcast to (n, any)."""
+        """Returns the scores of sequences, with the shape (n, any) of ``totals``.
+
+        ``lengths`` must broadcast to this shape.
+        """
         return totals / self.search.lengths(lengths) + self.search.coverage(attention, real)
 
     def advance(self, state: _Beams, real: tf.Tensor) -> _Beams:
@@ -229,7 +240,8 @@ class _Beam:
         if self.search.coverage_penalty:
             attention += tf.reshape(tf.cast(result[2], tf.float32), tf.shape(attention))
 
-        # At most one extension per beam is an end token, so 2 * beams candidates contain enough other tokens.
+        # Each sequence has only one extension by the end token. Of the 2 * beams most probable extensions, at
+        # least ``beams`` extensions are therefore by other tokens.
         candidates = tf.minimum(2 * beams, beams * size)
         totals, flat = tf.math.top_k(tf.reshape(totals, (n, beams * size)), candidates)  # (n, candidates)
         parents, tokens = flat // size, flat % size
@@ -266,14 +278,19 @@ class _Beam:
         )
 
     def place(self, state: _Beams, time: int | tf.Tensor) -> tf.Tensor:
-        """Returns the position of a token in a history, as `place_of` does.
+        """Returns the position at which a history stores the token of step ``time``, as `place_of` does.
 
-        `place_of` does not apply, because a history has ``n * beams`` rows and there are only n maxima.
+        `place_of` cannot be used, because it needs one maximum length per row of the history. The history has
+        ``n * beams`` rows, but there are only n maximum lengths.
         """
         return tf.shape(state.history)[1] - tf.shape(state.complete.tokens)[2] + time
 
     def merged(self, state: _Beams, totals: tf.Tensor, scores: tf.Tensor, rows: tf.Tensor) -> Ranked:
-        """Returns the best of the completed sequences and of those that end now, (n, candidates)."""
+        """Returns the ``beams`` best completed sequences, including the sequences that end at this step.
+
+        The tensors in the arguments describe the candidates of this step, (n, candidates). ``scores`` is -inf
+        for candidates that do not end.
+        """
         tokens = tf.gather(state.history[:, self.place(state, 0) :], rows)  # (n, candidates, room)
         ended = tf.math.is_finite(scores)
         new = Ranked(tokens, tf.fill(tf.shape(rows), state.time), ended, totals, scores)
@@ -282,18 +299,19 @@ class _Beam:
         return shaped_like(Ranked(*(tf.gather(each, best, batch_dims=1) for each in both)), state.complete)
 
     def done(self, time: tf.Tensor, totals: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
-        """Returns True for rows that need no further step, (n,)."""
+        """Returns a mask (n,) that is True for finished rows."""
         maximum = maximum_of(totals, self.rules)
         likeliest = tf.reduce_max(totals, axis=1)
         last = tf.reduce_min(scores, axis=1)
         enough = tf.math.is_finite(last)
         if self.search.stop == "sure":
-            # log P only falls. The best case divides it by the largest lp and has no coverage penalty.
+            # log P cannot increase in later steps, and the coverage penalty is at most 0. No later score is
+            # therefore better than the current log P divided by the largest lp.
             enough &= likeliest / self.search.lengths(maximum) <= last
         return enough | (time >= maximum) | ~tf.math.is_finite(likeliest)
 
     def ranked(self, state: _Beams, real: tf.Tensor) -> Ranked:
-        """Returns completed sequences, followed by sequences that were truncated at the maximum."""
+        """Returns the completed sequences, followed by the sequences that reached the maximum length."""
         beams = self.beams
         tokens = tf.reshape(state.history[:, self.place(state, 0) :], tf.shape(state.complete.tokens))
         lengths = lengths_of(tokens)

@@ -24,11 +24,13 @@ class Decoded(NamedTuple):
     """Decoded sequences.
 
     Attributes:
-        tokens: tokens without the end token, followed by `PAD`: ``(n, steps) int32``.
-        lengths: number of tokens per row, ``(n,) int32``.
-        ended: True for rows with an end token, False for rows that reached the maximum: ``(n,) bool``.
-        log_probabilities: sum of the log-probabilities of the tokens and the end token: ``(n,) float32``.
-            They include the repetition penalty, but not the exclusions by `Rules` and `Sampling`.
+        tokens: tokens of each row without the end token, followed by `PAD`, ``(n, steps) int32``.
+        lengths: number of tokens of each row without the end token, ``(n,) int32``.
+        ended: True for rows with an end token, and False for rows that reached the maximum length without an
+            end token, ``(n,) bool``.
+        log_probabilities: sum of the log-probabilities of the tokens and the end token, ``(n,) float32``.
+            The probabilities are computed after the repetition penalty, but before `Rules` and `Sampling`
+            exclude tokens.
     """
 
     tokens: tf.Tensor
@@ -40,14 +42,17 @@ class Decoded(NamedTuple):
 def greedy(
     step: Step, start: tf.Tensor, states: Any, rules: Rules, prompt: tf.Tensor | None = None
 ) -> Decoded:
-    """Selects the most probable token at every step, and the lowest id among equal ones.
+    """Selects the most probable token at every step.
+
+    Among tokens of equal probability, it selects the token with the lowest id.
 
     Args:
         step: a step function, see :mod:`seqmodels.decoding`.
-        start: token before the first token, (n,) int32.
+        start: token that the first step reads, one per row, (n,) int32.
         states: states before the first step.
         rules: constraints on the generated tokens.
-        prompt: tokens that count as already generated, (n, any) int32, left-padded with `NONE`.
+        prompt: previous tokens of each row, (n, any) int32, left-padded with `NONE`. The rules against
+            repetition treat these tokens as generated tokens. ``step`` does not read the prompt.
 
     >>> step = lambda tokens, states: (tf.one_hot(tokens + 1, 5), states)  # counts
     >>> decoded = greedy(step, tf.constant([0]), (), Rules(maximum=9, end=4))
@@ -68,12 +73,12 @@ def sample(
 ) -> Decoded:
     """Samples a token at every step.
 
-    At step t, row r uses number r of ``uniform(seed, t, n)``.
+    At step t, row r uses the random number ``uniform(seed, t, n)[r]``.
 
     Args:
         step, start, states, rules, prompt: as in `greedy`.
-        sampling: temperature and the candidate tokens.
-        seed: an integer; the same seed gives the same tokens.
+        sampling: settings of the sampling.
+        seed: an integer. The same seed gives the same tokens.
 
     >>> step = lambda tokens, states: (100 * tf.one_hot(tokens + 1, 5), states)  # counts
     >>> decoded = sample(step, tf.constant([0]), (), Rules(maximum=9, end=4), Sampling(), seed=1)
@@ -92,13 +97,14 @@ def stream(
     seed: int = 0,
     prompt: tf.Tensor | None = None,
 ) -> Iterator[tf.Tensor]:
-    """Yields the tokens of `sample` step by step, for use outside of graphs.
+    """Generates tokens as `sample` does, and yields the tokens of each step.
 
-    Without ``sampling``, it yields the tokens of `greedy`.
+    Without ``sampling``, it selects tokens as `greedy` does. The arguments are described in `sample`. This
+    function works only outside of graphs.
 
     Yields:
-        The tokens of one step, (n,) int32, with `NONE` for a finished row. The stream ends when all rows are
-        finished.
+        The tokens of one step, (n,) int32, with `NONE` for finished rows. The generator ends when all rows
+        are finished.
 
     >>> step = lambda tokens, states: (tf.one_hot(tokens + 1, 5), states)  # counts
     >>> [int(tokens[0]) for tokens in stream(step, tf.constant([0]), (), Rules(maximum=9, end=4))]
@@ -115,7 +121,10 @@ def stream(
 
 
 class _State(NamedTuple):
-    """The state of `greedy` and `sample` between two steps; ``history`` starts with the prompt."""
+    """The state of `greedy` and `sample` between two steps.
+
+    ``history`` contains the prompt and the generated tokens, see :mod:`seqmodels.decoding.history`.
+    """
 
     time: tf.Tensor  # ()
     tokens: tf.Tensor  # (n,) the last tokens
@@ -126,7 +135,9 @@ class _State(NamedTuple):
     log_probabilities: tf.Tensor  # (n,)
 
 
-Select = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # maps logits (n, V) and time to tokens (n,)
+Select = Callable[
+    [tf.Tensor, tf.Tensor], tf.Tensor
+]  # receives the logits (n, V) and the index of the step, and returns the tokens (n,)
 
 
 def _likeliest(logits: tf.Tensor, time: tf.Tensor) -> tf.Tensor:

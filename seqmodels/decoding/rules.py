@@ -1,4 +1,4 @@
-"""Constraints on generated sequences, independent of the decoding method."""
+"""Constraints on generated sequences, which all decoding methods use."""
 
 from __future__ import annotations
 
@@ -8,28 +8,31 @@ from typing import Any
 
 import tensorflow as tf
 
-PAD = 0  # padding after the end of a row
-NONE = -1  # no token: after the end of a history, before the start of a prompt
+PAD = 0  # id that fills a row after its last token
+NONE = -1  # marks a position without a token: before a prompt, or after the last token of a history
 IMPOSSIBLE = float("-inf")
 Step = Callable[[tf.Tensor, Any], tuple]
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Constraints on generated sequences, independent of the decoding method.
+    """Constraints on generated sequences, which all decoding methods use.
 
     Attributes:
-        maximum: maximum number of tokens, including the end token: one number, or one per row (n,).
-        end: id of the token that ends a row. None decodes every row up to its maximum.
+        maximum: maximum number of tokens, including the end token. It is one number for all rows, or a tensor
+            (n,) with one number per row.
+        end: id of the token that ends a row. None disables the end: every row gets its maximum number of
+            tokens.
         minimum: minimum number of tokens, without the end token.
         forbidden: ids of tokens that are never generated.
-        repetition_penalty: penalty of tokens that occurred before (Keskar et al. 2019, "CTRL", section
-            4.1). A positive logit is divided by it, a negative logit is multiplied by it. 1 disables it.
-        no_repeat: length of the n-grams that must not occur twice, unless no other token is possible; 0
-            disables the rule.
+        repetition_penalty: penalty for tokens that occurred before in the row (Keskar et al. 2019, "CTRL",
+            section 4.1). Positive logits of these tokens are divided by the penalty, and negative logits are
+            multiplied by the penalty. 1 disables the rule.
+        no_repeat: length of n-grams. No n-gram of this length may occur more than once in the same sequence.
+            If this rule excludes all tokens at a step, the rule is ignored at this step. 0 disables the rule.
 
     Raises:
-        ValueError: a number below its range.
+        ValueError: a number is too small.
 
     >>> rules = Rules(maximum=10, end=3, forbidden=(0, 1), no_repeat=3)
     >>> rules.maximum, rules.repetition_penalty
@@ -59,13 +62,14 @@ def restrict(
 
     Args:
         logits: (n, V).
-        history: previous tokens, with `NONE` before and after them, (n, any) int32.
-        time: number of generated tokens, () int32; the prompt does not count.
-        rules: constraints; ``maximum`` is ignored.
+        history: prompt and generated tokens of each row, (n, any) int32, with `NONE` at positions without a
+            token.
+        time: number of generated tokens without the prompt, () int32.
+        rules: the constraints. This function does not use ``maximum``.
 
     Returns:
-        The logits with -inf for excluded tokens, and the log-probabilities after only the repetition penalty,
-        both (n, V) float32.
+        The logits, with -inf for excluded tokens, and the log-probabilities, both (n, V) float32. The
+        log-probabilities are computed after the repetition penalty, but before tokens are excluded.
 
     >>> history, rules = tf.constant([[2, NONE]]), Rules(maximum=2, forbidden=(1,))
     >>> logits, log_probabilities = restrict(tf.zeros((1, 3)), history, 1, rules)
@@ -99,7 +103,10 @@ def at_least(name: str, value: float, least: int) -> None:
 
 
 def _marked(tokens: tf.Tensor, size: Any) -> tf.Tensor:
-    """Marks which of ``size`` token ids occur in each row (n, any), ignoring `NONE`: (n, size) bool."""
+    """Returns a mask (n, size) that is True for the token ids that occur in each row of ``tokens (n, any)``.
+
+    `NONE` is ignored. ``size`` is the number of token ids.
+    """
     rows = tf.broadcast_to(tf.range(tf.shape(tokens)[0])[:, None], tf.shape(tokens))
     columns = tf.where(tokens == NONE, size, tokens)
     places = tf.stack([rows, columns], axis=2)  # (n, any, 2)
@@ -108,15 +115,15 @@ def _marked(tokens: tf.Tensor, size: Any) -> tf.Tensor:
 
 
 def _repeating(history: tf.Tensor, length: int, size: Any) -> tf.Tensor:
-    """Marks tokens that would complete an n-gram that the row already contains: (n, size) bool.
+    """Returns a mask (n, size) of the tokens that would complete an n-gram that the row already contains.
 
-    An n-gram has ``length`` tokens.
+    ``length`` is the number of tokens of an n-gram. ``size`` is the number of token ids.
     """
-    history = tf.pad(history, [[0, 0], [0, 1]], constant_values=NONE)  # so that no history is empty
+    history = tf.pad(history, [[0, 0], [0, 1]], constant_values=NONE)  # reduce_max needs at least one column
     real = history != NONE
     steps = tf.range(tf.shape(history)[1])
     last = tf.reduce_max(tf.where(real, steps, NONE), axis=1)  # (n,) position of the last token
-    tail = last[:, None] + tf.range(2 - length, 1)  # (n, length - 1) positions of the last tokens
+    tail = last[:, None] + tf.range(2 - length, 1)  # (n, length - 1) positions of the final tokens
     starts = steps[
         : tf.maximum(tf.shape(steps)[0] - length + 1, 0)
     ]  # start positions of the n-grams of the history

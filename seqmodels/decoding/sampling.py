@@ -11,17 +11,18 @@ from seqmodels.decoding.rules import at_least
 
 @dataclass(frozen=True)
 class Sampling:
-    """Settings of `draw`: numbers or scalar tensors.
+    """Settings of `draw`. Each setting is a number or a scalar tensor.
 
     Attributes:
-        temperature: divisor of the logits; 0 selects the most probable token.
-        top_k: number of most probable tokens to sample from; 0 keeps all tokens.
-        top_p: probability mass to sample from (Holtzman et al. 2020, "The curious case of neural text
-            degeneration", section 3.1). Of the top k tokens, it keeps the smallest number of most probable
-            tokens with this mass, and at least one. 1 keeps all tokens.
+        temperature: divisor of the logits. 0 selects the most probable token.
+        top_k: number of the most probable tokens that can be sampled. 0 keeps all tokens.
+        top_p: total probability of the tokens that can be sampled (Holtzman et al. 2020, "The curious case of
+            neural text degeneration", section 3.1). From the tokens that ``top_k`` keeps, the most probable
+            tokens are kept until the sum of their probabilities reaches ``top_p``. At least one token is
+            kept. 1 keeps all tokens.
 
     Raises:
-        ValueError: a number outside its range.
+        ValueError: a number is outside its range.
 
     >>> Sampling(temperature=0.8, top_k=40)
     Sampling(temperature=0.8, top_k=40, top_p=1.0)
@@ -41,7 +42,9 @@ class Sampling:
 
 
 def uniform(seed: int | tf.Tensor, time: int | tf.Tensor, rows: int | tf.Tensor) -> tf.Tensor:
-    """Returns the random numbers in [0, 1) of one step, (rows,) float64, determined by the arguments.
+    """Returns the random numbers of one step, (rows,) float64 in [0, 1).
+
+    The same arguments always give the same numbers.
 
     >>> numbers = uniform(seed=1, time=0, rows=4)
     >>> numbers.shape, bool(tf.reduce_all(numbers == uniform(seed=1, time=0, rows=4)))
@@ -52,11 +55,11 @@ def uniform(seed: int | tf.Tensor, time: int | tf.Tensor, rows: int | tf.Tensor)
 
 
 def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor:
-    """Selects a token for each number by the inverse of the cumulative distribution.
+    """Samples a token for each row by inverting the cumulative distribution at the random number of the row.
 
-    Tokens are sorted by falling logit, and equal logits by rising id. The computation uses double precision.
-    The same logits and the same number therefore give the same token on every platform. In NumPy, for one
-    row::
+    Tokens are sorted from the largest logit to the smallest. Tokens with equal logits are sorted by rising
+    id. The computation uses double precision. The same logits and the same number therefore give the same
+    token on every platform. The following NumPy code computes the token of one row::
 
             order = np.argsort(-logits, kind="stable")[:top_k]  # [:V] without top_k
             falling = logits[order].astype(np.float64)
@@ -67,19 +70,19 @@ def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor
             token = order[np.sum(cumulative[: left - 1] <= number * cumulative[left - 1])]
 
     Args:
-        logits: (n, V); tokens with -inf are never selected.
+        logits: (n, V). Tokens with the logit -inf are never selected.
         numbers: random numbers in [0, 1), (n,) float64.
-        sampling: temperature and the candidate tokens.
+        sampling: settings of the sampling.
 
     Returns:
-        (n,) int32.
+        The tokens, (n,) int32.
 
     >>> logits = tf.math.log([[0.5, 0.3, 0.2]])
     >>> [int(draw(logits, tf.constant([number], tf.float64), Sampling())[0]) for number in (0.1, 0.6, 0.9)]
     [0, 1, 2]
     """
     size = tf.shape(logits)[1]
-    few = isinstance(sampling.top_k, int) and sampling.top_k > 0  # the other tokens need no sorting
+    few = isinstance(sampling.top_k, int) and sampling.top_k > 0  # if True, only the top k tokens are sorted
     falling, order = tf.math.top_k(logits, tf.minimum(sampling.top_k, size) if few else size)  # (n, sorted)
     temperature = tf.cast(sampling.temperature, tf.float64)
     likeliest = tf.equal(temperature, 0.0)
@@ -94,5 +97,6 @@ def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor
     total = tf.reduce_max(tf.where(left, cumulative, tf.zeros_like(cumulative)), axis=1)
     passed = left & (cumulative <= (numbers * total)[:, None])
     passed, left = (tf.reduce_sum(tf.cast(x, tf.int32), axis=1) for x in (passed, left))  # (n,)
-    # A number just below 1 times the total may round to the total, so the index is limited to the last token.
+    # If a number is just below 1, its product with the total may round to the total. The index is therefore
+    # limited to the last token that can be sampled.
     return tf.gather(order, tf.minimum(passed, left - 1), batch_dims=1)

@@ -1,6 +1,7 @@
 """Plots and confidence intervals that two or more tasks use.
 
-Each name imports its module at first use, so Matplotlib is loaded only for plots.
+The module of a function is imported when the function is first used. Matplotlib is therefore loaded only for
+plots.
 """
 
 from seqmodels.lazy import lazy

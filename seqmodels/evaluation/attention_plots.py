@@ -21,7 +21,7 @@ def attention_map(
     """Plots the attention weights of a translation and writes the plot to `path`.
 
     Args:
-        weights: attention weights `(target, source)`, from 0 to 1.
+        weights: attention weights from 0 to 1, with the shape `(target words, source words)`.
         source: words of the source text.
         target: words of the translation.
         path: PNG file to write.

@@ -1,4 +1,4 @@
-"""Bar plots by group."""
+"""Bar plots that compare groups, such as texts of different lengths."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -28,15 +28,15 @@ def bars(
     """Plots groups of bars, with one bar per series in each group, and writes the plot to `path`.
 
     Args:
-        groups: names of the groups on the horizontal axis.
-        series: one value per group, for each name in the legend.
+        groups: names of the groups, which label the horizontal axis.
+        series: dictionary from the name of a series to its values, one per group. The legend shows the names.
         path: PNG file to write.
         title: title of the plot.
         label: label of the vertical axis.
-        chance: value of a horizontal line for the chance level. Default: no line.
+        chance: chance level, which is shown as a horizontal line. Default: no line.
 
     Raises:
-        ValueError: a series does not have one value per group.
+        ValueError: the number of values of a series is not the number of groups.
 
     >>> bars(["short", "long"], {"gru": [0.9, 0.7], "lstm": [0.9, 0.8]}, folder / "bars.png").name
     'bars.png'
@@ -47,12 +47,15 @@ def bars(
 def score_by_group(
     groups: Sequence[Mapping[str, float | str]], score: str, label: str, path: str | os.PathLike[str]
 ) -> Path:
-    """Plots the score of each group above its number of examples, and writes the plot to `path`.
+    """Plots the score and the number of examples of each group, and writes the plot to `path`.
+
+    The upper panel shows the scores. The lower panel shows the numbers of examples.
 
     Args:
-        groups: `name`, `count` (number of examples) and score of each group.
-        score: key of the score.
-        label: label of the groups on the horizontal axis.
+        groups: one dictionary per group. Its keys are `name`, `count` (number of examples) and the string
+            that is passed as `score`.
+        score: key of the score in each dictionary, such as `f1`.
+        label: label of the horizontal axis, which shows the names of the groups.
         path: PNG file to write.
 
     >>> groups = [{"name": "1-10", "count": 40, "f1": 0.9}, {"name": "11-20", "count": 12, "f1": 0.8}]

@@ -1,4 +1,4 @@
-"""Confusion matrix and reliability diagram of a classifier."""
+"""Plots of the confusion matrix and of the reliability diagram of a classifier."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,18 @@ from seqmodels.evaluation.style import (
     tidy,
 )
 
-LARGEST_ANNOTATED = 25  # number of classes up to which the numbers in the cells are readable
-LARGEST_LABELED = 60  # number of class names to show; above it, every second, third, ... name is shown
+LARGEST_ANNOTATED = 25  # largest number of classes for which the cells contain readable numbers
+# Largest number of classes whose names are all shown. If there are more classes, only every second, third,
+# ... name is shown.
+LARGEST_LABELED = 60
 
 
 def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | os.PathLike[str]) -> Path:
-    """Plots the counts and the percentages per true class as a coloured table, and writes it to `path`.
+    """Plots a confusion matrix as a coloured table, and writes the plot to `path`.
 
-    The colour depends on the square root of the percentage, so that rare confusions are visible.
+    The colour of a cell shows the percentage of the examples of the true class. The colour depends on the
+    square root of the percentage, so that rare confusions are visible. For at most 25 classes, the cells also
+    contain the counts and percentages.
 
     Args:
         confusion: counts `(classes, classes)`, with a row per true class and a column per predicted class.
@@ -36,7 +40,7 @@ def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | o
         path: PNG file to write.
 
     Raises:
-        ValueError: the table is not square with one row per class name.
+        ValueError: `confusion` does not have one row and one column per class name.
 
     >>> confusion_matrix([[8, 2], [1, 9]], ["negative", "positive"], folder / "confusion.png").name
     'confusion.png'
@@ -45,11 +49,14 @@ def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | o
 
 
 def reliability_diagram(calibration: Sequence[Mapping[str, float]], path: str | os.PathLike[str]) -> Path:
-    """Plots accuracy against confidence above a histogram of the confidence, and writes it to `path`.
+    """Plots the accuracy for each level of confidence (reliability diagram), and writes the plot to `path`.
+
+    A lower panel shows a histogram of the confidence.
 
     Args:
-        calibration: one or more bins of equal width, with the keys `lower`, `upper`, `confidence`, `accuracy`
-            and `count`.
+        calibration: one dictionary per bin of the confidence. Its keys are `lower` and `upper` (edges of the
+            bin), `confidence` and `accuracy` (means over the bin), and `count` (number of examples). All bins
+            must have the same width.
         path: PNG file to write.
 
     >>> bins = [{"lower": 0.0, "upper": 0.5, "confidence": 0.25, "accuracy": 0.2, "count": 4}]

@@ -1,4 +1,4 @@
-"""Line plots: curves in panels, learning curves, and the loss by position."""
+"""Line plots: panels with curves, learning curves, and the loss at each position of a line of text."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -24,17 +24,17 @@ from seqmodels.evaluation.style import (
 )
 
 MEASURED_PER_EPOCH = ("learning_rate", "gradient_norm")
-LARGEST_TICKED = 9  # number of points up to which a logarithmic axis has a tick per point
+LARGEST_TICKED = 9  # largest number of points for which a logarithmic axis has one tick per point
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a panel; curves with the same name share a colour and a legend entry in all panels.
+    """One curve of a panel. Curves with the same name have the same colour and one legend entry.
 
     Attributes:
-        name: name in the legend.
+        name: name of the curve in the legend.
         x: x values, ``(points,)``.
-        y: y values, ``(points,)``; a NaN leaves a gap.
+        y: y values, ``(points,)``. A NaN leaves a gap in the curve.
         line: Matplotlib line format, such as ``-``, ``--`` or ``o-``.
 
     >>> Curve("gru", [1, 2, 4], [0.9, 0.7, 0.6], "--").name
@@ -49,15 +49,17 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes.
+    """One panel of a plot: a pair of axes with curves.
 
     Attributes:
         title: title of the panel.
         x_label, y_label: quantities on the axes, with units.
-        curves: lines of the panel.
-        log: logarithmic axes: "", "x", "y" or "xy".
-        limits, x_limits: limits of the y axis and of the x axis. Default: limits that fit the curves.
-        surface: x ``(columns,)``, y ``(rows,)`` and z ``(rows, columns)``, drawn in grey behind the curves.
+        curves: curves of the panel.
+        log: axes with a logarithmic scale: "", "x", "y" or "xy".
+        limits: limits of the y axis. Default: limits that fit the curves.
+        x_limits: limits of the x axis. Default: limits that fit the curves.
+        surface: x values ``(columns,)``, y values ``(rows,)`` and z values ``(rows, columns)``. The z values
+            are drawn as grey contours behind the curves. Default: no contours.
 
     >>> Panel("loss", "epoch", "nats", [Curve("gru", [1, 2], [0.9, 0.7])]).title
     'loss'
@@ -74,7 +76,7 @@ class Panel:
 
 
 def curves(panels: Sequence[Panel], path: str | os.PathLike[str], title: str = "") -> Path:
-    """Plots panels side by side above one legend, and writes the plot to `path`.
+    """Plots panels next to each other, with one legend below all panels, and writes the plot to `path`.
 
     Raises:
         ValueError: ``panels`` is empty.
@@ -92,11 +94,12 @@ def learning_curve(
     """Plots the history of a training, with one panel per quantity, and writes the plot to `path`.
 
     Args:
-        history: one row per epoch with `epoch`, `loss` and `valid_loss`. Further pairs `x` and `valid_x` are
-            also plotted; `x` may be missing. `learning_rate` and `gradient_norm` are optional and have small
-            panels. A missing value or a NaN leaves a gap. Other keys are ignored.
+        history: one dictionary per epoch, with the keys `epoch`, `loss` and `valid_loss`. A further score
+            NAME is plotted if the key `valid_NAME` exists. If the key `NAME` exists too, its values are
+            plotted in the same panel. `learning_rate` and `gradient_norm` are optional and have small panels.
+            A missing value or a NaN leaves a gap. Other keys are ignored.
         path: PNG file to write.
-        best_epoch: epoch to mark, whose weights were kept. Default: no mark.
+        best_epoch: number of the epoch to mark, such as the epoch whose weights were kept. Default: no mark.
 
     Raises:
         ValueError: the history has no rows.
@@ -111,15 +114,17 @@ def learning_curve(
 def loss_by_position(
     curves: Mapping[str, Sequence[Mapping[str, float]]], path: str | os.PathLike[str]
 ) -> Path:
-    """Plots the mean loss of the tokens at each position of a line, with one curve per model, to `path`.
+    """Plots the mean loss at each token position in a line of text, and writes the plot to `path`.
+
+    The plot has one curve per model. A lower panel shows the number of tokens at each position.
 
     Args:
-        curves: rows per model with `position` (from 1), `tokens` (number of tokens at the position) and
-            `log_loss` (their mean loss).
+        curves: dictionary from the name of a model to its rows. Each row is a dictionary with the keys
+            `position` (from 1), `tokens` (number of tokens) and `log_loss` (mean loss of these tokens).
         path: PNG file to write.
 
     Raises:
-        ValueError: there is no curve, or a curve has no rows.
+        ValueError: `curves` is empty, or a curve has no rows.
 
     >>> rows = [{"position": at, "tokens": 90, "log_loss": loss} for at, loss in ((1, 5.1), (2, 4.2))]
     >>> loss_by_position({"lstm": rows}, folder / "positions.png").name
@@ -135,7 +140,7 @@ def draw_curves(panels: Sequence[Panel], title: str) -> Figure:
     colors = {name: CYCLE[index % len(CYCLE)] for index, name in enumerate(names)}
     across = min(len(panels), 3 if len(panels) != 4 else 2)
     down = -(-len(panels) // across)
-    columns = 4 if across == 1 else 5  # of the legend
+    columns = 4 if across == 1 else 5  # number of columns of the legend
     height = 3.4 * down + 0.5 + 0.22 * -(-len(names) // columns)  # inches
     width = 6.0 if across == 1 else 4.2 * across
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
@@ -172,7 +177,7 @@ def draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int 
     keys = {key for row in history for key in row}
     validated = {key.removeprefix("valid_") for key in keys if key.startswith("valid_")}
     pairs = ["loss", *sorted(validated - {"loss"})]
-    # A constant learning rate and the single value of one epoch need no panel.
+    # A learning rate or gradient norm that has the same value in all epochs needs no panel.
     single = [key for key in MEASURED_PER_EPOCH if len(np.unique(_finite(history, key))) > 1]
     heights = [2.6] * len(pairs) + [1.2] * len(single)  # inches
     figure = Figure(figsize=(7, sum(heights) + 0.6), dpi=DOTS_PER_INCH, layout="constrained")
@@ -204,7 +209,7 @@ def draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int 
 
 
 def _column(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
-    """Returns a column `(epochs,)`; a missing value is `None`, which becomes NaN in the float array."""
+    """Returns the values of a key, one per row. A missing value becomes NaN."""
     return np.array([row.get(key) for row in history], float)
 
 

@@ -6,7 +6,9 @@ from scipy.stats import binomtest
 
 
 def wilson_interval(correct: int, count: int, confidence: float = 0.95) -> list[float]:
-    """Computes the score interval ``[low, high]`` of the proportion ``correct / count`` (Wilson 1927).
+    """Computes the confidence interval ``[low, high]`` of a proportion by the method of Wilson (1927).
+
+    The proportion is ``correct / count``.
 
     Args:
         correct: number of successes, at most ``count``.

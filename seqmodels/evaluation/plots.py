@@ -1,8 +1,8 @@
-"""Plots of a run as small PNG files, such as learning curves, confusion matrices and reliability diagrams.
+"""Plots of training and evaluation results as PNG files, such as learning curves and confusion matrices.
 
-Each function draws on its own `Figure`, without pyplot and therefore without global state. The file is
-written completely or not at all. The colours are from Okabe and Ito and can be distinguished with any colour
-vision.
+Each function draws on its own `Figure`. It does not use pyplot and therefore has no global state. The file is
+written completely or not at all. Colour-blind readers can distinguish the colours, which are from Okabe and
+Ito.
 """
 
 from seqmodels.evaluation.attention_plots import attention_map

@@ -11,7 +11,8 @@ from PIL import Image
 
 BLUE, LIGHT_BLUE, VERMILION, GREY = "#0072B2", "#56B4E9", "#D55E00", "#555555"
 DOTS_PER_INCH = 100
-# Colours in the order of the curves. The light yellow of Okabe and Ito is missing: it is invisible on white.
+# Colours of the first, second, ... curve. The light yellow of Okabe and Ito is not used, because it is
+# invisible on white.
 CYCLE = (
     BLUE,
     VERMILION,
@@ -34,7 +35,10 @@ def tidy(axes: Axes) -> None:
 
 
 def shorten(name: str, longest: int = 18) -> str:
-    """Shortens a name in the middle, because long names often have the same start."""
+    """Shortens a long name in the middle, because long names often have the same start.
+
+    ``longest`` is the largest number of characters of the result.
+    """
     name = " ".join(name.split())
     return name if len(name) <= longest else f"{name[: longest - 8]}…{name[-7:]}"
 
@@ -47,7 +51,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        # With a palette of 256 colours, the file is a third of its size in full colour.
+        # With a palette of 256 colours, the file is a third as large as in full colour.
         image.quantize(256, dither=Image.Dither.NONE).save(temporary, format="png", optimize=True)
         os.replace(temporary, path)
     finally:

@@ -1,6 +1,7 @@
-"""SavedModel and TFLite files from a list of signatures, verified in fresh processes.
+"""Export of models as SavedModel or TFLite files, which are verified in a new process.
 
-Each name imports its module at first use.
+A model is exported from a list of its signatures, which are named functions. The module of a function or
+class is imported when the function or class is first used.
 """
 
 from seqmodels.lazy import lazy

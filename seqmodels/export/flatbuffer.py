@@ -1,11 +1,12 @@
-"""Conversion of a TFLite file to objects that can be changed, and back."""
+"""Conversion of the content of a TFLite file to Python objects that can be changed, and back."""
 
 from __future__ import annotations
 
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-# UNIDIRECTIONAL_SEQUENCE_LSTM: index of the state h in its inputs, and of the rounded h in its intermediates.
+# Operator UNIDIRECTIONAL_SEQUENCE_LSTM: index of the state h among its inputs, and index of the rounded h
+# among its intermediate tensors.
 _STATE, _HIDDEN = 18, 4
 
 
@@ -20,7 +21,7 @@ def packed(model: schema.ModelT) -> bytes:
 
 
 def mended(content: bytes) -> bytes:
-    """Removes two faults that the converter leaves in a file."""
+    """Corrects two faults of the converter in the content of a TFLite file, and returns the new content."""
     model = unpacked(content)
     for graph in model.subgraphs:
         _leave_variables_plain(graph)
@@ -34,9 +35,9 @@ def mended(content: bytes) -> bytes:
 def _leave_variables_plain(graph: schema.SubGraphT) -> None:
     """Removes the operators that write the initial value of a variable.
 
-    The converter to float16 turns the zeros of a variable into a constant and an operator that writes the
-    constant to the variable. Interpreters that check a file before they run it, as on Android and in
-    MediaPipe, reject this operator. It can be removed, because a variable starts at zero.
+    For float16, the converter stores the initial zeros of a variable as a constant, and adds an operator that
+    writes the constant to the variable. The interpreters of Android and MediaPipe check a file before they
+    run it, and reject this operator. The operator can be removed, because a variable is zero at the start.
     """
     graph.operators = [
         operator
@@ -48,11 +49,11 @@ def _leave_variables_plain(graph: schema.SubGraphT) -> None:
 def _give_h_one_scale(graph: schema.SubGraphT, lstm: schema.OperatorT) -> None:
     """Sets one scale and zero point for ``h`` in a fused 8-bit LSTM.
 
-    The operator computes ``h`` once and rounds it to the scale of an intermediate tensor. It then uses the
-    same bytes as the state of the next step and as the output. The converter sets a separate scale for each
-    of the three tensors, and measures the state only after the last step. The same bytes would then mean
-    three different numbers. This function sets all three scales to the scale of the output, which was
-    measured at every step.
+    The operator computes ``h`` once and rounds it to the scale of an intermediate tensor. The operator uses
+    the same rounded bytes as its output and as the state for the next step. The converter sets a separate
+    scale for each of these three tensors, and measures the state only after the last step. Without a
+    correction, the same bytes would represent three different numbers. This function sets all three scales to
+    the scale of the output, which was measured at every step.
     """
     output = graph.tensors[lstm.outputs[0]]
     if output.type == schema.TensorType.INT8:

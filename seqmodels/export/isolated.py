@@ -1,4 +1,4 @@
-"""Scripts in separate processes that cannot import the project."""
+"""Runs scripts in separate processes that cannot import the project."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def run(script: Path, *arguments: str | Path) -> None:
 
     Args:
         script: path of a Python file.
-        arguments: arguments of the script; paths are made absolute.
+        arguments: arguments of the script. Relative paths are made absolute.
 
     Raises:
-        UserError: the script failed or crashed; the message contains the reason.
+        UserError: the script failed or crashed. The message contains the reason.
     """
     with TemporaryDirectory() as elsewhere:
         process = subprocess.run(

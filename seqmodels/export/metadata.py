@@ -1,7 +1,8 @@
 """TFLite metadata for the text classifier of MediaPipe.
 
-A TFLite file may contain a buffer ``TFLITE_METADATA`` that describes its tensors. The files that the buffer
-names are appended as a zip archive. The schema is metadata_schema.fbs, version 1.2.1 and later,
+A TFLite file may contain a buffer ``TFLITE_METADATA`` that describes the tensors of the file. The buffer also
+contains the names of further files, which are appended to the TFLite file as a zip archive. The schema of the
+buffer is metadata_schema.fbs, version 1.2.1 and later,
 https://github.com/google-ai-edge/mediapipe/tree/master/mediapipe/tasks/metadata.
 """
 
@@ -17,17 +18,17 @@ from ai_edge_litert import schema_py_generated as schema
 from seqmodels.export.flatbuffer import packed, unpacked
 
 FIRST_PARSER_WITH_REGEX = "1.2.1"
-# Enumeration values of the schema.
+# Values of enumerations in the schema.
 FEATURE_PROPERTIES, REGEX_TOKENIZER, AXIS_LABELS, VOCABULARY = 1, 6, 2, 5
 
 
 def with_text_classifier(
     content: bytes, labels: Sequence[str], vocabulary: Sequence[str], delimiter: str
 ) -> bytes:
-    """Adds the metadata that MediaPipe needs to read raw text and to return named classes.
+    """Adds the metadata with which MediaPipe can read raw text and return the names of classes.
 
-    MediaPipe splits a text at the delimiter and prepends ``<START>``. It truncates long texts at the end and
-    pads short texts with ``<PAD>``. It does not convert the text to lower case.
+    MediaPipe splits a text at the delimiter and adds ``<START>`` before the first token. It truncates long
+    texts at the end and pads short texts with ``<PAD>``. It does not convert the text to lower case.
 
     Args:
         content: TFLite file with one subgraph, an int32 input ``[1, T]`` and a float output ``[1, classes]``.
@@ -48,7 +49,8 @@ def with_text_classifier(
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
     file = io.BytesIO(packed(model))
-    # MediaPipe reads the files in place, so they are not compressed. A line of its vocabulary is "token id".
+    # MediaPipe reads the archived files directly from the TFLite file, so they must not be compressed. Each
+    # line of the vocabulary file contains a token and its id.
     numbered = "".join(f"{token} {index}\n" for index, token in enumerate(vocabulary))
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr("vocab.txt", numbered)
@@ -57,7 +59,10 @@ def with_text_classifier(
 
 
 def _metadata(delimiter: str) -> bytes:
-    """Builds ModelMetadata of one input with a regular-expression tokenizer and one output with labels."""
+    """Builds a ModelMetadata table with a text input and an output with labels.
+
+    The text input has a regular-expression tokenizer.
+    """
     builder = flatbuffers.Builder(1024)
     text, pattern, score = (builder.CreateString(name) for name in ("input_text", delimiter, "score"))
     vocabulary, labels = _file(builder, "vocab.txt", VOCABULARY), _file(builder, "labels.txt", AXIS_LABELS)
@@ -73,14 +78,14 @@ def _metadata(delimiter: str) -> bytes:
 
 
 def _tensor(builder: flatbuffers.Builder, fields: dict[int, int]) -> int:
-    """Builds TensorMetadata whose content type has no properties."""
+    """Builds a TensorMetadata table. The properties of its content type are empty."""
     properties = _table(builder, 0, {})
     content = _table(builder, 3, {1: properties}, {0: ("Uint8", FEATURE_PROPERTIES)})
     return _table(builder, 7, {**fields, 3: content})
 
 
 def _file(builder: flatbuffers.Builder, name: str, kind: int) -> int:
-    """Builds an AssociatedFile."""
+    """Builds an AssociatedFile table."""
     return _table(builder, 5, {0: builder.CreateString(name)}, {2: ("Int8", kind)})
 
 
@@ -90,7 +95,10 @@ def _table(
     offsets: dict[int, int],
     numbers: dict[int, tuple[str, int]] | None = None,
 ) -> int:
-    """Builds a table from the slots of its fields: offsets of other objects, and numbers with types."""
+    """Builds a table with ``slots`` fields. The number of a field in the schema is called its slot.
+
+    ``offsets`` maps slots to the offsets of other objects. ``numbers`` maps slots to pairs of type and value.
+    """
     builder.StartObject(slots)
     for slot, offset in offsets.items():
         builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
@@ -100,7 +108,7 @@ def _table(
 
 
 def _vector(builder: flatbuffers.Builder, offset: int) -> int:
-    """Builds a vector of one object."""
+    """Builds a vector that contains one object."""
     builder.StartVector(4, 1, 4)
     builder.PrependUOffsetTRelative(offset)
     return builder.EndVector()

@@ -14,11 +14,13 @@ from seqmodels.errors import UserError
 
 @contextmanager
 def in_place_of(folder: Path) -> Iterator[Path]:
-    """Yields a new folder that replaces ``folder`` when the block ends without an error.
+    """Context manager that yields a new folder, which replaces ``folder`` at the end of the ``with`` block.
+
+    If the block raises an error, ``folder`` does not change.
 
     Args:
-        folder: folder to create or replace; its parents are created. If it is a symbolic link, the target of
-            the link is replaced.
+        folder: folder to create or replace. Its parent folders are created. If ``folder`` is a symbolic link,
+            the target of the link is replaced.
 
     Raises:
         UserError: the folder cannot be written.
@@ -29,7 +31,8 @@ def in_place_of(folder: Path) -> Iterator[Path]:
     'all or nothing'
     """
     folder = Path(os.path.realpath(folder))
-    # Unique names in the same parent folder, because a rename is atomic only within one file system.
+    # Both folders are in the same parent folder, because a rename is atomic only within one file system.
+    # Their names are unique.
     new, old = (folder.with_name(f".{folder.name}.{uuid4().hex}") for _ in range(2))
     try:
         new.mkdir(parents=True)

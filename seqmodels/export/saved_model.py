@@ -1,4 +1,4 @@
-"""SavedModels, verified without the project before they are written to their folder."""
+"""Export of SavedModels, which are verified without the project before they are written to their folder."""
 
 from __future__ import annotations
 
@@ -24,23 +24,25 @@ def export(
     examples: Sequence[tuple[str, Arrays]],
     readme: str = "",
 ) -> float:
-    """Writes a SavedModel; the old content of ``folder`` stays until the new model is verified.
+    """Writes a SavedModel. The old content of ``folder`` is replaced after the new model has been verified.
 
     A process with TensorFlow but without the project loads the SavedModel and runs the examples. Its outputs
     must be equal to the outputs of the signatures' functions within ``TOLERANCE``.
 
     Args:
-        folder: folder to write; its parents are created.
-        signatures: entry points of the model; the first is also ``serving_default``.
-        examples: names of signatures and their inputs, with several batch sizes.
-        readme: content of README.md in the folder. Default: no such file.
+        folder: folder to write. Its parent folders are created.
+        signatures: entry points of the model. The first signature is also ``serving_default``.
+        examples: pairs of the name of a signature and the inputs of a call, for the verification. Use several
+            batch sizes.
+        readme: content of README.md in the folder. Default: no README.md is written.
 
     Returns:
-        The largest difference between two numbers, see :func:`largest_difference`.
+        The largest difference between an output of the SavedModel and the output of the function, see
+        :func:`largest_difference`.
 
     Raises:
         UserError: the folder cannot be written, the SavedModel cannot be loaded, or its outputs differ from
-            the model's outputs.
+            the outputs of the functions.
 
     >>> double = Signature("double", lambda x: {"y": 2 * x}, {"x": tf.TensorSpec([None])}, ("y",), [])
     >>> export(folder / "model", [double], [("double", {"x": np.ones(3, np.float32)})])
@@ -48,7 +50,7 @@ def export(
     """
     functions = {signature.name: signature.function for signature in signatures}
     with in_place_of(folder) as temporary:
-        with kernels.form("generic"):  # plain operators: a file does not need the kernels' gradients
+        with kernels.form("generic"):  # without the custom gradients of the fast kernels
             save(temporary, signatures)
         inputs: dict[str, np.ndarray] = {}
         expected: dict[str, np.ndarray] = {}

@@ -1,4 +1,7 @@
-"""Named entry points of an exported model. The exporters need only a list of signatures."""
+"""Signatures, which are the named entry points of an exported model.
+
+The functions that export a model need only a list of its signatures.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,21 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class Signature:
-    """A function over named tensors.
+    """A named entry point of an exported model: a function that maps named tensors to named tensors.
 
     Attributes:
-        name: verb for the operation, such as ``classify``, ``forecast`` or ``translate``.
-        function: function with the arguments ``inputs`` that returns a dictionary with the keys ``outputs``.
-            It is traced without AutoGraph; use ``tf.cond`` and ``tf.while_loop``, or pass a ``tf.function``.
-        inputs: shape and dtype of each input; None in a shape stands for a size that may vary between calls.
+        name: verb that describes the operation, such as ``classify``, ``forecast`` or ``translate``.
+        function: function whose arguments have the names in ``inputs``. It returns a dictionary whose keys
+            are the names in ``outputs``. The function is traced without AutoGraph. Use ``tf.cond`` and
+            ``tf.while_loop`` instead of ``if`` and ``while``, or pass a ``tf.function``.
+        inputs: shape and dtype of each input. None in a shape is a size that may differ between calls.
         outputs: names of the outputs.
-        resources: every variable and table that the function reads. A resource that is missing here is also
-            missing in the exported file.
+        resources: all variables and tables that the function reads. A resource that is missing in this list
+            is also missing in the exported file.
 
     Raises:
-        ValueError: a name is not an identifier or is reserved by TensorFlow, the inputs are not the arguments
-            of the function, or there are no outputs.
+        ValueError: a name is not an identifier or is reserved by TensorFlow; the names in ``inputs`` are not
+            the arguments of the function; or ``outputs`` is empty.
 
     >>> double = Signature("double", lambda x: {"y": 2 * x}, {"x": tf.TensorSpec([None])}, ("y",), [])
     >>> double.traced()(x=tf.ones(2))["y"].numpy()
@@ -55,10 +59,10 @@ class Signature:
             raise ValueError(f"outputs of {self.name} must contain at least one name; got none")
 
     def traced(self) -> Any:
-        """Returns the function as a graph whose tensors have the names of ``inputs`` and ``outputs``.
+        """Returns the function as a graph, whose tensors have the names in ``inputs`` and ``outputs``.
 
         Raises:
-            ValueError: the function does not return exactly the names of ``outputs``.
+            ValueError: the keys of the result of the function are not the names in ``outputs``.
         """
         specs = [
             tf.TensorSpec(spec.shape, spec.dtype, name=argument) for argument, spec in self.inputs.items()
@@ -72,7 +76,7 @@ class Signature:
 
 
 def save(folder: Path, signatures: Sequence[Signature]) -> None:
-    """Writes a SavedModel with these entry points; the first is also ``serving_default``.
+    """Writes a SavedModel with these signatures. The first signature is also ``serving_default``.
 
     The SavedModel contains no layer and no class of the project, so that TensorFlow alone can load it.
 

@@ -1,4 +1,7 @@
-"""TFLite files with built-in operators only, verified before they replace an older file."""
+"""Conversion of models to TFLite files that use only built-in operators.
+
+A new file is verified before it replaces an older file.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,12 @@ from seqmodels.export.flatbuffer import mended
 from seqmodels.export.signature import Signature, save
 from seqmodels.export.verify import Arrays, largest_difference, load_arrays, save_arrays
 
-# Allowed difference from the model: rounding of float32 for "none", rounding to 11 bits for "float16". With 8
-# bits, every finite difference is allowed, because only a score on real data can judge it.
+# Largest allowed difference from the outputs of the model. The value for "none" allows for the rounding of
+# float32. The value for "float16" allows for rounding to 11 bits. With 8 bits, every finite difference is
+# allowed. A score on real data must then show whether the file is precise enough.
 TOLERANCES = {"none": 1e-4, "float16": 0.05, "dynamic": math.inf, "int8": math.inf}
-# An unrolled file grows by kilobytes per step, and its conversion time with the square of the steps.
+# Largest number of time steps of a file whose loop is unrolled. Such a file grows by some kilobytes per time
+# step. The conversion time grows with the square of the number of time steps.
 LONGEST_UNROLLED = 128
 
 _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
@@ -31,15 +36,15 @@ _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() 
 
 @dataclass(frozen=True)
 class Entry:
-    """One signature of a file, and the rows for its verification.
+    """One signature of a TFLite file, and data to verify and calibrate the file.
 
     Attributes:
-        signature: signature with static shapes of one row.
-        inputs: rows of each input, ``(rows, ...)``, for the verification and the scores.
+        signature: signature whose inputs have static shapes and one row.
+        inputs: inputs for the verification and for scores, each ``(rows, ...)``.
         expected: outputs of the model for ``inputs``.
-        representative: rows of training data, to calibrate int8. The converter measures the state c of a
-            fused LSTM only after the last step. Some rows should therefore have no padding at the end. If all
-            rows end in padding, the measured range of c is too small.
+        representative: inputs from the training data, each ``(rows, ...)``, which calibrate int8. The
+            converter measures the state c of a fused LSTM only after the last time step. If all rows end in
+            padding, the measured range of c is too small. Therefore, some rows should have no padding.
     """
 
     signature: Signature
@@ -50,15 +55,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Converted:
-    """Facts about a converted file.
+    """Properties of a TFLite file that :func:`convert` has written.
 
     Attributes:
         size: size of the file in bytes.
-        milliseconds: time of a call per signature, the median of 200 calls with one thread.
-        difference: largest difference from the model's outputs.
-        outputs: outputs for all inputs, per signature and name, ``(rows, ...)``.
-        operators: number of operators per operator name.
-        subgraphs: number of subgraphs: 1, or more with loops. MediaPipe reads only files with one subgraph.
+        milliseconds: dictionary from the name of a signature to the median time of 200 calls with one thread.
+        difference: largest difference from the outputs of the model.
+        outputs: outputs of the file for ``Entry.inputs``, ``(rows, ...)``, by signature and name of the
+            output.
+        operators: number of operators by name of the operator.
+        subgraphs: number of subgraphs. A file without loops has 1 subgraph. A file with loops has more than 1
+            subgraph. MediaPipe can read only files with 1 subgraph.
     """
 
     size: int
@@ -75,20 +82,22 @@ def file_name(quantize: str) -> str:
 
 
 def choose_form(fused: bool, steps: int, quantize: str) -> str:
-    """Chooses how the loops of a file are built.
+    """Chooses the form of the loops in a TFLite file, see :mod:`seqmodels.kernels.forms`.
 
-    - "fused", if every recurrent layer has a fused operator. The file is small at any length, also with 8
-      bits. Above about a hundred steps, it is the fastest form for floats (table in benchmarks/sentiment.md).
-    - "unrolled", for at most ``LONGEST_UNROLLED`` steps. It is fast, but the file grows with the length.
-    - "generic" otherwise, a loop with two subgraphs. It is several times slower.
+    - "fused" is chosen if every recurrent layer has a fused operator. The file is small for any number of
+      time steps, also with 8 bits. If the file computes in floats and has more than about a hundred time
+      steps, this form is the fastest (table in benchmarks/sentiment.md).
+    - "unrolled" is chosen for at most ``LONGEST_UNROLLED`` time steps. This form is fast, but the file grows
+      with the number of time steps.
+    - "generic" is chosen in all other cases. It is a loop with two subgraphs and is several times slower.
 
     Args:
         fused: if True, every recurrent layer has a fused operator.
         steps: number of time steps, T.
-        quantize: one of ``QUANTIZATIONS``.
+        quantize: a name in ``QUANTIZATIONS``.
 
     Raises:
-        UsageError: int8 needs a loop, on which TensorFlow's converter crashes.
+        UsageError: int8 would need the form "generic". TensorFlow's converter crashes in this case.
 
     >>> [choose_form(fused=False, steps=steps, quantize="none") for steps in (64, 512)]
     ['unrolled', 'generic']
@@ -112,20 +121,20 @@ def convert(
     quantize: str,
     finish: Callable[[bytes, int], bytes] = lambda content, subgraphs: content,
 ) -> Converted:
-    """Writes a TFLite file; an old file at ``path`` stays until the new file is verified.
+    """Writes a TFLite file. An old file at ``path`` is replaced after the new file has been verified.
 
     Args:
-        path: file to write; its parent folders are created.
-        entries: signatures of the file.
-        form: name in ``kernels.FORMS``.
+        path: file to write. Its parent folders are created.
+        entries: signatures of the file and their data.
+        form: form of the loops, a name in ``kernels.FORMS``.
         quantize: "none"; "dynamic" (8-bit weights, float computation); "float16" (16-bit weights); or "int8"
             (8-bit weights and computation).
-        finish: function of the file's content and its number of subgraphs that returns the content to write,
-            for example with metadata.
+        finish: function that receives the content of the file and the number of its subgraphs, and returns
+            the content to write. It can add metadata, for example. Default: the content does not change.
 
     Raises:
-        UserError: the conversion failed or crashed, needs operators that are not built in, or the outputs of
-            the file differ from the model's outputs.
+        UserError: the conversion failed or crashed; the file needs operators that are not built in; or the
+            outputs of the file differ from the outputs of the model.
 
     >>> import tensorflow as tf
     >>> double = Signature("double", lambda x: {"y": 2 * x}, {"x": tf.TensorSpec([1, 3])}, ("y",), [])
@@ -166,14 +175,17 @@ def _named(arrays: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
 
 
 def _operators(name: str, content: bytes) -> tuple[dict[str, int], int]:
-    """Counts the operators and the subgraphs of a file; raises UserError if an operator is not built in."""
+    """Returns the number of operators by name, and the number of subgraphs of a file.
+
+    Raises UserError if an operator is not built in.
+    """
     model = schema.Model.GetRootAsModel(content, 0)
     codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
     if custom := sorted({code.CustomCode().decode() for code in codes if code.CustomCode()}):
         raise UserError(
             f"{name} needs the operators {', '.join(custom)}; expected operators that are built into TFLite"
         )
-    # Codes above 127 are only in builtin_code. Older files have only deprecated_builtin_code.
+    # New files store codes above 127 only in builtin_code. Older files have only deprecated_builtin_code.
     names = [_OPERATORS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes]
     counts: Counter[str] = Counter()
     for number in range(model.SubgraphsLength()):

@@ -14,7 +14,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
-    """Writes an .npz file that needs no pickle: strings become bytes of a fixed length."""
+    """Writes arrays to an .npz file without pickle: strings are stored as bytes of a fixed length."""
     content: dict[str, Any] = {name: plain(value) for name, value in arrays.items()}
     np.savez(path, **content)
 
@@ -29,10 +29,11 @@ def plain(value: np.ndarray) -> np.ndarray:
 
 
 def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: float) -> float:
-    """Compares arrays by name: strings must be equal, and numbers may differ by ``tolerance``.
+    """Compares arrays by name. Strings must be equal, and numbers may differ by ``tolerance``.
 
-    If the largest number of an array is above 1, its differences are divided by this number. A price of 3,000
-    has four digits less after the decimal point than a probability.
+    If the largest absolute value of an array is above 1, the differences of the array are divided by this
+    value. The reason is that large floats have fewer digits after the decimal point. For example, a price of
+    3,000 has four digits fewer than a probability.
 
     Args:
         where: name of the exported file, for the error message.
@@ -41,10 +42,11 @@ def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: 
         tolerance: largest allowed difference.
 
     Returns:
-        The largest difference between two numbers.
+        The largest difference between two numbers, after the division.
 
     Raises:
-        UserError: an array is missing, has another shape, is not finite, or differs.
+        UserError: an array in ``actual`` is missing, has another shape, is not finite, or differs by more
+            than the tolerance.
 
     >>> largest_difference("model", {"y": np.array([1.0, 2.5])}, {"y": np.array([1.0, 2.0])}, tolerance=1.0)
     0.25
@@ -66,7 +68,7 @@ def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: 
             unit = max(1.0, float(np.max(np.abs(one))))
             absolute = float(np.max(np.abs(other.astype(np.float64) - one)))
             difference = absolute / unit
-            if not difference <= tolerance:  # also if it is NaN
+            if not difference <= tolerance:  # also true if the difference is NaN
                 raise UserError(
                     f"{where}: the output {name} differs from the model's output by {absolute:.3g}; expected "
                     f"at most {tolerance * unit:g}; nothing was written or replaced"

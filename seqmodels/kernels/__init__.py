@@ -1,4 +1,7 @@
-"""Loops over time on raw tensors."""
+"""Kernels: functions that compute all time steps of a recurrent cell.
+
+Their arguments and results are tensors, not layers.
+"""
 
 from seqmodels.kernels.forms import FORMS, current_form, form, keeps, recompute
 from seqmodels.kernels.fused import fused_lstm

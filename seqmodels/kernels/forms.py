@@ -1,18 +1,19 @@
-"""The form of the loop over time: one scoped setting, read when a graph is traced.
+"""The forms of the loop over time. A context manager selects the form.
 
-Layers and models do not have options for export or speed. To use a form other than the default, wrap the
-call::
+A loop has the form that is selected when its graph is traced. Layers and models do not have options for the
+form. To use a form other than the default, trace the call inside a ``with`` block::
 
     with kernels.form("unrolled"):
         function = tf.function(model).get_concrete_function(...)
 
-- ``auto`` (the default): the fastest form that is exact for the cell and the machine.
+- ``auto`` (the default): the fast kernel of the cell. ``generic`` is used for a cell without a kernel.
 - ``generic``: a ``tf.while_loop`` over ``cell.step``. The loop supports every cell and can be differentiated
   any number of times.
-- ``unrolled``: a graph with one copy of the step per time step. The number of steps must be static.
+- ``unrolled``: a graph with one copy of ``cell.step`` per time step. The number of time steps must be static.
 - ``fused``: a loop that TensorFlow Lite's converter replaces by one operator. The cell must have a fused
-  operator and start from zero states; otherwise ``generic`` is used. The batch size and the number of steps
-  must be static. The loop returns only the states that the operator returns: ``h`` of an LSTM.
+  operator and start from zero states; otherwise ``generic`` is used. The batch size and the number of time
+  steps must be static. The loop returns only the states that the operator returns. For an LSTM, this is
+  ``h``.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ _form: ContextVar[str] = ContextVar("form", default="auto")
 
 @contextmanager
 def form(name: str) -> Iterator[None]:
-    """Builds every loop that is traced inside the block in this form.
+    """Context manager: every loop that is traced inside the ``with`` block has the form ``name``.
 
     Raises:
-        ValueError: if the name is not in ``FORMS``.
+        ValueError: ``name`` is not in ``FORMS``.
 
     >>> with form("unrolled"):
     ...     current_form()
@@ -47,7 +48,7 @@ def form(name: str) -> Iterator[None]:
 
 
 def current_form() -> str:
-    """Returns the form in which loops are currently built.
+    """Returns the name of the form that is currently selected.
 
     >>> current_form()
     'auto'
@@ -60,9 +61,9 @@ _keep: ContextVar[bool] = ContextVar("keep", default=True)
 
 @contextmanager
 def recompute() -> Iterator[None]:
-    """Trades time for memory in every layer that is traced inside the block.
+    """Context manager: layers that are traced inside the ``with`` block use less memory, but more time.
 
-    A recurrent layer then keeps only its inputs for the backward pass, not the gates and states of every
+    A recurrent layer then stores only its inputs for the backward pass, not the gates and states of every
     step. The backward pass computes the gates and states again (Chen et al. 2016, arXiv 1604.06174).
 
     >>> with recompute():
@@ -77,9 +78,9 @@ def recompute() -> Iterator[None]:
 
 
 def keeps() -> bool:
-    """Returns True if layers keep intermediate results for the backward pass.
+    """Returns True if layers store gates and states for the backward pass.
 
-    Inside :func:`recompute` the result is False.
+    The result is False inside a ``with`` block of :func:`recompute`, and True outside.
 
     >>> keeps()
     True

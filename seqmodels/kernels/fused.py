@@ -1,18 +1,19 @@
 r"""An LSTM that TensorFlow Lite's converter replaces by one ``UNIDIRECTIONAL_SEQUENCE_LSTM`` operator.
 
-The converter replaces a whole function. The function is recognised by its attributes, its arguments and its
-results. In TensorFlow the function is an ordinary loop with the same results. The operator has three
-limitations, which this module handles as follows:
+The converter recognises a TensorFlow function by its attributes, its arguments and its results. It replaces
+the whole function by the operator. If TensorFlow runs the function, the function is an ordinary loop with the
+same results. The operator has three limitations. This module handles the limitations as follows:
 
-- The operator keeps ``h`` and ``c`` from one call of the interpreter to the next, so one text would affect
-  the next text. Two reset steps before the sequence therefore close all gates. The inputs of these steps are
-  zero except for ``RESET_COLUMNS`` additional features, which are 1. The weights of these features for ``i``,
-  ``f`` and ``o`` are ``-max(1, max|W|)``. Then ``c_t = f c_{t-1} + i c~_t`` and ``h_t = o tanh(c_t)`` are
-  zero up to float32 rounding, for any initial state. Many small columns are used instead of one large column,
-  because 8-bit weights share one scale.
-- The operator does not support lengths. Steps past the end are computed from the padding, and their outputs
-  are then set to zero. Earlier steps do not depend on steps past the end.
-- The operator returns ``h`` of every step, but not ``c``.
+- The operator keeps ``h`` and ``c`` from one call of the interpreter to the next. One text would therefore
+  affect the results for the next text. To prevent this, the module adds two reset steps before the sequence.
+  The inputs of the reset steps are zero except for ``RESET_COLUMNS`` additional features, which are 1. The
+  weights of these features for the gates ``i``, ``f`` and ``o`` are ``-max(1, max|W|)``, so the three gates
+  are almost 0. Then ``c_t = f c_{t-1} + i c~_t`` and ``h_t = o tanh(c_t)`` are zero up to float32 rounding,
+  for any initial state. One feature with a very large weight would have the same effect. But it would make
+  all 8-bit weights less precise, because they share one scale.
+- The operator does not support ``lengths``. The module also computes the steps in the padding, and then sets
+  the outputs of these steps to zero. Real steps do not depend on these steps.
+- The operator returns ``h`` of every step, but not ``c``. The module therefore does not return ``c``.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ import tensorflow as tf
 
 from seqmodels.kernels.loops import States, generic
 
-RESET_STEPS = 2  # step 1 sets h = 0; without the contribution of h, step 2 then sets c = 0
-RESET_COLUMNS = 24  # exp(-24) is 4e-11
+RESET_STEPS = 2  # the first step sets h = 0; then h has no effect on the second step, which sets c = 0
+RESET_COLUMNS = 24  # with weights of -1, a gate is about exp(-24) = 4e-11
 
 
 def fused_lstm(
@@ -38,15 +39,16 @@ def fused_lstm(
     """Computes all steps of :class:`seqmodels.cells.LSTMCell` from zero states by one operator.
 
     Args:
-        inputs: ``(n, T, d)``, n and T static.
-        kernel: W ``(d, 4h)``, columns i, f, c, o.
-        recurrent_kernel: U ``(h, 4h)``.
-        bias: ``(4h,)``.
-        lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
+        inputs: ``(n, T, d)``; n and T must be static.
+        kernel: W ``(d, 4h)``, with the columns of i, f, c (the candidate) and o in this order.
+        recurrent_kernel: U ``(h, 4h)``, with columns in the same order.
+        bias: ``(4h,)``, in the same order.
+        lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
+            that no row has padding.
 
     Returns:
-        outputs ``(n, T, h)``, and the only state that the operator returns: ``(h,)`` with ``h`` ``(n, h)``
-        after the last real step of each row.
+        The outputs ``(n, T, h)``, and a tuple with one state: ``h`` after the last real step of each row,
+        ``(n, h)``.
 
     >>> weights = tf.zeros((5, 12)), tf.zeros((3, 12)), tf.zeros(12)
     >>> outputs, states = fused_lstm(tf.ones((2, 4, 5)), *weights)
@@ -63,12 +65,15 @@ def fused_lstm(
     if lengths is None:
         return outputs, (outputs[:, -1],)
     outputs = tf.where((tf.range(time) < lengths[:, None])[..., None], outputs, tf.zeros_like(outputs))
-    # A row of length 0 has zero outputs, so its gathered state is zero, too.
+    # All outputs of a row of length 0 are zero, so its state is zero, too.
     return outputs, (tf.gather(outputs, tf.maximum(lengths - 1, 0), batch_dims=1),)
 
 
 def _operator() -> tf.types.experimental.PolymorphicFunction:
-    """Returns the function that the converter replaces. Its results follow ``lstm_defun`` of Keras 2."""
+    """Returns the function that the converter replaces.
+
+    The converter expects the results of ``lstm_defun`` in Keras 2, in the same order.
+    """
 
     @tf.function(
         autograph=False,
@@ -96,13 +101,13 @@ def _operator() -> tf.types.experimental.PolymorphicFunction:
 
         projected = tf.tensordot(x, kernel, 1) + bias  # (batch, time, 4 units)
         outputs, (h, c) = generic(step, projected, (h, c), None, h.shape[-1])
-        return h, outputs, h, c, tf.constant(0.0)  # in Keras 2 the last result names the runtime
+        return h, outputs, h, c, tf.constant(0.0)  # in Keras 2, the last result is a number for the runtime
 
     return lstm
 
 
 def _with_reset_steps(inputs: tf.Tensor) -> tf.Tensor:
-    """Adds the reset steps: ``(n, T, d) -> (n, RESET_STEPS + T, d + RESET_COLUMNS)``."""
+    """Adds the reset steps to inputs ``(n, T, d)``: ``(n, RESET_STEPS + T, d + RESET_COLUMNS)``."""
     batch, time, _ = inputs.shape
     steps = tf.pad(inputs, ((0, 0), (RESET_STEPS, 0), (0, 0)))
     columns = np.zeros((batch, RESET_STEPS + time, RESET_COLUMNS))
@@ -111,10 +116,10 @@ def _with_reset_steps(inputs: tf.Tensor) -> tf.Tensor:
 
 
 def _with_reset_rows(kernel: tf.Tensor) -> tf.Tensor:
-    """Adds the weights of the reset features: ``(d, 4h) -> (d + RESET_COLUMNS, 4h)``.
+    """Adds the weights of the reset features to ``kernel (d, 4h)``: ``(d + RESET_COLUMNS, 4h)``.
 
     The converter computes the result once and stores it as a constant.
     """
-    gates = np.tile(np.repeat([1, 1, 0, 1], kernel.shape[1] // 4), (RESET_COLUMNS, 1))  # not the candidate
+    gates = np.tile(np.repeat([1, 1, 0, 1], kernel.shape[1] // 4), (RESET_COLUMNS, 1))  # 0 for the candidate
     closing = -tf.maximum(tf.reduce_max(tf.abs(kernel)), 1.0)
     return tf.concat([kernel, closing * tf.constant(gates, kernel.dtype)], axis=0)

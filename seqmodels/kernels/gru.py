@@ -1,31 +1,35 @@
 r"""The gated recurrent unit over a whole sequence, with manually derived backpropagation through time.
 
-Forward pass, with ``k = m * h_{t-1}``. ``p`` are the projected inputs in columns u, r, h, and ``m`` is the
-dropout mask of the state:
+The forward pass is as follows. ``p`` are the projected inputs, with the columns u (update gate), r (reset
+gate) and h (candidate). ``m`` is the dropout mask of the state, and ``k = m * h_{t-1}``:
 
 .. math::
         u, r = sigmoid(p^{u,r}_t + k U_{u,r}), \quad h_t = (1 - u) * h_{t-1} + u * g, \quad
         g = tanh(p^h_t + s), \quad s = (r * k) U_h \;\text{ or }\; r * (k U_h + b')
 
-The second form of s applies if the reset gate acts after the product. The backward pass runs from the last
-step to the first. ``G_t`` is the gradient of the output at t, and ``dh`` comes from step t + 1:
+The first form of s applies the reset gate before the product with ``U_h``, the second form after the product.
+
+The backward pass runs from the last step to the first. ``G_t`` is the gradient of the output at step t.
+``dh`` is the gradient of ``h_t`` that step t + 1 has computed:
 
 .. math::
         dh &\leftarrow dh + G_t, \quad dz^h = dh * u * (1 - g^2), \quad dz^u = dh * (g - h_{t-1}) * u (1 - u)
 
-With the reset before the product, where ``q`` is the gradient of ``r * k``:
+If the reset gate acts before the product, the next formulas apply, where ``q`` is the gradient of ``r * k``:
 
 .. math::
         q = dz^h U_h^T, \quad dz^r = q * k * r (1 - r), \quad
         dh \leftarrow dh * (1 - u) + m * (q * r + [dz^u, dz^r] U_{u,r}^T)
 
-With the reset after the product, where ``v = k U_h + b'`` and ``dv = dz^h * r``:
+If the reset gate acts after the product, the following formulas apply instead, where ``v = k U_h + b'`` and
+``dv = dz^h * r``:
 
 .. math::
         dz^r = dz^h * v * r (1 - r), \quad dh \leftarrow dh * (1 - u) + m * ([dz^u, dz^r, dv] U^T)
 
-After the loop, ``dp_t = dz_t``. Each weight gradient is one product: ``dU_{u,r} = sum k^T [dz^u, dz^r]``;
-``dU_h = sum (r * k)^T dz^h`` or ``sum k^T dv``. Finally, ``db' = sum dv``.
+The gradient of the projected inputs is ``dp_t = dz_t``. After the loop, one matrix product per weight
+computes the gradient of the weight: ``dU_{u,r} = sum k^T [dz^u, dz^r]``. ``dU_h`` is ``sum (r * k)^T dz^h``
+for the first form of s and ``sum k^T dv`` for the second form. The gradient of the bias is ``db' = sum dv``.
 """
 
 from __future__ import annotations
@@ -60,17 +64,19 @@ def gru(
     """Computes all steps of :class:`seqmodels.cells.GRUCell`.
 
     Args:
-        projected: ``(n, T, 3h)``, columns u, r, h.
-        states: ``(h,)``, with ``h`` ``(n, h)``.
-        recurrent_kernel: U ``(h, 3h)``.
+        projected: projected inputs ``(n, T, 3h)``, with the columns u, r, h.
+        states: tuple with the state before the first step, ``(n, h)``.
+        recurrent_kernel: U ``(h, 3h)``, with the columns u, r, h.
         recurrent_bias: b' ``(h,)`` if the reset gate acts after the product, else None.
-        lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
-        mask: dropout mask of ``h_{t-1}``, ``(n, h)``, or None.
-        truncate: number of steps between two cuts of the gradient, at least 1; the state is carried over.
-            Default: the gradient is not cut.
+        lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
+            that no row has padding.
+        mask: dropout mask of the state ``h_{t-1}``, ``(n, h)``. None means no dropout.
+        truncate: number of steps, at least 1, in a window of truncated backpropagation. The state passes from
+            each window to the next, but no gradient passes back. Default: no truncation.
 
     Returns:
-        outputs ``(n, T, h)`` and the state ``(h,)`` after the last real step of each row.
+        The outputs ``(n, T, h)``, and a tuple with one state: the state ``(n, h)`` after the last real step
+        of each row.
 
     >>> outputs, (h,) = gru(tf.zeros((2, 4, 9)), (tf.zeros((2, 3)),), tf.zeros((3, 9)))
     >>> outputs.shape, h.shape
@@ -121,10 +127,11 @@ def gru(
 
 
 def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
-    """Returns the functions ``candidate, through, weights`` for ``g = tanh(p + (r * k) U_h)``.
+    """Returns three functions for a reset gate before the product: ``g = tanh(p + (r * k) U_h)``.
 
-    The functions compute the gates and the candidate, the gradient of the previous state, and the weight
-    gradients.
+    - ``candidate`` computes the gates and the candidate of a step.
+    - ``through`` computes the gradients of the reset gate's input and of k.
+    - ``weights`` computes the gradients of the weights.
     """
     gates_kernel, candidate_kernel = tf.split(kernel, [2 * units, units], axis=1)
     transposed_gates, transposed_candidate = tf.split(tf.transpose(kernel), [2 * units, units], axis=0)
@@ -148,7 +155,10 @@ def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
 
 
 def _reset_after(kernel: tf.Tensor, units: int, bias: tf.Tensor) -> tuple:
-    """Returns the functions of :func:`_reset_before` for ``g = tanh(p + r * v)`` with ``v = k U_h + b'``."""
+    """Returns the three functions of :func:`_reset_before` for a reset gate after the product.
+
+    The candidate is ``g = tanh(p + r * v)`` with ``v = k U_h + b'``.
+    """
     transposed = tf.transpose(kernel)
 
     def candidate(x: tf.Tensor, k: tf.Tensor) -> Tensors:

@@ -1,19 +1,22 @@
-r"""Linear recurrences: their steps can be computed in parallel.
+r"""Linear recurrences, whose steps can be computed in parallel.
 
 .. math:: h_t = a_t * h_{t-1} + b_t
 
-Two steps combine to one step of the same form: :math:`h_t = (a_t a_{t-1}) h_{t-2} + (a_t b_{t-1} + b_t)`.
-This composition is associative, so the T states are the prefixes of a product. A parallel scan computes them
-in about ``2 log2 T`` rounds over halves, quarters, ... of the sequence instead of T steps (Blelloch 1990,
-"Prefix sums and their applications"; Martin and Cundy 2018, arXiv 1709.04057).
+Two steps can be combined into one step of the same form:
+:math:`h_t = (a_t a_{t-1}) h_{t-2} + (a_t b_{t-1} + b_t)`. The combination of steps is associative. A parallel
+scan can therefore compute all T states in about ``2 log2 T`` rounds instead of T steps. The rounds work on a
+half, a quarter, ... of the sequence (Blelloch 1990, "Prefix sums and their applications"; Martin and Cundy
+2018, arXiv 1709.04057).
 
-The gradient is a recurrence of the same form that runs backward. ``G_t`` is the gradient of ``h_t``:
+The backward pass is a recurrence of the same form that runs from the last step to the first. ``G_t`` is the
+gradient of the loss with respect to the output ``h_t`` alone. ``l_t`` also includes the effect of ``h_t`` on
+all later states:
 
 .. math:: l_t = G_t + a_{t+1} * l_{t+1}, \quad da_t = l_t * h_{t-1}, \quad db_t = l_t, \quad dh_0 = a_1 * l_1
 
 The parallel scan is faster on hardware with more arithmetic units than one step can use. On a CPU with few
-cores, one step already uses all cores. A loop over the steps is faster there, because the loop reads and
-writes every number once.
+cores, one step already uses all cores. On such a CPU, a loop over the steps is faster than the parallel scan,
+because the loop reads and writes every number only once.
 """
 
 from __future__ import annotations
@@ -35,19 +38,20 @@ def linear_recurrence(
     """Computes all states of ``h_t = a_t * h_{t-1} + b_t``.
 
     Args:
-        a: ``(n, T, h)``.
-        b: ``(n, T, h)``.
-        initial: ``(n, h)``.
-        lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
-        method: ``walk`` computes step by step, ``rounds`` uses a parallel scan. Default: ``rounds`` if a GPU
-            is available, else ``walk``.
+        a: factors ``(n, T, h)``.
+        b: summands ``(n, T, h)``.
+        initial: state before the first step, ``(n, h)``.
+        lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
+            that no row has padding.
+        method: ``walk`` runs a loop over the steps, and ``rounds`` runs a parallel scan. Default: ``rounds``
+            if a GPU is available, else ``walk``.
 
     Returns:
-        the states ``(n, T, h)``, zero past the end of a row, and the state ``(n, h)`` after the last real
-        step of each row.
+        The states ``(n, T, h)``, which are zero after the end of a row, and the state ``(n, h)`` after the
+        last real step of each row.
 
     Raises:
-        ValueError: if the method is not in ``METHODS``.
+        ValueError: ``method`` is not in ``METHODS``.
 
     >>> a, b = tf.fill((1, 3, 1), 0.5), tf.ones((1, 3, 1))
     >>> states, last = linear_recurrence(a, b, initial=tf.zeros((1, 1)))
@@ -60,11 +64,11 @@ def linear_recurrence(
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     if lengths is None:
         states = _recurrence(a, b, initial, method)
-        last = tf.concat([initial[:, None], states], axis=1)[:, -1]  # T may be 0
+        last = tf.concat([initial[:, None], states], axis=1)[:, -1]  # also correct if T is 0
         return states, last
     real = tf.sequence_mask(lengths, tf.shape(a)[1])[..., None]  # (batch, time, 1)
-    # Past the end of a row, the factor is 1 and the summand is 0. The last state is therefore copied to the
-    # end of the sequence.
+    # After the end of a row, the factor is 1 and the summand is 0. The last real state is therefore copied to
+    # the end of the sequence.
     a, b = tf.where(real, a, tf.ones_like(a)), tf.where(real, b, tf.zeros_like(b))
     states = _recurrence(a, b, initial, method)
     last = tf.concat([initial[:, None], states], axis=1)[:, -1]
@@ -82,7 +86,7 @@ def _recurrence(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, method: str) -> 
         def gradient(upstream: tf.Tensor) -> tuple:
             following = tf.concat([coefficients[1:], tf.zeros_like(coefficients[:1])], axis=0)
             adjoint = all_states(following, time_major(upstream), tf.zeros_like(initial), reverse=True)
-            # (batch, units); zero when T is 0
+            # (batch, units); zero if T is 0
             d_initial = tf.reduce_sum(coefficients[:1] * adjoint[:1], axis=0)
             return time_major(adjoint * shifted(initial, states)), time_major(adjoint), d_initial
 
@@ -92,7 +96,10 @@ def _recurrence(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, method: str) -> 
 
 
 def _walk(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = False) -> tf.Tensor:
-    """Computes the states ``(T, n, h)`` step by step, backward if ``reverse``. The states overwrite b."""
+    """Computes the states ``(T, n, h)`` in a loop over the steps. The states overwrite b.
+
+    If ``reverse`` is True, the loop runs from the last step to the first.
+    """
 
     def step(t: tf.Tensor, inputs: Tensors, states: Tensors) -> tuple[Tensors, Tensors]:
         (b, a), (h,) = inputs, states
@@ -104,7 +111,7 @@ def _walk(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = False)
 
 
 def _rounds(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = False) -> tf.Tensor:
-    """Computes the same states as :func:`_walk` by a parallel scan."""
+    """Computes the states of :func:`_walk` by a parallel scan."""
     if reverse:
         return tf.reverse(_rounds(tf.reverse(a, axis=[0]), tf.reverse(b, axis=[0]), initial), axis=[0])
     if a.shape[0] == 0:
@@ -114,10 +121,11 @@ def _rounds(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = Fals
 
 
 def _by_halves(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """Computes a work-efficient scan over a static number of steps.
+    """Computes all states from a zero initial state by a parallel scan over a static number of steps.
 
-    The scan joins pairs of steps and runs on the sequence of half the length. Every other state then follows
-    from the state before it.
+    The function combines each pair of steps into one step, and calls itself for this sequence of half the
+    length. The call returns every second state. Each remaining state is then computed from the previous
+    state.
     """
     time = a.shape[0]
     if time == 1:
@@ -134,9 +142,10 @@ def _by_halves(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
 
 def _by_doubling(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """Computes a scan over a number of steps that is known only at run time (Hillis and Steele 1986).
+    """Computes all states from a zero initial state by a parallel scan (Hillis and Steele 1986).
 
-    Round k combines each step with the step 2^k before it.
+    The number of steps may be unknown until run time. Round k, counted from 0, combines each step with the
+    step that is 2^k steps before.
     """
     time = tf.shape(a)[0]
 

@@ -1,7 +1,7 @@
 """Loops over time for any step function.
 
-Both loops compute the same results. After the last real step of a row, its state does not change and its
-output is zero::
+Both loops compute the same results. ``length`` is the number of real steps of a row, which are the steps that
+are not padding. After its last real step, the states of a row do not change and its outputs are zero::
 
     output_t, new_t = step(projected_t, state_{t-1})
     state_t  = new_t    where t < length, else state_{t-1}
@@ -26,14 +26,16 @@ def generic(
     """Runs all steps in a ``tf.while_loop``.
 
     Args:
-        step: ``(x (n, p), states) -> (output (n, output_size), states)``.
-        projected: ``(n, T, p)``.
-        states: tensors ``(n, units)``.
-        lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
-        output_size: size of one output.
+        step: function that receives the projected inputs of one step, ``(n, p)``, and the states before the
+            step. The function returns the output ``(n, output_size)`` and the states after the step.
+        projected: projected inputs of all steps, ``(n, T, p)``.
+        states: states before the first step, each ``(n, units)``.
+        lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
+            that no row has padding.
+        output_size: number of features of the output.
 
     Returns:
-        outputs ``(n, T, output_size)`` and the states after the last real step of each row.
+        The outputs ``(n, T, output_size)``, and the states after the last real step of each row.
 
     >>> step = lambda x, states: (states[0] + x, (states[0] + x,))
     >>> outputs, (total,) = generic(step, tf.ones((1, 3, 2)), (tf.zeros((1, 2)),), None, 2)
@@ -54,13 +56,14 @@ def generic(
 def unrolled(
     step: Step, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, output_size: int
 ) -> tuple[tf.Tensor, States]:
-    """Computes the same as :func:`generic`, with one copy of the step per time step in the graph.
+    """Computes the results of :func:`generic` in a graph that contains one copy of ``step`` per time step.
 
-    Steps past the end are computed from the padding, and the final states are selected afterwards. A
-    selection in every step would make the graph a quarter larger and 8-bit states less precise.
+    The graph computes ``step`` also after the end of a row, from the padding. After all steps, it selects the
+    state after the last real step of each row. A selection in every step would make the graph a quarter
+    larger and 8-bit states less precise.
 
     Raises:
-        ValueError: if the number of steps is not static.
+        ValueError: the number of time steps is not static.
 
     >>> step = lambda x, states: (states[0] + x, (states[0] + x,))
     >>> outputs, (total,) = unrolled(step, tf.ones((1, 3, 2)), (tf.zeros((1, 2)),), None, 2)

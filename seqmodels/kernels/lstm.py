@@ -1,14 +1,16 @@
 r"""Long short-term memory over a whole sequence, with manually derived backpropagation through time.
 
-Forward pass, with :math:`z_t = p_t + (m * h_{t-1}) U` in columns i, f, c, o. ``p`` are the projected inputs,
-and ``m`` is the dropout mask of the state:
+The forward pass is as follows. ``p`` are the projected inputs, and ``m`` is the dropout mask of the state.
+:math:`z_t = p_t + (m * h_{t-1}) U` has the columns i (input gate), f (forget gate), c (candidate) and o
+(output gate):
 
 .. math::
         i, f, o = sigmoid(z^i, z^f, z^o), \quad g = tanh(z^c), \quad
         c_t = f * c_{t-1} + i * g, \quad h_t = o * tanh(c_t)
 
-The backward pass runs from the last step to the first. ``G_t`` is the gradient of the output at t. ``dh, dc``
-come from step t + 1, and at the last step from the final states:
+The backward pass runs from the last step to the first. ``G_t`` is the gradient of the output at step t.
+``dh`` and ``dc`` are the gradients of ``h_t`` and ``c_t`` that step t + 1 has computed. At the last step,
+they are the gradients of the final states:
 
 .. math::
         dh &\leftarrow dh + G_t \\
@@ -17,13 +19,14 @@ come from step t + 1, and at the last step from the final states:
         dc * i * (1-g^2), \; dh * tanh(c_t) * o(1-o)] \\
         dh &\leftarrow m * (dz_t U^T), \quad dc \leftarrow dc * f
 
-Only ``dz_t`` must be computed step by step. Each remaining gradient is one product:
+The loop over the steps computes only ``dz_t``, ``dh`` and ``dc``. The gradients of the projected inputs and
+of the weights follow after the loop:
 
 .. math::
         dp_t = dz_t, \quad dU = \sum_t (m * h_{t-1})^T dz_t
 
-The sum over all steps and rows is a single matrix product. After the end of a row (t >= length) the state and
-its gradient stay unchanged, and ``dz_t`` is 0.
+The sum over all steps and rows is a single matrix product. After the end of a row, the states of the row and
+their gradients do not change, and ``dz_t`` is 0.
 """
 
 from __future__ import annotations
@@ -57,19 +60,20 @@ def lstm(
 ) -> tuple[tf.Tensor, Tensors]:
     """Computes all steps of :class:`seqmodels.cells.LSTMCell`.
 
-    One array ``(T, n, 4h)`` is used twice: the gates overwrite ``p_t``.
+    The loop saves memory: the gates of a step overwrite the projected inputs of the step.
 
     Args:
-        projected: ``(n, T, 4h)``, columns i, f, c, o.
-        states: ``(h, c)``, each ``(n, h)``.
-        recurrent_kernel: U ``(h, 4h)``.
-        lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
-        mask: dropout mask of ``h_{t-1}``, ``(n, h)``, or None.
-        truncate: number of steps between two cuts of the gradient, at least 1; the states are carried over.
-            Default: the gradient is not cut.
+        projected: projected inputs ``(n, T, 4h)``, with the columns i, f, c, o.
+        states: tuple of h and c before the first step, each ``(n, h)``.
+        recurrent_kernel: U ``(h, 4h)``, with the columns i, f, c, o.
+        lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
+            that no row has padding.
+        mask: dropout mask of the state ``h_{t-1}``, ``(n, h)``. None means no dropout.
+        truncate: number of steps, at least 1, in a window of truncated backpropagation. The states pass from
+            each window to the next, but no gradient passes back. Default: no truncation.
 
     Returns:
-        outputs ``(n, T, h)`` and the states ``(h, c)`` after the last real step of each row.
+        The outputs ``(n, T, h)``, and a tuple of h and c after the last real step of each row.
 
     >>> states = tf.zeros((2, 3)), tf.zeros((2, 3))
     >>> outputs, (h, c) = lstm(tf.zeros((2, 4, 12)), states, tf.zeros((3, 12)))
@@ -123,7 +127,7 @@ def lstm(
 
 
 def _gates(z: tf.Tensor) -> tf.Tensor:
-    """Computes ``i, f, g, o`` in adjacent columns from ``z (n, 4h)``.
+    """Computes i, f, g and o from ``z (n, 4h)``, and returns them as the columns of one tensor ``(n, 4h)``.
 
     Because ``sigmoid(z) = (1 + tanh(z / 2)) / 2``, one tanh over all columns computes all four.
     """
@@ -136,9 +140,9 @@ def _gates(z: tf.Tensor) -> tf.Tensor:
 def _step_gradient(
     gates: tf.Tensor, previous_c: tf.Tensor, c: tf.Tensor, dh: tf.Tensor, dc: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Computes ``dz_t (n, 4h)`` and the gradient of ``c_{t-1} (n, h)``.
+    """Computes ``dz_t (n, 4h)`` and the gradient of ``c_{t-1}``, ``(n, h)``.
 
-    ``dh`` and ``dc`` are the gradients of ``h_t`` and ``c_t``.
+    The arguments ``dh`` and ``dc`` are the gradients of ``h_t`` and ``c_t``.
     """
     i, f, g, o = tf.split(gates, 4, axis=-1)
     tanh_c = tf.tanh(c)

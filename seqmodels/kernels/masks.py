@@ -18,13 +18,16 @@ def check_rate(name: str, rate: float) -> float:
 def uniform(shape: Any, seed: tf.Tensor) -> tf.Tensor:
     """Returns random float32 numbers in ``[0, 1)``. A seed gives the same numbers with and without XLA."""
     bits = tf.random.stateless_uniform(shape, seed, None, None, tf.uint32, alg="philox")
-    # Converted manually, because XLA and TensorFlow convert the same bits to different floats.
+    # The bits are converted to floats here, because XLA and TensorFlow convert them to different floats.
     return tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) * 2.0**-24
 
 
 def dropout_mask(
     shape: Any, rate: float, seed_generator: keras.random.SeedGenerator, dtype: str
 ) -> tf.Tensor:
-    """Returns a mask: 0 with probability ``rate``, else ``1 / (1 - rate)``. Its expected value is 1."""
+    """Returns a dropout mask. An entry is 0 with probability ``rate``, else ``1 / (1 - rate)``.
+
+    The expected value of an entry is 1.
+    """
     kept = uniform(shape, seed_generator.next()) >= rate
     return tf.where(kept, tf.constant(1.0 / (1.0 - rate), dtype), tf.constant(0.0, dtype))

@@ -1,10 +1,11 @@
-r"""The matrix product over all steps that precedes every recurrence.
+r"""The input projection of a cell: one matrix product over all time steps, before the loop over time.
 
 .. math:: p_t = x_t W + b
 
 Each gradient is one product: :math:`dx_t = dp_t W^T`, :math:`dW = \sum_t x_t^T dp_t`. Automatic
-differentiation computes the same gradients. The manual version keeps the order of steps that the loops read.
-The manual version also stores the transposed ``x`` in memory before the product (see ``weight_gradient``).
+differentiation would compute the same gradients. The gradients are defined manually for speed. The tensors
+stay in time-major order, ``(T, n, d)``, as the loops read them. The transposed ``x`` is stored in memory
+before the product for ``dW`` (see :func:`.scan.weight_gradient`).
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ def projection(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Te
     """Computes ``x W + b``.
 
     Args:
-        x: ``(n, T, d)``.
+        x: inputs ``(n, T, d)``.
         kernel: W ``(d, p)``.
-        bias: b ``(p,)``, or None if there is no bias.
+        bias: b ``(p,)``. None means no bias.
 
     Returns:
-        ``(n, T, p)``. The product is computed time-major. The last transpose of this function and the first
-        transpose of a loop cancel out.
+        The projected inputs ``(n, T, p)``. The function computes the product in time-major order and
+        transposes the result. The loop over time that receives the result first applies the inverse
+        transpose. Therefore the two transposes cancel out.
 
     >>> projection(tf.ones((2, 4, 5)), tf.ones((5, 3)), tf.zeros(3)).shape
     TensorShape([2, 4, 3])
@@ -45,7 +47,7 @@ def projection(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Te
 
 
 def _product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Multiplies ``(T, n, d)`` by ``(d, p)`` as one product of rank 2."""
+    """Multiplies ``x (T, n, d)`` by ``kernel (d, p)`` as one product of two matrices."""
     shape = tf.shape(x)
     rows = tf.reshape(x, (shape[0] * shape[1], x.shape[2]))  # (time * batch, inputs)
     result = tf.reshape(rows @ kernel, (shape[0], shape[1], kernel.shape[1]))
@@ -54,7 +56,7 @@ def _product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def affine(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
-    """Computes ``x W + b`` for ``(n, d)`` or ``(n, T, d)``, as one matrix product of rank 2.
+    """Computes ``x W + b`` for x of shape ``(n, d)`` or ``(n, T, d)`` as one product of two matrices.
 
     >>> affine(tf.ones((2, 4, 5)), tf.ones((5, 3)), tf.zeros(3)).shape
     TensorShape([2, 4, 3])

@@ -1,19 +1,20 @@
 r"""The simple recurrent network over a whole sequence, with manually derived backpropagation through time.
 
-Forward pass, where ``p`` are the projected inputs and ``m`` is the dropout mask of the state:
+The forward pass is as follows. ``p`` are the projected inputs, and ``m`` is the dropout mask of the state.
+``phi`` is the activation, and ``z_t`` is its argument:
 
 .. math:: h_t = phi(p_t + (m * h_{t-1}) U)
 
-The backward pass runs from the last step to the first. ``G_t`` is the gradient of the output at t, and ``dh``
-comes from step t + 1:
+The backward pass runs from the last step to the first. ``G_t`` is the gradient of the output at step t.
+``dh`` is the gradient of ``h_t`` that step t + 1 has computed:
 
 .. math::
         dz_t = (dh + G_t) * phi'(z_t), \quad dh \leftarrow m * (dz_t U^T)
 
-``phi'`` is a function of ``h_t`` for the activations of this kernel: tanh ``1 - h^2``, sigmoid ``h (1 - h)``,
-relu ``[h > 0]``, linear 1. After the loop, ``dp_t = dz_t``, and one product computes
-``dU = sum_t (m * h_{t-1})^T dz_t``. The repeated factor ``diag(phi') U^T`` makes this gradient vanish or
-explode (Pascanu et al. 2013, equation 5).
+This kernel computes ``phi'`` from ``h_t``: ``1 - h^2`` for tanh, ``h (1 - h)`` for sigmoid, ``[h > 0]`` for
+relu, and 1 for linear. The gradient of the projected inputs is ``dp_t = dz_t``. After the loop, one product
+computes ``dU = sum_t (m * h_{t-1})^T dz_t``. Every step multiplies the gradient by ``diag(phi') U^T``. These
+repeated products make the gradient vanish or explode (Pascanu et al. 2013, equation 5).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from seqmodels.kernels.scan import (
     weight_gradient,
 )
 
-# phi, and phi' as a function of the value of phi.
+# The two functions of an activation: phi, and a function that computes phi' from the value of phi.
 ACTIVATIONS: dict[str, tuple[Callable[[tf.Tensor], tf.Tensor], Callable[[tf.Tensor], tf.Tensor]]] = {
     "tanh": (tf.tanh, lambda h: 1 - h * h),
     "sigmoid": (tf.sigmoid, lambda h: h * (1 - h)),
@@ -58,17 +59,19 @@ def rnn(
     """Computes all steps of :class:`seqmodels.cells.RNNCell`.
 
     Args:
-        projected: ``(n, T, h)``.
-        states: ``(h,)``, with ``h`` ``(n, h)``.
+        projected: projected inputs ``(n, T, h)``.
+        states: tuple with the state before the first step, ``(n, h)``.
         recurrent_kernel: U ``(h, h)``.
         activation: a key of ``ACTIVATIONS``.
-        lengths: number of real steps per row, ``(n,)`` int32, or None if all rows are full.
-        mask: dropout mask of ``h_{t-1}``, ``(n, h)``, or None.
-        truncate: number of steps between two cuts of the gradient, at least 1; the state is carried over.
-            Default: the gradient is not cut.
+        lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
+            that no row has padding.
+        mask: dropout mask of the state ``h_{t-1}``, ``(n, h)``. None means no dropout.
+        truncate: number of steps, at least 1, in a window of truncated backpropagation. The state passes from
+            each window to the next, but no gradient passes back. Default: no truncation.
 
     Returns:
-        outputs ``(n, T, h)`` and the state ``(h,)`` after the last real step of each row.
+        The outputs ``(n, T, h)``, and a tuple with one state: the state ``(n, h)`` after the last real step
+        of each row.
 
     >>> outputs, (h,) = rnn(tf.ones((2, 4, 3)), (tf.zeros((2, 3)),), tf.zeros((3, 3)), "relu")
     >>> outputs.shape, h[0].numpy()

@@ -1,4 +1,4 @@
-"""The loop over time of all kernels, and their common helper functions."""
+"""The loop over time that all kernels use, and their common helper functions."""
 
 from __future__ import annotations
 
@@ -18,25 +18,30 @@ def scan(
     reverse: bool = False,
     replace: bool = False,
 ) -> tuple[Tensors, Tensors]:
-    """Computes ``outputs_t, states = step(t, inputs_t, states)`` for every t in a ``tf.while_loop``.
+    """Computes ``outputs_t, states = step(t, inputs_t, states)`` for every step t in a ``tf.while_loop``.
 
     Args:
-        step: ``(t, inputs (n, p_i) each, states) -> (outputs (n, width_j) each, states)``.
-        sequences: time-major inputs ``(T, n, p_i)``.
-        states: initial states; their shapes stay the same in all steps.
-        widths: size of each output.
-        reverse: if True, run from the last step to the first. Every output stays at the position of its step.
-        replace: if True, the first output overwrites the first sequence step by step. Both must have the same
-            size. This is faster: memory that was just read is in the cache, and no new array must be filled
-            with zeros.
+        step: function that receives the index t of a step, a tuple of the inputs of the step, each
+            ``(n, p_i)``, and the states before the step. The function returns a tuple of outputs, each
+            ``(n, width_j)``, and the states after the step.
+        sequences: inputs of all steps, each in time-major order ``(T, n, p_i)``.
+        states: states before the first step. Their shapes must not change.
+        widths: number of features of each output.
+        reverse: if True, the loop runs from the last step to the first. The outputs are still stored in the
+            order of t.
+        replace: if True, the first output overwrites the first sequence step by step. The output and the
+            sequence must have the same number of features. Overwriting is faster than a new array.
+            Memory that was just read is in the cache, and a new array would first be filled with zeros.
 
     Returns:
-        the outputs, time-major ``(T, n, width_j)``, and the final states.
+        The outputs of all steps, each in time-major order ``(T, n, width_j)``, and the states after the
+        loop.
     """
     first = sequences[0]
     time, batch, _ = first.shape
     steps = tf.shape(first)[0] if time is None else time
-    # An empty array cannot be stacked if the batch size is unknown. If T may be 0, one spare step is added.
+    # If the batch size is unknown, an array without elements cannot be stacked. If T may be 0 as well, the
+    # arrays get one additional step, which is removed after the loop.
     spare = 1 if batch is None and not time else 0
     read = [tf.TensorArray(x.dtype, size=steps, element_shape=x.shape[1:]).unstack(x) for x in sequences]
     written = [
@@ -67,41 +72,54 @@ def scan(
 
 
 def time_major(x: tf.Tensor) -> tf.Tensor:
-    """Transposes ``(n, T, p)`` to ``(T, n, p)``, and back."""
+    """Swaps the first two axes: ``(n, T, p)`` becomes ``(T, n, p)``, or the reverse."""
     return tf.transpose(x, (1, 0, 2))
 
 
 def shifted(first: tf.Tensor, sequence: tf.Tensor) -> tf.Tensor:
-    """Returns the values one step earlier: ``first, sequence_1 .. sequence_{T-1}``; ``(T, n, h)``."""
+    """Puts ``first`` before ``sequence (T, n, h)`` and drops the last step. The shape does not change."""
     return tf.concat([first[None], sequence], axis=0)[:-1]
 
 
 def weight_gradient(states: tf.Tensor, dz: tf.Tensor) -> tf.Tensor:
-    """Computes ``sum_t states_t^T dz_t`` as one product: ``(T, n, h)`` and ``(T, n, p)`` to ``(h, p)``.
+    """Computes ``sum_t states_t^T dz_t`` as one product.
+
+    The shapes are ``(T, n, h)`` for ``states``, ``(T, n, p)`` for ``dz``, and ``(h, p)`` for the result.
 
     ``tensordot`` stores the transposed states in memory before the product. A ``matmul`` that transposes
-    while reading takes up to 1.8 times as long under XLA.
+    its argument while it reads takes up to 1.8 times as long under XLA.
     """
     return tf.tensordot(states, dz, ((0, 1), (0, 1)))
 
 
 def alive_rows(lengths: tf.Tensor | None, t: Any) -> tf.Tensor | None:
-    """Returns a mask ``(n, 1)`` of the rows in which step t is real, or None if all rows are full."""
+    """Returns a mask ``(n, 1)`` that is True for rows in which step t is real (not padding).
+
+    Without ``lengths``, all steps are real, and the function returns None.
+    """
     return None if lengths is None else (t < lengths)[:, None]
 
 
 def held(alive: tf.Tensor | None, new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:
-    """Returns ``new`` for rows that have not ended, else ``old``."""
+    """Returns ``new`` for rows in which the step is real, and ``old`` for rows in which it is padding.
+
+    ``alive`` is the result of :func:`alive_rows`.
+    """
     return new if alive is None else tf.where(alive, new, old)
 
 
 def masked(alive: tf.Tensor | None, x: tf.Tensor) -> tf.Tensor:
-    """Returns ``x`` for rows that have not ended, else 0, even if ``x`` is not finite."""
+    """Returns ``x`` for rows in which the step is real, and 0 for rows in which it is padding.
+
+    The result is 0 in padding even if ``x`` is not finite.
+
+    ``alive`` is the result of :func:`alive_rows`.
+    """
     return x if alive is None else tf.where(alive, x, tf.zeros_like(x))
 
 
 def dropped(h: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """Multiplies the state by its dropout mask, if there is a mask.
+    """Multiplies the state by its dropout mask. Without a mask, the state does not change.
 
     >>> dropped(tf.ones((1, 2)), tf.constant([[0.0, 2.0]])).numpy()
     array([[0., 2.]], dtype=float32)
@@ -114,10 +132,16 @@ def carried_back(
 ) -> tf.Tensor:
     """Returns the gradient of the state before step t.
 
-    ``new`` is the gradient through step t. ``old`` is the gradient after step t, which a row that has ended
-    keeps. With truncation, every ``truncate`` steps form a window. No gradient passes the start of a window
-    (Williams and Peng 1990). If the row has not ended, the result is therefore 0 at t = truncate, 2 truncate
-    ...
+    With truncation, every ``truncate`` steps form a window. No gradient passes from a window to the previous
+    window (Williams and Peng 1990). For rows in which the step is real, the result is therefore 0 if t is a
+    positive multiple of ``truncate``.
+
+    Args:
+        truncate: number of steps in a window. None means no truncation.
+        alive: result of :func:`alive_rows`.
+        t: index of the step, from 0.
+        new: gradient of the state before step t without truncation, for rows in which the step is real.
+        old: gradient of the state after step t, which is the result for rows in which the step is padding.
     """
     if truncate is not None:
         new = tf.where((t % truncate == 0) & (t > 0), tf.zeros_like(new), new)
@@ -133,8 +157,8 @@ def check_truncate(truncate: int | None) -> None:
 def once_differentiable(function: Callable[..., Any], kernel: str) -> Callable[..., Any]:
     """Wraps a gradient function so that differentiating its result raises NotImplementedError.
 
-    An outer tape does not record the intermediate results of the function. A second derivative would
-    therefore be wrong without an error.
+    A second derivative would be wrong without this error, because an outer gradient tape does not record the
+    intermediate results of the function. The error message contains the name ``kernel``.
     """
 
     @tf.custom_gradient

@@ -1,4 +1,4 @@
-"""Layers that run, stack and pool recurrent cells, and layers for attention, dropout and outputs."""
+"""Layers that run and stack recurrent cells, and layers for pooling, attention, dropout and softmax."""
 
 from seqmodels.layers.attention import (
     AdditiveAttention,

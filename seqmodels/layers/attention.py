@@ -1,12 +1,14 @@
-"""Attention layers: the weighted sum of the steps of a memory for each query.
+"""Attention layers. For each query they compute a weighted sum of the steps of a memory.
 
-For a query ``q_t (n, q)`` and a memory ``m_1 .. m_S (n, m)``::
+A memory is a sequence of vectors, for example the outputs of an encoder. For a query ``q_t (n, q)`` and a
+memory with S steps, ``m_1 .. m_S (n, m)``, an attention layer computes scores e, weights a and a context::
 
     e_ts = score(q_t, m_s),   a_t = softmax(e_t1 .. e_tS),   context_t = sum_s a_ts m_s
 
-The softmax runs over the real steps of each row, not over padding. A row without real steps has a context and
-weights of zeros, never NaN. ``prepare`` computes once per sequence the parts that do not depend on the query.
-``attend`` processes one or more queries per row, ``(n, T, q)``, in one batched product.
+The softmax runs only over the real steps of each row, which are the steps that are not padding. If a row has
+no real steps, its context and its weights are zeros, never NaN. ``prepare`` runs once per memory and computes
+the parts that do not depend on the query. ``attend`` processes T queries per row, ``(n, T, q)``, with one
+batched matrix product.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ class Prepared(NamedTuple):
     """The parts of an attention that do not depend on the query.
 
     Attributes:
-        keys: keys that the queries are compared with, ``(n, S, u)``; multi-head ``(n, heads, S, u)``.
-        values: values that are summed, ``(n, S, m)``; multi-head ``(n, heads, S, u)``.
-        real: mask of the real steps, bool ``(n, 1, S)``.
+        keys: vectors with which the queries are compared, ``(n, S, u)``. For multi-head attention the shape
+            is ``(n, heads, S, u)``.
+        values: vectors whose weighted sum is the context, ``(n, S, m)``. For multi-head attention the shape
+            is ``(n, heads, S, u)``.
+        real: mask, True at the real steps of the memory, bool ``(n, 1, S)``.
     """
 
     keys: tf.Tensor
@@ -37,8 +41,9 @@ class Prepared(NamedTuple):
 class Attention(keras.layers.Layer):
     """Base class of the attention layers.
 
-    Maps ``(query (n, q), memory (n, S, m), lengths (n,) or None)`` to
-    ``(context (n, output_size), weights (n, S))``.
+    ``attention(query (n, q), memory (n, S, m), lengths (n,) or None)`` returns
+    ``(context (n, output_size), weights (n, S))``. ``lengths`` contains the number of real steps of each row
+    of the memory. None means that no row has padding.
     """
 
     def build(self, query_shape: Any, memory_shape: Any) -> None:
@@ -47,23 +52,28 @@ class Attention(keras.layers.Layer):
         self.built = True
 
     def build_weights(self, query_units: int, memory_units: int) -> None:
-        """Adds the weights."""
+        """Adds the weights of the layer. The base class adds no weights."""
 
     def keys(self, memory: tf.Tensor) -> tf.Tensor:
-        """Returns the keys: ``(n, S, m) -> (n, S, u)``. The base class returns the memory itself."""
+        """Computes the keys ``(n, S, u)`` of a memory ``(n, S, m)``. The base class returns the memory."""
         return memory
 
     def score(self, query: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
-        """Computes the scores ``e``: ``(n, T, q), (n, S, u) -> (n, T, S)``."""
+        """Computes the scores ``e (n, T, S)`` of queries ``(n, T, q)`` and keys ``(n, S, u)``."""
         return tf.matmul(query, keys, transpose_b=True)
 
     def prepare(self, memory: tf.Tensor, lengths: tf.Tensor | None = None) -> Prepared:
-        """Prepares ``memory (n, S, m)`` for all queries; ``lengths (n,)``, or None if all rows are full."""
+        """Computes the parts that do not depend on the query.
+
+        Args:
+            memory: ``(n, S, m)``.
+            lengths: number of real steps per row, ``(n,)``, or None if no row has padding.
+        """
         memory = tf.cast(memory, self.compute_dtype)
         return Prepared(self.keys(memory), memory, real_steps(memory, lengths)[:, None])
 
     def attend(self, query: tf.Tensor, prepared: Prepared) -> tuple[tf.Tensor, tf.Tensor]:
-        """Maps queries ``(n, T, q)`` to contexts ``(n, T, output_size)`` and weights ``(n, T, S)``."""
+        """Returns contexts ``(n, T, output_size)`` and weights ``(n, T, S)`` for queries ``(n, T, q)``."""
         weights = masked_softmax(self.score(query, prepared.keys), prepared.real)
         return tf.matmul(weights, prepared.values), weights
 
@@ -77,16 +87,20 @@ class Attention(keras.layers.Layer):
         return self.add_weight(name=name, shape=shape, initializer="glorot_uniform")
 
     def _compute(self, weight: Any) -> tf.Tensor:
-        """Returns the weight in the compute dtype, also outside of a Keras call."""
+        """Casts a weight to the compute dtype. Keras does this only inside a call of the layer."""
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
 
 
 def masked_softmax(scores: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
     """Computes the softmax over the real entries of the last axis. Padding has weight 0.
 
-    If no entry is real, all weights are 0. Inside the softmax, padding scores the row minimum minus 30, which
-    is a weight of at most 1e-13. A much lower score would widen the range of the scores. 8 bits could then
-    not distinguish the scores of the real entries.
+    If no entry is real, all weights are 0. Inside the softmax, each padding entry has the score
+    ``min(row minimum, 0) - 30``, which gives a weight of at most 1e-13. A much lower score would widen the
+    range of the scores. A model with 8-bit scores could then not distinguish the scores of real entries.
+
+    Args:
+        scores: ``(..., S)``.
+        real: mask, True at real entries and False at padding, bool ``(..., S)``.
     """
     least = tf.reduce_min(tf.where(real, scores, tf.zeros_like(scores)), axis=-1, keepdims=True)
     weights = tf.nn.softmax(tf.where(real, scores, tf.stop_gradient(least) - 30))
@@ -95,13 +109,13 @@ def masked_softmax(scores: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class AdditiveAttention(Attention):
-    """Attention with a hidden layer that scores each pair (Bahdanau et al. 2015, appendix A.1.2).
+    """Attention with a hidden layer as score function (Bahdanau et al. 2015, appendix A.1.2).
 
     .. math::
             e_{ts} = v \\cdot tanh(q_t W + m_s U)
 
-    Weights: ``query_kernel`` W ``(q, units)``, ``memory_kernel`` U ``(m, units)``, ``scorer`` v
-    ``(units, 1)``. A call with T queries per row stores ``n T S units`` numbers.
+    The weights are ``query_kernel`` W ``(q, units)``, ``memory_kernel`` U ``(m, units)`` and ``scorer`` v
+    ``(units, 1)``. For T queries per row, the hidden layer contains ``n T S units`` numbers.
 
     Args:
         units: size of the hidden layer. Default: the size of the query.
@@ -164,8 +178,8 @@ class GeneralAttention(Attention):
     .. math::
             e_{ts} = q_t W m_s^T
 
-    Weights: ``kernel`` ``W^T (m, q)``. The matrix is stored transposed, so that its product with the memory
-    is computed once per sequence.
+    The weight is ``kernel`` ``W^T (m, q)``. Its product with the memory gives the keys, which are computed
+    once per memory.
 
     >>> context, weights = GeneralAttention()(tf.ones((2, 3)), tf.ones((2, 4, 5)))
     >>> context.shape, weights[0].numpy()
@@ -186,13 +200,14 @@ class MultiHeadAttention(Attention):
     .. math::
             head_i = softmax(q W^Q_i (m W^K_i)^T / \\sqrt{u}) m W^V_i, \\quad context = [head_1 .. head_H] W^O
 
-    ``u = units / heads``. Weights: ``query_kernel`` ``(q, units)``, ``key_kernel`` and ``value_kernel``
-    ``(m, units)``, ``output_kernel`` ``(units, units)``, with the heads in adjacent columns. The returned
-    attention weights are the mean over the heads.
+    The size of one head is ``u = units / heads``. The weights are ``query_kernel`` ``(q, units)``,
+    ``key_kernel`` ``(m, units)``, ``value_kernel`` ``(m, units)`` and ``output_kernel`` ``(units, units)``.
+    The u columns of a head are adjacent in the first three weights. The layer returns the mean of the
+    attention weights over the heads.
 
     Args:
         heads: number of heads, H.
-        units: total size of all heads. Default: the size of the query.
+        units: total size of all heads, which is also the size of the context. Default: the size of the query.
 
     Raises:
         ValueError: if ``heads`` does not divide ``units``.
@@ -232,7 +247,10 @@ class MultiHeadAttention(Attention):
         return affine(together, self._compute(self.output_kernel), None), tf.reduce_mean(weights, axis=1)
 
     def _heads(self, x: tf.Tensor, kernel: Any) -> tf.Tensor:
-        """Projects ``(n, T, d)`` by a kernel ``(d, units)`` to ``(n, heads, T, u)``."""
+        """Multiplies x ``(n, T, d)`` by a kernel ``(d, units)`` and splits the result into heads.
+
+        Returns ``(n, heads, T, u)``.
+        """
         batch, time = tf.unstack(tf.shape(x)[:2])
         projected = affine(x, self._compute(kernel), None)
         split = tf.reshape(projected, (batch, time, self.heads, kernel.shape[1] // self.heads))

@@ -1,4 +1,4 @@
-"""The decoder of a sequence-to-sequence model, as one cell."""
+"""The decoder of a sequence-to-sequence model, implemented as one recurrent cell."""
 
 from __future__ import annotations
 
@@ -19,52 +19,63 @@ from seqmodels.layers.recurrent import real_steps
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class AttentionDecoderCell(Cell):
-    """Stacked cells, attention to a memory, and a readout of both.
+    """A decoder that consists of stacked cells, an attention and a readout.
 
-    ``s_t`` is the output of the topmost cell, ``M`` is the memory, and ``[;]`` is concatenation:
+    The attention reads a memory, usually the outputs of an encoder. The readout is a dense layer. It computes
+    the output ``o_t`` from the output of the topmost cell and the result of the attention. In the equations,
+    ``x_t`` is the input, ``s_t`` the output of the topmost cell, and ``M`` the memory. ``c_t`` is the context
+    (the result of the attention), and ``[;]`` is concatenation:
 
     .. math::
             s_t &= cells([x_t; f_t], s_{t-1}) \\\\
             c_t &= attention(s_t, M) \\\\
             o_t &= tanh([s_t; c_t] W + b)                    & output
 
-    ``feeding`` defines ``f_t``, the input from the attention to the recurrence:
+    The option ``feeding`` defines ``f_t``, the additional input of the lowest cell:
 
-    - ``none``: no ``f_t`` (Luong et al. 2015, section 3.1). The attention does not feed back. ``sequence``
-      therefore runs the cells' kernels over all steps and computes the attention in one batched product.
-    - ``output``: ``f_t = o_{t-1}``, initially zeros. This is input feeding (Luong et al. 2015, section 3.3).
-    - ``context``: ``f_t = c_t = attention(s_{t-1}, M)``. The previous state is the query, and the context is
-      computed before the step (Bahdanau et al. 2015, section 3.1).
+    - ``none``: There is no ``f_t``, so the cells do not depend on the attention (Luong et al. 2015, section
+      3.1). :meth:`sequence` can therefore run each cell over all steps. It then computes the attention of all
+      steps in one batched product.
+    - ``output``: ``f_t = o_{t-1}``, with ``o_0 = 0``. This is called input feeding (Luong et al. 2015,
+      section 3.3).
+    - ``context``: ``f_t = c_t = attention(s_{t-1}, M)``. The query is the previous output of the topmost
+      cell. The context is therefore computed before the cells run (Bahdanau et al. 2015, section 3.1).
 
-    Without an attention the output is ``tanh(s_t W + b)``. Only the initial state then depends on the source
-    (Sutskever et al. 2014).
+    Without an attention, the output is ``tanh(s_t W + b)``. In this case only the initial states can pass
+    information from an encoder to the decoder (Sutskever et al. 2014).
 
-    A deep output (Bahdanau et al. 2015, appendix A.2.2; Pascanu et al. 2014) also depends on the input and
-    ends in a maxout over pairs: ``o_tj = max(z_{t,2j}, z_{t,2j+1})`` with ``z_t = [s_t; c_t] W + x_t V + b``.
+    A deep output is a readout that also depends on ``x_t`` (Bahdanau et al. 2015, appendix A.2.2; Pascanu et
+    al. 2014). Each output is the maximum of two values (maxout): ``o_tj = max(z_{t,2j}, z_{t,2j+1})`` with
+    ``z_t = [s_t; c_t] W + x_t V + b``.
 
-    The states are the states of all cells in order, followed by ``o_{t-1}`` with feeding ``output``. The
-    first state of a cell is its output. The cells and the attention have their own weights. The other weights
-    are ``readout_kernel`` W ``(s + c, units)`` and ``readout_bias`` b ``(units,)``. With a deep output these
-    have ``2 units`` columns, and ``readout_input_kernel`` V ``(d, 2 units)`` is added. The first rows of the
-    first cell's kernel belong to x, the remaining rows to f.
+    The states of the decoder are the states of all its cells, from the lowest cell to the topmost cell. With
+    feeding ``output``, ``o_{t-1}`` is the last state. A cell may have several states. The first of them must
+    be equal to the output of the cell.
+
+    The cells and the attention have their own weights. The readout has the weights ``readout_kernel`` W
+    ``(size of s_t + size of c_t, units)`` and ``readout_bias`` b ``(units,)``. With a deep output, these two
+    weights have ``2 units`` columns instead of ``units``, and there is a third weight,
+    ``readout_input_kernel`` V ``(d, 2 units)``. In the kernel of the lowest cell, the first d rows multiply
+    ``x_t``, and the remaining rows multiply ``f_t``.
 
     Args:
         cells: one cell per layer, the lowest layer first.
-        attention: a layer of :mod:`seqmodels.layers.attention`, or None if there is no attention.
-        memory_units: size of the memory.
+        attention: a layer of :mod:`seqmodels.layers.attention`. None means that the decoder has no attention.
+        memory_units: number of features of the memory.
         units: size of the output.
         feeding: one of ``none``, ``output``, ``context``.
-        deep_output: if True, use the deep output as readout.
+        deep_output: if True, the readout is a deep output.
         normalize: if True, apply layer normalisation (Ba et al. 2016) to the output of each cell, and to the
-            readout before its nonlinearity.
-        dropout: probability of dropping a feature between the cells and before the readout, with one mask for
-            all steps of a sequence.
-        seed: seed of the dropout.
+            readout before its tanh or maxout.
+        dropout: probability of dropping a feature of the output of each cell. The dropout affects the input
+            of the next cell or of the readout, not the attention. One mask is used for all steps of a
+            sequence.
+        seed: seed of the dropout masks.
         **kwargs: keyword arguments of :class:`Cell`. The initializers apply to the readout.
 
     Raises:
-        ValueError: if there are no cells, the feeding is unknown, the context is fed without an attention, or
-            the dropout is not in ``[0, 1)``.
+        ValueError: if there are no cells, the feeding is unknown, the feeding is ``context`` without an
+            attention, or the dropout is not in ``[0, 1)``.
 
     >>> from seqmodels.cells import LSTMCell
     >>> from seqmodels.layers import DotAttention, Recurrent
@@ -148,7 +159,10 @@ class AttentionDecoderCell(Cell):
         self.built = True
 
     def project(self, x: tf.Tensor) -> tf.Tensor:
-        """Projects the input for the first cell, and for a deep output: ``(..., d) -> (..., p)``."""
+        """Computes the projection ``(..., p)`` of x ``(..., d)`` for the lowest cell.
+
+        With a deep output, the last ``2 units`` columns are the projection ``x V`` for the readout.
+        """
         first = self.cells[0]
         kernel = first._compute(first.kernel)[: self.input_units]
         projected = affine(x, kernel, first._compute(first.bias))
@@ -159,8 +173,10 @@ class AttentionDecoderCell(Cell):
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
         """Returns ``(constants of each cell, prepared attention or None, kernel of f, dropout masks)``.
 
+        The kernel of f contains the rows of the lowest cell's kernel that multiply ``f_t``.
+
         Args:
-            batch: number of rows in the batch, needed to sample masks.
+            batch: number of rows in the batch, needed to sample dropout masks.
             memory: ``(outputs (n, S, memory_units), lengths (n,) or None)`` of an encoder, or the result of
                 :meth:`Attention.prepare`.
             training: if True, sample the dropout masks.
@@ -191,7 +207,10 @@ class AttentionDecoderCell(Cell):
     def attended_step(
         self, projected: tf.Tensor, states: States, constants: tuple
     ) -> tuple[tf.Tensor, States, tf.Tensor | None]:
-        """Computes :meth:`step` and the attention weights ``(n, S)``, or None without an attention."""
+        """Computes one step as :meth:`step` does, and also returns the attention weights ``(n, S)``.
+
+        A decoder without attention returns None instead of the weights.
+        """
         inner, prepared, fed_kernel, masks = constants
         x, readout_input = self._split(projected)
         context = weights = None
@@ -218,9 +237,10 @@ class AttentionDecoderCell(Cell):
     def sequence(
         self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple
     ) -> tuple[tf.Tensor, States] | None:
-        """Runs the cells' kernels over all steps, and one batched attention.
+        """Runs each cell over all steps, and then computes the attention of all steps in one product.
 
-        Returns None if the attention feeds back.
+        Returns None if ``feeding`` is ``output`` or ``context``, because each step then depends on the
+        attention or output of the previous step.
         """
         if self.feeding != "none":
             return None
@@ -245,7 +265,10 @@ class AttentionDecoderCell(Cell):
         return outputs, tuple(kept)
 
     def _split(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Splits ``projected`` into the parts of the first cell and of the readout."""
+        """Splits ``projected`` into the columns for the lowest cell and the columns for a deep output.
+
+        Without a deep output, None replaces the second result.
+        """
         if not self.deep_output:
             return projected, None
         columns = 2 * self.units
@@ -253,19 +276,19 @@ class AttentionDecoderCell(Cell):
         return x, readout_input
 
     def _attend(self, query: tf.Tensor, prepared: Prepared) -> tuple[tf.Tensor, tf.Tensor]:
-        """Maps queries ``(n, q)`` to contexts ``(n, c)`` and weights ``(n, S)``."""
+        """Returns contexts ``(n, c)`` and weights ``(n, S)`` for one query per row, ``(n, q)``."""
         assert self.attention is not None
         context, weights = self.attention.attend(query[:, None], prepared)
         return context[:, 0], weights[:, 0]
 
     def _between(self, index: int, s: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-        """Applies normalisation and dropout to the output of a cell."""
+        """Applies layer normalisation and the dropout mask to the output of the cell ``index``."""
         if self.normalize:
             s = self.norms[index](s)
         return s if mask is None else s * mask
 
     def _readout(self, s: tf.Tensor, context: tf.Tensor | None, x: tf.Tensor | None) -> tf.Tensor:
-        """Computes ``o`` from ``s (..., s)``, ``context (..., c)`` and the projected x ``(..., 2 units)``."""
+        """Computes the output ``o_t`` from ``s_t``, the context ``c_t`` or None, and ``x_t V`` or None."""
         features = s if context is None else tf.concat([s, context], axis=-1)
         z = affine(features, self._compute(self.readout_kernel), self._compute(self.readout_bias))
         if x is not None:
@@ -285,7 +308,11 @@ class AttentionDecoderCell(Cell):
         lengths: tf.Tensor | None = None,
         training: bool = False,
     ) -> tuple[tf.Tensor, list]:
-        """Computes one step from raw inputs ``(n, d)`` without dropout; ``memory (n, S, memory_units)``."""
+        """Computes one step without dropout from inputs ``(n, d)`` that are not projected.
+
+        ``memory`` has the shape ``(n, S, memory_units)``. ``lengths (n,)`` contains the number of real steps
+        per row of the memory.
+        """
         constants = self.constants(memory=None if memory is None else (memory, lengths))
         output, states = self.step(self.project(inputs), tuple(states), constants)
         return output, list(states)

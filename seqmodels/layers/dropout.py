@@ -1,4 +1,4 @@
-"""Dropout layers for features, for features over time, for word types and for tokens."""
+"""Four dropout layers. They drop single features, features at all time steps, word types, or tokens."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from seqmodels.kernels.masks import check_rate, dropout_mask, uniform
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Dropout(keras.layers.Dropout):
-    """Drops features with a fixed probability (Srivastava et al. 2014, section 10).
+    """Sets features to 0 with a fixed probability (Srivastava et al. 2014, section 10).
 
-    The remaining features are scaled so that the mean stays the same. Only the random numbers differ from the
-    Keras layer.
+    The remaining features are divided by ``1 - rate``. The expected value of each feature therefore does not
+    change. The layer differs from ``keras.layers.Dropout`` only in its random numbers.
 
     Args:
         rate: probability of dropping a feature.
-        noise_shape: shape of the mask. None keeps the size of the input axis; 1 shares one mask value along
-            that axis.
+        noise_shape: shape of the mask, with one entry per input axis. An entry None means the size of the
+            axis. An entry 1 means that all positions along the axis share one mask value. Default: the shape
+            of the input.
         seed: seed of the mask.
 
     Raises:
@@ -49,10 +50,10 @@ class Dropout(keras.layers.Dropout):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class LockedDropout(Dropout):
-    """Drops the same features of a sequence ``(n, T, d)`` at every step.
+    """Drops features of sequences ``(n, T, d)``. In each sequence, all steps drop the same features.
 
-    See Gal and Ghahramani 2016, section 4.1; "variational" or "locked" dropout in Merity et al. 2018,
-    section 4.1.
+    The layer implements Gal and Ghahramani 2016, section 4.1. Merity et al. 2018, section 4.1, call this
+    method "variational" or "locked" dropout.
 
     Args:
         rate: probability of dropping a feature.
@@ -75,15 +76,16 @@ class LockedDropout(Dropout):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class EmbeddingDropout(keras.layers.Layer):
-    """Drops the embedding vectors of whole word types: all occurrences of a type in the batch, or none.
+    """Drops the embedding vectors of word types (Gal and Ghahramani 2016, section 4.2).
 
-    See Gal and Ghahramani 2016, section 4.2; Merity et al. 2018, section 4.3. The layer masks the looked-up
-    vectors, which has the same effect as dropping rows of the embedding table. The mask has one number per
-    type, and the table is not copied.
+    A word type is an entry of the vocabulary. If a type is dropped, the vectors of all its occurrences in the
+    batch become 0. The vectors of all other types are divided by ``1 - rate``. Merity et al. 2018, section
+    4.3, use the same dropout. The layer multiplies the looked-up vectors by a mask with one number per type.
+    The result equals dropout of rows of the embedding table, but the table is not copied.
 
     Args:
-        vocabulary: number of token ids, v.
-        rate: probability of dropping a type.
+        vocabulary: number of token ids.
+        rate: probability of dropping a word type.
         seed: seed of the mask.
 
     Raises:
@@ -103,7 +105,7 @@ class EmbeddingDropout(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed) if rate else None
 
     def call(self, inputs: tf.Tensor, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Masks the vectors ``(n, T, d)`` of ``tokens (n, T)``."""
+        """Applies the dropout to ``inputs (n, T, d)``, the embedding vectors of ``tokens (n, T)``."""
         if not (training and self.rate):
             return inputs
         mask = dropout_mask((self.vocabulary, 1), self.rate, self.seed_generator, self.compute_dtype)
@@ -125,12 +127,13 @@ class EmbeddingDropout(keras.layers.Layer):
 class WordDropout(keras.layers.Layer):
     """Replaces tokens by the unknown token with a fixed probability (Bowman et al. 2016, section 3.1).
 
-    A model trained with this layer learns to handle unknown words, and depends less on single words.
+    A model that is trained with this layer learns to process unknown words. Its outputs also depend less on
+    single words.
 
     Args:
         rate: probability of replacing a token.
         unknown: id of the unknown token.
-        first: lowest id that can be replaced. Lower ids are padding and other special tokens.
+        first: lowest id that can be replaced. Lower ids belong to padding and other special tokens.
         seed: seed of the replacements.
 
     Raises:
@@ -150,7 +153,7 @@ class WordDropout(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed) if rate else None
 
     def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Replaces tokens in ``(n, T)`` int32; the shape and the dtype stay the same."""
+        """Replaces tokens of ``(n, T)`` int32, and returns a tensor with the same shape and dtype."""
         if not training or self.seed_generator is None:
             return tokens
         draw = uniform(tf.shape(tokens), self.seed_generator.next())  # (batch, time)

@@ -1,4 +1,4 @@
-"""Stacks of recurrent layers in one or both directions."""
+"""An encoder: stacked recurrent layers that run in one direction or in both directions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ class Encoded(NamedTuple):
     """The results of an encoder.
 
     Attributes:
-        outputs: ``(n, T, output_size)`` of the last layer, forward features before backward features.
-        states: the cells' states ``(n, units)``, nested by layer and by direction (forward, backward).
-        lengths: ``(n,)`` int32, the lengths passed to the encoder, or T for all rows.
+        outputs: outputs of the topmost layer, ``(n, T, output_size)``. If the layer is bidirectional, the
+            features of the forward direction come first.
+        states: final states. ``states[layer][direction]`` is the tuple of a cell's states, each
+            ``(n, units)``. Direction 0 is forward, direction 1 is backward.
+        lengths: number of real steps (steps that are not padding) per row, ``(n,)`` int32. The number is T
+            for all rows if no lengths were passed to the encoder.
     """
 
     outputs: tf.Tensor
@@ -30,23 +33,28 @@ class Encoded(NamedTuple):
 class Encoder(keras.layers.Layer):
     """Stacked recurrent layers (Graves et al. 2013), each optionally bidirectional (Schuster, Paliwal 1997).
 
-    The output of layer l is the input of layer l + 1. A bidirectional layer also runs a copy of the cell with
-    its own weights from each row's last real step to its first step. Both outputs are concatenated. The
-    encoder has no embedding, so its input can be time series and features as well as embedded text.
+    The output of each layer is the input of the next layer. A bidirectional layer also has a backward cell
+    with its own weights. The backward cell runs from the last real step of each row (the last step that is
+    not padding) to the first step. The layer concatenates the outputs of both cells. The encoder does not
+    contain an embedding. Its inputs can therefore be time series or other features as well as embedding
+    vectors.
 
     Args:
-        cells: one cell per layer. A bidirectional layer creates its backward cell from the same config.
-        bidirectional: if True, run a layer in both directions; one value for all layers, or one per layer.
-        residual: if True, add the input of a layer to its output if both have the same size. From the second
-            layer on, the sizes must be equal.
-        dropout: probability of dropping an input feature of a layer, with one mask for all steps of a
-            sequence; one value for all layers, or one per layer.
-        seed: seed of the dropouts.
+        cells: one cell per layer. The backward cell of a bidirectional layer has the same config as the
+            forward cell.
+        bidirectional: if True, run the layer in both directions. Pass one value for all layers, or a sequence
+            with one value per layer.
+        residual: if True, add the input of each layer to its output. In the lowest layer, the input is added
+            only if both sizes are equal. In all other layers, both sizes must be equal.
+        dropout: probability of dropping an input feature of a layer. One mask is used for all steps of a
+            sequence. Pass one value for all layers, or a sequence with one value per layer.
+        seed: seed of the dropout masks.
         **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the first cell.
 
     Raises:
-        ValueError: if there are no cells, if ``bidirectional`` or ``dropout`` does not have one value per
-            cell, or if the sizes of a residual layer differ.
+        ValueError: if there are no cells, or if ``bidirectional`` or ``dropout`` is a sequence without one
+            value per cell. Also if ``residual`` is True and the two sizes differ in a layer above the lowest
+            layer.
 
     >>> from seqmodels.cells import GRUCell
     >>> encoder = Encoder([GRUCell(3), GRUCell(3)], bidirectional=True)
@@ -78,7 +86,7 @@ class Encoder(keras.layers.Layer):
         self.residual = residual
         self.dropout = rates
         self.seed = seed
-        self.directions: list[list[Recurrent]] = []  # per layer: forward, then backward if bidirectional
+        self.directions: list[list[Recurrent]] = []  # for each layer: [forward] or [forward, backward]
         for index, (cell, two, rate) in enumerate(zip(cells, both, rates)):
             layer = [
                 Recurrent(
@@ -95,7 +103,7 @@ class Encoder(keras.layers.Layer):
 
     @property
     def output_size(self) -> int:
-        """Size of the output at one step."""
+        """Number of output features per time step."""
         return sum(recurrent.cell.output_size for recurrent in self.directions[-1])
 
     def build(self, input_shape: Any) -> None:
@@ -113,7 +121,7 @@ class Encoder(keras.layers.Layer):
         self.built = True
 
     def get_initial_state(self, batch_size: Any) -> tuple:
-        """Returns zeros, nested as ``Encoded.states``."""
+        """Returns initial states of zeros, nested in the same way as ``Encoded.states``."""
         return tuple(
             tuple(recurrent.get_initial_state(batch_size) for recurrent in layer) for layer in self.directions
         )
@@ -121,9 +129,16 @@ class Encoder(keras.layers.Layer):
     def call(
         self, inputs: tf.Tensor, lengths: tf.Tensor | None = None, states: Any = None, training: bool = False
     ) -> Encoded:
-        """Encodes ``inputs (n, T, d)``; the initial ``states`` are nested as ``Encoded.states``."""
+        """Encodes inputs.
+
+        Args:
+            inputs: ``(n, T, d)``.
+            lengths: number of real steps per row, ``(n,)``, or None if no row has padding.
+            states: initial states, nested in the same way as ``Encoded.states``. Default: zeros.
+            training: if True, apply dropout.
+        """
         if self.residual and lengths is not None:
-            # Outputs past the end must stay zero, so the added inputs must be zero there, too.
+            # Outputs at padding must be zero, so the inputs that are added to them must be zero, too.
             inputs = tf.where(real_steps(inputs, lengths)[..., None], inputs, tf.zeros_like(inputs))
         final = []
         for index, layer in enumerate(self.directions):
@@ -158,7 +173,7 @@ class Encoder(keras.layers.Layer):
 
 
 def _twin(cell: Cell) -> Cell:
-    """Returns a copy of the cell with its own weights and masks."""
+    """Returns a new cell with the same config, but with its own weights and another seed for its masks."""
     config = cell.get_config()
     config["name"] = f"{config['name']}_backward"
     if config.get("seed") is not None:

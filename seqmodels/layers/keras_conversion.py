@@ -1,7 +1,8 @@
-"""Conversion to and from the recurrent layers of Keras.
+"""Conversion of recurrent layers from this library to Keras and from Keras to this library.
 
-Keras' GRU computes ``h_t = z * h_{t-1} + (1 - z) * h~_t``: its update gate ``z`` is ``1 - u`` in this
-library. Since ``1 - sigmoid(a) = sigmoid(-a)``, the columns and biases of that gate change sign.
+The GRU of Keras computes ``h_t = z * h_{t-1} + (1 - z) * h~_t``. Its update gate ``z`` is therefore equal to
+``1 - u``, where ``u`` is the update gate of :class:`seqmodels.cells.GRUCell`. Because
+``1 - sigmoid(a) = sigmoid(-a)``, the conversion negates the weights and biases of the update gate.
 """
 
 from __future__ import annotations
@@ -19,16 +20,20 @@ from seqmodels.layers.recurrent import Recurrent
 
 
 def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
-    """Returns a built Keras layer with the same weights, which returns sequences and states.
+    """Converts a ``Recurrent`` to a built Keras layer with the same weights.
 
-    Two things differ. Keras returns the outputs of a reversed layer in the order of computation, with the
-    last step first. Keras does not support weight dropout, so the Keras layer trains without weight dropout.
+    The Keras layer returns the outputs of all steps and the final states. It differs from ``recurrent`` in
+    two ways:
+
+    - If ``recurrent.reverse`` is True, the Keras layer returns its outputs in the order of computation. The
+      output for the last time step then comes first.
+    - Keras does not support weight dropout. The Keras layer therefore trains without weight dropout.
 
     Args:
         recurrent: a built ``Recurrent`` with an ``RNNCell``, ``LSTMCell`` or ``GRUCell``.
 
     Raises:
-        ValueError: if the layer is not built or Keras does not have its cell.
+        ValueError: if the layer is not built or has another type of cell.
 
     >>> from seqmodels.cells import LSTMCell
     >>> recurrent = Recurrent(LSTMCell(3))
@@ -63,11 +68,11 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
 
 
 def from_keras(layer: keras.layers.Layer) -> Recurrent:
-    """Returns a ``Recurrent`` with the weights of a built ``keras.layers.SimpleRNN``, ``LSTM`` or ``GRU``.
+    """Converts a built ``keras.layers.SimpleRNN``, ``LSTM`` or ``GRU`` and its weights to a ``Recurrent``.
 
     Raises:
-        ValueError: if the layer has another type, is not built, has no bias, or has activations that the
-            equations of this library do not use.
+        ValueError: if the layer has another type, is not built or has no bias. Also if an LSTM or GRU has
+            activations other than tanh (candidate) and sigmoid (gates).
 
     >>> layer = keras.layers.GRU(3, return_sequences=True)
     >>> outputs = layer(tf.ones((2, 4, 5)))
@@ -123,7 +128,8 @@ def _our_weights(cell: Cell, weights: list[np.ndarray]) -> list[np.ndarray]:
     kernel, recurrent_kernel, bias = (_negate_update(w, cell.units) for w in weights)
     if not cell.reset_after:
         return [kernel, recurrent_kernel, bias]
-    # The gates u and r add both biases. Only the recurrent bias of the candidate is multiplied by r.
+    # For the gates u and r, Keras adds the two biases, so their sum is stored as one bias. The candidate
+    # needs both biases, because Keras multiplies only the recurrent bias by r.
     inputs, recurrent = bias
     inputs[: 2 * cell.units] += recurrent[: 2 * cell.units]
     return [kernel, recurrent_kernel, inputs, recurrent[2 * cell.units :]]

@@ -1,4 +1,4 @@
-"""A layer that computes a linear model over word n-grams, for use together with a recurrent layer."""
+"""A linear model of word n-grams as a layer, for models that combine n-grams and a recurrent layer."""
 
 from __future__ import annotations
 
@@ -13,31 +13,36 @@ MULTIPLIER = 1327217885  # 2^31 / golden ratio (Knuth, The Art of Computer Progr
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class NgramBag(keras.layers.Layer):
-    r"""Sums one weight vector per distinct n-gram of a row.
+    r"""Sums the weight vectors of the distinct n-grams of each row.
 
     .. math::
             y = b + \sum_{g \in G} w_{hash(g)}
 
-    G is the set of n-grams of orders 1 to N. A linear classifier on binary n-grams is hard to beat if single
-    phrases decide the class (Wang and Manning 2012). The classifier ignores dependencies over more than N
-    words, but a recurrent network can use such dependencies. N-grams with the same hash share weights
-    (Weinberger et al. 2009), so the table needs no dictionary.
+    G is the set of the n-grams of 1 to N tokens that occur in the row. Repetitions of an n-gram do not change
+    the sum. A linear classifier with such features is a strong baseline if single phrases decide the class
+    (Wang and Manning 2012). The classifier ignores dependencies over more than N words, which a recurrent
+    network can use.
 
-    The weights are not trainable. A convex fit over the results of :meth:`hashed` finds them
-    (:func:`apps.sentiment.bag_of_words.fit_ratios`). Most n-grams occur in few rows. Adam, which moves every
-    weight by about the learning rate, overfits these rows.
+    A hash function maps each n-gram to a bucket, which is a row of the weight table. N-grams in the same
+    bucket share their weights (Weinberger et al. 2009). The layer therefore does not store a list of n-grams.
 
-    ``bag(tokens (n, T) int32, lengths (n,) or None)`` returns ``(n, features)``. A row of length 0 gives b.
-    :meth:`evidence` returns the terms of the sum by position, as input of a recurrent network.
+    The weights are not trainable. :func:`apps.sentiment.bag_of_words.fit_ratios` computes them by convex
+    optimization. It uses the buckets that :meth:`hashed` returns as features. Training with Adam would
+    overfit: most n-grams occur in few rows, but Adam changes each of their weights by about the learning rate
+    per step.
+
+    ``bag(tokens (n, T) int32, lengths (n,) or None)`` returns ``y (n, features)``. ``lengths`` contains the
+    number of real steps (steps that are not padding) per row. For a row of length 0, y is b.
+    :meth:`evidence` returns the weights of the n-grams at each step, as inputs of a recurrent network.
 
     The weights are initially zero:
 
-    - ``table`` ``(buckets, features)``, w
-    - ``bias`` ``(features,)``, b
+    - ``table`` w ``(buckets, features)``
+    - ``bias`` b ``(features,)``
 
     Args:
-        order: length of the longest n-grams, N.
-        features: size of the result.
+        order: number of tokens of the longest n-grams, N.
+        features: size of y, for example the number of classes.
         buckets: number of rows of the table.
 
     Raises:
@@ -71,19 +76,21 @@ class NgramBag(keras.layers.Layer):
         return tf.linalg.matvec(rows, counted, transpose_a=True) + bias
 
     def hashed(self, tokens: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-        """Returns the buckets of the distinct n-grams of each row: ``(n, order * T)`` int32.
+        """Returns the buckets of the n-grams of each row, without duplicates, ``(n, order * T)`` int32.
 
-        The buckets are in increasing order. The unused entries between the buckets are -1.
+        The buckets of a row are in increasing order. Entries before and between the buckets can be -1. Such
+        entries are not buckets and must be ignored.
         """
         buckets = tf.sort(tf.concat(self._buckets(tokens, lengths), axis=1), axis=1)
         before = tf.pad(buckets[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
         return tf.where(buckets == before, -1, buckets)
 
     def evidence(self, tokens: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-        """Returns the weights of the n-grams that end at each step: ``(n, T, order * features)``.
+        """Returns the weights of the n-grams that end at each step, ``(n, T, order * features)``.
 
-        The weights of order 1 come first. A repeated n-gram counts at every occurrence. The weights are 0 if
-        no n-gram ends at a step.
+        At each step, the weights of the 1-gram come first, followed by the weights of the 2-gram, and so on.
+        If an n-gram occurs several times in a row, its weights are returned at every occurrence. Near the
+        start of a row there are no long n-grams yet, so their weights are 0. At padding all weights are 0.
         """
         buckets = tf.stack(self._buckets(tokens, lengths), axis=2)  # (batch, time, order)
         rows = tf.gather(tf.convert_to_tensor(self.table), tf.maximum(buckets, 0))
@@ -92,11 +99,16 @@ class NgramBag(keras.layers.Layer):
         return tf.reshape(weights, (batch, time, self.order * self.features))
 
     def _buckets(self, tokens: tf.Tensor, lengths: tf.Tensor | None) -> list[tf.Tensor]:
-        """Returns ``(n, T)`` int32 per order: the bucket of the n-gram that ends at a step, or -1."""
+        """Returns the buckets of the n-grams that end at each step: one ``(n, T)`` int32 tensor per length.
+
+        The bucket is -1 if no n-gram of this length ends at the step.
+        """
         steps = tf.range(tf.shape(tokens)[1])
         hashes = tf.zeros_like(tokens, tf.int64)
         found = []
-        for order in range(self.order):  # an n-gram is hashed from its last token to its first
+        for order in range(
+            self.order
+        ):  # the hash of an n-gram is computed from its last token to its first token
             shifted = tf.pad(tokens, ((0, 0), (order, 0)))[:, : tf.shape(tokens)[1]]
             hashes = (hashes + tf.cast(shifted, tf.int64) + 1) * MULTIPLIER % PRIME
             real = steps >= order

@@ -1,7 +1,9 @@
-"""Pooling layers: one vector per sequence of outputs, ``(outputs (n, T, h), states, lengths) -> (n, h)``.
+"""Pooling layers, which reduce the outputs of a sequence to one vector.
 
-All pooling layers take the results of an encoder. Steps past the end of a row are ignored. A row of length 0
-gives zeros, never NaN. :class:`LastPooling` returns the initial state of such a row.
+A pooling layer receives the results of an encoder, ``(outputs (n, T, h), states, lengths (n,) or None)``, and
+returns ``(n, h)``. ``lengths`` contains the number of real steps per row. All steps after the real steps are
+padding and are ignored. For a row of length 0, :class:`LastPooling` returns the initial state of the row. All
+other pooling layers return zeros for such a row, never NaN.
 """
 
 from __future__ import annotations
@@ -17,13 +19,13 @@ from seqmodels.layers.recurrent import real_steps
 
 
 def _weighted_sum(weights: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """Computes ``sum_t a_t h_t``: ``(n, T), (n, T, h) -> (n, h)``."""
-    # A matrix product accumulates in float32. A plain float16 sum over many steps stops growing.
+    """Computes ``sum_t a_t h_t (n, h)`` from the weights ``a (n, T)`` and the outputs ``h (n, T, h)``."""
+    # A matrix product adds its terms in float32. In float16, a sum of many small terms would stop growing.
     return tf.linalg.matvec(outputs, weights, transpose_a=True)
 
 
 class Pooling(keras.layers.Layer):
-    """Base class of the pooling layers. The output has the same size as one input step."""
+    """Base class of the pooling layers. The output has as many features as one step of the input."""
 
     def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
         return input_shape[0], input_shape[-1]
@@ -31,10 +33,11 @@ class Pooling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class LastPooling(Pooling):
-    """Returns the final state of the last layer, with both directions concatenated.
+    """Returns the final state of the topmost layer.
 
-    The forward direction ends at the last real step of a row, and the backward direction at its first step.
-    The state of an LSTM is ``h``, not ``c``.
+    If the topmost layer is bidirectional, the final states of both directions are concatenated. The forward
+    direction ends at the last real step of each row, and the backward direction ends at the first step. For
+    an LSTM, the layer returns ``h`` and not ``c``.
 
     >>> states = (((tf.ones((2, 3)),), (tf.zeros((2, 3)),)),)  # one layer, two directions
     >>> LastPooling()(tf.zeros((2, 4, 6)), states)[0].numpy()
@@ -47,7 +50,7 @@ class LastPooling(Pooling):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class MeanPooling(Pooling):
-    """Computes the mean over the real steps.
+    """Computes the mean of each feature over the real steps.
 
     >>> outputs = tf.constant([[[1.0], [3.0], [9.0]]])
     >>> MeanPooling()(outputs, lengths=tf.constant([2])).numpy()
@@ -74,26 +77,27 @@ class MaxPooling(Pooling):
         if lengths is None:
             lengths = tf.fill(tf.shape(outputs)[:1], tf.shape(outputs)[1])
         real = real_steps(outputs, lengths)[..., None]  # (batch, time, 1)
-        # One step of zeros is added, so that a row without real steps gives zeros.
+        # The appended step of zeros makes the result zero for a row without real steps.
         outputs = tf.pad(tf.where(real, outputs, tf.zeros_like(outputs)), ((0, 0), (0, 1), (0, 0)))
         real = real_steps(outputs, lengths)[..., None]  # (batch, time + 1, 1)
-        # Padding is replaced by the row minimum. A much lower value would need a range too wide for 8 bits.
+        # Padding is replaced by the row minimum and not by a much lower number. With a much lower number, an
+        # 8-bit model could not represent the differences between the real values.
         smallest = tf.reduce_min(outputs, axis=1, keepdims=True)  # (batch, 1, units)
         return tf.reduce_max(tf.where(real, outputs, smallest), axis=1)  # (batch, units)
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class AttentionPooling(Pooling):
-    """Computes a weighted mean with learned weights (Yang et al. 2016, equations 5 to 7).
+    """Computes a weighted mean of the outputs with learned attention (Yang et al. 2016, equations 5 to 7).
 
     .. math::
             e_t = v . tanh(h_t W + b), \\quad a = softmax(e), \\quad s = sum_t a_t h_t
 
-    ``h_t`` are the outputs ``(n, h)``. The weights are ``W (h, units)``, ``b (units,)`` and ``v (units, 1)``.
-    The softmax runs over the real steps.
+    ``h_t`` is the output ``(n, h)`` at step t, and ``s (n, h)`` is the result. The trainable weights are
+    ``W (h, units)``, ``b (units,)`` and ``v (units, 1)``. The softmax runs only over the real steps.
 
     Args:
-        units: size of the hidden layer of the scorer. Default: the size of the outputs.
+        units: size of the hidden layer ``tanh(h_t W + b)``. Default: the size of the outputs, h.
 
     >>> pooling = AttentionPooling(units=4)
     >>> pooling(tf.ones((2, 3, 5)), lengths=tf.constant([3, 2])).shape
@@ -115,7 +119,10 @@ class AttentionPooling(Pooling):
         self.built = True
 
     def attention_weights(self, outputs: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
-        """Computes ``a`` ``(n, T)``, zero past the end. A row sums to 1, or to 0 if its length is 0."""
+        """Computes the attention weights ``a (n, T)``. They are 0 at padding.
+
+        The weights of a row sum to 1, or to 0 if the length of the row is 0.
+        """
         kernel, bias, scorer = (tf.cast(weight, outputs.dtype) for weight in self.weights)
         hidden = tf.tanh(affine(outputs, kernel, bias))  # (batch, time, units)
         scores = affine(hidden, scorer, None)[..., 0]  # (batch, time)

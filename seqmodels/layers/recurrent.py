@@ -1,4 +1,4 @@
-"""The layer that runs a cell over a sequence."""
+"""The layer that runs a recurrent cell over all time steps of a sequence."""
 
 from __future__ import annotations
 
@@ -15,26 +15,34 @@ from seqmodels.kernels.masks import check_rate, dropout_mask
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Recurrent(keras.layers.Layer):
-    """Runs a cell over time, with explicit initial and final states.
+    """Runs a cell over all time steps of a sequence, with explicit initial and final states.
 
     ``recurrent(inputs (n, T, d), lengths (n,) or None, states or None, memory or None)`` returns
-    ``(outputs (n, T, output_size), states)``. The first ``lengths`` steps of a row are real, the rest is
-    padding. The returned states are the states after the last real step of each row. Outputs past the end are
-    zero. A row of length 0 returns its initial state. The layer keeps no state between calls; pass the
-    returned states to the next call to continue a sequence.
+    ``(outputs (n, T, output_size), states)``:
+
+    - ``lengths`` contains the number of real steps per row. All steps after the real steps are padding. None
+      means that no row has padding.
+    - The argument ``states`` contains the initial states. Default: zeros.
+    - ``memory`` is the sequence that a cell with attention attends to. Other cells accept only None.
+    - The outputs are zero at padding.
+    - The returned states are the states after the last real step of each row. For a row of length 0, they are
+      the initial states.
+
+    The layer does not keep states between calls. To continue a sequence, pass the returned states to the next
+    call.
 
     Args:
-        cell: a layer that follows the contract of :mod:`seqmodels.cells.base`.
-        reverse: if True, run each row from its last real step to its first step. Outputs stay aligned with
-            the inputs.
-        dropout: probability of dropping an input feature, with one mask for all steps of a sequence
-            (Gal and Ghahramani 2016; "locked" or "variational" dropout).
-        seed: seed of the dropout.
+        cell: a cell with the interface of :class:`seqmodels.cells.Cell`.
+        reverse: if True, run each row from its last real step to its first step. Output t still belongs to
+            input t.
+        dropout: probability of dropping an input feature. One mask is used for all steps of a sequence. This
+            method is called "locked" or "variational" dropout (Gal and Ghahramani 2016).
+        seed: seed of the dropout mask.
         **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the cell.
 
     Raises:
-        ValueError: if the dropout is not in ``[0, 1)``, the inputs are not of rank 3, or the number of states
-            is wrong.
+        ValueError: if the dropout is not in ``[0, 1)``, the inputs are not of rank 3, or ``states`` has
+            the wrong number of states.
 
     >>> from seqmodels.cells import LSTMCell
     >>> recurrent = Recurrent(LSTMCell(3))
@@ -65,7 +73,7 @@ class Recurrent(keras.layers.Layer):
         self.built = True
 
     def get_initial_state(self, batch_size: Any) -> States:
-        """Returns zeros: one ``(batch, units)`` tensor per state of the cell."""
+        """Returns one tensor of zeros ``(batch_size, units)`` per state of the cell."""
         return tuple(self.cell.get_initial_state(batch_size))
 
     def call(
@@ -121,15 +129,16 @@ class Recurrent(keras.layers.Layer):
     def _run_twice(
         self, inputs: tf.Tensor, lengths: tf.Tensor | None, states: States, constants: tuple
     ) -> tuple[tf.Tensor, States]:
-        """Computes the same as :meth:`_run`, but the backward pass runs the loop again.
+        """Returns the results of :meth:`_run`. The backward pass computes the loop again to save memory.
 
-        Gradients reach only the arguments of the inner function, so the weights are arguments, too. The
-        second run may start after the scopes of the first run have ended, so the current form is stored.
+        ``tf.recompute_grad`` computes gradients only for the arguments of the function ``run``. The weights
+        are therefore arguments, too. The backward pass may run outside the ``with kernels.form(...)`` block
+        of the caller. The current form is therefore stored here.
         """
         form, variables = kernels.current_form(), self.cell.trainable_variables
         weights = [tf.convert_to_tensor(variable.value) for variable in variables]
         parts = tf.nest.flatten(constants)
-        given = [x for x in parts if x is not None]  # without dropout there is no mask
+        given = [x for x in parts if x is not None]  # None replaces the mask if there is no dropout
 
         def run(inputs: tf.Tensor, *tensors: tf.Tensor) -> tuple:
             rest = iter(tensors)
@@ -163,18 +172,18 @@ class Recurrent(keras.layers.Layer):
 
 
 def real_steps(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-    """Returns a mask ``(n, T)`` of the real steps of ``x (n, T, ...)``: False at padding."""
+    """Returns a mask ``(n, T)`` for ``x (n, T, ...)`` that is True at real steps and False at padding."""
     batch, time = tf.unstack(tf.shape(x)[:2])
     return tf.ones((batch, time), tf.bool) if lengths is None else tf.sequence_mask(lengths, time)
 
 
 def _reversed(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-    """Reverses the first ``lengths`` steps of each row. The padding stays at the end."""
+    """Reverses the order of the real steps of each row. The padding stays at the end of the row."""
     if lengths is None:
         return tf.reverse(x, axis=[1])
     if kernels.current_form() == "auto":
         return tf.reverse_sequence(x, lengths, seq_axis=1)
-    # TensorFlow Lite has no 8-bit REVERSE_SEQUENCE, but it has an 8-bit GATHER.
+    # TensorFlow Lite has no 8-bit REVERSE_SEQUENCE operator, but it has an 8-bit GATHER operator.
     steps = tf.range(tf.shape(x)[1])
     sources = tf.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)  # (batch, time)
     return tf.gather(x, sources, batch_dims=1)

@@ -1,4 +1,4 @@
-"""Softmax outputs over a vocabulary: tied to the embedding, adaptive, or sampled in training."""
+"""Softmax layers for large vocabularies: tied output, adaptive softmax, and sampled softmax loss."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from seqmodels.kernels.projection import affine
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class TiedOutput(keras.layers.Layer):
-    """Computes logits with the vectors of the input embedding (Press and Wolf 2017; Inan et al. 2017).
+    """Computes logits with the table of the input embedding (Press and Wolf 2017; Inan et al. 2017).
 
-    ``logits = (x P) E^T + b`` with the embedding ``E (v, e)``. Every call takes E as an argument, because E
-    belongs to another layer. ``P (d, e)`` exists only if the number of features d differs from the size e.
+    For inputs ``x (n, T, d)`` and the embedding table ``E (v, e)``, the layer computes
+    ``logits = (x P) E^T + b``. E is an argument of every call, because E is a weight of another layer. The
+    layer's own weights are ``bias`` b ``(v,)`` and ``projection`` P ``(d, e)``. P exists only if d and e
+    differ; otherwise ``logits = x E^T + b``.
 
     Args:
         vocabulary: number of token ids, v.
-        units: size of the embedding, e.
+        units: size of an embedding vector, e.
 
     >>> embedding = keras.layers.Embedding(9, 4)
     >>> vectors = embedding(tf.constant([[1, 2, 3]]))
@@ -47,12 +49,12 @@ class TiedOutput(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
-        """Maps ``(n, T, d)`` and ``E (v, e)`` to logits ``(n, T, v)``."""
+        """Returns logits ``(n, T, v)`` for inputs ``(n, T, d)`` and the embedding table E ``(v, e)``."""
         table = tf.ensure_shape(tf.cast(table, self.compute_dtype), (self.vocabulary, self.units))
         return affine(self.project(inputs), tf.transpose(table), tf.convert_to_tensor(self.bias))
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Computes ``x P``, or returns x if P does not exist: ``(n, T, d)`` to ``(n, T, e)``."""
+        """Returns ``x P (n, T, e)`` for inputs ``x (n, T, d)``, or x itself if P does not exist."""
         if self.projection is None:
             return inputs
         return affine(inputs, tf.convert_to_tensor(self.projection), None)
@@ -66,21 +68,25 @@ class TiedOutput(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class AdaptiveSoftmax(keras.layers.Layer):
-    """Softmax with two levels: frequent tokens, and clusters of rare tokens (Grave et al. 2017, section 4).
+    """A softmax that uses smaller matrices for rare tokens (Grave et al. 2017, section 4).
 
-    The head is one softmax over the tokens below the first cutoff and one entry per cluster. A token of
-    cluster k has ``log p(token) = log p(cluster k) + log p(token | cluster k)``. Each cluster has its softmax
-    over features that are projected to size ``d / factor^k`` (section 4.3). The matrix of the cluster is
-    smaller by the same factor. Token ids must be sorted from frequent to rare, as in :class:`Tokenizer`.
+    Token ids must be sorted from frequent to rare, as in :class:`Tokenizer`. Cutoffs divide the ids into
+    frequent tokens and clusters of rare tokens. The first softmax, called the head, has one entry per
+    frequent token and one entry per cluster. Cluster 1 contains the most frequent of the rare tokens. For a
+    token in cluster k, ``log p(token) = log p(cluster k) + log p(token | cluster k)``.
 
-    Every cluster is computed for every step, although few steps need a rare cluster. All shapes are therefore
-    static, as XLA requires. The smaller matrices still save computation.
+    A second softmax per cluster computes ``p(token | cluster k)``. The d input features are first projected
+    to ``d / factor^k`` features (section 4.3). The output matrix of the cluster is therefore ``factor^k``
+    times smaller than without the projection.
+
+    Every cluster is computed at every step, although few steps need the rare clusters. All shapes are
+    therefore static, as XLA requires. The smaller matrices nevertheless reduce the computation.
 
     Args:
         vocabulary: number of token ids, v.
-        cutoffs: first token id of each cluster, in increasing order. ``(2000,)`` makes a head of 2000 tokens
-            and one cluster.
-        factor: ratio of the projected sizes of two successive clusters.
+        cutoffs: first token id of each cluster, in increasing order. For example, ``(2000,)`` means 2000
+            frequent tokens and one cluster with all other tokens.
+        factor: projected size of a cluster divided by the projected size of the next cluster.
 
     Raises:
         ValueError: if the cutoffs do not increase or are outside the vocabulary.
@@ -120,7 +126,7 @@ class AdaptiveSoftmax(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Maps ``(n, T, d)`` to log-probabilities ``(n, T, v)``."""
+        """Returns log-probabilities ``(n, T, v)`` for inputs ``(n, T, d)``."""
         head, clusters = self._head(inputs), []
         for index in range(len(self.cutoffs)):
             of_cluster = head[..., self.cutoffs[0] + index, None]
@@ -130,13 +136,14 @@ class AdaptiveSoftmax(keras.layers.Layer):
     def losses_of(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """Computes the negative log-likelihood ``(n, T)`` of ``targets (n, T)``.
 
-        This method does not compute the matrix of all log-probabilities.
+        This method needs less memory than :meth:`call`, because it does not compute the log-probabilities
+        ``(n, T, v)`` of all tokens.
         """
         first = self.cutoffs[0]
         cluster = tf.searchsorted(
             tf.constant(self.cutoffs, targets.dtype), tf.reshape(targets, [-1]), "right"
         )
-        cluster = tf.cast(tf.reshape(cluster, tf.shape(targets)), targets.dtype)  # 0 in the head
+        cluster = tf.cast(tf.reshape(cluster, tf.shape(targets)), targets.dtype)  # 0 means a frequent token
         in_head = tf.where(cluster == 0, targets, first + cluster - 1)
         losses = -tf.gather(self._head(inputs), in_head, batch_dims=2)
         for index, left in enumerate(self.cutoffs):
@@ -170,30 +177,33 @@ def sampled_softmax_losses(
 ) -> tf.Tensor:
     """Estimates the negative log-likelihood of each target by a sampled softmax.
 
-    The estimate of the softmax's denominator is unbiased (Bengio and Senecal 2003; Jean et al. 2015, section
-    3).
+    A sampled softmax computes the logits of only some tokens: the target, the most frequent tokens, and a
+    random sample of all other tokens (Bengio and Senecal 2003; Jean et al. 2015, section 3). Let t be the
+    target, ``l = x E^T + b`` the logits, and F, O and R sets of tokens. The estimate is::
 
-    ::
-
-            -log p = log(sum_{f in F} e^l_f + w sum_{r in R} e^l_r + e^l_t) - l_t,    l = x E^T + b
+            -log p = log(sum_{f in F} e^l_f + w sum_{r in R} e^l_r + e^l_t) - l_t
             w = (|O| - [t in O]) / (|R| - [t in R])
 
-    The sums exclude t. F contains the most frequent tokens, which are part of every sum. O contains all other
-    tokens. R contains as many tokens of O as F has tokens, sampled uniformly without replacement once per
-    call. Each token of R represents w tokens. Ids should be sorted from frequent to rare, like the words and
-    characters of :class:`Tokenizer`. The logarithm of an unbiased estimate is on average slightly lower than
-    the logarithm of the denominator. The loss is lower by the same amount.
+    F contains the most frequent tokens (the lowest ids), and O contains all other tokens. R is a sample of O,
+    uniform and without replacement. R is sampled once per call. F contains ``samples // 2`` tokens, and R
+    contains ``samples - samples // 2`` tokens. Both sums omit t. Each token of R represents w tokens of O.
+    ``[t in O]`` is 1 if O contains t, else 0.
+
+    Ids should be sorted from frequent to rare, like the words and characters of :class:`Tokenizer`. The
+    argument of the logarithm is an unbiased estimate of the softmax's denominator. The logarithm of this
+    estimate is on average slightly lower than the logarithm of the denominator. The returned losses are
+    therefore slightly too low on average.
 
     Args:
         inputs: x, ``(n, T, d)``.
         table: E, ``(v, d)``.
         bias: b, ``(v,)``.
-        targets: ``(n, T)`` ids.
+        targets: ids of the targets, ``(n, T)``.
         samples: number of tokens in F and R together, from 4 to ``v``.
-        seed: seed of the sample, in the format of :func:`uniform`.
+        seed: seed of the sample, a tensor of two integers.
 
     Returns:
-        ``(n, T)``, in nats.
+        Negative log-likelihoods ``(n, T)``, in nats.
 
     >>> inputs, table, bias = tf.ones((2, 3, 4)), tf.zeros((20, 4)), tf.zeros(20)
     >>> targets = tf.ones((2, 3), tf.int32)
@@ -204,7 +214,7 @@ def sampled_softmax_losses(
     vocabulary, frequent = table.shape[0], samples // 2
     drawn, others = samples - frequent, vocabulary - frequent
     _, places = tf.math.top_k(uniform((others,), seed), drawn, sorted=False)
-    ids = frequent + tf.cast(places, targets.dtype)  # R
+    ids = frequent + tf.cast(places, targets.dtype)  # ids of the tokens in R
     rows = tf.concat([table[:frequent], tf.gather(table, ids)], axis=0)  # (samples, features)
     row_bias = tf.concat([bias[:frequent], tf.gather(bias, ids)], axis=0)
     logits = projection(inputs, tf.transpose(rows), row_bias)  # (batch, time, samples)

@@ -1,4 +1,4 @@
-"""Keras models with tensors as inputs and outputs; they do not process strings."""
+"""Keras models. Their inputs and outputs are tensors; they do not process strings."""
 
 from seqmodels.models.classifier import Classifier
 from seqmodels.models.forecasting.linear import FixedWindowForecaster

@@ -18,43 +18,51 @@ class Classifier(keras.Model):
     r"""Classifies token sequences with an embedding, a recurrent encoder, pooling and one linear layer.
 
     ``classifier({"tokens": (n, T) int32, "lengths": (n,) int32})`` returns logits ``(n, classes)``, float32
-    or wider. Padding never changes a result. The model works in the project's own training loop and in
-    Keras' ``compile`` and ``fit``.
+    or wider. Padding never changes a result. The model can be trained by the training loop of this project or
+    by Keras' ``compile`` and ``fit``.
 
-    With ``ngrams``, the encoder does not read token embeddings. It reads the evidence of a linear model over
-    n-grams (:class:`NgramBag`), which must already be fitted. Let :math:`w_g` be the weights of the linear
-    model, b its bias and :math:`g_1(t) .. g_N(t)` the n-grams that end at step t. Then
+    If ``ngrams`` is above 0, the encoder does not read token embeddings. It reads weights of a linear model
+    over n-grams (:class:`NgramBag`), which must be fitted before the training. At step t, the encoder reads
+    the weights of the n-grams that end at this step. These weights are called the evidence of step t. Let N
+    be ``ngrams``, :math:`w_g` the weights of n-gram g, b the bias of the linear model, and s
+    ``evidence_scale``. Let :math:`g_1(t) .. g_N(t)` be the n-grams of lengths 1 to N that end at step t, and
+    G all n-grams of the row. Then the encoder input x and the logits y are
 
     .. math::
         x_t = s [w_{g_1(t)}, .., w_{g_N(t)}], \qquad y = b + \sum_{g \in G} w_g + head(pool(encoder(x)))
 
-    The head starts at zero, so the untrained network equals the linear model. Training adds the information
-    that the linear model cannot use: the position of an expression in the text and its context.
+    The weights of the head (the output layer) start at zero, so the untrained network equals the linear
+    model. Training adds information that the linear model cannot use: the position of an expression in the
+    text and its context.
 
-    A linear model overfits the rows that it was fitted to. In training, the inputs therefore also contain
-    the outputs of linear models that were fitted to other rows. These are
-    ``evidence (n, T, ngrams * classes)`` and ``linear_logits (n, classes)``. The method is stacked
+    A linear model overfits the rows that it was fitted to. Training should therefore use the outputs of
+    linear models that were fitted to other rows. Pass these outputs as the additional inputs
+    ``evidence (n, T, ngrams * classes)`` and ``linear_logits (n, classes)``. The method is called stacked
     generalization (Wolpert 1992).
 
     Args:
         vocabulary: number of token ids, v.
-        classes: number of classes.
+        classes: number of labels.
         embedding_units: size of the embedding vectors.
         cell: a name in ``registry.CELLS``.
         units: size of each recurrent state.
         layers: number of stacked recurrent layers.
         bidirectional: if True, every layer runs in both directions.
         residual: if True, the input of a recurrent layer is added to its output.
-        pooling: names in ``registry.POOLINGS``, joined by ``+``; their results are concatenated.
-        word_dropout: probability of replacing a token by the unknown token. With ``ngrams``, probability of
-            dropping the evidence of a step.
-        dropout: probability of dropping a feature of the embedding, between layers and before the output.
+        pooling: one or more names in ``registry.POOLINGS``, joined by ``+``. The results of several poolings
+            are concatenated.
+        word_dropout: probability of replacing a token by the unknown token. With ``ngrams``, this is the
+            probability of dropping the evidence of a step.
+        dropout: probability of dropping a feature. This dropout applies to the embeddings, between recurrent
+            layers, and before the output layer.
         recurrent_dropout: probability of dropping a feature of the previous state.
         weight_dropout: probability of dropping an entry of the recurrent matrices.
-        ngrams: maximum n-gram length of the linear model ``self.ngrams``; 0 uses an embedding instead.
-        ngram_buckets: number of rows in the weight table of the linear model.
-        evidence_scale: factor s of the evidence. The scaled evidence should have a standard deviation of
-            about 1.
+        ngrams: length of the longest n-grams in the linear model ``self.ngrams``. 0 uses an embedding instead
+            of a linear model.
+        ngram_buckets: number of rows in the weight table of the linear model. A hash function assigns the
+            n-grams to the rows.
+        evidence_scale: factor that multiplies the evidence. The scaled evidence should have a standard
+            deviation of about 1.
 
     ``keras.utils.set_random_seed`` determines the initial weights and the dropout masks.
 
@@ -143,8 +151,8 @@ class Classifier(keras.Model):
             evidence, linear = inputs["evidence"], inputs["linear_logits"]
         else:
             evidence, linear = self.ngrams.evidence(tokens, lengths), self.ngrams(tokens, lengths)
-        # Scale by a matrix product. In an elementwise product, conversion to 8 bits rounds the factors with
-        # the scale of the product.
+        # The evidence is scaled by a matrix product. For an elementwise product, the conversion to 8 bits
+        # would round the factors with the scale of the product.
         scale = self.config["evidence_scale"] * tf.eye(self.input_units, dtype=self.compute_dtype)
         scaled = affine(tf.cast(evidence, self.compute_dtype), scale, None)  # (batch, time, input_units)
         return self.evidence_dropout(scaled, training=training), linear

@@ -1,4 +1,4 @@
-"""The config of a model, taken from the arguments of its constructor."""
+"""The config of a model, which is made from the arguments of its constructor."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 def keeps_arguments(init: Callable[..., None]) -> Callable[..., None]:
-    """Decorates ``__init__`` so that its named arguments become ``self.config``.
+    """Decorates ``__init__`` so that the dictionary ``self.config`` contains its named arguments.
 
-    ``**kwargs`` belong to the base class, which stores its own arguments. The config of a subclass contains
-    its own arguments and the arguments of its base class.
+    The arguments in ``**kwargs`` are not stored, because they belong to the base class. If the ``__init__``
+    of the base class is decorated too, ``self.config`` also contains the named arguments of the base class.
 
     >>> class Model:
     ...     @keeps_arguments

@@ -14,16 +14,16 @@ from seqmodels.layers.recurrent import real_steps
 from seqmodels.layers.softmax import sampled_softmax_losses
 from seqmodels.models.config import keeps_arguments
 
-END = 3  # the id that ends a line; it also stands before the first token of a text
+END = 3  # id of the end token; it ends each line, and it is the input for the first token of a text
 
 
 class Features(NamedTuple):
-    """The inputs of the output layer, and the new states.
+    """The inputs of the output layer, and the states after the last step.
 
     Attributes:
-        outputs: ``(n, T, d)`` after dropout.
-        raw: the same outputs before dropout.
-        states: states from which the next tokens continue.
+        outputs: inputs of the output layer after dropout, ``(n, T, d)``.
+        raw: inputs of the output layer before dropout, ``(n, T, d)``.
+        states: states after the last step. Pass them to the next call to continue the text.
     """
 
     outputs: tf.Tensor
@@ -35,8 +35,9 @@ class Predicted(NamedTuple):
     """The outputs of a language model.
 
     Attributes:
-        logits: ``(n, T, v)`` of the token that follows each step; float32 or wider.
-        states: states from which the next tokens continue. Floating-point states are float32 or wider.
+        logits: logits of the token that follows each step, ``(n, T, v)``; float32 or wider.
+        states: states after the last step. Pass them to the next call to continue the text. Floating-point
+            states are float32 or wider.
     """
 
     logits: tf.Tensor
@@ -44,25 +45,28 @@ class Predicted(NamedTuple):
 
 
 class NextToken(keras.Model):
-    """Base class of language models: embedding, output layer and explicit state.
+    """Base class of language models, with an embedding and an output layer.
 
     ``model({"tokens": (n, T) int32, "states": ..., "lengths": (n,) int32})`` returns :class:`Predicted`.
-    Without ``states``, a new text starts. Without ``lengths``, all rows are full. A text can be split into
-    pieces if the states are passed from piece to piece; the results equal one pass over the whole text.
-    Logits after the end of a row are meaningless and do not depend on the padding.
+    Without ``states``, a new text starts. Without ``lengths``, no row has padding. A text can be split into
+    pieces: pass the states that the model returns for a piece together with the next piece. The logits are
+    then equal to the logits of one call with the whole text. Logits after the end of a row have no meaning
+    and do not depend on the padding.
 
     Args:
         vocabulary: number of token ids, v.
         embedding_units: size of the embedding vectors.
-        tied: if True, the output layer uses the matrix of the embedding. It adds a projection if the sizes
-            differ.
-        cutoffs: first token ids of the clusters of an adaptive softmax. Empty cutoffs give the full softmax.
-            The adaptive softmax has its own matrices, so ``tied`` must be False.
+        tied: if True, the output layer uses the matrix of the embedding. It adds a projection if its input
+            size differs from ``embedding_units``.
+        cutoffs: first token id of each cluster of an adaptive softmax. Without cutoffs, the model uses the
+            full softmax. The adaptive softmax has its own matrices, so ``tied`` must be False.
         samples: number of tokens in the sampled softmax (:func:`sampled_softmax_losses`) that
-            :meth:`losses_of` uses in training; 0 uses all tokens. A call always computes the logits of all
-            tokens, and therefore Keras' ``fit`` does so too.
-        embedding_dropout: probability of dropping all occurrences of a word type.
-        output_dropout: probability of dropping an output feature, with one mask for all steps.
+            :meth:`losses_of` uses in training. 0 uses all tokens. A call of the model always computes the
+            logits of all tokens, so Keras' ``fit`` does not use the sampled softmax.
+        embedding_dropout: probability of dropping a token id. If a token id is dropped, the embeddings of all
+            its occurrences in the batch are zero.
+        output_dropout: probability of dropping an input feature of the output layer, with one mask for all
+            steps.
 
     Raises:
         ValueError: a rate outside ``[0, 1)``, cutoffs outside the vocabulary, cutoffs with tied weights,
@@ -84,7 +88,8 @@ class NextToken(keras.Model):
         super().__init__(**kwargs)
         if tied and cutoffs:
             raise ValueError(
-                "cutoffs cannot be used with tied weights because they need own matrices; set tied=False"
+                "cutoffs cannot be used with tied weights, because clusters have their own matrices; "
+                "set tied=False"
             )
         if samples and (cutoffs or not 4 <= samples <= vocabulary):
             raise ValueError(
@@ -117,11 +122,11 @@ class NextToken(keras.Model):
 
     def get_initial_state(self, rows: Any) -> Any:
         """Returns the states at the start of a text for ``rows`` rows."""
-        raise NotImplementedError(f"{type(self).__name__} does not define get_initial_state")
+        raise NotImplementedError(f"{type(self).__name__} must define the method get_initial_state")
 
     def features(self, inputs: dict[str, Any], training: bool = False) -> Features:
-        """Runs the model without its output layer; the arguments are those of a call."""
-        raise NotImplementedError(f"{type(self).__name__} does not define features")
+        """Computes the inputs of the output layer. The arguments are the arguments of a call of the model."""
+        raise NotImplementedError(f"{type(self).__name__} must define the method features")
 
     def embed(self, tokens: tf.Tensor, training: bool) -> tf.Tensor:
         """Embeds tokens: ``(n, T)`` to ``(n, T, embedding_units)``."""
@@ -134,9 +139,9 @@ class NextToken(keras.Model):
         return self.head(outputs)
 
     def losses_of(self, outputs: tf.Tensor, targets: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns the negative log-likelihood of ``targets (n, T)`` in nats: ``(n, T)``.
+        """Returns the negative log-likelihood of ``targets (n, T)`` in nats, ``(n, T)``.
 
-        In training, it is the estimate of the sampled softmax if ``samples`` is not 0.
+        If ``training`` is True and ``samples`` is above 0, the sampled softmax estimates the likelihood.
         """
         if training and self.seed_generator is not None:
             return self._sampled(outputs, targets, self.seed_generator.next())
@@ -163,12 +168,13 @@ class NextToken(keras.Model):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class LanguageModel(NextToken):
-    """A recurrent language model: embedding, stacked cells of any kind, output layer.
+    """A recurrent language model with an embedding, stacked cells of any kind and an output layer.
 
-    With its dropouts and an averaging optimizer, it is the AWD-LSTM (Merity et al. 2018, arXiv 1708.02182).
-    With only dropout between layers and plain gradient descent, it is the model of Zaremba et al. 2014
-    (arXiv 1409.2329). Unlike there, each dropout mask is locked over time. The states are those of
-    :class:`Encoder`.
+    If all dropouts are used and the weights are averaged, the model is the AWD-LSTM (Merity et al. 2018,
+    arXiv 1708.02182). If only the dropout between layers and plain gradient descent are used, the model is
+    almost the model of Zaremba et al. 2014 (arXiv 1409.2329). In that paper, the dropout masks differ between
+    time steps. Here, each dropout mask is the same at all time steps. The states of the model are the states
+    of its :class:`Encoder`.
 
     Args:
         vocabulary: number of token ids, v.
@@ -187,8 +193,8 @@ class LanguageModel(NextToken):
         recurrent_dropout: probability of dropping a feature of the previous state.
         weight_dropout: probability of dropping an entry of the recurrent matrices.
 
-    Each call samples every mask once. ``keras.utils.set_random_seed`` determines the initial weights and the
-    dropout masks.
+    Each call of the model samples every dropout mask once. ``keras.utils.set_random_seed`` determines the
+    initial weights and the dropout masks.
 
     Raises:
         ValueError: an unknown cell, or an error of :class:`NextToken`.
@@ -253,17 +259,18 @@ class LanguageModel(NextToken):
         return Features(outputs, encoded.outputs, self._wide(encoded.states))
 
     def _wide(self, states: Any) -> Any:
-        """Casts states to the dtype of the logits, so that states are compatible across precisions."""
+        """Casts states to the dtype of the logits, which is the same with and without mixed precision."""
         return tf.nest.map_structure(lambda state: tf.cast(state, self.head.compute_dtype), states)
 
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class FixedWindowModel(NextToken):
-    """Predicts the next token from a fixed window of previous tokens (Bengio et al. 2003, section 2).
+    """Predicts the next token from a fixed window of the last tokens (Bengio et al. 2003, section 2).
 
-    ``features = tanh([C(x_{t-w+1}), .., C(x_t)] H + d)`` with the embedding C and a window of w tokens. The
-    state contains the last ``w - 1`` tokens, ``(n, w - 1)`` int32. Training and use are therefore the same as
-    for a recurrent model.
+    The inputs of the output layer are ``tanh([C(x_{t-w+1}), .., C(x_t)] H + d)``. C is the embedding, and
+    x are the tokens. The window has w tokens. H and d are the weights and the bias of the hidden layer. The
+    state contains the last ``w - 1`` tokens, ``(n, w - 1)`` int32. The model can therefore be
+    trained and used like a recurrent model.
 
     Args:
         vocabulary: number of token ids, v.

@@ -25,11 +25,11 @@ from seqmodels.registry import TIES
 
 
 class Encoding(NamedTuple):
-    """The encoded source that the decoder reads.
+    """The encoded source, which is the input of the first :meth:`Translator.step`.
 
     Attributes:
-        memory: memory that the attention has prepared; None without attention.
-        states: states of the decoder before its first step, each ``(n, units)``.
+        memory: outputs of the encoder, in the form that the attention needs; None without attention.
+        states: initial states of the decoder, each ``(n, units)``.
     """
 
     memory: Prepared | None
@@ -38,39 +38,43 @@ class Encoding(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Translator(keras.Model):
-    """Translates with an encoder, a bridge between states, and a decoder with attention.
+    """An encoder-decoder model with attention.
 
     ``translator({"source": (n, S), "source_lengths": (n,), "target": (n, T), "target_lengths": (n,)})`` takes
-    int32 tensors. It returns logits ``(n, T, target vocabulary)`` of the token that follows each token of
-    ``target`` (teacher forcing), float32 or wider. :meth:`encode` and :meth:`step` run the same model token
-    by token. All decoding methods call them.
+    int32 tensors. It returns the logits of the token that follows each token of ``target`` (teacher forcing).
+    The logits have the shape ``(n, T, target vocabulary)`` and are float32 or wider. For decoding,
+    :meth:`encode` and :meth:`step` run the same model token by token.
 
-    The bridge (Bahdanau et al. 2015, appendix A.2.2) computes the decoder's first states from the encoder's
-    last states. Each first state is ``tanh(s W + b)``, where ``s`` is the same state of the same encoder
-    layer. If the encoder is bidirectional, ``s`` concatenates both directions.
+    A bridge computes the initial states of the decoder from the final states of the encoder (Bahdanau et al.
+    2015, appendix A.2.2). Each initial state is ``tanh(s W + b)``, where ``s`` is a final state. For the
+    initial state h of decoder layer 2, for example, ``s`` is the final state h of encoder layer 2. If the
+    encoder is bidirectional, ``s`` concatenates the final states of both directions.
 
     Args:
-        source_vocabulary, target_vocabulary: numbers of token ids.
+        source_vocabulary, target_vocabulary: number of token ids of each language.
         embedding_units: size of the embedding vectors and of the decoder's output.
-        cell: a name in ``registry.CELLS``, for encoder and decoder.
+        cell: a name in ``registry.CELLS``. The encoder and the decoder use the same kind of cell.
         units: size of each state of the encoder.
         decoder_units: size of each state of the decoder.
         layers: number of stacked recurrent layers in the encoder and in the decoder.
         bidirectional: if True, every layer of the encoder runs in both directions.
-        attention: a name in ``registry.ATTENTIONS``; ``none`` passes only the states to the decoder
-            (Sutskever et al. 2014).
+        attention: a name in ``registry.ATTENTIONS``. ``none`` disables attention. The decoder then receives
+            only the states of the encoder (Sutskever et al. 2014).
         feeding, deep_output, normalize: see :class:`seqmodels.layers.AttentionDecoderCell`. ``normalize``
-            also normalizes the encoder's outputs.
-        tie: source of the output matrix. ``none`` gives the output its own matrix. ``target`` uses the target
-            embedding (Press and Wolf 2017). ``all`` uses one embedding for source, target and output.
+            also normalizes the outputs of the encoder.
+        tie: matrix of the output layer. With ``none``, the output layer has its own matrix. With ``target``,
+            the output layer uses the target embedding (Press and Wolf 2017). With ``all``, the source
+            embedding, the target embedding and the output layer use the same matrix.
         word_dropout: probability of replacing a token by the unknown token.
-        dropout: probability of dropping a feature of the embeddings, between layers, of the memory and before
-            the output.
+        dropout: probability of dropping a feature. This dropout applies to the embeddings, between layers, to
+            the outputs of the encoder that the attention reads, and before the output layer.
         recurrent_dropout: probability of dropping a feature of the previous state.
         weight_dropout: probability of dropping an entry of the recurrent matrices.
-        scheduled_sampling: share of target tokens that training replaces by the model's own tokens (Bengio
-            et al. 2015, section 2.4). If it is above 0, training runs the decoder step by step.
-        sampling_steps: number of training steps over which this share rises linearly from 0.
+        scheduled_sampling: share of the target tokens that training replaces by tokens that the model has
+            sampled (Bengio et al. 2015, section 2.4). If the share is above 0, training runs the decoder step
+            by step.
+        sampling_steps: number of training steps in which the share rises linearly from 0 to
+            ``scheduled_sampling``.
 
     ``keras.utils.set_random_seed`` determines the initial weights, the dropout masks and the sampled tokens.
 
@@ -173,7 +177,8 @@ class Translator(keras.Model):
         self.seed_generator = keras.random.SeedGenerator() if scheduled_sampling else None
 
     def _embedding(self, vocabulary: int, name: str) -> keras.layers.Embedding:
-        # If the output layer shares this matrix, logits then have the scale of the decoder's output.
+        # If the output layer shares the matrix of the embedding, this standard deviation gives the logits the
+        # scale of the decoder's output.
         initializer = keras.initializers.RandomNormal(stddev=self.embedding_units**-0.5)
         return keras.layers.Embedding(
             vocabulary, self.embedding_units, initializer, dtype=self.dtype_policy, name=name
@@ -219,7 +224,7 @@ class Translator(keras.Model):
         return self._logits(self.output_dropout(outputs, training=training))
 
     def encode(self, source: tf.Tensor, lengths: tf.Tensor) -> Encoding:
-        """Encodes sources ``(n, S)`` with ``lengths (n,)`` as the inputs of the first :meth:`step`."""
+        """Encodes sources ``(n, S)`` with ``lengths (n,)``. The first :meth:`step` needs the result."""
         memory, states = self._encoded(source, lengths, False)
         attention = self.cell.attention
         return Encoding(None if attention is None else attention.prepare(*memory), states)
@@ -227,11 +232,16 @@ class Translator(keras.Model):
     def step(
         self, tokens: tf.Tensor, states: States, memory: Prepared | None
     ) -> tuple[tf.Tensor, States, tf.Tensor | None]:
-        """Runs the decoder for one token per row, ``(n,)``.
+        """Runs the decoder for one step.
+
+        Args:
+            tokens: last token of each row, ``(n,)``.
+            states: states before the step; for the first step, the states of :class:`Encoding`.
+            memory: memory of :class:`Encoding`.
 
         Returns:
-            The logits ``(n, vocabulary)`` of the next token, the new states, and the attention weights
-            ``(n, S)``, which are None without attention.
+            The logits of the next token, ``(n, vocabulary)``; the states after the step; and the attention
+            weights ``(n, S)``, or None without attention.
         """
         projected = self.cell.project(self.embedding(tokens))
         output, states, weights = self.cell.attended_step(
@@ -240,7 +250,7 @@ class Translator(keras.Model):
         return self._logits(output[:, None])[:, 0], states, weights
 
     def alignments(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Returns the attention weights under teacher forcing: ``(n, T, S)``, zero after each target's end.
+        """Returns the attention weights under teacher forcing, ``(n, T, S)``. They are 0 in target padding.
 
         Raises:
             ValueError: the model has no attention.
@@ -259,10 +269,11 @@ class Translator(keras.Model):
         return kernels.generic(step, projected, states, inputs["target_lengths"], width)[0]
 
     def free_running(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Computes the logits of a call, but with the model's own tokens as inputs instead of ``target``.
+        """Computes logits as a call of the model does, but without teacher forcing.
 
-        Each input is the most probable token of the previous step. The difference from the logits of a call
-        shows the errors that teacher forcing hides.
+        The first input of the decoder is the first token of ``target``. Each further input is the most
+        probable token of the previous step. Compare these logits with the logits of a call. The difference
+        shows how much the model's own wrong tokens change its later predictions.
         """
         memory, states = self._encoded(inputs["source"], inputs["source_lengths"], False)
         embedded = self.embedding(inputs["target"])
@@ -271,7 +282,7 @@ class Translator(keras.Model):
         )
 
     def _encoded(self, source: tf.Tensor, lengths: tf.Tensor, training: bool) -> tuple[tuple, States]:
-        """Returns the memory ``((n, S, m), lengths)`` and the decoder's first states."""
+        """Returns the outputs of the encoder with their lengths, and the initial states of the decoder."""
         embedded = self.source_embedding(self.word_dropout(source, training=training))
         encoded = self.encoder(embedded, lengths=lengths, training=training)
         outputs = encoded.outputs if self.memory_norm is None else self.memory_norm(encoded.outputs)
@@ -299,10 +310,11 @@ class Translator(keras.Model):
         share: tf.Tensor,
         training: bool,
     ) -> tf.Tensor:
-        """Returns decoder outputs ``(n, T, embedding_units)`` with some target tokens replaced.
+        """Returns decoder outputs ``(n, T, embedding_units)``. Some inputs are tokens of the decoder itself.
 
-        ``share`` of the tokens after the first are replaced by the model's own tokens. They are sampled in
-        training; otherwise they are the most probable tokens.
+        The first input of a row is its first target token. Each further input is a token of the decoder with
+        probability ``share``, else the target token. In training, a token of the decoder is sampled.
+        Otherwise, it is the most probable token.
         """
         batch, time, width = (
             static or dynamic for static, dynamic in zip(embedded.shape, tf.unstack(tf.shape(embedded)))
@@ -315,7 +327,8 @@ class Translator(keras.Model):
         generator = self.seed_generator if training else None
         draw = uniform((batch, time), generator.next()) if generator is not None else 0.0
         own = (tf.zeros((batch, time)) + draw < share) & (tf.range(time) > 0)
-        # Each step also gets a flag for a replaced token, and its number, which seeds the sampling.
+        # Each step has two more features. The first is a flag that is 1 if the input is a token of the
+        # decoder. The second is the index of the step, which seeds the sampling.
         numbers = tf.broadcast_to(tf.cast(tf.range(time), dtype), (batch, time))
         x = tf.concat([embedded, tf.cast(own, dtype)[..., None], numbers[..., None]], axis=-1)
         seed = tf.cast(generator.next(), tf.int32) if generator is not None else None

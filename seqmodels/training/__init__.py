@@ -1,4 +1,4 @@
-"""The training loop, its objectives, optimizers and checkpoints."""
+"""The training loop, objectives, optimizers and settings of a training."""
 
 from seqmodels.training.loop import Training
 from seqmodels.training.objectives import Objective, Outcome, classification, next_token, translation

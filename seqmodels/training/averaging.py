@@ -1,4 +1,4 @@
-"""Averages of the weights, over steps or over the ends of epochs."""
+"""Averages of the weights of a model: over training steps, or over the weights at the ends of epochs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ class Averages:
     """Keeps an average of the trainable weights of a model.
 
     Args:
-        model: a built Keras model, in the scope of its strategy.
-        settings: settings with ``average``, ``average_after`` and ``average_epochs``.
-        folder: folder for the weights of single epochs.
+        model: a built Keras model. Create this object in the ``tf.distribute`` scope of the model.
+        settings: settings of the training. Only ``average``, ``average_after``, ``average_epochs`` and
+            ``monitor`` are used.
+        folder: folder where the final weights of the most recent epochs are stored.
 
     Attributes:
-        variables: averages in the order of the trainable weights; empty if averaging is disabled.
+        variables: averages of the trainable weights, in the order of the weights. Empty if averaging is
+            disabled.
     """
 
     def __init__(self, model: keras.Model, settings: Settings, folder: Path):
@@ -35,7 +37,7 @@ class Averages:
         self._move = tf.function(self._move_all, autograph=False)
 
     def after_step(self, position: Position) -> None:
-        """Moves the average towards the weights, once averaging has started."""
+        """Moves the average towards the weights, if averaging over steps has started."""
         if self.settings.average is None or position.averaged is None:
             return
         position.averaged += 1
@@ -43,7 +45,7 @@ class Averages:
         self._move(tf.constant(share))
 
     def before_validation(self, position: Position) -> None:
-        """Averages the final weights of the last epochs if ``average_epochs`` is set."""
+        """If ``average_epochs`` is set, averages the final weights of the most recent epochs."""
         count = self.settings.average_epochs
         if count is None:
             return
@@ -55,7 +57,10 @@ class Averages:
             average.assign(sum(values) / len(values))
 
     def after_validation(self, position: Position, better: Callable[[float, float], bool]) -> None:
-        """Starts averaging once validation is worse than its best value more than N epochs ago."""
+        """Starts averaging over steps if an earlier epoch was better than the current epoch.
+
+        Only epochs more than ``average_after`` epochs before the current epoch are compared.
+        """
         if self.settings.average is None or position.averaged is not None:
             return
         *before, value = [row[self.settings.monitor] for row in position.history]
@@ -64,7 +69,10 @@ class Averages:
 
     @contextmanager
     def in_place(self, position: Position) -> Iterator[None]:
-        """Replaces the weights by their averages inside the block, once averaging has started."""
+        """Context manager: inside the ``with`` block, the weights of the model are the averages.
+
+        Before averaging has started, the weights do not change.
+        """
         if not position.averaged:
             yield
             return

@@ -1,4 +1,7 @@
-"""Checkpoints: everything that resuming a training needs, in one file that is replaced atomically."""
+"""Checkpoints, which contain all values that are needed to resume a training.
+
+A checkpoint is one file, which is replaced atomically.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ from seqmodels.errors import DataError
 
 
 def save(path: Path, variables: Mapping[str, Sequence[Any]], facts: Mapping[str, Any]) -> None:
-    """Writes variables and facts to ``path`` (.npz) atomically.
+    """Writes variables and facts to the .npz file ``path`` atomically.
 
     Args:
-        path: path of the file; its folder is created.
-        variables: groups of Keras variables or tensors. The order within a group must be the same when the
-            objects are built again.
-        facts: values that are not tensors; they must be valid in JSON.
+        path: file to write. Its folder is created.
+        variables: dictionary from the name of a group to its Keras variables or tensors. :func:`load` must
+            receive the variables of a group in the same order.
+        facts: dictionary of further values, which must be representable in JSON.
     """
     arrays: dict[str, Any] = {
         f"{group}/{index}": _storable(variable)
@@ -41,10 +44,11 @@ def save(path: Path, variables: Mapping[str, Sequence[Any]], facts: Mapping[str,
 
 
 def load(path: Path, variables: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Assigns the values that :func:`save` wrote to the same variables, and returns the facts.
+    """Reads a checkpoint, assigns the stored values to ``variables``, and returns the facts.
 
     Raises:
-        DataError: the file is damaged or contains other variables. No variable is changed in this case.
+        DataError: the file is damaged, or the number or the shapes of its tensors differ from those of
+            ``variables``. No variable is changed in this case.
     """
     values = []
     try:
@@ -62,7 +66,7 @@ def load(path: Path, variables: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
 
 
 def arrays(path: Path, group: str) -> list[np.ndarray]:
-    """Returns one group of tensors as NumPy arrays, in their order; bfloat16 becomes float32."""
+    """Returns the tensors of one group as NumPy arrays in their order. Tensors in bfloat16 become float32."""
     with np.load(path) as stored:
         return [stored[f"{group}/{index}"] for index in range(_size(stored, group))]
 
@@ -78,8 +82,11 @@ def _size(stored: Any, group: str) -> int:
 
 
 def _group(path: Path, stored: Any, group: str, members: Sequence[Any]) -> list[np.ndarray]:
-    """Returns the stored values of the variables ``members``; raises DataError if the shapes differ."""
-    other = "use the options of its run, or train again with --overwrite"
+    """Returns the stored values of the variables ``members``.
+
+    Raises DataError if the number of variables or a shape differs.
+    """
+    other = "use the options of the run that wrote it, or train again with --overwrite"
     if _size(stored, group) != len(members):
         found = _size(stored, group)
         raise DataError(

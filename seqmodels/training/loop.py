@@ -1,7 +1,10 @@
 """The training loop of the project.
 
-Every step computes the gradient of each part of a batch on each replica. The gradients are weighted by their
-shares of the real targets, summed over parts and replicas, clipped, and applied.
+A ``tf.distribute`` strategy may split a batch over several replicas of the model. On a CPU, the loop splits a
+batch into parts that are computed in parallel. The gradient of each part is weighted by its share of the real
+targets, which are the targets that are not padding. The weighted gradients are summed, clipped and applied.
+
+The state that a recurrent model passes from one batch to the next is called the carried state.
 
 Every value that a step depends on is stored in the checkpoint: weights, optimizer, random state, carried
 state, epoch, step, and the best value so far. A killed training resumes with identical results.
@@ -34,17 +37,21 @@ class Training:
         model: a built Keras model, created in the scope of the current ``tf.distribute`` strategy.
         objective: see :mod:`seqmodels.training.objectives`.
         optimizer: a Keras optimizer that no other training uses.
-        train: ``epoch -> tf.data.Dataset`` of ``(inputs, targets, weights)``. The same epoch must always
-            give the same dataset.
-        validate: ``() -> tf.data.Dataset`` of the same elements.
+        train: function that receives the index of an epoch, from 0, and returns the ``tf.data.Dataset`` of
+            this epoch. The elements of the dataset are batches ``(inputs, targets, weights)``. The function
+            must always return the same batches for the same epoch.
+        validate: function without arguments that returns the dataset for the validation. Its elements have
+            the same structure.
         settings: settings of the training.
         folder: folder of the checkpoints ``last.npz`` and ``best.npz``.
-        initial_carried: ``() -> state`` at the start of an epoch, for models that carry a state from batch to
-            batch. With several replicas, it returns the state of the rows of one replica.
-        derive: ``means -> further columns`` of the history, from the mean loss and scores of an epoch.
+        initial_carried: function without arguments that returns the carried state at the start of an epoch.
+            With several replicas, it returns the state for the rows of one replica. Default: the model has no
+            carried state.
+        derive: function that receives a dictionary of the mean loss and scores of an epoch. It returns a
+            dictionary of further columns of the history.
         callbacks: Keras callbacks. ``on_train_batch_end`` receives the loss, learning rate and gradient norm
             of the step. ``on_epoch_end`` receives the row of the history. A callback that sets
-            ``model.stop_training`` ends the training after the current step or epoch.
+            ``model.stop_training`` to True ends the training after the current step or epoch.
         stop: function called after every step. If it returns True, training saves a checkpoint and raises
             :class:`Interrupted`.
 
@@ -80,7 +87,7 @@ class Training:
         self.callbacks = list(callbacks)
         self.strategy = tf.distribute.get_strategy()
         with self.strategy.scope():
-            # Nadam does not list all of its variables if only its wrapper builds it.
+            # The inner optimizer is built directly. Otherwise, Nadam would not list all of its variables.
             getattr(optimizer, "inner_optimizer", optimizer).build(model.trainable_variables)
             optimizer.build(model.trainable_variables)
             self.averages = Averages(model, settings, folder)
@@ -90,18 +97,19 @@ class Training:
         self.carried = self._initial_carried()
 
     def run(self) -> list[dict[str, float]]:
-        """Trains to the end and leaves the best weights in the model.
+        """Runs the training to its end, then loads the weights of the best epoch into the model.
 
-        Training resumes from the last checkpoint if one exists.
+        If the folder contains a checkpoint, the training resumes from the last checkpoint.
 
         Returns:
             The history, with one row per epoch. Losses and scores are means over real targets. The learning
-            rate and the gradient norm before clipping are means over steps. ``clipped`` is the share of steps
-            whose gradient was changed by clipping.
+            rate and the gradient norm are means over steps. The gradient norm is measured before clipping.
+            ``clipped`` is the share of steps whose gradient was changed by clipping.
 
         Raises:
-            Diverged: a loss, gradient or monitored value is not finite. The message contains epoch and step.
-            Interrupted: ``stop`` returned True.
+            Diverged: a loss, gradient or monitored value is not finite. The message contains the epoch and,
+                for a loss or gradient, the step.
+            Interrupted: the function ``stop`` returned True.
             DataError: the checkpoint is damaged or belongs to another model.
         """
         if self.last.exists():
@@ -212,7 +220,7 @@ class Training:
         return value > than if self.settings.maximize else value < than
 
     def evaluate(self, dataset: tf.data.Dataset) -> dict[str, float]:
-        """Returns the mean loss and the mean scores over a dataset, without dropout."""
+        """Returns the mean loss and the mean scores over a dataset, computed without dropout."""
         sums: dict[str, float] = {}
         carried = self._initial_carried()
         for batch in self.steps.distribute(dataset):
@@ -220,7 +228,9 @@ class Training:
             for name, value in facts.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
         if not sums.get("count"):
-            raise ValueError("the evaluation dataset has no rows with a positive weight; pass at least one")
+            raise ValueError(
+                "the evaluation dataset has no rows with a positive weight; pass at least one row"
+            )
         means = {name: value / sums["count"] for name, value in sums.items() if name != "count"}
         means = {"loss": means.pop("total"), **means}
         return {**means, **self.derive(means)}
@@ -247,5 +257,5 @@ class Training:
         return {**variables, "average": self.averages.variables} if self.averages.variables else variables
 
     def _save(self) -> None:
-        carried = {"carried": tf.nest.flatten(self.carried, True)}  # True gives one tensor per replica
+        carried = {"carried": tf.nest.flatten(self.carried, True)}  # one tensor per replica
         checkpoint.save(self.last, {**self._variables(), **carried}, asdict(self.position))

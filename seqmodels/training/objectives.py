@@ -1,8 +1,10 @@
 """Objectives: functions that compute the losses and scores of a model on one batch.
 
-An objective is a function ``(model, inputs, targets, weights, carried, training) -> Outcome``. The loop sums
-``total`` and ``count`` over all replicas and then divides the sums. The loss is therefore the mean over real
-targets. It does not depend on padding or on how the batch is split.
+An objective is a function with the arguments ``(model, inputs, targets, weights, carried, training)`` that
+returns an :class:`Outcome`. ``carried`` is the carried state: the state of a recurrent model after the
+previous batch. The training loop sums ``total`` and ``count`` over all parts of a batch and then divides the
+sums. The loss is therefore the mean over real targets, which are the targets that are not padding. The loss
+does not depend on padding or on the number of parts.
 """
 
 from __future__ import annotations
@@ -15,14 +17,15 @@ import tensorflow as tf
 
 
 class Outcome(NamedTuple):
-    """The sums and the carried state of one batch.
+    """The result of an objective for one batch.
 
     Attributes:
         total: scalar, the sum of the losses over real targets.
         count: scalar, the number of real targets, or the sum of their weights.
-        scores: further sums by name; the loop reports them divided by ``count``.
-        penalty: scalar that is added to the mean loss (regularization).
-        carried: state from which the next batch continues; ``()`` if rows are independent.
+        scores: further sums by name. The training loop reports them divided by ``count``.
+        penalty: scalar that is added to the mean loss for regularization.
+        carried: state of the model after the batch, from which the next batch continues. It is ``()`` if the
+            rows of batches are independent.
     """
 
     total: tf.Tensor
@@ -41,7 +44,7 @@ def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, label_smoothing: float 
     Args:
         logits: unnormalized log-probabilities, ``(..., classes)``.
         targets: class ids, ``(...)`` int.
-        label_smoothing: share of the target's probability that is spread over all classes
+        label_smoothing: share of the target's probability that is spread evenly over all classes
             (Szegedy et al. 2016, section 7).
     """
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
@@ -52,9 +55,10 @@ def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, label_smoothing: float 
 
 
 def classification(label_smoothing: float = 0.0) -> Objective:
-    """Returns the objective of a classifier: weighted cross-entropy and accuracy of rows ``(n,)``.
+    """Returns the objective of a classifier: the weighted cross-entropy and accuracy of independent rows.
 
-    The rows must be independent. Validation uses no label smoothing, so that its loss is the log loss.
+    Targets and weights have the shape ``(n,)``. Validation does not use label smoothing. The validation loss
+    is therefore the log loss.
 
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, kernel_initializer="zeros")])
     >>> outcome = classification()(model, tf.ones((4, 2)), tf.zeros(4, tf.int32), tf.ones(4), (), False)
@@ -79,10 +83,10 @@ def classification(label_smoothing: float = 0.0) -> Objective:
 
 
 def translation(label_smoothing: float = 0.0) -> Objective:
-    """Returns the objective of a translator: cross-entropy of every target token under teacher forcing.
+    """Returns the objective of a translator: the cross-entropy of the target tokens under teacher forcing.
 
-    Inputs contain ``target_lengths (n,)``. Targets ``(n, T)`` include the end token. The weight of a row
-    ``(n,)`` applies to each of its tokens. Validation uses no label smoothing, so that its loss is the
+    Inputs contain ``target_lengths (n,)``. Targets ``(n, T)`` include the end token. Weights ``(n,)`` apply
+    to all tokens of a row. Validation does not use label smoothing. The validation loss is therefore the
     logarithm of the perplexity. Validation also computes the accuracy of the tokens.
 
     >>> model = lambda inputs, training: tf.zeros((1, 3, 10))
@@ -114,16 +118,16 @@ def translation(label_smoothing: float = 0.0) -> Objective:
 
 
 def next_token(activation: float = 0.0, temporal: float = 0.0) -> Objective:
-    """Returns the objective of a language model: cross-entropy of every next token.
+    """Returns the objective of a language model: the cross-entropy of the next token at every step.
 
-    It applies to the models of :mod:`seqmodels.models.language_model`. Inputs, targets and weights are
-    ``(n, T)``. The carried state is the state of the model.
+    The model must belong to :mod:`seqmodels.models.language_model`. Inputs, targets and weights have the
+    shape ``(n, T)``. The carried state contains the states of the model.
 
     Args:
-        activation: weight of the mean square of the outputs after dropout (AR, Merity et al. 2018, section
-            4.6).
-        temporal: weight of the mean square of the change of the outputs between steps, before dropout (TAR,
-            same section).
+        activation: weight of the penalty AR in training (Merity et al. 2018, section 4.6). AR is the mean
+            square of the inputs of the output layer, after dropout.
+        temporal: weight of the penalty TAR in training (Merity et al. 2018, section 4.6). TAR is the mean
+            square of the change of these inputs from step to step, before dropout.
 
     >>> from seqmodels.models import LanguageModel
     >>> model = LanguageModel(vocabulary=20, embedding_units=8, units=8)

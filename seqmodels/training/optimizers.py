@@ -1,4 +1,4 @@
-"""Optimizers by name, learning-rate schedules, and gradient clipping by a named norm."""
+"""Creation of optimizers by name, learning-rate schedules, and gradient clipping."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from seqmodels.registry import CLIP_BY, CURVES, OPTIMIZERS
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up, then a constant rate or a decay to ``final`` times the peak at the last step.
+    """Learning-rate schedule: a linear warm-up to ``peak``, then a constant rate or a decay.
 
-    Step ``s`` of a warm-up of ``w`` steps uses ``(s + 1) / w`` of the peak (Goyal et al. 2017, section 2.2).
-    After the warm-up, ``p = (s - w) / (steps - 1 - w)`` rises from 0 to 1 at the last step. The peak is
-    multiplied by:
+    Let w be the number of steps of the warm-up. At step s of the warm-up, counted from 0, the learning rate
+    is ``(s + 1) / w`` times the peak (Goyal et al. 2017, section 2.2). After the warm-up,
+    ``p = (s - w) / (steps - 1 - w)`` rises linearly from 0 and reaches 1 at the last step. The learning rate
+    is then the peak times a factor that depends on ``kind``:
 
     - constant: ``1``;
     - linear: ``1 - (1 - final) p``;
@@ -28,8 +29,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         peak: learning rate after the warm-up.
         kind: a name in ``CURVES``.
         steps: number of steps of the whole training.
-        warmup: number of steps of the warm-up.
-        final: share of the peak that remains at the last step.
+        warmup: number of steps of the warm-up, w.
+        final: learning rate at the last step divided by the peak. It does not apply to ``constant``.
 
     Raises:
         ValueError: an unknown kind, or a warm-up that is not shorter than the training.
@@ -78,9 +79,9 @@ def make(
     Args:
         name: a name in :data:`seqmodels.registry.OPTIMIZERS`.
         learning_rate: a number or a schedule.
-        mixed_float16: if True, the loss is scaled, so that small gradients do not underflow in float16
-            (Micikevicius et al. 2018, section 3.2).
-        **options: arguments of the optimizer's constructor. None keeps the default of an option.
+        mixed_float16: if True, the optimizer scales the loss, so that small gradients do not become 0 in
+            float16 (Micikevicius et al. 2018, section 3.2).
+        **options: further arguments of the optimizer's constructor. None selects the default of an argument.
 
     Raises:
         ValueError: an unknown name, or an option that this optimizer does not have.
@@ -107,9 +108,9 @@ class Clipped(NamedTuple):
     """Gradients after clipping.
 
     Attributes:
-        gradients: dense gradients; clipping keeps their shapes.
-        norm: global norm before clipping, a scalar.
-        changed: True if clipping changed a gradient, a boolean scalar.
+        gradients: dense gradients with unchanged shapes.
+        norm: norm over all gradients before clipping, a scalar.
+        changed: boolean scalar; True if clipping changed a gradient.
     """
 
     gradients: list[tf.Tensor]
@@ -121,9 +122,10 @@ def clip(gradients: list[tf.Tensor], clipnorm: float | None, by: str = "global")
     """Clips gradients (Pascanu et al. 2013, algorithm 1).
 
     - ``global``: if the norm over all gradients exceeds ``clipnorm``, all gradients are multiplied by
-      ``clipnorm / norm``. This keeps the direction.
-    - ``variable``: each gradient is scaled in the same way by its own norm. Keras calls this ``clipnorm``.
-    - ``value``: every entry is limited to ``[-clipnorm, clipnorm]``.
+      ``clipnorm / norm``. The direction of the gradient does not change.
+    - ``variable``: if the norm of the gradient of one variable exceeds ``clipnorm``, this gradient is
+      multiplied by ``clipnorm / norm``. The Keras argument ``clipnorm`` has this meaning.
+    - ``value``: every entry of a gradient is limited to ``[-clipnorm, clipnorm]``.
 
     Args:
         gradients: dense tensors.
@@ -148,8 +150,8 @@ def clip(gradients: list[tf.Tensor], clipnorm: float | None, by: str = "global")
         gradients = [tf.clip_by_norm(gradient, clipnorm) for gradient in gradients]
     elif by == "value":
         largest = tf.reduce_max([tf.norm(gradient, ord=math.inf) for gradient in gradients])
-        # A norm that is not finite makes the gradients NaN, as in the other methods, so that clipping never
-        # hides an overflow.
+        # If the norm is not finite, the gradients become NaN, as in the other methods. Clipping therefore
+        # never hides an overflow.
         gradients = [
             tf.clip_by_value(gradient, -clipnorm, clipnorm) + (norm - norm) for gradient in gradients
         ]

@@ -1,4 +1,4 @@
-"""Settings of a training, its position, and the errors that end it early."""
+"""Settings and progress of a training, and the errors that end a training early."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Diverged(UserError):
 
 
 class Interrupted(UserError):
-    """Raised if a training is stopped before its end; the finished steps are saved."""
+    """Raised if a training is stopped before its end. The finished steps are saved in a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -21,30 +21,35 @@ class Settings:
 
     Attributes:
         epochs: maximum number of passes over the training data.
-        clipnorm: threshold of gradient clipping; None disables it.
+        clipnorm: threshold of gradient clipping. None disables clipping.
         clip_by: ``global``, ``variable`` or ``value``, see :func:`seqmodels.training.optimizers.clip`.
         monitor: column of the history that determines the best epoch.
         maximize: if True, larger values of ``monitor`` are better.
-        patience: number of epochs without improvement after which training stops; None disables it.
-        plateau: factor of the learning rate after each epoch that is not the best so far; None disables it.
-            With ``plateau``, the learning rate of the optimizer must be a number, not a schedule.
-        average: decay of an average of the weights; None disables it. The average is validated, saved as the
-            best weights, and left in the model. In its n-th step, the average moves by
-            ``max(1 - average, 1 / n)`` of the way to the weights. 1 gives the mean over all steps of the
-            average (Polyak and Juditsky 1992); less than 1 gives an exponential average.
-        average_after: number of epochs N. Averaging starts once validation is worse than its best value more
-            than N epochs ago (NT-ASGD, Merity et al. 2018, algorithm 1). 0 starts at the first step.
-        average_epochs: number of last epochs whose final weights are averaged, instead of ``average``
-            (Junczys-Dowmunt et al. 2016, section 2, on averaged checkpoints). None disables it.
-        seconds: training time in seconds, after which the current epoch ends at once and is the last; None
-            disables it. Validation and the time between an interruption and its resumption do not count.
+        patience: training stops after this number of epochs without improvement. None disables this rule.
+        plateau: factor that multiplies the learning rate after each epoch that is not the best so far. None
+            disables this rule. With ``plateau``, the learning rate of the optimizer must be a number, not a
+            schedule.
+        average: decay d of an average of the weights over steps. None disables the average. Step n of the
+            average adds ``max(1 - d, 1 / n) * (weights - average)`` to the average. With d = 1, the result is
+            the mean over all steps of the average (Polyak and Juditsky 1992). With d < 1, it is an
+            exponential average. The average is used in validation, saved as the best weights, and left in the
+            model at the end.
+        average_after: number of epochs N. Averaging over steps starts when the current epoch is worse than an
+            epoch more than N epochs before (NT-ASGD, Merity et al. 2018, algorithm 1). With 0, averaging
+            starts at the first step.
+        average_epochs: number of epochs, up to the current epoch, whose final weights are averaged
+            (Junczys-Dowmunt et al. 2016, section 2, on averaged checkpoints). None disables this average. Do
+            not combine it with ``average``.
+        seconds: limit of the training time in seconds. None disables the limit. When the limit is reached,
+            the training ends after the current step and a final validation. The time for validation and the
+            time between an interruption and the next start do not count.
         save_seconds: seconds between two checkpoints within an epoch. A checkpoint is also saved after every
             epoch.
-        xla: if True, XLA compiles the steps, except with several replicas.
-        parts: number of parts of a batch that a CPU computes in parallel, as replicas do. A batch whose
-            number of rows is not divisible by ``parts`` is not split. XLA runs the loop of a recurrent layer
-            on one core, so two parts use two cores. Random numbers differ between the parts. None selects 2
-            if this process may use two cores, else 1.
+        xla: if True, XLA compiles the steps. With several replicas, XLA is not used.
+        parts: number of parts into which a CPU splits a batch to compute the parts in parallel. A batch is
+            not split if its number of rows is not divisible by ``parts``. XLA runs the loop of a recurrent
+            layer on one core, so two parts use two cores. The parts use different random numbers. None
+            selects 2 if this process may use two cores, else 1.
 
     >>> settings = Settings(epochs=20, patience=3, average=0.999)
     >>> settings.clipnorm, settings.monitor
@@ -69,16 +74,19 @@ class Settings:
 
 @dataclass
 class Position:
-    """The progress of a training; with the variables, it contains everything that resuming needs.
+    """The progress of a training.
+
+    A checkpoint contains this progress and the variables, which are sufficient to resume the training.
 
     Attributes:
         epoch: index of the current epoch, from 0.
         step: number of finished steps of the current epoch.
-        sums: sums over the finished steps of the current epoch.
+        sums: sums of losses, scores and other values over the finished steps of the current epoch, by name.
         history: one row per finished epoch.
         best: best monitored value so far.
-        best_epoch: number of the epoch (from 1) with the best value.
-        averaged: number of steps in the average of the weights; None before averaging starts.
+        best_epoch: number of the epoch with the best value, counted from 1.
+        averaged: number of steps in the average of the weights. With ``average_epochs``, it is the number of
+            epochs in the average. None before averaging starts.
         finished: True if the training is finished.
     """
 

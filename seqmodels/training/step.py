@@ -1,4 +1,4 @@
-"""One step of training or evaluation: parts of a batch, replicas, gradients, clipping and update."""
+"""The computation of one step of training or evaluation."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from seqmodels.training.settings import Settings
 
 
 class Part(NamedTuple):
-    """The contribution of a part of a batch to a step.
+    """The results of a step for one part of a batch.
 
     Attributes:
-        sums: sums of losses, targets, scores and examples, by name.
-        gradients: gradients of the mean loss of the part, one per trainable variable; empty in evaluation.
-        carried: carried state of the rows of the part.
-        updates: new values of non-trainable variables, such as the states of random generators. The key is
-            the position of the variable among the non-trainable variables.
+        sums: dictionary of sums, such as the sums of losses and scores and the numbers of targets and
+            examples.
+        gradients: gradients of the mean loss of the part, one per trainable variable. Empty in evaluation.
+        carried: state of the model after the batch, for the rows of this part.
+        updates: new values of non-trainable variables, such as the states of random generators. The key of a
+            value is the position of its variable among the non-trainable variables.
     """
 
     sums: dict[str, tf.Tensor]
@@ -32,17 +33,20 @@ class Part(NamedTuple):
 
 
 class Steps:
-    """The compiled steps of one training.
+    """The compiled functions that compute the steps of one training.
 
-    The gradient of each part of a batch on each replica is weighted by its share of the real targets. The
-    weighted gradients are summed over parts and replicas, clipped, and applied. ``train(batch, carried)`` and
-    ``evaluate(batch, carried)`` return sums by name and the carried state for the next batch.
+    ``train(batch, carried)`` computes a step of training, and ``evaluate(batch, carried)`` a step of
+    evaluation. Both return a dictionary of sums and the carried state for the next batch.
+
+    A step of training computes the gradient of each part of the batch on each replica. Each gradient is
+    weighted by its share of the real targets (targets that are not padding). The weighted gradients are
+    summed over parts and replicas, clipped and applied.
 
     Args:
         model: a built Keras model.
         objective: see :mod:`seqmodels.training.objectives`.
         optimizer: a Keras optimizer, built for the model.
-        settings: settings of clipping, XLA and parts.
+        settings: settings of the training. Only the settings of clipping, XLA and parts are used.
     """
 
     def __init__(
@@ -59,9 +63,10 @@ class Steps:
         self.parts = (settings.parts or min(2, available_cores())) if parted else 1
 
         def compiled(function: Callable[..., Any], whole: bool = False) -> Callable[..., Any]:
-            # XLA does not compile the sum over replicas, and a nested function must not contain it.
-            # Several parts are separate programs that TensorFlow starts at the same time. A single part
-            # is compiled with the rest of the step.
+            # With several replicas, a step contains a sum over the replicas. XLA cannot compile this sum, and
+            # a nested tf.function must not contain it, so only the whole step is a tf.function. On one
+            # device, several parts of a batch are separate XLA programs, which TensorFlow starts at the same
+            # time. A single part is compiled with the rest of the step.
             xla = settings.xla and single and (self.parts == 1 or not whole)
             return tf.function(function, jit_compile=xla, autograph=False) if single or whole else function
 
@@ -82,7 +87,8 @@ class Steps:
 
     def _replica_step(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> tuple[dict, Any]:
         generators = self._random_states()
-        # The shifts are far apart, so that no part samples numbers that another part samples later.
+        # The seeds of the parts are far apart. Otherwise, a part could sample the same numbers as another
+        # part samples in a later step.
         shifts = [tf.constant([index * 0x9E3779B9 % 2**32, 0], tf.uint32) for index in range(self.parts)]
         parts = [
             self.part_step(
@@ -90,7 +96,8 @@ class Steps:
             )
             for part, shift in zip(self._parted(inputs, targets, weights, carried), shifts)
         ]
-        # All parts together are one step, so counters take the value of the first part.
+        # Every part has updated its copy of a counter, but all parts together are one step. The values of the
+        # first part are therefore used.
         for index, value in parts[0].updates.items():
             self.model.non_trainable_variables[int(index)].assign(value)
         facts = self.update([part.sums for part in parts], [part.gradients for part in parts])
@@ -100,7 +107,7 @@ class Steps:
         variables, generators = self.model.trainable_variables, self._random_states()
         values = [tf.convert_to_tensor(variable.value) for variable in variables]
         scale = self._loss_scale()
-        # The scope contains the weights because Keras' regularizers read them from it.
+        # The scope contains the weights, because Keras' regularizers read the weights from the scope.
         state = list(zip([*variables, *generators], [*values, *seeds]))
         with keras.StatelessScope(state) as scope, tf.GradientTape() as tape:
             tape.watch(values)
@@ -108,7 +115,8 @@ class Steps:
             mean = outcome.total / tf.maximum(outcome.count, 1e-9) + tf.cast(outcome.penalty, tf.float32)
             scaled = mean * scale
         gradients = tape.gradient(scaled, values, unconnected_gradients="zero")
-        # Dense, so that repeated rows of an embedding's gradient are summed before its norm is computed.
+        # A sparse gradient of an embedding may contain a row several times. The conversion to a dense
+        # gradient sums these rows, which must be done before the norm is computed.
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         examples = tf.reduce_sum(tf.cast(weights > 0, tf.float32))
         updates = {
@@ -119,7 +127,7 @@ class Steps:
         return Part({**_sums(outcome), "examples": examples}, gradients, outcome.carried, updates)
 
     def _update(self, sums: list[dict], gradients: list[list]) -> dict[str, tf.Tensor]:
-        """Applies the clipped gradient of the mean loss of all parts, and returns the values to report."""
+        """Applies the clipped gradient of the mean loss of all parts, and returns the values to log."""
         replicas, scale = self.strategy.num_replicas_in_sync, self._loss_scale()
         facts = {name: self._sum(value) for name, value in _added(sums).items()}
         count = tf.maximum(facts["count"], 1e-9)
@@ -128,7 +136,8 @@ class Steps:
         clipping = self.settings.clipnorm, self.settings.clip_by
         clipped, norm, changed = clip([mean / scale for mean in means], *clipping)
         rate = tf.convert_to_tensor(self.optimizer.learning_rate)
-        # Keras' optimizer sums over the replicas again. Under mixed_float16, it also divides by the scale.
+        # Keras' optimizer sums the gradients over the replicas again. Under mixed_float16, it also divides
+        # them by the loss scale. The factor ``scale / replicas`` compensates both.
         self.optimizer.apply([g * (scale / replicas) for g in clipped], self.model.trainable_variables)
         return {**facts, "rate": rate, "norm": norm, "clipped": tf.cast(changed, tf.float32)}
 
@@ -146,7 +155,7 @@ class Steps:
         return Part(_sums(outcome), [], outcome.carried, {})
 
     def _parted(self, *batch: Any) -> list:
-        """Splits the rows of a batch into parts, or returns the whole batch if they cannot be split."""
+        """Splits the rows of a batch into parts. If equal parts are not possible, returns the whole batch."""
         tensors = tf.nest.flatten(batch)
         rows = {x.shape[0] for x in tensors}
         if len(rows) > 1 or rows == {None} or rows.pop() % self.parts:
@@ -185,5 +194,5 @@ def _added(sums: list[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
 
 
 def _joined(carried: list) -> Any:
-    """Concatenates the rows of all parts."""
+    """Concatenates the carried states of all parts along the rows."""
     return tf.nest.map_structure(lambda *rows: tf.concat(rows, axis=0), *carried)

@@ -154,6 +154,7 @@ def test_gated_cells_keep_the_gradient_over_a_lag_where_tanh_loses_it():
     assert min(left["lstm"], left["gru"], left["rglru"]) > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "bias"),
     [

@@ -59,6 +59,7 @@ def test_evaluate_accepts_a_dataframe(run):
     assert scores["model"]["examples"] == 9
 
 
+@pytest.mark.slow
 def test_export_and_convert_return_reports(run):
     exported = run.export()
     assert exported["largest_difference"] < 1e-5
@@ -96,6 +97,7 @@ def test_training_accepts_lists(tmp_path):
     assert one.history["loss"].tolist() == two.history["loss"].tolist()
 
 
+@pytest.mark.slow
 def test_overwriting_replaces_the_stored_data(tmp_path):
     sentiment.train(reviews(), tmp_path / "run", **TEXTS)
     with pytest.raises(UserError, match="is a finished run"):
@@ -136,6 +138,7 @@ def test_forecasting_returns_a_dataframe_of_dates_and_quantiles(tmp_path):
     assert run.evaluate().to_frame().loc["model", "mae"] > 0
 
 
+@pytest.mark.slow
 def test_translation_and_language_modeling_train_on_lists(tmp_path):
     numbers = {"one": "un", "two": "deux", "three": "trois", "four": "quatre"}
     pairs = [(f"{a} {b}", f"{numbers[a]} {numbers[b]}") for a in numbers for b in numbers] * 3

@@ -240,8 +240,9 @@ def test_overwrite_deletes_only_runs(invoke, one_line, reviews, tmp_path):
 def test_failed_reading_of_data_does_not_block_the_run(invoke, one_line, reviews, tiny, tmp_path):
     (tmp_path / "bad.csv").write_text("text,points\nfine,5\n")
     run = ["--run", tmp_path / "run"]
-    assert "bad.csv has no column 'label'; found 'text', 'points'; choose the column with --label" in one_line(
-        invoke("train", "--data", tmp_path / "bad.csv", *run), 1
+    assert (
+        "bad.csv has no column 'label'; found 'text', 'points'; choose the column with --label"
+        in one_line(invoke("train", "--data", tmp_path / "bad.csv", *run), 1)
     )
     result = invoke("train", "--data", reviews, *run, *tiny, "--epochs=1")
     assert result.exit_code == 0, result.stderr

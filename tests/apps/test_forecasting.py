@@ -128,6 +128,7 @@ def test_the_last_row_of_a_file_is_the_origin(runs, tmp_path):
     assert series["last_close"] == pytest.approx(market.garch(5).series[0].values[298, 3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["prices", pytest.param("values", marks=pytest.mark.slow)])
 def test_exported_formats_return_the_forecasts_of_the_model(runs, kind):
     run, _ = runs[kind]
@@ -241,7 +242,7 @@ def test_refitting_trains_on_the_rows_before_each_part(runs):
         (["train", "--split=1,2", "--run=new"], 2, "--split 1,2 must be three shares"),
         (["train", "--lookback=3999", "--run=new"], 1, "fits into the train split"),
         (["evaluate", "--refit"], 2, "--refit needs --backtest N"),
-        (["forecast", "--to=a.txt"], 2, "--to a.txt must end in .csv or .json"),
+        (["forecast", "--to=a.txt"], 2, "--to a.txt must be a file name that ends in .csv, .jsonl"),
     ],
 )
 def test_an_error_is_one_line(runs, tmp_path, monkeypatch, one_line, arguments, status, message):

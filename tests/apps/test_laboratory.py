@@ -264,6 +264,7 @@ def test_on_the_cliff_clipping_bounds_every_step():
     assert np.linalg.norm(np.diff(free, axis=0), axis=-1).max() > 1
 
 
+@pytest.mark.slow
 def test_error_shrinks_and_memory_grows_with_the_window():
     options = Truncation(units=4, length=16)
     rows = truncation.compare([1, 4, 8, 16], options)
@@ -374,12 +375,14 @@ def test_all_writes_one_report_with_figures(tmp_path, monkeypatch):
     assert (tmp_path / re.search(r"!\[radius\]\((.+)\)", report).group(1)).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["truncation", "parallel"])
 def test_an_experiment_runs(name, tmp_path):
     document = measured(name, tmp_path)
     assert document["experiment"] == name
 
 
+@pytest.mark.slow
 def test_clipped_steps_are_counted(tmp_path):
     rows = measured("clipping", tmp_path, "--threshold", "1e-9")["rows"]
     counts = {row["clipping"]: row["training: clipped"] for row in rows}

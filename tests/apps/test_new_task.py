@@ -361,6 +361,7 @@ def test_one_row_adds_the_task_to_the_command_line(project, verb):
     assert "--units" in verb("train", "--help")
 
 
+@pytest.mark.slow
 def test_the_model_learns_and_beats_its_baseline(run, verb):
     scores = json.loads(verb("evaluate", "--run", run, "--json"))
     assert scores["model"]["examples"] == 36

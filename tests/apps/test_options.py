@@ -102,7 +102,7 @@ def test_data_that_does_not_exist_is_refused(options, data):
 def test_the_help_of_data_lists_all_embedded_data(app, load):
     options = import_module(f"apps.{app}.options").Train
     (metadata,) = (one.metadata for one, _, _ in options.declared() if one.name == "data")
-    (named,) = re.findall(r"embedded\[(\S+)\], .*\.$", metadata["help"])
+    (named,) = re.findall(r"embedded\[(\S+)\] .*\.$", metadata["help"])
     with pytest.raises(UsageError) as error:
         load("embedded:nothing", seed=0)
     there = re.findall(r"embedded:(\w+)", str(error.value))

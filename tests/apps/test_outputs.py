@@ -113,7 +113,7 @@ def test_a_column_can_be_chosen(trained, table, invoke):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--to", "a.txt"], "--to a.txt must end in .csv, .jsonl, .json or .parquet"),
+        (["--to", "a.txt"], "--to a.txt must be a file name that ends in .csv, .jsonl, .json or .parquet"),
         (["--to", "no/a.csv"], "--to no/a.csv is in a folder that does not exist"),
         (["--data", "no.csv"], "--data no.csv does not exist"),
         (["--data", "."], "--data . is a folder"),

@@ -226,6 +226,9 @@ def test_saved_model_translates_like_the_model(trained):
     loaded = tf.saved_model.load(str(trained / "export" / "saved_model"))
     found = loaded.signatures["serving_default"](text=tf.constant(TEXTS))
     assert [text.decode() for text in found["translations"].numpy()] == beam
+    result = invoke("predict", "--run", trained, "--model", "saved_model", "--beam", 3, "text")
+    assert result.exit_code == 2
+    assert "--model saved_model supports only --beam 5 or 1" in result.stderr
 
 
 def test_predict_translates_sentence_by_sentence(trained):
@@ -362,7 +365,7 @@ def test_note_lists_dropped_overlong_pairs(pairs, tmp_path):
             file.write("word " * 30 + "\n")
     options = Train(data=str(folder), vocabulary=150, minimum_count=1, length=25)
     (note,) = [note for note in load(options, None).facts["notes"] if "are dropped" in note]
-    assert note.startswith("1 pairs with more than 25 tokens on a side are dropped: ")
+    assert note.startswith("1 pairs that contain a text of more than 25 tokens are dropped: ")
     assert "train.en:27 and " in note
     assert "train.fr:27" in note
 
@@ -392,7 +395,6 @@ def test_invalid_training_options_raise(options, message):
         (["--minimum", 5, "--maximum", 4], "--minimum 5 must be at most --maximum 4"),
         (["--beam", 1, "--length-penalty", 0.5], "--length-penalty does not apply to --beam 1"),
         (["--align", "--model", "tflite"], "--align and --plot need the Keras model"),
-        (["--model", "saved_model", "--beam", 3], "--model saved_model supports only --beam 5 or 1"),
         (
             ["--model", "tflite_int8", "--beam", 1],
             "model_int8.tflite does not exist; create it with `convert --quantize int8`",

@@ -11,6 +11,7 @@ from benchmarks.compare import distinct
 from benchmarks.language_modeling import COMPARED, arguments, equal_units, parameters, sized
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("changes", COMPARED, ids=lambda changes: " ".join(map(str, changes.values())))
 def test_cells_have_as_many_parameters_as_the_default_model(changes, tied):

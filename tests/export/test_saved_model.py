@@ -49,7 +49,7 @@ def test_a_saved_model_is_replaced_only_after_verification(tmp_path: Path) -> No
             return super().scale(x if tf.executing_eagerly() else 2 * x, name)
 
     wrong = Traced(3.0)
-    with pytest.raises(UserError, match="the output y differs from the model's output by 3"):
+    with pytest.raises(UserError, match="the output 0/scale/y differs from the model's output by 3"):
         saved_model.export(folder, [wrong.signature()], [example(2)])
     assert tf.saved_model.load(str(folder)).signatures["scale"](**example(1)[1])["y"].numpy().tolist() == [
         [3, 3]
@@ -87,8 +87,7 @@ def test_neighbouring_folders_are_unchanged_and_links_are_followed(tmp_path: Pat
         (tmp_path / name).mkdir()
         (tmp_path / name / "mine.txt").write_text("mine")
     (tmp_path / "link").symlink_to("model")
-    for name in ("model", "link"):
-        saved_model.export(tmp_path / name, [Scaler(3.0).signature()], [example(1)])
+    saved_model.export(tmp_path / "link", [Scaler(3.0).signature()], [example(1)])
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "model" / "saved_model.pb").exists()
     assert [(tmp_path / name / "mine.txt").read_text() for name in ("model.old", "model.partial")] == [

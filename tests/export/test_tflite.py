@@ -77,12 +77,14 @@ def test_the_fused_form_keeps_no_state_between_calls(tmp_path: Path) -> None:
     assert details == {"classify": {"inputs": ["tokens"], "outputs": ["probabilities"]}}
 
 
+@pytest.mark.slow
 def test_int8_of_the_fused_form(tmp_path: Path) -> None:
     result = convert(tmp_path / "model_int8.tflite", "lstm", "fused", "int8")
     assert result.operators["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 2
     assert result.difference < 0.2
 
 
+@pytest.mark.slow
 def test_h_of_an_8_bit_lstm_has_one_scale(tmp_path: Path) -> None:
     """The converter sets three scales for h: as the rounded value, as the state and as the output."""
     path = tmp_path / "model_int8.tflite"
@@ -101,6 +103,7 @@ def _quantizations(graph: Any, tensors: Any) -> list[Any]:
     return [graph.tensors[index].quantization for index in tensors]
 
 
+@pytest.mark.slow
 def test_the_scale_of_evidence_costs_no_precision_in_8_bits(tmp_path: Path) -> None:
     """Weights of n-grams are small; with the scale of the evidence they would round to few values."""
     model = classifier("lstm", ngrams=2, ngram_buckets=97, evidence_scale=40.0)
@@ -114,6 +117,7 @@ def test_the_scale_of_evidence_costs_no_precision_in_8_bits(tmp_path: Path) -> N
     assert result.difference < 0.015  # 0.05 if the scale is applied as an elementwise product
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantize", [pytest.param("none", marks=pytest.mark.slow), "int8"])
 def test_two_signatures_in_one_file_share_its_weights(tmp_path: Path, quantize: str) -> None:
     weight = tf.Variable(np.random.default_rng(6).normal(size=(64, 64)).astype(np.float32))
@@ -153,6 +157,7 @@ def test_a_crash_of_the_converter_is_an_error_of_one_line(
     assert path.read_bytes() == b"of yesterday"
 
 
+@pytest.mark.slow
 def test_the_error_names_operators_that_are_not_built_in(tmp_path: Path) -> None:
     def ask(x: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"y": tf.math.digamma(x)}

@@ -209,8 +209,8 @@ def test_two_replicas_equal_one_replica():
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("name", ["lstm", "gru reset after", "rglru"])
+@pytest.mark.parametrize("compiled", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("name", ["lstm", pytest.param("gru reset after", marks=pytest.mark.slow), "rglru"])
 def test_recomputing_does_not_change_gradients(name, compiled):
     layer = Recurrent(CELLS[name](3), dropout=0.5, seed=1)
     layer.build((2, 4, 3))
@@ -234,6 +234,7 @@ def test_recomputing_does_not_change_gradients(name, compiled):
         np.testing.assert_allclose(other, one, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_recomputing_does_not_change_a_training_step(tmp_path):
     """The training loop replaces the weights by tensors while the model runs."""
 

@@ -236,6 +236,7 @@ def test_every_dropout_acts_in_training_only(option: str) -> None:
     assert np.any(model(batch(), training=True) != model(batch()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 def test_training_compiles(sampling: float) -> None:
     model = small(dropout=0.2, scheduled_sampling=sampling)

@@ -373,6 +373,7 @@ def test_float16_overflow_skips_the_step_and_halves_the_scale(tmp_path, by):
     assert math.isfinite(row["gradient_norm"])
 
 
+@pytest.mark.slow
 def test_xla_gives_the_same_results(tmp_path):
     rows = {}
     for xla in (False, True):

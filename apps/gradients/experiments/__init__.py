@@ -1,1 +1,5 @@
-"""Experiments, one module each: ``run(options, say) -> Findings``."""
+"""The experiments of the laboratory.
+
+Each module defines ``run(options, say)``, which performs the experiment and returns its ``Findings``. ``say``
+is a function that prints a line of progress.
+"""

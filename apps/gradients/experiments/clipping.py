@@ -1,9 +1,12 @@
-r"""Gradient clipping: on a cliff of the loss, and in a training.
+r"""Experiment ``clipping``: gradient descent with and without gradient clipping, on two problems.
 
-The cliff is from Pascanu et al. (2013, figure 6). The network is one sigmoid unit without input, ``h_t =
-sigmoid(w h_{t-1} + b)`` from ``h_0 = 1/2`` over 50 steps. The loss is ``(h_50 - 0.7)^2``. Where the dynamics
-change from one fixed point to two, the loss has a wall. A step of gradient descent at the wall leaves the
+The first problem is the cliff of Pascanu et al. (2013, figure 6). The network is one sigmoid unit without
+input, ``h_t = sigmoid(w h_{t-1} + b)`` with ``h_0 = 1/2``, over 50 steps. The loss is ``(h_50 - 0.7)^2``. At
+some pairs of w and b, the number of fixed points of the network changes from one to two. There the loss rises
+steeply, like a wall next to a valley. Without clipping, a step of gradient descent at the wall leaves the
 valley.
+
+The second problem is the training of a relu network on the adding problem.
 """
 
 from __future__ import annotations
@@ -27,9 +30,10 @@ from seqmodels.registry import CLIP_BY
 from seqmodels.training import Diverged
 from seqmodels.training.optimizers import clip
 
-STEPS, TARGET, START = 50, 0.7, 0.5  # time steps, target and initial state of the cliff
-WEIGHTS, BIASES = (3.5, 6.0), (-3.0, 0.2)  # range of the plot
+STEPS, TARGET, START = 50, 0.7, 0.5  # time steps, target and initial state of the one-unit network
+WEIGHTS, BIASES = (3.5, 6.0), (-3.0, 0.2)  # ranges of w and b in the plot
 BEGIN = (4.5, -2.0)  # initial weight and bias of every descent
+# Settings of gradient descent on the cliff: learning rate, clipping threshold and number of steps.
 RATE, CLIFF_THRESHOLD, DESCENTS = 0.1, 0.1, 100
 WAYS: dict[str, str | None] = {"none": None, **{f"by {name}": name for name in CLIP_BY}}
 
@@ -73,7 +77,7 @@ def run(options: Clipping, say: Callable[[str], None]) -> Findings:
 
 
 def cliff_loss(points: np.ndarray) -> np.ndarray:
-    """Computes the loss ``(n,)`` at weights and biases ``(n, 2)``."""
+    """Computes the loss ``(n,)`` of the one-unit network for pairs of weight and bias, ``(n, 2)``."""
     h = np.full(len(points), START)
     for _ in range(STEPS):
         h = 1 / (1 + np.exp(-(points[:, 0] * h + points[:, 1])))
@@ -81,9 +85,10 @@ def cliff_loss(points: np.ndarray) -> np.ndarray:
 
 
 def cliff_gradient() -> Callable[[np.ndarray], list[tf.Tensor]]:
-    """Returns a function that computes the gradient of :func:`cliff_loss` with the kernel of the cell.
+    """Returns a function that computes the gradient of :func:`cliff_loss` by backpropagation.
 
-    The function takes a point (w, b) and returns the gradients by w ``(1, 1)`` and by b ``(1,)``.
+    The function receives a point ``(w, b)``. It returns the gradient with respect to w, ``(1, 1)``, and the
+    gradient with respect to b, ``(1,)``.
     """
     cell = RNNCell(1, "sigmoid", dtype="float64")
     cell.build((None, 1))
@@ -106,10 +111,14 @@ def cliff_gradient() -> Callable[[np.ndarray], list[tf.Tensor]]:
 
 
 def descend(by: str | None) -> tuple[np.ndarray, list[float], int]:
-    """Runs plain gradient descent from ``BEGIN``.
+    """Runs gradient descent on the cliff from ``BEGIN``.
+
+    Args:
+        by: type of clipping, one of ``CLIP_BY``. None disables clipping.
 
     Returns:
-        The path ``(DESCENTS + 1, 2)``, the gradient norms before clipping, and the number of clipped steps.
+        Three results: the initial pair (w, b) and the pair after each step, ``(DESCENTS + 1, 2)``; the
+        gradient norm of each step before clipping; and the number of clipped steps.
     """
     gradient = cliff_gradient()
     threshold = None if by is None else CLIFF_THRESHOLD
@@ -130,7 +139,7 @@ class Trained:
         losses: validation loss after each epoch.
         norms: gradient norm of each step.
         clipped: number of steps in which clipping changed the gradient.
-        explained: best explained share of variance; None if the training diverged.
+        explained: explained share of the target variance in the best epoch; None if the training diverged.
         end: "solved", "not solved" or "diverged at step N".
     """
 
@@ -142,7 +151,14 @@ class Trained:
 
 
 def train(by: str | None, options: Clipping) -> Trained:
-    """Trains a relu network that starts as the identity (Le et al. 2015) on the adding problem with Adam."""
+    """Trains a relu network on the adding problem with Adam.
+
+    The recurrent matrix is initially the identity matrix (Le et al. 2015).
+
+    Args:
+        by: type of clipping, one of ``CLIP_BY``. None disables clipping.
+        options: options of the experiment.
+    """
     keras.utils.set_random_seed(options.seed)
     model = Reader("rnn-relu", options.units)
     model.build()
@@ -175,5 +191,6 @@ def _found(rows: list[dict[str, Any]]) -> str:
     ends = ", ".join(f"{row['clipping']}: {row['training: end']}" for row in rows)
     return (
         f"cliff: without clipping the longest step is {without['cliff: farthest step']:.2g} and the last "
-        f"loss is {without['cliff: last loss']:.2g} (clipped {last}); training by type of clipping: {ends}"
+        f"loss is {without['cliff: last loss']:.2g} (last loss with clipping {last}); result of the training "
+        f"by type of clipping: {ends}"
     )

@@ -1,6 +1,8 @@
-"""Gradient flow: norms of ds_T/ds_t and dL/ds_t by the distance T - t.
+"""Experiment ``flow``: measures how the gradient shrinks or grows with the distance back in time.
 
-``s`` is the concatenation of all states of a cell: ``h`` and ``c`` of an LSTM, ``h`` of every other cell.
+Let ``s_t`` be the concatenation of all states of a cell after step t. These are ``h`` and ``c`` in an LSTM,
+and only ``h`` in every other cell. Let T be the last step and L the loss. The experiment computes the norms
+of ``ds_T/ds_t`` and ``dL/ds_t`` for every distance ``T - t``.
 """
 
 from __future__ import annotations
@@ -25,21 +27,24 @@ from seqmodels.errors import UsageError, UserError
 from seqmodels.evaluation import plots
 from seqmodels.layers import Recurrent
 
-INPUTS = 8  # features of the noise inputs of untrained cells
+INPUTS = 8  # number of input features of untrained cells; the inputs are random
 FRESH = ("cell", "units", "steps")  # options that apply to untrained cells only
-BATCHES = 100  # validation batches of a trained run among which the longest sequences are searched
+BATCHES = 100  # the longest sequences are chosen from this number of validation batches
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The curves of one recurrent layer by distance, ``(T + 1,)``."""
+    """The measurements of one recurrent layer.
+
+    Every array ``(T + 1,)`` contains one norm for each distance from 0 to T.
+    """
 
     name: str
     states: int
-    jacobian: np.ndarray  # geometric mean over rows
-    largest: np.ndarray  # maximum over rows
-    loss: np.ndarray  # norm of dL/ds_t, mean over rows; 0 where a pooling ignores the step
-    bound: np.ndarray | None
+    jacobian: np.ndarray  # norm of ds_T/ds_t, geometric mean over rows
+    largest: np.ndarray  # norm of ds_T/ds_t, maximum over rows
+    loss: np.ndarray  # norm of dL/ds_t, mean over rows; 0 if the pooling ignores the step
+    bound: np.ndarray | None  # upper bound of ``largest``; None if the cell has no bound
     method: str
 
     @property
@@ -73,7 +78,7 @@ def run(options: Flow, say: Callable[[str], None]) -> Findings:
     else:
         say(
             f"note: no trained run found at {folder.path}; measuring untrained cells "
-            "(the verb train of a task creates a run)"
+            "(`python -m apps.TASK train` creates a run)"
         )
         measured = fresh(options, say)
     if not measured:
@@ -104,7 +109,10 @@ def run(options: Flow, say: Callable[[str], None]) -> Findings:
 
 
 def fresh(options: Flow, say: Callable[[str], None]) -> list[Measured]:
-    """Measures untrained cells on noise. The loss is the last output, projected on a random direction."""
+    """Measures untrained cells on random inputs.
+
+    The loss is the dot product of the last output and a random unit vector.
+    """
     measured = []
     for name in VARIANTS if options.cell == "all" else [options.cell]:
         say(f"measuring {name}")
@@ -127,10 +135,10 @@ def fresh(options: Flow, say: Callable[[str], None]) -> list[Measured]:
 
 
 def trained(run: Trained, options: Flow) -> list[Measured]:
-    """Measures every recurrent layer of a trained model, with the validation data and the loss of the run."""
+    """Measures every recurrent layer of a trained model, with its training loss and validation data."""
     longest = max(islice(run.batches, BATCHES), key=lambda batch: _steps(batch[0]))
     by_row = np.reshape(longest[2], (len(longest[2]), -1))
-    # Rows without weight only fill up the last batch.
+    # Rows with weight 0 are padding that completes the last batch, so they are skipped.
     real = np.flatnonzero(by_row.max(axis=1) > 0)[: options.rows]
     inputs, targets, weights = tf.nest.map_structure(lambda each: tf.gather(each, real), longest)
 
@@ -146,7 +154,7 @@ def _steps(inputs: Any) -> int:
 
 
 def measure(model: keras.Layer, loss: Callable[[], tf.Tensor], options: Flow) -> list[Measured]:
-    """Measures every recurrent layer of a model. ``loss`` must call the model."""
+    """Measures every recurrent layer. The function ``loss`` calls the model and returns the loss."""
     with tf.GradientTape() as tape, gradients.recording(model, tape) as traces:
         total = loss()
     return [
@@ -179,7 +187,10 @@ def _curves(trace: gradients.Trace, by_loss: np.ndarray, options: Flow) -> Measu
 
 
 def _compared(measured: Sequence[Measured]) -> str:
-    """Returns one line about all cells, sorted from the largest reach to the smallest."""
+    """Returns one line with the reach of every cell, sorted from the largest reach to the smallest.
+
+    The reach is the largest distance at which at least the share ``LEFT`` of the gradient is left.
+    """
     far = sorted(measured, key=lambda each: -each.verdict.reach)
     reaches = ", ".join(f"{each.name} {each.verdict.reach}" for each in far)
     broken = [each.name for each in measured if each.bound is not None and _exceeds(each)]

@@ -1,9 +1,13 @@
-r"""The price of context: tables, fixed windows, and a recurrent state.
+r"""Experiment ``markov``: compares the size and perplexity of language models at several context lengths.
 
-A Markov chain with a context of k words is a table of ``V^(k+1)`` probabilities. Almost none of these word
-sequences ever occur in a text. An n-gram model stores the observed sequences and otherwise falls back on
-shorter contexts. A network with a window of k words has one matrix per position, ``k d h`` numbers. A
-recurrent network has one set of weights for all steps, so its size does not depend on the context.
+The context is the k words from which a model predicts the next word. V is the vocabulary size.
+
+- A Markov chain is a table of ``V^(k+1)`` probabilities, one per sequence of k + 1 words. Almost none of
+  these sequences ever occur in a text.
+- An n-gram model stores only the observed sequences. For other sequences, it uses shorter contexts.
+- A network with a fixed window of k words has one matrix per position. Together these matrices have ``k d h``
+  numbers, for embeddings of size d and h hidden units.
+- A recurrent network uses one set of weights for all steps, so its size does not depend on k.
 """
 
 from __future__ import annotations
@@ -30,10 +34,10 @@ from seqmodels.evaluation import plots
 from seqmodels.models import FixedWindowModel, LanguageModel, NextToken
 from seqmodels.training.objectives import Outcome, next_token
 
-ROWS, STEPS = 16, 32  # sequences and time steps in a batch
-DROPOUTS: dict[str, Any] = {"input_dropout": 0.2, "output_dropout": 0.4}  # for all networks
-CONTEXTS, LONGER = (1, 2, 4), (8, 32)  # words; only the recurrent network reads the longer contexts
-BLOCK = 2048  # contexts in an evaluation batch
+ROWS, STEPS = 16, 32  # number of sequences in a batch, and time steps of each sequence
+DROPOUTS: dict[str, Any] = {"input_dropout": 0.2, "output_dropout": 0.4}  # dropout rates of all networks
+CONTEXTS, LONGER = (1, 2, 4), (8, 32)  # context lengths in words; LONGER is for the recurrent network only
+BLOCK = 2048  # number of contexts in an evaluation batch
 MODELS = ("table", "n-grams", "window", "recurrent")
 
 
@@ -77,7 +81,7 @@ def run(options: Markov, say: Callable[[str], None]) -> Findings:
 def _trained(
     make: Callable[[], NextToken], texts: dict[str, np.ndarray], rate: float, options: Markov
 ) -> NextToken:
-    """Trains with Adam on running text and keeps the weights of the epoch with the lowest validation loss."""
+    """Trains with Adam and keeps the weights of the epoch with the lowest validation loss."""
     keras.utils.set_random_seed(options.seed)
     model = make()
     model.build()
@@ -107,13 +111,16 @@ def _trained(
 def _from_nothing(
     model: Any, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, carried: Any, training: bool
 ) -> Outcome:
-    """Computes the loss from zero states at every window, to learn contexts of 1 to ``STEPS`` words."""
+    """Computes the loss of one window of ``STEPS`` words, always from the initial state.
+
+    The network therefore learns to predict from contexts of 1 to ``STEPS`` words.
+    """
     outcome = next_token()(model, inputs, targets, weights, None, training)
     return outcome._replace(carried=carried)
 
 
 def _perplexity(model: NextToken, ids: np.ndarray, context: int) -> float:
-    """Returns ``exp`` of the mean loss when only the last ``context`` tokens predict each token."""
+    """Returns the perplexity if each token is predicted from only the ``context`` tokens before it."""
 
     @tf.function(autograph=False)
     def losses(tokens: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

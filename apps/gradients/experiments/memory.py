@@ -1,10 +1,13 @@
-r"""Memory: the longest lag that each cell learns, and the gate that preserves the gradient.
+r"""Experiment ``memory``: finds the longest lag that each cell learns, and records its gates.
 
 Every cell is trained on every problem at growing lags, with the same number of steps at every lag. The next
-lag is tried only if the cell solves the problem. On the path that bypasses U, each step multiplies the
-gradient by one gate. This gate is the share of the state that is kept: ``f`` of an LSTM, ``1 - u`` of a GRU.
-The gate starts at ``sigmoid(bias)``. A forget bias of 0 therefore halves the gradient at every step, and a
-forget bias of 1 keeps 0.73 of it (Gers et al. 2000; Jozefowicz et al. 2015, section 2.4).
+lag is tried only if the cell solves the problem at the current lag.
+
+In a gated cell, the gradient has a path back in time without the recurrent matrix U. On this path, each step
+multiplies the gradient by one gate, the share of the old state that the step keeps. This gate is ``f`` in an
+LSTM and ``1 - u`` in a GRU. Before training, the gate is about ``sigmoid(bias)``. With a forget bias of 0,
+each step therefore halves the gradient. With a forget bias of 1, each step keeps 0.73 of the gradient (Gers
+et al. 2000; Jozefowicz et al. 2015, section 2.4).
 """
 
 from __future__ import annotations
@@ -26,11 +29,14 @@ from seqmodels.evaluation import plots
 from seqmodels.training import Diverged
 
 PROBLEMS = (problems.adding, problems.copying, problems.xor, problems.parity)
-WATCHED = problems.copying  # its gates are recorded, because the inputs between its two ends are zero
-QUANTILES = (10, 50, 90)  # percent, over units and rows
-BEST = "90 %"  # the quantile in the plot: the most open gates
-PATIENCE = 3  # epochs after which a training that explains nothing stops
-WORKERS = 2  # XLA runs the small products of one training on one core
+# The gates are recorded in this problem. Its inputs are zero between the signs and the answers.
+WATCHED = problems.copying
+QUANTILES = (10, 50, 90)  # percentiles of a gate over all units and rows
+BEST = "90 %"  # the plot shows only this percentile of the gates
+PATIENCE = 3  # a training that explains no variance stops after this number of epochs
+WORKERS = (
+    2  # number of parallel trainings; XLA computes the small matrix products of one training on one core
+)
 
 
 def run(options: Memory, say: Callable[[str], None]) -> Findings:
@@ -75,11 +81,12 @@ class Climb:
         self.name, self.model, self.options = name, model, options
 
     def up(self, lags: list[int]) -> dict[str, Any]:
-        """Trains on every problem, from the first lag to the lag that fails.
+        """Trains on every problem at increasing lags, until the cell fails to solve the problem.
 
         Returns:
-            A dict with two entries. ``explained`` is the explained share of variance by problem and lag.
-            ``gates`` is a list with the gates in ``WATCHED`` at each lag, before and after the training.
+            A dictionary with two entries. ``explained`` is the explained share of the variance by problem and
+            lag. ``gates`` is a list with one entry per lag of the problem ``WATCHED``: the gates before and
+            after the training.
         """
         explained: dict[str, dict[int, float]] = {problem.__name__: {} for problem in PROBLEMS}
         going, watched = list(PROBLEMS), []
@@ -104,7 +111,7 @@ class Climb:
         return {"explained": explained, "gates": watched}
 
     def _gates(self, lag: int) -> dict[str, dict[str, np.ndarray]]:
-        """Returns the mean and the ``QUANTILES`` of each gate over units and rows, by step ``(T,)``."""
+        """Returns the mean and ``QUANTILES`` of each gate over units and rows, for each step: ``(T,)``."""
         inputs, _ = WATCHED(np.random.default_rng(self.options.seed), 32, lag)
         with tf.GradientTape() as tape, gradients.recording(self.model, tape) as traces:
             self.model({"inputs": inputs, "lengths": np.full(len(inputs), inputs.shape[1], np.int32)})
@@ -118,7 +125,10 @@ def _statistics(gate: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _passing(climb: dict[str, Any]) -> dict[str, Any]:
-    """Returns the gate on the gradient path at the longest solved lag of ``WATCHED``, or an empty dict."""
+    """Returns the gate on the gradient path, at the longest lag of ``WATCHED`` that the cell solved.
+
+    The result is empty if the cell solved no lag.
+    """
     solved = [each for each in climb["gates"] if each["solved"]]
     if not solved:
         return {}
@@ -134,7 +144,7 @@ def _row(name: str, climb: dict[str, Any], lags: list[int]) -> dict[str, Any]:
         failed = [lag for lag, share in explained.items() if share < SOLVED]
         row[f"{problem} fails at"] = failed[0] if failed else f"over {lags[-1]}"
     passing = _passing(climb)
-    # The steps between reading and answering.
+    # These steps are after the last sign and before the first answer.
     middle = slice(problems.ANSWERS, passing["lag"]) if passing else slice(0)
     row["gradient passes"] = passing["gate"] if passing else None
     row[f"its {BEST} quantile at the start"] = float(np.mean(passing["start"][middle])) if passing else None

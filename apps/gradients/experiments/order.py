@@ -1,15 +1,19 @@
-"""Four requirements of a sequence model, each with a test that one type of model fails.
+"""Experiment ``order``: tests four requirements of a sequence model on generated reviews.
 
-All models are trained on the same reviews. A review has one decisive sentence, at most one neutral sentence
-before it, and at most two after it. The tests use combinations of words that do not occur in training:
+Each test is difficult for one type of model. All models are trained on the same reviews. A training review
+consists of one decisive sentence, at most one neutral sentence before it, and at most two neutral sentences
+after it. Only the decisive sentence determines the label. The test reviews use combinations of words that do
+not occur in training:
 
-- order: reviews of the same form. A bag of words cannot distinguish "dull, but moving" from "moving, but
-  dull".
-- length: neutral sentences on both sides until the text is longer than every training text.
-- distance: the decisive sentence first, then six neutral sentences. The last state of a recurrent network
-  must carry the information to the end. A maximum over time takes the information from its own position.
-- sharing: three neutral sentences, then the decisive sentence. The length of the text is known from training,
-  but the position of the decisive sentence is new. Only weights that all positions share can read it.
+- order: the reviews have the same form as in training. A bag of words cannot distinguish "dull, but moving"
+  from "moving, but dull".
+- length: neutral sentences are added on both sides until the text is longer than every training text.
+- distance: the decisive sentence comes first, then six neutral sentences. If the classifier uses the last
+  state of a recurrent network, this state must carry the information to the end. If it uses the maximum over
+  time, it takes the information directly from the decisive sentence.
+- sharing: three neutral sentences come first, then the decisive sentence. Texts of this length occur in
+  training, but never with the decisive sentence at this position. Only a model that uses the same weights at
+  all positions can classify such a text.
 """
 
 from __future__ import annotations
@@ -41,11 +45,11 @@ from seqmodels.training.objectives import classification
 
 CLASSES = ["negative", "positive"]
 NEUTRALS = (*ANYWHERE, *(sentence for sentences in NEUTRAL.values() for sentence in sentences))
-# Minimum and maximum number of neutral sentences before and after the decisive sentence.
+# For each test: the minimum and maximum number of neutral sentences before and after the decisive sentence.
 TRAINING = ((0, 1), (0, 2))
 DEMANDS = {
     "order": TRAINING,
-    "length": ((1, 2), (1, 2)),  # more are added until the text is long enough
+    "length": ((1, 2), (1, 2)),  # more sentences are added until the text is longer than all training texts
     "distance": ((0, 0), (6, 6)),
     "sharing": ((3, 3), (0, 0)),
 }
@@ -153,12 +157,12 @@ def decisive(review: Review) -> str:
 def _texts(
     rows: Sequence[Review], places: tuple[tuple[int, int], tuple[int, int]], random: Random
 ) -> list[tuple[str, str]]:
-    """Returns a text and a label per review: the decisive sentence among random neutral sentences.
+    """Returns a text and a label per review. The text is the decisive sentence between neutral sentences.
 
     Args:
         rows: reviews.
         places: minimum and maximum number of neutral sentences before and after the decisive sentence.
-        random: random number generator.
+        random: generator that chooses the number of neutral sentences and the sentences.
     """
     result = []
     for review in rows:

@@ -1,8 +1,9 @@
-r"""Sequential and parallel cells: time by sequence length on this machine.
+r"""Experiment ``parallel``: measures the computing time of sequential and parallel cells.
 
-An LSTM or GRU computes its T steps one after the other. Each step is a small matrix product that depends on
-the previous step. A cell whose gates do not read the state is a linear recurrence (Martin and Cundy 2018).
-It needs one matrix product for all steps. Only elementwise operations depend on the previous step.
+An LSTM or a GRU is sequential: it computes its T steps one after the other. Each step needs a small matrix
+product that depends on the previous step. In a parallel cell, the gates do not depend on the state. Such a
+cell is a linear recurrence (Martin and Cundy 2018). It needs only one matrix product for all steps together.
+Only elementwise operations depend on the previous step.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from seqmodels.evaluation import plots
 from seqmodels.layers import Recurrent
 
 SEQUENTIAL, PARALLEL = ("lstm", "gru", "gru-reset-after"), registry.PARALLEL_CELLS
-REPEATS = 7
+REPEATS = 7  # number of timed passes
 
 
 def run(options: Parallel, say: Callable[[str], None]) -> Findings:
@@ -42,7 +43,10 @@ def run(options: Parallel, say: Callable[[str], None]) -> Findings:
 
 
 def timed(name: str, length: int, options: Parallel) -> dict[str, Any]:
-    """Measures a compiled forward and backward pass: median and quartiles of the time, and the throughput."""
+    """Measures the time of a compiled forward and backward pass.
+
+    Returns the median and the quartiles in milliseconds, and the throughput in tokens per second.
+    """
     keras.utils.set_random_seed(options.seed)
     layer = Recurrent(registry.make(registry.CELLS, name, units=options.units))
     inputs = np.random.default_rng(options.seed).normal(size=(options.rows, length, options.units))

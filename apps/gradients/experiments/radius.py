@@ -1,9 +1,12 @@
-r"""Gradient norm by spectral radius of U: for large k, ``||U^k||`` behaves as ``rho^k``.
+r"""Experiment ``radius``: measures the gradient norm for three spectral radii of the recurrent matrix U.
 
-In a linear network every step Jacobian is ``U^T``, so the Jacobian over k steps is ``(U^T)^k``. For any norm
-of U, ``||U^k||^(1/k)`` tends to the spectral radius (Gelfand's formula). tanh multiplies every step by a
-slope of at most 1. These slopes shrink the gradient and stop an explosion that is not too fast. The only
-state of these networks is h.
+The spectral radius rho is the largest absolute eigenvalue of U. In a linear network, the Jacobian of every
+step is ``U^T``. The Jacobian over k steps is therefore ``(U^T)^k``. For any norm, ``||U^k||^(1/k)`` tends to
+rho as k grows (Gelfand's formula). The gradient norm therefore changes approximately as ``rho^k``.
+
+In a tanh network, every step also multiplies the gradient by a slope of tanh, which is at most 1. These
+slopes shrink the gradient. They prevent an explosion only if rho is not too large. The only state of both
+networks is h.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from seqmodels.evaluation import plots
 from seqmodels.layers import Recurrent
 
 INPUTS, NOISE = 4, 0.5
-LOG_10, NORM = math.log(10), "log10 ||dh_T/dh_t||"  # the norm itself may overflow
+LOG_10, NORM = math.log(10), "log10 ||dh_T/dh_t||"  # a logarithm, because the norm may overflow
 
 
 def run(options: Radius, say: Callable[[str], None]) -> Findings:
@@ -58,10 +61,10 @@ def run(options: Radius, say: Callable[[str], None]) -> Findings:
 
 
 def log_norms_by_distance(activation: str, radius: float, options: Radius) -> tuple[np.ndarray, np.ndarray]:
-    """Measures the gradient in a network whose U is a random matrix with the given spectral radius.
+    """Measures the gradient norm in a network with a random matrix U of the given spectral radius.
 
     Returns:
-        ``log ||dh_T/dh_t||`` by distance ``(T + 1,)``, and U ``(units, units)``.
+        ``log ||dh_T/dh_t||`` for every distance ``T - t`` from 0, ``(T + 1,)``; and U, ``(units, units)``.
     """
     random = np.random.default_rng(options.seed)
     layer = Recurrent(RNNCell(options.units, activation, dtype="float64"))
@@ -81,6 +84,6 @@ def _found(rows: list[dict[str, Any]]) -> str:
     squashed = ", ".join(f"{row['measured rate']:+.4f}" for row in rows[3:])
     taken = [line["measured rate"] - squash["measured rate"] for line, squash in zip(rows[:3], rows[3:])]
     return (
-        f"linear: the logarithm of the gradient changes by {linear} per step; tanh: by {squashed}, which is "
-        f"{min(taken):.4f} to {max(taken):.4f} less"
+        f"linear: the logarithm of the gradient changes by {linear} per step; tanh: by {squashed} per step, "
+        f"which is {min(taken):.4f} to {max(taken):.4f} less than in the linear network"
     )

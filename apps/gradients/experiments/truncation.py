@@ -1,9 +1,9 @@
-r"""Truncated backpropagation through time: the savings, and the dependencies that are not learned.
+r"""Experiment ``truncation``: compares truncated with full backpropagation through time.
 
-The sequence is split into windows of k steps. The state is carried from one window to the next, but the
-gradient is not (Williams and Peng 1990). The truncated gradient omits every path longer than its window, so
-it is biased (Tallec and Ollivier 2017, arXiv 1705.08209). A dependency longer than the window is never
-reinforced.
+Truncated backpropagation splits the sequence into windows of k steps. The state is passed from one window to
+the next, but the gradient is not (Williams and Peng 1990). The truncated gradient omits every path that
+leaves its window, so it is biased (Tallec and Ollivier 2017, arXiv 1705.08209). A dependency over more steps
+than a window is therefore not learned. In return, a shorter window needs less memory and time.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ def run(options: Truncation, say: Callable[[str], None]) -> Findings:
 
 
 def compare(windows: list[int], options: Truncation) -> list[dict[str, Any]]:
-    """Compares the gradient of each window with the full gradient, and measures the cost of each window."""
+    """Compares the gradient for each window size with the full gradient, and measures time and memory."""
     keras.utils.set_random_seed(options.seed)
     cell = LSTMCell(options.units)
     cell.build((None, INPUTS))
     random = np.random.default_rng(options.seed)
     inputs = tf.constant(random.normal(size=(BATCH, options.length, INPUTS)), tf.float32)
-    # The target is a slow moving average of the first feature, so it depends on near and far inputs.
+    # The target is a moving average of the first feature, so it depends on recent and on old inputs.
     targets = np.zeros((BATCH, options.length, 1), np.float32)
     for step in range(1, options.length):
         targets[:, step] = 0.95 * targets[:, step - 1] + inputs[:, step, :1]
@@ -96,7 +96,7 @@ def compare(windows: list[int], options: Truncation) -> list[dict[str, Any]]:
 
 
 def loss(cell: LSTMCell, inputs: tf.Tensor, targets: np.ndarray, truncate: int | None) -> tf.Tensor:
-    """Returns the mean squared error between the mean over all units of the output and the targets."""
+    """Returns the mean squared error between the targets and the average of the outputs of all units."""
     states = tuple(cell.get_initial_state(inputs.shape[0]))
     outputs, _ = kernels.lstm(cell.project(inputs), states, cell.constants()[0], truncate=truncate)
     return tf.reduce_mean((tf.reduce_mean(outputs, axis=-1, keepdims=True) - targets) ** 2)
@@ -111,10 +111,11 @@ def gradient(cell: LSTMCell, inputs: tf.Tensor, targets: np.ndarray, truncate: i
 
 
 def cost(cell: LSTMCell, inputs: tf.Tensor, targets: np.ndarray) -> tuple[float, int]:
-    """Measures a forward and a backward pass over a window.
+    """Measures the time and memory of a forward and a backward pass over one window.
 
     Returns:
-        The seconds of both passes, and the bytes that the forward pass keeps for the backward pass.
+        The time of both passes in seconds, and the number of bytes that the forward pass keeps for the
+        backward pass.
     """
     weights = [weight.value for weight in cell.trainable_weights]
     gc.collect()
@@ -142,13 +143,13 @@ def cost(cell: LSTMCell, inputs: tf.Tensor, targets: np.ndarray) -> tuple[float,
 
 
 def _alive() -> int:
-    """Returns the bytes of all tensors that Python still references."""
+    """Returns the total size in bytes of all tensors that Python still references."""
     tensors = (each for each in gc.get_objects() if type(each).__name__ == "EagerTensor")
     return sum(each.shape.num_elements() * each.dtype.size for each in tensors if each.dtype.size)
 
 
 def learn(window: int, options: Truncation) -> dict[str, Any]:
-    """Trains an LSTM to recall a sign from ``lag`` steps before, with gradients truncated to the window."""
+    """Trains an LSTM on the recall problem, with gradients that are truncated to windows of this size."""
     keras.utils.set_random_seed(options.seed)
     model = Reader("lstm", options.units, truncate=window)
     model.build()

@@ -1,1 +1,1 @@
-"""Integration files, which ``convert`` writes next to the .tflite files."""
+"""Integration files that ``convert`` writes next to the TFLite files."""

@@ -1,4 +1,7 @@
-"""Continues a text with model.tflite: python generate.py "the market" [TEMPERATURE [SEED [TOKENS [FILE]]]]"""
+"""Continues a text with a TFLite file, by default model.tflite.
+
+python generate.py "the market" [TEMPERATURE [SEED [TOKENS [FILE]]]]
+"""
 
 import json
 import re
@@ -12,7 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 FOLDER = Path(__file__).parent
 PAD, START, UNKNOWN, END = range(4)
 LONGEST_WORD = 100
-# Han characters other than punctuation have Unicode names that start with one of these.
+# The Unicode names of Han characters other than punctuation start with one of these strings.
 HAN = (
     "CJK",
     "IDEOGRAPHIC ITERATION",
@@ -24,9 +27,10 @@ HAN = (
 
 
 def choose(logits, temperature, number):
-    """Returns the most probable token at temperature 0, else samples a token with a number in [0, 1).
+    """Returns the most probable token if the temperature is 0, otherwise a sampled token.
 
-    Sampling uses the inverse cumulative distribution.
+    Sampling maps the random number in [0, 1) to a token by the inverse cumulative distribution. The tokens
+    are sorted from the most to the least probable.
     """
     logits = logits.astype(np.float64)
     logits[[PAD, START, UNKNOWN]] = -np.inf
@@ -39,7 +43,7 @@ def choose(logits, temperature, number):
 
 
 def generate(file, prompt, temperature, numbers):
-    """Yields the token ids that continue the ids of a prompt, one id per number."""
+    """Continues a prompt of token ids. Yields one token id per random number in ``numbers``."""
     step = Interpreter(model_path=str(FOLDER / file)).get_signature_runner("step")
     details = step.get_input_details()["state"]
     beginning = END if np.issubdtype(details["dtype"], np.integer) else 0
@@ -62,7 +66,7 @@ class Text:
         self.numbers = {token: index for index, token in enumerate(vocabulary) if index > END}
 
     def ids(self, text):
-        """Returns the ids of all lines in sequence, with END between the lines."""
+        """Returns the ids of all lines in one list, with END between the lines."""
         lines = re.split("\r\n?|\n", text)
         return [index for line in lines for index in [*self.of_line(line), END]][:-1]
 
@@ -78,7 +82,7 @@ class Text:
         return [index for word in words if word for index in self.pieces(word)]
 
     def spaced(self, character):
-        """Returns a character with spaces where words are split."""
+        """Returns the text that replaces the character. Spaces in this text separate words."""
         kind = category(character)
         if self.split == "letters":
             return character if kind[0] in "LNM" or character == "'" else " "
@@ -90,7 +94,10 @@ class Text:
         return f" {character} " if alone else character
 
     def pieces(self, word):
-        """Returns the ids of the longest pieces from left to right; for unit word, the id of the word."""
+        """Returns the ids of a word.
+
+        If the unit is wordpiece, the word is split into its longest pieces, from left to right.
+        """
         if self.unit == "word":
             return [self.numbers.get(word, UNKNOWN)]
         found: list[int] = []
@@ -106,7 +113,7 @@ class Text:
         return found or [UNKNOWN]
 
     def of_ids(self, ids):
-        """Returns the text as bytes. Unknown tokens are written as <unk>."""
+        """Converts ids to text, as bytes. Unknown tokens become <unk>."""
         if self.unit == "byte":
             return b"".join(b"\n" if index == END else bytes([index - END - 1]) for index in ids)
         special = {UNKNOWN: "<unk>", END: "\n"}

@@ -4,10 +4,14 @@ const val PAD = 0
 const val START = 1
 const val UNKNOWN = 2
 
-/** Patterns and replacements, applied in this order before the text is split at spaces. */
+/** Patterns and their replacements. They are applied in this order before the text is split at spaces. */
 val REWRITES = listOf($rewrites)
 
-/** Returns `length` ids; a longer text keeps the first `front` and the last `length - front` ids. */
+/**
+ * Converts a text to `length` ids.
+ *
+ * If there are more ids, the first `front` and the last `length - front` ids are kept. If there are fewer, PAD is appended.
+ */
 fun tokenize(text: String, vocabulary: Map<String, Int>, length: Int, front: Int): IntArray {
     var spaced = $cased
     for ((pattern, replacement) in REWRITES) {
@@ -21,6 +25,6 @@ fun tokenize(text: String, vocabulary: Map<String, Int>, length: Int, front: Int
     return (ids + List(length - ids.size) { PAD }).toIntArray()
 }
 
-/** Reads the content of vocab.txt: the token with id `i` is on line `i`, counted from 0. */
+/** Reads the content of vocab.txt, in which the token with id `i` is on line `i`, counted from 0. */
 fun readVocabulary(text: String): Map<String, Int> =
     text.removeSuffix("\n").split("\n").withIndex().associate { (index, token) -> token to index }

@@ -2,12 +2,15 @@ import Foundation
 
 let PAD: Int32 = 0, START: Int32 = 1, UNKNOWN: Int32 = 2
 
-/// Patterns and replacements, applied in this order before the text is split at spaces.
+/// Patterns and their replacements. They are applied in this order before the text is split at spaces.
 let REWRITES = [$rewrites]
 
-/// Returns `length` ids; a longer text keeps the first `front` and the last `length - front` ids.
-/// Words are compared by their bytes, because Swift's own comparison treats é and e + accent as equal.
-/// When Swift lower-cases a text, the Greek Σ at the end of a word may become σ; the vocabulary has ς.
+/// Converts a text to `length` ids.
+///
+/// If there are more ids, the first `front` and the last `length - front` ids are kept. If there are fewer, PAD is appended.
+/// Words are compared by their bytes, because Swift's comparison of strings treats é as equal to e with a combining accent.
+/// When Swift converts a text to lower case, the Greek Σ at the end of a word may become σ. The vocabulary contains ς instead,
+/// so such a word may become UNKNOWN.
 func tokenize(_ text: String, vocabulary: [[UInt8]: Int32], length: Int, front: Int) -> [Int32] {
     var spaced = $cased
     for (pattern, replacement) in REWRITES {
@@ -21,7 +24,7 @@ func tokenize(_ text: String, vocabulary: [[UInt8]: Int32], length: Int, front: 
     return ids + [Int32](repeating: PAD, count: length - ids.count)
 }
 
-/// Reads the content of vocab.txt: the token with id `i` is on line `i`, counted from 0.
+/// Reads the content of vocab.txt, in which the token with id `i` is on line `i`, counted from 0.
 func readVocabulary(_ text: String) -> [[UInt8]: Int32] {
     let lines = text.utf8.split(separator: UInt8(ascii: "\n")).map { Array($$0) }
     return Dictionary(uniqueKeysWithValues: zip(lines, (0 as Int32)...))

@@ -1,1 +1,1 @@
-"""The tokenizer in Python, Kotlin and Swift. The three files correspond line by line."""
+"""The tokenizer of the TFLite file in Python, Kotlin and Swift. The three files correspond line by line."""

@@ -1,6 +1,7 @@
-"""The tokenizer of the TFLite file in a few lines, as a reference for ports.
+"""Reference implementation of the tokenizer that a program needs to use the TFLite file.
 
-Tokenizer.kt and Tokenizer.swift follow this file line by line. ``golden.json`` verifies a port.
+Tokenizer.kt and Tokenizer.swift follow this file line by line. ``golden.json`` contains examples that test
+an implementation in another programming language.
 """
 
 import re
@@ -17,7 +18,11 @@ def tokenize(
     rewrites: Sequence[tuple[str, str]],
     lowercase: bool,
 ) -> list[int]:
-    """Returns ``length`` ids; a longer text keeps the first ``front`` and the last ``length - front`` ids."""
+    """Converts a text to ``length`` ids.
+
+    If there are more ids, the first ``front`` and the last ``length - front`` ids are kept. If there are
+    fewer, ``PAD`` is appended.
+    """
     spaced = text.lower() if lowercase else text
     for pattern, replacement in rewrites:
         spaced = re.sub(pattern, replacement, spaced)
@@ -29,5 +34,5 @@ def tokenize(
 
 
 def read_vocabulary(text: str) -> dict[str, int]:
-    """Reads the content of vocab.txt: the token with id ``i`` is on line ``i``, counted from 0."""
+    """Reads the content of vocab.txt, in which the token with id ``i`` is on line ``i``, counted from 0."""
     return {token: index for index, token in enumerate(text.removesuffix("\n").split("\n"))}

@@ -1,10 +1,11 @@
-"""Translates with a .tflite file. Needs only NumPy and the interpreter.
+"""Translates texts with a .tflite file. Requires only NumPy and ai_edge_litert, the TFLite interpreter.
 
     python translate.py model.tflite "Text"
 
-``settings.json``, ``source_vocab.txt`` and ``target_vocab.txt`` are in the folder of the file.
-``golden.json`` has the expected outputs. A port to another language has the same three parts: text to ids,
-the loop, and ids to text.
+``settings.json``, ``source_vocab.txt`` and ``target_vocab.txt`` must be in the folder of the .tflite file.
+``golden.json`` contains texts and their expected outputs. A port to another programming language needs the
+same three parts: the conversion of text to ids (`Translator.ids`), the loop (`Translator.translate`), and the
+conversion of ids to text (`Translator.join`).
 """
 
 import json
@@ -16,8 +17,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 START, UNKNOWN, END = 1, 2, 3
-MARK = "\u2581"  # starts every word that follows white space
-LONGEST_WORD = 100
+MARK = "\u2581"  # first character of every word that follows white space
+LONGEST_WORD = 100  # longer words become UNKNOWN
 # Han characters other than punctuation have Unicode names that start with one of these.
 HAN = (
     "CJK",
@@ -30,7 +31,7 @@ HAN = (
 
 
 class Translator:
-    """Translates texts with the most probable token at each step."""
+    """Translates texts with greedy search: each step chooses the most probable token."""
 
     def __init__(self, path: str | Path):
         path = Path(path)
@@ -48,7 +49,7 @@ class Translator:
         return self.join(self.translate(ids)) if len(ids) > 1 else ""  # a text without words has only END
 
     def translate(self, ids: list[int]) -> list[int]:
-        """Runs the loop: ids of the source to ids of the translation."""
+        """Converts the ids of a source text to the ids of its translation, one token per step."""
         source = np.zeros((1, self.settings["length"]), np.int32)
         source[0, : len(ids)] = ids
         memory = self.encode(source=source)
@@ -63,16 +64,21 @@ class Translator:
         return found
 
     def ids(self, text: str) -> list[int]:
-        """Converts text to ids: the longest pieces of each word, then END."""
+        """Converts text to ids that end with END.
+
+        Each word is split into the longest pieces in the vocabulary, from left to right. With the unit
+        "word", a word has one id. A text that is too long is truncated.
+        """
         if self.settings["lowercase"]:
             text = text.lower()
         ids = [piece for word in self.words(text) for piece in self.pieces(word)]
         return [*ids[: self.settings["length"] - 1], END]
 
     def words(self, text: str) -> list[str]:
-        """Splits text into words. A mark replaces white space at the start of the next word.
+        """Splits text into words.
 
-        Every punctuation mark and symbol is a word.
+        Every punctuation mark, symbol and Han character is a word of its own. White space is removed, and the
+        next word starts with ``MARK`` instead.
         """
         words: list[str] = []
         space, joins = True, False

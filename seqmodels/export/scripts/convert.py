@@ -1,6 +1,7 @@
 """Converts a SavedModel to TFLite: ``convert.py FOLDER QUANTIZE REPRESENTATIVE.npz FILE``.
 
-The names of the arrays, ``SIGNATURE/TENSOR (rows, ...)``, select the signatures of the file.
+REPRESENTATIVE.npz contains arrays with the names ``SIGNATURE/TENSOR`` and the shapes ``(rows, ...)``. The
+TFLite file contains the signatures that occur in these names.
 
 The script runs in a separate process, because the converter aborts its process on unexpected input.
 """
@@ -31,7 +32,7 @@ if quantize == "int8":
         for signature, tensors in signatures.items()
         for index in range(len(next(iter(tensors.values()))))
     ]
-    # The converter expects no name for a single signature.
+    # If there is only one signature, the converter expects the inputs without the name of the signature.
     converter.representative_dataset = lambda: iter(calls if len(signatures) > 1 else [c for _, c in calls])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 try:

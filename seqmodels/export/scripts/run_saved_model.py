@@ -1,14 +1,14 @@
 """Runs a SavedModel on recorded inputs: ``run_saved_model.py FOLDER INPUTS.npz OUTPUTS.npz``.
 
-This is a script, not a module. It simulates a user with TensorFlow but without the project. The arrays of the
-inputs and the outputs have the names ``CASE/SIGNATURE/TENSOR``.
+This is a script, not a module. It simulates a computer with TensorFlow, but without the project. The arrays
+in both files have the names ``CASE/SIGNATURE/TENSOR``, where CASE is the number of a call.
 """
 
 import sys
 from collections import defaultdict
 from typing import Any
 
-for package in ("seqmodels", "apps"):  # a file that needs them must fail here, even if they are installed
+for package in ("seqmodels", "apps"):  # a model that needs them must fail here, even if they are installed
     sys.modules[package] = None  # type: ignore[assignment]
 
 import numpy as np  # noqa: E402
@@ -26,6 +26,6 @@ for case, tensors in cases.items():
     signature = signatures[case.split("/")[1]]
     for name, tensor in signature(**{name: tf.constant(value) for name, value in tensors.items()}).items():
         value = tensor.numpy()
-        # Bytes without a fixed length would be pickled.
+        # NumPy would pickle strings without a fixed length.
         results[f"{case}/{name}"] = value.astype("S") if value.dtype == object else value
 np.savez(outputs, **results)

@@ -1,8 +1,9 @@
 """Runs a TFLite file on recorded inputs: ``run_tflite.py FILE INPUTS.npz OUTPUTS.npz``.
 
-This is a script, not a module. It simulates a phone with the interpreter but without the project. Every input
-and output array, ``SIGNATURE/TENSOR``, has one row per call, ``(calls, ...)``. The output ``SIGNATURE`` is
-the median time of TIMED calls on the first row, in milliseconds, with one thread.
+This is a script, not a module. It simulates a phone with the TFLite interpreter, but without the project. The
+arrays in both files have the names ``SIGNATURE/TENSOR`` and one row per call, ``(calls, ...)``. OUTPUTS.npz
+also contains one number per signature, with the name ``SIGNATURE``. The number is the median time of a call
+in milliseconds. The script measures ``TIMED`` calls with the first row and one thread.
 """
 
 import sys
@@ -33,7 +34,7 @@ for signature, tensors in signatures.items():
         {name: rows[index : index + 1] for name, rows in tensors.items()}
         for index in range(len(next(iter(tensors.values()))))
     ]
-    # One interpreter runs all rows, as in an application. A state kept between calls changes the outputs.
+    # One interpreter runs all rows, as in an application. A wrongly kept state would change the outputs.
     results = [call(**row) for row in rows]
     times = []
     for _ in range(WARM_UP + TIMED):

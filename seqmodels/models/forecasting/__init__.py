@@ -1,4 +1,4 @@
-"""Forecasting models: from windows of a time series to forecasts in the units of the data."""
+"""Forecasting models, which map windows of a time series to forecasts in the units of the data."""
 
 from seqmodels.models.forecasting.base import DECILES, WindowModel
 from seqmodels.models.forecasting.linear import FixedWindowForecaster

@@ -1,4 +1,4 @@
-"""The base class of all forecasters, and their linear layer."""
+"""The base class of all forecasters, and the linear layer that they share."""
 
 from __future__ import annotations
 
@@ -12,37 +12,45 @@ from seqmodels.models.config import keeps_arguments
 from seqmodels.models.forecasting import scaling as scaling_rules
 from seqmodels.registry import FORECAST_OUTPUTS, SCALINGS
 
-RIDGE = 0.01  # L2 penalty of the weights from averages of prices to a forecast, which overfit otherwise
+RIDGE = 0.01  # L2 penalty of the linear layer for prices, which overfits without the penalty
 DECILES = tuple(round(0.1 * number, 1) for number in range(1, 10))
 
 
 class WindowModel(keras.Model):
-    """Base class of all forecasters: from a window to forecasts in the units of the data.
+    """Base class of all forecasters, which map a window of a series to forecasts in the units of the data.
 
     ``model({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H), "series": (n,) int32})``
-    returns ``(n, H, p)``; :func:`.scaling.forecast` defines the p numbers. Models with ``known`` covariates
-    also need ``"known": (n, L + H, covariates)``. Models with ``static`` covariates also need
-    ``"static": (n, covariates)``. Other entries are ignored.
+    returns forecasts ``(n, H, p)``. :func:`.scaling.forecast` describes the p numbers of one step.
+
+    - ``past``: the L rows of the window.
+    - ``past_time`` and ``future_time``: the times of the L past rows and of the H rows to forecast.
+    - ``series``: the index of the series that a window belongs to.
+    - ``known``: known covariates ``(n, L + H, covariates)``, if the model has any.
+    - ``static``: static covariates ``(n, covariates)``, if the model has any.
+
+    Other entries of the dictionary are ignored.
 
     Args:
         lookback: number of past rows, L.
         horizon: number of rows to forecast, H.
-        kind: ``values`` for one column, or ``prices`` for open, high, low, close and volume. The forecast of
-            prices is the log-return in percent.
+        kind: ``values`` for one column, or ``prices`` for the five columns open, high, low, close and volume.
+            For prices, the forecast is the distribution of the log-return of the close in percent.
         output: a name in ``FORECAST_OUTPUTS``.
-        levels: levels of the quantiles, an odd number in rising order. The middle one is the forecast line.
-        scaling: a name in ``SCALINGS``; prices have their own scaling.
+        levels: levels of the quantiles, an odd number of values in rising order. The quantile of the middle
+            level is used as the point forecast.
+        scaling: a name in ``SCALINGS``. It does not apply to prices, which are scaled by their volatility.
         decomposition: if True, values are split into their moving average and the remainder.
         series: number of series.
-        series_units: size of the learned vector of each series; 0 disables the vectors.
+        series_units: size of the learned vector of each series. 0 disables the vectors.
         periods: periods of the calendar features, in the unit of the times.
-        known: mean and standard deviation of each covariate whose future is known. The graph standardizes
-            the covariate with them.
-        static: mean and standard deviation of each covariate that is constant within a series.
+        known: mean and standard deviation of each covariate whose future is known. The model uses them to
+            standardize the covariate.
+        static: mean and standard deviation of each covariate that is constant within a series. The model
+            uses them to standardize the covariate.
 
     Raises:
-        ValueError: an unknown kind, output or scaling, levels that are not an odd number in rising order, a
-            lookback below 2, or a horizon below 1.
+        ValueError: ``kind``, ``output`` or ``scaling`` is unknown; ``levels`` is not an odd number of values
+            in rising order; ``lookback`` is below 2; or ``horizon`` is below 1.
     """
 
     @keeps_arguments
@@ -74,7 +82,7 @@ class WindowModel(keras.Model):
                 raise ValueError(f"{name} must be one of {', '.join(expected)}; got {value!r}")
         if output == "quantiles" and (len(levels) % 2 == 0 or list(levels) != sorted(set(levels))):
             raise ValueError(
-                "levels must be an odd number of rising values, so that the middle one is the forecast line; "
+                "levels must be an odd number of rising values; the middle one is the point forecast; "
                 f"got {list(levels)}"
             )
         if horizon < 1 or lookback < 2:
@@ -88,10 +96,12 @@ class WindowModel(keras.Model):
         self.periods = tuple(periods)
         self.series_units = series_units
         self.parameters_of_step = scaling_rules.width(output, levels)
-        self.middle = len(levels) // 2 if output == "quantiles" else 0  # index of the location parameter
+        self.middle = (
+            len(levels) // 2 if output == "quantiles" else 0
+        )  # index of the parameter for the location
         self.wide = keras.backend.result_type(self.compute_dtype, "float32")
-        # For every stock in the project's measurements, no function of the past improved the location of
-        # returns. The location of their distribution is therefore a learned share of the volatility.
+        # In the project's measurements, no function of past prices improved the location of the returns of
+        # any stock. The location is therefore the volatility times one learned number per forecast step.
         self.has_drift = kind == "prices" and output in ("normal", "student_t")
         self.embedding = (
             keras.layers.Embedding(series, series_units, dtype=self.dtype_policy, name="series")
@@ -107,7 +117,7 @@ class WindowModel(keras.Model):
 
     @property
     def future_features(self) -> int:
-        """Number of known features of a future step: calendar and known covariates."""
+        """Number of features that are known for a future step: calendar features and known covariates."""
         return 2 * len(self.periods) + len(self.known)
 
     @property
@@ -125,13 +135,13 @@ class WindowModel(keras.Model):
         self.built = True
 
     def make_skip(self) -> Skip:
-        """Creates a linear layer from the whole window to every step."""
+        """Creates a linear layer that maps the whole window to the parameters of every forecast step."""
         moved = None if self.kind == "prices" else self.middle
         return Skip(self.horizon, self.parameters_of_step, moved, dtype=self.dtype_policy)
 
     def build_parts(self) -> None:
         """Builds the layers that a subclass adds."""
-        raise NotImplementedError(f"{type(self).__name__} does not define build_parts")
+        raise NotImplementedError(f"{type(self).__name__} must define the method build_parts")
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         past = tf.cast(inputs["past"], self.wide)
@@ -140,7 +150,7 @@ class WindowModel(keras.Model):
         else:
             window = scaling_rules.of_values(past, self.scaling, self.decomposition)
         steps, future = window.steps, self._future(inputs)  # future (batch, L + H, future_features)
-        skipped = self.lookback - steps.shape[1]  # a return needs the previous price
+        skipped = self.lookback - steps.shape[1]  # 1 for prices: the first row has no return
         steps = tf.concat([steps, future[:, skipped : self.lookback]], -1)
         narrow = self.compute_dtype
         fixed = self._fixed(inputs, narrow)
@@ -157,13 +167,13 @@ class WindowModel(keras.Model):
         """Computes the unconstrained parameters of the forecast, ``(n, H, p)``.
 
         Args:
-            steps: ``(n, T, step_features)``.
-            whole: ``(n, whole_features)``.
-            future: ``(n, H, future_features)``.
-            fixed: ``(n, fixed_features)``, constant over a window.
+            steps: features of each past step, ``(n, T, step_features)``.
+            whole: features of the whole window, ``(n, whole_features)``.
+            future: known features of each future step, ``(n, H, future_features)``.
+            fixed: features that do not change within a window, ``(n, fixed_features)``.
             training: if True, dropout is active.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define raw")
+        raise NotImplementedError(f"{type(self).__name__} must define the method raw")
 
     @property
     def fixed_features(self) -> int:
@@ -193,16 +203,17 @@ class WindowModel(keras.Model):
 
 
 class Skip(keras.layers.Layer):
-    """A linear layer from the whole window to every step: ``(n, s)`` to ``(n, H, p)``.
+    """A linear layer that maps the whole window ``(n, s)`` to the parameters of every step, ``(n, H, p)``.
 
-    For values, the layer shifts the location, or all quantiles equally. The spread depends on a bias and on
-    the rest of the model. For prices, the layer changes every parameter, and an L2 penalty keeps its weights
-    small.
+    For values, the weights of the layer affect only the location parameter, or the middle quantile. A change
+    of the middle quantile shifts all quantiles equally. The spread of the forecast depends on the bias of the
+    layer and on the rest of the model. For prices, the weights affect every parameter, and an L2 penalty
+    keeps them small.
 
     Args:
-        horizon: number of steps, H.
-        parameters: number of parameters of a step, p.
-        moved: index of the parameter that the layer changes. None changes all parameters, each with its own
+        horizon: number of forecast steps, H.
+        parameters: number of parameters per step, p.
+        moved: index of the parameter that the weights affect. None means all parameters, each with its own
             weights.
     """
 

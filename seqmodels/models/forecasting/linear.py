@@ -1,4 +1,4 @@
-"""Forecasters without recurrence, used as baselines."""
+"""Forecasters without a recurrent state, which are used as baselines."""
 
 from __future__ import annotations
 
@@ -15,22 +15,26 @@ from seqmodels.registry import FIXED_WINDOWS
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class FixedWindowForecaster(WindowModel):
-    """Forecasts without recurrence: a baseline that a recurrent forecaster must outperform.
+    """A forecaster without a recurrent state: a baseline for recurrent forecasters.
 
-    - ``nlinear``: one linear layer over the window minus its last value (Zeng et al. 2023, section 4).
-    - ``dlinear``: one linear layer for the moving average and one for the remainder (same section).
-    - ``mlp``: a hidden layer with ReLU over the whole window and the calendar of the future. Its forecast is
-      added to the forecast of a linear layer over the window.
+    The argument ``form`` selects one of three models:
+
+    - ``nlinear``: one linear layer, whose input is the window minus the last value of the window (Zeng et al.
+      2023, section 4).
+    - ``dlinear``: one linear layer for the moving average of the window, and one linear layer for the
+      remainder (Zeng et al. 2023, section 4).
+    - ``mlp``: a hidden layer with ReLU that reads the whole window and the known features of the future. The
+      output of the hidden layer is added to the output of a linear layer that reads the window.
 
     Args:
         form: a name in ``FIXED_WINDOWS``.
-        units: size of the hidden layer.
+        units: size of the hidden layer of ``mlp``.
         dropout: probability of dropping a feature of the hidden layer.
-        **kwargs: arguments of :class:`WindowModel`. The linear forms set ``scaling`` and ``decomposition``
-            themselves. They ignore the calendar and the covariates.
+        **kwargs: arguments of :class:`WindowModel`. ``nlinear`` and ``dlinear`` override ``scaling``,
+            ``decomposition`` and ``series_units``. They ignore the calendar and the covariates.
 
     Raises:
-        ValueError: as in :class:`WindowModel`, or an unknown form.
+        ValueError: an unknown form, or an error of :class:`WindowModel`.
 
     >>> model = FixedWindowForecaster(lookback=8, horizon=3, form="nlinear", output="quantiles")
     >>> window = {"past": tf.ones((2, 8, 1)), "past_time": tf.zeros((2, 8)), "future_time": tf.zeros((2, 3))}

@@ -1,4 +1,4 @@
-"""A recurrent encoder-decoder forecaster."""
+"""A forecaster with a recurrent encoder and a recurrent decoder."""
 
 from __future__ import annotations
 
@@ -17,37 +17,40 @@ from seqmodels.registry import FORECAST_DECODERS
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Forecaster(WindowModel):
-    """A recurrent encoder over the past, and one recurrent step for each segment of the future.
+    """A forecaster with a recurrent encoder for the past and a recurrent decoder for the future.
 
-    The past is split into segments of ``segment`` steps. A linear layer with ReLU embeds each segment, and a
-    stack of cells reads the embedded segments. The decoder is a cell of the same kind. Its first state is the
-    last state of the last encoder layer. Its inputs are a learned vector of the position and the known
-    features of the next segment (Lin et al. 2023, SegRNN, sections 4.2 and 4.3).
+    The past and the future are split into segments of ``segment`` time steps. For segments of more than one
+    step, a linear layer with ReLU embeds each past segment. The encoder is a stack of cells that reads the
+    segments of the past. The decoder is one cell of the same kind, which forecasts one future segment per
+    decoder step. The initial state of the decoder is the final state of the topmost encoder layer. The
+    decoder reads a learned vector for the position of the future segment, and the known features of this
+    segment (Lin et al. 2023, SegRNN, sections 4.2 and 4.3). The argument ``decoder`` has two values:
 
-    - ``direct``: each future segment is one decoder step from that first state, and all segments are computed
-      at once.
-    - ``autoregressive``: future segments are computed in order. The forecast of each segment is an input of
-      the next step.
+    - ``direct``: the decoder step of every future segment starts from the initial state of the decoder. All
+      future segments are therefore computed in parallel.
+    - ``autoregressive``: the future segments are computed in order. The forecast of a segment is an
+      additional input of the decoder step for the next segment.
 
-    Training fits the distribution at every step as a marginal distribution. It is not conditioned on the true
-    values of previous steps.
+    Training fits the marginal distribution of every time step. The distribution is not conditioned on the
+    true values of previous time steps.
 
-    A linear ``skip`` adds ``A w + b``, where w is the whole scaled window. For prices, it adds a linear
-    function of their averages.
+    With ``skip``, the model adds ``A w + b`` to the parameters of the forecast, where w is the whole scaled
+    window. For prices, w contains the features that :func:`.scaling.of_prices` describes.
 
     Args:
         cell: a name in ``registry.CELLS``.
         units: size of each recurrent state.
         layers: number of recurrent layers of the encoder.
-        segment: number of steps that are read and forecast at once.
+        segment: number of time steps in a segment.
         decoder: a name in ``FORECAST_DECODERS``.
-        skip: if True, the linear part is added.
-        dropout: probability of dropping a feature of an embedded segment, between layers and before the
-            output.
+        skip: if True, the model adds ``A w + b``.
+        dropout: probability of dropping a feature. This dropout applies to the segments that the encoder
+            reads, between recurrent layers, and before the output layer.
         **kwargs: arguments of :class:`WindowModel`.
 
     Raises:
-        ValueError: as in :class:`WindowModel`, an unknown cell or decoder, or segments longer than the past.
+        ValueError: an unknown cell or decoder, a segment below 1 or not shorter than ``lookback``, or an
+            error of :class:`WindowModel`.
 
     >>> model = Forecaster(lookback=8, horizon=3, units=4, segment=2, output="quantiles")
     >>> window = {"past": tf.ones((2, 8, 1)), "past_time": tf.zeros((2, 8)), "future_time": tf.zeros((2, 3))}
@@ -129,7 +132,7 @@ class Forecaster(WindowModel):
             beside = tf.repeat(fixed[:, None], steps.shape[1], 1)
             steps = tf.concat([steps, beside], -1)
         encoded = self.encoder(steps, training=training)
-        states = encoded.states[-1][0]  # the last layer, forward direction
+        states = encoded.states[-1][0]  # topmost layer, forward direction
         inputs = self._decoder_inputs(future, fixed, rows)  # (batch, segments, known)
         if self.decoder is not None:
             first = self._last_segment(whole, rows)
@@ -157,7 +160,10 @@ class Forecaster(WindowModel):
         return tf.concat(parts, -1)
 
     def _last_segment(self, whole: tf.Tensor, rows: Any) -> tf.Tensor:
-        """Returns the last values in the form of a forecast, for the first future step: ``(n, w p)``."""
+        """Returns the last past segment in the form of a forecast, ``(n, segment * p)``.
+
+        This segment is an input of the first decoder step. For prices, it contains zeros.
+        """
         if self.kind == "prices":
             return tf.zeros((rows, self.segment * self.parameters_of_step), whole.dtype)
         values = whole[:, : self.lookback]
@@ -169,7 +175,7 @@ class Forecaster(WindowModel):
 
 
 class FeedbackCell(Cell):
-    """A cell whose output is a forecast that becomes a part of its next input.
+    """A cell whose output is a forecast, which is also a part of its input at the next step.
 
     Args:
         cell: inner recurrent cell.
@@ -195,7 +201,7 @@ class FeedbackCell(Cell):
         self.built = True
 
     def project(self, x: tf.Tensor) -> tf.Tensor:
-        return x  # the previous forecast is not known yet
+        return x  # step computes the projection, because it needs the previous forecast
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
         return self.cell.constants(batch, memory, training)

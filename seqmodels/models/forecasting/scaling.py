@@ -1,7 +1,8 @@
 """Conversion of windows to model inputs, and of model outputs to forecasts in the units of the data.
 
-The graph computes everything from the window alone. Values after the origin therefore have no influence, and
-an exported model accepts the series in its original units.
+The model itself computes all scales and features, and it uses only the values in the window. Values after the
+window therefore have no influence on the inputs of the model, and an exported model accepts the series in its
+original units.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-SPANS = (2, 5, 10, 22, 66, 250)  # lengths in days of the averages that describe a market
-LEVEL = SPANS.index(22)  # index of the length whose volatility is the unit of a window
-FLOOR = 1e-3  # in squared percent; keeps the variance of constant prices above 0
-TREND = 25  # steps in the moving average of a decomposition (Zeng et al. 2023, section 4)
+SPANS = (2, 5, 10, 22, 66, 250)  # lengths in days of the decaying averages in a window of prices
+LEVEL = SPANS.index(22)  # index of the average whose volatility is the scale of a window of prices
+FLOOR = 1e-3  # added to a variance in squared percent, so that constant prices have a variance above 0
+TREND = 25  # number of steps in the moving average of a decomposition (Zeng et al. 2023, section 4)
 
 
 class Window(NamedTuple):
-    """A window scaled to numbers of about size 1.
+    """A scaled window, whose numbers are of the order of magnitude of 1.
 
     Attributes:
-        steps: ``(n, T, f)``, the input of a recurrent encoder.
-        whole: ``(n, s)``, the input of a linear layer.
+        steps: features of each step, ``(n, T, f)``, which are the input of a recurrent encoder.
+        whole: features of the whole window, ``(n, s)``, which are the input of a linear layer.
         location, scale: ``(n, 1)``. A scaled number x is ``location + scale * x`` in the units of the data.
     """
 
@@ -35,9 +36,9 @@ class Window(NamedTuple):
 
 
 def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
-    """Scales a window of values ``(n, L, 1)``.
+    """Scales a window of values ``(n, L, 1)``. The argument ``scaling`` selects the method:
 
-    - ``none``: unchanged values.
+    - ``none``: the values do not change.
     - ``mean``: values divided by their mean absolute value (Salinas et al. 2020, section 3.3).
     - ``robust``: values minus their median, divided by ``interquartile range / 1.349``. For a normal
       distribution, this divisor is the standard deviation.
@@ -46,9 +47,8 @@ def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
     - ``last``: values minus the last value (Zeng et al. 2023, section 4, NLinear), divided by the standard
       deviation.
 
-    If all values of a window are equal, its scale is 1. With ``decomposition``, the scaled values are split
-    into the moving average of ``TREND`` steps and the remainder, as separate features. The first and the last
-    value are repeated for the moving average.
+    If all values of a window are equal, the divisor is 1. With ``decomposition``, the scaled values are split
+    into two features: the moving average over ``TREND`` steps, and the remainder.
     """
     values = past[..., 0]  # (batch, time)
     zero = tf.zeros_like(values[:, :1])
@@ -57,14 +57,14 @@ def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
         scale = tf.reduce_mean(tf.abs(values), axis=1, keepdims=True)
     elif scaling == "robust":
         time = values.shape[1]
-        ordered = tf.math.top_k(values, k=time).values  # (batch, time), falling
+        ordered = tf.math.top_k(values, k=time).values  # (batch, time), in falling order
         low, middle, high = (_between(ordered, (1 - level) * (time - 1)) for level in (0.25, 0.5, 0.75))
         location, scale = middle, (high - low) / 1.349
     elif scaling in ("instance", "last"):
         mean = tf.reduce_mean(values, axis=1, keepdims=True)
         location = mean if scaling == "instance" else values[:, -1:]
         scale = tf.sqrt(tf.reduce_mean(tf.square(values - mean), axis=1, keepdims=True) + 1e-20)
-    # Rounding alone can cause a tiny deviation of equal values; it counts as 0.
+    # Rounding can give equal values a tiny standard deviation, which is replaced by 1.
     smallest = 1e-6 * tf.reduce_max(tf.abs(values), axis=1, keepdims=True) + 1e-9
     scale = tf.where(scale > smallest, scale, tf.ones_like(scale))
     scaled = (values - location) / scale
@@ -77,7 +77,7 @@ def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
 
 
 def _between(ordered: tf.Tensor, place: float) -> tf.Tensor:
-    """Interpolates between the two columns next to a fractional position: ``(n, 1)``."""
+    """Interpolates linearly between the columns before and after a fractional position: ``(n, 1)``."""
     below = int(place)
     above = min(below + 1, ordered.shape[1] - 1)
     share = place - below
@@ -85,9 +85,9 @@ def _between(ordered: tf.Tensor, place: float) -> tf.Tensor:
 
 
 def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
-    """Returns the centered mean of ``width`` steps: ``(n, T)``.
+    """Returns the mean of the ``width`` values around each step, ``(n, T)``.
 
-    The first and the last value are repeated beyond the ends.
+    The first value of a row is repeated before its start, and the last value is repeated after its end.
     """
     time = values.shape[1]
     sources = np.arange(time)[:, None] + np.arange(width) - (width - 1) // 2
@@ -97,24 +97,27 @@ def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
 
 
 def of_prices(past: tf.Tensor) -> Window:
-    """Scales a window of prices ``(n, L, 5)``: open, high, low, close, volume.
+    """Scales a window of prices ``(n, L, 5)``, with the columns open, high, low, close and volume.
 
-    The features of a step are:
+    O, H, L and C are the open, high, low and close prices. Their index is the day. The features of day t are:
 
-    - the return ``r_t = 100 ln(C_t / C_{t-1})``, its absolute value, and its part before the opening,
-      ``100 ln(O_t / C_{t-1})``;
-    - the range ``100 ln(max(H_t, C_{t-1}) / min(L_t, C_{t-1}))``. Its square divided by ``4 ln 2`` estimates
-      the variance of the day five times better than ``r_t^2`` does (Parkinson 1980);
+    - the return ``r_t = 100 ln(C_t / C_{t-1})``;
+    - the absolute value of the return;
+    - the part of the return before the opening, ``100 ln(O_t / C_{t-1})``;
+    - the range ``100 ln(max(H_t, C_{t-1}) / min(L_t, C_{t-1}))``. The squared range divided by ``4 ln 2`` is
+      an estimate of the variance of the day that is five times better than ``r_t^2`` (Parkinson 1980);
     - the change of the logarithm of the volume.
 
     The scale of the window is its volatility in percent: the square root of a mean of ``r^2`` whose weights
-    decay over 22 days. Returns and ranges of the steps are divided by this volatility.
+    decay over 22 days. All features of a day except the change of the volume are divided by this volatility.
 
-    ``whole`` contains:
+    The features of the whole window are:
 
-    - logarithms of the decaying means of ``r^2`` and of the squared ranges over ``SPANS`` days;
-    - decaying means of the signed returns, because losses raise the volatility more than gains;
-    - the features of the last day;
+    - the logarithms of the mean ``r^2`` and of the mean squared range, relative to the squared volatility.
+      They are decaying means over each number of days in ``SPANS``;
+    - the decaying means of the returns, because losses raise the volatility more than gains;
+    - the features of the last day except the change of the volume;
+    - the return of the last day if the return is negative, else 0;
     - the logarithm of the volatility.
     """
     before = past[:, :-1, 3]
@@ -149,15 +152,16 @@ def of_prices(past: tf.Tensor) -> Window:
 def _percent(before: tf.Tensor, after: tf.Tensor) -> tf.Tensor:
     """Returns ``100 ln(after / before)``.
 
-    The difference of two prices keeps all digits; the difference of two logarithms does not.
+    The result is computed from the difference of the prices, because the difference of their logarithms has
+    larger rounding errors.
     """
     return 100 * tf.math.log1p((after - before) / before)
 
 
 def _decay(days: int) -> np.ndarray:
-    """Returns weights ``(days, spans)`` that sum to 1.
+    """Returns the weights of the decaying means, ``(days, spans)``. The weights of a span sum to 1.
 
-    Weights decay into the past by the factor ``1 - 2 / (span + 1)`` per day.
+    From each day to the day before, the weight decreases by the factor ``1 - 2 / (span + 1)``.
     """
     age = np.arange(days)[::-1, None]
     weights = (1 - 2 / (np.array(SPANS) + 1)) ** age
@@ -165,14 +169,14 @@ def _decay(days: int) -> np.ndarray:
 
 
 def calendar(times: tf.Tensor, periods: Sequence[float]) -> tf.Tensor:
-    """Returns sine and cosine of the phase in each period: ``(n, T)`` to ``(n, T, 2 periods)``."""
+    """Returns the sine and cosine of the phase of each time in each period, ``(n, T, 2 periods)``."""
     phases = [2 * math.pi * (times / period - tf.floor(times / period)) for period in periods]
     waves = [wave(phase) for phase in phases for wave in (tf.sin, tf.cos)]
     return tf.stack(waves, -1) if waves else tf.zeros((*tf.unstack(tf.shape(times)), 0), times.dtype)
 
 
 def width(output: str, levels: Sequence[float]) -> int:
-    """Returns the number of parameters of one forecast."""
+    """Returns the number of parameters that describe the forecast of one step."""
     return {"point": 1, "quantiles": len(levels), "normal": 2, "student_t": 3}[output]
 
 
@@ -181,12 +185,12 @@ def forecast(raw: tf.Tensor, window: Window, output: str, levels: Sequence[float
 
     The result is float32 or wider. Its last axis depends on ``output``:
 
-    - ``point``: the value, p = 1.
+    - ``point``: the forecast value (p = 1).
     - ``quantiles``: one value per level, in rising order. ``raw`` contains the middle value and the gaps
-      between neighbouring levels; a softplus makes the gaps positive.
-    - ``normal``: location and scale.
-    - ``student_t``: location, scale and degrees of freedom. The degrees of freedom are above 2, so that the
-      variance is finite.
+      between neighbouring levels. A softplus makes the gaps positive.
+    - ``normal``: the location and scale of a normal distribution.
+    - ``student_t``: the location, scale and degrees of freedom of a Student t distribution. The degrees of
+      freedom are above 2, so that the variance is finite.
     """
     location, scale = window.location[..., None], window.scale[..., None]  # (batch, 1, 1)
     if output == "point":

@@ -177,7 +177,7 @@ def test_unknown_sources_raise(data, expected):
 
 def test_missing_split_raises(tmp_path):
     write(tmp_path / "train.txt", lines_of("a", 9))
-    with pytest.raises(DataError, match="has no test split, only train; add it or pass a single file"):
+    with pytest.raises(DataError, match="has no test split, only train; add the split or pass a single file"):
         load_text(str(tmp_path))
     assert load_text(str(tmp_path / "train.txt")) == lines_of("a", 9)
 

@@ -46,6 +46,7 @@ def test_translates_word_by_word_and_keeps_unknown_words() -> None:
     assert model.align(["a", "house"], ["maison", "unseen"]) == [1, None]
 
 
+@pytest.mark.slow
 def test_finds_most_of_the_alignments_of_the_grammar() -> None:
     pairs = grammar.sentences()["train"][:4000]
     model = word_table.fit([pair.english for pair in pairs], [pair.french for pair in pairs])
