@@ -102,8 +102,8 @@ class TrainedRun:
                 column of the training or a known name. A forecasting run accepts the same types
                 as the argument ``data`` of ``forecasting.train``, and also a list of paths. Without inputs, a
                 forecasting run forecasts from the end of its own data.
-            **options: options of the verb ``predict``. ``data`` is a file of inputs. ``to`` is a file to which
-                the records are also written.
+            **options: options of the verb ``predict``. ``data`` is a file with inputs and cannot be combined
+                with ``inputs``. If ``to`` is set, the records are also written to this file.
 
         Returns:
             A list of records, one per input. Its method ``to_frame()`` returns a DataFrame. Forecasting
@@ -213,7 +213,7 @@ def train_task(name: str, data: object, run: str | Path | None, options: dict[st
                 folder.clear()
                 given = {**given, "overwrite": False}
             data = _stored(task, data, folder.path / "data")
-    if not (given.get("from_") and data == "embedded"):  # a continued run keeps its data by default
+    if not (given.get("from_") and data == "embedded"):  # With from_, the default is the data of that run.
         given = {**given, "data": str(data)}
     chosen = resolve(task.Train, {**given, "run": str(folder.path)})
     chosen.check()

@@ -156,7 +156,7 @@ def application(
     verb("train", train, "Train a model and compare it with its baselines.")
     verb("evaluate", evaluate, "Evaluate a trained model and its baselines.")
     inputs = click.Argument(["inputs"], nargs=-1)
-    help = "Apply a trained model to the arguments, or to each line of stdin."
+    help = "Apply a trained model to the arguments, to the file in --data, or to each line of stdin."
     if not predict.reads_stdin:
         help = "Apply a trained model to files. Without files, forecast from the end of the run's data."
     verb("predict", predict, help, inputs)
@@ -286,11 +286,11 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
 
 
 def _check_inputs(options: PredictOptions, given: bool) -> None:
-    """Raises UsageError if ``predict`` has no input, or two sources of inputs.
+    """Raises UsageError if ``predict`` has no inputs, or has inputs both as arguments and in ``--data``.
 
     Args:
         options: options of ``predict``.
-        given: True if there are inputs as arguments.
+        given: If True, the command has inputs as arguments.
     """
     if options.data is not None and given:
         raise UsageError(

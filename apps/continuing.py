@@ -1,4 +1,7 @@
-"""Continues a finished run in a new run: ``train --from RUN``. This module does not import TensorFlow."""
+"""Checks for ``train --from RUN``, which continues a finished run in a new run.
+
+This module does not import TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ from seqmodels.errors import UsageError
 
 
 def stored_options(run: str, app: str) -> dict[str, Any]:
-    """Returns the content of options.json of the run in ``--from``.
+    """Returns the content of ``options.json`` of the run in ``--from``.
 
     Raises:
-        UsageError: there is no trained run of the app.
+        UsageError: ``run`` does not contain a trained run of the app.
     """
     try:
         stored, data = (
@@ -33,7 +36,15 @@ def stored_options(run: str, app: str) -> dict[str, Any]:
 
 
 def check_run(earlier: str, run: str) -> None:
-    """Raises UsageError if the run in ``--from`` is not finished, or is the run to train."""
+    """Checks the run in ``--from``.
+
+    Args:
+        earlier: folder of the run in ``--from``.
+        run: folder of the run to train.
+
+    Raises:
+        UsageError: the run in ``--from`` is not finished, or both folders are the same.
+    """
     if not all(os.path.exists(os.path.join(earlier, name)) for name in ("model.keras", "metrics.json")):
         raise UsageError(f"--from {earlier} is not a finished run; pass the folder of a trained run")
     if os.path.realpath(earlier) == os.path.realpath(run):
@@ -45,7 +56,7 @@ def command(run: Path, wanted: Mapping[str, Any]) -> str:
 
     Args:
         run: folder of the finished run.
-        wanted: ``data`` and ``epochs`` of the training that the user asked for.
+        wanted: ``data`` and ``epochs`` of the training that the user started.
     """
     try:
         options, data, metrics = (
@@ -64,7 +75,7 @@ def command(run: Path, wanted: Mapping[str, Any]) -> str:
 
 
 def _free(run: Path) -> str:
-    """Returns the first name after ``RUN-more``, ``RUN-more-2`` ... that does not exist."""
+    """Returns the first of the names ``RUN-more``, ``RUN-more-2``, ``RUN-more-3`` ... that is not used."""
     number, name = 1, f"{run}-more"
     while os.path.exists(name):
         number += 1

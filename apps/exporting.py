@@ -59,7 +59,10 @@ def export_run(task: Task, run: Run, options: ExportOptions) -> dict[str, Any]:
 
 
 def _readme(task: Task, signatures: Sequence[Signature]) -> str:
-    """Returns the README of a SavedModel: how to call it, its signatures, and what they do not include."""
+    """Returns the text of README.md in the folder of a SavedModel.
+
+    The text contains the code that calls a signature, the list of signatures, and ``task.served``.
+    """
     rows = [
         f"- `{each.name}({', '.join(each.inputs)})` returns {', '.join(each.outputs)}" for each in signatures
     ]

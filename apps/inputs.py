@@ -1,4 +1,4 @@
-"""Reads the inputs of ``predict --data FILE`` in chunks, in constant memory."""
+"""Reads the inputs of ``predict --data FILE`` in parts. The memory use does not grow with the file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ from seqmodels.errors import DataError
 def inputs_of(task: Task, run: Run, options: PredictOptions) -> Iterator[list[str]]:
     """Yields the inputs in ``--data`` in lists of at most LINES_AT_ONCE texts.
 
-    A table has one text per row, in the column that the training used, or in a column with a known name. Any
-    other file has one text per line. The encoding of the training applies to a file that is not UTF-8.
+    A table contains one text per row. The texts are in the column that the user selected, in the column of
+    the training, or in a column with a known name. Any other file contains one text per line. The encoding
+    that the user selected is used. Without such an encoding, a file that is not UTF-8 is read with the
+    encoding of the training.
+
+    An app that does not read stdin gets the value of ``--data`` as its only input.
 
     Raises:
         UsageError: the file does not exist, or the table does not have the column.
-        DataError: the content cannot be read.
+        DataError: the content of the file cannot be read.
     """
     path = Path(str(options.data))
     if not options.reads_stdin:
@@ -48,7 +52,7 @@ def inputs_of(task: Task, run: Run, options: PredictOptions) -> Iterator[list[st
 
 
 def _column(task: Task, table: Any, options: PredictOptions, stored: Mapping[str, Any]) -> str:
-    """Returns the column of the inputs. A note names a column that the user did not choose."""
+    """Returns the column of the inputs. If the user did not select it, a note prints its name."""
     wanted = getattr(options, options.column)
     flag = f"--{options.column.replace('_', '-')}"
     if wanted is not None:
@@ -57,7 +61,7 @@ def _column(task: Task, table: Any, options: PredictOptions, stored: Mapping[str
         column = task.input_column(table, stored)
     else:
         column = find_column(table, None, ("text",), flag)
-    log.print(f"note: the inputs are the column {column!r} of {table.path}; {flag} chooses another")
+    log.print(f"note: the inputs are read from the column {column!r} of {table.path}; change it with {flag}")
     return column
 
 

@@ -25,7 +25,7 @@ MODELS = (
     "saved_model",
     *(f"tflite_{kind}" if kind != "none" else "tflite" for kind in QUANTIZATIONS),
 )
-OUTPUTS = (".csv", ".jsonl", ".json", ".parquet")  # formats of predict --to
+OUTPUTS = (".csv", ".jsonl", ".json", ".parquet")  # file formats that predict --to writes
 GROUPS = ("Data", "Model", "Training", "Output", "Advanced")  # headings of --help, in this order
 
 
@@ -144,9 +144,11 @@ class TrainOptions(RunOptions):
     """Options of ``train`` in every app.
 
     Attributes:
-        presets: option values of each preset.
-        fixed: options that determine the vocabulary and the preprocessing. ``--from`` keeps their values.
-        reading: options of reading files. With ``--from``, a new ``--data`` resets them to their defaults.
+        presets: Option values of each preset.
+        fixed: Names of the options that determine the vocabulary and the preprocessing. With ``--from``,
+            they must have the values of the earlier run.
+        reading: Names of the options for reading files. With ``--from`` and a new ``--data``, they get their
+            default values.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}, "default": {}, "best": {}}
@@ -291,7 +293,7 @@ class TrainOptions(RunOptions):
     def continued(cls, run: str, explicit: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the options of the run in ``--from``. See :meth:`inherited` for the errors."""
         stored = stored_options(run, cls.__module__.split(".")[-2])
-        options = asdict(restore(cls, stored, f"--from {run}: its options.json"))
+        options = asdict(restore(cls, stored, f"{run}/options.json"))
         for name in sorted(cls.fixed & explicit.keys()):
             if explicit[name] != options[name]:
                 raise UsageError(
@@ -351,13 +353,13 @@ class PredictOptions(RunOptions):
 
     data: str | None = option(
         None,
-        "File with the inputs. A table has one input per row, and any other file has one input per line. "
-        "Default: the arguments, or stdin.",
+        "File with the inputs. A table contains one input per row. Any other file contains one input per "
+        "line. Default: the arguments, or stdin.",
     )
     to: str | None = option(
         None,
-        "Write the predictions to this file and not to stdout. The name must end in "
-        f"{', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]}. Default: stdout.",
+        f"Write the predictions to this {', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]} file instead of stdout. "
+        "With --json, they are also printed to stdout. Default: stdout.",
     )
     model: str = option(
         "keras",

@@ -1,4 +1,7 @@
-"""Writes the records of ``predict --to FILE`` as a stream, in constant memory, completely or not at all."""
+"""Writes the records of ``predict --to FILE`` as a stream.
+
+The memory use does not depend on the number of records. The file appears only if all records were written.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ from uuid import uuid4
 
 from seqmodels.errors import UserError
 
-BATCH = 4096  # rows of a row group in .parquet
+BATCH = 4096  # number of rows per row group of a .parquet file
 
 Record = dict[str, Any]
 
 
 def json_line(value: Any) -> str:
-    """Returns one line of JSON; NaN and infinity, which JSON does not have, become null."""
+    """Returns a value as one line of JSON. NaN and infinity become null, because JSON cannot express them."""
 
     def finite(value: Any) -> Any:
         if isinstance(value, dict):
@@ -34,7 +37,7 @@ def json_line(value: Any) -> str:
 
 
 def flat(record: Record) -> list[Record]:
-    """Returns a record as one row. Nested names are joined by dots, and lists become JSON.
+    """Converts a record to one row. Nested names are joined by dots. Lists are converted to JSON text.
 
     >>> flat({"text": "a", "probabilities": {"good": 0.9}, "words": ["a"]})
     [{'text': 'a', 'probabilities.good': 0.9, 'words': '["a"]'}]
@@ -51,13 +54,16 @@ def flat(record: Record) -> list[Record]:
 def write_records(
     path: Path, records: Iterable[Record], rows_of: Callable[[Record], list[Record]] = flat
 ) -> int:
-    """Writes records to a file that appears only when it is complete. Returns the number of records.
+    """Writes records to a file. The file appears only if all records were written.
 
     Args:
-        path: ``.jsonl`` with one record per line, ``.json`` with an array of records, ``.csv`` or
-            ``.parquet`` with the rows of each record.
-        records: the records; they are not kept in memory.
-        rows_of: function that returns the rows of a record for .csv and .parquet.
+        path: output file. A ``.jsonl`` file contains one record per line, and a ``.json`` file contains an
+            array of records. A ``.csv`` or ``.parquet`` file contains the rows of each record.
+        records: the records. They are written as they arrive and are not kept in memory.
+        rows_of: function that converts a record to rows for .csv and .parquet.
+
+    Returns:
+        The number of records.
 
     Raises:
         UserError: the file cannot be written.
@@ -82,7 +88,7 @@ def write_records(
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[Path]:
-    """Yields a temporary path that replaces ``path`` when the block ends without an error."""
+    """Yields the path of a temporary file, which replaces ``path`` if the block ends without an error."""
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{uuid4().hex}.partial")
     try:
@@ -116,7 +122,7 @@ def _write_csv(path: Path, rows: Iterator[Record]) -> None:
 
 
 def _cell(value: Any) -> Any:
-    """Returns the value of a cell of .csv; NaN and infinity are an empty cell."""
+    """Returns the value of a cell of a .csv file. NaN and infinity become an empty cell."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -127,7 +133,7 @@ def _write_parquet(path: Path, rows: Iterator[Record]) -> None:
     first = list(islice(rows, BATCH))
     names = _names(first)
     inferred = [pyarrow.array([row.get(name) for row in first]).type for name in names]
-    # A column without values in the first rows may have texts later.
+    # A column that is empty in the first rows can contain texts in later rows.
     types = [pyarrow.string() if pyarrow.types.is_null(each) else each for each in inferred]
     schema = pyarrow.schema(list(zip(names, types)))
     with parquet.ParquetWriter(path, schema) as writer:
@@ -138,5 +144,5 @@ def _write_parquet(path: Path, rows: Iterator[Record]) -> None:
 
 
 def _names(rows: Sequence[Record]) -> list[str]:
-    """Returns the names of the columns of all rows, in the order of their first occurrence."""
+    """Returns the column names of all rows, in the order of their first occurrence."""
     return list(dict.fromkeys(name for row in rows for name in row))

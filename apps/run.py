@@ -94,10 +94,10 @@ class Run:
         return (self.path / "data.json").exists()
 
     def require_unfinished(self, wanted: TrainOptions) -> None:
-        """Raises UserError if the run is finished. The error has the command that continues the training.
+        """Raises UserError if the run is finished. The message contains the command that continues the run.
 
         Args:
-            wanted: options of the training that the user asked for.
+            wanted: options of the training that the user started.
         """
         if self.finished:
             further = continuing.command(self.path, {"data": wanted.data, "epochs": wanted.epochs})

@@ -63,12 +63,15 @@ def train(task_name: str, options: TrainOptions) -> None:
 
 
 def kept_assets(task: Task, options: TrainOptions, run: Run | None) -> Any:
-    """Returns the assets of the run that is resumed, or of the run in ``--from``, or None.
+    """Returns the stored assets that a training reuses, or None if there are no such assets.
+
+    A resumed training reuses its own assets. A new training with ``--from`` reuses the assets of the earlier
+    run.
 
     Args:
         task: the app.
         options: options of the training.
-        run: the interrupted run that is resumed, or None.
+        run: the interrupted run that is resumed, or None if the training is new.
     """
     if run is None and options.from_:
         run = Run(options.from_)
@@ -112,10 +115,10 @@ def _keep_scores(task: Task, run: Run, options: EvaluateOptions, scores: dict[st
 
 
 def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) -> None:
-    """Applies the model to the arguments, to a file, or to each line of stdin as it arrives.
+    """Applies the model to the arguments, to the file in ``--data``, or to each line of stdin as it arrives.
 
-    The inputs come from the file in ``--data``, if this option is set. Without ``--data`` and without
-    arguments, the inputs are the lines of stdin.
+    The lines of stdin are the inputs if the command has no arguments and no ``--data``. The predictions are
+    printed, or written to the file in ``--to``.
     """
     task, run = load_task(task_name), Run(options.run)
     given = bool(inputs) or not options.reads_stdin
@@ -126,14 +129,15 @@ def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) ->
     if options.to is None:
         for record in records:
             line = json_line(record) if options.json else task.render_prediction(record)
-            print(line, flush=True)  # an interactive caller may wait for this answer before sending the next line
+            # An interactive caller may wait for this answer before sending the next line.
+            print(line, flush=True)
         return
     count = write_records(Path(options.to), _printed(records) if options.json else records, task.rows)
     log.print(f"{options.to}: {count:,} predictions")
 
 
 def _printed(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yields the records, and prints each as one line of JSON."""
+    """Yields the records. Each record is first printed as one line of JSON."""
     for record in records:
         print(json_line(record), flush=True)
         yield record

@@ -91,9 +91,9 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
         name: name of the app, as in ``python -m apps.<name>``.
         Train, Evaluate, Predict, Convert: option classes of these verbs.
         load: function that receives ``(options, assets)`` and returns :class:`Data`. If ``assets`` are given,
-            they are the stored assets of the run, and the function reuses them. Otherwise they are None, and
-            the function fits new assets on the training split. It raises UsageError if the data does not
-            exist, and DataError if the data is malformed.
+            they are stored assets of this run or of the run in ``--from``, and the function reuses them.
+            Otherwise they are None, and the function fits new assets on the training split. It raises
+            UsageError if the data does not exist, and DataError if the data is malformed.
         build: function that receives ``(options, assets)`` and returns a built Keras model with its initial
             weights. The caller sets the seed, the dtype policy and the distribution strategy before the call.
         objective: function that receives the options and returns the ``Objective`` of the training loop; see
@@ -133,8 +133,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             of the SavedModel. The first signature is the default. The model computes in float32.
         examples: function that receives the assets and returns a list of
             ``(signature name, {input name: array})``. ``export`` verifies the SavedModel on these inputs.
-        served: paragraphs of the SavedModel's README, for example about the steps of ``predict`` that the
-            signatures do not include. Default: no paragraph.
+        served: paragraphs at the end of the README of the SavedModel. They can describe the steps of
+            ``predict`` that the signatures do not include. Default: no paragraphs.
         phone: function that receives ``(run, model, options)`` and returns the :class:`Phone` that
             ``convert`` needs. The model computes in float32.
         store: function that receives ``(data, folder)``, writes a DataFrame or lists to a file in the folder,
@@ -150,7 +150,7 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             line of a text file. Default: the whole line.
         rows: function that receives a record and returns its rows for ``predict --to FILE`` as .csv or
             .parquet. A row is a flat dict, and all rows of a run must have the same keys. Default: one row
-            per record. The default joins nested names by dots.
+            per record, in which nested names are joined by dots.
         outputs: function that receives a list of records and converts it to the result of
             ``TrainedRun.predict``. Default: ``Records``.
         initial_carried: function that receives ``(model, rows)`` and returns the state at the start of an

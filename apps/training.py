@@ -41,7 +41,7 @@ def task_training(
 
 
 def _built(task: Task, options: TrainOptions, data: Data) -> keras.Model:
-    """Builds the model, with the weights of the run in ``--from``."""
+    """Builds the model. With ``--from``, the weights of the earlier run replace the initial weights."""
     model = task.build(options, data.assets)
     if options.from_:
         earlier = Run(options.from_).load_model()

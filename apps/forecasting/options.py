@@ -217,6 +217,6 @@ class Predict(PredictOptions):
 
     data: str | None = option(
         None,
-        "File or folder with the series to forecast, like an argument of the command. Default: the arguments, "
-        "or the data of the run.",
+        "Series to forecast, such as a file or a folder. The arguments of the command accept the same "
+        "values. Default: the arguments, or the data of the run.",
     )

@@ -210,7 +210,10 @@ class Train(TrainOptions):
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns option values that follow from the explicit options. They override the preset."""
+        """Returns option values that follow from the explicit options. They override the preset.
+
+        With ``--from``, these are the options of the earlier run.
+        """
         if explicit.get("from_"):
             return super().inherited(explicit)
         preset = cls.presets[explicit.get("preset", "default")]

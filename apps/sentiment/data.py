@@ -113,7 +113,8 @@ def load(options: Train, assets: Assets | None) -> Data:
 
     Args:
         options: options of the training.
-        assets: stored assets if an interrupted run is resumed, or None if the run is new.
+        assets: stored assets if a run is resumed or continued, or None if the run is new. A continued run
+            keeps the tokenizer and the classes. Its bucket edges are chosen again for the new texts.
     """
     source = load_labeled_texts(options.data, options.seed, reading=reading(options))
     tokenizer = assets.tokenizer if assets else _tokenizer(options, source)

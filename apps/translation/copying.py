@@ -1,12 +1,13 @@
-"""Copies words from a text into its translation: numbers, URLs, e-mail addresses and unknown words.
+"""Copies words from a source text into its translation: numbers, URLs, e-mail addresses, unknown words.
 
-A model cannot translate a word that its vocabulary does not have. It reads the word as the unknown token, and
-the attention shows which word of the translation stands for it (Jean et al. 2015, arXiv 1412.2007, section
-3.3; Luong et al. 2015, arXiv 1410.8206). That word is replaced by the word of the source.
+A word is unknown if it is not in the vocabulary of the model. The model reads an unknown word as the unknown
+token. The attention shows which word of the translation corresponds to the unknown word. This word of the
+translation is replaced by the unknown word (Jean et al. 2015, arXiv 1412.2007, section 3.3; Luong et al.
+2015, arXiv 1410.8206).
 
-URLs, e-mail addresses and numbers are replaced by the unknown token before translation, because their pieces
-are not text. A number that is one token of the vocabulary stays in the source. If its translation does not
-contain the number, the number is copied, too.
+URLs, e-mail addresses and numbers are replaced by a placeholder before the translation, because the model
+cannot translate their pieces. The model reads the placeholder as the unknown token. A number that is one
+token of the vocabulary stays in the source. It is copied only if the translation does not contain it.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from apps.translation.data import Assets
 from seqmodels.data.token_rules import cut
 from seqmodels.data.tokenizer import SPACE_MARK, UNKNOWN, Tokenizer
 
-PLACEHOLDER = "\ufffc"  # the object replacement character: a symbol, and therefore a word, of no vocabulary
+PLACEHOLDER = "\ufffc"  # The object replacement character: the tokenizer reads it as an unknown word.
 ASCII = r"[!#-;=?-~]"  # characters of a URL: ASCII without white space, quotes and angle brackets
-SPELLED, SHORTEST = 1.6, 4  # the vocabulary does not have a word of 4 letters in pieces of less than 1.6
+# A word of at least SHORTEST letters is unknown if its pieces have less than SPELLED letters on average.
+SPELLED, SHORTEST = 1.6, 4
 SPANS = re.compile(
     rf"(?<![A-Za-z0-9@])(?:https?://|ftp://|www\.){ASCII}*[A-Za-z0-9/_=&#~-]"
     r"|[A-Za-z0-9_.+%-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}"
@@ -36,17 +38,17 @@ SPANS = re.compile(
 
 @dataclass(frozen=True)
 class Source:
-    """A sentence as the model reads it, and its words that belong into the translation.
+    """A source sentence in the form that the model reads, and the words to copy.
 
     Attributes:
-        masked: the sentence with ``PLACEHOLDER`` for each span that the model does not read.
-        words: the words of the sentence, masked spans included. ``SPACE_MARK`` replaces white space before a
-            word.
+        masked: the sentence that the model reads. ``PLACEHOLDER`` replaces each masked word.
+        words: words of the original sentence, without placeholders. A word that follows white space starts
+            with ``SPACE_MARK``.
         groups: index of the word that contains each token, ``(tokens,)``.
         copied: indexes of the words to copy.
-        numbers: indexes of the words that are numbers of the vocabulary.
-        unknown: indexes of the words that the vocabulary does not have.
-        truncated: True if the sentence has more tokens than the model reads.
+        numbers: indexes of the numbers that are in the vocabulary.
+        unknown: indexes of the words that are not in the vocabulary.
+        truncated: If True, the sentence has more tokens than the model reads.
     """
 
     masked: str
@@ -63,12 +65,13 @@ class Source:
 
 
 def read(assets: Assets, texts: Sequence[str], mask: bool) -> list[Source]:
-    """Tokenizes sentences as the model does.
+    """Tokenizes sentences with the tokenizer of the model, and finds the words to copy.
 
     Args:
         assets: assets of the run.
         texts: the sentences.
-        mask: if True, the words to copy become placeholders.
+        mask: If True, placeholders replace the words to copy. If False, the sentences are not changed. Then
+            only words that contain the unknown token are marked as words to copy.
     """
     if not mask:
         return [
@@ -88,7 +91,7 @@ def read(assets: Assets, texts: Sequence[str], mask: bool) -> list[Source]:
 
 
 def _tokens(assets: Assets, texts: Sequence[str]) -> Iterator[tuple[list[int], list[str]]]:
-    """Yields the ids and the words of each text, in the case of the text."""
+    """Yields the token ids and the words of each text. The words are not converted to lower case."""
     tokenizer = assets.source_tokenizer
     strings = tf.constant([text.encode("utf-8", "surrogatepass") for text in texts], tf.string)
     words = cut(strings, replace(tokenizer.settings, lowercase=False)).to_list()
@@ -99,7 +102,11 @@ def _tokens(assets: Assets, texts: Sequence[str]) -> Iterator[tuple[list[int], l
 def _without_spelled(
     assets: Assets, text: str, spans: list[str], ids: list[int], words: list[str]
 ) -> tuple[str, list[str]]:
-    """Masks the words that the vocabulary can only spell, in pieces of less than ``SPELLED`` letters."""
+    """Masks the words that are unknown because their pieces are too short, see ``SPELLED``.
+
+    Returns:
+        The masked text, and the words and spans that the placeholders replace.
+    """
     groups = alignment.words_of(assets.source_tokenizer.decode(ids))
     pieces = np.bincount(groups, minlength=len(words))
     found, left = [], iter(spans)
@@ -115,7 +122,7 @@ def _without_spelled(
 
 
 def _masked(text: str, vocabulary: frozenset[str]) -> tuple[str, list[str]]:
-    """Returns the text with placeholders, and the spans that they replace."""
+    """Returns the text with placeholders, and the spans that the placeholders replace."""
     spans: list[str] = []
 
     def placeholder(match: re.Match[str]) -> str:
@@ -153,8 +160,9 @@ def pieces_of(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[list[str], list
     """Groups the tokens of a translation into words.
 
     Returns:
-        The words, with ``SPACE_MARK`` for white space before them; for each word, whether it is unknown; and
-        the index of the word that contains each token, ``(tokens,)``.
+        The words, one bool per word, and the index of the word that contains each token, ``(tokens,)``. A
+        word that follows white space starts with ``SPACE_MARK``. The bool is True if the word contains the
+        unknown token.
     """
     groups = alignment.words_of(tokenizer.decode(ids))
     words = [""] * (groups.max(initial=-1) + 1)
@@ -171,18 +179,23 @@ def copy(
 ) -> tuple[list[str], np.ndarray, list[str]]:
     """Copies words of the source into the translation.
 
-    A word to copy replaces the word of the translation that attends to it most. If every word of the
-    translation attends more to another word, the model has left the word out. It is then inserted next to
-    the word that attends to it most. A number that the translation already contains is not copied.
+    A copied word replaces a word of the translation. The replaced word must be an unknown token, or its
+    highest attention must be the attention to the copied word. If several words of the translation qualify,
+    the word with the highest attention to the copied word is replaced. If none qualifies, the model has
+    omitted the copied word. Then the copied word is inserted next to the word with the highest attention to
+    it.
+
+    An unknown token that remains in the translation is replaced by the source word with its highest
+    attention. A number that the translation already contains is not copied.
 
     Args:
-        source: the sentence.
-        words: words of the translation, with ``SPACE_MARK``.
-        unknown: for each word, True if it is the unknown token.
+        source: the source sentence.
+        words: words of the translation. A word that follows white space starts with ``SPACE_MARK``.
+        unknown: for each word of the translation, True if the word contains the unknown token.
         weights: attention between words, ``(target words, source words)``.
 
     Returns:
-        The new words, their attention, and the words that were copied.
+        The words of the new translation, their attention, and the copied words.
     """
     marks = {word.removeprefix(SPACE_MARK) for word in source.words if not _is_text(word)}
     free = {row for row, word in enumerate(words) if word.removeprefix(SPACE_MARK) not in marks}
@@ -194,7 +207,7 @@ def copy(
         else:
             wanted.append(index)
     best = weights.argmax(axis=1) if weights.size else np.zeros(len(words), int)
-    taken: dict[int, int] = {}  # word of the translation: word of the source
+    taken: dict[int, int] = {}  # index of a replaced word: index of the source word that replaces it
     for row, index in sorted(((row, index) for row in free for index in wanted), key=lambda at: -weights[at]):
         fits = best[row] == index and _is_text(words[row]) == _is_text(source.words[index])
         if (fits or unknown[row]) and row not in taken and index not in taken.values():
@@ -220,8 +233,10 @@ def copy(
 def _position(placed: Sequence[tuple[str, int]], rows: Sequence[np.ndarray], index: int) -> int:
     """Returns the position in a translation at which to insert a word of the source.
 
-    The position is next to the word that attends to ``index`` most: before it if that word stands for a later
-    word of the source, else after it. Punctuation counts only if the translation has nothing else.
+    The position is next to the neighbor: the word of the translation with the highest attention to the source
+    word. The position is after the neighbor if the neighbor attends most to an earlier word of the source.
+    Otherwise, the position is before the neighbor. A punctuation mark is the neighbor only if the translation
+    consists of punctuation.
     """
     if not placed:
         return 0
@@ -231,20 +246,24 @@ def _position(placed: Sequence[tuple[str, int]], rows: Sequence[np.ndarray], ind
 
 
 def _in_place_of(word: str, source: str, unknown: bool) -> str:
-    """Returns a copied word, with white space before it if the word that it replaces has white space."""
+    """Returns a copied word in the form in which it replaces ``word``.
+
+    If ``word`` is an unknown token, the copied word keeps the white space before it. Otherwise, the copied
+    word gets the white space before ``word``.
+    """
     plain = source.removeprefix(SPACE_MARK)
     spaced = source.startswith(SPACE_MARK) if unknown else word.startswith(SPACE_MARK)
     return SPACE_MARK * spaced + plain
 
 
 def _same(word: str, source: str) -> bool:
-    """Returns True if both are the same word, or the same number with other separators."""
+    """Returns True if both words are equal. White space before the words is ignored."""
     one, other = (each.removeprefix(SPACE_MARK) for each in (word, source))
     return one == other
 
 
 def _is_text(word: str) -> bool:
-    """Returns True for a word with letters or digits, False for punctuation and symbols."""
+    """Returns True if a word contains a letter or a digit. Punctuation and symbols do not."""
     return any(letter.isalnum() for letter in word)
 
 

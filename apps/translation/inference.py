@@ -124,7 +124,7 @@ def translate(
 
 
 def check_format(kind: str, how: Decoding) -> None:
-    """Raises UsageError if a format of the model does not support the decoding settings."""
+    """Raises UsageError if the format ``kind`` of the model does not support the decoding settings."""
     if kind == "saved_model" and how not in (Decoding(), Decoding(beam=1)):
         raise UsageError("--model saved_model supports only --beam 5 or 1; remove all other decoding options")
     if kind.startswith("tflite") and how != Decoding(beam=1):

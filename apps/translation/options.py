@@ -296,12 +296,12 @@ class Predict(PredictOptions):
         minimum=1,
     )
     split_sentences: bool = option(
-        True, "Translate a text with several sentences sentence by sentence, and join the translations."
+        True, "Split each text into sentences, translate each sentence, and join the translations."
     )
     copy_unknown: bool = option(
         True,
-        "Copy numbers, URLs, e-mail addresses and words that the vocabulary does not have from the source, "
-        "to the position with the highest attention. Only --model keras copies.",
+        "Copy numbers, URLs, e-mail addresses and unknown words from the source into the translation. The "
+        "attention determines the position of a copied word. Only --model keras copies words.",
     )
     align: bool = option(
         False, "Show the source word with the highest attention for each word of the translation."

@@ -1,4 +1,4 @@
-"""The verb ``predict``: translates texts, and counts what the model cannot read."""
+"""The verb ``predict``: translates texts, and counts truncated texts and unknown words."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from seqmodels.errors import UsageError
 from seqmodels.evaluation import plots
 from seqmodels.models import Translator
 
-NAMED = 5  # words that a note lists
+NAMED = 5  # maximum number of words that a note lists
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """The translation of one sentence.
+    """A source sentence and its translations.
 
     Attributes:
-        source: the sentence.
-        best: its translations, best first.
-        words: words of the first translation.
-        weights: attention between words, ``(words, source words)``; None if it is not computed.
-        copied: words of the source that were copied into the first translation.
+        source: the source sentence.
+        best: translations of the sentence. The best translation comes first.
+        words: words of the best translation.
+        weights: attention between words, ``(words, source words)``, or None if it was not computed.
+        copied: words of the source that were copied into the best translation.
     """
 
     source: Source
@@ -59,10 +59,16 @@ TranslateSentences = Callable[[list[str]], list[Sentence]]
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """Yields one record per text: its best translations, and with ``--align`` the links between words.
+    """Yields one record per text.
+
+    A record contains the text, its best translation and the score. It also contains the number of sentences,
+    the unknown words, the copied words, and whether the text was truncated. Options add the other
+    translations of the beam (``--best``), the links between words (``--align``) and the path of an attention
+    plot (``--plot``).
 
     A text with several sentences is translated sentence by sentence. A text without words has an empty
-    translation. After the last record, notes count the texts that were split, truncated or not understood.
+    translation. After the last record, notes are printed. They count the texts that were split or truncated,
+    and the texts with unknown words.
     """
     assets = Assets.load(run.assets)
     translate, assets, copies = _opened(run, assets, options)
@@ -91,7 +97,12 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 
 
 def _opened(run: Run, assets: Assets, options: Predict) -> tuple[TranslateSentences, Assets, bool]:
-    """Returns the function that translates sentences, its assets, and whether it copies words."""
+    """Opens the model in the format ``options.model``.
+
+    Returns:
+        The function that translates sentences, the assets with the maximum length of this format, and a bool.
+        The bool is True if the function copies words.
+    """
     how = Decoding(**{name: getattr(options, name) for name in Decoding.__dataclass_fields__})
     check_format(options.model, how)
     if options.model == "keras":
@@ -112,7 +123,7 @@ def _opened(run: Run, assets: Assets, options: Predict) -> tuple[TranslateSenten
 
     def of_other(texts: list[str]) -> list[Sentence]:
         (answers,) = translate([texts])
-        # The words are only marked for copying. These formats do not return the attention.
+        # The words are marked, but they cannot be copied, because these formats do not return the attention.
         sources = copying.read(assets, texts, mask=False)
         spans = copying.read(assets, texts, mask=True) if options.copy_unknown else sources
         marked = [replace(one, copied=other.copied) for one, other in zip(sources, spans)]
@@ -127,11 +138,12 @@ def of_keras(
     """Returns a function that translates sentences with the Keras model.
 
     Args:
-        model: the model.
-        assets: tokenizers of the model.
+        model: the Keras model.
+        assets: assets of the run, which contain the tokenizers.
         how: settings of the search.
-        copies: if True, words that the vocabulary does not have are copied from the source.
-        align: if True, the attention of every sentence is computed.
+        copies: If True, numbers, URLs, e-mail addresses and unknown words are copied from the source.
+        align: If True, the attention is computed for every sentence. If False, it is computed only for the
+            sentences with words to copy.
     """
     forbidden = tuple(token for token in NEVER if token != UNKNOWN or not copies)
 
@@ -181,7 +193,12 @@ def _weights(
     answers: Answers,
     wanted: Callable[[Source, list[int]], bool],
 ) -> list[list[np.ndarray | None]]:
-    """Returns the attention of each translation, ``(tokens, source tokens)`` without ends, or None."""
+    """Computes the attention of the translations for which ``wanted`` returns True.
+
+    Returns:
+        One list per source sentence, with one entry per translation. An entry is the attention, ``(tokens,
+        source tokens)`` without the end tokens, or None if ``wanted`` returns False.
+    """
     found: list[list[np.ndarray | None]] = [[None] * len(answer) for answer in answers]
     places = [
         (row, best)
@@ -225,7 +242,8 @@ def _sentence(
             if copies:
                 words, between, copied = copying.copy(source, words, unknown, between)
         text = copying.text_of(words)
-        if text not in [each.text for each in best]:  # translations may differ in a replaced word only
+        # Two translations that differ only in a replaced word are equal after copying.
+        if text not in [each.text for each in best]:
             best.append(Translation(text, score))
         if not number:
             first = Sentence(source, best, words, between, copied)
@@ -274,7 +292,15 @@ def _record(text: str, found: list[Sentence], options: Predict) -> dict[str, Any
 
 
 def _joined(parts: list[list[Translation]], best: int) -> list[Translation]:
-    """Joins the translations of the sentences of a text. Its score is the mean over the sentences."""
+    """Joins the translations of the sentences of a text.
+
+    Args:
+        parts: for each sentence, a list of translations.
+        best: maximum number of translations to return.
+
+    Returns:
+        Translations of the text. Their score is the mean of the scores of their sentences.
+    """
     if not parts:
         return [Translation("", 0.0)]
     totals: list[tuple[list[str], float | None]] = [([], 0.0)]
@@ -292,7 +318,11 @@ def _joined(parts: list[list[Translation]], best: int) -> list[Translation]:
 
 
 def _word_map(found: list[Sentence]) -> tuple[np.ndarray, list[str], list[str]]:
-    """Returns the attention between all words of a text ``(target, source)``, and both word lists."""
+    """Returns the attention between all words of a text, the source words and the target words.
+
+    The attention has the shape ``(target words, source words)``. The attention between words of different
+    sentences is 0.
+    """
     source = [word.removeprefix(SPACE_MARK) for each in found for word in each.source.words]
     target = [word.removeprefix(SPACE_MARK) for each in found for word in each.words]
     between = np.zeros((len(target), len(source)))
@@ -308,7 +338,11 @@ def _word_map(found: list[Sentence]) -> tuple[np.ndarray, list[str], list[str]]:
 def _notes(
     assets: Assets, options: Predict, counts: Counter[str], words: list[str], copies: bool
 ) -> Iterator[str]:
-    """Yields one sentence per kind of text that the model did not translate as it is."""
+    """Yields one note for each of these sets of texts, if the set is not empty.
+
+    The sets are the split texts, the truncated texts, the texts with unknown words, and the texts with words
+    that could not be copied.
+    """
     texts = counts["texts"]
     if counts["split"]:
         yield (
@@ -318,15 +352,15 @@ def _notes(
     if counts["truncated"]:
         what = "have a sentence with" if options.split_sentences else "have"
         yield (
-            f"{counts['truncated']} of {texts} texts {what} more than {assets.length} tokens, the "
-            "length of the model, and are truncated; --json names them"
+            f"{counts['truncated']} of {texts} texts {what} more than {assets.length} tokens, the maximum "
+            "length of the model; these texts are truncated, and --json marks them"
         )
     if counts["unknown"]:
         fate = "copied from the source" if copies else "read as the unknown token"
         listed = ", ".join(map(repr, words))
         yield (
-            f"{counts['unknown']} of {texts} texts have words that the vocabulary does not have ({listed}); "
-            f"they are {fate}; --json names them"
+            f"{counts['unknown']} of {texts} texts have words that are not in the vocabulary, such as "
+            f"{listed}; these words are {fate}, and --json lists them"
         )
     if options.copy_unknown and counts["not copied"]:
         why = f"--model {options.model}" if options.model != "keras" else "a model without attention"

@@ -1,7 +1,8 @@
 """Splits a text into sentences before translation, and joins the translated sentences.
 
-The rules are those of the library ``sentencex``: abbreviations, numbers, quotes, ellipses, and the marks that
-end a sentence in each script. Where a boundary is doubtful, the text is not split.
+The library ``sentencex`` finds the boundaries. Its rules cover abbreviations, numbers, quotes, ellipses, and
+the marks that end a sentence in each script. This module joins two pieces again if their boundary is
+doubtful.
 """
 
 from __future__ import annotations
@@ -11,21 +12,22 @@ import unicodedata
 
 import sentencex
 
-INITIAL = re.compile(
-    r"(?:^|[^\w])[^\W\d_]\.\s*$"
-)  # one letter and a period at the end, as in "M." or "J. R."
-MARKER = re.compile(r"\W*(\d+|[^\W\d_])[.)]\W*")  # the number of a list item, as in "2." or "b)"
-SHORT = re.compile(r"(?:^|\W)[^\W\d_]{1,4}\.\s*$")  # a short word and a period at the end, as in "figs."
-QUOTES = "\"'\u201c\u201d\u2018\u2019\u00bb)]}"  # marks after the end of a sentence, in every script
-CLOSING = ("\u300d", "\u300f")  # Japanese quotes; kana after them continues the sentence
+# One letter and a period at the end of a text, such as "M." or "J. R."
+INITIAL = re.compile(r"(?:^|[^\w])[^\W\d_]\.\s*$")
+MARKER = re.compile(r"\W*(\d+|[^\W\d_])[.)]\W*")  # the number or letter of a list item, such as "2." or "b)"
+# A word of at most four letters and a period at the end of a text, such as "figs."
+SHORT = re.compile(r"(?:^|\W)[^\W\d_]{1,4}\.\s*$")
+QUOTES = "\"'\u201c\u201d\u2018\u2019\u00bb)]}"  # marks that can follow the end of a sentence
+CLOSING = ("\u300d", "\u300f")  # Japanese closing quotes. If hiragana follows, the sentence continues.
 
 
 def split(text: str, language: str = "") -> list[str]:
-    """Splits a text into sentences without the white space around them.
+    """Splits a text into sentences. White space around the sentences is removed.
 
     Args:
-        text: the text. A text without letters and digits has at most one sentence.
-        language: code of its language, such as ``de`` or ``pt-BR``. Other names select general rules.
+        text: text to split. A text without letters and digits has at most one sentence.
+        language: code of the language of the text, such as ``de`` or ``pt-BR``. Any other name selects
+            general rules.
 
     >>> split("Dr. Smith paid 3.50 dollars. Really?", "en")
     ['Dr. Smith paid 3.50 dollars.', 'Really?']
@@ -43,7 +45,7 @@ def split(text: str, language: str = "") -> list[str]:
 
 
 def join(sentences: list[str]) -> str:
-    """Joins translated sentences, with a space unless the script of the sentences has no spaces.
+    """Joins translated sentences. A space separates two sentences if their script uses spaces.
 
     >>> join(["Il dort.", "", "Elle chante."])
     'Il dort. Elle chante.'
@@ -57,12 +59,13 @@ def join(sentences: list[str]) -> str:
 
 
 def _continues(before: str, piece: str, capitals: bool) -> bool:
-    """Returns True if a piece belongs to the sentence before it.
+    """Returns True if a piece of text belongs to the previous sentence.
 
     Args:
         before: the previous sentence.
-        piece: the next piece.
-        capitals: if True, the sentences of the text start with capital letters.
+        piece: the next piece of text.
+        capitals: If True, the first letter of the whole text is a capital letter. The other sentences are
+            then expected to start with a capital letter.
     """
     if not any(letter.isalnum() for letter in before) or not any(letter.isalnum() for letter in piece):
         return True
@@ -77,6 +80,6 @@ def _continues(before: str, piece: str, capitals: bool) -> bool:
 
 
 def _unspaced(mark: str) -> bool:
-    """Returns True for letters and marks of a script without spaces between sentences."""
+    """Returns True for characters of a script that does not use spaces between sentences."""
     wide = unicodedata.east_asian_width(mark) in ("W", "F") and "HANGUL" not in unicodedata.name(mark, "")
     return wide and not unicodedata.category(mark).startswith("S")

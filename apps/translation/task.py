@@ -115,7 +115,11 @@ def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
 
 
 def _input_line(line: str, options: Mapping[str, Any]) -> str:
-    """Returns the text to translate: the whole line, or its side of a pair that a tab separates."""
+    """Returns the text to translate in a line of a file.
+
+    A line with one tab contains a pair of texts. Its first text is returned, or its second text if the run
+    translates from ``target``. Any other line is returned as a whole.
+    """
     sides = line.split("\t")
     return sides[options.get("source") == "target"] if len(sides) == 2 else line
 

@@ -1,4 +1,4 @@
-"""Reads a table in parts, in memory that does not grow with the length of the file."""
+"""Reads a table in parts. The memory use does not grow with the length of the file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from seqmodels.data.table import Table, named_frame
 from seqmodels.data.tables import SAMPLE_LINES, read_table, table_name
 from seqmodels.errors import DataError, UsageError
 
-BLOCK = 1 << 20  # bytes or characters
+BLOCK = 1 << 20  # number of bytes that are read at once
 
 
 def table_parts(
@@ -33,12 +33,13 @@ def table_parts(
 ) -> Iterator[Table]:
     """Yields a table in parts of at most ``rows`` rows.
 
-    The parts have the columns that :func:`read_table` returns. Notes are in the first part. The memory is
-    bounded for .csv, .tsv, .jsonl, .parquet and .arrow files, also compressed, if the text is UTF-8. Other
-    files are read as a whole.
+    The parts have the columns that :func:`read_table` returns. The first part contains the notes about the
+    table. The memory use is limited for .csv, .tsv and .jsonl files in UTF-8, which may be compressed. It is
+    also limited for uncompressed .parquet, .arrow and .feather files. Any other file is read as a whole.
 
     Raises:
-        UsageError, DataError: as :func:`read_table`. A malformed row raises when its part is read.
+        UsageError, DataError: for the same reasons as :func:`read_table`. A malformed row raises DataError
+            when its part is read.
 
     >>> _ = (folder / "reviews.csv").write_text("text,label\\na dull film,0\\na good film,1\\n")
     >>> [part.frame["text"].tolist() for part in table_parts(folder / "reviews.csv", rows=1)]
@@ -61,7 +62,7 @@ def table_parts(
 
 
 def text_lines(path: Path, encoding: str) -> Iterator[str]:
-    """Yields the lines of a text file, also compressed, with their line ends.
+    """Yields the lines of a text file with their line ends. The file may be compressed.
 
     Raises:
         DataError: the file cannot be decompressed.
@@ -77,19 +78,21 @@ def text_lines(path: Path, encoding: str) -> Iterator[str]:
 
 
 def text_encoding(path: Path, encoding: str | None = None, *, prefer_utf8: bool = False) -> str:
-    """Returns the encoding of a whole text file, without keeping the file in memory if the text is UTF-8.
+    """Returns the encoding of a text file. The whole file is checked.
+
+    A UTF-8 file is read in blocks. Any other file is read into memory.
 
     Args:
-        path: file, also compressed.
-        encoding: encoding that the user chose. Default: UTF-8.
-        prefer_utf8: if True, ``encoding`` applies only to a file that is not UTF-8.
+        path: text file, which may be compressed.
+        encoding: encoding that the user selected. Default: UTF-8.
+        prefer_utf8: If True, ``encoding`` applies only to a file that is not UTF-8.
 
     Raises:
-        DataError: the file is not text in that encoding.
+        DataError: the file is not text in this encoding.
     """
     if (encoding is None or prefer_utf8) and _is_utf8(path):
         return "utf-8-sig"
-    # The error names the line, and the guess of an encoding needs the content.
+    # The error message names the line and a probable encoding. Both need the content of the file.
     packed = bool(compression(path))
     return check_text(path, read_bytes(path), encoding, packed=packed, prefer_utf8=prefer_utf8)
 
@@ -111,7 +114,7 @@ def _is_utf8(path: Path) -> bool:
 
 
 def _head(path: Path) -> bytes:
-    """Returns the start of the uncompressed content."""
+    """Returns the first bytes of the uncompressed content, at most BLOCK."""
     try:
         with _opened(path) as content:
             return content.read(BLOCK)
@@ -207,7 +210,7 @@ def _of_json_lines(path: Path, rows: int, encoding: str) -> Iterator[Table]:
 
 
 def _unix_lines(path: Path, encoding: str) -> Iterator[str]:
-    """Yields lines that end at line feeds only. Strings in JSON may contain the other separators."""
+    """Yields lines that end only at line feeds, because JSON strings may contain other line separators."""
     kept = ""
     for piece in text_lines(path, encoding):
         kept += piece
@@ -229,7 +232,7 @@ def _of_arrow(path: Path, rows: int, suffix: str) -> Iterator[Table]:
             batches: Any = parquet.ParquetFile(path, memory_map=True).iter_batches(rows)
         else:
             source = pyarrow.memory_map(str(path))
-            if source.read(6) != b"ARROW1":  # a stream, or Feather of the first version
+            if source.read(6) != b"ARROW1":  # an Arrow stream, or a Feather file of version 1
                 raise _Whole
             source.seek(0)
             reader = ipc.open_file(source)
@@ -237,7 +240,7 @@ def _of_arrow(path: Path, rows: int, suffix: str) -> Iterator[Table]:
         for batch in batches:
             for offset in range(0, batch.num_rows, rows):
                 part = batch.slice(offset, rows)
-                part.validate(full=True)  # a damaged file can have offsets outside its memory
+                part.validate(full=True)  # the offsets in a damaged file can point outside its memory
                 columns = [column.to_pandas(integer_object_nulls=True) for column in part.columns]
                 notes: list[str] = []
                 frame = named_frame(path, list(map(str, part.schema.names)), columns, notes)
@@ -254,8 +257,8 @@ def _of_arrow(path: Path, rows: int, suffix: str) -> Iterator[Table]:
             f"{path} is not a readable {suffix} file ({reason}); write or copy it again"
         ) from error
     if start == 1:
-        read_table(path)  # raises the error of an empty table
+        read_table(path)  # raises DataError, because the table is empty
 
 
 class _Whole(Exception):
-    """The file has a format that is read as a whole."""
+    """Raised for a file whose format can only be read as a whole."""

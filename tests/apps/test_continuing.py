@@ -1,4 +1,4 @@
-"""``train --from RUN`` in every app: weights, vocabulary and preprocessing of a finished run in a new run."""
+"""Tests of ``train --from RUN``, which continues a finished run in a new run."""
 
 import json
 from importlib import import_module
@@ -102,14 +102,14 @@ def test_new_data_keeps_the_vocabulary_and_the_classes(runs, tmp_path, write_rev
         ("language_modeling", ["--from", "{runs}"], "no trained language modeling run found there"),
     ],
 )
-def test_what_contradicts_the_run_is_a_usage_error(app, arguments, message, runs, tmp_path):
+def test_options_that_contradict_the_run_are_usage_errors(app, arguments, message, runs, tmp_path):
     given = [argument.format(runs=runs) for argument in arguments]
     result = invoke(app, "train", *given, "--run", tmp_path / "run")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.stderr
     assert message in result.stderr
 
 
-def test_more_epochs_of_a_finished_run_name_the_command(runs, tmp_path, reviews, tiny):
+def test_training_a_finished_run_prints_the_command_that_continues_it(runs, tmp_path, reviews, tiny):
     run = runs / "sentiment"
     arguments = ["train", "--data", reviews, "--run", run, *tiny]
     result = invoke("sentiment", *arguments, "--epochs=5")

@@ -1,4 +1,4 @@
-"""``predict --data`` and ``--to``: every format, whole files only, and memory that does not grow."""
+"""Tests of ``predict --data`` and ``predict --to``: file formats, complete output files, and memory use."""
 
 import json
 import os
@@ -21,7 +21,7 @@ ROWS = [{"text": f"t{i}", "p.a": i / 4, "p.b": None, "words": '["x", "y"]', "fla
 
 
 @pytest.mark.parametrize("batch", [2, 100])
-def test_every_format_holds_all_records(batch, tmp_path, monkeypatch):
+def test_a_file_of_every_format_contains_all_records(batch, tmp_path, monkeypatch):
     monkeypatch.setattr(outputs, "BATCH", batch)
     paths = [tmp_path / f"a.{suffix}" for suffix in ("csv", "jsonl", "json", "parquet")]
     for path in paths:
@@ -38,7 +38,7 @@ def test_every_format_holds_all_records(batch, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "json", "parquet"])
-def test_a_failure_leaves_the_old_file(suffix, tmp_path):
+def test_a_failure_does_not_change_the_old_file(suffix, tmp_path):
     path = tmp_path / f"a.{suffix}"
     path.write_text("old")
 
@@ -54,7 +54,7 @@ def test_a_failure_leaves_the_old_file(suffix, tmp_path):
     assert path.read_bytes() != b"old"
 
 
-def test_numbers_that_json_lacks_and_folders_that_do_not_exist(tmp_path):
+def test_nan_is_null_and_a_missing_folder_is_an_error(tmp_path):
     write_records(tmp_path / "a.jsonl", [{"a": float("nan")}])
     write_records(tmp_path / "a.csv", [{"a": float("inf"), "b": "x"}])
     assert (tmp_path / "a.jsonl").read_text() == '{"a": null}\n'

@@ -251,7 +251,7 @@ def test_predict_translates_sentence_by_sentence(trained):
         assert record["best"][0]["text"] == record["translation"]
 
 
-def test_notes_count_what_the_model_cannot_read(trained):
+def test_notes_count_truncated_texts_and_unknown_words(trained):
     texts = ["The cat sleeps. The dog sings.", "The \u0444 sleeps at 4711.", "cat " * 40, "The bird sings."]
     result = ran("predict", "--run", trained, "--json", *texts)
     found = [json.loads(line) for line in result.stdout.splitlines()]
@@ -263,7 +263,7 @@ def test_notes_count_what_the_model_cannot_read(trained):
     assert notes[0].startswith("1 of 4 texts have several sentences and are translated sentence by sentence")
     assert notes[1].startswith("1 of 4 texts have a sentence with more than 25 tokens")
     assert notes[2].startswith(
-        "1 of 4 texts have words that the vocabulary does not have ('\u0444'); they are copied"
+        "1 of 4 texts have words that are not in the vocabulary, such as '\u0444'; these words are copied"
     )
     result = ran("predict", "--run", trained, "--model", "tflite", "--beam", 1, "--json", *texts)
     assert "--model tflite does not copy them from the source" in result.stderr
@@ -271,7 +271,7 @@ def test_notes_count_what_the_model_cannot_read(trained):
     assert (found[1]["unknown"], found[1]["copied"]) == (["\u0444"], [])
     assert found[2]["truncated"]
     plain = ran("predict", "--run", trained, "--no-copy-unknown", texts[1])
-    assert "they are read as the unknown token" in plain.stderr
+    assert "these words are read as the unknown token" in plain.stderr
     assert "\u0444" not in plain.stdout
 
 

@@ -1,4 +1,4 @@
-"""Tables in parts: equal to the whole table in every format, and the same errors."""
+"""Tests of tables in parts: the parts contain the whole table, and the errors are the same."""
 
 import pandas
 import pytest
@@ -25,7 +25,7 @@ WRITERS = {
 
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("rows", [7, 1000])
-def test_the_parts_are_the_table(name, rows, tmp_path):
+def test_the_parts_contain_the_whole_table(name, rows, tmp_path):
     path = tmp_path / name
     WRITERS[name](path)
     encoding = name.removesuffix(".csv") if name in ("latin-1.csv", "utf-16.csv") else None
@@ -66,7 +66,7 @@ def test_a_missing_file_is_a_usage_error(tmp_path):
         list(table_parts(tmp_path / "no.csv"))
 
 
-def test_a_row_after_the_first_part_is_read_only_with_its_part(tmp_path):
+def test_a_malformed_row_raises_when_its_part_is_read(tmp_path):
     (tmp_path / "a.csv").write_text("text,label\n" + "a,b\n" * 10 + "c\n")
     parts = table_parts(tmp_path / "a.csv", 4)
     assert [len(next(parts)) for _ in range(2)] == [4, 4]

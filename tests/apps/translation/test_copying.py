@@ -1,4 +1,4 @@
-"""Copying: the spans of a text that are not translated, and their positions in the translation."""
+"""Tests of copying: the words of a text that are copied, and their positions in the translation."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def assets():
     return Assets(tokenizer, tokenizer, "en", "fr", PairShapes((8,), (8,), (1,)), 20)
 
 
-def test_words_that_the_model_cannot_read_are_masked(assets):
+def test_unknown_words_and_spans_are_masked(assets):
     text = "The cat sees 47 dogs, \u044f in (https://x.com/a) 5."
     (source,) = read(assets, [text], mask=True)
     assert source.masked == f"The cat sees {PLACEHOLDER} dogs, \u044f in ({PLACEHOLDER}) 5."
@@ -54,7 +54,7 @@ def test_words_that_the_model_cannot_read_are_masked(assets):
     assert read(assets, [], mask=True) == []
 
 
-def test_a_word_in_single_letters_is_not_in_the_vocabulary(assets):
+def test_a_word_that_is_split_into_single_letters_is_unknown(assets):
     (source,) = read(assets, ["The ndgtb sleeps."], mask=True)
     assert source.unknown_words == ["ndgtb"]
     assert text_of(source.words) == "The ndgtb sleeps."
@@ -73,7 +73,7 @@ def source_of(words, copied=(), numbers=()):
 
 
 def copied(source, target, links, unknown=()):
-    """Copies with an attention that links each word of the target to one word of the source."""
+    """Copies words. The attention links each word of the target to one word of the source."""
     words = [f"\u2581{word}" if word[0].isalnum() else word for word in target]
     weights = 0.1 + 0.8 * np.eye(len(source.words))[links]
     made, attention, texts = copy(source, words, [word in unknown for word in target], weights)
@@ -86,7 +86,7 @@ def test_the_word_with_the_highest_attention_is_replaced():
     assert copied(source, ["Le", "chat", "dort", "."], [0, 1, 2, 3]) == ("Le Zyx dort.", ["Zyx"])
 
 
-def test_a_word_that_the_model_left_out_is_inserted():
+def test_an_omitted_word_is_inserted():
     source = source_of(["The", "Zyx", "sleeps", "."], copied=[1])
     text, _ = copied(source, ["Il", "dort", "."], [0, 2, 3])
     assert sorted(text.split()) == sorted(["Il", "Zyx", "dort."])

@@ -1,4 +1,4 @@
-"""Sentence boundaries: abbreviations, numbers, quotes, ellipses, and the marks of several scripts."""
+"""Tests of sentence boundaries: abbreviations, numbers, quotes, ellipses, and marks of several scripts."""
 
 import pytest
 
