@@ -11,6 +11,7 @@ The keyword arguments have the names and meanings of the flags of the command li
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from apps.cli import import_tensorflow
 from apps.options import ExportOptions, RunOptions, TrainOptions, checked_values, resolve
 from apps.run import Run
+from seqmodels.errors import UsageError
 
 if TYPE_CHECKING:
     import keras
@@ -100,18 +102,29 @@ class TrainedRun:
                 column of the training or a known name. A forecasting run accepts the same types
                 as the argument ``data`` of ``forecasting.train``, and also a list of paths. Without inputs, a
                 forecasting run forecasts from the end of its own data.
-            **options: options of the verb ``predict``.
+            **options: options of the verb ``predict``. ``data`` is a file with inputs and cannot be combined
+                with ``inputs``. If ``to`` is set, the records are also written to this file.
 
         Returns:
             A list of records, one per input. Its method ``to_frame()`` returns a DataFrame. Forecasting
             returns a DataFrame of dates and quantiles instead.
         """
         import_tensorflow()
+        from apps.inputs import inputs_of
+        from apps.outputs import write_records
+
         task = self._loaded_task()
         chosen = self._chosen(task.Predict, options)
+        if inputs is not None and chosen.data is not None:
+            raise UsageError("data cannot be combined with inputs; use one of them")
         with TemporaryDirectory() as folder:
-            given = [] if inputs is None else self._given(task, inputs, Path(folder))
-            return task.outputs(list(task.predict(self._run, [given], chosen)))
+            chunks: Iterable[list[str]] = [[] if inputs is None else self._given(task, inputs, Path(folder))]
+            if chosen.data is not None:
+                chunks = inputs_of(task, self._run, chosen)
+            made = list(task.predict(self._run, chunks, chosen))
+        if chosen.to is not None:
+            write_records(Path(chosen.to), made, task.rows)
+        return task.outputs(made)
 
     def export(self, to: str | None = None) -> dict[str, Any]:
         """Writes the SavedModel and verifies its outputs in a separate process.
@@ -193,14 +206,16 @@ def train_task(name: str, data: object, run: str | Path | None, options: dict[st
     given = checked_values(task.Train, options)
     chosen: TrainOptions = resolve(task.Train, {**given, "run": str(folder.path)})
     if not (chosen.overwrite or chosen.dry_run):
-        folder.require_unfinished()
+        folder.require_unfinished(chosen)
     if not isinstance(data, str | Path):
         with folder.locked():
             if chosen.overwrite:
                 folder.clear()
                 given = {**given, "overwrite": False}
             data = _stored(task, data, folder.path / "data")
-    chosen = resolve(task.Train, {**given, "run": str(folder.path), "data": str(data)})
+    if not (given.get("from_") and data == "embedded"):  # With from_, the default is the data of that run.
+        given = {**given, "data": str(data)}
+    chosen = resolve(task.Train, {**given, "run": str(folder.path)})
     chosen.check()
     train(name, chosen)
     return TrainedRun(folder.path)

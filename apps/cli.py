@@ -156,7 +156,7 @@ def application(
     verb("train", train, "Train a model and compare it with its baselines.")
     verb("evaluate", evaluate, "Evaluate a trained model and its baselines.")
     inputs = click.Argument(["inputs"], nargs=-1)
-    help = "Apply a trained model to the arguments, or to each line of stdin."
+    help = "Apply a trained model to the arguments, to the file in --data, or to each line of stdin."
     if not predict.reads_stdin:
         help = "Apply a trained model to files. Without files, forecast from the end of the run's data."
     verb("predict", predict, help, inputs)
@@ -269,13 +269,12 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
     chosen.check()
     if isinstance(chosen, TrainOptions):
         if not (chosen.overwrite or chosen.dry_run):
-            Run(chosen.run).require_unfinished()
+            Run(chosen.run).require_unfinished(chosen)
     else:
         for path in positional.get("runs") or (given["run"],):
             Run(path).require_finished(task)
-    waits = isinstance(chosen, PredictOptions) and chosen.reads_stdin and not positional["inputs"]
-    if waits and (sys.stdin is None or sys.stdin.isatty()):
-        raise UsageError("no input to predict; pass inputs as arguments, or one per line on stdin")
+    if isinstance(chosen, PredictOptions):
+        _check_inputs(chosen, bool(positional["inputs"]))
     for number, text in enumerate(positional.get("inputs", ()), 1):
         # Python decodes the invalid bytes of an argument to the code points from U+DC80 to U+DCFF.
         if any("\udc80" <= character <= "\udcff" for character in text):
@@ -284,6 +283,24 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
     module = import_module(VERBS.get(name, "apps.runner"))
     arguments = (task, chosen) if name in VERBS else (task, name, chosen)
     getattr(module, name if name in VERBS else "perform")(*arguments, **positional)
+
+
+def _check_inputs(options: PredictOptions, given: bool) -> None:
+    """Raises UsageError if ``predict`` has no inputs, or has inputs both as arguments and in ``--data``.
+
+    Args:
+        options: options of ``predict``.
+        given: If True, the command has inputs as arguments.
+    """
+    if options.data is not None and given:
+        raise UsageError(
+            f"--data {options.data} cannot be combined with inputs as arguments; use one of them"
+        )
+    waits = options.reads_stdin and not given and options.data is None
+    if waits and (sys.stdin is None or sys.stdin.isatty()):
+        raise UsageError(
+            "no input to predict; pass inputs as arguments, one per line on stdin, or a file with --data"
+        )
 
 
 def _explicit(context: click.Context, name: str) -> bool:

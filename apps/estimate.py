@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from apps.console import out
 from apps.options import TrainOptions
+from apps.run import Run
 from apps.task import Data, Task
 from apps.training import task_training
 from seqmodels.training import Training
@@ -19,7 +20,8 @@ from seqmodels.training import Training
 
 def dry_run(task: Task, options: TrainOptions) -> None:
     """Prints the facts about the data, the number of parameters and the estimated training time."""
-    data = task.load(options, None)
+    earlier = task.load_assets(Run(options.from_).assets) if options.from_ else None
+    data = task.load(options, earlier)
     seconds, parameters = estimate(task, options, data)
     table = Table("", Column(overflow="fold"), title=f"dry run of {task.name}", show_header=False)
     for name, value in data.facts.items():

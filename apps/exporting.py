@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from apps.task import Task, load_task
 from seqmodels.errors import DataError
 from seqmodels.export import saved_model, tflite
 from seqmodels.export.place import in_place_of
+from seqmodels.export.signature import Signature
 
 
 def export(task_name: str, options: ExportOptions) -> None:
@@ -49,11 +51,24 @@ def export_run(task: Task, run: Run, options: ExportOptions) -> dict[str, Any]:
     signatures = task.signatures(_in_float32(run.load_model()), assets)
     folder = Path(options.to) if options.to else run.saved_model
     log.print("writing the SavedModel and verifying it in a separate process")
-    difference = saved_model.export(folder, signatures, task.examples(assets))
+    difference = saved_model.export(folder, signatures, task.examples(assets), _readme(task, signatures))
     if folder == run.saved_model:
         run.own()
     named = {each.name: (list(each.inputs), list(each.outputs)) for each in signatures}
     return {"saved_model": str(folder), "signatures": named, "largest_difference": difference}
+
+
+def _readme(task: Task, signatures: Sequence[Signature]) -> str:
+    """Returns the text of README.md in the folder of a SavedModel.
+
+    The text contains the code that calls a signature, the list of signatures, and ``task.served``.
+    """
+    rows = [
+        f"- `{each.name}({', '.join(each.inputs)})` returns {', '.join(each.outputs)}" for each in signatures
+    ]
+    call = "model = tf.saved_model.load(FOLDER)\n    model.signatures[NAME](INPUT=tf.constant(...))"
+    parts = [f"# SavedModel of {task.name.replace('_', ' ')}", f"    {call}", "\n".join(rows), task.served]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def convert(task_name: str, options: ConvertOptions) -> None:

@@ -14,6 +14,7 @@ from dataclasses import Field, asdict, dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
+from apps.continuing import check_run, stored_options
 from seqmodels.data.bad_rows import ON_BAD_ROWS
 from seqmodels.data.encodings import check_encoding
 from seqmodels.errors import UsageError
@@ -24,6 +25,7 @@ MODELS = (
     "saved_model",
     *(f"tflite_{kind}" if kind != "none" else "tflite" for kind in QUANTIZATIONS),
 )
+OUTPUTS = (".csv", ".jsonl", ".json", ".parquet")  # file formats that predict --to writes
 GROUPS = ("Data", "Model", "Training", "Output", "Advanced")  # headings of --help, in this order
 
 
@@ -139,10 +141,25 @@ class RunOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(RunOptions):
-    """Options of ``train`` in every app."""
+    """Options of ``train`` in every app.
+
+    Attributes:
+        presets: Option values of each preset.
+        fixed: Names of the options that determine the vocabulary and the preprocessing. With ``--from``,
+            they must have the values of the earlier run.
+        reading: Names of the options for reading files. With ``--from`` and a new ``--data``, they get their
+            default values.
+    """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}, "default": {}, "best": {}}
+    fixed: ClassVar[frozenset[str]] = frozenset()
+    reading: ClassVar[tuple[str, ...]] = ()
 
+    from_: str = option(
+        "",
+        "Folder of a trained run. Training starts from its weights, keeps its vocabulary and preprocessing, "
+        "and uses its options. Options on the command line take precedence. Default: train from scratch.",
+    )
     data: str = option("embedded", "Training data.", group="Data")
     preset: str = option(
         "default",
@@ -258,14 +275,43 @@ class TrainOptions(RunOptions):
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns values of options that other options determine. Apps override this method.
+        """Returns values of options that other options determine. Apps extend this method.
 
-        The argument ``explicit`` contains the values that the user has set.
+        With ``--from``, all options of the earlier run are returned.
+
+        Args:
+            explicit: values that the user has set.
+
+        Raises:
+            UsageError: ``--from`` is not a trained run of the app, ``--preset`` is also set, or an explicit
+                value contradicts the vocabulary or the preprocessing of the run.
         """
-        return {}
+        run = explicit.get("from_")
+        return cls.continued(run, explicit) if run else {}
+
+    @classmethod
+    def continued(cls, run: str, explicit: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the options of the run in ``--from``. See :meth:`inherited` for the errors."""
+        stored = stored_options(run, cls.__module__.split(".")[-2])
+        options = asdict(restore(cls, stored, f"{run}/options.json"))
+        for name in sorted(cls.fixed & explicit.keys()):
+            if explicit[name] != options[name]:
+                raise UsageError(
+                    f"{flag(name)} {explicit[name]} contradicts the run in --from, which was trained "
+                    f"with {flag(name)} {options[name]}; remove the option"
+                )
+        if "preset" in explicit:
+            raise UsageError(
+                "--preset cannot be combined with --from, which sets all options; remove one of them"
+            )
+        if explicit.get("data", options["data"]) != options["data"]:
+            options |= {each.name: each.default for each in fields(cls) if each.name in cls.reading}
+        return {name: value for name, value in options.items() if name in stored}
 
     def check(self) -> None:
         check_data(self.data)
+        if self.from_:
+            check_run(self.from_, self.run)
         if self.schedule == "plateau" and self.warmup:
             raise UsageError(
                 "--warmup does not apply to --schedule plateau; set --warmup 0 or use another schedule"
@@ -299,16 +345,44 @@ class PredictOptions(RunOptions):
 
     Attributes:
         reads_stdin: If True, ``predict`` without arguments reads its inputs from stdin.
+        column: Name of the option that selects the column of the inputs in a table.
     """
 
     reads_stdin: ClassVar[bool] = True
+    column: ClassVar[str] = "text"
 
+    data: str | None = option(
+        None,
+        "File with the inputs. A table contains one input per row. Any other file contains one input per "
+        "line. Default: the arguments, or stdin.",
+    )
+    to: str | None = option(
+        None,
+        f"Write the predictions to this {', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]} file instead of stdout. "
+        "With --json, they are also printed to stdout. Default: stdout.",
+    )
     model: str = option(
         "keras",
         "File format of the model to apply. Formats other than keras need export or convert first.",
         choices=MODELS,
     )
     json: bool = option(False, "Print one JSON document per input, one per line.")
+
+    def check(self) -> None:
+        if self.data is not None:
+            check_data(self.data)
+            named = self.data.partition(":")[0] in ("embedded", "tfds")
+            if self.reads_stdin and (named or os.path.isdir(self.data)):
+                kind = "is a folder" if os.path.isdir(self.data) else "is not a file"
+                raise UsageError(f"--data {self.data} {kind}; pass one file of inputs")
+        if self.to is not None:
+            if not self.to.lower().endswith(OUTPUTS):
+                endings = f"{', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]}"
+                raise UsageError(f"--to {self.to} must be a file name that ends in {endings}")
+            if os.path.isdir(self.to):
+                raise UsageError(f"--to {self.to} is a folder; pass the path of a file")
+            if not os.path.isdir(os.path.dirname(self.to) or "."):
+                raise UsageError(f"--to {self.to} is in a folder that does not exist; create the folder")
 
 
 @dataclass(frozen=True, kw_only=True)

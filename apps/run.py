@@ -32,7 +32,8 @@ from typing import Any, Protocol, TypeVar
 
 from filelock import FileLock, Timeout
 
-from apps.options import Options, restore
+from apps import continuing
+from apps.options import Options, TrainOptions, restore
 from seqmodels import __version__
 from seqmodels.errors import DataError, UsageError, UserError
 
@@ -92,11 +93,18 @@ class Run:
         """True if data.json and the assets are written. Then the training can be resumed."""
         return (self.path / "data.json").exists()
 
-    def require_unfinished(self) -> None:
-        """Raises UserError if the run is finished."""
+    def require_unfinished(self, wanted: TrainOptions) -> None:
+        """Raises UserError if the run is finished. The message contains the command that continues the run.
+
+        Args:
+            wanted: options of the training that the user started.
+        """
         if self.finished:
+            further = continuing.command(self.path, {"data": wanted.data, "epochs": wanted.epochs})
             raise UserError(
-                f"{self.path} is a finished run; use --overwrite to replace it, or --run DIR to train another"
+                f"{self.path} is a finished run; "
+                + f"to train it further, use `{further}`; " * bool(further)
+                + "use --overwrite to replace it, or --run DIR to train another"
             )
 
     def require_finished(self, task: str | None = None) -> None:

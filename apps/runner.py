@@ -6,12 +6,11 @@ functions in the right order.
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -19,8 +18,10 @@ from rich.table import Column, Table
 
 from apps.console import log, out
 from apps.estimate import dry_run
+from apps.inputs import inputs_of
 from apps.interruption import StopSignal
 from apps.options import EvaluateOptions, InfoOptions, PredictOptions, RunOptions, TrainOptions, flag
+from apps.outputs import json_line, write_records
 from apps.progress import Report, TensorBoard
 from apps.run import Run
 from apps.stdin import lines_as_they_come
@@ -39,7 +40,7 @@ def train(task_name: str, options: TrainOptions) -> None:
         return
     with run.locked():
         resumes = _resumes(run, options)
-        data = task.load(options, task.load_assets(run.assets) if resumes else None)
+        data = task.load(options, kept_assets(task, options, run if resumes else None))
         stop = StopSignal()
         training = task_training(task, options, data, run.checkpoints, stop)
         # The run directory is changed only after all checks have passed.
@@ -61,12 +62,28 @@ def train(task_name: str, options: TrainOptions) -> None:
         _finish(task, run, data, training)
 
 
+def kept_assets(task: Task, options: TrainOptions, run: Run | None) -> Any:
+    """Returns the stored assets that a training reuses, or None if there are no such assets.
+
+    A resumed training reuses its own assets. A new training with ``--from`` reuses the assets of the earlier
+    run.
+
+    Args:
+        task: the app.
+        options: options of the training.
+        run: the interrupted run that is resumed, or None if the training is new.
+    """
+    if run is None and options.from_:
+        run = Run(options.from_)
+    return None if run is None else task.load_assets(run.assets)
+
+
 def evaluate(task_name: str, options: EvaluateOptions) -> None:
     """Scores the model and its baselines on the test split or on other data, and prints the scores."""
     task, run = load_task(task_name), Run(options.run)
     scores = task.evaluate(run, options)
     if options.json:
-        print(_json(scores))
+        print(json_line(scores))
     else:
         out.print(task.render_scores(scores))
     _keep_scores(task, run, options, scores)
@@ -98,13 +115,32 @@ def _keep_scores(task: Task, run: Run, options: EvaluateOptions, scores: dict[st
 
 
 def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) -> None:
-    """Applies the model to the arguments or, without arguments, to each line of stdin as it arrives."""
+    """Applies the model to the arguments, to the file in ``--data``, or to each line of stdin as it arrives.
+
+    The lines of stdin are the inputs if the command has no arguments and no ``--data``. The predictions are
+    printed, or written to the file in ``--to``.
+    """
     task, run = load_task(task_name), Run(options.run)
     given = bool(inputs) or not options.reads_stdin
     chunks: Iterable[list[str]] = [list(inputs)] if given else lines_as_they_come()
-    for record in task.predict(run, chunks, options):
-        line = _json(record) if options.json else task.render_prediction(record)
-        print(line, flush=True)  # an interactive caller may wait for this answer before sending the next line
+    if options.data is not None:
+        chunks = inputs_of(task, run, options)
+    records = task.predict(run, chunks, options)
+    if options.to is None:
+        for record in records:
+            line = json_line(record) if options.json else task.render_prediction(record)
+            # An interactive caller may wait for this answer before sending the next line.
+            print(line, flush=True)
+        return
+    count = write_records(Path(options.to), _printed(records) if options.json else records, task.rows)
+    log.print(f"{options.to}: {count:,} predictions")
+
+
+def _printed(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yields the records. Each record is first printed as one line of JSON."""
+    for record in records:
+        print(json_line(record), flush=True)
+        yield record
 
 
 def perform(task_name: str, verb: str, options: RunOptions, inputs: tuple[str, ...]) -> None:
@@ -125,7 +161,7 @@ def info(task_name: str, options: InfoOptions, runs: tuple[str, ...]) -> None:
     task = load_task(task_name)
     described = {path: _describe(task, Run(path)) for path in runs}
     if options.json:
-        print(_json(described))
+        print(json_line(described))
         return
     columns = (Column(path, overflow="fold") for path in described)
     table = Table("", *columns, title=f"{task_name} runs")
@@ -145,7 +181,7 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     if options.overwrite:
         run.require_no_strangers()
         return False
-    run.require_unfinished()
+    run.require_unfinished(options)
     if not run.has_data:
         return False
     # An option that a version after the run has added had its default.
@@ -229,16 +265,3 @@ def _readable(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if type(value) is int else str(value)
-
-
-def _json(value: Any) -> str:
-    """Returns a value as one line of JSON. NaN and infinity become null, because JSON cannot express them."""
-
-    def finite(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: finite(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [finite(item) for item in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return json.dumps(finite(value), ensure_ascii=False)

@@ -16,6 +16,7 @@ from rich.console import RenderableType
 from apps.bundle import Phone
 from apps.frames import Records
 from apps.options import ConvertOptions, EvaluateOptions, PredictOptions, TrainOptions
+from apps.outputs import flat
 from apps.run import Run
 from seqmodels.data.tables import Table
 from seqmodels.export.signature import Signature
@@ -90,9 +91,9 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
         name: name of the app, as in ``python -m apps.<name>``.
         Train, Evaluate, Predict, Convert: option classes of these verbs.
         load: function that receives ``(options, assets)`` and returns :class:`Data`. If ``assets`` are given,
-            they are the stored assets of the run, and the function reuses them. Otherwise they are None, and
-            the function fits new assets on the training split. It raises UsageError if the data does not
-            exist, and DataError if the data is malformed.
+            they are stored assets of this run or of the run in ``--from``, and the function reuses them.
+            Otherwise they are None, and the function fits new assets on the training split. It raises
+            UsageError if the data does not exist, and DataError if the data is malformed.
         build: function that receives ``(options, assets)`` and returns a built Keras model with its initial
             weights. The caller sets the seed, the dtype policy and the distribution strategy before the call.
         objective: function that receives the options and returns the ``Objective`` of the training loop; see
@@ -132,6 +133,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             of the SavedModel. The first signature is the default. The model computes in float32.
         examples: function that receives the assets and returns a list of
             ``(signature name, {input name: array})``. ``export`` verifies the SavedModel on these inputs.
+        served: paragraphs at the end of the README of the SavedModel. They can describe the steps of
+            ``predict`` that the signatures do not include. Default: no paragraphs.
         phone: function that receives ``(run, model, options)`` and returns the :class:`Phone` that
             ``convert`` needs. The model computes in float32.
         store: function that receives ``(data, folder)``, writes a DataFrame or lists to a file in the folder,
@@ -143,6 +146,11 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
         input_column: function that receives ``(table, options)`` and returns the name of the column that
             contains the inputs of ``predict``. ``options`` are the options of the training. Default: None;
             ``inputs`` then also converts tables.
+        input_line: function that receives ``(line, options)`` and returns the input of ``predict`` in one
+            line of a text file. Default: the whole line.
+        rows: function that receives a record and returns its rows for ``predict --to FILE`` as .csv or
+            .parquet. A row is a flat dict, and all rows of a run must have the same keys. Default: one row
+            per record, in which nested names are joined by dots.
         outputs: function that receives a list of records and converts it to the result of
             ``TrainedRun.predict``. Default: ``Records``.
         initial_carried: function that receives ``(model, rows)`` and returns the state at the start of an
@@ -182,7 +190,10 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     phone: Callable[[Run, keras.Model, ConvertT], Phone]
     store: Callable[[object, Path], Path]
     inputs: Callable[[object, Path], list[str]]
+    served: str = ""
     input_column: Callable[[Table, Mapping[str, Any]], str] | None = None
+    input_line: Callable[[str, Mapping[str, Any]], str] = lambda line, options: line
+    rows: Callable[[Record], list[Record]] = flat
     outputs: Callable[[list[Record]], object] = Records
     initial_carried: Callable[[keras.Model, int], object] = lambda model, rows: ()
     derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {}

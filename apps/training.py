@@ -14,7 +14,9 @@ import keras
 import tensorflow as tf
 
 from apps.options import TrainOptions
+from apps.run import Run
 from apps.task import Data, Task
+from seqmodels.errors import UsageError
 from seqmodels.training import Objective, Settings, Training, optimizers
 
 PLATEAU = 0.25  # the learning rate is multiplied by this factor after an epoch without improvement
@@ -26,7 +28,7 @@ def task_training(
     """Returns the training of a task on its data, with checkpoints in ``folder``."""
     return make_training(
         options,
-        lambda: task.build(options, data.assets),
+        lambda: _built(task, options, data),
         task.objective(options),
         data.train,
         data.valid,
@@ -36,6 +38,22 @@ def task_training(
         derive=task.derive,
         stop=stop,
     )
+
+
+def _built(task: Task, options: TrainOptions, data: Data) -> keras.Model:
+    """Builds the model. With ``--from``, the weights of the earlier run replace the initial weights."""
+    model = task.build(options, data.assets)
+    if options.from_:
+        earlier = Run(options.from_).load_model()
+        shapes = [[tuple(weight.shape) for weight in each.trainable_weights] for each in (model, earlier)]
+        if shapes[0] != shapes[1]:
+            raise UsageError(
+                f"--from {options.from_} has a model with other sizes or parts; "
+                "use the model options of that run"
+            )
+        for weight, value in zip(model.trainable_weights, earlier.trainable_weights):
+            weight.assign(value)
+    return model
 
 
 def make_training(

@@ -113,8 +113,8 @@ def load(options: Train, assets: Assets | None) -> Data:
 
     Args:
         options: options of the training.
-        assets: settings of the interrupted run to resume. If None, the settings are chosen from the options
-            and the data.
+        assets: settings of the run that is resumed or continued. If None, the settings are chosen from the
+            options and the data.
     """
     source = read(options)
     if assets is None:

@@ -28,6 +28,12 @@ FILLS = ("error", "forward", "zero")
 class Train(TrainOptions):
     """Options of ``train``."""
 
+    fixed: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("split", "season", "lookback", "horizon", "known", "static", "architecture", "segment"),
+            *("scaling", "decomposition", "calendar", "series_units", "error_unit"),
+        }
+    )
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {"epochs": 4, "units": 8, "windows": 4096},
         "default": {"epochs": 12, "schedule": "cosine"},
@@ -251,8 +257,8 @@ class Predict(PredictOptions):
 
     reads_stdin: ClassVar[bool] = False
 
-    to: str | None = option(None, "Write the forecasts to this .csv or .json file. Default: no file.")
-
-    def check(self) -> None:
-        if self.to is not None and not self.to.endswith((".csv", ".json")):
-            raise UsageError(f"--to {self.to} must be a file name that ends in .csv or .json")
+    data: str | None = option(
+        None,
+        "Series to forecast, such as a file or a folder. The arguments of the command accept the same "
+        "values. Default: the arguments, or the data of the run.",
+    )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +14,6 @@ from apps.forecasting.checks import shown
 from apps.forecasting.data import Prepared
 from apps.forecasting.metrics import RISKS, Forecast
 from apps.forecasting.saved_model import LEVELS, cumulated, quantiles
-from apps.run import write_text
 
 
 def quantiles_of(forecast: Forecast, minimum: float | None = None) -> np.ndarray:
@@ -122,31 +118,16 @@ def frame(made: list[dict[str, Any]]) -> Any:
     """Returns the forecasts as a pandas DataFrame with series, time and one column per quantile."""
     import pandas
 
-    rows = [
-        {"series": series["series"], **row}
-        for record in made
-        for series in record["series"]
-        for row in series["prices" if "prices" in series else "values"]
-    ]
-    table = pandas.DataFrame(rows)
+    table = pandas.DataFrame([row for record in made for row in rows(record)])
     if not table["time"].str.fullmatch(r"-?\d+").all():
         table["time"] = pandas.to_datetime(table["time"])
     return table
 
 
-def write(path: Path, made: list[dict[str, Any]]) -> None:
-    """Writes all forecasts to one file.
-
-    A ``.json`` file contains the records. Any other file is CSV with one row per series and time.
-    """
-    if path.suffix == ".json":
-        write_text(path, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
-        return
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["series", "time", *(f"{level:g}" for level in LEVELS)])
-    for record in made:
-        for series in record["series"]:
-            for row in series["prices" if "prices" in series else "values"]:
-                writer.writerow([series["series"], *row.values()])
-    write_text(path, text.getvalue())
+def rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Converts a record to rows: one row per series and time, with one column per quantile."""
+    return [
+        {"series": series["series"], **row}
+        for series in record["series"]
+        for row in series["prices" if "prices" in series else "values"]
+    ]

@@ -112,7 +112,6 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     """Yields one record with forecasts per file. Without files, yields one record for the run's data."""
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     forecasts = open_model(run, options.model, forms(stored.output))
-    made = []
     for chunk in chunks:
         for data in chunk or [stored.data]:
             expected = None if data == stored.data else assets.frequency_of_rows
@@ -120,14 +119,10 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
             for note in prepared.source.notes:
                 log.print(f"note: {note}")
             origins = at_ends(prepared)
-            record = {
+            yield {
                 "data": data,
                 "series": outlook.records(forecasts(prepared, origins), prepared, origins),
             }
-            made.append(record)
-            yield record
-    if options.to is not None:
-        outlook.write(Path(options.to), made)
 
 
 def _prepared(run: Run, stored: Train, assets: Assets, data: str | None) -> Prepared:
@@ -312,5 +307,6 @@ TASK = Task(
     phone=phone,
     store=store,
     inputs=inputs,
+    rows=outlook.rows,
     outputs=outlook.frame,
 )

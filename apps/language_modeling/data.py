@@ -35,7 +35,7 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
 
     Args:
         options: options of the training.
-        tokenizer: tokenizer of an interrupted run that is resumed. If None, a new tokenizer is trained.
+        tokenizer: tokenizer of the run that is resumed or continued. If None, a new tokenizer is trained.
     """
     source = load_texts(options.data, options.seed, encoding=options.encoding)
     if tokenizer is None:

@@ -15,6 +15,7 @@ from apps.options import (
     TrainOptions,
     check_dropouts,
     check_reading,
+    column_option,
     data_option,
     encoding_option,
     flag,
@@ -41,6 +42,8 @@ SGD_RATE = 2.0
 class Train(TrainOptions):
     """Options of ``train``."""
 
+    fixed: ClassVar[frozenset[str]] = frozenset({"unit", "split", "lowercase", "vocabulary", "minimum_count"})
+    reading: ClassVar[tuple[str, ...]] = ("encoding",)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {
             "epochs": 16,
@@ -208,7 +211,12 @@ class Train(TrainOptions):
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns option values that follow from the explicit options. They override the preset."""
+        """Returns option values that follow from the explicit options. They override the preset.
+
+        With ``--from``, these are the options of the earlier run.
+        """
+        if explicit.get("from_"):
+            return super().inherited(explicit)
         preset = cls.presets[explicit.get("preset", "default")]
         implied = cls._optimization(preset, explicit)
         if explicit.get("data") == "embedded:code":
@@ -347,9 +355,16 @@ class Evaluate(EvaluateOptions):
 class Predict(PredictOptions):
     """Options of ``predict`` and its alias ``score``."""
 
+    text: str | None = column_option("the texts", "text")
+    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+
     surprise: float = option(
         0.001, "Mark tokens as surprising if their probability is below this value.", minimum=0, maximum=1
     )
+
+    def check(self) -> None:
+        super().check()
+        check_reading(self.data, {"text": self.text, "encoding": self.encoding})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,16 +131,18 @@ def load(options: Train, assets: Assets | None) -> Data:
 
     Args:
         options: options of the training.
-        assets: stored assets if an interrupted run is resumed, or None if the run is new.
+        assets: stored assets if a run is resumed or continued, or None if the run is new. A continued run
+            keeps the tokenizer and the classes. Its bucket edges are chosen again for the new texts.
     """
     source = load_labeled_texts(options.data, options.seed, reading=reading(options))
     tokenizer = assets.tokenizer if assets else _tokenizer(options, source)
     train_ids, valid_ids = tokenizer.encode(source.train.texts), tokenizer.encode(source.valid.texts)
-    if assets is None:
+    if assets is None or options.from_:
         # In the assets, only these shapes depend on the validation split.
         lengths = np.minimum(np.concatenate([train_ids.lengths, valid_ids.lengths]), options.length)
         edges = bucket_edges(lengths, options.buckets)
-        assets = Assets(tokenizer, source.classes, edges, options.length, options.keep)
+        classes = assets.classes if assets else source.classes
+        assets = Assets(tokenizer, classes, edges, options.length, options.keep)
     notes = [*source.notes, *text_notes(options, source, train_ids, valid_ids, tokenizer)]
     facts = _facts(source, train_ids, assets, notes)
     train_ids, valid_ids = assets.cut(train_ids), assets.cut(valid_ids)

@@ -31,6 +31,13 @@ READING = ("text", "label", "encoding")  # options of reading files
 class Train(TrainOptions):
     """Options of ``train``."""
 
+    fixed: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("unit", "split", "lowercase", "vocabulary", "minimum_count", "length", "keep"),
+            *("embeddings", "ngrams", "ngram_buckets"),
+        }
+    )
+    reading: ClassVar[tuple[str, ...]] = ("text", "label", "encoding", "on_bad_rows")
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {"epochs": 3, "learning_rate": 0.003, "units": 32},
         "default": {},
@@ -194,3 +201,10 @@ class Convert(ConvertTextOptions):
 @dataclass(frozen=True, kw_only=True)
 class Predict(PredictOptions):
     """Options of ``predict``."""
+
+    text: str | None = column_option("the texts", "the column of the training, or a known name")
+    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+
+    def check(self) -> None:
+        super().check()
+        check_reading(self.data, {"text": self.text, "encoding": self.encoding})

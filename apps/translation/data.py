@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from apps.run import Run, write_text
+from apps.run import write_text
 from apps.task import Data
 from apps.text_notes import length_note, script_note, unknown_note, vocabulary_note
 from apps.translation.options import Train
@@ -103,7 +103,8 @@ def load(options: Train, assets: Assets | None) -> Data:
 
     Args:
         options: options of the training.
-        assets: stored assets if an interrupted run is resumed, or None if the run is new.
+        assets: stored assets if a run is resumed or continued, or None if the run is new. A continued run
+            keeps the vocabulary. Its shapes are chosen again for the new pairs.
     """
     source = load_pairs(options.data, options.source, options.target, options.seed, reading=reading(options))
     tokenizers = (
@@ -118,7 +119,7 @@ def load(options: Train, assets: Assets | None) -> Data:
         )
         encoded[name] = _within(options.length, split, *sides, notes)
     (sources, targets), (valid_sources, valid_targets) = encoded["train"], encoded["valid"]
-    if assets is None:
+    if assets is None or options.from_:
         # In the assets, only these shapes depend on the validation split.
         lengths = [
             np.concatenate([one.lengths, other.lengths])
@@ -150,9 +151,6 @@ def _tokenizers(options: Train, source: ParallelData) -> tuple[Tokenizer, Tokeni
         size=options.vocabulary,
         minimum_count=options.minimum_count,
     )
-    if options.from_:
-        earlier = Assets.load(Run(options.from_).assets)
-        return earlier.source_tokenizer, earlier.target_tokenizer
     if options.joint:
         joint = Tokenizer.train([*source.train.sources, *source.train.targets], settings)
         return joint, joint

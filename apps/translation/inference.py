@@ -65,9 +65,15 @@ The list contains the translations of the text. The best translation comes first
 
 
 def search(
-    model: Translator, assets: Assets, texts: tf.Tensor, how: Decoding
+    model: Translator,
+    assets: Assets,
+    texts: tf.Tensor,
+    how: Decoding,
+    forbidden: tuple[int, ...] = NEVER,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Searches for the best translations of the strings ``(n,)``, in a TensorFlow graph.
+
+    A translation never contains a token in ``forbidden``.
 
     Returns:
         Tokens ``(n, best, T)``, lengths ``(n, best)`` and scores ``(n, best)``. T is the maximum length.
@@ -81,7 +87,7 @@ def search(
         maximum=maximum,
         end=END,
         minimum=how.minimum,
-        forbidden=NEVER,
+        forbidden=forbidden,
         no_repeat=how.no_repeat,
     )
     start = tf.fill(tf.shape(texts), START)
@@ -105,34 +111,38 @@ def search(
 def translate(
     model: Translator, assets: Assets, texts: tf.Tensor, how: Decoding
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Maps strings ``(n,)`` to translations ``(n, best)`` and scores ``(n, best)``, in a TensorFlow graph."""
+    """Maps strings ``(n,)`` to translations ``(n, best)`` and scores ``(n, best)``, in a TensorFlow graph.
+
+    A text without words has an empty translation.
+    """
     tokens, lengths, scores = search(model, assets, texts, how)
+    empty = assets.source_tokenizer(texts).row_lengths() == 0  # (n,)
+    lengths = tf.where(empty[:, None], 0, lengths)
     shape = tf.shape(lengths)
     flat = tf.reshape(tokens, (shape[0] * shape[1], tf.shape(tokens)[2]))
     return tf.reshape(assets.texts(flat, tf.reshape(lengths, [-1])), shape), scores
 
 
+def check_format(kind: str, how: Decoding) -> None:
+    """Raises UsageError if the format ``kind`` of the model does not support the decoding settings."""
+    if kind == "saved_model" and how not in (Decoding(), Decoding(beam=1)):
+        raise UsageError("--model saved_model supports only --beam 5 or 1; remove all other decoding options")
+    if kind.startswith("tflite") and how != Decoding(beam=1):
+        raise UsageError(
+            f"--model {kind} supports only greedy decoding; use --beam 1 and no other decoding options"
+        )
+
+
 def forms(assets: Assets, how: Decoding) -> Forms[Translate]:
     """Returns one function per format, which opens the model and returns a translation function.
 
-    The opening function raises UsageError if the format does not support the decoding settings.
+    :func:`check_format` must check the decoding settings before a model is opened.
     """
-
-    def saved_model(loaded: Any) -> Translate:
-        if how not in (Decoding(), Decoding(beam=1)):
-            raise UsageError(
-                "--model saved_model supports only --beam 5 or 1; remove all other decoding options"
-            )
-        return _of_saved_model(loaded, "translate" if how.beam > 1 else "translate_greedy")
-
-    def phone(path: Path, kind: str) -> Translate:
-        if how != Decoding(beam=1):
-            raise UsageError(
-                f"--model {kind} supports only greedy decoding; use --beam 1 and no other decoding options"
-            )
-        return of_tflite(path)
-
-    return Forms(lambda model: of_keras(model, assets, how), saved_model, phone)
+    return Forms(
+        lambda model: of_keras(model, assets, how),
+        lambda loaded: _of_saved_model(loaded, "translate" if how.beam > 1 else "translate_greedy"),
+        lambda path, _: of_tflite(path),
+    )
 
 
 def of_keras(model: Translator, assets: Assets, how: Decoding) -> Translate:

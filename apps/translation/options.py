@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,13 +21,10 @@ from apps.options import (
     flag,
     option,
     probability,
-    restore,
 )
 from seqmodels.errors import UsageError
 from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, SCHEDULES, TIES, UNITS
 
-# options that must not differ from the run in --from, because they determine its vocabulary
-VOCABULARY = {"unit", "lowercase", "vocabulary", "minimum_count", "joint"}
 READING = ("source_column", "target_column", "encoding")  # options of reading files
 HEADS = 4  # number of heads of multi-head attention
 
@@ -37,6 +33,8 @@ HEADS = 4  # number of heads of multi-head attention
 class Train(TrainOptions):
     """Options of ``train``."""
 
+    fixed: ClassVar[frozenset[str]] = frozenset({"unit", "lowercase", "vocabulary", "minimum_count", "joint"})
+    reading: ClassVar[tuple[str, ...]] = (*READING, "on_bad_rows")
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {
             "epochs": 3,
@@ -63,11 +61,6 @@ class Train(TrainOptions):
         },
     }
 
-    from_: str = option(
-        "",
-        "Folder of a trained run. Training starts from its weights and vocabularies and uses its options; "
-        "options on the command line take precedence. Default: train from scratch.",
-    )
     data: str = data_option("grammar", others="a file, a folder, or tfds:NAME")
     source: str = option(
         "", "Language or column to translate from. Default: the first language of the data.", group="Data"
@@ -209,54 +202,20 @@ class Train(TrainOptions):
     )
 
     @classmethod
-    def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns the options that training inherits from the run in ``--from``, including its languages.
-
-        Args:
-            explicit: options that the user passed. Without ``from_``, nothing is inherited.
-
-        Raises:
-            UsageError: there is no trained run at this path, ``--preset`` is also passed, or an explicit
-                option contradicts the vocabulary of the run.
-        """
-        run = explicit.get("from_")
-        if not run:
-            return {}
+    def continued(cls, run: str, explicit: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the options that training inherits from the run in ``--from``, including its languages."""
+        options = super().continued(run, explicit)
         try:
-            stored, pairs = (
-                json.loads(Path(run, name).read_text(encoding="utf-8"))
-                for name in ("options.json", "assets/pairs.json")
-            )
-            languages = {name: pairs[name] for name in ("source", "target")}
-            options = asdict(restore(cls, stored, f"{run}/options.json"))
+            pairs = json.loads(Path(run, "assets", "pairs.json").read_text(encoding="utf-8"))
+            return {**options, "source": pairs["source"], "target": pairs["target"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                f"--from {run}: no trained translation run found there ({error}); pass a trained run"
+                f"--from {run}: the languages cannot be read ({error}); pass a trained run"
             ) from error
-        for name in sorted(VOCABULARY & explicit.keys()):
-            if explicit[name] != options[name]:
-                raise UsageError(
-                    f"{flag(name)} {explicit[name]} contradicts the run in --from, which was trained "
-                    f"with {flag(name)} {options[name]}; remove the option"
-                )
-        if "preset" in explicit:
-            raise UsageError(
-                "--preset cannot be combined with --from, which sets all options; remove one of them"
-            )
-        if "data" in explicit:
-            options |= {
-                **dict.fromkeys(READING),
-                "on_bad_rows": "error",
-            }  # they belong to the files of that run
-        return {**options, **languages}
 
     def check(self) -> None:
         super().check()
         check_reading(self.data, {name: getattr(self, name) for name in (*READING, "on_bad_rows")})
-        if self.from_ and not os.path.exists(os.path.join(self.from_, "model.keras")):
-            raise UsageError(f"--from {self.from_} is not a finished run; pass the folder of a trained run")
-        if self.from_ and os.path.realpath(self.from_) == os.path.realpath(self.run):
-            raise UsageError(f"--from {self.from_} and --run are the same directory; pass another --run")
         check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
         if self.tie == "all" and not self.joint:
             raise UsageError("--tie all needs one vocabulary for both languages; remove --no-joint")
@@ -310,6 +269,13 @@ class Evaluate(EvaluateOptions):
 class Predict(PredictOptions):
     """Options of ``predict``."""
 
+    column: ClassVar[str] = "source_column"
+
+    source_column: str | None = column_option(
+        "the texts to translate", "the column of the training, or a known name"
+    )
+    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+
     beam: int = option(5, "Beam size. 1 is greedy search.", minimum=1)
     best: int = option(1, "Number of translations to show per text. It must not exceed --beam.", minimum=1)
     length_penalty: float = option(
@@ -320,14 +286,22 @@ class Predict(PredictOptions):
     )
     no_repeat: int = option(
         0,
-        "Prevent a sequence of N tokens from occurring twice in a translation. 0 allows repetition.",
+        "Prevent a sequence of N tokens from occurring twice in a translated sentence. 0 allows repetition.",
         minimum=0,
     )
-    minimum: int = option(0, "Minimum length of a translation in tokens.", minimum=0)
+    minimum: int = option(0, "Minimum length of a translated sentence in tokens.", minimum=0)
     maximum: int | None = option(
         None,
-        "Maximum length of a translation in tokens. Default: twice the source length plus 10.",
+        "Maximum length of a translated sentence in tokens. Default: twice the source length plus 10.",
         minimum=1,
+    )
+    split_sentences: bool = option(
+        True, "Split each text into sentences, translate each sentence, and join the translations."
+    )
+    copy_unknown: bool = option(
+        True,
+        "Copy numbers, URLs, e-mail addresses and unknown words from the source into the translation. The "
+        "attention determines the position of a copied word. Only --model keras copies words.",
     )
     align: bool = option(
         False, "Show the source word with the highest attention for each word of the translation."
@@ -337,6 +311,7 @@ class Predict(PredictOptions):
     def check(self) -> None:
         super().check()
         check_ranking(self)
+        check_reading(self.data, {"source_column": self.source_column, "encoding": self.encoding})
         if self.best > self.beam:
             raise UsageError(f"--best {self.best} must be at most --beam {self.beam}; raise --beam")
         if self.maximum is not None and self.minimum > self.maximum:

@@ -10,6 +10,16 @@ from apps.translation.inference import Decoding, translate
 from seqmodels.export.signature import Signature
 from seqmodels.models import Translator
 
+SERVED = """\
+A text without words has an empty translation. The signatures do not include these steps of `predict`:
+
+- `predict` splits a text into sentences, translates each sentence, and joins the translations. A signature
+  translates the text as a whole. Split a text with several sentences before the call.
+- `predict` prints a note if it truncates a text. A signature truncates a text that is longer than the
+  maximum length of the model, without a message.
+- `predict --model keras` copies numbers, URLs, e-mail addresses and unknown words from the text. Copying
+  needs the attention, which the signatures do not return."""
+
 
 def signatures(model: Translator, assets: Assets) -> list[Signature]:
     """Returns the signatures ``translate`` (beam size 5) and ``translate_greedy`` (beam size 1).

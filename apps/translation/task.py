@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 from rich.console import Group
 from rich.table import Table
 
@@ -19,19 +18,18 @@ from apps.inference import open_model
 from apps.options import ConvertTextOptions
 from apps.run import Run
 from apps.task import Data, Task
-from apps.translation import alignment
 from apps.translation.data import Assets, load, reading
-from apps.translation.inference import Decoding, attention, forms, of_keras
+from apps.translation.inference import Decoding, check_format, forms, of_keras
 from apps.translation.metrics import translation_scores
 from apps.translation.options import READING, Evaluate, Predict, Train
 from apps.translation.pair_table import Pairs, Reading
 from apps.translation.pairs import is_grammar, load_pairs, load_test_pairs
 from apps.translation.phone import phone
-from apps.translation.saved_model import examples, signatures
+from apps.translation.prediction import predict
+from apps.translation.saved_model import SERVED, examples, signatures
 from apps.translation.scoring import baseline_scores, by_length, grammar_alignment, probability_scores
 from seqmodels.data.tables import Table as DataTable
 from seqmodels.data.tables import find_column, has_column
-from seqmodels.data.tokenizer import SPACE_MARK
 from seqmodels.errors import UsageError
 from seqmodels.evaluation import plots
 from seqmodels.models import Translator
@@ -42,16 +40,6 @@ def build(options: Train, assets: Assets) -> keras.Model:
     settings = options.model_settings()
     model = Translator(len(assets.source_tokenizer), len(assets.target_tokenizer), **settings)
     model.build()
-    if options.from_:
-        earlier = Run(options.from_).load_model()
-        shapes = [[tuple(weight.shape) for weight in each.trainable_weights] for each in (model, earlier)]
-        if shapes[0] != shapes[1]:
-            raise UsageError(
-                f"--from {options.from_} has a model with other sizes or parts; "
-                "use the model options of that run"
-            )
-        for weight, value in zip(model.trainable_weights, earlier.trainable_weights):
-            weight.assign(value)
     return model
 
 
@@ -88,6 +76,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         coverage_penalty=options.coverage_penalty,
         no_repeat=options.no_repeat,
     )
+    check_format(options.model, how)
     model = run.load_model() if options.model == "keras" else None
     _require_coverage(run, model, how)
     translate = of_keras(model, assets, how) if model else open_model(run, options.model, forms(assets, how))
@@ -125,70 +114,19 @@ def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
     return find_column(table, None, ("source", "src", "text"), "")
 
 
-def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """Yields one record per text.
+def _input_line(line: str, options: Mapping[str, Any]) -> str:
+    """Returns the text to translate in a line of a file.
 
-    A record contains the text, its best translation and the score. Options add the other translations of the
-    beam (``--best``), the links between words (``--align``) and the path of an attention plot (``--plot``).
+    A line with one tab contains a pair of texts. Its first text is returned, or its second text if the run
+    translates from ``target``. Any other line is returned as a whole.
     """
-    assets = Assets.load(run.assets)
-    how = Decoding(**{name: getattr(options, name) for name in Decoding.__dataclass_fields__})
-    model = run.load_model() if options.model == "keras" else None
-    if model and (options.align or options.plot) and model.cell.attention is None:
-        raise UsageError(f"{run.path} was trained with --attention none; remove --align and --plot")
-    _require_coverage(run, model, how)
-    translate = of_keras(model, assets, how) if model else open_model(run, options.model, forms(assets, how))
-    drawn = 0
-    for texts in chunks:
-        (answers,) = translate([texts])
-        firsts = [answer[0].text for answer in answers]
-        maps = attention(model, assets, texts, firsts) if model and (options.align or options.plot) else None
-        for row, (text, answer) in enumerate(zip(texts, answers)):
-            record: dict[str, Any] = {"text": text, "translation": answer[0].text, "score": answer[0].score}
-            if options.best > 1:
-                record["best"] = [asdict(each) for each in answer]
-            if maps is not None:
-                words = _word_map(assets, text, firsts[row], maps[row])
-                if options.align:
-                    record |= _alignment(*words)
-                if options.plot and words[0].size:
-                    drawn += 1
-                    path = run.plots / f"attention_{drawn}.png"
-                    record["plot"] = str(plots.attention_map(words[0], words[1], words[2], path))
-            yield record
+    sides = line.split("\t")
+    return sides[options.get("source") == "target"] if len(sides) == 2 else line
 
 
 def _require_coverage(run: Run, model: Translator | None, how: Decoding) -> None:
     if how.coverage_penalty and model and model.cell.attention is None:
         raise UsageError(f"{run.path} was trained with --attention none; remove --coverage-penalty")
-
-
-def _word_map(
-    assets: Assets, source: str, target: str, weights: np.ndarray
-) -> tuple[np.ndarray, list[str], list[str]]:
-    """Returns the attention between words, the source words and the target words.
-
-    The attention has the shape ``(target words, source words)``. End tokens are excluded.
-    """
-    rows = assets.cut(assets.encode_sources([source])), assets.encode_targets([target])
-    pieces = (
-        assets.source_tokenizer.decode(rows[0].values[:-1]),
-        assets.target_tokenizer.decode(rows[1].values[1:-1]),
-    )
-    groups = [alignment.words_of(side) for side in pieces]
-    between = alignment.between_words(weights[:-1, :-1], *groups)
-    words = []
-    for side, group in zip(pieces, groups):
-        spelled = [""] * (group.max(initial=-1) + 1)
-        for piece, word in zip(side, group):
-            spelled[word] += piece.removeprefix("##") if spelled[word] else piece
-        words.append([word.removeprefix(SPACE_MARK) for word in spelled])
-    return between, words[0], words[1]
-
-
-def _alignment(between: np.ndarray, source: list[str], target: list[str]) -> dict[str, Any]:
-    links = sorted(alignment.links(between), key=lambda link: link[1])
-    return {"source_words": source, "target_words": target, "alignment": [list(link) for link in links]}
 
 
 def headline(scores: dict[str, Any]) -> dict[str, float]:
@@ -233,7 +171,7 @@ def render_prediction(record: dict[str, Any]) -> str:
     if "alignment" in record:
         source, target = record["source_words"], record["target_words"]
         lines.append("\t" + " ".join(f"{source[i]}-{target[j]}" for i, j in record["alignment"]))
-    if "plot" in record:
+    if record.get("plot"):
         lines.append(f"\t{record['plot']}")
     return "\n".join(lines)
 
@@ -272,8 +210,10 @@ TASK = Task(
     plot=plot,
     signatures=signatures,
     examples=examples,
+    served=SERVED,
     phone=phone,
     store=partial(frames.write_table, columns=("source", "target")),
     inputs=partial(frames.texts, column="source"),
     input_column=_input_column,
+    input_line=_input_line,
 )

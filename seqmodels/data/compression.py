@@ -39,8 +39,8 @@ def plain_name(path: Path) -> str:
     if packed == ".zip" and not Path(name).suffix and path.is_file():
         try:
             with zipfile.ZipFile(path) as archive:
-                name += Path(_only_member(path, archive).filename.lower()).suffix
-        except (DataError, *_BROKEN):  # `read_bytes` reports the error of a file that is used
+                name += Path(only_member(path, archive).filename.lower()).suffix
+        except (DataError, *BROKEN):  # `read_bytes` reports the error of a file that is used
             return name
     return name
 
@@ -71,8 +71,8 @@ def read_bytes(path: Path) -> bytes:
             return lzma.decompress(content)
         if packed == ".zip":
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                return archive.read(_only_member(path, archive))
-    except _BROKEN as error:
+                return archive.read(only_member(path, archive))
+    except BROKEN as error:
         kind = "gzip" if packed == ".gz" else packed[1:]
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
@@ -81,7 +81,7 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+def only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """Returns the file in the archive; folders and the files that macOS adds do not count."""
     members = [
         member
@@ -102,7 +102,7 @@ def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 
 # A damaged archive can make the decompressors raise almost any of these.
-_BROKEN = (
+BROKEN = (
     EOFError,
     OSError,
     ValueError,

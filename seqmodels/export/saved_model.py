@@ -18,7 +18,12 @@ from seqmodels.export.verify import Arrays, largest_difference, load_arrays, sav
 TOLERANCE = 1e-5
 
 
-def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tuple[str, Arrays]]) -> float:
+def export(
+    folder: Path,
+    signatures: Sequence[Signature],
+    examples: Sequence[tuple[str, Arrays]],
+    readme: str = "",
+) -> float:
     """Writes a SavedModel. The old content of ``folder`` is replaced after the new model has been verified.
 
     A process with TensorFlow but without the project loads the SavedModel and runs the examples. Its outputs
@@ -29,6 +34,7 @@ def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tup
         signatures: entry points of the model. The first signature is also ``serving_default``.
         examples: pairs of the name of a signature and the inputs of a call, for the verification. Use several
             batch sizes.
+        readme: content of README.md in the folder. Default: no README.md is written.
 
     Returns:
         The largest difference between an output of the SavedModel and the output of the function, see
@@ -57,4 +63,6 @@ def export(folder: Path, signatures: Sequence[Signature], examples: Sequence[tup
             save_arrays(given, inputs)
             isolated.run(isolated.RUN_SAVED_MODEL, temporary, given, found)
             difference = largest_difference(str(folder), load_arrays(found), expected, TOLERANCE)
+        if readme:
+            (temporary / "README.md").write_text(readme, encoding="utf-8")
     return difference

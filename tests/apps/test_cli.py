@@ -138,7 +138,9 @@ def test_predict_without_input_is_an_error(without_tensorflow, monkeypatch, caps
     with pytest.raises(SystemExit) as end:
         main(["predict", "--run", str(trained)])
     assert end.value.code == 2
-    expected = "error: no input to predict; pass inputs as arguments, or one per line on stdin\n"
+    expected = (
+        "error: no input to predict; pass inputs as arguments, one per line on stdin, or a file with --data\n"
+    )
     assert capsys.readouterr() == ("", expected)
 
 

@@ -242,7 +242,7 @@ def test_refitting_trains_on_the_rows_before_each_part(runs):
         (["train", "--split=1,2", "--run=new"], 2, "--split 1,2 must be three shares"),
         (["train", "--lookback=3999", "--run=new"], 1, "fits into the train split"),
         (["evaluate", "--refit"], 2, "--refit needs --backtest N"),
-        (["forecast", "--to=a.txt"], 2, "--to a.txt must be a file name that ends in .csv or .json"),
+        (["forecast", "--to=a.txt"], 2, "--to a.txt must be a file name that ends in .csv, .jsonl"),
     ],
 )
 def test_an_error_is_one_line(runs, tmp_path, monkeypatch, one_line, arguments, status, message):

@@ -217,14 +217,16 @@ def translations(run, *arguments):
 
 
 def test_tflite_file_translates_like_the_model(trained):
-    assert translations(trained, "--model", "tflite", "--beam", 1) == translations(trained, "--beam", 1)
+    keras = translations(trained, "--beam", 1, "--no-copy-unknown")
+    assert translations(trained, "--model", "tflite", "--beam", 1) == keras
 
 
 @pytest.mark.slow
 def test_saved_model_translates_like_the_model(trained):
     ran("export", "--run", trained)
-    assert translations(trained, "--model", "saved_model", "--beam", 1) == translations(trained, "--beam", 1)
-    beam = translations(trained)
+    keras = translations(trained, "--beam", 1, "--no-copy-unknown")
+    assert translations(trained, "--model", "saved_model", "--beam", 1) == keras
+    beam = translations(trained, "--no-copy-unknown")
     assert translations(trained, "--model", "saved_model") == beam
     loaded = tf.saved_model.load(str(trained / "export" / "saved_model"))
     found = loaded.signatures["serving_default"](text=tf.constant(TEXTS))
@@ -232,6 +234,50 @@ def test_saved_model_translates_like_the_model(trained):
     result = invoke("predict", "--run", trained, "--model", "saved_model", "--beam", 3, "text")
     assert result.exit_code == 2
     assert "--model saved_model supports only --beam 5 or 1" in result.stderr
+
+
+def test_predict_translates_sentence_by_sentence(trained):
+    first, second = "The cat sleeps.", "The dog sings, in the wood."
+    texts = [f"{first} {second}", first, second, "", " \u3000"]
+    both, one, other, *empty = records(trained, "--align", *texts)
+    assert both["translation"] == f"{one['translation']} {other['translation']}".strip()
+    assert both["score"] == pytest.approx((one["score"] + other["score"]) / 2, rel=1e-4)
+    assert (both["sentences"], one["sentences"]) == (2, 1)
+    assert both["source_words"] == one["source_words"] + other["source_words"]
+    assert len(both["alignment"]) == len(both["target_words"])
+    for record in empty:
+        assert (record["translation"], record["score"], record["sentences"]) == ("", 0.0, 0)
+    whole = records(trained, "--no-split-sentences", *texts)[0]
+    assert whole["sentences"] == 1
+    for record in records(trained, "--best", 3, *texts)[:3]:
+        scores = [each["score"] for each in record["best"]]
+        assert scores == sorted(scores, reverse=True)
+        assert len({each["text"] for each in record["best"]}) == len(scores) <= 3
+        assert record["best"][0]["text"] == record["translation"]
+
+
+def test_notes_count_truncated_texts_and_unknown_words(trained):
+    texts = ["The cat sleeps. The dog sings.", "The \u0444 sleeps at 4711.", "cat " * 40, "The bird sings."]
+    result = ran("predict", "--run", trained, "--json", *texts)
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [record["truncated"] for record in found] == [False, False, True, False]
+    assert (found[1]["unknown"], found[1]["copied"]) == (["\u0444"], ["\u0444", "4711"])
+    for word in ("\u0444", "4711"):
+        assert word in found[1]["translation"]
+    notes = [line.removeprefix("note: ") for line in result.stderr.splitlines()]
+    assert notes[0].startswith("1 of 4 texts have several sentences and are translated sentence by sentence")
+    assert notes[1].startswith("1 of 4 texts have a sentence with more than 25 tokens")
+    assert notes[2].startswith(
+        "1 of 4 texts have words that are not in the vocabulary, such as '\u0444'; these words are copied"
+    )
+    result = ran("predict", "--run", trained, "--model", "tflite", "--beam", 1, "--json", *texts)
+    assert "--model tflite does not copy them from the source" in result.stderr
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (found[1]["unknown"], found[1]["copied"]) == (["\u0444"], [])
+    assert found[2]["truncated"]
+    plain = ran("predict", "--run", trained, "--no-copy-unknown", texts[1])
+    assert "these words are read as the unknown token" in plain.stderr
+    assert "\u0444" not in plain.stdout
 
 
 def test_the_golden_file_is_enough_to_test_a_port(trained, read_json):
@@ -355,7 +401,7 @@ def test_invalid_training_options_raise(options, message):
         (["--beam", 1, "--length-penalty", 0.5], "--length-penalty does not apply to --beam 1"),
         (["--align", "--model", "tflite"], "--align and --plot need the Keras model"),
         (
-            ["--model", "tflite_int8"],
+            ["--model", "tflite_int8", "--beam", 1],
             "model_int8.tflite does not exist; create it with `convert --quantize int8`",
         ),
     ],

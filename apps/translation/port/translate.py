@@ -45,7 +45,8 @@ class Translator:
         self.source = {token: index for index, token in enumerate(source) if index > END}
 
     def __call__(self, text: str) -> str:
-        return self.join(self.translate(self.ids(text)))
+        ids = self.ids(text)
+        return self.join(self.translate(ids)) if len(ids) > 1 else ""  # a text without words has only END
 
     def translate(self, ids: list[int]) -> list[int]:
         """Converts the ids of a source text to the ids of its translation, one token per step."""
