@@ -9,12 +9,13 @@ import numpy as np
 
 from apps.forecasting import roles
 from apps.forecasting.calendar import Frequency
+from apps.forecasting.checks import listed
 from apps.forecasting.dates import Dates
 from apps.forecasting.gaps import fill_missing, without_gaps
 from apps.forecasting.numbers import is_number
 from apps.forecasting.observed import fits
 from apps.forecasting.records import Series, SeriesData
-from apps.forecasting.table_rows import JOINED, Part, Rows, quoted
+from apps.forecasting.table_rows import JOINED, LEAST, Part, Rows, quoted
 from seqmodels.errors import DataError, UsageError
 
 
@@ -57,6 +58,8 @@ def _regular(table_rows: Rows, name: str, parts: list[Part]) -> SeriesData:
     table, fill, chosen = table_rows.table, table_rows.reading.fill, table_rows.chosen
     static_columns = chosen.static if chosen.id else ()
     values = {column: table_rows.numbers(column) for column in dict.fromkeys(part.column for part in parts)}
+    if len(parts) > 1 and fill == "error":
+        parts = _without_edges(table_rows, parts, values)
     beside, fixed = _stacked(table_rows, chosen.known), _stacked(table_rows, static_columns)
     common = _common(table_rows, parts)
     found: list[Series] = []
@@ -88,6 +91,42 @@ def _regular(table_rows: Rows, name: str, parts: list[Part]) -> SeriesData:
         found.append(Series(part.name, times[start:end], filled_values[start:], known[start:], static))
     notes = [f"{holes} missing values are filled ({fill})"] if holes else []
     return SeriesData(name, "values", found, common, common.season, notes)
+
+
+def _without_edges(table_rows: Rows, parts: list[Part], values: dict[str, np.ndarray]) -> list[Part]:
+    """Returns the series without their empty cells before the first and after the last value.
+
+    In a table of several series, such cells mean that a series starts later or ends earlier than others. With
+    known covariates, empty cells at the end are future rows and stay. Series with fewer than ``LEAST`` rows
+    are left out. The notes of ``table_rows`` name all series that change.
+
+    Raises:
+        DataError: no series has enough rows.
+    """
+    found, shorter, short = [], [], []
+    for part in parts:
+        filled = np.flatnonzero(np.isfinite(values[part.column][part.rows]))
+        if len(filled) < LEAST:
+            short.append(part.name)
+            continue
+        end = len(part.rows) if table_rows.chosen.known else int(filled[-1]) + 1
+        span = np.arange(filled[0], end)
+        if len(span) < len(part.rows):
+            shorter.append(part.name)
+        found.append(Part(part.name, part.rows[span], part.dates.rows(span), part.column))
+    if not found:
+        raise DataError(f"{table_rows.table.path} has no series with at least {LEAST} values; add rows")
+    if shorter:
+        table_rows.notes.append(
+            f"{len(shorter)} of {len(parts)} series of {table_rows.table.path} start late or end early, because "
+            f"their first or last cells are empty: {listed(shorter)}; --fill forward or --fill zero fills them"
+        )
+    if short:
+        table_rows.notes.append(
+            f"{len(short)} of {len(parts)} series of {table_rows.table.path} have fewer than {LEAST} values and "
+            f"are left out: {listed(short)}"
+        )
+    return found
 
 
 def _common(table_rows: Rows, parts: list[Part]) -> Frequency:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -126,12 +127,17 @@ def guess_encoding(content: bytes) -> str | None:
     # In Latin scripts, accented letters stand between ASCII letters. In other scripts, high bytes adjoin.
     adjoining = sum(a >= 0x80 and b >= 0x80 for a, b in pairwise(sample))
     if adjoining < 0.3 * high:
-        return "cp1252" if any(0x80 <= byte < 0xA0 for byte in sample) else "latin-1"
+        return _latin(sample)
     if _share(sample, "cp932", _is_japanese) > 0.8:
         return "shift_jis"
     if _share(sample, "gb18030", _is_chinese) > 0.8 and _has_late_rows(sample):
         return "gb18030"
-    return None
+    # Words such as "Größe" have two adjoining accented letters. More than two are rare in Latin scripts.
+    return None if re.search(rb"[\x80-\xff]{3}", sample) else _latin(sample)
+
+
+def _latin(sample: bytes) -> str:
+    return "cp1252" if re.search(rb"[\x80-\x9f]", sample) else "latin-1"
 
 
 def _guess_utf16(sample: bytes) -> str | None:
