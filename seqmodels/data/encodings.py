@@ -181,6 +181,6 @@ def _is_chinese(character: str) -> bool:
 
 def _has_late_rows(sample: bytes) -> bool:
     """Returns False for Korean EUC-KR text, which uses only the first rows of the Chinese characters."""
-    text = sample.decode("gb18030", errors="ignore")
+    text = set(sample.decode("gb18030", errors="ignore"))
     leads = [character.encode("gb18030")[0] for character in text if "\u4e00" <= character <= "\u9fff"]
     return len(leads) < 8 or sum(lead > 0xC8 for lead in leads) > 0.1 * len(leads)
