@@ -67,13 +67,19 @@ class Prepared:
         return self.panel.truth(origins, self.assets.horizon)
 
 
-def read(options: Train, data: str | None = None, expected: Frequency | None = None) -> SeriesData:
+def read(
+    options: Train,
+    data: str | None = None,
+    expected: Frequency | None = None,
+    encoding: str | None = None,
+) -> SeriesData:
     """Reads the series of a training run, or other data with the same options.
 
     Args:
         options: options of the training.
         data: other data. Default: the data of the training.
         expected: calendar of the training, for other data.
+        encoding: encoding of other data. Default: UTF-8, or the encoding of the training.
     """
     source = load_series(
         data or options.data,
@@ -89,7 +95,8 @@ def read(options: Train, data: str | None = None, expected: Frequency | None = N
         close=options.close or None,
         date_format=options.date_format,
         holidays=options.holidays,
-        encoding=getattr(options, "encoding", None),
+        encoding=encoding or options.encoding,
+        prefer_utf8=data is not None and encoding is None,
         expected=expected,
     )
     if expected is not None and source.frequency.step != expected.step:

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from apps.options import EvaluateOptions, PredictOptions, TrainOptions, data_option, option, probability
+from apps.options import (
+    EvaluateOptions,
+    PredictOptions,
+    TrainOptions,
+    check_reading,
+    data_option,
+    encoding_option,
+    option,
+    probability,
+)
+from seqmodels.data.encodings import check_encoding
 from seqmodels.errors import UsageError
 from seqmodels.registry import (
     CELLS,
@@ -51,6 +61,7 @@ class Train(TrainOptions):
         "series without dates, and 0.7,0.1,0.2 for all other data.",
         group="Data",
     )
+    encoding: str | None = encoding_option()
     fill: str = option(
         "error",
         "Treatment of missing values and missing dates: stop with an error (error), repeat the last earlier "
@@ -213,6 +224,7 @@ class Train(TrainOptions):
             )
         if self.segment and self.lookback and self.segment >= self.lookback:
             raise UsageError(f"--segment {self.segment} must be less than --lookback {self.lookback}")
+        check_reading(self.data, {"encoding": self.encoding})
         if self.close and self.target:
             raise UsageError(
                 f"--close {self.close} forecasts returns and --target {self.target} forecasts values; "
@@ -232,6 +244,7 @@ class Train(TrainOptions):
 class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
+    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
     backtest: int = option(
         0,
         "Divide the test split into N consecutive parts, and also score each part. 0 disables the backtest.",
@@ -243,6 +256,7 @@ class Evaluate(EvaluateOptions):
 
     def check(self) -> None:
         super().check()
+        check_reading(self.data, {"encoding": self.encoding})
         if self.refit and not self.backtest:
             raise UsageError("--refit needs --backtest N; add --backtest N")
         if self.refit and (self.model != "keras" or self.data is not None):
@@ -262,3 +276,8 @@ class Predict(PredictOptions):
         "Series to forecast, such as a file or a folder. The arguments of the command accept the same "
         "values. Default: the arguments, or the data of the run.",
     )
+    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+
+    def check(self) -> None:
+        super().check()
+        check_encoding(self.encoding)

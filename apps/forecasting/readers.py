@@ -62,6 +62,7 @@ def load_series(
     date_format: str | None = None,
     holidays: str = "",
     encoding: str | None = None,
+    prefer_utf8: bool = False,
     expected: Frequency | None = None,
 ) -> SeriesData:
     """Reads the series that ``data`` names.
@@ -82,7 +83,8 @@ def load_series(
         close: column of closing prices.
         date_format: format of ``strptime`` for ambiguous dates.
         holidays: countries whose holidays are known covariates, or an exchange whose holidays have no rows.
-        encoding: encoding of text files.
+        encoding: encoding of text files. Default: UTF-8.
+        prefer_utf8: if True, ``encoding`` applies only to files that are not UTF-8.
         expected: calendar of the training, used for other data whose rows lie on it.
 
     Raises:
@@ -114,7 +116,7 @@ def load_series(
             source = replace(source, frequency=replace(source.frequency, exchange=exchange))
     else:
         columns = Chosen(date, id, target, close, known, static)
-        reading = Reading(fill, frequency, columns, date_format, exchange, encoding, expected)
+        reading = Reading(fill, frequency, columns, date_format, exchange, encoding, expected, prefer_utf8)
         source = _read_path(data, reading)
     if known and not source.series[0].known.size:
         raise UsageError(

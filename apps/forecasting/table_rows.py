@@ -39,6 +39,7 @@ class Reading:
         exchange: exchange whose holidays have no rows.
         encoding: encoding of text files. Default: UTF-8.
         expected: calendar of the training, used for other data whose rows lie on it.
+        prefer_utf8: if True, ``encoding`` applies only to files that are not UTF-8.
     """
 
     fill: str = "error"
@@ -48,6 +49,7 @@ class Reading:
     exchange: str = ""
     encoding: str | None = None
     expected: Frequency | None = None
+    prefer_utf8: bool = False
 
 
 @dataclass

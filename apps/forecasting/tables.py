@@ -27,7 +27,7 @@ def read_file(path: Path, name: str, reading: Reading) -> SeriesData:
         UsageError: the extension is not supported, or a chosen column does not exist.
         DataError: the content is invalid; the message names the file, line and column.
     """
-    table = read_table(path, encoding=reading.encoding)
+    table = read_table(path, encoding=reading.encoding, prefer_utf8=reading.prefer_utf8)
     if roles.is_yahoo_download(table):
         return _read_yahoo_download(table, name, reading)
     return read_rows(table, name, reading)

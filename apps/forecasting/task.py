@@ -82,7 +82,7 @@ def baselines(data: Data) -> dict[str, Any]:
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """Evaluates the model and its baselines on the test split of the run's data or of ``--data``."""
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
-    prepared = _prepared(run, stored, assets, options.data)
+    prepared = _prepared(run, stored, assets, options.data, options.encoding)
     origins, fitted = prepared.origins("test"), prepared.ends[:, 1]
     forecasts = open_model(run, options.model, forms(stored.output))
     forecast = forecasts(prepared, origins)
@@ -115,7 +115,7 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     for chunk in chunks:
         for data in chunk or [stored.data]:
             expected = None if data == stored.data else assets.frequency_of_rows
-            prepared = whole(read(stored, data, expected), assets)
+            prepared = whole(read(stored, data, expected, options.encoding), assets)
             for note in prepared.source.notes:
                 log.print(f"note: {note}")
             origins = at_ends(prepared)
@@ -125,14 +125,14 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
             }
 
 
-def _prepared(run: Run, stored: Train, assets: Assets, data: str | None) -> Prepared:
+def _prepared(run: Run, stored: Train, assets: Assets, data: str | None, encoding: str | None) -> Prepared:
     """Prepares the series of ``data`` for the model. Default: the series that the run was trained on.
 
     Raises:
         DataError: the data of the run has changed since training.
     """
     if data is not None:
-        source = read(stored, data, assets.frequency_of_rows)
+        source = read(stored, data, assets.frequency_of_rows, encoding)
         for note in source.notes:
             log.print(f"note: {note}")
         return prepare(source, assets)

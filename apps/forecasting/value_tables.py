@@ -116,15 +116,16 @@ def _without_edges(table_rows: Rows, parts: list[Part], values: dict[str, np.nda
         found.append(Part(part.name, part.rows[span], part.dates.rows(span), part.column))
     if not found:
         raise DataError(f"{table_rows.table.path} has no series with at least {LEAST} values; add rows")
+    count, path = len(parts), table_rows.table.path
     if shorter:
         table_rows.notes.append(
-            f"{len(shorter)} of {len(parts)} series of {table_rows.table.path} start late or end early, because "
-            f"their first or last cells are empty: {listed(shorter)}; --fill forward or --fill zero fills them"
+            f"{len(shorter)} of {count} series of {path} start later or end earlier than the table, because "
+            f"their first or last cells are empty: {listed(shorter)}"
         )
     if short:
         table_rows.notes.append(
-            f"{len(short)} of {len(parts)} series of {table_rows.table.path} have fewer than {LEAST} values and "
-            f"are left out: {listed(short)}"
+            f"{len(short)} of {count} series of {path} have fewer than {LEAST} values and are left out: "
+            f"{listed(short)}"
         )
     return found
 

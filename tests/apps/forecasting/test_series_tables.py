@@ -253,6 +253,35 @@ def test_a_constant_series_among_others_is_left_out(tmp_path):
     assert "1 of 2 series are constant and left out: 'z'" in source.notes
 
 
+def test_empty_cells_at_the_edges_of_one_series_of_several_are_not_its_rows(tmp_path):
+    cells = [
+        f"{c},{c if k > 20 else ''},{c if k < 10 else ''},{c if k < 2 else ''}" for k, c in enumerate(CLOSES)
+    ]
+    path = write(tmp_path, dated(pd.date_range("2024-01-01", periods=30), cells, "date,a,late,early,short"))
+    source = load_series(path)
+    assert {series.name: len(series) for series in source.series} == {"a": 30, "late": 9, "early": 10}
+    assert str(source.series[1].times[0]).startswith("2024-01-22")
+    assert f"2 of 4 series of {path} start later or end earlier than the table" in "\n".join(source.notes)
+    assert f"1 of 4 series of {path} have fewer than 3 values and are left out: 'short'" in source.notes
+    assert len(load_series(path, fill="zero").series[1]) == 30
+    inside = write(
+        tmp_path, dated(pd.date_range("2024-01-01", periods=4), ["1,1", "2,", "4,4", "1,1"], "date,a,b")
+    )
+    with pytest.raises(DataError, match=r"a\.csv:3, column 'b': the value is missing; set --fill"):
+        load_series(inside)
+
+
+def test_the_encoding_of_the_training_does_not_apply_to_utf8(tmp_path):
+    text = dated(pd.date_range("2024-01-01", periods=30), header="Datum,Größe")
+    (tmp_path / "latin.csv").write_text(text, encoding="latin-1")
+    with pytest.raises(DataError, match="read it with --encoding latin-1"):
+        load_series(str(tmp_path / "latin.csv"))
+    assert load_series(str(tmp_path / "latin.csv"), encoding="latin-1").series[0].name == "Größe"
+    path = write(tmp_path, text)
+    source = load_series(path, encoding="latin-1", prefer_utf8=True, target=["Größe"])
+    assert len(source.series[0]) == 30
+
+
 def test_splits_and_early_ends_are_named(tmp_path):
     closes = [400 + k % 5 for k in range(15)] + [101 + k % 3 for k in range(15)]
     days = pd.bdate_range("2024-01-01", periods=30)
