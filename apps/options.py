@@ -283,8 +283,8 @@ class TrainOptions(RunOptions):
             explicit: values that the user has set.
 
         Raises:
-            UsageError: ``--from`` is not a trained run of the app, ``--preset`` is also set, or an explicit
-                value contradicts the vocabulary or the preprocessing of the run.
+            UsageError: ``--from`` is not a trained run of the app, or ``--preset`` is also set. The error is
+                also raised if an explicit value contradicts the vocabulary or preprocessing of the run.
         """
         run = explicit.get("from_")
         return cls.continued(run, explicit) if run else {}
@@ -344,7 +344,7 @@ class PredictOptions(RunOptions):
     """Options of ``predict`` in every app.
 
     Attributes:
-        reads_stdin: If True, ``predict`` without arguments reads its inputs from stdin.
+        reads_stdin: If True, ``predict`` without arguments and ``--data`` reads its inputs from stdin.
         column: Name of the option that selects the column of the inputs in a table.
     """
 
