@@ -16,7 +16,6 @@ from apps.options import (
     option,
     probability,
 )
-from seqmodels.data.encodings import check_encoding
 from seqmodels.errors import UsageError
 from seqmodels.registry import (
     CELLS,
@@ -280,4 +279,5 @@ class Predict(PredictOptions):
 
     def check(self) -> None:
         super().check()
-        check_encoding(self.encoding)
+        # The arguments of the command may be files, too.
+        check_reading(self.data or "", {"encoding": self.encoding})

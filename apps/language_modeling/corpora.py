@@ -3,7 +3,8 @@
 =======================  ==================================================================================
 ``embedded[:prose]``     The reference documentation that is included in CPython, one sentence per line.
 ``embedded:code``        The source code of Python's standard library.
-``FILE``                 A ``.txt`` file, also compressed, see `seqmodels.data.compression`.
+``FILE``                 A ``.txt`` file, also compressed, see `seqmodels.data.compression`, or a table with
+                         one text per row, see `seqmodels.data.tables`.
 ``DIR``                  A folder with one such file per split: ``train.txt``, ``valid.txt``, ``test.txt``. A
                          prefix is allowed: ``ptb.train.txt`` is also the train split.
 ``tfds:NAME[/CONFIG]``   The texts of a TensorFlow Datasets data set, see `seqmodels.data.tfds`.
@@ -25,16 +26,42 @@ from pathlib import Path
 from random import Random
 
 from seqmodels.data import tfds
+from seqmodels.data.columns import find_column, has_column, note_columns
 from seqmodels.data.compression import plain_name
 from seqmodels.data.files import list_folder, read_text, unreadable
 from seqmodels.data.splits import SPLIT_NAMES, WHOLE, digest, missing_splits, read_split, read_splits
+from seqmodels.data.tables import FORMATS, Table, read_table, table_name
 from seqmodels.errors import DataError, UsageError
 
 TEXT_FORMAT = ".txt"
 WHITE_SPACE = re.compile(r"\s")
-FORMS = "a .txt file (also compressed), a folder with train.txt, embedded, embedded:code or tfds:NAME"
+FORMS = (
+    f"a .txt file, a table ({', '.join(FORMATS)}), each also compressed, a folder with train.txt, embedded, "
+    "embedded:code or tfds:NAME"
+)
 
 Readers = dict[str, Callable[[], list[str]]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Options of reading files.
+
+    Attributes:
+        encoding: encoding of text formats. Default: UTF-8.
+        prefer_utf8: if True, ``encoding`` applies only to files that are not UTF-8.
+        text: column of the texts of a table. Default: ``text``.
+        optional: if True, ``text`` applies only to tables with this column.
+    """
+
+    encoding: str | None = None
+    prefer_utf8: bool = False
+    text: str | None = None
+    optional: bool = False
+
+    def of_other_data(self, encoding: str | None, text: str | None) -> "Reading":
+        """Returns the options for other data: the given options, or those of the training where they fit."""
+        return Reading(encoding or self.encoding, encoding is None, text or self.text, text is None)
 
 
 @dataclass(frozen=True)
@@ -54,7 +81,7 @@ class Texts:
     sha256: str
 
 
-def load_texts(data: str, seed: int, valid_fraction: float = 0.1, encoding: str | None = None) -> Texts:
+def load_texts(data: str, seed: int, valid_fraction: float = 0.1, reading: Reading | None = None) -> Texts:
     """Reads ``data`` and splits off missing splits from the training text.
 
     - If only the test split is missing, the validation split becomes the test split.
@@ -64,7 +91,7 @@ def load_texts(data: str, seed: int, valid_fraction: float = 0.1, encoding: str 
       text becomes the validation split. The position of this piece depends on the seed.
 
     A piece that is split off starts and ends at line ends. If the text has too few lines, the piece starts
-    and ends at white space. The files have the given encoding, by default UTF-8.
+    and ends at white space. ``reading`` has the options of reading files.
 
     Raises:
         UsageError: ``data`` does not exist or has an unknown format, or ``valid_fraction`` is not in
@@ -72,7 +99,7 @@ def load_texts(data: str, seed: int, valid_fraction: float = 0.1, encoding: str 
         DataError: the data is malformed or empty, has no train split, or is too short to split.
     """
     notes: list[str] = []
-    readers = _readers(data, _Encoding(encoding), notes)
+    readers = _readers(data, reading or Reading(), notes)
     read = read_splits(data, readers)
     sha256 = digest((name, len(lines), (f"{line}\n" for line in lines)) for name, lines in read.items())
     train, splits, missing = missing_splits(read, valid_fraction, notes)
@@ -91,21 +118,18 @@ def load_texts(data: str, seed: int, valid_fraction: float = 0.1, encoding: str 
 def load_text(
     data: str,
     split: str = "test",
-    encoding: str | None = None,
-    stored: str | None = None,
+    reading: Reading | None = None,
     notes: list[str] | None = None,
 ) -> list[str]:
     """Returns the lines of one split of ``data`` for ``evaluate --data``. Nothing is split off.
 
     A single file is returned whole. As in training, the validation split replaces a missing test split.
-    Without an ``encoding``, the ``stored`` encoding of the training applies to files that are not UTF-8.
-    Notes are appended to ``notes``.
+    ``reading`` has the options of reading files. Notes are appended to ``notes``.
 
     Raises:
         UsageError, DataError: see `load_texts`. DataError is also raised if the split does not exist.
     """
-    how = _Encoding(encoding or stored, prefer_utf8=encoding is None)
-    readers = _readers(data, how, [] if notes is None else notes)
+    readers = _readers(data, reading or Reading(), [] if notes is None else notes)
     return read_split(data, readers, split)
 
 
@@ -152,13 +176,7 @@ def _broken(lines: list[str], begins: float, wanted: float) -> list[str]:
     return text.split("\n")
 
 
-@dataclass(frozen=True)
-class _Encoding:
-    name: str | None
-    prefer_utf8: bool = False
-
-
-def _readers(data: str, encoding: _Encoding, notes: list[str]) -> Readers:
+def _readers(data: str, reading: Reading, notes: list[str]) -> Readers:
     """Returns one reader function per split of ``data``. Data without splits has one reader, `WHOLE`.
 
     Each reader may be called only once.
@@ -175,10 +193,10 @@ def _readers(data: str, encoding: _Encoding, notes: list[str]) -> Readers:
     except OSError as error:
         raise unreadable(data, error) from error
     if is_folder:
-        return _folder_readers(Path(data), encoding, notes)
+        return _folder_readers(Path(data), reading, notes)
     if _stem(Path(data)) is None:
-        raise UsageError(f"{data} has an unsupported extension; expected {TEXT_FORMAT}, also compressed")
-    return {WHOLE: partial(_of_file, Path(data), encoding, notes)}
+        raise UsageError(f"{data} has an unsupported extension; expected {FORMS}")
+    return {WHOLE: partial(_of_file, Path(data), reading, notes)}
 
 
 def _embedded_readers(data: str, notes: list[str]) -> Readers:
@@ -194,7 +212,7 @@ def _embedded_readers(data: str, notes: list[str]) -> Readers:
     return {split: partial(splits.__getitem__, split) for split in splits}
 
 
-def _folder_readers(folder: Path, encoding: _Encoding, notes: list[str]) -> Readers:
+def _folder_readers(folder: Path, reading: Reading, notes: list[str]) -> Readers:
     files = [(stem.rpartition(".")[2], path) for path in list_folder(folder)[1] if (stem := _stem(path))]
     readers: Readers = {}
     for split, names in SPLIT_NAMES.items():
@@ -202,7 +220,7 @@ def _folder_readers(folder: Path, encoding: _Encoding, notes: list[str]) -> Read
         if len(found) > 1:
             listed = " and ".join(path.name for path in found)
             raise DataError(f"{folder} has more than one {split} split: {listed}; keep one of them")
-        readers.update((split, partial(_of_file, path, encoding, notes)) for path in found)
+        readers.update((split, partial(_of_file, path, reading, notes)) for path in found)
     if not readers:
         raise DataError(
             f"{folder} has no data files; expected train{TEXT_FORMAT}, valid{TEXT_FORMAT} and "
@@ -212,17 +230,36 @@ def _folder_readers(folder: Path, encoding: _Encoding, notes: list[str]) -> Read
 
 
 def _stem(path: Path) -> str | None:
-    """Returns the lower-case name without extension. Other files than .txt files give None.
+    """Returns the lower-case name without extension. Files that are neither texts nor tables give None.
 
     For example, the result for ``Train.txt.gz`` is ``train``.
     """
     name = Path(plain_name(path))
-    return name.stem if name.suffix == TEXT_FORMAT else None
+    return name.stem if name.suffix in (TEXT_FORMAT, *FORMATS) else None
 
 
-def _of_file(path: Path, encoding: _Encoding, notes: list[str]) -> list[str]:
-    text = read_text(path, encoding.name, prefer_utf8=encoding.prefer_utf8, notes=notes)
+def _of_file(path: Path, reading: Reading, notes: list[str]) -> list[str]:
+    if table_name(path):
+        return _of_rows(str(path), _of_table(path, reading, notes))
+    if reading.text and not reading.optional:
+        raise UsageError(f"--text {reading.text} applies to tables, but {path} is a text file; remove --text")
+    text = read_text(path, reading.encoding, prefer_utf8=reading.prefer_utf8, notes=notes)
     return _lines(str(path), text)
+
+
+def _of_table(path: Path, reading: Reading, notes: list[str]) -> list[str]:
+    """Returns the texts of a table, one per row."""
+    table = read_table(path, encoding=reading.encoding, prefer_utf8=reading.prefer_utf8)
+    column = text_column(table, reading)
+    notes += table.notes
+    note_columns(table, {"text": column}, notes)
+    return table.texts(column)
+
+
+def text_column(table: Table, reading: Reading) -> str:
+    """Returns the column of the texts. Raises UsageError or DataError if there is no such column."""
+    wanted = None if reading.optional and not has_column(table, reading.text) else reading.text
+    return find_column(table, wanted, ("text",), "--text")
 
 
 def _of_rows(source: str, rows: Iterable[str]) -> list[str]:

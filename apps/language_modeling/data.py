@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from apps.language_modeling.corpora import Texts, load_texts
+from apps.language_modeling.corpora import Reading, Texts, load_texts
 from apps.language_modeling.options import Train
 from apps.task import Data
 from apps.text_notes import length_note, script_note, unknown_note, vocabulary_note
@@ -30,6 +30,11 @@ SHORTEST_LINE = 10  # characters; shorter lines, such as headings, repeat in eve
 REPEATED_LINES = 0.1  # of the test lines
 
 
+def reading(options: Train) -> Reading:
+    """Returns the options of reading the files of the training."""
+    return Reading(options.encoding, text=options.text)
+
+
 def load(options: Train, tokenizer: Tokenizer | None) -> Data:
     """Reads the splits and converts them to batches. The vocabulary comes from the training split only.
 
@@ -37,7 +42,7 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
         options: options of the training.
         tokenizer: tokenizer of the run that is resumed or continued. If None, a new tokenizer is trained.
     """
-    source = load_texts(options.data, options.seed, encoding=options.encoding)
+    source = load_texts(options.data, options.seed, reading=reading(options))
     if tokenizer is None:
         tokenizer = Tokenizer.train(source.train, _settings(options, source.train))
     if len(tokenizer) < len(SPECIAL_TOKENS) + 2:

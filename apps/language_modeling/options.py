@@ -43,7 +43,7 @@ class Train(TrainOptions):
     """Options of ``train``."""
 
     fixed: ClassVar[frozenset[str]] = frozenset({"unit", "split", "lowercase", "vocabulary", "minimum_count"})
-    reading: ClassVar[tuple[str, ...]] = ("encoding",)
+    reading: ClassVar[tuple[str, ...]] = ("text", "encoding")
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {
             "epochs": 16,
@@ -80,7 +80,8 @@ class Train(TrainOptions):
         },
     }
 
-    data: str = data_option("prose", "code", others="a text file, a folder, or tfds:NAME")
+    data: str = data_option("prose", "code", others="a text file, a table, a folder, or tfds:NAME")
+    text: str | None = column_option("the texts", "text")
     encoding: str | None = encoding_option()
     epochs: int = option(16, "Maximum number of passes over the training data.", minimum=1)
     batch_size: int = option(
@@ -253,7 +254,7 @@ class Train(TrainOptions):
 
     def check(self) -> None:
         super().check()
-        check_reading(self.data, {"encoding": self.encoding})
+        check_reading(self.data, {"text": self.text, "encoding": self.encoding})
         for choice, without in WITHOUT.items():
             value = getattr(self, choice)
             for name in without.get(value, ()):
@@ -312,6 +313,7 @@ class Train(TrainOptions):
 class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
+    text: str | None = column_option("the texts", "the column of the training, or text")
     encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
     beside: str | None = option(
         None, "Folder of a second trained run. Its scores on the same data are shown for comparison."
@@ -338,7 +340,7 @@ class Evaluate(EvaluateOptions):
 
     def check(self) -> None:
         super().check()
-        check_reading(self.data, {"encoding": self.encoding})
+        check_reading(self.data, {"text": self.text, "encoding": self.encoding})
         if self.model != "keras" and (self.dynamic or self.cache):
             raise UsageError(f"--dynamic and --cache need the Keras model; remove --model {self.model}")
         for way, on in (("dynamic", self.dynamic), ("cache", self.cache)):
@@ -355,7 +357,7 @@ class Evaluate(EvaluateOptions):
 class Predict(PredictOptions):
     """Options of ``predict`` and its alias ``score``."""
 
-    text: str | None = column_option("the texts", "text")
+    text: str | None = column_option("the texts", "the column of the training, or text")
     encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
 
     surprise: float = option(

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from apps.bundle import Bundle, Phone
 from apps.language_modeling.corpora import load_texts
-from apps.language_modeling.data import stream
+from apps.language_modeling.data import reading, stream
 from apps.language_modeling.generation import FORBIDDEN, begin, step
 from apps.language_modeling.inference import initial_state, of_keras, of_tflite
 from apps.language_modeling.metrics import language_scores
@@ -53,7 +53,7 @@ def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
     stored = run.trained_with(Train)
     tokenizer = Tokenizer.load(run.assets)
     source = run.trained_on(
-        stored.data, lambda: load_texts(stored.data, stored.seed, encoding=stored.encoding)
+        stored.data, lambda: load_texts(stored.data, stored.seed, reading=reading(stored))
     )
     valid, train = (stream(tokenizer, lines) for lines in (source.valid, source.train))
     valid = valid[:SCORED]

@@ -20,8 +20,8 @@ from apps.console import log
 from apps.inference import open_model
 from apps.language_modeling import ngrams
 from apps.language_modeling.adaptation import cached_losses, dynamic_losses
-from apps.language_modeling.corpora import Texts, load_text, load_texts
-from apps.language_modeling.data import LINE_END, characters, encode, load, stream, words
+from apps.language_modeling.corpora import Reading, Texts, load_text, load_texts, text_column
+from apps.language_modeling.data import LINE_END, characters, encode, load, reading, stream, words
 from apps.language_modeling.generation import generate
 from apps.language_modeling.inference import FORMS
 from apps.language_modeling.metrics import language_scores
@@ -31,6 +31,7 @@ from apps.language_modeling.saved_model import examples, signatures
 from apps.options import ConvertOptions
 from apps.run import Run
 from apps.task import Data, Task
+from seqmodels.data.table import Table as DataTable
 from seqmodels.data.tokenizer import END, SPECIAL_TOKENS, UNKNOWN, Tokenizer
 from seqmodels.errors import DataError, UsageError
 from seqmodels.evaluation import plots
@@ -104,10 +105,15 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 def _other_text(options: Evaluate, stored: Train) -> list[str]:
     """Reads ``--data`` of ``evaluate``."""
     notes: list[str] = []
-    lines = load_text(str(options.data), encoding=options.encoding, stored=stored.encoding, notes=notes)
+    how = reading(stored).of_other_data(options.encoding, options.text)
+    lines = load_text(str(options.data), reading=how, notes=notes)
     for note in notes:
         log.print(f"note: {note}")
     return lines
+
+
+def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
+    return text_column(table, Reading(text=options.get("text"), optional=True))
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
@@ -138,7 +144,7 @@ def _trained(run: Run) -> tuple[Train, Tokenizer, Texts]:
     """
     stored = run.trained_with(Train)
     source = run.trained_on(
-        stored.data, lambda: load_texts(stored.data, stored.seed, encoding=stored.encoding)
+        stored.data, lambda: load_texts(stored.data, stored.seed, reading=reading(stored))
     )
     return stored, Tokenizer.load(run.assets), source
 
@@ -301,6 +307,7 @@ TASK = Task(
     baselines=baselines,
     evaluate=evaluate,
     predict=predict,
+    input_column=_input_column,
     verbs={"generate": generate},
     headline=headline,
     describe=describe,

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.language_modeling.corpora import load_texts
+from apps.language_modeling.corpora import Reading, load_texts
 from apps.sentiment import labeled_table
 from apps.sentiment.labeled_texts import load_labeled_texts
 from apps.translation import pair_table
@@ -142,7 +142,7 @@ def mutated(content: bytes, changes: list[tuple[str, float, float, bytes]]) -> b
 def read(path: Path, encoding: str | None, skip: bool) -> None:
     on_bad_rows = "skip" if skip else "error"
     if path.name.startswith("lines"):
-        load_texts(str(path), 0, encoding=encoding)
+        load_texts(str(path), 0, reading=Reading(encoding))
     elif path.name.startswith("pairs"):
         load_pairs(str(path), reading=pair_table.Reading(encoding=encoding, on_bad_rows=on_bad_rows))
     else:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.language_modeling import prose
-from apps.language_modeling.corpora import _cut, load_text, load_texts
+from apps.language_modeling.corpora import Reading, _cut, load_text, load_texts
 from seqmodels.errors import DataError, UsageError
 
 
@@ -230,8 +230,26 @@ def test_encodings_and_compressed_files(tmp_path, packed):
     for data in (str(path), str(tmp_path)):
         with pytest.raises(DataError, match="--encoding latin-1"):
             load_texts(data, 0)
-        assert load_texts(data, 0, encoding="latin-1").train[0].startswith("un film très")
-    assert load_text(str(path), stored="latin-1")[0] == "un film très naïf 0"
+        assert load_texts(data, 0, reading=Reading("latin-1")).train[0].startswith("un film très")
+    stored = Reading("latin-1").of_other_data(None, None)
+    assert load_text(str(path), reading=stored)[0] == "un film très naïf 0"
     path = tmp_path / "other.txt"
     path.write_text("un film très naïf\n", encoding="utf-8")
-    assert load_text(str(path), stored="latin-1") == ["un film très naïf"]
+    assert load_text(str(path), reading=stored) == ["un film très naïf"]
+
+
+def test_tables_have_one_text_per_row(tmp_path):
+    rows = "".join(f'{k};"line {k}";x\n' for k in range(40))
+    path = tmp_path / "reviews.csv"
+    path.write_text("Id;Comment;label\n" + rows, encoding="utf-8")
+    with pytest.raises(DataError, match="choose the column with --text COLUMN"):
+        load_texts(str(path), 0)
+    texts = load_texts(str(path), 0, reading=Reading(text="comment"))
+    assert sorted(texts.train + texts.valid + texts.test) == sorted(f"line {k}" for k in range(40))
+    assert any("the text is the column 'Comment'" in note for note in texts.notes)
+    (tmp_path / "other.jsonl").write_text('{"text": "a\\nb"}\n', encoding="utf-8")
+    stored = Reading(text="comment").of_other_data(None, None)
+    assert load_text(str(tmp_path / "other.jsonl"), reading=stored) == ["a", "b"]
+    (tmp_path / "a.txt").write_text("a\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"--text comment applies to tables, but .*a\.txt is a text file"):
+        load_text(str(tmp_path / "a.txt"), reading=Reading(text="comment"))
