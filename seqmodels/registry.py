@@ -116,6 +116,6 @@ def make(table: Mapping[str, Entry], name: str, /, **options: Any) -> Any:
         ValueError: ``name`` is not in ``table``.
     """
     if name not in table:
-        raise ValueError(f"{name!r} is unknown; expected one of {', '.join(table)}")
+        raise ValueError(f"the name {name!r} is unknown; expected one of {', '.join(table)}")
     module, attribute = table[name].path.split(":")
     return getattr(import_module(module), attribute)(**{**table[name].options, **options})

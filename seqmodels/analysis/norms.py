@@ -125,8 +125,8 @@ def verdict(norms: np.ndarray) -> Verdict:
     norms = norms[: int(np.flatnonzero(np.isfinite(norms)).max(initial=-1)) + 1]
     if len(norms) < 2 or not norms[0] > 0:
         raise ValueError(
-            f"norms must contain at least 2 values, and the first must be above 0; got {norms[:3]}; if "
-            "the first norm is 0, no gradient arrives at the last step"
+            f"norms must contain at least 2 values, and the first must be above 0; got {norms[:3]}; if the "
+            "first norm is 0, use a loss that depends on the last step"
         )
     share = norms / norms[0]
     lost = np.flatnonzero(~(share >= LEFT))

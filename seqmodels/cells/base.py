@@ -94,8 +94,8 @@ class Cell(keras.layers.Layer):
         self.input_units = input_shape[-1]
         if self.input_units is None:
             raise ValueError(
-                f"the number of features of the inputs of {type(self).__name__} must be known; got inputs of "
-                f"shape {tuple(input_shape)}; set the number, for example by keras.Input((None, features))"
+                f"inputs of {type(self).__name__} must have a known number of features; got shape "
+                f"{tuple(input_shape)}; set the number of features, for example by keras.Input((None, 8))"
             )
         self.kernel = self._weight("kernel", (self.input_units, columns))
         self.build_recurrent(columns)
@@ -151,7 +151,9 @@ class Cell(keras.layers.Layer):
             ValueError: if a memory is passed to a cell without attention.
         """
         if memory is not None:
-            raise ValueError(f"memory does not apply to {type(self).__name__}; pass memory=None")
+            raise ValueError(
+                f"{type(self).__name__} has no attention and accepts no memory; pass memory=None"
+            )
         return ()
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:

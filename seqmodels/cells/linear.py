@@ -50,7 +50,9 @@ class LinearCell(Cell):
     def __init__(self, units: int, **kwargs: Any):
         for name in ("weight_dropout", "recurrent_dropout"):
             if kwargs.pop(name, 0.0):
-                raise ValueError(f"{type(self).__name__} has no recurrent weights; {name} must be 0")
+                raise ValueError(
+                    f"{name} must be 0 for {type(self).__name__}, because this cell has no recurrent weights"
+                )
         for name in NOT_FOR_LINEAR_CELLS:
             if name in kwargs:
                 raise ValueError(

@@ -84,8 +84,8 @@ class MatrixCell(Cell):
         """
         if training and (self.weight_dropout or self.recurrent_dropout):
             raise ValueError(
-                f"{type(self).__name__} samples its dropout masks once per sequence and cannot train on "
-                "single steps; train the cell in seqmodels.layers.Recurrent"
+                f"{type(self).__name__} with dropout cannot be trained step by step, because the dropout "
+                "masks are sampled once per sequence; train the cell in seqmodels.layers.Recurrent"
             )
         return super().call(inputs, states, training)
 

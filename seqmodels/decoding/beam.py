@@ -216,7 +216,7 @@ class _Beam:
         if len(result) < 3:
             raise ValueError(
                 f"coverage_penalty {self.search.coverage_penalty} needs a step function that returns its "
-                "attention; return (logits, states, attention), or set coverage_penalty to 0"
+                "attention weights; return (logits, states, attention) in step, or set coverage_penalty to 0"
             )
         return tf.shape(result[2])[1]
 

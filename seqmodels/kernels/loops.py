@@ -72,7 +72,8 @@ def unrolled(
     """
     if projected.shape[1] is None:
         raise ValueError(
-            "the unrolled form needs a static number of steps; got inputs of shape (batch, None, ...)"
+            "the unrolled form needs a static number of steps; got inputs of shape (batch, None, ...); set "
+            "the number of steps, for example by keras.Input((100, features))"
         )
     if projected.shape[1] == 0:
         return tf.zeros((tf.shape(projected)[0], 0, output_size), projected.dtype), states

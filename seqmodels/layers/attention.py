@@ -166,8 +166,8 @@ class DotAttention(Attention):
     def build_weights(self, query_units: int, memory_units: int) -> None:
         if query_units != memory_units:
             raise ValueError(
-                f"dot attention needs a query and a memory of the same size; got {query_units} and "
-                f"{memory_units}; use the same size for both, or use GeneralAttention"
+                f"dot attention needs a query and a memory of the same size; got a query of size "
+                f"{query_units} and a memory of size {memory_units}; use the same size for both, or use GeneralAttention"
             )
 
 

@@ -186,7 +186,10 @@ class AttentionDecoderCell(Cell):
             ValueError: if the decoder has an attention but no memory is passed.
         """
         if self.attention is not None and memory is None:
-            raise ValueError("a decoder with attention needs a memory; pass (outputs, lengths) of an encoder")
+            raise ValueError(
+                "a decoder with attention needs a memory; pass memory=(outputs, lengths), the results of an "
+                "encoder"
+            )
         prepared = memory
         if self.attention is not None and not isinstance(memory, Prepared):
             prepared = self.attention.prepare(*memory)

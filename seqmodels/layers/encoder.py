@@ -93,7 +93,7 @@ class Encoder(keras.layers.Layer):
         for name, values in (("bidirectional", both), ("dropout", rates)):
             if len(values) != len(cells):
                 raise ValueError(
-                    f"{name} must have one value per cell; got {len(values)} for {len(cells)} cells"
+                    f"{name} must have one value per cell; got {len(values)} values for {len(cells)} cells"
                 )
         self.bidirectional = both
         self.residual = residual
@@ -136,8 +136,9 @@ class Encoder(keras.layers.Layer):
             layer_width = sum(recurrent.cell.output_size for recurrent in layer)
             if self.residual and index > 0 and layer_width != width:
                 raise ValueError(
-                    f"residual needs an input and an output of the same size; got {width} and {layer_width} "
-                    f"in layer {index}; use the same units and the same directions in all layers"
+                    f"residual needs an input and an output of the same size; got input size {width} and "
+                    f"output size {layer_width} in layer {index}; use the same number of units and the same "
+                    "value of bidirectional in all layers"
                 )
             width = layer_width
         self.built = True

@@ -137,8 +137,8 @@ def _from_bidirectional(both: keras.layers.Bidirectional) -> Encoder:
     )
     if type(forward) is not type(backward) or one != other or forward.go_backwards:
         raise ValueError(
-            f"the two layers of {both.name} must have the same type and options, and forward_layer must not "
-            "have go_backwards; convert forward_layer and backward_layer separately"
+            f"forward_layer and backward_layer of {both.name} must have the same type and options, and "
+            "go_backwards of forward_layer must be False; convert the two layers separately"
         )
     encoder = Encoder([cell], bidirectional=True, dropout=forward.dropout)
     encoder.build((None, None, forward.cell.kernel.shape[0]))
@@ -151,7 +151,7 @@ def _cell_of(layer: keras.layers.Layer) -> Cell:
     """Returns a cell with the options of a Keras layer. The weights are not copied."""
     if not isinstance(layer, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
         raise ValueError(
-            f"{layer.name} must be a SimpleRNN, LSTM or GRU, or a Bidirectional of them; got "
+            f"{layer.name} must be a SimpleRNN, LSTM or GRU, or a Bidirectional of these layers; got "
             f"{type(layer).__name__}"
         )
     if not layer.built:
@@ -170,8 +170,8 @@ def _cell_of(layer: keras.layers.Layer) -> Cell:
     _check_signs(layer.name, cell)
     if layer.reset_after and layer.use_bias and (layer.bias_regularizer or layer.bias_constraint):
         warnings.warn(
-            f"{layer.name} has two biases per gate, and GRUCell has only their sum; the regularizer and the "
-            "constraint of the bias apply to the sum",
+            f"{layer.name} has two biases per gate, but GRUCell stores only their sum; after the conversion, "
+            "the regularizer and the constraint of the bias apply to the sum",
             stacklevel=3,
         )
     return cell
@@ -212,8 +212,8 @@ def _check_signs(name: str, cell: GRUCell) -> None:
         else:
             continue
         raise ValueError(
-            f"{type(wrong).__name__} of the {weight} weights of {name} depends on the sign of the weights; "
-            "the conversion negates the weights of the update gate; convert a GRU without this option"
+            f"{type(wrong).__name__} of the {weight} weights of {name} depends on the sign of the weights, "
+            "but the conversion negates the weights of the update gate; convert a GRU without this option"
         )
 
 

@@ -63,7 +63,7 @@ def checked_lengths(lengths: Any, mask: Any, inputs: tf.Tensor) -> tuple[tf.Tens
         counts == masked,
         "lengths and mask must describe the same real steps",
         "length {lengths} and {masked} real steps in the mask",
-        "pass only one of the two",
+        "pass either lengths or mask",
         lengths=counts,
         masked=masked,
     )
@@ -74,7 +74,9 @@ def _from_lengths(lengths: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     lengths = as_tensor(lengths, "lengths")
     _check_shape("lengths", lengths, inputs, 1)
     if lengths.dtype.is_bool:
-        raise ValueError("lengths must be integers; got booleans; pass a mask (batch, time) as mask=...")
+        raise ValueError(
+            "lengths must be integers; got booleans; pass a mask of shape (batch, time) as mask=..."
+        )
     if not lengths.dtype.is_integer:
         raise ValueError(
             f"lengths must be integers; got {lengths.dtype.name}; convert them, for example by "
@@ -109,7 +111,7 @@ def _from_mask(mask: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | Non
         right = ~tf.reduce_any(real[:, 1:] & ~real[:, :-1], axis=1)
     valid = _checked(
         right,
-        "mask must be True at the first steps of each row and False at the padding after them",
+        "mask must be True at the real steps of each row and False at the padding, which must be at the end",
         "a masked step before a real step",
         "move the padding to the end, for example by keras.utils.pad_sequences(..., padding='post'), and "
         "remove masked steps between real steps",
@@ -150,8 +152,8 @@ def _check_shape(name: str, x: tf.Tensor, inputs: tf.Tensor, rank: int) -> None:
         return
     one = "integer per row" if rank == 1 else "boolean per time step"
     raise ValueError(
-        f"{name} must have shape {expected}, here {tuple(inputs.shape[:rank])}; got {tuple(x.shape)}; "
-        f"pass one {one}"
+        f"{name} must have shape {expected}, which is {tuple(inputs.shape[:rank])} for these inputs; got "
+        f"{tuple(x.shape)}; pass one {one}"
     )
 
 

@@ -188,7 +188,8 @@ class Recurrent(keras.layers.Layer):
             states = (states,)
         if len(states) != len(self.cell.state_size):
             raise ValueError(
-                f"{type(self.cell).__name__} needs {len(self.cell.state_size)} states; got {len(states)}"
+                f"{type(self.cell).__name__} needs {len(self.cell.state_size)} states; got {len(states)}; "
+                "pass one tensor per state"
             )
         states = tuple(as_numbers(state, self.compute_dtype, "states") for state in states)
         if valid is None:

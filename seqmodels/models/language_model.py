@@ -88,12 +88,13 @@ class NextToken(keras.Model):
         super().__init__(**kwargs)
         if tied and cutoffs:
             raise ValueError(
-                "cutoffs cannot be used with tied weights, because clusters have their own matrices; "
-                "set tied=False"
+                "cutoffs cannot be used with tied weights, because each cluster of tokens has its own output "
+                "matrix; set tied=False"
             )
         if samples and (cutoffs or not 4 <= samples <= vocabulary):
             raise ValueError(
-                f"samples must be 0, or from 4 to {vocabulary} and without cutoffs; got {samples}"
+                f"samples must be 0 if cutoffs are used, else 0 or from 4 to {vocabulary}; got samples "
+                f"{samples} and cutoffs {list(cutoffs)}"
             )
         dtype = self.dtype_policy
         self.embedding_units = embedding_units

@@ -119,7 +119,7 @@ class Translator(keras.Model):
         if tie == "all" and source_vocabulary != target_vocabulary:
             raise ValueError(
                 "tie 'all' needs one vocabulary for source and target; got vocabularies of "
-                f"{source_vocabulary} and {target_vocabulary} tokens"
+                f"{source_vocabulary} and {target_vocabulary} tokens; use one vocabulary, or use tie 'target'"
             )
         if not 0.0 <= scheduled_sampling <= 1.0:
             raise ValueError(f"scheduled_sampling must be in [0, 1]; got {scheduled_sampling}")
@@ -256,7 +256,10 @@ class Translator(keras.Model):
             ValueError: the model has no attention.
         """
         if self.cell.attention is None:
-            raise ValueError("alignments need a model with attention; got attention='none'")
+            raise ValueError(
+                "alignments need a model with attention; got attention='none'; create the model with another "
+                "attention, for example 'general'"
+            )
         memory, states = self._encoded(inputs["source"], inputs["source_lengths"], False)
         constants = self.cell.constants(memory=memory)
 

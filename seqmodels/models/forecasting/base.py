@@ -82,8 +82,8 @@ class WindowModel(keras.Model):
                 raise ValueError(f"{name} must be one of {', '.join(expected)}; got {value!r}")
         if output == "quantiles" and (len(levels) % 2 == 0 or list(levels) != sorted(set(levels))):
             raise ValueError(
-                "levels must be an odd number of rising values; the middle one is the point forecast; "
-                f"got {list(levels)}"
+                "levels must be an odd number of rising values, because the quantile of the middle level is "
+                f"the point forecast; got {list(levels)}"
             )
         if horizon < 1 or lookback < 2:
             raise ValueError(

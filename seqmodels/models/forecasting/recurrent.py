@@ -76,7 +76,7 @@ class Forecaster(WindowModel):
         if decoder not in FORECAST_DECODERS:
             raise ValueError(f"decoder must be one of {', '.join(FORECAST_DECODERS)}; got {decoder!r}")
         if not 1 <= segment < lookback:
-            raise ValueError(f"segment must be at least 1 and less than lookback {lookback}; got {segment}")
+            raise ValueError(f"segment must be at least 1 and below the lookback {lookback}; got {segment}")
         self.units, self.segment = units, segment
         self.segments = -(-horizon // segment)
         dtype = self.dtype_policy
