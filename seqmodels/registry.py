@@ -17,7 +17,7 @@ class Entry:
 
     Attributes:
         path: location in the form ``module:Class``.
-        options: constructor arguments that belong to the name, such as ``activation="relu"`` for ``irnn``.
+        options: constructor arguments that this name sets, such as ``activation="relu"`` for ``irnn``.
     """
 
     path: str

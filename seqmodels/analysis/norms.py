@@ -18,7 +18,7 @@ GROWN = 10.0  # a gradient explodes if its norm grows by more than this factor
 def spectral_norms(matrices: np.ndarray) -> np.ndarray:
     """Computes the largest singular value of each matrix.
 
-    The shape of ``matrices`` is ``(..., k, S)``, and the shape of the result is ``(...)``. The value is
+    ``matrices`` has the shape ``(..., rows, columns)``, and the result has the shape ``(...)``. The value is
     infinity if an entry of the matrix is not finite.
 
     >>> spectral_norms(np.array([[[2.0, 0.0], [0.0, 1.0]]])).tolist()
@@ -41,8 +41,9 @@ def spectral_radius(matrix: Any) -> float:
 def decay_rate(norms: np.ndarray, first: int = 0) -> float:
     """Computes the average change of the logarithm of a norm per step of distance.
 
-    ``norms (k,)`` contains the norms at the distances 0 to k - 1. Norms of 0 are ignored. ``first`` is the
-    smallest distance to use. The result is the :func:`slope` of the logarithms of the norms.
+    The distance is the number of time steps before the final step. ``norms (k,)`` contains the norms at the
+    distances 0 to k - 1. Norms of 0 are ignored. ``first`` is the smallest distance to use. The result is the
+    :func:`slope` of the logarithms of the norms.
 
     >>> round(decay_rate(np.array([1.0, 0.5, 0.25])), 3)
     -0.693
@@ -54,7 +55,8 @@ def decay_rate(norms: np.ndarray, first: int = 0) -> float:
 def slope(logarithms: np.ndarray, first: int = 0) -> float:
     """Computes the least-squares slope of logarithms as a function of the distance.
 
-    The slope is minus infinity if there are fewer than two finite values.
+    The distance is the number of time steps before the final step. The slope is minus infinity if there are
+    fewer than two finite values.
 
     Args:
         logarithms: logarithms of norms at the distances 0 to k - 1, ``(k,)``. Values that are not finite are
@@ -75,8 +77,9 @@ def slope(logarithms: np.ndarray, first: int = 0) -> float:
 def mean_norms(norms: np.ndarray) -> np.ndarray:
     """Computes the geometric mean of the norms at each distance, ``(T + 1,)``.
 
-    ``norms (n, T + 1)`` contains the norms of n rows. Values that are not finite are ignored, such as the NaN
-    that marks a distance greater than the length of a row. If no value is left, the mean is NaN.
+    ``norms (n, T + 1)`` contains the norms of n rows at the distances 0 to T. The distance is the number of
+    time steps before the final step. Values that are not finite are ignored, such as the NaN that marks a
+    distance greater than the length of a row. If no value is left, the mean is NaN.
 
     >>> mean_norms(np.array([[1.0, 4.0], [1.0, np.nan]])).tolist()
     [1.0, 4.0]
@@ -111,8 +114,8 @@ class Verdict:
 def verdict(norms: np.ndarray) -> Verdict:
     """Judges whether a gradient vanishes, explodes or holds.
 
-    ``norms (k,)`` contains the norms of the gradient at the distances 0 to k - 1. Values at the end that are
-    not finite are ignored.
+    ``norms (k,)`` contains the norms of the gradient 0 to k - 1 time steps before the final step. Values at
+    the end that are not finite are ignored.
 
     Raises:
         ValueError: there are fewer than two norms, or the norm at distance 0 is not above 0.

@@ -26,9 +26,10 @@ from seqmodels.kernels import States, affine
 class Cell(keras.layers.Layer):
     """Base class of all cells. It adds one input kernel and one bias.
 
-    A subclass must define :meth:`step` and declare ``blocks``. A subclass may declare ``state_count``,
-    ``parallel`` and ``source`` if their defaults do not fit. A subclass may also define :meth:`sequence`,
-    :meth:`fused`, :meth:`gate_values` and :meth:`step_bound`.
+    A subclass must define :meth:`step` and declare ``blocks``: the names of the gates and of the other values
+    that the cell computes from its input. A subclass may declare ``state_count``, ``parallel`` and ``source``
+    if their defaults do not fit. A subclass may also define :meth:`sequence`, :meth:`fused`,
+    :meth:`gate_values` and :meth:`step_bound`.
 
     The weights have ``p = len(blocks) * units`` columns: ``units`` columns for each block, in the order of
     ``blocks``:

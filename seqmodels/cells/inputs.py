@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def as_numbers(x: Any, dtype: str, name: str) -> tf.Tensor:
-    """Converts ``x`` to a float dtype. Keras' layers also convert integers and booleans to floats.
+    """Converts ``x`` to a tensor of floats. Integers and booleans are also converted, as in Keras' layers.
 
     Args:
         x: a tensor or array.

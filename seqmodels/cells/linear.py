@@ -40,9 +40,9 @@ class LinearCell(Cell):
         **kwargs: keyword arguments of :class:`Cell`.
 
     Raises:
-        ValueError: if units is below 1, or if ``weight_dropout`` or ``recurrent_dropout`` is not 0. These
-            dropouts apply only to cells with recurrent weights. Also if an activation or an option of a
-            recurrent matrix is passed. The activations of these cells are fixed.
+        ValueError: if units is below 1.
+        ValueError: if ``weight_dropout`` or ``recurrent_dropout`` is not 0, or if an option of the recurrent
+            matrix or an activation is passed. These cells have no recurrent matrix and fixed activations.
     """
 
     parallel = True

@@ -60,7 +60,8 @@ class MatrixCell(Cell):
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
         """Returns the matrix U after weight dropout, and the dropout mask of h ``(n, units)``.
 
-        Without recurrent dropout, None replaces the mask. :meth:`Cell.constants` describes the arguments.
+        Without recurrent dropout, the result contains None instead of the mask. :meth:`Cell.constants`
+        describes the arguments.
         """
         super().constants(batch, memory, training)
         recurrent_kernel = self._compute(self.recurrent_kernel)

@@ -107,7 +107,7 @@ def _operator() -> tf.types.experimental.PolymorphicFunction:
 
 
 def _with_reset_steps(inputs: tf.Tensor) -> tf.Tensor:
-    """Adds the reset steps to inputs ``(n, T, d)``: ``(n, RESET_STEPS + T, d + RESET_COLUMNS)``."""
+    """Returns inputs ``(n, T, d)`` with reset steps, ``(n, RESET_STEPS + T, d + RESET_COLUMNS)``."""
     batch, time, _ = inputs.shape
     steps = tf.pad(inputs, ((0, 0), (RESET_STEPS, 0), (0, 0)))
     columns = np.zeros((batch, RESET_STEPS + time, RESET_COLUMNS))
@@ -116,7 +116,7 @@ def _with_reset_steps(inputs: tf.Tensor) -> tf.Tensor:
 
 
 def _with_reset_rows(kernel: tf.Tensor) -> tf.Tensor:
-    """Adds the weights of the reset features to ``kernel (d, 4h)``: ``(d + RESET_COLUMNS, 4h)``.
+    """Returns ``kernel (d, 4h)`` with the weights of the reset features, ``(d + RESET_COLUMNS, 4h)``.
 
     The converter computes the result once and stores it as a constant.
     """

@@ -130,7 +130,7 @@ def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
     """Returns three functions for a reset gate before the product: ``g = tanh(p + (r * k) U_h)``.
 
     - ``candidate`` computes the gates and the candidate of a step.
-    - ``through`` computes the gradients of the reset gate's input and of k.
+    - ``through`` computes the gradients of the reset gate's input and of k, the state after dropout.
     - ``weights`` computes the gradients of the weights.
     """
     gates_kernel, candidate_kernel = tf.split(kernel, [2 * units, units], axis=1)

@@ -1,7 +1,8 @@
 """Loops over time for any step function.
 
-Both loops compute the same results. ``length`` is the number of real steps of a row, which are the steps that
-are not padding. After its last real step, the states of a row do not change and its outputs are zero::
+The functions :func:`generic` and :func:`unrolled` compute the same results. ``length`` is the number of real
+steps of a row, which are the steps that are not padding. After its last real step, the states of a row do not
+change and its outputs are zero::
 
     output_t, new_t = step(projected_t, state_{t-1})
     state_t  = new_t    where t < length, else state_{t-1}

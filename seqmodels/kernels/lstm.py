@@ -129,7 +129,7 @@ def lstm(
 def _gates(z: tf.Tensor) -> tf.Tensor:
     """Computes i, f, g and o from ``z (n, 4h)``, and returns them as the columns of one tensor ``(n, 4h)``.
 
-    Because ``sigmoid(z) = (1 + tanh(z / 2)) / 2``, one tanh over all columns computes all four.
+    Because ``sigmoid(z) = (1 + tanh(z / 2)) / 2``, one tanh over all columns computes all four values.
     """
     units = z.shape[-1] // 4
     scale = tf.constant(np.repeat([0.5, 0.5, 1.0, 0.5], units), z.dtype)  # (4 units,)

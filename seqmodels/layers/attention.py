@@ -7,8 +7,8 @@ memory with S steps, ``m_1 .. m_S (n, m)``, an attention layer computes scores e
 
 The softmax runs only over the real steps of each row, which are the steps that are not padding. If a row has
 no real steps, its context and its weights are zeros, never NaN. ``prepare`` runs once per memory and computes
-the parts that do not depend on the query. ``attend`` processes T queries per row, ``(n, T, q)``, with one
-batched matrix product.
+keys, values and a mask, which do not depend on the query. ``attend`` processes T queries per row,
+``(n, T, q)``, with one batched matrix product.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from seqmodels.layers.padding import real_steps
 
 
 class Prepared(NamedTuple):
-    """The parts of an attention that do not depend on the query.
+    """The keys, values and mask of a memory. They do not depend on the query.
 
     Attributes:
-        keys: vectors with which the queries are compared, ``(n, S, u)``. For multi-head attention the shape
-            is ``(n, heads, S, u)``.
+        keys: vectors of size u with which the queries are compared, ``(n, S, u)``. For multi-head attention
+            the shape is ``(n, heads, S, u)``.
         values: vectors whose weighted sum is the context, ``(n, S, m)``. For multi-head attention the shape
             is ``(n, heads, S, u)``.
         real: mask, True at the real steps of the memory, bool ``(n, 1, S)``.
@@ -167,7 +167,8 @@ class DotAttention(Attention):
         if query_units != memory_units:
             raise ValueError(
                 f"dot attention needs a query and a memory of the same size; got a query of size "
-                f"{query_units} and a memory of size {memory_units}; use the same size for both, or use GeneralAttention"
+                f"{query_units} and a memory of size {memory_units}; use the same size for both, or use "
+                "GeneralAttention"
             )
 
 

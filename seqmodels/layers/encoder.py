@@ -58,9 +58,10 @@ class Encoder(keras.layers.Layer):
         **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the first cell.
 
     Raises:
-        ValueError: if ``cells`` is empty or is not a list of cells. Also if ``bidirectional`` or ``dropout``
-            is a sequence without one value per cell. Also if ``residual`` is True and the two sizes differ in
-            a layer above the lowest layer. A call raises the same errors as a call of :class:`Recurrent`.
+        ValueError: if ``cells`` is empty or is not a list of cells.
+        ValueError: if ``bidirectional`` or ``dropout`` is a sequence without one value per cell.
+        ValueError: if ``residual`` is True, and the input and the output of a layer above the lowest layer
+            have different sizes. A call raises the same errors as a call of :class:`Recurrent`.
 
     >>> from seqmodels.cells import GRUCell
     >>> encoder = Encoder([GRUCell(3), GRUCell(3)], bidirectional=True)

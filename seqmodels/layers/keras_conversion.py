@@ -45,8 +45,8 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
         recurrent: a built ``Recurrent`` with an ``RNNCell``, ``LSTMCell`` or ``GRUCell``.
 
     Raises:
-        ValueError: if the layer is not built or has another type of cell. Also if a regularizer or a
-            constraint of a GRU depends on the sign of the weights.
+        ValueError: if the layer is not built or has another type of cell.
+        ValueError: if a regularizer or a constraint of a GRU depends on the sign of the weights.
 
     >>> from seqmodels.cells import LSTMCell
     >>> recurrent = Recurrent(LSTMCell(3))
@@ -97,9 +97,10 @@ def from_keras(layer: keras.layers.Layer) -> Recurrent | Encoder:
         a ``Recurrent``. For a ``Bidirectional``, an ``Encoder`` with one bidirectional layer.
 
     Raises:
-        ValueError: if the layer has another type or is not built. Also if a ``Bidirectional`` does not
-            concatenate the outputs of its two layers, or if these layers have different types or options.
-            Also if a regularizer or a constraint of a GRU depends on the sign of the weights.
+        ValueError: if the layer has another type or is not built.
+        ValueError: if a ``Bidirectional`` does not concatenate the outputs of its two layers, or if these two
+            layers have different types or options.
+        ValueError: if a regularizer or a constraint of a GRU depends on the sign of the weights.
 
     >>> layer = keras.layers.GRU(3, return_sequences=True)
     >>> outputs = layer(tf.ones((2, 4, 5)))

@@ -28,8 +28,9 @@ def without_padding(x: tf.Tensor, lengths: tf.Tensor | None, training: bool = Tr
     """Replaces the padding of ``x (n, T, d)`` by zeros, also if the padding is NaN or infinity.
 
     The computation of a gradient multiplies the padding by zero. For NaN or infinity, the product would be
-    NaN. Exported files use other forms of the loop and do not compute gradients. In these forms, ``x`` is
-    returned unchanged if ``training`` is False. The results at real steps do not depend on the padding.
+    NaN. Exported files do not compute gradients. If ``training`` is False and a form of the loop for exported
+    files is selected (:mod:`seqmodels.kernels.forms`), ``x`` is therefore returned unchanged. The results at
+    real steps do not depend on the padding.
     """
     if lengths is None or not (training or kernels.current_form() in ("auto", "generic")):
         return x
@@ -46,8 +47,8 @@ def checked_lengths(lengths: Any, mask: Any, inputs: tf.Tensor) -> tuple[tf.Tens
         inputs: ``(n, T, d)``.
 
     Returns:
-        lengths ``(n,)`` int32, and booleans ``(n,)`` that are True for valid rows. None replaces the lengths
-        if no row has padding. None replaces the booleans if all rows are known to be valid.
+        lengths ``(n,)`` int32, and booleans ``(n,)`` that are True for valid rows. The lengths are None if
+        neither lengths nor a mask is passed. The booleans are None if all rows are known to be valid.
 
     Raises:
         ValueError: if a shape or a dtype is wrong, or if values are invalid and already known.
@@ -120,7 +121,7 @@ def _from_mask(mask: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | Non
 
 
 def lengths_as_tensor(arguments: Any) -> Any:
-    """Converts a list of lengths among the positional or keyword arguments of a call to a tensor."""
+    """Returns the positional or keyword arguments of a call, with a list of lengths converted to a tensor."""
     if isinstance(arguments, dict):
         if isinstance(arguments.get("lengths"), list | tuple):
             return {**arguments, "lengths": as_tensor(arguments["lengths"], "lengths")}

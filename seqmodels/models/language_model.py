@@ -58,8 +58,9 @@ class NextToken(keras.Model):
         embedding_units: size of the embedding vectors.
         tied: if True, the output layer uses the matrix of the embedding. It adds a projection if its input
             size differs from ``embedding_units``.
-        cutoffs: first token id of each cluster of an adaptive softmax. Without cutoffs, the model uses the
-            full softmax. The adaptive softmax has its own matrices, so ``tied`` must be False.
+        cutoffs: first token id of each cluster of rare tokens in an adaptive softmax
+            (:class:`AdaptiveSoftmax`). Without cutoffs, the model uses the full softmax. The adaptive softmax
+            has its own matrices, so ``tied`` must be False.
         samples: number of tokens in the sampled softmax (:func:`sampled_softmax_losses`) that
             :meth:`losses_of` uses in training. 0 uses all tokens. A call of the model always computes the
             logits of all tokens, so Keras' ``fit`` does not use the sampled softmax.

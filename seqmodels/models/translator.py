@@ -28,7 +28,7 @@ class Encoding(NamedTuple):
     """The encoded source, which is the input of the first :meth:`Translator.step`.
 
     Attributes:
-        memory: outputs of the encoder, in the form that the attention needs; None without attention.
+        memory: outputs of the encoder, prepared for the attention. None without attention.
         states: initial states of the decoder, each ``(n, units)``.
     """
 
@@ -224,7 +224,7 @@ class Translator(keras.Model):
         return self._logits(self.output_dropout(outputs, training=training))
 
     def encode(self, source: tf.Tensor, lengths: tf.Tensor) -> Encoding:
-        """Encodes sources ``(n, S)`` with ``lengths (n,)``. The first :meth:`step` needs the result."""
+        """Encodes source tokens ``(n, S)`` with ``lengths (n,)``. Pass the result to :meth:`step`."""
         memory, states = self._encoded(source, lengths, False)
         attention = self.cell.attention
         return Encoding(None if attention is None else attention.prepare(*memory), states)
@@ -313,11 +313,11 @@ class Translator(keras.Model):
         share: tf.Tensor,
         training: bool,
     ) -> tf.Tensor:
-        """Returns decoder outputs ``(n, T, embedding_units)``. Some inputs are tokens of the decoder itself.
+        """Returns outputs ``(n, T, embedding_units)`` of the decoder, which reads some of its own tokens.
 
-        The first input of a row is its first target token. Each further input is a token of the decoder with
-        probability ``share``, else the target token. In training, a token of the decoder is sampled.
-        Otherwise, it is the most probable token.
+        The first input of a row is its first target token. With probability ``share``, each further input is
+        a token that the decoder generates from its previous output. Otherwise, the input is the target token.
+        The generated token is sampled in training. Outside of training, it is the most probable token.
         """
         batch, time, width = (
             static or dynamic for static, dynamic in zip(embedded.shape, tf.unstack(tf.shape(embedded)))
@@ -330,8 +330,8 @@ class Translator(keras.Model):
         generator = self.seed_generator if training else None
         draw = uniform((batch, time), generator.next()) if generator is not None else 0.0
         own = (tf.zeros((batch, time)) + draw < share) & (tf.range(time) > 0)
-        # Each step has two more features. The first is a flag that is 1 if the input is a token of the
-        # decoder. The second is the index of the step, which seeds the sampling.
+        # The inputs of a step get two more features. The first is 1 if the decoder generates the input token,
+        # else 0. The second is the index of the step, which seeds the sampling.
         numbers = tf.broadcast_to(tf.cast(tf.range(time), dtype), (batch, time))
         x = tf.concat([embedded, tf.cast(own, dtype)[..., None], numbers[..., None]], axis=-1)
         seed = tf.cast(generator.next(), tf.int32) if generator is not None else None
