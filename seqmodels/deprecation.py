@@ -17,8 +17,9 @@ def deprecated(*, since: str, removed_in: str, use: str) -> Callable[[Named], Na
     """Returns a decorator for a deprecated function or class: each call emits a warning, but works as before.
 
     The warning is a ``DeprecationWarning`` that shows the line of the call. Python shows this warning if the
-    call is in a script, a notebook or a test. The author of such code can change the call. Python hides the warning if the call is in an installed package, because the user of the package
-    cannot change the call. A ``FutureWarning`` is not used, because Python would show it in both cases.
+    call is in a script, a notebook or a test. The author of this code can change the call. Python hides the
+    warning if the call is in an installed package, because the user of the package cannot change the call. A
+    ``FutureWarning`` is not used, because Python would show it in both cases.
 
     >>> @deprecated(since="0.2", removed_in="0.4", use="seqmodels.total")
     ... def add(numbers):

@@ -96,6 +96,8 @@ def mean_norms(norms: np.ndarray) -> np.ndarray:
 class Verdict:
     """A judgement on whether a gradient vanishes or explodes, based on its norms at growing distances.
 
+    The distance is the number of time steps before the final step.
+
     Attributes:
         kind: "vanishes", "explodes", or "holds" if the gradient neither vanishes nor explodes.
         factor: average factor by which the norm changes per step of distance.
@@ -137,7 +139,7 @@ def verdict(norms: np.ndarray) -> Verdict:
     left, distance, factor = float(share[-1]), len(norms) - 1, math.exp(decay_rate(norms))
     if reach < distance:
         words = (
-            f"vanishes: less than {LEFT:.0%} of the gradient is left more than {reach} steps back (factor "
+            f"vanishes: more than {reach} steps back, less than {LEFT:.0%} of the gradient is left (factor "
             f"{factor:.3g} per step); use a gated cell, or shorten the distance to relevant inputs"
         )
         return Verdict("vanishes", factor, reach, left, words)

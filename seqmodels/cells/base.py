@@ -140,7 +140,7 @@ class Cell(keras.layers.Layer):
         return affine(x, self._compute(self.kernel), self._compute_bias())
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """Computes the values that are equal at all steps of a sequence. The base class returns ``()``.
+        """Computes the values that are equal at all steps, such as dropout masks. The base class has none.
 
         Args:
             batch: number of rows in the batch, needed to sample dropout masks.

@@ -1,8 +1,8 @@
 r"""An LSTM that TensorFlow Lite's converter replaces by one ``UNIDIRECTIONAL_SEQUENCE_LSTM`` operator.
 
-The converter recognises a TensorFlow function by its attributes, its arguments and its results. It replaces
-the whole function by the operator. If TensorFlow runs the function, the function is an ordinary loop with the
-same results. The operator has three limitations. This module handles the limitations as follows:
+The converter recognises a TensorFlow function by its attributes, its arguments and its results. The converter
+replaces the whole function by the operator. If TensorFlow runs the function, the function is an ordinary loop
+with the same results. The operator has three limitations. This module handles the limitations as follows:
 
 - The operator keeps ``h`` and ``c`` from one call of the interpreter to the next. One text would therefore
   affect the results for the next text. To prevent this, the module adds two reset steps before the sequence.
@@ -40,7 +40,8 @@ def fused_lstm(
 
     Args:
         inputs: ``(n, T, d)``; n and T must be static.
-        kernel: W ``(d, 4h)``, with the columns of i, f, c (the candidate) and o in this order.
+        kernel: W ``(d, 4h)``, with the columns of the input gate, the forget gate, the candidate and the
+            output gate.
         recurrent_kernel: U ``(h, 4h)``, with columns in the same order.
         bias: ``(4h,)``, in the same order.
         lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means

@@ -63,9 +63,10 @@ def lstm(
     The loop saves memory: the gates of a step overwrite the projected inputs of the step.
 
     Args:
-        projected: projected inputs ``(n, T, 4h)``, with the columns i, f, c, o.
+        projected: projected inputs ``(n, T, 4h)``, with the columns of the input gate, the forget gate, the
+            candidate and the output gate.
         states: tuple of h and c before the first step, each ``(n, h)``.
-        recurrent_kernel: U ``(h, 4h)``, with the columns i, f, c, o.
+        recurrent_kernel: U ``(h, 4h)``, with columns in the same order.
         lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
             that no row has padding.
         mask: dropout mask of the state ``h_{t-1}``, ``(n, h)``. None means no dropout.

@@ -23,7 +23,7 @@ from seqmodels.layers.padding import real_steps
 
 
 class Prepared(NamedTuple):
-    """The keys, values and mask of a memory. They do not depend on the query.
+    """The keys, values and mask of a memory with S steps. They do not depend on the query.
 
     Attributes:
         keys: vectors of size u with which the queries are compared, ``(n, S, u)``. For multi-head attention
@@ -42,8 +42,9 @@ class Attention(keras.layers.Layer):
     """Base class of the attention layers.
 
     ``attention(query (n, q), memory (n, S, m), lengths (n,) or None)`` returns
-    ``(context (n, output_size), weights (n, S))``. ``lengths`` contains the number of real steps of each row
-    of the memory. None means that no row has padding.
+    ``(context (n, output_size), weights (n, S))``. The memory has S steps with m features, and a query has q
+    features. ``lengths`` contains the number of real steps of each row of the memory. None means that no row
+    has padding.
     """
 
     def build(self, query_shape: Any, memory_shape: Any) -> None:
@@ -115,7 +116,8 @@ class AdditiveAttention(Attention):
             e_{ts} = v \\cdot tanh(q_t W + m_s U)
 
     The weights are ``query_kernel`` W ``(q, units)``, ``memory_kernel`` U ``(m, units)`` and ``scorer`` v
-    ``(units, 1)``. For T queries per row, the hidden layer contains ``n T S units`` numbers.
+    ``(units, 1)``. For n rows, T queries per row and a memory with S steps, the hidden layer contains
+    ``n * T * S * units`` numbers.
 
     Args:
         units: size of the hidden layer. Default: the size of the query.

@@ -175,7 +175,8 @@ class AttentionDecoderCell(Cell):
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
         """Returns ``(constants of each cell, prepared memory or None, kernel of f, dropout masks)``.
 
-        The kernel of f contains the rows of the lowest cell's kernel that multiply ``f_t``.
+        ``f_t`` is the additional input of the lowest cell. The kernel of f contains the rows of the lowest
+        cell's kernel that multiply ``f_t``.
 
         Args:
             batch: number of rows in the batch, needed to sample dropout masks.

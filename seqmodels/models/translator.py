@@ -224,7 +224,7 @@ class Translator(keras.Model):
         return self._logits(self.output_dropout(outputs, training=training))
 
     def encode(self, source: tf.Tensor, lengths: tf.Tensor) -> Encoding:
-        """Encodes source tokens ``(n, S)`` with ``lengths (n,)``. Pass the result to :meth:`step`."""
+        """Encodes source tokens ``(n, S)`` with ``lengths (n,)``. Pass the states and the memory to :meth:`step`."""
         memory, states = self._encoded(source, lengths, False)
         attention = self.cell.attention
         return Encoding(None if attention is None else attention.prepare(*memory), states)
@@ -236,8 +236,9 @@ class Translator(keras.Model):
 
         Args:
             tokens: last token of each row, ``(n,)``.
-            states: states before the step; for the first step, the states of :class:`Encoding`.
-            memory: memory of :class:`Encoding`.
+            states: states before the step. For the first step, pass the attribute ``states`` of
+                :class:`Encoding`.
+            memory: attribute ``memory`` of :class:`Encoding`. It is the same for every step.
 
         Returns:
             The logits of the next token, ``(n, vocabulary)``; the states after the step; and the attention

@@ -42,7 +42,7 @@ class WindowModel(keras.Model):
         decomposition: if True, values are split into their moving average and the remainder.
         series: number of series.
         series_units: size of the learned vector of each series. 0 disables the vectors.
-        periods: periods of the calendar features, in the unit of the times.
+        periods: periods of the calendar features, in the unit of ``past_time``.
         known: mean and standard deviation of each covariate whose future is known. The model uses them to
             standardize the covariate.
         static: mean and standard deviation of each covariate that is constant within a series. The model
@@ -167,7 +167,8 @@ class WindowModel(keras.Model):
         """Computes the unconstrained parameters of the forecast, ``(n, H, p)``.
 
         Args:
-            steps: features of each past step, ``(n, T, step_features)``.
+            steps: features of each past step, ``(n, T, step_features)``. T is the lookback, or the lookback
+                minus 1 for prices.
             whole: features of the whole window, ``(n, whole_features)``.
             future: known features of each future step, ``(n, H, future_features)``.
             fixed: features that do not change within a window, ``(n, fixed_features)``.

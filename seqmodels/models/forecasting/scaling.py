@@ -87,7 +87,8 @@ def _between(ordered: tf.Tensor, place: float) -> tf.Tensor:
 def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
     """Returns the mean of the ``width`` values around each step, ``(n, T)``.
 
-    The first value of a row is repeated before its start, and the last value is repeated after its end.
+    Before the start of a row, its first value is repeated. After the end of the row, its last value is
+    repeated.
     """
     time = values.shape[1]
     sources = np.arange(time)[:, None] + np.arange(width) - (width - 1) // 2
