@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-LEFT = 0.01  # a gradient vanishes if its norm falls below this share of the norm at distance 0
-GROWN = 10.0  # a gradient explodes if its norm grows by more than this factor
+LEFT = 0.01  # a gradient vanishes if its norm falls below this share of the norm at the final step
+GROWN = 10.0  # a gradient explodes if its norm grows to more than this multiple of the norm at the final step
 
 
 def spectral_norms(matrices: np.ndarray) -> np.ndarray:

@@ -168,7 +168,7 @@ class Cell(keras.layers.Layer):
         Returns:
             output ``(n, units)`` and the states after this step, tensors ``(n, units)``.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define step")
+        raise NotImplementedError(f"{type(self).__name__} must define the method step")
 
     def sequence(
         self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple

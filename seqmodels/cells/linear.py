@@ -67,7 +67,7 @@ class LinearCell(Cell):
         Args:
             projected: the result of :meth:`project` for one or more steps, ``(..., p)``.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define coefficients")
+        raise NotImplementedError(f"{type(self).__name__} must define the method coefficients")
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
         (h,) = states

@@ -120,7 +120,7 @@ class LSTMCell(GatedCell):
             return None
         i, f, c, o = (norm(block) for block in np.split(np.asarray(constants[0]), 4, axis=-1))
         through_cell = i / 4 + largest(states[1]) * f / 4 + c  # bounds d c_t / d h_{t-1}
-        return norm([[through_cell + o / 4, 1.0], [through_cell, 1.0]])  # row 1: h_t, row 2: c_t
+        return norm([[through_cell + o / 4, 1.0], [through_cell, 1.0]])  # row 1 is for h_t, row 2 for c_t
 
     def get_config(self) -> dict:
         return {**super().get_config(), "forget_bias": self.forget_bias}

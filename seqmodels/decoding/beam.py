@@ -197,7 +197,7 @@ class _Beam:
         blank = tf.fill((n, beams, room(start, self.rules)), NONE)
         none = tf.fill((n, beams), IMPOSSIBLE)
         complete = Ranked(blank, tf.zeros((n, beams), tf.int32), tf.zeros((n, beams), tf.bool), none, none)
-        first = tf.range(beams) == 0  # one beam starts, because equal beams would stay equal
+        first = tf.range(beams) == 0  # only one beam starts, because several equal beams would stay equal
         return _Beams(
             tf.constant(0),
             tokens,

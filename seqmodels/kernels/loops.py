@@ -89,7 +89,7 @@ def unrolled(
     real = (tf.range(len(outputs)) < lengths[:, None])[..., None]  # (batch, time, 1)
 
     def last(first: tf.Tensor, *later: tf.Tensor) -> tf.Tensor:
-        # TensorFlow Lite's converter fails if an 8-bit tensor is part of two stacks with different scales.
+        # TensorFlow Lite's converter fails if an 8-bit tensor is stacked twice, with different scales.
         is_output = all(state is output for state, output in zip(later, outputs))
         rest = stacked if is_output else tf.stack(later, axis=1)
         return tf.gather(tf.concat([first[:, None], rest], axis=1), lengths, batch_dims=1)

@@ -224,7 +224,7 @@ class Translator(keras.Model):
         return self._logits(self.output_dropout(outputs, training=training))
 
     def encode(self, source: tf.Tensor, lengths: tf.Tensor) -> Encoding:
-        """Encodes source tokens ``(n, S)`` with ``lengths (n,)``. Pass the states and the memory to :meth:`step`."""
+        """Encodes source tokens ``(n, S)`` with ``lengths (n,)``. :meth:`step` needs the result."""
         memory, states = self._encoded(source, lengths, False)
         attention = self.cell.attention
         return Encoding(None if attention is None else attention.prepare(*memory), states)

@@ -215,7 +215,7 @@ def test_memory_is_refused() -> None:
 
 def test_a_cell_without_step_raises() -> None:
     cell = Cell(UNITS)
-    with pytest.raises(NotImplementedError, match="Cell does not define step"):
+    with pytest.raises(NotImplementedError, match="Cell must define the method step"):
         cell(tf.ones((1, INPUTS)), cell.get_initial_state(1))
 
 
