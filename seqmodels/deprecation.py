@@ -14,12 +14,12 @@ Named = TypeVar("Named", bound=Callable[..., Any])
 
 
 def deprecated(*, since: str, removed_in: str, use: str) -> Callable[[Named], Named]:
-    """Decorates a deprecated function or class. Each call emits a warning and otherwise works as before.
+    """Returns a decorator for a deprecated function or class: each call emits a warning, but works as before.
 
     The warning is a ``DeprecationWarning`` that shows the line of the call. Python shows this warning if the
-    call is in a script, a notebook or a test, because its author can change the call. Python hides the
-    warning if the call is in an installed package, because the user of the package cannot change the call.
-    Python would show a ``FutureWarning`` in both cases.
+    call is in a script, a notebook or a test. The author of this code can change the call. Python hides the
+    warning if the call is in an installed package, because the user of the package cannot change the call. A
+    ``FutureWarning`` is not used, because Python would show it in both cases.
 
     >>> @deprecated(since="0.2", removed_in="0.4", use="seqmodels.total")
     ... def add(numbers):

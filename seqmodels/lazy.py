@@ -1,4 +1,4 @@
-"""Lazy imports: a package imports the module of a function or class only at its first use."""
+"""Lazy imports: a package imports a module only when a name from the module is first used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def lazy(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Returns a ``__getattr__`` for a package (PEP 562) that imports public names at first use.
+    """Returns a ``__getattr__`` (PEP 562) that imports each public name of a package when it is first used.
 
     Args:
         package: ``__name__`` of the package.

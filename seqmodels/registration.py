@@ -1,6 +1,6 @@
 """Registration of the classes of seqmodels with Keras, so that Keras can load saved models.
 
-The decorator of a class registers the class with Keras when the module of the class is imported. These
+Each class has a decorator that registers the class with Keras when the module of the class is imported. These
 modules load TensorFlow, but importing seqmodels must not load TensorFlow. A stand-in for every class is
 therefore registered instead. A stand-in is an object that imports its class when Keras loads a model with
 this class. If Keras is not imported yet, an import finder on ``sys.meta_path`` registers the stand-ins when
@@ -45,7 +45,8 @@ SERIALIZABLE = {
 class Deferred:
     """Stand-in for a class in the custom objects of Keras. It imports the class at first use.
 
-    The import replaces the stand-in in Keras, because the module of the class registers the class itself.
+    When the module of the class is imported, its decorator registers the class. The class then replaces the
+    stand-in.
     """
 
     def __init__(self, name: str):

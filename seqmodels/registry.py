@@ -17,7 +17,7 @@ class Entry:
 
     Attributes:
         path: location in the form ``module:Class``.
-        options: constructor arguments that belong to the name, such as ``activation="relu"`` for ``irnn``.
+        options: constructor arguments that this name sets, such as ``activation="relu"`` for ``irnn``.
     """
 
     path: str
@@ -116,6 +116,6 @@ def make(table: Mapping[str, Entry], name: str, /, **options: Any) -> Any:
         ValueError: ``name`` is not in ``table``.
     """
     if name not in table:
-        raise ValueError(f"{name!r} is unknown; expected one of {', '.join(table)}")
+        raise ValueError(f"the name {name!r} is unknown; expected one of {', '.join(table)}")
     module, attribute = table[name].path.split(":")
     return getattr(import_module(module), attribute)(**{**table[name].options, **options})

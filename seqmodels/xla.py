@@ -14,7 +14,7 @@ def set_xla_flags() -> None:
     XLA can compute reductions and matrix products with the library YNNPACK. YNNPACK can crash the process if
     the first two runs of a compiled program overlap, for example on two parts of a batch. Both runs then
     write the constants of a fusion to one list without a lock (``EmitYnnFusionBuilder`` in XLA's
-    ``ynn_emitter.cc``, TensorFlow 2.21). Without YNNPACK, XLA uses other code that is as fast.
+    ``ynn_emitter.cc``, TensorFlow 2.21). Without YNNPACK, XLA uses other code, which is equally fast.
 
     XLA reads the variable once per process, when it compiles its first program. Importing TensorFlow or
     running its operators without XLA does not compile a program. After the first compilation, this function

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-LEFT = 0.01  # a gradient vanishes if its norm falls below this share of the norm at distance 0
-GROWN = 10.0  # a gradient explodes if its norm grows by more than this factor
+LEFT = 0.01  # a gradient vanishes if its norm falls below this share of the norm at the final step
+GROWN = 10.0  # a gradient explodes if its norm grows to more than this multiple of the norm at the final step
 
 
 def spectral_norms(matrices: np.ndarray) -> np.ndarray:
     """Computes the largest singular value of each matrix.
 
-    The shape of ``matrices`` is ``(..., k, S)``, and the shape of the result is ``(...)``. The value is
+    ``matrices`` has the shape ``(..., rows, columns)``, and the result has the shape ``(...)``. The value is
     infinity if an entry of the matrix is not finite.
 
     >>> spectral_norms(np.array([[[2.0, 0.0], [0.0, 1.0]]])).tolist()
@@ -41,8 +41,9 @@ def spectral_radius(matrix: Any) -> float:
 def decay_rate(norms: np.ndarray, first: int = 0) -> float:
     """Computes the average change of the logarithm of a norm per step of distance.
 
-    ``norms (k,)`` contains the norms at the distances 0 to k - 1. Norms of 0 are ignored. ``first`` is the
-    smallest distance to use. The result is the :func:`slope` of the logarithms of the norms.
+    The distance is the number of time steps before the final step. ``norms (k,)`` contains the norms at the
+    distances 0 to k - 1. Norms of 0 are ignored. ``first`` is the smallest distance to use. The result is the
+    :func:`slope` of the logarithms of the norms.
 
     >>> round(decay_rate(np.array([1.0, 0.5, 0.25])), 3)
     -0.693
@@ -54,7 +55,8 @@ def decay_rate(norms: np.ndarray, first: int = 0) -> float:
 def slope(logarithms: np.ndarray, first: int = 0) -> float:
     """Computes the least-squares slope of logarithms as a function of the distance.
 
-    The slope is minus infinity if there are fewer than two finite values.
+    The distance is the number of time steps before the final step. The slope is minus infinity if there are
+    fewer than two finite values.
 
     Args:
         logarithms: logarithms of norms at the distances 0 to k - 1, ``(k,)``. Values that are not finite are
@@ -75,8 +77,9 @@ def slope(logarithms: np.ndarray, first: int = 0) -> float:
 def mean_norms(norms: np.ndarray) -> np.ndarray:
     """Computes the geometric mean of the norms at each distance, ``(T + 1,)``.
 
-    ``norms (n, T + 1)`` contains the norms of n rows. Values that are not finite are ignored, such as the NaN
-    that marks a distance greater than the length of a row. If no value is left, the mean is NaN.
+    ``norms (n, T + 1)`` contains the norms of n rows at the distances 0 to T. The distance is the number of
+    time steps before the final step. Values that are not finite are ignored, such as the NaN that marks a
+    distance greater than the length of a row. If no value is left, the mean is NaN.
 
     >>> mean_norms(np.array([[1.0, 4.0], [1.0, np.nan]])).tolist()
     [1.0, 4.0]
@@ -92,6 +95,8 @@ def mean_norms(norms: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class Verdict:
     """A judgement on whether a gradient vanishes or explodes, based on its norms at growing distances.
+
+    The distance is the number of time steps before the final step.
 
     Attributes:
         kind: "vanishes", "explodes", or "holds" if the gradient neither vanishes nor explodes.
@@ -111,8 +116,8 @@ class Verdict:
 def verdict(norms: np.ndarray) -> Verdict:
     """Judges whether a gradient vanishes, explodes or holds.
 
-    ``norms (k,)`` contains the norms of the gradient at the distances 0 to k - 1. Values at the end that are
-    not finite are ignored.
+    ``norms (k,)`` contains the norms of the gradient 0 to k - 1 time steps before the final step. Values at
+    the end that are not finite are ignored.
 
     Raises:
         ValueError: there are fewer than two norms, or the norm at distance 0 is not above 0.
@@ -125,8 +130,8 @@ def verdict(norms: np.ndarray) -> Verdict:
     norms = norms[: int(np.flatnonzero(np.isfinite(norms)).max(initial=-1)) + 1]
     if len(norms) < 2 or not norms[0] > 0:
         raise ValueError(
-            f"norms must contain at least 2 values, and the first must be above 0; got {norms[:3]}; if "
-            "the first norm is 0, no gradient arrives at the last step"
+            f"norms must contain at least 2 values, and the first must be above 0; got {norms[:3]}; if the "
+            "first norm is 0, use a loss that depends on the last step"
         )
     share = norms / norms[0]
     lost = np.flatnonzero(~(share >= LEFT))
@@ -134,7 +139,7 @@ def verdict(norms: np.ndarray) -> Verdict:
     left, distance, factor = float(share[-1]), len(norms) - 1, math.exp(decay_rate(norms))
     if reach < distance:
         words = (
-            f"vanishes: less than {LEFT:.0%} of the gradient is left more than {reach} steps back (factor "
+            f"vanishes: more than {reach} steps back, less than {LEFT:.0%} of the gradient is left (factor "
             f"{factor:.3g} per step); use a gated cell, or shorten the distance to relevant inputs"
         )
         return Verdict("vanishes", factor, reach, left, words)

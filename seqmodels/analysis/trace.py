@@ -131,8 +131,8 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
 def loss_gradients(tape: tf.GradientTape, loss: tf.Tensor, traces: Sequence[Trace]) -> list[np.ndarray]:
     """Computes the gradients ``dL/ds_t`` of a loss L for each trace, ``(n, T + 1, S)`` float64.
 
-    ``s_t`` is the concatenation of all states after step t. The loss must be computed inside
-    :func:`recording`.
+    ``s_t`` is the concatenation of all states of a row after step t, S values. The loss must be computed
+    inside :func:`recording`.
 
     >>> from seqmodels.cells import LSTMCell
     >>> layer = Recurrent(LSTMCell(3))

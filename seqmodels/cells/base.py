@@ -26,9 +26,10 @@ from seqmodels.kernels import States, affine
 class Cell(keras.layers.Layer):
     """Base class of all cells. It adds one input kernel and one bias.
 
-    A subclass must define :meth:`step` and declare ``blocks``. A subclass may declare ``state_count``,
-    ``parallel`` and ``source`` if their defaults do not fit. A subclass may also define :meth:`sequence`,
-    :meth:`fused`, :meth:`gate_values` and :meth:`step_bound`.
+    A subclass must define :meth:`step` and declare ``blocks``: the names of the gates and of the other values
+    that the cell computes from its input. A subclass may declare ``state_count``, ``parallel`` and ``source``
+    if their defaults do not fit. A subclass may also define :meth:`sequence`, :meth:`fused`,
+    :meth:`gate_values` and :meth:`step_bound`.
 
     The weights have ``p = len(blocks) * units`` columns: ``units`` columns for each block, in the order of
     ``blocks``:
@@ -94,8 +95,8 @@ class Cell(keras.layers.Layer):
         self.input_units = input_shape[-1]
         if self.input_units is None:
             raise ValueError(
-                f"the number of features of the inputs of {type(self).__name__} must be known; got inputs of "
-                f"shape {tuple(input_shape)}; set the number, for example by keras.Input((None, features))"
+                f"inputs of {type(self).__name__} must have a known number of features; got shape "
+                f"{tuple(input_shape)}; set the number of features, for example by keras.Input((None, 8))"
             )
         self.kernel = self._weight("kernel", (self.input_units, columns))
         self.build_recurrent(columns)
@@ -139,7 +140,7 @@ class Cell(keras.layers.Layer):
         return affine(x, self._compute(self.kernel), self._compute_bias())
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """Computes the values that are equal at all steps of a sequence. The base class returns ``()``.
+        """Computes the values that are equal at all steps, such as dropout masks. The base class has none.
 
         Args:
             batch: number of rows in the batch, needed to sample dropout masks.
@@ -151,7 +152,9 @@ class Cell(keras.layers.Layer):
             ValueError: if a memory is passed to a cell without attention.
         """
         if memory is not None:
-            raise ValueError(f"memory does not apply to {type(self).__name__}; pass memory=None")
+            raise ValueError(
+                f"{type(self).__name__} has no attention and accepts no memory; pass memory=None"
+            )
         return ()
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
@@ -165,7 +168,7 @@ class Cell(keras.layers.Layer):
         Returns:
             output ``(n, units)`` and the states after this step, tensors ``(n, units)``.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define step")
+        raise NotImplementedError(f"{type(self).__name__} must define the method step")
 
     def sequence(
         self, projected: tf.Tensor, states: States, lengths: tf.Tensor | None, constants: tuple

@@ -13,14 +13,14 @@ from seqmodels.cells.matrix import MatrixCell
 class GatedCell(MatrixCell):
     """Base class of the LSTM and the GRU. It adds two activations, with the same names as in Keras.
 
-    The kernels and the fused operator support only the default activations, tanh and sigmoid. With other
-    activations, a loop computes one time step after the other.
+    The fast kernels of :mod:`seqmodels.kernels` support only the default activations, tanh and sigmoid. With
+    other activations, a slower loop computes one time step after the other.
 
     Args:
         units: size of the state.
         activation: activation of the candidate: the name of a Keras activation, or a function. None means
             the linear function.
-        recurrent_activation: activation of the gates, in the same formats.
+        recurrent_activation: activation of the gates: a name, a function or None, as for ``activation``.
         **kwargs: keyword arguments of :class:`MatrixCell`.
     """
 
@@ -41,7 +41,7 @@ class GatedCell(MatrixCell):
         return self.recurrent_activation is keras.activations.get("sigmoid")
 
     def gates(self, z: tf.Tensor, count: int) -> list[tf.Tensor]:
-        """Computes ``count`` gates, each ``(..., units)``, from the blocks of ``z (..., count * units)``."""
+        """Splits ``z (..., count * units)`` into ``count`` blocks and returns the gate of each block."""
         if self._sigmoid_gates:
             return tf.split(tf.sigmoid(z), count, axis=-1)
         return [self.recurrent_activation(block) for block in tf.split(z, count, axis=-1)]

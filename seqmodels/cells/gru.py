@@ -49,7 +49,7 @@ class GRUCell(GatedCell):
             as an LSTM with ``forget_bias=keep_bias``.
         activation: activation of the candidate: the name of a Keras activation, or a function. None means
             the linear function.
-        recurrent_activation: activation of the gates, in the same formats.
+        recurrent_activation: activation of the gates: a name, a function or None, as for ``activation``.
         **kwargs: keyword arguments of :class:`MatrixCell`.
 
     >>> cell = GRUCell(3, reset_after=True)
@@ -89,8 +89,8 @@ class GRUCell(GatedCell):
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
         """Returns ``(U after weight dropout, mask of h or None, b' or None)``.
 
-        Without ``reset_after``, None replaces b'. Without a bias, zeros replace b'. :meth:`Cell.constants`
-        describes the arguments.
+        Without ``reset_after``, the result contains None instead of b'. With ``reset_after`` but without a
+        bias, b' is a tensor of zeros. :meth:`Cell.constants` describes the arguments.
         """
         recurrent_kernel, mask = super().constants(batch, memory, training)
         recurrent_bias = None
@@ -139,12 +139,12 @@ class GRUCell(GatedCell):
         return {"1 - update gate": 1 - u, "update gate": u, "reset gate": r}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns the sum of two bounds on the effect of ``h_{t-1}`` on ``h_t``.
+        """Returns an upper bound of the norm of the Jacobian ``d h_t / d h_{t-1}`` that holds for all steps.
 
-        The first bound holds if the update gate is constant. The second bound applies to the change of the
-        update gate that ``h_{t-1}`` causes. Both bounds use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The sum
-        is at least 1 for any weights. It therefore cannot prove that a gradient vanishes.
-        Returns None if the activations are not tanh and sigmoid.
+        The bound is a sum of two terms. The first term bounds the Jacobian for a constant update gate. The
+        second term bounds the effect of ``h_{t-1}`` on ``h_t`` through the update gate. Both terms use
+        ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The sum is at least 1 for any weights. It therefore cannot
+        prove that a gradient vanishes. Returns None if the activations are not tanh and sigmoid.
         """
         if not self.has_default_activations:
             return None

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def as_numbers(x: Any, dtype: str, name: str) -> tf.Tensor:
-    """Converts ``x`` to a float dtype. Keras' layers also convert integers and booleans to floats.
+    """Converts ``x`` to a tensor of floats. Integers and booleans are also converted, as in Keras' layers.
 
     Args:
         x: a tensor or array.
@@ -28,8 +28,8 @@ def as_numbers(x: Any, dtype: str, name: str) -> tf.Tensor:
         return x
     if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool):
         raise ValueError(
-            f"{name} must be numbers; got {x.dtype.name}; convert them to floats first (texts need a "
-            "tokenizer and an embedding)"
+            f"{name} must be numbers; got {x.dtype.name}; convert {name} to floats; for texts, use a "
+            "tokenizer and an embedding"
         )
     return tf.cast(x, dtype)
 
@@ -65,6 +65,6 @@ def check_rank(owner: str, shape: Any) -> None:
     """
     if len(shape) != 3:
         raise ValueError(
-            f"inputs of {owner} must have shape (batch, time, features); got {tuple(shape)}; embed token ids "
-            "(batch, time), or add an axis to series with one feature: inputs[..., None]"
+            f"inputs of {owner} must have shape (batch, time, features); got {tuple(shape)}; for token ids, "
+            "add an embedding; for series with one feature, add an axis by inputs[..., None]"
         )

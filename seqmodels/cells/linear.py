@@ -40,9 +40,9 @@ class LinearCell(Cell):
         **kwargs: keyword arguments of :class:`Cell`.
 
     Raises:
-        ValueError: if units is below 1, or if ``weight_dropout`` or ``recurrent_dropout`` is not 0. These
-            dropouts apply only to cells with recurrent weights. Also if an activation or an option of a
-            recurrent matrix is passed. The activations of these cells are fixed.
+        ValueError: if units is below 1.
+        ValueError: if ``weight_dropout`` or ``recurrent_dropout`` is not 0, or if an option of the recurrent
+            matrix or an activation is passed. These cells have no recurrent matrix and fixed activations.
     """
 
     parallel = True
@@ -50,7 +50,9 @@ class LinearCell(Cell):
     def __init__(self, units: int, **kwargs: Any):
         for name in ("weight_dropout", "recurrent_dropout"):
             if kwargs.pop(name, 0.0):
-                raise ValueError(f"{type(self).__name__} has no recurrent weights; {name} must be 0")
+                raise ValueError(
+                    f"{name} must be 0 for {type(self).__name__}, because this cell has no recurrent weights"
+                )
         for name in NOT_FOR_LINEAR_CELLS:
             if name in kwargs:
                 raise ValueError(
@@ -65,7 +67,7 @@ class LinearCell(Cell):
         Args:
             projected: the result of :meth:`project` for one or more steps, ``(..., p)``.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define coefficients")
+        raise NotImplementedError(f"{type(self).__name__} must define the method coefficients")
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
         (h,) = states

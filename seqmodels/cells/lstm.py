@@ -42,7 +42,7 @@ class LSTMCell(GatedCell):
             training that the gradient does not vanish quickly (Jozefowicz et al. 2015, section 2.4).
         activation: activation of the candidate and of ``c_t``: the name of a Keras activation, or a function.
             None means the linear function.
-        recurrent_activation: activation of the gates, in the same formats.
+        recurrent_activation: activation of the gates: a name, a function or None, as for ``activation``.
         **kwargs: keyword arguments of :class:`MatrixCell`.
 
     >>> cell = LSTMCell(3)
@@ -108,18 +108,19 @@ class LSTMCell(GatedCell):
         return {"forget gate": f, "input gate": i, "output gate": o}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns the norm of a 2 x 2 matrix whose entries bound the norms of the blocks of the Jacobian.
+        """Returns an upper bound of the norm of the Jacobian of a step that holds for all steps.
 
-        The four blocks are the derivatives of ``(h_t, c_t)`` with respect to ``(h_{t-1}, c_{t-1})``. Their
-        bounds use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The result is above 1 for any weights. It therefore
-        cannot prove that a gradient vanishes.
-        Returns None if the activations are not tanh and sigmoid.
+        The Jacobian has four blocks: the derivatives of ``h_t`` and ``c_t`` with respect to ``h_{t-1}`` and
+        ``c_{t-1}``. A 2 x 2 matrix contains an upper bound of the norm of each block. The norm of this matrix
+        is the result. The bounds of the blocks use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The result is
+        above 1 for any weights. It therefore cannot prove that a gradient vanishes. Returns None if the
+        activations are not tanh and sigmoid.
         """
         if not self.has_default_activations:
             return None
         i, f, c, o = (norm(block) for block in np.split(np.asarray(constants[0]), 4, axis=-1))
         through_cell = i / 4 + largest(states[1]) * f / 4 + c  # bounds d c_t / d h_{t-1}
-        return norm([[through_cell + o / 4, 1.0], [through_cell, 1.0]])  # row 1 bounds h_t, row 2 bounds c_t
+        return norm([[through_cell + o / 4, 1.0], [through_cell, 1.0]])  # row 1 is for h_t, row 2 for c_t
 
     def get_config(self) -> dict:
         return {**super().get_config(), "forget_bias": self.forget_bias}

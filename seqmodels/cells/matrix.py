@@ -60,7 +60,8 @@ class MatrixCell(Cell):
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
         """Returns the matrix U after weight dropout, and the dropout mask of h ``(n, units)``.
 
-        Without recurrent dropout, None replaces the mask. :meth:`Cell.constants` describes the arguments.
+        Without recurrent dropout, the result contains None instead of the mask. :meth:`Cell.constants`
+        describes the arguments.
         """
         super().constants(batch, memory, training)
         recurrent_kernel = self._compute(self.recurrent_kernel)
@@ -84,8 +85,8 @@ class MatrixCell(Cell):
         """
         if training and (self.weight_dropout or self.recurrent_dropout):
             raise ValueError(
-                f"{type(self).__name__} samples its dropout masks once per sequence and cannot train on "
-                "single steps; train the cell in seqmodels.layers.Recurrent"
+                f"{type(self).__name__} with dropout cannot be trained step by step, because the dropout "
+                "masks are sampled once per sequence; train the cell in seqmodels.layers.Recurrent"
             )
         return super().call(inputs, states, training)
 

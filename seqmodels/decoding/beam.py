@@ -34,13 +34,14 @@ class Search:
     ``|Y|`` is the number of tokens of Y, including the end token.
 
     Attributes:
-        beams: number of sequences per row that every step extends, and that `beam` returns.
+        beams: number of sequences per row. Every step extends this number of sequences, and `beam` returns
+            this number of sequences.
         length_penalty: exponent of lp (alpha in the paper). 0 ranks by probability. Larger values favour long
             sequences.
         coverage_penalty: factor of cp (beta in the paper). A value above 0 needs a step function that returns
             attention weights.
         stop: "filled" finishes a row when ``beams`` sequences have ended. "sure" also waits until no
-            unfinished sequence can get a better score than the worst of the ``beams`` best ended sequences.
+            unfinished sequence can still become one of the ``beams`` best ended sequences.
 
     Raises:
         ValueError: fewer than one beam, a negative penalty or an unknown ``stop``.
@@ -196,7 +197,7 @@ class _Beam:
         blank = tf.fill((n, beams, room(start, self.rules)), NONE)
         none = tf.fill((n, beams), IMPOSSIBLE)
         complete = Ranked(blank, tf.zeros((n, beams), tf.int32), tf.zeros((n, beams), tf.bool), none, none)
-        first = tf.range(beams) == 0  # one beam starts, because equal beams would stay equal
+        first = tf.range(beams) == 0  # only one beam starts, because several equal beams would stay equal
         return _Beams(
             tf.constant(0),
             tokens,
@@ -216,7 +217,7 @@ class _Beam:
         if len(result) < 3:
             raise ValueError(
                 f"coverage_penalty {self.search.coverage_penalty} needs a step function that returns its "
-                "attention; return (logits, states, attention), or set coverage_penalty to 0"
+                "attention weights; return (logits, states, attention) in step, or set coverage_penalty to 0"
             )
         return tf.shape(result[2])[1]
 
@@ -288,8 +289,8 @@ class _Beam:
     def merged(self, state: _Beams, totals: tf.Tensor, scores: tf.Tensor, rows: tf.Tensor) -> Ranked:
         """Returns the ``beams`` best completed sequences, including the sequences that end at this step.
 
-        The tensors in the arguments describe the candidates of this step, (n, candidates). ``scores`` is -inf
-        for candidates that do not end.
+        ``totals``, ``scores`` and ``rows`` describe the candidates of this step, (n, candidates). ``scores``
+        is -inf for candidates that do not end.
         """
         tokens = tf.gather(state.history[:, self.place(state, 0) :], rows)  # (n, candidates, room)
         ended = tf.math.is_finite(scores)

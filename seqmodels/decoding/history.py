@@ -43,7 +43,7 @@ def lengths_of(history: tf.Tensor) -> tf.Tensor:
 
 
 def shaped_like(states: Any, before: Any) -> Any:
-    """Returns ``states`` with the static shapes of ``before``, which a step function may lose.
+    """Returns ``states`` with the static shapes of ``before``, because a step function may lose these shapes.
 
     The number of rows stays unknown.
     """

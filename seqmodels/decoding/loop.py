@@ -44,7 +44,7 @@ def greedy(
 ) -> Decoded:
     """Selects the most probable token at every step.
 
-    Among tokens of equal probability, it selects the token with the lowest id.
+    If several tokens are equally probable, the token with the lowest id is selected.
 
     Args:
         step: a step function, see :mod:`seqmodels.decoding`.
@@ -99,8 +99,8 @@ def stream(
 ) -> Iterator[tf.Tensor]:
     """Generates tokens as `sample` does, and yields the tokens of each step.
 
-    Without ``sampling``, it selects tokens as `greedy` does. The arguments are described in `sample`. This
-    function works only outside of graphs.
+    Without ``sampling``, the function selects tokens as `greedy` does. The arguments are described in
+    `sample`. This function works only outside of graphs.
 
     Yields:
         The tokens of one step, (n,) int32, with `NONE` for finished rows. The generator ends when all rows

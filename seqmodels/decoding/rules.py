@@ -115,7 +115,7 @@ def _marked(tokens: tf.Tensor, size: Any) -> tf.Tensor:
 
 
 def _repeating(history: tf.Tensor, length: int, size: Any) -> tf.Tensor:
-    """Returns a mask (n, size) of the tokens that would complete an n-gram that the row already contains.
+    """Returns a mask (n, size), True for tokens that would complete an n-gram that is already in the row.
 
     ``length`` is the number of tokens of an n-gram. ``size`` is the number of token ids.
     """

@@ -1,12 +1,12 @@
-"""The forms of the loop over time. A context manager selects the form.
+"""The forms (implementations) of the loop over time. A context manager selects the form.
 
-A loop has the form that is selected when its graph is traced. Layers and models do not have options for the
-form. To use a form other than the default, trace the call inside a ``with`` block::
+A loop has the form that is selected when its graph is traced. Layers and models have no option for the form.
+To use a form other than the default, trace the call inside a ``with`` block::
 
     with kernels.form("unrolled"):
         function = tf.function(model).get_concrete_function(...)
 
-- ``auto`` (the default): the fast kernel of the cell. ``generic`` is used for a cell without a kernel.
+- ``auto`` (the default): the fast kernel of the cell. For a cell without a kernel, ``generic`` is used.
 - ``generic``: a ``tf.while_loop`` over ``cell.step``. The loop supports every cell and can be differentiated
   any number of times.
 - ``unrolled``: a graph with one copy of ``cell.step`` per time step. The number of time steps must be static.

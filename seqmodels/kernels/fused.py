@@ -1,8 +1,8 @@
 r"""An LSTM that TensorFlow Lite's converter replaces by one ``UNIDIRECTIONAL_SEQUENCE_LSTM`` operator.
 
-The converter recognises a TensorFlow function by its attributes, its arguments and its results. It replaces
-the whole function by the operator. If TensorFlow runs the function, the function is an ordinary loop with the
-same results. The operator has three limitations. This module handles the limitations as follows:
+The converter recognises a TensorFlow function by its attributes, its arguments and its results. The converter
+replaces the whole function by the operator. If TensorFlow runs the function, the function is an ordinary loop
+with the same results. The operator has three limitations. This module handles the limitations as follows:
 
 - The operator keeps ``h`` and ``c`` from one call of the interpreter to the next. One text would therefore
   affect the results for the next text. To prevent this, the module adds two reset steps before the sequence.
@@ -40,7 +40,8 @@ def fused_lstm(
 
     Args:
         inputs: ``(n, T, d)``; n and T must be static.
-        kernel: W ``(d, 4h)``, with the columns of i, f, c (the candidate) and o in this order.
+        kernel: W ``(d, 4h)``, with the columns of the input gate, the forget gate, the candidate and the
+            output gate.
         recurrent_kernel: U ``(h, 4h)``, with columns in the same order.
         bias: ``(4h,)``, in the same order.
         lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
@@ -107,7 +108,7 @@ def _operator() -> tf.types.experimental.PolymorphicFunction:
 
 
 def _with_reset_steps(inputs: tf.Tensor) -> tf.Tensor:
-    """Adds the reset steps to inputs ``(n, T, d)``: ``(n, RESET_STEPS + T, d + RESET_COLUMNS)``."""
+    """Returns inputs ``(n, T, d)`` with reset steps, ``(n, RESET_STEPS + T, d + RESET_COLUMNS)``."""
     batch, time, _ = inputs.shape
     steps = tf.pad(inputs, ((0, 0), (RESET_STEPS, 0), (0, 0)))
     columns = np.zeros((batch, RESET_STEPS + time, RESET_COLUMNS))
@@ -116,7 +117,7 @@ def _with_reset_steps(inputs: tf.Tensor) -> tf.Tensor:
 
 
 def _with_reset_rows(kernel: tf.Tensor) -> tf.Tensor:
-    """Adds the weights of the reset features to ``kernel (d, 4h)``: ``(d + RESET_COLUMNS, 4h)``.
+    """Returns ``kernel (d, 4h)`` with the weights of the reset features, ``(d + RESET_COLUMNS, 4h)``.
 
     The converter computes the result once and stores it as a constant.
     """

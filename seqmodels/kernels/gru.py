@@ -64,9 +64,10 @@ def gru(
     """Computes all steps of :class:`seqmodels.cells.GRUCell`.
 
     Args:
-        projected: projected inputs ``(n, T, 3h)``, with the columns u, r, h.
+        projected: projected inputs ``(n, T, 3h)``, with the columns of the update gate u, the reset gate r
+            and the candidate.
         states: tuple with the state before the first step, ``(n, h)``.
-        recurrent_kernel: U ``(h, 3h)``, with the columns u, r, h.
+        recurrent_kernel: U ``(h, 3h)``, with columns in the same order.
         recurrent_bias: b' ``(h,)`` if the reset gate acts after the product, else None.
         lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
             that no row has padding.
@@ -130,7 +131,7 @@ def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
     """Returns three functions for a reset gate before the product: ``g = tanh(p + (r * k) U_h)``.
 
     - ``candidate`` computes the gates and the candidate of a step.
-    - ``through`` computes the gradients of the reset gate's input and of k.
+    - ``through`` computes the gradients of the reset gate's input and of k, the state after dropout.
     - ``weights`` computes the gradients of the weights.
     """
     gates_kernel, candidate_kernel = tf.split(kernel, [2 * units, units], axis=1)

@@ -1,7 +1,8 @@
 """Loops over time for any step function.
 
-Both loops compute the same results. ``length`` is the number of real steps of a row, which are the steps that
-are not padding. After its last real step, the states of a row do not change and its outputs are zero::
+The functions :func:`generic` and :func:`unrolled` compute the same results. ``length`` is the number of real
+steps of a row, which are the steps that are not padding. After its last real step, the states of a row do not
+change and its outputs are zero::
 
     output_t, new_t = step(projected_t, state_{t-1})
     state_t  = new_t    where t < length, else state_{t-1}
@@ -72,7 +73,8 @@ def unrolled(
     """
     if projected.shape[1] is None:
         raise ValueError(
-            "the unrolled form needs a static number of steps; got inputs of shape (batch, None, ...)"
+            "the unrolled form needs a static number of steps; got inputs of shape (batch, None, ...); set "
+            "the number of steps, for example by keras.Input((100, features))"
         )
     if projected.shape[1] == 0:
         return tf.zeros((tf.shape(projected)[0], 0, output_size), projected.dtype), states
@@ -87,7 +89,7 @@ def unrolled(
     real = (tf.range(len(outputs)) < lengths[:, None])[..., None]  # (batch, time, 1)
 
     def last(first: tf.Tensor, *later: tf.Tensor) -> tf.Tensor:
-        # TensorFlow Lite's converter fails if an 8-bit tensor is part of two stacks with different scales.
+        # TensorFlow Lite's converter fails if an 8-bit tensor is stacked twice, with different scales.
         is_output = all(state is output for state, output in zip(later, outputs))
         rest = stacked if is_output else tf.stack(later, axis=1)
         return tf.gather(tf.concat([first[:, None], rest], axis=1), lengths, batch_dims=1)

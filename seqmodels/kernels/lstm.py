@@ -63,9 +63,10 @@ def lstm(
     The loop saves memory: the gates of a step overwrite the projected inputs of the step.
 
     Args:
-        projected: projected inputs ``(n, T, 4h)``, with the columns i, f, c, o.
+        projected: projected inputs ``(n, T, 4h)``, with the columns of the input gate, the forget gate, the
+            candidate and the output gate.
         states: tuple of h and c before the first step, each ``(n, h)``.
-        recurrent_kernel: U ``(h, 4h)``, with the columns i, f, c, o.
+        recurrent_kernel: U ``(h, 4h)``, with columns in the same order.
         lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
             that no row has padding.
         mask: dropout mask of the state ``h_{t-1}``, ``(n, h)``. None means no dropout.
@@ -129,7 +130,7 @@ def lstm(
 def _gates(z: tf.Tensor) -> tf.Tensor:
     """Computes i, f, g and o from ``z (n, 4h)``, and returns them as the columns of one tensor ``(n, 4h)``.
 
-    Because ``sigmoid(z) = (1 + tanh(z / 2)) / 2``, one tanh over all columns computes all four.
+    Because ``sigmoid(z) = (1 + tanh(z / 2)) / 2``, one tanh over all columns computes all four values.
     """
     units = z.shape[-1] // 4
     scale = tf.constant(np.repeat([0.5, 0.5, 1.0, 0.5], units), z.dtype)  # (4 units,)

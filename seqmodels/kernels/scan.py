@@ -165,8 +165,8 @@ def once_differentiable(function: Callable[..., Any], kernel: str) -> Callable[.
     def guarded(*args: tf.Tensor) -> tuple:
         def refuse(*_: tf.Tensor) -> None:
             raise NotImplementedError(
-                f"the {kernel} kernel does not support second derivatives or forward mode; build the loop in "
-                "`with kernels.form('generic'):`, which supports both"
+                f"the {kernel} kernel does not support second derivatives or forward-mode differentiation; "
+                "call the layer inside `with kernels.form('generic'):`, which supports both"
             )
 
         return function(*args), refuse

@@ -7,8 +7,8 @@ memory with S steps, ``m_1 .. m_S (n, m)``, an attention layer computes scores e
 
 The softmax runs only over the real steps of each row, which are the steps that are not padding. If a row has
 no real steps, its context and its weights are zeros, never NaN. ``prepare`` runs once per memory and computes
-the parts that do not depend on the query. ``attend`` processes T queries per row, ``(n, T, q)``, with one
-batched matrix product.
+keys, values and a mask, which do not depend on the query. ``attend`` processes T queries per row,
+``(n, T, q)``, with one batched matrix product.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from seqmodels.layers.padding import real_steps
 
 
 class Prepared(NamedTuple):
-    """The parts of an attention that do not depend on the query.
+    """The keys, values and mask of a memory with S steps. They do not depend on the query.
 
     Attributes:
-        keys: vectors with which the queries are compared, ``(n, S, u)``. For multi-head attention the shape
-            is ``(n, heads, S, u)``.
+        keys: vectors of size u with which the queries are compared, ``(n, S, u)``. For multi-head attention
+            the shape is ``(n, heads, S, u)``.
         values: vectors whose weighted sum is the context, ``(n, S, m)``. For multi-head attention the shape
             is ``(n, heads, S, u)``.
         real: mask, True at the real steps of the memory, bool ``(n, 1, S)``.
@@ -42,8 +42,9 @@ class Attention(keras.layers.Layer):
     """Base class of the attention layers.
 
     ``attention(query (n, q), memory (n, S, m), lengths (n,) or None)`` returns
-    ``(context (n, output_size), weights (n, S))``. ``lengths`` contains the number of real steps of each row
-    of the memory. None means that no row has padding.
+    ``(context (n, output_size), weights (n, S))``. The memory has S steps with m features, and a query has q
+    features. ``lengths`` contains the number of real steps of each row of the memory. None means that no row
+    has padding.
     """
 
     def build(self, query_shape: Any, memory_shape: Any) -> None:
@@ -115,7 +116,8 @@ class AdditiveAttention(Attention):
             e_{ts} = v \\cdot tanh(q_t W + m_s U)
 
     The weights are ``query_kernel`` W ``(q, units)``, ``memory_kernel`` U ``(m, units)`` and ``scorer`` v
-    ``(units, 1)``. For T queries per row, the hidden layer contains ``n T S units`` numbers.
+    ``(units, 1)``. For n rows, T queries per row and a memory with S steps, the hidden layer contains
+    ``n * T * S * units`` numbers.
 
     Args:
         units: size of the hidden layer. Default: the size of the query.
@@ -166,8 +168,9 @@ class DotAttention(Attention):
     def build_weights(self, query_units: int, memory_units: int) -> None:
         if query_units != memory_units:
             raise ValueError(
-                f"dot attention needs a query and a memory of the same size; got {query_units} and "
-                f"{memory_units}; use the same size for both, or use GeneralAttention"
+                f"dot attention needs a query and a memory of the same size; got a query of size "
+                f"{query_units} and a memory of size {memory_units}; use the same size for both, or use "
+                "GeneralAttention"
             )
 
 

@@ -78,9 +78,10 @@ class AttentionDecoderCell(Cell):
             ``use_bias`` apply to the readout.
 
     Raises:
-        ValueError: if there are no cells, the feeding is unknown, the feeding is ``context`` without an
-            attention, or the dropout is not in ``[0, 1)``. Also if a cell does not have the interface of
+        ValueError: if there are no cells, or a cell does not have the interface of
             :class:`seqmodels.cells.Cell`.
+        ValueError: if the feeding is unknown, or is ``context`` without an attention.
+        ValueError: if the dropout is not in ``[0, 1)``.
 
     >>> from seqmodels.cells import LSTMCell
     >>> from seqmodels.layers import DotAttention, Recurrent
@@ -172,9 +173,10 @@ class AttentionDecoderCell(Cell):
         return tf.concat([projected, affine(x, self._compute(self.readout_input_kernel), None)], axis=-1)
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """Returns ``(constants of each cell, prepared attention or None, kernel of f, dropout masks)``.
+        """Returns ``(constants of each cell, prepared memory or None, kernel of f, dropout masks)``.
 
-        The kernel of f contains the rows of the lowest cell's kernel that multiply ``f_t``.
+        ``f_t`` is the additional input of the lowest cell. The kernel of f contains the rows of the lowest
+        cell's kernel that multiply ``f_t``.
 
         Args:
             batch: number of rows in the batch, needed to sample dropout masks.
@@ -186,7 +188,10 @@ class AttentionDecoderCell(Cell):
             ValueError: if the decoder has an attention but no memory is passed.
         """
         if self.attention is not None and memory is None:
-            raise ValueError("a decoder with attention needs a memory; pass (outputs, lengths) of an encoder")
+            raise ValueError(
+                "a decoder with attention needs a memory; pass memory=(outputs, lengths), the results of an "
+                "encoder"
+            )
         prepared = memory
         if self.attention is not None and not isinstance(memory, Prepared):
             prepared = self.attention.prepare(*memory)
@@ -268,7 +273,7 @@ class AttentionDecoderCell(Cell):
     def _split(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Splits ``projected`` into the columns for the lowest cell and the columns for a deep output.
 
-        Without a deep output, None replaces the second result.
+        Without a deep output, returns None instead of the columns for a deep output.
         """
         if not self.deep_output:
             return projected, None

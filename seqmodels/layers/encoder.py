@@ -58,9 +58,10 @@ class Encoder(keras.layers.Layer):
         **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the first cell.
 
     Raises:
-        ValueError: if ``cells`` is empty or is not a list of cells. Also if ``bidirectional`` or ``dropout``
-            is a sequence without one value per cell. Also if ``residual`` is True and the two sizes differ in
-            a layer above the lowest layer. A call raises the same errors as a call of :class:`Recurrent`.
+        ValueError: if ``cells`` is empty or is not a list of cells.
+        ValueError: if ``bidirectional`` or ``dropout`` is a sequence without one value per cell.
+        ValueError: if ``residual`` is True, and the input and the output of a layer above the lowest layer
+            have different sizes. A call raises the same errors as a call of :class:`Recurrent`.
 
     >>> from seqmodels.cells import GRUCell
     >>> encoder = Encoder([GRUCell(3), GRUCell(3)], bidirectional=True)
@@ -93,7 +94,7 @@ class Encoder(keras.layers.Layer):
         for name, values in (("bidirectional", both), ("dropout", rates)):
             if len(values) != len(cells):
                 raise ValueError(
-                    f"{name} must have one value per cell; got {len(values)} for {len(cells)} cells"
+                    f"{name} must have one value per cell; got {len(values)} values for {len(cells)} cells"
                 )
         self.bidirectional = both
         self.residual = residual
@@ -136,8 +137,9 @@ class Encoder(keras.layers.Layer):
             layer_width = sum(recurrent.cell.output_size for recurrent in layer)
             if self.residual and index > 0 and layer_width != width:
                 raise ValueError(
-                    f"residual needs an input and an output of the same size; got {width} and {layer_width} "
-                    f"in layer {index}; use the same units and the same directions in all layers"
+                    f"residual needs an input and an output of the same size; got input size {width} and "
+                    f"output size {layer_width} in layer {index}; use the same number of units and the same "
+                    "value of bidirectional in all layers"
                 )
             width = layer_width
         self.built = True

@@ -45,8 +45,8 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
         recurrent: a built ``Recurrent`` with an ``RNNCell``, ``LSTMCell`` or ``GRUCell``.
 
     Raises:
-        ValueError: if the layer is not built or has another type of cell. Also if a regularizer or a
-            constraint of a GRU depends on the sign of the weights.
+        ValueError: if the layer is not built or has another type of cell.
+        ValueError: if a regularizer or a constraint of a GRU depends on the sign of the weights.
 
     >>> from seqmodels.cells import LSTMCell
     >>> recurrent = Recurrent(LSTMCell(3))
@@ -97,9 +97,10 @@ def from_keras(layer: keras.layers.Layer) -> Recurrent | Encoder:
         a ``Recurrent``. For a ``Bidirectional``, an ``Encoder`` with one bidirectional layer.
 
     Raises:
-        ValueError: if the layer has another type or is not built. Also if a ``Bidirectional`` does not
-            concatenate the outputs of its two layers, or if these layers have different types or options.
-            Also if a regularizer or a constraint of a GRU depends on the sign of the weights.
+        ValueError: if the layer has another type or is not built.
+        ValueError: if a ``Bidirectional`` does not concatenate the outputs of its two layers, or if these two
+            layers have different types or options.
+        ValueError: if a regularizer or a constraint of a GRU depends on the sign of the weights.
 
     >>> layer = keras.layers.GRU(3, return_sequences=True)
     >>> outputs = layer(tf.ones((2, 4, 5)))
@@ -137,8 +138,8 @@ def _from_bidirectional(both: keras.layers.Bidirectional) -> Encoder:
     )
     if type(forward) is not type(backward) or one != other or forward.go_backwards:
         raise ValueError(
-            f"the two layers of {both.name} must have the same type and options, and forward_layer must not "
-            "have go_backwards; convert forward_layer and backward_layer separately"
+            f"forward_layer and backward_layer of {both.name} must have the same type and options, and "
+            "go_backwards of forward_layer must be False; convert the two layers separately"
         )
     encoder = Encoder([cell], bidirectional=True, dropout=forward.dropout)
     encoder.build((None, None, forward.cell.kernel.shape[0]))
@@ -151,7 +152,7 @@ def _cell_of(layer: keras.layers.Layer) -> Cell:
     """Returns a cell with the options of a Keras layer. The weights are not copied."""
     if not isinstance(layer, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
         raise ValueError(
-            f"{layer.name} must be a SimpleRNN, LSTM or GRU, or a Bidirectional of them; got "
+            f"{layer.name} must be a SimpleRNN, LSTM or GRU, or a Bidirectional of these layers; got "
             f"{type(layer).__name__}"
         )
     if not layer.built:
@@ -170,8 +171,8 @@ def _cell_of(layer: keras.layers.Layer) -> Cell:
     _check_signs(layer.name, cell)
     if layer.reset_after and layer.use_bias and (layer.bias_regularizer or layer.bias_constraint):
         warnings.warn(
-            f"{layer.name} has two biases per gate, and GRUCell has only their sum; the regularizer and the "
-            "constraint of the bias apply to the sum",
+            f"{layer.name} has two biases per gate, but GRUCell stores only their sum; after the conversion, "
+            "the regularizer and the constraint of the bias apply to the sum",
             stacklevel=3,
         )
     return cell
@@ -212,8 +213,8 @@ def _check_signs(name: str, cell: GRUCell) -> None:
         else:
             continue
         raise ValueError(
-            f"{type(wrong).__name__} of the {weight} weights of {name} depends on the sign of the weights; "
-            "the conversion negates the weights of the update gate; convert a GRU without this option"
+            f"{type(wrong).__name__} of the {weight} weights of {name} depends on the sign of the weights, "
+            "but the conversion negates the weights of the update gate; convert a GRU without this option"
         )
 
 

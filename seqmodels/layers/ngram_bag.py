@@ -99,7 +99,7 @@ class NgramBag(keras.layers.Layer):
         return tf.reshape(weights, (batch, time, self.order * self.features))
 
     def _buckets(self, tokens: tf.Tensor, lengths: tf.Tensor | None) -> list[tf.Tensor]:
-        """Returns the buckets of the n-grams that end at each step: one ``(n, T)`` int32 tensor per length.
+        """Returns the buckets of the n-grams that end at each step: one ``(n, T)`` int32 per n-gram length.
 
         The bucket is -1 if no n-gram of this length ends at the step.
         """

@@ -28,8 +28,9 @@ def without_padding(x: tf.Tensor, lengths: tf.Tensor | None, training: bool = Tr
     """Replaces the padding of ``x (n, T, d)`` by zeros, also if the padding is NaN or infinity.
 
     The computation of a gradient multiplies the padding by zero. For NaN or infinity, the product would be
-    NaN. Exported files use other forms of the loop and do not compute gradients. In these forms, ``x`` is
-    returned unchanged if ``training`` is False. The results at real steps do not depend on the padding.
+    NaN. Exported files do not compute gradients. If ``training`` is False and a form of the loop for exported
+    files is selected (:mod:`seqmodels.kernels.forms`), ``x`` is therefore returned unchanged. The results at
+    real steps do not depend on the padding.
     """
     if lengths is None or not (training or kernels.current_form() in ("auto", "generic")):
         return x
@@ -46,8 +47,8 @@ def checked_lengths(lengths: Any, mask: Any, inputs: tf.Tensor) -> tuple[tf.Tens
         inputs: ``(n, T, d)``.
 
     Returns:
-        lengths ``(n,)`` int32, and booleans ``(n,)`` that are True for valid rows. None replaces the lengths
-        if no row has padding. None replaces the booleans if all rows are known to be valid.
+        lengths ``(n,)`` int32, and booleans ``(n,)`` that are True for valid rows. The lengths are None if
+        neither lengths nor a mask is passed. The booleans are None if all rows are known to be valid.
 
     Raises:
         ValueError: if a shape or a dtype is wrong, or if values are invalid and already known.
@@ -63,7 +64,7 @@ def checked_lengths(lengths: Any, mask: Any, inputs: tf.Tensor) -> tuple[tf.Tens
         counts == masked,
         "lengths and mask must describe the same real steps",
         "length {lengths} and {masked} real steps in the mask",
-        "pass only one of the two",
+        "pass either lengths or mask",
         lengths=counts,
         masked=masked,
     )
@@ -74,7 +75,9 @@ def _from_lengths(lengths: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     lengths = as_tensor(lengths, "lengths")
     _check_shape("lengths", lengths, inputs, 1)
     if lengths.dtype.is_bool:
-        raise ValueError("lengths must be integers; got booleans; pass a mask (batch, time) as mask=...")
+        raise ValueError(
+            "lengths must be integers; got booleans; pass a mask of shape (batch, time) as mask=..."
+        )
     if not lengths.dtype.is_integer:
         raise ValueError(
             f"lengths must be integers; got {lengths.dtype.name}; convert them, for example by "
@@ -109,7 +112,7 @@ def _from_mask(mask: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | Non
         right = ~tf.reduce_any(real[:, 1:] & ~real[:, :-1], axis=1)
     valid = _checked(
         right,
-        "mask must be True at the first steps of each row and False at the padding after them",
+        "mask must be True at the real steps of each row and False at the padding, which must be at the end",
         "a masked step before a real step",
         "move the padding to the end, for example by keras.utils.pad_sequences(..., padding='post'), and "
         "remove masked steps between real steps",
@@ -118,7 +121,7 @@ def _from_mask(mask: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | Non
 
 
 def lengths_as_tensor(arguments: Any) -> Any:
-    """Converts a list of lengths among the positional or keyword arguments of a call to a tensor."""
+    """Returns the positional or keyword arguments of a call, with a list of lengths converted to a tensor."""
     if isinstance(arguments, dict):
         if isinstance(arguments.get("lengths"), list | tuple):
             return {**arguments, "lengths": as_tensor(arguments["lengths"], "lengths")}
@@ -150,8 +153,8 @@ def _check_shape(name: str, x: tf.Tensor, inputs: tf.Tensor, rank: int) -> None:
         return
     one = "integer per row" if rank == 1 else "boolean per time step"
     raise ValueError(
-        f"{name} must have shape {expected}, here {tuple(inputs.shape[:rank])}; got {tuple(x.shape)}; "
-        f"pass one {one}"
+        f"{name} must have shape {expected}, which is {tuple(inputs.shape[:rank])} for these inputs; got "
+        f"{tuple(x.shape)}; pass one {one}"
     )
 
 

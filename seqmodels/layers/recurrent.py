@@ -64,9 +64,10 @@ class Recurrent(keras.layers.Layer):
 
     Raises:
         ValueError: if the cell does not have the interface of :class:`seqmodels.cells.Cell`, or the dropout
-            is not in ``[0, 1)``. A call raises ValueError if the inputs are not of rank 3 or have the wrong
-            number of features. A call also raises ValueError if ``states`` has the wrong number of states, or
-            if the lengths or the mask are invalid.
+            is not in ``[0, 1)``.
+        ValueError: in a call, if the inputs do not have three axes or have the wrong number of features.
+        ValueError: in a call, if ``states`` has the wrong number of states, or if the lengths or the mask are
+            invalid.
 
     >>> from seqmodels.cells import LSTMCell
     >>> recurrent = Recurrent(LSTMCell(3))
@@ -188,7 +189,8 @@ class Recurrent(keras.layers.Layer):
             states = (states,)
         if len(states) != len(self.cell.state_size):
             raise ValueError(
-                f"{type(self.cell).__name__} needs {len(self.cell.state_size)} states; got {len(states)}"
+                f"{type(self.cell).__name__} needs {len(self.cell.state_size)} states; got {len(states)}; "
+                "pass one tensor per state"
             )
         states = tuple(as_numbers(state, self.compute_dtype, "states") for state in states)
         if valid is None:
@@ -247,7 +249,7 @@ class Recurrent(keras.layers.Layer):
         form, variables = kernels.current_form(), self.cell.trainable_variables
         weights = [tf.convert_to_tensor(variable.value) for variable in variables]
         parts = tf.nest.flatten(constants)
-        given = [x for x in parts if x is not None]  # None replaces the mask if there is no dropout
+        given = [x for x in parts if x is not None]  # without dropout, None replaces the mask
 
         def run(inputs: tf.Tensor, *tensors: tf.Tensor) -> tuple:
             rest = iter(tensors)

@@ -57,8 +57,8 @@ class Classifier(keras.Model):
             layers, and before the output layer.
         recurrent_dropout: probability of dropping a feature of the previous state.
         weight_dropout: probability of dropping an entry of the recurrent matrices.
-        ngrams: length of the longest n-grams in the linear model ``self.ngrams``. 0 uses an embedding instead
-            of a linear model.
+        ngrams: number of tokens in the longest n-grams of the linear model ``self.ngrams``. With 0, the model
+            has an embedding and no linear model.
         ngram_buckets: number of rows in the weight table of the linear model. A hash function assigns the
             n-grams to the rows.
         evidence_scale: factor that multiplies the evidence. The scaled evidence should have a standard
@@ -151,8 +151,8 @@ class Classifier(keras.Model):
             evidence, linear = inputs["evidence"], inputs["linear_logits"]
         else:
             evidence, linear = self.ngrams.evidence(tokens, lengths), self.ngrams(tokens, lengths)
-        # The evidence is scaled by a matrix product. For an elementwise product, the conversion to 8 bits
-        # would round the factors with the scale of the product.
+        # The evidence is scaled by a matrix product. In an elementwise product, the conversion to 8 bits
+        # would round the factor with the quantization scale of the product.
         scale = self.config["evidence_scale"] * tf.eye(self.input_units, dtype=self.compute_dtype)
         scaled = affine(tf.cast(evidence, self.compute_dtype), scale, None)  # (batch, time, input_units)
         return self.evidence_dropout(scaled, training=training), linear

@@ -58,8 +58,9 @@ class NextToken(keras.Model):
         embedding_units: size of the embedding vectors.
         tied: if True, the output layer uses the matrix of the embedding. It adds a projection if its input
             size differs from ``embedding_units``.
-        cutoffs: first token id of each cluster of an adaptive softmax. Without cutoffs, the model uses the
-            full softmax. The adaptive softmax has its own matrices, so ``tied`` must be False.
+        cutoffs: first token id of each cluster of rare tokens in an adaptive softmax
+            (:class:`AdaptiveSoftmax`). Without cutoffs, the model uses the full softmax. The adaptive softmax
+            has its own matrices, so ``tied`` must be False.
         samples: number of tokens in the sampled softmax (:func:`sampled_softmax_losses`) that
             :meth:`losses_of` uses in training. 0 uses all tokens. A call of the model always computes the
             logits of all tokens, so Keras' ``fit`` does not use the sampled softmax.
@@ -88,12 +89,13 @@ class NextToken(keras.Model):
         super().__init__(**kwargs)
         if tied and cutoffs:
             raise ValueError(
-                "cutoffs cannot be used with tied weights, because clusters have their own matrices; "
-                "set tied=False"
+                "cutoffs cannot be used with tied weights, because each cluster of tokens has its own output "
+                "matrix; set tied=False"
             )
         if samples and (cutoffs or not 4 <= samples <= vocabulary):
             raise ValueError(
-                f"samples must be 0, or from 4 to {vocabulary} and without cutoffs; got {samples}"
+                f"samples must be 0 if cutoffs are used, else 0 or from 4 to {vocabulary}; got samples "
+                f"{samples} and cutoffs {list(cutoffs)}"
             )
         dtype = self.dtype_policy
         self.embedding_units = embedding_units

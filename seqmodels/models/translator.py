@@ -28,7 +28,7 @@ class Encoding(NamedTuple):
     """The encoded source, which is the input of the first :meth:`Translator.step`.
 
     Attributes:
-        memory: outputs of the encoder, in the form that the attention needs; None without attention.
+        memory: outputs of the encoder, prepared for the attention. None without attention.
         states: initial states of the decoder, each ``(n, units)``.
     """
 
@@ -119,7 +119,7 @@ class Translator(keras.Model):
         if tie == "all" and source_vocabulary != target_vocabulary:
             raise ValueError(
                 "tie 'all' needs one vocabulary for source and target; got vocabularies of "
-                f"{source_vocabulary} and {target_vocabulary} tokens"
+                f"{source_vocabulary} and {target_vocabulary} tokens; use one vocabulary, or use tie 'target'"
             )
         if not 0.0 <= scheduled_sampling <= 1.0:
             raise ValueError(f"scheduled_sampling must be in [0, 1]; got {scheduled_sampling}")
@@ -224,7 +224,7 @@ class Translator(keras.Model):
         return self._logits(self.output_dropout(outputs, training=training))
 
     def encode(self, source: tf.Tensor, lengths: tf.Tensor) -> Encoding:
-        """Encodes sources ``(n, S)`` with ``lengths (n,)``. The first :meth:`step` needs the result."""
+        """Encodes source tokens ``(n, S)`` with ``lengths (n,)``. :meth:`step` needs the result."""
         memory, states = self._encoded(source, lengths, False)
         attention = self.cell.attention
         return Encoding(None if attention is None else attention.prepare(*memory), states)
@@ -236,8 +236,9 @@ class Translator(keras.Model):
 
         Args:
             tokens: last token of each row, ``(n,)``.
-            states: states before the step; for the first step, the states of :class:`Encoding`.
-            memory: memory of :class:`Encoding`.
+            states: states before the step. For the first step, pass the attribute ``states`` of
+                :class:`Encoding`.
+            memory: attribute ``memory`` of :class:`Encoding`. It is the same for every step.
 
         Returns:
             The logits of the next token, ``(n, vocabulary)``; the states after the step; and the attention
@@ -256,7 +257,10 @@ class Translator(keras.Model):
             ValueError: the model has no attention.
         """
         if self.cell.attention is None:
-            raise ValueError("alignments need a model with attention; got attention='none'")
+            raise ValueError(
+                "alignments need a model with attention; got attention='none'; create the model with another "
+                "attention, for example 'general'"
+            )
         memory, states = self._encoded(inputs["source"], inputs["source_lengths"], False)
         constants = self.cell.constants(memory=memory)
 
@@ -310,11 +314,11 @@ class Translator(keras.Model):
         share: tf.Tensor,
         training: bool,
     ) -> tf.Tensor:
-        """Returns decoder outputs ``(n, T, embedding_units)``. Some inputs are tokens of the decoder itself.
+        """Returns outputs ``(n, T, embedding_units)`` of the decoder, which reads some of its own tokens.
 
-        The first input of a row is its first target token. Each further input is a token of the decoder with
-        probability ``share``, else the target token. In training, a token of the decoder is sampled.
-        Otherwise, it is the most probable token.
+        The first input of a row is its first target token. With probability ``share``, each further input is
+        a token that the decoder generates from its previous output. Otherwise, the input is the target token.
+        The generated token is sampled in training. Outside of training, it is the most probable token.
         """
         batch, time, width = (
             static or dynamic for static, dynamic in zip(embedded.shape, tf.unstack(tf.shape(embedded)))
@@ -327,8 +331,8 @@ class Translator(keras.Model):
         generator = self.seed_generator if training else None
         draw = uniform((batch, time), generator.next()) if generator is not None else 0.0
         own = (tf.zeros((batch, time)) + draw < share) & (tf.range(time) > 0)
-        # Each step has two more features. The first is a flag that is 1 if the input is a token of the
-        # decoder. The second is the index of the step, which seeds the sampling.
+        # The inputs of a step get two more features. The first is 1 if the decoder generates the input token,
+        # else 0. The second is the index of the step, which seeds the sampling.
         numbers = tf.broadcast_to(tf.cast(tf.range(time), dtype), (batch, time))
         x = tf.concat([embedded, tf.cast(own, dtype)[..., None], numbers[..., None]], axis=-1)
         seed = tf.cast(generator.next(), tf.int32) if generator is not None else None

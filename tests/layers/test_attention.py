@@ -58,7 +58,10 @@ def test_padding_keeps_the_range_of_the_scores_small_enough_for_8_bits(
 
 
 def test_errors() -> None:
-    with pytest.raises(ValueError, match=r"of the same size; got 2 and 3; .* GeneralAttention"):
+    with pytest.raises(
+        ValueError,
+        match=r"of the same size; got a query of size 2 and a memory of size 3; .* GeneralAttention",
+    ):
         DotAttention().build((None, 2), (None, None, 3))
     with pytest.raises(ValueError, match="heads must be a divisor of units; got 3 heads and 4 units"):
         MultiHeadAttention(heads=3).build((None, 4), (None, None, 4))

@@ -126,13 +126,16 @@ def test_the_encoder_computes_in_the_dtype_of_its_cells() -> None:
         ({"cells": []}, "at least one cell; got an empty sequence"),
         (
             {"cells": [GRUCell(2)], "bidirectional": [True, False]},
-            "bidirectional must have one value per cell; got 2 for 1 cells",
+            "bidirectional must have one value per cell; got 2 values for 1 cells",
         ),
         ({"cells": [GRUCell(2)], "dropout": 1.0}, r"dropout must be a probability in \[0, 1\); got 1\.0"),
-        ({"cells": [GRUCell(2), GRUCell(3)], "residual": True}, "got 2 and 3 in layer 1; use the same units"),
+        (
+            {"cells": [GRUCell(2), GRUCell(3)], "residual": True},
+            "output size 3 in layer 1; use the same number of units",
+        ),
         (
             {"cells": [GRUCell(2), GRUCell(2)], "residual": True, "bidirectional": [False, True]},
-            "got 2 and 4 in layer 1",
+            "got input size 2 and output size 4 in layer 1",
         ),
     ],
 )

@@ -97,11 +97,11 @@ class Other(Cell):
         (to_keras, lambda: Recurrent(LSTMCell(2)), "is not built; call the layer once"),
         (from_keras, lambda: keras.layers.LSTM(2), "is not built; call the layer once"),
         (to_keras, lambda: built(Recurrent(Other(2))), "must be an RNNCell, LSTMCell or GRUCell; got Other"),
-        (from_keras, lambda: built(keras.layers.Dense(2)), "or a Bidirectional of them; got Dense"),
+        (from_keras, lambda: built(keras.layers.Dense(2)), "or a Bidirectional of these layers; got Dense"),
         (
             from_keras,
             lambda: built(keras.layers.RNN(LSTMCell(2))),
-            "must be a SimpleRNN, LSTM or GRU, or a Bidirectional of them; got RNN",
+            "must be a SimpleRNN, LSTM or GRU, or a Bidirectional of these layers; got RNN",
         ),
     ],
 )

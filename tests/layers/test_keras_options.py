@@ -359,7 +359,7 @@ def test_dropouts_of_bidirectional_are_converted() -> None:
         (lambda: keras.layers.Bidirectional(keras.layers.LSTM(2)), "is not built; call the layer once"),
         (
             lambda: built(keras.layers.Bidirectional(keras.layers.RNN(keras.layers.LSTMCell(2)))),
-            "must be a SimpleRNN, LSTM or GRU, or a Bidirectional of them; got RNN",
+            "must be a SimpleRNN, LSTM or GRU, or a Bidirectional of these layers; got RNN",
         ),
     ],
 )

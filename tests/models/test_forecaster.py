@@ -191,7 +191,7 @@ def test_covariates_change_the_forecast():
         ({"scaling": "big"}, "scaling must be one of .*; got 'big'"),
         ({"output": "quantiles", "levels": (0.1, 0.9)}, "levels must be an odd number of rising values"),
         ({"decoder": "beam"}, "decoder must be one of .*; got 'beam'"),
-        ({"segment": 40}, "segment must be at least 1 and less than lookback 40; got 40"),
+        ({"segment": 40}, "segment must be at least 1 and below the lookback 40; got 40"),
     ],
 )
 def test_invalid_options_are_refused(options, message):

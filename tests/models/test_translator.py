@@ -265,7 +265,7 @@ def test_training_compiles(sampling: float) -> None:
         ({"scheduled_sampling": 2.0}, r"scheduled_sampling must be in \[0, 1\]; got 2\.0"),
         (
             {"attention": "dot", "decoder_units": 3},
-            "dot attention needs a query and a memory of the same size; got 3",
+            "dot attention needs a query and a memory of the same size; got a query of size 3",
         ),
     ],
 )

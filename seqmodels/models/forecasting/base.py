@@ -42,7 +42,7 @@ class WindowModel(keras.Model):
         decomposition: if True, values are split into their moving average and the remainder.
         series: number of series.
         series_units: size of the learned vector of each series. 0 disables the vectors.
-        periods: periods of the calendar features, in the unit of the times.
+        periods: periods of the calendar features, in the unit of ``past_time``.
         known: mean and standard deviation of each covariate whose future is known. The model uses them to
             standardize the covariate.
         static: mean and standard deviation of each covariate that is constant within a series. The model
@@ -82,8 +82,8 @@ class WindowModel(keras.Model):
                 raise ValueError(f"{name} must be one of {', '.join(expected)}; got {value!r}")
         if output == "quantiles" and (len(levels) % 2 == 0 or list(levels) != sorted(set(levels))):
             raise ValueError(
-                "levels must be an odd number of rising values; the middle one is the point forecast; "
-                f"got {list(levels)}"
+                "levels must be an odd number of rising values, because the quantile of the middle level is "
+                f"the point forecast; got {list(levels)}"
             )
         if horizon < 1 or lookback < 2:
             raise ValueError(
@@ -167,7 +167,8 @@ class WindowModel(keras.Model):
         """Computes the unconstrained parameters of the forecast, ``(n, H, p)``.
 
         Args:
-            steps: features of each past step, ``(n, T, step_features)``.
+            steps: features of each past step, ``(n, T, step_features)``. T is the lookback, or the lookback
+                minus 1 for prices.
             whole: features of the whole window, ``(n, whole_features)``.
             future: known features of each future step, ``(n, H, future_features)``.
             fixed: features that do not change within a window, ``(n, fixed_features)``.
@@ -205,10 +206,10 @@ class WindowModel(keras.Model):
 class Skip(keras.layers.Layer):
     """A linear layer that maps the whole window ``(n, s)`` to the parameters of every step, ``(n, H, p)``.
 
-    For values, the weights of the layer affect only the location parameter, or the middle quantile. A change
-    of the middle quantile shifts all quantiles equally. The spread of the forecast depends on the bias of the
-    layer and on the rest of the model. For prices, the weights affect every parameter, and an L2 penalty
-    keeps them small.
+    In a model with ``kind="values"``, the weights of the layer affect only the location parameter, or the
+    middle quantile. A change of the middle quantile shifts all quantiles equally. The spread of the forecast
+    depends on the bias of the layer and on the rest of the model. In a model with ``kind="prices"``, the
+    weights affect every parameter, and an L2 penalty keeps the weights small.
 
     Args:
         horizon: number of forecast steps, H.

@@ -34,8 +34,9 @@ class Forecaster(WindowModel):
     Training fits the marginal distribution of every time step. The distribution is not conditioned on the
     true values of previous time steps.
 
-    With ``skip``, the model adds ``A w + b`` to the parameters of the forecast, where w is the whole scaled
-    window. For prices, w contains the features that :func:`.scaling.of_prices` describes.
+    With ``skip``, the model adds ``A w + b`` to the parameters of the forecast, where A and b are trainable
+    and w is the whole scaled window. For prices, w contains the features that :func:`.scaling.of_prices`
+    describes.
 
     Args:
         cell: a name in ``registry.CELLS``.
@@ -76,7 +77,7 @@ class Forecaster(WindowModel):
         if decoder not in FORECAST_DECODERS:
             raise ValueError(f"decoder must be one of {', '.join(FORECAST_DECODERS)}; got {decoder!r}")
         if not 1 <= segment < lookback:
-            raise ValueError(f"segment must be at least 1 and less than lookback {lookback}; got {segment}")
+            raise ValueError(f"segment must be at least 1 and below the lookback {lookback}; got {segment}")
         self.units, self.segment = units, segment
         self.segments = -(-horizon // segment)
         dtype = self.dtype_policy
@@ -175,7 +176,7 @@ class Forecaster(WindowModel):
 
 
 class FeedbackCell(Cell):
-    """A cell whose output is a forecast, which is also a part of its input at the next step.
+    """A cell whose output is a forecast. The forecast is also a part of the input of the next step.
 
     Args:
         cell: inner recurrent cell.

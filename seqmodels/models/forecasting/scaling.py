@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-SPANS = (2, 5, 10, 22, 66, 250)  # lengths in days of the decaying averages in a window of prices
-LEVEL = SPANS.index(22)  # index of the average whose volatility is the scale of a window of prices
+SPANS = (2, 5, 10, 22, 66, 250)  # spans in days of the decaying averages over a window of prices
+LEVEL = SPANS.index(22)  # index of the span whose volatility is the scale of a window of prices
 FLOOR = 1e-3  # added to a variance in squared percent, so that constant prices have a variance above 0
 TREND = 25  # number of steps in the moving average of a decomposition (Zeng et al. 2023, section 4)
 
@@ -77,7 +77,7 @@ def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
 
 
 def _between(ordered: tf.Tensor, place: float) -> tf.Tensor:
-    """Interpolates linearly between the columns before and after a fractional position: ``(n, 1)``."""
+    """Returns the values ``(n, 1)`` at a fractional column, interpolated between the two nearest columns."""
     below = int(place)
     above = min(below + 1, ordered.shape[1] - 1)
     share = place - below
@@ -87,7 +87,8 @@ def _between(ordered: tf.Tensor, place: float) -> tf.Tensor:
 def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
     """Returns the mean of the ``width`` values around each step, ``(n, T)``.
 
-    The first value of a row is repeated before its start, and the last value is repeated after its end.
+    Before the start of a row, its first value is repeated. After the end of the row, its last value is
+    repeated.
     """
     time = values.shape[1]
     sources = np.arange(time)[:, None] + np.arange(width) - (width - 1) // 2
@@ -104,8 +105,9 @@ def of_prices(past: tf.Tensor) -> Window:
     - the return ``r_t = 100 ln(C_t / C_{t-1})``;
     - the absolute value of the return;
     - the part of the return before the opening, ``100 ln(O_t / C_{t-1})``;
-    - the range ``100 ln(max(H_t, C_{t-1}) / min(L_t, C_{t-1}))``. The squared range divided by ``4 ln 2`` is
-      an estimate of the variance of the day that is five times better than ``r_t^2`` (Parkinson 1980);
+    - the range ``100 ln(max(H_t, C_{t-1}) / min(L_t, C_{t-1}))``. The squared range divided by ``4 ln 2``
+      estimates the variance of the day. The variance of this estimate is five times smaller than the variance
+      of ``r_t^2`` (Parkinson 1980);
     - the change of the logarithm of the volume.
 
     The scale of the window is its volatility in percent: the square root of a mean of ``r^2`` whose weights
