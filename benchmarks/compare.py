@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.compare sentiment --common "--data imdb --minutes 10" "--cell lstm" "--cell gru"``
 
-Each quoted argument after the options contains the options of one row of the table. The options in
-``--common`` apply to all rows, for example an equal training time. Each row is a run in the folder
+Each quoted argument after the options contains the options of one model, which is one row of the table. The
+options in ``--common``, such as the training time, apply to all models. Each model is a run in the folder
 ``--folder``. The name of the run contains the options of the row and a checksum of all options. A finished
 run is not trained again. If a comparison is interrupted, repeat the command to continue the comparison.
 """
@@ -22,7 +22,7 @@ import click
 
 
 def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
-    """Trains and evaluates a run unless it is finished. Returns the text of each column of its row."""
+    """Returns the text of each column of a row of the table. Trains and evaluates the run if needed."""
     command = [sys.executable, "-m", f"apps.{app}"]
     metrics = run / "metrics.json"
     if not metrics.exists():
@@ -53,10 +53,13 @@ def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
 @click.command(context_settings={"show_default": True, "ignore_unknown_options": True})
 @click.argument("app")
 @click.argument("rows", nargs=-1, required=True)
-@click.option("--common", default="", help="Options of `train` that apply to every row of the table.")
+@click.option("--common", default="", help="Options of `train` that apply to all models of the table.")
 @click.option("--folder", default="saved_models/compare", help="Folder in which the runs are stored.")
 def main(app: str, rows: tuple[str, ...], common: str, folder: str) -> None:
-    """Train APP once per row and print a Markdown table. Each of ROWS contains the options for one row."""
+    """Train several models of APP and print a Markdown table with one row per model.
+
+    Each argument of ROWS is a quoted text with the options of one model, such as "--cell gru".
+    """
     columns: list[str] = []
     for options in rows:
         name, given = options.replace("--", "").replace(" ", "_") or "default", f"{common} {options}"

@@ -34,7 +34,7 @@ M4 = shlex.split(
     "--lookback 336 --segment 24 --output point --loss absolute --error-unit season --season 24 --units 64 "
     "--batch-size 256 --windows 20000 --epochs 30 --schedule cosine --learning-rate 0.003 --patience none"
 )
-WINDOWS = 1_000  # maximum number of test windows in the measurement of the speed of a format
+WINDOWS = 1_000  # maximum number of test windows for measuring the speed of a format
 
 
 def measure(data: str, options: list[str], folder: Path) -> dict[str, Any]:
@@ -67,8 +67,8 @@ def _training_rate(run: Path) -> float:
 def forecasting_rates(folder: str) -> dict[str, float]:
     """Returns the number of test windows that each format of the run forecasts per second.
 
-    All formats run in this process. The time includes the computation of the features. Each format
-    forecasts the same windows twice. Only the second time is measured.
+    All formats run in this process. Each format forecasts the same windows twice, and only the second run is
+    measured. The time includes the computation of the features.
     """
     import_tensorflow()
     from apps.forecasting.data import Assets, Prepared, read
@@ -134,7 +134,10 @@ def show(title: str, found: dict[str, Any], columns: tuple[str, ...]) -> None:
 @click.option("--ett", type=click.Path(exists=True), help="Path of ETTh1.csv.")
 @click.option("--m4", type=click.Path(exists=True), help="Path of m4_hourly.csv.gz.")
 @click.option(
-    "--option", "more", multiple=True, help="Additional argument of train, for example --option=--seed=1."
+    "--option",
+    "more",
+    multiple=True,
+    help="Additional option of train, such as --option=--seed=1. It can be repeated.",
 )
 def main(stocks: Path | None, ett: str | None, m4: str | None, more: tuple[str, ...]) -> None:
     """Train and evaluate the forecasting app on the given data sets, and print Markdown tables."""

@@ -3,7 +3,7 @@
 Both steps train the same model, the preset `default` of the language modeling app. It has an embedding,
 stacked LSTM layers, and an output layer that shares the weights of the embedding. Dropout is applied before,
 between and after the LSTM layers. A step clips the gradient by its global norm and applies gradient descent.
-The initial state of a step is the final state of the previous training step.
+The initial state of a training step is the final state of the previous training step.
 
 Our implementation runs the training step of the app. The PyTorch implementation uses only the public layers
 of PyTorch, as a user of PyTorch would. A process imports either TensorFlow or PyTorch.
@@ -53,11 +53,13 @@ def ours(options: Train, vocabulary: int) -> Step:
     data = running_text(ids, END, batch_size=options.batch_size, lengths=options.lengths)
     training = make_training(
         options,
-        lambda: task.build(options, range(vocabulary)),  # `build` uses only the length of the tokenizer
+        lambda: task.build(
+            options, range(vocabulary)
+        ),  # a range replaces the tokenizer, because `build` uses only its length
         task.objective(options),
         lambda epoch: data,
         lambda: data,
-        Path(),  # the folder of the checkpoints; a single step saves no checkpoint
+        Path(),  # the folder of the checkpoints is not used, because a single step saves no checkpoint
         initial_carried=task.TASK.initial_carried,
     )
     (batch,) = data

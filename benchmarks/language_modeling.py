@@ -31,7 +31,8 @@ from benchmarks.shapes import FAST, Shape
 
 PTB = 10_002  # number of token ids of Penn Treebank: 10,000 words, padding and the start token
 SIDES = {"ours": FAST, "PyTorch": {}}
-# Each row is a model with about as many parameters as the default model: its options that are not defaults.
+# The options of each compared model that differ from the defaults. The number of units is added later. Each
+# model then has about as many parameters as the default model.
 COMPARED: tuple[dict[str, Any], ...] = (
     *({"cell": cell} for cell in ("gru", "rnn", "mingru", "minlstm", "rglru")),
     {"cell": "rglru", "residual": True},
@@ -46,7 +47,7 @@ def main() -> None:
 
 @main.command()
 @click.option(
-    "--torch", "torch_python", default=sys.executable, help="Python executable with PyTorch installed."
+    "--torch", "torch_python", default=sys.executable, help="Python executable that can import PyTorch."
 )
 @click.option("--seconds", default=60.0, help="Minimum duration of the measurement in seconds.")
 @click.option(
@@ -55,7 +56,7 @@ def main() -> None:
     help="Number of token ids. The default is the size of Penn Treebank's vocabulary.",
 )
 def tokens(torch_python: str, seconds: float, vocabulary: int) -> None:
-    """Measure the tokens per second in training: preset `default` and the same model in PyTorch."""
+    """Measure the tokens per second in training, for preset `default` and for the same model in PyTorch."""
     options = Train()
     shape = Shape(options.batch_size, options.steps, options.layers, options.units, vocabulary)
     environments = SIDES if takes_part(torch_python) else {"ours": SIDES["ours"]}
@@ -114,9 +115,9 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
 
     The model of the first row is the default model. The model of the second row is the default model with
     untied weights and therefore has more parameters. The command runs a few training steps of each model and
-    estimates how many epochs fit into the training time. The learning rate therefore decays to 0 within this
-    time. The last printed line is the command that trains all models. If the training is interrupted, repeat
-    that command to continue.
+    estimates how many epochs fit into the training time. Each model is trained for this number of epochs, and
+    its learning rate decays to 0 by the last epoch. The last printed line is the command that trains all
+    models. If the training is interrupted, repeat that command to continue.
     """
     import_tensorflow()
     from apps.estimate import estimate
@@ -146,7 +147,7 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
 
 
 def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
-    """Returns the changed options and ``units``. A residual model gets an embedding of the same size."""
+    """Returns the changed options and ``units``. A residual model also gets an embedding of this size."""
     return {**changes, "units": units, **({"embedding_units": units} if "residual" in changes else {})}
 
 
@@ -179,7 +180,7 @@ def parameters(options: Train, vocabulary: int) -> int:
     """Returns the number of parameters of the model that the app builds with these options."""
     from apps.language_modeling import task
 
-    tokenizer: Any = range(vocabulary)  # `build` uses only the length of the tokenizer
+    tokenizer: Any = range(vocabulary)  # replaces the tokenizer, because `build` uses only its length
     return task.build(options, tokenizer).count_params()
 
 

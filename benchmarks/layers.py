@@ -7,15 +7,15 @@ The lower bound is the time of the matrix products alone.
 - ``python -m benchmarks.layers --shape PTB --cell lstm`` measures one shape and one cell.
 - ``python -m benchmarks.layers --growth`` measures only the time of a training step for different numbers of
   time steps.
-- ``python -m benchmarks.layers --memory`` measures only the peak memory.
+- ``python -m benchmarks.layers --memory`` measures only the peak memory of a training step.
 
-Each implementation of the layers, such as Keras or PyTorch, runs in its own process. In the code, an
-implementation is called a side. The processes take turns in one session. The tables show medians and
-quartiles. PyTorch is measured if ``benchmarks/requirements.txt`` is installed, or if ``--torch`` is a Python
-executable that can import PyTorch.
+The implementations of the layers are compared, such as Keras and PyTorch. In the code, an implementation is
+called a side. Each implementation runs in its own process. The processes take turns in one session. The
+tables show medians and quartiles. PyTorch is measured if ``benchmarks/requirements.txt`` is installed, or if
+``--torch`` is a Python executable that can import PyTorch.
 
-A complete measurement writes ``layers.json``, ``layers.md`` and ``growth.png`` to the folder ``--to``. If
-options select a part of the measurements, the results are only printed.
+Without options that select a part of the measurements, the command writes ``layers.json``, ``layers.md`` and
+``growth.png`` to the folder ``--to``. With such options, it only prints the results.
 """
 
 from __future__ import annotations
@@ -94,11 +94,12 @@ class Worker:
 
 
 def takes_part(torch_python: str) -> bool:
-    """Returns True if PyTorch is available; otherwise prints how to install it."""
+    """Returns True if PyTorch can be measured; otherwise prints a note on how to install it."""
     found = torch_python != sys.executable or importlib.util.find_spec("torch") is not None
     if not found:
         click.echo(
-            "note: PyTorch is not installed; pip install -r benchmarks/requirements.txt adds it",
+            "note: PyTorch is not installed and is not measured; to install it, run "
+            "pip install -r benchmarks/requirements.txt",
             err=True,
         )
     return found
@@ -107,7 +108,8 @@ def takes_part(torch_python: str) -> bool:
 def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: float) -> list[dict]:
     """Measures all implementations in turn. Returns one row of results per implementation.
 
-    The measurement ends after ``seconds``, but not before each implementation has three measured times.
+    The measurement takes at least ``seconds``, and continues until each implementation has been measured
+    three times.
     """
     if mode == "inference":
         workers = [worker for worker in workers if worker.side not in ONLY_TRAINING]
@@ -134,7 +136,7 @@ def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: flo
 
 
 def peak_memory(side: str, torch_python: str, cell: str, name: str) -> dict:
-    """Returns a row with the peak memory of a training step, in MB.
+    """Returns a row of the memory table: the peak memory of a training step, in MB.
 
     The memory of the process before it builds the model is subtracted. The measurement starts a new process,
     because a process keeps the memory that an earlier step has freed.
@@ -159,7 +161,7 @@ def _quartiles(seconds: list[float]) -> dict[str, float]:
 
 
 def table(rows: list[dict]) -> list[str]:
-    """Returns Markdown tables: the times of all implementations for each mode, and the targets."""
+    """Returns Markdown tables: one table of times per mode (training, inference), and a table of targets."""
     lines = []
     for mode in MODES:
         of_mode = [row for row in rows if row["mode"] == mode]
@@ -167,9 +169,9 @@ def table(rows: list[dict]) -> list[str]:
             continue
         lines += [
             f"### {mode.capitalize()}\n\n"
-            "The table shows the time of one step. In training, this is a training step. In inference, it is "
-            "a forward pass. The last column is this time divided by the time of the kernel. For example, "
-            "2 means that the kernel is twice as fast.",
+            "The table shows the time of one step: a training step in training, a forward pass in inference. "
+            "The last column is this time divided by the time of the kernel. For example, 2 means that the "
+            "kernel is twice as fast.",
             "",
             "| shape | cell | implementation | ms (quartiles) | time relative to the kernel |",
             "|---|---|---|---|---|",
@@ -198,11 +200,12 @@ def targets(rows: list[dict]) -> list[str]:
         "### Targets of training",
         "",
         "Each number is the speed of the kernel, divided by the speed of the implementation in the header. "
+        "The kernel has three targets for its speed. "
         "The first target is the lower of two speeds: 2 times the speed of Keras, or 0.9 times the speed "
         'of "products alone". The second target is the lower of two speeds: the speed of PyTorch, or 0.9 '
         'times the speed of "products alone". The second target applies only if all sequences of a batch '
         "have the same length. The third target is the speed of the generic loop. The last column shows "
-        "whether all targets are reached.",
+        "if the kernel reaches all targets.",
         "",
         "| shape | cell | Keras | PyTorch | products alone | generic loop | all targets reached |",
         "|---|---|---|---|---|---|---|",
@@ -228,8 +231,8 @@ def memory_table(rows: list[dict]) -> list[str]:
     lines = [
         "### Peak memory of training",
         "",
-        "The table shows the peak memory of each process in MB. The memory of the process before it built "
-        "the model is subtracted. The memory for the compilation is included.",
+        "The table shows the peak memory of each process in MB. The memory that the process used before it "
+        "built the model is subtracted. The memory for the compilation is included.",
         "",
         f"| shape | cell | {' | '.join(sides)} |",
         f"|---|---|{'---|' * len(sides)}",
@@ -280,7 +283,10 @@ def growth_table(rows: list[dict]) -> list[str]:
 
 
 def plot(rows: list[dict], path: Path) -> None:
-    """Plots the time against T on logarithmic axes. If time is proportional to T, the line has slope 1."""
+    """Plots the times against the number of time steps T, on logarithmic axes.
+
+    If the time is proportional to T, the line has the slope 1.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -310,7 +316,7 @@ def plot(rows: list[dict], path: Path) -> None:
 @click.option("--cell", type=click.Choice(CELLS), help="Measure only this cell.")
 @click.option("--mode", type=click.Choice(MODES), help="Measure only this mode.")
 @click.option(
-    "--quick", is_flag=True, help="Measure only the first shape, for one second per row of the table."
+    "--quick", is_flag=True, help="Measure only the first shape. Each measurement takes about one second."
 )
 @click.option(
     "--growth",
@@ -319,12 +325,15 @@ def plot(rows: list[dict], path: Path) -> None:
     help="Measure only the time of a training step for different numbers of time steps.",
 )
 @click.option(
-    "--memory", "only_memory", is_flag=True, help="Measure only the peak memory. The machine may be busy."
+    "--memory",
+    "only_memory",
+    is_flag=True,
+    help="Measure only the peak memory of a training step. Other programs may run meanwhile.",
 )
 @click.option(
-    "--torch", "torch_python", default=sys.executable, help="Python executable with PyTorch installed."
+    "--torch", "torch_python", default=sys.executable, help="Python executable that can import PyTorch."
 )
-@click.option("--to", default=str(Path(__file__).parent), help="Folder in which the results are written.")
+@click.option("--to", default=str(Path(__file__).parent), help="Folder to which the results are written.")
 def main(
     part: str,
     cell: str | None,

@@ -4,8 +4,9 @@
   shape.
 - ``python -m benchmarks.profile --cell gru --shape "2 x 512"`` profiles the GRU for one shape.
 
-TensorFlow's profiler measures the times. The times of all threads are added. The sum may therefore be longer
-than the time of the step. Matrix products use all cores. Most other operations use one core.
+TensorFlow's profiler measures the times. The time of an operation is the sum over all threads. Therefore the
+times of all operations together may be longer than the step. Matrix products use all cores. Most other
+operations use one core.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import click
 from benchmarks.shapes import CELLS, MODES, OURS, SHAPES, SIDES
 
 STEPS = 5
-KINDS = {  # the first pattern that matches counts; the name of an XLA fusion lists its operations
+KINDS = {  # an operation belongs to the first pattern that matches its name
     "products": r"matmul|MatMul|dot|ynn|onednn",
     "moved": r"^(wrapped_)?(bitcast_|copy|transpose|concat|pad|slice$|broadcast$|dynamic-update-slice)",
     "elementwise": r"fusion|^wrapped_|tanh|logistic|reduce",
@@ -31,7 +32,10 @@ CONTAINERS = r"^(while|call|conditional|end: |multi_step|.*::|[A-Z]\w*$)"
 
 
 def times(folder: str) -> Counter[str]:
-    """Returns the milliseconds per step of each operation. The number at the end of a name is removed."""
+    """Returns the milliseconds per step of each operation, from a profile in ``folder``.
+
+    The number at the end of the name of an operation is removed.
+    """
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     (path,) = Path(folder).glob("plugins/profile/*/*.xplane.pb")
@@ -52,7 +56,10 @@ def times(folder: str) -> Counter[str]:
 @click.option("--mode", type=click.Choice(MODES), default="training")
 @click.option("--side", type=click.Choice([side for side in SIDES if side != "PyTorch"]), default=OURS)
 def main(part: str, cell: str, mode: str, side: str) -> None:
-    """Print the milliseconds of each type of operation and of the three longest operations of each type."""
+    """Print the time of each type of operation, and of the three longest operations of each type.
+
+    The times are in ms per step.
+    """
     os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
     os.environ |= {**SIDES[side][1], "TF_CPP_MIN_LOG_LEVEL": "3"}
     import tensorflow as tf

@@ -105,12 +105,15 @@ def measure(data: str, preset: str, seed: int, lines: int, folder: Path) -> list
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--data", default="embedded", help="Data set, as in --data of the app.")
+@click.option("--data", default="embedded", help="Data set, as in the option --data of apps.sentiment train.")
 @click.option("--preset", default="default", help="Name of the preset to train.")
 @click.option("--seed", default=0, help="Seed of the training.")
 @click.option("--lines", default=1_000_000, help="Number of lines that predict reads.")
 def main(data: str, preset: str, seed: int, lines: int) -> None:
-    """Measure the commands train, evaluate and predict of the sentiment app, each in its own process."""
+    """Measure the commands train, evaluate and predict of the sentiment app, and print a Markdown table.
+
+    Each command runs in its own process.
+    """
     with TemporaryDirectory() as folder:
         rows = measure(data, preset, seed, lines, Path(folder))
     click.echo(f"| preset {preset}, seed {seed} | {Path(data).name} |\n|---|---|")

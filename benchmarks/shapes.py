@@ -19,9 +19,9 @@ class Shape:
         time: number of time steps, T.
         layers: number of stacked layers.
         units: size of each state, and of the inputs or word vectors.
-        vocabulary: number of words. The model then has an embedding before the stack and a softmax after the
-            stack. If None, the model has neither an embedding nor a softmax; the stack reads and returns
-            vectors.
+        vocabulary: number of words. With a vocabulary, the model has an embedding before the stack and a
+            softmax layer after the stack. If None, the stack reads and returns vectors, and the model has
+            neither an embedding nor a softmax layer.
         bidirectional: if True, the layers run in both directions, and the sequences have different lengths.
     """
 
@@ -49,7 +49,7 @@ SHAPES = {
 CELLS = ("lstm", "gru")
 MODES = ("training", "inference")
 
-# Each implementation has a module, which its process runs, and the environment variables of this process.
+# Maps each implementation to the module that its process runs, and to the process's environment variables.
 FAST = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 SIDES: dict[str, tuple[str, dict[str, str]]] = {
     "Keras": ("tensorflow_worker", {}),
@@ -64,10 +64,10 @@ SIDES: dict[str, tuple[str, dict[str, str]]] = {
 OURS, WHOLE, RECOMPUTING, FLOOR = "kernel", "kernel, one part", "kernel, recomputing", "products alone"
 ONLY_TRAINING = (WHOLE, RECOMPUTING)  # inference does not split a batch and has no backward pass
 
-# The cells whose time is measured for each number of time steps T. The value is a function that receives T
-# and returns the number of sequential steps of a training step. A loop has T sequential steps forward and T
-# sequential steps backward. A parallel scan halves T repeatedly. Each halving needs two sequential steps in
-# the forward pass and two in the backward pass.
+# The cells whose training step is measured for each number of time steps T. The value of a cell is a function
+# that receives T and returns the number of sequential steps: operations that must run one after the other. A
+# loop has T sequential steps forward and T sequential steps backward. A parallel scan halves T repeatedly.
+# Each halving needs two sequential steps in the forward pass and two in the backward pass.
 GROWTH_STEPS = (64, 256, 1024, 4096, 8192)
 GROWTH_CELLS: dict[str, Callable[[int], int]] = {
     **{name: lambda steps: 2 * steps for name in ("lstm", "gru", "rnn", "mingru", "minlstm", "rglru")},

@@ -106,7 +106,8 @@ class Stack(keras.layers.Layer):
     """A layer that contains our encoder and returns only its outputs.
 
     Args:
-        cell: name of a cell. "mingru by rounds" is the cell mingru, computed by the method "rounds".
+        cell: name of a cell, such as "mingru". "mingru by rounds" computes the linear recurrence of this cell
+            with the method "rounds", a parallel scan.
         shape: sizes of the stack.
     """
 
@@ -131,7 +132,7 @@ class Stack(keras.layers.Layer):
 
 
 def _sequence(cell: LinearCell, method: str, x: tf.Tensor, states: tuple, lengths: None, _: tuple) -> tuple:
-    """Computes the results of `LinearCell.sequence` with the given method for the linear recurrence."""
+    """Replaces `LinearCell.sequence`: computes the linear recurrence with the given method."""
     outputs, last = kernels.linear_recurrence(*cell.coefficients(x), states[0], lengths, method)
     return outputs, (last,)
 
@@ -145,8 +146,8 @@ def our_model(cell: str, shape: Shape) -> keras.Model:
 def our_training(model: keras.Model, shape: Shape, parts: int) -> Training:
     """Returns a :class:`Training` that uses our training loop.
 
-    The loss is the same as for Keras' model. The optimizer is plain gradient descent without clipping, as in
-    all implementations.
+    The loss is equal to the loss of Keras' model. As in all implementations, the optimizer is plain gradient
+    descent without clipping.
     """
 
     def objective(model: keras.Model, x: tf.Tensor, target: tf.Tensor, *_: Any) -> Outcome:
@@ -181,12 +182,12 @@ def _outputs(x: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
 def products(cell: str, mode: str, shape: Shape) -> Step:
     """Builds a function that computes only the matrix products of the recurrent layers and of the softmax.
 
-    Its time is approximately a lower bound for the time of a step.
+    The time of this function is approximately a lower bound for the time of a step.
 
-    If a product does not depend on the state, one large product computes all time steps. In each layer, the
-    loop over time computes T small products ``h_t U`` in the forward pass. In the backward pass, it computes
-    T small products ``dz_t U^T``. The memory layout is the same as in our kernels: a transposed matrix is
-    copied once, before all products that use it.
+    The products that do not depend on the state are computed by one large product for all T time steps. In
+    each layer, the loop over time computes T small products ``h_t U`` in the forward pass. In the backward
+    pass, it computes T small products ``dz_t U^T``. The memory layout is the same as in our kernels: a
+    transposed matrix is copied once, before all products that use it.
     """
     n, time, units = shape.batch, shape.time, shape.units
     columns = {"lstm": 4, "gru": 3}[cell] * units
@@ -236,7 +237,7 @@ def products(cell: str, mode: str, shape: Shape) -> Step:
             if mode == "training":
                 results.append(walk_back(dz, recurrent_kernel))
                 results += [tf.tensordot(each, dz, ((0, 1), (0, 1))) for each in (x, h)]
-                # In layer 1, the gradient of the inputs is needed only if the model has an embedding.
+                # Layer 1 needs the gradient of its inputs only if the model has an embedding.
                 if shape.vocabulary or index >= stacked // shape.layers:
                     results.append(rows_times(dz, tf.transpose(kernel)))
         if shape.vocabulary:

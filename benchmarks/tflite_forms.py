@@ -1,4 +1,4 @@
-"""Measures TFLite files of a sentiment run that compute the time steps in different forms.
+"""Measures TFLite files of a sentiment run. The files differ in the form of the loop over time.
 
 ``python -m benchmarks.tflite_forms --run saved_models/sentiment --length 64`` prints one Markdown table. A
 file of the form "generic" contains a loop of TensorFlow Lite. A file of the form "unrolled" contains a copy
@@ -64,14 +64,13 @@ def measure(run: str, length: int | None, quantize: str) -> list[str]:
 
 @click.command(context_settings={"show_default": True})
 @click.option("--run", default="saved_models/sentiment", help="Folder of a trained sentiment run.")
-@click.option(
-    "--length", type=int, help="Maximum number of tokens per text. Default: the default of `convert`."
-)
+@click.option("--length", type=int, help="Maximum number of tokens per text. Default: as in `convert`.")
 @click.option("--quantize", default="none", help="Quantization, as in the option --quantize of `convert`.")
 def main(run: str, length: int | None, quantize: str) -> None:
-    """For each form, print the size, the latency and the largest difference from the Keras model.
+    """Print the size, latency and accuracy of a TFLite file in each form of the loop over time.
 
-    The latency is the median of 200 calls with one thread.
+    The latency is the median of 200 calls with one thread. The accuracy is shown as the largest absolute
+    difference between the outputs of the file and the outputs of the Keras model.
     """
     click.echo("\n".join(measure(run, length, quantize)))
 

@@ -3,8 +3,8 @@
 ``python -m benchmarks.translation saved_models/de-en`` prints one Markdown table. Run the verbs
 export and convert first. If a format does not exist, it is skipped.
 
-Each format translates the test split in this process. Before the measurement, each format translates a few
-sentences. The number of words is the number of words in the source sentences, separated by white space.
+Each format translates the test split in this process. It first translates a few sentences that are not
+measured. The speed is the number of source words per second. White space separates the words.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import click
 from apps.cli import import_tensorflow
 from apps.options import MODELS
 
-SHORTEST = 5  # number of sentences that are translated before the measurement
+SHORTEST = 5  # number of sentences that a format translates before it is measured
 
 
 @click.command(context_settings={"show_default": True})

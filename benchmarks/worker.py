@@ -1,9 +1,11 @@
-"""The loop of a worker process. On request, it builds a step and measures the step.
+"""The loop of a worker process, which reads requests from stdin and writes answers to stdout.
 
-Each request and each answer is a line of JSON. A step is a function that runs one training step or one
-forward pass. In the code, an implementation such as Keras or PyTorch is called a side. Each implementation
-has its own worker process, because it needs its own environment variables at the start. A worker computes
-only between a request and its answer. Therefore only one worker uses the machine at a time.
+On request, the worker builds a step or measures the time of the step. A step is a function that runs one
+training step or one forward pass. Each request and each answer is a line of JSON.
+
+In the code, an implementation such as Keras or PyTorch is called a side. Each implementation has its own
+worker process, because it needs its own environment variables at the start. A worker computes only between a
+request and its answer. Therefore only one worker uses the machine at a time.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ def serve(side: str, build: Callable[[str, str, str, Shape], Step]) -> None:
       total time of the build and of the two runs.
     - ``{"repeat": k}`` runs the step k times. The answer is ``{"seconds": [..]}``, the time of each run.
     - ``{"memory": true}`` measures the peak memory since the last build. The answer is ``{"megabytes"}``. The
-      memory of the process before the build is subtracted.
+      memory that the process used before the build is subtracted.
 
     Args:
         side: name of the implementation.
