@@ -9,8 +9,7 @@
 ``tfds:NAME[/CONFIG]``   The texts of a TensorFlow Datasets data set, see `seqmodels.data.tfds`.
 =======================  ==================================================================================
 
-Missing splits are split off from the training text, see `load_texts`. TensorFlow is imported only for
-``tfds:``.
+A missing split is cut out of the training text, see `load_texts`. TensorFlow is imported only for ``tfds:``.
 """
 
 import os
@@ -42,8 +41,8 @@ class Texts:
     """The three splits of the data ``name``, as lists of lines.
 
     Lines keep their order and have no newline character at the end. Empty lines are kept. ``notes`` describes
-    the data and how missing splits were replaced. ``sha256`` is the digest of the data as read, before any
-    split is split off.
+    the data and how missing splits were replaced. ``sha256`` is the digest of the data as read, before
+    missing splits are created.
     """
 
     train: list[str]
@@ -55,16 +54,16 @@ class Texts:
 
 
 def load_texts(data: str, seed: int, valid_fraction: float = 0.1, encoding: str | None = None) -> Texts:
-    """Reads ``data`` and splits off missing splits from the training text.
+    """Reads ``data``. A missing split is cut out of the training text.
 
     - If only the test split is missing, the validation split becomes the test split.
     - If the validation split and the test split are missing, the last 10 % of the characters become the test
       split.
     - If there is then no validation split, ``valid_fraction`` of the characters of the remaining training
-      text becomes the validation split. The position of this piece depends on the seed.
+      text becomes the validation split. It is one piece of text, and the seed determines its position.
 
-    A piece that is split off starts and ends at line ends. If the text has too few lines, the piece starts
-    and ends at white space. The files have the given encoding, by default UTF-8.
+    A new split starts and ends at line ends. If the text has too few lines, the new split starts and ends at
+    white space. The files have the given encoding, by default UTF-8.
 
     Raises:
         UsageError: ``data`` does not exist or has an unknown format, or ``valid_fraction`` is not in
@@ -95,7 +94,7 @@ def load_text(
     stored: str | None = None,
     notes: list[str] | None = None,
 ) -> list[str]:
-    """Returns the lines of one split of ``data`` for ``evaluate --data``. Nothing is split off.
+    """Returns the lines of one split of ``data`` for ``evaluate --data``. Missing splits are not created.
 
     A single file is returned whole. As in training, the validation split replaces a missing test split.
     Without an ``encoding``, the ``stored`` encoding of the training applies to files that are not UTF-8.
@@ -121,8 +120,8 @@ def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[li
     cut = cut or _at_line_ends(_broken(lines, begins, wanted), begins, wanted)
     if not cut:
         raise DataError(
-            f"{data} has {len(lines)} lines, too few to cut off {100 * fraction:g}% at white space for "
-            "validation or test; add text, or use a folder with train.txt, valid.txt and test.txt"
+            f"{data} is too short ({len(lines)} lines) to cut off {100 * fraction:g}% at white space for the "
+            "validation or test split; add text, or use a folder with train.txt, valid.txt and test.txt"
         )
     return cut
 
@@ -159,7 +158,7 @@ class _Encoding:
 
 
 def _readers(data: str, encoding: _Encoding, notes: list[str]) -> Readers:
-    """Returns one reader function per split of ``data``. Data without splits has one reader, `WHOLE`.
+    """Returns one reader function per split of ``data``. The only key of data without splits is `WHOLE`.
 
     Each reader may be called only once.
     """
@@ -206,13 +205,13 @@ def _folder_readers(folder: Path, encoding: _Encoding, notes: list[str]) -> Read
     if not readers:
         raise DataError(
             f"{folder} has no data files; expected train{TEXT_FORMAT}, valid{TEXT_FORMAT} and "
-            f"test{TEXT_FORMAT} (each also compressed)"
+            f"test{TEXT_FORMAT} (each may be compressed)"
         )
     return readers
 
 
 def _stem(path: Path) -> str | None:
-    """Returns the lower-case name without extension. Other files than .txt files give None.
+    """Returns the lower-case name of a .txt file without extensions. Returns None if it is another file.
 
     For example, the result for ``Train.txt.gz`` is ``train``.
     """

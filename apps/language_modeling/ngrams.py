@@ -59,8 +59,8 @@ class _Order:
     Attributes:
         keys: keys in ascending order, (nodes,) int64. For unigrams, these are the tokens, 0 to V.
         discounted: ``c - D(c)`` of each n-gram, (nodes,) float64.
-        totals: sum of the counts of all n-grams with each context, (contexts,) float64.
-        gammas: gamma of each context, which is the weight of order ``n - 1``, (contexts,) float64.
+        totals: for each context, the sum of the counts of all n-grams with this context, (contexts,) float64.
+        gammas: gamma of each context: the weight of the probability of order ``n - 1``, (contexts,) float64.
     """
 
     keys: NDArray
@@ -189,7 +189,7 @@ class NGrams:
     def _count(
         self, windows: NDArray, continuation: bool
     ) -> tuple[list[NDArray], list[NDArray], list[NDArray]]:
-        """Returns the keys, counts and contexts of all n-grams, as lists of one array (nodes,) per order."""
+        """Returns lists of keys (see `_Order`), counts and contexts, each with one array (nodes,) per order."""
         symbols = self.vocabulary + 1
         nodes = windows[:, 0]
         ending = windows[:, 1] if self.order > 1 else nodes  # last token of each context
@@ -256,7 +256,7 @@ class NGrams:
 
 
 def unigram(ids: ArrayLike, vocabulary: int) -> NGrams:
-    """Fits a unigram model, which does not use any context. `NGrams` explains the arguments."""
+    """Fits a unigram model, which ignores the context. `NGrams` explains the arguments."""
     return NGrams(ids, vocabulary, order=1)
 
 
@@ -280,7 +280,10 @@ def _order(
 
 
 def _find(keys: NDArray, suffixes: NDArray, tokens: NDArray, symbols: int) -> NDArray:
-    """Returns the nodes of the n-grams with these suffixes and first tokens. NONE means not stored."""
+    """Returns the nodes of the n-grams with these suffixes and first tokens (see `_Order`).
+
+    The node of an n-gram that is not stored is ``NONE``.
+    """
     if not len(keys):
         return np.full(len(suffixes), NONE)
     wanted = np.where((suffixes == NONE) | (tokens == NONE), NONE, suffixes * symbols + tokens)

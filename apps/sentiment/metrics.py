@@ -21,10 +21,10 @@ in float64 and must have the same bound as the model, which computes in float32.
 def classification_scores(
     probabilities: ArrayLike, labels: ArrayLike, classes: Sequence[str]
 ) -> dict[str, Any]:
-    """Computes all scores of a classifier on one split, as numbers, lists and dicts for JSON.
+    """Computes all scores of a classifier on one split. The result can be written as JSON.
 
     The prediction is the class with the highest probability. If several classes have the highest probability,
-    the first of them is predicted.
+    the first of these classes is predicted.
     Precision is 0 for a class that is never predicted, and recall is 0 for a class without examples. The
     macro averages include these classes.
 
@@ -129,7 +129,7 @@ def _check(probabilities: NDArray, labels: NDArray, classes: Sequence[str]) -> N
         raise ValueError(f"classes must be two or more different names; got {list(classes)}")
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(classes):
         raise ValueError(
-            f"labels must be integers from 0 to {len(classes) - 1}, the columns of the probabilities; "
+            f"labels must be integers from 0 to {len(classes) - 1}, the column numbers of the probabilities; "
             f"got {labels.dtype} from {labels.min()} to {labels.max()}"
         )
     # These comparisons are False for NaN, so rows with NaN are also reported.
