@@ -48,7 +48,7 @@ ROWS = 1 << 20  # number of tokens that are scored together
 
 @dataclass(frozen=True)
 class _Order:
-    """The n-grams of one order n.
+    """The n-grams of one order, which is the number n of their tokens.
 
     The node of an n-gram is its index in the arrays of its order. The suffix of an n-gram consists of its
     last ``n - 1`` tokens, and its context of the first ``n - 1`` tokens. Suffix and context are n-grams of
@@ -189,7 +189,7 @@ class NGrams:
     def _count(
         self, windows: NDArray, continuation: bool
     ) -> tuple[list[NDArray], list[NDArray], list[NDArray]]:
-        """Returns lists of keys (see `_Order`), counts and contexts, each with one array (nodes,) per order."""
+        """Returns lists of keys (see `_Order`), counts and contexts, with one array (nodes,) per order."""
         symbols = self.vocabulary + 1
         nodes = windows[:, 0]
         ending = windows[:, 1] if self.order > 1 else nodes  # last token of each context
