@@ -109,7 +109,10 @@ class Clipping(Learning):
     """Options of ``clipping``."""
 
     threshold: float = option(
-        1.0, "Gradient clipping threshold in the training on the adding problem.", minimum=1e-9
+        1.0,
+        "Gradient clipping threshold for the training on the adding problem. The steep loss surface has a "
+        "fixed threshold.",
+        minimum=1e-9,
     )
     lag: int = option(
         40,
@@ -222,7 +225,7 @@ class Order(Trainings):
 class Markov(Trainings):
     """Options of ``markov``."""
 
-    vocabulary: int = option(3_000, "Maximum vocabulary size.", minimum=10)
+    vocabulary: int = option(3_000, "Maximum vocabulary size: number of different tokens.", minimum=10)
     units: int = option(
         64,
         "Number of units of the recurrent and hidden layers. The embeddings have the same size.",

@@ -2,7 +2,8 @@
 
 Each problem is a function that receives a random number generator, the number of rows, and the lag. The
 function returns two float32 arrays, ``inputs (rows, lag + ANSWERS, FEATURES)`` and
-``targets (rows, ANSWERS)``. The targets are the correct answers at the last ``ANSWERS`` time steps. Each time step has three input features:
+``targets (rows, ANSWERS)``. The targets are the correct answers at the last ``ANSWERS`` time steps. Each time
+step has three input features:
 
 - a value
 - a mark: 1 if the value is needed for the answer, else 0

@@ -31,7 +31,7 @@ from seqmodels.errors import DataError, UsageError
 
 TEXT_FORMAT = ".txt"
 WHITE_SPACE = re.compile(r"\s")
-FORMS = "a .txt file (also compressed), a folder with train.txt, embedded, embedded:code or tfds:NAME"
+FORMS = "a .txt file (which may be compressed), a folder with train.txt, embedded, embedded:code or tfds:NAME"
 
 Readers = dict[str, Callable[[], list[str]]]
 
@@ -63,7 +63,7 @@ def load_texts(data: str, seed: int, valid_fraction: float = 0.1, encoding: str 
       text becomes the validation split. It is one piece of text, and the seed determines its position.
 
     A new split starts and ends at line ends. If the text has too few lines, the new split starts and ends at
-    white space. The files have the given encoding, by default UTF-8.
+    white space. ``encoding`` is the encoding of the files, by default UTF-8.
 
     Raises:
         UsageError: ``data`` does not exist or has an unknown format, or ``valid_fraction`` is not in
@@ -109,7 +109,7 @@ def load_text(
 
 
 def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[list[str], list[str]]:
-    """Cuts out a piece that has about the given fraction of the characters. Returns the rest and the piece.
+    """Cuts a piece with about this fraction of the characters out of a text. Returns the rest and the piece.
 
     ``place`` is the position of the piece, from 0 (start of the text) to 1 (end of the text).
     """
@@ -129,7 +129,7 @@ def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[li
 def _at_line_ends(lines: list[str], begins: float, wanted: float) -> tuple[list[str], list[str]] | None:
     """Cuts out whole lines from about character ``begins``, with about ``wanted`` characters.
 
-    Returns the rest and the piece, or None if the rest or the piece has no text.
+    Returns the other lines and the piece, or None if one of the two has no text.
     """
     starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
     first = min(bisect_left(starts, begins), len(lines) - 1)
@@ -176,7 +176,9 @@ def _readers(data: str, encoding: _Encoding, notes: list[str]) -> Readers:
     if is_folder:
         return _folder_readers(Path(data), encoding, notes)
     if _stem(Path(data)) is None:
-        raise UsageError(f"{data} has an unsupported extension; expected {TEXT_FORMAT}, also compressed")
+        raise UsageError(
+            f"{data} has an unsupported extension; expected a {TEXT_FORMAT} file, which may be compressed"
+        )
     return {WHOLE: partial(_of_file, Path(data), encoding, notes)}
 
 

@@ -41,8 +41,7 @@ def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterat
             if options.json:
                 yield json.dumps({"prompt": prompt, "text": "".join(pieces)}, ensure_ascii=False) + "\n"
             else:
-                # A space at the end of the prompt is removed, because each generated word starts with a
-                # space.
+                # Spaces at the end of the prompt are removed: each generated word starts with a space.
                 yield prompt.rstrip(" \t") if tokenizer.settings.unit in ("word", "wordpiece") else prompt
                 yield from pieces
                 yield "\n"

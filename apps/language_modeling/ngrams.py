@@ -43,12 +43,12 @@ FALLBACK = (0.5, 1.0, 1.5)
 """Discounts that are used if the estimated discounts are not valid, as in KenLM's ``--discount_fallback``."""
 # Marks a position before the start of the sentence, or an n-gram that is not in the training text.
 NONE = -1
-ROWS = 1 << 20  # number of tokens that are scored together
+ROWS = 1 << 20  # number of tokens whose probabilities are computed together
 
 
 @dataclass(frozen=True)
 class _Order:
-    """The n-grams of one order, which is the number n of their tokens.
+    """The n-grams of one order n, which is the number of tokens in each of these n-grams.
 
     The node of an n-gram is its index in the arrays of its order. The suffix of an n-gram consists of its
     last ``n - 1`` tokens, and its context of the first ``n - 1`` tokens. Suffix and context are n-grams of
@@ -82,7 +82,7 @@ class NGrams:
             tokens that precede the n-gram. If False, all counts are numbers of occurrences.
 
     Attributes:
-        discounts: D_1, D_2 and D_3 of each order from 1, (order, 3) float64.
+        discounts: D_1, D_2 and D_3 of the orders 1, 2 and so on, (order, 3) float64.
         fallbacks: orders that use `FALLBACK`, because their estimated discounts are not valid. Discounts are
             not valid if one of the counts 1, 2, 3 and 4 never occurs, or if a discount is negative. The
             reason is that the order has too few n-grams, or too few rare n-grams.

@@ -117,7 +117,7 @@ class Train(TrainOptions):
 
     unit: str = option(
         "word",
-        "Unit of text that becomes a token. Default: character for embedded:code, word for other data.",
+        "Type of the tokens. Default: character for embedded:code, word for other data.",
         group="Data",
         choices=UNITS,
     )
@@ -150,7 +150,10 @@ class Train(TrainOptions):
         choices=("recurrent", "fixed-window"),
     )
     window: int = option(
-        5, "Number of previous tokens that a fixed-window model reads.", minimum=1, model=True
+        5,
+        "Number of previous tokens from which a fixed-window model predicts the next token.",
+        minimum=1,
+        model=True,
     )
     embedding_units: int = option(200, "Dimension of the token embeddings.", minimum=1, model=True)
     cell: str = option("lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
@@ -190,14 +193,14 @@ class Train(TrainOptions):
     activation_penalty: float = option(
         0.0,
         "Weight of the AR penalty in the training loss (Merity et al. 2018). The penalty is the mean square "
-        "of the outputs.",
+        "of the inputs of the output layer.",
         group="Advanced",
         minimum=0,
     )
     temporal_penalty: float = option(
         0.0,
         "Weight of the TAR penalty in the training loss (Merity et al. 2018). The penalty is the mean square "
-        "of the change of the outputs from one time step to the next.",
+        "of the change of the inputs of the output layer from one time step to the next.",
         group="Advanced",
         minimum=0,
     )

@@ -28,8 +28,8 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.models import NextToken
 
-ROWS = 200  # number of steps on which a file is verified and int8 is calibrated
-SCORED = 5000  # number of validation tokens on which the perplexity of a file is measured
+ROWS = 200  # number of steps with which a TFLite file is verified and int8 is calibrated
+SCORED = 5000  # number of validation tokens on which the perplexity of a TFLite file is measured
 GOLDEN_TOKENS = 20  # number of generated tokens per example in golden.json
 PORT = Path(__file__).parent / "port"
 SPLITS = {
@@ -49,7 +49,7 @@ UNITS = {
 
 
 def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
-    """Prepares the TFLite conversion of ``step``. The first validation tokens score the TFLite files."""
+    """Prepares the TFLite conversion of ``step``. Files are scored on the first validation tokens."""
     stored = run.trained_with(Train)
     tokenizer = Tokenizer.load(run.assets)
     source = run.trained_on(

@@ -1,6 +1,6 @@
 """Texts that are part of the installed Python: English prose and source code.
 
-The texts need no download, because every Python installation contains them. `prose` reads the reference
+The texts need no download, because they are part of Python. `prose` reads the reference
 documentation that ``help()`` prints. `code` reads the modules of the standard library. Both texts differ
 slightly between versions of Python, so scores can be compared only for the same version. `version` returns
 a note with the version.
@@ -77,8 +77,8 @@ def code() -> dict[str, list[str]]:
     paths = sorted(path for path in folder.glob("[a-z]*.py") if path.stat().st_size <= MODULE_BYTES)
     if len(paths) < len(FRACTIONS):
         raise DataError(
-            f"{folder} has {len(paths)} modules in source code; expected the standard library; use a Python "
-            "installation that includes the standard library, or use a text file as data"
+            f"{folder} has the source code of {len(paths)} modules; expected the source code of the standard "
+            "library; use a Python installation that includes it, or use a text file as data"
         )
     return _cut(path.read_text(encoding="utf-8").removesuffix("\n").split("\n") for path in paths)
 

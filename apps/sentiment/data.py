@@ -34,7 +34,7 @@ NGRAMS = "ngrams.npz"
 class Assets:
     """Tokenizer, class names and text lengths of a trained model.
 
-    A text without a known token is read as an empty text, which is the start token alone.
+    A text without a known token is read as an empty text, which consists of the start token alone.
 
     Attributes:
         tokenizer: tokenizer trained on the training split.
@@ -116,7 +116,10 @@ class Assets:
                     sizes = int(stored["order"]), stored["table"], stored["bias"]
                     linear = Ngrams(*sizes, float(stored["scale"]))
         except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise DataError(f"{folder}: the assets cannot be read ({error}); train the run again") from error
+            raise DataError(
+                f"{folder}: the labels, lengths or n-grams of the run cannot be read ({error}); "
+                "train the run again"
+            ) from error
         return cls(Tokenizer.load(folder), classes, **lengths, ngrams=linear)
 
 
@@ -191,9 +194,9 @@ def _tokenizer(options: Train, source: LabeledTextData) -> Tokenizer:
 
 
 def _class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Returns a weight for each row, ``(n,)``. It is inversely proportional to the frequency of the class.
+    """Returns a weight for each row, ``(n,)``. The mean weight is 1.
 
-    The mean weight is 1.
+    The weight of a row is inversely proportional to the frequency of its class.
     """
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (classes * counts))[labels].astype(np.float32)

@@ -74,7 +74,7 @@ def _of_tflite(run: Run, path: Path, assets: Assets) -> Probabilities:
         for texts in chunks:
             rows = padded(assets.encode(texts), assets.length)
             found = np.concatenate([classify(tokens=row[None])["probabilities"] for row in rows])
-            # An int8 model rounds each probability separately. Their sum may therefore differ from 1.
+            # An int8 model rounds each probability separately. Their sum may then differ from 1.
             yield found / found.sum(axis=1, keepdims=True)
 
     return probabilities

@@ -28,7 +28,7 @@ class Reading:
     """Options of reading a file.
 
     Attributes:
-        text, label: names of the columns. None searches for a common name, such as ``TEXT_NAMES``.
+        text, label: names of the columns. None means ``text`` and ``label``, or another common name.
         encoding: encoding of text files. Default: UTF-8.
         on_bad_rows: ``error`` or ``skip``.
         stored: names of the attributes whose values come from an earlier training instead of the user. Such a
@@ -90,7 +90,7 @@ def collect(
     Args:
         source: name of the file or data set, for error messages.
         rows: the rows, each ``(line number, text, label)``.
-        bad: bad rows that were found before. Further bad rows are added to it.
+        bad: bad rows that were found before. The function adds further bad rows.
         reading: options of reading, which state whether bad rows are errors or are skipped.
         notes: list to which a note on skipped rows is appended.
         files: path of the text file of each row. None if the rows are not separate files.
@@ -148,7 +148,7 @@ def text_column(table: Table, reading: Reading) -> str:
 
     Raises:
         UsageError: the chosen column does not exist.
-        DataError: no column has a known name, or the column contains numbers or dates.
+        DataError: no column has a common name such as ``text``, or the column contains numbers or dates.
     """
     text = _column(table, reading, "text", TEXT_NAMES)
     if (reading.text is None or "text" in reading.stored) and (found := not_texts(table, text)):

@@ -160,7 +160,7 @@ def _sorted_labels(labels: set[str]) -> list[str]:
 def _complete(
     read: dict[str, LabeledTexts], seed: int, valid_fraction: float, notes: list[str]
 ) -> dict[str, LabeledTexts]:
-    """Returns the splits train, valid and test. If it creates splits, it appends a note to ``notes``."""
+    """Returns train, valid and test, and creates the missing splits. ``notes`` gets a note on new splits."""
     origin, said = "all rows" if WHOLE in read else "train", list[str]()
     whole, splits, missing = missing_splits(read, valid_fraction, said)
     for split, rows in _cut(whole, missing, seed).items():

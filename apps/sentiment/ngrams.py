@@ -29,7 +29,7 @@ class Ngrams:
         order: length of the longest n-gram.
         table: weights of the n-grams in each hash bucket, ``(buckets, classes)`` float32.
         bias: bias of each class, ``(classes,)`` float32.
-        scale: factor that scales :attr:`OutOfFold.evidence` to a standard deviation of 1.
+        scale: factor that scales ``OutOfFold.evidence`` to a standard deviation of 1.
     """
 
     order: int
@@ -117,7 +117,7 @@ def fit(
 
 
 def _features(bag: NgramBag, ids: TokenSequences) -> csr_matrix:
-    """Returns a matrix ``(n, buckets)``: 1 if an n-gram of the row is in the hash bucket, else 0."""
+    """Returns a matrix ``(n, buckets)``. An entry is 1 if the row has an n-gram in the bucket, else 0."""
 
     def found() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for tokens, lengths in _chunks(ids):

@@ -26,7 +26,7 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 
 LONGEST_DEFAULT = 128  # maximum length in tokens if --length is not set
-# int8 is calibrated on at most this number of training texts, and on this number of windows without padding.
+# int8 is calibrated on at most this number of training texts, and on this number of token windows.
 REPRESENTATIVE = 500
 PORT = Path(__file__).parent / "port"
 SPLITS = {
@@ -67,7 +67,7 @@ def signature(model: keras.Model, length: int) -> Signature:
 
 
 def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
-    """Prepares the TFLite conversion for texts of a fixed length. Validation texts score the TFLite files."""
+    """Prepares the TFLite conversion for texts of one length. Files are scored on the validation split."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     length = options.length or min(assets.edges[-1], assets.length, LONGEST_DEFAULT)

@@ -126,7 +126,7 @@ def test_scores_are_strict_json():
     [
         (PROBABILITIES, LABELS[:3], CLASSES, r"got probabilities \(4, 3\), labels \(3,\)"),
         (PROBABILITIES, LABELS, CLASSES[:2], "2 classes"),
-        (PROBABILITIES[:, 0], LABELS, CLASSES, r"probabilities must be \(n, classes\)"),
+        (PROBABILITIES[:, 0], LABELS, CLASSES, r"probabilities must have the shape \(n, classes\)"),
         (PROBABILITIES, LABELS[:, None], CLASSES, r"labels \(4, 1\)"),
         (np.zeros((0, 3)), np.zeros(0, int), CLASSES, "at least one example"),
         (PROBABILITIES, LABELS, ("a", "b", "a"), "two or more different names"),

@@ -281,7 +281,9 @@ def test_embeddings_set_the_vectors_of_known_words(reviews, tmp_path):
 def test_damaged_assets_are_refused(trained, invoke, one_line, tmp_path):
     for name in ("options.json", "data.json", "metrics.json", "model.keras"):
         (tmp_path / name).write_bytes((trained / name).read_bytes())
-    assert "assets: the assets cannot be read" in one_line(invoke("predict", "--run", tmp_path, "a"), 1)
+    assert "assets: the labels, lengths or n-grams of the run cannot be read" in one_line(
+        invoke("predict", "--run", tmp_path, "a"), 1
+    )
     assert Assets.load(trained / "assets").classes == ["bad", "good"]
 
 

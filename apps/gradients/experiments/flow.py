@@ -136,7 +136,10 @@ def fresh(options: Flow, say: Callable[[str], None]) -> list[Measured]:
 
 
 def trained(run: Trained, options: Flow) -> list[Measured]:
-    """Measures every recurrent layer of a trained model, with the loss of its training on validation data."""
+    """Measures every recurrent layer of a trained model on validation data.
+
+    The loss is the loss of the training.
+    """
     longest = max(islice(run.batches, BATCHES), key=lambda batch: _steps(batch[0]))
     by_row = np.reshape(longest[2], (len(longest[2]), -1))
     # Rows with weight 0 are skipped, because they only fill the last batch.

@@ -111,7 +111,7 @@ class Climb:
         return {"explained": explained, "gates": watched}
 
     def _gates(self, lag: int) -> dict[str, dict[str, np.ndarray]]:
-        """Returns the mean and ``QUANTILES`` of each gate over units and rows, as arrays over steps ``(T,)``."""
+        """Returns the mean and ``QUANTILES`` of each gate at each step, over all units and rows: ``(T,)``."""
         inputs, _ = WATCHED(np.random.default_rng(self.options.seed), 32, lag)
         with tf.GradientTape() as tape, gradients.recording(self.model, tape) as traces:
             self.model({"inputs": inputs, "lengths": np.full(len(inputs), inputs.shape[1], np.int32)})
