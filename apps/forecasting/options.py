@@ -243,7 +243,7 @@ class Train(TrainOptions):
 class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
-    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
     backtest: int = option(
         0,
         "Divide the test split into N consecutive parts, and also score each part. 0 disables the backtest.",
@@ -275,7 +275,7 @@ class Predict(PredictOptions):
         "Series to forecast, such as a file or a folder. The arguments of the command accept the same "
         "values. Default: the arguments, or the data of the run.",
     )
-    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
 
     def check(self) -> None:
         super().check()

@@ -1,4 +1,4 @@
-"""The results of an experiment, and functions that convert them to tables for the terminal or Markdown."""
+"""The results of an experiment, and functions that convert the results to tables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Findings:
 
 
 def table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
-    """Returns the rows as a table for a terminal."""
+    """Returns a table for a terminal. Each row is a dictionary from column names to values."""
     result = Table(*rows[0], title=title)
     for row in rows:
         result.add_row(*map(readable, row.values()))
@@ -37,7 +37,7 @@ def table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the rows as a Markdown table."""
+    """Returns a Markdown table. Each row is a dictionary from column names to values."""
     lines = [list(rows[0]), ["---"] * len(rows[0]), *([readable(v) for v in row.values()] for row in rows)]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 

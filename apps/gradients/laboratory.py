@@ -26,7 +26,8 @@ out = Console(markup=False, emoji=False, width=None if sys.stdout and sys.stdout
 def perform(name: str, options: Experiment) -> None:
     """Runs one experiment, or all experiments if ``name`` is "all", and prints the results.
 
-    Figures and findings are written to the run directory.
+    Each experiment writes a figure and its findings to the run directory. With "all", a report is also
+    written.
     """
     run = Run(options.run)
     with run.locked():
@@ -60,7 +61,7 @@ def _all(run: Run, options: Experiment) -> list[dict[str, Any]]:
 
 
 def _report(documents: list[dict[str, Any]]) -> str:
-    """Returns a Markdown page with the findings of all experiments and their figures in ``plots``."""
+    """Returns a Markdown page with the findings of all experiments and links to their figures."""
     lines = ["# The gradient laboratory", ""]
     for document in documents:
         name = document["experiment"]

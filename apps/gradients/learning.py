@@ -21,8 +21,8 @@ from seqmodels.training import Position
 from seqmodels.training.objectives import Outcome
 
 BATCH, STEPS_IN_EPOCH, VALIDATION_BATCHES = 32, 50, 8
-# Limits of the explained share of the target variance. At or above SOLVED, a problem is solved. Below
-# NOTHING, nothing is learned.
+# Limits of the share of the target variance that a model explains. A problem is solved if the share is at
+# least SOLVED. Nothing was learned if the share is below NOTHING.
 SOLVED, NOTHING = 0.9, 0.02
 
 
@@ -35,8 +35,8 @@ class Reader(keras.Model):
     Args:
         variant: name of the cell, a key of ``VARIANTS``.
         units: number of units of the cell.
-        truncate: window size in steps for truncated backpropagation, which needs an LSTM. None computes the
-            full gradient.
+        truncate: number of steps over which truncated backpropagation computes gradients. It needs an LSTM.
+            None computes the full gradient.
 
     Raises:
         ValueError: ``truncate`` is set and the cell is not an LSTM.
@@ -78,7 +78,7 @@ def squared_errors(
     carried: Any,
     training: bool,
 ) -> Outcome:
-    """Computes the mean squared error of the answers in each row, and sums the errors of all rows."""
+    """Returns the loss of a batch: the sum over the rows of the mean squared error of the answers."""
     errors = tf.reduce_mean(tf.square(model(inputs, training=training) - targets), axis=-1)  # (batch,)
     return Outcome(tf.reduce_sum(errors * weights), tf.reduce_sum(weights), {}, carried=carried)
 
@@ -86,8 +86,8 @@ def squared_errors(
 class Learner:
     """Trains one model on several problems, each time from the same initial weights.
 
-    The training step is compiled once for all problems, because compilation takes longer than most
-    trainings. All sequences are therefore padded to one length.
+    The training step is compiled only once for all problems, because a compilation takes longer than most
+    trainings. All sequences are therefore padded to the same length.
 
     Args:
         model: built model. Every training starts from the weights of this model.
@@ -138,18 +138,19 @@ class Learner:
         self.beginning = [(variable, variable.numpy()) for variable in variables]
 
     def learn(self, problem: Problem, lag: int | None = None) -> list[dict[str, float]]:
-        """Trains from the initial weights until the problem is solved or the training ends.
+        """Trains from the initial weights, and returns the history of the training.
 
-        The training ends when all steps are done, or earlier if nothing was learned (see ``patience``).
+        The training ends when the problem is solved, when all training steps are done, or earlier if nothing
+        was learned (see ``patience``).
 
         Args:
             problem: problem to learn.
             lag: lag of the problem. Default: the longest lag.
 
         Returns:
-            The history of the training, with the additional column ``explained``. This is the share of the
-            variance of the validation targets that the model explains. A perfect model has 1. A model that
-            always predicts the mean target has 0.
+            One dictionary per epoch, with the additional key ``explained``: the share of the variance of the
+            validation targets that the model explains. A perfect model has 1. A model that always predicts
+            the mean target has 0.
 
         Raises:
             Diverged: the loss or the gradient is not finite.

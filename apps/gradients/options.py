@@ -9,7 +9,7 @@ from apps.options import RunOptions, option
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS
 
-# Maps the name of a cell in the laboratory to its name in the registry and to its arguments without defaults.
+# Maps each cell name of the experiments to a cell name of the registry and to its non-default arguments.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "rnn-linear": ("rnn", {"activation": "linear"}),
     "rnn-sigmoid": ("rnn", {"activation": "sigmoid"}),
@@ -20,7 +20,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 FACTOR = 4  # each lag or sequence length is this multiple of the previous one
-LONGEST = 4_096  # maximum lag or sequence length; the 1,600 sequences of an epoch then take 80 MB
+LONGEST = 4_096  # maximum lag or sequence length; at this length, the 1,600 sequences of an epoch take 80 MB
 # Maximum number of input values in a batch. An LSTM stores about ten times as many numbers.
 LARGEST = 2**24
 
@@ -52,7 +52,7 @@ class Flow(Diagnosis):
 
     cell: str = option(
         "all",
-        "Cell to measure without training. The value all measures every cell.",
+        "Type of the untrained cell to measure. The value all measures every type.",
         choices=("all", *VARIANTS),
     )
     units: int = option(32, "Number of units of an untrained cell.", minimum=1)
@@ -60,13 +60,14 @@ class Flow(Diagnosis):
     rows: int = option(4, "Number of sequences to measure.", minimum=1)
     exact: int = option(
         128,
-        "Maximum state size for which the Jacobian norm is computed exactly. For a larger state, --vectors "
-        "random vectors give a lower bound of the norm.",
+        "Maximum state size for which the Jacobian norm is computed exactly. For a larger state, the norm is "
+        "estimated from --vectors random vectors. The estimate is a lower bound.",
         minimum=0,
     )
     vectors: int = option(
         8,
-        "Number of random vectors that give a lower bound of the norm of a state larger than --exact.",
+        "Number of random vectors for the estimate of the Jacobian norm. They are used only if the state is "
+        "larger than --exact.",
         minimum=1,
     )
 
@@ -94,7 +95,7 @@ class Trainings(Experiment):
 
 @dataclass(frozen=True, kw_only=True)
 class Learning(Trainings):
-    """Options of the experiments that train on problems with a lag."""
+    """Options of the experiments that train on problems whose answers depend on much earlier inputs."""
 
     units: int = option(32, "Number of units of the cell.", minimum=1)
     steps: int = option(
@@ -108,7 +109,10 @@ class Clipping(Learning):
     """Options of ``clipping``."""
 
     threshold: float = option(
-        1.0, "Gradient clipping threshold in the training on the adding problem.", minimum=1e-9
+        1.0,
+        "Gradient clipping threshold for the training on the adding problem. The steep loss surface has a "
+        "fixed threshold.",
+        minimum=1e-9,
     )
     lag: int = option(
         40,
@@ -158,8 +162,8 @@ class Parallel(Experiment):
         numbers = self.rows * self.tried()[-1] * self.units
         if numbers > LARGEST:
             raise UsageError(
-                f"--lengths {self.lengths} needs {self.rows} rows of {self.tried()[-1]:,} steps and "
-                f"{self.units} units, which are {numbers:,} numbers; expected at most {LARGEST:,}; "
+                f"--lengths {self.lengths} needs a batch of {self.rows} sequences with {self.tried()[-1]:,} "
+                f"steps and {self.units} units, which has {numbers:,} values; expected at most {LARGEST:,}; "
                 "lower --lengths, --shortest, --rows or --units"
             )
 
@@ -168,7 +172,9 @@ class Parallel(Experiment):
 class Memory(Learning):
     """Options of ``memory``."""
 
-    cell: str = option("all", "Cell to train. The value all trains every cell.", choices=("all", *VARIANTS))
+    cell: str = option(
+        "all", "Type of the cell to train. The value all trains every type.", choices=("all", *VARIANTS)
+    )
     steps: int = option(
         200,
         "Maximum number of training steps per problem and lag, rounded up to a multiple of 50 (one epoch). A "
@@ -191,8 +197,8 @@ class Memory(Learning):
     def check(self) -> None:
         if self.tried()[-1] > LONGEST:
             raise UsageError(
-                f"--lags {self.lags} with --shortest {self.shortest} ends at a lag of {self.tried()[-1]:,} "
-                f"steps; expected at most {LONGEST:,}; lower --lags or --shortest"
+                f"--lags {self.lags} with --shortest {self.shortest} has a longest lag of "
+                f"{self.tried()[-1]:,} steps; expected at most {LONGEST:,}; lower --lags or --shortest"
             )
 
 
@@ -210,7 +216,7 @@ class Order(Trainings):
     epochs: int = option(4, "Number of epochs.", minimum=1)
     window: int = option(
         10,
-        "Window size of a fixed-window baseline. The baseline reads only the last N words of a text.",
+        "Number of words at the end of a text that a fixed-window baseline reads.",
         minimum=1,
     )
 
@@ -219,7 +225,7 @@ class Order(Trainings):
 class Markov(Trainings):
     """Options of ``markov``."""
 
-    vocabulary: int = option(3_000, "Maximum vocabulary size.", minimum=10)
+    vocabulary: int = option(3_000, "Maximum vocabulary size: number of different tokens.", minimum=10)
     units: int = option(
         64,
         "Number of units of the recurrent and hidden layers. The embeddings have the same size.",
@@ -246,11 +252,11 @@ EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
     ),
     "clipping": (
         Clipping,
-        "Gradient descent with and without clipping, on two problems: a steep loss surface, and a network.",
+        "Gradient descent with and without clipping, on a steep loss surface and in a training.",
     ),
     "truncation": (
         Truncation,
-        "Comparison of truncated and full backpropagation: gradient error, cost, and lags that are learned.",
+        "Gradient error, time and memory of truncated backpropagation, and the lags that it can learn.",
     ),
     "memory": (
         Memory,
@@ -258,7 +264,7 @@ EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
     ),
     "markov": (
         Markov,
-        "Size and perplexity of n-grams, fixed-window networks and a recurrent network, by context length.",
+        "Size and perplexity of n-gram models, window networks and a recurrent network, by context length.",
     ),
     "order": (
         Order,

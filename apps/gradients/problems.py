@@ -1,8 +1,9 @@
 """Synthetic problems in which the answers depend on inputs up to ``lag`` time steps earlier.
 
-Each problem is a function that receives a random number generator, the number of rows, and the lag. It
-returns two float32 arrays: ``inputs (rows, lag + ANSWERS, FEATURES)`` and ``targets (rows, ANSWERS)``. The
-targets are the correct answers at the last ``ANSWERS`` time steps. Each time step has three input features:
+Each problem is a function that receives a random number generator, the number of rows, and the lag. The
+function returns two float32 arrays, ``inputs (rows, lag + ANSWERS, FEATURES)`` and
+``targets (rows, ANSWERS)``. The targets are the correct answers at the last ``ANSWERS`` time steps. Each time
+step has three input features:
 
 - a value
 - a mark: 1 if the value is needed for the answer, else 0
@@ -24,9 +25,9 @@ Problem = Callable[[np.random.Generator, int, int], tuple[np.ndarray, np.ndarray
 def adding(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
     """Adding problem: the answer is the sum of two marked numbers, minus 1.
 
-    The values are ``lag`` random numbers from 0 to 1. One marked number is in the first quarter of these
-    values, and the other is in the second half. The variance of the answer is 1/6. See Hochreiter and
-    Schmidhuber 1997, section 5.4.
+    The inputs contain ``lag`` random numbers from 0 to 1. One marked number is in the first quarter of these
+    numbers, and the other marked number is in the second half. The variance of the answer is 1/6. See
+    Hochreiter and Schmidhuber 1997, section 5.4.
     """
     inputs = _empty(rows, lag)
     inputs[:, :lag, VALUE] = random.uniform(size=(rows, lag))
@@ -39,9 +40,9 @@ def adding(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray
 
 
 def copying(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Copying problem: the answers repeat three signs (-1 or 1) that are the first three inputs.
+    """Copying problem: the three answers are the signs (-1 or 1) at the first three time steps.
 
-    All other values are 0. Each answer is expected ``lag`` steps after its sign.
+    All later values are 0. The answer for each sign is expected ``lag`` steps after this sign.
     """
     inputs = _empty(rows, lag)
     signs = random.choice([-1.0, 1.0], (rows, ANSWERS)).astype(np.float32)
@@ -51,7 +52,7 @@ def copying(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarra
 
 
 def parity(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Parity problem: the answer is the product of ``lag`` signs, one per step (Bengio et al. 1994).
+    """Parity problem: the answer is the product of ``lag`` signs, -1 or 1 (Bengio et al. 1994).
 
     The product is -1 if the number of negative signs is odd. All signs are needed: if one sign is unknown,
     the remaining signs carry no information about the answer.
@@ -64,7 +65,7 @@ def parity(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray
 
 
 def xor(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """XOR problem: the answer is the product of two signs that are ``lag - 1`` steps apart.
+    """XOR problem: the answer is the product of two signs (-1 or 1) that are ``lag - 1`` steps apart.
 
     The values between the two signs are 0. One sign alone carries no information about the answer, and no
     weighted sum of both signs is correlated with the answer.
@@ -77,7 +78,7 @@ def xor(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, n
 
 
 def recall(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Recall problem: the answer is the first sign, which is marked. All later signs are noise."""
+    """Recall problem: the answer is the sign (-1 or 1) at the first step. All later signs are noise."""
     inputs = _empty(rows, lag)
     signs = random.choice([-1.0, 1.0], (rows, lag))
     inputs[:, :lag, VALUE] = signs

@@ -1,4 +1,4 @@
-"""Opens the trained model of a run of any task, together with its data, for measurements."""
+"""Opens the trained model of a finished run of any task, and the data for measurements of the model."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Trained:
         model: the trained model.
         objective: objective of the training, which computes the loss.
         batches: batches of the validation split.
-        carried: function that receives a number of rows and returns the carried state before the first batch.
-            The carried state is the state that a model passes from batch to batch.
+        carried: function that receives a number of rows and returns their carried state before the first
+            batch. The carried state is the state that a model passes from batch to batch.
     """
 
     model: keras.Model
@@ -33,7 +33,7 @@ class Trained:
 
 
 def open_run(run: Run) -> Trained:
-    """Opens a finished run.
+    """Opens the model of a finished run, with its validation data and its objective.
 
     Raises:
         DataError: the run is damaged, or the training data are missing.
@@ -44,7 +44,7 @@ def open_run(run: Run) -> Trained:
         data = task.load(options, task.load_assets(run.assets))
     except UsageError as error:
         raise DataError(
-            f"{run.path} needs its training data {options.data}, which was not found ({error}); "
+            f"{run.path} needs the training data {options.data}, which was not found ({error}); "
             "restore the data, or run this command in the folder in which the training was started"
         ) from error
     model = run.load_model()

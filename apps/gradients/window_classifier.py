@@ -17,8 +17,8 @@ class WindowClassifier(keras.Model):
     The architecture is from Bengio et al. (2003, section 2), but the output is a class instead of a word.
     ``classifier({"tokens": (n, T) int32, "lengths": (n,) int32})`` returns logits ``(n, classes)``, as
     :class:`Classifier` does. The hidden layer has separate weights for every position of the window. If the
-    text is shorter than the window, the other positions contain the padding token. If the text is longer, the
-    tokens outside the window are not read.
+    text is shorter than the window, the remaining positions contain the padding token. If the text is longer,
+    the tokens outside the window are not read.
 
     Args:
         vocabulary: number of token ids.
@@ -64,7 +64,9 @@ class WindowClassifier(keras.Model):
         first = lengths[:, None] - self.window if self.from_end else tf.zeros_like(lengths)[:, None]
         places = first + tf.range(self.window)  # (batch, window)
         real = (places >= 0) & (places < lengths[:, None])
-        padded = tf.pad(tokens, [[0, 0], [0, 1]])  # adds a column of padding tokens, so T may be 0
+        padded = tf.pad(
+            tokens, [[0, 0], [0, 1]]
+        )  # a further column of padding tokens, so that gather also works for T = 0
         chosen = tf.gather(padded, tf.where(real, places, tf.shape(tokens)[1]), batch_dims=1)
         embedded = self.embedding(chosen)  # (batch, window, embedding_units)
         flat = tf.reshape(embedded, (-1, self.window * self.embedding_units))

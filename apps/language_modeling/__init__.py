@@ -14,11 +14,11 @@ __all__ = ["train"]
 
 
 def train(data: object = "embedded", run: str | Path | None = None, **options: Any) -> TrainedRun:
-    """Trains a model and returns the run.
+    """Trains a model and returns the trained run.
 
     Args:
-        data: path of the data, list of lines, or DataFrame with a ``text`` column. The default is a text that
-            is included in Python.
+        data: path of the data, list of lines, or DataFrame with a ``text`` column. The default is English
+            text from the documentation that is included in Python.
         run: folder of the run. Default: ``saved_models/language_modeling``.
         **options: options of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
 

@@ -13,7 +13,7 @@ main = application(
     verbs={
         "generate": (
             Generate,
-            "Continue each prompt. The prompts are the arguments or, without arguments, the lines of stdin.",
+            "Continue prompts. Each argument is a prompt. Without arguments, each line of stdin is a prompt.",
         )
     },
 )

@@ -17,10 +17,10 @@ from seqmodels.data.tokenizer import END
 from seqmodels.errors import UserError
 from seqmodels.models import NextToken
 
-SEGMENT = 5  # number of tokens between two updates of the weights
+SEGMENT = 5  # number of tokens between two updates of the weights in dynamic evaluation
 STATISTICS = 500  # number of training batches from which the mean square of the gradient is computed
-COLUMNS = 100  # number of rows in each of these batches
-EPSILON = 1e-3  # epsilon in the update of the weights
+COLUMNS = 100  # number of sequences in each of these batches
+EPSILON = 1e-3  # epsilon in the formula of ``dynamic_losses``
 BLOCK = 512  # number of tokens whose cache probabilities are computed together
 
 
@@ -114,6 +114,8 @@ def cached_losses(model: NextToken, ids: np.ndarray, size: int, flatness: float,
     votes::
 
         p_cache(w) ~ sum_i [x_{i+1} = w] exp(flatness h_t . h_i),    p = (1 - weight) p_model + weight p_cache
+
+    ``~`` means "is proportional to". ``[x_{i+1} = w]`` is 1 if the two tokens are equal, else 0.
 
     Args:
         model: a built model.

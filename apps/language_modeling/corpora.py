@@ -10,8 +10,7 @@
 ``tfds:NAME[/CONFIG]``   The texts of a TensorFlow Datasets data set, see `seqmodels.data.tfds`.
 =======================  ==================================================================================
 
-Missing splits are split off from the training text, see `load_texts`. TensorFlow is imported only for
-``tfds:``.
+A missing split is cut out of the training text, see `load_texts`. TensorFlow is imported only for ``tfds:``.
 """
 
 import os
@@ -36,8 +35,8 @@ from seqmodels.errors import DataError, UsageError
 TEXT_FORMAT = ".txt"
 WHITE_SPACE = re.compile(r"\s")
 FORMS = (
-    f"a .txt file, a table ({', '.join(FORMATS)}), each also compressed, a folder with train.txt, embedded, "
-    "embedded:code or tfds:NAME"
+    f"a .txt file or a table ({', '.join(FORMATS)}), which may be compressed; a folder with train.txt; "
+    "embedded; embedded:code; or tfds:NAME"
 )
 
 Readers = dict[str, Callable[[], list[str]]]
@@ -69,8 +68,8 @@ class Texts:
     """The three splits of the data ``name``, as lists of lines.
 
     Lines keep their order and have no newline character at the end. Empty lines are kept. ``notes`` describes
-    the data and how missing splits were replaced. ``sha256`` is the digest of the data as read, before any
-    split is split off.
+    the data and how missing splits were replaced. ``sha256`` is the digest of the data as read, before
+    missing splits are created.
     """
 
     train: list[str]
@@ -82,16 +81,16 @@ class Texts:
 
 
 def load_texts(data: str, seed: int, valid_fraction: float = 0.1, reading: Reading | None = None) -> Texts:
-    """Reads ``data`` and splits off missing splits from the training text.
+    """Reads ``data``. A missing split is cut out of the training text.
 
     - If only the test split is missing, the validation split becomes the test split.
     - If the validation split and the test split are missing, the last 10 % of the characters become the test
       split.
     - If there is then no validation split, ``valid_fraction`` of the characters of the remaining training
-      text becomes the validation split. The position of this piece depends on the seed.
+      text becomes the validation split. It is one piece of text, and the seed determines its position.
 
-    A piece that is split off starts and ends at line ends. If the text has too few lines, the piece starts
-    and ends at white space. ``reading`` has the options of reading files.
+    A new split starts and ends at line ends. If the text has too few lines, the new split starts and ends at
+    white space. ``reading`` contains the options of reading files.
 
     Raises:
         UsageError: ``data`` does not exist or has an unknown format, or ``valid_fraction`` is not in
@@ -121,7 +120,7 @@ def load_text(
     reading: Reading | None = None,
     notes: list[str] | None = None,
 ) -> list[str]:
-    """Returns the lines of one split of ``data`` for ``evaluate --data``. Nothing is split off.
+    """Returns the lines of one split of ``data`` for ``evaluate --data``. Missing splits are not created.
 
     A single file is returned whole. As in training, the validation split replaces a missing test split.
     ``reading`` has the options of reading files. Notes are appended to ``notes``.
@@ -134,7 +133,7 @@ def load_text(
 
 
 def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[list[str], list[str]]:
-    """Cuts out a piece that has about the given fraction of the characters. Returns the rest and the piece.
+    """Cuts a piece with about this fraction of the characters out of a text. Returns the rest and the piece.
 
     ``place`` is the position of the piece, from 0 (start of the text) to 1 (end of the text).
     """
@@ -145,8 +144,8 @@ def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[li
     cut = cut or _at_line_ends(_broken(lines, begins, wanted), begins, wanted)
     if not cut:
         raise DataError(
-            f"{data} has {len(lines)} lines, too few to cut off {100 * fraction:g}% at white space for "
-            "validation or test; add text, or use a folder with train.txt, valid.txt and test.txt"
+            f"{data} is too short ({len(lines)} lines) to cut off {100 * fraction:g}% at white space for the "
+            "validation or test split; add text, or use a folder with train.txt, valid.txt and test.txt"
         )
     return cut
 
@@ -154,7 +153,7 @@ def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[li
 def _at_line_ends(lines: list[str], begins: float, wanted: float) -> tuple[list[str], list[str]] | None:
     """Cuts out whole lines from about character ``begins``, with about ``wanted`` characters.
 
-    Returns the rest and the piece, or None if the rest or the piece has no text.
+    Returns the other lines and the piece, or None if one of the two has no text.
     """
     starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
     first = min(bisect_left(starts, begins), len(lines) - 1)
@@ -177,7 +176,7 @@ def _broken(lines: list[str], begins: float, wanted: float) -> list[str]:
 
 
 def _readers(data: str, reading: Reading, notes: list[str]) -> Readers:
-    """Returns one reader function per split of ``data``. Data without splits has one reader, `WHOLE`.
+    """Returns one reader function per split of ``data``. The only key of data without splits is `WHOLE`.
 
     Each reader may be called only once.
     """
@@ -224,13 +223,13 @@ def _folder_readers(folder: Path, reading: Reading, notes: list[str]) -> Readers
     if not readers:
         raise DataError(
             f"{folder} has no data files; expected train{TEXT_FORMAT}, valid{TEXT_FORMAT} and "
-            f"test{TEXT_FORMAT} (each also compressed)"
+            f"test{TEXT_FORMAT} (each may be compressed)"
         )
     return readers
 
 
 def _stem(path: Path) -> str | None:
-    """Returns the lower-case name without extension. Files that are neither texts nor tables give None.
+    """Returns the lower-case name of a text file or table without extensions, or None for another file.
 
     For example, the result for ``Train.txt.gz`` is ``train``.
     """

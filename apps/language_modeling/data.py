@@ -1,4 +1,4 @@
-"""Converts texts to training data: one long sequence of token ids, which is split into parallel columns."""
+"""Converts texts to training data: one long sequence of token ids, which is cut into batches."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from seqmodels.data.tokenizer import (
 from seqmodels.errors import DataError
 
 LINE_END = "\r\n?|\n"
-KEEPING_MARKS = ("auto", "whitespace")  # splits that keep <unk> whole
-SHORTEST_LINE = 10  # characters; shorter lines, such as headings, repeat in every text
-REPEATED_LINES = 0.1  # of the test lines
+KEEPING_MARKS = ("auto", "whitespace")  # values of --split that keep <unk> as one word
+SHORTEST_LINE = 10  # shorter lines (in characters), such as headings, do not count as repeated lines
+REPEATED_LINES = 0.1  # a larger fraction of repeated test lines causes a note
 
 
 def reading(options: Train) -> Reading:
@@ -40,7 +40,8 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
 
     Args:
         options: options of the training.
-        tokenizer: tokenizer of the run that is resumed or continued. If None, a new tokenizer is trained.
+        tokenizer: tokenizer of the run that is resumed, or of the earlier run that ``--from`` names. If None,
+            a new tokenizer is trained.
     """
     source = load_texts(options.data, options.seed, reading=reading(options))
     if tokenizer is None:
@@ -56,8 +57,8 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
     if len(train_ids) < shortest:
         raise DataError(
             f"{source.name}: the training text has {len(train_ids)} tokens, but one batch of "
-            f"{options.batch_size} sequences with {min(options.lengths)} steps needs {shortest} tokens; add "
-            "text, or lower --batch-size or --steps"
+            f"{options.batch_size} sequences with {min(options.lengths)} steps each needs {shortest} tokens; "
+            "add text, or lower --batch-size or --steps"
         )
     shapes: dict[str, Any] = {"first": END, "batch_size": options.batch_size}
     return Data(
@@ -77,7 +78,7 @@ def stream(tokenizer: Tokenizer, lines: Sequence[str]) -> np.ndarray:
 
 
 def encode(tokenizer: Tokenizer, texts: tf.Tensor) -> tf.RaggedTensor:
-    """Converts texts ``(n,)`` to token ids ``(n, None)`` in a graph. ``END`` follows each line of a text."""
+    """Converts texts ``(n,)`` to token ids ``(n, None)`` in a TensorFlow graph. ``END`` follows each line."""
     lines = tf.strings.split(tf.strings.regex_replace(texts, LINE_END, "\n"), "\n")
     return lines.with_values(tokenizer(lines.values)).merge_dims(1, 2)
 

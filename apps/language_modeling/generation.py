@@ -24,7 +24,7 @@ FORBIDDEN = (PAD, START, UNKNOWN)  # tokens that must not be generated
 
 
 def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterator[str]:
-    """Yields each prompt and its continuation in small pieces. With ``--json``: one document per prompt."""
+    """Yields each prompt and its continuation in pieces, or with ``--json`` one JSON document per prompt."""
     model, tokenizer = run.load_model(), Tokenizer.load(run.assets)
     continuation = continuations(model, tokenizer, options)
     for chunk in chunks:
@@ -33,15 +33,15 @@ def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterat
             if unknown:
                 listed = ", ".join(unknown)
                 print(
-                    f"note: parts of the prompt are not in the vocabulary and are read as unknown: {listed}",
+                    "note: parts of the prompt are not in the vocabulary and are read as the unknown token: "
+                    f"{listed}",
                     file=sys.stderr,
                 )
             pieces = until(continuation(prompt), options.stop)
             if options.json:
                 yield json.dumps({"prompt": prompt, "text": "".join(pieces)}, ensure_ascii=False) + "\n"
             else:
-                # A space at the end of the prompt is removed, because each generated word starts with a
-                # space.
+                # Spaces at the end of the prompt are removed: each generated word starts with a space.
                 yield prompt.rstrip(" \t") if tokenizer.settings.unit in ("word", "wordpiece") else prompt
                 yield from pieces
                 yield "\n"
@@ -75,22 +75,26 @@ def continuations(
 
 
 def step(model: NextToken, tokens: tf.Tensor, states: Any) -> tuple[tf.Tensor, Any]:
-    """Computes one step for :mod:`seqmodels.decoding`.
+    """Computes the logits of the next tokens, as a step function for :mod:`seqmodels.decoding`.
 
     Args:
         model: a language model.
         tokens: the last token of each row, ``(n,)``.
-        states: the states before these tokens.
+        states: the states of the model before these tokens.
 
     Returns:
-        The logits of the next tokens, ``(n, v)``, and the new states.
+        The logits of the next tokens, ``(n, v)`` for a vocabulary of v tokens, and the new states.
     """
     predicted = model({"tokens": tokens[:, None], "states": states}, training=False)
     return predicted.logits[:, 0], predicted.states
 
 
 def begin(model: NextToken, prompts: tf.RaggedTensor) -> tuple[tf.Tensor, Any]:
-    """Returns the last token of each prompt ``(n, None)``, and the states after all earlier tokens."""
+    """Reads prompts ``(n, None)`` except their last tokens.
+
+    Returns:
+        The last token of each prompt, ``(n,)``, and the states of the model before these tokens.
+    """
     lengths = tf.cast(prompts.row_lengths(), tf.int32)
     tokens = prompts.to_tensor(PAD)  # (batch, time)
     start = tf.gather(tokens, lengths - 1, batch_dims=1)
@@ -126,7 +130,7 @@ def until(pieces: Iterable[str], stop: str | None) -> Iterator[str]:
         if place >= 0:
             yield waiting[:place]
             return
-        sure = max(len(waiting) - len(stop) + 1, 0)  # ``stop`` cannot start in this part
+        sure = max(len(waiting) - len(stop) + 1, 0)  # ``stop`` cannot start in the first ``sure`` characters
         yield waiting[:sure]
         waiting = waiting[sure:]
     yield waiting

@@ -42,10 +42,10 @@ def of_keras(model: NextToken) -> Losses:
 
 
 def reader(model: NextToken) -> Callable[[np.ndarray], Iterator[tuple[np.ndarray, np.ndarray]]]:
-    """Returns a function that receives the token ids of a text, ``(tokens,)``, and reads them in parts.
+    """Returns a function that yields the losses and the features of a text, part by part.
 
-    For each part of t tokens, the function yields the losses, ``(t,)``, and the outputs of the model before
-    the output layer, ``(t, d)``.
+    The function receives the token ids of the text, ``(tokens,)``. For each part of t tokens, it yields the
+    losses, ``(t,)``, and the features, ``(t, d)``. The features are the d inputs of the output layer.
     """
 
     @tf.function(autograph=False, reduce_retracing=True)
@@ -73,11 +73,11 @@ def of_tflite(path: Path) -> Losses:
 
 
 def of_step(step: Callable[..., dict[str, np.ndarray]], size: int, dtype: Any) -> Losses:
-    """Returns a function that computes losses with the signature ``step`` of an exported model.
+    """Returns a function that computes the losses of a text with the signature ``step`` of an exported model.
 
     Args:
         step: the signature, see :func:`apps.language_modeling.saved_model.step_signature`.
-        size: size of the state.
+        size: number of entries of the state.
         dtype: dtype of the state.
     """
 
@@ -96,7 +96,7 @@ def of_step(step: Callable[..., dict[str, np.ndarray]], size: int, dtype: Any) -
 def initial_state(size: int, dtype: Any) -> np.ndarray:
     """Returns the state at the start of a text, ``(1, size)``.
 
-    All entries are 0. For a fixed-window model, all entries are ``END``.
+    All entries are 0 for a recurrent model, and ``END`` for a fixed-window model.
     """
     return np.full((1, size), END if np.issubdtype(dtype, np.integer) else 0, dtype)
 

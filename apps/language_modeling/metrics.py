@@ -11,21 +11,21 @@ def language_scores(
 ) -> dict[str, Any]:
     """Computes the scores of a language model on a text, as plain numbers for JSON.
 
-    The scores per word and per character can compare models with different tokens. They divide the total
-    negative log-likelihood by the number of words or characters instead of the number of tokens.
+    The perplexity per word and the bits per character can be compared between models with different tokens.
+    They divide the total negative log-likelihood by the number of words or characters, not of tokens.
 
     Args:
         losses: negative log-likelihood of every token in nats, line ends included, (tokens,).
-        words: number of words in the text, line ends included. None if the tokenizer drops some words.
-        characters: number of characters in the text. None if the tokenizer drops or changes some characters.
+        words: number of words in the text, line ends included. Use None if the tokenizer drops some words.
+        characters: number of characters in the text. Use None if the tokenizer drops or changes characters.
 
     Returns:
         - `tokens`: number of tokens.
         - `log_loss`: mean of `-ln p` over tokens, in nats.
         - `perplexity`: `exp(log_loss)`.
         - `words`: value of the argument; only if `words` is given.
-        - `word_perplexity`: `exp(sum of -ln p / words)`; only if `words` is given.
-        - `bits_per_character`: `sum of -log2 p / characters`; only if `characters` is given.
+        - `word_perplexity`: `exp((sum of -ln p) / words)`; only if `words` is given.
+        - `bits_per_character`: `(sum of -log2 p) / characters`; only if `characters` is given.
 
     Raises:
         ValueError: the number of tokens, words or characters is 0.

@@ -43,12 +43,12 @@ FALLBACK = (0.5, 1.0, 1.5)
 """Discounts that are used if the estimated discounts are not valid, as in KenLM's ``--discount_fallback``."""
 # Marks a position before the start of the sentence, or an n-gram that is not in the training text.
 NONE = -1
-ROWS = 1 << 20  # number of tokens that are scored together
+ROWS = 1 << 20  # number of tokens whose probabilities are computed together
 
 
 @dataclass(frozen=True)
 class _Order:
-    """The n-grams of one order n.
+    """The n-grams of one order n, which is the number of tokens in each of these n-grams.
 
     The node of an n-gram is its index in the arrays of its order. The suffix of an n-gram consists of its
     last ``n - 1`` tokens, and its context of the first ``n - 1`` tokens. Suffix and context are n-grams of
@@ -59,8 +59,8 @@ class _Order:
     Attributes:
         keys: keys in ascending order, (nodes,) int64. For unigrams, these are the tokens, 0 to V.
         discounted: ``c - D(c)`` of each n-gram, (nodes,) float64.
-        totals: sum of the counts of all n-grams with each context, (contexts,) float64.
-        gammas: gamma of each context, which is the weight of order ``n - 1``, (contexts,) float64.
+        totals: for each context, the sum of the counts of all n-grams with this context, (contexts,) float64.
+        gammas: gamma of each context: the weight of the probability of order ``n - 1``, (contexts,) float64.
     """
 
     keys: NDArray
@@ -82,7 +82,7 @@ class NGrams:
             tokens that precede the n-gram. If False, all counts are numbers of occurrences.
 
     Attributes:
-        discounts: D_1, D_2 and D_3 of each order from 1, (order, 3) float64.
+        discounts: D_1, D_2 and D_3 of the orders 1, 2 and so on, (order, 3) float64.
         fallbacks: orders that use `FALLBACK`, because their estimated discounts are not valid. Discounts are
             not valid if one of the counts 1, 2, 3 and 4 never occurs, or if a discount is negative. The
             reason is that the order has too few n-grams, or too few rare n-grams.
@@ -189,7 +189,7 @@ class NGrams:
     def _count(
         self, windows: NDArray, continuation: bool
     ) -> tuple[list[NDArray], list[NDArray], list[NDArray]]:
-        """Returns the keys, counts and contexts of all n-grams, as lists of one array (nodes,) per order."""
+        """Returns lists of keys (see `_Order`), counts and contexts, with one array (nodes,) per order."""
         symbols = self.vocabulary + 1
         nodes = windows[:, 0]
         ending = windows[:, 1] if self.order > 1 else nodes  # last token of each context
@@ -256,7 +256,7 @@ class NGrams:
 
 
 def unigram(ids: ArrayLike, vocabulary: int) -> NGrams:
-    """Fits a unigram model, which does not use any context. `NGrams` explains the arguments."""
+    """Fits a unigram model, which ignores the context. `NGrams` explains the arguments."""
     return NGrams(ids, vocabulary, order=1)
 
 
@@ -280,7 +280,10 @@ def _order(
 
 
 def _find(keys: NDArray, suffixes: NDArray, tokens: NDArray, symbols: int) -> NDArray:
-    """Returns the nodes of the n-grams with these suffixes and first tokens. NONE means not stored."""
+    """Returns the nodes of the n-grams with these suffixes and first tokens (see `_Order`).
+
+    The node of an n-gram that is not stored is ``NONE``.
+    """
     if not len(keys):
         return np.full(len(suffixes), NONE)
     wanted = np.where((suffixes == NONE) | (tokens == NONE), NONE, suffixes * symbols + tokens)

@@ -118,7 +118,7 @@ class Train(TrainOptions):
 
     unit: str = option(
         "word",
-        "Unit of text that becomes a token. Default: character for embedded:code, word for other data.",
+        "Type of the tokens. Default: character for embedded:code, word for other data.",
         group="Data",
         choices=UNITS,
     )
@@ -126,29 +126,35 @@ class Train(TrainOptions):
         "auto",
         "Rule that separates words. whitespace: only white space separates words. punctuation: each "
         "punctuation mark is also a word. letters: words consist of letters and digits; other characters are "
-        "dropped. auto: as whitespace, but emoji, emoticons, ! and ? are words, and so is each character of "
-        "Chinese, Japanese, Thai, Lao, Khmer and Burmese.",
+        "dropped. auto: as whitespace, but emoji, emoticons, ! and ? are also words, and each character of "
+        "Chinese, Japanese, Thai, Lao, Khmer and Burmese is a word.",
         group="Data",
         choices=SPLITS,
     )
     lowercase: bool = option(False, "Convert all text to lower case.", group="Data")
-    vocabulary: int = option(20_000, "Maximum vocabulary size.", group="Data", minimum=6)
+    vocabulary: int = option(
+        20_000, "Maximum vocabulary size: number of different tokens.", group="Data", minimum=6
+    )
     minimum_count: int | None = option(
         None,
-        "Minimum number of occurrences in the training split. Rarer tokens become the unknown token. "
-        "Default: 2, or 1 if the text marks its unknown words with <unk> and --split is whitespace.",
+        "Minimum number of occurrences of a token in the training split. Rarer tokens become the unknown "
+        "token. Default: 1 if the text already contains the word <unk> and --split is auto or whitespace, "
+        "else 2.",
         group="Data",
         minimum=1,
     )
     model: str = option(
         "recurrent",
-        "Architecture: a recurrent network, or a feed-forward network on a fixed window of tokens "
-        "(Bengio et al. 2003).",
+        "Architecture: a recurrent network (recurrent), or a feed-forward network that reads only the last "
+        "--window tokens (fixed-window, Bengio et al. 2003).",
         group="Model",
         choices=("recurrent", "fixed-window"),
     )
     window: int = option(
-        5, "Number of previous tokens that a fixed-window model reads.", minimum=1, model=True
+        5,
+        "Number of previous tokens from which a fixed-window model predicts the next token.",
+        minimum=1,
+        model=True,
     )
     embedding_units: int = option(200, "Dimension of the token embeddings.", minimum=1, model=True)
     cell: str = option("lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
@@ -165,15 +171,15 @@ class Train(TrainOptions):
     tied: bool = option(True, "Share the weights of the embedding and the output layer.", model=True)
     cutoffs: str | None = option(
         None,
-        "Use an adaptive softmax, whose clusters of rare tokens start at these token ids, such as "
-        "2000,10000. It needs --no-tied. Default: full softmax.",
+        "Use an adaptive softmax. The value lists the token ids at which the clusters of rare tokens start, "
+        "such as 2000,10000. An adaptive softmax needs --no-tied. Default: full softmax.",
         group="Advanced",
     )
     samples: int = option(
         0,
-        "Number of tokens in a sampled softmax, which approximates the training loss. Half of them are the "
-        "most frequent tokens, the other half is sampled from the remaining tokens. The training loss is "
-        "then slightly too low. 0 uses the full softmax.",
+        "Approximate the training loss by a softmax over the target and N other tokens (sampled softmax). "
+        "Half of the N tokens are the most frequent tokens, and the other half is sampled from the remaining "
+        "tokens. The training loss is then slightly too low. 0 uses the full softmax.",
         group="Advanced",
         minimum=0,
     )
@@ -188,23 +194,27 @@ class Train(TrainOptions):
     activation_penalty: float = option(
         0.0,
         "Weight of the AR penalty in the training loss (Merity et al. 2018). The penalty is the mean square "
-        "of the outputs.",
+        "of the inputs of the output layer.",
         group="Advanced",
         minimum=0,
     )
     temporal_penalty: float = option(
         0.0,
         "Weight of the TAR penalty in the training loss (Merity et al. 2018). The penalty is the mean square "
-        "of the change of the outputs from one time step to the next.",
+        "of the change of the inputs of the output layer from one time step to the next.",
         group="Advanced",
         minimum=0,
     )
-    steps: int = option(35, "Number of time steps of truncated backpropagation.", minimum=1)
+    steps: int = option(
+        35,
+        "Number of time steps per batch, over which truncated backpropagation computes gradients.",
+        minimum=1,
+    )
     jitter: int = option(
         1,
-        "Number of sequence lengths, evenly spaced from 3/4 to 5/4 of --steps. Each batch has one of these "
-        "lengths, chosen at random. Each length is compiled once, which takes seconds. With 1, every batch "
-        "has the length --steps.",
+        "Number of different sequence lengths, evenly spaced from 3/4 to 5/4 of --steps. Each training batch "
+        "gets one of these lengths at random. The model is compiled once per length, and each compilation "
+        "takes seconds. With 1, every batch has --steps time steps.",
         group="Advanced",
         minimum=1,
         maximum=8,
@@ -212,9 +222,9 @@ class Train(TrainOptions):
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns option values that follow from the explicit options. They override the preset.
+        """Returns values for options that the user did not set, derived from the options that the user set.
 
-        With ``--from``, these are the options of the earlier run.
+        These values override the preset. With ``--from``, they are the option values of the earlier run.
         """
         if explicit.get("from_"):
             return super().inherited(explicit)
@@ -237,8 +247,8 @@ class Train(TrainOptions):
     def _optimization(cls, preset: Mapping[str, Any], explicit: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the optimizer, learning rate and clipping threshold, if they differ from the preset.
 
-        The values of a preset are for an LSTM. With these values, other models learn late or not at all
-        (benchmarks/experiments.md).
+        The presets are tuned for an LSTM. With their values, other models learn late or do not learn at
+        all (benchmarks/experiments.md).
         """
         usual = preset.get("optimizer", cls.optimizer)
         fixed = explicit.get("model") == "fixed-window"
@@ -259,9 +269,13 @@ class Train(TrainOptions):
             value = getattr(self, choice)
             for name in without.get(value, ()):
                 if getattr(self, name) != getattr(type(self), name):
-                    raise UsageError(f"{flag(name)} does not apply to {flag(choice)} {value}; remove it")
+                    raise UsageError(
+                        f"{flag(name)} does not apply to {flag(choice)} {value}; remove {flag(name)}"
+                    )
         if self.model == "recurrent" and self.layers == 1 and self.layer_dropout:
-            raise UsageError("--layer-dropout needs two or more layers; remove it or raise --layers")
+            raise UsageError(
+                "--layer-dropout needs two or more layers; remove --layer-dropout or raise --layers"
+            )
         check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
         if self.residual and self.layers == 1 and self.units != self.embedding_units:
             raise UsageError(
@@ -270,31 +284,34 @@ class Train(TrainOptions):
             )
         if self.jitter > 1 and len(self.lengths) == 1:
             raise UsageError(
-                f"--jitter {self.jitter} needs several sequence lengths near --steps {self.steps}, but all "
-                "are equal after rounding; raise --steps"
+                f"--jitter {self.jitter} needs different sequence lengths near --steps {self.steps}, but all "
+                "lengths are equal after rounding; raise --steps or remove --jitter"
             )
         for name in ("cutoffs", "samples"):
             if getattr(self, name) and self.unit not in BY_FREQUENCY:
                 raise UsageError(
-                    f"{flag(name)} needs token ids sorted by frequency; --unit {self.unit} does not sort them"
+                    f"{flag(name)} needs token ids sorted by frequency, but --unit {self.unit} does not sort "
+                    f"its ids; remove {flag(name)}, or use --unit word or --unit character"
                 )
         if self.cutoffs is not None:
             edges = self.cluster_edges
             if not edges or edges[0] < 1 or any(left >= right for left, right in pairwise(edges)):
-                raise UsageError(f"--cutoffs {self.cutoffs} must be increasing numbers, such as 2000,10000")
+                raise UsageError(
+                    f"--cutoffs {self.cutoffs} must be increasing positive integers, such as 2000,10000"
+                )
             if self.tied:
                 raise UsageError(
                     "--cutoffs needs --no-tied, because an adaptive softmax cannot use the weights of the "
                     "embedding"
                 )
             if self.samples:
-                raise UsageError("--samples cannot be combined with --cutoffs; use one of them")
+                raise UsageError("--samples cannot be combined with --cutoffs; remove one of the two options")
         if 0 < self.samples < 4:
             raise UsageError(f"--samples {self.samples} must be 0 or at least 4")
 
     @property
     def cluster_edges(self) -> list[int]:
-        """The numbers in ``--cutoffs``. Empty if the softmax is full, or if an entry is not a number."""
+        """The numbers in ``--cutoffs``. Empty without ``--cutoffs``, or if an entry is not a number."""
         try:
             return [int(part) for part in (self.cutoffs or "").split(",") if self.cutoffs]
         except ValueError:
@@ -314,7 +331,7 @@ class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
     text: str | None = column_option("the texts", "the column of the training, or text")
-    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
     beside: str | None = option(
         None, "Folder of a second trained run. Its scores on the same data are shown for comparison."
     )
@@ -324,7 +341,11 @@ class Evaluate(EvaluateOptions):
         "after scoring this part (Krause et al. 2018).",
     )
     dynamic_rate: float = option(0.002, "Learning rate of dynamic evaluation.", minimum=0)
-    dynamic_decay: float = option(0.02, "Decay towards the trained weights in dynamic evaluation.", minimum=0)
+    dynamic_decay: float = option(
+        0.02,
+        "Strength with which dynamic evaluation pulls the weights back to their trained values.",
+        minimum=0,
+    )
     cache: int = option(
         0,
         "Also evaluate the model with a continuous cache of the last N outputs (Grave et al. 2017). 0 "
@@ -332,10 +353,16 @@ class Evaluate(EvaluateOptions):
         minimum=0,
     )
     cache_flatness: float = option(
-        0.66, "Weight of the similarity between the current output and an output in the cache.", minimum=0
+        0.66,
+        "Factor that multiplies the similarity between the current output and an output in the cache. With "
+        "0, all outputs in the cache have equal weight.",
+        minimum=0,
     )
     cache_weight: float = option(
-        0.13, "Share of the cache in the predicted probability.", minimum=0, maximum=1
+        0.13,
+        "Weight of the cache in the predicted probability, from 0 (only the model) to 1 (only the cache).",
+        minimum=0,
+        maximum=1,
     )
 
     def check(self) -> None:
@@ -346,7 +373,7 @@ class Evaluate(EvaluateOptions):
         for way, on in (("dynamic", self.dynamic), ("cache", self.cache)):
             for name in (f.name for f in fields(self) if f.name.startswith(f"{way}_")):
                 if not on and getattr(self, name) != getattr(type(self), name):
-                    raise UsageError(f"{flag(name)} needs --{way}; add it")
+                    raise UsageError(f"{flag(name)} needs --{way}; add --{way}")
         if self.beside and not os.path.exists(os.path.join(self.beside, "metrics.json")):
             raise UsageError(
                 f"--beside {self.beside} is not a finished run; pass the folder of a trained run"
@@ -358,7 +385,7 @@ class Predict(PredictOptions):
     """Options of ``predict`` and its alias ``score``."""
 
     text: str | None = column_option("the texts", "the column of the training, or text")
-    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
 
     surprise: float = option(
         0.001, "Mark tokens as surprising if their probability is below this value.", minimum=0, maximum=1
@@ -392,7 +419,8 @@ class Generate(RunOptions):
     )
     repetition_penalty: float = option(
         1.0,
-        "Penalty for tokens that occurred before. A value above 1 makes them less likely; 1 disables it.",
+        "Penalty for tokens that already occurred in the prompt or in the generated text. A value above 1 "
+        "makes these tokens less likely. 1 disables the penalty.",
         minimum=1e-9,
     )
     seed: int = option(0, "Random seed of sampling.", minimum=0, maximum=2**32 - 1)
@@ -404,5 +432,6 @@ class Generate(RunOptions):
     def check(self) -> None:
         if self.beams > 1 and (self.temperature != 1.0 or self.top_k or self.top_p < 1):
             raise UsageError(
-                "--beams cannot be combined with --temperature, --top-k or --top-p; use one method"
+                "--beams cannot be combined with --temperature, --top-k or --top-p; remove --beams, or "
+                "remove the other options"
             )

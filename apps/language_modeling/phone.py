@@ -1,4 +1,4 @@
-"""The TFLite signature ``step``, and the integration files next to the TFLite file."""
+"""The TFLite signature ``step`` of a language model, and the integration files next to the TFLite file."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.models import NextToken
 
-ROWS = 200  # number of steps on which a file is verified and int8 is calibrated
-SCORED = 5000  # number of validation tokens on which the perplexity of a file is measured
+ROWS = 200  # number of steps with which a TFLite file is verified and int8 is calibrated
+SCORED = 5000  # number of validation tokens on which the perplexity of a TFLite file is measured
 GOLDEN_TOKENS = 20  # number of generated tokens per example in golden.json
 PORT = Path(__file__).parent / "port"
 SPLITS = {
-    "auto": "The rewrites of `golden.json` apply in their order; then words are separated by spaces",
-    "whitespace": "Words are separated by white space",
-    "punctuation": "Words are separated by white space; every punctuation mark, symbol and CJK character "
-    "is a word",
-    "letters": "Words consist of letters, digits, marks and apostrophes; all other characters are dropped",
+    "auto": "Apply the rewrites of `golden.json` in their order. Then spaces separate the words",
+    "whitespace": "White space separates the words",
+    "punctuation": "White space separates the words. Every punctuation mark, symbol and CJK character is "
+    "also a word",
+    "letters": "Words consist of letters, digits, marks and apostrophes. All other characters are dropped",
 }
 UNITS = {
     "word": "{words}. Unknown words have id 2.",
@@ -49,7 +49,7 @@ UNITS = {
 
 
 def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
-    """Prepares the conversion of ``step``. The files are scored on the start of the validation split."""
+    """Prepares the TFLite conversion of ``step``. Files are scored on the first validation tokens."""
     stored = run.trained_with(Train)
     tokenizer = Tokenizer.load(run.assets)
     source = run.trained_on(
@@ -95,7 +95,7 @@ def _perplexity(losses: np.ndarray) -> float:
 
 
 def _recorded(signature: Signature, ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the inputs of every step in a loop over a text: tokens and states, ``(tokens, ...)``."""
+    """Runs ``step`` over a text and returns all inputs: ``tokens (tokens,)`` and ``state (tokens, size)``."""
     spec, step = signature.inputs["state"], tf.function(signature.function, autograph=False)
     states = [tf.constant(initial_state(spec.shape[-1], spec.dtype.as_numpy_dtype))]
     tokens = np.append(END, ids[:-1]).astype(np.int32)
@@ -107,8 +107,8 @@ def _recorded(signature: Signature, ids: np.ndarray) -> dict[str, np.ndarray]:
 def _golden(model: keras.Model, tokenizer: Tokenizer, ids: np.ndarray) -> dict[str, Any]:
     """Returns the content of golden.json: prompts from a text, and their continuations.
 
-    With a temperature of 0, a continuation is greedy. Otherwise it is sampled with the random numbers that
-    golden.json contains.
+    If the temperature is 0, the continuation consists of the most probable tokens. Otherwise it is sampled
+    with the random numbers in golden.json.
     """
     numbers = np.random.default_rng(0).random(GOLDEN_TOKENS)
     compiled = tf.function(partial(step, model), autograph=False)
@@ -129,14 +129,14 @@ def _golden(model: keras.Model, tokenizer: Tokenizer, ids: np.ndarray) -> dict[s
 
 
 def token_settings(settings: TokenizerSettings) -> dict[str, Any]:
-    """Returns the settings that ``Text`` of generate.py needs, JSON-ready."""
+    """Returns the settings that the class ``Text`` in generate.py needs, as a dictionary for JSON."""
     read: dict[str, Any] = {
         "unit": settings.unit,
         "split": settings.split,
         "lowercase": settings.lowercase,
     }
     if settings.split == "auto":
-        # Patterns of Python's re. White space is replaced in generate.py, because re has no property Z.
+        # The first rewrite replaces white space. Python's re does not support it, so generate.py replaces it.
         read["rewrites"] = [[in_python(pattern), other] for pattern, other in settings.rewrites[1:]]
         read["unspaced"] = in_python(CUT + WIDE_PUNCTUATION)
     return read

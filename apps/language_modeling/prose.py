@@ -1,11 +1,12 @@
 """Texts that are part of the installed Python: English prose and source code.
 
-The texts are therefore neither downloaded nor included in this package. `prose` reads the reference
+The texts need no download, because they are part of Python. `prose` reads the reference
 documentation that ``help()`` prints. `code` reads the modules of the standard library. Both texts differ
 slightly between versions of Python, so scores can be compared only for the same version. `version` returns
-the version.
+a note with the version.
 
-Documents are sorted by name, and each document belongs to one split as a whole. The training split contains
+A document is a topic of the documentation or a module. Documents are sorted by name, and all lines of a
+document belong to the same split. The training split contains
 about the first 80 % of the text, the validation split the next 10 %, and the test split the last 10 %.
 """
 
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from seqmodels.errors import DataError
 
-FRACTIONS = {"train": 0.8, "valid": 0.1, "test": 0.1}
+FRACTIONS = {"train": 0.8, "valid": 0.1, "test": 0.1}  # fractions of the text
 MODULE_BYTES = 32_768  # larger modules are skipped, because a few long files would dominate the text
 
 # Markup in reST lines that is not part of a sentence: list items, labels of notes, rules, version notes.
@@ -29,7 +30,7 @@ VERSION = re.compile(
 )
 FOOTNOTE = re.compile(r" \[\d+\]")
 EMPHASIS = re.compile(r"(?<![\w*])(\*{1,2})(?=[^\s*])([^*]+?)\1(?![\w*])")
-# Boundary between sentences. Abbreviations do not end a sentence.
+# The space between two sentences. Abbreviations such as "e.g." do not end a sentence.
 BREAK = re.compile(
     r"(?<!e\.g\.)(?<!i\.e\.)(?<!cf\.)(?<!vs\.)(?:(?<=[.!?])|(?<=[.!?][)\"”’])) (?=\(?[A-Z“\"‘])"
 )
@@ -76,14 +77,14 @@ def code() -> dict[str, list[str]]:
     paths = sorted(path for path in folder.glob("[a-z]*.py") if path.stat().st_size <= MODULE_BYTES)
     if len(paths) < len(FRACTIONS):
         raise DataError(
-            f"{folder} has {len(paths)} modules in source code; expected the standard library; use a Python "
-            "installation that includes the standard library, or use a text file as data"
+            f"{folder} has the source code of {len(paths)} modules; expected the source code of the standard "
+            "library; use a Python installation that includes it, or use a text file as data"
         )
     return _cut(path.read_text(encoding="utf-8").removesuffix("\n").split("\n") for path in paths)
 
 
 def _cut(documents: Iterable[list[str]]) -> dict[str, list[str]]:
-    """Assigns each document to a split, by the position of its middle in the whole text."""
+    """Returns the lines of each split. The middle of a document in the whole text determines its split."""
     documents = [lines for lines in documents if lines]
     sizes = [sum(len(line) + 1 for line in lines) for lines in documents]
     splits: dict[str, list[str]] = {name: [] for name in FRACTIONS}

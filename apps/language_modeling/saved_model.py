@@ -27,8 +27,9 @@ def signatures(model: NextToken, tokenizer: Tokenizer) -> list[Signature]:
 def _score(model: NextToken, tokenizer: Tokenizer) -> Signature:
     """Builds the signature ``score``, which computes the log-probability of every token of texts ``(n,)``.
 
-    A line end is also a token. The outputs are ``tokens (n, T)``, ``log_probabilities (n, T)``, the number of
-    tokens of each text ``lengths (n,)``, and ``perplexity (n,)``. T is the largest number of tokens.
+    A line end is also a token. The outputs are ``tokens (n, T)``, ``log_probabilities (n, T)``,
+    ``lengths (n,)`` and ``perplexity (n,)``. ``lengths`` contains the number of tokens of each text, and T is
+    the largest of these numbers.
     """
 
     def score(text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -99,10 +100,10 @@ def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
 def step_signature(model: NextToken, rows: int | None = None) -> Signature:
     """Builds the signature ``step``, which reads one token per row and predicts the next token.
 
-    The inputs are the last tokens, ``tokens (n,)``, and ``state (n, size)``, in which all parts of the
-    model's state are concatenated. The outputs are the logits of the next tokens, ``logits (n, v)``, and the
-    new ``state (n, size)``. At the start of a text, the token is ``END`` and the state is all zeros. For a
-    fixed-window model, the state at the start is all ``END``.
+    The inputs are the last tokens, ``tokens (n,)``, and ``state (n, size)``, in which all states of the model
+    are concatenated. The outputs are the new ``state (n, size)`` and ``logits (n, v)``, the logits of the
+    next token for a vocabulary of v tokens. At the start of a text, the token is ``END``. The state is then
+    all zeros, or all ``END`` for a fixed-window model.
 
     Args:
         model: a language model.
@@ -127,7 +128,7 @@ def step_signature(model: NextToken, rows: int | None = None) -> Signature:
 def examples(tokenizer: Tokenizer) -> list[tuple[str, dict[str, np.ndarray]]]:
     """Returns inputs for the verification of ``score`` and ``generate``, in batches of several sizes.
 
-    Some texts contain only known words, no words, many lines, unknown words, or invalid UTF-8. ``generate``
+    The texts contain known words, nothing, many lines, unknown words, or invalid UTF-8. ``generate``
     is called once with greedy decoding and once with sampling.
     """
     most = [*range(len(SPECIAL_TOKENS), len(tokenizer))][:3]

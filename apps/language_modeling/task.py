@@ -48,7 +48,7 @@ RIVALS: dict[str, Callable[[np.ndarray, int], ngrams.NGrams]] = {
 
 STRONGEST = "Kneser-Ney, 5-grams"
 POSITIONS = 50  # number of positions, from the start of a line, for which the mean loss is reported
-# For NEIGHBOURS_OF tokens, from frequent to rare, ``info`` shows the NEIGHBOURS nearest tokens.
+# ``info`` shows the NEIGHBOURS nearest tokens in the embedding, for each of NEIGHBOURS_OF example tokens.
 NEIGHBOURS, NEIGHBOURS_OF = 5, 6
 
 
@@ -81,7 +81,7 @@ def baselines(data: Data) -> dict[str, Any]:
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """Scores the model and its baselines on ``options.data``, by default the test split of the run."""
+    """Scores the model and its baselines on ``options.data``. The default is the test split of the run."""
     stored, tokenizer, source = _trained(run)
     lines = source.test if options.data is None else _other_text(options, stored)
     ids = stream(tokenizer, lines)
@@ -103,7 +103,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def _other_text(options: Evaluate, stored: Train) -> list[str]:
-    """Reads ``--data`` of ``evaluate``."""
+    """Returns the lines of the text that ``evaluate --data`` names, and prints the notes on the text."""
     notes: list[str] = []
     how = reading(stored).of_other_data(options.encoding, options.text)
     lines = load_text(str(options.data), reading=how, notes=notes)
@@ -168,7 +168,7 @@ def _rivals(
 
 
 def _other(run: Run, path: str, lines: Sequence[str]) -> dict[str, Any]:
-    """Scores the run at ``path`` on the lines, with the tokenizer of that run."""
+    """Returns the scores of the run at ``path`` on the lines, computed with the tokenizer of that run."""
     other = Run(path)
     other.require_finished("language_modeling")
     sources = [each.read_json("data.json", "source", "sha256") for each in (run, other)]
@@ -230,8 +230,8 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 def describe(run: Run) -> dict[str, Any]:
     """Returns additional rows for ``info``.
 
-    The rows contain the numbers of parameters of the baselines and of full n-gram tables. They also contain
-    the nearest neighbours of some tokens in the embedding.
+    The rows contain the number of parameters of each baseline, and of tables of all possible n-grams. They
+    also contain the nearest neighbours of some tokens in the embedding.
     """
     tokenizer, model = Tokenizer.load(run.assets), run.load_model()
     orders = {2, 3, 5} | ({model.window + 1} if isinstance(model, FixedWindowModel) else set())

@@ -14,7 +14,7 @@ __all__ = ["train"]
 
 
 def train(data: object = "embedded", run: str | Path | None = None, **options: Any) -> TrainedRun:
-    """Trains a model and returns the run.
+    """Trains a model and returns the trained run.
 
     Args:
         data: a path, a DataFrame with texts and labels, a list of pairs

@@ -20,13 +20,15 @@ from seqmodels.data.characters import CUT, EMOJI, MARKS, in_python
 from seqmodels.errors import DataError
 
 WORD = in_python(f"[{CUT}{MARKS}{EMOJI}]|(?:(?![{CUT}])[\\w'])+")
-INVERSE_PENALTY = 10.0  # scikit-learn's C: weight of the loss relative to half the squared norm
+INVERSE_PENALTY = (
+    10.0  # scikit-learn's C: weight of the loss relative to half the squared norm of the weights
+)
 RATIO_INVERSE_PENALTY = 0.1  # scikit-learn's C in fit_ratios; 0.05 and 0.2 are equally good on IMDB
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted classifier.
+    """A fitted baseline classifier.
 
     Attributes:
         name: name of the baseline.
@@ -60,15 +62,15 @@ def fit(texts: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -> 
     if np.count_nonzero(frequencies) < 2:
         raise DataError(
             f"all {len(codes)} training texts are labelled {labels[0]!r}; "
-            "a classifier needs at least two classes, so add texts of another class"
+            "a classifier needs at least two classes; add texts of another class"
         )
     vectorizer = CountVectorizer(ngram_range=(1, 2), token_pattern=WORD)
     try:
         counts = vectorizer.fit_transform(texts)
     except ValueError as error:  # CountVectorizer fails for strings only if no text has a word
         raise DataError(
-            f"none of the {len(codes)} training texts has a word; expected texts with letters or digits, "
-            "so check which column contains the text"
+            f"none of the {len(codes)} training texts has a word; expected texts with letters or digits; "
+            "check which column contains the texts"
         ) from error
     weights = TfidfTransformer(sublinear_tf=True).fit(counts)
     bayes = MultinomialNB().fit(counts.sign(), codes)
@@ -76,7 +78,9 @@ def fit(texts: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -> 
 
     def spread(estimator: MultinomialNB | LogisticRegression, features: spmatrix) -> np.ndarray:
         result = np.zeros((features.shape[0], len(classes)))
-        result[:, estimator.classes_] = estimator.predict_proba(features)  # an absent class keeps 0
+        result[:, estimator.classes_] = estimator.predict_proba(
+            features
+        )  # a class without training texts keeps 0
         return result
 
     return [
@@ -93,17 +97,17 @@ def fit_ratios(features: csr_matrix, codes: np.ndarray, classes: int) -> tuple[n
     r"""Fits a logistic regression on binary features scaled by their naive Bayes log-count ratios.
 
     This is the NBSVM of Wang and Manning (2012, "Baselines and Bigrams", section 2.3) with the logistic loss.
-    Each class is fitted against all other classes. The entry of ``p`` for a feature is one plus the number of
-    rows of the class that have the feature. The entry of ``q`` is one plus the number of rows of all other
-    classes that have the feature. ``x_i`` is row i. ``y_i`` is 1 if row i belongs to the class, else -1.
+    Each class is fitted against all other classes. For each feature, ``p`` contains one plus the number of
+    rows of the class that have the feature. ``q`` contains one plus the number of rows of all other classes
+    that have the feature. ``x_i`` is row i. ``y_i`` is 1 if row i belongs to the class, else -1.
 
     .. math::
         r = \log \frac{p / \|p\|_1}{q / \|q\|_1}, \qquad
         \min_v \tfrac12 \|v\|^2 + C \sum_i \log(1 + e^{-y_i (v \circ r) \cdot x_i})
 
-    The weight of a feature is ``v r``. An uninformative feature has a ratio ``r`` near 0, so the penalty on v
-    keeps its weight small. For two classes, only one logit is fitted. Each class gets half of this logit,
-    with opposite signs.
+    The weight of a feature is ``v r``. If a feature is not informative, its ratio ``r`` is near 0, and the
+    penalty on v keeps the weight small. For two classes, only one logit is fitted. Each class gets half of
+    this logit, with opposite signs.
 
     Args:
         features: matrix of 0 and 1, ``(n, m)``, with one row per text and one column per feature.
@@ -112,7 +116,7 @@ def fit_ratios(features: csr_matrix, codes: np.ndarray, classes: int) -> tuple[n
 
     Returns:
         Weights ``(m, k)`` and bias ``(k,)`` of the logits, float32. A class without rows has weights 0 and
-        bias ``-log n``. A class with all rows has weights 0 and bias ``log n``.
+        bias ``-log n``. A class that contains all rows has weights 0 and bias ``log n``.
     """
     weights = np.zeros((features.shape[1], classes), np.float32)
     bias = np.full(classes, -np.log(len(codes)), np.float32)

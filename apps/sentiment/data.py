@@ -26,7 +26,7 @@ from seqmodels.data.sequences import PAD, TokenSequences, truncate, truncate_rag
 from seqmodels.data.tokenizer import START, UNKNOWN, Tokenizer, TokenizerSettings
 from seqmodels.errors import DataError
 
-PREFIX = 1  # the start token, which truncation always keeps
+PREFIX = 1  # number of tokens that truncation always keeps at the start: the start token
 NGRAMS = "ngrams.npz"
 
 
@@ -34,7 +34,7 @@ NGRAMS = "ngrams.npz"
 class Assets:
     """Tokenizer, class names and text lengths of a trained model.
 
-    A text without a known token is read as an empty text, which is the start token alone.
+    A text without a known token is read as an empty text, which consists of the start token alone.
 
     Attributes:
         tokenizer: tokenizer trained on the training split.
@@ -56,7 +56,7 @@ class Assets:
         return self.cut(self.tokenizer.encode(texts))
 
     def cut(self, ids: TokenSequences) -> TokenSequences:
-        """Truncates the rows. A row without a known token keeps only its start token."""
+        """Truncates rows of token ids. A row without a known token keeps only its start token."""
         rows = truncate(ids, self.length, self.keep, PREFIX)
         lengths = rows.lengths
         kept = np.repeat(known_tokens(rows) > 0, lengths) | (rows.values == START)
@@ -67,21 +67,22 @@ class Assets:
     def tensors(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Converts strings ``(n,)`` to the inputs of the model, in a TensorFlow graph.
 
-        The inputs are ``tokens (n, T)``, padded to the longest length T, and ``lengths (n,)``.
+        The inputs are ``tokens (n, T)`` and ``lengths (n,)``. T is the length of the longest text.
+        Shorter texts are padded.
         """
         rows = truncate_ragged(self.tokenizer(texts), self.length, self.keep, PREFIX)
         tokens = rows.to_tensor(PAD)  # (n, T)
-        known = tf.reduce_any(tokens > UNKNOWN, axis=1)  # the ids of known tokens follow UNKNOWN
+        known = tf.reduce_any(tokens > UNKNOWN, axis=1)  # the ids of known tokens are above UNKNOWN
         lengths = tf.where(known, tf.cast(rows.row_lengths(), tf.int32), PREFIX)
         tokens = tf.where(known[:, None] | (tokens == START), tokens, PAD)
         return {"tokens": tokens, "lengths": lengths}
 
     @property
     def serving_edges(self) -> list[int]:
-        """Padded lengths for new texts, which may be longer than all training texts.
+        """The lengths to which new texts are padded. New texts may be longer than all training texts.
 
-        These are the edges of the training batches. Further edges follow, each twice the previous edge, up to
-        ``length``.
+        The first lengths are the lengths of the training batches, ``edges``. Each further length is twice the
+        previous length, up to ``length``.
         """
         edges = list(self.edges)
         while edges[-1] < self.length:
@@ -115,12 +116,15 @@ class Assets:
                     sizes = int(stored["order"]), stored["table"], stored["bias"]
                     linear = Ngrams(*sizes, float(stored["scale"]))
         except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise DataError(f"{folder}: the assets cannot be read ({error}); train the run again") from error
+            raise DataError(
+                f"{folder}: the labels, lengths or n-grams of the run cannot be read ({error}); "
+                "train the run again"
+            ) from error
         return cls(Tokenizer.load(folder), classes, **lengths, ngrams=linear)
 
 
 def known_tokens(rows: TokenSequences) -> np.ndarray:
-    """Returns the number of tokens of each row that are in the vocabulary: ``(n,)``."""
+    """Returns the number of known tokens of each row: ``(n,)``. Known tokens are in the vocabulary."""
     return np.diff(np.append(0, np.cumsum(rows.values > UNKNOWN))[rows.row_splits])
 
 
@@ -131,14 +135,15 @@ def load(options: Train, assets: Assets | None) -> Data:
 
     Args:
         options: options of the training.
-        assets: stored assets if a run is resumed or continued, or None if the run is new. A continued run
-            keeps the tokenizer and the classes. Its bucket edges are chosen again for the new texts.
+        assets: stored assets of the run that is resumed, or of the earlier run that ``--from`` names. None if
+            the training starts from scratch. With ``--from``, the tokenizer and the classes are kept, but the
+            padded lengths are chosen for the new texts.
     """
     source = load_labeled_texts(options.data, options.seed, reading=reading(options))
     tokenizer = assets.tokenizer if assets else _tokenizer(options, source)
     train_ids, valid_ids = tokenizer.encode(source.train.texts), tokenizer.encode(source.valid.texts)
     if assets is None or options.from_:
-        # In the assets, only these shapes depend on the validation split.
+        # Only the padded lengths depend on the validation split. The other assets depend on train alone.
         lengths = np.minimum(np.concatenate([train_ids.lengths, valid_ids.lengths]), options.length)
         edges = bucket_edges(lengths, options.buckets)
         classes = assets.classes if assets else source.classes
@@ -172,7 +177,7 @@ def load(options: Train, assets: Assets | None) -> Data:
 
 
 def reading(options: Train) -> Reading:
-    """Returns the options of reading files."""
+    """Returns the training options that control the reading of files."""
     return Reading(options.text, options.label, options.encoding, options.on_bad_rows)
 
 
@@ -183,15 +188,15 @@ def _tokenizer(options: Train, source: LabeledTextData) -> Tokenizer:
         "lowercase": options.lowercase,
         "size": options.vocabulary,
         "minimum_count": options.minimum_count,
-        "start": True,  # The text classifier of MediaPipe puts a start token before every text.
+        "start": True,  # MediaPipe's text classifier also puts a start token before every text.
     }
     return Tokenizer.train(source.train.texts, TokenizerSettings(**settings))
 
 
 def _class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Returns a weight per row, ``(n,)``, inversely proportional to the frequency of its class.
+    """Returns a weight for each row, ``(n,)``. The mean weight is 1.
 
-    The mean weight is 1.
+    The weight of a row is inversely proportional to the frequency of its class.
     """
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (classes * counts))[labels].astype(np.float32)

@@ -21,14 +21,14 @@ from seqmodels.data.sequences import PAD, TokenSequences
 BATCH = 64  # number of texts per batch
 
 Probabilities = Callable[[Iterable[list[str]]], Iterator[np.ndarray]]
-"""Function that receives chunks, which are lists of n texts, and yields the class probabilities per chunk.
+"""Function that receives lists of texts and yields the class probabilities of each list.
 
-The probabilities are ``(n, classes)`` float32. The rows are in the order of the texts.
+For a list of n texts, the probabilities are ``(n, classes)`` float32, in the order of the texts.
 """
 
 
 def forms(run: Run, assets: Assets) -> Forms[Probabilities]:
-    """Returns one function per format, which opens the model and returns a prediction function."""
+    """Returns one function per model format. Each opens a model and returns its prediction function."""
     return Forms(
         keras=lambda model: of_keras(model, assets),
         saved_model=_of_saved_model,
@@ -74,7 +74,7 @@ def _of_tflite(run: Run, path: Path, assets: Assets) -> Probabilities:
         for texts in chunks:
             rows = padded(assets.encode(texts), assets.length)
             found = np.concatenate([classify(tokens=row[None])["probabilities"] for row in rows])
-            # An int8 model rounds each probability separately. Their sum may therefore differ from 1.
+            # An int8 model rounds each probability separately. Their sum may then differ from 1.
             yield found / found.sum(axis=1, keepdims=True)
 
     return probabilities
@@ -86,7 +86,7 @@ def at_length(assets: Assets, length: int, keep: str) -> Assets:
 
 
 def padded(rows: TokenSequences, length: int) -> np.ndarray:
-    """Pads n rows to ``length`` tokens. Returns ``(n, length)`` int32."""
+    """Pads n rows of token ids to ``length`` tokens. Returns ``(n, length)`` int32."""
     tokens = np.full((len(rows), length), PAD, np.int32)
     tokens[np.arange(length) < rows.lengths[:, None]] = rows.values
     return tokens

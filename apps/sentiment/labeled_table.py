@@ -28,11 +28,11 @@ class Reading:
     """Options of reading a file.
 
     Attributes:
-        text, label: names of the columns. Default: known names.
-        encoding: encoding of text formats. Default: UTF-8.
+        text, label: names of the columns. None means ``text`` and ``label``, or another common name.
+        encoding: encoding of text files. Default: UTF-8.
         on_bad_rows: ``error`` or ``skip``.
-        stored: names of the attributes whose values are those of the training of a run. They apply only to
-            files that they fit.
+        stored: names of the attributes whose values come from an earlier training instead of the user. Such a
+            value is ignored if it does not fit the file, for example if the column does not exist.
     """
 
     text: str | None = None
@@ -47,8 +47,8 @@ class LabeledTexts:
     """One split: ``texts[row]`` has the label ``labels[row]``.
 
     ``lines[row]`` is the line of the file ``source`` on which the row starts. If ``source`` is not a file,
-    ``lines[row]`` is the number of the row, from 1. For a folder per class, ``files[row]`` is the path of the
-    text.
+    ``lines[row]`` is the number of the row, from 1. If each text is a file in the folder of its class,
+    ``files[row]`` is the path of this file.
     """
 
     texts: list[str]
@@ -65,7 +65,7 @@ class LabeledTexts:
         return self.files[row] if self.files else f"{self.source}:{self.lines[row]}"
 
     def take(self, rows: Sequence[int]) -> LabeledTexts:
-        """Returns the given rows, in the given order."""
+        """Returns the rows with the given numbers, in this order."""
         return LabeledTexts(
             [self.texts[row] for row in rows],
             [self.labels[row] for row in rows],
@@ -83,18 +83,20 @@ def collect(
     notes: list[str],
     files: Sequence[str] | None = None,
 ) -> LabeledTexts:
-    """Collects rows of (line, text, label). Empty texts, and empty or broken labels, are bad rows.
+    """Collects rows into one split.
+
+    A row is bad if its text or label is empty, or if its label has a line break.
 
     Args:
-        source: name of the source.
-        rows: the rows.
-        bad: bad rows that were found before.
-        reading: options of reading.
+        source: name of the file or data set, for error messages.
+        rows: the rows, each ``(line number, text, label)``.
+        bad: bad rows that were found before. The function adds further bad rows.
+        reading: options of reading, which state whether bad rows are errors or are skipped.
         notes: list to which a note on skipped rows is appended.
-        files: path of each row.
+        files: path of the text file of each row. None if the rows are not separate files.
 
     Raises:
-        DataError: there are bad rows and they are not skipped, or there are no rows.
+        DataError: there are bad rows and ``reading.on_bad_rows`` is ``error``, or no good row is left.
     """
     split = LabeledTexts([], [], source, [], None if files is None else [])
     count = bad.count
@@ -142,17 +144,17 @@ def read_labeled_table(path: Path, reading: Reading, notes: list[str]) -> Labele
 
 
 def text_column(table: Table, reading: Reading) -> str:
-    """Returns the column of the texts.
+    """Returns the name of the column that contains the texts.
 
     Raises:
         UsageError: the chosen column does not exist.
-        DataError: no column has a known name, or the column contains numbers or dates.
+        DataError: no column has a common name such as ``text``, or the column contains numbers or dates.
     """
     text = _column(table, reading, "text", TEXT_NAMES)
     if (reading.text is None or "text" in reading.stored) and (found := not_texts(table, text)):
         raise DataError(
-            f"{table.path} has no texts in its column {text!r}, but values such as {found!r}; choose the "
-            "column of the texts with --text COLUMN"
+            f"{table.path} has no texts in its column {text!r}, but values such as {found!r}; use "
+            "--text COLUMN to name the column of the texts"
         )
     return text
 

@@ -7,8 +7,8 @@
 - ``DIR/<class>/*.txt``: a folder without splits that has one folder per class, with one text per file
 - ``tfds:NAME[/CONFIG]``: a TensorFlow Datasets data set, prepared in ``$TFDS_DATA_DIR`` or the default folder
 
-Missing splits are split off from the training rows, see `load_labeled_texts`. TensorFlow is imported only for
-``tfds:``.
+A missing split is created from rows of the training split, see `load_labeled_texts`. TensorFlow is imported
+only for ``tfds:``.
 """
 
 import json
@@ -41,7 +41,7 @@ from seqmodels.data.splits import (
 from seqmodels.data.tables import FORMATS, BadRows, table_name
 from seqmodels.errors import DataError, UsageError
 
-# folder of unlabeled texts next to the class folders in aclImdb (Maas et al. 2011)
+# name of the folder of unlabeled texts next to the class folders in the data set aclImdb (Maas et al. 2011)
 UNLABELED_FOLDER = "unsup"
 FORMS = f"a table ({', '.join(FORMATS)}, also compressed), a folder, embedded or tfds:NAME"
 
@@ -67,7 +67,7 @@ class LabeledTextData:
 def load_labeled_texts(
     data: str, seed: int, valid_fraction: float = 0.1, reading: Reading | None = None
 ) -> LabeledTextData:
-    """Reads ``data`` and splits off missing splits from the training rows.
+    """Reads ``data``. A missing split is created from rows of the training split.
 
     - If only the test split is missing, the validation split becomes the test split.
     - If there is then no validation split, ``valid_fraction`` of the training rows becomes the validation
@@ -75,15 +75,15 @@ def load_labeled_texts(
     - Data without splits, or with only a train split, is split into test (10 %), validation
       (``valid_fraction``) and train.
 
-    The assignment of a row depends only on the seed and the texts. The splits have about the same share of
-    each label. Rows with equal texts stay in the same split. HTML breaks in the texts become
+    Only the seed and the texts determine which rows a new split gets. All splits have about the same
+    proportions of the labels. Rows with equal texts stay in the same split. HTML breaks in the texts become
     line breaks.
 
     Args:
         data: value of ``--data``, see the top of this module.
-        seed: seed that determines which rows are split off.
+        seed: seed that determines which rows the new splits get.
         valid_fraction: fraction of the rows that becomes the validation split, in (0, 0.5].
-        reading: options of reading files. Default: those of `Reading`.
+        reading: options of reading files. Default: the defaults of `Reading`.
 
     Raises:
         UsageError: ``data`` does not exist or has an unknown format, or ``valid_fraction`` is not in
@@ -97,7 +97,7 @@ def load_labeled_texts(
     sha256 = digest(
         (name, len(split), map(json.dumps, zip(split.texts, split.labels))) for name, split in read.items()
     )
-    # The digest is that of the texts in the files.
+    # HTML breaks are replaced after the digest is computed, so the digest covers the texts of the files.
     read = {name: _plain(split, notes) for name, split in read.items()}
     splits = _complete(read, seed, valid_fraction, notes)
     train, valid, test = (splits[name] for name in SPLIT_NAMES)
@@ -118,7 +118,7 @@ def load_labeled_texts(
 def load_split(
     data: str, split: str = "test", reading: Reading | None = None, notes: list[str] | None = None
 ) -> LabeledTexts:
-    """Reads one split of ``data`` for ``evaluate --data``. Nothing is split off.
+    """Reads one split of ``data`` for ``evaluate --data``. Missing splits are not created.
 
     Data without splits (a file, or a folder with one folder per class) is read whole. As in training, the
     validation split replaces a missing test split. Notes on the rows are appended to ``notes``.
@@ -132,20 +132,21 @@ def load_split(
 
 
 def check_labels(split: LabeledTexts, classes: Sequence[str]) -> None:
-    """Raises DataError for all rows whose label is not one of ``classes``."""
+    """Raises one DataError that lists the rows with a label that is not in ``classes``."""
     known, bad = set(classes), BadRows(split.source)
     for row, label in enumerate(split.labels):
         if label not in known:
             bad.add(row, split.where(row), f"the label {label!r} is unknown")
     if bad.count:
-        raise DataError(f"{bad.listed()}; expected a label of train: {', '.join(classes)}")
+        raise DataError(f"{bad.listed()}; expected a label of the training split: {', '.join(classes)}")
 
 
 def _plain(split: LabeledTexts, notes: list[str]) -> LabeledTexts:
     texts = [without_breaks(text) for text in split.texts]
     if changed := sum(text != raw for text, raw in zip(texts, split.texts)):
         notes.append(
-            f"{changed} of {len(texts)} texts of {split.source} have HTML breaks, read as line breaks"
+            f"{changed} of {len(texts)} texts of {split.source} have HTML breaks, "
+            "which are read as line breaks"
         )
     return replace(split, texts=texts)
 
@@ -159,13 +160,13 @@ def _sorted_labels(labels: set[str]) -> list[str]:
 def _complete(
     read: dict[str, LabeledTexts], seed: int, valid_fraction: float, notes: list[str]
 ) -> dict[str, LabeledTexts]:
-    """Returns train, valid and test. Splits off missing splits and appends a note to ``notes``."""
+    """Returns train, valid and test, and creates the missing splits. ``notes`` gets a note on new splits."""
     origin, said = "all rows" if WHOLE in read else "train", list[str]()
     whole, splits, missing = missing_splits(read, valid_fraction, said)
     for split, rows in _cut(whole, missing, seed).items():
         if not rows:
             raise DataError(
-                f"{whole.source} has too few rows ({len(whole)}) to cut the {split} split from; "
+                f"{whole.source} has too few rows ({len(whole)}) to create the {split} split from them; "
                 f"add rows or a {split} split"
             )
         splits[split] = whole.take(rows)
@@ -178,11 +179,12 @@ def _complete(
 
 
 def _cut(whole: LabeledTexts, fractions: dict[str, float], seed: int) -> dict[str, list[int]]:
-    """Assigns the rows to train and to the splits in ``fractions``.
+    """Assigns the rows to train and to the new splits.
 
-    The texts of each label are sorted by a hash of seed and text. This order is the same on every machine and
-    for every order of the rows. Each split gets at least one text of every label that has enough texts. Train
-    keeps at least one text of every label.
+    ``fractions`` contains the fraction of the rows for each new split. The texts of each label are sorted by
+    a hash of seed and text. This order is the same on every machine and for every order of the rows. Each
+    split gets at least one text of every label that has enough texts. The training split keeps at least one
+    text of every label.
 
     Returns:
         The row numbers of each split, in ascending order.
@@ -212,7 +214,7 @@ Readers = dict[str, Callable[[], LabeledTexts]]
 
 
 def _readers(data: str, reading: Reading, notes: list[str]) -> Readers:
-    """Returns one reader function per split of ``data``. Data without splits has one reader, `WHOLE`.
+    """Returns one reader function per split of ``data``. The only key of data without splits is `WHOLE`.
 
     Each reader may be called only once.
     """
@@ -238,7 +240,7 @@ def _readers(data: str, reading: Reading, notes: list[str]) -> Readers:
 def _numbered(
     data: str, splits: Mapping[str, Iterable[tuple[str, str]]], reading: Reading, notes: list[str]
 ) -> Readers:
-    """Returns readers of (text, label) rows without line numbers. The row number replaces the line number."""
+    """Returns one reader per split, for data without line numbers. Row numbers replace the line numbers."""
 
     def read(source: str, rows: Iterable[tuple[str, str]]) -> LabeledTexts:
         numbered = ((number, text, label) for number, (text, label) in enumerate(rows, 1))
@@ -279,11 +281,15 @@ def _read_class_folders(folder: Path, reading: Reading, notes: list[str]) -> Lab
             ]
     if not any(files.values()):
         raise DataError(
-            f"{folder} has no data files; expected train, valid, test ({', '.join(FORMATS)}) or <class>/*.txt"
+            f"{folder} has no data files; expected train, valid, test (folders or {', '.join(FORMATS)}) "
+            "or <class>/*.txt"
         )
     for option, column in (("text", reading.text), ("label", reading.label)):
         if column is not None and option not in reading.stored:
-            raise UsageError(f"--{option} {column} applies to tables; {folder} has one folder per class")
+            raise UsageError(
+                f"--{option} {column} applies to tables, but {folder} has one folder per class; "
+                f"remove --{option}"
+            )
     for class_folder, paths in files.items():
         if not paths:
             raise DataError(

@@ -21,10 +21,10 @@ in float64 and must have the same bound as the model, which computes in float32.
 def classification_scores(
     probabilities: ArrayLike, labels: ArrayLike, classes: Sequence[str]
 ) -> dict[str, Any]:
-    """Computes all scores of a classifier on one split, as numbers, lists and dicts for JSON.
+    """Computes all scores of a classifier on one split. The result can be written as JSON.
 
     The prediction is the class with the highest probability. If several classes have the highest probability,
-    the first of them is predicted.
+    the first of these classes is predicted.
     Precision is 0 for a class that is never predicted, and recall is 0 for a class without examples. The
     macro averages include these classes.
 
@@ -39,7 +39,7 @@ def classification_scores(
         - `accuracy_interval`: 95 % score interval of the accuracy, `[low, high]` (Wilson 1927).
         - `macro_precision`, `macro_recall`, `macro_f1`: means over the classes.
         - `per_class`: `{name: {precision, recall, f1, support}}`; support is the number of examples.
-        - `log_loss`: mean of `-ln p(true class)` in nats, with p at least `SMALLEST_PROBABILITY`.
+        - `log_loss`: mean of `-ln p(true class)` in nats. p is at least `SMALLEST_PROBABILITY`.
         - `calibration`: result of `calibration_bins`.
         - `calibration_error`: result of `calibration_error` for these bins.
         - `confusion`: number of examples, `(classes, classes)`. Rows are true classes, columns are predicted
@@ -120,8 +120,8 @@ def _check(probabilities: NDArray, labels: NDArray, classes: Sequence[str]) -> N
     expected = (labels.size, len(classes))
     if labels.ndim != 1 or probabilities.shape != expected:
         raise ValueError(
-            "probabilities must be (n, classes), labels (n,) and classes one name per class; "
-            f"got probabilities {probabilities.shape}, labels {labels.shape} and {len(classes)} classes"
+            "probabilities must have the shape (n, classes), labels the shape (n,), and classes one name per "
+            f"column; got the shapes {probabilities.shape} and {labels.shape}, and {len(classes)} classes"
         )
     if not labels.size:
         raise ValueError("labels must contain at least one example; got none")
@@ -129,8 +129,8 @@ def _check(probabilities: NDArray, labels: NDArray, classes: Sequence[str]) -> N
         raise ValueError(f"classes must be two or more different names; got {list(classes)}")
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(classes):
         raise ValueError(
-            f"labels must be integers from 0 to {len(classes) - 1}, the columns of the probabilities; "
-            f"got {labels.dtype} from {labels.min()} to {labels.max()}"
+            f"labels must be integers from 0 to {len(classes) - 1}, the column numbers of the probabilities; "
+            f"got {labels.dtype} values from {labels.min()} to {labels.max()}"
         )
     # These comparisons are False for NaN, so rows with NaN are also reported.
     sound = (probabilities >= 0).all(axis=1) & (abs(probabilities.sum(axis=1) - 1) <= 1e-3)  # (n,)

@@ -1,6 +1,7 @@
-"""Fits the linear n-gram model whose weights are the inputs of the recurrent network.
+"""Fits a linear n-gram model and computes the evidence of each token.
 
-The evidence of a token consists of the weights of the n-grams that end at this token.
+The evidence of a token consists of the weights of the n-grams that end at this token. With ``--ngrams``, the
+evidence is the input of the recurrent network.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from seqmodels.data.sequences import TokenSequences
 from seqmodels.layers import NgramBag
 
 CHUNK = 256  # number of rows per call of the layer
-FOLDS, BLOCKS = 5, 4  # each fold consists of BLOCKS blocks of rows, spread over the whole file
+FOLDS, BLOCKS = 5, 4  # each of FOLDS folds consists of BLOCKS blocks of rows, spread over the whole file
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,7 @@ class Ngrams:
         order: length of the longest n-gram.
         table: weights of the n-grams in each hash bucket, ``(buckets, classes)`` float32.
         bias: bias of each class, ``(classes,)`` float32.
-        scale: factor that scales the out-of-fold evidence to a standard deviation of 1, see
-            :class:`OutOfFold`.
+        scale: factor that scales ``OutOfFold.evidence`` to a standard deviation of 1.
     """
 
     order: int
@@ -44,12 +44,12 @@ class Ngrams:
         return layer
 
     def logits(self, ids: TokenSequences) -> np.ndarray:
-        """Returns the logits of the rows: ``(n, classes)`` float32."""
+        """Returns the logits of the n rows: ``(n, classes)`` float32."""
         layer = self.bag()
         return np.concatenate([layer(*chunk).numpy() for chunk in _chunks(ids)])
 
     def evidence(self, ids: TokenSequences) -> np.ndarray:
-        """Returns the evidence of all tokens of all rows, ``(tokens, order * classes)``."""
+        """Returns the weights of the n-grams that end at each token, ``(tokens, order * classes)``."""
         layer = self.bag()
         found = []
         for tokens, lengths in _chunks(ids):
@@ -66,10 +66,12 @@ class Ngrams:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Outputs for the training rows. The output of a row comes from a model that was not fitted to this row.
+    """Outputs of n-gram models for the training rows.
+
+    The outputs of a row come from a model that was not fitted to this row.
 
     Attributes:
-        evidence: evidence of all tokens, ``(tokens, order * classes)`` float32.
+        evidence: weights of the n-grams that end at each token, ``(tokens, order * classes)`` float32.
         logits: logits of all rows, ``(n, classes)`` float32.
     """
 
@@ -115,7 +117,7 @@ def fit(
 
 
 def _features(bag: NgramBag, ids: TokenSequences) -> csr_matrix:
-    """Returns a matrix ``(n, buckets)``: 1 if an n-gram of the row is in the hash bucket, else 0."""
+    """Returns a matrix ``(n, buckets)``. An entry is 1 if the row has an n-gram in the bucket, else 0."""
 
     def found() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for tokens, lengths in _chunks(ids):

@@ -57,22 +57,29 @@ class Train(TrainOptions):
     }
 
     data: str = data_option("reviews", others="a file, a folder, or tfds:NAME")
-    text: str | None = column_option("the texts", "text, or another known name")
-    label: str | None = column_option("the labels", "label, or another known name")
+    text: str | None = column_option("the texts", "text, or another common name such as review")
+    label: str | None = column_option("the labels", "label, or another common name such as class")
     encoding: str | None = encoding_option()
     on_bad_rows: str = bad_rows_option("malformed rows, empty texts, missing labels")
-    unit: str = option("word", "Unit of text that becomes a token.", group="Data", choices=UNITS[:2])
+    unit: str = option(
+        "word",
+        "Type of the tokens: whole words (word), or words and pieces of words (wordpiece).",
+        group="Data",
+        choices=UNITS[:2],
+    )
     split: str = option(
         "auto",
         "Rule that splits a text into words. letters: drop every character except letters, digits and "
         "apostrophes. punctuation: split at white space, and make each punctuation mark a word. whitespace: "
-        "split only at white space. auto: as letters, but emoji, emoticons, ! and ? are words, and so is "
-        "each character of Chinese, Japanese, Thai, Lao, Khmer and Burmese.",
+        "split only at white space. auto: as letters, but emoji, emoticons, ! and ? are also words, and each "
+        "character of Chinese, Japanese, Thai, Lao, Khmer and Burmese is a word.",
         group="Data",
         choices=SPLITS,
     )
     lowercase: bool = option(True, "Convert all text to lower case.", group="Data")
-    vocabulary: int = option(20_000, "Maximum vocabulary size.", group="Data", minimum=10)
+    vocabulary: int = option(
+        20_000, "Maximum vocabulary size: number of different tokens.", group="Data", minimum=10
+    )
     minimum_count: int = option(
         2,
         "Minimum number of occurrences of a token in the training split. Rarer tokens become "
@@ -96,7 +103,7 @@ class Train(TrainOptions):
     )
     embedding_units: int = option(
         32,
-        "Dimension of the word embeddings. It has no effect with --embeddings or --ngrams.",
+        "Dimension of the word embeddings. This option has no effect with --embeddings or --ngrams.",
         minimum=1,
         model=True,
     )
@@ -109,24 +116,28 @@ class Train(TrainOptions):
     )
     pooling: str = option(
         "max",
-        "Method that reduces the outputs of all time steps to one vector: last, mean, max, attention, or "
-        "several joined by +.",
+        "Method that reduces the outputs of all time steps to one vector: last, mean, max or attention. "
+        "Several methods can be joined by +, such as max+mean.",
         model=True,
     )
-    word_dropout: float = probability(0.05, "Probability of replacing a token by the unknown token.")
+    word_dropout: float = probability(
+        0.05,
+        "Probability that training replaces a token by the unknown token. With --ngrams, training replaces "
+        "the n-gram weights of the token by zeros instead.",
+    )
     dropout: float = probability(0.3, "Dropout rate between layers.")
     recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
     ngrams: int = option(
         0,
-        "Maximum n-gram length of a linear n-gram model. The weights of the n-grams then replace the word "
-        "embeddings. 0 disables the n-gram model.",
+        "Fit a linear model on n-grams of at most N tokens. Its n-gram weights replace the word embeddings. "
+        "0 disables the linear model.",
         minimum=0,
         model=True,
     )
     ngram_buckets: int = option(
         2**21,
-        "Number of hash buckets of the n-gram table. N-grams in the same bucket share their weights.",
+        "Number of hash buckets for the n-grams of --ngrams. N-grams in the same bucket share their weights.",
         group="Advanced",
         minimum=1,
         model=True,
@@ -139,14 +150,14 @@ class Train(TrainOptions):
     )
     class_weights: str = option(
         "none",
-        "Weight of each training example: equal weights (none), or the inverse frequency of its class "
-        "(balanced).",
+        "Weights of the training texts. none: all weights are equal. balanced: the weight of a text is "
+        "inversely proportional to the number of texts in its class.",
         choices=("none", "balanced"),
     )
     buckets: int = option(
         6,
-        "Number of different text lengths after padding. The model is compiled once per length, which takes "
-        "seconds.",
+        "Maximum number of different text lengths after padding. The model is compiled once per length, and "
+        "each compilation takes seconds.",
         group="Advanced",
         minimum=1,
         maximum=8,
@@ -158,7 +169,7 @@ class Train(TrainOptions):
         check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
         names = self.pooling.split("+")
         if len(set(names)) < len(names):
-            raise UsageError(f"--pooling {self.pooling} repeats a pooling; use each at most once")
+            raise UsageError(f"--pooling {self.pooling} repeats a method; use each method at most once")
         for name in names:
             if name not in POOLINGS:
                 raise UsageError(
@@ -180,9 +191,13 @@ class Train(TrainOptions):
 class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
-    text: str | None = column_option("the texts", "the column of the training, or a known name")
-    label: str | None = column_option("the labels", "the column of the training, or a known name")
-    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+    text: str | None = column_option(
+        "the texts", "the column that the training used, or a common name such as text"
+    )
+    label: str | None = column_option(
+        "the labels", "the column that the training used, or a common name such as label"
+    )
+    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
 
     def check(self) -> None:
         super().check()
@@ -194,7 +209,10 @@ class Convert(ConvertTextOptions):
     """Options of ``convert``."""
 
     keep: str | None = option(
-        None, "Part of a truncated text to keep. Default: the --keep of the training.", choices=KEEPS
+        None,
+        "Part of a truncated text to keep: its start (head), its end (tail) or both. Default: the value of "
+        "--keep in the training.",
+        choices=KEEPS,
     )
 
 
@@ -202,8 +220,10 @@ class Convert(ConvertTextOptions):
 class Predict(PredictOptions):
     """Options of ``predict``."""
 
-    text: str | None = column_option("the texts", "the column of the training, or a known name")
-    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+    text: str | None = column_option(
+        "the texts", "the column that the training used, or a common name such as text"
+    )
+    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
 
     def check(self) -> None:
         super().check()

@@ -1,4 +1,4 @@
-"""The TFLite signature ``classify``, which reads token ids, and its integration files."""
+"""The TFLite signature ``classify``, which reads token ids, and the integration files of the model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 
 LONGEST_DEFAULT = 128  # maximum length in tokens if --length is not set
-# int8 is calibrated on at most this number of training texts, and on the same number of token windows.
+# int8 is calibrated on at most this number of training texts, and on this number of token windows.
 REPRESENTATIVE = 500
 PORT = Path(__file__).parent / "port"
 SPLITS = {
@@ -67,13 +67,14 @@ def signature(model: keras.Model, length: int) -> Signature:
 
 
 def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
-    """Prepares the conversion for texts of a fixed length. The files are scored on the validation split."""
+    """Prepares the TFLite conversion for texts of one length. Files are scored on the validation split."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     length = options.length or min(assets.edges[-1], assets.length, LONGEST_DEFAULT)
     if length > assets.length:
         raise UsageError(
-            f"--length {length} must be at most {assets.length}, the maximum text length of the run; lower it"
+            f"--length {length} must be at most {assets.length}, the maximum text length of the run; "
+            "lower --length"
         )
     form = choose_form(fused=stored.cell == "lstm", steps=length, quantize=options.quantize)
     source = run.trained_on(
@@ -137,7 +138,7 @@ def mediapipe(assets: Assets, subgraphs: int) -> bool:
 def _representative(assets: Assets, texts: Sequence[str]) -> np.ndarray:
     """Returns token ids for the calibration of int8, ``(rows, length)``: padded texts, and full windows.
 
-    The windows are cut from the concatenated tokens of the texts, so they do not contain padding. The windows
+    A window is a piece of the concatenated tokens of the texts, so it does not contain padding. The windows
     are needed for the cell state of a fused LSTM: the calibration measures this state only after the last
     step, and most texts end with padding. The texts are needed for values that depend on the length of a
     text, such as the weight of a step in a mean.
@@ -197,7 +198,7 @@ def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
 
 
 def _tokenizers(assets: Assets, front: int) -> str:
-    """Returns the Kotlin and Swift code of the tokenizer, with the patterns of this run inserted."""
+    """Returns Markdown with the Kotlin and Swift code of the tokenizer, including the patterns of the run."""
     parts = [f"Call `tokenize(text, vocabulary, length = {assets.length}, front = {front})`."]
     lowercase = assets.tokenizer.settings.lowercase
     for language, name, pair, lower in (
@@ -232,7 +233,7 @@ def _mediapipe_notes(ready: Sequence[str], assets: Assets, front: int) -> str:
         )
     notes = [
         f"{classifier} can read {', '.join(ready)} directly; they contain the vocabulary and labels.",
-        "It passes a text of only unknown words to the model as it is.",
+        "It does not replace a text of only unknown words by an empty text.",
     ]
     if assets.tokenizer.settings.lowercase:
         notes.append("It does not convert texts to lower case, so pass it only texts in lower case.")

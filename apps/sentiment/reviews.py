@@ -97,7 +97,7 @@ class Form:
     """
 
     factor: int
-    words: str  # "adjectives", "gradable" (adjectives without EXTREMES) or "nouns"
+    words: str  # kind of words: "adjectives", "gradable" (adjectives without EXTREMES) or "nouns"
     templates: tuple[str, ...]
 
 
@@ -138,13 +138,13 @@ FORMS = {
 
 @dataclass(frozen=True)
 class Construction:
-    """A kind of decisive sentence, with its allowed claims, its templates and its meaning."""
+    """A kind of decisive sentence: its allowed claims, its templates and the function for its meaning."""
 
     share: int  # relative frequency among all constructions
     claims: tuple[tuple[str, ...], ...]  # the allowed forms of each claim
     templates: tuple[str, ...]
-    meaning: Callable[..., int]  # function of the meanings of the claims
-    same_aspect: bool = False  # both claims are about one aspect; the second uses "it"
+    meaning: Callable[..., int]  # computes the meaning of the sentence from the meanings of its claims
+    same_aspect: bool = False  # if True, both claims are about the same aspect, and the second uses "it"
 
 
 STATEMENTS = ("{first}", "I must say that {first}", "if you ask me, {first}", "the truth is that {first}")
@@ -253,7 +253,7 @@ CONSTRUCTIONS = {
 
 @dataclass(frozen=True)
 class Review:
-    """A text, its label, and its construction and combination (see the module docstring)."""
+    """A text, its label, the name of its construction, and its combination (see the module docstring)."""
 
     text: str
     label: str
@@ -279,7 +279,7 @@ class _Claim:
 
 @cache
 def _words(words: str, kind: str, polarity: int) -> tuple[str, ...]:
-    """Returns the words with this polarity, 1 or -1, that a form may apply to an aspect of this kind."""
+    """Returns the words that fit an aspect of this kind and have this polarity, 1 or -1."""
     column = (1, -1).index(polarity)
     if words == "nouns":
         return tuple(NOUNS[column].split())
@@ -337,7 +337,7 @@ def _review(random: Random) -> Review:
 
 @cache
 def _split(combination: tuple[str, ...], seed: int) -> str:
-    """Returns the split of a combination. valid and test each get a tenth of all combinations."""
+    """Returns the split of a combination. A tenth of all combinations is in valid, and a tenth is in test."""
     digest = hashlib.blake2b(repr((seed, combination)).encode(), digest_size=8).digest()
     return ("valid", "test", *["train"] * 8)[int.from_bytes(digest) % 10]
 

@@ -11,7 +11,7 @@ from seqmodels.export.signature import Signature
 
 
 def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
-    """Returns the signature ``classify``, whose input is ``text (n,)``, strings.
+    """Returns the signature ``classify``, whose input is ``text (n,)``, n strings.
 
     The outputs are ``labels (n,)``, ``probabilities (n, classes)``, and ``classes (n, classes)``. Each row of
     ``classes`` contains the class names in the order of the probabilities.
@@ -36,7 +36,7 @@ def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
     """Returns inputs for the verification of the SavedModel, in batches of several sizes.
 
-    Some texts are empty, very long, in other scripts, or not valid UTF-8.
+    The inputs include texts that are empty, very long, in other scripts, or not valid UTF-8.
     """
     words = " ".join(assets.tokenizer.vocabulary[-50:])
     texts = [

@@ -64,7 +64,7 @@ def baselines(data: Data) -> dict[str, Any]:
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """Scores the model and its baselines on ``options.data``, by default the test split of the run."""
+    """Scores the model and its baselines on ``options.data``. The default is the test split of the run."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     how = reading(stored)
@@ -81,7 +81,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def _other_split(options: Evaluate, stored: Reading) -> LabeledTexts:
-    """Reads ``--data`` of ``evaluate``. Where no option is given, the options of the training apply."""
+    """Reads the data of ``evaluate --data``. Options that are not set have the values of the training."""
     given = {name: getattr(options, name) for name in READING}
     chosen = {name: value for name, value in given.items() if value is not None}
     how = replace(stored, **chosen, stored=frozenset(given) - frozenset(chosen))
@@ -100,7 +100,7 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     """Yields one record per text: label, probability of each class, and number of known tokens.
 
     Tokens that truncation drops do not count. A text without a known token gets the label of an empty text,
-    and a note at the end counts such texts.
+    and a note at the end states the number of such texts.
     """
     assets = Assets.load(run.assets)
     probabilities_of = open_model(run, options.model, forms(run, assets))

@@ -1,4 +1,4 @@
-"""Notes about labeled texts that a training prints before it starts, each with a remedy."""
+"""Writes notes about problems in labeled texts. The training prints them before it starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def text_notes(
     valid_ids: TokenSequences,
     tokenizer: Tokenizer,
 ) -> list[str]:
-    """Returns the notes about unknown tokens, vocabulary, lengths, scripts and contradicting labels.
+    """Returns notes about unknown tokens, the vocabulary, text lengths, scripts and contradicting labels.
 
     Args:
         options: options of the training.
@@ -36,9 +36,11 @@ def text_notes(
 def _contradictions(options: Train, source: LabeledTextData) -> list[str]:
     """Returns a note if texts have different labels but the same words.
 
-    White space does not matter. With ``lowercase``, the case does not matter either.
+    Differences in white space are ignored. With ``lowercase``, differences in case are also ignored.
     """
-    places: dict[str, dict[str, str]] = {}  # text: {label: where its first row is}
+    places: dict[
+        str, dict[str, str]
+    ] = {}  # maps a text to its labels, and each label to the location of its first row
     for split in (source.train, source.valid, source.test):
         for row, (text, label) in enumerate(zip(split.texts, split.labels)):
             key = " ".join(text.lower().split() if options.lowercase else text.split())

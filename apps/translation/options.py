@@ -245,7 +245,7 @@ class Evaluate(EvaluateOptions):
     target_column: str | None = column_option(
         "the translations", "the column of the training, or a known name"
     )
-    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
     beam: int = option(5, "Beam size. 1 is greedy search.", minimum=1)
     length_penalty: float = option(
         1.0, "Strength of the preference for long translations (Wu et al. 2016).", minimum=0
@@ -274,7 +274,7 @@ class Predict(PredictOptions):
     source_column: str | None = column_option(
         "the texts to translate", "the column of the training, or a known name"
     )
-    encoding: str | None = encoding_option("UTF-8, or the encoding of the training")
+    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
 
     beam: int = option(5, "Beam size. 1 is greedy search.", minimum=1)
     best: int = option(1, "Number of translations to show per text. It must not exceed --beam.", minimum=1)

@@ -96,10 +96,10 @@ def test_help_and_usage_errors_are_quick_and_import_nothing_heavy(arguments, fre
     [
         (["flow", "--cell", "transformer"], "'transformer' is not one of 'all', 'rnn-linear'"),
         (["radius", "--above", "0.5"], "'0.5' is out of range; expected a number at least 1.001"),
-        (["memory", "--lags", "9"], "with --shortest 4 ends at a lag of 262,144 steps; expected at most"),
+        (["memory", "--lags", "9"], "with --shortest 4 has a longest lag of 262,144 steps; expected at most"),
         (
             ["parallel", "--lengths", "10"],
-            "units, which are 8,589,934,592 numbers; expected at most 16,777,216",
+            "units, which has 8,589,934,592 values; expected at most 16,777,216",
         ),
         (
             ["clipping", "--lag", "1000000"],

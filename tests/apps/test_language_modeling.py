@@ -197,7 +197,10 @@ def test_prompts_come_from_stdin_and_unknown_words_are_listed(run, tmp_path, mon
         monkeypatch.setattr(sys, "stdin", stdin)
         main(["generate", "--run", str(run), "--length", "2", "--json"], standalone_mode=False)
     shown = capsys.readouterr()
-    assert shown.err == "note: parts of the prompt are not in the vocabulary and are read as unknown: zebra\n"
+    assert (
+        shown.err
+        == "note: parts of the prompt are not in the vocabulary and are read as the unknown token: zebra\n"
+    )
     assert [json.loads(line)["prompt"] for line in shown.out.splitlines()] == ["the zebra", "a cat"]
 
 
@@ -545,7 +548,7 @@ def test_model_of_other_units_trains_scores_and_generates(tmp_path, corpus, invo
     [
         (b"", "empty"),
         (b"a b c\n\x00\xff", "not UTF-8 text"),
-        (b"a b\na b c\n" * 4, "but one batch of 4 sequences with 8 steps needs 32 tokens"),
+        (b"a b\na b c\n" * 4, "but one batch of 4 sequences with 8 steps each needs 32 tokens"),
         (b"word word word\n" * 50, "the vocabulary of the training text has only one token (word)"),
     ],
 )
@@ -559,12 +562,12 @@ def test_bad_text_is_a_one_line_error(tmp_path, invoke, one_line, content, messa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--cutoffs=5,3", "--no-tied"], "must be increasing numbers"),
-        (["--cutoffs=a", "--no-tied"], "must be increasing numbers"),
+        (["--cutoffs=5,3", "--no-tied"], "must be increasing positive integers"),
+        (["--cutoffs=a", "--no-tied"], "must be increasing positive integers"),
         (["--cutoffs=5"], "needs --no-tied"),
         (["--cutoffs=5", "--no-tied", "--unit=wordpiece"], "needs token ids sorted by frequency"),
         (["--cutoffs=500", "--no-tied", "--steps=8"], "the vocabulary has 15 entries"),
-        (["--cutoffs=5", "--no-tied", "--samples=8"], "use one of them"),
+        (["--cutoffs=5", "--no-tied", "--samples=8"], "remove one of the two options"),
         (["--samples=3"], "must be 0 or at least 4"),
         (["--samples=8", "--unit=wordpiece"], "--samples needs token ids sorted by frequency"),
         (["--samples=8", "--unit=byte"], "--samples needs token ids sorted by frequency"),
@@ -578,7 +581,7 @@ def test_bad_text_is_a_one_line_error(tmp_path, invoke, one_line, content, messa
         (["--average-after=3"], "--average-after needs --average"),
         (["--schedule=plateau", "--warmup=0.1"], "does not apply to --schedule plateau"),
         (["--residual", "--layers=1", "--units=300"], "--units equal to --embedding-units; got 300 and 200"),
-        (["--jitter=8", "--steps=2"], "needs several sequence lengths near --steps 2"),
+        (["--jitter=8", "--steps=2"], "needs different sequence lengths near --steps 2"),
         (["--layers=1", "--layer-dropout=0.1"], "--layer-dropout needs two or more layers"),
         (["--unit=character", "--split=letters"], "--split does not apply to --unit character"),
         (["--unit=byte", "--vocabulary=100"], "--vocabulary does not apply to --unit byte"),
@@ -594,8 +597,8 @@ def test_invalid_options_are_a_one_line_error(tmp_path, corpus, invoke, one_line
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--cache-weight=0.5"], "--cache-weight needs --cache; add it"),
-        (["--dynamic-rate=0.5"], "--dynamic-rate needs --dynamic; add it"),
+        (["--cache-weight=0.5"], "--cache-weight needs --cache; add --cache"),
+        (["--dynamic-rate=0.5"], "--dynamic-rate needs --dynamic; add --dynamic"),
         (["--beside=nowhere"], "--beside nowhere is not a finished run"),
     ],
 )

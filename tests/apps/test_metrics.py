@@ -124,10 +124,10 @@ def test_scores_are_strict_json():
 @pytest.mark.parametrize(
     ("probabilities", "labels", "classes", "message"),
     [
-        (PROBABILITIES, LABELS[:3], CLASSES, r"got probabilities \(4, 3\), labels \(3,\)"),
+        (PROBABILITIES, LABELS[:3], CLASSES, r"got the shapes \(4, 3\) and \(3,\)"),
         (PROBABILITIES, LABELS, CLASSES[:2], "2 classes"),
-        (PROBABILITIES[:, 0], LABELS, CLASSES, r"probabilities must be \(n, classes\)"),
-        (PROBABILITIES, LABELS[:, None], CLASSES, r"labels \(4, 1\)"),
+        (PROBABILITIES[:, 0], LABELS, CLASSES, r"probabilities must have the shape \(n, classes\)"),
+        (PROBABILITIES, LABELS[:, None], CLASSES, r"shapes \(4, 3\) and \(4, 1\)"),
         (np.zeros((0, 3)), np.zeros(0, int), CLASSES, "at least one example"),
         (PROBABILITIES, LABELS, ("a", "b", "a"), "two or more different names"),
         (np.ones((4, 1)), LABELS * 0, ("a",), "two or more different names"),

@@ -123,7 +123,7 @@ def test_a_dropout_without_effect_on_the_cell_is_refused(option):
 
 def test_poolings_can_be_joined_but_not_repeated():
     assert Train(pooling="+".join(POOLINGS)).check() is None
-    with pytest.raises(UsageError, match=r"repeats a pooling"):
+    with pytest.raises(UsageError, match=r"repeats a method"):
         Train(pooling="max+max").check()
 
 

@@ -223,7 +223,7 @@ def test_an_interrupted_run_lists_the_options_that_differ(interrupted, invoke, o
     ("old", "new", "message"),
     [
         ("dull", "dire", "has changed since the training of"),
-        (",good", ",great", "expected a label of train: bad, good"),
+        (",good", ",great", "expected a label of the training split: bad, good"),
     ],
     ids=["a text", "a label"],
 )

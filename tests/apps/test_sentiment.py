@@ -153,7 +153,10 @@ def test_evaluate_on_other_data_refits_the_baselines_and_keeps_the_run(trained, 
 def test_evaluate_refuses_labels_without_training_examples(trained, invoke, one_line, tmp_path):
     (tmp_path / "other.csv").write_text("text,label\na fine film,good\nso so,middling\n")
     message = one_line(invoke("evaluate", "--run", trained, "--data", tmp_path / "other.csv"), 1)
-    assert "other.csv:3: the label 'middling' is unknown; expected a label of train: bad, good" in message
+    assert (
+        "other.csv:3: the label 'middling' is unknown; expected a label of the training split: bad, good"
+        in message
+    )
 
 
 def test_evaluate_refuses_a_changed_test_split(invoke, one_line, write_reviews, tmp_path, tiny):
@@ -278,7 +281,9 @@ def test_embeddings_set_the_vectors_of_known_words(reviews, tmp_path):
 def test_damaged_assets_are_refused(trained, invoke, one_line, tmp_path):
     for name in ("options.json", "data.json", "metrics.json", "model.keras"):
         (tmp_path / name).write_bytes((trained / name).read_bytes())
-    assert "assets: the assets cannot be read" in one_line(invoke("predict", "--run", tmp_path, "a"), 1)
+    assert "assets: the labels, lengths or n-grams of the run cannot be read" in one_line(
+        invoke("predict", "--run", tmp_path, "a"), 1
+    )
     assert Assets.load(trained / "assets").classes == ["bad", "good"]
 
 

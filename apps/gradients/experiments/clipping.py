@@ -2,9 +2,9 @@ r"""Experiment ``clipping``: gradient descent with and without gradient clipping
 
 The first problem is the cliff of Pascanu et al. (2013, figure 6). The network is one sigmoid unit without
 input, ``h_t = sigmoid(w h_{t-1} + b)`` with ``h_0 = 1/2``, over 50 steps. The loss is ``(h_50 - 0.7)^2``. At
-some pairs of w and b, the number of fixed points of the network changes from one to two. There the loss rises
-steeply, like a wall next to a valley. Without clipping, a step of gradient descent at the wall leaves the
-valley.
+some pairs of w and b, the number of fixed points of the network changes from one to two. The loss rises
+steeply at these pairs, like a wall next to a valley. Without clipping, a step of gradient descent at the wall
+is so large that it leaves the valley.
 
 The second problem is the training of a relu network on the adding problem.
 """
@@ -32,8 +32,8 @@ from seqmodels.training.optimizers import clip
 
 STEPS, TARGET, START = 50, 0.7, 0.5  # time steps, target and initial state of the one-unit network
 WEIGHTS, BIASES = (3.5, 6.0), (-3.0, 0.2)  # ranges of w and b in the plot
-BEGIN = (4.5, -2.0)  # initial weight and bias of every descent
-# Settings of gradient descent on the cliff: learning rate, clipping threshold and number of steps.
+BEGIN = (4.5, -2.0)  # initial w and b of every gradient descent
+# Learning rate, clipping threshold and number of steps of gradient descent on the cliff.
 RATE, CLIFF_THRESHOLD, DESCENTS = 0.1, 0.1, 100
 WAYS: dict[str, str | None] = {"none": None, **{f"by {name}": name for name in CLIP_BY}}
 

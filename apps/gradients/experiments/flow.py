@@ -29,14 +29,15 @@ from seqmodels.layers import Recurrent
 
 INPUTS = 8  # number of input features of untrained cells; the inputs are random
 FRESH = ("cell", "units", "steps")  # options that apply to untrained cells only
-BATCHES = 100  # the longest sequences are chosen from this number of validation batches
+BATCHES = 100  # the batch with the longest sequences is chosen from this number of validation batches
 
 
 @dataclass(frozen=True)
 class Measured:
     """The measurements of one recurrent layer.
 
-    Every array ``(T + 1,)`` contains one norm for each distance from 0 to T.
+    Every array ``(T + 1,)`` contains one norm for each distance ``T - t`` from 0 to T. ``states`` is the size
+    of the state, and ``method`` describes the computation of ``jacobian``.
     """
 
     name: str
@@ -135,10 +136,13 @@ def fresh(options: Flow, say: Callable[[str], None]) -> list[Measured]:
 
 
 def trained(run: Trained, options: Flow) -> list[Measured]:
-    """Measures every recurrent layer of a trained model, with its training loss and validation data."""
+    """Measures every recurrent layer of a trained model on validation data.
+
+    The loss is the loss of the training.
+    """
     longest = max(islice(run.batches, BATCHES), key=lambda batch: _steps(batch[0]))
     by_row = np.reshape(longest[2], (len(longest[2]), -1))
-    # Rows with weight 0 are padding that completes the last batch, so they are skipped.
+    # Rows with weight 0 are skipped, because they only fill the last batch.
     real = np.flatnonzero(by_row.max(axis=1) > 0)[: options.rows]
     inputs, targets, weights = tf.nest.map_structure(lambda each: tf.gather(each, real), longest)
 
@@ -189,7 +193,8 @@ def _curves(trace: gradients.Trace, by_loss: np.ndarray, options: Flow) -> Measu
 def _compared(measured: Sequence[Measured]) -> str:
     """Returns one line with the reach of every cell, sorted from the largest reach to the smallest.
 
-    The reach is the largest distance at which at least the share ``LEFT`` of the gradient is left.
+    The reach is the largest distance in time steps up to which at least the share ``LEFT`` of the gradient is
+    left.
     """
     far = sorted(measured, key=lambda each: -each.verdict.reach)
     reaches = ", ".join(f"{each.name} {each.verdict.reach}" for each in far)
@@ -197,7 +202,7 @@ def _compared(measured: Sequence[Measured]) -> str:
     bounds = f"the bound is exceeded by {', '.join(broken)}" if broken else "no bound is exceeded"
     steps = len(measured[0].jacobian) - 1
     return (
-        f"largest distance with at least {gradients.LEFT:.0%} of the gradient left, of {steps} steps: "
+        f"largest distance, of {steps} steps, with at least {gradients.LEFT:.0%} of the gradient left: "
         f"{reaches}; {bounds}"
     )
 

@@ -81,7 +81,7 @@ def run(options: Markov, say: Callable[[str], None]) -> Findings:
 def _trained(
     make: Callable[[], NextToken], texts: dict[str, np.ndarray], rate: float, options: Markov
 ) -> NextToken:
-    """Trains with Adam and keeps the weights of the epoch with the lowest validation loss."""
+    """Trains the model with Adam. The weights of the epoch with the lowest validation loss are kept."""
     keras.utils.set_random_seed(options.seed)
     model = make()
     model.build()
@@ -111,7 +111,7 @@ def _trained(
 def _from_nothing(
     model: Any, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, carried: Any, training: bool
 ) -> Outcome:
-    """Computes the loss of one window of ``STEPS`` words, always from the initial state.
+    """Computes the loss on sequences of ``STEPS`` words. Every sequence starts from the initial state.
 
     The network therefore learns to predict from contexts of 1 to ``STEPS`` words.
     """
@@ -120,7 +120,7 @@ def _from_nothing(
 
 
 def _perplexity(model: NextToken, ids: np.ndarray, context: int) -> float:
-    """Returns the perplexity if each token is predicted from only the ``context`` tokens before it."""
+    """Returns the perplexity of a model that predicts each token from only the last ``context`` tokens."""
 
     @tf.function(autograph=False)
     def losses(tokens: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

@@ -1,10 +1,10 @@
 r"""Experiment ``memory``: finds the longest lag that each cell learns, and records its gates.
 
-Every cell is trained on every problem at growing lags, with the same number of steps at every lag. The next
-lag is tried only if the cell solves the problem at the current lag.
+Every cell is trained on every problem at growing lags, with the same maximum number of training steps at
+every lag. The next lag is tried only if the cell solves the problem at the current lag.
 
 In a gated cell, the gradient has a path back in time without the recurrent matrix U. On this path, each step
-multiplies the gradient by one gate, the share of the old state that the step keeps. This gate is ``f`` in an
+multiplies the gradient by one gate: the share of the old state that the step keeps. This gate is ``f`` in an
 LSTM and ``1 - u`` in a GRU. Before training, the gate is about ``sigmoid(bias)``. With a forget bias of 0,
 each step therefore halves the gradient. With a forget bias of 1, each step keeps 0.73 of the gradient (Gers
 et al. 2000; Jozefowicz et al. 2015, section 2.4).
@@ -42,7 +42,7 @@ WORKERS = (
 def run(options: Memory, say: Callable[[str], None]) -> Findings:
     lags = options.tried()
     names = tuple(VARIANTS) if options.cell == "all" else (options.cell,)
-    # Initialize all weights before the threads start, because threads share the global seed.
+    # All weights are initialized before the threads start, because the threads share the global seed.
     models = {}
     for name in names:
         keras.utils.set_random_seed(options.seed)
@@ -111,7 +111,7 @@ class Climb:
         return {"explained": explained, "gates": watched}
 
     def _gates(self, lag: int) -> dict[str, dict[str, np.ndarray]]:
-        """Returns the mean and ``QUANTILES`` of each gate over units and rows, for each step: ``(T,)``."""
+        """Returns the mean and ``QUANTILES`` of each gate at each step, over all units and rows: ``(T,)``."""
         inputs, _ = WATCHED(np.random.default_rng(self.options.seed), 32, lag)
         with tf.GradientTape() as tape, gradients.recording(self.model, tape) as traces:
             self.model({"inputs": inputs, "lengths": np.full(len(inputs), inputs.shape[1], np.int32)})
@@ -125,7 +125,7 @@ def _statistics(gate: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _passing(climb: dict[str, Any]) -> dict[str, Any]:
-    """Returns the gate on the gradient path, at the longest lag of ``WATCHED`` that the cell solved.
+    """Returns the values of the gate on the gradient path, at the longest lag of ``WATCHED`` that was solved.
 
     The result is empty if the cell solved no lag.
     """
@@ -144,7 +144,7 @@ def _row(name: str, climb: dict[str, Any], lags: list[int]) -> dict[str, Any]:
         failed = [lag for lag, share in explained.items() if share < SOLVED]
         row[f"{problem} fails at"] = failed[0] if failed else f"over {lags[-1]}"
     passing = _passing(climb)
-    # These steps are after the last sign and before the first answer.
+    # ``middle`` contains the steps after the last sign and before the first answer.
     middle = slice(problems.ANSWERS, passing["lag"]) if passing else slice(0)
     row["gradient passes"] = passing["gate"] if passing else None
     row[f"its {BEST} quantile at the start"] = float(np.mean(passing["start"][middle])) if passing else None

@@ -3,7 +3,7 @@
 Each test is difficult for one type of model. All models are trained on the same reviews. A training review
 consists of one decisive sentence, at most one neutral sentence before it, and at most two neutral sentences
 after it. Only the decisive sentence determines the label. The test reviews use combinations of words that do
-not occur in training:
+not occur in training. The four tests are:
 
 - order: the reviews have the same form as in training. A bag of words cannot distinguish "dull, but moving"
   from "moving, but dull".
@@ -45,7 +45,7 @@ from seqmodels.training.objectives import classification
 
 CLASSES = ["negative", "positive"]
 NEUTRALS = (*ANYWHERE, *(sentence for sentences in NEUTRAL.values() for sentence in sentences))
-# For each test: the minimum and maximum number of neutral sentences before and after the decisive sentence.
+# Two pairs per test: the minimum and maximum number of neutral sentences before and after the decisive one.
 TRAINING = ((0, 1), (0, 2))
 DEMANDS = {
     "order": TRAINING,
@@ -124,7 +124,7 @@ def learn(
     valid: Sequence[tuple[str, str]],
     options: Order,
 ) -> None:
-    """Trains with Adam and keeps the weights of the epoch with the lowest validation loss."""
+    """Trains the model with Adam. The weights of the epoch with the lowest validation loss are kept."""
     encoded = {name: _encode(tokenizer, each) for name, each in (("train", train), ("valid", valid))}
     edges = [max(int(ids.lengths.max()) for ids, _ in encoded.values())]
     shapes: dict[str, Any] = {"edges": edges, "batch_size": BATCH}
@@ -157,12 +157,13 @@ def decisive(review: Review) -> str:
 def _texts(
     rows: Sequence[Review], places: tuple[tuple[int, int], tuple[int, int]], random: Random
 ) -> list[tuple[str, str]]:
-    """Returns a text and a label per review. The text is the decisive sentence between neutral sentences.
+    """Returns a pair (text, label) per review. The text has new neutral sentences around the decisive one.
 
     Args:
         rows: reviews.
-        places: minimum and maximum number of neutral sentences before and after the decisive sentence.
-        random: generator that chooses the number of neutral sentences and the sentences.
+        places: two pairs (minimum, maximum): the number of neutral sentences before the decisive sentence,
+            and the number after it.
+        random: random number generator, which chooses the neutral sentences and their number.
     """
     result = []
     for review in rows:

@@ -43,9 +43,10 @@ def run(options: Parallel, say: Callable[[str], None]) -> Findings:
 
 
 def timed(name: str, length: int, options: Parallel) -> dict[str, Any]:
-    """Measures the time of a compiled forward and backward pass.
+    """Measures the time of a compiled forward and backward pass of a cell.
 
-    Returns the median and the quartiles in milliseconds, and the throughput in tokens per second.
+    Returns the median and the quartiles in milliseconds, and the throughput in tokens per second. Each time
+    step of each sequence is a token.
     """
     keras.utils.set_random_seed(options.seed)
     layer = Recurrent(registry.make(registry.CELLS, name, units=options.units))

@@ -5,8 +5,8 @@ step is ``U^T``. The Jacobian over k steps is therefore ``(U^T)^k``. For any nor
 rho as k grows (Gelfand's formula). The gradient norm therefore changes approximately as ``rho^k``.
 
 In a tanh network, every step also multiplies the gradient by a slope of tanh, which is at most 1. These
-slopes shrink the gradient. They prevent an explosion only if rho is not too large. The only state of both
-networks is h.
+slopes shrink the gradient, but they prevent an explosion only if rho is not too large. The only state of
+both networks is the hidden state h.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from seqmodels.evaluation import plots
 from seqmodels.layers import Recurrent
 
 INPUTS, NOISE = 4, 0.5
-LOG_10, NORM = math.log(10), "log10 ||dh_T/dh_t||"  # a logarithm, because the norm may overflow
+LOG_10, NORM = (
+    math.log(10),
+    "log10 ||dh_T/dh_t||",
+)  # the plot shows the logarithm, because the norm may overflow
 
 
 def run(options: Radius, say: Callable[[str], None]) -> Findings:
@@ -64,7 +67,8 @@ def log_norms_by_distance(activation: str, radius: float, options: Radius) -> tu
     """Measures the gradient norm in a network with a random matrix U of the given spectral radius.
 
     Returns:
-        ``log ||dh_T/dh_t||`` for every distance ``T - t`` from 0, ``(T + 1,)``; and U, ``(units, units)``.
+        The natural logarithm of ``||dh_T/dh_t||`` for every distance ``T - t`` from 0 to T, ``(T + 1,)``; and
+        U, ``(units, units)``.
     """
     random = np.random.default_rng(options.seed)
     layer = Recurrent(RNNCell(options.units, activation, dtype="float64"))

@@ -64,7 +64,7 @@ def run(options: Truncation, say: Callable[[str], None]) -> Findings:
 
 
 def compare(windows: list[int], options: Truncation) -> list[dict[str, Any]]:
-    """Compares the gradient for each window size with the full gradient, and measures time and memory."""
+    """Compares truncated gradients with the full gradient, and measures time and memory per window size."""
     keras.utils.set_random_seed(options.seed)
     cell = LSTMCell(options.units)
     cell.build((None, INPUTS))
@@ -143,7 +143,7 @@ def cost(cell: LSTMCell, inputs: tf.Tensor, targets: np.ndarray) -> tuple[float,
 
 
 def _alive() -> int:
-    """Returns the total size in bytes of all tensors that Python still references."""
+    """Returns the total size in bytes of all tensors that Python still keeps in memory."""
     tensors = (each for each in gc.get_objects() if type(each).__name__ == "EagerTensor")
     return sum(each.shape.num_elements() * each.dtype.size for each in tensors if each.dtype.size)
 

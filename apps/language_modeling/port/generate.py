@@ -81,14 +81,16 @@ class Text:
             return [self.numbers.get(character, UNKNOWN) for character in line]
         line = "".join(map(self.spaced, line))
         if self.split == "auto":
-            line = re.sub(" +", "  ", line)  # each of two neighbours has its own space
+            line = re.sub(
+                " +", "  ", line
+            )  # two spaces, so that each of two adjacent words has its own space
             for pattern, replacement in self.rewrites:
                 line = re.sub(pattern, replacement, line)
         words = line.split(" ")
         return [index for word in words if word for index in self.pieces(word)]
 
     def spaced(self, character):
-        """Returns the text that replaces the character. Spaces in this text separate words."""
+        """Returns the character or its replacement. A space in a replacement separates two words."""
         kind = category(character)
         if self.split == "letters":
             return character if kind[0] in "LNM" or character == "'" else " "
@@ -119,7 +121,7 @@ class Text:
         return found or [UNKNOWN]
 
     def of_ids(self, ids):
-        """Converts ids to text, as bytes. Unknown tokens become <unk>."""
+        """Converts ids to text in UTF-8. Unknown tokens become <unk>."""
         if self.unit == "byte":
             return b"".join(b"\n" if index == END else bytes([index - END - 1]) for index in ids)
         special = {UNKNOWN: "<unk>", END: "\n"}

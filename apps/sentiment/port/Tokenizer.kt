@@ -10,7 +10,8 @@ val REWRITES = listOf($rewrites)
 /**
  * Converts a text to `length` ids.
  *
- * If there are more ids, the first `front` and the last `length - front` ids are kept. If there are fewer, PAD is appended.
+ * If the text has more ids, the first `front` and the last `length - front` ids are kept. If the text has fewer ids, PAD is
+ * appended.
  * A text without a known word is read as an empty text.
  */
 fun tokenize(text: String, vocabulary: Map<String, Int>, length: Int, front: Int): IntArray {

@@ -7,11 +7,12 @@ let REWRITES = [$rewrites]
 
 /// Converts a text to `length` ids.
 ///
-/// If there are more ids, the first `front` and the last `length - front` ids are kept. If there are fewer, PAD is appended.
+/// If the text has more ids, the first `front` and the last `length - front` ids are kept. If the text has fewer ids, PAD is
+/// appended.
 /// A text without a known word is read as an empty text.
 /// Words are compared by their bytes, because Swift's comparison of strings treats é as equal to e with a combining accent.
 /// When Swift converts a text to lower case, the Greek Σ at the end of a word may become σ. The vocabulary contains ς instead,
-/// so such a word may become UNKNOWN.
+/// so the word may become UNKNOWN.
 func tokenize(_ text: String, vocabulary: [[UInt8]: Int32], length: Int, front: Int) -> [Int32] {
     var spaced = $cased
     for (pattern, replacement) in REWRITES {

@@ -1,1 +1,1 @@
-"""The tokenizer of the TFLite file in Python, Kotlin and Swift. The three files correspond line by line."""
+"""The tokenizer for the TFLite file in Python, Kotlin and Swift. The three files correspond line by line."""

@@ -20,8 +20,8 @@ def tokenize(
 ) -> list[int]:
     """Converts a text to ``length`` ids.
 
-    If there are more ids, the first ``front`` and the last ``length - front`` ids are kept. If there are
-    fewer, ``PAD`` is appended. A text without a known word is read as an empty text.
+    If the text has more ids, the first ``front`` and the last ``length - front`` ids are kept. If the text
+    has fewer ids, ``PAD`` is appended. A text without a known word is read as an empty text.
     """
     spaced = text.lower() if lowercase else text
     for pattern, replacement in rewrites:

@@ -228,7 +228,7 @@ def test_labels_that_do_not_occur_in_train(tmp_path):
         ({"train.csv": "text,label\na,x\n\n\" \",y\n"}, "train.csv:4: the text is empty"),
         ({"train.csv": "text,label\na,\n"}, "train.csv:2: the label is empty"),
         ({"train.csv": "text,label\na,x\nb,x\nc,x\n"}, "has only the label 'x' in train"),
-        ({"train.csv": "text,label\na,x\nb,y\n"}, "too few rows (2) to cut the test split from"),
+        ({"train.csv": "text,label\na,x\nb,y\n"}, "too few rows (2) to create the test split from"),
         ({"test.csv": "text,label\na,x\n", "valid.csv": ""}, "has no train split, only valid, test"),
         ({"train.csv": "", "train.tsv.gz": ""}, "more than one train split: train.csv and train.tsv.gz"),
         ({"dev.csv": "", "val/x/1.txt": ""}, "more than one valid split: val and dev.csv"),
@@ -422,7 +422,9 @@ def test_bad_rows_are_counted_or_skipped(tmp_path):
 def test_html_breaks_become_line_breaks(tmp_path):
     data = read(tmp_path / "a.csv", many("text,label", "dull {n}<br /><BR>end,{label}"))
     assert data.train.texts[0].endswith("\n\nend")
-    assert data.notes[0] == f"60 of 60 texts of {tmp_path}/a.csv have HTML breaks, read as line breaks"
+    assert (
+        data.notes[0] == f"60 of 60 texts of {tmp_path}/a.csv have HTML breaks, which are read as line breaks"
+    )
 
 
 def test_options_of_the_training_apply_to_other_files_that_they_fit(tmp_path):
