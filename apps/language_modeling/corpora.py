@@ -229,7 +229,7 @@ def _folder_readers(folder: Path, reading: Reading, notes: list[str]) -> Readers
 
 
 def _stem(path: Path) -> str | None:
-    """Returns the lower-case name of a text file or table without extensions, or None for another file.
+    """Returns the lower-case name of a text file or table without extensions. Returns None if it is another.
 
     For example, the result for ``Train.txt.gz`` is ``train``.
     """
