@@ -151,7 +151,7 @@ def texts(inputs: object, folder: Path, column: str = "text") -> list[str]:
 def table_texts(
     inputs: object, choose: Callable[[Table, Mapping[str, Any]], str], options: Mapping[str, Any]
 ) -> list[str] | None:
-    """Returns the texts in a DataFrame or in a table file. The result is None if the inputs have another type.
+    """Returns the texts in a DataFrame or in a table file. Other inputs return None.
 
     Args:
         inputs: inputs of ``predict``.
