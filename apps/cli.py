@@ -257,7 +257,7 @@ def with_debug(debug: bool, work: Callable[[], None]) -> None:
             click.echo(f"error: {error}", err=True)
             sys.exit(error.exit_status)
         first = (str(error).strip().splitlines() or [""])[0]
-        click.echo(f"error: {type(error).__name__}: {first} (--debug shows where)", err=True)
+        click.echo(f"error: {type(error).__name__}: {first} (use --debug to see the stack trace)", err=True)
         sys.exit(1)
 
 

@@ -43,7 +43,7 @@ def option(
     """Declares a field of an option class.
 
     Args:
-        default: value of the option if neither a preset nor the user sets the option.
+        default: value of the option if neither the user nor a preset sets the option.
         help: description of the option in ``--help``. The default value is appended, unless the description
             contains "Default:".
         group: heading in the help of ``train``, one of ``GROUPS``. Default: Model if ``model`` is True, else
@@ -228,14 +228,15 @@ class TrainOptions(RunOptions):
     )
     average_after: int = option(
         0,
-        "Start the averaging of --average after the first epoch that has a worse validation score than an "
-        "epoch more than N epochs earlier. 0 starts the averaging at the first training step.",
+        "Start --average when the validation score of an epoch is worse than a score from more than N epochs "
+        "earlier. 0 starts --average at the first training step.",
         group="Advanced",
         minimum=0,
     )
     average_epochs: int | None = option(
         None,
-        "Evaluate and save the mean of the last N epochs' final weights. Default: no averaging.",
+        "Evaluate and save the mean of the weights from the end of each of the last N epochs. Default: no "
+        "averaging.",
         group="Advanced",
         minimum=1,
     )
@@ -288,12 +289,12 @@ class TrainOptions(RunOptions):
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns values of options that other options determine. Apps extend this method.
+        """Returns the values of options that follow from other options. Apps extend this method.
 
-        With ``--from``, all options of the earlier run are returned.
+        For example, ``--from`` determines all options: the options of the earlier run are returned.
 
         Args:
-            explicit: values that the user has set.
+            explicit: option values that the user has set, by name.
 
         Raises:
             UsageError: ``--from`` is not a trained run of the app, ``--preset`` is also set, or a value that
@@ -453,7 +454,7 @@ class InfoOptions(Options):
 
 
 def check_data(data: str) -> None:
-    """Raises UsageError if ``data`` is neither an existing path nor starts with embedded, tfds or yahoo."""
+    """Raises UsageError if ``data`` is not an existing path and does not start with embedded, tfds or yahoo."""
     named = data.partition(":")[0] in ("embedded", "tfds", "yahoo")
     if not named and not os.path.exists(data):
         raise UsageError(f"--data {data} does not exist; pass a file, a folder, embedded, or tfds:NAME")
@@ -495,8 +496,8 @@ def check_dropouts(cell: str, *rates: float) -> None:
 def resolve(cls: type[TrainOptions], explicit: Mapping[str, Any]) -> TrainOptions:
     """Returns the options of a training.
 
-    Values of the preset override defaults. Values from ``cls.inherited`` override the preset. Explicit values
-    override all of them.
+    The preset overrides the defaults. The values from ``cls.inherited`` override the preset. The values that
+    the user has set (``explicit``) override all other values.
     """
     preset = explicit.get("preset", "default")
     return cls(**{**cls.presets[preset], **cls.inherited(explicit), **explicit})
