@@ -83,9 +83,10 @@ def open_lines(content: bytes, encoding: str) -> Iterator[str]:
 def recognise(lines: list[str], suffix: str) -> tuple[Dialect, int]:
     """Recognises the format of a delimited file.
 
-    A candidate for the delimiter must split the header into at least two cells. The candidate that gives the
-    most rows with the same number of cells as the header is chosen. If there is no such candidate, the file
-    has one column, and the usual delimiter for the extension is returned.
+    Candidates for the delimiter are tab, semicolon, vertical bar and comma. A candidate must split the header
+    into at least two cells. The best candidate splits the most rows into the same number of cells as the
+    header. If no candidate splits the header, the file has one column, and the usual delimiter of the
+    extension is returned.
 
     Args:
         lines: the first lines of the file.

@@ -181,9 +181,10 @@ def _is_chinese(character: str) -> bool:
 
 
 def _has_late_rows(sample: bytes) -> bool:
-    """Returns True if enough Chinese characters are in the late rows of the GB 18030 code table.
+    """Returns True for Chinese text in GB 18030, and False for Korean text in EUC-KR.
 
-    Korean text in EUC-KR, decoded as GB 18030, uses only the early rows.
+    Korean text that is decoded as GB 18030 has few characters from the last rows of the code table. A text
+    with fewer than 8 different Chinese characters counts as Chinese.
     """
     text = set(sample.decode("gb18030", errors="ignore"))
     leads = [character.encode("gb18030")[0] for character in text if "\u4e00" <= character <= "\u9fff"]

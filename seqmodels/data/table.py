@@ -129,7 +129,7 @@ def flat_columns(frame: pandas.DataFrame) -> pandas.DataFrame:
 def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[str]) -> pandas.DataFrame:
     """Returns a DataFrame of the columns, and appends a note for each column without a name.
 
-    A column without a name is left out if it is empty or only numbers the rows. Otherwise, it gets a name.
+    A column without a name is left out if it is empty or contains only row numbers. Otherwise, it gets a name.
     """
     import pandas
 
@@ -145,7 +145,7 @@ def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[st
                 empty.append(str(index + 1))
                 continue
             if _counts(filled):
-                notes.append(f"{place} and only numbers the rows, so it is left out")
+                notes.append(f"{place} and contains only row numbers, so it is left out")
                 continue
             clean = f"Unnamed: {index}"
             notes.append(f"{place} and is named {clean!r}; it has values in {len(filled)} rows")

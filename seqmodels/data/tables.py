@@ -62,7 +62,7 @@ def read_table(
 
     The delimiter of .csv and .tsv files is recognised. Cells may be quoted as in RFC 4180. If the delimiter
     is a tab, quotes have no special meaning, unless all column names are quoted. A column without a name is
-    left out if it only numbers the rows or is empty.
+    left out if it contains only row numbers or is empty.
 
     Args:
         path: a file in one of `FORMATS`, which may be compressed.
