@@ -454,7 +454,7 @@ class InfoOptions(Options):
 
 
 def check_data(data: str) -> None:
-    """Raises UsageError if ``data`` is not an existing path, and not a name of embedded, tfds or yahoo data."""
+    """Raises UsageError if ``data`` is not an existing path or a name of embedded, tfds or yahoo data."""
     named = data.partition(":")[0] in ("embedded", "tfds", "yahoo")
     if not named and not os.path.exists(data):
         raise UsageError(f"--data {data} does not exist; pass a file, a folder, embedded, or tfds:NAME")

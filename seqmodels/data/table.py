@@ -129,7 +129,8 @@ def flat_columns(frame: pandas.DataFrame) -> pandas.DataFrame:
 def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[str]) -> pandas.DataFrame:
     """Returns a DataFrame of the columns, and appends a note for each column without a name.
 
-    A column without a name is left out if it is empty or contains only row numbers. Otherwise, it gets a name.
+    A column without a name is left out if it is empty or contains only row numbers. Otherwise, the function
+    gives it a name.
     """
     import pandas
 

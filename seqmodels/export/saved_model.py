@@ -50,7 +50,7 @@ def export(
     """
     functions = {signature.name: signature.function for signature in signatures}
     with in_place_of(folder) as temporary:
-        with kernels.form("generic"):  # the fast kernels have custom gradients
+        with kernels.form("generic"):  # this form has no custom gradients
             save(temporary, signatures)
         inputs: dict[str, np.ndarray] = {}
         expected: dict[str, np.ndarray] = {}

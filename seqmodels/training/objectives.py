@@ -123,7 +123,7 @@ def next_token(activation: float = 0.0, temporal: float = 0.0) -> Objective:
     """Returns the objective of a language model: the cross-entropy of the next token at every step.
 
     The model must be a class of :mod:`seqmodels.models.language_model`. Inputs, targets and weights of n rows
-    with T time steps have the shape ``(n, T)``. The carried state contains the states of the model.
+    with T time steps have the shape ``(n, T)``. ``Outcome.carried`` contains the states of the model.
 
     Args:
         activation: weight of the penalty AR (activation regularization) in training (Merity et al. 2018,

@@ -8,10 +8,7 @@ import sys
 from collections import defaultdict
 from typing import Any
 
-for package in (
-    "seqmodels",
-    "apps",
-):  # a model that needs these packages must fail, even if they are installed
+for package in ("seqmodels", "apps"):  # a model that needs these packages must fail here
     sys.modules[package] = None  # type: ignore[assignment]
 
 import numpy as np  # noqa: E402
