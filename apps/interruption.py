@@ -1,4 +1,4 @@
-"""Converts Ctrl-C and SIGTERM to a stop request, which the training loop checks after every step."""
+"""Converts Ctrl-C and SIGTERM to a request to stop, which the training loop checks after every step."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def train(task_name: str, options: TrainOptions) -> None:
         data = task.load(options, kept_assets(task, options, run if resumes else None))
         stop = StopSignal()
         training = task_training(task, options, data, run.checkpoints, stop)
-        # The checks end here. The run directory is changed only after all checks have passed.
+        # The options and the data have been checked, so the run directory may be changed now.
         if resumes:
             run.require_data(data.facts["source"], data.facts["sha256"])
             log.print(f"resuming {run.path}")

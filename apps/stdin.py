@@ -9,7 +9,7 @@ from threading import Thread
 
 from seqmodels.errors import DataError
 
-LINES_AT_ONCE = 4096  # largest number of lines that predict holds in memory
+LINES_AT_ONCE = 4096  # largest number of lines in one list, which limits the memory use
 
 
 def lines_as_they_come() -> Iterator[list[str]]:
