@@ -43,8 +43,8 @@ class Tasks(Application):
 
 main = Tasks(
     "seqmodels",
-    "Train, evaluate and export recurrent networks for texts and time series. TASK --help lists the verbs of "
-    "a task. TASK VERB --help lists the options of a verb.",
+    "Train, evaluate and export recurrent networks for texts and time series. TASK --help lists the verbs "
+    "(commands) of a task. TASK VERB --help lists the options of a verb.",
 )
 main.subcommand_metavar = "TASK VERB [ARGS]..."
 

@@ -78,7 +78,8 @@ class TrainedRun:
         """Scores the model and its baselines.
 
         Args:
-            data: path, DataFrame or lists to score on. Default: the test split of the run's data.
+            data: data to score on: a path, DataFrame or lists. Default: the test split of the data that the
+                run was trained on.
             **options: options of the verb ``evaluate``.
 
         Returns:
@@ -98,12 +99,13 @@ class TrainedRun:
         """Applies the model to inputs.
 
         Args:
-            inputs: a text, a list of texts, a DataFrame, or a ``Path``. A table needs the text
-                column of the training or a known name. A forecasting run accepts the same types
-                as the argument ``data`` of ``forecasting.train``, and also a list of paths. Without inputs, a
-                forecasting run forecasts from the end of its own data.
-            **options: options of the verb ``predict``. ``data`` is a file with inputs and cannot be combined
-                with ``inputs``. If ``to`` is set, the records are also written to this file.
+            inputs: a text, a list of texts, a DataFrame, or a ``Path``. A table must contain the text column
+                of the training, or a column with a known name such as ``text``. A forecasting run accepts the
+                same types as the argument ``data`` of ``forecasting.train``, and also a list of paths.
+                Without inputs, a forecasting run forecasts from the end of its training data.
+            **options: options of the verb ``predict``. The option ``data``, a file with inputs, cannot be
+                combined with ``inputs``. If the option ``to`` is set, the records are also written to this
+                file.
 
         Returns:
             A list of records, one per input. Its method ``to_frame()`` returns a DataFrame. Forecasting
@@ -116,7 +118,7 @@ class TrainedRun:
         task = self._loaded_task()
         chosen = self._chosen(task.Predict, options)
         if inputs is not None and chosen.data is not None:
-            raise UsageError("data cannot be combined with inputs; use one of them")
+            raise UsageError("data cannot be combined with inputs; pass only one of them")
         with TemporaryDirectory() as folder:
             chunks: Iterable[list[str]] = [[] if inputs is None else self._given(task, inputs, Path(folder))]
             if chosen.data is not None:
@@ -142,10 +144,10 @@ class TrainedRun:
         return export_run(self._loaded_task(), self._run, self._chosen(ExportOptions, {"to": to}))
 
     def convert(self, quantize: str = "none", **options: Any) -> dict[str, Any]:
-        """Writes a TFLite file, and files that help to integrate it in a phone app.
+        """Writes a TFLite file, and files that help to integrate the TFLite file in a phone app.
 
         Args:
-            quantize: a value of ``--quantize``.
+            quantize: number format of the file: none, dynamic, float16 or int8, as in ``--quantize``.
             **options: other options of the verb ``convert``.
 
         Returns:
@@ -188,8 +190,8 @@ def train_task(name: str, data: object, run: str | Path | None, options: dict[st
 
     Args:
         name: name of the app.
-        data: a value of ``--data``, a DataFrame, or lists. A DataFrame and lists are written to the run
-            directory.
+        data: a value of ``--data``, a DataFrame, or lists. A DataFrame or lists are first written to a file
+            in the run directory.
         run: folder of the run. Default: ``saved_models/<name>``.
         options: option values, by name.
 
@@ -213,7 +215,9 @@ def train_task(name: str, data: object, run: str | Path | None, options: dict[st
                 folder.clear()
                 given = {**given, "overwrite": False}
             data = _stored(task, data, folder.path / "data")
-    if not (given.get("from_") and data == "embedded"):  # With from_, the default is the data of that run.
+    if not (
+        given.get("from_") and data == "embedded"
+    ):  # with from_, the default is the data of the earlier run
         given = {**given, "data": str(data)}
     chosen = resolve(task.Train, {**given, "run": str(folder.path)})
     chosen.check()

@@ -49,17 +49,18 @@ class Phone:
     """The values and functions of an app that ``convert`` needs.
 
     Attributes:
-        entries: signatures of the TFLite file. Each entry also contains rows of data. The validation rows
-            verify the file, and the training rows calibrate int8.
-        form: representation of the loops over time in the file. See ``tflite.choose_form``.
+        entries: signatures of the TFLite file. Each entry also contains examples. The examples from the
+            validation split verify the file. The examples from the training split calibrate int8.
+        form: representation of the loops over time steps in the file: fused, unrolled or generic. See
+            ``tflite.choose_form``.
         shape: JSON-ready settings that all TFLite files of a run must share, such as ``length``. A conversion
             with other settings removes the existing files.
         note: description of ``shape`` in one line, for the title of the table.
-        metric: name of the score.
-        number: Python format specification for printing the score, such as ``.2%``.
-        score: function that receives the path of a TFLite file, and a dictionary with the outputs of each
-            signature on the validation rows. It returns the score of the file on the validation split.
-        references: scores of the Keras model for comparison, ``{name: score}``.
+        metric: name of the score that ``score`` returns.
+        number: Python format specification with which the score is printed, such as ``.2%``.
+        score: function that receives the path of a TFLite file and the outputs of the file on the validation
+            examples, as ``{signature: {output: array}}``. It returns the score of the file.
+        references: scores of the Keras model, for comparison, as ``{name: score}``.
         bundle: function that receives the report on all TFLite files and returns the :class:`Bundle`.
         mediapipe: function that receives the number of subgraphs of a file and returns True if MediaPipe can
             read the file. None if MediaPipe does not support the task.

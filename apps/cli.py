@@ -34,8 +34,8 @@ from seqmodels import __version__
 from seqmodels.errors import UsageError, UserError
 from seqmodels.xla import set_xla_flags
 
-# Maps each verb that all apps have to the module that runs the verb. The Task of an app contains the verbs
-# that only this app has.
+# The verbs that every app has. Each verb is mapped to the module that runs it. The verbs that only one app
+# has are in the Task of this app.
 VERBS = {
     "train": "apps.runner",
     "evaluate": "apps.runner",
@@ -47,7 +47,7 @@ VERBS = {
 
 
 class OptionalNumber(click.ParamType):
-    """A click parameter type: a number in a range, or ``none`` if ``optional`` is True."""
+    """A click parameter type for a number in a range. If ``optional`` is True, ``none`` is also valid."""
 
     def __init__(self, kind: type, minimum: float | None, maximum: float | None, optional: bool):
         self.kind, self.minimum, self.maximum, self.optional = kind, minimum, maximum, optional
@@ -92,7 +92,7 @@ class Application(click.Group):
         sys.exit(UsageError.exit_status)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in the order of use, not sorted by name
+        return list(self.commands)  # click would sort the verbs by name
 
 
 class Verb(click.Command):
@@ -106,7 +106,7 @@ class Verb(click.Command):
     def __init__(self, *args: Any, headings: Mapping[str, str], presets: Mapping[str, str], **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.headings, self.presets = headings, presets
-        self.short_help = self.help  # in the list of verbs, click truncates help, but not short_help
+        self.short_help = self.help  # click truncates help in the list of verbs, but not short_help
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*GROUPS, "Options")}
@@ -158,16 +158,20 @@ def application(
     inputs = click.Argument(["inputs"], nargs=-1)
     help = "Apply a trained model to the arguments, to the file in --data, or to each line of stdin."
     if not predict.reads_stdin:
-        help = "Apply a trained model to files. Without files, forecast from the end of the run's data."
+        help = "Apply a trained model to files. Without files, forecast from the end of the training data."
     verb("predict", predict, help, inputs)
     if alias:
         verb("predict", predict, f"Alias of predict. {help}", inputs, shown=alias)
     for name, (options, summary) in (verbs or {}).items():
         verb(name, options, summary, inputs)
-    verb("export", ExportOptions, "Write a SavedModel for servers. Its inputs are raw data, such as texts.")
+    verb(
+        "export",
+        ExportOptions,
+        "Write a SavedModel for servers. The SavedModel receives raw data, such as texts.",
+    )
     verb("convert", convert, "Write a TFLite file for phones, and files that help to integrate it.")
     runs = click.Option(
-        ["--run", "runs"], multiple=True, help="Run directory. Repeat the option to compare runs."
+        ["--run", "runs"], multiple=True, help="Directory of a run. Repeat --run to compare several runs."
     )
     verb("info", InfoOptions, "Show the options, data, scores and file sizes of one or more runs.", runs)
     return group
@@ -240,7 +244,8 @@ def with_debug(debug: bool, work: Callable[[], None]) -> None:
         work()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of stdout closed the pipe, as `head` does. A flush at exit would fail again.
+        # The reader of stdout, such as `head`, has closed the pipe. Without the redirection to os.devnull,
+        # Python would try to write to stdout again at exit and fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         click.echo("error: interrupted", err=True)
@@ -252,7 +257,7 @@ def with_debug(debug: bool, work: Callable[[], None]) -> None:
             click.echo(f"error: {error}", err=True)
             sys.exit(error.exit_status)
         first = (str(error).strip().splitlines() or [""])[0]
-        click.echo(f"error: {type(error).__name__}: {first} (--debug shows where)", err=True)
+        click.echo(f"error: {type(error).__name__}: {first} (use --debug to see the stack trace)", err=True)
         sys.exit(1)
 
 
@@ -276,7 +281,7 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
     if isinstance(chosen, PredictOptions):
         _check_inputs(chosen, bool(positional["inputs"]))
     for number, text in enumerate(positional.get("inputs", ()), 1):
-        # Python decodes the invalid bytes of an argument to the code points from U+DC80 to U+DCFF.
+        # Python decodes bytes of an argument that are not UTF-8 to the code points U+DC80 to U+DCFF.
         if any("\udc80" <= character <= "\udcff" for character in text):
             raise UsageError(f"input {number} is not UTF-8 text; convert it, for example with iconv")
     import_tensorflow()

@@ -28,10 +28,11 @@ def stored_options(run: str, app: str) -> dict[str, Any]:
         made_by = data["task"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"--from {run}: no trained {app.replace('_', ' ')} run found there ({error}); pass a trained run"
+            f"--from {run}: no trained {app.replace('_', ' ')} run found there ({error}); pass the "
+            "folder of a trained run"
         ) from error
     if made_by != app:
-        raise UsageError(f"--from {run} is a run of {made_by}; pass a trained run of {app}")
+        raise UsageError(f"--from {run} is a run of {made_by}; pass the folder of a trained run of {app}")
     return stored
 
 
@@ -48,7 +49,9 @@ def check_run(earlier: str, run: str) -> None:
     if not all(os.path.exists(os.path.join(earlier, name)) for name in ("model.keras", "metrics.json")):
         raise UsageError(f"--from {earlier} is not a finished run; pass the folder of a trained run")
     if os.path.realpath(earlier) == os.path.realpath(run):
-        raise UsageError(f"--from {earlier} and --run are the same directory; pass another --run")
+        raise UsageError(
+            f"--from {earlier} and --run are the same directory; choose another directory with --run"
+        )
 
 
 def command(run: Path, wanted: Mapping[str, Any]) -> str:
@@ -56,7 +59,7 @@ def command(run: Path, wanted: Mapping[str, Any]) -> str:
 
     Args:
         run: folder of the finished run.
-        wanted: ``data`` and ``epochs`` of the training that the user started.
+        wanted: values of ``data`` and ``epochs`` with which the user wanted to train.
     """
     try:
         options, data, metrics = (
@@ -75,7 +78,7 @@ def command(run: Path, wanted: Mapping[str, Any]) -> str:
 
 
 def _free(run: Path) -> str:
-    """Returns the first of the names ``RUN-more``, ``RUN-more-2``, ``RUN-more-3`` ... that is not used."""
+    """Returns the first path of ``RUN-more``, ``RUN-more-2``, ``RUN-more-3`` ... that does not exist."""
     number, name = 1, f"{run}-more"
     while os.path.exists(name):
         number += 1

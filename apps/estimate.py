@@ -38,7 +38,7 @@ def dry_run(task: Task, options: TrainOptions) -> None:
 def estimate(task: Task, options: TrainOptions, data: Data) -> tuple[float, int]:
     """Returns the estimated time of an epoch in seconds, and the number of parameters.
 
-    A few real training steps are timed.
+    The function runs and times a few real training steps.
     """
     with TemporaryDirectory() as folder:
         training = task_training(task, options, data, Path(folder))

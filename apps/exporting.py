@@ -25,7 +25,7 @@ from seqmodels.export.signature import Signature
 def export(task_name: str, options: ExportOptions) -> None:
     """Writes and verifies the SavedModel, and prints its signatures.
 
-    The verification runs in a process that does not import the project.
+    The verification runs in a process that cannot import the project.
     """
     exported = export_run(load_task(task_name), Run(options.run), options)
     if options.json:
@@ -33,7 +33,7 @@ def export(task_name: str, options: ExportOptions) -> None:
         return
     difference = exported["largest_difference"]
     out.print(
-        f"{exported['saved_model']}: the largest difference from the Keras outputs is {difference:.1g}",
+        f"{exported['saved_model']}: the outputs differ from the Keras outputs by at most {difference:.1g}",
         soft_wrap=True,
     )
     for name, (inputs, outputs) in exported["signatures"].items():
@@ -113,8 +113,8 @@ def convert_run(task: Task, run: Run, options: ConvertOptions) -> tuple[Phone, d
 def _files_before(run: Run, phone: Phone, folder: Path) -> dict[str, Any]:
     """Copies the existing TFLite folder to a new folder, and returns the report on the copied TFLite files.
 
-    TFLite files that were converted with other settings (``Phone.shape``) are not copied, because all files
-    share one golden.json.
+    TFLite files that were converted with other settings (``Phone.shape``) are not copied, because the
+    examples in golden.json must fit all files.
     """
     if not run.tflite.exists():
         return {}
@@ -133,7 +133,9 @@ def _files_before(run: Run, phone: Phone, folder: Path) -> dict[str, Any]:
 
 def _show(run: Run, phone: Phone, report: dict[str, Any]) -> None:
     title = f"{run.tflite}: {report['note']}"
-    notes = "ms: median time of a call (200 calls, 1 thread); difference: largest difference from Keras"
+    notes = (
+        "ms: median time of 200 calls with 1 thread; difference: largest difference from the Keras outputs"
+    )
     columns = [phone.metric, "kB", "ms", "difference", "form", *(["MediaPipe"] if phone.mediapipe else [])]
     table = Table(Column(no_wrap=True), *columns, title=title, caption=notes, padding=(0, 0, 0, 1))
     for name, score in report["references"].items():
@@ -156,7 +158,7 @@ def _show(run: Run, phone: Phone, report: dict[str, Any]) -> None:
 def _in_float32(model: keras.Model) -> keras.Model:
     """Returns the model, or a float32 copy if the model computes in 16 bits.
 
-    16-bit computation is used only in training.
+    Exported models compute in float32. 16-bit computation is used only in training.
     """
     if model.compute_dtype == "float32":
         return model

@@ -55,11 +55,12 @@ class Scores(dict):
 def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
     """Writes a table to a CSV file and returns the path of the file.
 
-    The file has all columns, and the levels of the index that have a name. A missing value is an empty cell.
+    The file contains all columns of the data. Index levels of a DataFrame become columns, too, if they
+    have a name. A missing value becomes an empty cell.
 
     Args:
-        data: a DataFrame; a list of dictionaries, one per row; a list of tuples, one per row; or a tuple of
-            lists, one per column. The items of a tuple are in the order of ``columns``.
+        data: a DataFrame; a list with one dictionary per row; a list with one tuple per row; or a tuple with
+            one list per column. The items of a tuple must be in the order of ``columns``.
         folder: folder in which ``data.csv`` is written.
         columns: column names for data without column names.
 
@@ -86,19 +87,23 @@ def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
     try:
         texts = flat_columns(frame).map(cell_text)
     except ValueError as error:
-        raise UsageError(f"data must have texts and numbers in its cells; {error}") from error
+        raise UsageError(f"data must contain only texts and numbers in its cells; {error}") from error
     write_unicode(path, texts.to_csv(index=False))
     return path
 
 
 def write_unicode(path: Path, text: str) -> None:
-    """Writes texts from Python; raises UsageError for a lone surrogate, which is not text."""
+    """Writes text that the user passed in Python to a file.
+
+    Raises:
+        UsageError: the text contains a lone surrogate, a code point that UTF-8 cannot encode.
+    """
     try:
         write_text(path, text)
     except UnicodeEncodeError as error:
         character = f"\\u{ord(error.object[error.start]):04x}"
         raise UsageError(
-            f"data contains the lone surrogate {character}, which is not text; remove it from the texts"
+            f"data contains the character {character}, a lone surrogate that UTF-8 cannot encode; remove it"
         ) from error
 
 
@@ -146,12 +151,12 @@ def texts(inputs: object, folder: Path, column: str = "text") -> list[str]:
 def table_texts(
     inputs: object, choose: Callable[[Table, Mapping[str, Any]], str], options: Mapping[str, Any]
 ) -> list[str] | None:
-    """Returns the texts in a DataFrame or in the file of a table. Other inputs give None.
+    """Returns the texts in a DataFrame or in a table file. Other inputs return None.
 
     Args:
         inputs: inputs of ``predict``.
-        choose: function of the table and the options that returns the name of the column.
-        options: options of the training. Its encoding applies to a file that is not UTF-8.
+        choose: function that receives the table and the options, and returns the name of the text column.
+        options: options of the training. Their ``encoding`` is used for a file that is not UTF-8.
     """
     import pandas
 

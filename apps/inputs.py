@@ -21,12 +21,12 @@ from seqmodels.errors import DataError
 def inputs_of(task: Task, run: Run, options: PredictOptions) -> Iterator[list[str]]:
     """Yields the inputs in ``--data`` in lists of at most LINES_AT_ONCE texts.
 
-    A table contains one text per row. The texts are in the column that the user selected, in the column of
-    the training, or in a column with a known name. Any other file contains one text per line. The encoding
-    that the user selected is used. Without such an encoding, a file that is not UTF-8 is read with the
-    encoding of the training.
+    A table contains one text per row. The text column is the column that the user selected, else the column
+    of the training, else a column with a known name. Any other file contains one text per line. The encoding
+    is the encoding that the user selected. If the user selected none, it is UTF-8, or the encoding of the
+    training for a file that is not UTF-8.
 
-    An app that does not read stdin gets the value of ``--data`` as its only input.
+    If the app does not read stdin, its only input is the value of ``--data``.
 
     Raises:
         UsageError: the file does not exist, or the table does not have the column.
@@ -52,7 +52,10 @@ def inputs_of(task: Task, run: Run, options: PredictOptions) -> Iterator[list[st
 
 
 def _column(task: Task, table: Any, options: PredictOptions, stored: Mapping[str, Any]) -> str:
-    """Returns the column of the inputs. If the user did not select it, a note prints its name."""
+    """Returns the name of the column with the inputs.
+
+    If the user did not select the column, a note with its name is printed.
+    """
     wanted = getattr(options, options.column)
     flag = f"--{options.column.replace('_', '-')}"
     if wanted is not None:

@@ -1,4 +1,4 @@
-"""Converts Ctrl-C and SIGTERM to a stop request, which the training loop checks after every step."""
+"""Converts Ctrl-C and SIGTERM to a request to stop, which the training loop checks after every step."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 class StopSignal:
     """Context manager that turns Ctrl-C and SIGTERM into a stop request.
 
-    The training loop calls the ``StopSignal`` after every step. After the first signal, the call returns
-    True, and the training loop ends. A second signal raises KeyboardInterrupt at once. Python handles signals
-    only in the main thread, so a ``StopSignal`` in another thread has no effect.
+    The training loop calls the ``StopSignal`` object after every step. After the first signal, this call
+    returns True, and the training loop stops. A second signal raises KeyboardInterrupt at once. Python
+    handles signals only in the main thread, so a ``StopSignal`` in another thread has no effect.
     """
 
     def __init__(self) -> None:

@@ -43,8 +43,9 @@ def option(
     """Declares a field of an option class.
 
     Args:
-        default: value of the option if neither a preset nor the user sets the option.
-        help: text of ``--help``. If the text contains "Default:", click does not add the default value.
+        default: value of the option if neither the user nor a preset sets the option.
+        help: description of the option in ``--help``. The default value is appended, unless the description
+            contains "Default:".
         group: heading in the help of ``train``, one of ``GROUPS``. Default: Model if ``model`` is True, else
             Training.
         choices: allowed values. Default: no restriction.
@@ -67,27 +68,30 @@ def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
     """Declares ``--data`` of ``train``.
 
     Args:
-        variants: names of the included data sets. ``embedded`` alone means the first of these data sets.
-        others: description of the other accepted values.
+        variants: names of the data sets that are included in the package. The value ``embedded`` selects the
+            first of them.
+        others: text of the help that describes the other accepted values.
     """
     named = "|".join(f":{variant}" for variant in variants)
-    return option("embedded", f"Training data: embedded[{named}] (included), {others}.", group="Data")
+    return option(
+        "embedded", f"Training data: embedded[{named}] (included in the package), {others}.", group="Data"
+    )
 
 
 def column_option(meaning: str, default: str) -> Any:
     """Declares an option that names a column of a table.
 
     Args:
-        meaning: what the column contains, such as ``the texts``.
-        default: the default, for ``--help``.
+        meaning: content of the column, such as ``the texts``.
+        default: text of the help that describes the default column.
     """
-    return option(None, f"Column of {meaning} in a table. Default: {default}.", group="Data")
+    return option(None, f"Table column that contains {meaning}. Default: {default}.", group="Data")
 
 
 def encoding_option(default: str = "UTF-8") -> Any:
     """Declares ``--encoding``."""
     return option(
-        None, f"Encoding of the files, such as latin-1 or gb18030. Default: {default}.", group="Data"
+        None, f"Text encoding of the files, such as latin-1 or gb18030. Default: {default}.", group="Data"
     )
 
 
@@ -99,7 +103,7 @@ def bad_rows_option(rows: str) -> Any:
     """
     return option(
         "error",
-        f"Stop at bad rows (error), or leave them out (skip): {rows}.",
+        f"If the data has bad rows ({rows}): stop with an error (error), or leave these rows out (skip).",
         group="Data",
         choices=ON_BAD_ROWS,
     )
@@ -116,9 +120,9 @@ class Options:
         return [(f, *_value_type(hints[f.name])) for f in fields(cls)]
 
     def check(self) -> None:
-        """Raises UsageError if the combination of the option values is invalid.
+        """Raises UsageError if the option values cannot be combined.
 
-        A verb calls this method first.
+        Every command calls this method before it does anything else.
         """
 
     def model_settings(self, without: Sequence[str] = ()) -> dict[str, Any]:
@@ -136,7 +140,12 @@ class Options:
 class RunOptions(Options):
     """Options of every verb that uses one run directory."""
 
-    run: str = option("", "Run directory. Default: saved_models/TASK.", group="Output", stored=False)
+    run: str = option(
+        "",
+        "Directory of the run, with its model, scores and plots. Default: saved_models/TASK.",
+        group="Output",
+        stored=False,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,9 +155,9 @@ class TrainOptions(RunOptions):
     Attributes:
         presets: Option values of each preset.
         fixed: Names of the options that determine the vocabulary and the preprocessing. With ``--from``,
-            they must have the values of the earlier run.
-        reading: Names of the options for reading files. With ``--from`` and a new ``--data``, they get their
-            default values.
+            these options must have the values of the earlier run.
+        reading: Names of the options for reading files. With ``--from`` and a new ``--data``, these options
+            are reset to their defaults.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}, "default": {}, "best": {}}
@@ -157,8 +166,9 @@ class TrainOptions(RunOptions):
 
     from_: str = option(
         "",
-        "Folder of a trained run. Training starts from its weights, keeps its vocabulary and preprocessing, "
-        "and uses its options. Options on the command line take precedence. Default: train from scratch.",
+        "Folder of a trained run to continue. Training starts from the weights of this run, keeps its "
+        "vocabulary and preprocessing, and uses its options. Options on the command line override these "
+        "options. Default: train from scratch.",
     )
     data: str = option("embedded", "Training data.", group="Data")
     preset: str = option(
@@ -170,58 +180,63 @@ class TrainOptions(RunOptions):
     epochs: int = option(10, "Maximum number of epochs (passes over the training data).", minimum=1)
     batch_size: int = option(64, "Number of training examples per batch.", minimum=1)
     optimizer: str = option("adam", "Name of the Keras optimizer.", choices=OPTIMIZERS)
-    learning_rate: float = option(0.002, "Peak learning rate.", minimum=0)
+    learning_rate: float = option(
+        0.002, "Largest learning rate of the training; see --warmup and --schedule.", minimum=0
+    )
     schedule: str = option(
         "constant",
-        "Learning rate schedule after the warm-up. plateau divides the learning rate by 4 after each epoch "
-        "without a new best validation score.",
+        "Change of the learning rate after the warm-up. plateau divides the learning rate by 4 after each "
+        "epoch without a new best validation score.",
         choices=SCHEDULES,
     )
     warmup: float = option(
         0.0,
-        "Length of the warm-up as a share of all training steps. In the warm-up, the learning rate rises "
-        "linearly from 0.",
+        "Length of the warm-up as a fraction of all training steps. During the warm-up, the learning rate "
+        "rises linearly from 0 to --learning-rate. 0 disables the warm-up.",
         minimum=0,
         maximum=0.99,
     )
-    clipnorm: float | None = option(1.0, "Gradient clipping threshold. none disables clipping.", minimum=1e-9)
+    clipnorm: float | None = option(
+        1.0, "Threshold of gradient clipping; see --clip-by. none disables clipping.", minimum=1e-9
+    )
     patience: int | None = option(
         3,
-        "Stop after N epochs without a new best validation score. none disables early stopping.",
+        "Stop after N consecutive epochs without a new best validation score. none disables early stopping.",
         minimum=1,
     )
     minutes: float | None = option(None, "Stop after N minutes of training. Default: no limit.", minimum=0)
     weight_decay: float | None = option(
         None,
-        "Rate of the decoupled weight decay. Default: the default rate of the optimizer.",
+        "Rate of the decoupled weight decay. Default: the default of the Keras optimizer.",
         group="Advanced",
         minimum=0,
     )
     clip_by: str = option(
         "global",
-        "Apply --clipnorm to the norm of all gradients together (global), to the norm of each variable's "
-        "gradient (variable), or to each gradient entry (value).",
+        "Quantity that --clipnorm limits. global: the norm of all gradients together. variable: the norm of "
+        "each variable's gradient. value: the absolute value of each gradient entry.",
         group="Advanced",
         choices=CLIP_BY,
     )
     average: float | None = option(
         None,
-        "Evaluate and save averaged weights. 1 averages the weights of all steps equally. A value below 1 is "
-        "the decay rate of an exponential moving average. Default: no averaging.",
+        "Evaluate and save an average of the weights over the training steps. 1 computes the mean over all "
+        "steps. A value below 1 is the decay rate of an exponential moving average. Default: no averaging.",
         group="Advanced",
         minimum=0,
         maximum=1,
     )
     average_after: int = option(
         0,
-        "Start --average after the first epoch whose validation score is worse than a score from more than "
-        "N epochs earlier. 0 starts with the first step.",
+        "Start --average when the validation score of an epoch is worse than a score from more than N epochs "
+        "earlier. 0 starts --average at the first training step.",
         group="Advanced",
         minimum=0,
     )
     average_epochs: int | None = option(
         None,
-        "Evaluate and save the mean of the weights at the ends of the last N epochs. Default: no averaging.",
+        "Evaluate and save the mean of the weights from the end of each of the last N epochs. Default: no "
+        "averaging.",
         group="Advanced",
         minimum=1,
     )
@@ -234,15 +249,15 @@ class TrainOptions(RunOptions):
     )
     precision: str = option(
         "float32",
-        "Keras dtype policy, which sets the number format. The mixed policies compute mostly in 16 bits.",
+        "Number format of the training (Keras dtype policy). The mixed formats compute mostly in 16 bits.",
         group="Advanced",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
     xla: bool = option(True, "Compile the training step with XLA.", group="Advanced")
     parts: int | None = option(
         None,
-        "Split each batch into N parts that the CPU computes in parallel. Default: 2 if two cores are "
-        "available, else 1.",
+        "Split each batch into N parts that the CPU computes in parallel. Default: 2 if at least two cores "
+        "are available, else 1.",
         group="Advanced",
         minimum=1,
     )
@@ -254,7 +269,7 @@ class TrainOptions(RunOptions):
     )
     save_minutes: float = option(
         5.0,
-        "Number of minutes between two checkpoints within an epoch.",
+        "Save a checkpoint every N minutes within an epoch. A checkpoint is also saved after every epoch.",
         group="Advanced",
         minimum=0,
         stored=False,
@@ -267,24 +282,23 @@ class TrainOptions(RunOptions):
     )
     dry_run: bool = option(
         False,
-        "Print the number of examples, their lengths, the number of parameters and the estimated training "
-        "time. Do not train.",
+        "Print facts about the data, the number of parameters and the estimated training time. Do not train.",
         group="Output",
         stored=False,
     )
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns values of options that other options determine. Apps extend this method.
+        """Returns the values of options that follow from other options. Apps extend this method.
 
-        With ``--from``, all options of the earlier run are returned.
+        For example, ``--from`` determines all options: the options of the earlier run are returned.
 
         Args:
-            explicit: values that the user has set.
+            explicit: option values that the user has set, by name.
 
         Raises:
             UsageError: ``--from`` is not a trained run of the app, or ``--preset`` is also set. The error is
-                also raised if an explicit value contradicts the vocabulary or preprocessing of the run.
+                also raised if a value that the user has set contradicts the earlier run.
         """
         run = explicit.get("from_")
         return cls.continued(run, explicit) if run else {}
@@ -298,11 +312,11 @@ class TrainOptions(RunOptions):
             if explicit[name] != options[name]:
                 raise UsageError(
                     f"{flag(name)} {explicit[name]} contradicts the run in --from, which was trained "
-                    f"with {flag(name)} {options[name]}; remove the option"
+                    f"with {flag(name)} {options[name]}; remove {flag(name)}"
                 )
         if "preset" in explicit:
             raise UsageError(
-                "--preset cannot be combined with --from, which sets all options; remove one of them"
+                "--preset cannot be combined with --from, because --from sets all options; remove --preset"
             )
         if explicit.get("data", options["data"]) != options["data"]:
             options |= {each.name: each.default for each in fields(cls) if each.name in cls.reading}
@@ -326,10 +340,13 @@ class TrainOptions(RunOptions):
 class EvaluateOptions(RunOptions):
     """Options of ``evaluate`` in every app."""
 
-    data: str | None = option(None, "Data to evaluate on. Default: the test split of the run's data.")
+    data: str | None = option(
+        None, "Data to evaluate on. Default: the test split of the data that the run was trained on."
+    )
     model: str = option(
         "keras",
-        "File format of the model to evaluate. Formats other than keras need export or convert first.",
+        "File format of the model to evaluate. saved_model must first be created with export, and a tflite "
+        "format with convert.",
         choices=MODELS,
     )
     json: bool = option(False, "Print the result as one JSON document.")
@@ -354,19 +371,20 @@ class PredictOptions(RunOptions):
     data: str | None = option(
         None,
         "File with the inputs. A table contains one input per row. Any other file contains one input per "
-        "line. Default: the arguments, or stdin.",
+        "line. Default: read the inputs from the arguments or, if there are none, from stdin.",
     )
     to: str | None = option(
         None,
         f"Write the predictions to this {', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]} file instead of stdout. "
-        "With --json, they are also printed to stdout. Default: stdout.",
+        "With --json, the predictions are also printed to stdout. Default: stdout.",
     )
     model: str = option(
         "keras",
-        "File format of the model to apply. Formats other than keras need export or convert first.",
+        "File format of the model to apply. saved_model must first be created with export, and a tflite "
+        "format with convert.",
         choices=MODELS,
     )
-    json: bool = option(False, "Print one JSON document per input, one per line.")
+    json: bool = option(False, "Print one line of JSON per input.")
 
     def check(self) -> None:
         if self.data is not None:
@@ -374,7 +392,7 @@ class PredictOptions(RunOptions):
             named = self.data.partition(":")[0] in ("embedded", "tfds")
             if self.reads_stdin and (named or os.path.isdir(self.data)):
                 kind = "is a folder" if os.path.isdir(self.data) else "is not a file"
-                raise UsageError(f"--data {self.data} {kind}; pass one file of inputs")
+                raise UsageError(f"--data {self.data} {kind}; pass one file that contains the inputs")
         if self.to is not None:
             if not self.to.lower().endswith(OUTPUTS):
                 endings = f"{', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]}"
@@ -398,7 +416,8 @@ class ExportOptions(RunOptions):
         to = self.to
         if to and os.path.exists(to) and not os.path.exists(os.path.join(to, "saved_model.pb")):
             raise UsageError(
-                f"--to {to} exists and is not a SavedModel; pass a new directory or a SavedModel"
+                f"--to {to} exists and is not a SavedModel; pass a directory that does not exist, or a "
+                "SavedModel to replace"
             )
 
 
@@ -408,8 +427,8 @@ class ConvertOptions(RunOptions):
 
     quantize: str = option(
         "none",
-        "Quantization of the TFLite file: 8-bit weights (dynamic), 16-bit weights (float16), or both weights "
-        "and activations in 8 bits (int8).",
+        "Number format in the TFLite file: float32 (none), weights in 8 bits (dynamic), weights in 16 bits "
+        "(float16), or weights and activations in 8 bits (int8).",
         choices=QUANTIZATIONS,
     )
     json: bool = option(False, "Print the result as one JSON document.")
@@ -421,8 +440,8 @@ class ConvertTextOptions(ConvertOptions):
 
     length: int | None = option(
         None,
-        "Input length of the TFLite file in tokens. Default: the largest padded length of the training texts,"
-        " up to a limit.",
+        "Number of tokens in an input of the TFLite file. Default: the largest length to which training "
+        "texts are padded, up to a limit.",
         minimum=2,
     )
 
@@ -435,7 +454,7 @@ class InfoOptions(Options):
 
 
 def check_data(data: str) -> None:
-    """Raises UsageError unless ``data`` exists, or its part before ":" is embedded, tfds or yahoo."""
+    """Raises UsageError if ``data`` is not an existing path or a name of embedded, tfds or yahoo data."""
     named = data.partition(":")[0] in ("embedded", "tfds", "yahoo")
     if not named and not os.path.exists(data):
         raise UsageError(f"--data {data} does not exist; pass a file, a folder, embedded, or tfds:NAME")
@@ -446,10 +465,10 @@ def check_reading(data: str | None, given: Mapping[str, Any]) -> None:
 
     Args:
         data: the value of ``--data``.
-        given: value of each option; an option that is not used has the value None.
+        given: values of the options for reading files, by name. An unused option has the value None.
 
     Raises:
-        UsageError: an option does not apply to the data, or the encoding is unknown.
+        UsageError: an option does not apply to this kind of data, or the encoding is unknown.
     """
     check_encoding(given.get("encoding"))
     kind = (data or "").partition(":")[0]
@@ -477,15 +496,15 @@ def check_dropouts(cell: str, *rates: float) -> None:
 def resolve(cls: type[TrainOptions], explicit: Mapping[str, Any]) -> TrainOptions:
     """Returns the options of a training.
 
-    Values of the preset override defaults. Values from ``cls.inherited`` override the preset. Explicit values
-    override all of them.
+    The preset overrides the defaults. The values from ``cls.inherited`` override the preset. The values that
+    the user has set (``explicit``) override all other values.
     """
     preset = explicit.get("preset", "default")
     return cls(**{**cls.presets[preset], **cls.inherited(explicit), **explicit})
 
 
 def checked_values(cls: type[Options], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks and returns keyword arguments of the Python API, with the rules of the command line.
+    """Checks keyword arguments of the Python API as the command line checks its flags, and returns them.
 
     Raises:
         UsageError: if a name is unknown, or a value has a wrong type, is out of range or is not a choice.
@@ -512,7 +531,9 @@ def checked_values(cls: type[Options], given: Mapping[str, Any]) -> dict[str, An
 
 
 def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:
-    """Returns options from values of :meth:`Options.stored`. Options without a value get their defaults.
+    """Creates an option object from the stored values of :meth:`Options.stored`.
+
+    Options without a stored value get their defaults.
 
     Args:
         cls: the option class.
@@ -523,7 +544,7 @@ def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:
         UsageError: if the stored values contain an option that this version does not have.
     """
     if not isinstance(stored, Mapping):
-        raise UsageError(f"{where} does not contain options; train the run again")
+        raise UsageError(f"{where} does not contain a JSON object of options; train the run again")
     known = {f.name for f in fields(cls) if f.metadata["stored"]}
     gone = sorted(set(stored) - known)
     if gone:

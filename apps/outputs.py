@@ -1,6 +1,7 @@
 """Writes the records of ``predict --to FILE`` as a stream.
 
-The memory use does not depend on the number of records. The file appears only if all records were written.
+The memory use does not depend on the number of records. The file is created or replaced only after all
+records have been written.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def flat(record: Record) -> list[Record]:
 def write_records(
     path: Path, records: Iterable[Record], rows_of: Callable[[Record], list[Record]] = flat
 ) -> int:
-    """Writes records to a file. The file appears only if all records were written.
+    """Writes records to a file, which is created or replaced only after all records have been written.
 
     Args:
         path: output file. A ``.jsonl`` file contains one record per line, and a ``.json`` file contains an
@@ -96,7 +97,8 @@ def _whole_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, target)
     except OSError as error:
         raise UserError(
-            f"--to {path} cannot be written ({error.strerror or error}); check the folder and its free space"
+            f"--to {path} cannot be written ({error.strerror or error}); check the folder and the free "
+            "disk space"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -133,7 +135,8 @@ def _write_parquet(path: Path, rows: Iterator[Record]) -> None:
     first = list(islice(rows, BATCH))
     names = _names(first)
     inferred = [pyarrow.array([row.get(name) for row in first]).type for name in names]
-    # A column that is empty in the first rows can contain texts in later rows.
+    # If all values of a column are missing in the first rows, the type of the column is unknown. Later rows
+    # may contain texts, so the type is set to string.
     types = [pyarrow.string() if pyarrow.types.is_null(each) else each for each in inferred]
     schema = pyarrow.schema(list(zip(names, types)))
     with parquet.ParquetWriter(path, schema) as writer:

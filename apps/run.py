@@ -37,7 +37,7 @@ from apps.options import Options, TrainOptions, restore
 from seqmodels import __version__
 from seqmodels.errors import DataError, UsageError, UserError
 
-# All files and folders at the top level of a run directory. A run does not write any other name there.
+# Names of all files and folders that a run writes to the top level of its directory.
 KNOWN = {
     *(
         "run.json",
@@ -90,7 +90,7 @@ class Run:
 
     @property
     def has_data(self) -> bool:
-        """True if data.json and the assets are written. Then the training can be resumed."""
+        """True if data.json exists. The assets then exist too, and the training can be resumed."""
         return (self.path / "data.json").exists()
 
     def require_unfinished(self, wanted: TrainOptions) -> None:
@@ -126,9 +126,9 @@ class Run:
         )
 
     def require_no_part(self) -> None:
-        """Raises UsageError if the folder contains a training that is not finished or lacks files.
+        """Raises UsageError if the folder contains an unfinished run or a run with missing files.
 
-        A folder without any training is accepted.
+        A folder without a run is accepted.
         """
         if self.started:
             self.require_finished()
@@ -200,7 +200,7 @@ class Run:
         Args:
             name: path of the file, relative to the folder of the run.
             keys: keys that the content must have.
-            mend: text at the end of the error message that tells the user how to repair the run.
+            mend: end of the error message, which tells the user how to repair the run.
 
         Raises:
             DataError: the file is damaged or does not have one of the keys.
@@ -229,8 +229,8 @@ class Run:
             UserError: the folder contains files that no run wrote. Nothing is removed.
         """
         self.require_no_strangers()
-        # These files are removed first. If the removal is interrupted, the remaining files must not look like
-        # a finished or resumable run.
+        # metrics.json and the checkpoints are removed first. Otherwise, the files that remain after an
+        # interrupted removal could look like a finished or resumable run.
         (self.path / "metrics.json").unlink(missing_ok=True)
         self.forget_checkpoints()
         for entry in self.path.iterdir():
@@ -253,12 +253,12 @@ class Run:
         if strangers:
             raise UserError(
                 f"{self.path} contains {strangers[0]!r}, which no run wrote; --overwrite deletes only runs, "
-                "so move the file away or choose another --run"
+                "so move the file away or choose another folder with --run"
             )
 
     def load_model(self) -> Any:
         """Returns the trained Keras model. Raises DataError if the file is damaged."""
-        import keras  # imported here, because the command line imports this module and must start fast
+        import keras  # not at the top, because the command line imports this module and must start fast
 
         try:
             return keras.models.load_model(self.model)
@@ -281,7 +281,8 @@ class Run:
             lock.acquire(timeout=0)
         except Timeout as error:
             raise UserError(
-                f"{self.path} is being trained by another process; wait for its end or choose another --run"
+                f"{self.path} is being trained by another process; wait until it ends, or choose another "
+                "folder with --run"
             ) from error
         except OSError as error:
             raise UserError(
@@ -293,7 +294,7 @@ class Run:
             lock.release()
 
     def sizes(self) -> dict[str, int]:
-        """Returns the size in bytes of each file and folder at the top of the run."""
+        """Returns the size in bytes of each file and folder at the top level of the run directory."""
         sizes = {}
         for entry in sorted(self.path.iterdir()):
             files = [entry] if entry.is_file() else [file for file in entry.rglob("*") if file.is_file()]

@@ -43,7 +43,7 @@ def train(task_name: str, options: TrainOptions) -> None:
         data = task.load(options, kept_assets(task, options, run if resumes else None))
         stop = StopSignal()
         training = task_training(task, options, data, run.checkpoints, stop)
-        # The run directory is changed only after all checks have passed.
+        # The options and the data have been checked, so the run directory may be changed now.
         if resumes:
             run.require_data(data.facts["source"], data.facts["sha256"])
             log.print(f"resuming {run.path}")
@@ -65,8 +65,8 @@ def train(task_name: str, options: TrainOptions) -> None:
 def kept_assets(task: Task, options: TrainOptions, run: Run | None) -> Any:
     """Returns the stored assets that a training reuses, or None if there are no such assets.
 
-    A resumed training reuses its own assets. A new training with ``--from`` reuses the assets of the earlier
-    run.
+    Assets are, for example, the vocabulary. A resumed training reuses its own assets. A new training with
+    ``--from`` reuses the assets of the earlier run.
 
     Args:
         task: the app.
@@ -109,7 +109,7 @@ def _keep_scores(task: Task, run: Run, options: EvaluateOptions, scores: dict[st
         except OSError as error:
             raise UserError(
                 f"{run.path} cannot be written ({error.strerror}), so the scores are not stored; "
-                "check the permissions and the free space of the folder"
+                "check the permissions of the folder and the free disk space"
             ) from error
         log.print(f"plots: {', '.join(str(path) for path in paths)}")
 
@@ -117,7 +117,7 @@ def _keep_scores(task: Task, run: Run, options: EvaluateOptions, scores: dict[st
 def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) -> None:
     """Applies the model to the arguments, to the file in ``--data``, or to each line of stdin as it arrives.
 
-    The lines of stdin are the inputs if the command has no arguments and no ``--data``. The predictions are
+    The inputs come from stdin if the command has neither arguments nor ``--data``. The predictions are
     printed, or written to the file in ``--to``.
     """
     task, run = load_task(task_name), Run(options.run)
@@ -129,7 +129,7 @@ def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) ->
     if options.to is None:
         for record in records:
             line = json_line(record) if options.json else task.render_prediction(record)
-            # An interactive caller may wait for this answer before sending the next line.
+            # The line is flushed, because an interactive caller may wait for it before the next input.
             print(line, flush=True)
         return
     count = write_records(Path(options.to), _printed(records) if options.json else records, task.rows)
@@ -157,7 +157,7 @@ def perform(task_name: str, verb: str, options: RunOptions, inputs: tuple[str, .
 
 
 def info(task_name: str, options: InfoOptions, runs: tuple[str, ...]) -> None:
-    """Prints the data, options, scores and file sizes of runs: one column per run."""
+    """Prints a table of the data, options, scores and file sizes of runs, with one column per run."""
     task = load_task(task_name)
     described = {path: _describe(task, Run(path)) for path in runs}
     if options.json:
@@ -172,11 +172,13 @@ def info(task_name: str, options: InfoOptions, runs: tuple[str, ...]) -> None:
 
 
 def _resumes(run: Run, options: TrainOptions) -> bool:
-    """Returns True if the run directory contains an interrupted training to resume.
+    """Returns True if the run directory contains an interrupted training that must be resumed.
+
+    With ``--overwrite``, nothing is resumed.
 
     Raises:
-        UserError: the run is finished, or the interrupted training had other options. With ``--overwrite``,
-            the error is raised only if the folder contains files that no run wrote.
+        UserError: without ``--overwrite``, if the run is finished or the interrupted training had other
+            options. With ``--overwrite``, if the folder contains files that no run wrote.
     """
     if options.overwrite:
         run.require_no_strangers()
@@ -184,15 +186,15 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     run.require_unfinished(options)
     if not run.has_data:
         return False
-    # An option that a version after the run has added had its default.
+    # An older version may have started the run. An option that this version did not have gets its default.
     added = {each.name: each.default for each in fields(options) if each.metadata["stored"]}
     stored, asked = {**added, **run.read_json("options.json")}, options.stored()
     names = sorted(name for name in stored | asked if stored.get(name) != asked.get(name))
     if names:
         changes = ", ".join(f"{flag(name)} was {stored.get(name)}, is {asked.get(name)}" for name in names)
         raise UserError(
-            f"{run.path} is an interrupted run with other options ({changes}); repeat its options to resume "
-            "it, or use --overwrite to train from scratch"
+            f"{run.path} is an interrupted run with other options ({changes}); repeat the old options to "
+            "resume it, or use --overwrite to train from scratch"
         )
     return True
 
@@ -200,7 +202,7 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
 def _begin(task: Task, run: Run, options: TrainOptions, data: Data) -> None:
     """Removes the files of an earlier run, and writes the first files of a new run.
 
-    ``data.json`` is written last, because the presence of this file means that the run can be resumed.
+    ``data.json`` is written last, because a run with this file can be resumed.
     """
     run.clear() if options.overwrite else run.forget_checkpoints()
     run.write_json("options.json", options.stored())
@@ -209,7 +211,7 @@ def _begin(task: Task, run: Run, options: TrainOptions, data: Data) -> None:
 
 
 def _history_writer(run: Run, training: Training) -> keras.callbacks.Callback:
-    """Returns a callback that rewrites history.csv after every epoch, with one row per epoch so far."""
+    """Returns a callback that rewrites history.csv after every epoch, with one row per finished epoch."""
     return keras.callbacks.LambdaCallback(
         on_epoch_end=lambda *_: run.write_history(training.position.history)
     )
@@ -218,7 +220,7 @@ def _history_writer(run: Run, training: Training) -> keras.callbacks.Callback:
 def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
     """Stores the trained model, its scores and the scores of the baselines.
 
-    ``metrics.json`` is written after the model, because its presence means that the run is finished.
+    ``metrics.json`` is written after the model, because a run with both files counts as finished.
     """
     position = training.position
     run.write_history(position.history)

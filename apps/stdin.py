@@ -9,14 +9,14 @@ from threading import Thread
 
 from seqmodels.errors import DataError
 
-LINES_AT_ONCE = 4096  # limits the memory that predict needs
+LINES_AT_ONCE = 4096  # largest number of lines in one list, which limits the memory use
 
 
 def lines_as_they_come() -> Iterator[list[str]]:
     """Yields the lines that have arrived on stdin, in lists of at most LINES_AT_ONCE lines.
 
     A line is yielded as soon as it arrives. Therefore an interactive caller does not wait for further lines.
-    The memory use is limited for an input of any length.
+    The memory use does not grow with the number of lines.
 
     Raises:
         DataError: a line is not UTF-8 text.
@@ -26,7 +26,7 @@ def lines_as_they_come() -> Iterator[list[str]]:
     def read() -> None:
         number = 0
         try:
-            # This does not use sys.stdin.buffer, because Python would abort at exit while this thread waits.
+            # sys.stdin.buffer is not used, because Python would abort at exit if this thread still reads it.
             with open(sys.stdin.fileno(), "rb", closefd=False) as lines:
                 for line in lines:
                     number += 1

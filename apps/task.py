@@ -49,8 +49,8 @@ class Data(Generic[AssetsT, SourceT]):
             batches ``(inputs, targets, weights)`` for the objective. The batches depend only on the seed and
             the epoch. The cardinality of the dataset must be known, because it is the number of training
             steps.
-        valid: function without arguments that returns a ``tf.data.Dataset`` of validation batches with the
-            same structure.
+        valid: function without arguments that returns a ``tf.data.Dataset`` of validation batches, which
+            have the same structure as the training batches.
         assets: fitted objects, such as the vocabulary. They are fitted on the training split only.
         facts: dictionary that describes the data and can be written as JSON. ``train`` stores it in
             ``data.json`` and adds the key ``task``. ``train --dry-run`` prints all keys. These keys are
@@ -64,8 +64,8 @@ class Data(Generic[AssetsT, SourceT]):
             - ``counts`` (dict): number of examples per split, such as ``{"train": 48, "valid": 12}``.
 
             A task may add other keys, such as ``vocabulary`` or ``lookback``.
-        source: splits as the task's reader returns them, before they are converted to batches. Only functions
-            of the same task use them, for example ``baselines``.
+        source: data splits before they are converted to batches. Their type depends on the task. Only
+            functions of the task use them, for example ``baselines``.
     """
 
     train: Callable[[int], tf.data.Dataset]
@@ -90,10 +90,10 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     Attributes:
         name: name of the app, as in ``python -m apps.<name>``.
         Train, Evaluate, Predict, Convert: option classes of these verbs.
-        load: function that receives ``(options, assets)`` and returns :class:`Data`. If ``assets`` are given,
-            they are stored assets of this run or of the run in ``--from``, and the function reuses them.
-            Otherwise they are None, and the function fits new assets on the training split. It raises
-            UsageError if the data does not exist, and DataError if the data is malformed.
+        load: function that receives ``(options, assets)`` and returns :class:`Data`. If ``assets`` are
+            given, they are stored assets of this run or of the run in ``--from``, and the function reuses
+            them. If ``assets`` has the value None, the function fits new assets on the training split. It
+            raises UsageError if the data does not exist, and DataError if the data is malformed.
         build: function that receives ``(options, assets)`` and returns a built Keras model with its initial
             weights. The caller sets the seed, the dtype policy and the distribution strategy before the call.
         objective: function that receives the options and returns the ``Objective`` of the training loop; see
@@ -103,9 +103,9 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
         baselines: function that receives :class:`Data`, fits the baselines without the test split, and
             returns ``{split: {baseline: scores}}``. The split ``test`` is required, ``valid`` is optional.
             ``metrics.json`` stores the result.
-        evaluate: function that receives ``(run, options)`` and returns a JSON-ready dict. It scores
-            ``options.data``, or the test split of the run if ``options.data`` has the value None. It uses the
-            model in the format ``options.model``. The keys of the result are:
+        evaluate: function that receives ``(run, options)`` and returns a JSON-ready dict. It scores the model
+            on ``options.data``. If ``options.data`` is absent (None), it uses the test split of the run. The
+            file format of the model is ``options.model``. The keys of the result are:
 
             - ``model`` (scores): scores of the model. For the Keras model on the run's own test split,
               ``metrics.json`` stores them as ``test``.
@@ -114,10 +114,9 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             - any other key that ``render_scores`` needs, such as ``variants`` or ``languages``.
         predict: function that receives ``(run, chunks, options)`` and returns an iterator of records, one per
             input and in the order of the inputs. ``chunks`` is an iterable of lists of inputs. If the command
-            has arguments, one list contains all of them. Otherwise, each list contains lines that have
-            arrived on stdin. If there are no inputs, an app
-            that does not read stdin gets one empty list. The function must yield all records of a chunk
-            before it reads the next chunk.
+            has arguments, the only list contains all arguments. Otherwise, each list contains lines of stdin
+            or of the file in ``--data``. An app that does not read stdin gets one empty list if there are no
+            inputs. The function must yield all records of a list before it reads the next list.
         load_assets: function that receives a folder and returns the assets that ``Assets.save`` wrote there.
             It raises DataError if the files are damaged.
         render_scores: function that receives the complete result of ``evaluate``. It returns the text or
@@ -133,8 +132,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             of the SavedModel. The first signature is the default. The model computes in float32.
         examples: function that receives the assets and returns a list of
             ``(signature name, {input name: array})``. ``export`` verifies the SavedModel on these inputs.
-        served: paragraphs at the end of the README of the SavedModel. They can describe the steps of
-            ``predict`` that the signatures do not include. Default: no paragraphs.
+        served: text at the end of the README of the SavedModel. The text can describe the steps of
+            ``predict`` that the signatures do not include. Default: no text.
         phone: function that receives ``(run, model, options)`` and returns the :class:`Phone` that
             ``convert`` needs. The model computes in float32.
         store: function that receives ``(data, folder)``, writes a DataFrame or lists to a file in the folder,
@@ -144,10 +143,10 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             list of str. This list is one chunk for ``predict``. The function may write files to the temporary
             folder. It raises UsageError for inputs of another type.
         input_column: function that receives ``(table, options)`` and returns the name of the column that
-            contains the inputs of ``predict``. ``options`` are the options of the training. Default: None;
-            ``inputs`` then also converts tables.
-        input_line: function that receives ``(line, options)`` and returns the input of ``predict`` in one
-            line of a text file. Default: the whole line.
+            contains the inputs of ``predict``. ``options`` are the options of the training. Default: none.
+            The function ``inputs`` must then convert tables, too.
+        input_line: function that receives ``(line, options)``, where ``line`` is one line of a text file. It
+            returns the input of ``predict`` that the line contains. Default: the whole line.
         rows: function that receives a record and returns its rows for ``predict --to FILE`` as .csv or
             .parquet. A row is a flat dict, and all rows of a run must have the same keys. Default: one row
             per record, in which nested names are joined by dots.
@@ -157,15 +156,15 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             epoch, for models that pass a state from batch to batch. ``rows`` is the number of rows of a
             batch. Default: no state.
         derive: function that receives a dict with the means of ``loss`` and of the scores of the objective
-            over an epoch. It returns additional history columns, ``{column: value}``. It is called once for
-            training and once for validation. The validation columns get the prefix ``valid_``. Default: no
-            columns.
-        describe: function that receives a run and returns additional rows of ``info``, ``{name: value}``.
-            Default: no rows.
+            over an epoch. It returns additional columns of the history, ``{column: value}``. It is called
+            once for training and once for validation. The columns of the validation get the prefix
+            ``valid_``. Default: no columns.
+        describe: function that receives a run and returns additional rows for the table that ``info``
+            prints, ``{name: value}``. Default: no rows.
         verbs: additional verbs of this app, ``{name: function}``. The function receives
             ``(run, chunks, options)`` and returns an iterator of str. Each str is printed immediately and
-            without a line break. ``chunks`` is as in ``predict``. If there are no arguments and stdin is a
-            terminal, the only input is one empty string.
+            without a line break. ``chunks`` is an iterable of lists of inputs, as in ``predict``. Without
+            arguments, if stdin is a terminal, the only input is one empty string.
     """
 
     name: str

@@ -13,12 +13,13 @@ from seqmodels.data import END, PAD, SPECIAL_TOKENS, START, UNKNOWN, Tokenizer, 
 from seqmodels.data.characters import UNCUT, UNSPACED, in_python
 from seqmodels.data.tokenizer import LONGEST_WORD, SPACE_MARK
 
-UNKNOWN_SHARE = 0.1  # of the tokens of a split
-SMALLEST_VOCABULARY = 50
-FEWEST_TEXTS = 10  # fewer texts may have one length by chance
-SCRIPT_SHARE = 0.1  # of the characters of the texts
-SAMPLE = 2000  # texts that the search for uncut scripts reads
-# Mean length of a word, over its characters. Words of a segmented text are shorter, and sentences are longer.
+UNKNOWN_SHARE = 0.1  # a note is printed if a larger share of the tokens of a split is unknown
+SMALLEST_VOCABULARY = 50  # a note is printed if a vocabulary has fewer tokens
+FEWEST_TEXTS = 10  # fewer texts can have the same length by chance
+SCRIPT_SHARE = 0.1  # a note is printed if a larger share of the characters of the texts is affected
+SAMPLE = 2000  # number of texts that are searched for scripts without spaces
+# Limits for the mean word length, weighted by characters. Above the limit, the words are probably whole
+# sentences without spaces. LONG_WORD applies to all scripts that are not in LONG_WORDS.
 LONG_WORDS = {"Han": 4, "Kana": 4}
 LONG_WORD = 12
 SCRIPTS = {
@@ -34,8 +35,8 @@ def unknown_note(
     Args:
         tokenizer: the tokenizer of the splits.
         splits: token ids of each split, by its name.
-        marked: whether the text itself marks unknown words.
-        more: remedy that only this task has.
+        marked: if True, the text itself contains tokens such as ``<unk>`` for unknown words.
+        more: additional remedy for the note, which applies only to this task.
     """
     shares = {}
     for name, ids in splits.items():
@@ -76,8 +77,8 @@ def length_note(ids: TokenSequences, special: int, texts: str = "training texts"
 
     Args:
         ids: tokens of the texts.
-        special: number of start and end tokens that every text has.
-        texts: name of the texts.
+        special: number of start and end tokens in every text. These tokens are not counted.
+        texts: name of the texts in the note.
     """
     lengths = ids.lengths - special
     if len(lengths) < FEWEST_TEXTS or lengths.min() < lengths.max():
@@ -94,13 +95,13 @@ def length_note(ids: TokenSequences, special: int, texts: str = "training texts"
 def script_note(
     tokenizer: Tokenizer, texts: Sequence[str], chosen: str, remedies: Sequence[str]
 ) -> list[str]:
-    """Returns a note if the texts have a script without spaces that the tokenizer does not cut.
+    """Returns a note if the texts are in a script without spaces and the tokenizer does not split it.
 
     Args:
         tokenizer: the tokenizer of the texts.
         texts: training texts.
-        chosen: option that decides where texts are cut, such as ``--split letters``.
-        remedies: options of the task that cut such texts, best first, such as ``--split auto``.
+        chosen: option that determines how texts are split, such as ``--split letters``.
+        remedies: options of the task that can split such texts, such as ``--split auto``, best first.
     """
     settings = tokenizer.settings
     remedies = [each for each in remedies if each not in (chosen, f"--unit {settings.unit}")]

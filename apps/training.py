@@ -1,4 +1,4 @@
-"""Creates the :class:`Training` that a set of options describes.
+"""Creates the :class:`Training` object for a set of options.
 
 The verb ``train``, the option ``--refit``, the package ``apps.gradients`` and the benchmarks
 use this module.
@@ -48,7 +48,7 @@ def _built(task: Task, options: TrainOptions, data: Data) -> keras.Model:
         shapes = [[tuple(weight.shape) for weight in each.trainable_weights] for each in (model, earlier)]
         if shapes[0] != shapes[1]:
             raise UsageError(
-                f"--from {options.from_} has a model with other sizes or parts; "
+                f"--from {options.from_} has a model with other layers or layer sizes; "
                 "use the model options of that run"
             )
         for weight, value in zip(model.trainable_weights, earlier.trainable_weights):
@@ -83,7 +83,7 @@ def make_training(
         folder: folder of the checkpoints.
         monitor: the history column that determines the best epoch, and True if higher values are better.
         initial_carried: function that receives ``(model, rows)`` and returns the state at the start of an
-            epoch. ``rows`` is the number of rows of a batch on one replica.
+            epoch. ``rows`` is the number of rows of a batch that one replica of the model receives.
         derive: function that receives the mean loss and mean scores of an epoch, and returns additional
             columns of the history.
         callbacks: Keras callbacks.

@@ -1,4 +1,4 @@
-"""The count of the malformed rows of a file, and the one message about them."""
+"""Counts the malformed rows of a file, and reports all of them in one message."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class BadRows:
     def __init__(self, source: object):
         self.source = str(source)
         self.count = 0
-        self.blank = 0  # rows of delimiters alone, such as a spreadsheet leaves at its end
+        self.blank = 0  # rows without values, such as ",,,", which spreadsheets append
         self.first: list[tuple[int, str, str]] = []
 
     def add(self, line: int, where: str, reason: str) -> None:
-        """Counts a row.
+        """Counts a malformed row.
 
         Args:
-            line: line of the row, which orders the message.
-            where: location of the row, such as ``reviews.csv:3``.
-            reason: a clause such as ``the label is empty``.
+            line: line on which the row starts. The message lists the rows in the order of their lines.
+            where: location of the row in the message, such as ``reviews.csv:3``.
+            reason: description of the fault, such as ``the label is empty``.
         """
         self.count += 1
         if len(self.first) < NAMED or line < self.first[-1][0]:
@@ -44,16 +44,16 @@ class BadRows:
             del self.first[NAMED:]
 
     def listed(self) -> str:
-        """Returns the first bad rows and the number of others, as one text."""
+        """Returns one text that lists the first bad rows and gives the number of the remaining bad rows."""
         text = "; ".join(f"{where}: {reason}" for _, where, reason in self.first)
         return text + f"; and {self.count - len(self.first)} more" * (self.count > len(self.first))
 
     def settle(self, on_bad_rows: str, rows: int, notes: list[str]) -> None:
-        """Raises an error or appends a note, if there are bad rows.
+        """If there are bad rows, raises an error or appends a note. Call this method after the last row.
 
         Args:
             on_bad_rows: ``error`` or ``skip``.
-            rows: number of all rows, with the bad ones.
+            rows: number of all rows, including the bad rows.
             notes: list to which the note is appended.
 
         Raises:
@@ -67,6 +67,6 @@ class BadRows:
             notes.append(f"{self.count} of {rows} rows of {self.source} {verb} skipped: {listed}")
             return
         if on_bad_rows == "skip":
-            raise DataError(f"{listed}; all {rows} rows of {self.source} are bad, so no row is left")
+            raise DataError(f"{listed}; all {rows} rows of {self.source} are bad, so no row can be used")
         total = f"{self.count} bad rows in {self.source}; " if self.count > 1 else ""
         raise DataError(f"{listed}; {total}correct the file, or use --on-bad-rows skip")

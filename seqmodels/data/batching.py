@@ -1,7 +1,7 @@
-"""Functions that make batches of token sequences with few different shapes.
+"""Functions that make batches of token sequences, so that the batches have few different shapes.
 
 Sequences of similar length are grouped into buckets. All sequences of a bucket are padded to the same length,
-the edge of the bucket. TensorFlow operators copy the rows of a batch from flat arrays.
+which is called the edge of the bucket.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,24 +19,25 @@ def bucket_edges(
 ) -> list[int]:
     """Chooses the padded lengths of batches, called edges, that minimise the total number of time steps.
 
-    A row is padded to the first edge that is not shorter than the row. Dynamic programming finds the exact
-    minimum. The candidates for edges are the row lengths, rounded up to a multiple of ``multiple``. Let
-    ``steps[j]`` be the smallest number of time steps, including padding, of all rows that fit into candidate
-    ``j``, if ``j`` is the longest edge. Then ``steps[j]`` is the minimum of
-    ``steps[i] + (number of rows longer than i that fit into j) * candidate[j]`` over all shorter edges ``i``.
+    A row is padded to the first edge that is not shorter than the row. The candidates for edges are the row
+    lengths, rounded up to a multiple of ``multiple``. Dynamic programming finds the exact minimum.
+    For each ``j``, consider only the rows that are not longer than ``candidate[j]``, and let ``candidate[j]``
+    be the longest edge. ``steps[j]`` is the smallest number of time steps of these rows, including padding.
+    It is the minimum of ``steps[i] + (number of rows longer than candidate[i]) * candidate[j]`` over all
+    possible next shorter edges ``candidate[i]``.
 
     Args:
         lengths: number of tokens per row, (n,) int.
         count: maximum number of edges.
         maximum: length to which the caller truncates the rows. The longest edge is at least this length.
             Default: the length of the longest row.
-        multiple: number that divides every edge.
+        multiple: every edge is a multiple of this number.
 
     Returns:
         List of at most ``count`` edges in ascending order.
 
     Raises:
-        ValueError: ``lengths`` is empty and ``maximum`` is missing.
+        ValueError: ``lengths`` is empty and ``maximum`` is not set.
 
     >>> bucket_edges(np.array([3, 9, 10, 30]), count=2)
     [16, 32]
@@ -83,17 +84,17 @@ def batches(
     ``skip(k)`` skips exactly the first ``k`` batches.
 
     Args:
-        sequences: n rows. No row may be longer than the longest edge.
+        sequences: n rows of tokens. No row may be longer than the longest edge.
         targets: one target per row, (n, ...). Default: no targets.
         weights: one weight per row, (n,) float32. Default: 1 for every row.
-        edges: padded lengths in ascending order. A row is padded to the first edge that it fits into.
+        edges: padded lengths in ascending order. A row is padded to the first edge that is not shorter.
         batch_size: number of rows per batch, or a sequence with one number per edge.
-        seed: random seed. Together, ``seed`` and ``epoch`` determine the order.
+        seed: random seed of the shuffling.
         epoch: number of the epoch. The rows and the batches are shuffled in an order that depends only on
-            ``seed`` and ``epoch``. Default: no shuffling. The rows are then sorted by length, for evaluation.
-            ``evaluation_order`` restores the original order.
-        of_rows: additional inputs per row: dictionary from names to arrays (n, ...).
-        of_tokens: additional inputs per token: dictionary from names to arrays (tokens, ...).
+            ``seed`` and ``epoch``. Default: no shuffling, for evaluation. The rows are then sorted by length,
+            and ``evaluation_order`` restores their original order.
+        of_rows: dictionary of additional inputs with one value per row: ``{name: array (n, ...)}``.
+        of_tokens: dictionary of additional inputs with one value per token: ``{name: array (tokens, ...)}``.
 
     Returns:
         Dataset with elements ``(inputs, targets (batch, ...), weights (batch,) float32)``. Without targets,
@@ -145,7 +146,7 @@ def batches(
 class PairShapes:
     """Shapes of batches of pairs. A pair consists of a source sequence and a target sequence.
 
-    The three tuples have one entry per shape.
+    The three attributes are tuples with one entry per shape.
 
     Attributes:
         sources: padded length of the sources for each shape, in ascending order.
@@ -177,7 +178,7 @@ class PairShapes:
             tokens: maximum number of target tokens per batch, including padding. If a single pair has more
                 tokens, its batch has one pair and exceeds the maximum.
             count: maximum number of shapes.
-            multiple: number that divides every padded length.
+            multiple: every padded length is a multiple of this number.
         """
         longer = np.maximum(sources, targets)
         group = np.searchsorted(bucket_edges(longer, count, multiple=multiple), longer)
@@ -192,7 +193,7 @@ class PairShapes:
         return cls(longest(sources), target_edges, tuple(max(n // 8 * 8, n if n < 8 else 8, 1) for n in rows))
 
     def buckets(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Returns the index of the first shape that each pair fits into, (n,).
+        """Returns, for each of n pairs, the index of the first shape that is large enough, (n,).
 
         Args:
             sources: number of tokens per source, (n,).
@@ -219,23 +220,24 @@ def pair_batches(
     seed: int = 0,
     epoch: int | None = None,
 ) -> tf.data.Dataset:
-    """Makes batches of (source, target) pairs for teacher forcing, with the given shapes.
+    """Makes batches of (source, target) pairs for teacher forcing. The batches have the given shapes.
 
     In teacher forcing, the decoder receives the target up to each token and predicts the next token. A target
     row ``START y END`` is therefore used twice: without its last token as the input ``START y``, and without
     its first token as the tokens to predict, ``y END``. The pairs are ordered as in :func:`batches`.
 
     Args:
-        sources: n rows.
-        targets: n rows of at least one token each.
-        shapes: shapes of the batches. The lengths of the targets do not include ``START``.
+        sources: n rows of tokens.
+        targets: n rows of tokens. Each row has at least one token.
+        shapes: shapes of the batches. The target lengths in these shapes do not count ``START``.
         seed: random seed of the order; see :func:`batches`.
         epoch: number of the epoch; see :func:`batches`.
 
     Returns:
         Dataset with elements ``(inputs, tokens to predict (batch, T) int32, weights (batch,) float32)``.
         ``inputs`` is the dictionary ``{"source": (batch, S), "source_lengths": (batch,),
-        "target": (batch, T), "target_lengths": (batch,)}``, all int32. If the last batch of a shape has too
+        "target": (batch, T), "target_lengths": (batch,)}``, all int32. S and T are the padded lengths of the
+        sources and of the targets. If the last batch of a shape has too
         few pairs, filler pairs complete the batch. A filler pair has the length 0 and the weight 0.
 
     Raises:
@@ -270,13 +272,13 @@ def pair_batches(
 def evaluation_order(
     lengths: np.ndarray, *, edges: Sequence[int], batch_size: int | Sequence[int]
 ) -> np.ndarray:
-    """Returns the position of each row in the batches that :func:`batches` makes with ``epoch=None``.
+    """Returns the position of each row in the concatenated batches of :func:`batches` with ``epoch=None``.
 
     The result has the shape (n,) int64. It restores the original order of the rows after evaluation. If
     ``outputs`` is the list of the outputs of all batches, then
     ``np.concatenate(outputs)[evaluation_order(...)]`` contains the outputs in the original order, (n, ...).
-    The outputs of filler rows are dropped. ``lengths`` contains the number of tokens per row. ``edges`` and
-    ``batch_size`` must be equal to the arguments of :func:`batches`.
+    The outputs of filler rows, which complete a batch, are dropped. ``lengths`` contains the number of tokens
+    per row. ``edges`` and ``batch_size`` must have the same values as in the call of :func:`batches`.
 
     >>> evaluation_order(np.array([9, 2, 5]), edges=[4, 12], batch_size=2)
     array([3, 0, 2])
@@ -294,9 +296,9 @@ class _Plan:
     Attributes:
         slots: index of the row in each slot, (slots,). The index n, which is the number of rows, marks a
             filler row.
-        starts: index of the first slot of each batch, (batches,).
+        starts: index in ``slots`` of the first slot of each batch, (batches,).
         sizes: number of slots of each batch, (batches,).
-        buckets: index of the edge or shape of each batch, (batches,).
+        buckets: index of the edge (or of the shape, for pairs) of each batch, (batches,).
     """
 
     slots: np.ndarray
@@ -306,7 +308,7 @@ class _Plan:
 
 
 def _buckets(lengths: np.ndarray, edges: Sequence[int]) -> np.ndarray:
-    """Returns the index of the first edge that each row fits into, (n,)."""
+    """Returns, for each of n rows, the index of the first edge that is not shorter than the row, (n,)."""
     if lengths.max(initial=0) > edges[-1]:
         raise ValueError(
             f"a row must have at most {edges[-1]} tokens, the longest edge; got {lengths.max()}; truncate "
@@ -347,13 +349,13 @@ def _padder(
 ) -> Callable:
     """Returns a function that makes padded batches of rows.
 
-    The returned function receives the indices of the rows ``(batch,)`` and ``edge``, the length to pad to. It
+    The returned function receives the indices of the rows ``(batch,)`` and the padded length ``edge``. It
     returns the tokens ``(batch, edge)`` and the lengths ``(batch,)``, both int32. The first ``first`` tokens
     and the last ``last`` tokens of each row are dropped. The index n, which is the number of rows, selects a
-    filler row of length 0. If ``_padder`` receives ``values (tokens, ...)``, which contains one value per
-    token, the returned function returns the values of the tokens instead of the tokens.
+    filler row of length 0. If ``values (tokens, ...)`` is given, the returned function returns the value of
+    each token instead of the token.
     """
-    # Padding is filled with the zero that is appended to the tokens. Filler rows have the length 0.
+    # Padding positions read the zero that is appended to the tokens. Filler rows have the length 0.
     numbers = tf.constant(_with_zero_row(sequences.values if values is None else values))
     begins = tf.constant(sequences.row_splits)
     lengths = tf.constant(np.append(sequences.lengths - first - last, 0))

@@ -1,12 +1,14 @@
-"""Characters and emoticons that the split ``auto`` of a tokenizer cuts or keeps, as regular expressions.
+"""Regular expressions for the split ``auto`` of a tokenizer.
 
-The classes have the syntax of RE2. They list code points instead of Unicode properties. Engines of any
-Unicode version (RE2, Java, Swift, Python) therefore find the same characters.
+The expressions match the characters that this split separates from their neighbours, and the emoticons that
+it keeps. They have the syntax of RE2. They list code points instead of Unicode properties. All regular
+expression engines (RE2, Java, Swift, Python) therefore find the same characters in any Unicode version.
 """
 
 import re
 
-# Scripts without spaces between words, which auto cuts into characters. Their currency signs are left out.
+# Scripts without spaces between words. The split auto makes each of their characters a word, except currency
+# signs, which are not in these classes.
 UNSPACED = {
     "Han": r"\x{2E80}-\x{2FDF}\x{3005}-\x{3007}\x{3021}-\x{3029}\x{3038}-\x{303B}\x{3400}-\x{4DBF}"
     r"\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}\x{20000}-\x{3FFFD}",
@@ -17,7 +19,7 @@ UNSPACED = {
     "Khmer": r"\x{1780}-\x{17DA}\x{17DC}-\x{17F9}\x{19E0}-\x{19FF}",
     "Burmese": r"\x{1000}-\x{109F}\x{A9E0}-\x{A9FE}\x{AA60}-\x{AA7F}",
 }
-# More scripts without spaces between words. No split cuts them into characters.
+# More scripts without spaces between words. No split separates their characters.
 UNCUT = {
     "Tibetan": r"\x{F00}-\x{FFF}",
     "Tai Le": r"\x{1950}-\x{197F}",
@@ -39,12 +41,12 @@ MARKS = (
     r"!?\x{A1}\x{BF}\x{55C}\x{55E}\x{61F}\x{1367}\x{203C}\x{203D}\x{2047}-\x{2049}\x{2E2E}"
     r"\x{FE56}\x{FE57}\x{FF01}\x{FF1F}"
 )
-FLAG_LETTER = r"\x{1F1E6}-\x{1F1FF}"  # two of them are one flag
+FLAG_LETTER = r"\x{1F1E6}-\x{1F1FF}"  # two of these letters are displayed as one flag
 EMOJI = (
     r"\x{2190}-\x{21FF}\x{2300}-\x{23FF}\x{25A0}-\x{27BF}\x{2900}-\x{297F}\x{2B00}-\x{2BFF}"
     r"\x{3030}\x{303D}\x{3297}\x{3299}\x{1F000}-\x{1FAFF}"
 )
-JOINERS = r"\x{200D}\x{FE00}-\x{FE0F}"  # combine emoji, or select how an emoji is drawn
+JOINERS = r"\x{200D}\x{FE00}-\x{FE0F}"  # characters that combine emoji or select their appearance
 
 # Emoticons that may follow a word directly, such as :) =( ;-) :'( :/ and :|
 FACE = r"[;:=][\-o^']?[()/\\|*]"
@@ -55,13 +57,15 @@ ALONE = (
 )
 EMOTICON_END = r"$|[ .,!?<\x{22}\x{2026}]"  # an emoticon must be followed by one of these
 
-# The first steps of auto. Two spaces separate tokens, so that each of two neighbours has its own space.
+# The first rewrites of auto. They put two spaces between words, because some patterns need a space before and
+# after each word.
 CUTS = (
     (r"[\pZ\p{Cc}\x{200B}]+", "  "),
     (f"(?:({FACE})([()]*)|(?:^| )({ALONE}))({EMOTICON_END})", r"  \1\3  \2  \4 "),
     (f"([{FLAG_LETTER}]{{2}}|[{MARKS}{EMOJI}{CUT}{WIDE_PUNCTUATION}])[{JOINERS}]*", r"  \1  "),
 )
-# Drops the characters that the split letters drops, except marks, emoji and emoticons that stand alone.
+# Rewrite that drops the same characters as the split letters. It keeps exclamation and question marks, emoji,
+# and emoticons between spaces.
 LETTERS_LEFT = (f"(?:^| )({FACE}|{ALONE})(?: |$)|([{MARKS}{EMOJI}]+)|[^\\pL\\pN\\pM']", r" \1\2 ")
 
 

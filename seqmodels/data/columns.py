@@ -1,4 +1,4 @@
-"""Finds the column of a table that has a given role."""
+"""Finds the column of a table that has a given role, such as the column with the texts or the labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seqmodels.errors import DataError, UsageError
 
 NUMBER_OR_DATE = re.compile(r"[-+$€£]?[\d.,:/\-]*\d[\d.,:/\-]*([ T][\d:.+Z]+)?%?")
 DATA = "; the first row looks like data, so add a first row with column names"
-SAMPLE = 1000  # cells by which a column is judged
+SAMPLE = 1000  # number of cells that are read to find out whether a column contains texts
 
 
 def _key(name: str) -> str:
@@ -21,20 +21,23 @@ def _key(name: str) -> str:
 def find_column(
     table: Table, wanted: str | None, names: Sequence[str], flag: str, *, alternatives: Sequence[str] = ()
 ) -> str:
-    """Returns the name of the column with a given role.
+    """Returns the name of the column that has a given role, such as the column with the texts.
 
-    Names are equal if they differ only in case or blanks, unless two columns differ only in these.
+    Case and blanks in column names are ignored, unless two columns of the table differ only in them.
 
     Args:
-        table: table with the columns.
-        wanted: name that the user chose. Default: a known name.
-        names: known names; the first that occurs is used.
-        flag: option with which the user chooses the column, such as ``--text``, or an empty string.
-        alternatives: known names that are used only if exactly one of them occurs.
+        table: the table.
+        wanted: column name that the user chose. Default: a known name is searched.
+        names: known names of such columns. The first name that occurs in the table is used.
+        flag: option with which the user can choose the column, such as ``--text``. It is an empty string if
+            there is no such option.
+        alternatives: further known names. They are used if no name in ``names`` occurs and exactly one
+            column has one of these names.
 
     Raises:
-        UsageError: the column ``wanted`` does not exist.
-        DataError: no known name occurs, or the file has no header.
+        UsageError: the table does not have the column ``wanted``.
+        DataError: the table has no column, or more than one column, with a known name; or the file has no
+            header.
 
     >>> _ = (folder / "reviews.csv").write_text("Text,label\\na dull film,0\\n")
     >>> from seqmodels.data.tables import read_table
@@ -93,13 +96,16 @@ def _matching(table: Table, name: str) -> list[str]:
 
 
 def listed(table: Table) -> str:
-    """Returns the names of the columns for an error message."""
+    """Returns the column names of a table as one text for an error message."""
     columns = [repr(column if len(column) <= 40 else column[:37] + "...") for column in table.columns]
     return ", ".join(columns[:20]) + f" and {len(columns) - 20} more" * (len(columns) > 20)
 
 
 def without_header(table: Table) -> str:
-    """Returns a clause if the header of a delimited file looks like a row of values."""
+    """Returns a hint for an error message if the first row looks like data instead of column names.
+
+    Otherwise, the result is an empty string.
+    """
     if not table.header:
         return ""
     if all(len(column.split()) > 2 for column in table.columns):
@@ -114,7 +120,7 @@ def without_header(table: Table) -> str:
 
 
 def not_texts(table: Table, column: str) -> str:
-    """Returns a cell of a column of numbers or dates, or an empty string if most cells are texts.
+    """Returns an example cell if a column contains numbers or dates, or an empty string if it has texts.
 
     >>> import pandas
     >>> from seqmodels.data.table import table_of
@@ -131,12 +137,15 @@ def not_texts(table: Table, column: str) -> str:
 
 
 def note_columns(table: Table, used: dict[str, str], notes: list[str]) -> None:
-    """Appends a note on the columns that are used and not used, unless the names leave no question.
+    """Appends a note that lists the used and the unused columns of a table.
+
+    If all columns are used and every column has the name of its role, no note is necessary.
 
     Args:
-        table: table with the columns.
-        used: the column of each role.
-        notes: list to which the note is appended, unless it has the same note on another file.
+        table: the table.
+        used: name of the used column for each role, such as ``{"text": "Review"}``.
+        notes: list to which the note is appended. If it already has the same note about another file, no
+            note is appended.
     """
     unused = [repr(column) for column in table.columns if column not in used.values()]
     if not unused and all(role == column for role, column in used.items()):

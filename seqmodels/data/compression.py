@@ -1,4 +1,4 @@
-"""Compressed files: ``.gz``, ``.bz2``, ``.xz``, and ``.zip`` with one file."""
+"""Reads compressed files: ``.gz``, ``.bz2``, ``.xz``, and ``.zip`` archives that contain one file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMPRESSIONS = (".gz", ".bz2", ".xz", ".zip")
 
 
 def compression(path: Path) -> str:
-    """Returns the extension of a compressed file in lower case, or an empty string.
+    """Returns the extension of a compressed file in lower case, or "" if the file is not compressed.
 
     >>> compression(Path("Train.csv.GZ"))
     '.gz'
@@ -27,9 +27,9 @@ def compression(path: Path) -> str:
 
 
 def plain_name(path: Path) -> str:
-    """Returns the name of the uncompressed file in lower case.
+    """Returns the file name in lower case without the extension of the compression.
 
-    For a ``.zip`` file whose own name has no other extension, the extension is that of the file inside.
+    If no extension remains for a ``.zip`` file, the extension of the file in the archive is appended.
 
     >>> plain_name(Path("Train.csv.gz"))
     'train.csv'
@@ -40,7 +40,7 @@ def plain_name(path: Path) -> str:
         try:
             with zipfile.ZipFile(path) as archive:
                 name += Path(only_member(path, archive).filename.lower()).suffix
-        except (DataError, *BROKEN):  # `read_bytes` reports the error of a file that is used
+        except (DataError, *BROKEN):  # `read_bytes` raises the error later, if the file is read
             return name
     return name
 
@@ -82,7 +82,11 @@ def read_bytes(path: Path) -> bytes:
 
 
 def only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    """Returns the file in the archive; folders and the files that macOS adds do not count."""
+    """Returns the only file in the archive. Folders, hidden files and the files that macOS adds do not count.
+
+    Raises:
+        DataError: the archive does not contain exactly one file, or the file is encrypted.
+    """
     members = [
         member
         for member in archive.infolist()
@@ -93,15 +97,15 @@ def only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     if len(members) != 1:
         listed = ", ".join(member.filename for member in members[:3]) + ", ..." * (len(members) > 3)
         raise DataError(
-            f"{path} contains {len(members)} files{': ' * bool(members)}{listed}; unpack it, because a .zip "
-            "must contain one file"
+            f"{path} contains {len(members)} files{': ' * bool(members)}{listed}; expected one file; "
+            "unpack the archive"
         )
     if members[0].flag_bits & 1:
         raise DataError(f"{path} is encrypted; unpack it with its password")
     return members[0]
 
 
-# A damaged archive can make the decompressors raise almost any of these.
+# The errors that the decompressors can raise if a file is damaged.
 BROKEN = (
     EOFError,
     OSError,

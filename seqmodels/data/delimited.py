@@ -1,6 +1,6 @@
-"""Rows of delimited text: recognises the delimiter and the quotes, and keeps the line of each row.
+"""Splits delimited text (.csv, .tsv) into rows. Recognises the delimiter and the quotes, and counts lines.
 
-Python's ``csv`` module splits the rows, because pandas does not report the lines of malformed rows.
+Python's ``csv`` module splits the rows, because pandas does not report the line numbers of malformed rows.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from seqmodels.data.bad_rows import BadRows
 from seqmodels.errors import DataError
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-CANDIDATES = ("\t", ";", "|", ",")  # the comma last, because a decimal comma can split every row, too
+CANDIDATES = ("\t", ";", "|", ",")  # the comma is last, because it may be a decimal comma
 NAMES = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a vertical bar"}
 SAMPLE_ROWS = 50
-RESTARTS = 20  # unclosed quotes after which each line is a row of its own
+RESTARTS = 20  # after this number of unclosed quotes, each line is read as one row
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """Form of a delimited file.
+    """Format of a delimited file.
 
     Attributes:
         delimiter: character between two cells.
-        quoted: if False, a quote is a character like any other.
-        blanks: if True, blanks after a delimiter do not belong to the cell.
+        quoted: if True, a cell may be enclosed in quotes. If False, quotes have no special meaning.
+        blanks: if True, blanks after a delimiter are dropped.
     """
 
     delimiter: str
@@ -72,7 +72,7 @@ class _Lines:
 
 
 def open_lines(content: bytes, encoding: str) -> Iterator[str]:
-    """Yields the lines of text; a line ends at a line feed, a carriage return, or both."""
+    """Yields the decoded lines of a file. A line ends with a line feed, a carriage return, or both."""
     stream = io.TextIOWrapper(io.BytesIO(content), encoding=encoding, newline="")
     for line in stream:
         yield line.removeprefix("\ufeff")
@@ -81,17 +81,20 @@ def open_lines(content: bytes, encoding: str) -> Iterator[str]:
 
 
 def recognise(lines: list[str], suffix: str) -> tuple[Dialect, int]:
-    """Recognises the form of a delimited file.
+    """Recognises the format of a delimited file.
 
-    The delimiter is the candidate that splits the header, and splits the most rows into as many cells. If no
-    candidate does, the file has one column, and the delimiter is that of the extension.
+    Candidates for the delimiter are tab, semicolon, vertical bar and comma. A candidate must split the header
+    into at least two cells. The best candidate splits the most rows into the same number of cells as the
+    header. If no candidate splits the header, the file has one column, and the usual delimiter of the
+    extension is returned.
 
     Args:
         lines: the first lines of the file.
         suffix: ``.csv`` or ``.tsv``.
 
     Returns:
-        The form, and the number of lines before the header: 1 after a first line such as ``sep=;``.
+        The format, and the number of lines before the header: 1 if the first line is, for example, ``sep=;``,
+        else 0.
 
     >>> recognise(["text;label\\n", "fine, really;1\\n"], ".csv")
     (Dialect(delimiter=';', quoted=True, blanks=False), 0)
@@ -102,7 +105,7 @@ def recognise(lines: list[str], suffix: str) -> tuple[Dialect, int]:
         lines = lines[1:]
     else:
         agreements = [(_agreement(lines, candidate), candidate) for candidate in CANDIDATES]
-        best, delimiter = max(agreements, key=lambda each: each[0])  # the first of equal ones
+        best, delimiter = max(agreements, key=lambda each: each[0])  # the first of several best candidates
         chosen, skipped = Dialect(delimiter if best > 0 else DELIMITERS[suffix]), 0
     header = next((line for line in lines if line.strip()), "").rstrip("\r\n")
     if chosen.delimiter == "\t":
@@ -128,7 +131,7 @@ def _agreement(lines: list[str], delimiter: str) -> float:
             widths.append(len(row))
     if not widths or widths[0] == 1:
         return 0.0
-    # A delimiter that splits the header alone is part of a name, such as "sales, EUR".
+    # If a candidate splits only the header, it is part of a column name, such as "sales, EUR".
     return widths.count(widths[0]) / len(widths) if widths.count(widths[0]) > 1 or len(widths) == 1 else 0.0
 
 
@@ -140,8 +143,8 @@ def split_rows(
 ) -> Iterator[Row]:
     """Yields the header and the rows, each with the line on which the row starts.
 
-    Blank rows do not count. A row is counted in ``bad`` instead if its quotes are malformed, or if its number
-    of cells is not that of the header. Reading continues on the next line.
+    Blank rows are skipped. A row with malformed quotes is counted in ``bad`` and not yielded. The
+    same applies to a row that has more or fewer cells than the header. Reading continues on the next line.
 
     Raises:
         DataError: the header is malformed.
@@ -161,8 +164,8 @@ def split_rows(
         except csv.Error as error:
             if not width:
                 raise DataError(
-                    f"{path}:{line}: the header is malformed ({error}); close its quotes and double the "
-                    "quotes inside a name"
+                    f"{path}:{line}: the header is malformed ({error}); close its quotes, and double the "
+                    "quotes inside a column name"
                 ) from error
             bad.add(line, f"{path}:{line}", _malformed(error))
             if len(source.row) > 1:
@@ -185,7 +188,7 @@ def split_rows(
 
 
 def _single_lines(path: Path, source: _Lines, dialect: Dialect, width: int, bad: BadRows) -> Iterator[Row]:
-    """Yields each line as a row. Bounds the time to read a file with many unclosed quotes."""
+    """Yields each line as a row. This limits the time to read a file with many unclosed quotes."""
     for text in source:
         source.row = []
         try:

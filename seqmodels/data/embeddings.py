@@ -1,4 +1,4 @@
-"""Reader of pretrained word vectors in the text format of GloVe."""
+"""Reads pretrained word vectors in the text format of GloVe."""
 
 import gzip
 import os
@@ -22,13 +22,13 @@ def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple
 
     Args:
         path: file of word vectors.
-        vocabulary: v tokens in the order of their ids. The first token is the padding.
+        vocabulary: v tokens in the order of their ids. The first token is the padding token.
 
     Returns:
         The vectors, (v, d) float32, and a mask that is True for each token found in the file, (v,) bool. The
-        vector of the padding is zero. The vectors of all other missing tokens are sampled with a fixed seed
-        from a normal distribution. In each dimension, this distribution has the mean and the standard
-        deviation of the vectors that were found.
+        vector of the padding token is zero. The vectors of other tokens that are not in the file are sampled
+        from a normal distribution with a fixed seed. In each dimension, this distribution has the mean and
+        the standard deviation of the vectors that were found.
 
     Raises:
         UsageError: the file does not exist.
@@ -52,9 +52,9 @@ def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple
             vectors[row] = _vector(numbers, f"{path}:{line}")
     if not vectors:
         why = (
-            f"{other_case} words match if case is ignored, so change whether the tokenizer lower-cases"
+            f"{other_case} words match if case is ignored; change the lower-casing of the tokenizer"
             if other_case
-            else "no word matches if case is ignored, so use a file for the language of the texts"
+            else "no word matches if case is ignored; use a file for the language of the texts"
         )
         raise DataError(f"{path} contains none of the {len(wanted)} words of the vocabulary; {why}")
     known = np.stack(list(vectors.values()))  # (found, d)
@@ -68,7 +68,7 @@ def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, bytes]]:
-    """Yields ``(line number, word, numbers of the vector as unparsed bytes)`` for each line."""
+    """Yields ``(line number, word, bytes that contain the numbers of the vector)`` for each line."""
     offset = dimensions = 0
     for line, content in enumerate(_read(path), start=1):
         fields = content.rstrip()
@@ -78,13 +78,13 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, bytes]]:
             continue
         dimensions = dimensions or columns
         word, *numbers = fields.rsplit(b" ", dimensions) if columns > dimensions else fields.split(b" ", 1)
-        # If a line has more columns than expected, its word contains spaces. But if the additional columns
-        # are all numbers, the line has too many numbers.
+        # If a line has more columns than expected, its word contains spaces. An exception is a line whose
+        # additional columns are all numbers. This line has too many numbers.
         extra = word.split(b" ")[1:]
         if columns < max(dimensions, 1) or (extra and all(map(_is_number, extra))):
             raise DataError(
                 f"{path}:{line}: the word must be followed by {max(dimensions, 1)} numbers; got {columns}; "
-                "fix or delete the line"
+                "correct or delete the line"
             )
         try:
             yield line, word.decode("utf-8"), b" ".join(numbers)
@@ -121,6 +121,6 @@ def _vector(numbers: bytes, place: str) -> np.ndarray:
     for field in fields:
         if not _is_number(field):
             raise DataError(
-                f"{place}: {field.decode(errors='replace')!r} is not a finite number; fix the line"
+                f"{place}: {field.decode(errors='replace')!r} is not a finite number; correct the line"
             )
     return np.array(fields, np.float64)

@@ -1,4 +1,4 @@
-"""Text encodings: decoding with an error that names the byte, and a guess for files that are not UTF-8."""
+"""Checks the encoding of text files, and guesses the encoding of files that are not UTF-8."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from seqmodels.errors import DataError, UsageError
 
 EXAMPLES = "latin-1, cp1252, utf-16, gb18030 or shift_jis"
-SAMPLE = 1 << 16  # bytes that a guess looks at
+SAMPLE = 1 << 16  # number of bytes from which an encoding is guessed
 MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -37,19 +37,19 @@ def check_text(
     prefer_utf8: bool = False,
     notes: list[str] | None = None,
 ) -> str:
-    """Returns the encoding with which the whole ``content`` can be decoded.
+    """Checks that ``content`` is text, and returns the name of its Python encoding.
 
     Args:
-        path: file name for errors.
+        path: path of the file, for error messages.
         content: bytes of the file.
         encoding: encoding that the user chose. Default: UTF-8, with or without a byte order mark.
-        packed: True if the file is compressed, for errors.
+        packed: True if the file is compressed, for error messages.
         prefer_utf8: if True, ``encoding`` applies only to a file that is not UTF-8.
         notes: list to which a note is appended if the chosen encoding is probably wrong.
 
     Raises:
         UsageError: the encoding does not exist.
-        DataError: the bytes are not text in that encoding, or contain NUL characters.
+        DataError: the bytes are not text in this encoding, or the text contains NUL characters.
 
     >>> check_text(Path("a.csv"), b"a film")
     'utf-8-sig'
@@ -70,7 +70,7 @@ def check_text(
         if prefer_utf8 and is_utf8:
             return "utf-8-sig"
         if notes is not None and is_utf8 and bad < 0 and not content.isascii():
-            notes.append(f"{path} is valid UTF-8 but is read as {encoding}; check the --encoding")
+            notes.append(f"{path} is valid UTF-8 but is read as {encoding}; check --encoding")
     if bad < 0:
         return chosen
     line = content.count(b"\n", 0, bad) + 1
@@ -81,7 +81,7 @@ def check_text(
 
 
 def _first_bad(content: bytes, encoding: str) -> int:
-    """Returns the index of the first byte that is not text in the encoding, or -1."""
+    """Returns the index of the first byte that is not text in the encoding, or -1 if all bytes are text."""
     try:
         text = content.decode(encoding)
         if encoding != "utf-8-sig":
@@ -89,7 +89,7 @@ def _first_bad(content: bytes, encoding: str) -> int:
     except UnicodeEncodeError:
         return 0
     except UnicodeError as error:
-        # The position does not count the byte order mark. Only UnicodeDecodeError has a position.
+        # The position in the error does not count the byte order mark. Only UnicodeDecodeError has one.
         mark = 3 if encoding == "utf-8-sig" and content.startswith(codecs.BOM_UTF8) else 0
         return getattr(error, "start", 0) + mark
     return max(content.find(b"\0"), 0) if "\0" in text else -1
@@ -124,7 +124,8 @@ def guess_encoding(content: bytes) -> str | None:
     high = sum(byte >= 0x80 for byte in sample)
     if controls or not high:
         return None
-    # In Latin scripts, accented letters stand between ASCII letters. In other scripts, high bytes adjoin.
+    # In Latin scripts, most accented letters are next to ASCII letters. In other scripts, bytes above 127 are
+    # mostly next to each other.
     adjoining = sum(a >= 0x80 and b >= 0x80 for a, b in pairwise(sample))
     if adjoining < 0.3 * high:
         return _latin(sample)
@@ -132,7 +133,7 @@ def guess_encoding(content: bytes) -> str | None:
         return "shift_jis"
     if _share(sample, "gb18030", _is_chinese) > 0.8 and _has_late_rows(sample):
         return "gb18030"
-    # Words such as "Größe" have two adjoining accented letters. More than two are rare in Latin scripts.
+    # Words such as "Größe" have two accented letters next to each other. Three are rare in Latin scripts.
     return None if re.search(rb"[\x80-\xff]{3}", sample) else _latin(sample)
 
 
@@ -141,7 +142,7 @@ def _latin(sample: bytes) -> str:
 
 
 def _guess_utf16(sample: bytes) -> str | None:
-    """Returns the byte order in which line breaks, blanks or separators occur as text."""
+    """Returns the UTF-16 encoding whose byte order gives printable text. Binary data gives None."""
     even, odd = sample[0::2].count(0), sample[1::2].count(0)
     for name, here, there in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
         try:
@@ -155,10 +156,10 @@ def _guess_utf16(sample: bytes) -> str | None:
 
 
 def _share(sample: bytes, encoding: str, accept) -> float:
-    """Returns the share of the non-ASCII characters that ``accept`` finds typical of the language."""
+    """Returns the share of the non-ASCII characters for which ``accept`` returns True."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=False)
     try:
-        text = decoder.decode(sample)  # a character that the sample cuts is kept back
+        text = decoder.decode(sample)  # an incomplete character at the end is ignored
     except UnicodeDecodeError:
         return 0.0
     characters = [character for character in text if not character.isascii()]
@@ -180,7 +181,11 @@ def _is_chinese(character: str) -> bool:
 
 
 def _has_late_rows(sample: bytes) -> bool:
-    """Returns False for Korean EUC-KR text, which uses only the first rows of the Chinese characters."""
+    """Returns True for Chinese text in GB 18030, and False for Korean text in EUC-KR.
+
+    Korean text that is decoded as GB 18030 has few characters from the last rows of the code table. A text
+    with fewer than 8 different Chinese characters counts as Chinese.
+    """
     text = set(sample.decode("gb18030", errors="ignore"))
     leads = [character.encode("gb18030")[0] for character in text if "\u4e00" <= character <= "\u9fff"]
     return len(leads) < 8 or sum(lead > 0xC8 for lead in leads) > 0.1 * len(leads)

@@ -1,7 +1,7 @@
-"""Readers of text files and tables. Error messages contain the file and, if known, the line or the byte.
+"""Reads text files and tables. Error messages contain the file and, if known, the line or the byte.
 
-Each file is read into memory as a whole. Files are UTF-8 by default, with or without a byte order mark. Files
-may be compressed, see `seqmodels.data.compression`.
+Each file is read into memory as a whole. The default encoding is UTF-8, with or without a byte order mark.
+Files may be compressed, see `seqmodels.data.compression`.
 """
 
 import csv
@@ -53,7 +53,7 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
 def read_text(
     path: Path, encoding: str | None = None, *, prefer_utf8: bool = False, notes: list[str] | None = None
 ) -> str:
-    """Reads a whole file, also a compressed one, without its byte order mark.
+    """Reads a whole text file, which may be compressed. The byte order mark is dropped.
 
     Args:
         path: path of the file.
@@ -63,8 +63,8 @@ def read_text(
 
     Raises:
         UsageError: the encoding is unknown.
-        DataError: the file does not exist, cannot be read or decompressed, or has NUL bytes or bytes that
-            are not text in the encoding.
+        DataError: the file does not exist or cannot be read; its content cannot be decompressed or is not
+            text in the encoding; or the text contains NUL characters.
 
     >>> _ = (folder / "text.txt").write_text("a film\\n")
     >>> read_text(folder / "text.txt")
@@ -96,7 +96,7 @@ def read_table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] = 
     Args:
         path: table with an extension of `TABLE_FORMATS`.
         columns: names of the columns to read. In a JSONL file, their values must be strings.
-        numbers: names of the columns in which a JSONL file may have whole numbers instead of strings.
+        numbers: names of columns whose values in a JSONL file may be whole numbers instead of strings.
 
     Returns:
         Iterator of ``(line number, values)``. The line number is the number of the first line of the row,
@@ -118,7 +118,7 @@ def read_table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] = 
         )
     content = read_text(path)
     if not content.strip():
-        raise DataError(f"{path} is empty; expected rows with {', '.join(columns)}")
+        raise DataError(f"{path} is empty; expected rows with the columns {', '.join(columns)}")
     if name[1] == ".jsonl":
         return _jsonl_rows(path, content, columns, numbers)
     return _csv_rows(path, content, columns, DELIMITERS[name[1]])
@@ -165,7 +165,7 @@ def _jsonl_rows(
             ) from error
         if not isinstance(row, dict):
             raise DataError(
-                f"{place}: the line has the type {type(row).__name__}; expected an object with "
+                f"{place}: the line has the type {type(row).__name__}; expected a JSON object with the keys "
                 f"{', '.join(columns)}"
             )
         _check_columns(place, row, columns)

@@ -1,4 +1,4 @@
-"""Recognises files whose content is not that of their extension, for an error that names the problem."""
+"""Recognises files whose content does not fit their extension. The error names the format of the content."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAGIC = {
     b"\x80\x05\x95": ("a pickle file", "write the DataFrame with to_csv or to_parquet"),
     b"\x89HDF": ("an HDF5 file", "write its table with to_csv or to_parquet"),
 }
-# Formats whose files begin like the kind.
+# Extensions for which the content is correct. A Feather file, for example, can be an Arrow file.
 OWN = {
     EXCEL: (".xlsx",),
     "a Parquet file": (".parquet",),
@@ -39,7 +39,7 @@ MARKUP = ("<!doctype", "<html", "<head", "<body", "<script")
 
 
 def check_kind(path: Path, content: bytes, suffix: str) -> None:
-    """Raises DataError if the content is not a table, or not one of the format ``suffix``.
+    """Raises DataError if the content of a file is not a table in the format of the extension ``suffix``.
 
     >>> check_kind(Path("a.csv"), b"text,label", ".csv")
     """
@@ -64,7 +64,7 @@ def _kind(start: bytes) -> tuple[str, str] | None:
         if text.startswith("<?xml"):
             return "an XML document", "convert its rows to a .csv file"
         if text.startswith("version https://git-lfs"):
-            return "a Git LFS pointer, which stands for the data", "get the data with git lfs pull"
+            return "a Git LFS pointer instead of the data", "download the data with git lfs pull"
     return None
 
 
@@ -82,12 +82,12 @@ def _zip_kind(content: bytes) -> tuple[str, str]:
 
 
 def check_text_format(path: Path, text: str, suffix: str) -> None:
-    """Raises DataError if a delimited file is JSON.
+    """Raises DataError if a file with the extension .csv or .tsv contains JSON.
 
     Args:
-        path: file name for errors.
-        text: start of the text.
-        suffix: format of the file.
+        path: path of the file, for error messages.
+        text: first characters of the file.
+        suffix: extension of the file.
     """
     start = text.lstrip()
     if suffix in (".csv", ".tsv") and start[:1] in ("{", "["):

@@ -1,4 +1,4 @@
-"""Records in JSON: one object per line, or an array of objects."""
+"""Reads tables from JSON files with one object per line, or with an array of objects."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from seqmodels.data.bad_rows import BadRows
 from seqmodels.errors import DataError
 
 Columns = tuple[list[str], list[Any], np.ndarray]
-"""Names, columns, and the line or the number of each row."""
+"""Column names, columns, and the line of each row (in a JSON array: its number, from 1)."""
 
 
 def read_json_lines(path: Path, content: bytes, encoding: str, bad: BadRows) -> Columns:
-    """Reads one object per line; other lines are counted in ``bad``."""
-    # Only line feeds end a line. Strings may contain the other separators.
+    """Reads a file with one JSON object per line. Lines with other content are counted in ``bad``."""
+    # Only a line feed ends a line, because JSON strings may contain the other line separators of Unicode.
     stream = io.TextIOWrapper(io.BytesIO(content), encoding=encoding, newline="\n")
     rows = _Columns()
     for line, text in enumerate(stream, 1):
@@ -40,10 +40,12 @@ def read_json_lines(path: Path, content: bytes, encoding: str, bad: BadRows) -> 
 
 
 def read_json(path: Path, content: bytes, encoding: str, bad: BadRows, notes: list[str]) -> Columns:
-    """Reads an array of objects. A file with one object per line is also accepted, with a note.
+    """Reads a file with a JSON array of objects.
+
+    A file with one object per line is also read, and a note is appended to ``notes``.
 
     Raises:
-        DataError: the file is not valid JSON, or not an array.
+        DataError: the file is not valid JSON, or does not contain an array.
     """
     text = content.decode(encoding)
     try:
@@ -72,7 +74,11 @@ def read_json(path: Path, content: bytes, encoding: str, bad: BadRows, notes: li
 
 
 def parse(text: str) -> Any:
-    """Parses JSON; raises ValueError also for a lone surrogate, which is valid JSON but not text."""
+    """Parses JSON.
+
+    Raises:
+        ValueError: the text is not valid JSON, or contains a lone surrogate, which UTF-8 cannot encode.
+    """
     value = json.loads(text)
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()
@@ -91,7 +97,7 @@ def _nested(record: dict[str, Any]) -> bool:
 
 
 class _Columns:
-    """Collects the values of records by key. A missing key gives None."""
+    """Collects the values of all records in one list per key. A missing key has the value None."""
 
     def __init__(self) -> None:
         self._columns: dict[str, list[Any]] = {}

@@ -1,4 +1,4 @@
-"""Batches of one long text for language models that keep their state from batch to batch."""
+"""Makes batches of one long text for language models that keep their state from batch to batch."""
 
 from collections.abc import Sequence
 
@@ -19,23 +19,23 @@ def running_text(
 ) -> tf.data.Dataset:
     """Makes batches of a long text for truncated backpropagation through time.
 
-    The text is split into n contiguous parts of equal length, ``ceil(tokens / n)``. Row r of every batch is a
-    window of part r. This window starts where row r of the previous batch ended. A model can therefore start
-    each batch from the final states of the previous batch. Every token is a target exactly once, and the
-    input for this target is the previous token.
+    The text is split into n contiguous parts of equal length, ``ceil(tokens / n)``. Row r of every batch
+    contains consecutive tokens of part r, and starts where row r of the previous batch ended. A model can
+    therefore start each batch from the final states of the previous batch. Every token is a target exactly
+    once, and the input for this target is the previous token.
 
     Args:
         ids: token ids of the text, (tokens,).
-        first: token id that is the input for the first target.
-        batch_size: number of parts, n.
-        lengths: possible numbers of time steps of a batch. One of these numbers is sampled for each batch.
+        first: token id that is the input for the first token of the text.
+        batch_size: number of rows per batch, n. It is also the number of parts.
+        lengths: possible numbers of time steps of a batch. For each batch, one of them is sampled.
         seed: random seed. Together, ``seed`` and ``epoch`` determine the sampled lengths.
         epoch: number of the epoch, counted from 0.
 
     Returns:
         Dataset with elements ``(tokens (n, length) int32, targets (n, length) int32, weights (n, length)
-        float32)``. The weights are 1 at tokens of the text. They are 0 at the padding that completes the last
-        part and the last batch.
+        float32)``. The weight is 1 if the target is a token of the text. It is 0 at the padding that
+        completes the last part and the last batch.
 
     >>> dataset = running_text(np.arange(4, 10), first=1, batch_size=2, lengths=[3])
     >>> tokens, targets, weights = next(iter(dataset))

@@ -57,12 +57,12 @@ def truncate(
     Args:
         sequences: rows of tokens.
         maximum: maximum number of tokens per row.
-        keep: tokens of a long row that are kept. "head" keeps the first tokens, and "tail" keeps the last
-            tokens. "both" keeps tokens from the start of the row (a quarter of ``maximum``) and from the end
-            (the rest of ``maximum``). Sun et al. 2019, arXiv 1905.05583, section 5.3.1, found "both" better
-            than "head" and "tail" on IMDB.
-        prefix: number of tokens at the start of a row that are always kept. They count towards ``maximum``.
-            For example, 1 keeps a start token.
+        keep: selects the tokens that are kept. "head" keeps the first tokens, and "tail" keeps the last
+            tokens. With "both", a quarter of the kept tokens comes from the start of the row, and the others
+            come from the end. Sun et al. 2019, arXiv 1905.05583, section 5.3.1, found "both" better than
+            "head" and "tail" on IMDB.
+        prefix: number of tokens at the start of a row that are kept in addition to the tokens of ``keep``.
+            They count towards ``maximum``. For example, 1 keeps a start token.
 
     Raises:
         ValueError: ``prefix`` is not in [0, ``maximum``).
@@ -101,7 +101,7 @@ def truncate_ragged(
 def front_tokens(maximum: int, keep: Literal["head", "tail", "both"], prefix: int) -> int:
     """Returns the number of tokens that :func:`truncate` keeps from the start of a long row.
 
-    All other tokens that are kept are the last tokens of the row.
+    The remaining kept tokens come from the end of the row. The arguments are those of :func:`truncate`.
 
     Raises:
         ValueError: ``prefix`` is not in [0, ``maximum``).

@@ -1,11 +1,15 @@
 """Train, validation and test splits: their names, a rule for missing splits, and a hash of the data.
 
-Every reader of texts follows the same rule. A data source either has named splits or is a single split named
-`WHOLE`. If a source has named splits but no test split, the validation split is used as the test split. If
-the test or validation split is then still missing, it is made from a fraction of the training rows. If the
-source is a single split, the missing splits are fractions of the rows of `WHOLE`. Each reader chooses the
-rows of the fraction in its own way. A reader of running text takes one contiguous piece. A reader of rows
-sorts the rows by a hash (`cut_order`).
+All readers of texts follow the same rule:
+
+- A data source either has named splits, or all of its rows are one split named `WHOLE`.
+- If a source has named splits but no test split, the validation split is used as the test split.
+- If the test or validation split is then still missing, a fraction of the training rows becomes this split.
+- If all rows are the split `WHOLE`, a fraction of these rows becomes the test split, and another fraction
+  becomes the validation split.
+
+The reader chooses the rows of the fraction. A reader of running text takes one contiguous section. A reader
+of separate texts sorts the texts by a hash (`cut_order`) and takes the first texts.
 """
 
 import hashlib
@@ -39,7 +43,7 @@ def read_splits(data: str, readers: Mapping[str, Callable[[], Split]]) -> dict[s
     """
     if not readers.keys() & {WHOLE, "train"}:
         raise DataError(
-            f"{data} has no train split, only {', '.join(readers)}; add train or pass a single file"
+            f"{data} has no train split, only {', '.join(readers)}; add a train split or pass a single file"
         )
     return {name: read() for name, read in readers.items()}
 
@@ -74,14 +78,16 @@ def missing_splits(
     """Determines which of the splits test and valid are missing, and the fraction of rows for each of them.
 
     Args:
-        read: splits that were read, by name: train and possibly valid and test, or only `WHOLE`.
+        read: dictionary from names to splits. The names are train and possibly valid and test, or only
+            `WHOLE`.
         valid_fraction: fraction of the training rows for the validation split, in (0, 0.5].
         notes: list to which a note is appended if the validation split is used as the test split.
 
     Returns:
-        A tuple of three items. The first item contains the rows of the train split or of `WHOLE`, from which
-        the missing splits must be taken. The second item contains the existing splits test and valid by name.
-        The third item contains the fraction of rows for each missing split by name, with test before valid.
+        A tuple of three items. The first item is the split train or `WHOLE`, from whose rows the missing
+        splits must be taken. The second item maps the names of the existing splits, test and valid, to the
+        splits. The third item maps the name of each missing split to its fraction of the rows, with test
+        before valid.
 
     Raises:
         UsageError: ``valid_fraction`` is not in (0, 0.5].
@@ -101,7 +107,7 @@ def missing_splits(
 
 
 def cut_order(text: str, seed: int) -> bytes:
-    """Returns a hash of a text. Sorting texts by their hashes gives a random order for a random split.
+    """Returns a hash of a text. To split texts at random, sort them by their hashes.
 
     The hash depends only on ``text`` and ``seed``. It is therefore the same on every machine and for every
     order of the rows.
@@ -115,8 +121,8 @@ def cut_order(text: str, seed: int) -> bytes:
 def digest(splits: Iterable[tuple[str, int, Iterable[str]]]) -> str:
     """Computes the SHA-256 hash of the data as a hexadecimal string.
 
-    Pass the splits as the reader returned them. Do not pass splits that were made from other splits with a
-    random seed.
+    Pass the splits as the reader returned them, before missing splits are made from other splits. The hash
+    then does not depend on a random seed.
 
     Args:
         splits: one tuple ``(name, number of rows, rows as texts)`` per split.

@@ -1,4 +1,4 @@
-"""A table in memory: a pandas frame that knows where its rows come from."""
+"""A table in memory: a pandas DataFrame with the path of its file and the line of each row."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Table:
 
     Attributes:
         path: path of the file.
-        frame: one column per named column. A cell of .csv and .tsv is the text in the file, or an empty
-            string. A cell of another format is the value that the file stores.
-        lines: line on which each row starts ``(rows,)``, or the number of the row, from 1, in a format
-            without lines.
-        notes: one sentence per decision of the reader, such as a column that is left out.
-        header: cells of the header as they are in the file.
+        frame: the named columns of the file. In .csv and .tsv files, every cell is a text, which may be
+            empty. In other formats, a cell has the value that the file stores.
+        lines: line of the file on which each row starts, ``(rows,)``. In a format without lines, it is the
+            number of the row, from 1.
+        notes: sentences about decisions of the reader, such as a column that is left out.
+        header: cells of the header as they are in the file. Empty in a format without a header.
         header_line: line of the header, or 0 in a format without a header.
 
     >>> import pandas
@@ -62,10 +62,10 @@ class Table:
         return f"{self.path}:{self.lines[row]}" + f", column {column!r}" * bool(column)
 
     def texts(self, column: str) -> list[str]:
-        """Returns the cells of a column as texts; a missing value is an empty string.
+        """Returns the cells of a column as texts. A missing value becomes an empty string.
 
         Raises:
-            DataError: a cell is a list or another nested value, or bytes that are not UTF-8.
+            DataError: a cell contains a list or another nested value, or bytes that are not UTF-8.
         """
         cells: list[str] = []
         try:
@@ -77,10 +77,10 @@ class Table:
 
 
 def cell_text(value: Any) -> str:
-    """Converts a cell to text. A missing value is an empty string, and 1.0 is ``1``.
+    """Converts a cell to text. A missing value becomes an empty string, and the number 1.0 becomes "1".
 
     Raises:
-        ValueError: the value is nested, or bytes that are not UTF-8.
+        ValueError: the value is nested, such as a list, or consists of bytes that are not UTF-8.
 
     >>> [cell_text(value) for value in ("a", None, float("nan"), 1.0, 0.5)]
     ['a', '', '', '1', '0.5']
@@ -99,7 +99,7 @@ def cell_text(value: Any) -> str:
 
 
 def table_of(frame: pandas.DataFrame) -> Table:
-    """Returns a DataFrame as a table, with the columns of `flat_columns`.
+    """Converts a DataFrame to a table with the columns that `flat_columns` returns.
 
     >>> import pandas
     >>> table_of(pandas.DataFrame({"text": ["a film"]})).where(0)
@@ -112,7 +112,7 @@ def table_of(frame: pandas.DataFrame) -> Table:
 
 
 def flat_columns(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """Returns a frame whose columns have texts as names. Levels of the index that have a name are columns.
+    """Returns a DataFrame whose column names are texts. Index levels that have a name become columns.
 
     >>> import pandas
     >>> frame = pandas.DataFrame({("a", "x"): [1]}, index=pandas.Index(["k"], name="key"))
@@ -127,7 +127,11 @@ def flat_columns(frame: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[str]) -> pandas.DataFrame:
-    """Returns the named columns as a frame, and appends a note for each column without a name."""
+    """Returns a DataFrame of the columns, and appends a note for each column without a name.
+
+    A column without a name is left out if it is empty or contains only row numbers. Otherwise, the function
+    gives it a name.
+    """
     import pandas
 
     kept: dict[str, Any] = {}
@@ -142,7 +146,7 @@ def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[st
                 empty.append(str(index + 1))
                 continue
             if _counts(filled):
-                notes.append(f"{place}, counts the rows, and is left out")
+                notes.append(f"{place} and contains only row numbers, so it is left out")
                 continue
             clean = f"Unnamed: {index}"
             notes.append(f"{place} and is named {clean!r}; it has values in {len(filled)} rows")
@@ -162,9 +166,10 @@ def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[st
 
 
 def _counts(values: pandas.Series) -> bool:
-    """Returns True for the index that pandas writes: distinct whole numbers, from 0 or 1, or not in order.
+    """Returns True if the values are probably row numbers, such as the index that pandas writes.
 
-    Ascending or descending numbers such as years may be dates, so these are not an index.
+    Row numbers are distinct whole numbers. They start at 0 or 1, or are not in order. Ordered numbers that
+    start above 1 may be years, and therefore do not count as row numbers.
     """
     if not values.str.fullmatch(r"\d{1,12}(\.0)?").all():
         return False

@@ -1,4 +1,4 @@
-"""Reads a table in parts. The memory use does not grow with the length of the file."""
+"""Reads tables and text files in parts. The memory use does not grow with the length of the file."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ BLOCK = 1 << 20  # number of bytes that are read at once
 def table_parts(
     path: Path, rows: int = 4096, *, encoding: str | None = None, prefer_utf8: bool = False
 ) -> Iterator[Table]:
-    """Yields a table in parts of at most ``rows`` rows.
+    """Reads a table, and yields it in parts of at most ``rows`` rows.
 
-    The parts have the columns that :func:`read_table` returns. The first part contains the notes about the
-    table. The memory use is limited for .csv, .tsv and .jsonl files in UTF-8, which may be compressed. It is
-    also limited for uncompressed .parquet, .arrow and .feather files. Any other file is read as a whole.
+    The parts have the same columns as the result of :func:`read_table`. The first part contains the notes
+    about the table. The memory use is limited for .csv, .tsv and .jsonl files in UTF-8, which may be
+    compressed. It is also limited for uncompressed .parquet, .arrow and .feather files. Any other file is
+    read as a whole.
 
     Raises:
         UsageError, DataError: for the same reasons as :func:`read_table`. A malformed row raises DataError
@@ -78,21 +79,21 @@ def text_lines(path: Path, encoding: str) -> Iterator[str]:
 
 
 def text_encoding(path: Path, encoding: str | None = None, *, prefer_utf8: bool = False) -> str:
-    """Returns the encoding of a text file. The whole file is checked.
+    """Checks that a whole file is text, and returns the name of its Python encoding.
 
-    A UTF-8 file is read in blocks. Any other file is read into memory.
+    A UTF-8 file is read in blocks. Any other file is read into memory as a whole.
 
     Args:
         path: text file, which may be compressed.
         encoding: encoding that the user selected. Default: UTF-8.
-        prefer_utf8: If True, ``encoding`` applies only to a file that is not UTF-8.
+        prefer_utf8: if True, ``encoding`` applies only to a file that is not UTF-8.
 
     Raises:
         DataError: the file is not text in this encoding.
     """
     if (encoding is None or prefer_utf8) and _is_utf8(path):
         return "utf-8-sig"
-    # The error message names the line and a probable encoding. Both need the content of the file.
+    # An error message would contain the line and a probable encoding. Both need the content of the file.
     packed = bool(compression(path))
     return check_text(path, read_bytes(path), encoding, packed=packed, prefer_utf8=prefer_utf8)
 
@@ -114,7 +115,7 @@ def _is_utf8(path: Path) -> bool:
 
 
 def _head(path: Path) -> bytes:
-    """Returns the first bytes of the uncompressed content, at most BLOCK."""
+    """Returns the first bytes of the uncompressed content of a file, at most BLOCK bytes."""
     try:
         with _opened(path) as content:
             return content.read(BLOCK)
@@ -257,7 +258,7 @@ def _of_arrow(path: Path, rows: int, suffix: str) -> Iterator[Table]:
             f"{path} is not a readable {suffix} file ({reason}); write or copy it again"
         ) from error
     if start == 1:
-        read_table(path)  # raises DataError, because the table is empty
+        read_table(path)  # raises DataError, because the table has no rows
 
 
 class _Whole(Exception):

@@ -1,6 +1,6 @@
-"""Tables of every format: ``.csv .tsv .jsonl .json .parquet .arrow .feather .xlsx``, also compressed.
+"""Reads tables in the formats ``.csv .tsv .jsonl .json .parquet .arrow .feather .xlsx``, also compressed.
 
-A table that cannot be read gives one error that names the problem: a wrong encoding, an Excel file named
+If a table cannot be read, the error describes the problem: a wrong encoding, an Excel file with the extension
 ``.csv``, an HTML page, a file without a header, or malformed rows.
 """
 
@@ -25,8 +25,8 @@ from seqmodels.errors import DataError, UsageError
 
 TEXT_FORMATS = (".csv", ".tsv", ".jsonl", ".json")
 FORMATS = (*TEXT_FORMATS, ".parquet", ".arrow", ".feather", ".xlsx")
-SAMPLE_LINES, SAMPLE_CHARACTERS = 1000, 1 << 20  # start of a file by which its delimiter is recognised
-CHUNK = 50_000  # rows of Python strings that are in memory at once
+SAMPLE_LINES, SAMPLE_CHARACTERS = 1000, 1 << 20  # largest sample from which the delimiter is recognised
+CHUNK = 50_000  # number of rows that are in memory as Python strings at the same time
 
 
 __all__ = [
@@ -44,9 +44,9 @@ __all__ = [
 
 
 def table_name(path: Path) -> tuple[str, str] | None:
-    """Splits the name of a table, such as ``Train.csv.gz`` into ``("train", ".csv")``.
+    """Splits the file name of a table into name and extension, both in lower case.
 
-    Returns None if the extension is not one of `FORMATS`.
+    The extension of the compression is dropped. Returns None if the extension is not one of `FORMATS`.
 
     >>> table_name(Path("Train.csv.gz"))
     ('train', '.csv')
@@ -60,18 +60,21 @@ def read_table(
 ) -> Table:
     """Reads a table.
 
-    The delimiter of .csv and .tsv files is recognised. Quotes are as in RFC 4180, but characters like any
-    other where a tab is the delimiter. A column without a name is left out if it counts the rows or is empty.
+    The delimiter of .csv and .tsv files is recognised. Cells may be quoted as in RFC 4180. If the delimiter
+    is a tab, quotes have no special meaning, unless all column names are quoted. A column without a name is
+    left out if it contains only row numbers or is empty.
 
     Args:
-        path: a file in one of `FORMATS`, also compressed.
+        path: a file in one of `FORMATS`, which may be compressed.
         encoding: encoding of a text format. Default: UTF-8.
-        bad: receives the malformed rows, which are not in the table. By default they are an error.
+        bad: object that counts the malformed rows. The table does not contain these rows. Default: malformed
+            rows raise DataError.
         prefer_utf8: if True, ``encoding`` applies only to a file that is not UTF-8.
 
     Raises:
         UsageError: the path does not exist, its extension is not supported, or the encoding is unknown.
-        DataError: the file cannot be read, is empty, or its format is not that of its extension.
+        DataError: the file cannot be read, is empty, or its content does not have the format of its
+            extension.
 
     >>> _ = (folder / "reviews.csv").write_text("text;label\\na dull film;0\\n")
     >>> table = read_table(folder / "reviews.csv")
@@ -110,7 +113,7 @@ def read_table(
 
 
 Parts = tuple[list[str], int, list[str], list[Any], np.ndarray]
-"""Header, line of the header, names and columns, line of each row."""
+"""Cells of the header, line of the header, column names, columns, and the line of each row."""
 
 
 def _read_delimited(path: Path, content: bytes, encoding: str, bad: BadRows, notes: list[str]) -> Parts:

@@ -1,4 +1,4 @@
-"""Readers of texts that TensorFlow Datasets (tfds) has prepared on this machine. No reader downloads data."""
+"""Reads texts that TensorFlow Datasets (tfds) has prepared on this machine. Data is never downloaded."""
 
 import os
 import re
@@ -22,7 +22,7 @@ def labeled_splits(
 
     Args:
         data: name of the dataset in the form ``tfds:NAME[/CONFIG][:VERSION]``.
-        split_names: dictionary from each split to the names that the split may have in tfds.
+        split_names: names that each split may have in tfds, such as ``{"valid": ("valid", "validation")}``.
         notes: list to which a note is appended for each skipped split.
 
     Returns:
@@ -30,8 +30,8 @@ def labeled_splits(
 
     Raises:
         UsageError: tfds does not have the dataset, configuration or version.
-        DataError: the dataset is not prepared or is corrupt, or its text or label feature is missing or
-            ambiguous.
+        DataError: the dataset is not prepared or is corrupt. Or the text feature or the label feature is
+            missing, or there are several candidates.
     """
     import tensorflow_datasets as tfds
 
@@ -50,12 +50,12 @@ def labeled_splits(
             splits[split] = _rows(source, examples, builder.info.features[label])
     if not splits:
         listed = ", ".join(builder.info.splits) or "none"
-        raise DataError(f"{data} must have labelled texts, at least in train; found the splits {listed}")
+        raise DataError(f"{data} must have a train split with labelled texts; found the splits {listed}")
     return splits
 
 
 def text_splits(data: str, split_names: Mapping[str, Sequence[str]]) -> dict[str, Iterator[str]]:
-    """Reads the texts of each split lazily, as `labeled_splits` does, but without labels.
+    """Reads the texts of each split of a tfds dataset lazily. The arguments are as in `labeled_splits`.
 
     Raises:
         UsageError, DataError: see `labeled_splits`.
@@ -71,7 +71,7 @@ def text_splits(data: str, split_names: Mapping[str, Sequence[str]]) -> dict[str
         splits[split] = _texts(source, _examples(source, dataset, text))
     if not splits:
         listed = ", ".join(builder.info.splits) or "none"
-        raise DataError(f"{data} must have texts, at least in train; found the splits {listed}")
+        raise DataError(f"{data} must have a train split with texts; found the splits {listed}")
     return splits
 
 
@@ -128,7 +128,7 @@ def translations(
     if not isinstance(features, tfds.features.Translation):
         listed = ", ".join(features)
         raise DataError(
-            f"{data} has the features {listed}; expected translations, as in tfds:para_crawl/enfr"
+            f"{data} has the features {listed}; expected a translation dataset such as tfds:para_crawl/enfr"
         )
 
     def read(source: str, target: str) -> dict[str, Iterator[tuple[str, str]]]:
@@ -145,7 +145,7 @@ def translations(
 
 
 def _builder(data: str, data_dir: str) -> Any:
-    """Returns the builder of a dataset, from its code in tfds or from its files in ``data_dir``."""
+    """Returns the builder of a dataset that tfds contains or that is prepared in ``data_dir``."""
     import tensorflow_datasets as tfds
 
     form = re.fullmatch(r"tfds:((\w+)(/[\w.-]+)?(:[\d.*]+)?)", data)
@@ -170,10 +170,10 @@ def _builder(data: str, data_dir: str) -> Any:
 
 
 def _feature(data: str, info: Any, kind: type, preferred: Sequence[str]) -> str:
-    """Returns the name of the feature of type ``kind`` to read.
+    """Returns the name of the feature to read. The feature has the type ``kind``.
 
-    This is the first name in ``preferred`` that is a feature of this type, else the only feature of this
-    type.
+    If features named in ``preferred`` have this type, the first of these names is returned. Otherwise, the
+    dataset must have exactly one feature of this type.
     """
     found = sorted(name for name, feature in info.features.items() if isinstance(feature, kind))
     named = [name for name in preferred if name in found]
@@ -181,7 +181,7 @@ def _feature(data: str, info: Any, kind: type, preferred: Sequence[str]) -> str:
         listed = ", ".join(found) or "none"
         raise DataError(
             f"{data} must have exactly one {kind.__name__} feature; found {listed}; write the rows to a .csv "
-            "file"
+            "file and use that file"
         )
     return (named or found)[0]
 
@@ -195,7 +195,7 @@ def _examples(source: str, dataset: Any, *features: str) -> Iterator[tuple]:
             yield from zip(*(batch[feature].tolist() for feature in features))
     except tf.errors.OpError as error:
         reason = error.message.splitlines()[0]
-        raise DataError(f"{source} is corrupt ({reason}); remove it and prepare it again") from error
+        raise DataError(f"{source} is corrupt ({reason}); remove the dataset and prepare it again") from error
 
 
 def _rows(source: str, examples: Iterator[tuple], feature: Any) -> Iterator[tuple[str, str]]:
@@ -203,7 +203,7 @@ def _rows(source: str, examples: Iterator[tuple], feature: Any) -> Iterator[tupl
     for number, (text, index) in enumerate(examples, 1):
         if not 0 <= index < len(names):
             raise DataError(
-                f"{source}:{number}: the label is {index}; expected 0 to {len(names) - 1} in every row"
+                f"{source}:{number}: the label is {index}; expected a number from 0 to {len(names) - 1}"
             )
         yield _decoded(source, number, text), names[index]
 

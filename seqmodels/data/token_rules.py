@@ -25,9 +25,10 @@ WHITE_SPACE = r"[\pZ\p{Cc}]+"
 INVISIBLE = r"[\p{Cf}\x{FE00}-\x{FE0F}]+"  # joiners, byte order marks and selectors of emoji variants
 
 SPACE_MARK = "\u2581"
-"""The split "reversible" puts this character, which looks like "_", before each word after white space."""
+"""Character, similar to "_", that the split "reversible" puts before each word that follows white space."""
 
-# Regular expressions and replacements. They are applied in this order before a text is split at spaces.
+# Pairs of a regular expression and its replacement for each split. They are applied to a text in this order.
+# The text is then split at spaces.
 REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "letters": ((LETTERS_DELIMITER, " "),),
     "punctuation": (
@@ -44,12 +45,12 @@ REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "whitespace": ((WHITE_SPACE, " "),),
 }
-# Rewrites of the split auto, by the base of the settings.
+# Rewrites of the split auto, for each value of ``TokenizerSettings.base``.
 AUTO_REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "letters": (
         *CUTS,
         (INVISIBLE, ""),
-        (r"([\pL\pM])\x{2019}([\pL])", r"\1'\2"),  # the apostrophe of phones
+        (r"([\pL\pM])\x{2019}([\pL])", r"\1'\2"),  # the apostrophe that phones insert
         LETTERS_LEFT,
     ),
     "whitespace": CUTS,
@@ -64,7 +65,8 @@ class TokenizerSettings:
     Attributes:
         unit: type of the tokens. "word" means words. "wordpiece" means pieces of words (Schuster and Nakajima
             2012; Wu et al. 2016, section 4.1). "character" means characters, including spaces. "byte" means
-            the 256 bytes; ``split``, ``size``, ``minimum_count`` and the training texts are then ignored.
+            bytes. The vocabulary of "byte" is always the 256 bytes. ``split``, ``size``, ``minimum_count``
+            and the training texts are then ignored.
         split: rule that splits a text into words. It applies only to the units "word" and "wordpiece".
             "letters": words consist of letters, digits, combining marks and apostrophes. All other characters
             are dropped (``LETTERS_DELIMITER``).
@@ -75,8 +77,8 @@ class TokenizerSettings:
             "reversible": like "punctuation", but each word that follows white space starts with
             ``SPACE_MARK``. :meth:`Tokenizer.join` can then restore the spaces of the text.
             "auto": for texts in any script, see :class:`~seqmodels.data.Tokenizer`.
-        base: rule for the characters that "auto" neither cuts nor keeps: "letters" or "whitespace". Other
-            splits ignore it.
+        base: rule of the split "auto" for the characters for which it has no special rule: "letters" or
+            "whitespace". Other splits ignore ``base``.
         lowercase: if True, texts are first converted to lower case.
         size: maximum number of vocabulary entries, including the four special tokens.
         minimum_count: minimum number of occurrences in the training texts. Rarer words, characters or pieces
@@ -116,7 +118,7 @@ class TokenizerSettings:
 
     @property
     def rewrites(self) -> tuple[tuple[str, str], ...]:
-        """Patterns and replacements (RE2) to apply, in this order, before words are split at spaces."""
+        """Pairs of an RE2 pattern and its replacement. Apply them in this order, then split at spaces."""
         return AUTO_REWRITES[self.base] if self.split == "auto" else REWRITES[self.split]
 
 
@@ -131,7 +133,8 @@ def cut(texts: tf.Tensor, settings: TokenizerSettings) -> tf.RaggedTensor:
         texts, "UTF-8", "UTF-8", errors="replace", replacement_char=ord(" "), replace_control_characters=True
     )
     if settings.lowercase:
-        # The Unicode operator depends on the locale: a Turkish locale would turn I into a dotless i.
+        # The Unicode operator depends on the locale. In a Turkish locale, it would turn I into a dotless i.
+        # Therefore, ASCII letters and the capital I with a dot are converted before it.
         texts = tf.strings.regex_replace(tf.strings.lower(texts), "İ", "i\u0307")
         texts = tf.strings.lower(texts, encoding="utf-8")
     if settings.unit == "character":

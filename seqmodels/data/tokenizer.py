@@ -1,10 +1,9 @@
 """A tokenizer that consists only of TensorFlow operators.
 
 Every step from the raw string to the token ids is part of the TensorFlow graph. A SavedModel with a
-``Tokenizer`` therefore takes raw strings as inputs, and needs only TensorFlow to load. Operations without a
-TensorFlow operator are not used, neither in training nor in serving. For example, there is no Unicode
-normalisation (NFC, NFKC). The character "é" and the letter "e" followed by a combining accent are therefore
-different tokens.
+``Tokenizer`` therefore takes raw strings as inputs, and needs only TensorFlow to load. The tokenizer does not
+use operations for which TensorFlow has no operator, such as Unicode normalisation (NFC, NFKC). The character
+"é" and the letter "e" followed by a combining accent are therefore different tokens.
 
 Bytes that are not UTF-8, and control characters, are replaced by spaces. No input string therefore causes an
 error.
@@ -68,18 +67,18 @@ class Tokenizer(tf.Module):
     1. White space, control characters and zero-width spaces separate words.
     2. Every character of Han, Kana, Thai, Lao, Khmer and Burmese is a word. Every punctuation mark of Chinese
        and Japanese is a word, too. A character is one code point, so a vowel sign or a tone mark is a word.
-    3. Every exclamation mark, question mark and emoji is a word, in any script. Joiners and variation
-       selectors of emoji are dropped, so the parts of a combined emoji are words. A skin tone, for example,
-       is a word. A flag is one word.
+    3. Every exclamation mark, question mark and emoji is a word, in any script. Characters that only join
+       emoji or select their appearance are dropped. The parts of a combined emoji, such as a skin tone, are
+       therefore separate words. A flag is one word.
     4. An emoticon is a word if a space, the end of the text or one of ``. , ! ? < "`` follows. ``:)``, ``:(``
        and similar faces may follow a word directly. Other emoticons (``xD``, ``:P``, ``<3``, ``^_^``) must
-       follow a space. Brackets that repeat the mouth, as in ``:)))``, do not belong to the emoticon.
-    5. The setting ``base`` decides about all other characters. With "letters", they are treated as in the
-       split "letters": letters, digits, marks and apostrophes form words, and the rest is dropped. With
-       "whitespace", all of them form words, as in the split "whitespace".
+       follow a space. In ``:)))``, the repeated brackets do not belong to the emoticon.
+    5. The setting ``base`` applies to all other characters. With "letters", letters, digits, marks
+       and apostrophes form words, and the rest is dropped. With "whitespace", all of these characters form
+       words.
 
-    :meth:`join` puts no space between the characters that step 2 has cut. :attr:`rewrites` has the exact
-    patterns, which also work in Java, Swift and Python.
+    :meth:`join` puts no space between the characters of step 2. :attr:`rewrites` contains the exact patterns,
+    which also work in Java, Swift and Python.
 
     Args:
         vocabulary: tokens in the order of their ids, with ``SPECIAL_TOKENS`` first. For the unit "wordpiece",
@@ -110,9 +109,9 @@ class Tokenizer(tf.Module):
 
     @classmethod
     def train(cls, texts: Iterable[str], settings: TokenizerSettings) -> "Tokenizer":
-        """Learns a vocabulary from texts, and returns a tokenizer. Equal texts give equal vocabularies.
+        """Learns a vocabulary from texts, and returns a tokenizer. The same texts give the same vocabulary.
 
-        Words and characters are sorted by frequency. Those with equal frequency are sorted alphabetically.
+        Words and characters are sorted by frequency, and alphabetically if the frequencies are equal.
         Pieces of words are learned by merging the most frequent pairs of pieces, as in byte pair encoding
         (Sennrich et al. 2016, section 3.2). The ``tokenizers`` library calls this method WordPiece.
 
@@ -134,7 +133,7 @@ class Tokenizer(tf.Module):
 
     @property
     def rewrites(self) -> tuple[tuple[str, str], ...]:
-        """Regular expressions (RE2) and replacements, applied in order before a text is split at spaces."""
+        """Pairs of an RE2 pattern and its replacement. Apply them in this order, then split at spaces."""
         return self.settings.rewrites
 
     def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
@@ -157,7 +156,7 @@ class Tokenizer(tf.Module):
         return tf.concat([*first, ids, *last], axis=1) if first or last else ids
 
     def encode(self, texts: Iterable[str]) -> TokenSequences:
-        """Converts all texts of a dataset to token ids, one chunk of texts at a time."""
+        """Converts texts to token ids. The texts are read and converted in chunks."""
         values, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
         for chunk in chunks(texts):
             ids = self(chunk)
@@ -171,9 +170,9 @@ class Tokenizer(tf.Module):
     def join(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """Converts token ids (n, None) to texts (n,).
 
-        Words are separated by spaces. With the split "reversible", spaces are only where the original text
-        had white space. ``END`` becomes a line break, ``UNKNOWN`` becomes ``CORPUS_UNKNOWN``, and ``PAD`` and
-        ``START`` are dropped.
+        The words of the result are separated by spaces. With the split "reversible", there is a space only
+        where the original text had white space. ``END`` becomes a line break, and ``UNKNOWN`` becomes
+        ``CORPUS_UNKNOWN``. ``PAD`` and ``START`` are dropped.
         """
         ids = tf.ragged.boolean_mask(ids, (ids != PAD) & (ids != START))
         tokens = ids.with_values(tf.gather(self._spellings(), ids.values))
@@ -195,7 +194,7 @@ class Tokenizer(tf.Module):
         return [self.vocabulary[index] for index in ids]
 
     def spell(self, text: str) -> list[str]:
-        """Returns the tokens of a text. An unknown token is shown as the word or character of the text."""
+        """Returns the tokens of a text. The original word or character replaces an unknown token."""
         ids = self([text]).values.numpy()
         if self.settings.unit == "byte":
             return self.decode(ids)
@@ -242,15 +241,16 @@ class Tokenizer(tf.Module):
         return tf.constant(["", "", CORPUS_UNKNOWN, "\n", *tokens], tf.string)
 
     def _pieces(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """Splits words (u,) into ids of pieces, ragged (u, None): greedily, the longest piece first.
+        """Splits u words, (u,), greedily into pieces. Returns the ids of the pieces, ragged (u, None).
 
         Each iteration of the loop finds the next piece of every unfinished word. Every prefix of the rest of
-        a word is looked up, and the longest prefix in the vocabulary is taken. If a part of a word has no
-        match, the whole word is one ``UNKNOWN`` (Wu et al. 2016, section 4.1; the greedy match is from BERT).
+        a word is looked up, and the longest prefix in the vocabulary is taken. If the rest of a word has no
+        such prefix, the whole word is one ``UNKNOWN`` (Wu et al. 2016, section 4.1; the greedy match is from
+        BERT).
         """
         size, longest = len(self.vocabulary), max(map(len, self.vocabulary))
         lengths = tf.strings.length(words, unit="UTF8_CHAR")
-        marked = tf.strings.regex_full_match(words, f"{CONTINUATION}.*")  # only inner pieces start with ##
+        marked = tf.strings.regex_full_match(words, f"{CONTINUATION}.*")  # ## marks pieces inside a word
         hopeless = (lengths > LONGEST_WORD) | (words == CORPUS_UNKNOWN) | marked
 
         def advance(rows, starts, done_rows, done_ids):
@@ -260,7 +260,7 @@ class Tokenizer(tf.Module):
             start = tf.gather(starts, row)
             piece = tf.strings.substr(tf.gather(words, tf.gather(rows, row)), start, prefix, unit="UTF8_CHAR")
             ids = self._table.lookup(tf.where(start > 0, CONTINUATION + piece, piece))
-            # One maximum finds both the longest match and its id, because one number encodes them.
+            # One number encodes the length and the id of a match. Its maximum belongs to the longest match.
             score = tf.where(ids == UNKNOWN, UNKNOWN, prefix * size + ids)  # (prefixes,)
             match = tf.math.segment_max(score, row)  # (rows,)
             length, ids = match // size, match % size

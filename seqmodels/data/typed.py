@@ -1,4 +1,4 @@
-"""Formats that store typed values: Parquet, Arrow, Feather and Excel."""
+"""Reads tables in formats that store typed values: Parquet, Arrow, Feather and Excel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seqmodels.errors import DataError, UsageError
 
 
 def read_parquet(path: Path, content: bytes) -> tuple[list[str], list[Any]]:
-    """Returns the names and columns of a Parquet file."""
+    """Returns the column names and the columns of a Parquet file."""
     from pyarrow import BufferReader, parquet
 
     try:
@@ -22,7 +22,7 @@ def read_parquet(path: Path, content: bytes) -> tuple[list[str], list[Any]]:
 
 
 def read_arrow(path: Path, content: bytes) -> tuple[list[str], list[Any]]:
-    """Returns the names and columns of a Feather file, or of an Arrow file or stream."""
+    """Returns the column names and the columns of a Feather file, an Arrow file or an Arrow stream."""
     from pyarrow import BufferReader, feather, ipc
 
     try:
@@ -31,14 +31,17 @@ def read_arrow(path: Path, content: bytes) -> tuple[list[str], list[Any]]:
         source = BufferReader(content)
         opened = ipc.open_file(source) if content.startswith(b"ARROW1") else ipc.open_stream(source)
         table = opened.read_all()
-        table.validate(full=True)  # a damaged file can have offsets outside its memory
+        table.validate(full=True)  # the offsets in a damaged file can point outside its memory
         return _of_arrow(table)
     except Exception as error:  # a damaged file raises errors of any type
         raise _damaged(path, "Arrow", error) from error
 
 
 def _of_arrow(table: Any) -> tuple[list[str], list[Any]]:
-    """Splits an Arrow table. Whole numbers stay whole where values are missing; an index is a column."""
+    """Returns the column names and the columns of an Arrow table.
+
+    A column of whole numbers with missing values is not converted to floats. An index becomes a column.
+    """
     columns = [column.to_pandas(integer_object_nulls=True) for column in table.columns]
     return [str(name) for name in table.column_names], columns
 
@@ -49,7 +52,10 @@ def _damaged(path: Path, kind: str, error: Exception) -> DataError:
 
 
 def read_excel(path: Path, content: bytes, notes: list[str]) -> tuple[int, list[str], list[Any], np.ndarray]:
-    """Returns the row of the header, the names, the columns, and the row of each record in the first sheet.
+    """Reads the first sheet of an Excel file.
+
+    Returns:
+        The row number of the header, the column names, the columns, and the row number of each row of data.
 
     Raises:
         UsageError: openpyxl is not installed.

@@ -1,4 +1,4 @@
-"""Functions that learn a vocabulary from texts, and read and write the files of a tokenizer."""
+"""Learns a vocabulary from texts, and reads and writes the files of a tokenizer."""
 
 import json
 import os
@@ -25,7 +25,7 @@ _TEXTS_AT_ONCE = 2048
 
 
 def learn(texts: Iterable[str], settings: TokenizerSettings) -> list[str]:
-    """Learns a vocabulary of words, characters or pieces from texts, with the special tokens first."""
+    """Learns a vocabulary of words, characters or pieces from texts. The special tokens come first."""
     frequent = _frequent_pieces if settings.unit == "wordpiece" else _frequent_words
     return frequent(_count_words(texts, settings), settings)
 
@@ -58,8 +58,8 @@ def _frequent_words(counts: Mapping[str, int], settings: TokenizerSettings) -> l
 def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> list[str]:
     """Learns a vocabulary of pieces of words.
 
-    At first, at most half of the vocabulary consists of single characters. Longer pieces are then added. If
-    entries remain free, more single characters are added.
+    The most frequent characters fill at most half of the vocabulary. Longer pieces are then added. If entries
+    remain free, the other characters are added.
     """
     from tokenizers import Tokenizer as Trainee
     from tokenizers import models, pre_tokenizers, trainers
@@ -81,9 +81,9 @@ def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> 
         vocab_size=settings.size,
         min_frequency=settings.minimum_count,
         continuing_subword_prefix=CONTINUATION,
-        # The trainer gives each character a number, in the order of a hash table, and breaks ties by this
-        # number. If the characters are passed as special tokens, their order is fixed and the result is
-        # repeatable.
+        # The trainer numbers the characters in the arbitrary order of a hash table, and breaks ties by these
+        # numbers. If the characters are passed as special tokens, their order is fixed. The same texts then
+        # give the same vocabulary.
         special_tokens=[*SPECIAL_TOKENS, *sorted(alphabet)],
         show_progress=False,
     )
@@ -102,7 +102,7 @@ def write(path: Path, text: str) -> None:
 
 
 def read_vocabulary(path: Path) -> list[str]:
-    """Reads the tokens of a file, one per line; raises DataError for an invalid line."""
+    """Reads the tokens of a file with one token per line. Raises DataError if a line is invalid."""
     tokens = read_text(path).removesuffix("\n").split("\n")
     for line, (token, expected) in enumerate(zip(tokens, SPECIAL_TOKENS), start=1):
         if token != expected:
@@ -127,7 +127,7 @@ def read_vocabulary(path: Path) -> list[str]:
 
 
 def read_settings(path: Path) -> TokenizerSettings:
-    """Reads the settings of a saved tokenizer; raises DataError if they are invalid."""
+    """Reads the settings of a saved tokenizer. Raises DataError if they are invalid."""
     try:
         return TokenizerSettings(**json.loads(read_text(path)))
     except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""Plots of attention weights."""
+"""Plots the attention weights of a translation."""
 
 import os
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ def bars(
     label: str = "",
     chance: float | None = None,
 ) -> Path:
-    """Plots groups of bars, with one bar per series in each group, and writes the plot to `path`.
+    """Plots groups of bars and writes the plot to `path`. Each group has one bar per series.
 
     Args:
         groups: names of the groups, which label the horizontal axis.
@@ -33,10 +33,10 @@ def bars(
         path: PNG file to write.
         title: title of the plot.
         label: label of the vertical axis.
-        chance: chance level, which is shown as a horizontal line. Default: no line.
+        chance: score of random guessing (chance level), shown as a horizontal line. Default: no line.
 
     Raises:
-        ValueError: the number of values of a series is not the number of groups.
+        ValueError: a series does not have one value per group.
 
     >>> bars(["short", "long"], {"gru": [0.9, 0.7], "lstm": [0.9, 0.8]}, folder / "bars.png").name
     'bars.png'
@@ -52,8 +52,8 @@ def score_by_group(
     The upper panel shows the scores. The lower panel shows the numbers of examples.
 
     Args:
-        groups: one dictionary per group. Its keys are `name`, `count` (number of examples) and the string
-            that is passed as `score`.
+        groups: one dictionary per group. Its keys are `name`, `count` (number of examples) and the value of
+            the argument `score`.
         score: key of the score in each dictionary, such as `f1`.
         label: label of the horizontal axis, which shows the names of the groups.
         path: PNG file to write.

@@ -21,18 +21,17 @@ from seqmodels.evaluation.style import (
     tidy,
 )
 
-LARGEST_ANNOTATED = 25  # largest number of classes for which the cells contain readable numbers
-# Largest number of classes whose names are all shown. If there are more classes, only every second, third,
-# ... name is shown.
+LARGEST_ANNOTATED = 25  # with more classes, the cells are too small for readable numbers
+# With more classes, the axes show only every second name, or every third name, and so on.
 LARGEST_LABELED = 60
 
 
 def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | os.PathLike[str]) -> Path:
     """Plots a confusion matrix as a coloured table, and writes the plot to `path`.
 
-    The colour of a cell shows the percentage of the examples of the true class. The colour depends on the
-    square root of the percentage, so that rare confusions are visible. For at most 25 classes, the cells also
-    contain the counts and percentages.
+    The colour of a cell shows the count as a percentage of all examples of the true class. The colour depends
+    on the square root of the percentage, so that rare confusions are visible. For at most 25 classes, the
+    cells also contain the counts and percentages.
 
     Args:
         confusion: counts `(classes, classes)`, with a row per true class and a column per predicted class.
@@ -49,14 +48,14 @@ def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | o
 
 
 def reliability_diagram(calibration: Sequence[Mapping[str, float]], path: str | os.PathLike[str]) -> Path:
-    """Plots the accuracy for each level of confidence (reliability diagram), and writes the plot to `path`.
+    """Plots the accuracy as a function of the confidence (reliability diagram), and writes it to `path`.
 
-    A lower panel shows a histogram of the confidence.
+    The confidence is the predicted probability of the predicted class. A lower panel shows its histogram.
 
     Args:
-        calibration: one dictionary per bin of the confidence. Its keys are `lower` and `upper` (edges of the
-            bin), `confidence` and `accuracy` (means over the bin), and `count` (number of examples). All bins
-            must have the same width.
+        calibration: one dictionary per bin (interval of the confidence). Its keys are `lower` and `upper`
+            (limits of the bin), `confidence` and `accuracy` (means over the examples in the bin), and `count`
+            (number of examples). All bins must have the same width.
         path: PNG file to write.
 
     >>> bins = [{"lower": 0.0, "upper": 0.5, "confidence": 0.25, "accuracy": 0.2, "count": 4}]
@@ -94,7 +93,7 @@ def draw_confusion_matrix(confusion: ArrayLike, classes: Sequence[str]) -> Figur
             )
     ticks = range(0, size, -(-size // LARGEST_LABELED))
     names = [shorten(classes[tick]) for tick in ticks]
-    # A class name is plain text: a dollar sign does not start a formula.
+    # A dollar sign in a class name must not start a formula.
     axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
     axes.set_yticks(ticks, names, parse_math=False)
     axes.set_xlabel("predicted class")

@@ -1,4 +1,4 @@
-"""Line plots: panels with curves, learning curves, and the loss at each position of a line of text."""
+"""Line plots: general curves, learning curves, and the loss at each token position in a line of text."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from seqmodels.evaluation.style import (
 )
 
 MEASURED_PER_EPOCH = ("learning_rate", "gradient_norm")
-LARGEST_TICKED = 9  # largest number of points for which a logarithmic axis has one tick per point
+LARGEST_TICKED = 9  # with at most this number of points, a logarithmic x axis has one tick per point
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class Panel:
         title: title of the panel.
         x_label, y_label: quantities on the axes, with units.
         curves: curves of the panel.
-        log: axes with a logarithmic scale: "", "x", "y" or "xy".
+        log: names of the axes that have a logarithmic scale: "", "x", "y" or "xy".
         limits: limits of the y axis. Default: limits that fit the curves.
         x_limits: limits of the x axis. Default: limits that fit the curves.
-        surface: x values ``(columns,)``, y values ``(rows,)`` and z values ``(rows, columns)``. The z values
-            are drawn as grey contours behind the curves. Default: no contours.
+        surface: tuple of x values ``(columns,)``, y values ``(rows,)`` and z values ``(rows, columns)``. The
+            z values are shown as filled grey contours behind the curves. Default: no contours.
 
     >>> Panel("loss", "epoch", "nats", [Curve("gru", [1, 2], [0.9, 0.7])]).title
     'loss'
@@ -94,10 +94,11 @@ def learning_curve(
     """Plots the history of a training, with one panel per quantity, and writes the plot to `path`.
 
     Args:
-        history: one dictionary per epoch, with the keys `epoch`, `loss` and `valid_loss`. A further score
-            NAME is plotted if the key `valid_NAME` exists. If the key `NAME` exists too, its values are
-            plotted in the same panel. `learning_rate` and `gradient_norm` are optional and have small panels.
-            A missing value or a NaN leaves a gap. Other keys are ignored.
+        history: one dictionary per epoch, with the keys `epoch`, `loss` and `valid_loss`. Each further score,
+            such as accuracy, is plotted if its validation key exists, such as `valid_accuracy`. If the key
+            `accuracy` exists too, the same panel shows the training score. `learning_rate` and
+            `gradient_norm` are optional and have small panels. A missing value or a NaN leaves a gap. Other
+            keys are ignored.
         path: PNG file to write.
         best_epoch: number of the epoch to mark, such as the epoch whose weights were kept. Default: no mark.
 
@@ -119,12 +120,13 @@ def loss_by_position(
     The plot has one curve per model. A lower panel shows the number of tokens at each position.
 
     Args:
-        curves: dictionary from the name of a model to its rows. Each row is a dictionary with the keys
-            `position` (from 1), `tokens` (number of tokens) and `log_loss` (mean loss of these tokens).
+        curves: dictionary from the name of a model to a list with one dictionary per position. The keys of
+            these dictionaries are `position` (from 1), `tokens` (number of tokens at the position) and
+            `log_loss` (mean loss of these tokens in nats).
         path: PNG file to write.
 
     Raises:
-        ValueError: `curves` is empty, or a curve has no rows.
+        ValueError: `curves` is empty, or a model has no positions.
 
     >>> rows = [{"position": at, "tokens": 90, "log_loss": loss} for at, loss in ((1, 5.1), (2, 4.2))]
     >>> loss_by_position({"lstm": rows}, folder / "positions.png").name

@@ -1,4 +1,4 @@
-"""Confidence intervals of scores."""
+"""Computes confidence intervals of scores."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from scipy.stats import binomtest
 
 
 def wilson_interval(correct: int, count: int, confidence: float = 0.95) -> list[float]:
-    """Computes the confidence interval ``[low, high]`` of a proportion by the method of Wilson (1927).
-
-    The proportion is ``correct / count``.
+    """Computes a confidence interval of the proportion ``correct / count`` by the method of Wilson (1927).
 
     Args:
         correct: number of successes, at most ``count``.
         count: number of trials, at least 1.
         confidence: probability that the interval contains the true proportion.
+
+    Returns:
+        The list ``[low, high]`` of the two limits.
 
     >>> [round(edge, 3) for edge in wilson_interval(90, 100)]
     [0.826, 0.945]

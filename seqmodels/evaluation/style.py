@@ -1,4 +1,4 @@
-"""Style of all plots, and atomic writing of plots to files."""
+"""Defines the style of all plots, and writes plots to files atomically."""
 
 import os
 from pathlib import Path
@@ -35,9 +35,9 @@ def tidy(axes: Axes) -> None:
 
 
 def shorten(name: str, longest: int = 18) -> str:
-    """Shortens a long name in the middle, because long names often have the same start.
+    """Shortens a name to at most ``longest`` characters.
 
-    ``longest`` is the largest number of characters of the result.
+    Characters in the middle are removed, because long names often have the same start.
     """
     name = " ".join(name.split())
     return name if len(name) <= longest else f"{name[: longest - 8]}…{name[-7:]}"
@@ -51,7 +51,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        # With a palette of 256 colours, the file is a third as large as in full colour.
+        # With 256 colours, the file has a third of the size of a file with all colours.
         image.quantize(256, dither=Image.Dither.NONE).save(temporary, format="png", optimize=True)
         os.replace(temporary, path)
     finally:

@@ -1,7 +1,7 @@
-"""Export of models as SavedModel or TFLite files, which are verified in a new process.
+"""Exports models as SavedModels or TFLite files, and verifies the exported files in a new process.
 
-A model is exported from a list of its signatures, which are named functions. The module of a function or
-class is imported when the function or class is first used.
+The exporting functions receive a list of signatures. A signature is a named function of a model. The module
+of a function or class is imported when the function or class is first used.
 """
 
 from seqmodels.lazy import lazy

@@ -1,12 +1,12 @@
-"""Conversion of the content of a TFLite file to Python objects that can be changed, and back."""
+"""Converts the content of a TFLite file to Python objects that can be changed, and converts them back."""
 
 from __future__ import annotations
 
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-# Operator UNIDIRECTIONAL_SEQUENCE_LSTM: index of the state h among its inputs, and index of the rounded h
-# among its intermediate tensors.
+# The operator UNIDIRECTIONAL_SEQUENCE_LSTM has the hidden state h at the index _STATE of its inputs, and the
+# rounded h at the index _HIDDEN of its intermediate tensors.
 _STATE, _HIDDEN = 18, 4
 
 
@@ -21,7 +21,7 @@ def packed(model: schema.ModelT) -> bytes:
 
 
 def mended(content: bytes) -> bytes:
-    """Corrects two faults of the converter in the content of a TFLite file, and returns the new content."""
+    """Returns the content of a TFLite file after correcting two errors of TensorFlow's converter."""
     model = unpacked(content)
     for graph in model.subgraphs:
         _leave_variables_plain(graph)
@@ -47,13 +47,13 @@ def _leave_variables_plain(graph: schema.SubGraphT) -> None:
 
 
 def _give_h_one_scale(graph: schema.SubGraphT, lstm: schema.OperatorT) -> None:
-    """Sets one scale and zero point for ``h`` in a fused 8-bit LSTM.
+    """Sets the same scale and zero point for all copies of the hidden state ``h`` in a fused 8-bit LSTM.
 
     The operator computes ``h`` once and rounds it to the scale of an intermediate tensor. The operator uses
-    the same rounded bytes as its output and as the state for the next step. The converter sets a separate
-    scale for each of these three tensors, and measures the state only after the last step. Without a
-    correction, the same bytes would represent three different numbers. This function sets all three scales to
-    the scale of the output, which was measured at every step.
+    the same rounded bytes as its output and as the state for the next time step. But the converter chooses a
+    different scale for each of these three tensors. Without a correction, the same bytes would therefore
+    represent three different numbers. This function sets all three scales to the scale of the output. This
+    scale was measured at every time step, and the scale of the state only after the last time step.
     """
     output = graph.tensors[lstm.outputs[0]]
     if output.type == schema.TensorType.INT8:

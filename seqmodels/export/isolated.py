@@ -19,8 +19,8 @@ RUN_TFLITE = Path(__file__).parent / "scripts" / "run_tflite.py"
 def run(script: Path, *arguments: str | Path) -> None:
     """Runs a Python script in an empty folder and in a process that cannot import the project.
 
-    The separate process proves that an exported file works without the project. A crash of the script does
-    not affect the current process.
+    If a script can use an exported file in this process, the file works without the project. A crash of the
+    script does not affect the current process.
 
     Args:
         script: path of a Python file.

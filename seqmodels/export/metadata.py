@@ -25,13 +25,14 @@ FEATURE_PROPERTIES, REGEX_TOKENIZER, AXIS_LABELS, VOCABULARY = 1, 6, 2, 5
 def with_text_classifier(
     content: bytes, labels: Sequence[str], vocabulary: Sequence[str], delimiter: str
 ) -> bytes:
-    """Adds the metadata with which MediaPipe can read raw text and return the names of classes.
+    """Adds metadata to a TFLite file, so that MediaPipe can classify raw texts and return names of classes.
 
     MediaPipe splits a text at the delimiter and adds ``<START>`` before the first token. It truncates long
     texts at the end and pads short texts with ``<PAD>``. It does not convert the text to lower case.
 
     Args:
-        content: TFLite file with one subgraph, an int32 input ``[1, T]`` and a float output ``[1, classes]``.
+        content: content of a TFLite file with one subgraph, an int32 input ``[1, T]`` for T tokens, and a
+            float output ``[1, classes]``.
         labels: names of the classes.
         vocabulary: tokens in the order of their ids, including ``<PAD>``, ``<START>`` and ``<UNKNOWN>``.
         delimiter: regular expression (RE2) that matches the text between tokens.
@@ -59,9 +60,9 @@ def with_text_classifier(
 
 
 def _metadata(delimiter: str) -> bytes:
-    """Builds a ModelMetadata table with a text input and an output with labels.
+    """Builds a ModelMetadata table. It describes a text input with a tokenizer, and an output with labels.
 
-    The text input has a regular-expression tokenizer.
+    The tokenizer splits texts with a regular expression.
     """
     builder = flatbuffers.Builder(1024)
     text, pattern, score = (builder.CreateString(name) for name in ("input_text", delimiter, "score"))
@@ -78,7 +79,7 @@ def _metadata(delimiter: str) -> bytes:
 
 
 def _tensor(builder: flatbuffers.Builder, fields: dict[int, int]) -> int:
-    """Builds a TensorMetadata table. The properties of its content type are empty."""
+    """Builds a TensorMetadata table, with empty properties of the content type."""
     properties = _table(builder, 0, {})
     content = _table(builder, 3, {1: properties}, {0: ("Uint8", FEATURE_PROPERTIES)})
     return _table(builder, 7, {**fields, 3: content})

@@ -1,4 +1,4 @@
-"""Atomic replacement of folders."""
+"""Replaces folders atomically."""
 
 from __future__ import annotations
 

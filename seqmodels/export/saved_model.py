@@ -1,4 +1,4 @@
-"""Export of SavedModels, which are verified without the project before they are written to their folder."""
+"""Exports SavedModels. A new SavedModel is verified without the project before it replaces the old folder."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def export(
 ) -> float:
     """Writes a SavedModel. The old content of ``folder`` is replaced after the new model has been verified.
 
-    A process with TensorFlow but without the project loads the SavedModel and runs the examples. Its outputs
-    must be equal to the outputs of the signatures' functions within ``TOLERANCE``.
+    A separate process, which can import TensorFlow but not the project, loads the SavedModel and runs the
+    examples. The outputs may differ from the outputs of the signatures' functions by at most ``TOLERANCE``.
 
     Args:
         folder: folder to write. Its parent folders are created.
-        signatures: entry points of the model. The first signature is also ``serving_default``.
-        examples: pairs of the name of a signature and the inputs of a call, for the verification. Use several
-            batch sizes.
+        signatures: named functions of the model. The first signature is also ``serving_default``.
+        examples: inputs for the verification, as pairs ``(name of a signature, {input name: array})``. Use
+            examples with different batch sizes.
         readme: content of README.md in the folder. Default: no README.md is written.
 
     Returns:
-        The largest difference between an output of the SavedModel and the output of the function, see
+        The largest difference between the outputs of the SavedModel and of the functions, see
         :func:`largest_difference`.
 
     Raises:
@@ -50,7 +50,7 @@ def export(
     """
     functions = {signature.name: signature.function for signature in signatures}
     with in_place_of(folder) as temporary:
-        with kernels.form("generic"):  # without the custom gradients of the fast kernels
+        with kernels.form("generic"):  # this form has no custom gradients
             save(temporary, signatures)
         inputs: dict[str, np.ndarray] = {}
         expected: dict[str, np.ndarray] = {}

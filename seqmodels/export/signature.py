@@ -1,7 +1,4 @@
-"""Signatures, which are the named entry points of an exported model.
-
-The functions that export a model need only a list of its signatures.
-"""
+"""Signatures: the named functions of an exported model. An exporting function receives a list of them."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class Signature:
-    """A named entry point of an exported model: a function that maps named tensors to named tensors.
+    """A named function of an exported model. Its inputs and outputs are named tensors.
 
     Attributes:
         name: verb that describes the operation, such as ``classify``, ``forecast`` or ``translate``.
@@ -78,7 +75,7 @@ class Signature:
 def save(folder: Path, signatures: Sequence[Signature]) -> None:
     """Writes a SavedModel with these signatures. The first signature is also ``serving_default``.
 
-    The SavedModel contains no layer and no class of the project, so that TensorFlow alone can load it.
+    The SavedModel contains no layers and classes of the project. Therefore, TensorFlow alone can load it.
 
     >>> double = Signature("double", lambda x: {"y": 2 * x}, {"x": tf.TensorSpec([None])}, ("y",), [])
     >>> save(folder / "model", [double])

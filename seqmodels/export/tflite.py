@@ -1,4 +1,4 @@
-"""Conversion of models to TFLite files that use only built-in operators.
+"""Converts models to TFLite files that use only built-in operators.
 
 A new file is verified before it replaces an older file.
 """
@@ -23,9 +23,9 @@ from seqmodels.export.flatbuffer import mended
 from seqmodels.export.signature import Signature, save
 from seqmodels.export.verify import Arrays, largest_difference, load_arrays, save_arrays
 
-# Largest allowed difference from the outputs of the model. The value for "none" allows for the rounding of
-# float32. The value for "float16" allows for rounding to 11 bits. With 8 bits, every finite difference is
-# allowed. A score on real data must then show whether the file is precise enough.
+# Largest allowed difference from the outputs of the model, for each quantization. The value for "none" covers
+# the rounding of float32. The value for "float16" covers the rounding to 11 bits. With 8 bits, every finite
+# difference is allowed. A score on real data must then show that the file is precise enough.
 TOLERANCES = {"none": 1e-4, "float16": 0.05, "dynamic": math.inf, "int8": math.inf}
 # Largest number of time steps of a file whose loop is unrolled. Such a file grows by some kilobytes per time
 # step. The conversion time grows with the square of the number of time steps.
@@ -39,12 +39,12 @@ class Entry:
     """One signature of a TFLite file, and data to verify and calibrate the file.
 
     Attributes:
-        signature: signature whose inputs have static shapes and one row.
-        inputs: inputs for the verification and for scores, each ``(rows, ...)``.
-        expected: outputs of the model for ``inputs``.
-        representative: inputs from the training data, each ``(rows, ...)``, which calibrate int8. The
-            converter measures the state c of a fused LSTM only after the last time step. If all rows end in
-            padding, the measured range of c is too small. Therefore, some rows should have no padding.
+        signature: signature whose inputs have static shapes with one row.
+        inputs: inputs for the verification and for scores, ``{name: array (rows, ...)}``.
+        expected: outputs of the model for ``inputs``, ``{name: array (rows, ...)}``.
+        representative: inputs from the training data that calibrate int8, ``{name: array (rows, ...)}``. Some
+            rows should have no padding. The converter measures the cell state of a fused LSTM only after the
+            last time step. If all rows end in padding, the measured range of the cell state is too small.
     """
 
     signature: Signature
@@ -61,9 +61,8 @@ class Converted:
         size: size of the file in bytes.
         milliseconds: dictionary from the name of a signature to the median time of 200 calls with one thread.
         difference: largest difference from the outputs of the model.
-        outputs: outputs of the file for ``Entry.inputs``, ``(rows, ...)``, by signature and name of the
-            output.
-        operators: number of operators by name of the operator.
+        outputs: outputs of the file for ``Entry.inputs``, as ``{signature: {output: array (rows, ...)}}``.
+        operators: dictionary from the name of an operator to the number of its occurrences in the file.
         subgraphs: number of subgraphs. A file without loops has 1 subgraph. A file with loops has more than 1
             subgraph. MediaPipe can read only files with 1 subgraph.
     """
@@ -82,17 +81,19 @@ def file_name(quantize: str) -> str:
 
 
 def choose_form(fused: bool, steps: int, quantize: str) -> str:
-    """Chooses the form of the loops in a TFLite file, see :mod:`seqmodels.kernels.forms`.
+    """Chooses the representation ("form") of the loops over time steps in a TFLite file.
 
-    - "fused" is chosen if every recurrent layer has a fused operator. The file is small for any number of
-      time steps, also with 8 bits. If the file computes in floats and has more than about a hundred time
-      steps, this form is the fastest (table in benchmarks/sentiment.md).
+    :mod:`seqmodels.kernels.forms` describes the forms.
+
+    - "fused" is chosen if TFLite has a fused operator for every recurrent layer. The file is small for any
+      number of time steps, also with 8 bits. If the file computes in floats and has more than about a hundred
+      time steps, this form is the fastest (table in benchmarks/sentiment.md).
     - "unrolled" is chosen for at most ``LONGEST_UNROLLED`` time steps. This form is fast, but the file grows
       with the number of time steps.
     - "generic" is chosen in all other cases. It is a loop with two subgraphs and is several times slower.
 
     Args:
-        fused: if True, every recurrent layer has a fused operator.
+        fused: if True, TFLite has a fused operator for every recurrent layer.
         steps: number of time steps, T.
         quantize: a name in ``QUANTIZATIONS``.
 
@@ -108,8 +109,8 @@ def choose_form(fused: bool, steps: int, quantize: str) -> str:
         return "unrolled"
     if quantize == "int8":
         raise UsageError(
-            f"--quantize int8 with {steps} steps needs LSTM layers; use --length {LONGEST_UNROLLED} or less, "
-            "or --quantize dynamic"
+            f"--quantize int8 with {steps} time steps needs LSTM layers; use --length {LONGEST_UNROLLED} or "
+            "less, or --quantize dynamic"
         )
     return "generic"
 
@@ -125,8 +126,8 @@ def convert(
 
     Args:
         path: file to write. Its parent folders are created.
-        entries: signatures of the file and their data.
-        form: form of the loops, a name in ``kernels.FORMS``.
+        entries: signatures of the file, with data to verify and calibrate the file.
+        form: representation of the loops over time steps: "fused", "unrolled" or "generic".
         quantize: "none"; "dynamic" (8-bit weights, float computation); "float16" (16-bit weights); or "int8"
             (8-bit weights and computation).
         finish: function that receives the content of the file and the number of its subgraphs, and returns
@@ -175,15 +176,15 @@ def _named(arrays: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
 
 
 def _operators(name: str, content: bytes) -> tuple[dict[str, int], int]:
-    """Returns the number of operators by name, and the number of subgraphs of a file.
+    """Returns the number of occurrences of each operator in a file, and the number of subgraphs.
 
-    Raises UserError if an operator is not built in.
+    Raises UserError if an operator is not built into TFLite.
     """
     model = schema.Model.GetRootAsModel(content, 0)
     codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
     if custom := sorted({code.CustomCode().decode() for code in codes if code.CustomCode()}):
         raise UserError(
-            f"{name} needs the operators {', '.join(custom)}; expected operators that are built into TFLite"
+            f"{name} needs the operators {', '.join(custom)}; expected only operators that TFLite contains"
         )
     # New files store codes above 127 only in builtin_code. Older files have only deprecated_builtin_code.
     names = [_OPERATORS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes]

@@ -1,4 +1,4 @@
-"""Comparison of an exported file's outputs with the model's outputs."""
+"""Compares the outputs of an exported file with the outputs of the model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
-    """Writes arrays to an .npz file without pickle: strings are stored as bytes of a fixed length."""
+    """Writes arrays to an .npz file without pickle. Strings become bytes of a fixed length."""
     content: dict[str, Any] = {name: plain(value) for name, value in arrays.items()}
     np.savez(path, **content)
 
@@ -31,8 +31,8 @@ def plain(value: np.ndarray) -> np.ndarray:
 def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: float) -> float:
     """Compares arrays by name. Strings must be equal, and numbers may differ by ``tolerance``.
 
-    If the largest absolute value of an array is above 1, the differences of the array are divided by this
-    value. The reason is that large floats have fewer digits after the decimal point. For example, a price of
+    If the largest absolute value in an array is above 1, the differences in this array are divided by it.
+    The reason is that large floats have fewer correct digits after the decimal point. For example, a price of
     3,000 has four digits fewer than a probability.
 
     Args:
@@ -42,7 +42,7 @@ def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: 
         tolerance: largest allowed difference.
 
     Returns:
-        The largest difference between two numbers, after the division.
+        The largest difference between two numbers of all arrays, after the division.
 
     Raises:
         UserError: an array in ``actual`` is missing, has another shape, is not finite, or differs by more

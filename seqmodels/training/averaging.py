@@ -1,4 +1,4 @@
-"""Averages of the weights of a model: over training steps, or over the weights at the ends of epochs."""
+"""Averages the weights of a model over training steps, or over the ends of the most recent epochs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Averages:
         model: a built Keras model. Create this object in the ``tf.distribute`` scope of the model.
         settings: settings of the training. Only ``average``, ``average_after``, ``average_epochs`` and
             ``monitor`` are used.
-        folder: folder where the final weights of the most recent epochs are stored.
+        folder: folder in which the weights at the end of each recent epoch are stored, for
+            ``average_epochs``.
 
     Attributes:
         variables: averages of the trainable weights, in the order of the weights. Empty if averaging is
@@ -37,7 +38,7 @@ class Averages:
         self._move = tf.function(self._move_all, autograph=False)
 
     def after_step(self, position: Position) -> None:
-        """Moves the average towards the weights, if averaging over steps has started."""
+        """Updates the average with the current weights, if averaging over steps has started."""
         if self.settings.average is None or position.averaged is None:
             return
         position.averaged += 1
@@ -45,7 +46,7 @@ class Averages:
         self._move(tf.constant(share))
 
     def before_validation(self, position: Position) -> None:
-        """If ``average_epochs`` is set, averages the final weights of the most recent epochs."""
+        """If ``average_epochs`` is set, averages the weights at the ends of the most recent epochs."""
         count = self.settings.average_epochs
         if count is None:
             return
@@ -59,7 +60,7 @@ class Averages:
     def after_validation(self, position: Position, better: Callable[[float, float], bool]) -> None:
         """Starts averaging over steps if an earlier epoch was better than the current epoch.
 
-        Only epochs more than ``average_after`` epochs before the current epoch are compared.
+        The current epoch is compared only with epochs that ended more than ``average_after`` epochs before.
         """
         if self.settings.average is None or position.averaged is not None:
             return
@@ -69,9 +70,9 @@ class Averages:
 
     @contextmanager
     def in_place(self, position: Position) -> Iterator[None]:
-        """Context manager: inside the ``with`` block, the weights of the model are the averages.
+        """Context manager that replaces the weights of the model by the averages in the ``with`` block.
 
-        Before averaging has started, the weights do not change.
+        If averaging has not started, the weights do not change.
         """
         if not position.averaged:
             yield

@@ -1,6 +1,6 @@
-"""Checkpoints, which contain all values that are needed to resume a training.
+"""Writes and reads checkpoints, which contain all values that are needed to resume a training.
 
-A checkpoint is one file, which is replaced atomically.
+A checkpoint is one file. A new checkpoint replaces the old file atomically.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def save(path: Path, variables: Mapping[str, Sequence[Any]], facts: Mapping[str,
 
     Args:
         path: file to write. Its folder is created.
-        variables: dictionary from the name of a group to its Keras variables or tensors. :func:`load` must
-            receive the variables of a group in the same order.
-        facts: dictionary of further values, which must be representable in JSON.
+        variables: dictionary that maps the name of a group to a list of Keras variables or tensors.
+            :func:`load` must receive the variables of a group in the same order.
+        facts: dictionary of further values that JSON can represent.
     """
     arrays: dict[str, Any] = {
         f"{group}/{index}": _storable(variable)
@@ -47,7 +47,7 @@ def load(path: Path, variables: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """Reads a checkpoint, assigns the stored values to ``variables``, and returns the facts.
 
     Raises:
-        DataError: the file is damaged, or the number or the shapes of its tensors differ from those of
+        DataError: the file is damaged, or its tensors do not have the same number and shapes as
             ``variables``. No variable is changed in this case.
     """
     values = []
@@ -66,7 +66,7 @@ def load(path: Path, variables: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
 
 
 def arrays(path: Path, group: str) -> list[np.ndarray]:
-    """Returns the tensors of one group as NumPy arrays in their order. Tensors in bfloat16 become float32."""
+    """Returns the tensors of one group as a list of NumPy arrays. Tensors in bfloat16 become float32."""
     with np.load(path) as stored:
         return [stored[f"{group}/{index}"] for index in range(_size(stored, group))]
 
@@ -86,7 +86,7 @@ def _group(path: Path, stored: Any, group: str, members: Sequence[Any]) -> list[
 
     Raises DataError if the number of variables or a shape differs.
     """
-    other = "use the options of the run that wrote it, or train again with --overwrite"
+    other = "use the options of the training that wrote it, or train again with --overwrite"
     if _size(stored, group) != len(members):
         found = _size(stored, group)
         raise DataError(

@@ -1,8 +1,9 @@
 """The training loop of the project.
 
 A ``tf.distribute`` strategy may split a batch over several replicas of the model. On a CPU, the loop splits a
-batch into parts that are computed in parallel. The gradient of each part is weighted by its share of the real
-targets, which are the targets that are not padding. The weighted gradients are summed, clipped and applied.
+batch into parts that are computed in parallel. A target that is not padding is called a real target. The
+gradient of each part is weighted by the fraction of the batch's real targets that are in this part. The
+weighted gradients are summed, clipped and applied.
 
 The state that a recurrent model passes from one batch to the next is called the carried state.
 
@@ -35,18 +36,20 @@ class Training:
 
     Args:
         model: a built Keras model, created in the scope of the current ``tf.distribute`` strategy.
-        objective: see :mod:`seqmodels.training.objectives`.
+        objective: function that computes the loss and the scores of a batch, see
+            :mod:`seqmodels.training.objectives`.
         optimizer: a Keras optimizer that no other training uses.
         train: function that receives the index of an epoch, from 0, and returns the ``tf.data.Dataset`` of
             this epoch. The elements of the dataset are batches ``(inputs, targets, weights)``. The function
             must always return the same batches for the same epoch.
-        validate: function without arguments that returns the dataset for the validation. Its elements have
-            the same structure.
+        validate: function without arguments that returns the validation dataset. The elements of this
+            dataset have the same structure as the elements of the training dataset.
         settings: settings of the training.
         folder: folder of the checkpoints ``last.npz`` and ``best.npz``.
         initial_carried: function without arguments that returns the carried state at the start of an epoch.
-            With several replicas, it returns the state for the rows of one replica. Default: the model has no
-            carried state.
+            The carried state is the state that a recurrent model passes from one batch to the next. With
+            several replicas, the function returns the state for the rows of one replica. Default: the model
+            has no carried state.
         derive: function that receives a dictionary of the mean loss and scores of an epoch. It returns a
             dictionary of further columns of the history.
         callbacks: Keras callbacks. ``on_train_batch_end`` receives the loss, learning rate and gradient norm
@@ -102,13 +105,14 @@ class Training:
         If the folder contains a checkpoint, the training resumes from the last checkpoint.
 
         Returns:
-            The history, with one row per epoch. Losses and scores are means over real targets. The learning
-            rate and the gradient norm are means over steps. The gradient norm is measured before clipping.
-            ``clipped`` is the share of steps whose gradient was changed by clipping.
+            The history, with one dictionary per epoch. Losses and scores are means over all targets that are
+            not padding. The learning rate and the gradient norm are means over steps. The gradient norm is
+            measured before clipping. ``clipped`` is the fraction of steps in which clipping changed the
+            gradient.
 
         Raises:
-            Diverged: a loss, gradient or monitored value is not finite. The message contains the epoch and,
-                for a loss or gradient, the step.
+            Diverged: a loss, gradient or monitored value is not finite. The message contains the epoch. If a
+                loss or a gradient is not finite, it also contains the step.
             Interrupted: the function ``stop`` returned True.
             DataError: the checkpoint is damaged or belongs to another model.
         """
@@ -229,7 +233,7 @@ class Training:
                 sums[name] = sums.get(name, 0.0) + float(value)
         if not sums.get("count"):
             raise ValueError(
-                "the evaluation dataset has no rows with a positive weight; pass at least one row"
+                "the evaluation dataset has no rows with a positive weight; pass at least one such row"
             )
         means = {name: value / sums["count"] for name, value in sums.items() if name != "count"}
         means = {"loss": means.pop("total"), **means}

@@ -1,10 +1,10 @@
 """Objectives: functions that compute the losses and scores of a model on one batch.
 
 An objective is a function with the arguments ``(model, inputs, targets, weights, carried, training)`` that
-returns an :class:`Outcome`. ``carried`` is the carried state: the state of a recurrent model after the
-previous batch. The training loop sums ``total`` and ``count`` over all parts of a batch and then divides the
-sums. The loss is therefore the mean over real targets, which are the targets that are not padding. The loss
-does not depend on padding or on the number of parts.
+returns an :class:`Outcome`. The argument ``carried`` is the state of a recurrent model after the previous
+batch. The training loop may split a batch into parts. It sums ``total`` and ``count`` over all parts, and
+divides the first sum by the second. The loss is therefore the mean over real targets, which are the targets
+that are not padding. The loss does not depend on padding or on the number of parts.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Outcome(NamedTuple):
     Attributes:
         total: scalar, the sum of the losses over real targets.
         count: scalar, the number of real targets, or the sum of their weights.
-        scores: further sums by name. The training loop reports them divided by ``count``.
-        penalty: scalar that is added to the mean loss for regularization. The training step also adds the
-            values of the regularizers of the weights.
+        scores: sums of scores over real targets, ``{name: sum}``. The loop divides them by ``count``.
+        penalty: scalar that is added to the mean loss for regularization. The penalties of the weight
+            regularizers are not included, because the training step adds them.
         carried: state of the model after the batch, from which the next batch continues. It is ``()`` if the
             rows of batches are independent.
     """
@@ -40,12 +40,12 @@ Objective = Callable[[keras.Model, Any, tf.Tensor, tf.Tensor, Any, bool], Outcom
 
 
 def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, label_smoothing: float = 0.0) -> tf.Tensor:
-    """Returns the negative log-likelihood in nats, ``(...)``.
+    """Returns the negative log-likelihood of each target in nats, ``(...)``.
 
     Args:
         logits: unnormalized log-probabilities, ``(..., classes)``.
         targets: class ids, ``(...)`` int.
-        label_smoothing: share of the target's probability that is spread evenly over all classes
+        label_smoothing: fraction of the target's probability that is distributed equally among all classes
             (Szegedy et al. 2016, section 7).
     """
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
@@ -58,8 +58,8 @@ def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, label_smoothing: float 
 def classification(label_smoothing: float = 0.0) -> Objective:
     """Returns the objective of a classifier: the weighted cross-entropy and accuracy of independent rows.
 
-    Targets and weights have the shape ``(n,)``. Validation does not use label smoothing. The validation loss
-    is therefore the log loss.
+    Targets and weights of n rows have the shape ``(n,)``. Validation does not use label smoothing. The
+    validation loss is therefore the log loss.
 
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, kernel_initializer="zeros")])
     >>> outcome = classification()(model, tf.ones((4, 2)), tf.zeros(4, tf.int32), tf.ones(4), (), False)
@@ -86,9 +86,10 @@ def classification(label_smoothing: float = 0.0) -> Objective:
 def translation(label_smoothing: float = 0.0) -> Objective:
     """Returns the objective of a translator: the cross-entropy of the target tokens under teacher forcing.
 
-    Inputs contain ``target_lengths (n,)``. Targets ``(n, T)`` include the end token. Weights ``(n,)`` apply
-    to all tokens of a row. Validation does not use label smoothing. The validation loss is therefore the
-    logarithm of the perplexity. Validation also computes the accuracy of the tokens.
+    A batch has n sentence pairs, and its targets are padded to T tokens. The inputs contain
+    ``target_lengths (n,)``. The targets ``(n, T)`` include the end token. The weight of a row in ``weights
+    (n,)`` applies to all tokens of the row. Validation does not use label smoothing. The validation loss is
+    therefore the logarithm of the perplexity. Validation also computes the accuracy of the tokens.
 
     >>> model = lambda inputs, training: tf.zeros((1, 3, 10))
     >>> inputs, targets = {"target_lengths": tf.constant([2])}, tf.constant([[4, 3, 0]])
@@ -121,14 +122,15 @@ def translation(label_smoothing: float = 0.0) -> Objective:
 def next_token(activation: float = 0.0, temporal: float = 0.0) -> Objective:
     """Returns the objective of a language model: the cross-entropy of the next token at every step.
 
-    The model must belong to :mod:`seqmodels.models.language_model`. Inputs, targets and weights have the
-    shape ``(n, T)``. The carried state contains the states of the model.
+    The model must be a class of :mod:`seqmodels.models.language_model`. Inputs, targets and weights of n rows
+    with T time steps have the shape ``(n, T)``. ``Outcome.carried`` contains the states of the model.
 
     Args:
-        activation: weight of the penalty AR in training (Merity et al. 2018, section 4.6). AR is the mean
-            square of the inputs of the output layer, after dropout.
-        temporal: weight of the penalty TAR in training (Merity et al. 2018, section 4.6). TAR is the mean
-            square of the change of these inputs from step to step, before dropout.
+        activation: weight of the penalty AR (activation regularization) in training (Merity et al. 2018,
+            section 4.6). AR is the mean square of the inputs of the output layer, after dropout.
+        temporal: weight of the penalty TAR (temporal activation regularization) in training (Merity et al.
+            2018, section 4.6). TAR is the mean square of the change of the same inputs between consecutive
+            time steps, before dropout.
 
     >>> from seqmodels.models import LanguageModel
     >>> model = LanguageModel(vocabulary=20, embedding_units=8, units=8)

@@ -27,10 +27,10 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         peak: learning rate after the warm-up.
-        kind: a name in ``CURVES``.
+        kind: ``constant``, ``linear``, ``cosine`` or ``exponential``.
         steps: number of steps of the whole training.
         warmup: number of steps of the warm-up, w.
-        final: learning rate at the last step divided by the peak. It does not apply to ``constant``.
+        final: ratio of the learning rate at the last step to the peak. It does not apply to ``constant``.
 
     Raises:
         ValueError: an unknown kind, or a warm-up that is not shorter than the training.
@@ -81,7 +81,8 @@ def make(
         learning_rate: a number or a schedule.
         mixed_float16: if True, the optimizer scales the loss, so that small gradients do not become 0 in
             float16 (Micikevicius et al. 2018, section 3.2).
-        **options: further arguments of the optimizer's constructor. None selects the default of an argument.
+        **options: further arguments of the optimizer's constructor. An argument with the value None gets its
+            default.
 
     Raises:
         ValueError: an unknown name, or an option that this optimizer does not have.
@@ -109,7 +110,7 @@ class Clipped(NamedTuple):
 
     Attributes:
         gradients: dense gradients with unchanged shapes.
-        norm: norm over all gradients before clipping, a scalar.
+        norm: scalar, the norm of all gradients together before clipping.
         changed: boolean scalar; True if clipping changed a gradient.
     """
 
@@ -121,7 +122,7 @@ class Clipped(NamedTuple):
 def clip(gradients: list[tf.Tensor], clipnorm: float | None, by: str = "global") -> Clipped:
     """Clips gradients (Pascanu et al. 2013, algorithm 1).
 
-    - ``global``: if the norm over all gradients exceeds ``clipnorm``, all gradients are multiplied by
+    - ``global``: if the norm of all gradients together exceeds ``clipnorm``, all gradients are multiplied by
       ``clipnorm / norm``. The direction of the gradient does not change.
     - ``variable``: if the norm of the gradient of one variable exceeds ``clipnorm``, this gradient is
       multiplied by ``clipnorm / norm``. The Keras argument ``clipnorm`` has this meaning.

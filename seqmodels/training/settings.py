@@ -25,31 +25,32 @@ class Settings:
         clip_by: ``global``, ``variable`` or ``value``, see :func:`seqmodels.training.optimizers.clip`.
         monitor: column of the history that determines the best epoch.
         maximize: if True, larger values of ``monitor`` are better.
-        patience: training stops after this number of epochs without improvement. None disables this rule.
+        patience: training stops after this number of consecutive epochs without a new best value of
+            ``monitor``. None disables this rule.
         plateau: factor that multiplies the learning rate after each epoch that is not the best so far. None
             disables this rule. With ``plateau``, the learning rate of the optimizer must be a number, not a
             schedule.
-        average: decay d of an average of the weights over steps. None disables the average. Step n of the
-            average adds ``max(1 - d, 1 / n) * (weights - average)`` to the average. With d = 1, the result is
-            the mean over all steps of the average (Polyak and Juditsky 1992). With d < 1, it is an
-            exponential average. The average is used in validation, saved as the best weights, and left in the
-            model at the end.
+        average: decay rate d of an average of the weights over training steps. None disables the average. At
+            the n-th step after the start of averaging, ``max(1 - d, 1 / n) * (weights - average)`` is added
+            to the average. With d = 1, the result is the mean over these steps (Polyak and Juditsky 1992).
+            With d < 1, it is an exponential moving average. Validation, the saved best weights and the final
+            model use the average instead of the weights.
         average_after: number of epochs N. Averaging over steps starts when the current epoch is worse than an
             epoch more than N epochs before (NT-ASGD, Merity et al. 2018, algorithm 1). With 0, averaging
             starts at the first step.
-        average_epochs: number of epochs, up to the current epoch, whose final weights are averaged
-            (Junczys-Dowmunt et al. 2016, section 2, on averaged checkpoints). None disables this average. Do
-            not combine it with ``average``.
+        average_epochs: number of epochs N. After each epoch, the weights at the ends of the last N epochs are
+            averaged (Junczys-Dowmunt et al. 2016, section 2, on averaged checkpoints). None disables this
+            average. Do not combine it with ``average``.
         seconds: limit of the training time in seconds. None disables the limit. When the limit is reached,
-            the training ends after the current step and a final validation. The time for validation and the
-            time between an interruption and the next start do not count.
+            the training ends after the current step and a final validation. Only the time of training steps
+            counts. The time of validation and the time during an interruption do not count.
         save_seconds: seconds between two checkpoints within an epoch. A checkpoint is also saved after every
             epoch.
         xla: if True, XLA compiles the steps. With several replicas, XLA is not used.
-        parts: number of parts into which a CPU splits a batch to compute the parts in parallel. A batch is
-            not split if its number of rows is not divisible by ``parts``. XLA runs the loop of a recurrent
-            layer on one core, so two parts use two cores. The parts use different random numbers. None
-            selects 2 if this process may use two cores, else 1.
+        parts: number of parts into which each batch is split on a CPU. The parts are computed in parallel. A
+            batch is not split if its number of rows is not divisible by ``parts``. XLA runs the loop of a
+            recurrent layer on one core, so two parts use two cores. The parts use different random numbers.
+            None selects 2 if this process may use at least two cores, else 1.
 
     >>> settings = Settings(epochs=20, patience=3, average=0.999)
     >>> settings.clipnorm, settings.monitor
@@ -74,9 +75,7 @@ class Settings:
 
 @dataclass
 class Position:
-    """The progress of a training.
-
-    A checkpoint contains this progress and the variables, which are sufficient to resume the training.
+    """The progress of a training. A checkpoint contains this object and the values of all variables.
 
     Attributes:
         epoch: index of the current epoch, from 0.
@@ -85,8 +84,8 @@ class Position:
         history: one row per finished epoch.
         best: best monitored value so far.
         best_epoch: number of the epoch with the best value, counted from 1.
-        averaged: number of steps in the average of the weights. With ``average_epochs``, it is the number of
-            epochs in the average. None before averaging starts.
+        averaged: number of steps over which the weights have been averaged so far. With ``average_epochs``,
+            it is the number of epochs. None before averaging starts.
         finished: True if the training is finished.
     """
 

@@ -1,4 +1,4 @@
-"""The computation of one step of training or evaluation."""
+"""Computes one step of training or evaluation."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ class Part(NamedTuple):
     """The results of a step for one part of a batch.
 
     Attributes:
-        sums: dictionary of sums, such as the sums of losses and scores and the numbers of targets and
-            examples.
+        sums: dictionary of the sums of losses and scores, and of the numbers of targets and examples.
         gradients: gradients of the mean loss of the part, one per trainable variable. Empty in evaluation.
         carried: state of the model after the batch, for the rows of this part.
-        updates: new values of non-trainable variables, such as the states of random generators. The key of a
-            value is the position of its variable among the non-trainable variables.
+        updates: new values of non-trainable variables, such as the states of random generators. The keys are
+            the indices of the variables in ``model.non_trainable_variables``.
     """
 
     sums: dict[str, tf.Tensor]
@@ -36,11 +35,12 @@ class Steps:
     """The compiled functions that compute the steps of one training.
 
     ``train(batch, carried)`` computes a step of training, and ``evaluate(batch, carried)`` a step of
-    evaluation. Both return a dictionary of sums and the carried state for the next batch.
+    evaluation. ``carried`` is the state of the model after the previous batch. Both functions return a
+    dictionary of sums, and the state of the model for the next batch.
 
-    A step of training computes the gradient of each part of the batch on each replica. Each gradient is
-    weighted by its share of the real targets (targets that are not padding). The weighted gradients are
-    summed over parts and replicas, clipped and applied.
+    A step of training splits the batch into parts, and computes the gradient of each part on each replica.
+    Each gradient is weighted by the fraction of real targets (targets that are not padding) that are in its
+    part. The weighted gradients are summed over parts and replicas, clipped and applied.
 
     Args:
         model: a built Keras model.
@@ -65,8 +65,8 @@ class Steps:
         def compiled(function: Callable[..., Any], whole: bool = False) -> Callable[..., Any]:
             # With several replicas, a step contains a sum over the replicas. XLA cannot compile this sum, and
             # a nested tf.function must not contain it, so only the whole step is a tf.function. On one
-            # device, several parts of a batch are separate XLA programs, which TensorFlow starts at the same
-            # time. A single part is compiled with the rest of the step.
+            # device, the parts of a batch are separate XLA programs that TensorFlow runs in parallel. If
+            # there is only one part, the whole step is one XLA program.
             xla = settings.xla and single and (self.parts == 1 or not whole)
             return tf.function(function, jit_compile=xla, autograph=False) if single or whole else function
 
@@ -96,8 +96,8 @@ class Steps:
             )
             for part, shift in zip(self._parted(inputs, targets, weights, carried), shifts)
         ]
-        # Every part has updated its copy of a counter, but all parts together are one step. The values of the
-        # first part are therefore used.
+        # Every part has updated its own copy of the non-trainable variables, such as counters. All parts
+        # together are one step, so only the values of the first part are assigned.
         for index, value in parts[0].updates.items():
             self.model.non_trainable_variables[int(index)].assign(value)
         facts = self.update([part.sums for part in parts], [part.gradients for part in parts])
@@ -158,7 +158,7 @@ class Steps:
         return Part(_sums(outcome), [], outcome.carried, {})
 
     def _parted(self, *batch: Any) -> list:
-        """Splits the rows of a batch into parts. If equal parts are not possible, returns the whole batch."""
+        """Splits the rows of a batch into equal parts. If this is not possible, the batch is one part."""
         tensors = tf.nest.flatten(batch)
         rows = {x.shape[0] for x in tensors}
         if len(rows) > 1 or rows == {None} or rows.pop() % self.parts:

@@ -150,9 +150,13 @@ def test_predict_without_input_is_an_error(without_tensorflow, monkeypatch, caps
         (DataError("a.csv:3: no label; add it"), 1, "error: a.csv:3: no label; add it\n"),
         (UserError("fix it"), 1, "error: fix it\n"),
         (UsageError("ask for less"), 2, "error: ask for less\n"),
-        (KeyError("lost"), 1, "error: KeyError: 'lost' (--debug shows where)\n"),
-        (ValueError("first line\nsecond line"), 1, "error: ValueError: first line (--debug shows where)\n"),
-        (AssertionError(), 1, "error: AssertionError:  (--debug shows where)\n"),
+        (KeyError("lost"), 1, "error: KeyError: 'lost' (use --debug to see the stack trace)\n"),
+        (
+            ValueError("first line\nsecond line"),
+            1,
+            "error: ValueError: first line (use --debug to see the stack trace)\n",
+        ),
+        (AssertionError(), 1, "error: AssertionError:  (use --debug to see the stack trace)\n"),
         (KeyboardInterrupt(), 1, "error: interrupted\n"),
     ],
 )

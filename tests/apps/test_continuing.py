@@ -81,7 +81,7 @@ def test_new_data_keeps_the_vocabulary_and_the_classes(runs, tmp_path, write_rev
         (
             "sentiment",
             ["--from", "{runs}/sentiment", "--units", "5"],
-            "has a model with other sizes or parts",
+            "has a model with other layers or layer sizes",
         ),
         (
             "sentiment",
@@ -92,7 +92,7 @@ def test_new_data_keeps_the_vocabulary_and_the_classes(runs, tmp_path, write_rev
         (
             "sentiment",
             ["--from", "{runs}/forecasting"],
-            "is a run of forecasting; pass a trained run of sentiment",
+            "is a run of forecasting; pass the folder of a trained run of sentiment",
         ),
         (
             "forecasting",

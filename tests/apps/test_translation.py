@@ -341,7 +341,7 @@ def test_training_continues_from_a_run(trained, pairs, tmp_path, read_json):
         trained / "assets" / "source" / "vocab.txt"
     ).read_text()
     for arguments, message in (
-        (["--from", trained, "--units", 4], "has a model with other sizes or parts"),
+        (["--from", trained, "--units", 4], "has a model with other layers or layer sizes"),
         (["--from", tmp_path], "no trained translation run found there"),
         (["--from", trained, "--preset", "quick"], "--preset cannot be combined with --from"),
         (["--from", trained, "--unit", "word"], "--unit word contradicts the run in --from"),

@@ -184,7 +184,7 @@ def test_choose_form(fused: bool, steps: int, quantize: str, form: str) -> None:
 
 def test_int8_of_a_long_loop_is_an_error() -> None:
     with pytest.raises(
-        UsageError, match="--quantize int8 with 129 steps needs LSTM layers; use --length 128"
+        UsageError, match="--quantize int8 with 129 time steps needs LSTM layers; use --length 128"
     ):
         tflite.choose_form(False, 129, "int8")
 

@@ -1,1 +1,1 @@
-"""Scripts that :mod:`seqmodels.export.isolated` runs in separate processes. They are never imported."""
+"""Scripts that :mod:`seqmodels.export.isolated` runs in separate processes. No module imports them."""

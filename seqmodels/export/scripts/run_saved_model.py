@@ -1,14 +1,14 @@
 """Runs a SavedModel on recorded inputs: ``run_saved_model.py FOLDER INPUTS.npz OUTPUTS.npz``.
 
-This is a script, not a module. It simulates a computer with TensorFlow, but without the project. The arrays
-in both files have the names ``CASE/SIGNATURE/TENSOR``, where CASE is the number of a call.
+This is a script, not a module. It simulates a computer that has TensorFlow but not the project. The arrays in
+both files have the names ``CASE/SIGNATURE/TENSOR``, where CASE is the number of a call, from 0.
 """
 
 import sys
 from collections import defaultdict
 from typing import Any
 
-for package in ("seqmodels", "apps"):  # a model that needs them must fail here, even if they are installed
+for package in ("seqmodels", "apps"):  # a model that needs these packages must fail here
     sys.modules[package] = None  # type: ignore[assignment]
 
 import numpy as np  # noqa: E402

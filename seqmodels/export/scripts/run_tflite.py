@@ -1,9 +1,9 @@
 """Runs a TFLite file on recorded inputs: ``run_tflite.py FILE INPUTS.npz OUTPUTS.npz``.
 
-This is a script, not a module. It simulates a phone with the TFLite interpreter, but without the project. The
+This is a script, not a module. It simulates a phone that has the TFLite interpreter but not the project. The
 arrays in both files have the names ``SIGNATURE/TENSOR`` and one row per call, ``(calls, ...)``. OUTPUTS.npz
-also contains one number per signature, with the name ``SIGNATURE``. The number is the median time of a call
-in milliseconds. The script measures ``TIMED`` calls with the first row and one thread.
+also contains one number per signature, with the name ``SIGNATURE``: the median time of a call in
+milliseconds. To measure this time, the script runs ``TIMED`` calls with the first row and one thread.
 """
 
 import sys
@@ -34,7 +34,8 @@ for signature, tensors in signatures.items():
         {name: rows[index : index + 1] for name, rows in tensors.items()}
         for index in range(len(next(iter(tensors.values()))))
     ]
-    # One interpreter runs all rows, as in an application. A wrongly kept state would change the outputs.
+    # One interpreter runs all rows, as in an application. If it wrongly kept a state between calls, the
+    # outputs would differ from the outputs of the model.
     results = [call(**row) for row in rows]
     times = []
     for _ in range(WARM_UP + TIMED):
