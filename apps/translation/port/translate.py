@@ -19,7 +19,7 @@ from ai_edge_litert.interpreter import Interpreter
 START, UNKNOWN, END = 1, 2, 3
 MARK = "\u2581"  # first character of every word that follows white space
 LONGEST_WORD = 100  # longer words become UNKNOWN
-# Han characters other than punctuation have Unicode names that start with one of these.
+# The Unicode names of Han characters (other than punctuation) start with one of these strings.
 HAN = (
     "CJK",
     "IDEOGRAPHIC ITERATION",
