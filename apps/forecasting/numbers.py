@@ -34,9 +34,10 @@ class Writing:
     """Conventions of the numbers of one file, collected from all columns.
 
     Attributes:
-        decimal_comma: True if commas are decimal separators wherever both readings are possible.
-        known: True if a number of the file decides ``decimal_comma``.
-        columns: for each removed or converted mark, the names of the columns that have it.
+        decimal_comma: True if a comma is read as the decimal separator when it could also separate thousands.
+        known: True if at least one number of the file shows the value of ``decimal_comma``.
+        columns: dictionary ``{description: names of columns}``. A description names a mark that was removed
+            or converted in these columns.
     """
 
     decimal_comma: bool = False
@@ -88,13 +89,13 @@ def decides_comma(cells: pd.Series) -> bool | None:
 
 
 def parse_numbers(cells: pd.Series, place: Place, name: str, writing: Writing | None = None) -> np.ndarray:
-    """Returns a column as float64: ``(rows,)``; missing cells become NaN.
+    """Returns a column of numbers as float64: ``(rows,)``. Missing cells become NaN.
 
     Args:
         cells: the cells, as text or as stored in a typed file.
-        place: names a row in error messages.
+        place: function that receives a row number and returns its location for error messages.
         name: name of the column.
-        writing: conventions of the file; receives the marks of this column.
+        writing: conventions of the file. The marks in this column are added to it.
 
     Raises:
         DataError: a cell is neither a number nor missing, its separators contradict the other cells, or it is
@@ -177,7 +178,8 @@ def _without_groups(
 ) -> tuple[pd.Series, np.ndarray, bool]:
     """Removes thousands separators and writes decimals with a point.
 
-    Returns the numbers, True for each contradicting cell, and True if the decimal separator is a comma.
+    Returns the numbers as text, one bool per cell, and one bool for the column. The bool of a cell is True if
+    its separators contradict the other cells. The last bool is True if the decimal separator is a comma.
     """
     commas, points = digits.str.count(","), digits.str.count(r"\.")
     own = True if grouped else decides_comma(digits)

@@ -43,7 +43,7 @@ from seqmodels.errors import DataError, UsageError
 
 FORMS = "a table, a folder of price files, embedded or yahoo:TICKER"
 GUESSES = (24, 12, 7, 4, 52, 168)  # candidate season lengths of series without dates
-STRONG = 0.3  # a candidate needs a higher autocorrelation of the differences at its lag
+STRONG = 0.3  # minimum autocorrelation of the changes from row to row at the lag of a season
 
 
 def load_series(
@@ -72,8 +72,8 @@ def load_series(
             value, ``zero`` inserts 0. Values are never filled from the future.
         frequency: a name in ``FREQUENCIES``, or ``rows`` to count the rows; inferred if None.
         season: season length in steps; inferred if None.
-        known: covariate columns that are known in advance. Final rows with empty series hold their future
-            values.
+        known: covariate columns whose future values are known. The last rows, in which the series columns are
+            empty, contain these future values.
         static: covariate columns of a long file that are constant in each series.
         seed: seed of embedded data.
         date: columns of the dates; found by name and content if empty.
@@ -83,7 +83,7 @@ def load_series(
         date_format: format of ``strptime`` for ambiguous dates.
         holidays: countries whose holidays are known covariates, or an exchange whose holidays have no rows.
         encoding: encoding of text files.
-        expected: calendar of the training, used for other data whose rows lie on it.
+        expected: calendar of the training. It is used if the rows of ``data`` fit this calendar.
 
     Raises:
         UsageError: ``data`` does not exist, has an unsupported format, or lacks a chosen column.
@@ -123,8 +123,8 @@ def load_series(
         )
     if static and not source.series[0].static.size:
         raise UsageError(
-            f"--static {','.join(static)} needs a long file with the columns {', '.join(LONG_COLUMNS)} or "
-            f"--id; convert {data} to this format or remove --static"
+            f"--static {','.join(static)} needs a file with the columns {', '.join(LONG_COLUMNS)}, or the "
+            f"option --id; change {data}, add --id or remove --static"
         )
     source = without_constant(source)
     if countries:
@@ -145,7 +145,12 @@ def _digest(source: SeriesData) -> str:
 
 
 def _season(source: SeriesData) -> int:
-    """Returns the season of the calendar; without one, or if it is longer than a series, infers it."""
+    """Returns the season length in rows. The calendar determines the season length.
+
+    The season length is inferred from the values instead if the series have no dates or rows in fractions of
+    a second. It is also inferred if the rows are less than an hour apart and a series is shorter than the
+    season.
+    """
     shortest = min(len(series) for series in source.series)
     if isinstance(source.frequency, Fixed) and source.frequency.seconds < 3600 and source.season >= shortest:
         return _guess(source)
@@ -194,7 +199,9 @@ def read_yahoo(data: str) -> SeriesData:
         except Exception as error:
             raise DataError(f"{data}: {ticker} cannot be downloaded ({error}); try again later") from error
         if not len(table):
-            raise DataError(f"{data}: no prices of {ticker} were found; check the ticker and the network")
+            raise DataError(
+                f"{data}: no prices of {ticker} were found; check the ticker and the network connection"
+            )
         columns = [table[name.capitalize()].to_numpy(np.float64) for name in PRICE_COLUMNS]
         times = table.index.tz_localize(None).to_numpy().astype("datetime64[D]").astype("datetime64[s]")
         places = [f"{data}: {ticker}, {date}" for date in times.astype("datetime64[D]")]
@@ -218,8 +225,8 @@ def _read_path(data: str, reading: Reading) -> SeriesData:
     for file, part in zip(files, parts):
         if part.kind != "prices":
             raise DataError(
-                f"{file} has no 'close' column; all files of a folder must be files of prices; name the "
-                "column with --close"
+                f"{file} has no column 'close', but all files of a folder must contain prices; name the "
+                "column of closing prices with --close"
             )
     series = [each for part in parts for each in part.series]
     calendars = list(dict.fromkeys(each.calendar or part.frequency for part in parts for each in part.series))
@@ -227,10 +234,10 @@ def _read_path(data: str, reading: Reading) -> SeriesData:
     if different is not None and not (different.daily and calendars[0].daily):
         file = next(file for file, part in zip(files, parts) if part.frequency == different)
         raise DataError(
-            f"{file} has one row per {different}, but {files[0]} has one row per {calendars[0]}; train each "
-            "frequency separately"
+            f"{file} has one row per {different}, but {files[0]} has one row per {calendars[0]}; train one "
+            "model per frequency"
         )
-    # The same note on many files is one note.
+    # Notes that differ only in the name of the file are merged into one note.
     texts = Counter(
         note.replace(str(file), "FILE") for file, part in zip(files, parts) for note in part.notes
     )
@@ -242,9 +249,10 @@ def _read_path(data: str, reading: Reading) -> SeriesData:
 
 
 def _guess(source: SeriesData) -> int:
-    """Infers the season of series without dates; returns 1 if no candidate is strong enough.
+    """Infers the season length from the values. Returns 1 if the series have no clear season.
 
-    The season is the candidate lag with the highest mean autocorrelation of the differences.
+    The season length is the candidate lag at which the changes from row to row have the highest mean
+    autocorrelation.
     """
     best, strongest = 1, STRONG
     for season in GUESSES:

@@ -109,7 +109,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """Yields one record with forecasts per file. Without files, yields one record for the run's data."""
+    """Yields one record with forecasts per file. Without files, yields one record for the data of the run."""
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     forecasts = open_model(run, options.model, forms(stored.output))
     for chunk in chunks:

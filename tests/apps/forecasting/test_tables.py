@@ -71,7 +71,7 @@ def test_prices_of_several_vendors(tmp_path, header, cell, close):
     source = load_series(write(tmp_path, header + "\n" + "\n".join(rows) + "\n"))
     assert (source.kind, str(source.frequency)) == ("prices", "business day")
     np.testing.assert_allclose(source.series[0].values[:, 3], np.array(CLOSES)[::-1] + close)
-    assert any("newest first, and are sorted by date" in note for note in source.notes)
+    assert any("ordered from new to old; they are reversed" in note for note in source.notes)
 
 
 def test_the_close_column_can_be_chosen(tmp_path):
