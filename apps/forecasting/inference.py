@@ -1,4 +1,4 @@
-"""Applies a model in any format to windows: Keras, SavedModel or TensorFlow Lite."""
+"""Computes forecasts with a model in any format: Keras, SavedModel or TensorFlow Lite."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ BATCH = 256  # number of windows per batch
 LEVELS = DECILES  # levels that a model with quantile output forecasts
 
 Forecasts = Callable[[Prepared, np.ndarray], Forecast]
-"""Function that receives series and windows ``(n, 2)``, and returns the forecasts in the same order."""
+"""Function that receives series and windows ``(n, 2)``, and returns the forecasts of the windows."""
 
 
 def forms(output: str) -> Forms[Forecasts]:
-    """Returns one function per model format.
-
-    Each function converts a model in its format to a forecast function.
+    """Returns one function per model format. It converts a model to a forecast function.
 
     Args:
         output: value of ``--output`` in the training.

@@ -1,4 +1,6 @@
-"""Simulated markets. The true distribution of the next return is known, and is the best possible forecast.
+"""Simulated markets, in which the true distribution of the next return is known.
+
+This distribution is the best possible forecast.
 
 :func:`garch` simulates returns with fat tails and clustered volatility. The volatility rises more after
 losses than after gains. The best forecast is the recursion of the GARCH model. :func:`regimes` simulates a
@@ -6,7 +8,7 @@ market that switches between a calm and a volatile regime. A hidden Markov chain
 forecast from the returns is Hamilton's filter.
 
 The direction of the next return cannot be predicted in either market. The high and the low of a day are
-sampled from a Brownian bridge between open and close. Its volatility is the volatility of the day. In the
+sampled from a Brownian bridge between open and close. The bridge has the volatility of the day. In the
 GARCH market, high and low contain no information beyond the returns. In the regime market, high and low do
 contain further information. The optimum reported for the regime market is nevertheless the filter that uses
 only the returns.

@@ -161,13 +161,13 @@ def _of_texts(texts: pd.Series, place: Place, name: str, writing: Writing) -> np
 
 
 def _clean(texts: pd.Series) -> pd.Series:
-    """Removes spaces between digits and unifies minus signs."""
+    """Removes spaces between groups of digits, and replaces all kinds of minus signs by ``-``."""
     texts = texts.str.replace("[−‒–]", "-", regex=True)
     return texts.str.replace(r"(?<=\d)[\s\u00a0\u202f\u2009](?=\d{3})", "", regex=True)
 
 
 def _has_groups(texts: pd.Series) -> bool:
-    """Returns True if all points of a column, at least one, can be thousands separators."""
+    """Returns True if the column contains points and all of them can be thousands separators."""
     points = texts.str.contains(".", regex=False) & ~texts.isin(MISSING)
     groups = texts.str.fullmatch(r"[^\d.]*[1-9]\d{0,2}(\.\d{3})+(,\d+)?[^\d.]*")
     return bool(points.any() and groups[points].all())

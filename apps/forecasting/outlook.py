@@ -1,4 +1,4 @@
-"""Converts forecasts to records with dates and quantiles. Converts records to text, DataFrames and files."""
+"""Converts forecasts to records with dates and quantiles, and converts records to text and DataFrames."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
 
 
 def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list[dict[str, Any]]:
-    """Returns one JSON-ready record per origin. The values after the origin need not be known."""
+    """Returns one JSON-ready record with forecasts per origin. Values after the origin may be unknown."""
     horizon = prepared.assets.horizon
     found = []
     steps = quantiles_of(forecast, prepared.assets.minimum)
@@ -74,7 +74,7 @@ def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list
 
 
 def _by_time(times: np.ndarray, rows: np.ndarray) -> list[dict[str, Any]]:
-    """Returns one dictionary per time. It contains the time, and one quantile per level."""
+    """Returns one dictionary per time, which contains the time and one quantile per level."""
     return [
         {"time": shown(time), **{f"{level:g}": float(f"{value:.8g}") for level, value in zip(LEVELS, row)}}
         for time, row in zip(times, rows)
@@ -115,7 +115,10 @@ def as_text(record: dict[str, Any]) -> str:
 
 
 def frame(made: list[dict[str, Any]]) -> Any:
-    """Returns the forecasts as a pandas DataFrame with series, time and one column per quantile."""
+    """Returns the forecasts as a pandas DataFrame.
+
+    The columns are ``series``, ``time`` and one column per quantile.
+    """
     import pandas
 
     table = pandas.DataFrame([row for record in made for row in rows(record)])
