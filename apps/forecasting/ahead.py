@@ -44,8 +44,9 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
         if assets.known and len(each.known) < len(each) + horizon:
             raise DataError(
                 f"{source.name}: the known covariates of series {each.name!r} cover "
-                f"{len(each.known) - len(each)} future rows, but the model needs {horizon}; add future rows "
-                "that contain the covariates, and leave the series columns empty"
+                f"{len(each.known) - len(each)} future rows, but the model needs {horizon} future rows; "
+                "add rows with these covariates at the end of the data, and leave the columns to forecast "
+                "empty"
             )
     series = [
         replace(

@@ -211,9 +211,8 @@ def garch(
     model = arch_model(_real(returns), mean="Constant", vol="GARCH", p=1, o=int(asymmetric), q=1, dist="t")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit = model.fit(
-            last_obs=fitted - 1, disp="off"
-        )  # one row fewer, because the first return (NaN) was removed
+        # The first return is NaN and was removed. Therefore the last row for the fit is one row earlier.
+        fit = model.fit(last_obs=fitted - 1, disp="off")
     first = int(origins.min()) - 1
     variance = fit.forecast(horizon=horizon, start=first, reindex=False).variance.to_numpy()
     freedom = fit.params["nu"]

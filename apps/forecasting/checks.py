@@ -74,7 +74,10 @@ def is_counts(source: SeriesData) -> bool:
 def with_holidays(source: SeriesData, countries: Sequence[str]) -> SeriesData:
     """Adds one known covariate per country: the number of holidays in each time step."""
     if source.series[0].times.dtype.kind != "M":
-        raise UsageError(f"--holidays {','.join(countries)} needs dates, but {source.name} has row numbers")
+        raise UsageError(
+            f"--holidays {','.join(countries)} needs dates, but {source.name} has row numbers; remove "
+            "--holidays"
+        )
     series = [
         with_future_holidays(source, number, countries, len(each.known) - len(each) if each.known.size else 0)
         for number, each in enumerate(source.series)

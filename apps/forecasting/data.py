@@ -182,7 +182,7 @@ def numbers_of(source: SeriesData, assets: Assets) -> np.ndarray:
     """
     if source.kind != assets.kind:
         raise DataError(
-            f"{source.name} holds {source.kind}, but the run was trained on {assets.kind}; "
+            f"{source.name} contains {source.kind}, but the run was trained on {assets.kind}; "
             f"pass data with {assets.kind}"
         )
     if not assets.series_units:

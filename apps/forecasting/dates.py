@@ -170,7 +170,7 @@ def _unix(texts: pd.Series, place: Place, name: str) -> Dates:
     if unit != "ns" and parts[1].notna().any():
         digits = 9 - (len(str(ticks)) - 1)
         count += parts[1].fillna("").str.slice(0, digits).str.ljust(digits, "0").to_numpy().astype(np.int64)
-    note = f"the column {name!r} holds Unix time in {unit}, which is read as UTC"
+    note = f"the column {name!r} contains Unix time in {unit}, which is read as UTC"
     return Dates(_coarse(count.astype("datetime64[ns]")), notes=[note])
 
 
@@ -235,8 +235,8 @@ def _formatted(texts: pd.Series, dates: pd.Series, date_format: str) -> tuple[np
         if found.notna().any():
             return _coarse(found.to_numpy().astype("datetime64[ns]")), is_day
     raise UsageError(
-        f"--date-format {date_format} does not describe the dates, such as {texts.iloc[0]!r}; use the format "
-        "of these dates, for example %d/%m/%Y"
+        f"--date-format {date_format} does not match the dates of the data, such as {texts.iloc[0]!r}; use "
+        "the format of these dates, for example %d/%m/%Y"
     )
 
 

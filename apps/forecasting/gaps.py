@@ -39,7 +39,8 @@ def without_gaps(
         row = int((steps > 1).argmax()) + 1
         raise DataError(
             f"{place(row)}: {steps[row - 1] - 1} rows are missing before this row (one row per {frequency}); "
-            "add the rows, set --fill forward or --fill zero, or set --frequency (rows ignores the dates)"
+            "add the rows, set --fill forward or --fill zero, set another --frequency, or use --frequency "
+            "rows to ignore the dates"
         )
     if not missing:
         return times, values
@@ -67,16 +68,16 @@ def check_steps(
     because = f", set by {option}" if option else ""
     if between.any():
         raise DataError(
-            f"{place(int(between.argmax()))}: the date lies between two steps (one row per "
-            f"{frequency}{because}); use one frequency for all rows, set --frequency, or use "
-            "--frequency rows to number the rows"
+            f"{place(int(between.argmax()))}: the date does not fit the calendar (one row per "
+            f"{frequency}{because}); correct the date, set another --frequency, or use --frequency rows to "
+            "ignore the dates"
         )
     steps = np.diff(index)
     if (steps < 1).any():
         row = int((steps < 1).argmax()) + 1
         raise DataError(
-            f"{place(row)}: the row lies in the same step as the previous row (one row per "
-            f"{frequency}{because}); keep one row per step, or use --frequency rows to number the rows"
+            f"{place(row)}: this row and the previous row lie in the same step of the calendar (one "
+            f"row per {frequency}{because}); remove one of them, or use --frequency rows to ignore the dates"
         )
     return index
 

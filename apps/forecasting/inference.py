@@ -24,7 +24,7 @@ Forecasts = Callable[[Prepared, np.ndarray], Forecast]
 
 
 def forms(output: str) -> Forms[Forecasts]:
-    """Returns one function per model format. It converts a model to a forecast function.
+    """Returns one function per model format. Each function converts a model to a forecast function.
 
     Args:
         output: value of ``--output`` in the training.

@@ -189,8 +189,8 @@ def _open_slots(local: np.ndarray, seconds: int) -> tuple[int, ...] | None:
         span = np.arange(day[0], day[-1] + 1) % 7
         possible = np.bincount(span, minlength=7)
         seen = np.bincount(days_with_rows % 7, minlength=7)
-        # Monday to Friday is closed if it has no rows in two weeks. Saturday or Sunday is closed if it has no
-        # rows once.
+        # A day of the week is closed if two such days have no rows. One Saturday or Sunday without rows is
+        # enough.
         closed = [d for d in range(7) if not seen[d] and (possible[d] >= 2 or (d > 4 and possible[d]))]
         if not any(possible[d] for d in (5, 6)) and len(clocks) * seconds < DAY:
             # The rows do not include a weekend. The usual week without a weekend is assumed.
@@ -202,7 +202,7 @@ def _open_slots(local: np.ndarray, seconds: int) -> tuple[int, ...] | None:
 
 
 def _expected(slots: tuple[int, ...], local: np.ndarray) -> int:
-    """Returns the number of rows from the first to the last time, if each slot has a row."""
+    """Returns the number of rows from the first to the last time, if every time in ``slots`` has a row."""
     index, _ = Sessions(slots, 1).positions(local[[0, -1]], local[[0, -1]])
     return int(index[-1]) + 1
 

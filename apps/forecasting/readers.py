@@ -102,7 +102,9 @@ def load_series(
         for option, value in chosen.items():
             if value:
                 shown = value if isinstance(value, str) else ",".join(value)
-                raise UsageError(f"{option} {shown} applies to files, but --data is {data}; remove {option}")
+                raise UsageError(
+                    f"{option} {shown} applies only to files, but --data is {data}; remove {option}"
+                )
         if frequency is not None and FREQUENCIES.get(frequency) != source.frequency:
             raise UsageError(
                 f"--frequency {frequency} does not apply to {data}, which has one row per "
@@ -118,7 +120,7 @@ def load_series(
         source = _read_path(data, reading)
     if known and not source.series[0].known.size:
         raise UsageError(
-            f"--known {','.join(known)} applies only to files of values, but {data} holds {source.kind}; "
+            f"--known {','.join(known)} applies only to files of values, but {data} contains {source.kind}; "
             "remove --known"
         )
     if static and not source.series[0].static.size:

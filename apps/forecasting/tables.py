@@ -46,7 +46,7 @@ def read_rows(table: Table, name: str, reading: Reading) -> SeriesData:
             f"{table.path}:{table.header_line or 1}: two columns have the same name; rename one of them"
         )
     if len(table) < 3:
-        raise DataError(f"{table.path} has {len(table)} rows; a series needs at least 3 rows")
+        raise DataError(f"{table.path} has {len(table)} rows; a series needs at least 3 rows; add rows")
     keys = roles.keys_of(table)
     long = set(LONG_COLUMNS) <= keys.keys() and not (chosen.id or chosen.target or chosen.close)
     if long:

@@ -32,7 +32,7 @@ def read_values(table_rows: Rows, name: str, dates: Dates, date_columns: list[st
             if "y" not in keys:
                 raise UsageError(
                     f"--id {','.join(chosen.id)} needs --target, because {table.path} has several columns of "
-                    f"numbers: {quoted(targets)}; choose one or several"
+                    f"numbers: {quoted(targets)}; name the columns to forecast with --target"
                 )
             targets = [keys["y"]]
         if not chosen.id and table_rows.reading.columns.static:

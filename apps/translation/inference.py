@@ -136,7 +136,7 @@ def check_format(kind: str, how: Decoding) -> None:
 
 
 def forms(assets: Assets, how: Decoding) -> Forms[Translate]:
-    """Returns one function per model format. It opens the model and returns a translation function.
+    """Returns one function per model format, which opens the model and returns a translation function.
 
     Call :func:`check_format` first, because some formats do not support all decoding settings.
     """

@@ -247,5 +247,7 @@ def with_nested_columns(table: Table, notes: list[str]) -> Table:
         keys = list(dict.fromkeys(key for value in values for key in value))
         added = {key: [value.get(key) for value in values] for key in keys if key not in frame.columns}
         frame = frame.drop(columns=column).assign(**added)
-        notes.append(f"the column {column!r} of {table.path} is split into {', '.join(map(repr, added))}")
+        notes.append(
+            f"the column {column!r} of {table.path} is split into the columns {', '.join(map(repr, added))}"
+        )
     return replace(table, frame=frame)
