@@ -21,7 +21,7 @@ def at_ends(prepared: Prepared) -> np.ndarray:
 def whole(source: SeriesData, assets: Assets) -> Prepared:
     """Prepares series for a forecast from their last row.
 
-    The values appended for the future are placeholders that the model never reads. Series that the model
+    Placeholder values are added after the last row. The model never reads these values. Series that the model
     cannot forecast are left out with a note.
 
     Raises:

@@ -64,7 +64,7 @@ def early_ends(source: SeriesData) -> list[str]:
 
 
 def is_counts(source: SeriesData) -> bool:
-    """Returns True if all values are whole, not negative, and many of them are 0."""
+    """Returns True if no value is negative or fractional, and at least 25 % of the values are 0."""
     if source.kind != "values":
         return False
     values = np.concatenate([series.values[:, 0] for series in source.series])

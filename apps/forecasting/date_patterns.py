@@ -30,7 +30,8 @@ WHOLE = (
     r"(?:\s+[A-Z]{3,4}|\s*\[(?P<area>[A-Za-z_/+-]+)\]|\s*\([^)]*\))?)?)?$"
 )
 
-# Numbers of a fixed length that are dates: years, months, days, hours, minutes, seconds.
+# Dates written as one number, by the number of digits. A number with 4 digits contains only the year. Longer
+# numbers add the month, the day, the hour, the minute and the second.
 _YMD = r"(?:1[5-9]|20|21)\d\d(?:0[1-9]|1[0-2])"
 _DAY = r"(?:0[1-9]|[12]\d|3[01])"
 _HOUR = r"(?:[01]\d|2[0-4])"

@@ -1,7 +1,7 @@
-"""Parses columns of dates, Unix times and row numbers as people write them.
+"""Parses columns of dates, Unix times and row numbers in common formats:
 
 - ``2024-01-31 13:00``, also with ``/`` or ``.``, without time, or with fractions of a second.
-- ``01/31/2024 1:00 PM``, month first or day first. The whole column decides the order.
+- ``01/31/2024 1:00 PM``, month first or day first. The order must fit all rows of the column.
 - ``31 Jan 2024``, with English names of months in any common order.
 - ``2024-01``, ``202401``, ``2024M01``, ``01/2024`` and ``Jan 2024``: months.
 - ``2024Q1``, ``2024H1`` and ``2024-W05``: quarters, half-years and ISO weeks.
@@ -29,8 +29,8 @@ from seqmodels.errors import DataError, UsageError
 MISSING = {"", "nan", "nat", "na", "n/a", "null", "none", "."}
 UNIX_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # units per second
 UNIX_NAMES = ("unix", "epoch", "timestamp", "unixtime", "unix_timestamp")
-YEARS = (1500, 2200)  # plausible years of dates with a month
-WHOLE_YEARS = (1000, 2300)  # plausible years of columns of years
+YEARS = (1500, 2200)  # first and last plausible year of dates with a month
+WHOLE_YEARS = (1000, 2300)  # first and last plausible year in a column of years
 UNIX_YEARS = (1970, 2100)
 EXPECTED = "expected a date such as 2024-01-31 or 2024-01-31 13:00"
 
@@ -43,11 +43,11 @@ class Dates:
     """A parsed column of dates.
 
     Attributes:
-        times: ``(rows,)`` int64 for row numbers, else datetime64 in UTC, in seconds or finer.
+        times: datetime64 in UTC, or int64 for row numbers, ``(rows,)``.
         offsets: UTC offset of each row in seconds, positive to the east, ``(rows,)``. None if the file has no
             offsets.
         zone: name of the time zone, such as ``Europe/Berlin``. Empty if the name is unknown.
-        notes: sentences about conversions.
+        notes: messages for the user about conversions.
     """
 
     times: np.ndarray
@@ -199,7 +199,7 @@ def _written(texts: pd.Series, place: Place, name: str, date_format: str | None)
     seconds, fractions, wrong = patterns.time_of_day(parts)
     if date_format is not None:
         days, is_day = _formatted(texts, parts["date"], date_format)
-        if not is_day:  # The format covers the time of day.
+        if not is_day:  # The format includes the time of day.
             seconds, fractions, wrong = np.zeros(len(texts), np.int64), fractions * 0, wrong & False
         bad = np.isnat(days) | wrong
         expected = f"expected a date in the format {date_format} of --date-format"

@@ -16,7 +16,8 @@ from apps.forecasting.inference import Forecasts
 from apps.forecasting.metrics import Forecast
 from apps.forecasting.windows import deviation, seasonal_change
 
-# These baselines are slow. Naive 2 is skipped for more windows than this number, ETS for more series.
+# Slow baselines. Naive 2 is skipped if there are more windows than this number. ETS is skipped if there are
+# more series than this number.
 SLOW = {
     "naive 2": 2_000,
     "ETS": 500,

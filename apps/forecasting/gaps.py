@@ -68,7 +68,7 @@ def check_steps(
     because = f", set by {option}" if option else ""
     if between.any():
         raise DataError(
-            f"{place(int(between.argmax()))}: the date does not fit the calendar (one row per "
+            f"{place(int(between.argmax()))}: the date lies between two steps of the calendar (one row per "
             f"{frequency}{because}); correct the date, set another --frequency, or use --frequency rows to "
             "ignore the dates"
         )

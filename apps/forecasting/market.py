@@ -25,8 +25,8 @@ from apps.forecasting.week import Weekdays
 
 DAYS = 4_000
 DRIFT = 0.04  # mean return, percent per day
-# GJR-GARCH (Glosten, Jagannathan, Runkle 1993): s2_t = OMEGA + (ALPHA + GAMMA [e<0]) e_{t-1}^2 + BETA
-# s2_{t-1}
+# GJR-GARCH (Glosten, Jagannathan, Runkle 1993). The variance s2 depends on the previous error e:
+# s2_t = OMEGA + (ALPHA + GAMMA [e_{t-1} < 0]) e_{t-1}^2 + BETA s2_{t-1}
 OMEGA, ALPHA, GAMMA, BETA, FREEDOM = 0.02, 0.03, 0.12, 0.89, 6.0
 STAY = (0.99, 0.97)  # probability of staying in the calm and in the volatile regime
 SCALES = (0.6, 1.9)  # standard deviation of the returns in each regime, percent per day

@@ -1,4 +1,4 @@
-"""Parses columns of numbers as people write them.
+"""Parses columns of numbers in common formats.
 
 ``1,234.5``, ``1.234,5``, ``1 234,5`` and ``1'234.5`` have thousands separators. ``$``, ``€``, ``£`` and other
 currencies, and ``%``, are removed. ``K``, ``M``, ``B`` and ``T`` multiply. ``(5)`` and ``5-`` are negative.

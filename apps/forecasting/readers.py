@@ -4,7 +4,8 @@
 ``embedded[:market]``  A simulated market with a known true distribution, see ``apps.forecasting.market``.
 ``embedded:regimes``   A simulated market with a calm and a volatile regime.
 ``embedded:seasonal``  Simulated monthly series, see ``apps.forecasting.seasonal``.
-``FILE``               A table in any format of ``seqmodels.data.tables``, in one of three forms.
+``FILE``               A table in any format of ``seqmodels.data.tables``, with one of three kinds
+                       of columns.
                        Prices: a date and a close; open, high, low and volume are optional.
                        Long: ``unique_id,ds,y``, or the columns of ``--id``, ``--date`` and ``--target``.
                        Wide: a date and one column per series.

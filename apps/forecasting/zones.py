@@ -27,7 +27,9 @@ def seconds_east(
     place: Callable[[int], str],
     texts: pd.Series,
 ) -> tuple[np.ndarray, str]:
-    """Returns the offset of each row in seconds, and the name of the time zone if all rows have the same.
+    """Returns the UTC offset of each row in seconds, and the name of the time zone.
+
+    The name is empty if the rows have different time zones, or only offsets without a name.
 
     Args:
         zones: ``Z``, an offset such as ``+01:00``, an abbreviation, or a name such as ``Europe/Berlin``.

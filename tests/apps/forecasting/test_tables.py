@@ -48,7 +48,7 @@ def test_hourly_prices_name_the_columns_that_are_not_used(tmp_path):
     assert after(source, 2) == ["2021-01-02T06:00:00", "2021-01-02T07:00:00"]
     np.testing.assert_array_equal(source.series[0].values[:, 4], 1.5)
     assert "not used: 'unix', 'symbol', 'Volume USDT'" in source.notes[0]
-    with pytest.raises(DataError, match=r"a.csv:3.*between two steps .*--frequency day sets"):
+    with pytest.raises(DataError, match=r"a.csv:3.*between two steps .*set by --frequency day"):
         load_series(source.name, frequency="day")
 
 
