@@ -33,7 +33,7 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 
     Args:
         prepared: the series.
-        origins: windows, ``(n, 2)``.
+        origins: index of the series and row of the origin for each window, ``(n, 2)``.
         fitted: number of rows at the start of each series on which the baselines are fitted, ``(series,)``.
     """
     source, horizon = prepared.source, prepared.assets.horizon
@@ -82,7 +82,7 @@ def measure_of(forecast: Forecast, prepared: Prepared) -> str:
 
 
 def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> np.ndarray:
-    """Computes the loss of each window and forecast step: ``(n, H)``.
+    """Computes the losses of n windows and H forecast steps: ``(n, H)``.
 
     Unless the series are prices, the losses are divided by the standard deviation of the series in the
     training rows.
@@ -229,7 +229,7 @@ def influence(
         forecasts_of: function that receives the inputs of a model and returns its forecasts.
         rows: model inputs of the windows, by name.
         prepared: the series.
-        origins: the windows, ``(n, 2)``.
+        origins: index of the series and row of the origin for each window, ``(n, 2)``.
         seed: seed of the permutation.
     """
     order = np.random.default_rng(seed).permutation(len(origins))

@@ -52,13 +52,13 @@ def _of_tflite(path: Path, output: str) -> Forecasts:
 
 
 def rows_of(prepared: Prepared, origins: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the model inputs of the windows, by name of the input. The first axis is the window."""
+    """Returns ``{name: array}`` of the model inputs. The first axis of each array is the window."""
     batches = [inputs for inputs, _, _ in prepared.batches(origins, BATCH).as_numpy_iterator()]
     return {name: np.concatenate([batch[name] for batch in batches])[: len(origins)] for name in batches[0]}
 
 
 def as_forecast(parameters: np.ndarray, output: str) -> Forecast:
-    """Converts model outputs ``(n, H, p)`` to forecasts.
+    """Converts model outputs ``(n, H, p)`` to forecasts of n windows and H steps.
 
     A normal distribution becomes a Student-t distribution with infinite degrees of freedom.
     """

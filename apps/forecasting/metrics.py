@@ -148,7 +148,7 @@ def weighted_quantile_loss(forecast: Forecast, y: np.ndarray, levels: Sequence[f
 
 
 def coverage(forecast: Forecast, y: np.ndarray) -> dict[str, float]:
-    """Returns the fraction of targets in each central interval, by the nominal coverage of the interval."""
+    """Returns ``{nominal coverage: fraction of targets in the interval}`` for the central intervals."""
     found = {}
     for share in INTERVALS:
         low, high = forecast.quantile((1 - share) / 2), forecast.quantile((1 + share) / 2)
@@ -187,7 +187,7 @@ def kupiec(exceedances: int, days: int, probability: float) -> float:
     Args:
         exceedances: number of days with a loss larger than the value at risk.
         days: number of all days.
-        probability: probability of an exceedance that the forecast states.
+        probability: forecast probability of an exceedance.
     """
     observed = exceedances / days
 

@@ -1,7 +1,8 @@
 """Parses columns of numbers in common formats.
 
 ``1,234.5``, ``1.234,5``, ``1 234,5`` and ``1'234.5`` have thousands separators. ``$``, ``€``, ``£`` and other
-currencies, and ``%``, are removed. ``K``, ``M``, ``B`` and ``T`` multiply. ``(5)`` and ``5-`` are negative.
+currencies, and ``%``, are removed. The suffixes ``K``, ``M``, ``B`` and ``T`` multiply a
+number by a thousand, million, billion or trillion. ``(5)`` and ``5-`` are negative.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def is_number(cells: pd.Series) -> bool:
 
 
 def decides_comma(cells: pd.Series) -> bool | None:
-    """Returns True for decimal commas, False for decimal points, and None if no cell decides it."""
+    """Returns True for decimal commas, False for decimal points, and None if the cells fit both."""
     if cells.dtype.kind in "iufbM":
         return None
     texts = _clean(_texts(cells))

@@ -17,7 +17,7 @@ from apps.forecasting.saved_model import LEVELS, cumulated, quantiles
 
 
 def quantiles_of(forecast: Forecast, minimum: float | None = None) -> np.ndarray:
-    """Returns the quantiles of every step at ``LEVELS``: ``(n, H, 7)``.
+    """Returns the quantiles at ``LEVELS`` for n windows and H forecast steps: ``(n, H, 7)``.
 
     The quantiles are computed by the same function as in an exported model.
 
@@ -29,7 +29,7 @@ def quantiles_of(forecast: Forecast, minimum: float | None = None) -> np.ndarray
 
 
 def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
-    """Returns the quantiles of the closing price of each row: ``(n, H, 7)``.
+    """Returns the quantiles of the closing prices for n windows and H forecast steps: ``(n, H, 7)``.
 
     Args:
         forecast: forecasts of the returns.

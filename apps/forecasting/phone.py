@@ -1,7 +1,7 @@
 """TFLite export of forecasting models.
 
-The TFLite file has the signature ``forecast`` of the SavedModel, for one window per call. A README explains
-how to use the file.
+The TFLite file has the signature ``forecast`` of the SavedModel, for one window per call. A README next
+to the file explains how to use the file.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@
 
 The target of prices is the log-return in percent, ``100 ln(C_t / C_{t-1})``. The dates of prices may be
 irregular, because markets close on some days. The target of all other series is the value itself. Their dates
-must be regular; ``--fill`` fills gaps. The calendar is inferred from the rows, see
+must be regular. ``--fill`` fills gaps. The calendar is inferred from the rows, see
 ``apps.forecasting.calendar``.
 """
 
@@ -71,14 +71,15 @@ def load_series(
         data: name of the source, see the table at the top of this module.
         fill: treatment of missing values and dates: ``error`` raises, ``forward`` repeats the last earlier
             value, ``zero`` inserts 0. Values are never filled from the future.
-        frequency: a name in ``FREQUENCIES``, or ``rows`` to count the rows; inferred if None.
-        season: season length in steps; inferred if None.
+        frequency: a name in ``FREQUENCIES``, or ``rows`` to number the rows. Default: inferred.
+        season: season length in rows. Default: inferred.
         known: covariate columns whose future values are known. The last rows, in which the series columns are
             empty, contain these future values.
-        static: covariate columns of a long file that are constant in each series.
+        static: covariate columns that are constant in each series. They need ``id``, or a file with the
+            columns ``unique_id,ds,y``.
         seed: seed of embedded data.
-        date: columns of the dates; found by name and content if empty.
-        id: columns that name the series of a long file.
+        date: columns of the dates. Default: found by name and content.
+        id: columns that name the series, for files in which one column contains several series.
         target: columns to forecast.
         close: column of closing prices.
         date_format: format of ``strptime`` for ambiguous dates.
@@ -88,7 +89,7 @@ def load_series(
 
     Raises:
         UsageError: ``data`` does not exist, has an unsupported format, or lacks a chosen column.
-        DataError: the content is invalid; the message names the file, line and column.
+        DataError: the content is invalid. The message names the file, line and column.
     """
     countries, exchange = split_names(holidays) if holidays else ([], "")
     if data.partition(":")[0] == "embedded" or data.startswith("yahoo:"):

@@ -47,7 +47,7 @@ class SeriesData:
         season: season length in rows. 1 means no season.
         notes: messages for the user about filled values and assumptions.
         sha256: SHA-256 digest of names, times, values and covariates of all series.
-        countries: countries whose holidays are the last known covariates.
+        countries: countries whose holidays are known covariates. They are the last columns of ``known``.
         truth: for simulated data, the true distribution of each target given all earlier rows. One array
             ``(T, 3)`` per series contains location, scale and degrees of freedom of Student-t distributions.
             Default: None, because the distribution of real data is unknown.

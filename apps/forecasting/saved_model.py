@@ -120,9 +120,10 @@ def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor
 
 
 def quantiles(parameters: tf.Tensor, output: str, minimum: float | None = None) -> tf.Tensor:
-    """Converts parameters ``(n, H, p)`` to quantiles ``(n, H, 7)``.
+    """Converts the outputs of a model ``(n, H, p)`` to quantiles at ``LEVELS``: ``(n, H, 7)``.
 
-    All quantiles of a point forecast are equal to the point.
+    In the shapes, n is the number of windows and H the number of forecast steps. All quantiles of a point
+    forecast are equal to the point.
 
     Args:
         parameters: outputs of the model.
@@ -143,7 +144,7 @@ def _quantiles(parameters: tf.Tensor, output: str) -> tf.Tensor:
 
 
 def cumulated(parameters: tf.Tensor, output: str) -> tf.Tensor:
-    """Computes the quantiles of the cumulative return from the origin to each day: ``(n, H, 7)``.
+    """Computes the quantiles of the cumulative return from the origin to each of H days: ``(n, H, 7)``.
 
     The returns of the days are treated as independent. Therefore their means and variances are added. The
     cumulative return is approximated by the Student-t distribution with the same variance and kurtosis. An

@@ -125,7 +125,10 @@ class Rows:
         return found
 
     def groups(self, dates: Dates) -> list[tuple[str, np.ndarray]]:
-        """Returns the name and the rows of each series of ``--id``, in time order."""
+        """Returns the name and the row numbers of each series, in time order.
+
+        The columns of ``--id`` contain the names. Without ``--id``, the whole table is one series.
+        """
         table, chosen = self.table, self.chosen
         if not chosen.id:
             stem = (table_name(table.path) or ("series", ""))[0]

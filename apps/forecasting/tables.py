@@ -25,7 +25,7 @@ def read_file(path: Path, name: str, reading: Reading) -> SeriesData:
 
     Raises:
         UsageError: the extension is not supported, or a chosen column does not exist.
-        DataError: the content is invalid; the message names the file, line and column.
+        DataError: the content is invalid. The message names the file, line and column.
     """
     table = read_table(path, encoding=reading.encoding)
     if roles.is_yahoo_download(table):

@@ -80,7 +80,7 @@ def baselines(data: Data) -> dict[str, Any]:
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """Evaluates the model and its baselines on the test split of the run's data or of ``--data``."""
+    """Scores the model and its baselines on the test split of ``--data``. Default: the data of the run."""
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     prepared = _prepared(run, stored, assets, options.data)
     origins, fitted = prepared.origins("test"), prepared.ends[:, 1]

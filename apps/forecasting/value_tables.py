@@ -131,7 +131,7 @@ def _without_edges(table_rows: Rows, parts: list[Part], values: dict[str, np.nda
 
 
 def _common(table_rows: Rows, parts: list[Part]) -> Frequency:
-    """Returns the calendar on which the rows of all series lie."""
+    """Returns a calendar that fits the rows of all series."""
     own: list[tuple[int, Part, Frequency]] = []
     for part in parts:
         frequency = table_rows.frequency(part, prices=False)
