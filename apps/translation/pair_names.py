@@ -1,4 +1,4 @@
-"""Recognises languages and sides in the names of columns and files."""
+"""Reads the language or the side (source or target) from the names of columns and files."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def is_language(name: str) -> bool:
 
 
 def is_side(name: str) -> bool:
-    """Returns True for a name such as ``src`` or ``target``."""
+    """Returns True if a name means the source or the target, such as ``src`` or ``target``."""
     return name in {side for pair in SIDES for side in pair}
 
 

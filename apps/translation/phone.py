@@ -99,7 +99,7 @@ def phone(run: Run, model: Translator, options: ConvertTextOptions) -> Phone:
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     length = options.length or min(assets.shapes.sources[-1], assets.length, LONGEST_DEFAULT)
-    # The fused operator does not return all states of an LSTM.
+    # The fused operator of TFLite does not return all states of an LSTM. Both signatures need all states.
     form = choose_form(fused=False, steps=length, quantize=options.quantize)
     source = run.trained_on(
         stored.data,

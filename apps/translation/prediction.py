@@ -248,7 +248,8 @@ def _sentence(
             if copies:
                 words, between, copied = copying.copy(source, words, unknown, between)
         text = copying.text_of(words)
-        # Two translations that differ only in a replaced word are equal after copying.
+        # Two translations that differ only in a replaced word are equal after copying. Only the first is
+        # kept.
         if text not in [each.text for each in best]:
             best.append(Translation(text, score))
         if not number:
@@ -324,7 +325,7 @@ def _joined(parts: list[list[Translation]], best: int) -> list[Translation]:
 
 
 def _word_map(found: list[Sentence]) -> tuple[np.ndarray, list[str], list[str]]:
-    """Returns the attention between all words of a text, the source words and the target words.
+    """Returns three values: the attention between the words of a text, the source words and the target words.
 
     The attention has the shape ``(target words, source words)``. The attention between words of different
     sentences is 0.

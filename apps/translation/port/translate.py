@@ -4,8 +4,8 @@
 
 ``settings.json``, ``source_vocab.txt`` and ``target_vocab.txt`` must be in the folder of the .tflite file.
 ``golden.json`` contains texts and their expected outputs. A port to another programming language needs the
-same three parts: the conversion of text to ids (`Translator.ids`), the loop (`Translator.translate`), and the
-conversion of ids to text (`Translator.join`).
+same three parts: the conversion of text to ids (`Translator.ids`), the loop over steps
+(`Translator.translate`), and the conversion of ids to text (`Translator.join`).
 """
 
 import json
