@@ -21,7 +21,7 @@ def at_ends(prepared: Prepared) -> np.ndarray:
 def whole(source: SeriesData, assets: Assets) -> Prepared:
     """Prepares series for a forecast from their last row.
 
-    The values appended for the future are placeholders that the model never reads. Series that the model
+    Placeholder values are added after the last row. The model never reads these values. Series that the model
     cannot forecast are left out with a note.
 
     Raises:
@@ -29,7 +29,8 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
     """
     if assets.series_units:
         source = _known_names(source, assets)
-    numbers_of(source, assets)  # Another kind or an unknown series is reported before its length.
+    # Errors about the kind or the name of a series precede errors about its length.
+    numbers_of(source, assets)
     source = _long_enough(source, assets)
     numbers = numbers_of(source, assets)
     horizon = assets.horizon
@@ -43,8 +44,9 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
         if assets.known and len(each.known) < len(each) + horizon:
             raise DataError(
                 f"{source.name}: the known covariates of series {each.name!r} cover "
-                f"{len(each.known) - len(each)} future rows, but the model needs {horizon}; add future rows "
-                "that contain the covariates, and leave the series columns empty"
+                f"{len(each.known) - len(each)} future rows, but the model needs {horizon} future rows; "
+                "add rows with these covariates at the end of the data, and leave the columns to forecast "
+                "empty"
             )
     series = [
         replace(
@@ -60,7 +62,7 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
 
 
 def _long_enough(source: SeriesData, assets: Assets) -> SeriesData:
-    """Leaves out series with fewer rows than the lookback; raises DataError if no other series is left."""
+    """Drops series with fewer rows than the lookback. Raises DataError if no series is left."""
     keep = [len(series) >= assets.lookback for series in source.series]
     if all(keep):
         return source
@@ -68,7 +70,7 @@ def _long_enough(source: SeriesData, assets: Assets) -> SeriesData:
     if not any(keep):
         raise DataError(
             f"{source.name}: series {short.name!r} has {len(short)} rows, but the model needs at least "
-            f"{assets.lookback}; add earlier rows"
+            f"{assets.lookback} rows; add earlier rows"
         )
     names = [series.name for series, kept in zip(source.series, keep) if not kept]
     note = (
@@ -79,9 +81,9 @@ def _long_enough(source: SeriesData, assets: Assets) -> SeriesData:
 
 
 def _known_names(source: SeriesData, assets: Assets) -> SeriesData:
-    """Leaves out series without an embedding, if another series has one."""
+    """Drops series without an embedding, unless no series has an embedding."""
     keep = [series.name in assets.names for series in source.series]
     if all(keep) or not any(keep):
         return source
     names = [series.name for series, kept in zip(source.series, keep) if not kept]
-    return subset(source, keep, f"{len(names)} series were not trained and are left out: {listed(names)}")
+    return subset(source, keep, f"{len(names)} untrained series are left out: {listed(names)}")

@@ -1,4 +1,4 @@
-"""The settings of a model that depend on its data, stored with the run."""
+"""Settings of a model that depend on the training data. They are stored in the run directory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from seqmodels.errors import DataError
 
 PRICE_LOOKBACK, PRICE_HORIZON = 250, 1
 YEAR = 365.2425
-LONG_PAST = 8  # with a lookback of at least this number of seasons, one time step reads one season
+LONG_PAST = 8  # If the lookback has at least this number of seasons, each time step reads one season.
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ class Assets:
         horizon: number of rows to forecast.
         segment: number of rows that the model reads per time step.
         season: season length in rows.
-        frequency: value of ``--frequency``, or None.
+        frequency: value of ``--frequency``. None means that the calendar was inferred.
         split: split specification, see :func:`apps.forecasting.windows.boundaries`.
         unit: unit by which errors are divided in the loss, see :func:`apps.forecasting.windows.units`.
         periods: periods of the calendar inputs. The unit is days, or rows for series without dates.
-        series_units: dimension of the learned embedding of each series; 0 disables it.
+        series_units: dimension of the learned embedding of each series. 0 means no embedding.
         dated: True if the times are dates, False if they are numbers.
         known: mean and standard deviation of each known covariate in the training rows.
         static: mean and standard deviation of each static covariate over the series.
-        calendar: calendar of the rows, see :func:`apps.forecasting.calendar.restored`; empty in runs of
-            earlier versions.
+        calendar: calendar of the rows, see :func:`apps.forecasting.frequencies.restored`. It is empty in runs
+            of earlier versions.
         minimum: lower limit of forecast quantiles. Default: no limit.
     """
 
@@ -68,7 +68,7 @@ class Assets:
 
     @property
     def frequency_of_rows(self) -> Frequency | None:
-        """The calendar of the training; None in runs of earlier versions."""
+        """The calendar of the training, or None in runs of earlier versions."""
         return restored(self.calendar) if self.calendar else None
 
     @property
@@ -82,7 +82,7 @@ class Assets:
 
     @classmethod
     def load(cls, folder: Path) -> Assets:
-        """Loads the assets from a folder; raises DataError if the file is missing or damaged."""
+        """Loads the assets from a folder. Raises DataError if the file is missing or damaged."""
         try:
             return cls(**json.loads((folder / "forecast.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
@@ -90,7 +90,7 @@ class Assets:
 
 
 def choose(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
-    """Returns the series to train on, with notes, and the settings of the model."""
+    """Returns the series to train on, and the settings of the model. Notes are added to the series."""
     prices, several = source.kind == "prices", len(source.series) > 1
     dated = source.series[0].times.dtype.kind == "M"
     split = options.split
@@ -106,8 +106,8 @@ def choose(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
         room = _room(source, split)
         if horizon > room > 0:
             notes.append(
-                f"the horizon is {room} rows, because the smallest split has {room}; set --horizon or "
-                f"--split for one season of {horizon} rows"
+                f"the horizon is {room} rows instead of {horizon}, because the smallest split has {room} "
+                "rows; set --horizon or --split to change this"
             )
             horizon = room
     # The lookback spans several seasons. It is reduced if the shortest series would have no training window.
@@ -173,7 +173,7 @@ def _periods(source: SeriesData) -> list[float]:
     """Returns the periods of the calendar inputs.
 
     A period is used if it spans at least two rows and the series spans at least two periods. Daily prices
-    use the week only, and other prices no year.
+    have only the period of a week. Other prices do not have the period of a year.
     """
     if source.series[0].times.dtype.kind != "M":
         return [float(source.season)] if source.season > 1 else []

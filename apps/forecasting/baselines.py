@@ -140,13 +140,13 @@ def ets(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, seas
     The parameters are fitted on the first ``fitted`` rows. The states at an origin are computed from the rows
     up to the origin. The variance h steps ahead is ``s^2 (1 + sum_{j<h} c_j^2)`` with
     ``c_j = alpha + beta phi_j + gamma [j mod season = 0]`` and ``phi_j = phi + ... + phi^j`` (Hyndman et al.
-    2008, table 6.2). Here s is the standard deviation of the residuals, and phi is the damping of the trend.
-    Alpha, beta and gamma are the smoothing parameters of level, trend and season.
+    2008, table 6.2). Here s is the standard deviation of the residuals, and phi is the damping factor of the
+    trend. Alpha, beta and gamma are the smoothing parameters of level, trend and season.
     """
     has_season = season > 1 and fitted >= 2 * season + 4
     form = {"error": "add", "trend": "add", "damped_trend": True, "initialization_method": "heuristic"}
     form |= {"seasonal": "add", "seasonal_periods": season} if has_season else {}
-    unit = _spread(np.diff(values[:fitted]))  # the optimizer works best if the differences are near 1
+    unit = _spread(np.diff(values[:fitted]))  # The optimizer works best if the differences are near 1.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a fit without convergence is still usable
         parameters = ETSModel(values[:fitted] / unit, **form).fit(disp=False).params
@@ -211,7 +211,8 @@ def garch(
     model = arch_model(_real(returns), mean="Constant", vol="GARCH", p=1, o=int(asymmetric), q=1, dist="t")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit = model.fit(last_obs=fitted - 1, disp="off")  # one row fewer, because the first return is NaN
+        # The first return is NaN and was removed. Therefore the last row for the fit is one row earlier.
+        fit = model.fit(last_obs=fitted - 1, disp="off")
     first = int(origins.min()) - 1
     variance = fit.forecast(horizon=horizon, start=first, reindex=False).variance.to_numpy()
     freedom = fit.params["nu"]

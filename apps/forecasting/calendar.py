@@ -20,7 +20,7 @@ UNITS = (("week", WEEK), ("day", DAY), ("hour", 3600), ("minute", 60), ("second"
 
 
 def days(times: np.ndarray) -> np.ndarray:
-    """Converts dates to days since 2000-01-01 in float64; numbers keep their values."""
+    """Converts dates to days since 2000-01-01 in float64. Row numbers keep their values."""
     if times.dtype.kind == "M":
         return (times - EPOCH) / np.timedelta64(DAY, "s")
     return times.astype(np.float64)
@@ -34,7 +34,7 @@ class Frequency:
 
     @property
     def step(self) -> str:
-        """The time between two rows as a noun, such as ``hour`` or ``15 minutes``; used as "per hour"."""
+        """The time between two rows as a noun, such as ``hour`` or ``15 minutes``."""
         raise NotImplementedError
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Frequency:
 
     @property
     def season(self) -> int:
-        """Usual season length in rows; 1 means no season."""
+        """Usual season length in rows. 1 means no season."""
         return 1
 
     @property
@@ -56,29 +56,32 @@ class Frequency:
         return False
 
     def positions(self, times: np.ndarray, local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the number of steps from the first time, and True for times between two steps.
+        """Returns the number of calendar steps from the first time to each time.
 
         Args:
-            times: ``(rows,)`` datetime64 or int64, in rising order.
+            times: datetime64 or int64, ``(rows,)``, in ascending order.
             local: local times, ``(rows,)``. Default: ``times``.
 
         Returns:
-            Two arrays ``(rows,)``: int64 and bool.
+            Two arrays ``(rows,)``: the numbers of steps (int64), and True for times between two steps (bool).
         """
         raise NotImplementedError
 
     def after(self, last: Any, steps: int) -> np.ndarray:
-        """Returns the next ``steps`` times: ``(steps,)``."""
+        """Returns the next ``steps`` times after ``last``: ``(steps,)``."""
         raise NotImplementedError
 
     def stored(self) -> dict[str, Any]:
-        """Returns the calendar as JSON-ready values, see :func:`restored`."""
+        """Returns the calendar as JSON-ready values.
+
+        :func:`apps.forecasting.frequencies.restored` converts these values back to a calendar.
+        """
         return {"name": self.name, **asdict(self)}
 
 
 @dataclass(frozen=True)
 class Steps(Frequency):
-    """Whole numbers with a common difference ``size``."""
+    """Row numbers: whole numbers with the same difference ``size`` between consecutive rows."""
 
     size: int = 1
     name: ClassVar[str] = "steps"
@@ -97,7 +100,7 @@ class Steps(Frequency):
 
 @dataclass(frozen=True)
 class Fixed(Frequency):
-    """A fixed duration of ``seconds`` and ``nanoseconds``."""
+    """Rows with a fixed time difference, which is the sum of ``seconds`` and ``nanoseconds``."""
 
     seconds: int
     nanoseconds: int = 0
@@ -141,13 +144,14 @@ class Fixed(Frequency):
 
 @dataclass(frozen=True)
 class Months(Frequency):
-    """Every ``size`` months.
+    """One row every ``size`` months.
 
     Attributes:
         size: number of months.
-        anchor: ``day`` (``day`` of the month, or the last one of shorter months), ``end`` (last day),
-            ``last workday`` or ``first workday``. ``day`` 0 is the day of the last row.
-        day: day of the month, 0 to 31.
+        anchor: day of the month on which the rows lie: ``end`` (last day), ``last workday``, ``first
+            workday``, or ``day`` (a fixed number, which the attribute ``day`` contains).
+        day: day of the month, from 1 to 31. In shorter months, the row lies on the last day. 0 means the same
+            day of the month as in the last known row.
     """
 
     size: int = 1

@@ -1,4 +1,4 @@
-"""Checks of series after reading: constant and late series, series that end early, counts, and holidays."""
+"""Checks series after reading, and adds holidays to series."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from apps.forecasting.holiday import holiday_counts
 from apps.forecasting.records import Series, SeriesData
 from seqmodels.errors import DataError, UsageError
 
-SHOWN = 5  # series in a note
-ZEROS = 0.25  # share of zeros of a series of counts
+SHOWN = 5  # maximum number of series that a note lists
+ZEROS = 0.25  # whole numbers are treated as counts if at least this fraction of the numbers is 0
 
 
 def listed(names: Sequence[str]) -> str:
-    """Lists names, at most ``SHOWN``.
+    """Returns the first ``SHOWN`` names and the number of further names, as text.
 
     >>> listed(["a", "b"])
     "'a', 'b'"
@@ -28,7 +28,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def without_constant(source: SeriesData) -> SeriesData:
-    """Leaves out constant series; raises DataError if all series are constant."""
+    """Drops constant series. Raises DataError if all series are constant."""
     keep = [bool(np.ptp(source.targets(number)[1:]) != 0) for number in range(len(source.series))]
     if all(keep):
         return source
@@ -41,14 +41,14 @@ def without_constant(source: SeriesData) -> SeriesData:
 
 
 def subset(source: SeriesData, keep: Sequence[bool], note: str) -> SeriesData:
-    """Returns the series with True in ``keep``, with a note on the others."""
+    """Returns the series with True in ``keep``, and adds ``note`` to the notes."""
     truth = None if source.truth is None else [each for each, kept in zip(source.truth, keep) if kept]
     series = [each for each, kept in zip(source.series, keep) if kept]
     return replace(source, series=series, truth=truth, notes=[*source.notes, note])
 
 
 def early_ends(source: SeriesData) -> list[str]:
-    """Returns a note on the series that end before the last date."""
+    """Returns a note about the series that end before the last date of all series."""
     if len(source.series) < 2 or isinstance(source.frequency, Steps):
         return []
     ends = [series.times[-1] for series in source.series]
@@ -59,12 +59,12 @@ def early_ends(source: SeriesData) -> list[str]:
     more = f" and {len(early) - SHOWN} more" if len(early) > SHOWN else ""
     return [
         f"{len(early)} of {len(ends)} series end before the last date {shown(last)}: "
-        f"{', '.join(early[:SHOWN])}{more}; each is forecast from its own last row"
+        f"{', '.join(early[:SHOWN])}{more}; the forecast of each series starts after its own last row"
     ]
 
 
 def is_counts(source: SeriesData) -> bool:
-    """Returns True if all values are whole, not negative, and many of them are 0."""
+    """Returns True if no value is negative or fractional, and at least 25 % of the values are 0."""
     if source.kind != "values":
         return False
     values = np.concatenate([series.values[:, 0] for series in source.series])
@@ -72,9 +72,12 @@ def is_counts(source: SeriesData) -> bool:
 
 
 def with_holidays(source: SeriesData, countries: Sequence[str]) -> SeriesData:
-    """Appends the holidays of countries to the known covariates: the number of holidays of each step."""
+    """Adds one known covariate per country: the number of holidays in each time step."""
     if source.series[0].times.dtype.kind != "M":
-        raise UsageError(f"--holidays {','.join(countries)} needs dates, but {source.name} has row numbers")
+        raise UsageError(
+            f"--holidays {','.join(countries)} needs dates, but {source.name} has row numbers; remove "
+            "--holidays"
+        )
     series = [
         with_future_holidays(source, number, countries, len(each.known) - len(each) if each.known.size else 0)
         for number, each in enumerate(source.series)
@@ -83,7 +86,7 @@ def with_holidays(source: SeriesData, countries: Sequence[str]) -> SeriesData:
 
 
 def with_future_holidays(source: SeriesData, number: int, countries: Sequence[str], ahead: int) -> Series:
-    """Returns a series with holidays for its rows and ``ahead`` later rows."""
+    """Returns a series with the covariates of holidays, for its rows and ``ahead`` later rows."""
     series = source.series[number]
     known = series.known[:, : series.known.shape[1] - len(source.countries)]
     following = source.after(number, series.times[-1], ahead + 1)

@@ -31,7 +31,7 @@ class Prepared:
     Attributes:
         source: the series.
         ends: rows at which training, validation and test split of each series end, ``(series, 3)``.
-        panel: arrays from which the windows are gathered.
+        panel: arrays from which the batches of windows are gathered.
         numbers: index of each series in ``assets.names``, ``(series,)``. 0 if the model has no series
             embeddings.
         assets: settings of the model.
@@ -78,7 +78,7 @@ def read(
     Args:
         options: options of the training.
         data: other data. Default: the data of the training.
-        expected: calendar of the training, for other data.
+        expected: calendar of the training. It is used if the rows of the other data fit this calendar.
         encoding: encoding of other data. Default: UTF-8, or the encoding of the training.
     """
     source = load_series(
@@ -102,7 +102,7 @@ def read(
     if expected is not None and source.frequency.step != expected.step:
         note = (
             f"{source.name} has one row per {source.frequency.step}, but the run was trained on one row per "
-            f"{expected.step}; its forecasts may be wrong"
+            f"{expected.step}; the forecasts may be wrong"
         )
         source = replace(source, notes=[*source.notes, note])
     return source
@@ -132,7 +132,7 @@ def load(options: Train, assets: Assets | None) -> Data:
 
 
 def prepare(source: SeriesData, assets: Assets) -> Prepared:
-    """Splits series as in training, without the series that the training leaves out."""
+    """Splits series as in training. Series that cannot be trained are dropped, as in training."""
     return Prepared.of(_trained(source, assets), assets)
 
 
@@ -141,7 +141,7 @@ def _trained(source: SeriesData, assets: Assets) -> SeriesData:
 
 
 def data_of(prepared: Prepared, options: Train) -> Data:
-    """Returns prepared series in the form that the training needs, with training and validation batches."""
+    """Returns the training and validation batches of prepared series, and the facts about the data."""
     train, valid = prepared.origins("train"), prepared.origins("valid")
     return Data(
         train=lambda epoch: prepared.batches(
@@ -179,14 +179,17 @@ def _facts(prepared: Prepared, origins: dict[str, np.ndarray]) -> dict[str, Any]
 
 
 def numbers_of(source: SeriesData, assets: Assets) -> np.ndarray:
-    """Returns the index of each series in ``assets.names``: ``(series,)``; 0 without series embeddings.
+    """Returns the index of each series in ``assets.names``: ``(series,)``.
+
+    All indexes are 0 if the model has no series embeddings.
 
     Raises:
-        DataError: the kind of the series differs from the training, or the model does not have a series.
+        DataError: the kind of the series (prices or values) differs from the training, or the model has no
+            embedding of a series.
     """
     if source.kind != assets.kind:
         raise DataError(
-            f"{source.name} holds {source.kind}, but the run was trained on {assets.kind}; "
+            f"{source.name} contains {source.kind}, but the run was trained on {assets.kind}; "
             f"pass data with {assets.kind}"
         )
     if not assets.series_units:

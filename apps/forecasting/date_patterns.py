@@ -1,4 +1,4 @@
-"""The written forms of dates, as regular expressions, and the calendar arithmetic behind them."""
+"""Regular expressions for the formats of dates, and functions that convert the matches to dates."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from seqmodels.errors import DataError
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 MONTH = r"(?P<name>(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6})\.?"
-# The usual form, which pandas parses fast.
+# pandas parses this usual format fast.
 ISO = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?"
 CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:\s*[AaPp]\.?[Mm]\.?)?"
 
-# A cell: an optional day of the week, a date, an optional time of day, an optional offset or zone.
+# A cell contains a date. The day of the week, the time of day, and the UTC offset or time zone are optional.
 WHOLE = (
     r"^(?:(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]?\s+)?"
     r"(?P<date>.+?)"
@@ -30,7 +30,8 @@ WHOLE = (
     r"(?:\s+[A-Z]{3,4}|\s*\[(?P<area>[A-Za-z_/+-]+)\]|\s*\([^)]*\))?)?)?$"
 )
 
-# Numbers of a fixed length that are dates: years, months, days, hours, minutes, seconds.
+# Dates written as one number, by the number of digits. A number with 4 digits contains only the year. Longer
+# numbers add the month, the day, the hour, the minute and the second.
 _YMD = r"(?:1[5-9]|20|21)\d\d(?:0[1-9]|1[0-2])"
 _DAY = r"(?:0[1-9]|[12]\d|3[01])"
 _HOUR = r"(?:[01]\d|2[0-4])"
@@ -43,7 +44,7 @@ STAMPS = {
     14: rf"{_YMD}{_DAY}{_HOUR}[0-5]\d[0-5]\d",
 }
 
-# Forms of a date without its time of day; the first that matches a cell is used.
+# Formats of a date without the time of day. The first format that matches a cell is used.
 FORMS = (
     r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})(?:[-/.](?P<day>\d{1,2}))?",
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
@@ -66,7 +67,10 @@ NUMERIC = r"(?P<first>\d{1,2})(?P<separator>[-/. ])(?P<second>\d{1,2})(?P=separa
 
 
 def time_of_day(parts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns whole seconds, nanoseconds, and True for rows with an impossible time: ``(rows,)`` each."""
+    """Returns three arrays ``(rows,)`` for the times of day.
+
+    They contain the whole seconds since midnight, the additional nanoseconds, and True for impossible times.
+    """
     compact = parts["compact"].fillna("")
     hour = _whole(parts["hour"].fillna(parts["hour_only"]).fillna(compact.str.slice(0, 2)))
     minute = _whole(parts["minute"].fillna(compact.str.slice(2, 4)))
@@ -80,7 +84,7 @@ def time_of_day(parts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def days(cells: pd.Series, place: Callable[[int], str], texts: pd.Series) -> np.ndarray:
-    """Parses dates without their time of day: ``(rows,)`` datetime64[D], NaT where a cell is not a date.
+    """Parses dates without the time of day: ``(rows,)`` datetime64[D]. Cells that are not dates become NaT.
 
     Raises:
         DataError: the order of day and month, or of day and year, is unclear.
@@ -108,7 +112,11 @@ def days(cells: pd.Series, place: Callable[[int], str], texts: pd.Series) -> np.
 
 
 def _ordered(parts: pd.DataFrame, place: Callable[[int], str], texts: pd.Series) -> np.ndarray:
-    """Parses numeric dates that do not start with a four-digit year, in the only order that fits all rows."""
+    """Parses dates such as ``01/02/2024`` in the only order of day, month and year that fits all rows.
+
+    Raises:
+        DataError: several orders fit all rows and give different dates.
+    """
     first, second, last = _whole(parts["first"]), _whole(parts["second"]), parts["year"]
     dots = (parts["separator"] == ".").all()
     orders = {"%d/%m/%Y": (_full_year(last), second, first)}
@@ -135,7 +143,7 @@ def _ordered(parts: pd.DataFrame, place: Callable[[int], str], texts: pd.Series)
             ]
             raise DataError(
                 f"{place(row)}: {texts.iloc[row]!r} may be {best[row]} or {read[name][row]}, and no row of "
-                f"the column decides it; set {' or '.join(options)}"
+                f"the column shows which date is meant; set {' or '.join(options)}"
             )
     return best
 
@@ -181,7 +189,7 @@ def _is_month(name: str) -> bool:
 
 
 def _days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:
-    """Returns the days of a calendar, NaT where the month or the day does not exist: ``(n,)``."""
+    """Returns dates ``(n,)``. A date whose month or day does not exist becomes NaT."""
     start = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
     length = ((start + 1).astype("datetime64[D]") - start.astype("datetime64[D]")).astype(np.int64)
     exists = (month >= 1) & (month <= 12) & (day >= 1) & (day <= length)
@@ -189,7 +197,7 @@ def _days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:
 
 
 def _full_year(cells: pd.Series) -> np.ndarray:
-    """Converts years; two digits are years from 1970 to 2069."""
+    """Converts years to integers. Years with two digits are from 1970 to 2069."""
     years = _whole(cells)
     short = (cells.str.len() <= 2).to_numpy()
     return np.where(short, years + np.where(years < 70, 2000, 1900), years)

@@ -1,7 +1,7 @@
-"""Parses columns of dates, Unix times and row numbers as people write them.
+"""Parses columns of dates, Unix times and row numbers in common formats:
 
 - ``2024-01-31 13:00``, also with ``/`` or ``.``, without time, or with fractions of a second.
-- ``01/31/2024 1:00 PM``, month first or day first. The whole column decides the order.
+- ``01/31/2024 1:00 PM``, month first or day first. The order must fit all rows of the column.
 - ``31 Jan 2024``, with English names of months in any common order.
 - ``2024-01``, ``202401``, ``2024M01``, ``01/2024`` and ``Jan 2024``: months.
 - ``2024Q1``, ``2024H1`` and ``2024-W05``: quarters, half-years and ISO weeks.
@@ -27,15 +27,15 @@ from apps.forecasting.zones import seconds_east
 from seqmodels.errors import DataError, UsageError
 
 MISSING = {"", "nan", "nat", "na", "n/a", "null", "none", "."}
-UNIX_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # ticks per second
+UNIX_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # units per second
 UNIX_NAMES = ("unix", "epoch", "timestamp", "unixtime", "unix_timestamp")
-YEARS = (1500, 2200)  # plausible years of dates with a month
-WHOLE_YEARS = (1000, 2300)  # plausible years of columns of years
+YEARS = (1500, 2200)  # first and last plausible year of dates with a month
+WHOLE_YEARS = (1000, 2300)  # first and last plausible year in a column of years
 UNIX_YEARS = (1970, 2100)
 EXPECTED = "expected a date such as 2024-01-31 or 2024-01-31 13:00"
 
 Place = Callable[[int], str]
-"""Function from the number of a row to the text that names its file, line and column."""
+"""Function that receives a row number and returns the file, line and column for an error message."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,11 @@ class Dates:
     """A parsed column of dates.
 
     Attributes:
-        times: ``(rows,)`` int64 for row numbers, else datetime64 in UTC, in seconds or finer.
-        offsets: seconds east of UTC of each local time, ``(rows,)``; None if the file has no offsets.
-        zone: name of the time zone, such as ``Europe/Berlin``; empty if it is not known.
-        notes: sentences about conversions.
+        times: datetime64 in UTC, or int64 for row numbers, ``(rows,)``.
+        offsets: UTC offset of each row in seconds, positive to the east, ``(rows,)``. None if the file has no
+            offsets.
+        zone: name of the time zone, such as ``Europe/Berlin``. Empty if the name is unknown.
+        notes: messages for the user about conversions.
     """
 
     times: np.ndarray
@@ -67,13 +68,13 @@ class Dates:
 
 
 def parse_dates(cells: pd.Series, place: Place, name: str = "date", date_format: str | None = None) -> Dates:
-    """Parses a column.
+    """Parses a column of dates, Unix times or row numbers.
 
     Args:
         cells: the cells, as text or as stored in a typed file.
-        place: names a row in error messages.
+        place: function that receives a row number and returns its location for error messages.
         name: name of the column.
-        date_format: format of ``strptime`` for dates that do not explain themselves.
+        date_format: format of ``strptime`` for ambiguous dates.
 
     Raises:
         DataError: a cell is not a date, the year is implausible, or the order of day and month is unclear.
@@ -116,7 +117,10 @@ def _typed(cells: pd.Series, place: Place) -> Dates:
 
 
 def _numbers(texts: pd.Series, place: Place, name: str) -> Dates | None:
-    """Parses a column of numbers: years, dates as numbers, Unix times or row numbers; else returns None."""
+    """Parses a column of numbers: years, dates as numbers, Unix times or row numbers.
+
+    Returns None if the column contains other texts.
+    """
     if not texts.str.fullmatch(r"-?\d+(\.\d*)?").all():
         return None
     whole = texts.str.replace(r"\.0*$", "", regex=True)
@@ -159,13 +163,14 @@ def _unix(texts: pd.Series, place: Place, name: str) -> Dates:
             f"{1970 + int(values[row] / ticks // year)}; most rows lie near "
             f"{1970 + int(middle / ticks // year)}; correct the row"
         )
-    # Whole and fractional digits are converted apart, because a float64 is too short for nanoseconds.
+    # A float64 has too few digits for nanoseconds. Therefore whole and fractional digits are converted
+    # separately.
     parts = texts.str.extract(r"^(\d+)(?:\.(\d*))?$")
     count = parts[0].to_numpy().astype(np.int64) * (10**9 // ticks)
     if unit != "ns" and parts[1].notna().any():
         digits = 9 - (len(str(ticks)) - 1)
         count += parts[1].fillna("").str.slice(0, digits).str.ljust(digits, "0").to_numpy().astype(np.int64)
-    note = f"the column {name!r} holds Unix time in {unit}, which is read as UTC"
+    note = f"the column {name!r} contains Unix time in {unit}, which is read as UTC"
     return Dates(_coarse(count.astype("datetime64[ns]")), notes=[note])
 
 
@@ -177,9 +182,9 @@ def _elapsed(values: np.ndarray, place: Place, name: str) -> Dates:
     if not step or np.abs(values[0] + numbers * step - values).max() > 0.01 * abs(step):
         raise DataError(
             f"{place(0)}: the numbers of the column {name!r} are neither dates nor equally spaced; use "
-            "dates, or --frequency rows to count the rows"
+            "dates, or --frequency rows to number the rows"
         )
-    note = f"the column {name!r} has steps of {abs(step):.6g}, which are numbered from 0"
+    note = f"the column {name!r} has steps of {abs(step):.6g}; they are replaced by row numbers from 0"
     return Dates((numbers * np.sign(step)).astype(np.int64), notes=[note])
 
 
@@ -194,7 +199,7 @@ def _written(texts: pd.Series, place: Place, name: str, date_format: str | None)
     seconds, fractions, wrong = patterns.time_of_day(parts)
     if date_format is not None:
         days, is_day = _formatted(texts, parts["date"], date_format)
-        if not is_day:  # The format covers the time of day.
+        if not is_day:  # The format includes the time of day.
             seconds, fractions, wrong = np.zeros(len(texts), np.int64), fractions * 0, wrong & False
         bad = np.isnat(days) | wrong
         expected = f"expected a date in the format {date_format} of --date-format"
@@ -216,7 +221,7 @@ def _written(texts: pd.Series, place: Place, name: str, date_format: str | None)
 
 
 def _formatted(texts: pd.Series, dates: pd.Series, date_format: str) -> tuple[np.ndarray, bool]:
-    """Parses with ``date_format``: whole cells, or the part before the time of day."""
+    """Parses dates with ``date_format``. Returns the dates, and True if the format has no time of day."""
     for cells, is_day in ((dates.fillna(""), True), (texts, False)):
         try:
             found = pd.to_datetime(cells, format=date_format, errors="coerce", exact=True)
@@ -230,8 +235,8 @@ def _formatted(texts: pd.Series, dates: pd.Series, date_format: str) -> tuple[np
         if found.notna().any():
             return _coarse(found.to_numpy().astype("datetime64[ns]")), is_day
     raise UsageError(
-        f"--date-format {date_format} does not describe the dates, such as {texts.iloc[0]!r}; use the format "
-        "of these dates, for example %d/%m/%Y"
+        f"--date-format {date_format} does not match the dates of the data, such as {texts.iloc[0]!r}; use "
+        "the format of these dates, for example %d/%m/%Y"
     )
 
 
@@ -248,7 +253,7 @@ def _check_years(days: np.ndarray, texts: pd.Series, place: Place) -> None:
 
 
 def _converted(local: np.ndarray, offsets: np.ndarray, zone: str) -> Dates:
-    """Converts local times to UTC; local midnights in every row are dates and stay unchanged."""
+    """Converts local times to UTC. If all local times are midnight, they are dates and stay unchanged."""
     if not offsets.any():
         return Dates(_coarse(local))
     if (local == local.astype("datetime64[D]")).all():

@@ -16,7 +16,8 @@ from apps.forecasting.inference import Forecasts
 from apps.forecasting.metrics import Forecast
 from apps.forecasting.windows import deviation, seasonal_change
 
-# These baselines are slow. They are skipped if the data has more windows (naive 2) or more series (ETS).
+# Slow baselines. Naive 2 is skipped if there are more windows than this number. ETS is skipped if there are
+# more series than this number.
 SLOW = {
     "naive 2": 2_000,
     "ETS": 500,
@@ -32,7 +33,7 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 
     Args:
         prepared: the series.
-        origins: windows, ``(n, 2)``.
+        origins: index of the series and row of the origin for each window, ``(n, 2)``.
         fitted: number of rows at the start of each series on which the baselines are fitted, ``(series,)``.
     """
     source, horizon = prepared.source, prepared.assets.horizon
@@ -58,7 +59,7 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 
 
 def score(forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, Any]:
-    """Computes all scores of a forecast as a JSON-ready dictionary."""
+    """Computes all scores of the forecasts of the windows ``origins``, as a JSON-ready dictionary."""
     y = prepared.truth(origins)
     if prepared.source.kind == "prices":
         return metrics.market_scores(forecast, y)
@@ -81,7 +82,7 @@ def measure_of(forecast: Forecast, prepared: Prepared) -> str:
 
 
 def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> np.ndarray:
-    """Computes the loss of each window and forecast step: ``(n, H)``.
+    """Computes the losses of n windows and H forecast steps: ``(n, H)``.
 
     Unless the series are prices, the losses are divided by the standard deviation of the series in the
     training rows.
@@ -99,7 +100,7 @@ def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.nda
 def baseline_scores(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, dict[str, Any]]:
     """Computes the scores of all baselines, by name.
 
-    If Naive 2 is one of them, adds the overall weighted average (OWA).
+    If Naive 2 is one of the baselines, the scores include the overall weighted average (OWA).
     """
     found = {
         name: score(compute(), prepared, origins, fitted)
@@ -124,7 +125,10 @@ def with_owa(scores: dict[str, dict[str, Any]], reference: dict[str, dict[str, A
 def comparisons(
     forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray
 ) -> dict[str, Any]:
-    """Compares the model with every baseline by a Diebold-Mariano test, and adds a sentence on the result."""
+    """Compares the model with every baseline by a Diebold-Mariano test.
+
+    The result also contains a sentence that compares the model with the best baseline.
+    """
     times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
     measure = measure_of(forecast, prepared)
     own = losses(measure, forecast, prepared, origins)
@@ -145,7 +149,7 @@ def comparisons(
 
 
 def verdict(measure: str, own: float, best: str, other: float, test: dict[str, float]) -> str:
-    """Returns a text that compares the model with the best baseline."""
+    """Returns a sentence that compares the loss of the model with the loss of the best baseline."""
     numbers = f"{measure.upper()} {own:.4f} compared with {other:.4f}"
     evidence = f"Diebold-Mariano {test['statistic']:+.2f}, p = {test['p']:.2g}"
     if test["p"] >= SIGNIFICANT:
@@ -218,14 +222,14 @@ def influence(
 ) -> dict[str, float]:
     """Computes the permutation importance of each part of the inputs (Breiman 2001, section 10).
 
-    The importance of a part is the increase of the mean loss if this part of the inputs is taken from another
-    window. :func:`losses` computes the loss.
+    A part of the inputs is, for example, the volume or the last season. Its importance is the increase of the
+    mean loss if this part is taken from another window. :func:`losses` computes the loss.
 
     Args:
         forecasts_of: function that receives the inputs of a model and returns its forecasts.
         rows: model inputs of the windows, by name.
         prepared: the series.
-        origins: the windows, ``(n, 2)``.
+        origins: index of the series and row of the origin for each window, ``(n, 2)``.
         seed: seed of the permutation.
     """
     order = np.random.default_rng(seed).permutation(len(origins))
@@ -256,7 +260,7 @@ def _changed_prices(
 ) -> dict[str, dict[str, np.ndarray]]:
     own, other = rows["past"], rows["past"][order]
     close, theirs = own[..., 3:4], other[..., 3:4]
-    recent = 22  # rows; a month of trading days
+    recent = 22  # number of rows; about a month of trading days
     daily = step in ("day", "trading day")
     parts = {}
     parts["returns"] = np.concatenate([own[..., :4] / close * theirs, own[..., 4:]], -1)

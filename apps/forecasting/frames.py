@@ -1,4 +1,4 @@
-"""Writes series from Python objects (DataFrames and lists of numbers) to files for the readers."""
+"""Writes DataFrames and lists of numbers to CSV files, which the readers of this app can read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def store(data: object, folder: Path) -> Path:
         )
     path = folder / "data.csv"
     if isinstance(frame.columns, pandas.MultiIndex) and frame.columns.nlevels == 2:
-        # Prices and tickers, as yfinance.download returns them.
+        # The two levels of the columns are prices and tickers, as yfinance.download returns them.
         first = [str(name).lower() for name in frame.columns.get_level_values(0)]
         names = ["Price", "Ticker"] if "close" in first else ["Ticker", "Price"]
         write_text(path, frame.rename_axis("Date").rename_axis(columns=names).to_csv())

@@ -1,4 +1,4 @@
-"""The values of ``--frequency``, and calendars as stored with a run."""
+"""Calendars that ``--frequency`` names, and a function that restores the calendar of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FREQUENCIES: dict[str, Frequency] = {
 
 
 def restored(stored: dict[str, Any]) -> Frequency:
-    """Returns the calendar of :meth:`Frequency.stored`."""
+    """Returns the calendar from the values that :meth:`Frequency.stored` has returned."""
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
     found: Frequency = CALENDARS[str(values.pop("name"))](**values)
     return found

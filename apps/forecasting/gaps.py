@@ -26,6 +26,7 @@ def without_gaps(
         frequency: time between two rows.
         fill: value of ``--fill``.
         place: function that receives a row number and returns its location for error messages.
+        local: local times of the rows, ``(T,)``. Default: ``times``.
 
     Raises:
         DataError: rows are missing and ``fill`` is ``error``, a date lies between two steps, or two rows lie
@@ -38,7 +39,8 @@ def without_gaps(
         row = int((steps > 1).argmax()) + 1
         raise DataError(
             f"{place(row)}: {steps[row - 1] - 1} rows are missing before this row (one row per {frequency}); "
-            "add the rows, set --fill forward or --fill zero, or set --frequency (rows counts the rows)"
+            "add the rows, set --fill forward or --fill zero, set another --frequency, or use --frequency "
+            "rows to ignore the dates"
         )
     if not missing:
         return times, values
@@ -57,25 +59,25 @@ def check_steps(
     place: Callable[[int], str],
     option: str = "",
 ) -> np.ndarray:
-    """Returns the step of each row, counted from the first row: ``(rows,)``.
+    """Returns the number of steps from the first row to each row: ``(rows,)``.
 
     Raises:
         DataError: a date lies between two steps, or two rows lie in the same step.
     """
     index, between = frequency.positions(times, local)
-    because = f", as {option} sets" if option else ""
+    because = f", set by {option}" if option else ""
     if between.any():
         raise DataError(
-            f"{place(int(between.argmax()))}: the date lies between two steps (one row per "
-            f"{frequency}{because}); use one frequency for all rows, set --frequency, or count the rows "
-            "with --frequency rows"
+            f"{place(int(between.argmax()))}: the date lies between two steps of the calendar (one row per "
+            f"{frequency}{because}); correct the date, set another --frequency, or use --frequency rows to "
+            "ignore the dates"
         )
     steps = np.diff(index)
     if (steps < 1).any():
         row = int((steps < 1).argmax()) + 1
         raise DataError(
-            f"{place(row)}: the row lies in the same step as the previous row (one row per "
-            f"{frequency}{because}); keep one row per step, or count the rows with --frequency rows"
+            f"{place(row)}: this row and the previous row lie in the same step of the calendar (one "
+            f"row per {frequency}{because}); remove one of them, or use --frequency rows to ignore the dates"
         )
     return index
 
@@ -104,7 +106,8 @@ def fill_missing(values: np.ndarray, fill: str, place: Callable[[int, int], str]
     if fill == "error":
         row, column = np.argwhere(missing)[0]
         raise DataError(
-            f"{place(int(row), int(column))}: the value is missing; set --fill forward or --fill zero"
+            f"{place(int(row), int(column))}: the value is missing; add it, or set --fill forward or --fill "
+            "zero"
         )
     if fill == "zero":
         return np.where(missing, 0.0, values), int(missing.sum())

@@ -32,15 +32,16 @@ def split_names(names: str) -> tuple[list[str], str]:
     for name in countries:
         _calendar(name, (2000,))
     if len(exchanges) > 1:
-        raise UsageError(f"--holidays {names} names {len(exchanges)} exchanges; name one exchange")
+        raise UsageError(f"--holidays {names} contains {len(exchanges)} exchanges; use only one exchange")
     return countries, exchanges[0] if exchanges else ""
 
 
 def closed_days(name: str, first: Any, last: Any) -> np.ndarray:
-    """Returns the holidays from ``first`` to ``last``: ``(n,)`` datetime64[D], rising.
+    """Returns the holidays from ``first`` to ``last``: ``(n,)`` datetime64[D], ascending.
 
     Args:
-        name: a country such as ``US``, a part of one such as ``DE-BY``, or an exchange such as ``NYSE``.
+        name: a country such as ``US``, a part of a country such as ``DE-BY``, or an exchange such as
+            ``NYSE``.
         first: first time, as datetime64.
         last: last time, as datetime64.
 
@@ -65,7 +66,9 @@ def _calendar(name: str, years: tuple[int, ...]) -> Any:
     try:
         return package.country_holidays(country, subdiv=part or None, years=years)
     except NotImplementedError:
-        raise UsageError(f"--holidays {name} is not a calendar of the package holidays; {EXPECTED}") from None
+        raise UsageError(
+            f"--holidays {name} is not a country or exchange of the package holidays; {EXPECTED}"
+        ) from None
 
 
 def _package() -> Any:
@@ -79,12 +82,12 @@ def _package() -> Any:
 
 
 def holiday_counts(name: str, times: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Returns the number of holidays in each step: ``(rows,)`` float64.
+    """Returns the number of holidays in each time step: ``(rows,)`` float64.
 
-    A step within one day counts the holiday of this day.
+    A step that is shorter than a day counts the holiday of its day.
 
     Args:
-        name: a country.
+        name: name of a country, such as ``US``.
         times: first time of each step, datetime64, ``(rows,)``.
         ends: first time of the next step, ``(rows,)``.
     """

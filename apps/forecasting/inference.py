@@ -1,4 +1,4 @@
-"""Applies a model in any format to windows: Keras, SavedModel or TensorFlow Lite."""
+"""Computes forecasts with a model in any format: Keras, SavedModel or TensorFlow Lite."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ BATCH = 256  # number of windows per batch
 LEVELS = DECILES  # levels that a model with quantile output forecasts
 
 Forecasts = Callable[[Prepared, np.ndarray], Forecast]
-"""Function that receives series and windows ``(n, 2)``, and returns the forecasts in the same order."""
+"""Function that receives series and windows ``(n, 2)``, and returns the forecasts of the windows."""
 
 
 def forms(output: str) -> Forms[Forecasts]:
-    """Returns one function per model format.
-
-    Each function converts a model in its format to a forecast function.
+    """Returns one function per model format. Each function converts a model to a forecast function.
 
     Args:
         output: value of ``--output`` in the training.
@@ -54,13 +52,13 @@ def _of_tflite(path: Path, output: str) -> Forecasts:
 
 
 def rows_of(prepared: Prepared, origins: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the model inputs of the windows, by name of the input. The first axis is the window."""
+    """Returns ``{name: array}`` of the model inputs. The first axis of each array is the window."""
     batches = [inputs for inputs, _, _ in prepared.batches(origins, BATCH).as_numpy_iterator()]
     return {name: np.concatenate([batch[name] for batch in batches])[: len(origins)] for name in batches[0]}
 
 
 def as_forecast(parameters: np.ndarray, output: str) -> Forecast:
-    """Converts model outputs ``(n, H, p)`` to forecasts.
+    """Converts model outputs ``(n, H, p)`` to forecasts of n windows and H steps.
 
     A normal distribution becomes a Student-t distribution with infinite degrees of freedom.
     """

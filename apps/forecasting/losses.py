@@ -58,7 +58,7 @@ def quantile_loss(targets: tf.Tensor, forecast: tf.Tensor, levels: Sequence[floa
 
 
 def forecasting(output: str, levels: Sequence[float] = (), loss: str = "auto") -> Objective:
-    """Returns the training objective for an output: the mean loss over all windows and forecast steps.
+    """Returns the training objective: the mean loss over all windows and forecast steps.
 
     Before the loss is computed, targets and forecasts are divided by the unit of their series.
 

@@ -1,4 +1,6 @@
-"""Simulated markets. The true distribution of the next return is known, and is the best possible forecast.
+"""Simulated markets, in which the true distribution of the next return is known.
+
+This distribution is the best possible forecast.
 
 :func:`garch` simulates returns with fat tails and clustered volatility. The volatility rises more after
 losses than after gains. The best forecast is the recursion of the GARCH model. :func:`regimes` simulates a
@@ -6,7 +8,7 @@ market that switches between a calm and a volatile regime. A hidden Markov chain
 forecast from the returns is Hamilton's filter.
 
 The direction of the next return cannot be predicted in either market. The high and the low of a day are
-sampled from a Brownian bridge between open and close. Its volatility is the volatility of the day. In the
+sampled from a Brownian bridge between open and close. The bridge has the volatility of the day. In the
 GARCH market, high and low contain no information beyond the returns. In the regime market, high and low do
 contain further information. The optimum reported for the regime market is nevertheless the filter that uses
 only the returns.
@@ -23,8 +25,8 @@ from apps.forecasting.week import Weekdays
 
 DAYS = 4_000
 DRIFT = 0.04  # mean return, percent per day
-# GJR-GARCH (Glosten, Jagannathan, Runkle 1993): s2_t = OMEGA + (ALPHA + GAMMA [e<0]) e_{t-1}^2 + BETA
-# s2_{t-1}
+# GJR-GARCH (Glosten, Jagannathan, Runkle 1993). The variance s2 depends on the previous error e:
+# s2_t = OMEGA + (ALPHA + GAMMA [e_{t-1} < 0]) e_{t-1}^2 + BETA s2_{t-1}
 OMEGA, ALPHA, GAMMA, BETA, FREEDOM = 0.02, 0.03, 0.12, 0.89, 6.0
 STAY = (0.99, 0.97)  # probability of staying in the calm and in the volatile regime
 SCALES = (0.6, 1.9)  # standard deviation of the returns in each regime, percent per day

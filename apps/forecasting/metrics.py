@@ -1,6 +1,6 @@
 """Scores of forecasts, computed in NumPy.
 
-The same functions score the model and its baselines. Therefore the scores are comparable. The targets ``y``
+The same functions score the model and its baselines. Therefore their scores are comparable. The targets ``y``
 have the shape ``(n, H)`` for n windows of H forecast steps.
 """
 
@@ -32,7 +32,7 @@ class Forecast:
             degrees of freedom.
         parameters: for ``point``, the points ``(n, H, 1)``. For ``quantiles``, the quantiles in ascending
             order ``(n, H, levels)``. For ``student_t``, location, scale and degrees of freedom ``(n, H, 3)``.
-        levels: levels of the quantiles; empty for other kinds.
+        levels: levels of the quantiles. Empty if ``kind`` is not ``quantiles``.
     """
 
     kind: str
@@ -148,7 +148,7 @@ def weighted_quantile_loss(forecast: Forecast, y: np.ndarray, levels: Sequence[f
 
 
 def coverage(forecast: Forecast, y: np.ndarray) -> dict[str, float]:
-    """Maps the nominal coverage of each central interval to the share of targets in the interval."""
+    """Returns ``{nominal coverage: fraction of targets in the interval}`` for the central intervals."""
     found = {}
     for share in INTERVALS:
         low, high = forecast.quantile((1 - share) / 2), forecast.quantile((1 + share) / 2)
@@ -157,10 +157,10 @@ def coverage(forecast: Forecast, y: np.ndarray) -> dict[str, float]:
 
 
 def pit(forecast: Forecast, y: np.ndarray) -> list[float]:
-    """Returns the histogram of the probability integral transform: the share of targets in each bin.
+    """Returns the histogram of the probability integral transform: the fraction of targets in each bin.
 
-    The histogram has ``PIT_BINS`` bins. If the forecasts are calibrated, the expected shares of all bins are
-    equal (Gneiting et al. 2007, section 3.1).
+    The histogram has ``PIT_BINS`` bins. If the forecasts are calibrated, the expected fractions of all bins
+    are equal (Gneiting et al. 2007, section 3.1).
     """
     if forecast.kind == "student_t":
         counts, _ = np.histogram(forecast.distribution.cdf(y).ravel(), PIT_BINS, (0, 1))
@@ -187,7 +187,7 @@ def kupiec(exceedances: int, days: int, probability: float) -> float:
     Args:
         exceedances: number of days with a loss larger than the value at risk.
         days: number of all days.
-        probability: probability of an exceedance that the forecast states.
+        probability: forecast probability of an exceedance.
     """
     observed = exceedances / days
 
@@ -204,7 +204,8 @@ def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, float]:
     1987. Their weights of the autocovariances keep the variance positive.
 
     Args:
-        differences: loss of one forecast minus loss of the other, in time order, ``(days,)``.
+        differences: losses of the first forecast minus losses of the second forecast, in time order,
+            ``(days,)``.
         lags: number of autocovariances that the variance includes.
     """
     days = len(differences)
@@ -248,7 +249,7 @@ def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) 
 
 
 def direction(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
-    """Returns how often the median of the first step has the same sign as the target.
+    """Computes how often the forecast median of the first step has the same sign as the target.
 
     ``interval`` is the 95 % score interval of the accuracy (Wilson 1927). ``majority`` is the accuracy of
     always forecasting the more frequent direction. Targets of 0 are dropped.
@@ -264,7 +265,7 @@ def direction(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
 
 
 def market_scores(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
-    """Computes the JSON-ready scores of forecast returns.
+    """Computes the JSON-ready scores of forecasts of returns.
 
     The scores of the direction and of the value at risk use only the first step.
     """
@@ -295,14 +296,14 @@ def market_scores(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
 def value_scores(
     forecast: Forecast, y: np.ndarray, seasonal_changes: np.ndarray, deviations: np.ndarray
 ) -> dict[str, Any]:
-    """Computes the JSON-ready scores of forecast values.
+    """Computes the JSON-ready scores of forecasts of values.
 
     Args:
         forecast: the forecasts.
         y: targets, ``(n, H)``.
-        seasonal_changes: ``mean |y_t - y_{t-season}|`` in the rows before the test split, for the series of
-            each window, ``(n,)``. This is the denominator of the MASE (Hyndman, Koehler 2006).
-        deviations: standard deviation in the training rows, for the series of each window, ``(n,)``. The
+        seasonal_changes: ``mean |y_t - y_{t-season}|`` of the series of each window, in the rows before the
+            test split, ``(n,)``. This is the denominator of the MASE (Hyndman, Koehler 2006).
+        deviations: standard deviation of the series of each window, in the training rows, ``(n,)``. The
             errors in the scaled scores are divided by this deviation.
     """
     error = y - forecast.median

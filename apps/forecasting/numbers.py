@@ -1,7 +1,8 @@
-"""Parses columns of numbers as people write them.
+"""Parses columns of numbers in common formats.
 
 ``1,234.5``, ``1.234,5``, ``1 234,5`` and ``1'234.5`` have thousands separators. ``$``, ``€``, ``£`` and other
-currencies, and ``%``, are removed. ``K``, ``M``, ``B`` and ``T`` multiply. ``(5)`` and ``5-`` are negative.
+currencies, and ``%``, are removed. The suffixes ``K``, ``M``, ``B`` and ``T`` multiply a
+number by a thousand, million, billion or trillion. ``(5)`` and ``5-`` are negative.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ class Writing:
     """Conventions of the numbers of one file, collected from all columns.
 
     Attributes:
-        decimal_comma: True if commas are decimal separators wherever both readings are possible.
-        known: True if a number of the file decides ``decimal_comma``.
-        columns: for each removed or converted mark, the names of the columns that have it.
+        decimal_comma: True if a comma is read as the decimal separator when it could also separate thousands.
+        known: True if at least one number of the file shows the value of ``decimal_comma``.
+        columns: dictionary ``{description: names of columns}``. A description names a mark that was removed
+            or converted in these columns.
     """
 
     decimal_comma: bool = False
@@ -70,7 +72,7 @@ def is_number(cells: pd.Series) -> bool:
 
 
 def decides_comma(cells: pd.Series) -> bool | None:
-    """Returns True for decimal commas, False for decimal points, and None if no cell decides it."""
+    """Returns True for decimal commas, False for decimal points, and None if the cells fit both."""
     if cells.dtype.kind in "iufbM":
         return None
     texts = _clean(_texts(cells))
@@ -88,13 +90,13 @@ def decides_comma(cells: pd.Series) -> bool | None:
 
 
 def parse_numbers(cells: pd.Series, place: Place, name: str, writing: Writing | None = None) -> np.ndarray:
-    """Returns a column as float64: ``(rows,)``; missing cells become NaN.
+    """Returns a column of numbers as float64: ``(rows,)``. Missing cells become NaN.
 
     Args:
         cells: the cells, as text or as stored in a typed file.
-        place: names a row in error messages.
+        place: function that receives a row number and returns its location for error messages.
         name: name of the column.
-        writing: conventions of the file; receives the marks of this column.
+        writing: conventions of the file. The marks in this column are added to it.
 
     Raises:
         DataError: a cell is neither a number nor missing, its separators contradict the other cells, or it is
@@ -160,13 +162,13 @@ def _of_texts(texts: pd.Series, place: Place, name: str, writing: Writing) -> np
 
 
 def _clean(texts: pd.Series) -> pd.Series:
-    """Removes spaces between digits and unifies minus signs."""
+    """Removes spaces between groups of digits, and replaces all kinds of minus signs by ``-``."""
     texts = texts.str.replace("[−‒–]", "-", regex=True)
     return texts.str.replace(r"(?<=\d)[\s\u00a0\u202f\u2009](?=\d{3})", "", regex=True)
 
 
 def _has_groups(texts: pd.Series) -> bool:
-    """Returns True if all points of a column, at least one, can be thousands separators."""
+    """Returns True if the column contains points and all of them can be thousands separators."""
     points = texts.str.contains(".", regex=False) & ~texts.isin(MISSING)
     groups = texts.str.fullmatch(r"[^\d.]*[1-9]\d{0,2}(\.\d{3})+(,\d+)?[^\d.]*")
     return bool(points.any() and groups[points].all())
@@ -177,7 +179,8 @@ def _without_groups(
 ) -> tuple[pd.Series, np.ndarray, bool]:
     """Removes thousands separators and writes decimals with a point.
 
-    Returns the numbers, True for each contradicting cell, and True if the decimal separator is a comma.
+    Returns the numbers as text, one bool per cell, and one bool for the column. The bool of a cell is True if
+    its separators contradict the other cells. The last bool is True if the decimal separator is a comma.
     """
     commas, points = digits.str.count(","), digits.str.count(r"\.")
     own = True if grouped else decides_comma(digits)

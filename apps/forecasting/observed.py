@@ -9,9 +9,14 @@ import numpy as np
 from apps.forecasting.calendar import DAY, SECOND, WEEK, Fixed, Frequency, Months, Steps
 from apps.forecasting.week import BUSINESS, Sessions, Weekdays, Weeks
 
-RECENT = 52  # weeks of daily prices that decide the days of the week, because old markets had other days
-RECENT_SESSIONS = 8  # weeks of bars that decide the times of the day, which daylight saving time may shift
-LARGE = 1.15  # a calendar with pauses must explain this ratio of missing rows
+# Number of last weeks from which the trading days of daily prices are inferred. Earlier trading days may
+# differ.
+RECENT = 52
+# Number of last weeks from which the trading times of intraday prices are inferred. Daylight saving time may
+# shift earlier times.
+RECENT_SESSIONS = 8
+# A calendar with pauses is used only if a calendar without pauses has at least this many times its rows.
+LARGE = 1.15
 
 
 @dataclass(frozen=True)
@@ -19,10 +24,10 @@ class Observed:
     """Times of the rows of one series.
 
     Attributes:
-        times: ``(rows,)`` datetime64 in UTC or int64, rising.
+        times: datetime64 in UTC, or int64 for row numbers, ``(rows,)``, in ascending order.
         local: local times, ``(rows,)``.
-        zone: name of the time zone of ``local``; empty if it is not known.
-        prices: if True, rows may be missing, as on holidays of a market.
+        zone: name of the time zone of ``local``. Empty if the name is unknown.
+        prices: if True, the rows are prices. Prices may have missing rows, for example on holidays.
     """
 
     times: np.ndarray
@@ -32,13 +37,13 @@ class Observed:
 
 
 def infer_frequency(times: np.ndarray, prices: bool = False) -> Frequency:
-    """Infers the calendar of times without a time zone, ``(rows,)``."""
+    """Infers the calendar from times ``(rows,)`` without a time zone."""
     found = infer(Observed(times, times, prices=prices))
     return found or Steps()
 
 
 def infer(rows: Observed) -> Frequency | None:
-    """Infers the calendar; returns None if prices follow no calendar."""
+    """Infers the calendar of the rows. Returns None if prices follow no calendar."""
     gaps, counts = np.unique(np.diff(rows.times), return_counts=True)
     usual = gaps[counts.argmax()]
     if rows.times.dtype.kind != "M":
@@ -57,7 +62,7 @@ def infer(rows: Observed) -> Frequency | None:
 
 
 def _is_daily(local: np.ndarray) -> bool:
-    """Returns True if every row has a day of its own, although times of the day vary."""
+    """Returns True if no day has more than one row. The times of day may differ."""
     dates = local.astype("datetime64[D]")
     return len(np.unique(dates)) == len(dates)
 
@@ -82,7 +87,7 @@ def _months(local: np.ndarray) -> Months:
         return Months(size, "day", int(number.max()))
     last_workday = np.busday_offset(end, 0, roll="backward")
     first_workday = np.busday_offset(first, 0, roll="forward")
-    # A holiday moves a row by a few days.
+    # A holiday can move a row by a few days.
     for anchor, usual, late in (("last workday", last_workday, -1), ("first workday", first_workday, 1)):
         moved = (dates - usual).astype(np.int64) * late
         if ((moved >= 0) & (moved <= 4)).all() and (moved == 0).mean() >= 0.75:
@@ -110,16 +115,16 @@ def _weekdays(local: np.ndarray) -> np.ndarray:
 
 
 def _days(rows: Observed, seconds: int) -> Frequency:
-    """Infers the open days of the week; prices may miss rows on open days."""
+    """Infers the days of the week that have rows. Prices may have missing rows on these days."""
     dates = rows.local.astype("datetime64[D]")
     if rows.prices:
         dates = dates[dates >= dates[-1] - 7 * RECENT]
     weekdays = _weekdays(dates)
     seen = np.bincount(weekdays, minlength=7)
-    # Days of 23 and 25 hours have no fixed duration.
+    # With daylight saving time, a day can have 23 or 25 hours. Such days have no fixed duration.
     clocks = rows.times - rows.times.astype("datetime64[D]")
     every = Fixed(DAY) if (clocks == clocks[0]).all() else Weekdays(tuple(range(7)))
-    # Number of times that each day of the week lies between the first and the last row.
+    # ``possible`` counts how often each day of the week occurs between the first and the last row.
     span = np.arange(dates[0], dates[-1] + 1)
     possible = np.bincount(_weekdays(span), minlength=7)
     if rows.prices:
@@ -140,7 +145,10 @@ def _days(rows: Observed, seconds: int) -> Frequency:
 
 
 def _sessions(rows: Observed, seconds: int) -> Frequency | None:
-    """Infers the open times of the week of bars; returns ``Fixed`` without regular pauses."""
+    """Infers the times of the week that have rows, for several rows per day.
+
+    Returns ``Fixed`` if there are no regular pauses, and None if prices follow no calendar.
+    """
     local = rows.local.astype("datetime64[s]")
     if rows.prices:
         recent = local >= local[-1] - np.timedelta64(RECENT_SESSIONS * WEEK, "s")
@@ -161,7 +169,10 @@ def _sessions(rows: Observed, seconds: int) -> Frequency | None:
 
 
 def _open_slots(local: np.ndarray, seconds: int) -> tuple[int, ...] | None:
-    """Returns the seconds of the week at which rows occur regularly; None if rows occur at all times."""
+    """Returns the times of the week at which rows occur regularly, in seconds since Monday 00:00.
+
+    Returns None if rows occur at all times.
+    """
     number = local.astype(np.int64) + 3 * DAY
     second = number % WEEK
     day, clock = np.divmod(number, DAY)
@@ -178,10 +189,12 @@ def _open_slots(local: np.ndarray, seconds: int) -> tuple[int, ...] | None:
         span = np.arange(day[0], day[-1] + 1) % 7
         possible = np.bincount(span, minlength=7)
         seen = np.bincount(days_with_rows % 7, minlength=7)
-        # A day of the week is closed if it has no rows in two weeks, or in one weekend.
+        # A day of the week is closed if two such days have no rows. One Saturday or Sunday without rows is
+        # enough.
         closed = [d for d in range(7) if not seen[d] and (possible[d] >= 2 or (d > 4 and possible[d]))]
         if not any(possible[d] for d in (5, 6)) and len(clocks) * seconds < DAY:
-            closed += [5, 6]  # Less than a week of sessions: a usual week.
+            # The rows do not include a weekend. The usual week without a weekend is assumed.
+            closed += [5, 6]
         opened = np.array([d * DAY + c for d in range(7) if d not in closed for c in clocks], np.int64)
     if not len(opened) or len(opened) >= WEEK // seconds:
         return None
@@ -189,13 +202,17 @@ def _open_slots(local: np.ndarray, seconds: int) -> tuple[int, ...] | None:
 
 
 def _expected(slots: tuple[int, ...], local: np.ndarray) -> int:
-    """Returns the number of rows that a calendar with these slots has from the first to the last time."""
+    """Returns the number of rows from the first to the last time, if every time in ``slots`` has a row."""
     index, _ = Sessions(slots, 1).positions(local[[0, -1]], local[[0, -1]])
     return int(index[-1]) + 1
 
 
 def fits(frequency: Frequency, rows: Observed) -> bool:
-    """Returns True if every row lies on its own step of the calendar, and most steps have a row."""
+    """Returns True if the rows fit the calendar.
+
+    Every row must have its own step of the calendar, and about half of all steps must have a row. Up to 20 %
+    of the rows of prices may lie between two steps.
+    """
     if (rows.times.dtype.kind == "M") == isinstance(frequency, Steps):
         return False
     index, between = frequency.positions(rows.times, rows.local)
@@ -205,7 +222,10 @@ def fits(frequency: Frequency, rows: Observed) -> bool:
 
 
 def with_exchange(frequency: Frequency, exchange: str) -> Frequency | None:
-    """Returns the calendar without the holidays of an exchange; None if it has no pauses."""
+    """Returns the calendar without the holidays of an exchange.
+
+    Returns None if the calendar has no regular pauses, such as weekends.
+    """
     if isinstance(frequency, Weekdays | Sessions):
         return replace(frequency, exchange=exchange)
     return None

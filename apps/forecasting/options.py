@@ -54,10 +54,11 @@ class Train(TrainOptions):
     )
     split: str = option(
         "auto",
-        "Split into training, validation and test rows, in time order: three shares such as 0.7,0.1,0.2; "
-        "three numbers of rows; or horizon. horizon uses the last --horizon rows of each series as the test "
-        "split, and the --horizon rows before them as the validation split. auto uses horizon for several "
-        "series without dates, and 0.7,0.1,0.2 for all other data.",
+        "Sizes of the training, validation and test splits, in time order: three fractions such as "
+        "0.7,0.1,0.2; three numbers of rows such as 700,100,200; or horizon. With horizon, the last "
+        "--horizon rows of each series are the test split, and the --horizon rows before them are the "
+        "validation split. auto selects horizon for several series without dates, and 0.7,0.1,0.2 for all "
+        "other data.",
         group="Data",
     )
     encoding: str | None = encoding_option()
@@ -70,63 +71,70 @@ class Train(TrainOptions):
     )
     frequency: str | None = option(
         None,
-        "Time between two rows. rows counts the rows and ignores their dates. Default: inferred from the "
-        "dates.",
+        "Time between two rows. step is for series with row numbers instead of dates. rows ignores the dates "
+        "and numbers the rows. Default: inferred from the dates.",
         group="Data",
         choices=FREQUENCIES,
     )
     date: str = option(
         "",
-        "Column of the dates, or comma-separated parts of a date such as year,month. Default: found by name "
-        "and content.",
+        "Column of the dates, or comma-separated columns that form a date, such as year,month. Default: "
+        "found by the names and the content of the columns.",
         group="Data",
     )
     date_format: str | None = option(
         None,
-        "Format of ambiguous dates, such as %d/%m/%Y. Default: decided by the whole column.",
+        "Format of ambiguous dates, such as %d/%m/%Y. Default: the only format that fits all rows.",
         group="Data",
     )
     id: str = option(
         "",
-        "Comma-separated columns that name the series, for files with several series below each other. "
-        "Default: unique_id, or one series.",
+        "Comma-separated columns that name the series of each row, for files in which one column contains "
+        "several series. Default: unique_id if the file has the columns unique_id, ds and y, otherwise none.",
         group="Data",
     )
     target: str = option(
-        "", "Comma-separated columns to forecast. Default: y, or all columns of numbers.", group="Data"
+        "",
+        "Comma-separated columns to forecast. Default: y if the file has the columns unique_id, ds and y, "
+        "otherwise all columns of numbers.",
+        group="Data",
     )
     close: str = option(
-        "", "Column of closing prices. Default: close, or price next to open, high and low.", group="Data"
+        "",
+        "Column of closing prices. Default: a column named close, or a column named price if the file also "
+        "has the columns open, high and low.",
+        group="Data",
     )
     holidays: str = option(
         "",
-        "Comma-separated countries such as US or DE-BY, whose holidays are known covariates, or an exchange "
-        "such as NYSE, whose holidays have no rows. Default: no holidays.",
+        "Comma-separated countries such as US or DE-BY, or one exchange such as NYSE. The holidays of a "
+        "country are an input of the model. The holidays of an exchange are days without rows. Default: no "
+        "holidays.",
         group="Data",
     )
     known: str = option(
         "",
         "Comma-separated names of covariate columns whose future values are known. Add rows with the future "
-        "values at the end of the series. In these rows, leave the series columns empty. Default: none.",
+        "values at the end of the series. In these rows, leave the columns to forecast empty. Default: none.",
         group="Data",
     )
     static: str = option(
         "",
-        "Comma-separated names of covariate columns that are constant in each series. Only long files "
-        "(unique_id,ds,y) can have such columns. Default: none.",
+        "Comma-separated names of covariate columns that are constant in each series. This option needs a "
+        "file with the columns unique_id, ds and y, or the option --id. Default: none.",
         group="Data",
     )
     season: int | None = option(
         None,
-        "Season length in rows. Default: inferred from the frequency. For series without dates: inferred "
-        "from the values.",
+        "Season length in rows. Default: inferred from the frequency, or from the values of series without "
+        "dates.",
         group="Data",
         minimum=1,
     )
     lookback: int | None = option(
         None,
         "Number of past rows that the model reads. Default: 250 for prices. For other data, the default is "
-        "the largest of 24 rows, 3 seasons and 2 horizons. It is smaller for short series.",
+        "the largest of 24 rows, 3 seasons and 2 horizons. The default is reduced for short series.",
         group="Data",
         minimum=2,
     )
@@ -139,22 +147,23 @@ class Train(TrainOptions):
     )
     architecture: str = option(
         "recurrent",
-        "recurrent: a recurrent network. The other values are baselines without a recurrent state, which are "
-        "trained in the same way.",
+        "Kind of model: a recurrent network (recurrent), or a simpler model without recurrent layers for "
+        "comparison (all other values).",
         group="Model",
         choices=("recurrent", *FIXED_WINDOWS),
     )
     output: str = option(
         "student_t",
-        "Form of each forecast: a single value (point), quantiles, or the parameters of a distribution "
+        "Kind of forecast: a single value (point), quantiles, or the parameters of a distribution "
         "(normal, student_t).",
         choices=FORECAST_OUTPUTS,
         model=True,
     )
     loss: str = option(
         "auto",
-        "Loss of --output point. auto is the squared error. Other outputs do not use this option: "
-        "distributions are trained with the negative log-likelihood, quantiles with the quantile loss.",
+        "Training loss for --output point. auto selects the squared error. Other outputs do not use this "
+        "option: distributions are trained with the negative log-likelihood, quantiles with the quantile "
+        "loss.",
         choices=FORECAST_LOSSES,
     )
     cell: str = option("gru", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
@@ -171,7 +180,7 @@ class Train(TrainOptions):
     segment: int | None = option(
         None,
         "Number of rows that the recurrent network reads per time step. Default: 1. If the data are "
-        "not prices and the input window has at least 8 seasons, the default is one season.",
+        "not prices and --lookback is at least 8 seasons, the default is one season.",
         group="Advanced",
         minimum=1,
     )
@@ -192,9 +201,9 @@ class Train(TrainOptions):
     skip: bool = option(True, "Add a linear function of the whole input window to the forecast.", model=True)
     calendar: bool = option(
         True,
-        "Add the time of day, the day of the week and the day of the year as inputs. An input is added only "
-        "if the series spans two of its periods. For prices, only the day of the week is added. Series "
-        "without dates use the position in the season instead.",
+        "Add the time of day, the day of the week and the day of the year as inputs. The day of the "
+        "year, for example, is added only if the series spans at least two years. For prices, only the day "
+        "of the week is added. Series without dates use the position in the season instead.",
         group="Model",
     )
     series_units: int = option(
@@ -202,9 +211,9 @@ class Train(TrainOptions):
     )
     error_unit: str = option(
         "auto",
-        "Errors are divided by this unit in the training loss: by 1 (none), by the standard deviation of the "
-        "series (deviation), or by the mean absolute change of the series over one season (season). auto "
-        "does not divide errors of prices, and divides other errors by the deviation.",
+        "Divisor of the errors in the training loss: 1 (none), the standard deviation of the series "
+        "(deviation), or the mean absolute change of the series over one season (season). auto does "
+        "not divide errors of prices, and divides all other errors by the standard deviation.",
         group="Advanced",
         choices=("auto", "none", "deviation", "season"),
     )
@@ -272,8 +281,8 @@ class Predict(PredictOptions):
 
     data: str | None = option(
         None,
-        "Series to forecast, such as a file or a folder. The arguments of the command accept the same "
-        "values. Default: the arguments, or the data of the run.",
+        "Data to forecast, such as a file or a folder. The command also accepts such values as arguments. "
+        "Default: the arguments. Without arguments: the data on which the run was trained.",
     )
     encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
 

@@ -1,4 +1,4 @@
-"""Converts forecasts to records with dates and quantiles. Converts records to text, DataFrames and files."""
+"""Converts forecasts to records with dates and quantiles, and converts records to text and DataFrames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from apps.forecasting.saved_model import LEVELS, cumulated, quantiles
 
 
 def quantiles_of(forecast: Forecast, minimum: float | None = None) -> np.ndarray:
-    """Returns the quantiles of every step at ``LEVELS``: ``(n, H, 7)``.
+    """Returns the quantiles at ``LEVELS`` for n windows and H forecast steps: ``(n, H, 7)``.
 
     The quantiles are computed by the same function as in an exported model.
 
@@ -29,7 +29,7 @@ def quantiles_of(forecast: Forecast, minimum: float | None = None) -> np.ndarray
 
 
 def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
-    """Returns the quantiles of the closing price of each row: ``(n, H, 7)``.
+    """Returns the quantiles of the closing prices for n windows and H forecast steps: ``(n, H, 7)``.
 
     Args:
         forecast: forecasts of the returns.
@@ -40,7 +40,7 @@ def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
 
 
 def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list[dict[str, Any]]:
-    """Returns one JSON-ready record per origin. The values after the origin need not be known."""
+    """Returns one JSON-ready record with forecasts per origin. Values after the origin may be unknown."""
     horizon = prepared.assets.horizon
     found = []
     steps = quantiles_of(forecast, prepared.assets.minimum)
@@ -74,7 +74,7 @@ def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list
 
 
 def _by_time(times: np.ndarray, rows: np.ndarray) -> list[dict[str, Any]]:
-    """Returns one dictionary per time. It contains the time, and one quantile per level."""
+    """Returns one dictionary per time, which contains the time and one quantile per level."""
     return [
         {"time": shown(time), **{f"{level:g}": float(f"{value:.8g}") for level, value in zip(LEVELS, row)}}
         for time, row in zip(times, rows)
@@ -115,7 +115,10 @@ def as_text(record: dict[str, Any]) -> str:
 
 
 def frame(made: list[dict[str, Any]]) -> Any:
-    """Returns the forecasts as a pandas DataFrame with series, time and one column per quantile."""
+    """Returns the forecasts as a pandas DataFrame.
+
+    The columns are ``series``, ``time`` and one column per quantile.
+    """
     import pandas
 
     table = pandas.DataFrame([row for record in made for row in rows(record)])

@@ -1,7 +1,7 @@
 """TFLite export of forecasting models.
 
-The TFLite file has the signature ``forecast`` of the SavedModel, for one window per call. A README explains
-how to use the file.
+The TFLite file has the signature ``forecast`` of the SavedModel, for one window per call. A README next
+to the file explains how to use the file.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def _readme(options: Train, assets: Assets, report: dict[str, Any]) -> str:
 
 
 def _known(options: Train, assets: Assets) -> str:
-    """Lists the known covariates in their order."""
+    """Returns the names of the known covariates as text, in the order of the input ``known``."""
     names = [name.strip() for name in options.known.split(",") if name.strip()]
     holidays = [f"holidays of {name.strip()}" for name in options.holidays.split(",") if name.strip()]
     return ", ".join([*names, *holidays[: len(assets.known) - len(names)]])

@@ -98,7 +98,7 @@ def pit_histogram(shares: Sequence[float], path: str | os.PathLike[str]) -> Path
     axes.set(
         title="PIT histogram",
         xlabel="probability integral transform F(y)",
-        ylabel="share of targets",
+        ylabel="fraction of targets",
         xlim=(0, 1),
     )
     axes.legend(frameon=False)
@@ -116,7 +116,7 @@ def interval_coverage(coverage: Mapping[str, float], path: str | os.PathLike[str
     axes.set(
         title="Interval coverage",
         xlabel="nominal coverage",
-        ylabel="observed coverage (share of targets)",
+        ylabel="observed coverage (fraction of targets)",
         xlim=(0, 1),
         ylim=(0, 1),
     )

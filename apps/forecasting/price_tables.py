@@ -15,12 +15,12 @@ from seqmodels.errors import DataError
 
 
 def read_prices(table_rows: Rows, name: str, dates: Dates, close_column: str) -> SeriesData:
-    """Returns the series of prices of a table; raises DataError if a price is missing or not above 0."""
+    """Returns the series of prices in a table. Raises DataError if a price is missing or not above 0."""
     table = table_rows.table
     if dates.times.dtype.kind != "M" and table_rows.reading.frequency != "rows":
         raise DataError(
-            f"{table_rows.place(0)}: {table_rows.shown(0)!r} is not a date; a file of prices needs dates; "
-            "set --frequency rows to count the rows"
+            f"{table_rows.place(0)}: {table_rows.shown(0)!r} is not a date, but prices need dates; "
+            "add dates, or use --frequency rows to number the rows"
         )
     notes = []
     groups = [(identity, rows, close_column) for identity, rows in table_rows.groups(dates)]
@@ -34,7 +34,7 @@ def read_prices(table_rows: Rows, name: str, dates: Dates, close_column: str) ->
         known["close"] = table_rows.numbers(keys["close"])
     table_rows.used |= {role: [column] for role, column in columns.items()}
     if adjusted and adjusted != columns["close"]:
-        # Dividends and splits are not returns: one factor adjusts all prices of a row.
+        # Dividends and splits are not returns. Therefore one factor adjusts all prices of a row.
         factor = table_rows.numbers(adjusted) / known["close"]
         known = {c: v if c == "volume" else v * factor for c, v in known.items()}
         table_rows.used["adjusted close"] = [adjusted]
@@ -43,8 +43,8 @@ def read_prices(table_rows: Rows, name: str, dates: Dates, close_column: str) ->
     missing = [column for column in PRICE_COLUMNS if column not in columns]
     if missing:
         notes.append(
-            f"the file has no {', '.join(missing)}; missing prices are derived from the closes and a missing "
-            "volume is 0"
+            f"the file has no {', '.join(missing)}; missing prices are derived from the closing prices, "
+            "and a missing volume is 0"
         )
     found, filled_cells, calendars = [], 0, []
     for part in parts:
@@ -59,12 +59,12 @@ def read_prices(table_rows: Rows, name: str, dates: Dates, close_column: str) ->
         if frequency is None and len(parts) > 1:
             raise DataError(
                 f"{table_rows.place(int(rows[0]))}: the dates of series {part.name!r} follow no calendar; "
-                "set --frequency, or count the rows with --frequency rows"
+                "set --frequency, or use --frequency rows to number the rows"
             )
         if frequency is None:
             notes.append(
-                f"the dates of series {part.name!r} follow no calendar, so that its rows are numbered; "
-                "--frequency sets a calendar"
+                f"the dates of series {part.name!r} follow no calendar; its rows are numbered instead; "
+                "use --frequency to set a calendar"
             )
             frequency, part.dates = Steps(), Dates(np.arange(len(rows)))
         calendars.append(frequency)

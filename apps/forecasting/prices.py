@@ -1,4 +1,4 @@
-"""Turns columns of prices into series of open, high, low, close and volume."""
+"""Completes and checks the columns of prices: open, high, low, close and volume."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import numpy as np
 from apps.forecasting.records import PRICE_COLUMNS, Series
 from seqmodels.errors import DataError
 
-SPLIT_RETURN = 0.4  # a larger return may be a split
-SPLIT_TOLERANCE = 0.04  # relative distance of the ratio of two prices from a whole ratio
+SPLIT_RETURN = 0.4  # a larger relative price change may be a stock split
+# Maximum relative difference between the ratio of two prices and a ratio in SPLIT_RATIOS.
+SPLIT_TOLERANCE = 0.04
 SPLIT_RATIOS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 100)
-SHOWN = 3  # splits in a note
+SHOWN = 3  # maximum number of splits that a note lists
 
 
 def complete(known: dict[str, np.ndarray]) -> np.ndarray:
-    """Returns the price columns ``(rows, 5)``; missing columns are derived from the closes."""
+    """Returns the price columns ``(rows, 5)``. Missing columns are derived from the closing prices."""
     close = known["close"]
     known = dict(known)
     known.setdefault("volume", np.zeros_like(close))
@@ -28,7 +29,7 @@ def complete(known: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def checked_prices(series: Series, places: Sequence[str]) -> Series:
-    """Checks prices and widens the range of each row so that it includes open and close.
+    """Checks the prices, and extends high and low of each row so that they include open and close.
 
     Raises:
         DataError: a price is missing, zero or negative, or a volume is missing or negative.
@@ -49,7 +50,7 @@ def checked_prices(series: Series, places: Sequence[str]) -> Series:
 
 
 def split_notes(series: Series) -> list[str]:
-    """Returns a note on returns beyond 40 % that a whole ratio explains, such as a split of 4 for 1.
+    """Returns a note about price changes of more than 40 % that may be stock splits, such as 4:1.
 
     >>> times = np.datetime64("2024-01-01", "s") + np.arange(3).astype("timedelta64[D]")
     >>> split_notes(Series("x", times, np.array([[1.0], [400], [100]]) @ np.ones((1, 5))))[0][:63]

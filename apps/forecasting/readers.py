@@ -4,7 +4,8 @@
 ``embedded[:market]``  A simulated market with a known true distribution, see ``apps.forecasting.market``.
 ``embedded:regimes``   A simulated market with a calm and a volatile regime.
 ``embedded:seasonal``  Simulated monthly series, see ``apps.forecasting.seasonal``.
-``FILE``               A table in any format of ``seqmodels.data.tables``, in one of three forms.
+``FILE``               A table in any format of ``seqmodels.data.tables``, with one of three kinds
+                       of columns.
                        Prices: a date and a close; open, high, low and volume are optional.
                        Long: ``unique_id,ds,y``, or the columns of ``--id``, ``--date`` and ``--target``.
                        Wide: a date and one column per series.
@@ -14,7 +15,7 @@
 
 The target of prices is the log-return in percent, ``100 ln(C_t / C_{t-1})``. The dates of prices may be
 irregular, because markets close on some days. The target of all other series is the value itself. Their dates
-must be regular; ``--fill`` fills gaps. The calendar is inferred from the rows, see
+must be regular. ``--fill`` fills gaps. The calendar is inferred from the rows, see
 ``apps.forecasting.calendar``.
 """
 
@@ -43,7 +44,7 @@ from seqmodels.errors import DataError, UsageError
 
 FORMS = "a table, a folder of price files, embedded or yahoo:TICKER"
 GUESSES = (24, 12, 7, 4, 52, 168)  # candidate season lengths of series without dates
-STRONG = 0.3  # a candidate needs a higher autocorrelation of the differences at its lag
+STRONG = 0.3  # minimum autocorrelation of the changes from row to row at the lag of a season
 
 
 def load_series(
@@ -71,25 +72,26 @@ def load_series(
         data: name of the source, see the table at the top of this module.
         fill: treatment of missing values and dates: ``error`` raises, ``forward`` repeats the last earlier
             value, ``zero`` inserts 0. Values are never filled from the future.
-        frequency: a name in ``FREQUENCIES``, or ``rows`` to count the rows; inferred if None.
-        season: season length in steps; inferred if None.
-        known: covariate columns that are known in advance. Final rows with empty series hold their future
-            values.
-        static: covariate columns of a long file that are constant in each series.
+        frequency: a name in ``FREQUENCIES``, or ``rows`` to number the rows. Default: inferred.
+        season: season length in rows. Default: inferred.
+        known: covariate columns whose future values are known. The last rows, in which the series columns are
+            empty, contain these future values.
+        static: covariate columns that are constant in each series. They need ``id``, or a file with the
+            columns ``unique_id,ds,y``.
         seed: seed of embedded data.
-        date: columns of the dates; found by name and content if empty.
-        id: columns that name the series of a long file.
+        date: columns of the dates. Default: found by name and content.
+        id: columns that name the series, for files in which one column contains several series.
         target: columns to forecast.
         close: column of closing prices.
         date_format: format of ``strptime`` for ambiguous dates.
         holidays: countries whose holidays are known covariates, or an exchange whose holidays have no rows.
         encoding: encoding of text files. Default: UTF-8.
         prefer_utf8: if True, ``encoding`` applies only to files that are not UTF-8.
-        expected: calendar of the training, used for other data whose rows lie on it.
+        expected: calendar of the training. It is used if the rows of ``data`` fit this calendar.
 
     Raises:
         UsageError: ``data`` does not exist, has an unsupported format, or lacks a chosen column.
-        DataError: the content is invalid; the message names the file, line and column.
+        DataError: the content is invalid. The message names the file, line and column.
     """
     countries, exchange = split_names(holidays) if holidays else ([], "")
     if data.partition(":")[0] == "embedded" or data.startswith("yahoo:"):
@@ -104,7 +106,9 @@ def load_series(
         for option, value in chosen.items():
             if value:
                 shown = value if isinstance(value, str) else ",".join(value)
-                raise UsageError(f"{option} {shown} applies to files, but --data is {data}; remove {option}")
+                raise UsageError(
+                    f"{option} {shown} applies only to files, but --data is {data}; remove {option}"
+                )
         if frequency is not None and FREQUENCIES.get(frequency) != source.frequency:
             raise UsageError(
                 f"--frequency {frequency} does not apply to {data}, which has one row per "
@@ -120,13 +124,13 @@ def load_series(
         source = _read_path(data, reading)
     if known and not source.series[0].known.size:
         raise UsageError(
-            f"--known {','.join(known)} applies only to files of values, but {data} holds {source.kind}; "
+            f"--known {','.join(known)} applies only to files of values, but {data} contains {source.kind}; "
             "remove --known"
         )
     if static and not source.series[0].static.size:
         raise UsageError(
-            f"--static {','.join(static)} needs a long file with the columns {', '.join(LONG_COLUMNS)} or "
-            f"--id; convert {data} to this format or remove --static"
+            f"--static {','.join(static)} needs a file with the columns {', '.join(LONG_COLUMNS)}, or the "
+            f"option --id; change {data}, add --id or remove --static"
         )
     source = without_constant(source)
     if countries:
@@ -147,7 +151,12 @@ def _digest(source: SeriesData) -> str:
 
 
 def _season(source: SeriesData) -> int:
-    """Returns the season of the calendar; without one, or if it is longer than a series, infers it."""
+    """Returns the season length in rows. The calendar determines the season length.
+
+    The season length is inferred from the values instead if the series have no dates or rows in fractions of
+    a second. It is also inferred if the rows are less than an hour apart and a series is shorter than the
+    season.
+    """
     shortest = min(len(series) for series in source.series)
     if isinstance(source.frequency, Fixed) and source.frequency.seconds < 3600 and source.season >= shortest:
         return _guess(source)
@@ -196,7 +205,9 @@ def read_yahoo(data: str) -> SeriesData:
         except Exception as error:
             raise DataError(f"{data}: {ticker} cannot be downloaded ({error}); try again later") from error
         if not len(table):
-            raise DataError(f"{data}: no prices of {ticker} were found; check the ticker and the network")
+            raise DataError(
+                f"{data}: no prices of {ticker} were found; check the ticker and the network connection"
+            )
         columns = [table[name.capitalize()].to_numpy(np.float64) for name in PRICE_COLUMNS]
         times = table.index.tz_localize(None).to_numpy().astype("datetime64[D]").astype("datetime64[s]")
         places = [f"{data}: {ticker}, {date}" for date in times.astype("datetime64[D]")]
@@ -220,8 +231,8 @@ def _read_path(data: str, reading: Reading) -> SeriesData:
     for file, part in zip(files, parts):
         if part.kind != "prices":
             raise DataError(
-                f"{file} has no 'close' column; all files of a folder must be files of prices; name the "
-                "column with --close"
+                f"{file} has no column 'close', but all files of a folder must contain prices; name the "
+                "column of closing prices with --close"
             )
     series = [each for part in parts for each in part.series]
     calendars = list(dict.fromkeys(each.calendar or part.frequency for part in parts for each in part.series))
@@ -229,10 +240,10 @@ def _read_path(data: str, reading: Reading) -> SeriesData:
     if different is not None and not (different.daily and calendars[0].daily):
         file = next(file for file, part in zip(files, parts) if part.frequency == different)
         raise DataError(
-            f"{file} has one row per {different}, but {files[0]} has one row per {calendars[0]}; train each "
-            "frequency separately"
+            f"{file} has one row per {different}, but {files[0]} has one row per {calendars[0]}; train one "
+            "model per frequency"
         )
-    # The same note on many files is one note.
+    # Notes that differ only in the name of the file are merged into one note.
     texts = Counter(
         note.replace(str(file), "FILE") for file, part in zip(files, parts) for note in part.notes
     )
@@ -244,9 +255,10 @@ def _read_path(data: str, reading: Reading) -> SeriesData:
 
 
 def _guess(source: SeriesData) -> int:
-    """Infers the season of series without dates; returns 1 if no candidate is strong enough.
+    """Infers the season length from the values. Returns 1 if the series have no clear season.
 
-    The season is the candidate lag with the highest mean autocorrelation of the differences.
+    The season length is the candidate lag at which the changes from row to row have the highest mean
+    autocorrelation.
     """
     best, strongest = 1, STRONG
     for season in GUESSES:

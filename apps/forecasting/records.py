@@ -17,7 +17,7 @@ class Series:
 
     Attributes:
         name: name of the series.
-        times: dates, ``(T,)`` datetime64[s]; or numbers for series without dates, ``(T,)`` int64.
+        times: dates, ``(T,)`` datetime64[s]. For series without dates, row numbers, ``(T,)`` int64.
         values: ``PRICE_COLUMNS`` or one value per row, ``(T, columns)`` float64.
         known: covariates whose future values are known, ``(T + future rows, covariates)`` float64.
         static: covariates that are constant in the series, ``(covariates,)`` float64.
@@ -43,11 +43,11 @@ class SeriesData:
         name: name of the source, as the user wrote it.
         kind: ``prices`` with the columns ``PRICE_COLUMNS``, or ``values`` with one column.
         series: the series, at least one.
-        frequency: calendar of the rows; the series of prices may have their own.
+        frequency: calendar of the rows. A series of prices may have its own calendar instead.
         season: season length in rows. 1 means no season.
         notes: messages for the user about filled values and assumptions.
         sha256: SHA-256 digest of names, times, values and covariates of all series.
-        countries: countries whose holidays are the last known covariates.
+        countries: countries whose holidays are known covariates. They are the last columns of ``known``.
         truth: for simulated data, the true distribution of each target given all earlier rows. One array
             ``(T, 3)`` per series contains location, scale and degrees of freedom of Student-t distributions.
             Default: None, because the distribution of real data is unknown.

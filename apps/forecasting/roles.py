@@ -16,7 +16,7 @@ from seqmodels.data.table import Table, cell_text
 from seqmodels.errors import DataError, UsageError
 
 LONG_COLUMNS = ("unique_id", "ds", "y")
-# The first names were known to every version; the first of these in the file is used.
+# Names of date columns. If a file has several of the names in DATE_NAMES, its first such column is used.
 DATE_NAMES = ("date", "ds", "datetime", "timestamp", "time", "day", "month", "year")
 MORE_DATE_NAMES = (
     "unix", "epoch", "unix_time", "unixtime", "unix_timestamp", "date_time", "time_stamp", "dt", "period",
@@ -34,7 +34,7 @@ PRICE_NAMES = {
 }
 ADJUSTED = ("adjclose", "adj_close", "adjusted_close", "adj_closing_price")
 COUNTER_NAMES = ("no", "nr", "id", "index", "row", "number", "level_0", "unnamed_0")
-SAMPLE = 20  # cells that decide whether a column holds dates
+SAMPLE = 20  # number of cells that are tested to find out if a column contains dates
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Chosen:
     """Columns that the user chose, as written on the command line.
 
     Attributes:
-        date: one column of dates, or several that form a date, such as year and month.
+        date: one column of dates, or several columns that form a date, such as year and month.
         id: columns that name the series.
         target: columns to forecast.
         close: column of closing prices.
@@ -58,7 +58,7 @@ class Chosen:
     static: Sequence[str] = ()
 
     def of(self, table: Table) -> Chosen:
-        """Returns the names as the table writes them; raises UsageError if a column does not exist."""
+        """Returns the columns with their names in the table. Raises UsageError if a column does not exist."""
 
         def found(names: Sequence[str], flag: str) -> list[str]:
             return [find_column(table, name, (), flag) for name in names]
@@ -84,7 +84,7 @@ def key(name: str) -> str:
 
 
 def keys_of(table: Table) -> dict[str, str]:
-    """Returns the columns by simplified name; the first of equal names is used."""
+    """Returns ``{simplified name: column}``. If simplified names are equal, the first column is used."""
     found: dict[str, str] = {}
     for column in table.columns:
         found.setdefault(key(column), column)
@@ -96,9 +96,9 @@ def first_of(names: Sequence[str], keys: dict[str, str]) -> str | None:
 
 
 def find_dates(table: Table, chosen: Chosen) -> list[str]:
-    """Returns the columns of the dates: one, a date and a time of day, or year, month and more.
+    """Returns the columns that form the dates, such as one column, date and time, or year and month.
 
-    Returns an empty list if no column holds dates or row numbers.
+    Returns an empty list if no column contains dates or row numbers.
     """
     if chosen.date:
         return list(chosen.date)
@@ -130,7 +130,7 @@ def find_dates(table: Table, chosen: Chosen) -> list[str]:
         if re.search(r"date|time|period|quarter|week|month|year|^day|_day$", name)
     ]
     candidates = list(dict.fromkeys([*named, *more, *similar, *keys.values()]))
-    # A name decides before the content does, so that errors name the cell that is not a date.
+    # The name of a column precedes its content. An error can then name the cell that is not a date.
     date = next((column for column in named if not _is_clock(table, column)), None)
     if date is None:
         date = next((column for column in candidates if _holds_dates(table, column)), None)
@@ -163,12 +163,12 @@ def _is_clock(table: Table, column: str) -> bool:
 
 
 def _has_no_time(table: Table, column: str) -> bool:
-    """Returns True if the column holds dates and none has a time of day."""
+    """Returns True if the column contains dates without a time of day."""
     cells = table.frame[column].head(SAMPLE)
     try:
         times = parse_dates(cells, str, column).times
     except (DataError, UsageError):
-        # The order of day and month may be unclear in so few rows.
+        # These few rows may not show the order of day and month.
         return not any(re.search(r"\d:\d", cell_text(cell)) for cell in cells)
     return times.dtype.kind == "M" and bool((times == times.astype("datetime64[D]")).all())
 
@@ -200,7 +200,7 @@ def is_counter(table: Table, column: str) -> bool:
 
 
 def date_cells(table: Table, columns: Sequence[str]) -> pd.Series:
-    """Returns the dates as one column: parts of a date are joined."""
+    """Returns the dates as one column. If the dates have several columns, their cells are joined."""
     if len(columns) == 1:
         return table.frame[columns[0]]
     columns = _in_order(columns)
@@ -224,7 +224,7 @@ def date_cells(table: Table, columns: Sequence[str]) -> pd.Series:
 
 
 def _in_order(columns: Sequence[str]) -> list[str]:
-    """Sorts the parts of a date: year, month, day, hour, minute; other columns keep their order."""
+    """Sorts the parts of a date: year, month, day, hour, minute. Other columns follow in their own order."""
     order = (YEAR_NAMES, (*MONTH_NAMES, "quarter", "week"), DAY_NAMES, CLOCK_NAMES, ("minute",))
     places = [next((i for i, names in enumerate(order) if key(c) in names), len(order)) for c in columns]
     if 0 not in places:
@@ -233,7 +233,7 @@ def _in_order(columns: Sequence[str]) -> list[str]:
 
 
 def _clock(text: str) -> str:
-    """Writes ``930`` and ``093000`` as times of day, and an hour such as ``9`` as ``9:00``."""
+    """Converts digits to a time of day, such as ``930`` to ``09:30`` or ``9`` to ``9:00``."""
     if not text.isdigit():
         return text
     if len(text) <= 2:
@@ -243,7 +243,7 @@ def _clock(text: str) -> str:
 
 
 def find_close(table: Table, chosen: Chosen) -> str | None:
-    """Returns the column of closing prices; None if the table does not hold prices."""
+    """Returns the column of closing prices, or None if the table does not contain prices."""
     if chosen.close or chosen.target:
         return chosen.close
     keys = keys_of(table)
@@ -257,7 +257,7 @@ def find_close(table: Table, chosen: Chosen) -> str | None:
 
 
 def find_prices(table: Table, close: str) -> dict[str, str]:
-    """Returns the columns of open, high, low and volume that the table has."""
+    """Returns the columns of open, high, low and volume, by role. Missing columns are omitted."""
     keys = keys_of(table)
     letters = keys.get("c") == close
     found = {}

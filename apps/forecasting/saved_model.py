@@ -1,4 +1,4 @@
-"""The signature ``forecast`` of exported models.
+"""Builds the signature ``forecast`` of exported models.
 
 The signature receives unscaled past values, in the units of the data. Except for prices, all outputs are in
 the same units. For prices, the outputs ``parameters`` and ``quantiles`` describe the log-return of the close
@@ -22,7 +22,8 @@ from seqmodels.models.forecasting.base import DECILES
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 LEAST_FREEDOM = 2.0  # lower limit of the degrees of freedom that a model forecasts
-LEAST_KURTOSIS_FREEDOM = 4.05  # the same limit for formulas with the kurtosis, which is finite only above 4
+# Lower limit of the degrees of freedom in formulas with the kurtosis, which is finite only above 4.
+LEAST_KURTOSIS_FREEDOM = 4.05
 
 
 def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
@@ -85,7 +86,7 @@ def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> 
     def forecast(*tensors: tf.Tensor, **named: tf.Tensor) -> dict[str, tf.Tensor]:
         return outputs({**dict(zip(names, tensors)), **named})
 
-    # The arguments are only the inputs that this model reads.
+    # The function has only arguments for the inputs that this model reads.
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     forecast.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return Signature(
@@ -105,7 +106,7 @@ def input_names(assets: Assets) -> list[str]:
 
 
 def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor]:
-    """Returns zeros for the inputs of the Keras model that the signature may not have.
+    """Returns zeros for the inputs that the Keras model needs, but that the signature may not have.
 
     A model without calendar inputs does not use the times. A model without series embeddings does not use
     ``series``.
@@ -119,9 +120,10 @@ def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor
 
 
 def quantiles(parameters: tf.Tensor, output: str, minimum: float | None = None) -> tf.Tensor:
-    """Converts parameters ``(n, H, p)`` to quantiles ``(n, H, 7)``.
+    """Converts the outputs of a model ``(n, H, p)`` to quantiles at ``LEVELS``: ``(n, H, 7)``.
 
-    All quantiles of a point forecast are equal to the point.
+    In the shapes, n is the number of windows and H the number of forecast steps. All quantiles of a point
+    forecast are equal to the point.
 
     Args:
         parameters: outputs of the model.
@@ -142,7 +144,7 @@ def _quantiles(parameters: tf.Tensor, output: str) -> tf.Tensor:
 
 
 def cumulated(parameters: tf.Tensor, output: str) -> tf.Tensor:
-    """Computes the quantiles of the cumulative return from the origin to each day: ``(n, H, 7)``.
+    """Computes the quantiles of the cumulative return from the origin to each of H days: ``(n, H, 7)``.
 
     The returns of the days are treated as independent. Therefore their means and variances are added. The
     cumulative return is approximated by the Student-t distribution with the same variance and kurtosis. An
@@ -213,9 +215,9 @@ def _between(parameters: tf.Tensor, levels: tuple[float, ...]) -> tf.Tensor:
 
 
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Returns two example batches, of 5 windows and of 1 window.
+    """Returns two example batches: one with 5 windows, and one with 1 window.
 
-    The values of the five windows change slightly, moderately, strongly, moderately and not at all.
+    The size of the changes from row to row differs between the windows. One window is constant.
     """
     random = np.random.default_rng(0)
     steps = random.normal(0, 0.01, (5, assets.lookback)) * np.array([[0.1], [1], [3], [1], [0]])

@@ -13,7 +13,7 @@ from apps.forecasting.calendar import EPOCH, Months
 from apps.forecasting.records import Series, SeriesData
 
 SERIES, MONTHS, SEASON = 40, 240, 12
-NOISE = 0.04  # standard deviation of the noise, as a share of level + trend t
+NOISE = 0.04  # standard deviation of the noise, divided by level + trend t
 
 
 def family(seed: int) -> SeriesData:

@@ -1,4 +1,4 @@
-"""The rows of a table as series: their dates, their order and their calendar."""
+"""Groups the rows of a table into series, and determines their dates, order and calendar."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from seqmodels.data.table import Table, cell_text
 from seqmodels.data.tables import table_name
 from seqmodels.errors import DataError, UsageError
 
-LEAST = 3  # rows of a series
-JOINED = "/"  # between the parts of the name of a series
+LEAST = 3  # minimum number of rows of a series
+JOINED = "/"  # separator of the parts of the name of a series
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Options of reading files.
+    """Options that control how files are read.
 
     Attributes:
         fill: ``error``, ``forward`` or ``zero``.
         frequency: a key of ``FREQUENCIES``, or ``rows``. Default: inferred.
         columns: columns that the user chose.
-        date_format: format of ``strptime``, or None.
-        exchange: exchange whose holidays have no rows.
+        date_format: format of ``strptime`` for the dates. Default: inferred.
+        exchange: exchange whose holidays have no rows. An empty string means no exchange.
         encoding: encoding of text files. Default: UTF-8.
-        expected: calendar of the training, used for other data whose rows lie on it.
+        expected: calendar of the training. It is used if the rows of a file fit this calendar.
         prefer_utf8: if True, ``encoding`` applies only to files that are not UTF-8.
     """
 
@@ -58,9 +58,9 @@ class Part:
 
     Attributes:
         name: name of the series.
-        rows: rows in the table, in time order, ``(n,)``.
-        dates: their dates.
-        column: column of the values.
+        rows: row numbers in the table, in time order, ``(n,)``.
+        dates: dates of these rows.
+        column: name of the column that contains the values.
     """
 
     name: str
@@ -73,17 +73,17 @@ class Part:
 
 
 class Rows:
-    """The rows of one table.
+    """Reads dates, numbers and series from the rows of one table.
 
     Args:
         table: the table.
-        reading: options of reading.
+        reading: options that control how the table is read.
 
     Attributes:
-        notes: sentences about decisions.
-        chosen: columns that the user chose, as the table writes them.
-        used: columns by role.
-        writing: conventions of the numbers of the file.
+        notes: messages for the user about assumptions.
+        chosen: columns that the user chose, with their names in the table.
+        used: names of the columns that are used, by role, such as ``dates``.
+        writing: conventions of the numbers in the file, such as the decimal separator.
     """
 
     def __init__(self, table: Table, reading: Reading):
@@ -95,7 +95,7 @@ class Rows:
         self.place: Callable[[int], str] = table.where
 
     def _writing(self) -> Writing:
-        """Decides between decimal commas and points for the whole file."""
+        """Decides whether numbers in the file have decimal commas or decimal points."""
         texts = [
             self.table.frame[c] for c in self.table.columns if self.table.frame[c].dtype.kind not in "iufbM"
         ]
@@ -108,7 +108,7 @@ class Rows:
         return parse_numbers(self.table.frame[column], where, column, self.writing)
 
     def dates(self, columns: list[str]) -> Dates:
-        """Parses the dates; ``--frequency rows`` numbers the rows."""
+        """Parses the dates of all rows. With ``--frequency rows``, returns row numbers instead."""
         table, reading = self.table, self.reading
         where = partial(table.where, column=columns[0] if columns else "")
         if reading.frequency == "rows":
@@ -117,8 +117,8 @@ class Rows:
         if not columns:
             listed = quoted(table.columns)
             raise DataError(
-                f"{table.path} has no column of dates; found {listed}; choose it with --date COLUMN, or "
-                "count the rows with --frequency rows"
+                f"{table.path} has no column of dates; found {listed}; name the column with --date COLUMN, "
+                "or use --frequency rows to number the rows"
             )
         cells = roles.date_cells(table, columns)
         self.place = where
@@ -127,7 +127,10 @@ class Rows:
         return found
 
     def groups(self, dates: Dates) -> list[tuple[str, np.ndarray]]:
-        """Returns the name and the rows of each series of ``--id``, in time order."""
+        """Returns the name and the row numbers of each series, in time order.
+
+        The columns of ``--id`` contain the names. Without ``--id``, the whole table is one series.
+        """
         table, chosen = self.table, self.chosen
         if not chosen.id:
             stem = (table_name(table.path) or ("series", ""))[0]
@@ -154,11 +157,16 @@ class Rows:
             return self._in_order(sorted_groups)
         if falling:
             several = f" of {falling} series" if len(groups) > 1 else ""
-            self.notes.append(f"the rows{several} of {table.path} are newest first, and are sorted by date")
+            self.notes.append(
+                f"the rows{several} of {table.path} are ordered from new to old; they are reversed"
+            )
         return sorted_groups
 
     def _in_order(self, groups: list[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
-        """Reverses rows that are newest first, for ``--frequency rows``; other rows keep their order."""
+        """Reverses series whose newest row comes first, for ``--frequency rows``.
+
+        All other rows keep their order.
+        """
         columns = roles.find_dates(self.table, self.chosen)
         try:
             cells = roles.date_cells(self.table, columns) if columns else None
@@ -173,11 +181,13 @@ class Rows:
                 rows, falling = rows[::-1], falling + 1
             found.append((name, rows))
         if falling:
-            self.notes.append(f"the rows of {self.table.path} are newest first, and are numbered by date")
+            self.notes.append(
+                f"the rows of {self.table.path} are ordered from new to old; they are reversed and numbered"
+            )
         return found
 
     def parts(self, groups: Sequence[tuple[str, np.ndarray, str]], dates: Dates) -> list[Part]:
-        """Returns the series with their dates; series with fewer than 3 rows are left out with a note.
+        """Returns the series with their dates. Drops series with fewer than 3 rows and adds a note.
 
         Raises:
             DataError: no series has 3 rows, or the dates of a series repeat or are not in order.
@@ -187,8 +197,8 @@ class Rows:
         if len(short) == len(groups):
             name, rows = short[0]
             raise DataError(
-                f"{self.place(int(rows[0]))}: series {name!r} has {len(rows)} rows; a series needs at least "
-                f"{LEAST} rows"
+                f"{self.place(int(rows[0]))}: series {name!r} has {len(rows)} rows, but needs at least "
+                f"{LEAST} rows; add rows or remove the series"
             )
         if short:
             self.notes.append(
@@ -215,7 +225,7 @@ class Rows:
         return " ".join(cell_text(self.table.frame[column].iloc[row]) for column in self.used["dates"])
 
     def _check_repeats(self, dates: Dates, rows: np.ndarray) -> None:
-        """Raises DataError if the dates repeat because the rows belong to several series."""
+        """Raises DataError if dates occur in several rows because the rows belong to several series."""
         times = dates.times
         if _is_rising(times) or len(np.unique(times)) > 0.8 * len(times):
             return
@@ -226,7 +236,7 @@ class Rows:
             for column in self.table.columns
             if column not in taken and 1 < frame[column].nunique() <= len(frame) / 3
         ]
-        # The least number of columns, in the order of the file, that make every date unique.
+        # Columns are added until each combination of these columns and the date occurs once.
         keyed: list[str] = []
         for column in [c for c in few if not is_number(frame[c])] + few:
             if column in keyed:
@@ -239,12 +249,16 @@ class Rows:
         row = int(pd.Series(times).duplicated().to_numpy().argmax())
         raise DataError(
             f"{self.place(int(rows[row]))}: {self.shown(int(rows[row]))} occurs in several rows, so that "
-            "the file seems to hold several series; name their column with --id, such as --id "
-            f"{','.join(keyed)}, the dates with --date and the values with --target"
+            "the file seems to contain several series; name the column that identifies the series with --id, "
+            f"such as --id {','.join(keyed)}, the dates with --date and the values with --target"
         )
 
     def frequency(self, part: Part, prices: bool) -> Frequency | None:
-        """Returns the calendar of one series: given, the one of the training, or inferred."""
+        """Returns the calendar of one series, or None if prices follow no calendar.
+
+        ``--frequency`` determines the calendar. Without this option, the calendar of the training is used if
+        the rows fit it. Otherwise, the calendar is inferred from the rows.
+        """
         given, exchange = self.reading.frequency, self.reading.exchange
         rows = part.observed(prices)
         dated = rows.times.dtype.kind == "M"
@@ -255,9 +269,9 @@ class Rows:
             raise UsageError(
                 f"--frequency {given} does not apply to {self.table.path}, which "
                 + (
-                    "has dates; use --frequency rows to count the rows"
+                    "has dates; use --frequency rows to number the rows"
                     if dated
-                    else "has row numbers; use dates"
+                    else "has row numbers instead of dates; use --frequency step"
                 )
             )
         inferred = infer(rows)
@@ -273,21 +287,26 @@ class Rows:
             chosen = with_exchange(chosen, exchange)
             if chosen is None:
                 raise UsageError(
-                    f"--holidays {exchange} is an exchange, but series {part.name!r} of {self.table.path} "
-                    f"has one row per {inferred}; name a country, such as --holidays US"
+                    f"--holidays {exchange} is an exchange and needs rows on business days or in business "
+                    f"hours, but series {part.name!r} of {self.table.path} has one row per {inferred}; name "
+                    "a country, such as --holidays US"
                 )
             closed = chosen.positions(rows.times, rows.local)[1]
             if prices and closed.mean() > 0.02:
                 row = int(closed.argmax())
                 raise DataError(
-                    f"{place(row)}: {exchange} is closed at this time, as in {int(closed.sum())} of "
-                    f"{len(closed)} rows; name the exchange of the prices with --holidays"
+                    f"{place(row)}: {exchange} is closed at the time of this row and at the times of "
+                    f"{int(closed.sum())} of {len(closed)} rows in total; name the exchange of these prices "
+                    "with --holidays"
                 )
         return chosen
 
 
 def _given(name: str, inferred: Frequency | None) -> Frequency:
-    """Returns the calendar of ``--frequency``, on the days of the month or week that the rows have."""
+    """Returns the calendar that ``--frequency`` names.
+
+    Calendars of weeks and months keep the inferred day of the week or month.
+    """
     chosen = FREQUENCIES[name]
     if isinstance(chosen, Months) and isinstance(inferred, Months):
         return replace(inferred, size=chosen.size)

@@ -1,4 +1,4 @@
-"""Parses tables of prices, long series and wide series into series."""
+"""Reads series from tables of prices and tables of values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_file(path: Path, name: str, reading: Reading) -> SeriesData:
 
     Raises:
         UsageError: the extension is not supported, or a chosen column does not exist.
-        DataError: the content is invalid; the message names the file, line and column.
+        DataError: the content is invalid. The message names the file, line and column.
     """
     table = read_table(path, encoding=reading.encoding, prefer_utf8=reading.prefer_utf8)
     if roles.is_yahoo_download(table):
@@ -34,7 +34,10 @@ def read_file(path: Path, name: str, reading: Reading) -> SeriesData:
 
 
 def read_rows(table: Table, name: str, reading: Reading) -> SeriesData:
-    """Returns the series of a table: prices if it has a column of closes, else values."""
+    """Returns the series of a table.
+
+    A table with a column of closing prices contains prices. Every other table contains values.
+    """
     rows = Rows(table, reading)
     chosen = rows.chosen
     lower = [column.lower() for column in table.columns]
@@ -43,7 +46,7 @@ def read_rows(table: Table, name: str, reading: Reading) -> SeriesData:
             f"{table.path}:{table.header_line or 1}: two columns have the same name; rename one of them"
         )
     if len(table) < 3:
-        raise DataError(f"{table.path} has {len(table)} rows; a series needs at least 3 rows")
+        raise DataError(f"{table.path} has {len(table)} rows; a series needs at least 3 rows; add rows")
     keys = roles.keys_of(table)
     long = set(LONG_COLUMNS) <= keys.keys() and not (chosen.id or chosen.target or chosen.close)
     if long:
@@ -68,18 +71,22 @@ def read_rows(table: Table, name: str, reading: Reading) -> SeriesData:
 
 
 def _unusual(table: Table, series: SeriesData) -> list[str]:
-    """Returns a note on a calendar with pauses that is inferred from the rows."""
+    """Returns a note if the calendar of the rows is unusual, such as business hours."""
     frequency = series.frequency
     usual = isinstance(frequency, Weekdays) and (len(frequency.open) == 7 or frequency.open == BUSINESS)
     if usual or not isinstance(frequency, Weekdays | Weeks | Sessions):
         return []
     return [
-        f"the rows of {table.path} are read as one row per {frequency}; --frequency sets another calendar"
+        f"the rows of {table.path} are read as one row per {frequency}; use --frequency to set another "
+        "calendar"
     ]
 
 
 def _read_yahoo_download(table: Table, name: str, reading: Reading) -> SeriesData:
-    """Reads the three header rows of ``yfinance.download(...).to_csv()``: prices, tickers and the index."""
+    """Reads a file of ``yfinance.download(...).to_csv()``.
+
+    Its three header rows contain the kinds of prices, the tickers and the name of the index.
+    """
     names = [cell_text(table.frame[column].iloc[0]).strip() for column in table.columns]
     plain = [
         column.rpartition(".")[0] if column.rpartition(".")[2].isdigit() else column
@@ -96,7 +103,8 @@ def _read_yahoo_download(table: Table, name: str, reading: Reading) -> SeriesDat
         frame = table.frame.iloc[2:][[table.columns[0], *columns.values()]].reset_index(drop=True)
         frame.columns = pd.Index([date, *columns])
         filled = (frame[list(columns)].map(cell_text) != "").any(axis=1).to_numpy()
-        rows = np.flatnonzero(filled)  # a ticker has empty rows where others have prices
+        # A ticker has empty rows on days on which only other tickers have prices.
+        rows = np.flatnonzero(filled)
         own = Table(
             table.path,
             frame.iloc[rows].reset_index(drop=True),
@@ -108,8 +116,8 @@ def _read_yahoo_download(table: Table, name: str, reading: Reading) -> SeriesDat
         part = read_rows(own, name, reading)
         if parts and part.kind != parts[0].kind:
             raise DataError(
-                f"{table.path}:{table.header_line or 1}: {ticker} has other columns than the first ticker; "
-                "download the same columns for all tickers"
+                f"{table.path}:{table.header_line or 1}: the columns of {ticker} differ from the columns of "
+                "the first ticker; download the same columns for all tickers"
             )
         parts.append(replace(part, series=[replace(each, name=ticker) for each in part.series]))
         notes += [note for note in part.notes if note not in notes]

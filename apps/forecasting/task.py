@@ -80,7 +80,7 @@ def baselines(data: Data) -> dict[str, Any]:
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """Evaluates the model and its baselines on the test split of the run's data or of ``--data``."""
+    """Scores the model and its baselines on the test split of ``--data``. Default: the data of the run."""
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     prepared = _prepared(run, stored, assets, options.data, options.encoding)
     origins, fitted = prepared.origins("test"), prepared.ends[:, 1]
@@ -109,7 +109,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """Yields one record with forecasts per file. Without files, yields one record for the run's data."""
+    """Yields one record with forecasts per file. Without files, yields one record for the data of the run."""
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     forecasts = open_model(run, options.model, forms(stored.output))
     for chunk in chunks:

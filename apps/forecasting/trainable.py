@@ -1,4 +1,4 @@
-"""Leaves out the series that cannot be trained: constant or without rows in the training split."""
+"""Drops the series that cannot be trained, because they are constant or have no training rows."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from apps.forecasting.checks import listed, shown, subset
 from apps.forecasting.records import Series, SeriesData
 from seqmodels.errors import DataError
 
-LEAST_PRICES = 10  # rows before the test split that the volatility models need
+LEAST_PRICES = 10  # minimum number of rows before the test split that the volatility baselines need
 
 
 def trainable(source: SeriesData, split: str, horizon: int, unit: str) -> SeriesData:
-    """Leaves out the series that are constant in their training rows or too late for it.
+    """Drops the series that are constant in their training rows, or that start after the training split.
 
-    A constant beginning is left out before a series is. A single series loses nothing but this beginning.
+    If the first rows of such a series are constant, only these rows are dropped first. The series is dropped
+    only if the remaining rows also cannot be trained.
 
     Args:
         source: the series.
@@ -37,7 +38,7 @@ def trainable(source: SeriesData, split: str, horizon: int, unit: str) -> Series
         if now and not before:
             notes.append(
                 f"the first {len(old) - len(new)} rows of series {old.name!r} are constant and left out; "
-                f"it starts at {shown(new.times[0])}"
+                f"the series starts at {shown(new.times[0])}"
             )
     late = [series.name for series, now in zip(source.series, kept_now) if not now]
     if len(late) == len(kept_now):
@@ -63,7 +64,7 @@ def _varies(source: SeriesData, split: str, horizon: int, unit: str) -> list[boo
     try:
         ends = windows.boundaries(source, split, horizon)
     except DataError:
-        return [True] * len(source.series)  # The caller reports it.
+        return [True] * len(source.series)  # The caller computes the boundaries again and raises this error.
     if source.kind == "prices":
         return [end >= LEAST_PRICES for end in ends[:, 1]] if len(ends) > 1 else [True]
     if unit == "none":
@@ -75,7 +76,7 @@ def _varies(source: SeriesData, split: str, horizon: int, unit: str) -> list[boo
 
 
 def _begun(series: Series) -> Series:
-    """Returns a series of values without its constant beginning."""
+    """Returns a series without the constant rows at its start, except for the last of these rows."""
     values = series.values[:, 0]
     changed = values != values[0]
     first = max(int(changed.argmax()) - 1, 0) if changed.any() else 0

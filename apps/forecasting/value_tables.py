@@ -1,4 +1,4 @@
-"""Reads tables of values, wide or long."""
+"""Reads tables of values: one column per series (wide), or all series in one column (long)."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def read_values(table_rows: Rows, name: str, dates: Dates, date_columns: list[st
     taken = {*date_columns, *chosen.id, *chosen.known, *chosen.static}
     targets = list(chosen.target) or [c for c in table.columns if c not in taken]
     if not chosen.target:
-        # A column of texts is not a series; a column with one number is, and its other cells are errors.
+        # A column with at least one number is a series. Texts in such a column are errors.
         targets = [c for c in targets if is_number(table.frame[c]) and not roles.is_counter(table, c)]
         keys = roles.keys_of(table)
         if chosen.id and len(targets) > 1:
             if "y" not in keys:
                 raise UsageError(
                     f"--id {','.join(chosen.id)} needs --target, because {table.path} has several columns of "
-                    f"numbers: {quoted(targets)}; choose one or several"
+                    f"numbers: {quoted(targets)}; name the columns to forecast with --target"
                 )
             targets = [keys["y"]]
         if not chosen.id and table_rows.reading.columns.static:
@@ -40,7 +40,7 @@ def read_values(table_rows: Rows, name: str, dates: Dates, date_columns: list[st
     if not targets:
         after = f" next to {date_columns[0]!r}" if date_columns else ""
         raise DataError(
-            f"{table.path}:{table.header_line or 1}: the header has no series column{after}; add one "
+            f"{table.path}:{table.header_line or 1}: the table has no column of numbers{after}; add one "
             "column per series"
         )
     table_rows.used |= {"values": targets, "known": list(chosen.known), "static": list(chosen.static)}
@@ -54,7 +54,7 @@ def read_values(table_rows: Rows, name: str, dates: Dates, date_columns: list[st
 
 
 def _regular(table_rows: Rows, name: str, parts: list[Part]) -> SeriesData:
-    """Returns series of one calendar; missing rows and values are filled according to ``fill``."""
+    """Returns the series with one common calendar. ``--fill`` fills missing rows and values."""
     table, fill, chosen = table_rows.table, table_rows.reading.fill, table_rows.chosen
     static_columns = chosen.static if chosen.id else ()
     values = {column: table_rows.numbers(column) for column in dict.fromkeys(part.column for part in parts)}
@@ -131,11 +131,11 @@ def _without_edges(table_rows: Rows, parts: list[Part], values: dict[str, np.nda
 
 
 def _common(table_rows: Rows, parts: list[Part]) -> Frequency:
-    """Returns the calendar on which the rows of all series lie."""
+    """Returns a calendar that fits the rows of all series."""
     own: list[tuple[int, Part, Frequency]] = []
     for part in parts:
         frequency = table_rows.frequency(part, prices=False)
-        assert frequency is not None  # only prices follow no calendar
+        assert frequency is not None  # Only series of prices may have no calendar.
         own.append((len(part.rows), part, frequency))
     first = own[0][2]
     if all(frequency == first for _, _, frequency in own):
@@ -146,7 +146,7 @@ def _common(table_rows: Rows, parts: list[Part]) -> Frequency:
     part, other = next((part, frequency) for _, part, frequency in own if frequency != first)
     raise DataError(
         f"{table_rows.place(int(part.rows[0]))}: series {part.name!r} has one row per {other}, but earlier "
-        f"series have one row per {first}; train each frequency separately"
+        f"series have one row per {first}; train one model per frequency"
     )
 
 
@@ -162,7 +162,7 @@ def _stacked(table_rows: Rows, columns: Sequence[str]) -> np.ndarray:
 def _static(
     table_rows: Rows, identity: str, cells: np.ndarray, rows: np.ndarray, columns: Sequence[str]
 ) -> np.ndarray:
-    """Returns the static covariates of a series; raises DataError if the rows of ``cells`` differ.
+    """Returns the static covariates of a series. Raises DataError if they differ between rows.
 
     Args:
         identity: name of the series.
@@ -177,6 +177,6 @@ def _static(
         raise DataError(
             f"{table_rows.table.where(int(rows[row]), columns[column])}: the value is {value}, but "
             f"{cells[0, column]:g} in the first row of series {identity!r}; a static covariate must be "
-            "constant in each series, use --known for other covariates"
+            "constant in each series; use --known for a covariate that changes"
         )
     return cells[0]

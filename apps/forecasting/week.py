@@ -18,11 +18,11 @@ BUSINESS = (0, 1, 2, 3, 4)
 
 @dataclass(frozen=True)
 class Weekdays(Frequency):
-    """Some days of each week.
+    """One row on some days of each week.
 
     Attributes:
-        open: numbers of the days, Monday is 0.
-        exchange: name of the exchange whose holidays are left out; empty for no holidays.
+        open: numbers of these days. Monday is 0.
+        exchange: name of an exchange whose holidays have no rows. An empty string means no holidays.
     """
 
     open: tuple[int, ...] = BUSINESS
@@ -67,11 +67,11 @@ class Weekdays(Frequency):
 
 @dataclass(frozen=True)
 class Weeks(Frequency):
-    """One row per week, usually on the day ``day``, and earlier in weeks with a holiday.
+    """One row per week, usually on the same day. In weeks with a holiday, the row may lie on an earlier day.
 
     Attributes:
-        day: number of the day, Monday is 0.
-        fifty_two: if True, every year has 52 weeks, and the rows have no ISO week 53.
+        day: number of the usual day. Monday is 0.
+        fifty_two: if True, every year has 52 rows, and ISO week 53 has no row.
     """
 
     day: int = 4
@@ -99,7 +99,7 @@ class Weeks(Frequency):
             iso = pd.DatetimeIndex(dates).isocalendar()
             numbers = iso["year"].to_numpy(np.int64) * 52 + iso["week"].to_numpy(np.int64)
             return numbers - numbers[0], (iso["week"] == 53).to_numpy(bool)
-        # 1970-01-01 was a Thursday. A week ends on the usual day.
+        # 1970-01-01 was a Thursday. Each counted week ends on the usual day.
         weeks = (dates.astype(np.int64) + 2 - self.day) // 7
         return weeks - weeks[0], np.zeros(len(times), bool)
 
@@ -116,14 +116,14 @@ class Weeks(Frequency):
 
 @dataclass(frozen=True)
 class Sessions(Frequency):
-    """Some times of each week, such as business hours; a day may have times of its own.
+    """Rows at certain times of each week, such as business hours. The times may differ between days.
 
     Attributes:
-        slots: seconds since Monday 00:00 in local time of each row of a week, in rising order.
+        slots: times of the rows in a week, in seconds since Monday 00:00 local time, in ascending order.
         seconds: usual time between two rows.
-        offset: seconds from UTC to local time, used without ``zone``.
-        zone: name of the time zone; empty if it is not known.
-        exchange: name of the exchange whose holidays are left out; empty for no holidays.
+        offset: UTC offset of the local time in seconds. It is used only if ``zone`` is empty.
+        zone: name of the time zone. Empty if the name is unknown.
+        exchange: name of an exchange whose holidays have no rows. An empty string means no holidays.
     """
 
     slots: tuple[int, ...]
@@ -151,7 +151,7 @@ class Sessions(Frequency):
 
     @property
     def season(self) -> int:
-        """Rows per day, or per week if days differ or have one row only."""
+        """The usual number of rows per day, or the number of rows per week if this number is 1."""
         counts = np.bincount(np.array(self.slots) // DAY, minlength=7)
         usual = int(np.bincount(counts[counts > 0]).argmax())
         return usual if usual > 1 else len(self.slots)
@@ -168,7 +168,10 @@ class Sessions(Frequency):
         return times.astype("datetime64[s]") + np.timedelta64(self.offset, "s")
 
     def _count(self, local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the number of slots before each local time, and True for times without a slot."""
+        """Returns the number of rows of this calendar before each local time.
+
+        The count starts on Monday 1969-12-29. The second array is True for local times without a row.
+        """
         # Monday 1969-12-29 is 3 days before the epoch of datetime64.
         weeks, second = np.divmod(local.astype("datetime64[s]").astype(np.int64) + 3 * DAY, WEEK)
         index = np.searchsorted(self._slots, second)
@@ -190,7 +193,7 @@ class Sessions(Frequency):
         local = self.local(np.array([last]))[0]
         (index,), (between,) = self._count(np.array([local]))
         first = index if between else index + 1
-        # Twice the rows, and a month more, leave room for holidays.
+        # More times than needed are computed, because the times on holidays are removed below.
         count = steps if not self.exchange else 2 * steps + 5 * len(self.slots)
         weeks, place = np.divmod(first + np.arange(count), len(self.slots))
         seconds = weeks * WEEK + self._slots[place] - 3 * DAY
@@ -205,11 +208,11 @@ class Sessions(Frequency):
 
 
 def _listed(open_days: tuple[int, ...]) -> str:
-    """Lists days of the week, such as ``Monday to Friday``."""
+    """Returns the names of days of the week as text, such as ``Monday to Friday``."""
     first, last = open_days[0], open_days[-1]
     if len(open_days) > 2 and open_days == tuple(range(first, last + 1)):
         return f"{WEEKDAYS[first]} to {WEEKDAYS[last]}"
-    # A week may start in its middle, such as Sunday to Thursday.
+    # The open days may continue in the next week, such as Sunday to Thursday.
     closed = [day for day in range(7) if day not in open_days]
     if len(open_days) > 2 and closed and closed == list(range(closed[0], closed[-1] + 1)):
         return f"{WEEKDAYS[(closed[-1] + 1) % 7]} to {WEEKDAYS[closed[0] - 1]}"

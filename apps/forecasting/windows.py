@@ -30,10 +30,10 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
 
     - ``horizon``: the last ``horizon`` rows of each series are the test split. The ``horizon`` rows before
       the test split are the validation split.
-    - Three shares such as ``0.7,0.1,0.2``: several series with dates are all split at the same dates.
+    - Three fractions such as ``0.7,0.1,0.2``: several series with dates are all split at the same dates.
       Therefore the training rows of one series are not later than the test rows of another. The dates are
-      chosen such that the rows of all series together have the given shares. A single series and series
-      without dates are split at shares of their own rows.
+      chosen such that the splits contain the given fractions of all rows of all series. A single series and
+      series without dates are split at these fractions of their own rows.
     - Three numbers of rows: sizes of the three splits, from the first row of each series. Rows after the test
       split are not used.
 
@@ -57,12 +57,12 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
             first, second, third = map(float, spec.split(","))
         except ValueError:
             raise UsageError(
-                f"--split {spec} must be three shares such as {SHARES}, three numbers of rows, or horizon"
+                f"--split {spec} must be three fractions such as {SHARES}, three numbers of rows, or horizon"
             ) from None
         sizes = np.array([first, second, third])
         if (sizes <= 0).any() or (sizes.sum() > 1 + 1e-9 and (sizes % 1 != 0).any()):
             raise UsageError(
-                f"--split {spec} must be shares above 0 with a sum of at most 1, or whole numbers of rows"
+                f"--split {spec} must be fractions above 0 with a sum of at most 1, or whole numbers of rows"
             )
         sums = np.cumsum(sizes)
         if sums[-1] > 1 + 1e-9:
@@ -79,7 +79,7 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
         number = int((ends[:, 2] > lengths).argmax())
         raise DataError(
             f"{source.name}: series {source.series[number].name!r} has {lengths[number]} rows, but "
-            f"--split {spec} needs {ends[number, 2]}; use smaller numbers or shares"
+            f"--split {spec} needs {ends[number, 2]} rows; use smaller numbers, or fractions such as {SHARES}"
         )
     return np.asarray(ends, np.int64)
 
@@ -103,7 +103,7 @@ def origins(source: SeriesData, ends: np.ndarray, part: str, lookback: int, hori
     found = []
     for number, row in enumerate(ends):
         begin = row[place - 1] if place else 0
-        # Row 0 of prices has no return, but is not a target: every window has at least one past row.
+        # Row 0 of prices has no return. It is never a target, because every window has at least one past row.
         first, last = max(int(begin) - 1, lookback - 1), int(row[place]) - horizon - 1
         rows = np.arange(first, last + 1)
         found.append(np.stack([np.full(len(rows), number), rows], 1))
@@ -273,7 +273,10 @@ def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
 
 
 def unit_of(values: np.ndarray, kind: str, season: int) -> float:
-    """Returns the unit ``deviation`` or ``season`` of training rows ``(T,)``; 0 if they are constant."""
+    """Returns the unit ``deviation`` or ``season`` of training values ``(T,)``.
+
+    The unit of constant values is 0.
+    """
     return deviation(values) if kind == "deviation" else seasonal_change(values, season)
 
 
@@ -297,6 +300,7 @@ def check_names(source: SeriesData, names: Sequence[str]) -> np.ndarray:
         if series.name not in names:
             listed = ", ".join(list(names)[:5]) + (", ..." if len(names) > 5 else "")
             raise DataError(
-                f"{source.name}: series {series.name!r} was not trained; expected one of {listed}"
+                f"{source.name}: the model was not trained on series {series.name!r}; expected one of "
+                f"{listed}"
             )
     return np.array([list(names).index(series.name) for series in source.series])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from seqmodels.errors import DataError
 
-# Abbreviations with one usual meaning, in hours east of UTC.
+# UTC offsets in hours of the abbreviations that have one usual meaning.
 ABBREVIATIONS = {
     "UTC": 0, "GMT": 0, "UT": 0, "Z": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2,
     "EET": 2, "EEST": 3, "MSK": 3, "EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8,
@@ -27,14 +27,16 @@ def seconds_east(
     place: Callable[[int], str],
     texts: pd.Series,
 ) -> tuple[np.ndarray, str]:
-    """Returns the offset of each row in seconds, and the name of the time zone if all rows have the same.
+    """Returns the UTC offset of each row in seconds, and the name of the time zone.
+
+    The name is empty if the rows have different time zones, or only offsets without a name.
 
     Args:
         zones: ``Z``, an offset such as ``+01:00``, an abbreviation, or a name such as ``Europe/Berlin``.
-        areas: a name in brackets after an offset, or missing.
+        areas: name of a time zone in brackets after an offset. Missing if a cell has no such name.
         local: local times, ``(rows,)``.
-        place: names a row in error messages.
-        texts: the cells.
+        place: function that receives a row number and returns its location for error messages.
+        texts: complete texts of the cells, for error messages.
 
     Raises:
         DataError: a row has no time zone, the zone is unknown, or the local time does not exist.
@@ -50,7 +52,8 @@ def seconds_east(
         first = int(rows[0])
         if not zone:
             raise DataError(
-                f"{place(first)}: {texts.iloc[first]!r} has no UTC offset, but other rows have one; add it"
+                f"{place(first)}: {texts.iloc[first]!r} has no UTC offset, but other rows have one; add an "
+                "offset"
             )
         if zone.upper() in ABBREVIATIONS:
             offsets[rows] = 3600 * ABBREVIATIONS[zone.upper()]
@@ -69,7 +72,10 @@ def _place_of(place: Callable[[int], str], rows: np.ndarray, row: int) -> str:
 
 
 def _of_area(zone: str, local: np.ndarray, place: Callable[[int], str]) -> np.ndarray:
-    """Returns the offsets of a named time zone; the order of rows decides repeated local times."""
+    """Returns the UTC offsets of local times in a named time zone, in seconds: ``(rows,)``.
+
+    At the end of summer time, an hour occurs twice. The order of the rows shows which hour is meant.
+    """
     falling = len(local) > 1 and local[0] > local[-1]
     ordered = pd.DatetimeIndex(local[::-1] if falling else local)
     try:
@@ -92,7 +98,10 @@ def _of_area(zone: str, local: np.ndarray, place: Callable[[int], str]) -> np.nd
 def _single(
     ordered: pd.DatetimeIndex, zone: str, place: Callable[[int], str], error: Exception
 ) -> pd.DatetimeIndex:
-    """Localizes times of which a repeated hour has one row only: such rows are summer time."""
+    """Adds the time zone to local times if the order of the rows does not show which repeated hour is meant.
+
+    Rows in the repeated hour are read as summer time.
+    """
     try:
         return ordered.tz_localize(zone, ambiguous=np.ones(len(ordered), bool), nonexistent="raise")
     except ValueError:

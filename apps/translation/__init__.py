@@ -11,7 +11,7 @@ __all__ = ["train"]
 
 
 def train(data: object = "embedded", run: str | Path | None = None, **options: Any) -> TrainedRun:
-    """Trains a model and returns the run.
+    """Trains a translation model and returns the trained run.
 
     Args:
         data: a value of ``--data`` such as a path, a DataFrame with one column per language, or a list of
@@ -20,6 +20,6 @@ def train(data: object = "embedded", run: str | Path | None = None, **options: A
         **options: options of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
 
     Raises:
-        UserError: the options or the data are invalid; see :func:`apps.api.train_task`.
+        UserError: an option or the data are invalid, see :func:`apps.api.train_task`.
     """
     return train_task("translation", data, run, options)

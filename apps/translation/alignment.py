@@ -13,7 +13,7 @@ Links = AbstractSet[tuple[int, int]]
 
 
 def words_of(tokens: Sequence[str]) -> np.ndarray:
-    """Returns the index of the word that each token belongs to, from 0. The shape is ``(tokens,)``.
+    """Returns the index of the word to which each token belongs: ``(tokens,)``. The first index is 0.
 
     A token that begins with ``##`` belongs to the same word as the token before it.
     """

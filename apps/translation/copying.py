@@ -6,8 +6,9 @@ translation is replaced by the unknown word (Jean et al. 2015, arXiv 1412.2007, 
 2015, arXiv 1410.8206).
 
 URLs, e-mail addresses and numbers are replaced by a placeholder before the translation, because the model
-cannot translate their pieces. The model reads the placeholder as the unknown token. A number that is one
-token of the vocabulary stays in the source. It is copied only if the translation does not contain it.
+cannot translate the tokens of which they consist. The model reads the placeholder as the unknown token. A
+number that is one token of the vocabulary stays in the source. It is copied only if the translation does not
+contain it.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from apps.translation.data import Assets
 from seqmodels.data.token_rules import cut
 from seqmodels.data.tokenizer import SPACE_MARK, UNKNOWN, Tokenizer
 
-PLACEHOLDER = "\ufffc"  # The object replacement character: the tokenizer reads it as an unknown word.
+PLACEHOLDER = "\ufffc"  # The tokenizer reads this object replacement character as an unknown word.
 ASCII = r"[!#-;=?-~]"  # characters of a URL: ASCII without white space, quotes and angle brackets
-# A word of at least SHORTEST letters is unknown if its pieces have less than SPELLED letters on average.
+# A word of at least SHORTEST letters counts as unknown if its tokens have fewer than SPELLED letters on
+# average.
 SPELLED, SHORTEST = 1.6, 4
 SPANS = re.compile(
     rf"(?<![A-Za-z0-9@])(?:https?://|ftp://|www\.){ASCII}*[A-Za-z0-9/_=&#~-]"
@@ -102,7 +104,7 @@ def _tokens(assets: Assets, texts: Sequence[str]) -> Iterator[tuple[list[int], l
 def _without_spelled(
     assets: Assets, text: str, spans: list[str], ids: list[int], words: list[str]
 ) -> tuple[str, list[str]]:
-    """Masks the words that are unknown because their pieces are too short, see ``SPELLED``.
+    """Replaces words that consist of too short tokens by placeholders, see ``SPELLED``.
 
     Returns:
         The masked text, and the words and spans that the placeholders replace.
@@ -180,13 +182,12 @@ def copy(
     """Copies words of the source into the translation.
 
     A copied word replaces a word of the translation. The replaced word must be an unknown token, or its
-    highest attention must be the attention to the copied word. If several words of the translation qualify,
-    the word with the highest attention to the copied word is replaced. If none qualifies, the model has
-    omitted the copied word. Then the copied word is inserted next to the word with the highest attention to
-    it.
+    highest attention must be the attention to the copied word. If several words of the translation meet
+    this condition, the word with the highest attention to the copied word is replaced. If no word meets this
+    condition, the copied word is inserted next to the word with the highest attention to the copied word.
 
-    An unknown token that remains in the translation is replaced by the source word with its highest
-    attention. A number that the translation already contains is not copied.
+    An unknown token that remains in the translation is replaced by the source word to which it has the
+    highest attention. A number that the translation already contains is not copied.
 
     Args:
         source: the source sentence.
@@ -263,7 +264,7 @@ def _same(word: str, source: str) -> bool:
 
 
 def _is_text(word: str) -> bool:
-    """Returns True if a word contains a letter or a digit. Punctuation and symbols do not."""
+    """Returns True if a word contains a letter or a digit, and False for punctuation and symbols."""
     return any(letter.isalnum() for letter in word)
 
 

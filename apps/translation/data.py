@@ -27,7 +27,7 @@ NAMED = 3  # maximum number of overlong pairs that a note lists
 
 @dataclass(frozen=True)
 class Assets:
-    """Tokenizers, languages and sizes of a run. They convert texts to token ids, and token ids to texts.
+    """Tokenizers, languages and sizes of a run. Converts texts to token ids, and token ids to texts.
 
     Attributes:
         source_tokenizer, target_tokenizer: tokenizers trained on the training split. Both are the same
@@ -57,7 +57,7 @@ class Assets:
         return _framed(self.target_tokenizer.encode(texts), start=True)
 
     def cut(self, sources: TokenSequences) -> TokenSequences:
-        """Truncates sources to ``length`` tokens. A truncated source also ends with ``END``."""
+        """Truncates sources to ``length`` tokens. The last token of a truncated source is also ``END``."""
         ends = truncate(sources, self.length)
         values = ends.values.copy()
         values[ends.row_splits[1:][ends.lengths > 0] - 1] = END
@@ -104,7 +104,7 @@ def load(options: Train, assets: Assets | None) -> Data:
     Args:
         options: options of the training.
         assets: stored assets if a run is resumed or continued, or None if the run is new. A continued run
-            keeps the vocabulary. Its shapes are chosen again for the new pairs.
+            keeps the vocabulary. Its batch shapes are chosen again for the new pairs.
     """
     source = load_pairs(options.data, options.source, options.target, options.seed, reading=reading(options))
     tokenizers = (
@@ -120,7 +120,7 @@ def load(options: Train, assets: Assets | None) -> Data:
         encoded[name] = _within(options.length, split, *sides, notes)
     (sources, targets), (valid_sources, valid_targets) = encoded["train"], encoded["valid"]
     if assets is None or options.from_:
-        # In the assets, only these shapes depend on the validation split.
+        # These shapes are the only part of the assets that depends on the validation split.
         lengths = [
             np.concatenate([one.lengths, other.lengths])
             for one, other in ((sources, valid_sources), (targets, valid_targets))
@@ -139,7 +139,7 @@ def load(options: Train, assets: Assets | None) -> Data:
 
 
 def reading(options: Train) -> Reading:
-    """Returns the options of reading files."""
+    """Returns the options that control how files are read."""
     return Reading(options.source_column, options.target_column, options.encoding, options.on_bad_rows)
 
 
@@ -168,9 +168,9 @@ def _framed(rows: TokenSequences, start: bool = False) -> TokenSequences:
 def _within(
     length: int, split: Pairs, sources: TokenSequences, targets: TokenSequences, notes: list[str]
 ) -> tuple[TokenSequences, TokenSequences]:
-    """Returns the pairs in which both texts have at most ``length`` tokens.
+    """Returns the sources and targets of the pairs in which both texts have at most ``length`` tokens.
 
-    If pairs are dropped, a note is appended to ``notes`` with their number and the location of some of them.
+    If pairs are dropped, a note with their number and some of their locations is appended to ``notes``.
     """
     fits = (sources.lengths <= length) & (targets.lengths - 1 <= length)
     if not fits.any():

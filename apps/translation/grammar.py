@@ -26,7 +26,7 @@ from random import Random
 LANGUAGES = ("en", "fr")
 SIZES = {"train": 50_000, "valid": 2_000, "test": 2_000}
 
-# Each noun: English singular, English plural, French singular, French plural, gender.
+# The words of each noun are: English singular, English plural, French singular, French plural, gender.
 PEOPLE = """
 cat cats chat chats m | dog dogs chien chiens m | friend friends ami amis m
 doctor doctors médecin médecins m | teacher teachers professeur professeurs m
@@ -49,8 +49,8 @@ garden gardens jardin jardins m | city cities ville villes f | forest forests fo
 train trains train trains m | office offices bureau bureaux m | street streets rue rues f
 """
 
-# Each adjective: English; French masculine singular, feminine singular, masculine plural, feminine plural,
-# and masculine singular before a vowel. Adjectives in BEFORE precede the French noun.
+# The words of each adjective are: English; French masculine singular, feminine singular, masculine plural,
+# feminine plural, and masculine singular before a vowel. Adjectives in BEFORE precede the French noun.
 BEFORE = """
 small petit petite petits petites petit | big grand grande grands grandes grand
 old vieux vieille vieux vieilles vieil | new nouveau nouvelle nouveaux nouvelles nouvel
@@ -64,8 +64,8 @@ happy heureux heureuse heureux heureuses heureux | strange étrange étrange ét
 quiet tranquille tranquille tranquilles tranquilles tranquille | strong fort forte forts fortes fort
 """
 
-# Each verb: English base form, third person and past. The French forms follow the colon: either the stem of a
-# regular -er verb, or five present forms, the participle and the future stem.
+# The words of each verb are: English base form, third person and past. The French forms follow the colon:
+# either the stem of a regular -er verb, or five present forms, the participle and the future stem.
 TRANSITIVE = """
 watch watches watched : regard | look_for looks_for looked_for : cherch | love loves loved : aim
 find finds found : trouv | carry carries carried : port | draw draws drew : dessin
@@ -355,7 +355,7 @@ class _Writer:
         clitic: Sequence[_Word] = (),
         ending: str = "",
     ) -> tuple[list[_Word], list[_Word]]:
-        """Returns the verb with its auxiliaries.
+        """Returns the verb with its auxiliaries and its negation, in both languages.
 
         ``clitic`` is an object pronoun that precedes the French verb. ``ending`` is the ending of the French
         participle, which agrees with this pronoun.
@@ -442,7 +442,7 @@ def _elided(words: list[_Word]) -> list[_Word]:
 
 @cache
 def sentences(seed: int = 0) -> dict[str, tuple[Sentence, ...]]:
-    """Samples the sentences of each split. `SIZES` is the number of sentences per split.
+    """Samples the sentences of each split. `SIZES` contains the number of sentences per split.
 
     All English sentences differ. Each English sentence has one translation.
     """

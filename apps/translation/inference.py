@@ -58,9 +58,10 @@ class Translation:
 
 
 Translate = Callable[[Iterable[list[str]]], Iterator[list[list[Translation]]]]
-"""Function that receives chunks, which are lists of texts. For each chunk, it yields one list per text.
+"""Function that receives chunks (lists of texts) and yields the translations of each chunk.
 
-The list contains the translations of the text. The best translation comes first.
+The translations of a chunk are a list with one entry per text. The entry is the list of the translations of
+this text. The best translation comes first.
 """
 
 
@@ -71,12 +72,13 @@ def search(
     how: Decoding,
     forbidden: tuple[int, ...] = NEVER,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Searches for the best translations of the strings ``(n,)``, in a TensorFlow graph.
+    """Searches for the best translations of n strings ``(n,)``, in a TensorFlow graph.
 
     A translation never contains a token in ``forbidden``.
 
     Returns:
-        Tokens ``(n, best, T)``, lengths ``(n, best)`` and scores ``(n, best)``. T is the maximum length.
+        Tokens ``(n, best, T)``, lengths ``(n, best)`` and scores ``(n, best)``. ``best`` is the number of
+        translations per text. T is the maximum length.
     """
     inputs = assets.tensors(texts)
     memory, states = model.encode(inputs["source"], inputs["lengths"])
@@ -111,9 +113,9 @@ def search(
 def translate(
     model: Translator, assets: Assets, texts: tf.Tensor, how: Decoding
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Maps strings ``(n,)`` to translations ``(n, best)`` and scores ``(n, best)``, in a TensorFlow graph.
+    """Maps n strings ``(n,)`` to translations ``(n, best)`` and scores ``(n, best)``, in a TensorFlow graph.
 
-    A text without words has an empty translation.
+    ``best`` is the number of translations per text. A text without words has an empty translation.
     """
     tokens, lengths, scores = search(model, assets, texts, how)
     empty = assets.source_tokenizer(texts).row_lengths() == 0  # (n,)
@@ -134,9 +136,9 @@ def check_format(kind: str, how: Decoding) -> None:
 
 
 def forms(assets: Assets, how: Decoding) -> Forms[Translate]:
-    """Returns one function per format, which opens the model and returns a translation function.
+    """Returns one function per model format, which opens the model and returns a translation function.
 
-    :func:`check_format` must check the decoding settings before a model is opened.
+    Call :func:`check_format` first, because some formats do not support all decoding settings.
     """
     return Forms(
         lambda model: of_keras(model, assets, how),
@@ -233,12 +235,15 @@ def attention(
 
 
 def padded(rows: TokenSequences, length: int) -> np.ndarray:
-    """Pads n rows to ``length`` tokens. Returns ``(n, length)`` int32."""
+    """Pads n rows to ``length`` tokens. Returns an int32 array ``(n, length)``."""
     tokens = np.full((len(rows), length), PAD, np.int32)
     tokens[np.arange(length) < rows.lengths[:, None]] = rows.values
     return tokens
 
 
 def _rounded(rows: TokenSequences) -> int:
-    """Returns the maximum length, rounded up to a multiple of 16 to keep the number of shapes small."""
+    """Returns the maximum length of the rows, rounded up to a multiple of 16.
+
+    TensorFlow compiles a graph per shape. Rounding keeps the number of different shapes small.
+    """
     return -(-int(rows.lengths.max()) // 16) * 16

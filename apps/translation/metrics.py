@@ -15,8 +15,8 @@ def translation_scores(hypotheses: Sequence[str], references: Sequence[str]) -> 
 
     Returns:
         A dictionary. `sentences` is the number of sentences. `bleu` and `chrf` are from 0 to 100.
-        `bleu_signature` and `chrf_signature` are the settings of sacreBLEU (cased, 13a tokens).
-        `length_ratio` is the length of the hypotheses divided by the length of the references.
+        `bleu_signature` and `chrf_signature` are texts that describe the settings of sacreBLEU (cased, 13a
+        tokens). `length_ratio` is the length of the hypotheses divided by the length of the references.
 
     Raises:
         ValueError: there are no sentences, or the number of hypotheses differs from the number of references.

@@ -25,7 +25,7 @@ from apps.options import (
 from seqmodels.errors import UsageError
 from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, SCHEDULES, TIES, UNITS
 
-READING = ("source_column", "target_column", "encoding")  # options of reading files
+READING = ("source_column", "target_column", "encoding")  # options that control how files are read
 HEADS = 4  # number of heads of multi-head attention
 
 
@@ -66,10 +66,14 @@ class Train(TrainOptions):
         "", "Language or column to translate from. Default: the first language of the data.", group="Data"
     )
     target: str = option("", "Language or column to translate to. Default: the other language.", group="Data")
-    source_column: str | None = column_option("the texts to translate", "--source, or a known name")
-    target_column: str | None = column_option("the translations", "--target, or a known name")
+    source_column: str | None = column_option(
+        "the source texts", "the column named by --source, or a column such as source, src or en"
+    )
+    target_column: str | None = column_option(
+        "the translations", "the column named by --target, or a column such as target, tgt or de"
+    )
     encoding: str | None = encoding_option()
-    on_bad_rows: str = bad_rows_option("malformed rows, pairs with one empty text")
+    on_bad_rows: str = bad_rows_option("malformed rows and pairs with one empty text")
     batch_size: int = option(1200, "Number of target tokens per batch, padding included.", minimum=1)
     epochs: int = option(18, "Maximum number of passes over the training data.", minimum=1)
     learning_rate: float = option(0.0015, "Peak learning rate.", minimum=0)
@@ -81,7 +85,7 @@ class Train(TrainOptions):
     )
     warmup: float = option(
         0.02,
-        "Length of the warm-up as a share of all training steps. In the warm-up, the learning rate rises "
+        "Length of the warm-up as a fraction of all training steps. In the warm-up, the learning rate rises "
         "linearly from 0.",
         minimum=0,
         maximum=0.99,
@@ -100,7 +104,12 @@ class Train(TrainOptions):
         "Stop after N epochs without a new best validation score. none disables early stopping.",
         minimum=1,
     )
-    unit: str = option("wordpiece", "Unit of text that becomes a token.", group="Data", choices=UNITS[:2])
+    unit: str = option(
+        "wordpiece",
+        "Kind of token: a whole word (word) or a part of a word (wordpiece).",
+        group="Data",
+        choices=UNITS[:2],
+    )
     lowercase: bool = option(
         False, "Convert all text to lower case. Translations are then in lower case, too.", group="Data"
     )
@@ -163,7 +172,7 @@ class Train(TrainOptions):
     )
     deep_output: bool = option(
         False,
-        "Add a maxout layer that computes the decoder output. It also reads the previous token.",
+        "Compute the decoder output with an additional maxout layer, which also reads the previous token.",
         group="Advanced",
         model=True,
     )
@@ -179,7 +188,7 @@ class Train(TrainOptions):
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
     label_smoothing: float = probability(
         0.1,
-        "Label smoothing: share of the target probability that is spread evenly over the vocabulary.",
+        "Label smoothing: fraction of the target probability that is distributed evenly over the vocabulary.",
         group="Training",
         model=False,
     )
@@ -210,7 +219,8 @@ class Train(TrainOptions):
             return {**options, "source": pairs["source"], "target": pairs["target"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                f"--from {run}: the languages cannot be read ({error}); pass a trained run"
+                f"--from {run} has no readable file assets/pairs.json with the languages ({error}); pass "
+                "the folder of a trained run"
             ) from error
 
     def check(self) -> None:
@@ -226,12 +236,13 @@ class Train(TrainOptions):
         memory = self.units * (2 if self.bidirectional else 1)
         if self.attention == "dot" and memory != self.decoder_units:
             raise UsageError(
-                f"--attention dot needs --decoder-units equal to the encoder output size {memory}; got "
-                f"{self.decoder_units}: change it, or use --attention general"
+                f"--attention dot needs --decoder-units {memory}, the size of the encoder output; got "
+                f"--decoder-units {self.decoder_units}; change it, or use --attention general"
             )
         if self.attention == "multi-head" and self.decoder_units % HEADS:
             raise UsageError(
-                f"--decoder-units {self.decoder_units} must be a multiple of {HEADS}, the number of heads"
+                f"--decoder-units {self.decoder_units} must be a multiple of {HEADS}, the number of heads of "
+                "--attention multi-head"
             )
 
 
@@ -292,7 +303,8 @@ class Predict(PredictOptions):
     minimum: int = option(0, "Minimum length of a translated sentence in tokens.", minimum=0)
     maximum: int | None = option(
         None,
-        "Maximum length of a translated sentence in tokens. Default: twice the source length plus 10.",
+        "Maximum length of a translated sentence in tokens. Default: twice the number of source tokens, "
+        "plus 10.",
         minimum=1,
     )
     split_sentences: bool = option(

@@ -1,4 +1,4 @@
-"""Recognises languages and sides in the names of columns and files."""
+"""Reads the language or the side (source or target) from the names of columns and files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from seqmodels.data.compression import plain_name
 from seqmodels.data.splits import SPLIT_NAMES, WHOLE
 
-# Names of the two sides of a pair, the side to translate from first.
+# Names of the source column and the target column, as (source, target).
 SIDES = (
     ("source", "target"),
     ("src", "tgt"),
@@ -20,7 +20,7 @@ SIDES = (
     ("source text", "target text"),
     ("source sentence", "target sentence"),
 )
-# ISO 639-1, and the longer codes of the languages with the largest parallel corpora.
+# All two-letter codes of ISO 639-1, and three-letter codes of the languages with the largest corpora.
 _CODES = """
 aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee
 el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is
@@ -46,7 +46,7 @@ REGION = re.compile(r"([a-z]{2,3})[-_]([a-z]{2}|[a-z]{4}|\d{3})")  # en-US, zh_H
 
 
 def is_language(name: str) -> bool:
-    """Returns True for the name of a column or file extension that names a language.
+    """Returns True if the name of a column or a file extension names a language.
 
     >>> [is_language(name) for name in ("en", "pt-BR", "text_de", "French", "label", "Close")]
     [True, True, True, True, False, False]
@@ -61,20 +61,20 @@ def is_language(name: str) -> bool:
 
 
 def is_side(name: str) -> bool:
-    """Returns True for a name such as ``src`` or ``target``."""
+    """Returns True if a name means the source or the target, such as ``src`` or ``target``."""
     return name in {side for pair in SIDES for side in pair}
 
 
 @dataclass(frozen=True)
 class TextFile:
-    """A file with the texts of one side of a corpus.
+    """A file with the texts of one language of a parallel corpus.
 
     Attributes:
         path: path of the file.
-        language: extension or word of the name that distinguishes the two sides.
-        split: name of the split, or `WHOLE`.
-        exact: True if the name is the split and the language alone, such as ``train.en``.
-        corpus: rest of the name, which both sides share.
+        language: file extension or word in the file name that names the language or the side (``src``).
+        split: name of the split, or `WHOLE` if the file name contains no split.
+        exact: True if the name consists only of the split and the language, such as ``train.en``.
+        corpus: rest of the name. The files of both languages have the same rest.
     """
 
     path: Path
@@ -85,9 +85,10 @@ class TextFile:
 
 
 def text_file(path: Path) -> TextFile | None:
-    """Recognises a file such as ``train.en``, ``News.en-fr.en``, ``train.en-fr.en`` or ``src-train.txt``.
+    """Reads the language and the split from the name of a file.
 
-    Returns None if the name contains no language.
+    Examples of names are ``train.en``, ``News.en-fr.en``, ``train.en-fr.en`` and ``src-train.txt``. Returns
+    None if the name contains no language.
 
     >>> found = text_file(Path("src-val.txt.gz"))
     >>> found.language, found.split, found.exact
@@ -117,12 +118,14 @@ def text_file(path: Path) -> TextFile | None:
 def by_split(files: Iterable[TextFile]) -> tuple[dict[str, dict[str, Path]], list[str], list[str]]:
     """Groups files by split and language.
 
-    A name of a split and a language alone precedes longer names. Files without a split are used if no file
-    has one.
+    A file whose name consists only of the split and the language (an exact name) is preferred to a file with
+    a longer name. Files without a split in their name are used only if no file name contains a split.
 
     Returns:
-        The path of each language of each split, the pairs of files that compete for one place, and the pairs
-        that are left out. A pair is left out if its names are longer and other splits have exact names.
+        Three values. The first value is ``{split: {language: path}}``. The second value lists conflicts: two
+        files with the same split and language. The third value lists two such files of each skipped split. A
+        split is skipped instead of reported as a conflict if its names are longer and another split has exact
+        names.
     """
     files = list(files)
     named = [file for file in files if file.split != WHOLE]
@@ -151,7 +154,7 @@ def by_split(files: Iterable[TextFile]) -> tuple[dict[str, dict[str, Path]], lis
 
 
 def _with_partner(files: list[TextFile]) -> list[TextFile]:
-    """Returns the files without a split that share the rest of their name with another language."""
+    """Returns the files for which a file in another language has the same rest of the name."""
     languages: dict[str, set[str]] = {}
     for file in files:
         languages.setdefault(file.corpus, set()).add(file.language)

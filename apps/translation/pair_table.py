@@ -1,4 +1,4 @@
-"""Pairs of texts, and their reader for tables."""
+"""Data class for pairs of texts, and a reader that reads the pairs from tables."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from seqmodels.data.columns import listed, not_texts, note_columns, without_head
 from seqmodels.data.tables import BadRows, Table, find_column, has_column, read_table
 from seqmodels.errors import DataError, UsageError
 
-COLUMNS = ("source", "target")  # roles, and the columns of a .txt file, which has no header
+COLUMNS = ("source", "target")  # the two roles; also the column names of .txt files, which have no header
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Options of reading a file.
+    """Options that control how a file is read.
 
     Attributes:
-        source_column, target_column: names of the columns of a table. Default: languages or known names.
+        source_column, target_column: names of the columns of a table. Default: the columns are found by their
+            names, such as ``en`` or ``source``.
         encoding: encoding of text formats. Default: UTF-8.
         on_bad_rows: ``error`` or ``skip``.
-        stored: names of the attributes whose values are those of the training of a run. They apply only to
-            files that they fit. ``languages`` stands for the languages of the run.
+        stored: names of the attributes whose values come from the training run instead of the user. A stored
+            column is used only if the table has it. A stored encoding is used only if a file is not UTF-8.
+            If the set contains ``languages``, the languages also come from the training run.
     """
 
     source_column: str | None = None
@@ -39,10 +41,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Pairs:
-    """One split: ``targets[row]`` translates ``sources[row]``.
+    """Pairs of texts: ``targets[row]`` is the translation of ``sources[row]``.
 
-    ``files`` are the source file and the target file, or one file with both texts. ``lines[row]`` is the line
-    or the number of the row in each of ``files``, from 1.
+    ``files`` contains the source file and the target file, or one file with both texts. ``lines[row]`` is the
+    line number of the pair in each of ``files``. It starts at 1.
     """
 
     sources: list[str]
@@ -70,19 +72,19 @@ def collect(
     reading: Reading,
     notes: list[str],
 ) -> Pairs:
-    """Collects rows of (line, source, target).
+    """Returns the pairs of a file, without empty pairs.
 
-    A pair of two empty texts is left out with a note. A pair with one empty text is a bad row.
+    Pairs of two empty texts are skipped, and a note counts them. A pair with one empty text is a bad row.
 
     Args:
         files: the files of the pairs.
-        rows: the rows.
-        bad: bad rows that were found before.
-        reading: options of reading.
-        notes: list to which notes on left out rows are appended.
+        rows: one tuple (line number, source text, target text) per pair.
+        bad: bad rows of the file that the caller has already found. This function adds further bad rows.
+        reading: options that control how the file is read.
+        notes: list to which notes about skipped rows are appended.
 
     Raises:
-        DataError: there are bad rows and they are not skipped, or there are no pairs.
+        DataError: there are bad rows and ``on_bad_rows`` is ``error``, or there are no pairs.
     """
     pairs = Pairs([], [], files, [])
     count, empty = bad.count, 0
@@ -96,7 +98,7 @@ def collect(
             index = sides.index("")
             place = f"{files[index if len(files) > 1 else 0]}:{line}"
             bad.add(
-                line, place, f"the {COLUMNS[index]} is empty; fill it in or remove the pair from both sides"
+                line, place, f"the {COLUMNS[index]} is empty; fill it in or remove both texts of the pair"
             )
             continue
         pairs.sources.append(source)
@@ -105,7 +107,7 @@ def collect(
     names = " and ".join(files)
     if empty:
         pair = "1 pair" if empty == 1 else f"{empty} pairs"
-        notes.append(f"{pair} of {names} {'is' if empty == 1 else 'are'} empty on both sides and left out")
+        notes.append(f"{pair} of {names} {'is' if empty == 1 else 'are'} empty on both sides and skipped")
     bad.settle(reading.on_bad_rows, count, notes)
     if not len(pairs):
         raise DataError(f"no pairs found in {names}; expected a text and its translation in each line")
@@ -114,13 +116,13 @@ def collect(
 
 @dataclass
 class TableReader:
-    """Reads the tables of one source. The first table determines the languages of all others.
+    """Reads all tables of ``--data``. The first table determines the languages of all tables.
 
     Attributes:
         source, target: languages or columns that the user chose, or empty strings.
-        reading: options of reading.
+        reading: options that control how the tables are read.
         notes: list to which notes are appended.
-        languages: languages of the source, after the first table was read.
+        languages: source language and target language. None until the first table is read.
     """
 
     source: str
@@ -130,11 +132,11 @@ class TableReader:
     languages: tuple[str, str] | None = field(default=None, init=False)
 
     def read(self, path: Path) -> Pairs:
-        """Reads a table.
+        """Returns the pairs of a table.
 
         Raises:
             UsageError: a chosen column or language does not exist.
-            DataError: the table cannot be read, its columns are not clear, or it has bad rows.
+            DataError: the table cannot be read, has bad rows, or its source and target columns are not clear.
         """
         bad = BadRows(path)
         table = read_table(
@@ -160,13 +162,20 @@ class TableReader:
                 )
             chosen = list(guessed)
         if chosen[0] == chosen[1]:
-            raise UsageError(f"the source and the target are both the column {chosen[0]!r} of {table.path}")
+            raise UsageError(
+                f"the source and the target are both the column {chosen[0]!r} of {table.path}; choose two "
+                "different columns with --source-column and --target-column"
+            )
         if self.languages is None:
             self.languages = (named[0] or str(chosen[0]), named[1] or str(chosen[1]))
         return str(chosen[0]), str(chosen[1])
 
     def _chosen(self, table: Table, role: str) -> str | None:
-        """Returns the column that options name, or that the first table had."""
+        """Returns the column of ``role``, which is ``source`` or ``target``.
+
+        An option names the column, or the column has the name of the language. Returns None if the column
+        must be guessed.
+        """
         index, name = COLUMNS.index(role), f"{role}_column"
         column = getattr(self.reading, name)
         if column is not None and (name not in self.reading.stored or has_column(table, column)):
@@ -179,14 +188,16 @@ class TableReader:
         if "languages" in self.reading.stored or self.languages:
             return None
         raise UsageError(
-            f"--{role} {language} is not in {table.path}; expected one of {listed(table)}, or --{role}-column"
+            f"--{role} {language} is not a column of {table.path}; expected one of {listed(table)}; or name "
+            f"the column with --{role}-column"
         )
 
     def _guess(self, table: Table, source: str | None, target: str | None) -> tuple[str, str]:
-        """Returns both columns; one of them may be known.
+        """Returns the source column and the target column. Guesses columns from their names if they are None.
 
         Raises:
-            DataError: no two columns have known names, or more than two name languages.
+            UsageError: more than two columns have names of languages.
+            DataError: fewer than two columns have names of languages or sides, such as ``en`` or ``source``.
         """
         for pair in SIDES:
             if all(has_column(table, name) for name in pair):
@@ -215,7 +226,10 @@ class TableReader:
                     "de, or rename a file of tab-separated pairs to .txt"
                 )
             if len(left) > lacking and not from_run:
-                raise UsageError(f"{table.path} has {', '.join(left)}; choose two with --source and --target")
+                raise UsageError(
+                    f"{table.path} has the language columns {', '.join(left)}; choose two with --source and "
+                    "--target"
+                )
             raise DataError(
                 f"{table.path} has no two columns named after languages; found {listed(table)}; choose the "
                 f"columns with {options}"
@@ -233,5 +247,7 @@ def with_nested_columns(table: Table, notes: list[str]) -> Table:
         keys = list(dict.fromkeys(key for value in values for key in value))
         added = {key: [value.get(key) for value in values] for key in keys if key not in frame.columns}
         frame = frame.drop(columns=column).assign(**added)
-        notes.append(f"the column {column!r} of {table.path} is split into {', '.join(map(repr, added))}")
+        notes.append(
+            f"the column {column!r} of {table.path} is split into the columns {', '.join(map(repr, added))}"
+        )
     return replace(table, frame=frame)

@@ -1,4 +1,4 @@
-"""Builds the TFLite signatures ``encode`` and ``step``, and the integration files of the TFLite files."""
+"""Builds the TFLite signatures ``encode`` and ``step``, and the files that explain how to use them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from seqmodels.models import Translator
 
 LONGEST_DEFAULT = 64  # maximum source length in tokens, unless the user passes --length
 SCORED = 200  # number of validation texts for the BLEU of a TFLite file
-# A file is verified on this number of validation texts. int8 is calibrated on as many training texts.
+# A TFLite file is verified on this number of validation texts. The int8 quantization is calibrated on the
+# same number of training texts.
 RECORDED = 20
 PORT = Path(__file__).parent / "port"
 GOLDEN_TEXTS = (
@@ -91,14 +92,14 @@ def signatures(model: Translator, longest: int) -> list[Signature]:
 
 
 def phone(run: Run, model: Translator, options: ConvertTextOptions) -> Phone:
-    """Prepares the conversion to TFLite files with a fixed source length.
+    """Prepares the conversion to TFLite files, which have a fixed source length.
 
     The TFLite files are scored on the first texts of the validation split.
     """
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     length = options.length or min(assets.shapes.sources[-1], assets.length, LONGEST_DEFAULT)
-    # The fused operator does not return all states of an LSTM.
+    # The fused operator of TFLite does not return all states of an LSTM. Both signatures need all states.
     form = choose_form(fused=False, steps=length, quantize=options.quantize)
     source = run.trained_on(
         stored.data,

@@ -1,4 +1,4 @@
-"""The verb ``predict``: translates texts, and counts truncated texts and unknown words."""
+"""The command ``predict``: translates texts, and counts truncated texts and unknown words."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     """Yields one record per text.
 
     A record contains the text, its best translation and the score. It also contains the number of sentences,
-    the unknown words, the copied words, and whether the text was truncated. Options add the other
-    translations of the beam (``--best``), the links between words (``--align``) and the path of an attention
-    plot (``--plot``).
+    the unknown words, the copied words, and a bool that is True if the text was truncated. Three options add
+    values: ``--best`` adds further translations, ``--align`` adds the links between words, and ``--plot``
+    adds the path of an attention plot.
 
     A text with several sentences is translated sentence by sentence. A text without words has an empty
     translation. After the last record, notes are printed. They count the texts that were split or truncated,
@@ -109,9 +109,15 @@ def _opened(run: Run, assets: Assets, options: Predict) -> tuple[TranslateSenten
         model = run.load_model()
         attends = model.cell.attention is not None
         if not attends and (options.align or options.plot):
-            raise UsageError(f"{run.path} was trained with --attention none; remove --align and --plot")
+            raise UsageError(
+                f"--align and --plot need attention, but {run.path} was trained with --attention none; "
+                "remove --align and --plot"
+            )
         if not attends and how.coverage_penalty:
-            raise UsageError(f"{run.path} was trained with --attention none; remove --coverage-penalty")
+            raise UsageError(
+                f"--coverage-penalty needs attention, but {run.path} was trained with --attention none; "
+                "remove --coverage-penalty"
+            )
         copies = attends and options.copy_unknown
         return of_keras(model, assets, how, copies, align=options.align or options.plot), assets, copies
     translate = open_model(run, options.model, forms(assets, how))
@@ -123,7 +129,7 @@ def _opened(run: Run, assets: Assets, options: Predict) -> tuple[TranslateSenten
 
     def of_other(texts: list[str]) -> list[Sentence]:
         (answers,) = translate([texts])
-        # The words are marked, but they cannot be copied, because these formats do not return the attention.
+        # These formats do not return the attention. Therefore words are counted, but not copied.
         sources = copying.read(assets, texts, mask=False)
         spans = copying.read(assets, texts, mask=True) if options.copy_unknown else sources
         marked = [replace(one, copied=other.copied) for one, other in zip(sources, spans)]
@@ -196,8 +202,8 @@ def _weights(
     """Computes the attention of the translations for which ``wanted`` returns True.
 
     Returns:
-        One list per source sentence, with one entry per translation. An entry is the attention, ``(tokens,
-        source tokens)`` without the end tokens, or None if ``wanted`` returns False.
+        One list per source sentence, with one entry per translation. The entry is the attention ``(tokens,
+        source tokens)``, without the end tokens. It is None for translations that are not ``wanted``.
     """
     found: list[list[np.ndarray | None]] = [[None] * len(answer) for answer in answers]
     places = [
@@ -242,7 +248,8 @@ def _sentence(
             if copies:
                 words, between, copied = copying.copy(source, words, unknown, between)
         text = copying.text_of(words)
-        # Two translations that differ only in a replaced word are equal after copying.
+        # Two translations that differ only in a replaced word are equal after copying. Only the first is
+        # kept.
         if text not in [each.text for each in best]:
             best.append(Translation(text, score))
         if not number:
@@ -299,7 +306,7 @@ def _joined(parts: list[list[Translation]], best: int) -> list[Translation]:
         best: maximum number of translations to return.
 
     Returns:
-        Translations of the text. Their score is the mean of the scores of their sentences.
+        Translations of the text. The score of a translation is the mean of the scores of its sentences.
     """
     if not parts:
         return [Translation("", 0.0)]
@@ -318,7 +325,7 @@ def _joined(parts: list[list[Translation]], best: int) -> list[Translation]:
 
 
 def _word_map(found: list[Sentence]) -> tuple[np.ndarray, list[str], list[str]]:
-    """Returns the attention between all words of a text, the source words and the target words.
+    """Returns three values: the attention between the words of a text, the source words and the target words.
 
     The attention has the shape ``(target words, source words)``. The attention between words of different
     sentences is 0.
@@ -338,29 +345,30 @@ def _word_map(found: list[Sentence]) -> tuple[np.ndarray, list[str], list[str]]:
 def _notes(
     assets: Assets, options: Predict, counts: Counter[str], words: list[str], copies: bool
 ) -> Iterator[str]:
-    """Yields one note for each of these sets of texts, if the set is not empty.
+    """Yields the notes after the last text.
 
-    The sets are the split texts, the truncated texts, the texts with unknown words, and the texts with words
-    that could not be copied.
+    They count the texts that were split, the truncated texts, the texts with unknown words, and the texts
+    with words that could not be copied. A count of 0 has no note.
     """
     texts = counts["texts"]
     if counts["split"]:
         yield (
             f"{counts['split']} of {texts} texts have several sentences and are translated sentence by "
-            f"sentence ({counts['sentences']} sentences); --no-split-sentences translates a text as a whole"
+            f"sentence ({counts['sentences']} sentences); use --no-split-sentences to translate each text "
+            "as a whole"
         )
     if counts["truncated"]:
         what = "have a sentence with" if options.split_sentences else "have"
         yield (
             f"{counts['truncated']} of {texts} texts {what} more than {assets.length} tokens, the maximum "
-            "length of the model; these texts are truncated, and --json marks them"
+            "length of the model; these texts are truncated and marked in the output of --json"
         )
     if counts["unknown"]:
         fate = "copied from the source" if copies else "read as the unknown token"
         listed = ", ".join(map(repr, words))
         yield (
             f"{counts['unknown']} of {texts} texts have words that are not in the vocabulary, such as "
-            f"{listed}; these words are {fate}, and --json lists them"
+            f"{listed}; these words are {fate} and listed in the output of --json"
         )
     if options.copy_unknown and counts["not copied"]:
         why = f"--model {options.model}" if options.model != "keras" else "a model without attention"

@@ -44,7 +44,7 @@ def signatures(model: Translator, assets: Assets) -> list[Signature]:
 
 
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Returns example batches per signature, with 6, 1 and 0 texts.
+    """Returns four example batches per signature, with 6, 1, 1 and 0 texts.
 
     The texts include an empty text, a very long text, a non-Latin text and invalid UTF-8.
     """

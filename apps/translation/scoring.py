@@ -20,11 +20,11 @@ from seqmodels.data.tokenizer import CONTINUATION, SPACE_MARK, Tokenizer
 from seqmodels.models import Translator
 from seqmodels.training.objectives import cross_entropy
 
-# upper limits of the length groups, in source words; the last group has no limit
+# Upper limits of the length groups, in source words. The last group has no limit.
 LENGTHS = (5, 10, 15, 20, 30)
 FEWEST = 20  # a mean loss is reported only for positions with at least this number of target tokens
 ALIGNED = 500  # number of test sentences whose alignment is scored
-# maximum number of (source word, target word) combinations for the word table. This number needs 2 GB.
+# maximum number of (source word, target word) combinations for the word table. They need 2 GB of memory.
 MOST_MEETINGS = 20_000_000
 
 
@@ -47,7 +47,7 @@ def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[
         right = tf.argmax(logits, axis=-1, output_type=wanted.dtype) == wanted
         return cross_entropy(logits, wanted), cross_entropy(model.free_running(inputs), wanted), right
 
-    sums = np.zeros((4, time))  # forced, free, right, real
+    sums = np.zeros((4, time))  # loss (teacher forcing), loss (free running), correct, all tokens
     for inputs, wanted, weights in pair_batches(sources, targets, shapes):
         mask = tf.sequence_mask(inputs["target_lengths"], tf.shape(wanted)[1]).numpy()
         real = mask * weights.numpy()[:, None]  # (batch, time)

@@ -1,8 +1,8 @@
 """Splits a text into sentences before translation, and joins the translated sentences.
 
 The library ``sentencex`` finds the boundaries. Its rules cover abbreviations, numbers, quotes, ellipses, and
-the marks that end a sentence in each script. This module joins two pieces again if their boundary is
-doubtful.
+the marks that end a sentence in each script. If a boundary is
+probably wrong, this module joins the two pieces again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The translation app: connects the functions of this package in one `Task`, from raw text to raw text."""
+"""The translation app: one `Task` that trains, evaluates and applies translation models."""
 
 from __future__ import annotations
 
@@ -95,7 +95,10 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def _other_pairs(options: Evaluate, assets: Assets, stored: Reading) -> Pairs:
-    """Reads ``--data`` of ``evaluate``. Where no option is given, the options of the training apply."""
+    """Reads the pairs of ``evaluate --data``.
+
+    Options for reading files that the user does not pass have the values of the training.
+    """
     given = {name: getattr(options, name) for name in READING}
     chosen = {name: value for name, value in given.items() if value is not None}
     files = replace(stored, **chosen, stored=frozenset({*given, "languages"}) - frozenset(chosen))
@@ -107,7 +110,11 @@ def _other_pairs(options: Evaluate, assets: Assets, stored: Reading) -> Pairs:
 
 
 def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
-    """Returns the column of the texts to translate: that of the training, or a known name."""
+    """Returns the name of the column with the texts to translate.
+
+    This is the source column of the training, if the table has it. Otherwise, it is the column ``source``,
+    ``src`` or ``text``.
+    """
     for name in (options.get("source_column"), options.get("source")):
         if name and has_column(table, name):
             return find_column(table, name, (), "--source-column")
@@ -117,8 +124,8 @@ def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
 def _input_line(line: str, options: Mapping[str, Any]) -> str:
     """Returns the text to translate in a line of a file.
 
-    A line with one tab contains a pair of texts. Its first text is returned, or its second text if the run
-    translates from ``target``. Any other line is returned as a whole.
+    A line with exactly one tab contains two texts. The first text is returned, or the second text if the run
+    was trained with ``--source target``. Any other line is returned unchanged.
     """
     sides = line.split("\t")
     return sides[options.get("source") == "target"] if len(sides) == 2 else line
@@ -126,7 +133,10 @@ def _input_line(line: str, options: Mapping[str, Any]) -> str:
 
 def _require_coverage(run: Run, model: Translator | None, how: Decoding) -> None:
     if how.coverage_penalty and model and model.cell.attention is None:
-        raise UsageError(f"{run.path} was trained with --attention none; remove --coverage-penalty")
+        raise UsageError(
+            f"--coverage-penalty needs attention, but {run.path} was trained with --attention none; remove "
+            "--coverage-penalty"
+        )
 
 
 def headline(scores: dict[str, Any]) -> dict[str, float]:
@@ -134,9 +144,9 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 
 
 def render_scores(scores: dict[str, Any]) -> Group:
-    """Renders a table of scores (model and baselines) and a table of BLEU by source length.
+    """Returns a table with the scores of the model and the baselines, and a table of BLEU by source length.
 
-    If the alignment error rate was computed, a third table shows it.
+    If the alignment error rate was computed, a third table contains it.
     """
     model = scores["model"]
     how = f"beam {model['decoding']['beam']}, length penalty {model['decoding']['length_penalty']:g}"
@@ -160,10 +170,10 @@ def render_scores(scores: dict[str, Any]) -> Group:
 
 
 def render_prediction(record: dict[str, Any]) -> str:
-    """Renders one record of :func:`predict`.
+    """Converts one record of :func:`predict` to text.
 
-    The first lines are the translation, or the best translations with their scores. The links between words
-    and the path of the plot follow if the record contains them.
+    The text starts with the translation, or with several translations and their scores (``--best``). If the
+    record contains links between words or the path of a plot, they follow on further lines.
     """
     lines = [record["translation"]]
     if "best" in record:

@@ -29,8 +29,8 @@ class WordTable:
     """The dictionary that :func:`fit` learns.
 
     Attributes:
-        sources, targets: dictionaries that map each source word and each target word to its number, from 1.
-            The null word is the source word with the number 0.
+        sources, targets: dictionaries that map each source word or target word to a number. The first number
+            is 1. The null word is the source word with the number 0.
         table: ``{(e, f): t(f | e)}``. e and f are the numbers of a source word and a target word that occur
             together in at least one pair.
         best: most probable target word of each source word.
@@ -70,13 +70,13 @@ def fit(
         iterations: number of iterations of expectation maximisation.
 
     Raises:
-        ValueError: no pair has words on both sides.
+        ValueError: no pair has both a source word and a target word.
     """
     source_words, source_ids, source_lengths = _numbered(sources)
     target_words, target_ids, target_lengths = _numbered(targets)
     if not (source_lengths * target_lengths).sum():
-        raise ValueError("sources and targets must have at least one pair with words on both sides; got none")
-    # A meeting is a combination of a target word with the null word or with a source word of the same pair.
+        raise ValueError("at least one pair must have a source word and a target word; got none")
+    # A meeting combines a target word with the null word or with a source word of the same pair.
     candidates = np.repeat(source_lengths + 1, target_lengths)  # (target words,)
     starts = np.cumsum(candidates) - candidates
     position = np.arange(candidates.sum()) - np.repeat(
@@ -104,7 +104,7 @@ def fit(
 
 
 def _numbered(sentences: Sequence[Sequence[str]]) -> tuple[dict[str, int], np.ndarray, np.ndarray]:
-    """Assigns the numbers 1, 2, ... to the different words.
+    """Assigns a number (1, 2, ...) to each different word.
 
     Returns the number of each word, the numbers of all words of all sentences in order, and the number of
     words of each sentence.

@@ -382,7 +382,7 @@ def test_note_lists_dropped_overlong_pairs(pairs, tmp_path):
         ({"attention": "none", "feeding": "context"}, "--feeding context needs attention"),
         (
             {"attention": "dot", "decoder_units": 100},
-            "--decoder-units equal to the encoder output size 384; got 100",
+            "needs --decoder-units 384, the size of the encoder output; got --decoder-units 100",
         ),
         ({"attention": "multi-head", "decoder_units": 510}, "--decoder-units 510 must be a multiple of 4"),
         ({"cell": "mingru", "recurrent_dropout": 0.1}, "--cell mingru has no recurrent weights"),

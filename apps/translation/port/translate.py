@@ -4,8 +4,8 @@
 
 ``settings.json``, ``source_vocab.txt`` and ``target_vocab.txt`` must be in the folder of the .tflite file.
 ``golden.json`` contains texts and their expected outputs. A port to another programming language needs the
-same three parts: the conversion of text to ids (`Translator.ids`), the loop (`Translator.translate`), and the
-conversion of ids to text (`Translator.join`).
+same three parts: the conversion of text to ids (`Translator.ids`), the loop over steps
+(`Translator.translate`), and the conversion of ids to text (`Translator.join`).
 """
 
 import json
@@ -19,7 +19,7 @@ from ai_edge_litert.interpreter import Interpreter
 START, UNKNOWN, END = 1, 2, 3
 MARK = "\u2581"  # first character of every word that follows white space
 LONGEST_WORD = 100  # longer words become UNKNOWN
-# Han characters other than punctuation have Unicode names that start with one of these.
+# The Unicode names of Han characters (other than punctuation) start with one of these strings.
 HAN = (
     "CJK",
     "IDEOGRAPHIC ITERATION",

@@ -133,7 +133,10 @@ def test_month_ends_stay_month_ends(tmp_path):
         (PRICES.replace("2024-01-05", "2024-01-03"), r"a.csv:4, column 'Date': 2024-01-03 occurs twice"),
         (PRICES.replace("10.2,300", "-1,300"), r"a.csv:4: (low|close) must be above 0; got -1"),
         (PRICES.replace("10.2,300", "0,300"), r"a.csv:4: (low|close) must be above 0; got 0"),
-        (PRICES.replace("10.2,300", "nan,300"), r"a.csv:4, column 'Close': the value is missing; set --fill"),
+        (
+            PRICES.replace("10.2,300", "nan,300"),
+            r"a.csv:4, column 'Close': the value is missing; add it, or set --fill",
+        ),
         (PRICES.replace("10.2,300", "ten,300"), r"a.csv:4, column 'Close': 'ten' is not a number"),
         (PRICES.replace("10.2,300", "10.2,-3"), r"a.csv:4: volume must be 0 or more; got -3"),
         (PRICES.replace("10.2,300", "inf,300"), r"a.csv:4, column 'Close': 'inf' is not finite"),
@@ -145,7 +148,7 @@ def test_month_ends_stay_month_ends(tmp_path):
         ),
         (
             "date,y\n2024-01-01,1\n2024-01-02,2\n2024-01-03,4\n2024-01-03 12:00,3\n",
-            r"a.csv:5.*the row lies in the same step as the previous row \(one row per day\)",
+            r"a.csv:5.*this row and the previous row lie in the same step .*\(one row per day\)",
         ),
         ("date,y\n2024-01-01,1\n2024-01-02,\n2024-01-03,4\n", r"a.csv:3, column 'y': the value is missing"),
         ("date,y\n2024-01-01,3\n2024-01-02,3\n2024-01-03,3\n", r"a.csv: series 'y' is constant"),

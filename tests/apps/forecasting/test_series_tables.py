@@ -48,7 +48,7 @@ def test_hourly_prices_name_the_columns_that_are_not_used(tmp_path):
     assert after(source, 2) == ["2021-01-02T06:00:00", "2021-01-02T07:00:00"]
     np.testing.assert_array_equal(source.series[0].values[:, 4], 1.5)
     assert "not used: 'unix', 'symbol', 'Volume USDT'" in source.notes[0]
-    with pytest.raises(DataError, match=r"a.csv:3.*between two steps .*--frequency day sets"):
+    with pytest.raises(DataError, match=r"a.csv:3.*between two steps .*set by --frequency day"):
         load_series(source.name, frequency="day")
 
 
@@ -71,7 +71,7 @@ def test_prices_of_several_vendors(tmp_path, header, cell, close):
     source = load_series(write(tmp_path, header + "\n" + "\n".join(rows) + "\n"))
     assert (source.kind, str(source.frequency)) == ("prices", "business day")
     np.testing.assert_allclose(source.series[0].values[:, 3], np.array(CLOSES)[::-1] + close)
-    assert any("newest first, and are sorted by date" in note for note in source.notes)
+    assert any("ordered from new to old; they are reversed" in note for note in source.notes)
 
 
 def test_the_close_column_can_be_chosen(tmp_path):

@@ -64,7 +64,7 @@ def test_one_table_is_cut_into_splits(tmp_path, name, content):
     assert sorted(pairs) == sorted((f"cat {i}", f"chat {i}") for i in range(20))
     assert load_pairs(str(path), "en", "fr", seed=1).test == found.test
     assert load_pairs(str(path), "en", "fr", seed=2).test != found.test
-    assert any("10% of all (2 pairs, seed 1) is the test split" in note for note in found.notes)
+    assert any("10% of all pairs (2 pairs, seed 1) are the test split" in note for note in found.notes)
 
 
 def test_tab_separated_columns_and_equal_sources_stay_together(tmp_path):
@@ -111,7 +111,7 @@ BOTH = {"train_en": "a\nb\n", "train_fr": "c\nd\n"}
         (
             {"train_en": "a\nb\n", "train_fr": "c\n"},
             DataError,
-            r"train\.en has 2 lines and .*train\.fr has 1; expected the",
+            r"train\.en has 2 lines, but .*train\.fr has 1 lines; line N",
         ),
         (
             {"train_en": "a\nb\n", "train_fr": "c\n \n"},
@@ -119,12 +119,20 @@ BOTH = {"train_en": "a\nb\n", "train_fr": "c\nd\n"}
             r"train\.fr:2: the target is empty; fill it in",
         ),
         ({"train_en": "a\n\n", "train_fr": "c\nd\n"}, DataError, r"train\.en:2: the source is empty"),
-        ({**BOTH, "test_fr": "e\n"}, DataError, r"test\.fr has no matching en file; add that file or remove"),
+        (
+            {**BOTH, "test_fr": "e\n"},
+            DataError,
+            r"test\.fr has no matching en file; add the en file or remove",
+        ),
         ({"train_en": "a\n"}, UsageError, "has en; expected two languages to translate between"),
-        ({**BOTH, "train_de": "e\nf\n"}, UsageError, "has de, en, fr; choose two with --source and --target"),
+        (
+            {**BOTH, "train_de": "e\nf\n"},
+            UsageError,
+            "has the languages de, en, fr; choose two with --source and --target",
+        ),
         ({"valid_en": "a\n", "valid_fr": "b\n"}, DataError, "has no train split, only valid; add train"),
         ({"notes_txt": "a"}, DataError, r"has no data files; expected train\.en and train\.de"),
-        (BOTH, DataError, r"train\.en has \d pairs, too few to cut a \w+ split; add"),
+        (BOTH, DataError, r"train\.en has \d pairs, too few to split off a \w+ split; add"),
     ],
 )
 def test_folders_without_pairs_raise(tmp_path, files, error, message):
@@ -166,7 +174,7 @@ def test_files_without_pairs_raise(tmp_path, name, content, error, message):
     [
         (("missing.tsv",), "no such file or folder"),
         (("embedded:poems",), "unknown embedded data"),
-        (("embedded", "de"), "--source de is not in embedded; expected one of en, fr"),
+        (("embedded", "de"), "--source de is not a language of embedded; expected one of en, fr"),
         (("embedded", "en", "en"), "--target en is also the source"),
     ],
 )
@@ -270,7 +278,7 @@ def test_columns_by_option(tmp_path):
         load_pairs(str(path), reading=Reading("answer", "answer"))
     lines = tmp_path / "a.txt"
     lines.write_text("a\tb\n")
-    with pytest.raises(UsageError, match="--source-column en applies to tables"):
+    with pytest.raises(UsageError, match="--source-column en applies only to tables"):
         load_pairs(str(lines), reading=Reading("en"))
 
 
@@ -333,7 +341,7 @@ def test_several_test_sets_next_to_exact_names_are_left_out(tmp_path):
         (tmp_path / f"{name}.de").write_text(numbered("Katze", count))
     found = load_pairs(str(tmp_path))
     assert (len(found.train), len(found.test)) == (27, 4)
-    assert any("test_2016.de and test_2017.de are left out" in note for note in found.notes)
+    assert any("test_2016.de and test_2017.de of " in note for note in found.notes)
     for language in ("en", "de"):
         (tmp_path / f"test_2017.{language}").unlink()
     assert len(load_pairs(str(tmp_path)).test) == 3
