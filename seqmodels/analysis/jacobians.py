@@ -78,7 +78,7 @@ def vector_products(trace: Trace, vectors: np.ndarray) -> np.ndarray:
     ``vectors (k, S)`` contains k vectors v. S is the number of values in all states of a row. The function
     does not compute the Jacobians themselves. It needs the time and memory of k passes of backpropagation. If
     the k vectors form an orthonormal basis, the norm of the result is the norm of the Jacobian. If there are
-    fewer vectors, the norm of the result is less than or equal to the norm of the Jacobian.
+    fewer than S vectors, the norm of the result is less than or equal to the norm of the Jacobian.
 
     >>> from seqmodels.analysis import recording
     >>> from seqmodels.cells import LSTMCell
@@ -111,7 +111,7 @@ def vector_products(trace: Trace, vectors: np.ndarray) -> np.ndarray:
 
 
 def _joined_step(trace: Trace, x: tf.Tensor, joined: tf.Tensor) -> tf.Tensor:
-    """Computes the concatenated states after a step from the concatenated states before it, ``(n, S)``."""
+    """Computes one step from the concatenated states ``joined (n, S)``. Returns the new states ``(n, S)``."""
     states = tuple(tf.split(joined, trace.cell.state_size, axis=-1))
     _, after = trace.cell.step(x, states, trace.constants)
     return tf.concat(after, axis=-1)

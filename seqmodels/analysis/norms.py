@@ -116,8 +116,8 @@ class Verdict:
 def verdict(norms: np.ndarray) -> Verdict:
     """Judges whether a gradient vanishes, explodes or holds.
 
-    ``norms (k,)`` contains the norms of the gradient 0 to k - 1 time steps before the final step. Values at
-    the end that are not finite are ignored.
+    ``norms (k,)`` contains the norms of the gradient at the distances 0 to k - 1. The distance is the number
+    of time steps before the final step. Values at the end of ``norms`` that are not finite are ignored.
 
     Raises:
         ValueError: there are fewer than two norms, or the norm at distance 0 is not above 0.
@@ -145,9 +145,9 @@ def verdict(norms: np.ndarray) -> Verdict:
         return Verdict("vanishes", factor, reach, left, words)
     if left > GROWN:
         words = (
-            f"explodes: the gradient is {left:.3g} times as large {distance} steps back (factor {factor:.3g} "
-            "per step); clip the gradient, or initialize U with a smaller norm"
+            f"explodes: {distance} steps back, the gradient is {left:.3g} times as large as at the last step "
+            f"(factor {factor:.3g} per step); clip the gradient, or initialize U with a smaller norm"
         )
         return Verdict("explodes", factor, reach, left, words)
-    words = f"holds: {left:.0%} of the gradient is left {distance} steps back (factor {factor:.3g} per step)"
+    words = f"holds: {distance} steps back, {left:.0%} of the gradient is left (factor {factor:.3g} per step)"
     return Verdict("holds", factor, reach, left, words)

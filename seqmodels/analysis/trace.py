@@ -26,8 +26,8 @@ class Trace:
     """Inputs and states of a cell at every time step, for one call of a layer.
 
     Attributes:
-        name: name of the layer. From the second call of a layer on, the name ends with the number of the
-            call, as in "reader 2".
+        name: name of the layer. If the layer is called several times, the second call is named "reader 2",
+            for example, and the third call "reader 3".
         cell: the cell of the layer.
         projected: projected inputs of each step, ``(n, p)``.
         states: states before the first step and after each step. Each entry is a tuple of ``(n, units)``.
@@ -68,7 +68,7 @@ class Trace:
 
 
 def recurrent_layers(model: keras.Layer) -> list[Recurrent]:
-    """Returns all ``Recurrent`` layers in ``model``, including ``model`` itself if it is a ``Recurrent``.
+    """Returns all ``Recurrent`` layers in ``model``, including ``model`` itself if it is such a layer.
 
     >>> from seqmodels.cells import GRUCell
     >>> [layer.name for layer in recurrent_layers(keras.Sequential([Recurrent(GRUCell(2), name="reader")]))]
@@ -131,8 +131,8 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
 def loss_gradients(tape: tf.GradientTape, loss: tf.Tensor, traces: Sequence[Trace]) -> list[np.ndarray]:
     """Computes the gradients ``dL/ds_t`` of a loss L for each trace, ``(n, T + 1, S)`` float64.
 
-    ``s_t`` is the concatenation of all states of a row after step t, S values. The loss must be computed
-    inside :func:`recording`.
+    ``s_t`` is the concatenation of all states of a row after step t. It has S values. The loss must be
+    computed inside :func:`recording`.
 
     >>> from seqmodels.cells import LSTMCell
     >>> layer = Recurrent(LSTMCell(3))
@@ -150,7 +150,7 @@ def loss_gradients(tape: tf.GradientTape, loss: tf.Tensor, traces: Sequence[Trac
 
 
 def gates(trace: Trace) -> dict[str, np.ndarray]:
-    """Computes the gates of every step, each ``(T, n, units)``, and returns them by name.
+    """Returns a dictionary from the name of each gate to its values at all steps, ``(T, n, units)``.
 
     The first gate is the share of the old state that is kept. The cell defines the names of its gates, see
     :meth:`seqmodels.cells.Cell.gate_values`. For a cell without gates, the dictionary is empty.
@@ -168,7 +168,7 @@ def gates(trace: Trace) -> dict[str, np.ndarray]:
 
 
 def step_bound(trace: Trace) -> float | None:
-    r"""Computes an upper bound of ``||J_t||``, the norm of the Jacobian of a step, that holds for all steps.
+    r"""Computes one upper bound for the norms ``||J_t||`` of the Jacobians of all steps t.
 
     The cell computes the bound from its weights and the states of the trace, see
     :meth:`seqmodels.cells.Cell.step_bound`. Returns None if no bound is known for the cell and its

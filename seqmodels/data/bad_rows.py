@@ -52,7 +52,7 @@ class BadRows:
         """If there are bad rows, raises an error or appends a note. Call this method after the last row.
 
         Args:
-            on_bad_rows: ``error`` or ``skip``.
+            on_bad_rows: ``error`` raises an error, and ``skip`` appends a note.
             rows: number of all rows, including the bad rows.
             notes: list to which the note is appended.
 

@@ -23,8 +23,8 @@ def bucket_edges(
     lengths, rounded up to a multiple of ``multiple``. Dynamic programming finds the exact minimum.
     For each ``j``, consider only the rows that are not longer than ``candidate[j]``, and let ``candidate[j]``
     be the longest edge. ``steps[j]`` is the smallest number of time steps of these rows, including padding.
-    It is the minimum of ``steps[i] + (number of rows longer than candidate[i]) * candidate[j]`` over all
-    possible next shorter edges ``candidate[i]``.
+    ``steps[j]`` is the minimum of ``steps[i] + (number of rows longer than candidate[i]) * candidate[j]``
+    over all possible next shorter edges ``candidate[i]``.
 
     Args:
         lengths: number of tokens per row, (n,) int.
@@ -87,7 +87,8 @@ def batches(
         sequences: n rows of tokens. No row may be longer than the longest edge.
         targets: one target per row, (n, ...). Default: no targets.
         weights: one weight per row, (n,) float32. Default: 1 for every row.
-        edges: padded lengths in ascending order. A row is padded to the first edge that is not shorter.
+        edges: padded lengths in ascending order. A row is padded to the first edge that is not shorter
+            than the row.
         batch_size: number of rows per batch, or a sequence with one number per edge.
         seed: random seed of the shuffling.
         epoch: number of the epoch. The rows and the batches are shuffled in an order that depends only on
@@ -98,12 +99,11 @@ def batches(
 
     Returns:
         Dataset with elements ``(inputs, targets (batch, ...), weights (batch,) float32)``. Without targets,
-        None replaces the second item. ``inputs`` is the dictionary
-        ``{"tokens": (batch, edge) int32, "lengths": (batch,) int32}``. The names in ``of_rows`` and
-        ``of_tokens`` are further keys. Their values have the shapes ``(batch, ...)`` and
-        ``(batch, edge, ...)``. Tokens are padded with ``PAD``, other inputs with 0. If the last batch of an
-        edge has too few rows, filler rows complete the batch. A filler row has the length 0, the weight 0 and
-        the target 0.
+        the elements contain None instead of the targets. ``inputs`` is the dictionary ``{"tokens": (batch,
+        edge) int32, "lengths": (batch,) int32}``. The names in ``of_rows`` and ``of_tokens`` are further
+        keys. Their values have the shapes ``(batch, ...)`` and ``(batch, edge, ...)``. Tokens are padded with
+        ``PAD``, other inputs with 0. If the last batch of an edge has too few rows, filler rows complete the
+        batch. A filler row has the length 0, the weight 0 and the target 0.
 
     Raises:
         ValueError: a row is longer than the longest edge.
@@ -223,8 +223,9 @@ def pair_batches(
     """Makes batches of (source, target) pairs for teacher forcing. The batches have the given shapes.
 
     In teacher forcing, the decoder receives the target up to each token and predicts the next token. A target
-    row ``START y END`` is therefore used twice: without its last token as the input ``START y``, and without
-    its first token as the tokens to predict, ``y END``. The pairs are ordered as in :func:`batches`.
+    row ``START y END`` therefore gives two sequences. The input of the decoder is ``START y``, the row
+    without its last token. The tokens to predict are ``y END``, the row without its first token. The pairs
+    are ordered as in :func:`batches`.
 
     Args:
         sources: n rows of tokens.

@@ -7,8 +7,8 @@ expression engines (RE2, Java, Swift, Python) therefore find the same characters
 
 import re
 
-# Scripts without spaces between words. The split auto makes each of their characters a word, except currency
-# signs, which are not in these classes.
+# Scripts without spaces between words. The split 'auto' makes every character of these scripts a word.
+# Currency signs are an exception. They are not in these classes.
 UNSPACED = {
     "Han": r"\x{2E80}-\x{2FDF}\x{3005}-\x{3007}\x{3021}-\x{3029}\x{3038}-\x{303B}\x{3400}-\x{4DBF}"
     r"\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}\x{20000}-\x{3FFFD}",
@@ -57,15 +57,15 @@ ALONE = (
 )
 EMOTICON_END = r"$|[ .,!?<\x{22}\x{2026}]"  # an emoticon must be followed by one of these
 
-# The first rewrites of auto. They put two spaces between words, because some patterns need a space before and
-# after each word.
+# The first rewrites of the split 'auto'. They put two spaces between words, because some patterns need a
+# space before and after each word.
 CUTS = (
     (r"[\pZ\p{Cc}\x{200B}]+", "  "),
     (f"(?:({FACE})([()]*)|(?:^| )({ALONE}))({EMOTICON_END})", r"  \1\3  \2  \4 "),
     (f"([{FLAG_LETTER}]{{2}}|[{MARKS}{EMOJI}{CUT}{WIDE_PUNCTUATION}])[{JOINERS}]*", r"  \1  "),
 )
-# Rewrite that drops the same characters as the split letters. It keeps exclamation and question marks, emoji,
-# and emoticons between spaces.
+# This rewrite drops the characters that the split 'letters' drops. But it keeps exclamation marks, question
+# marks, emoji, and emoticons between spaces.
 LETTERS_LEFT = (f"(?:^| )({FACE}|{ALONE})(?: |$)|([{MARKS}{EMOJI}]+)|[^\\pL\\pN\\pM']", r" \1\2 ")
 
 

@@ -23,7 +23,8 @@ def find_column(
 ) -> str:
     """Returns the name of the column that has a given role, such as the column with the texts.
 
-    Case and blanks in column names are ignored, unless two columns of the table differ only in them.
+    Case and blanks in column names are ignored, unless two columns of the table differ only in case or
+    blanks.
 
     Args:
         table: the table.
@@ -31,13 +32,12 @@ def find_column(
         names: known names of such columns. The first name that occurs in the table is used.
         flag: option with which the user can choose the column, such as ``--text``. It is an empty string if
             there is no such option.
-        alternatives: further known names. They are used if no name in ``names`` occurs and exactly one
-            column has one of these names.
+        alternatives: further known names. They are searched only if the table has no name in ``names``.
+            Exactly one column must then have one of the further names.
 
     Raises:
         UsageError: the table does not have the column ``wanted``.
-        DataError: the table has no column, or more than one column, with a known name; or the file has no
-            header.
+        DataError: no column has a known name, several columns could have the role, or the file has no header.
 
     >>> _ = (folder / "reviews.csv").write_text("Text,label\\na dull film,0\\n")
     >>> from seqmodels.data.tables import read_table
@@ -139,7 +139,7 @@ def not_texts(table: Table, column: str) -> str:
 def note_columns(table: Table, used: dict[str, str], notes: list[str]) -> None:
     """Appends a note that lists the used and the unused columns of a table.
 
-    If all columns are used and every column has the name of its role, no note is necessary.
+    If all columns are used and every column has the name of its role, no note is appended.
 
     Args:
         table: the table.

@@ -48,7 +48,7 @@ class Dialect:
 
 
 class _Lines:
-    """Iterator over lines that can return to the second line of the current row."""
+    """Iterator over lines. The iterator can return to the second line of the current row."""
 
     def __init__(self, stream: Iterator[str]):
         self._stream = stream
@@ -84,7 +84,7 @@ def recognise(lines: list[str], suffix: str) -> tuple[Dialect, int]:
     """Recognises the format of a delimited file.
 
     Candidates for the delimiter are tab, semicolon, vertical bar and comma. A candidate must split the header
-    into at least two cells. The best candidate splits the most rows into the same number of cells as the
+    into at least two cells. The best candidate is the one for which the most rows have as many cells as the
     header. If no candidate splits the header, the file has one column, and the usual delimiter of the
     extension is returned.
 
@@ -105,7 +105,7 @@ def recognise(lines: list[str], suffix: str) -> tuple[Dialect, int]:
         lines = lines[1:]
     else:
         agreements = [(_agreement(lines, candidate), candidate) for candidate in CANDIDATES]
-        best, delimiter = max(agreements, key=lambda each: each[0])  # the first of several best candidates
+        best, delimiter = max(agreements, key=lambda each: each[0])  # in a tie, the first candidate
         chosen, skipped = Dialect(delimiter if best > 0 else DELIMITERS[suffix]), 0
     header = next((line for line in lines if line.strip()), "").rstrip("\r\n")
     if chosen.delimiter == "\t":
@@ -131,7 +131,7 @@ def _agreement(lines: list[str], delimiter: str) -> float:
             widths.append(len(row))
     if not widths or widths[0] == 1:
         return 0.0
-    # If a candidate splits only the header, it is part of a column name, such as "sales, EUR".
+    # If a candidate splits only the header, it is part of a column name, like the comma of "sales, EUR".
     return widths.count(widths[0]) / len(widths) if widths.count(widths[0]) > 1 or len(widths) == 1 else 0.0
 
 
@@ -143,8 +143,9 @@ def split_rows(
 ) -> Iterator[Row]:
     """Yields the header and the rows, each with the line on which the row starts.
 
-    Blank rows are skipped. A row with malformed quotes is counted in ``bad`` and not yielded. The
-    same applies to a row that has more or fewer cells than the header. Reading continues on the next line.
+    Blank rows are skipped. A row is malformed if its quotes are malformed, or if it has more or fewer cells
+    than the header. Malformed rows are counted in ``bad`` and not yielded. If the quotes of a row are
+    malformed, reading continues on the line after the first line of this row.
 
     Raises:
         DataError: the header is malformed.

@@ -54,7 +54,7 @@ def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple
         why = (
             f"{other_case} words match if case is ignored; change the lower-casing of the tokenizer"
             if other_case
-            else "no word matches if case is ignored; use a file for the language of the texts"
+            else "no word matches even if case is ignored; use a file for the language of the texts"
         )
         raise DataError(f"{path} contains none of the {len(wanted)} words of the vocabulary; {why}")
     known = np.stack(list(vectors.values()))  # (found, d)

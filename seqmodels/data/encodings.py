@@ -63,7 +63,7 @@ def check_text(
             return "utf-8-sig"
         raise DataError(f"{path} is UTF-8 text, not {encoding}; remove --encoding")
     if codecs.lookup(chosen).name == "utf-16" and not content.startswith(tuple(MARKS)):
-        chosen = "utf-16-le"  # the byte order of almost all files
+        chosen = "utf-16-le"  # almost all files have this byte order
     bad = _first_bad(content, chosen)
     if chosen != "utf-8-sig":
         is_utf8 = _is_utf8(content)
@@ -89,7 +89,8 @@ def _first_bad(content: bytes, encoding: str) -> int:
     except UnicodeEncodeError:
         return 0
     except UnicodeError as error:
-        # The position in the error does not count the byte order mark. Only UnicodeDecodeError has one.
+        # The position in the error does not count the byte order mark. Only UnicodeDecodeError has a
+        # position.
         mark = 3 if encoding == "utf-8-sig" and content.startswith(codecs.BOM_UTF8) else 0
         return getattr(error, "start", 0) + mark
     return max(content.find(b"\0"), 0) if "\0" in text else -1
@@ -133,7 +134,8 @@ def guess_encoding(content: bytes) -> str | None:
         return "shift_jis"
     if _share(sample, "gb18030", _is_chinese) > 0.8 and _has_late_rows(sample):
         return "gb18030"
-    # Words such as "Größe" have two accented letters next to each other. Three are rare in Latin scripts.
+    # Words such as "Größe" have two accented letters next to each other. Three accented letters next to each
+    # other are rare in Latin scripts.
     return None if re.search(rb"[\x80-\xff]{3}", sample) else _latin(sample)
 
 
@@ -142,7 +144,8 @@ def _latin(sample: bytes) -> str:
 
 
 def _guess_utf16(sample: bytes) -> str | None:
-    """Returns the UTF-16 encoding whose byte order gives printable text. Binary data gives None."""
+    """Returns the UTF-16 encoding whose byte order gives printable text. Returns None if the data is
+    binary."""
     even, odd = sample[0::2].count(0), sample[1::2].count(0)
     for name, here, there in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
         try:

@@ -28,7 +28,7 @@ MAGIC = {
     b"\x80\x05\x95": ("a pickle file", "write the DataFrame with to_csv or to_parquet"),
     b"\x89HDF": ("an HDF5 file", "write its table with to_csv or to_parquet"),
 }
-# Extensions for which the content is correct. A Feather file, for example, can be an Arrow file.
+# Correct extensions of each kind of content. For example, an Arrow file may have the extension .feather.
 OWN = {
     EXCEL: (".xlsx",),
     "a Parquet file": (".parquet",),

@@ -13,7 +13,8 @@ from seqmodels.data.bad_rows import BadRows
 from seqmodels.errors import DataError
 
 Columns = tuple[list[str], list[Any], np.ndarray]
-"""Column names, columns, and the line of each row (in a JSON array: its number, from 1)."""
+"""Column names, columns, and the line of each row. In a JSON array, the number of the row replaces the
+line."""
 
 
 def read_json_lines(path: Path, content: bytes, encoding: str, bad: BadRows) -> Columns:
@@ -42,7 +43,8 @@ def read_json_lines(path: Path, content: bytes, encoding: str, bad: BadRows) -> 
 def read_json(path: Path, content: bytes, encoding: str, bad: BadRows, notes: list[str]) -> Columns:
     """Reads a file with a JSON array of objects.
 
-    A file with one object per line is also read, and a note is appended to ``notes``.
+    If the file contains one object per line instead, the function reads these objects and appends a note to
+    ``notes``.
 
     Raises:
         DataError: the file is not valid JSON, or does not contain an array.

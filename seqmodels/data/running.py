@@ -28,7 +28,7 @@ def running_text(
         ids: token ids of the text, (tokens,).
         first: token id that is the input for the first token of the text.
         batch_size: number of rows per batch, n. It is also the number of parts.
-        lengths: possible numbers of time steps of a batch. For each batch, one of them is sampled.
+        lengths: possible numbers of time steps of a batch. For each batch, one of these numbers is sampled.
         seed: random seed. Together, ``seed`` and ``epoch`` determine the sampled lengths.
         epoch: number of the epoch, counted from 0.
 

@@ -58,11 +58,12 @@ def truncate(
         sequences: rows of tokens.
         maximum: maximum number of tokens per row.
         keep: selects the tokens that are kept. "head" keeps the first tokens, and "tail" keeps the last
-            tokens. With "both", a quarter of the kept tokens comes from the start of the row, and the others
-            come from the end. Sun et al. 2019, arXiv 1905.05583, section 5.3.1, found "both" better than
-            "head" and "tail" on IMDB.
+            tokens. With "both", a quarter of the kept tokens comes from the start of the row, and the
+            remaining kept tokens come from the end. Sun et al. 2019, arXiv 1905.05583, section 5.3.1, found
+            "both" better than "head" and "tail" on IMDB.
         prefix: number of tokens at the start of a row that are kept in addition to the tokens of ``keep``.
-            They count towards ``maximum``. For example, 1 keeps a start token.
+            These tokens count towards ``maximum``. For example, the value 1 keeps the start token of each
+            row.
 
     Raises:
         ValueError: ``prefix`` is not in [0, ``maximum``).

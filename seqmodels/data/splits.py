@@ -75,19 +75,19 @@ def read_split(data: str, readers: Mapping[str, Callable[[], Split]], split: str
 def missing_splits(
     read: Mapping[str, Split], valid_fraction: float, notes: list[str]
 ) -> tuple[Split, dict[str, Split], dict[str, float]]:
-    """Determines which of the splits test and valid are missing, and the fraction of rows for each of them.
+    """Determines which of the splits 'test' and 'valid' are missing, and the fraction of rows for each.
 
     Args:
-        read: dictionary from names to splits. The names are train and possibly valid and test, or only
-            `WHOLE`.
+        read: dictionary from names to splits. The only name is `WHOLE`, or the names are 'train' and possibly
+            'valid' and 'test'.
         valid_fraction: fraction of the training rows for the validation split, in (0, 0.5].
         notes: list to which a note is appended if the validation split is used as the test split.
 
     Returns:
-        A tuple of three items. The first item is the split train or `WHOLE`, from whose rows the missing
-        splits must be taken. The second item maps the names of the existing splits, test and valid, to the
-        splits. The third item maps the name of each missing split to its fraction of the rows, with test
-        before valid.
+        A tuple of three items. The first item is the split 'train' or `WHOLE`. The rows of the missing splits
+        must be taken from this split. The second item is a dictionary that contains the splits 'test' and
+        'valid' if they exist. The third item is a dictionary from the name of each missing split to its
+        fraction of the rows. In this dictionary, 'test' comes before 'valid'.
 
     Raises:
         UsageError: ``valid_fraction`` is not in (0, 0.5].

@@ -161,7 +161,7 @@ def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[st
         kept[unique] = column
     if empty:
         columns_have = "column {} has" if len(empty) == 1 else "columns {} have"
-        notes.append(f"{columns_have.format(', '.join(empty))} no name and no values in {path}, left out")
+        notes.append(f"{columns_have.format(', '.join(empty))} no name and no values in {path}; left out")
     return pandas.DataFrame(kept)
 
 

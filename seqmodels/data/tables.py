@@ -60,9 +60,9 @@ def read_table(
 ) -> Table:
     """Reads a table.
 
-    The delimiter of .csv and .tsv files is recognised. Cells may be quoted as in RFC 4180. If the delimiter
-    is a tab, quotes have no special meaning, unless all column names are quoted. A column without a name is
-    left out if it contains only row numbers or is empty.
+    The delimiter of .csv and .tsv files is recognised. Cells may be quoted as in RFC 4180. In a file that is
+    delimited by tabs, this is the case only if all column names are quoted. Otherwise, quotes in this file
+    have no special meaning. A column without a name is left out if it contains only row numbers or is empty.
 
     Args:
         path: a file in one of `FORMATS`, which may be compressed.

@@ -26,12 +26,12 @@ def labeled_splits(
         notes: list to which a note is appended for each skipped split.
 
     Returns:
-        For each split, an iterator of (text, label) tuples.
+        Dictionary from the name of each split to an iterator of (text, label) tuples.
 
     Raises:
         UsageError: tfds does not have the dataset, configuration or version.
-        DataError: the dataset is not prepared or is corrupt. Or the text feature or the label feature is
-            missing, or there are several candidates.
+        DataError: the dataset is not prepared or is corrupt; the text feature or the label feature is
+            missing; or several features could be the text or the label.
     """
     import tensorflow_datasets as tfds
 
@@ -80,7 +80,7 @@ def _prepared(data: str) -> Any:
     data_dir = os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets")
     builder = _builder(data, data_dir)
     try:
-        builder.as_dataset(split=[])  # if the dataset is not prepared, fails before TensorFlow is imported
+        builder.as_dataset(split=[])  # fails if data is missing, before TensorFlow is imported
     except AssertionError as error:
         name = data.removeprefix("tfds:")
         call = f"import tensorflow_datasets as tfds; tfds.load('{name}', data_dir='{data_dir}')"
@@ -114,8 +114,8 @@ def translations(
 ) -> tuple[list[str], Callable[[str, str], dict[str, Iterator[tuple[str, str]]]]]:
     """Returns the languages of a translation dataset, and a function that reads the texts of two languages.
 
-    The function receives the source language and the target language. It returns, for each split, an iterator
-    of (source text, target text) tuples.
+    The function receives the source language and the target language. It returns a dictionary from the name
+    of each split to an iterator of (source text, target text) tuples.
 
     Raises:
         UsageError: see :func:`labeled_splits`.

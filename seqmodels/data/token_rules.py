@@ -45,12 +45,12 @@ REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "whitespace": ((WHITE_SPACE, " "),),
 }
-# Rewrites of the split auto, for each value of ``TokenizerSettings.base``.
+# Rewrites of the split 'auto', for each value of ``TokenizerSettings.base``.
 AUTO_REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "letters": (
         *CUTS,
         (INVISIBLE, ""),
-        (r"([\pL\pM])\x{2019}([\pL])", r"\1'\2"),  # the apostrophe that phones insert
+        (r"([\pL\pM])\x{2019}([\pL])", r"\1'\2"),  # phones insert this apostrophe
         LETTERS_LEFT,
     ),
     "whitespace": CUTS,
@@ -65,8 +65,8 @@ class TokenizerSettings:
     Attributes:
         unit: type of the tokens. "word" means words. "wordpiece" means pieces of words (Schuster and Nakajima
             2012; Wu et al. 2016, section 4.1). "character" means characters, including spaces. "byte" means
-            bytes. The vocabulary of "byte" is always the 256 bytes. ``split``, ``size``, ``minimum_count``
-            and the training texts are then ignored.
+            bytes. The vocabulary of "byte" is always the 256 bytes. With "byte", ``split``, ``size``,
+            ``minimum_count`` and the training texts are ignored.
         split: rule that splits a text into words. It applies only to the units "word" and "wordpiece".
             "letters": words consist of letters, digits, combining marks and apostrophes. All other characters
             are dropped (``LETTERS_DELIMITER``).
@@ -77,12 +77,12 @@ class TokenizerSettings:
             "reversible": like "punctuation", but each word that follows white space starts with
             ``SPACE_MARK``. :meth:`Tokenizer.join` can then restore the spaces of the text.
             "auto": for texts in any script, see :class:`~seqmodels.data.Tokenizer`.
-        base: rule of the split "auto" for the characters for which it has no special rule: "letters" or
+        base: rule that the split "auto" applies to all characters without a special rule: "letters" or
             "whitespace". Other splits ignore ``base``.
         lowercase: if True, texts are first converted to lower case.
         size: maximum number of vocabulary entries, including the four special tokens.
-        minimum_count: minimum number of occurrences in the training texts. Rarer words, characters or pieces
-            are not added to the vocabulary.
+        minimum_count: minimum number of occurrences in the training texts. Words, characters or pieces with
+            fewer occurrences are not added to the vocabulary.
         start: if True, the ids of each text start with ``START``.
         end: if True, the ids of each text end with ``END``.
 
@@ -134,7 +134,7 @@ def cut(texts: tf.Tensor, settings: TokenizerSettings) -> tf.RaggedTensor:
     )
     if settings.lowercase:
         # The Unicode operator depends on the locale. In a Turkish locale, it would turn I into a dotless i.
-        # Therefore, ASCII letters and the capital I with a dot are converted before it.
+        # Therefore, ASCII letters and the capital I with a dot are converted before this operator is used.
         texts = tf.strings.regex_replace(tf.strings.lower(texts), "İ", "i\u0307")
         texts = tf.strings.lower(texts, encoding="utf-8")
     if settings.unit == "character":

@@ -122,7 +122,9 @@ class Tokenizer(tf.Module):
             return cls([*SPECIAL_TOKENS, *(f"<0x{value:02X}>" for value in range(256))], settings)
         vocabulary = learn(texts, settings)
         if len(vocabulary) == len(SPECIAL_TOKENS):
-            least = "" if settings.minimum_count == 1 else f" that occurs {settings.minimum_count} times"
+            least = (
+                "" if settings.minimum_count == 1 else f" that occurs at least {settings.minimum_count} times"
+            )
             raise DataError(
                 f"the training texts contain no word{least}; expected at least one for the vocabulary"
             )
@@ -185,7 +187,7 @@ class Tokenizer(tf.Module):
         if self.settings.unit == "wordpiece":
             texts = tf.strings.regex_replace(texts, f" {CONTINUATION}", "")
         if self.settings.split == "auto":
-            for _ in range(2):  # matches do not overlap, so one pass joins only every second pair
+            for _ in range(2):  # one pass joins only every second pair, because matches do not overlap
                 texts = tf.strings.regex_replace(texts, _CUT_PAIR, r"\1\2")
         return tf.strings.regex_replace(texts, " ?\n ?", "\n")
 
@@ -260,7 +262,8 @@ class Tokenizer(tf.Module):
             start = tf.gather(starts, row)
             piece = tf.strings.substr(tf.gather(words, tf.gather(rows, row)), start, prefix, unit="UTF8_CHAR")
             ids = self._table.lookup(tf.where(start > 0, CONTINUATION + piece, piece))
-            # One number encodes the length and the id of a match. Its maximum belongs to the longest match.
+            # One number encodes the length and the id of a match. The largest number belongs to the longest
+            # match.
             score = tf.where(ids == UNKNOWN, UNKNOWN, prefix * size + ids)  # (prefixes,)
             match = tf.math.segment_max(score, row)  # (rows,)
             length, ids = match // size, match % size

@@ -40,7 +40,8 @@ def read_arrow(path: Path, content: bytes) -> tuple[list[str], list[Any]]:
 def _of_arrow(table: Any) -> tuple[list[str], list[Any]]:
     """Returns the column names and the columns of an Arrow table.
 
-    A column of whole numbers with missing values is not converted to floats. An index becomes a column.
+    A column of whole numbers with missing values is not converted to floats. If the table contains the index
+    of a DataFrame, the index becomes a column.
     """
     columns = [column.to_pandas(integer_object_nulls=True) for column in table.columns]
     return [str(name) for name in table.column_names], columns

@@ -58,8 +58,8 @@ def _frequent_words(counts: Mapping[str, int], settings: TokenizerSettings) -> l
 def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> list[str]:
     """Learns a vocabulary of pieces of words.
 
-    The most frequent characters fill at most half of the vocabulary. Longer pieces are then added. If entries
-    remain free, the other characters are added.
+    The most frequent characters fill at most half of the vocabulary. Longer pieces are then added. If the
+    vocabulary is still not full, the remaining characters are added.
     """
     from tokenizers import Tokenizer as Trainee
     from tokenizers import models, pre_tokenizers, trainers
@@ -81,8 +81,8 @@ def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> 
         vocab_size=settings.size,
         min_frequency=settings.minimum_count,
         continuing_subword_prefix=CONTINUATION,
-        # The trainer numbers the characters in the arbitrary order of a hash table, and breaks ties by these
-        # numbers. If the characters are passed as special tokens, their order is fixed. The same texts then
+        # The trainer assigns ids to the characters in the arbitrary order of a hash table, and breaks ties by
+        # these ids. If the characters are passed as special tokens, their order is fixed. The same texts then
         # give the same vocabulary.
         special_tokens=[*SPECIAL_TOKENS, *sorted(alphabet)],
         show_progress=False,

@@ -40,8 +40,8 @@ class Search:
             sequences.
         coverage_penalty: factor of cp (beta in the paper). A value above 0 needs a step function that returns
             attention weights.
-        stop: "filled" finishes a row when ``beams`` sequences have ended. "sure" also waits until no
-            unfinished sequence can still become one of the ``beams`` best ended sequences.
+        stop: "filled" finishes a row when ``beams`` sequences have ended. "sure" finishes the row only when,
+            in addition, no unfinished sequence can become one of the ``beams`` best ended sequences.
 
     Raises:
         ValueError: fewer than one beam, a negative penalty or an unknown ``stop``.
@@ -81,7 +81,7 @@ class Search:
 class Ranked(NamedTuple):
     """The best sequences of each row.
 
-    Sequences with an end token come before sequences that reached the maximum length. Both groups are sorted
+    Sequences with an end token come before sequences that reached the maximum length. Each group is sorted
     from the highest score to the lowest. The attributes are described in `Decoded`.
 
     Attributes:
@@ -165,7 +165,7 @@ class _Beams(NamedTuple):
 
 
 class _Beam:
-    """The implementation of `beam`; its methods share the arguments of `beam`."""
+    """The implementation of `beam`. The methods of this class share the arguments of `beam`."""
 
     def __init__(self, step: Step, rules: Rules, search: Search):
         self.step, self.rules, self.search = step, rules, search

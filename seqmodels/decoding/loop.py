@@ -73,7 +73,7 @@ def sample(
 ) -> Decoded:
     """Samples a token at every step.
 
-    At step t, row r uses the random number ``uniform(seed, t, n)[r]``.
+    At step t, row r uses the random number ``uniform(seed, t, n)[r]``, where n is the number of rows.
 
     Args:
         step, start, states, rules, prompt: as in `greedy`.

@@ -15,7 +15,7 @@ class Sampling:
 
     Attributes:
         temperature: divisor of the logits. 0 selects the most probable token.
-        top_k: number of the most probable tokens that can be sampled. 0 keeps all tokens.
+        top_k: number k. Only the k most probable tokens can be sampled. 0 keeps all tokens.
         top_p: total probability of the tokens that can be sampled (Holtzman et al. 2020, "The curious case of
             neural text degeneration", section 3.1). From the tokens that ``top_k`` keeps, the most probable
             tokens are kept until the sum of their probabilities reaches ``top_p``. At least one token is

@@ -12,7 +12,7 @@ with the same results. The operator has three limitations. This module handles t
   for any initial state. One feature with a very large weight would have the same effect. But it would make
   all 8-bit weights less precise, because they share one scale.
 - The operator does not support ``lengths``. The module also computes the steps in the padding, and then sets
-  the outputs of these steps to zero. Real steps do not depend on these steps.
+  the outputs of these steps to zero. The results of the real steps do not depend on the padding.
 - The operator returns ``h`` of every step, but not ``c``. The module therefore does not return ``c``.
 """
 

@@ -30,8 +30,9 @@ def scan(
         reverse: if True, the loop runs from the last step to the first. The outputs are still stored in the
             order of t.
         replace: if True, the first output overwrites the first sequence step by step. The output and the
-            sequence must have the same number of features. Overwriting is faster than a new array.
-            Memory that was just read is in the cache, and a new array would first be filled with zeros.
+            sequence must have the same number of features. Overwriting is faster than a new array for two
+            reasons: the memory of the sequence was just read and is in the cache, and a new array would first
+            be filled with zeros.
 
     Returns:
         The outputs of all steps, each in time-major order ``(T, n, width_j)``, and the states after the
@@ -86,8 +87,8 @@ def weight_gradient(states: tf.Tensor, dz: tf.Tensor) -> tf.Tensor:
 
     The shapes are ``(T, n, h)`` for ``states``, ``(T, n, p)`` for ``dz``, and ``(h, p)`` for the result.
 
-    ``tensordot`` stores the transposed states in memory before the product. A ``matmul`` that transposes
-    its argument while it reads takes up to 1.8 times as long under XLA.
+    ``tensordot`` stores the transposed states in memory before the product. Under XLA, a ``matmul`` with
+    the argument ``transpose_a=True`` takes up to 1.8 times the time of this method.
     """
     return tf.tensordot(states, dz, ((0, 1), (0, 1)))
 

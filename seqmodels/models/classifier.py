@@ -51,8 +51,8 @@ class Classifier(keras.Model):
         residual: if True, the input of a recurrent layer is added to its output.
         pooling: one or more names in ``registry.POOLINGS``, joined by ``+``. The results of several poolings
             are concatenated.
-        word_dropout: probability of replacing a token by the unknown token. With ``ngrams``, this is the
-            probability of dropping the evidence of a step.
+        word_dropout: probability of replacing a token by the unknown token. If ``ngrams`` is above 0, this is
+            the probability of dropping the evidence of a step.
         dropout: probability of dropping a feature. This dropout applies to the embeddings, between recurrent
             layers, and before the output layer.
         recurrent_dropout: probability of dropping a feature of the previous state.
@@ -117,7 +117,7 @@ class Classifier(keras.Model):
             registry.make(registry.CELLS, cell, units=units, dtype=dtype, name=f"cell_{index}", **dropouts)
             for index in range(layers)
         ]
-        rates = [0.0 if ngrams else dropout, *[dropout] * (layers - 1)]  # evidence has its own dropout
+        rates = [0.0 if ngrams else dropout, *[dropout] * (layers - 1)]  # word_dropout drops evidence
         self.encoder = Encoder(cells, bidirectional, residual, rates, dtype=dtype, name="encoder")
         self.poolings = [
             registry.make(registry.POOLINGS, kind, dtype=dtype, name=f"pooling_{kind}")

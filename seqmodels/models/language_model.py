@@ -56,8 +56,8 @@ class NextToken(keras.Model):
     Args:
         vocabulary: number of token ids, v.
         embedding_units: size of the embedding vectors.
-        tied: if True, the output layer uses the matrix of the embedding. It adds a projection if its input
-            size differs from ``embedding_units``.
+        tied: if True, the output layer uses the matrix of the embedding. If the input size of the output
+            layer differs from ``embedding_units``, a projection is added.
         cutoffs: first token id of each cluster of rare tokens in an adaptive softmax
             (:class:`AdaptiveSoftmax`). Without cutoffs, the model uses the full softmax. The adaptive softmax
             has its own matrices, so ``tied`` must be False.

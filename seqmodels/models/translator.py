@@ -314,7 +314,7 @@ class Translator(keras.Model):
         share: tf.Tensor,
         training: bool,
     ) -> tf.Tensor:
-        """Returns outputs ``(n, T, embedding_units)`` of the decoder, which reads some of its own tokens.
+        """Runs the decoder with some generated tokens as inputs. Returns ``(n, T, embedding_units)`` outputs.
 
         The first input of a row is its first target token. With probability ``share``, each further input is
         a token that the decoder generates from its previous output. Otherwise, the input is the target token.

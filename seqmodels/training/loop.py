@@ -112,7 +112,7 @@ class Training:
 
         Raises:
             Diverged: a loss, gradient or monitored value is not finite. The message contains the epoch. If a
-                loss or a gradient is not finite, it also contains the step.
+                loss or a gradient is not finite, the message also contains the step.
             Interrupted: the function ``stop`` returned True.
             DataError: the checkpoint is damaged or belongs to another model.
         """

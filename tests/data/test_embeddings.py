@@ -70,7 +70,7 @@ def test_missing_vectors_are_sampled_like_the_found_ones(tmp_path):
             "THE 1 2\nZebra 1 2\nx 1 2\n",
             "contains none of the 6 words .*; 2 words match if case is ignored; .*lower",
         ),
-        ("le 1 2\n", "contains none of the 6 words of the vocabulary; no word matches if case is ignored"),
+        ("le 1 2\n", "contains none of the 6 words of the vocabulary; no word matches even if case"),
         ("", "none of the 6 words"),
     ],
 )

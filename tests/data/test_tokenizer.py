@@ -283,7 +283,7 @@ def test_invalid_settings_and_texts_are_errors(tmp_path):
     for unit in ("word", "wordpiece"):
         with pytest.raises(DataError, match="contain no word"):
             Tokenizer.train(["...", ""], TokenizerSettings(unit=unit))
-    with pytest.raises(DataError, match="contain no word that occurs 2 times"):
+    with pytest.raises(DataError, match="contain no word that occurs at least 2 times"):
         Tokenizer.train(["a b"], TokenizerSettings(minimum_count=2))
     with pytest.raises(UsageError, match="size must be at least 5; got 4"):
         TokenizerSettings(size=4)

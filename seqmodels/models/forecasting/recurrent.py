@@ -202,7 +202,7 @@ class FeedbackCell(Cell):
         self.built = True
 
     def project(self, x: tf.Tensor) -> tf.Tensor:
-        return x  # step computes the projection, because it needs the previous forecast
+        return x  # the projection needs the previous forecast, so step computes it
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
         return self.cell.constants(batch, memory, training)

@@ -115,9 +115,12 @@ def of_prices(past: tf.Tensor) -> Window:
 
     The features of the whole window are:
 
-    - the logarithms of the mean ``r^2`` and of the mean squared range, relative to the squared volatility.
-      They are decaying means over each number of days in ``SPANS``;
-    - the decaying means of the returns, because losses raise the volatility more than gains;
+    - for each number of days in ``SPANS``: the logarithm of the decaying mean of ``r^2``, relative to the
+      squared volatility;
+    - for each number of days in ``SPANS``: the logarithm of the decaying mean of the squared range, relative
+      to the squared volatility;
+    - for each number of days in ``SPANS``: the decaying mean of the returns divided by the volatility. Losses
+      raise the volatility more than gains do;
     - the features of the last day except the change of the volume;
     - the return of the last day if the return is negative, else 0;
     - the logarithm of the volatility.
