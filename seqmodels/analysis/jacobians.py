@@ -27,8 +27,8 @@ from seqmodels.analysis.trace import Trace
 def step_jacobians(trace: Trace) -> np.ndarray:
     """Computes the Jacobian ``J_t[i, j] = d s_t[i] / d s_{t-1}[j]`` of every step, ``(n, T, S, S)`` float64.
 
-    S is the number of values in all states of a row. After the end of a row, the Jacobian is the identity
-    matrix.
+    n is the number of rows, and T is the number of time steps. S is the number of values in all states of a
+    row. After the end of a row, the Jacobian is the identity matrix.
 
     >>> from seqmodels.analysis import recording
     >>> from seqmodels.cells import LSTMCell
@@ -57,8 +57,8 @@ def step_jacobians(trace: Trace) -> np.ndarray:
 def state_jacobians(jacobians: np.ndarray) -> np.ndarray:
     """Computes the Jacobians ``d s_T / d s_t`` for t = 0 .. T, ``(n, T + 1, S, S)``.
 
-    ``jacobians (n, T, S, S)`` contains the Jacobians of the T steps. S is the number of values in all states
-    of a row. The results are products of these Jacobians.
+    ``jacobians (n, T, S, S)`` contains the Jacobians of n rows and T time steps. S is the number of values in
+    all states of a row. The results are products of these Jacobians.
 
     >>> steps = np.broadcast_to(0.5 * np.eye(2), (1, 3, 2, 2))
     >>> state_jacobians(steps)[0, :, 0, 0].tolist()
@@ -75,10 +75,11 @@ def state_jacobians(jacobians: np.ndarray) -> np.ndarray:
 def vector_products(trace: Trace, vectors: np.ndarray) -> np.ndarray:
     """Computes the products ``v^T (d s_T / d s_t)`` of vectors v and Jacobians, ``(n, T + 1, k, S)``.
 
-    ``vectors (k, S)`` contains k vectors v. S is the number of values in all states of a row. The function
-    does not compute the Jacobians themselves. It needs the time and memory of k passes of backpropagation. If
-    the k vectors form an orthonormal basis, the norm of the result is the norm of the Jacobian. If there are
-    fewer than S vectors, the norm of the result is less than or equal to the norm of the Jacobian.
+    ``vectors (k, S)`` contains k vectors v. n is the number of rows, and T is the number of time steps. S is
+    the number of values in all states of a row. The function does not compute the Jacobians themselves. It
+    needs the time and memory of k passes of backpropagation. If the k vectors form an orthonormal basis, the
+    norm of the result is the norm of the Jacobian. If there are fewer than S vectors, the norm of the result
+    is less than or equal to the norm of the Jacobian.
 
     >>> from seqmodels.analysis import recording
     >>> from seqmodels.cells import LSTMCell
@@ -120,9 +121,9 @@ def _joined_step(trace: Trace, x: tf.Tensor, joined: tf.Tensor) -> tf.Tensor:
 def log_norms(jacobians: np.ndarray) -> np.ndarray:
     """Computes ``log ||d s_T / d s_t||`` for t = 0 .. T, ``(n, T + 1)``.
 
-    ``jacobians (n, T, S, S)`` contains the Jacobians of the T steps, and S is the number of values in all
-    states of a row. The product of the Jacobians is scaled to norm 1 after every step, because it could leave
-    the range of floats. If the product is 0, the logarithm is minus infinity.
+    ``jacobians (n, T, S, S)`` contains the Jacobians of n rows and T time steps. S is the number of values in
+    all states of a row. The product of the Jacobians is scaled to norm 1 after every step, because it could
+    leave the range of floats. If the product is 0, the logarithm is minus infinity.
 
     >>> log_norms(np.broadcast_to(np.eye(2), (1, 3, 2, 2))).tolist()
     [[0.0, 0.0, 0.0, 0.0]]

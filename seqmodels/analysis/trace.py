@@ -57,9 +57,9 @@ class Trace:
     def by_distance(self, values: np.ndarray) -> np.ndarray:
         """Reorders values by the distance to the end of the row, ``(n, T + 1)``.
 
-        In the argument, column t contains the values after t steps. In the result, column d contains the
-        values d steps before the end of each row. If a row has fewer than d steps, column d contains NaN in
-        this row.
+        In the argument, column t contains the values after t steps, for t = 0 .. T. In the result, column d
+        contains the values d steps before the end of each row. If a row has fewer than d steps, column d
+        contains NaN in this row.
         """
         result = np.full(values.shape, np.nan)
         for row, length in enumerate(self.lengths):
@@ -131,8 +131,8 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
 def loss_gradients(tape: tf.GradientTape, loss: tf.Tensor, traces: Sequence[Trace]) -> list[np.ndarray]:
     """Computes the gradients ``dL/ds_t`` of a loss L for each trace, ``(n, T + 1, S)`` float64.
 
-    ``s_t`` is the concatenation of all states of a row after step t. It has S values. The loss must be
-    computed inside :func:`recording`.
+    ``s_t`` is the concatenation of all states of a row after step t. It has S values. n is the number of
+    rows, and T is the number of time steps. The loss must be computed inside :func:`recording`.
 
     >>> from seqmodels.cells import LSTMCell
     >>> layer = Recurrent(LSTMCell(3))
@@ -152,8 +152,9 @@ def loss_gradients(tape: tf.GradientTape, loss: tf.Tensor, traces: Sequence[Trac
 def gates(trace: Trace) -> dict[str, np.ndarray]:
     """Returns a dictionary from the name of each gate to its values at all steps, ``(T, n, units)``.
 
-    The first gate is the share of the old state that is kept. The cell defines the names of its gates, see
-    :meth:`seqmodels.cells.Cell.gate_values`. For a cell without gates, the dictionary is empty.
+    n is the number of rows, and T is the number of time steps. The first gate is the share of the old state
+    that is kept. The cell defines the names of its gates, see :meth:`seqmodels.cells.Cell.gate_values`. For a
+    cell without gates, the dictionary is empty.
 
     >>> from seqmodels.cells import LSTMCell
     >>> layer = Recurrent(LSTMCell(3))

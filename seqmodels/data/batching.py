@@ -48,7 +48,7 @@ def bucket_edges(
     longest = lengths.max() if maximum is None else maximum
     padded = np.maximum(-(-np.append(np.minimum(lengths, longest), longest) // multiple), 1) * multiple
     candidates, rows = np.unique(padded, return_counts=True)
-    rows[-1] -= 1  # the appended maximum is not a row
+    rows[-1] -= 1  # the appended length does not belong to a row
     covered = np.cumsum(rows)  # (candidates,) number of rows that fit into each candidate
     backwards = np.tri(len(candidates), k=-1, dtype=bool)
     steps = covered * candidates
@@ -207,7 +207,7 @@ class PairShapes:
             row = int(found.argmax())
             raise ValueError(
                 f"a pair must have at most {self.sources[-1]} source and {self.targets[-1]} target tokens, "
-                f"the last shape; got {sources[row]} and {targets[row]}; remove the pair"
+                f"the lengths of the last shape; got {sources[row]} and {targets[row]}; remove the pair"
             )
         return found
 
@@ -312,8 +312,8 @@ def _buckets(lengths: np.ndarray, edges: Sequence[int]) -> np.ndarray:
     """Returns, for each of n rows, the index of the first edge that is not shorter than the row, (n,)."""
     if lengths.max(initial=0) > edges[-1]:
         raise ValueError(
-            f"a row must have at most {edges[-1]} tokens, the longest edge; got {lengths.max()}; truncate "
-            "the rows"
+            f"a row must have at most {edges[-1]} tokens, the largest value of edges; "
+            f"got {lengths.max()}; truncate the rows"
         )
     return np.searchsorted(edges, lengths)
 

@@ -28,7 +28,7 @@ def find_column(
 
     Args:
         table: the table.
-        wanted: column name that the user chose. Default: a known name is searched.
+        wanted: column name that the user chose. Default: the function searches for a known name.
         names: known names of such columns. The first name that occurs in the table is used.
         flag: option with which the user can choose the column, such as ``--text``. It is an empty string if
             there is no such option.

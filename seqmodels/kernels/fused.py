@@ -26,7 +26,7 @@ import tensorflow as tf
 from seqmodels.kernels.loops import States, generic
 
 RESET_STEPS = 2  # the first step sets h = 0; then h has no effect on the second step, which sets c = 0
-RESET_COLUMNS = 24  # with weights of -1, a gate is about exp(-24) = 4e-11
+RESET_COLUMNS = 24  # with 24 weights of -1, a gate is about exp(-24) = 4e-11
 
 
 def fused_lstm(
@@ -39,17 +39,17 @@ def fused_lstm(
     """Computes all steps of :class:`seqmodels.cells.LSTMCell` from zero states by one operator.
 
     Args:
-        inputs: ``(n, T, d)``; n and T must be static.
-        kernel: W ``(d, 4h)``, with the columns of the input gate, the forget gate, the candidate and the
-            output gate.
+        inputs: d features of n rows at T time steps, ``(n, T, d)``. n and T must be static.
+        kernel: W ``(d, 4h)``. The input gate, the forget gate, the candidate and the output gate have h
+            columns each, in this order. h is the number of units.
         recurrent_kernel: U ``(h, 4h)``, with columns in the same order.
         bias: ``(4h,)``, in the same order.
         lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
             that no row has padding.
 
     Returns:
-        The outputs ``(n, T, h)``, and a tuple with one state: ``h`` after the last real step of each row,
-        ``(n, h)``.
+        The outputs ``(n, T, h)``, and a tuple with one state: the output state ``(n, h)`` after the last real
+        step of each row.
 
     >>> weights = tf.zeros((5, 12)), tf.zeros((3, 12)), tf.zeros(12)
     >>> outputs, states = fused_lstm(tf.ones((2, 4, 5)), *weights)

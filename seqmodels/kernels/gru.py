@@ -64,8 +64,8 @@ def gru(
     """Computes all steps of :class:`seqmodels.cells.GRUCell`.
 
     Args:
-        projected: projected inputs ``(n, T, 3h)``, with the columns of the update gate u, the reset gate r
-            and the candidate.
+        projected: projected inputs of n rows and T time steps, ``(n, T, 3h)``. h is the number of units. The
+            update gate u, the reset gate r and the candidate have h columns each, in this order.
         states: tuple with the state before the first step, ``(n, h)``.
         recurrent_kernel: U ``(h, 3h)``, with columns in the same order.
         recurrent_bias: b' ``(h,)`` if the reset gate acts after the product, else None.
@@ -128,7 +128,9 @@ def gru(
 
 
 def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
-    """Returns three functions for a reset gate before the product: ``g = tanh(p + (r * k) U_h)``.
+    """Returns three functions for a GRU whose reset gate acts before the product with ``U_h``.
+
+    The candidate is ``g = tanh(p + (r * k) U_h)``.
 
     - ``candidate`` computes the gates and the candidate of a step.
     - ``through`` computes the gradients of the reset gate's input and of k, the state after dropout.
@@ -156,7 +158,7 @@ def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
 
 
 def _reset_after(kernel: tf.Tensor, units: int, bias: tf.Tensor) -> tuple:
-    """Returns the three functions of :func:`_reset_before` for a reset gate after the product.
+    """Returns the functions of :func:`_reset_before` for a GRU whose reset gate acts after the product.
 
     The candidate is ``g = tanh(p + r * v)`` with ``v = k U_h + b'``.
     """

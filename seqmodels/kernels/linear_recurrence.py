@@ -38,7 +38,7 @@ def linear_recurrence(
     """Computes all states of ``h_t = a_t * h_{t-1} + b_t``.
 
     Args:
-        a: factors ``(n, T, h)``.
+        a: factors for n rows, T steps and h features, ``(n, T, h)``.
         b: summands ``(n, T, h)``.
         initial: state before the first step, ``(n, h)``.
         lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
@@ -111,7 +111,7 @@ def _walk(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = False)
 
 
 def _rounds(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = False) -> tf.Tensor:
-    """Computes the states of :func:`_walk` by a parallel scan."""
+    """Computes the same states as :func:`_walk`, but by a parallel scan."""
     if reverse:
         return tf.reverse(_rounds(tf.reverse(a, axis=[0]), tf.reverse(b, axis=[0]), initial), axis=[0])
     if a.shape[0] == 0:

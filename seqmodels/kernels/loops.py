@@ -27,9 +27,10 @@ def generic(
     """Runs all steps in a ``tf.while_loop``.
 
     Args:
-        step: function that receives the projected inputs of one step, ``(n, p)``, and the states before the
-            step. The function returns the output ``(n, output_size)`` and the states after the step.
-        projected: projected inputs of all steps, ``(n, T, p)``.
+        step: function that receives the projected inputs of one step for n rows, ``(n, p)``, and the states
+            before the step. The function returns the output ``(n, output_size)`` and the states after the
+            step.
+        projected: projected inputs of all T steps, ``(n, T, p)``.
         states: states before the first step, each ``(n, units)``.
         lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
             that no row has padding.
@@ -59,9 +60,9 @@ def unrolled(
 ) -> tuple[tf.Tensor, States]:
     """Computes the results of :func:`generic` in a graph that contains one copy of ``step`` per time step.
 
-    The graph computes ``step`` also after the end of a row, from the padding. After all steps, it selects the
-    state after the last real step of each row. A selection in every step would make the graph a quarter
-    larger and 8-bit states less precise.
+    After the end of a row, the graph continues to compute ``step``, from the padding. After all steps, the
+    graph selects the state after the last real step of each row. A selection in every step would make the
+    graph a quarter larger and 8-bit states less precise.
 
     Raises:
         ValueError: the number of time steps is not static.
@@ -89,7 +90,7 @@ def unrolled(
     real = (tf.range(len(outputs)) < lengths[:, None])[..., None]  # (batch, time, 1)
 
     def last(first: tf.Tensor, *later: tf.Tensor) -> tf.Tensor:
-        # TensorFlow Lite's converter fails if an 8-bit tensor is stacked twice, with different scales.
+        # TensorFlow Lite's converter fails if an 8-bit tensor is stacked twice with different scales.
         is_output = all(state is output for state, output in zip(later, outputs))
         rest = stacked if is_output else tf.stack(later, axis=1)
         return tf.gather(tf.concat([first[:, None], rest], axis=1), lengths, batch_dims=1)

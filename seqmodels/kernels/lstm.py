@@ -63,9 +63,9 @@ def lstm(
     The loop saves memory: the gates of a step overwrite the projected inputs of the step.
 
     Args:
-        projected: projected inputs ``(n, T, 4h)``, with the columns of the input gate, the forget gate, the
-            candidate and the output gate.
-        states: tuple of h and c before the first step, each ``(n, h)``.
+        projected: projected inputs of n rows and T time steps, ``(n, T, 4h)``. h is the number of units. The
+            input gate, the forget gate, the candidate and the output gate have h columns each, in this order.
+        states: tuple of the output state and the cell state before the first step, each ``(n, h)``.
         recurrent_kernel: U ``(h, 4h)``, with columns in the same order.
         lengths: number of real steps (steps that are not padding) of each row, ``(n,)`` int32. None means
             that no row has padding.
@@ -74,7 +74,8 @@ def lstm(
             each window to the next, but no gradient passes back. Default: no truncation.
 
     Returns:
-        The outputs ``(n, T, h)``, and a tuple of h and c after the last real step of each row.
+        The outputs ``(n, T, h)``, and a tuple of the output state and the cell state after the last real step
+        of each row.
 
     >>> states = tf.zeros((2, 3)), tf.zeros((2, 3))
     >>> outputs, (h, c) = lstm(tf.zeros((2, 4, 12)), states, tf.zeros((3, 12)))

@@ -19,7 +19,7 @@ def projection(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Te
     """Computes ``x W + b``.
 
     Args:
-        x: inputs ``(n, T, d)``.
+        x: d input features of n rows at T time steps, ``(n, T, d)``.
         kernel: W ``(d, p)``.
         bias: b ``(p,)``. None means no bias.
 

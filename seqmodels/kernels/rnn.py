@@ -59,7 +59,7 @@ def rnn(
     """Computes all steps of :class:`seqmodels.cells.RNNCell`.
 
     Args:
-        projected: projected inputs ``(n, T, h)``.
+        projected: projected inputs of n rows, T time steps and h units, ``(n, T, h)``.
         states: tuple with the state before the first step, ``(n, h)``.
         recurrent_kernel: U ``(h, h)``.
         activation: a key of ``ACTIVATIONS``.

@@ -22,8 +22,8 @@ def scan(
 
     Args:
         step: function that receives the index t of a step, a tuple of the inputs of the step, each
-            ``(n, p_i)``, and the states before the step. The function returns a tuple of outputs, each
-            ``(n, width_j)``, and the states after the step.
+            ``(n, p_i)``, and the states before the step. The function returns a tuple of outputs, each ``(n,
+            width_j)``, and the states after the step. n is the number of rows.
         sequences: inputs of all steps, each in time-major order ``(T, n, p_i)``.
         states: states before the first step. Their shapes must not change.
         widths: number of features of each output.

@@ -18,8 +18,9 @@ class Classifier(keras.Model):
     r"""Classifies token sequences with an embedding, a recurrent encoder, pooling and one linear layer.
 
     ``classifier({"tokens": (n, T) int32, "lengths": (n,) int32})`` returns logits ``(n, classes)``, float32
-    or wider. Padding never changes a result. The model can be trained by the training loop of this project or
-    by Keras' ``compile`` and ``fit``.
+    or wider. n is the number of rows, and T is the number of tokens of a padded row. Padding never changes a
+    result. The model can be trained by the training loop of this project or by Keras' ``compile`` and
+    ``fit``.
 
     If ``ngrams`` is above 0, the encoder does not read token embeddings. It reads weights of a linear model
     over n-grams (:class:`NgramBag`), which must be fitted before the training. At step t, the encoder reads

@@ -35,7 +35,8 @@ class Predicted(NamedTuple):
     """The outputs of a language model.
 
     Attributes:
-        logits: logits of the token that follows each step, ``(n, T, v)``; float32 or wider.
+        logits: logits of the token that follows each step, float32 or wider. The shape ``(n, T, v)`` stands
+            for n rows, T time steps and v token ids.
         states: states after the last step. Pass them to the next call to continue the text. Floating-point
             states are float32 or wider.
     """
@@ -47,11 +48,11 @@ class Predicted(NamedTuple):
 class NextToken(keras.Model):
     """Base class of language models, with an embedding and an output layer.
 
-    ``model({"tokens": (n, T) int32, "states": ..., "lengths": (n,) int32})`` returns :class:`Predicted`.
-    Without ``states``, a new text starts. Without ``lengths``, no row has padding. A text can be split into
-    pieces: pass the states that the model returns for a piece together with the next piece. The logits are
-    then equal to the logits of one call with the whole text. Logits after the end of a row have no meaning
-    and do not depend on the padding.
+    ``model({"tokens": (n, T) int32, "states": ..., "lengths": (n,) int32})`` returns :class:`Predicted`. n is
+    the number of rows, and T is the number of time steps. Without ``states``, a new text starts. Without
+    ``lengths``, no row has padding. A text can be split into pieces: pass the states that the model returns
+    for a piece together with the next piece. The logits are then equal to the logits of one call with the
+    whole text. Logits after the end of a row have no meaning and do not depend on the padding.
 
     Args:
         vocabulary: number of token ids, v.
@@ -71,7 +72,7 @@ class NextToken(keras.Model):
 
     Raises:
         ValueError: a rate outside ``[0, 1)``, cutoffs outside the vocabulary, cutoffs with tied weights,
-            samples outside ``4 .. v``, or samples with cutoffs.
+            samples that are neither 0 nor in ``4 .. v``, or samples with cutoffs.
     """
 
     @keeps_arguments

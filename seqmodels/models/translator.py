@@ -42,8 +42,9 @@ class Translator(keras.Model):
 
     ``translator({"source": (n, S), "source_lengths": (n,), "target": (n, T), "target_lengths": (n,)})`` takes
     int32 tensors. It returns the logits of the token that follows each token of ``target`` (teacher forcing).
-    The logits have the shape ``(n, T, target vocabulary)`` and are float32 or wider. For decoding,
-    :meth:`encode` and :meth:`step` run the same model token by token.
+    The logits have the shape ``(n, T, target vocabulary)`` and are float32 or wider. n is the number of rows.
+    S and T are the padded lengths of the sources and of the targets. For decoding, :meth:`encode` and
+    :meth:`step` run the same model token by token.
 
     A bridge computes the initial states of the decoder from the final states of the encoder (Bahdanau et al.
     2015, appendix A.2.2). Each initial state is ``tanh(s W + b)``, where ``s`` is a final state. For the

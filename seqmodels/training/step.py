@@ -18,7 +18,8 @@ class Part(NamedTuple):
     """The results of a step for one part of a batch.
 
     Attributes:
-        sums: dictionary of the sums of losses and scores, and of the numbers of targets and examples.
+        sums: dictionary that contains the sums of losses and scores, the number of targets, and the number of
+            examples.
         gradients: gradients of the mean loss of the part, one per trainable variable. Empty in evaluation.
         carried: state of the model after the batch, for the rows of this part.
         updates: new values of non-trainable variables, such as the states of random generators. The keys are

@@ -200,7 +200,7 @@ def test_data_without_rows_or_with_empty_rows_only():
 
 def test_a_row_longer_than_the_last_edge_is_an_error(numbered):
     with pytest.raises(
-        ValueError, match="a row must have at most 20 tokens, the longest edge; got 24; truncate"
+        ValueError, match="a row must have at most 20 tokens, the largest value of edges; got 24; truncate"
     ):
         batches(numbered[0], edges=[10, 20], batch_size=4)
 

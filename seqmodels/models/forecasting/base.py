@@ -20,7 +20,8 @@ class WindowModel(keras.Model):
     """Base class of all forecasters, which map a window of a series to forecasts in the units of the data.
 
     ``model({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H), "series": (n,) int32})``
-    returns forecasts ``(n, H, p)``. :func:`.scaling.forecast` describes the p numbers of one step.
+    returns forecasts ``(n, H, p)`` for n windows. :func:`.scaling.forecast` describes the p numbers of one
+    step.
 
     - ``past``: the L rows of the window.
     - ``past_time`` and ``future_time``: the times of the L past rows and of the H rows to forecast.
@@ -96,9 +97,7 @@ class WindowModel(keras.Model):
         self.periods = tuple(periods)
         self.series_units = series_units
         self.parameters_of_step = scaling_rules.width(output, levels)
-        self.middle = (
-            len(levels) // 2 if output == "quantiles" else 0
-        )  # index of the parameter for the location
+        self.middle = len(levels) // 2 if output == "quantiles" else 0  # index of the location parameter
         self.wide = keras.backend.result_type(self.compute_dtype, "float32")
         # In the project's measurements, no function of past prices improved the location of the returns of
         # any stock. The location is therefore the volatility times one learned number per forecast step.
@@ -150,7 +149,7 @@ class WindowModel(keras.Model):
         else:
             window = scaling_rules.of_values(past, self.scaling, self.decomposition)
         steps, future = window.steps, self._future(inputs)  # future (batch, L + H, future_features)
-        skipped = self.lookback - steps.shape[1]  # 1 for prices: the first row has no return
+        skipped = self.lookback - steps.shape[1]  # 1 for prices, because the first row has no return
         steps = tf.concat([steps, future[:, skipped : self.lookback]], -1)
         narrow = self.compute_dtype
         fixed = self._fixed(inputs, narrow)
@@ -164,7 +163,8 @@ class WindowModel(keras.Model):
     def raw(
         self, steps: tf.Tensor, whole: tf.Tensor, future: tf.Tensor, fixed: tf.Tensor, training: bool
     ) -> tf.Tensor:
-        """Computes the unconstrained parameters of the forecast, ``(n, H, p)``.
+        """Computes the unconstrained parameters ``(n, H, p)``: p numbers for each of n windows and H future
+        steps.
 
         Args:
             steps: features of each past step, ``(n, T, step_features)``. T is the lookback, or the lookback

@@ -24,8 +24,8 @@ class Window(NamedTuple):
     """A scaled window, whose numbers are of the order of magnitude of 1.
 
     Attributes:
-        steps: features of each step, ``(n, T, f)``, which are the input of a recurrent encoder.
-        whole: features of the whole window, ``(n, s)``, which are the input of a linear layer.
+        steps: f features of each of T steps, ``(n, T, f)``. They are the input of a recurrent encoder.
+        whole: s features of the whole window, ``(n, s)``. They are the input of a linear layer.
         location, scale: ``(n, 1)``. A scaled number x is ``location + scale * x`` in the units of the data.
     """
 
@@ -188,7 +188,8 @@ def width(output: str, levels: Sequence[float]) -> int:
 def forecast(raw: tf.Tensor, window: Window, output: str, levels: Sequence[float]) -> tf.Tensor:
     """Converts unconstrained parameters ``(n, H, p)`` to forecasts in the units of the data.
 
-    The result is float32 or wider. Its last axis depends on ``output``:
+    n is the number of windows, H is the number of future steps, and p is the number of parameters. The
+    result is float32 or wider. Its last axis depends on ``output``:
 
     - ``point``: the forecast value (p = 1).
     - ``quantiles``: one value per level, in rising order. ``raw`` contains the middle value and the gaps
