@@ -99,7 +99,8 @@ class Verdict:
     The distance is the number of time steps before the final step.
 
     Attributes:
-        kind: "vanishes", "explodes", or "holds" if the gradient neither vanishes nor explodes.
+        kind: "vanishes", "explodes" or "holds". "holds" means that the gradient neither vanishes nor
+            explodes.
         factor: average factor by which the norm changes per step of distance.
         reach: largest distance up to which all norms are at least ``LEFT`` times the norm at distance 0.
         left: norm at the largest distance divided by the norm at distance 0.

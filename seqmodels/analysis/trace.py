@@ -29,7 +29,7 @@ class Trace:
         name: name of the layer. If the layer is called several times, the second call is named "reader 2",
             for example, and the third call "reader 3".
         cell: the cell of the layer.
-        projected: projected inputs of each step, ``(n, p)``.
+        projected: projected inputs of each step for n rows, ``(n, p)``.
         states: states before the first step and after each step. Each entry is a tuple of ``(n, units)``.
         constants: constants of the cell, which are the same at all steps.
         lengths: number of real steps (steps that are not padding) of each row, ``(n,)``.

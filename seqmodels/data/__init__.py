@@ -1,4 +1,4 @@
-"""Functions that read texts, tables and word vectors, tokenise texts, and make data splits and batches.
+"""Functions that read data, tokenise texts, and make data splits and batches.
 
 The module of a function or class is imported when the function or class is first used. Reading files
 therefore does not import TensorFlow.

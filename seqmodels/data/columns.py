@@ -23,8 +23,8 @@ def find_column(
 ) -> str:
     """Returns the name of the column that has a given role, such as the column with the texts.
 
-    Case and blanks in column names are ignored, unless two columns of the table differ only in case or
-    blanks.
+    Case and blanks in column names are ignored. If two columns of the table differ only in case or blanks, a
+    name must match exactly.
 
     Args:
         table: the table.

@@ -40,7 +40,7 @@ def plain_name(path: Path) -> str:
         try:
             with zipfile.ZipFile(path) as archive:
                 name += Path(only_member(path, archive).filename.lower()).suffix
-        except (DataError, *BROKEN):  # `read_bytes` raises the error later, if the file is read
+        except (DataError, *BROKEN):  # If the file is read later, `read_bytes` raises the error.
             return name
     return name
 

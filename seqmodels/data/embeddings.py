@@ -78,8 +78,8 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, bytes]]:
             continue
         dimensions = dimensions or columns
         word, *numbers = fields.rsplit(b" ", dimensions) if columns > dimensions else fields.split(b" ", 1)
-        # If a line has more columns than expected, its word contains spaces. An exception is a line whose
-        # additional columns are all numbers. This line has too many numbers.
+        # If a line has more columns than expected, its word contains spaces. But if all additional columns
+        # are numbers, the line has too many numbers.
         extra = word.split(b" ")[1:]
         if columns < max(dimensions, 1) or (extra and all(map(_is_number, extra))):
             raise DataError(

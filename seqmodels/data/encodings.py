@@ -106,7 +106,7 @@ def _hint(content: bytes) -> str:
         return f"the file looks like {guess}, so read it with --encoding {guess}"
     if b"\0" in content[:SAMPLE]:
         return "the file looks binary; convert the file to UTF-8, or use a text file"
-    return f"convert the file to UTF-8, or name its encoding with --encoding, such as {EXAMPLES}"
+    return f"convert the file to UTF-8, or name its encoding, such as {EXAMPLES}, with --encoding"
 
 
 def guess_encoding(content: bytes) -> str | None:

@@ -34,7 +34,7 @@ def table_parts(
     """Reads a table, and yields it in parts of at most ``rows`` rows.
 
     The parts have the same columns as the result of :func:`read_table`. The first part contains the notes
-    about the table. The memory use is limited for .csv, .tsv and .jsonl files in UTF-8, which may be
+    about the table. The memory use is limited for .csv, .tsv and .jsonl files in UTF-8, even if they are
     compressed. It is also limited for uncompressed .parquet, .arrow and .feather files. Any other file is
     read as a whole.
 

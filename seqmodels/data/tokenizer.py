@@ -70,9 +70,9 @@ class Tokenizer(tf.Module):
     3. Every exclamation mark, question mark and emoji is a word, in any script. Characters that only join
        emoji or select their appearance are dropped. The parts of a combined emoji, such as a skin tone, are
        therefore separate words. A flag is one word.
-    4. An emoticon is a word if a space, the end of the text or one of ``. , ! ? < "`` follows. ``:)``, ``:(``
-       and similar faces may follow a word directly. Other emoticons (``xD``, ``:P``, ``<3``, ``^_^``) must
-       follow a space. In ``:)))``, the repeated brackets do not belong to the emoticon.
+    4. An emoticon is a word if it is followed by a space, the end of the text or one of ``. , ! ? < "``.
+       ``:)``, ``:(`` and similar faces may follow a word directly. Other emoticons (``xD``, ``:P``, ``<3``,
+       ``^_^``) must follow a space. In ``:)))``, the repeated brackets do not belong to the emoticon.
     5. The setting ``base`` applies to all other characters. With "letters", letters, digits, marks
        and apostrophes form words, and the rest is dropped. With "whitespace", all of these characters form
        words.

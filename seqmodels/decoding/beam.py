@@ -79,7 +79,7 @@ class Search:
 
 
 class Ranked(NamedTuple):
-    """The best sequences of each row.
+    """The best sequences of each of n rows.
 
     Sequences with an end token come before sequences that reached the maximum length. Each group is sorted
     from the highest score to the lowest. The attributes are described in `Decoded`.

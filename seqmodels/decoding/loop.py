@@ -21,7 +21,7 @@ from seqmodels.decoding.sampling import Sampling, draw, uniform
 
 
 class Decoded(NamedTuple):
-    """Decoded sequences.
+    """Decoded sequences of n rows.
 
     Attributes:
         tokens: tokens of each row without the end token, followed by `PAD`, ``(n, steps) int32``.

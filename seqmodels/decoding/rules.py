@@ -61,7 +61,7 @@ def restrict(
     """Applies ``rules`` to the logits of one step.
 
     Args:
-        logits: (n, V).
+        logits: logits of n rows and V tokens, (n, V).
         history: prompt and generated tokens of each row, (n, any) int32, with `NONE` at positions without a
             token.
         time: number of generated tokens without the prompt, () int32.

@@ -70,7 +70,7 @@ def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor
             token = order[np.sum(cumulative[: left - 1] <= number * cumulative[left - 1])]
 
     Args:
-        logits: (n, V). Tokens with the logit -inf are never selected.
+        logits: logits of n rows and V tokens, (n, V). Tokens with the logit -inf are never selected.
         numbers: random numbers in [0, 1), (n,) float64.
         sampling: settings of the sampling.
 

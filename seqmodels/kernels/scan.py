@@ -73,7 +73,7 @@ def scan(
 
 
 def time_major(x: tf.Tensor) -> tf.Tensor:
-    """Swaps the first two axes: ``(n, T, p)`` becomes ``(T, n, p)``, or the reverse."""
+    """Swaps the first two axes: ``(n, T, p)`` to ``(T, n, p)``, or ``(T, n, p)`` to ``(n, T, p)``."""
     return tf.transpose(x, (1, 0, 2))
 
 
@@ -85,7 +85,8 @@ def shifted(first: tf.Tensor, sequence: tf.Tensor) -> tf.Tensor:
 def weight_gradient(states: tf.Tensor, dz: tf.Tensor) -> tf.Tensor:
     """Computes ``sum_t states_t^T dz_t`` as one product.
 
-    The shapes are ``(T, n, h)`` for ``states``, ``(T, n, p)`` for ``dz``, and ``(h, p)`` for the result.
+    For T time steps and n rows, ``states`` has the shape ``(T, n, h)``, and ``dz`` has the shape ``(T, n,
+    p)``. The result has the shape ``(h, p)``.
 
     ``tensordot`` stores the transposed states in memory before the product. Under XLA, a ``matmul`` with
     the argument ``transpose_a=True`` takes up to 1.8 times the time of this method.

@@ -36,10 +36,10 @@ class Classifier(keras.Model):
     model. Training adds information that the linear model cannot use: the position of an expression in the
     text and its context.
 
-    A linear model overfits the rows that it was fitted to. Training should therefore use the outputs of
-    linear models that were fitted to other rows. Pass these outputs as the additional inputs
-    ``evidence (n, T, ngrams * classes)`` and ``linear_logits (n, classes)``. The method is called stacked
-    generalization (Wolpert 1992).
+    A linear model overfits the rows that it was fitted to. For each training row, training should therefore
+    use the outputs of a linear model that was fitted without this row. Pass these outputs as the additional
+    inputs ``evidence (n, T, ngrams * classes)`` and ``linear_logits (n, classes)``. The method is called
+    stacked generalization (Wolpert 1992).
 
     Args:
         vocabulary: number of token ids, v.

@@ -20,6 +20,8 @@ END = 3  # id of the end token; it ends each line, and it is the input for the f
 class Features(NamedTuple):
     """The inputs of the output layer, and the states after the last step.
 
+    The shape ``(n, T, d)`` stands for n rows, T time steps and d features.
+
     Attributes:
         outputs: inputs of the output layer after dropout, ``(n, T, d)``.
         raw: inputs of the output layer before dropout, ``(n, T, d)``.

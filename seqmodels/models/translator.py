@@ -63,9 +63,9 @@ class Translator(keras.Model):
             only the states of the encoder (Sutskever et al. 2014).
         feeding, deep_output, normalize: see :class:`seqmodels.layers.AttentionDecoderCell`. ``normalize``
             also normalizes the outputs of the encoder.
-        tie: matrix of the output layer. With ``none``, the output layer has its own matrix. With ``target``,
-            the output layer uses the target embedding (Press and Wolf 2017). With ``all``, the source
-            embedding, the target embedding and the output layer use the same matrix.
+        tie: selects the matrix of the output layer. With ``none``, the output layer has its own matrix. With
+            ``target``, the output layer uses the target embedding (Press and Wolf 2017). With ``all``, the
+            source embedding, the target embedding and the output layer use the same matrix.
         word_dropout: probability of replacing a token by the unknown token.
         dropout: probability of dropping a feature. This dropout applies to the embeddings, between layers, to
             the outputs of the encoder that the attention reads, and before the output layer.

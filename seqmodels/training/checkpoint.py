@@ -47,8 +47,8 @@ def load(path: Path, variables: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """Reads a checkpoint, assigns the stored values to ``variables``, and returns the facts.
 
     Raises:
-        DataError: the file is damaged, or its tensors do not have the same number and shapes as
-            ``variables``. No variable is changed in this case.
+        DataError: the file is damaged, or the number or shapes of its tensors differ from ``variables``. If
+            this error is raised, no variable has changed.
     """
     values = []
     try:

@@ -20,9 +20,11 @@ class Outcome(NamedTuple):
     """The result of an objective for one batch.
 
     Attributes:
-        total: scalar, the sum of the losses over real targets.
-        count: scalar, the number of real targets, or the sum of their weights.
-        scores: sums of scores over real targets, ``{name: sum}``. The loop divides them by ``count``.
+        total: scalar, the weighted sum of the losses over real targets.
+        count: scalar, the sum of the weights of the real targets. If all weights are 1, this sum is the
+            number of real targets.
+        scores: weighted sums of scores over real targets, ``{name: sum}``. The loop divides the sums by
+            ``count``.
         penalty: scalar that is added to the mean loss for regularization. The penalties of the weight
             regularizers are not included, because the training step adds them.
         carried: state of the model after the batch, from which the next batch continues. It is ``()`` if the

@@ -35,9 +35,9 @@ class Settings:
             to the average. With d = 1, the result is the mean over these steps (Polyak and Juditsky 1992).
             With d < 1, it is an exponential moving average. Validation, the saved best weights and the final
             model use the average instead of the weights.
-        average_after: number of epochs N. Averaging over steps starts when the current epoch is worse than an
-            epoch more than N epochs before (NT-ASGD, Merity et al. 2018, algorithm 1). With 0, averaging
-            starts at the first step.
+        average_after: number of epochs N. Averaging over steps starts when the current epoch is worse than at
+            least one epoch that ended more than N epochs before (NT-ASGD, Merity et al. 2018, algorithm 1).
+            With 0, averaging starts at the first step.
         average_epochs: number of epochs N. After each epoch, the weights at the ends of the last N epochs are
             averaged (Junczys-Dowmunt et al. 2016, section 2, on averaged checkpoints). None disables this
             average. Do not combine it with ``average``.

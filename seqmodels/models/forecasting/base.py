@@ -206,10 +206,11 @@ class WindowModel(keras.Model):
 class Skip(keras.layers.Layer):
     """A linear layer that maps the whole window ``(n, s)`` to the parameters of every step, ``(n, H, p)``.
 
-    In a model with ``kind="values"``, the weights of the layer affect only the location parameter, or the
-    middle quantile. A change of the middle quantile shifts all quantiles equally. The spread of the forecast
-    depends on the bias of the layer and on the rest of the model. In a model with ``kind="prices"``, the
-    weights affect every parameter, and an L2 penalty keeps the weights small.
+    In a model with ``kind="values"``, the weights of the layer affect only the location parameter. For the
+    output ``quantiles``, this parameter is the middle quantile. A change of the middle quantile shifts all
+    quantiles equally. The spread of the forecast depends on the bias of the layer and on the rest of the
+    model. In a model with ``kind="prices"``, the weights affect every parameter, and an L2 penalty keeps the
+    weights small.
 
     Args:
         horizon: number of forecast steps, H.

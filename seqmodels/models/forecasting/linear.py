@@ -30,8 +30,9 @@ class FixedWindowForecaster(WindowModel):
         form: a name in ``FIXED_WINDOWS``.
         units: size of the hidden layer of ``mlp``.
         dropout: probability of dropping a feature of the hidden layer.
-        **kwargs: arguments of :class:`WindowModel`. ``nlinear`` and ``dlinear`` override ``scaling``,
-            ``decomposition`` and ``series_units``. They ignore the calendar and the covariates.
+        **kwargs: arguments of :class:`WindowModel`. ``nlinear`` and ``dlinear`` set ``scaling``,
+            ``decomposition`` and ``series_units`` themselves. These two models ignore the calendar and the
+            covariates.
 
     Raises:
         ValueError: an unknown form, or an error of :class:`WindowModel`.

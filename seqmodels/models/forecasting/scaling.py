@@ -36,7 +36,7 @@ class Window(NamedTuple):
 
 
 def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
-    """Scales a window of values ``(n, L, 1)``. The argument ``scaling`` selects the method:
+    """Scales n windows of L values, ``(n, L, 1)``. The argument ``scaling`` selects the method:
 
     - ``none``: the values do not change.
     - ``mean``: values divided by their mean absolute value (Salinas et al. 2020, section 3.3).
@@ -98,7 +98,7 @@ def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
 
 
 def of_prices(past: tf.Tensor) -> Window:
-    """Scales a window of prices ``(n, L, 5)``, with the columns open, high, low, close and volume.
+    """Scales n windows of L days, ``(n, L, 5)``, with the columns open, high, low, close and volume.
 
     O, H, L and C are the open, high, low and close prices. Their index is the day. The features of day t are:
 
