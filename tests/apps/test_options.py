@@ -86,7 +86,7 @@ def test_data_is_a_path_or_a_catalogue_name(data):
 @pytest.mark.parametrize("options", [Train, Evaluate])
 @pytest.mark.parametrize("data", ["no/such.csv", "", "csv:x", "embeded"])
 def test_data_that_does_not_exist_is_refused(options, data):
-    with pytest.raises(UsageError, match=f"--data {data} does not exist; pass a file, a folder, embedded"):
+    with pytest.raises(UsageError, match=f"--data {data} does not exist; pass a file, a folder, 'embedded'"):
         options(data=data).check()
 
 
