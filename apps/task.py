@@ -143,8 +143,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             list of str. This list is one chunk for ``predict``. The function may write files to the temporary
             folder. It raises UsageError for inputs of another type.
         input_column: function that receives ``(table, options)`` and returns the name of the column that
-            contains the inputs of ``predict``. ``options`` are the options of the training. Default: none.
-            The function ``inputs`` must then convert tables, too.
+            contains the inputs of ``predict``. ``options`` are the options of the training. Default: None.
+            The function ``inputs`` must then also convert tables.
         input_line: function that receives ``(line, options)``, where ``line`` is one line of a text file. It
             returns the input of ``predict`` that the line contains. Default: the whole line.
         rows: function that receives a record and returns its rows for ``predict --to FILE`` as .csv or

@@ -84,7 +84,7 @@ def code() -> dict[str, list[str]]:
 
 
 def _cut(documents: Iterable[list[str]]) -> dict[str, list[str]]:
-    """Returns the lines of each split. The middle of a document in the whole text determines its split."""
+    """Returns the lines of each split. The split of a document is the one that contains its middle."""
     documents = [lines for lines in documents if lines]
     sizes = [sum(len(line) + 1 for line in lines) for lines in documents]
     splits: dict[str, list[str]] = {name: [] for name in FRACTIONS}

@@ -41,7 +41,8 @@ from seqmodels.data.splits import (
 from seqmodels.data.tables import FORMATS, BadRows, table_name
 from seqmodels.errors import DataError, UsageError
 
-# name of the folder of unlabeled texts next to the class folders in the data set aclImdb (Maas et al. 2011)
+# In the data set aclImdb (Maas et al. 2011), the folder with this name contains the unlabeled texts. It is
+# next to the folders of the classes.
 UNLABELED_FOLDER = "unsup"
 FORMS = f"a table ({', '.join(FORMATS)}, also compressed), a folder, embedded or tfds:NAME"
 
@@ -83,7 +84,7 @@ def load_labeled_texts(
         data: value of ``--data``, see the top of this module.
         seed: seed that determines which rows the new splits get.
         valid_fraction: fraction of the rows that becomes the validation split, in (0, 0.5].
-        reading: options of reading files. Default: the defaults of `Reading`.
+        reading: options that determine how files are read. Default: the defaults of `Reading`.
 
     Raises:
         UsageError: ``data`` does not exist or has an unknown format, or ``valid_fraction`` is not in
