@@ -156,7 +156,7 @@ def application(
     verb("train", train, "Train a model and compare it with its baselines.")
     verb("evaluate", evaluate, "Evaluate a trained model and its baselines.")
     inputs = click.Argument(["inputs"], nargs=-1)
-    help = "Apply a trained model to the arguments, to the file in --data, or to each line of stdin."
+    help = "Apply a trained model to inputs: the arguments, the --data file, or the lines of stdin."
     if not predict.reads_stdin:
         help = "Apply a trained model to files. Without files, forecast from the end of the training data."
     verb("predict", predict, help, inputs)

@@ -59,7 +59,7 @@ def command(run: Path, wanted: Mapping[str, Any]) -> str:
 
     Args:
         run: folder of the finished run.
-        wanted: values of ``data`` and ``epochs`` with which the user wanted to train.
+        wanted: values of ``--data`` and ``--epochs`` in the command of the user.
     """
     try:
         options, data, metrics = (

@@ -55,8 +55,8 @@ class Scores(dict):
 def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
     """Writes a table to a CSV file and returns the path of the file.
 
-    The file contains all columns of the data. Index levels of a DataFrame become columns, too, if they
-    have a name. A missing value becomes an empty cell.
+    The file contains all columns of the data. Named index levels of a DataFrame also become columns. A
+    missing value becomes an empty cell.
 
     Args:
         data: a DataFrame; a list with one dictionary per row; a list with one tuple per row; or a tuple with

@@ -143,7 +143,7 @@ class RunOptions(Options):
     run: str = option(
         "",
         "Directory of the run. It contains the model, the scores and the plots. Default: saved_models/TASK, "
-        "such as saved_models/sentiment.",
+        "such as saved_models/sentiment for the task sentiment.",
         group="Output",
         stored=False,
     )
@@ -182,12 +182,14 @@ class TrainOptions(RunOptions):
     batch_size: int = option(64, "Number of training examples per batch.", minimum=1)
     optimizer: str = option("adam", "Name of the Keras optimizer.", choices=OPTIMIZERS)
     learning_rate: float = option(
-        0.002, "Peak of the learning rate. --warmup and --schedule set its course.", minimum=0
+        0.002,
+        "Peak of the learning rate. --warmup and --schedule tell how the learning rate changes.",
+        minimum=0,
     )
     schedule: str = option(
         "constant",
-        "Course of the learning rate after the warm-up. 'plateau' divides the learning rate by 4 after each "
-        "epoch without a new best validation score.",
+        "How the learning rate changes after the warm-up. 'plateau' divides the learning rate by 4 after "
+        "each epoch without a new best validation score.",
         choices=SCHEDULES,
     )
     warmup: float = option(

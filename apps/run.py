@@ -141,7 +141,8 @@ class Run:
         """Returns the options of the training.
 
         Raises:
-            UsageError: the run was trained by another version, with options that this version does not have.
+            UsageError: the run was trained by another version of the package, with options that this
+                version does not have.
         """
         return restore(options, self.read_json("options.json"), f"{self.path}/options.json")
 

@@ -15,7 +15,7 @@ from seqmodels.data.tokenizer import LONGEST_WORD, SPACE_MARK
 
 UNKNOWN_SHARE = 0.1  # a note is printed if more than this fraction of the tokens of a split is unknown
 SMALLEST_VOCABULARY = 50  # a note is printed if a vocabulary has fewer tokens than this number
-FEWEST_TEXTS = 10  # with fewer texts, all texts may have the same length by chance
+FEWEST_TEXTS = 10  # with fewer texts than this number, all texts may have the same length by chance
 # A note is printed if more than this fraction of the characters of the texts is in words that are not split.
 SCRIPT_SHARE = 0.1
 SAMPLE = 2000  # number of texts that are searched for scripts without spaces

@@ -44,7 +44,7 @@ def dynamic_losses(
         ids: token ids of the text to score, ``(tokens,)``.
         train_ids: token ids of the training split, ``(tokens,)``.
         rate: learning rate.
-        decay: strength of the decay towards the trained weights.
+        decay: factor of the decay towards the trained weights.
 
     Returns:
         the loss of each token, ``(tokens,)`` float64.

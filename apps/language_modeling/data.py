@@ -26,7 +26,7 @@ from seqmodels.errors import DataError
 
 LINE_END = "\r\n?|\n"
 KEEPING_MARKS = ("auto", "whitespace")  # values of --split that keep <unk> as one word
-SHORTEST_LINE = 10  # lines with fewer characters, such as headings, do not count as repeated
+SHORTEST_LINE = 10  # lines with fewer characters than this do not count as repeated lines
 REPEATED_LINES = 0.1  # a note is printed if more than this fraction of the test lines is repeated
 
 

@@ -101,8 +101,8 @@ class Train(TrainOptions):
     )
     schedule: str = option(
         "cosine",
-        "Course of the learning rate after the warm-up. 'plateau' divides the learning rate by 4 after each "
-        "epoch without a new best validation score.",
+        "How the learning rate changes after the warm-up. 'plateau' divides the learning rate by 4 after "
+        "each epoch without a new best validation score.",
         choices=SCHEDULES,
     )
     clipnorm: float | None = option(
@@ -339,7 +339,7 @@ class Evaluate(EvaluateOptions):
         "UTF-8; for a file that is not UTF-8, the --encoding of the training"
     )
     beside: str | None = option(
-        None, "Folder of a second trained run. The output also shows its scores on the same data."
+        None, "Folder of a second trained run, whose scores on the same data are also shown."
     )
     dynamic: bool = option(
         False,
@@ -349,7 +349,7 @@ class Evaluate(EvaluateOptions):
     dynamic_rate: float = option(0.002, "Learning rate of dynamic evaluation.", minimum=0)
     dynamic_decay: float = option(
         0.02,
-        "Strength with which dynamic evaluation pulls the weights back to their trained values.",
+        "Rate at which dynamic evaluation pulls the weights back to their trained values.",
         minimum=0,
     )
     cache: int = option(

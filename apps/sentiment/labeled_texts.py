@@ -2,8 +2,8 @@
 
 - ``embedded[:reviews]``: the reviews that are included in the project
 - ``FILE``: a table with a column of texts and a column of labels, see `seqmodels.data.tables`
-- ``DIR``: a folder with the splits ``train``, ``valid`` and ``test``; each split is a table such as
-  ``train.csv``, or a folder such as ``train`` with one folder per class
+- ``DIR``: a folder with one entry for each of the splits ``train``, ``valid`` and ``test``: a table such as
+  ``train.csv``, or a folder such as ``train`` that contains one folder per class
 - ``DIR/<class>/*.txt``: a folder without splits that has one folder per class, with one text per file
 - ``tfds:NAME[/CONFIG]``: a TensorFlow Datasets data set, prepared in ``$TFDS_DATA_DIR`` or the default folder
 
@@ -76,7 +76,7 @@ def load_labeled_texts(
     - Data without splits, or with only a train split, is split into test (10 %), validation
       (``valid_fraction``) and train.
 
-    Only the seed and the texts determine which rows a new split gets. All splits have about the same
+    The rows of a new split depend only on the seed and the texts. All splits have about the same
     proportions of the labels. Rows with equal texts stay in the same split. HTML breaks in the texts become
     line breaks.
 
