@@ -72,9 +72,12 @@ def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
             first of them.
         others: text of the help that describes the other accepted values.
     """
-    named = "|".join(f":{variant}" for variant in variants)
+    named = ", ".join(f"embedded:{variant}" for variant in variants)
     return option(
-        "embedded", f"Training data: embedded[{named}] (included in the package), {others}.", group="Data"
+        "embedded",
+        f"Training data. Included in the package: {named}; 'embedded' is short for embedded:{variants[0]}. "
+        f"Other data: {others}.",
+        group="Data",
     )
 
 
