@@ -236,8 +236,8 @@ class TrainOptions(RunOptions):
     )
     average_after: int = option(
         0,
-        "Start the average of --average after an epoch whose validation score is worse than the score of an "
-        "epoch more than N epochs earlier. With 0, the average starts at the first training step.",
+        "Delay --average until the validation score of an epoch is worse than the score of some epoch that "
+        "ended more than N epochs before it. With 0, --average starts at the first training step.",
         group="Advanced",
         minimum=0,
     )

@@ -36,7 +36,7 @@ TEXT_FORMAT = ".txt"
 WHITE_SPACE = re.compile(r"\s")
 FORMS = (
     f"a .txt file or a table ({', '.join(FORMATS)}), which may be compressed; a folder with train.txt; "
-    "embedded; embedded:code; or tfds:NAME"
+    "'embedded'; embedded:code; or tfds:NAME"
 )
 
 Readers = dict[str, Callable[[], list[str]]]
@@ -207,7 +207,7 @@ def _embedded_readers(data: str, notes: list[str]) -> Readers:
     makers = {"embedded": prose.prose, "embedded:prose": prose.prose, "embedded:code": prose.code}
     if data not in makers:
         raise UsageError(
-            f"unknown embedded data {data!r}; expected embedded, embedded:prose or embedded:code"
+            f"unknown embedded data {data!r}; expected 'embedded', embedded:prose or embedded:code"
         )
     notes.append(prose.version())
     splits = makers[data]()

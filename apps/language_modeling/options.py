@@ -87,7 +87,8 @@ class Train(TrainOptions):
     epochs: int = option(16, "Maximum number of passes over the training data.", minimum=1)
     batch_size: int = option(
         20,
-        "Number of sequences per batch. The training text is split into this number of parallel parts.",
+        "Number of sequences per batch, N. The training text is cut into N parts, and each batch contains "
+        "the next tokens of every part.",
         minimum=1,
     )
     optimizer: str = option(

@@ -44,7 +44,7 @@ from seqmodels.errors import DataError, UsageError
 # In the data set aclImdb (Maas et al. 2011), the folder with this name contains the unlabeled texts. It is
 # next to the folders of the classes.
 UNLABELED_FOLDER = "unsup"
-FORMS = f"a table ({', '.join(FORMATS)}, also compressed), a folder, embedded or tfds:NAME"
+FORMS = f"a table ({', '.join(FORMATS)}, also compressed), a folder, 'embedded' or tfds:NAME"
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def _readers(data: str, reading: Reading, notes: list[str]) -> Readers:
 
         return _numbered(data, reviews.splits(), reading, notes)
     if data.startswith("embedded:"):
-        raise UsageError(f"{data} is not an embedded data set; expected embedded or embedded:reviews")
+        raise UsageError(f"{data} is not an embedded data set; expected 'embedded' or embedded:reviews")
     if data.startswith("tfds:"):
         return _numbered(data, tfds.labeled_splits(data, SPLIT_NAMES, notes), reading, notes)
     try:
