@@ -78,8 +78,8 @@ class TrainedRun:
         """Scores the model and its baselines.
 
         Args:
-            data: data to score on: a path, DataFrame or lists. Default: the test split of the data that the
-                run was trained on.
+            data: data on which the model is scored: a path, a DataFrame or lists. Default: the test
+                split of the data that the run was trained on.
             **options: options of the verb ``evaluate``.
 
         Returns:
@@ -147,7 +147,8 @@ class TrainedRun:
         """Writes a TFLite file, and files that help to integrate the TFLite file in a phone app.
 
         Args:
-            quantize: number format of the file: none, dynamic, float16 or int8, as in ``--quantize``.
+            quantize: number format of the file: ``"none"``, ``"dynamic"``, ``"float16"`` or ``"int8"``, see
+                ``--quantize``.
             **options: other options of the verb ``convert``.
 
         Returns:

@@ -47,7 +47,7 @@ VERBS = {
 
 
 class OptionalNumber(click.ParamType):
-    """A click parameter type for a number in a range. If ``optional`` is True, ``none`` is also valid."""
+    """A click parameter type for a number in a range. If ``optional`` is True, "none" is also accepted."""
 
     def __init__(self, kind: type, minimum: float | None, maximum: float | None, optional: bool):
         self.kind, self.minimum, self.maximum, self.optional = kind, minimum, maximum, optional
@@ -59,7 +59,7 @@ class OptionalNumber(click.ParamType):
         try:
             number = self.kind(value)
         except ValueError:
-            expected = f"{self.name} or none" if self.optional else self.name
+            expected = f"{self.name} or 'none'" if self.optional else self.name
             self.fail(f"{value!r} is not a valid {expected}.", param, ctx)
         below = self.minimum is not None and not number >= self.minimum
         above = self.maximum is not None and not number <= self.maximum
@@ -156,7 +156,7 @@ def application(
     verb("train", train, "Train a model and compare it with its baselines.")
     verb("evaluate", evaluate, "Evaluate a trained model and its baselines.")
     inputs = click.Argument(["inputs"], nargs=-1)
-    help = "Apply a trained model to the arguments, to the file in --data, or to each line of stdin."
+    help = "Apply a trained model to inputs: the arguments, the --data file, or the lines of stdin."
     if not predict.reads_stdin:
         help = "Apply a trained model to files. Without files, forecast from the end of the training data."
     verb("predict", predict, help, inputs)
@@ -304,7 +304,7 @@ def _check_inputs(options: PredictOptions, given: bool) -> None:
     waits = options.reads_stdin and not given and options.data is None
     if waits and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError(
-            "no input to predict; pass inputs as arguments, one per line on stdin, or a file with --data"
+            "no input to predict; pass the inputs as arguments, as lines of stdin, or in a file with --data"
         )
 
 

@@ -1,4 +1,4 @@
-"""Checks for ``train --from RUN``, which continues a finished run in a new run.
+"""Functions for ``train --from RUN``, which trains the model of a finished run further, in a new run.
 
 This module does not import TensorFlow.
 """
@@ -41,7 +41,7 @@ def check_run(earlier: str, run: str) -> None:
 
     Args:
         earlier: folder of the run in ``--from``.
-        run: folder of the run to train.
+        run: folder of the new run.
 
     Raises:
         UsageError: the run in ``--from`` is not finished, or both folders are the same.
@@ -55,11 +55,11 @@ def check_run(earlier: str, run: str) -> None:
 
 
 def command(run: Path, wanted: Mapping[str, Any]) -> str:
-    """Returns the command that continues a finished run, or an empty string if the run is damaged.
+    """Returns the command that trains a finished run further, or an empty string if the run is damaged.
 
     Args:
         run: folder of the finished run.
-        wanted: values of ``data`` and ``epochs`` with which the user wanted to train.
+        wanted: values of ``--data`` and ``--epochs`` in the command of the user.
     """
     try:
         options, data, metrics = (

@@ -46,7 +46,7 @@ def estimate(task: Task, options: TrainOptions, data: Data) -> tuple[float, int]
 
 
 def _estimate_epoch(training: Training, data: Data, steps_of_a_shape: int = 3) -> float:
-    """Returns the estimated time of one epoch in seconds, without compilation.
+    """Returns the estimated time of one epoch in seconds, without the time of the compilation.
 
     For each batch shape, the first step is not used, because it includes the compilation. Then up to
     ``steps_of_a_shape`` steps are timed. The mean time is multiplied by the number of batches of this shape.

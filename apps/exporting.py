@@ -90,7 +90,7 @@ def convert_run(task: Task, run: Run, options: ConvertOptions) -> tuple[Phone, d
     phone = task.phone(run, _in_float32(run.load_model()), options)
     name = tflite.file_name(options.quantize)
     rows = max(len(next(iter(entry.inputs.values()))) for entry in phone.entries)
-    log.print(f"converting {name} and verifying it on {rows} rows")
+    log.print(f"converting {name} and verifying it on {rows} examples")
     with in_place_of(run.tflite) as folder:
         files = _files_before(run, phone, folder)
         converted = tflite.convert(folder / name, phone.entries, phone.form, options.quantize, phone.finish)

@@ -55,8 +55,8 @@ class Scores(dict):
 def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
     """Writes a table to a CSV file and returns the path of the file.
 
-    The file contains all columns of the data. Index levels of a DataFrame become columns, too, if they
-    have a name. A missing value becomes an empty cell.
+    The file contains all columns of the data. Named index levels of a DataFrame also become columns. A
+    missing value becomes an empty cell.
 
     Args:
         data: a DataFrame; a list with one dictionary per row; a list with one tuple per row; or a tuple with
@@ -65,7 +65,7 @@ def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
         columns: column names for data without column names.
 
     Raises:
-        UsageError: ``data`` has another type.
+        UsageError: ``data`` has none of these types.
     """
     import pandas
 
@@ -81,7 +81,8 @@ def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
         frame = pandas.DataFrame(data, columns=list(columns))
     else:
         raise UsageError(
-            f"data must be a path, a DataFrame or a list of ({', '.join(columns)}); got {type(data).__name__}"
+            f"data must be a path, a DataFrame or a list of tuples ({', '.join(columns)}); "
+            f"got {type(data).__name__}"
         )
     path = folder / "data.csv"
     try:
@@ -115,7 +116,7 @@ def write_lines(data: object, folder: Path) -> Path:
         folder: folder in which ``data.txt`` is written.
 
     Raises:
-        UsageError: ``data`` has another type.
+        UsageError: ``data`` has none of these types.
     """
     path = folder / "data.txt"
     write_unicode(path, "".join(f"{text}\n" for text in _texts(data, "text")))
@@ -132,7 +133,7 @@ def texts(inputs: object, folder: Path, column: str = "text") -> list[str]:
         column: column of a DataFrame or table that contains the texts.
 
     Raises:
-        UsageError: ``inputs`` has another type, or a DataFrame does not have the column.
+        UsageError: ``inputs`` has none of these types, or a DataFrame does not have the column.
         DataError: a file cannot be read, or a table does not have the column.
     """
     from seqmodels.data.files import read_text
@@ -151,7 +152,7 @@ def texts(inputs: object, folder: Path, column: str = "text") -> list[str]:
 def table_texts(
     inputs: object, choose: Callable[[Table, Mapping[str, Any]], str], options: Mapping[str, Any]
 ) -> list[str] | None:
-    """Returns the texts in a DataFrame or in a table file. Other inputs return None.
+    """Returns the texts in a DataFrame or in a table file. For all other inputs, it returns None.
 
     Args:
         inputs: inputs of ``predict``.

@@ -40,7 +40,7 @@ def open_model(run: Run, kind: str, forms: Forms[Called]) -> Called:
 
     Args:
         run: a finished run.
-        kind: name of the format: keras, saved_model, tflite, tflite_dynamic, tflite_float16 or tflite_int8.
+        kind: name of the format, one of the values of ``--model``, such as ``"tflite_int8"``.
         forms: functions of the app that open each format.
 
     Raises:

@@ -22,9 +22,9 @@ def inputs_of(task: Task, run: Run, options: PredictOptions) -> Iterator[list[st
     """Yields the inputs in ``--data`` in lists of at most LINES_AT_ONCE texts.
 
     A table contains one text per row. The text column is the column that the user selected, else the column
-    of the training, else a column with a known name. Any other file contains one text per line. The encoding
-    is the encoding that the user selected. If the user selected none, it is UTF-8, or the encoding of the
-    training for a file that is not UTF-8.
+    of the training, else a column with a known name. Any other file contains one text per line. The
+    encoding is the one that the user selected. If the user did not select one, a UTF-8 file is read as UTF-8,
+    and any other file with the encoding of the training.
 
     If the app does not read stdin, its only input is the value of ``--data``.
 

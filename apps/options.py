@@ -46,8 +46,8 @@ def option(
         default: value of the option if neither the user nor a preset sets the option.
         help: description of the option in ``--help``. The default value is appended, unless the description
             contains "Default:".
-        group: heading in the help of ``train``, one of ``GROUPS``. Default: Model if ``model`` is True, else
-            Training.
+        group: heading in the help of ``train``, one of ``GROUPS``. Default: ``"Model"`` if ``model`` is True,
+            else ``"Training"``.
         choices: allowed values. Default: no restriction.
         minimum, maximum: smallest and largest allowed value.
         stored: If True, options.json stores the value. False is for options that do not affect the result.
@@ -72,9 +72,12 @@ def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
             first of them.
         others: text of the help that describes the other accepted values.
     """
-    named = "|".join(f":{variant}" for variant in variants)
+    named = ", ".join(f"embedded:{variant}" for variant in variants)
     return option(
-        "embedded", f"Training data: embedded[{named}] (included in the package), {others}.", group="Data"
+        "embedded",
+        f"Training data. Included in the package: {named}; 'embedded' is short for embedded:{variants[0]}. "
+        f"Other data: {others}.",
+        group="Data",
     )
 
 
@@ -103,7 +106,7 @@ def bad_rows_option(rows: str) -> Any:
     """
     return option(
         "error",
-        f"If the data has bad rows ({rows}): stop with an error (error), or leave these rows out (skip).",
+        f"What to do with bad rows ({rows}). 'error' stops with an error. 'skip' leaves these rows out.",
         group="Data",
         choices=ON_BAD_ROWS,
     )
@@ -120,7 +123,7 @@ class Options:
         return [(f, *_value_type(hints[f.name])) for f in fields(cls)]
 
     def check(self) -> None:
-        """Raises UsageError if the option values cannot be combined.
+        """Raises UsageError if an option value is invalid, or if two values cannot be combined.
 
         Every command calls this method before it does anything else.
         """
@@ -142,7 +145,8 @@ class RunOptions(Options):
 
     run: str = option(
         "",
-        "Directory of the run, with its model, scores and plots. Default: saved_models/TASK.",
+        "Directory of the run. It contains the model, the scores and the plots. Default: saved_models/TASK, "
+        "such as saved_models/sentiment for the task sentiment.",
         group="Output",
         stored=False,
     )
@@ -166,27 +170,29 @@ class TrainOptions(RunOptions):
 
     from_: str = option(
         "",
-        "Folder of a trained run to continue. Training starts from the weights of this run, keeps its "
-        "vocabulary and preprocessing, and uses its options. Options on the command line override these "
-        "options. Default: train from scratch.",
+        "Folder of an earlier run. The new training starts with the weights of the earlier run, and uses its "
+        "vocabulary, preprocessing and options. Options on the command line override the options of the "
+        "earlier run. Default: train from scratch.",
     )
     data: str = option("embedded", "Training data.", group="Data")
     preset: str = option(
         "default",
-        "Named set of option values. The presets are listed below. Options in the command override the "
-        "preset.",
+        "Named set of option values. The end of this help lists the values. Options on the command line "
+        "override the values of the preset.",
         choices=("quick", "default", "best"),
     )
     epochs: int = option(10, "Maximum number of epochs (passes over the training data).", minimum=1)
     batch_size: int = option(64, "Number of training examples per batch.", minimum=1)
     optimizer: str = option("adam", "Name of the Keras optimizer.", choices=OPTIMIZERS)
     learning_rate: float = option(
-        0.002, "Largest learning rate of the training; see --warmup and --schedule.", minimum=0
+        0.002,
+        "Peak of the learning rate. --warmup and --schedule tell how the learning rate changes.",
+        minimum=0,
     )
     schedule: str = option(
         "constant",
-        "Change of the learning rate after the warm-up. plateau divides the learning rate by 4 after each "
-        "epoch without a new best validation score.",
+        "How the learning rate changes after the warm-up. 'plateau' divides the learning rate by 4 after "
+        "each epoch without a new best validation score.",
         choices=SCHEDULES,
     )
     warmup: float = option(
@@ -197,11 +203,12 @@ class TrainOptions(RunOptions):
         maximum=0.99,
     )
     clipnorm: float | None = option(
-        1.0, "Threshold of gradient clipping; see --clip-by. none disables clipping.", minimum=1e-9
+        1.0, "Threshold of gradient clipping (see --clip-by). 'none' disables clipping.", minimum=1e-9
     )
     patience: int | None = option(
         3,
-        "Stop after N consecutive epochs without a new best validation score. none disables early stopping.",
+        "Stop after N consecutive epochs without a new best validation score. 'none' disables early "
+        "stopping.",
         minimum=1,
     )
     minutes: float | None = option(None, "Stop after N minutes of training. Default: no limit.", minimum=0)
@@ -213,30 +220,31 @@ class TrainOptions(RunOptions):
     )
     clip_by: str = option(
         "global",
-        "Quantity that --clipnorm limits. global: the norm of all gradients together. variable: the norm of "
-        "each variable's gradient. value: the absolute value of each gradient entry.",
+        "Quantity that --clipnorm limits. 'global': the norm of all gradients together. 'variable': the norm "
+        "of each variable's gradient. 'value': the absolute value of each gradient entry.",
         group="Advanced",
         choices=CLIP_BY,
     )
     average: float | None = option(
         None,
-        "Evaluate and save an average of the weights over the training steps. 1 computes the mean over all "
-        "steps. A value below 1 is the decay rate of an exponential moving average. Default: no averaging.",
+        "Evaluate and save the average of the weights over the training steps, instead of the last weights. "
+        "With 1, the average is the mean over all steps. A value below 1 is the decay rate of an "
+        "exponential moving average. Default: no averaging.",
         group="Advanced",
         minimum=0,
         maximum=1,
     )
     average_after: int = option(
         0,
-        "Start --average when the validation score of an epoch is worse than a score from more than N epochs "
-        "earlier. 0 starts --average at the first training step.",
+        "Delay --average until the validation score of an epoch is worse than the score of some epoch that "
+        "ended more than N epochs before it. With 0, --average starts at the first training step.",
         group="Advanced",
         minimum=0,
     )
     average_epochs: int | None = option(
         None,
-        "Evaluate and save the mean of the weights from the end of each of the last N epochs. Default: no "
-        "averaging.",
+        "Evaluate and save the mean of the weights at the ends of the last N epochs, instead of the last "
+        "weights. Default: no averaging.",
         group="Advanced",
         minimum=1,
     )
@@ -263,7 +271,7 @@ class TrainOptions(RunOptions):
     )
     strategy: str = option(
         "single",
-        "Train on one device (single) or on all GPUs of this machine (mirrored).",
+        "'single' trains on one device. 'mirrored' trains on all GPUs of this machine.",
         group="Advanced",
         choices=("single", "mirrored"),
     )
@@ -289,7 +297,7 @@ class TrainOptions(RunOptions):
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns the values of options that follow from other options. Apps extend this method.
+        """Returns the option values that other options determine. Apps extend this method.
 
         For example, ``--from`` determines all options: the options of the earlier run are returned.
 
@@ -345,8 +353,8 @@ class EvaluateOptions(RunOptions):
     )
     model: str = option(
         "keras",
-        "File format of the model to evaluate. saved_model must first be created with export, and a tflite "
-        "format with convert.",
+        "File format of the model to evaluate. 'saved_model' needs an earlier export command. Each tflite "
+        "format needs an earlier convert command.",
         choices=MODELS,
     )
     json: bool = option(False, "Print the result as one JSON document.")
@@ -380,8 +388,8 @@ class PredictOptions(RunOptions):
     )
     model: str = option(
         "keras",
-        "File format of the model to apply. saved_model must first be created with export, and a tflite "
-        "format with convert.",
+        "File format of the model to apply. 'saved_model' needs an earlier export command. Each tflite "
+        "format needs an earlier convert command.",
         choices=MODELS,
     )
     json: bool = option(False, "Print one line of JSON per input.")
@@ -416,8 +424,8 @@ class ExportOptions(RunOptions):
         to = self.to
         if to and os.path.exists(to) and not os.path.exists(os.path.join(to, "saved_model.pb")):
             raise UsageError(
-                f"--to {to} exists and is not a SavedModel; pass a directory that does not exist, or a "
-                "SavedModel to replace"
+                f"--to {to} exists and is not a SavedModel; pass a directory that does not exist, or the "
+                "directory of a SavedModel, which is then replaced"
             )
 
 
@@ -427,8 +435,8 @@ class ConvertOptions(RunOptions):
 
     quantize: str = option(
         "none",
-        "Number format in the TFLite file: float32 (none), weights in 8 bits (dynamic), weights in 16 bits "
-        "(float16), or weights and activations in 8 bits (int8).",
+        "Number format in the TFLite file. 'none': float32. 'dynamic': weights in 8 bits. 'float16': weights "
+        "in 16 bits. 'int8': weights and activations in 8 bits.",
         choices=QUANTIZATIONS,
     )
     json: bool = option(False, "Print the result as one JSON document.")
@@ -441,7 +449,7 @@ class ConvertTextOptions(ConvertOptions):
     length: int | None = option(
         None,
         "Number of tokens in an input of the TFLite file. Default: the largest length to which training "
-        "texts are padded, up to a limit.",
+        "texts are padded, but at most 128 for sentiment and 64 for translation.",
         minimum=2,
     )
 
@@ -457,15 +465,15 @@ def check_data(data: str) -> None:
     """Raises UsageError if ``data`` is not an existing path or a name of embedded, tfds or yahoo data."""
     named = data.partition(":")[0] in ("embedded", "tfds", "yahoo")
     if not named and not os.path.exists(data):
-        raise UsageError(f"--data {data} does not exist; pass a file, a folder, embedded, or tfds:NAME")
+        raise UsageError(f"--data {data} does not exist; pass a file, a folder, 'embedded' or tfds:NAME")
 
 
 def check_reading(data: str | None, given: Mapping[str, Any]) -> None:
-    """Checks the options of reading files.
+    """Checks the options that tell how to read files, such as ``--encoding``.
 
     Args:
         data: the value of ``--data``.
-        given: values of the options for reading files, by name. An unused option has the value None.
+        given: values of these options, by name. An option that is not set has the value None.
 
     Raises:
         UsageError: an option does not apply to this kind of data, or the encoding is unknown.
@@ -477,7 +485,7 @@ def check_reading(data: str | None, given: Mapping[str, Any]) -> None:
             continue
         if value is not None and (data is None or kind in ("embedded", "tfds", "yahoo")):
             needs = "needs --data" if data is None else f"does not apply to --data {data}"
-            raise UsageError(f"{flag(name)} {value} {needs}; pass a file or a folder")
+            raise UsageError(f"{flag(name)} {value} {needs}; pass a file or a folder with --data")
 
 
 def check_dropouts(cell: str, *rates: float) -> None:
@@ -504,10 +512,13 @@ def resolve(cls: type[TrainOptions], explicit: Mapping[str, Any]) -> TrainOption
 
 
 def checked_values(cls: type[Options], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks keyword arguments of the Python API as the command line checks its flags, and returns them.
+    """Checks the keyword arguments of the Python API, and returns them as a new dictionary.
+
+    The checks are the same as for the flags of the command line.
 
     Raises:
-        UsageError: if a name is unknown, or a value has a wrong type, is out of range or is not a choice.
+        UsageError: if a name is unknown, or a value has a wrong type, is out of range, or is not one of
+            the choices.
     """
     declared = {one.name: (one.metadata, kind, optional) for one, kind, optional in cls.declared()}
     for name, value in given.items():

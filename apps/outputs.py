@@ -38,7 +38,9 @@ def json_line(value: Any) -> str:
 
 
 def flat(record: Record) -> list[Record]:
-    """Converts a record to one row. Nested names are joined by dots. Lists are converted to JSON text.
+    """Converts a record to a list with one row.
+
+    Nested names are joined by dots. Lists are converted to JSON text.
 
     >>> flat({"text": "a", "probabilities": {"good": 0.9}, "words": ["a"]})
     [{'text': 'a', 'probabilities.good': 0.9, 'words': '["a"]'}]

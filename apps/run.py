@@ -104,7 +104,7 @@ class Run:
             raise UserError(
                 f"{self.path} is a finished run; "
                 + f"to train it further, use `{further}`; " * bool(further)
-                + "use --overwrite to replace it, or --run DIR to train another"
+                + "use --overwrite to replace it, or --run DIR to train in another folder"
             )
 
     def require_finished(self, task: str | None = None) -> None:
@@ -122,7 +122,7 @@ class Run:
                 f"{self.path} is an unfinished run; repeat its `train` command to resume the training"
             )
         raise UsageError(
-            f"no run found at {self.path}; create one with `train`, or use --run to choose another"
+            f"no run found at {self.path}; create one with `train`, or choose another folder with --run"
         )
 
     def require_no_part(self) -> None:
@@ -141,7 +141,8 @@ class Run:
         """Returns the options of the training.
 
         Raises:
-            UsageError: the run was trained by another version, with options that this version does not have.
+            UsageError: the run was trained by another version of the package, with options that this
+                version does not have.
         """
         return restore(options, self.read_json("options.json"), f"{self.path}/options.json")
 
@@ -226,7 +227,7 @@ class Run:
         """Removes all files of the run except the lock file.
 
         Raises:
-            UserError: the folder contains files that no run wrote. Nothing is removed.
+            UserError: the folder contains files that no run wrote. In this case, nothing is removed.
         """
         self.require_no_strangers()
         # metrics.json and the checkpoints are removed first. Otherwise, the files that remain after an

@@ -93,7 +93,7 @@ def evaluate_run(task: Task, run: Run, options: EvaluateOptions) -> dict[str, An
     """Scores the model and its baselines, and returns the scores.
 
     The scores of the Keras model on the test split of the run's data are also stored and plotted in the
-    run directory. Other scores are only returned.
+    run directory. All other scores are returned, but not stored.
     """
     scores = task.evaluate(run, options)
     _keep_scores(task, run, options, scores)
@@ -186,7 +186,8 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     run.require_unfinished(options)
     if not run.has_data:
         return False
-    # An older version may have started the run. An option that this version did not have gets its default.
+    # An older version may have started the run. An option that the older version did not
+    # have gets its default.
     added = {each.name: each.default for each in fields(options) if each.metadata["stored"]}
     stored, asked = {**added, **run.read_json("options.json")}, options.stored()
     names = sorted(name for name in stored | asked if stored.get(name) != asked.get(name))

@@ -26,7 +26,8 @@ def lines_as_they_come() -> Iterator[list[str]]:
     def read() -> None:
         number = 0
         try:
-            # sys.stdin.buffer is not used, because Python would abort at exit if this thread still reads it.
+            # sys.stdin.buffer is not used, because Python would abort at exit if this thread was still
+            # reading from it.
             with open(sys.stdin.fileno(), "rb", closefd=False) as lines:
                 for line in lines:
                     number += 1

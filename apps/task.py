@@ -98,8 +98,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             weights. The caller sets the seed, the dtype policy and the distribution strategy before the call.
         objective: function that receives the options and returns the ``Objective`` of the training loop; see
             :mod:`seqmodels.training.objectives`.
-        monitor: pair ``(column, maximize)``. The best epoch is the one with the best value in this column of
-            the history. If ``maximize`` is True, higher values are better.
+        monitor: pair ``(column, maximize)``. The best epoch has the best value in this column of the
+            history. If ``maximize`` is True, higher values are better.
         baselines: function that receives :class:`Data`, fits the baselines without the test split, and
             returns ``{split: {baseline: scores}}``. The split ``test`` is required, ``valid`` is optional.
             ``metrics.json`` stores the result.
@@ -138,13 +138,13 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             ``convert`` needs. The model computes in float32.
         store: function that receives ``(data, folder)``, writes a DataFrame or lists to a file in the folder,
             and returns the path of the file. ``load`` and ``evaluate`` must accept this path as ``--data``.
-            The function raises UsageError for data of another type.
+            The function raises UsageError for data of any other type.
         inputs: function that receives ``(inputs, folder)`` and converts a text, list, DataFrame or path to a
             list of str. This list is one chunk for ``predict``. The function may write files to the temporary
-            folder. It raises UsageError for inputs of another type.
+            folder. It raises UsageError for inputs of any other type.
         input_column: function that receives ``(table, options)`` and returns the name of the column that
-            contains the inputs of ``predict``. ``options`` are the options of the training. Default: none.
-            The function ``inputs`` must then convert tables, too.
+            contains the inputs of ``predict``. ``options`` are the options of the training. Default: None.
+            The function ``inputs`` must then also convert tables.
         input_line: function that receives ``(line, options)``, where ``line`` is one line of a text file. It
             returns the input of ``predict`` that the line contains. Default: the whole line.
         rows: function that receives a record and returns its rows for ``predict --to FILE`` as .csv or

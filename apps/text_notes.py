@@ -13,10 +13,11 @@ from seqmodels.data import END, PAD, SPECIAL_TOKENS, START, UNKNOWN, Tokenizer, 
 from seqmodels.data.characters import UNCUT, UNSPACED, in_python
 from seqmodels.data.tokenizer import LONGEST_WORD, SPACE_MARK
 
-UNKNOWN_SHARE = 0.1  # a note is printed if a larger share of the tokens of a split is unknown
-SMALLEST_VOCABULARY = 50  # a note is printed if a vocabulary has fewer tokens
-FEWEST_TEXTS = 10  # fewer texts can have the same length by chance
-SCRIPT_SHARE = 0.1  # a note is printed if a larger share of the characters of the texts is affected
+UNKNOWN_SHARE = 0.1  # a note is printed if more than this fraction of the tokens of a split is unknown
+SMALLEST_VOCABULARY = 50  # a note is printed if a vocabulary has fewer tokens than this number
+FEWEST_TEXTS = 10  # with fewer texts than this number, all texts may have the same length by chance
+# A note is printed if more than this fraction of the characters of the texts is in words that are not split.
+SCRIPT_SHARE = 0.1
 SAMPLE = 2000  # number of texts that are searched for scripts without spaces
 # Limits for the mean word length, weighted by characters. Above the limit, the words are probably whole
 # sentences without spaces. LONG_WORD applies to all scripts that are not in LONG_WORDS.
@@ -36,7 +37,7 @@ def unknown_note(
         tokenizer: the tokenizer of the splits.
         splits: token ids of each split, by its name.
         marked: if True, the text itself contains tokens such as ``<unk>`` for unknown words.
-        more: additional remedy for the note, which applies only to this task.
+        more: additional remedy that only this task has, for the note.
     """
     shares = {}
     for name, ids in splits.items():

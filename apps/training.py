@@ -49,7 +49,7 @@ def _built(task: Task, options: TrainOptions, data: Data) -> keras.Model:
         if shapes[0] != shapes[1]:
             raise UsageError(
                 f"--from {options.from_} has a model with other layers or layer sizes; "
-                "use the model options of that run"
+                "use the same model options as in that run"
             )
         for weight, value in zip(model.trainable_weights, earlier.trainable_weights):
             weight.assign(value)

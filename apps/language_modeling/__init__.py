@@ -17,8 +17,8 @@ def train(data: object = "embedded", run: str | Path | None = None, **options: A
     """Trains a model and returns the trained run.
 
     Args:
-        data: path of the data, list of lines, or DataFrame with a ``text`` column. The default is English
-            text from the documentation that is included in Python.
+        data: a value of ``--data``, such as a path; a list of lines; or a DataFrame with the column
+            ``text``. The default is English text from the documentation that is included in Python.
         run: folder of the run. Default: ``saved_models/language_modeling``.
         **options: options of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
 

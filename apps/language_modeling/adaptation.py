@@ -19,7 +19,7 @@ from seqmodels.models import NextToken
 
 SEGMENT = 5  # number of tokens between two updates of the weights in dynamic evaluation
 STATISTICS = 500  # number of training batches from which the mean square of the gradient is computed
-COLUMNS = 100  # number of sequences in each of these batches
+COLUMNS = 100  # number of sequences in each of the STATISTICS batches
 EPSILON = 1e-3  # epsilon in the formula of ``dynamic_losses``
 BLOCK = 512  # number of tokens whose cache probabilities are computed together
 
@@ -44,7 +44,7 @@ def dynamic_losses(
         ids: token ids of the text to score, ``(tokens,)``.
         train_ids: token ids of the training split, ``(tokens,)``.
         rate: learning rate.
-        decay: strength of the decay towards the trained weights.
+        decay: factor of the decay towards the trained weights.
 
     Returns:
         the loss of each token, ``(tokens,)`` float64.
@@ -100,7 +100,8 @@ def dynamic_losses(
     if not np.isfinite(losses).all():
         token = int(np.argmin(np.isfinite(losses))) + 1
         raise UserError(
-            f"--dynamic-rate {rate:g} makes dynamic evaluation diverge at token {token}; use a lower rate"
+            f"--dynamic-rate {rate:g} makes dynamic evaluation diverge at token {token}; "
+            "use a lower --dynamic-rate"
         )
     return losses
 

@@ -36,7 +36,7 @@ TEXT_FORMAT = ".txt"
 WHITE_SPACE = re.compile(r"\s")
 FORMS = (
     f"a .txt file or a table ({', '.join(FORMATS)}), which may be compressed; a folder with train.txt; "
-    "embedded; embedded:code; or tfds:NAME"
+    "'embedded'; embedded:code; or tfds:NAME"
 )
 
 Readers = dict[str, Callable[[], list[str]]]
@@ -44,7 +44,7 @@ Readers = dict[str, Callable[[], list[str]]]
 
 @dataclass(frozen=True)
 class Reading:
-    """Options of reading files.
+    """Options that determine how files are read.
 
     Attributes:
         encoding: encoding of text formats. Default: UTF-8.
@@ -59,7 +59,10 @@ class Reading:
     optional: bool = False
 
     def of_other_data(self, encoding: str | None, text: str | None) -> "Reading":
-        """Returns the options for other data: the given options, or those of the training where they fit."""
+        """Returns the options for other data than the training data.
+
+        The value of the training replaces a missing argument. It applies only to files that it fits.
+        """
         return Reading(encoding or self.encoding, encoding is None, text or self.text, text is None)
 
 
@@ -90,7 +93,7 @@ def load_texts(data: str, seed: int, valid_fraction: float = 0.1, reading: Readi
       text becomes the validation split. It is one piece of text, and the seed determines its position.
 
     A new split starts and ends at line ends. If the text has too few lines, the new split starts and ends at
-    white space. ``reading`` contains the options of reading files.
+    white space. ``reading`` contains the options that determine how files are read.
 
     Raises:
         UsageError: ``data`` does not exist or has an unknown format, or ``valid_fraction`` is not in
@@ -123,7 +126,7 @@ def load_text(
     """Returns the lines of one split of ``data`` for ``evaluate --data``. Missing splits are not created.
 
     A single file is returned whole. As in training, the validation split replaces a missing test split.
-    ``reading`` has the options of reading files. Notes are appended to ``notes``.
+    ``reading`` contains the options that determine how files are read. Notes are appended to ``notes``.
 
     Raises:
         UsageError, DataError: see `load_texts`. DataError is also raised if the split does not exist.
@@ -153,7 +156,7 @@ def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[li
 def _at_line_ends(lines: list[str], begins: float, wanted: float) -> tuple[list[str], list[str]] | None:
     """Cuts out whole lines from about character ``begins``, with about ``wanted`` characters.
 
-    Returns the other lines and the piece, or None if one of the two has no text.
+    Returns the remaining lines and the piece, or None if one of the two has no text.
     """
     starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
     first = min(bisect_left(starts, begins), len(lines) - 1)
@@ -204,7 +207,7 @@ def _embedded_readers(data: str, notes: list[str]) -> Readers:
     makers = {"embedded": prose.prose, "embedded:prose": prose.prose, "embedded:code": prose.code}
     if data not in makers:
         raise UsageError(
-            f"unknown embedded data {data!r}; expected embedded, embedded:prose or embedded:code"
+            f"unknown embedded data {data!r}; expected 'embedded', embedded:prose or embedded:code"
         )
     notes.append(prose.version())
     splits = makers[data]()
@@ -229,9 +232,9 @@ def _folder_readers(folder: Path, reading: Reading, notes: list[str]) -> Readers
 
 
 def _stem(path: Path) -> str | None:
-    """Returns the lower-case name of a text file or table without extensions. Returns None if it is another.
+    """Returns the name of a text file or table, in lower case and without extensions.
 
-    For example, the result for ``Train.txt.gz`` is ``train``.
+    For example, it returns ``train`` for ``Train.txt.gz``. For all other files, it returns None.
     """
     name = Path(plain_name(path))
     return name.stem if name.suffix in (TEXT_FORMAT, *FORMATS) else None

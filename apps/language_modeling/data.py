@@ -26,12 +26,12 @@ from seqmodels.errors import DataError
 
 LINE_END = "\r\n?|\n"
 KEEPING_MARKS = ("auto", "whitespace")  # values of --split that keep <unk> as one word
-SHORTEST_LINE = 10  # shorter lines (in characters), such as headings, do not count as repeated lines
-REPEATED_LINES = 0.1  # a larger fraction of repeated test lines causes a note
+SHORTEST_LINE = 10  # lines with fewer characters than this do not count as repeated lines
+REPEATED_LINES = 0.1  # a note is printed if more than this fraction of the test lines is repeated
 
 
 def reading(options: Train) -> Reading:
-    """Returns the options of reading the files of the training."""
+    """Returns the training options that control the reading of files."""
     return Reading(options.encoding, text=options.text)
 
 

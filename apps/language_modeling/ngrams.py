@@ -9,7 +9,7 @@ Chen and Goodman 1999, "An empirical study of smoothing techniques for language 
 
     p(w | h) = (c(h w) - D(c(h w))) / sum_v c(h v)  +  gamma(h) p(w | h')
 
-    gamma(h) = sum_v D(c(h v)) / sum_v c(h v),     p(w) = 1 / V below unigrams
+    gamma(h) = sum_v D(c(h v)) / sum_v c(h v),     p(w | h') = 1 / V for unigrams
 
 Here c is the count of an n-gram, D(c) is a discount, and v stands for every token of the vocabulary. If h
 does not occur in the training text, the model uses p(w | h'). D has three values for each n: D_1, D_2 and

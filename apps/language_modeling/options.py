@@ -27,7 +27,8 @@ from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES, SPL
 
 # Options that do not apply to a fixed-window model.
 OF_RECURRENT = ("cell", "layers", "residual", "layer_dropout", "recurrent_dropout", "weight_dropout")
-# Maps each value of an option to the options that do not apply to it and must keep their defaults.
+# Maps the name of an option and a value of this option to the options that do not apply with this value. The
+# options that do not apply must keep their defaults.
 WITHOUT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "unit": {"character": ("split",), "byte": ("split", "vocabulary", "minimum_count")},
     "model": {"recurrent": ("window",), "fixed-window": OF_RECURRENT},
@@ -81,72 +82,74 @@ class Train(TrainOptions):
     }
 
     data: str = data_option("prose", "code", others="a text file, a table, a folder, or tfds:NAME")
-    text: str | None = column_option("the texts", "text")
+    text: str | None = column_option("the texts", "the column 'text'")
     encoding: str | None = encoding_option()
     epochs: int = option(16, "Maximum number of passes over the training data.", minimum=1)
     batch_size: int = option(
         20,
-        "Number of sequences per batch. The training text is split into this number of parallel parts.",
+        "Number of sequences per batch, N. The training text is cut into N parts, and each batch contains "
+        "the next tokens of every part.",
         minimum=1,
     )
     optimizer: str = option(
-        "sgd", "Keras optimizer. Default: sgd for the LSTM, adam for other models.", choices=OPTIMIZERS
+        "sgd", "Keras optimizer. Default: 'sgd' for --cell lstm, 'adam' for other models.", choices=OPTIMIZERS
     )
     learning_rate: float = option(
         20.0,
-        "Peak learning rate. Default with sgd: 20 for the LSTM, 2 for other models. Default with other "
-        "optimizers: 0.0005 for --cell rnn, else 0.002.",
+        "Peak of the learning rate. Default: for --optimizer sgd, 20 with --cell lstm and 2 with other "
+        "models; for other optimizers, 0.0005 with --cell rnn and 0.002 with other models.",
         minimum=0,
     )
     schedule: str = option(
         "cosine",
-        "Learning rate schedule after the warm-up. plateau divides the rate by 4 after each epoch without a "
-        "new best validation score.",
+        "How the learning rate changes after the warm-up. 'plateau' divides the learning rate by 4 after "
+        "each epoch without a new best validation score.",
         choices=SCHEDULES,
     )
     clipnorm: float | None = option(
         0.25,
-        "Gradient clipping threshold. The value none disables clipping. Default: 0.25 with sgd, 1 with other "
-        "optimizers.",
+        "Threshold of gradient clipping (see --clip-by). 'none' disables clipping. Default: 0.25 for "
+        "--optimizer sgd, 1 for other optimizers.",
         minimum=1e-9,
     )
     patience: int | None = option(
         8,
-        "Stop after N epochs without a new best validation score. The value none disables early stopping.",
+        "Stop after N consecutive epochs without a new best validation score. 'none' disables early "
+        "stopping.",
         minimum=1,
     )
 
     unit: str = option(
         "word",
-        "Type of the tokens. Default: character for embedded:code, word for other data.",
+        "Type of the tokens. Default: 'character' for --data embedded:code, 'word' for other data.",
         group="Data",
         choices=UNITS,
     )
     split: str = option(
         "auto",
-        "Rule that separates words. whitespace: only white space separates words. punctuation: each "
-        "punctuation mark is also a word. letters: words consist of letters and digits; other characters are "
-        "dropped. auto: as whitespace, but emoji, emoticons, ! and ? are also words, and each character of "
-        "Chinese, Japanese, Thai, Lao, Khmer and Burmese is a word.",
+        "Rule that separates words. 'whitespace': only white space separates words. 'punctuation': each "
+        "punctuation mark is also a word. 'letters': words consist of letters and digits; all other "
+        "characters are dropped. 'auto': as 'whitespace', but emoji, emoticons, ! and ? are also words, and "
+        "each character of Chinese, Japanese, Thai, Lao, Khmer and Burmese is a word.",
         group="Data",
         choices=SPLITS,
     )
     lowercase: bool = option(False, "Convert all text to lower case.", group="Data")
     vocabulary: int = option(
-        20_000, "Maximum vocabulary size: number of different tokens.", group="Data", minimum=6
+        20_000, "Maximum number of different tokens in the vocabulary.", group="Data", minimum=6
     )
     minimum_count: int | None = option(
         None,
         "Minimum number of occurrences of a token in the training split. Rarer tokens become the unknown "
-        "token. Default: 1 if the text already contains the word <unk> and --split is auto or whitespace, "
-        "else 2.",
+        "token. Default: 1 if the text already contains the word <unk> and --split is 'auto' or "
+        "'whitespace', else 2.",
         group="Data",
         minimum=1,
     )
     model: str = option(
         "recurrent",
-        "Architecture: a recurrent network (recurrent), or a feed-forward network that reads only the last "
-        "--window tokens (fixed-window, Bengio et al. 2003).",
+        "Type of the model. 'recurrent': a recurrent network. 'fixed-window': a feed-forward network that "
+        "reads only the last --window tokens (Bengio et al. 2003).",
         group="Model",
         choices=("recurrent", "fixed-window"),
     )
@@ -178,13 +181,15 @@ class Train(TrainOptions):
     samples: int = option(
         0,
         "Approximate the training loss by a softmax over the target and N other tokens (sampled softmax). "
-        "Half of the N tokens are the most frequent tokens, and the other half is sampled from the remaining "
-        "tokens. The training loss is then slightly too low. 0 uses the full softmax.",
+        "Half of the N tokens are the most frequent tokens, and the other half is sampled from the "
+        "remaining tokens. The training loss is then slightly lower than with the full softmax. 0 uses the "
+        "full softmax.",
         group="Advanced",
         minimum=0,
     )
     embedding_dropout: float = probability(
-        0.0, "Probability of dropping all occurrences of a token in a batch."
+        0.0,
+        "Probability that a token is dropped from a batch. The embeddings of all its occurrences become 0.",
     )
     input_dropout: float = probability(0.2, "Dropout rate of the token embeddings.")
     layer_dropout: float = probability(0.2, "Dropout rate between recurrent layers.")
@@ -207,7 +212,7 @@ class Train(TrainOptions):
     )
     steps: int = option(
         35,
-        "Number of time steps per batch, over which truncated backpropagation computes gradients.",
+        "Number of time steps per batch. Truncated backpropagation computes the gradients over these steps.",
         minimum=1,
     )
     jitter: int = option(
@@ -330,10 +335,12 @@ class Train(TrainOptions):
 class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
-    text: str | None = column_option("the texts", "the column of the training, or text")
-    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
+    text: str | None = column_option("the texts", "the column that the training used, else the column 'text'")
+    encoding: str | None = encoding_option(
+        "UTF-8; for a file that is not UTF-8, the --encoding of the training"
+    )
     beside: str | None = option(
-        None, "Folder of a second trained run. Its scores on the same data are shown for comparison."
+        None, "Folder of a second trained run, whose scores on the same data are also shown."
     )
     dynamic: bool = option(
         False,
@@ -343,13 +350,13 @@ class Evaluate(EvaluateOptions):
     dynamic_rate: float = option(0.002, "Learning rate of dynamic evaluation.", minimum=0)
     dynamic_decay: float = option(
         0.02,
-        "Strength with which dynamic evaluation pulls the weights back to their trained values.",
+        "Rate at which dynamic evaluation pulls the weights back to their trained values.",
         minimum=0,
     )
     cache: int = option(
         0,
-        "Also evaluate the model with a continuous cache of the last N outputs (Grave et al. 2017). 0 "
-        "disables the cache.",
+        "Also evaluate the model with a continuous cache of the last N outputs of the network (Grave et al. "
+        "2017). 0 disables the cache.",
         minimum=0,
     )
     cache_flatness: float = option(
@@ -384,8 +391,10 @@ class Evaluate(EvaluateOptions):
 class Predict(PredictOptions):
     """Options of ``predict`` and its alias ``score``."""
 
-    text: str | None = column_option("the texts", "the column of the training, or text")
-    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
+    text: str | None = column_option("the texts", "the column that the training used, else the column 'text'")
+    encoding: str | None = encoding_option(
+        "UTF-8; for a file that is not UTF-8, the --encoding of the training"
+    )
 
     surprise: float = option(
         0.001, "Mark tokens as surprising if their probability is below this value.", minimum=0, maximum=1
@@ -414,7 +423,7 @@ class Generate(RunOptions):
     )
     beams: int = option(
         1,
-        "Beam size. With 2 or more, beam search generates the text, and no tokens are sampled.",
+        "Beam size. With 1, tokens are sampled. With 2 or more, beam search chooses the tokens.",
         minimum=1,
     )
     repetition_penalty: float = option(

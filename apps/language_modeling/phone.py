@@ -28,7 +28,7 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 from seqmodels.models import NextToken
 
-ROWS = 200  # number of steps with which a TFLite file is verified and int8 is calibrated
+ROWS = 200  # number of time steps that verify a TFLite file, and that calibrate int8
 SCORED = 5000  # number of validation tokens on which the perplexity of a TFLite file is measured
 GOLDEN_TOKENS = 20  # number of generated tokens per example in golden.json
 PORT = Path(__file__).parent / "port"

@@ -19,7 +19,7 @@ from pathlib import Path
 from seqmodels.errors import DataError
 
 FRACTIONS = {"train": 0.8, "valid": 0.1, "test": 0.1}  # fractions of the text
-MODULE_BYTES = 32_768  # larger modules are skipped, because a few long files would dominate the text
+MODULE_BYTES = 32_768  # larger modules are skipped; otherwise, a few of them would dominate the text
 
 # Markup in reST lines that is not part of a sentence: list items, labels of notes, rules, version notes.
 ITEM = re.compile(r"([*+-]|\d+\.|\(?\d+\)|\[\d+\]) +")
@@ -84,7 +84,7 @@ def code() -> dict[str, list[str]]:
 
 
 def _cut(documents: Iterable[list[str]]) -> dict[str, list[str]]:
-    """Returns the lines of each split. The middle of a document in the whole text determines its split."""
+    """Returns the lines of each split. The split of a document is the one that contains its middle."""
     documents = [lines for lines in documents if lines]
     sizes = [sum(len(line) + 1 for line in lines) for lines in documents]
     splits: dict[str, list[str]] = {name: [] for name in FRACTIONS}

@@ -205,7 +205,8 @@ def _scores(
     scores = language_scores(
         losses, words(lines) if every_word else None, characters(lines) if every_character else None
     )
-    # The share of unknown tokens is reported because they are easy to predict and improve the score.
+    # The fraction of unknown tokens is reported, because unknown tokens are easy to predict. They therefore
+    # improve the score.
     unknown = float(np.mean(ids == UNKNOWN))
     return {**scores, "unknown": unknown, "by_position": _by_position(losses, ids)}
 

@@ -143,7 +143,8 @@ def load(options: Train, assets: Assets | None) -> Data:
     tokenizer = assets.tokenizer if assets else _tokenizer(options, source)
     train_ids, valid_ids = tokenizer.encode(source.train.texts), tokenizer.encode(source.valid.texts)
     if assets is None or options.from_:
-        # Only the padded lengths depend on the validation split. The other assets depend on train alone.
+        # Only the padded lengths depend on the validation split. All other assets depend
+        # only on the training split.
         lengths = np.minimum(np.concatenate([train_ids.lengths, valid_ids.lengths]), options.length)
         edges = bucket_edges(lengths, options.buckets)
         classes = assets.classes if assets else source.classes

@@ -25,12 +25,13 @@ BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Reading:
-    """Options of reading a file.
+    """Options that determine how a file is read.
 
     Attributes:
-        text, label: names of the columns. None means ``text`` and ``label``, or another common name.
+        text, label: names of the columns of the texts and of the labels. Default: the columns ``text`` and
+            ``label``, or columns with other common names.
         encoding: encoding of text files. Default: UTF-8.
-        on_bad_rows: ``error`` or ``skip``.
+        on_bad_rows: ``"error"`` or ``"skip"``, see ``--on-bad-rows``.
         stored: names of the attributes whose values come from an earlier training instead of the user. Such a
             value is ignored if it does not fit the file, for example if the column does not exist.
     """
@@ -90,13 +91,14 @@ def collect(
     Args:
         source: name of the file or data set, for error messages.
         rows: the rows, each ``(line number, text, label)``.
-        bad: bad rows that were found before. The function adds further bad rows.
-        reading: options of reading, which state whether bad rows are errors or are skipped.
+        bad: bad rows that the caller has found. The function adds the bad rows that it finds.
+        reading: options that determine how the file is read. ``on_bad_rows`` determines whether bad rows are
+            errors or are skipped.
         notes: list to which a note on skipped rows is appended.
         files: path of the text file of each row. None if the rows are not separate files.
 
     Raises:
-        DataError: there are bad rows and ``reading.on_bad_rows`` is ``error``, or no good row is left.
+        DataError: there are bad rows and ``reading.on_bad_rows`` is ``"error"``, or no good row is left.
     """
     split = LabeledTexts([], [], source, [], None if files is None else [])
     count = bad.count

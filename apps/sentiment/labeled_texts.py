@@ -2,8 +2,8 @@
 
 - ``embedded[:reviews]``: the reviews that are included in the project
 - ``FILE``: a table with a column of texts and a column of labels, see `seqmodels.data.tables`
-- ``DIR``: a folder with the splits ``train``, ``valid`` and ``test``; each split is a table such as
-  ``train.csv``, or a folder such as ``train`` with one folder per class
+- ``DIR``: a folder with one entry for each of the splits ``train``, ``valid`` and ``test``: a table such as
+  ``train.csv``, or a folder such as ``train`` that contains one folder per class
 - ``DIR/<class>/*.txt``: a folder without splits that has one folder per class, with one text per file
 - ``tfds:NAME[/CONFIG]``: a TensorFlow Datasets data set, prepared in ``$TFDS_DATA_DIR`` or the default folder
 
@@ -41,9 +41,10 @@ from seqmodels.data.splits import (
 from seqmodels.data.tables import FORMATS, BadRows, table_name
 from seqmodels.errors import DataError, UsageError
 
-# name of the folder of unlabeled texts next to the class folders in the data set aclImdb (Maas et al. 2011)
+# In the data set aclImdb (Maas et al. 2011), the folder with this name contains the unlabeled texts. It is
+# next to the folders of the classes.
 UNLABELED_FOLDER = "unsup"
-FORMS = f"a table ({', '.join(FORMATS)}, also compressed), a folder, embedded or tfds:NAME"
+FORMS = f"a table ({', '.join(FORMATS)}, also compressed), a folder, 'embedded' or tfds:NAME"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def load_labeled_texts(
     - Data without splits, or with only a train split, is split into test (10 %), validation
       (``valid_fraction``) and train.
 
-    Only the seed and the texts determine which rows a new split gets. All splits have about the same
+    The rows of a new split depend only on the seed and the texts. All splits have about the same
     proportions of the labels. Rows with equal texts stay in the same split. HTML breaks in the texts become
     line breaks.
 
@@ -83,7 +84,7 @@ def load_labeled_texts(
         data: value of ``--data``, see the top of this module.
         seed: seed that determines which rows the new splits get.
         valid_fraction: fraction of the rows that becomes the validation split, in (0, 0.5].
-        reading: options of reading files. Default: the defaults of `Reading`.
+        reading: options that determine how files are read. Default: the defaults of `Reading`.
 
     Raises:
         UsageError: ``data`` does not exist or has an unknown format, or ``valid_fraction`` is not in
@@ -223,7 +224,7 @@ def _readers(data: str, reading: Reading, notes: list[str]) -> Readers:
 
         return _numbered(data, reviews.splits(), reading, notes)
     if data.startswith("embedded:"):
-        raise UsageError(f"{data} is not an embedded data set; expected embedded or embedded:reviews")
+        raise UsageError(f"{data} is not an embedded data set; expected 'embedded' or embedded:reviews")
     if data.startswith("tfds:"):
         return _numbered(data, tfds.labeled_splits(data, SPLIT_NAMES, notes), reading, notes)
     try:

@@ -11,7 +11,7 @@ from seqmodels.evaluation import wilson_interval
 
 CALIBRATION_BINS = 15
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
-"""Smallest probability in the log loss, 1.2e-7. One example therefore adds at most 15.9 nats.
+"""Smallest probability in the log loss, 1.2e-7. One example has a loss of at most 15.9 nats.
 
 scikit-learn uses this lower bound for float32. Here it also applies to float64, because the baselines compute
 in float64 and must have the same bound as the model, which computes in float32.

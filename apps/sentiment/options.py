@@ -24,7 +24,7 @@ from apps.options import (
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, KEEPS, POOLINGS, SPLITS, UNITS
 
-READING = ("text", "label", "encoding")  # options of reading files
+READING = ("text", "label", "encoding")  # options that tell how to read files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,28 +57,32 @@ class Train(TrainOptions):
     }
 
     data: str = data_option("reviews", others="a file, a folder, or tfds:NAME")
-    text: str | None = column_option("the texts", "text, or another common name such as review")
-    label: str | None = column_option("the labels", "label, or another common name such as class")
+    text: str | None = column_option(
+        "the texts", "the column 'text', or a column with another common name such as 'review'"
+    )
+    label: str | None = column_option(
+        "the labels", "the column 'label', or a column with another common name such as 'class'"
+    )
     encoding: str | None = encoding_option()
     on_bad_rows: str = bad_rows_option("malformed rows, empty texts, missing labels")
     unit: str = option(
         "word",
-        "Type of the tokens: whole words (word), or words and pieces of words (wordpiece).",
+        "Type of the tokens. 'word': whole words. 'wordpiece': words and pieces of words.",
         group="Data",
         choices=UNITS[:2],
     )
     split: str = option(
         "auto",
-        "Rule that splits a text into words. letters: drop every character except letters, digits and "
-        "apostrophes. punctuation: split at white space, and make each punctuation mark a word. whitespace: "
-        "split only at white space. auto: as letters, but emoji, emoticons, ! and ? are also words, and each "
-        "character of Chinese, Japanese, Thai, Lao, Khmer and Burmese is a word.",
+        "Rule that splits a text into words. 'letters': drop every character except letters, digits and "
+        "apostrophes. 'punctuation': split at white space, and make each punctuation mark a word. "
+        "'whitespace': split only at white space. 'auto': as 'letters', but emoji, emoticons, ! and ? are "
+        "also words, and each character of Chinese, Japanese, Thai, Lao, Khmer and Burmese is a word.",
         group="Data",
         choices=SPLITS,
     )
     lowercase: bool = option(True, "Convert all text to lower case.", group="Data")
     vocabulary: int = option(
-        20_000, "Maximum vocabulary size: number of different tokens.", group="Data", minimum=10
+        20_000, "Maximum number of different tokens in the vocabulary.", group="Data", minimum=10
     )
     minimum_count: int = option(
         2,
@@ -92,7 +96,8 @@ class Train(TrainOptions):
     )
     keep: str = option(
         "both",
-        "Part of a truncated text to keep: its start (head), its end (tail) or both.",
+        "Tokens that remain of a text longer than --length. 'head': the first tokens. 'tail': the last "
+        "tokens. 'both': the first and the last tokens.",
         group="Data",
         choices=KEEPS,
     )
@@ -116,8 +121,8 @@ class Train(TrainOptions):
     )
     pooling: str = option(
         "max",
-        "Method that reduces the outputs of all time steps to one vector: last, mean, max or attention. "
-        "Several methods can be joined by +, such as max+mean.",
+        "Method that reduces the outputs of all time steps to one vector: 'last', 'mean', 'max' or "
+        "'attention'. Several methods can be joined by +, such as 'max+mean'.",
         model=True,
     )
     word_dropout: float = probability(
@@ -130,8 +135,8 @@ class Train(TrainOptions):
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
     ngrams: int = option(
         0,
-        "Fit a linear model on n-grams of at most N tokens. Its n-gram weights replace the word embeddings. "
-        "0 disables the linear model.",
+        "Fit a linear model on n-grams of at most N tokens. The n-gram weights of this model replace the "
+        "word embeddings. 0 disables the linear model.",
         minimum=0,
         model=True,
     )
@@ -144,13 +149,13 @@ class Train(TrainOptions):
     )
     label_smoothing: float = probability(
         0.0,
-        "Label smoothing: share of the target probability that is spread evenly over all classes.",
+        "Fraction of the target probability that label smoothing spreads evenly over all classes.",
         group="Training",
         model=False,
     )
     class_weights: str = option(
         "none",
-        "Weights of the training texts. none: all weights are equal. balanced: the weight of a text is "
+        "Weights of the training texts. 'none': all weights are equal. 'balanced': the weight of a text is "
         "inversely proportional to the number of texts in its class.",
         choices=("none", "balanced"),
     )
@@ -192,12 +197,14 @@ class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
     text: str | None = column_option(
-        "the texts", "the column that the training used, or a common name such as text"
+        "the texts", "the column that the training used, else a column with a common name such as 'text'"
     )
     label: str | None = column_option(
-        "the labels", "the column that the training used, or a common name such as label"
+        "the labels", "the column that the training used, else a column with a common name such as 'label'"
     )
-    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
+    encoding: str | None = encoding_option(
+        "UTF-8; for a file that is not UTF-8, the --encoding of the training"
+    )
 
     def check(self) -> None:
         super().check()
@@ -210,8 +217,8 @@ class Convert(ConvertTextOptions):
 
     keep: str | None = option(
         None,
-        "Part of a truncated text to keep: its start (head), its end (tail) or both. Default: the value of "
-        "--keep in the training.",
+        "Tokens that remain of a text longer than --length. 'head': the first tokens. 'tail': the last "
+        "tokens. 'both': the first and the last tokens. Default: the value of --keep in the training.",
         choices=KEEPS,
     )
 
@@ -221,9 +228,11 @@ class Predict(PredictOptions):
     """Options of ``predict``."""
 
     text: str | None = column_option(
-        "the texts", "the column that the training used, or a common name such as text"
+        "the texts", "the column that the training used, else a column with a common name such as 'text'"
     )
-    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
+    encoding: str | None = encoding_option(
+        "UTF-8; for a file that is not UTF-8, the --encoding of the training"
+    )
 
     def check(self) -> None:
         super().check()

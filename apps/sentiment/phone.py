@@ -238,5 +238,7 @@ def _mediapipe_notes(ready: Sequence[str], assets: Assets, front: int) -> str:
     if assets.tokenizer.settings.lowercase:
         notes.append("It does not convert texts to lower case, so pass it only texts in lower case.")
     if front < assets.length:
-        notes.append(f"Unlike the steps above, it keeps the first {assets.length} ids of a longer text.")
+        notes.append(
+            f"Unlike the steps above, it keeps the first {assets.length} ids of a text with more ids."
+        )
     return " ".join(notes)

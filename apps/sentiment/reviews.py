@@ -5,9 +5,9 @@ A review consists of one decisive sentence among neutral sentences. The decisive
 meaning is a number that is computed in two steps:
 
 - A claim applies a word (an adjective or a noun) to an aspect in some ``Form``. Its meaning is the polarity
-  of the word, +1 or -1, times the factor of the form. The factor of a plain claim is 2, of "slightly" 1, of
-  "extremely" 3, and of a negated claim -1. For nouns, the factor of "without charm" is -2, and of "not
-  without charm" 1.
+  of the word, +1 or -1, times the factor of the form. The factor is 2 for a plain claim, 1 for "slightly", 3
+  for "extremely", and -1 for a negated claim. For nouns, it is 2 for "had charm", -2 for "without charm", and
+  1 for "not without charm".
 - A construction maps the meanings of its claims to the meaning of the sentence. "A, but B" and "although A,
   B" mean B. "It is not true that A" means -A. If a sentence weighs a slight claim against an extreme claim,
   its meaning is their sum, so the extreme claim decides. Two claims in one sentence always have opposite

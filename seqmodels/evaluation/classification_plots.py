@@ -21,8 +21,8 @@ from seqmodels.evaluation.style import (
     tidy,
 )
 
-LARGEST_ANNOTATED = 25  # with more classes, the cells are too small for readable numbers
-# With more classes, the axes show only every second name, or every third name, and so on.
+LARGEST_ANNOTATED = 25  # with more classes than this number, the cells are too small for text
+# With more classes than this number, the axes show only every second name, or every third name, and so on.
 LARGEST_LABELED = 60
 
 
@@ -50,7 +50,8 @@ def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | o
 def reliability_diagram(calibration: Sequence[Mapping[str, float]], path: str | os.PathLike[str]) -> Path:
     """Plots the accuracy as a function of the confidence (reliability diagram), and writes it to `path`.
 
-    The confidence is the predicted probability of the predicted class. A lower panel shows its histogram.
+    The confidence is the predicted probability of the predicted class. A lower panel
+    shows the histogram of the confidence.
 
     Args:
         calibration: one dictionary per bin (interval of the confidence). Its keys are `lower` and `upper`

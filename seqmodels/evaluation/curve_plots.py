@@ -94,9 +94,9 @@ def learning_curve(
     """Plots the history of a training, with one panel per quantity, and writes the plot to `path`.
 
     Args:
-        history: one dictionary per epoch, with the keys `epoch`, `loss` and `valid_loss`. Each further score,
-            such as accuracy, is plotted if its validation key exists, such as `valid_accuracy`. If the key
-            `accuracy` exists too, the same panel shows the training score. `learning_rate` and
+        history: one dictionary per epoch, with the keys `epoch`, `loss` and `valid_loss`. Each further
+            validation score, such as `valid_accuracy`, has its own panel. If the history also has the key
+            `accuracy`, the same panel shows the training score. `learning_rate` and
             `gradient_norm` are optional and have small panels. A missing value or a NaN leaves a gap. Other
             keys are ignored.
         path: PNG file to write.

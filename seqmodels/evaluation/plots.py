@@ -1,8 +1,8 @@
 """Plots of training and evaluation results as PNG files, such as learning curves and confusion matrices.
 
 Each function draws on its own `Figure` and does not use pyplot. Therefore, it does not change a global state.
-Each file is written completely or not at all. The colours are from the palette of Okabe and Ito, which
-colour-blind readers can distinguish.
+Each file is written completely or not at all. The colours are from the palette of Okabe and Ito.
+Colour-blind readers can distinguish these colours.
 """
 
 from seqmodels.evaluation.attention_plots import attention_map

@@ -31,8 +31,8 @@ def in_place_of(folder: Path) -> Iterator[Path]:
     'all or nothing'
     """
     folder = Path(os.path.realpath(folder))
-    # Both folders are in the same parent folder, because a rename is atomic only within one file system.
-    # Their names are unique.
+    # The new and the old folder are next to ``folder``, because a rename is atomic only within one file
+    # system. The names of both folders are unique.
     new, old = (folder.with_name(f".{folder.name}.{uuid4().hex}") for _ in range(2))
     try:
         new.mkdir(parents=True)

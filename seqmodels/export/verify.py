@@ -33,7 +33,7 @@ def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: 
 
     If the largest absolute value in an array is above 1, the differences in this array are divided by it.
     The reason is that large floats have fewer correct digits after the decimal point. For example, a price of
-    3,000 has four digits fewer than a probability.
+    3,000 has four fewer of these digits than a probability.
 
     Args:
         where: name of the exported file, for the error message.

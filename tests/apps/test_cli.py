@@ -86,7 +86,7 @@ USAGE_ERRORS = [
     (["train", "--dropout", "1"], "'1' is out of range; expected a number at least 0 and at most 0.99"),
     (["train", "--dropout", "a\nb"], "is not a valid number"),
     (["train", "--patience", "0"], "'0' is out of range"),
-    (["train", "--patience", "never"], "'never' is not a valid integer or none"),
+    (["train", "--patience", "never"], "'never' is not a valid integer or 'none'"),
     (["train", "--clipnorm", "nan"], "'nan' is out of range"),
     (["train", "--clip-by", "norm"], "'norm' is not one of 'global', 'variable', 'value'"),
     (["train", "--cell", "transformer"], "'transformer' is not one of 'rnn', 'irnn', 'lstm'"),
@@ -139,7 +139,8 @@ def test_predict_without_input_is_an_error(without_tensorflow, monkeypatch, caps
         main(["predict", "--run", str(trained)])
     assert end.value.code == 2
     expected = (
-        "error: no input to predict; pass inputs as arguments, one per line on stdin, or a file with --data\n"
+        "error: no input to predict; pass the inputs as arguments, as lines of stdin, or in a file with "
+        "--data\n"
     )
     assert capsys.readouterr() == ("", expected)
 

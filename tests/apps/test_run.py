@@ -36,7 +36,7 @@ def test_a_run_is_started_has_data_and_is_finished(tmp_path):
 def test_errors_of_unfinished_runs_name_the_fix(tmp_path):
     run = Run(tmp_path / "run")
     with pytest.raises(
-        UsageError, match=r"no run found at .*; create one with `train`, or use --run to choose another"
+        UsageError, match=r"no run found at .*; create one with `train`, or choose another folder with --run"
     ):
         run.require_finished()
     run.write_json("options.json", {})
