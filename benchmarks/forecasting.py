@@ -59,7 +59,7 @@ def measure(data: str, options: list[str], folder: Path) -> dict[str, Any]:
 
 
 def _training_rate(run: Path) -> float:
-    """Returns the median over the epochs of the windows per second."""
+    """Returns the speed of the training in windows per second: the median over the epochs."""
     with open(run / "history.csv", encoding="utf-8") as file:
         return statistics.median(float(epoch["examples_per_second"]) for epoch in csv.DictReader(file))
 

@@ -31,8 +31,8 @@ from benchmarks.shapes import FAST, Shape
 
 PTB = 10_002  # number of token ids of Penn Treebank: 10,000 words, padding and the start token
 SIDES = {"ours": FAST, "PyTorch": {}}
-# The options of each compared model that differ from the defaults. The number of units is added later. Each
-# model then has about as many parameters as the default model.
+# For each compared model, the options that differ from the defaults. The number of units is added later, so
+# that each model has about as many parameters as the default model.
 COMPARED: tuple[dict[str, Any], ...] = (
     *({"cell": cell} for cell in ("gru", "rnn", "mingru", "minlstm", "rglru")),
     {"cell": "rglru", "residual": True},
@@ -147,7 +147,7 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
 
 
 def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
-    """Returns the changed options and ``units``. A residual model also gets an embedding of this size."""
+    """Adds the number of units to the changed options. A residual model gets an embedding of the same size."""
     return {**changes, "units": units, **({"embedding_units": units} if "residual" in changes else {})}
 
 
