@@ -147,7 +147,7 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
 
 
 def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
-    """Adds the number of units to the changed options. A residual model gets an embedding of the same size."""
+    """Adds ``units`` to the changed options. The embedding of a residual model also gets this size."""
     return {**changes, "units": units, **({"embedding_units": units} if "residual" in changes else {})}
 
 

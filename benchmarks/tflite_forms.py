@@ -1,4 +1,4 @@
-"""Measures three TFLite files of a sentiment run. The files differ in the form of the loop over time.
+"""Measures a TFLite file of a sentiment run for each form of the loop over time.
 
 ``python -m benchmarks.tflite_forms --run saved_models/sentiment --length 64`` prints one Markdown table. A
 file of the form "generic" contains a loop of TensorFlow Lite. A file of the form "unrolled" contains a copy

@@ -27,7 +27,7 @@ BASES = {
     cells.MatrixCell,
     cells.LinearCell,
     models.NextToken,
-}  # public only as base classes
+}  # these classes are public only so that users can derive classes from them
 FIXED = {"LockedDropout": {"noise_shape"}}  # options of a base class that the subclass sets
 
 CELLS: dict[str, Callable[..., cells.Cell]] = {
@@ -77,7 +77,7 @@ ATTENTION_REFERENCES: dict[str, Callable[..., Any]] = {
 }
 
 INPUTS, UNITS, VOCABULARY, CLASSES = 2, 3, 9, 3
-LOOKBACK, HORIZON = 8, 3  # for forecasters; all windows have the same length
+LOOKBACK, HORIZON = 8, 3  # sizes for the forecasters; all windows have the same length
 LENGTHS = (4, 1, 0)  # default lengths: a full row, a short row, an empty row
 
 
@@ -172,7 +172,7 @@ def pairs(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample
 
 
 def looked_up(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
-    """Returns tokens and their vectors."""
+    """Returns tokens and one vector per token."""
     return {"inputs": normal(rng, len(lengths), time, INPUTS), **tokens(rng, lengths, time)}
 
 

@@ -109,7 +109,7 @@ def test_the_report_and_the_readme(exported, read_json):
 
 
 def test_a_run_with_a_stored_split_keeps_it(exported, invoke, read_json, tmp_path):
-    """Runs of earlier versions have the split letters, which MediaPipe reads, and no base."""
+    """Runs of earlier versions store the split "letters", which MediaPipe reads, but not the key "base"."""
     run = tmp_path / "run"
     shutil.copytree(exported, run)
     settings = read_json(run / "assets" / "tokenizer.json")
@@ -245,7 +245,7 @@ def test_the_ported_tokenizer_equals_the_tokenizer(keep, length, split):
 
 
 def in_python(tokenizer):
-    """Returns the rewrites of the ports with character properties spelled out, as Python's ``re`` needs."""
+    """Returns the rewrites for Python's ``re``, which needs a list of characters for each property."""
     properties = {
         **{kind: lambda c, kind=kind: unicodedata.category(c).startswith(kind) for kind in "LNMPSZ"},
         **{kind: lambda c, kind=kind: unicodedata.category(c) == kind for kind in ("Cc", "Cf")},

@@ -39,9 +39,9 @@ def by_hand(run, texts):
         spaced = (letter if letter.isalnum() else {"!": " ! "}.get(letter, " ") for letter in text.lower())
         words = "".join(spaced).split()
         ids = [1, *(index.get(word, 2) for word in words)]
-        if max(ids) <= 2:  # no known word
+        if max(ids) <= 2:  # the text has no known word
             ids = [1]
-        if len(ids) > length:  # the start, a quarter of the rest, and the end
+        if len(ids) > length:  # keeps the start token, a quarter of the length from the front, and the end
             front = 1 + (length - 1) // 4
             ids = ids[:front] + ids[front - length :]
         yield tf.nn.softmax(model({"tokens": tf.constant([ids]), "lengths": tf.constant([len(ids)])}))[

@@ -31,7 +31,7 @@ COLUMNS += ["clipped", "seconds", "examples_per_second", "targets_per_second"]
 
 
 def pushed(model, inputs, targets, weights, carried, training):
-    """Adds 1 to the only weight per step at learning rate 1; validation is best at weight 2."""
+    """At learning rate 1, a step adds 1 to the only weight. The validation loss is lowest at weight 2."""
     weight = model.trainable_variables[0].value[0, 0]
     total = -weight if training else tf.square(weight - 2)
     return Outcome(total, tf.constant(1.0), {"near": 1 / (1 + tf.abs(weight - 2))}, carried=carried)

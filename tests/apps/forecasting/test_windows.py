@@ -17,7 +17,7 @@ HOUR = Fixed(3600)
 
 
 def series_of(*lengths, dated=True, starts=None):
-    """Returns series whose values are 1000 times the series number plus the row."""
+    """Returns series of the given lengths. A value is 1000 times the number of the series, plus the row."""
     found = []
     for number, length in enumerate(lengths):
         start = EPOCH + np.timedelta64(24 * (starts[number] if starts else 0), "h")
