@@ -173,7 +173,7 @@ def _page(path: Path, source: str) -> Iterator[Text]:
 
 
 def _literal(node: ast.AST) -> str | None:
-    """Returns the text of a string, with ``{}`` for each inserted value, or None for other nodes."""
+    """Returns the text of a string, with ``{}`` for each inserted value. Other nodes give None."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):

@@ -166,7 +166,7 @@ def test_gated_cells_keep_the_gradient_over_a_lag_where_tanh_loses_it():
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_the_default_bias_extends_the_reach_of_the_gradient(make, bias, seed):
-    """A step keeps 0.73 of the state with the bias, and 0.5 without it. The ratio of the reaches is about 2.2.
+    """A step keeps 0.73 of the state with the bias, and 0.5 without it. The reach becomes 2.2 times as long.
 
     2.2 is log 0.5 / log 0.73.
     """

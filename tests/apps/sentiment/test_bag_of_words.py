@@ -62,9 +62,9 @@ def test_uses_bigrams_short_words_and_marks(name, positive, negative):
 def test_naive_bayes_by_hand():
     texts, labels = ["good good film", "bad film", "bad"], ["good", "bad", "bad"]
     _, bayes, _ = bag_of_words.fit(texts, labels, ("bad", "good"))
-    # The vocabulary has six 1- and 2-grams. The texts of each class contain four n-grams, so both denominators
-    # are 4 + 6. The n-grams "good", "film" and "good film" each occur in one good text. Of these n-grams, only
-    # "film" occurs in a bad text.
+    # The vocabulary has six 1- and 2-grams. The texts of each class contain four n-grams, so both
+    # denominators are 4 + 6. The n-grams "good", "film" and "good film" each occur in one good text. Of these
+    # n-grams, only "film" occurs in a bad text.
     good = 1 / 3 * (2 / 10) ** 3
     bad = 2 / 3 * (1 / 10) * (2 / 10) * (1 / 10)
     np.testing.assert_allclose(
