@@ -107,8 +107,8 @@ def rivals(data: str) -> None:
 
 @main.command()
 @click.option("--data", default="embedded", help="Data set, as in --data of the app.")
-@click.option("--minutes", default=10.0, help="Training time of the model of each row, in minutes.")
-@click.option("--run", is_flag=True, help="Train and evaluate the model of each row, one after the other.")
+@click.option("--minutes", default=10.0, help="Training time of each model, in minutes.")
+@click.option("--run", is_flag=True, help="Also train and evaluate the models, one after the other.")
 @click.option("--folder", default="saved_models/compare", help="Folder in which the runs are stored.")
 def rows(data: str, minutes: float, run: bool, folder: str) -> None:
     """List models with different cells, equal numbers of parameters and equal training times.

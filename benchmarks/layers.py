@@ -171,7 +171,7 @@ def table(rows: list[dict]) -> list[str]:
             f"### {mode.capitalize()}\n\n"
             "The table shows the time of one step: a training step in training, a forward pass in inference. "
             "The last column is this time divided by the time of the kernel. For example, 2 means that the "
-            "kernel is twice as fast.",
+            "kernel is twice as fast as the implementation in this row.",
             "",
             "| shape | cell | implementation | ms (quartiles) | time relative to the kernel |",
             "|---|---|---|---|---|",

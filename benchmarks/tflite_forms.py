@@ -64,8 +64,12 @@ def measure(run: str, length: int | None, quantize: str) -> list[str]:
 
 @click.command(context_settings={"show_default": True})
 @click.option("--run", default="saved_models/sentiment", help="Folder of a trained sentiment run.")
-@click.option("--length", type=int, help="Maximum number of tokens per text. Default: as in `convert`.")
-@click.option("--quantize", default="none", help="Quantization, as in the option --quantize of `convert`.")
+@click.option(
+    "--length", type=int, help="Maximum number of tokens per text. The default is the default of `convert`."
+)
+@click.option(
+    "--quantize", default="none", help="Quantization: a value of the option --quantize of `convert`."
+)
 def main(run: str, length: int | None, quantize: str) -> None:
     """Print the size, latency and accuracy of a TFLite file in each form of the loop over time.
 

@@ -306,8 +306,8 @@ def test_defaults_come_from_the_run(trained):
     assert rows.shape[1] == length
     assert (rows[:, 0] == 1).all()
     texts, windows = np.split(rows, [-phone.REPRESENTATIVE])
-    assert np.ptp((texts > 0).sum(axis=1)) > 1  # of different lengths
-    assert (windows[:, 1:] > 1).all()  # neither padding nor a start token in the middle
+    assert np.ptp((texts > 0).sum(axis=1)) > 1  # the texts have different lengths
+    assert (windows[:, 1:] > 1).all()  # no padding, and a start token only at the start
 
 
 def test_a_model_in_16_bits_is_exported_in_32():

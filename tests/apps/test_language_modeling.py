@@ -64,7 +64,7 @@ def exported(run, invoke):
 
 
 def greedy_by_hand(run, ids, count, penalty=1.0):
-    """Appends ``count`` ids to the ids of a text, each the most probable allowed id."""
+    """Appends ``count`` ids to the ids of a text. Each of them is the most probable allowed id."""
     model, ids = keras.models.load_model(run / "model.keras"), [END, *ids]
     for _ in range(count):
         logits = model({"tokens": np.array([ids], np.int32)}).logits.numpy()[0, -1]

@@ -94,7 +94,7 @@ def test_the_order_of_inputs_is_kept_across_chunks_and_batches(answers, trained,
     records = answers("\n".join(texts).encode())
     assert [record["text"] for record in records] == texts
     expected = list(by_hand(trained, texts[::9]))
-    assert np.std(expected, axis=0).min() > 1e-4  # otherwise any order would pass
+    assert np.std(expected, axis=0).min() > 1e-4  # if all were equal, any order would pass
     probabilities = [list(record["probabilities"].values()) for record in records[::9]]
     np.testing.assert_allclose(probabilities, expected, atol=2e-6)
 

@@ -64,7 +64,7 @@ def test_order_matters_from_two_words_on() -> None:
 
 
 def test_hashes_spread() -> None:
-    """Pairs of words share buckets at most slightly more often than random buckets."""
+    """Two pairs of words share a bucket about as rarely as if the buckets were random."""
     pairs = {bucket((first, second)) for first in range(100) for second in range(10)}
     expected = BUCKETS * (1 - (1 - 1 / BUCKETS) ** 1000)
     assert len(pairs) > 0.95 * expected

@@ -190,7 +190,7 @@ def test_sampled_softmax_of_all_tokens_equals_full_softmax(make, options, dtype)
     for samples in (0, V):
         model = make(samples=samples, **options)
         for weight, value in zip(model.trainable_variables, make(**options).trainable_variables):
-            weight.assign(3 * value)  # so that tokens differ in probability
+            weight.assign(3 * value)  # larger weights make the probabilities of the tokens differ
         with tf.GradientTape() as tape:
             losses = model.losses_of(model.features({"tokens": inputs}).outputs, targets, training=True)
         gradients = tape.gradient(losses, model.trainable_variables)

@@ -113,7 +113,7 @@ def test_the_shuffle_depends_on_seed_and_epoch():
 
 @pytest.mark.parametrize("source", [market.garch(0), seasonal.family(0)], ids=["prices", "values"])
 def test_windows_and_units_do_not_depend_on_later_values(source):
-    """Changing all rows of the test split leaves windows of train and valid, and all units, identical."""
+    """If all rows of the test split change, the windows of train and valid and all units stay identical."""
     ends = windows.boundaries(source, "0.7,0.1,0.2", 3)
     changed = replace(
         source,

@@ -84,7 +84,7 @@ class Dictionaries:
 
 
 def text(seed, tokens, vocabulary):
-    """Samples tokens with the distribution of words: few are frequent and many are rare."""
+    """Samples tokens that are distributed like words: a few tokens are frequent, and many are rare."""
     rng = np.random.default_rng(seed)
     return np.minimum(rng.zipf(1.6, tokens) - 1, vocabulary - 1)
 

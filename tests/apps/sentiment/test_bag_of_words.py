@@ -102,7 +102,7 @@ def test_texts_without_words_are_refused():
 
 
 def penalised_loss(weights: np.ndarray, features: np.ndarray, signs: np.ndarray) -> float:
-    """Returns the loss of Wang and Manning, with the bias as the weight of a feature that is always 1."""
+    """Returns the loss of Wang and Manning. The bias is the weight of a feature that is always 1."""
     margins = signs * (features @ weights)
     return 0.5 * weights @ weights + bag_of_words.RATIO_INVERSE_PENALTY * np.logaddexp(0, -margins).sum()
 
