@@ -92,7 +92,7 @@ def step(rng: np.random.Generator, lengths: Sequence[int], time: int, states: in
 
 
 def sequence(rng: np.random.Generator, lengths: Sequence[int], time: int, states: Any = None) -> Sample:
-    """Returns inputs and lengths. ``states`` has the nesting of the layer's states, with arbitrary leaves."""
+    """Returns inputs and lengths. With ``states``, also returns random states with the same nesting."""
     rows = len(lengths)
     sample = {"inputs": normal(rng, rows, time, INPUTS), "lengths": np.array(lengths, np.int32)}
     if states is not None:
@@ -123,7 +123,10 @@ def question(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sam
 def decoder_step(
     rng: np.random.Generator, lengths: Sequence[int], time: int, states: Sequence[int] = (UNITS,)
 ) -> Sample:
-    """Returns one step of a decoder. Lengths and time describe the memory; ``states`` are the state sizes."""
+    """Returns one step of a decoder. ``lengths`` and ``time`` describe the memory.
+
+    ``states`` contains the sizes of the states.
+    """
     asked = question(rng, lengths, time)
     del asked["query"]
     return {

@@ -27,7 +27,7 @@ each_kind = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 
 
 def traced(make, lengths=(4, 4), units=UNITS, scale=None, steps=None, **options):
-    """Returns a trace of a float64 cell over random inputs; ``scale`` is the scale of the random weights."""
+    """Returns a trace of a float64 cell over random inputs. With ``scale``, the weights are random."""
     layer = Recurrent(make(units, dtype="float64", **options))
     rng = np.random.default_rng(3)
     inputs = tf.constant(rng.normal(size=(len(lengths), steps or max(lengths), INPUTS)))

@@ -42,7 +42,7 @@ def exported(tmp_path_factory, trained, invoke):
 
 @pytest.fixture(scope="module")
 def predictions(exported, invoke):
-    """Returns a function of the model format that returns the records for TEXTS."""
+    """Returns a function that receives a model format and returns its predictions for TEXTS."""
 
     def predict(kind):
         result = invoke("predict", "--run", exported, "--model", kind, "--json", *TEXTS)
@@ -245,7 +245,7 @@ def test_the_ported_tokenizer_equals_the_tokenizer(keep, length, split):
 
 
 def in_python(tokenizer):
-    """Returns the rewrites for Python's ``re``, which needs a list of characters for each property."""
+    """Returns the patterns and replacements of the phone tokenizers in the syntax of Python's ``re``."""
     properties = {
         **{kind: lambda c, kind=kind: unicodedata.category(c).startswith(kind) for kind in "LNMPSZ"},
         **{kind: lambda c, kind=kind: unicodedata.category(c) == kind for kind in ("Cc", "Cf")},

@@ -358,7 +358,7 @@ def test_linear_models_refuse_covariates(one_line, form, covariates):
 
 
 def test_counts_with_holidays_are_forecast_above_zero(tmp_path):
-    """The file has many zeros, a late beginning and a constant series next to it."""
+    """One series has many zeros, one series has only zeros at the start, and one series is constant."""
     pytest.importorskip("holidays")
     rng = np.random.default_rng(0)
     days = np.datetime64("2023-01-01") + np.arange(200)

@@ -331,7 +331,7 @@ def test_generate_script_prints_the_text_of_generate(exported, invoke):
 @pytest.mark.parametrize("split", ["auto", "whitespace", "punctuation", "letters"])
 @pytest.mark.parametrize("unit", ["word", "wordpiece", "character", "byte"])
 def test_generate_script_tokenizes_like_the_library(unit, split):
-    """Text to ids and ids to text are equal, also for unknown text."""
+    """The script and the library return the same ids for a text, and the same text for ids."""
     options = {"unit": unit, "split": split, "base": "whitespace", "lowercase": split == "letters"}
     settings = TokenizerSettings(**options, size=80, end=True)
     texts = ["the cat sees a fish , a dog likes fishes .", "It's (so) on 12.5 \u4eba\u3005 \u306f\u3001x:) !"]

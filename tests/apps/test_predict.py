@@ -51,7 +51,7 @@ def by_hand(run, texts):
 
 @pytest.fixture
 def answers(trained, monkeypatch, capsys, tmp_path):
-    """Returns a function of bytes on stdin that returns the records of ``predict --json``."""
+    """Returns a function that passes bytes to the stdin of ``predict --json`` and returns the records."""
 
     def predict(content):
         (tmp_path / "stdin").write_bytes(content)

@@ -1,4 +1,4 @@
-"""Tests of the cells: comparison with NumPy over whole sequences, use in Keras layers, and the contract."""
+"""Tests of the cells: comparison with NumPy over whole sequences, use in Keras layers, and the interface."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def draw_in_numpy(logits, number, temperature, top_k, top_p):
 
 
 def on_a_border(logits, number, temperature, top_k, top_p):
-    """Returns True if rounding decides the token, because libraries sum in different orders."""
+    """Returns True if a rounding error could change the token. Libraries sum in different orders."""
     near = {draw_in_numpy(logits, number + shift, temperature, top_k, top_p) for shift in (-1e-9, 0, 1e-9)}
     near |= {draw_in_numpy(logits, number, temperature, top_k, top_p + shift) for shift in (-1e-9, 1e-9)}
     return len(near) > 1
@@ -348,7 +348,7 @@ def test_rules_hold_in_every_decoder(decode, prompt):
 
 
 def every_sequence(minimum=0, maximum=STEPS):
-    """Yields all sequences that end within the maximum, and the sequences that are truncated there."""
+    """Yields all sequences that end within the maximum length, and all sequences truncated at it."""
     others = [token for token in range(V) if token != END]
     for length in range(maximum + 1):
         for tokens in itertools.product(others, repeat=length):

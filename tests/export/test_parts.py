@@ -27,7 +27,7 @@ CONVERTED = [
 
 
 def exported(name: str) -> tuple[Signature, dict[str, np.ndarray]]:
-    """Returns the part as a signature of one row, and inputs for several calls ``(ROWS, ...)``."""
+    """Returns the part as a signature that reads one row, and inputs ``(ROWS, ...)`` for several calls."""
     row = inventory.PARTS[name]
     part, samples = row.built(), row.arguments((TIME,) * ROWS)
     flat = {f"input_{index}": leaf for index, leaf in enumerate(tf.nest.flatten(samples))}

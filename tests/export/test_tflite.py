@@ -64,7 +64,7 @@ def convert(
 
 
 def test_the_fused_form_keeps_no_state_between_calls(tmp_path: Path) -> None:
-    """One interpreter runs all rows in turn, so a state that is kept would change the outputs."""
+    """One interpreter runs all rows in turn. If it kept the state of a row, later outputs would change."""
     result = convert(tmp_path / "model.tflite", "lstm", "fused", "none")
     assert result.operators["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 2
     assert "WHILE" not in result.operators

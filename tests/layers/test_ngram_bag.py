@@ -15,7 +15,7 @@ FEATURES, BUCKETS, BIAS = 2, 1009, np.array([0.5, -1.0])
 
 
 def bucket(gram: tuple[int, ...]) -> int:
-    """Computes the remainder of a polynomial modulo a prime, last word first (Carter and Wegman 1979)."""
+    """Computes a polynomial of the words modulo a prime, starting at the last word (Carter, Wegman 1979)."""
     value = 0
     for token in reversed(gram):
         value = (value + token + 1) * MULTIPLIER % PRIME
