@@ -72,7 +72,7 @@ def main(app: str, rows: tuple[str, ...], common: str, folder: str) -> None:
 
 
 def distinct(figures: dict[str, str]) -> list[str]:
-    """Returns the columns whose value differs from the value of every earlier column.
+    """Returns the columns without the columns that repeat the value of an earlier column.
 
     For example, if the tokens are words, the perplexity per word repeats the perplexity per token.
     """

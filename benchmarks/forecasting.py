@@ -59,7 +59,7 @@ def measure(data: str, options: list[str], folder: Path) -> dict[str, Any]:
 
 
 def _training_rate(run: Path) -> float:
-    """Returns the median over the epochs of the windows per second."""
+    """Returns the speed of the training in windows per second: the median over the epochs."""
     with open(run / "history.csv", encoding="utf-8") as file:
         return statistics.median(float(epoch["examples_per_second"]) for epoch in csv.DictReader(file))
 
@@ -137,7 +137,7 @@ def show(title: str, found: dict[str, Any], columns: tuple[str, ...]) -> None:
     "--option",
     "more",
     multiple=True,
-    help="Additional option of train, such as --option=--seed=1. It can be repeated.",
+    help="Option that is passed to train, for example --option=--seed=1. Repeat --option for each option.",
 )
 def main(stocks: Path | None, ett: str | None, m4: str | None, more: tuple[str, ...]) -> None:
     """Train and evaluate the forecasting app on the given data sets, and print Markdown tables."""

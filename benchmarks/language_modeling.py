@@ -31,8 +31,8 @@ from benchmarks.shapes import FAST, Shape
 
 PTB = 10_002  # number of token ids of Penn Treebank: 10,000 words, padding and the start token
 SIDES = {"ours": FAST, "PyTorch": {}}
-# The options of each compared model that differ from the defaults. The number of units is added later. Each
-# model then has about as many parameters as the default model.
+# For each compared model, the options that differ from the defaults. The number of units is added later, so
+# that each model has about as many parameters as the default model.
 COMPARED: tuple[dict[str, Any], ...] = (
     *({"cell": cell} for cell in ("gru", "rnn", "mingru", "minlstm", "rglru")),
     {"cell": "rglru", "residual": True},
@@ -107,8 +107,8 @@ def rivals(data: str) -> None:
 
 @main.command()
 @click.option("--data", default="embedded", help="Data set, as in --data of the app.")
-@click.option("--minutes", default=10.0, help="Training time of the model of each row, in minutes.")
-@click.option("--run", is_flag=True, help="Train and evaluate the model of each row, one after the other.")
+@click.option("--minutes", default=10.0, help="Training time of each model, in minutes.")
+@click.option("--run", is_flag=True, help="Also train and evaluate the models, one after the other.")
 @click.option("--folder", default="saved_models/compare", help="Folder in which the runs are stored.")
 def rows(data: str, minutes: float, run: bool, folder: str) -> None:
     """List models with different cells, equal numbers of parameters and equal training times.
@@ -147,7 +147,7 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
 
 
 def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
-    """Returns the changed options and ``units``. A residual model also gets an embedding of this size."""
+    """Adds ``units`` to the changed options. The embedding of a residual model also gets this size."""
     return {**changes, "units": units, **({"embedding_units": units} if "residual" in changes else {})}
 
 

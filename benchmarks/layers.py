@@ -14,8 +14,8 @@ called a side. Each implementation runs in its own process. The processes take t
 tables show medians and quartiles. PyTorch is measured if ``benchmarks/requirements.txt`` is installed, or if
 ``--torch`` is a Python executable that can import PyTorch.
 
-Without options that select a part of the measurements, the command writes ``layers.json``, ``layers.md`` and
-``growth.png`` to the folder ``--to``. With such options, it only prints the results.
+If no option selects a part of the measurements, the command writes ``layers.json``, ``layers.md`` and
+``growth.png`` to the folder ``--to``. If an option selects a part, the command only prints the results.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def table(rows: list[dict]) -> list[str]:
             f"### {mode.capitalize()}\n\n"
             "The table shows the time of one step: a training step in training, a forward pass in inference. "
             "The last column is this time divided by the time of the kernel. For example, 2 means that the "
-            "kernel is twice as fast.",
+            "kernel is twice as fast as the implementation in this row.",
             "",
             "| shape | cell | implementation | ms (quartiles) | time relative to the kernel |",
             "|---|---|---|---|---|",
@@ -391,7 +391,7 @@ def main(
         lines += memory_table(memory)
     if grown:
         lines += growth_table(grown)
-    # A measurement of a part must not overwrite the files of a complete measurement.
+    # A measurement of selected shapes or cells must not overwrite the files of a complete measurement.
     if complete:
         folder = Path(to)
         folder.mkdir(parents=True, exist_ok=True)

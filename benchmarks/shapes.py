@@ -18,7 +18,7 @@ class Shape:
         batch: number of sequences in the batch, n.
         time: number of time steps, T.
         layers: number of stacked layers.
-        units: size of each state, and of the inputs or word vectors.
+        units: size of each state. It is also the size of the inputs or of the word vectors.
         vocabulary: number of words. With a vocabulary, the model has an embedding before the stack and a
             softmax layer after the stack. If None, the stack reads and returns vectors, and the model has
             neither an embedding nor a softmax layer.
@@ -67,7 +67,7 @@ ONLY_TRAINING = (WHOLE, RECOMPUTING)  # inference does not split a batch and has
 # The cells whose training step is measured for each number of time steps T. The value of a cell is a function
 # that receives T and returns the number of sequential steps: operations that must run one after the other. A
 # loop has T sequential steps forward and T sequential steps backward. A parallel scan halves T repeatedly.
-# Each halving needs two sequential steps in the forward pass and two in the backward pass.
+# Each halving needs two sequential steps in the forward pass and two sequential steps in the backward pass.
 GROWTH_STEPS = (64, 256, 1024, 4096, 8192)
 GROWTH_CELLS: dict[str, Callable[[int], int]] = {
     **{name: lambda steps: 2 * steps for name in ("lstm", "gru", "rnn", "mingru", "minlstm", "rglru")},

@@ -1,4 +1,4 @@
-"""Measures TFLite files of a sentiment run. The files differ in the form of the loop over time.
+"""Measures a TFLite file of a sentiment run for each form of the loop over time.
 
 ``python -m benchmarks.tflite_forms --run saved_models/sentiment --length 64`` prints one Markdown table. A
 file of the form "generic" contains a loop of TensorFlow Lite. A file of the form "unrolled" contains a copy
@@ -64,8 +64,12 @@ def measure(run: str, length: int | None, quantize: str) -> list[str]:
 
 @click.command(context_settings={"show_default": True})
 @click.option("--run", default="saved_models/sentiment", help="Folder of a trained sentiment run.")
-@click.option("--length", type=int, help="Maximum number of tokens per text. Default: as in `convert`.")
-@click.option("--quantize", default="none", help="Quantization, as in the option --quantize of `convert`.")
+@click.option(
+    "--length", type=int, help="Maximum number of tokens per text. The default is the default of `convert`."
+)
+@click.option(
+    "--quantize", default="none", help="Quantization: a value of the option --quantize of `convert`."
+)
 def main(run: str, length: int | None, quantize: str) -> None:
     """Print the size, latency and accuracy of a TFLite file in each form of the loop over time.
 

@@ -17,7 +17,7 @@ class Examples(griffe.Extension):
 
 
 class LazyNames(griffe.Extension):
-    """Finds the public names of packages that import them lazily (``seqmodels.lazy``)."""
+    """Finds the public names of packages that import each name at its first use (``seqmodels.lazy``)."""
 
     def on_module_members(self, *, node, mod, agent, **kwargs):
         for call in ast.walk(node) if isinstance(node, ast.AST) else ():

@@ -1,4 +1,4 @@
-"""MkDocs hook: the site has the layout of the repository, so relative links also work on GitHub."""
+"""MkDocs hook: gives the site the folders of the repository, so relative links work here and on GitHub."""
 
 from pathlib import Path
 

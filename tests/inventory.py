@@ -27,7 +27,7 @@ BASES = {
     cells.MatrixCell,
     cells.LinearCell,
     models.NextToken,
-}  # public only as base classes
+}  # these classes are public only so that users can derive classes from them
 FIXED = {"LockedDropout": {"noise_shape"}}  # options of a base class that the subclass sets
 
 CELLS: dict[str, Callable[..., cells.Cell]] = {
@@ -77,7 +77,7 @@ ATTENTION_REFERENCES: dict[str, Callable[..., Any]] = {
 }
 
 INPUTS, UNITS, VOCABULARY, CLASSES = 2, 3, 9, 3
-LOOKBACK, HORIZON = 8, 3  # for forecasters; all windows have the same length
+LOOKBACK, HORIZON = 8, 3  # sizes for the forecasters; all windows have the same length
 LENGTHS = (4, 1, 0)  # default lengths: a full row, a short row, an empty row
 
 
@@ -92,7 +92,7 @@ def step(rng: np.random.Generator, lengths: Sequence[int], time: int, states: in
 
 
 def sequence(rng: np.random.Generator, lengths: Sequence[int], time: int, states: Any = None) -> Sample:
-    """Returns inputs and lengths. ``states`` has the nesting of the layer's states, with arbitrary leaves."""
+    """Returns inputs and lengths. With ``states``, also returns random states with the same nesting."""
     rows = len(lengths)
     sample = {"inputs": normal(rng, rows, time, INPUTS), "lengths": np.array(lengths, np.int32)}
     if states is not None:
@@ -123,7 +123,10 @@ def question(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sam
 def decoder_step(
     rng: np.random.Generator, lengths: Sequence[int], time: int, states: Sequence[int] = (UNITS,)
 ) -> Sample:
-    """Returns one step of a decoder. Lengths and time describe the memory; ``states`` are the state sizes."""
+    """Returns one step of a decoder. ``lengths`` and ``time`` describe the memory.
+
+    ``states`` contains the sizes of the states.
+    """
     asked = question(rng, lengths, time)
     del asked["query"]
     return {
@@ -172,7 +175,7 @@ def pairs(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample
 
 
 def looked_up(rng: np.random.Generator, lengths: Sequence[int], time: int) -> Sample:
-    """Returns tokens and their vectors."""
+    """Returns tokens and one vector per token."""
     return {"inputs": normal(rng, len(lengths), time, INPUTS), **tokens(rng, lengths, time)}
 
 

@@ -1,6 +1,7 @@
-"""The patterns of plain English that every text of the project follows, and the texts that they apply to.
+"""The rules of plain English that every text of the project follows.
 
-``python tests/plain_english.py [PATH ...]`` lists what breaks them, by default in the whole project.
+``python tests/plain_english.py [PATH ...]`` lists the texts that break a rule. Without PATH, it checks the
+whole project.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 CODE = ("apps", "seqmodels", "benchmarks")
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "benchmarks", "apps", "examples")
-LONGEST = 25  # words of a sentence
+LONGEST = 25  # maximum number of words of a sentence
 
-# A pattern, and what to write instead.
+# Maps a forbidden pattern to a text that describes how to replace it.
 PHRASES = {
     r"(?<!there )\b(is|are|was|were) no (?!longer|more|less|different|need|error|worse|better)": '"is not a"',
     r"\bis none\b": "say what is missing",
@@ -52,7 +53,8 @@ PHRASES = {
     r"\bphone's file\b": "TFLite file",
 }
 FIRST_WORDS = r"(What|Of|Whether|How|Where|Who|Whose|All that|That|Which)\b"
-# A colon and a verb: a file or an option that is followed by half a sentence.
+# Matches a colon that is followed by a verb. The part before the colon, such as a file name, should be the
+# subject of the sentence.
 HALF_SENTENCE = (
     r"^(?!error|note)[^:?]{0,80}: (is|are|was|has|have|had|needs?|cannot|holds?|belongs?|takes?|reads?|"
     r"comes?|does|begins?|names?|stands?|trains?|keeps?|lacks?|ranks?|hands?|decodes?|goes|shows?)\b"
@@ -61,7 +63,7 @@ HALF_SENTENCE = (
 
 @dataclass(frozen=True)
 class Text:
-    """A text, where it stands, and its kind: docstring, message, help, comment or page."""
+    """A text with its file, its line and its kind: docstring, message, help, comment or page."""
 
     path: Path
     line: int
@@ -70,7 +72,7 @@ class Text:
 
 
 def texts_of(path: Path) -> Iterator[Text]:
-    """Every text of a Python file or a Markdown page."""
+    """Yields every text of a Python file or a Markdown page."""
     source = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         yield from _page(path, source)
@@ -107,7 +109,7 @@ def texts_of(path: Path) -> Iterator[Text]:
 
 
 def findings(text: Text) -> Iterator[str]:
-    """What breaks the patterns in a text."""
+    """Yields a message for each place in the text that breaks a rule."""
     plain = re.sub(r"``.*?``|`[^`]*`|\$[^$]*\$|\"[^\"]*\"|https?://\S+", "X", text.text)
     for pattern, instead in PHRASES.items():
         for found in re.finditer(pattern, plain, re.IGNORECASE):
@@ -123,7 +125,7 @@ def findings(text: Text) -> Iterator[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text; citations in parentheses, lists and colons end none, blank lines do."""
+    """Returns the sentences of a text, without citations in parentheses. A blank line ends a sentence."""
     text = re.sub(r"\((?:[^()]|\([^()]*\))*\d{4}[^()]*\)", "", text)
     text = re.sub(r"\b(e\.g|i\.e|et al|vs|cf|Eq|Sec|eq|approx)\.", r"\1", text)
     parts = re.split(r"(?<=[.!?:;])\s+(?=[^a-z])|(?<=[.;:])\s+|\n\s*\n|\n\s*[-*|>#]|\n\s*\d+\. ", text)
@@ -131,7 +133,7 @@ def sentences(text: str) -> list[str]:
 
 
 def _prose(docstring: str) -> str:
-    """A docstring without its examples, its formulas in blocks, and the names of its arguments."""
+    """Returns a docstring without its examples, its block formulas and the names of its arguments."""
     lines, example = [], False
     for line in docstring.splitlines():
         example = line.strip().startswith((">>>", "...")) or (example and bool(line.strip()))
@@ -147,7 +149,7 @@ def _prose(docstring: str) -> str:
 
 
 def _page(path: Path, source: str) -> Iterator[Text]:
-    """Paragraphs of a page: no code, no tables, no quotations."""
+    """Yields the paragraphs of a page, without code, tables and quotations."""
     kept, code = [], False
     for line in source.splitlines():
         fence = line.lstrip().startswith(("```", "$$"))
@@ -171,7 +173,7 @@ def _page(path: Path, source: str) -> Iterator[Text]:
 
 
 def _literal(node: ast.AST) -> str | None:
-    """A string with ``{}`` where a value goes in; None for what is not a string."""
+    """Returns the text of a string, with ``{}`` for each inserted value. Other nodes give None."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
@@ -182,7 +184,7 @@ def _literal(node: ast.AST) -> str | None:
 
 
 def paths(*wanted: Path) -> list[Path]:
-    """The Python files and pages of the project, or those in the wanted files and folders."""
+    """Returns the Python files and pages in the wanted files and folders, by default in the whole project."""
     roots = wanted or [ROOT / name for name in dict.fromkeys((*CODE, *PAGES))]
     found = {
         path

@@ -178,17 +178,17 @@ def last(forward: Array, backward: Array | None, lengths: Sequence[int]) -> Arra
 
 
 def mean(outputs: Array, lengths: Sequence[int]) -> Array:
-    """Computes the mean of the real steps, zeros for an empty row: ``(n, T, h) -> (n, h)``."""
+    """Computes the mean of the real steps ``(n, T, h) -> (n, h)``. The result of an empty row is zero."""
     return _over_real_steps(lambda steps: steps.sum(axis=0) / len(steps), outputs, lengths)
 
 
 def maximum(outputs: Array, lengths: Sequence[int]) -> Array:
-    """Computes the maximum of the real steps, zeros for an empty row: ``(n, T, h) -> (n, h)``."""
+    """Computes the maximum of the real steps ``(n, T, h) -> (n, h)``. The result of an empty row is zero."""
     return _over_real_steps(lambda steps: steps.max(axis=0), outputs, lengths)
 
 
 def attention(weights: Weights, outputs: Array, lengths: Sequence[int]) -> Array:
-    """Yang et al. 2016, equations 5 to 7, zeros for an empty row: ``(n, T, h) -> (n, h)``."""
+    """Yang et al. 2016, equations 5 to 7: ``(n, T, h) -> (n, h)``. The result of an empty row is zero."""
 
     def attend(steps: Array) -> Array:
         scores = np.array(

@@ -25,7 +25,7 @@ MODELS = [
 LIGHT = [pytest.param(name, marks=pytest.mark.slow) if name in MODELS else name for name in PARTS]
 TRAINABLE = [name for name, part in PARTS.items() if part.weights]
 PADDED = [name for name, part in PARTS.items() if part.padded]
-# Lengths and number of steps: padding, T = 1, T = 0, no rows.
+# Lengths and number of steps T of four batches: with padding, with T = 1, with T = 0, and without rows.
 SHAPES = [((2, 3, 0), 4), ((1,), 1), ((0, 0), 0), ((), 3)]
 
 
@@ -153,7 +153,7 @@ def test_gradients_match_central_differences(name: str) -> None:
     count = len(part.trainable_weights)
 
     def moved(index: int, size: float) -> float:
-        """Returns the loss after a move of one source along its direction."""
+        """Returns the loss if one weight or argument is moved by ``size`` along its direction."""
         if index < count:
             weight = part.trainable_weights[index]
             weight.assign_add(size * moves[index])

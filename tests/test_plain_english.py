@@ -1,4 +1,4 @@
-"""Help, errors, docstrings, comments and pages follow the patterns of plain English."""
+"""Help, errors, docstrings, comments and pages follow the rules of plain English."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The entry points disable YNNPACK fusions, which the programs compiled by XLA show."""
+"""Tests that the entry points disable YNNPACK fusions, by reading the programs that XLA has compiled."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def invoke():
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, reviews, invoke):
-    """The folder of a finished run. Tests may run ``evaluate`` on it and change nothing else."""
+    """The folder of a finished run. Tests may run ``evaluate`` on it and must not change it in other ways."""
     run = tmp_path_factory.mktemp("runs") / "trained"
     result = invoke("train", "--data", reviews, "--run", run, *TINY)
     assert result.exit_code == 0, result.stderr
@@ -94,7 +94,7 @@ def trained(tmp_path_factory, reviews, invoke):
 
 @pytest.fixture(scope="session")
 def one_line():
-    """Returns a check that a result is a one-line error with an exit status; the check returns the line."""
+    """Returns a function that checks for a one-line error with an exit status, and returns this line."""
 
     def check(result, status):
         assert result.exit_code == status, result.output

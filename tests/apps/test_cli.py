@@ -263,7 +263,7 @@ def test_dry_run_estimates_the_training_and_writes_nothing(invoke, reviews, tiny
     shown = {name.strip(): value.strip() for name, value in rows}
     assert json.loads(shown["counts"]) == {"train": 48, "valid": 12, "test": 12}
     assert json.loads(shown["classes"]) == {"bad": 24, "good": 24}
-    # <START>, four words, "really" twice, "number" and the number.
+    # The 9 tokens are <START>, four words, "really" twice, "number" and the number.
     assert json.loads(shown["tokens of a text"])["100%"] == 9
     assert shown["steps in an epoch"] == "6"
     embedding, cell, head = int(shown["vocabulary"]) * 4, 4 * (4 + 4 + 1) * 4, (4 + 1) * 2

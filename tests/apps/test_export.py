@@ -42,7 +42,7 @@ def exported(tmp_path_factory, trained, invoke):
 
 @pytest.fixture(scope="module")
 def predictions(exported, invoke):
-    """Returns a function of the model format that returns the records for TEXTS."""
+    """Returns a function that receives a model format and returns its predictions for TEXTS."""
 
     def predict(kind):
         result = invoke("predict", "--run", exported, "--model", kind, "--json", *TEXTS)
@@ -109,7 +109,7 @@ def test_the_report_and_the_readme(exported, read_json):
 
 
 def test_a_run_with_a_stored_split_keeps_it(exported, invoke, read_json, tmp_path):
-    """Runs of earlier versions have the split letters, which MediaPipe reads, and no base."""
+    """Runs of earlier versions store the split "letters", which MediaPipe reads, but not the key "base"."""
     run = tmp_path / "run"
     shutil.copytree(exported, run)
     settings = read_json(run / "assets" / "tokenizer.json")
@@ -245,7 +245,7 @@ def test_the_ported_tokenizer_equals_the_tokenizer(keep, length, split):
 
 
 def in_python(tokenizer):
-    """Returns the rewrites of the ports with character properties spelled out, as Python's ``re`` needs."""
+    """Returns the patterns and replacements of the phone tokenizers in the syntax of Python's ``re``."""
     properties = {
         **{kind: lambda c, kind=kind: unicodedata.category(c).startswith(kind) for kind in "LNMPSZ"},
         **{kind: lambda c, kind=kind: unicodedata.category(c) == kind for kind in ("Cc", "Cf")},
@@ -306,8 +306,8 @@ def test_defaults_come_from_the_run(trained):
     assert rows.shape[1] == length
     assert (rows[:, 0] == 1).all()
     texts, windows = np.split(rows, [-phone.REPRESENTATIVE])
-    assert np.ptp((texts > 0).sum(axis=1)) > 1  # of different lengths
-    assert (windows[:, 1:] > 1).all()  # neither padding nor a start token in the middle
+    assert np.ptp((texts > 0).sum(axis=1)) > 1  # the texts have different lengths
+    assert (windows[:, 1:] > 1).all()  # no padding, and a start token only at the start
 
 
 def test_a_model_in_16_bits_is_exported_in_32():

@@ -21,7 +21,8 @@ from apps.training import make_training
 ROOT = Path(__file__).parents[2]
 TASKS = ("sentiment", "language_modeling", "translation", "forecasting")
 SMALL = {"units": 4, "embedding_units": 4, "decoder_units": 8, "vocabulary": 30, "layers": 1}
-# Values for flags whose next choice, or value plus 1, cannot be built with the small options.
+# A test changes a flag to its next choice or to its value plus 1. For the flags in this table, a model with
+# such a value and the options in SMALL cannot be built. They are changed to the values in this table instead.
 OTHER: dict[str, Any] = {
     "pooling": "mean",
     "attention": "additive",
@@ -30,7 +31,8 @@ OTHER: dict[str, Any] = {
     "ngrams": 2,
     "decoder": "autoregressive",
 }
-# Flags that the code reads by name: explicit options, and fields of a Decoding.
+# No code reads these flags as an attribute. The code reads them by name: as explicit options, or as fields of
+# a Decoding.
 BY_NAME = {"preset", "minimum", "maximum", "best", "no_repeat"}
 BESIDE: dict[str, dict[str, Any]] = {
     "window": {"model": "fixed-window"},

@@ -194,7 +194,7 @@ def test_known_covariates_reach_from_the_file_to_the_forecast_and_the_export(tmp
 
 @pytest.mark.slow
 def test_static_covariates_reach_from_the_file_to_the_forecast_and_the_export(tmp_path):
-    """The slope of each series is its static covariate, so the covariate helps after a short past."""
+    """The static covariate is the slope of the series, so it helps if only a short past is known."""
     rng = np.random.default_rng(0)
     rows = [
         f"s{number},{step},{100 + slope * step + rng.normal()},{slope}"
@@ -358,7 +358,7 @@ def test_linear_models_refuse_covariates(one_line, form, covariates):
 
 
 def test_counts_with_holidays_are_forecast_above_zero(tmp_path):
-    """The file has many zeros, a late beginning and a constant series next to it."""
+    """One series has many zeros, one series has only zeros at the start, and one series is constant."""
     pytest.importorskip("holidays")
     rng = np.random.default_rng(0)
     days = np.datetime64("2023-01-01") + np.arange(200)

@@ -171,7 +171,7 @@ def test_untrained_cells_stay_below_their_bounds(tmp_path):
     assert "no bound is exceeded" in document["found"]
 
 
-def test_sigmoid_vanishes_and_the_identity_holds(tmp_path):
+def test_the_gradient_vanishes_with_sigmoid_and_holds_with_the_identity_matrix(tmp_path):
     sigmoid, relu = (
         measured("flow", tmp_path, "--cell", name)["rows"][0] for name in ("rnn-sigmoid", "rnn-relu")
     )
@@ -180,8 +180,8 @@ def test_sigmoid_vanishes_and_the_identity_holds(tmp_path):
     assert relu["verdict"] == "holds"
 
 
-def test_lstm_and_gru_hold_over_20_steps_and_tanh_vanishes(tmp_path):
-    """With default options, at least 1 % of the gradient must be left after 20 steps to hold."""
+def test_the_gradient_of_lstm_and_gru_holds_over_20_steps_and_of_tanh_vanishes(tmp_path):
+    """The verdict is "holds" if at least 1 % of the gradient is left after 20 steps (the default)."""
     verdicts = {}
     for name in ("rnn-tanh", "lstm", "gru"):
         result = invoke("flow", "--run", tmp_path, "--json", "--cell", name, "--steps", "20")

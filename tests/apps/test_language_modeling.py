@@ -64,7 +64,7 @@ def exported(run, invoke):
 
 
 def greedy_by_hand(run, ids, count, penalty=1.0):
-    """Appends ``count`` ids to the ids of a text, each the most probable allowed id."""
+    """Appends ``count`` ids to the ids of a text. Each of them is the most probable allowed id."""
     model, ids = keras.models.load_model(run / "model.keras"), [END, *ids]
     for _ in range(count):
         logits = model({"tokens": np.array([ids], np.int32)}).logits.numpy()[0, -1]
@@ -98,7 +98,7 @@ def ids_of(run, lines):
 
 def joined(run, ids):
     """Converts ids to text in bytes."""
-    tokenizer = Tokenizer.load(run / "assets")  # its functions do not keep it alive
+    tokenizer = Tokenizer.load(run / "assets")  # must be kept in a variable while join runs
     return tokenizer.join(tf.ragged.constant([ids], dtype=tf.int32)).numpy()[0]
 
 
@@ -230,9 +230,9 @@ def test_info_has_neighbours_and_parameters(run, window, invoke, monkeypatch):
     vectors = model.embedding.get_weights()[0]
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     likeness = (vectors @ vectors[4])[4:]
-    nearest = names[4 + int(np.argsort(-likeness)[1])]  # after itself
+    nearest = names[4 + int(np.argsort(-likeness)[1])]  # index 0 is the word itself
     assert facts[f"nearest to {names[4]}"].startswith(f"{nearest} ")
-    monkeypatch.setattr(task, "NEIGHBOURS", 50)  # more than the vocabulary has
+    monkeypatch.setattr(task, "NEIGHBOURS", 50)  # more words than the vocabulary has
     (all_of_them,) = json.loads(invoke("info", "--run", run, "--json").stdout).values()
     neighbours = all_of_them[f"nearest to {names[4]}"].split(", ")
     assert sorted(each.split()[0] for each in neighbours) == sorted(names[5:])
@@ -331,7 +331,7 @@ def test_generate_script_prints_the_text_of_generate(exported, invoke):
 @pytest.mark.parametrize("split", ["auto", "whitespace", "punctuation", "letters"])
 @pytest.mark.parametrize("unit", ["word", "wordpiece", "character", "byte"])
 def test_generate_script_tokenizes_like_the_library(unit, split):
-    """Text to ids and ids to text are equal, also for unknown text."""
+    """The script and the library return the same ids for a text, and the same text for ids."""
     options = {"unit": unit, "split": split, "base": "whitespace", "lowercase": split == "letters"}
     settings = TokenizerSettings(**options, size=80, end=True)
     texts = ["the cat sees a fish , a dog likes fishes .", "It's (so) on 12.5 \u4eba\u3005 \u306f\u3001x:) !"]
@@ -345,7 +345,7 @@ def test_generate_script_tokenizes_like_the_library(unit, split):
 
 
 def test_line_ends_of_a_text_are_tokens(run, invoke):
-    """The text of a score and a prompt may have several lines. Unknown tokens keep their spelling."""
+    """A scored text and a prompt may have several lines. Unknown tokens keep their spelling in the output."""
     record = json.loads(invoke("score", "--run", run, "--json", "the zebra\na cat").stdout)
     names = [each["token"] for each in record["tokens"]]
     assert names == ["the", "zebra", "<END>", "a", "cat", "<END>"]
@@ -360,7 +360,9 @@ def test_line_ends_of_a_text_are_tokens(run, invoke):
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
 def test_generate_script_samples_like_the_library(temperature):
     rng = np.random.default_rng(0)
-    logits = np.round(rng.normal(size=(200, 30), scale=2), 1).astype(np.float32)  # rounding creates ties
+    logits = np.round(rng.normal(size=(200, 30), scale=2), 1).astype(
+        np.float32
+    )  # rounding makes some logits equal
     numbers = rng.random(200)
     allowed = np.where(np.arange(30) < 3, -np.inf, logits).astype(np.float32)
     drawn = decoding.draw(tf.constant(allowed), tf.constant(numbers), decoding.Sampling(temperature))
@@ -423,7 +425,7 @@ def test_split_that_drops_words_has_no_word_perplexity(tmp_path, corpus, invoke)
 
 
 def test_note_if_a_split_breaks_marks_of_unknown_words(tmp_path, corpus, invoke, read_json):
-    """If the marks are broken, rare words become the unknown tokens of the training text."""
+    """If the split breaks ``<unk>`` into tokens, only rare words become the unknown token in training."""
     lines = [f"{line} <unk>" for line in (corpus / "train.txt").read_text().splitlines()]
     (tmp_path / "train.txt").write_text("\n".join(["a zebra", *lines]))
     facts = {}
@@ -479,7 +481,7 @@ def test_small_vocabulary_and_cutoffs_disable_samples(samples):
 
 
 def test_penalty_options_reach_the_objective(corpus):
-    """AR uses the outputs after dropout. TAR uses the raw outputs."""
+    """The activation penalty uses the outputs after dropout. The temporal penalty uses the raw outputs."""
     model = LanguageModel(9, units=4, embedding_units=4, layers=1)
     model.build()
     ids = np.arange(8, dtype=np.int32)[None] % 9
@@ -493,7 +495,7 @@ def test_penalty_options_reach_the_objective(corpus):
 
 
 UNITS = {
-    "wordpiece": ["--vocabulary=46", "--minimum-count=1"],  # too few for all words
+    "wordpiece": ["--vocabulary=46", "--minimum-count=1"],  # too few tokens for all words
     "character": ["--jitter=3", "--average=1", "--average-after=1"],
     "byte": [],
 }

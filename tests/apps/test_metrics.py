@@ -153,7 +153,7 @@ def test_sums_with_half_precision_rounding_are_accepted():
 
 
 def test_language_scores_by_hand():
-    """Three tokens with probabilities 1/2, 1/4, 1/8 cost 6 bits, for 3 tokens, 2 words and 12 characters."""
+    """Tokens with the probabilities 1/2, 1/4 and 1/8 cost 6 bits. The text has 2 words and 12 characters."""
     scores = language_scores(-np.log([1 / 2, 1 / 4, 1 / 8]), words=2, characters=12)
     assert (scores["tokens"], scores["words"]) == (3, 2)
     assert scores["perplexity"] == pytest.approx(4)

@@ -50,7 +50,7 @@ def zipped(content: bytes) -> bytes:
 
 
 def files() -> dict[str, bytes]:
-    """Returns valid files of every format, by a name that begins with the app."""
+    """Returns a dictionary with valid files of every format. Each key begins with the name of an app."""
     found: dict[str, bytes] = {}
     for app, frame in (("texts", TEXTS), ("pairs", PAIRS)):
         csv = frame.to_csv(index=False).encode()

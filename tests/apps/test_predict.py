@@ -39,9 +39,9 @@ def by_hand(run, texts):
         spaced = (letter if letter.isalnum() else {"!": " ! "}.get(letter, " ") for letter in text.lower())
         words = "".join(spaced).split()
         ids = [1, *(index.get(word, 2) for word in words)]
-        if max(ids) <= 2:  # no known word
+        if max(ids) <= 2:  # the text has no known word
             ids = [1]
-        if len(ids) > length:  # the start, a quarter of the rest, and the end
+        if len(ids) > length:  # keeps the start token, a quarter of the length from the front, and the end
             front = 1 + (length - 1) // 4
             ids = ids[:front] + ids[front - length :]
         yield tf.nn.softmax(model({"tokens": tf.constant([ids]), "lengths": tf.constant([len(ids)])}))[
@@ -51,7 +51,7 @@ def by_hand(run, texts):
 
 @pytest.fixture
 def answers(trained, monkeypatch, capsys, tmp_path):
-    """Returns a function of bytes on stdin that returns the records of ``predict --json``."""
+    """Returns a function that passes bytes to the stdin of ``predict --json`` and returns the records."""
 
     def predict(content):
         (tmp_path / "stdin").write_bytes(content)
@@ -94,7 +94,7 @@ def test_the_order_of_inputs_is_kept_across_chunks_and_batches(answers, trained,
     records = answers("\n".join(texts).encode())
     assert [record["text"] for record in records] == texts
     expected = list(by_hand(trained, texts[::9]))
-    assert np.std(expected, axis=0).min() > 1e-4  # otherwise any order would pass
+    assert np.std(expected, axis=0).min() > 1e-4  # if all were equal, any order would pass
     probabilities = [list(record["probabilities"].values()) for record in records[::9]]
     np.testing.assert_allclose(probabilities, expected, atol=2e-6)
 

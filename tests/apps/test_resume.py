@@ -186,7 +186,7 @@ def stopped(write_reviews, tiny, tmp_path_factory, invoke):
 
 @pytest.fixture
 def interrupted(stopped, tiny, tmp_path):
-    """The arguments that resume a copy of the stopped run, and the copy. Changed data is restored."""
+    """Copies the stopped run. Yields the arguments that resume the copy, and its path. Restores the data."""
     data, run = stopped
     copy, kept = tmp_path / "interrupted", tmp_path / "kept"
     shutil.copytree(run, copy)

@@ -288,7 +288,7 @@ def test_damaged_assets_are_refused(trained, invoke, one_line, tmp_path):
 
 
 def test_ngrams_are_fitted_on_the_training_split_and_scored_alone(tmp_path, reviews, tiny, invoke, read_json):
-    """One word decides the class of a review. The n-grams find it; the network does not in two epochs."""
+    """One word decides the class of a review. The n-grams learn this word; the network alone does not."""
     run = tmp_path / "run"
     assert (
         invoke(

@@ -143,7 +143,7 @@ def test_evaluate_shows_model_baselines_and_signatures(trained, read_json):
     position = scores["loss_by_position"]
     assert len(position["forced"]) == len(position["free"])
     first = [position[name][0]["log_loss"] for name in ("forced", "free")]
-    assert first[0] == pytest.approx(first[1])  # both receive the start token
+    assert first[0] == pytest.approx(first[1])  # at the first position, both receive the start token
     for name in ("bleu_by_length", "loss_by_position", "learning_curve"):
         assert (trained / "plots" / f"{name}.png").exists()
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from apps.translation.__main__ import main
 
-LONG = "from 31"  # source words: the group of the longest sentences in an evaluation
+LONG = "from 31"  # name of the group of the longest sentences: at least 31 source words
 
 
 def run(*arguments):

@@ -1,4 +1,4 @@
-"""Rows of a comparison at equal parameters have equal parameters and the named models."""
+"""Tests that the compared models have equal numbers of parameters and the options in their names."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Tests of the cells: comparison with NumPy over whole sequences, use in Keras layers, and the contract."""
+"""Tests of the cells: comparison with NumPy over whole sequences, use in Keras layers, and the interface."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_parallel_cells_reject_recurrent_dropouts(name: str, option: str) -> Non
 
 
 def test_decays_of_the_rg_lru_start_slow() -> None:
-    """De et al. 2024, section 2.4: a^c uniform in [0.9, 0.999]."""
+    """At the start, ``a^c`` is uniform in [0.9, 0.999] (De et al. 2024, section 2.4)."""
     cell = CELLS["rglru"](500)
     cell.build((None, INPUTS))
     powers = (1 / (1 + np.exp(-np.float64(cell.decay)))) ** 8
@@ -173,7 +173,7 @@ def test_decays_of_the_rg_lru_start_slow() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_closed_recurrence_gate_has_finite_gradients(dtype: str) -> None:
-    """The decay is then exactly 1, and the square root of ``1 - a^2`` has no derivative."""
+    """With a closed gate, the decay a is exactly 1. The square root of ``1 - a^2`` then has no derivative."""
     layer = Recurrent(CELLS["rglru"](2, dtype=dtype))
     layer.build((1, 3, 2))
     layer.cell.bias.assign([-200.0, -200.0, 0.0, 0.0, 1.0, 1.0])

@@ -151,7 +151,7 @@ def test_columns_without_a_name(tmp_path):
     assert columns(",text\n0,a\n1,b\n") == (["text"], 1)
     assert columns("Unnamed: 0,text\n7,a\n3,b\n12,c\n") == (["text"], 1)
     assert columns("text,,\na,,\nb,,\n") == (["text"], 1)
-    # Dates, years and texts are not a counter.
+    # A column without a name is kept if it contains dates, years or texts instead of row numbers.
     assert columns(",close\n2024-01-01,1\n2024-01-02,2\n") == (["Unnamed: 0", "close"], 1)
     assert columns(",close\n1990,1\n1991,2\n") == (["Unnamed: 0", "close"], 1)
     assert columns("text,text,label\na,b,c\n") == (["text", "text.1", "label"], 1)
@@ -241,7 +241,7 @@ def excel() -> bytes:
         ("a.csv.zip", zipped(a_csv=b"x", b_csv=b"y"), "a.csv.zip contains 2 files: a.csv, b.csv; unpack it"),
     ],
 )
-def test_files_that_are_not_such_a_table(tmp_path, name, content, expected):
+def test_errors_for_files_that_are_not_tables(tmp_path, name, content, expected):
     assert expected in message(DataError, read_table, write(tmp_path, name, content))
 
 

@@ -151,7 +151,7 @@ def test_ids_of_words():
 
 
 def test_a_word_that_starts_like_a_continuing_piece_is_unknown():
-    """Otherwise, join would append it to the previous word, and the ## of a heading would be lost."""
+    """If such a word were known, join would append it to the previous word and lose the ## of a heading."""
     settings = TokenizerSettings(unit="wordpiece", split="whitespace", lowercase=False, size=60)
     tokenizer = Tokenizer.train(["x ## Title ### y a#b"] * 9, settings)
     ids = tokenizer(["x ## Title ### y a#b"])

@@ -65,7 +65,7 @@ class Script:
         return sum(self.at(row, tokens[:t])[0][token] for t, token in enumerate(tokens))
 
     def score(self, row, tokens, search):
-        """Returns the score of equation 14 of Wu et al. (2016), for tokens with their end."""
+        """Returns the score of equation 14 of Wu et al. (2016). The tokens include the end token."""
         covered = sum(self.at(row, tokens[:t])[1] for t in range(len(tokens)))
         penalty = ((5 + len(tokens)) / 6) ** search.length_penalty
         coverage = search.coverage_penalty * np.log(np.minimum(covered, 1)).sum()
@@ -176,7 +176,7 @@ def draw_in_numpy(logits, number, temperature, top_k, top_p):
 
 
 def on_a_border(logits, number, temperature, top_k, top_p):
-    """Returns True if rounding decides the token, because libraries sum in different orders."""
+    """Returns True if a rounding error could change the token. Libraries sum in different orders."""
     near = {draw_in_numpy(logits, number + shift, temperature, top_k, top_p) for shift in (-1e-9, 0, 1e-9)}
     near |= {draw_in_numpy(logits, number, temperature, top_k, top_p + shift) for shift in (-1e-9, 1e-9)}
     return len(near) > 1
@@ -201,7 +201,7 @@ def test_draw_equals_numpy(logits, number, temperature, top_k, top_p):
 
 @pytest.mark.parametrize("top_p", [0.5, 1.0])
 def test_largest_number_below_one_selects_the_last_candidate(top_p):
-    """The number times a total slightly below 1 may round to that total."""
+    """If the total is slightly below 1, the product of number and total may be rounded to the total."""
     for size in range(1, 50):
         number, logits = np.nextafter(1.0, 0.0), np.zeros(size, np.float32)
         (found,) = draw(logits[None], tf.constant([number], tf.float64), Sampling(1.0, 0, top_p)).numpy()
@@ -226,7 +226,7 @@ def shares(sampling, logits=(0.0, 3.0, 1.0, -np.inf, 2.0), count=20_000):
         (Sampling(top_p=0.64), [1], 1),
         (Sampling(top_p=0.65), [1, 4], 1),
         (Sampling(top_p=0.9), [1, 2, 4], 1),
-        (Sampling(top_k=2, top_p=0.74), [1, 4], 1),  # probability .731 among the two
+        (Sampling(top_k=2, top_p=0.74), [1, 4], 1),  # token 1 has .731 of the probability of both tokens
         (Sampling(top_k=2, top_p=0.73), [1], 1),
         (Sampling(temperature=0.0), [1], 1),
         (Sampling(tf.constant(2.0), tf.constant(2), tf.constant(0.99)), [1, 4], 2),
@@ -348,7 +348,7 @@ def test_rules_hold_in_every_decoder(decode, prompt):
 
 
 def every_sequence(minimum=0, maximum=STEPS):
-    """Yields all sequences that end within the maximum, and the sequences that are truncated there."""
+    """Yields all sequences that end within the maximum length, and all sequences truncated at it."""
     others = [token for token in range(V) if token != END]
     for length in range(maximum + 1):
         for tokens in itertools.product(others, repeat=length):

@@ -15,7 +15,8 @@ from seqmodels.export import saved_model, tflite
 from seqmodels.export.signature import Signature
 
 TIME, ROWS = 4, 8
-# Largest difference of outputs of about 1, with random weights: rounding of float32, to 11 bits, to 8 bits.
+# The largest allowed difference for each quantization. The outputs have values of about 1. The differences
+# come from rounding: to float32, to 11 bits in float16, and to 8 bits in dynamic and int8.
 LARGEST = {"none": 1e-5, "float16": 0.01, "dynamic": 0.3, "int8": 0.5}
 # A part that returns only tokens has no floats to compare.
 CONVERTED = [
@@ -26,7 +27,7 @@ CONVERTED = [
 
 
 def exported(name: str) -> tuple[Signature, dict[str, np.ndarray]]:
-    """Returns the part as a signature of one row, and inputs for several calls ``(ROWS, ...)``."""
+    """Returns the part as a signature that reads one row, and inputs ``(ROWS, ...)`` for several calls."""
     row = inventory.PARTS[name]
     part, samples = row.built(), row.arguments((TIME,) * ROWS)
     flat = {f"input_{index}": leaf for index, leaf in enumerate(tf.nest.flatten(samples))}
@@ -37,7 +38,7 @@ def exported(name: str) -> tuple[Signature, dict[str, np.ndarray]]:
         outputs = inventory.call(part, tf.nest.pack_sequence_as(samples, list({**flat, **tensors}.values())))
         return {f"output_{index}": leaf for index, leaf in enumerate(inventory.floats(outputs))}
 
-    # A signature takes its tensors by name.
+    # A signature passes its tensors by name, so the function needs named arguments.
     arguments = ", ".join(leaves)
     pairs = ", ".join(f"{leaf!r}: {leaf}" for leaf in leaves)
     function = eval(f"lambda {arguments}: run({{{pairs}}})", {"run": run})

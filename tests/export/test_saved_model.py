@@ -68,7 +68,7 @@ def of_classifier(name: str, model: Classifier) -> Signature:
 
 @pytest.mark.slow
 def test_every_cell_and_pooling(tmp_path: Path) -> None:
-    """One SavedModel with a signature per cell and pooling, run with several batch sizes and lengths."""
+    """Runs one SavedModel, with one signature per cell and pooling, on several batch sizes and lengths."""
     signatures, examples = [], []
     tokens = np.random.default_rng(1).integers(1, 9, (4, 7), np.int32)
     kinds = [(cell, "last") for cell in registry.CELLS] + [("gru", pooling) for pooling in registry.POOLINGS]

@@ -43,7 +43,7 @@ def signature(model: Classifier, length: int = LENGTH) -> Signature:
 
 
 def rows(count: int, full: bool = False, length: int = LENGTH) -> dict[str, np.ndarray]:
-    """Returns random tokens, padded and with all lengths from 0 on, or unpadded if ``full`` is True."""
+    """Returns random tokens. The rows have lengths from 0 to ``length``; if ``full``, all have ``length``."""
     rng = np.random.default_rng(5)
     tokens = rng.integers(1, VOCABULARY, (count, length), np.int32)
     if not full:
@@ -64,7 +64,7 @@ def convert(
 
 
 def test_the_fused_form_keeps_no_state_between_calls(tmp_path: Path) -> None:
-    """One interpreter runs all rows in turn, so a state that is kept would change the outputs."""
+    """One interpreter runs all rows in turn. If it kept the state of a row, later outputs would change."""
     result = convert(tmp_path / "model.tflite", "lstm", "fused", "none")
     assert result.operators["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 2
     assert "WHILE" not in result.operators
@@ -96,7 +96,7 @@ def test_h_of_an_8_bit_lstm_has_one_scale(tmp_path: Path) -> None:
         tensors = operator.intermediates[4], operator.inputs[18], operator.outputs[0]
         found = {(*map(float, q.scale), *map(int, q.zeroPoint)) for q in _quantizations(graph, tensors)}
         assert len(found) == 1
-    assert result.difference < 0.015  # 0.03 with three scales
+    assert result.difference < 0.015  # it is 0.03 with three scales
 
 
 def _quantizations(graph: Any, tensors: Any) -> list[Any]:
@@ -105,7 +105,7 @@ def _quantizations(graph: Any, tensors: Any) -> list[Any]:
 
 @pytest.mark.slow
 def test_the_scale_of_evidence_costs_no_precision_in_8_bits(tmp_path: Path) -> None:
-    """Weights of n-grams are small; with the scale of the evidence they would round to few values."""
+    """N-gram weights are small. With the 8-bit scale of the evidence, they would be rounded to few values."""
     model = classifier("lstm", ngrams=2, ngram_buckets=97, evidence_scale=40.0)
     model.ngrams.table.assign(np.random.default_rng(6).normal(scale=1 / 40, size=(97, 3)))
     named, inputs = signature(model), rows(40)
@@ -114,7 +114,7 @@ def test_the_scale_of_evidence_costs_no_precision_in_8_bits(tmp_path: Path) -> N
     }
     entry = tflite.Entry(named, inputs, expected, rows(100, full=True))
     result = tflite.convert(tmp_path / "model_int8.tflite", [entry], "fused", "int8")
-    assert result.difference < 0.015  # 0.05 if the scale is applied as an elementwise product
+    assert result.difference < 0.015  # it is 0.05 if the scale is applied as an elementwise product
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Tests of the form of a loop: one scoped setting, read when a graph is traced."""
+"""Tests of ``kernels.form``, which sets the form of a loop inside a ``with`` block."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_unknown_form() -> None:
 
 @pytest.mark.parametrize(("name", "loops"), [("generic", 1), ("unrolled", 0)])
 def test_the_form_is_read_at_trace_time(name: str, loops: int) -> None:
-    """The graph keeps the form in which it was traced, also in calls outside of the block."""
+    """The graph keeps the form in which it was traced, even if it is called outside of the block."""
     layer = Recurrent(GRUCell(2))
     layer.build((1, 3, 2))
     function = tf.function(lambda x: layer(x)[0])

@@ -1,4 +1,4 @@
-"""The fused LSTM equals stepping, with lengths and in both directions. In TensorFlow the LSTM is a loop.
+"""The fused LSTM equals stepping, with lengths and in both directions. TensorFlow computes it as a loop.
 
 The tests in tests/export check that the converter creates one operator and that the reset steps work.
 """

@@ -14,7 +14,7 @@ LOOPS = pytest.mark.parametrize("loop", [generic, unrolled])
 
 
 def add(x: tf.Tensor, states: Any) -> Any:
-    """Adds x to the total and 1 to the count. The output is ten times the new total, and the old count."""
+    """Adds x to the total and 1 to the count. The outputs are 10 times the new total, and the old count."""
     total, count = states
     total = total + x
     return tf.concat([10.0 * total, count], axis=-1), (total, count + 1.0)

@@ -68,7 +68,7 @@ def test_equals_stepping(make, lengths, masked):
 
 @pytest.mark.parametrize("truncate", [1, 3, 7])
 def test_truncation_cuts_the_gradient_and_carries_the_state(truncate):
-    """The gradient equals the gradient of separate windows, with no gradient between the windows."""
+    """The gradient equals the gradient of separate windows, between which no gradient flows."""
     random = np.random.default_rng(1)
     x = tf.constant(random.normal(size=(2, 7, 12)))
     recurrent_kernel = tf.constant(random.normal(size=(3, 12)))

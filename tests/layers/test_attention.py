@@ -1,4 +1,4 @@
-"""Tests of the attention layers against the papers' equations, one query and one row at a time."""
+"""Tests of the attention layers against the papers' equations. A computation has one query of one row."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_equals_the_papers_over_ragged_rows(
     layer = made(cells, attention, **options)
     given = sample(layer.cell)
     if options.get("feeding") == "output":
-        given["states"][-1] = tf.zeros_like(given["states"][-1])  # the initial value in the papers
+        given["states"][-1] = tf.zeros_like(given["states"][-1])  # the papers also start with zeros
     outputs, states = layer(**given, training=training)
     # A row without steps keeps its states. The reference processes every row from scratch.
     assert_same((outputs, list(states)), by_hand(layer.cell, cells, attention, given), tolerance=1e-10)

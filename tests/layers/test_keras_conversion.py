@@ -34,7 +34,7 @@ def initial(count: int) -> list[np.ndarray]:
 
 
 def assert_agree(ours: Recurrent, theirs: keras.layers.Layer) -> None:
-    """Compares full rows, and ragged rows with a mask. Keras returns reversed outputs last step first."""
+    """Compares full rows, and ragged rows with a mask. If reversed, Keras returns the last step first."""
     states = initial(len(ours.cell.state_size))
     outputs, final = ours(inputs(), states=states)
     expected = theirs(inputs(), initial_state=states)

@@ -15,7 +15,7 @@ FEATURES, BUCKETS, BIAS = 2, 1009, np.array([0.5, -1.0])
 
 
 def bucket(gram: tuple[int, ...]) -> int:
-    """Computes the remainder of a polynomial modulo a prime, last word first (Carter and Wegman 1979)."""
+    """Computes a polynomial of the words modulo a prime, starting at the last word (Carter, Wegman 1979)."""
     value = 0
     for token in reversed(gram):
         value = (value + token + 1) * MULTIPLIER % PRIME
@@ -64,7 +64,7 @@ def test_order_matters_from_two_words_on() -> None:
 
 
 def test_hashes_spread() -> None:
-    """Pairs of words share buckets at most slightly more often than random buckets."""
+    """Two pairs of words share a bucket about as rarely as if the buckets were random."""
     pairs = {bucket((first, second)) for first in range(100) for second in range(10)}
     expected = BUCKETS * (1 - (1 - 1 / BUCKETS) ** 1000)
     assert len(pairs) > 0.95 * expected

@@ -71,7 +71,7 @@ def test_attention_weights_sum_to_one_over_the_real_steps() -> None:
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("name", ["mean", "attention"])
 def test_long_rows_do_not_stall_in_half_precision(name: str, dtype: str) -> None:
-    """A float16 sum of 3,000 equal numbers stops at 2,048 times the number."""
+    """In float16, a sum of 3,000 equal numbers stops growing at 2,048 times the number."""
     pooling = POOLINGS[name][0](dtype=dtype)
     pooled = tf.cast(pooling(tf.ones((1, 3000, 2), dtype)), tf.float32)
     np.testing.assert_allclose(pooled, [[1.0, 1.0]], rtol=0, atol=1e-2)

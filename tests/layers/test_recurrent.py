@@ -31,7 +31,7 @@ def adder(units: int, **options: float) -> RNNCell:
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("name", CELLS)
 def test_two_halves_equal_one_pass(name: str, reverse: bool) -> None:
-    """Ragged rows can be split if the state is carried over."""
+    """Ragged rows can be split if the second half starts with the states of the first half."""
     layer, x, lengths, cut = Recurrent(CELLS[name](UNITS), reverse=reverse), inputs(), np.array([6, 4, 1]), 3
     whole, final = layer(x, lengths=lengths)
     parts = [(x[:, :cut], np.minimum(lengths, cut)), (x[:, cut:], np.maximum(lengths - cut, 0))]

@@ -183,7 +183,7 @@ def test_with_ngrams_the_network_starts_as_the_linear_model() -> None:
 
 
 def test_given_evidence_replaces_own_evidence() -> None:
-    """Passing the model's own evidence changes nothing; zero evidence and logits leave only biases."""
+    """Passing the model's own evidence changes nothing. With zero evidence, the tokens have no effect."""
     model = small(ngrams=2, ngram_buckets=97, pooling="max", evidence_scale=3.0)
     model.build()
     randomized(model)

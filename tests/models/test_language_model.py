@@ -182,7 +182,7 @@ TIES = [{"units": 4}, {"units": 5}, {"units": 5, "tied": False}]
 @pytest.mark.parametrize("options", TIES, ids=["tied", "projected", "untied"])
 @pytest.mark.parametrize("make", MODELS)
 def test_sampled_softmax_of_all_tokens_equals_full_softmax(make, options, dtype):
-    """Loss and gradients are equal; evaluation never samples."""
+    """The losses and the gradients are equal. Evaluation never samples."""
     options = {**options, "dtype": dtype}
     near = {"rtol": 1e-9, "atol": 1e-12} if dtype == "float64" else {"rtol": 0.02, "atol": 0.02}
     inputs, targets = IDS[None, :-1], tf.constant(IDS[None, 1:] % V)
@@ -190,7 +190,7 @@ def test_sampled_softmax_of_all_tokens_equals_full_softmax(make, options, dtype)
     for samples in (0, V):
         model = make(samples=samples, **options)
         for weight, value in zip(model.trainable_variables, make(**options).trainable_variables):
-            weight.assign(3 * value)  # so that tokens differ in probability
+            weight.assign(3 * value)  # larger weights make the probabilities of the tokens differ
         with tf.GradientTape() as tape:
             losses = model.losses_of(model.features({"tokens": inputs}).outputs, targets, training=True)
         gradients = tape.gradient(losses, model.trainable_variables)
@@ -208,7 +208,7 @@ def test_sampled_softmax_of_all_tokens_equals_full_softmax(make, options, dtype)
 def test_a_sampled_softmax_estimates_the_denominator_without_bias():
     """The mean of ``exp(loss) = denominator / e^own`` over many samples equals the full softmax.
 
-    It does so for frequent and for rare targets. XLA gives the same numbers.
+    The test has frequent and rare targets. XLA gives the same numbers.
     """
     rng = np.random.default_rng(4)
     inputs, table, bias = (rng.normal(size=shape) for shape in ((1, V, 3), (V, 3), (V,)))

@@ -31,7 +31,7 @@ COLUMNS += ["clipped", "seconds", "examples_per_second", "targets_per_second"]
 
 
 def pushed(model, inputs, targets, weights, carried, training):
-    """Adds 1 to the only weight per step at learning rate 1; validation is best at weight 2."""
+    """At learning rate 1, a step adds 1 to the only weight. The validation loss is lowest at weight 2."""
     weight = model.trainable_variables[0].value[0, 0]
     total = -weight if training else tf.square(weight - 2)
     return Outcome(total, tf.constant(1.0), {"near": 1 / (1 + tf.abs(weight - 2))}, carried=carried)
@@ -89,7 +89,7 @@ def test_padding_rows_are_not_counted_as_examples(tmp_path):
 
 def test_gradient_norm_of_an_embedding_sums_repeated_rows(tmp_path):
     ids = np.array([[0, 2, 0], [0, 1, 2]], np.int32)
-    strength = np.array([2.0, 3.0], np.float32)  # the gradient of every vector that a row looks up
+    strength = np.array([2.0, 3.0], np.float32)  # the gradient of each embedding vector that the row uses
 
     def total(model, inputs, targets, weights, carried, training):
         sums = tf.reduce_sum(model(inputs) * targets[:, None, None])
@@ -348,7 +348,7 @@ def test_mixed_precision_trains(tmp_path, dtype):
     before = model.get_weights()
     (row,) = classify(tmp_path, model, scaled=dtype == "mixed_float16").run()
     assert row["loss"] == pytest.approx(math.log(2), abs=0.4)
-    assert row["gradient_norm"] < 10  # the norm for the unscaled loss
+    assert row["gradient_norm"] < 10  # the norm is computed without the scale of the loss
     assert all(np.all(np.isfinite(weight)) for weight in model.get_weights())
     assert any(np.any(one != other) for one, other in zip(before, model.get_weights()))
 
@@ -412,7 +412,9 @@ def test_averaged_weights_are_validated_and_saved_but_not_trained(tmp_path):
     subject = scripted(tmp_path, replace(PLAIN, epochs=5, average=1.0))
     history = subject.run()
     weights, means = moved(0, 5)
-    np.testing.assert_allclose([-row["loss"] for row in history], weights - 1)  # before each step
+    np.testing.assert_allclose(
+        [-row["loss"] for row in history], weights - 1
+    )  # each loss is computed before its step
     np.testing.assert_allclose([row["valid_loss"] for row in history], (means - 2) ** 2, rtol=1e-6)
     assert subject.position.best_epoch == 3
     assert float(subject.model.get_weights()[0][0, 0]) == pytest.approx(2)
@@ -428,9 +430,9 @@ def test_exponential_average_starts_as_a_mean(tmp_path):
 
 
 def test_averaging_starts_after_average_after_epochs_without_improvement(tmp_path):
-    """The losses are 1, 0, 1, 4. Only the fourth is worse than the best loss more than one epoch earlier.
+    """The losses are 1, 0, 1, 4. Each loss is compared with the best loss that is at least two epochs old.
 
-    Averaging starts at the next step (Merity et al. 2018, algorithm 1).
+    Only the fourth loss is worse. Averaging starts at the next step (Merity et al. 2018, algorithm 1).
     """
     history = scripted(tmp_path, replace(PLAIN, epochs=6, average=1.0, average_after=1)).run()
     assert [row["valid_loss"] for row in history] == [1, 0, 1, 4, (5 - 2) ** 2, ((5 + 6) / 2 - 2) ** 2]

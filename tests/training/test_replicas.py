@@ -116,7 +116,7 @@ def test_indivisible_rows_are_not_split(tmp_path):
 
 def test_parts_sample_different_masks_and_advance_the_generator_once(tmp_path):
     def kept(model, inputs, targets, weights, carried, training):
-        """Returns the features that dropout kept as the carried state."""
+        """Returns an outcome whose carried state is the features that dropout kept."""
         outcome = squared(model, inputs, targets, weights, (), training)
         return outcome._replace(carried=(model.layers[0](tf.ones((inputs.shape[0], 64)), training=training),))
 
@@ -136,7 +136,7 @@ def test_parts_sample_different_masks_and_advance_the_generator_once(tmp_path):
         assert len(np.unique(masks, axis=0)) == 4
         (states[parts],) = (v.numpy() for v in model.variables if v.name == "seed_generator_state")
     np.testing.assert_array_equal(states[1], states[2])
-    assert states[1][1] == 2  # the generator was used twice
+    assert states[1][1] == 2  # dropout used the generator twice: for the loss and in `kept`
 
 
 @pytest.mark.parametrize("parts", [1, 2])

@@ -36,7 +36,7 @@ def batches(inputs=INPUTS, targets=TARGETS, weights=None, size=4):
 
 
 def training(folder, model=None, objective=squared, train=batches, optimizer=None, settings=PLAIN, **options):
-    """Returns a training with the same data in every epoch, and in validation without ``validate``."""
+    """Returns a training with the same data in every epoch. By default, ``validate`` uses the same data."""
     options = {"validate": train, **options}
     optimizer = optimizer or make("sgd", 0.1)
     return Training(

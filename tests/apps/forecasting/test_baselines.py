@@ -76,7 +76,7 @@ def test_ets_equals_statsmodels(season):
     found = forecasts.ets(SEASONAL, 96, np.array([108]), 18, season)[0]
     np.testing.assert_allclose(found[:, 0], unit * smoothed.forecast(18), rtol=1e-6)
     ratio = found[:, 1] / (unit * np.sqrt(prediction.forecast_variance))
-    # The scales differ by a constant factor, because different residuals are counted.
+    # The scales differ by a constant factor, because they are computed from different sets of residuals.
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-6)
 
 

@@ -85,7 +85,7 @@ def test_prices_may_miss_holidays():
     rows = times(pd.date_range("2024-01-01", periods=300, freq="B"))
     kept = np.delete(rows, np.arange(7, 300, 29))
     assert infer_frequency(kept, prices=True) == Weekdays()
-    # A market that once traded on Saturdays.
+    # The market traded on Saturdays only in the first years.
     old = np.concatenate([workdays(600, range(6), "1950-01-02"), workdays(400, range(5), "1953-01-05")])
     assert infer_frequency(old, prices=True) == Weekdays()
 
@@ -166,7 +166,7 @@ def test_irregular_prices_follow_no_calendar():
     assert infer(Observed(ticks, ticks, prices=True)) is None
 
 
-def test_an_outage_is_not_a_pause():
+def test_one_day_without_rows_does_not_change_the_frequency():
     index = pd.date_range("2024-01-01", periods=24 * 20, freq="h")
     kept = index[(index.day_of_year != 9)]
     assert infer_frequency(times(kept)) == Fixed(3600)

@@ -135,7 +135,7 @@ def test_fractions_of_a_second_are_kept():
     assert parsed("1609459200.25").times[0] == np.datetime64("2021-01-01T00:00:00.25")
 
 
-def test_numbers_that_are_not_dates_number_the_rows():
+def test_numbers_that_are_not_dates_are_row_numbers():
     np.testing.assert_array_equal(parsed("1", "2", "5").times, [1, 2, 5])
     np.testing.assert_array_equal(parsed("0.0", "0.2", "0.4").times, [0, 1, 2])
     np.testing.assert_array_equal(parsed("200001", "200013", "200014").times, [200001, 200013, 200014])

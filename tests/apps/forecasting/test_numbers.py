@@ -50,7 +50,7 @@ def test_a_file_with_decimal_commas_reads_points_as_thousands():
     assert parsed("1,234", "2,345", writing=writing) == [1.234, 2.345]
 
 
-def test_marks_are_collected_by_column():
+def test_notes_list_the_signs_and_suffixes_of_a_column():
     writing = Writing()
     parsed("$1,234.50", "2K", writing=writing)
     assert writing.notes == [

@@ -36,7 +36,7 @@ def test_prices_with_weekends_are_forecast_on_weekends(tmp_path):
     assert after(source, 5) == ["2021-01-30", "2021-01-31", "2021-02-01", "2021-02-02", "2021-02-03"]
 
 
-def test_hourly_prices_name_the_columns_that_are_not_used(tmp_path):
+def test_a_note_on_hourly_prices_names_the_columns_that_are_not_used(tmp_path):
     times = pd.date_range("2021-01-01", periods=30, freq="h")
     rows = [
         f"{time.timestamp() * 1000:.0f},{time},BTC,{c},{c + 1},{c - 1},{c},1.5,9"
@@ -125,7 +125,7 @@ LONG = "date,store,item,sales\n" + "".join(
 )
 
 
-def test_several_series_below_each_other_need_options(tmp_path):
+def test_a_long_file_with_several_series_needs_options(tmp_path):
     path = write(tmp_path, LONG)
     with pytest.raises(
         DataError, match=r"a.csv:21, .*name their column with --id, such as --id store, .*--date .*--target"
@@ -323,7 +323,9 @@ def test_holidays_are_covariates_or_trading_days(tmp_path):
     trading = load_series(write(tmp_path, prices), holidays="NYSE")
     assert after(trading, 2) == ["2024-07-05", "2024-07-08"]
     monthly = write(tmp_path, dated(pd.date_range("2024-01-01", periods=12, freq="MS"), CLOSES))
-    assert load_series(monthly, holidays="US").series[0].known[0, 0] == 2  # New Year and Martin Luther King
+    assert (
+        load_series(monthly, holidays="US").series[0].known[0, 0] == 2
+    )  # New Year's Day and Martin Luther King Day
     with pytest.raises(UsageError, match=r"--holidays NYSE is an exchange, .* one row per month"):
         load_series(monthly, holidays="NYSE")
     with pytest.raises(UsageError, match="--holidays XX is not a calendar of the package holidays"):

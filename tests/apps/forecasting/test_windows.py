@@ -17,7 +17,7 @@ HOUR = Fixed(3600)
 
 
 def series_of(*lengths, dated=True, starts=None):
-    """Returns series whose values are 1000 times the series number plus the row."""
+    """Returns series of the given lengths. A value is 1000 times the number of the series, plus the row."""
     found = []
     for number, length in enumerate(lengths):
         start = EPOCH + np.timedelta64(24 * (starts[number] if starts else 0), "h")
@@ -113,7 +113,7 @@ def test_the_shuffle_depends_on_seed_and_epoch():
 
 @pytest.mark.parametrize("source", [market.garch(0), seasonal.family(0)], ids=["prices", "values"])
 def test_windows_and_units_do_not_depend_on_later_values(source):
-    """Changing all rows of the test split leaves windows of train and valid, and all units, identical."""
+    """If all rows of the test split change, the windows of train and valid and all units stay identical."""
     ends = windows.boundaries(source, "0.7,0.1,0.2", 3)
     changed = replace(
         source,

@@ -1,4 +1,4 @@
-"""Sources of ``--data`` for the language model: readers, cuts and error messages."""
+"""Tests of the values of ``--data`` in language modeling: readers, missing splits and error messages."""
 
 import gzip
 import os

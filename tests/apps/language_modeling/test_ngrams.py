@@ -24,7 +24,7 @@ def sentences_of(ids, end):
 
 
 class Dictionaries:
-    """The same model with dictionaries, one n-gram at a time."""
+    """Computes the n-gram model with Python dictionaries, one n-gram at a time."""
 
     def __init__(self, ids, vocabulary, order, end, continuation):
         self.vocabulary, self.order, self.end = vocabulary, order, end
@@ -84,7 +84,7 @@ class Dictionaries:
 
 
 def text(seed, tokens, vocabulary):
-    """Samples tokens with the distribution of words: few are frequent and many are rare."""
+    """Samples tokens that are distributed like words: a few tokens are frequent, and many are rare."""
     rng = np.random.default_rng(seed)
     return np.minimum(rng.zipf(1.6, tokens) - 1, vocabulary - 1)
 
@@ -125,11 +125,11 @@ def test_probabilities_sum_to_one_for_every_text(ids, context, order, end, conti
 
 
 def test_a_pair_by_hand():
-    """Counts up to four do not all occur. The discounts are 0.5 for one, 1 for two and 1.5 for more."""
+    """Not all counts from 1 to 4 occur. Then the discounts are 0.5 for count 1, 1 for 2 and 1.5 above 2."""
     a, b, end = 0, 1, 2
     model = kneser_ney([a, b, end, a, b, end, a, end], 3, order=2, end=end)
     assert model.fallbacks == [1, 2]
-    # Tokens before a: the start. Before b: a. Before the end: a and b. The sum is 1 + 1 + 2 = 4.
+    # Different tokens before a: 1 (the start); before b: 1 (a); before the end: 2 (a and b). Their sum is 4.
     freed = (0.5 + 0.5 + 1) / 4
     first = {a: 0.5 / 4 + freed / 3, b: 0.5 / 4 + freed / 3, end: 1 / 4 + freed / 3}
     np.testing.assert_allclose(

@@ -62,8 +62,9 @@ def test_uses_bigrams_short_words_and_marks(name, positive, negative):
 def test_naive_bayes_by_hand():
     texts, labels = ["good good film", "bad film", "bad"], ["good", "bad", "bad"]
     _, bayes, _ = bag_of_words.fit(texts, labels, ("bad", "good"))
-    # The vocabulary has six 1- and 2-grams. The texts of each class contain four, so both denominators are
-    # 4 + 6. "good", "film" and "good film" each occur in one good text; only "film" occurs in a bad text.
+    # The vocabulary has six 1- and 2-grams. The texts of each class contain four n-grams, so both
+    # denominators are 4 + 6. The n-grams "good", "film" and "good film" each occur in one good text. Of these
+    # n-grams, only "film" occurs in a bad text.
     good = 1 / 3 * (2 / 10) ** 3
     bad = 2 / 3 * (1 / 10) * (2 / 10) * (1 / 10)
     np.testing.assert_allclose(
@@ -101,7 +102,7 @@ def test_texts_without_words_are_refused():
 
 
 def penalised_loss(weights: np.ndarray, features: np.ndarray, signs: np.ndarray) -> float:
-    """Returns the loss of Wang and Manning, with the bias as the weight of a feature that is always 1."""
+    """Returns the loss of Wang and Manning. The bias is the weight of a feature that is always 1."""
     margins = signs * (features @ weights)
     return 0.5 * weights @ weights + bag_of_words.RATIO_INVERSE_PENALTY * np.logaddexp(0, -margins).sum()
 

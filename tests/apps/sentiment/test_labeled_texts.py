@@ -1,4 +1,4 @@
-"""Values of ``--data``, the cuts of missing splits, and the errors for invalid data."""
+"""Tests of the values of ``--data``, of missing splits that are cut from other splits, and of errors."""
 
 import gzip
 import json
@@ -312,7 +312,7 @@ def test_the_checksum_depends_on_the_split_of_each_row(tmp_path):
 
 
 def many(header: str, row: str, count: int = 60) -> str:
-    """Returns a table whose rows are made from ``{n}`` and ``{label}``."""
+    """Returns a table of ``count`` rows. In each row, ``{n}`` and ``{label}`` are replaced by values."""
     rows = (row.format(n=n, label=("neg", "pos")[n % 2]) for n in range(count))
     return "\n".join((header, *rows)) + "\n"
 

@@ -77,7 +77,8 @@ def test_no_construction_predicts_the_label(rows):
         assert 0.45 < labels.count("positive") / len(labels) < 0.55
 
 
-# Decisive sentences, with their meaning as a function of the polarities of their words. CLAIM asserts a word.
+# Maps the pattern of a decisive sentence to a function. The function computes the polarity of the sentence
+# from the polarities of its words (1 or -1). CLAIM matches a statement with one such word.
 CLAIM = r"(?:the \w+|it) (?:was|had) (\w+)"
 NEGATED = r"(?:the \w+|it) was (?:not|never|anything but|by no means) (\w+)"
 READINGS: dict[str, Callable[..., int]] = {

@@ -1,4 +1,4 @@
-"""Links between words from attention between pieces."""
+"""Tests of word alignments that are computed from the attention between tokens."""
 
 import numpy as np
 import pytest
