@@ -162,7 +162,12 @@ class Train(TrainOptions):
         192, "Dimension of the embeddings and of the decoder output.", minimum=1, model=True
     )
     cell: str = option("lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
-    units: int = option(192, "Number of units of each encoder layer, per direction.", minimum=1, model=True)
+    units: int = option(
+        192,
+        "Number of units of each encoder layer. A bidirectional layer has this number per direction.",
+        minimum=1,
+        model=True,
+    )
     decoder_units: int = option(320, "Number of units of each decoder layer.", minimum=1, model=True)
     layers: int = option(
         1, "Number of stacked recurrent layers in the encoder and in the decoder.", minimum=1, model=True
@@ -185,7 +190,8 @@ class Train(TrainOptions):
     )
     deep_output: bool = option(
         False,
-        "Compute the decoder output with an additional maxout layer, which also reads the previous token.",
+        "Use a deep output (Bahdanau et al. 2015). The decoder output is then also computed from the "
+        "previous token, and with maxout instead of tanh.",
         group="Advanced",
         model=True,
     )
@@ -211,8 +217,8 @@ class Train(TrainOptions):
     )
     scheduled_sampling: float = option(
         0.0,
-        "Scheduled sampling: final probability that the decoder reads a token sampled from the model instead "
-        "of the target token. A value above 0 makes training slower.",
+        "Scheduled sampling: final probability that the decoder reads a token that was sampled from the "
+        "model instead of the target token. A value above 0 makes training slower.",
         group="Advanced",
         minimum=0,
         maximum=1,
@@ -245,7 +251,9 @@ class Train(TrainOptions):
         check_reading(self.data, {name: getattr(self, name) for name in (*READING, "on_bad_rows")})
         check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
         if self.tie == "all" and not self.joint:
-            raise UsageError("--tie all needs one vocabulary for both languages; remove --no-joint")
+            raise UsageError(
+                "--tie all needs one vocabulary for both languages; remove --no-joint, or use --tie target"
+            )
         if self.attention == "none" and self.feeding == "context":
             raise UsageError(
                 "--feeding context does not apply to --attention none; use --feeding none, --feeding output "
@@ -352,7 +360,8 @@ class Predict(PredictOptions):
     copy_unknown: bool = option(
         True,
         "Copy numbers, URLs, e-mail addresses and unknown words from the source into the translation. The "
-        "attention determines the position of a copied word. This option needs --model keras.",
+        "attention determines the position of a copied word. With any other --model than keras, no words are "
+        "copied.",
     )
     align: bool = option(
         False, "For each word of the translation, show the source word with the highest attention."
@@ -366,7 +375,9 @@ class Predict(PredictOptions):
         if self.best > self.beam:
             raise UsageError(f"--best {self.best} must be at most --beam {self.beam}; raise --beam")
         if self.maximum is not None and self.minimum > self.maximum:
-            raise UsageError(f"--minimum {self.minimum} must be at most --maximum {self.maximum}")
+            raise UsageError(
+                f"--minimum {self.minimum} must be at most --maximum {self.maximum}; lower --minimum"
+            )
         if (self.align or self.plot) and self.model != "keras":
             raise UsageError(f"--align and --plot need the Keras model; remove --model {self.model}")
 

@@ -71,7 +71,8 @@ class TextFile:
 
     Attributes:
         path: path of the file.
-        language: file extension or word in the file name that names the language or the side (``src``).
+        language: language or side of the texts, such as ``en`` or ``src``. It is the file extension or a word
+            of the file name.
         split: name of the split, or `WHOLE` if the file name contains no split.
         exact: True if the name consists only of the split and the language, such as ``train.en``.
         corpus: rest of the name. The files of both languages have the same rest.

@@ -172,7 +172,7 @@ class TableReader:
         return str(chosen[0]), str(chosen[1])
 
     def _chosen(self, table: Table, role: str) -> str | None:
-        """Returns the column of ``role``, which is ``source`` or ``target``.
+        """Returns the column of one side of the pairs. ``role`` is the side, ``source`` or ``target``.
 
         The column is named by ``--source-column`` or ``--target-column``, or it has the name of the language.
         Returns None if the column must be guessed.

@@ -41,7 +41,7 @@ from seqmodels.data.tables import FORMATS, BadRows, table_name
 from seqmodels.errors import DataError, UsageError
 
 FORMS = (
-    f"a folder, a tab-separated .txt file, a table ({', '.join(FORMATS)}), 'embedded' or tfds:NAME; a file "
+    f"a table ({', '.join(FORMATS)}), a tab-separated .txt file, a folder, 'embedded' or tfds:NAME; a file "
     "may be compressed"
 )
 
@@ -52,7 +52,8 @@ class ParallelData:
 
     ``source`` and ``target`` are the names of the languages. ``name`` is the value of ``--data``. ``notes``
     describes how missing splits were replaced, which languages were chosen, and how many test pairs are also
-    in another split. ``sha256`` is the digest of the pairs. It does not depend on the seed.
+    in the train or valid split. ``sha256`` is the digest of the pairs. The digest does not
+    depend on the seed.
     """
 
     train: Pairs

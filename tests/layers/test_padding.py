@@ -327,14 +327,14 @@ def test_errors_for_masks(mask: list, message: str) -> None:
 
 def test_error_if_mask_and_lengths_differ() -> None:
     layer = built(Recurrent(LSTMCell(UNITS)))
-    with pytest.raises(ValueError, match="got length 3 and 2 real steps in the mask in row 1; pass only one"):
+    with pytest.raises(ValueError, match="got length 3 and 2 real steps in the mask in row 1; pass either"):
         layer(inputs(), lengths=[4, 3, 0], mask=MASK)
 
 
 def test_masks_are_checked_when_a_graph_runs() -> None:
     """Code that XLA has compiled cannot raise an error. It returns NaN for the row with the wrong mask."""
     layer, wrong = built(Recurrent(LSTMCell(UNITS))), tf.constant(MASK[:, ::-1])
-    with pytest.raises(tf.errors.InvalidArgumentError, match="mask must be True at the first steps"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="mask must be True at the real steps"):
         tf.function(lambda x, mask: layer(x, mask=mask)[0])(inputs(), wrong)
     compiled = tf.function(lambda x, mask: layer(x, mask=mask)[0], jit_compile=True)
     outputs = compiled(inputs(), wrong).numpy()
