@@ -207,7 +207,7 @@ def test_lengths_of_an_empty_batch() -> None:
         (np.array([2**33, 1, 1]), "got length 8589934592 in row 0"),
         ([4, 2], r"lengths must have shape \(batch,\), .* \(3,\) .*; got \(2,\); pass one integer per row"),
         ([[4], [2], [0]], r"lengths must have shape \(batch,\), .* \(3,\) .*; got \(3, 1\)"),
-        (np.int32(4), r"here \(3,\); got \(\)"),
+        (np.int32(4), r"\(3,\) for these inputs; got \(\)"),
         ([4.0, 2.0, 0.0], r"lengths must be integers; got float\d\d; convert them, for example by tf\.cast"),
         ([True, True, False], "lengths must be integers; got booleans; pass a mask"),
         ([[4, 1], [2], [0]], "lengths must be a tensor, an array or a flat list"),
