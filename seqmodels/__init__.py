@@ -12,7 +12,7 @@ The docstrings and comments of the project write the shape of a tensor with thes
 - ``d`` or ``inputs``: number of input features of a layer at each time step
 - ``h`` or ``units``: number of features of a recurrent state
 - ``p`` or ``projected``: number of columns of a cell's input projection, which is computed before the loop
-  over time; usually the number of gates times ``units``
+  over time. Most cells have ``units`` columns per gate and ``units`` columns for the candidate state
 - ``v`` or ``vocabulary``: number of token ids of a vocabulary
 - ``classes``: number of labels of a classifier
 

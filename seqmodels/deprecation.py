@@ -14,11 +14,11 @@ Named = TypeVar("Named", bound=Callable[..., Any])
 
 
 def deprecated(*, since: str, removed_in: str, use: str) -> Callable[[Named], Named]:
-    """Returns a decorator for a deprecated function or class: each call emits a warning, but works as before.
+    """Returns a decorator for a deprecated function or class. Each call emits a warning, but still works.
 
     The warning is a ``DeprecationWarning`` that shows the line of the call. Python shows this warning if the
-    call is in a script, a notebook or a test. The author of this code can change the call. Python hides the
-    warning if the call is in an installed package, because the user of the package cannot change the call. A
+    call is in a script, a notebook or a test, because the user can change such a call. Python hides the
+    warning if the call is in an installed package, because the user cannot change the package. A
     ``FutureWarning`` is not used, because Python would show it in both cases.
 
     >>> @deprecated(since="0.2", removed_in="0.4", use="seqmodels.total")

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def lazy(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Returns a ``__getattr__`` (PEP 562) that imports each public name of a package when it is first used.
+    """Returns a ``__getattr__`` (PEP 562) that imports each public name of a package at its first use.
 
     Args:
         package: ``__name__`` of the package.

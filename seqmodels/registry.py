@@ -1,4 +1,4 @@
-"""Names that users can choose, such as names of cells, and the locations of their classes.
+"""Tables of the names that users can choose, such as ``lstm``, and of the classes with these names.
 
 Importing this module does not load TensorFlow. Only :func:`make` loads TensorFlow.
 """
@@ -26,7 +26,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class CellEntry(Entry):
-    """Location of a cell class, and a property of the class. Reading the property does not load TensorFlow.
+    """Location of a cell class, and one property of the class.
+
+    The property is stored here, because reading it from the class would load TensorFlow.
 
     Attributes:
         parallel: value of the attribute ``parallel`` of the cell class. If True, the cell has no recurrent
@@ -99,7 +101,7 @@ CURVES = (
     "cosine",
     "linear",
     "exponential",
-)  # learning-rate schedules that do not depend on validation
+)  # learning-rate schedules that do not depend on the validation score
 SCHEDULES = (*CURVES, "plateau")
 CLIP_BY = ("global", "variable", "value")
 
@@ -110,7 +112,7 @@ def make(table: Mapping[str, Entry], name: str, /, **options: Any) -> Any:
     Args:
         table: one of the tables of this module, such as ``CELLS``.
         name: a key of ``table``.
-        **options: constructor arguments; they override the constructor arguments of the entry.
+        **options: constructor arguments. They override the ``options`` of the entry.
 
     Raises:
         ValueError: ``name`` is not in ``table``.

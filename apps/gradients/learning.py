@@ -35,8 +35,8 @@ class Reader(keras.Model):
     Args:
         variant: name of the cell, a key of ``VARIANTS``.
         units: number of units of the cell.
-        truncate: number of steps over which truncated backpropagation computes gradients. It needs an LSTM.
-            None computes the full gradient.
+        truncate: number of steps over which truncated backpropagation computes gradients. Truncation needs
+            an LSTM. None computes the full gradient.
 
     Raises:
         ValueError: ``truncate`` is set and the cell is not an LSTM.

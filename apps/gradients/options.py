@@ -21,7 +21,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 FACTOR = 4  # each lag or sequence length is this multiple of the previous one
 LONGEST = 4_096  # maximum lag or sequence length; at this length, the 1,600 sequences of an epoch take 80 MB
-# Maximum number of input values in a batch. An LSTM stores about ten times as many numbers.
+# Maximum number of input values in a batch. An LSTM stores about ten numbers per input value.
 LARGEST = 2**24
 
 
@@ -36,7 +36,7 @@ class Experiment(RunOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis(Experiment):
-    """Options of the experiments that can diagnose a trained run."""
+    """Options of the experiments that can measure a trained model instead of untrained cells."""
 
     run: str = option(
         "",
@@ -52,7 +52,7 @@ class Flow(Diagnosis):
 
     cell: str = option(
         "all",
-        "Type of the untrained cell to measure. The value all measures every type.",
+        "Type of the untrained cell to measure. 'all' measures every type.",
         choices=("all", *VARIANTS),
     )
     units: int = option(32, "Number of units of an untrained cell.", minimum=1)
@@ -110,8 +110,8 @@ class Clipping(Learning):
 
     threshold: float = option(
         1.0,
-        "Gradient clipping threshold for the training on the adding problem. The steep loss surface has a "
-        "fixed threshold.",
+        "Gradient clipping threshold for the training on the adding problem. The threshold on the steep loss "
+        "surface is fixed; this option does not change it.",
         minimum=1e-9,
     )
     lag: int = option(
@@ -128,7 +128,7 @@ class Truncation(Learning):
 
     length: int = option(
         128,
-        "Sequence length for the comparison of truncated and full gradients (time steps).",
+        "Sequence length for the comparison of the truncated gradients with the full gradient (time steps).",
         minimum=8,
         maximum=LONGEST,
     )
@@ -173,7 +173,9 @@ class Memory(Learning):
     """Options of ``memory``."""
 
     cell: str = option(
-        "all", "Type of the cell to train. The value all trains every type.", choices=("all", *VARIANTS)
+        "all",
+        "Type of the cell to train. 'all' trains a separate model for every type.",
+        choices=("all", *VARIANTS),
     )
     steps: int = option(
         200,
@@ -216,7 +218,7 @@ class Order(Trainings):
     epochs: int = option(4, "Number of epochs.", minimum=1)
     window: int = option(
         10,
-        "Number of words at the end of a text that a fixed-window baseline reads.",
+        "Number of words that the fixed-window baseline reads at the end of each text.",
         minimum=1,
     )
 
@@ -232,7 +234,8 @@ class Markov(Trainings):
         minimum=1,
     )
     epochs: int = option(12, "Maximum number of epochs.", minimum=1)
-    # The rates 0.003, 0.006 and 0.01 were compared. These defaults gave the lowest validation losses.
+    # The learning rates 0.003, 0.006 and 0.01 were compared. For each type of network, the default gave the
+    # lowest validation loss.
     learning_rate: float = option(0.01, "Learning rate of Adam for the recurrent network.", minimum=0)
     window_learning_rate: float = option(
         0.003, "Learning rate of Adam for the fixed-window networks.", minimum=0
@@ -252,7 +255,8 @@ EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
     ),
     "clipping": (
         Clipping,
-        "Gradient descent with and without clipping, on a steep loss surface and in a training.",
+        "Gradient descent with and without clipping, on a steep loss surface and in the training of a "
+        "network.",
     ),
     "truncation": (
         Truncation,
@@ -264,7 +268,8 @@ EXPERIMENTS: dict[str, tuple[type[Experiment], str]] = {
     ),
     "markov": (
         Markov,
-        "Size and perplexity of n-gram models, window networks and a recurrent network, by context length.",
+        "Size and perplexity of n-gram models, fixed-window networks and a recurrent network, by context "
+        "length.",
     ),
     "order": (
         Order,

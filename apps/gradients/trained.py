@@ -1,4 +1,4 @@
-"""Opens the trained model of a finished run of any task, and the data for measurements of the model."""
+"""Opens the trained model of a finished run, with its validation data. The run may be of any task."""
 
 from __future__ import annotations
 

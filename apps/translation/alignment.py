@@ -35,8 +35,8 @@ def between_words(weights: np.ndarray, sources: np.ndarray, targets: np.ndarray)
     """Converts attention between tokens to attention between words.
 
     The weights are summed over the tokens of a source word and averaged over the tokens of a target word. If
-    each row of ``weights`` sums to 1, each row of the result also sums to 1. A word without
-    tokens has only zeros.
+    each row of ``weights`` sums to 1, each row of the result also sums to 1. The row or column of a word
+    without tokens contains only zeros.
 
     Args:
         weights: attention weights, ``(target tokens, source tokens)``.
@@ -62,7 +62,7 @@ def links(weights: np.ndarray) -> set[tuple[int, int]]:
 def error_rate(found: Sequence[Links], known: Sequence[Links]) -> float:
     """Computes one alignment error rate over all sentences (Och and Ney 2003, section 4.1).
 
-    All known links count as sure links. The rate is ``1 - 2 |found and known| / (|found| + |known|)``.
+    ``known`` contains only sure links. The rate is ``1 - 2 |found and known| / (|found| + |known|)``.
 
     Args:
         found: predicted links of each sentence.

@@ -1,14 +1,13 @@
 """Copies words from a source text into its translation: numbers, URLs, e-mail addresses, unknown words.
 
 A word is unknown if it is not in the vocabulary of the model. The model reads an unknown word as the unknown
-token. The attention shows which word of the translation corresponds to the unknown word. This word of the
-translation is replaced by the unknown word (Jean et al. 2015, arXiv 1412.2007, section 3.3; Luong et al.
-2015, arXiv 1410.8206).
+token. The attention shows which word of the translation corresponds to the unknown word. The unknown word of
+the source then replaces that word of the translation (Jean et al. 2015, arXiv 1412.2007, section 3.3; Luong
+et al. 2015, arXiv 1410.8206).
 
 URLs, e-mail addresses and numbers are replaced by a placeholder before the translation, because the model
-cannot translate the tokens of which they consist. The model reads the placeholder as the unknown token. A
-number that is one token of the vocabulary stays in the source. It is copied only if the translation does not
-contain it.
+cannot translate their tokens. The model reads the placeholder as the unknown token. A number that is one
+token of the vocabulary stays in the source. The number is copied only if the translation does not contain it.
 """
 
 from __future__ import annotations
@@ -72,8 +71,8 @@ def read(assets: Assets, texts: Sequence[str], mask: bool) -> list[Source]:
     Args:
         assets: assets of the run.
         texts: the sentences.
-        mask: If True, placeholders replace the words to copy. If False, the sentences are not changed. Then
-            only words that contain the unknown token are marked as words to copy.
+        mask: If True, placeholders replace the words to copy. If False, the sentences are not changed. In
+            this case, only words that contain the unknown token are marked as words to copy.
     """
     if not mask:
         return [
@@ -104,10 +103,17 @@ def _tokens(assets: Assets, texts: Sequence[str]) -> Iterator[tuple[list[int], l
 def _without_spelled(
     assets: Assets, text: str, spans: list[str], ids: list[int], words: list[str]
 ) -> tuple[str, list[str]]:
-    """Replaces words that consist of too short tokens by placeholders, see ``SPELLED``.
+    """Replaces words by placeholders if their tokens are too short on average, see ``SPELLED``.
+
+    Args:
+        assets: assets of the run.
+        text: a text in which :func:`_masked` has already replaced URLs, addresses and numbers.
+        spans: the strings that are already replaced.
+        ids: token ids of the text.
+        words: words of the text.
 
     Returns:
-        The masked text, and the words and spans that the placeholders replace.
+        The text with all placeholders, and a list of all strings that the placeholders replace.
     """
     groups = alignment.words_of(assets.source_tokenizer.decode(ids))
     pieces = np.bincount(groups, minlength=len(words))
@@ -124,7 +130,7 @@ def _without_spelled(
 
 
 def _masked(text: str, vocabulary: frozenset[str]) -> tuple[str, list[str]]:
-    """Returns the text with placeholders, and the spans that the placeholders replace."""
+    """Replaces URLs, e-mail addresses and numbers by placeholders. Returns the text and these strings."""
     spans: list[str] = []
 
     def placeholder(match: re.Match[str]) -> str:
@@ -234,10 +240,10 @@ def copy(
 def _position(placed: Sequence[tuple[str, int]], rows: Sequence[np.ndarray], index: int) -> int:
     """Returns the position in a translation at which to insert a word of the source.
 
-    The position is next to the neighbor: the word of the translation with the highest attention to the source
-    word. The position is after the neighbor if the neighbor attends most to an earlier word of the source.
-    Otherwise, the position is before the neighbor. A punctuation mark is the neighbor only if the translation
-    consists of punctuation.
+    The neighbor is the word of the translation with the highest attention to the source word. The position is
+    after the neighbor if the neighbor attends most to an earlier word of the source. Otherwise, the position
+    is before the neighbor. A punctuation mark is the neighbor only if the translation consists of
+    punctuation.
     """
     if not placed:
         return 0
@@ -247,10 +253,10 @@ def _position(placed: Sequence[tuple[str, int]], rows: Sequence[np.ndarray], ind
 
 
 def _in_place_of(word: str, source: str, unknown: bool) -> str:
-    """Returns a copied word in the form in which it replaces ``word``.
+    """Returns the word ``source``, which replaces ``word``, with or without ``SPACE_MARK`` at its start.
 
-    If ``word`` is an unknown token, the copied word keeps the white space before it. Otherwise, the copied
-    word gets the white space before ``word``.
+    If ``word`` is an unknown token, the result starts with ``SPACE_MARK`` if ``source`` does. Otherwise, the
+    result starts with ``SPACE_MARK`` if ``word`` does.
     """
     plain = source.removeprefix(SPACE_MARK)
     spaced = source.startswith(SPACE_MARK) if unknown else word.startswith(SPACE_MARK)

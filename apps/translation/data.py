@@ -120,7 +120,7 @@ def load(options: Train, assets: Assets | None) -> Data:
         encoded[name] = _within(options.length, split, *sides, notes)
     (sources, targets), (valid_sources, valid_targets) = encoded["train"], encoded["valid"]
     if assets is None or options.from_:
-        # These shapes are the only part of the assets that depends on the validation split.
+        # Of all assets, only the batch shapes depend on the validation split.
         lengths = [
             np.concatenate([one.lengths, other.lengths])
             for one, other in ((sources, valid_sources), (targets, valid_targets))
@@ -189,7 +189,7 @@ def _within(
 def _notes(
     source: ParallelData, assets: Assets, encoded: dict[str, tuple[TokenSequences, TokenSequences]]
 ) -> list[str]:
-    """Returns the notes about scripts, unknown tokens, vocabularies and lengths of both languages."""
+    """Returns notes about both languages: scripts, unknown tokens, vocabulary sizes and text lengths."""
     notes = []
     for side, (language, tokenizer, texts) in enumerate(
         (

@@ -1,8 +1,8 @@
 """Generates English sentences together with their French translations from one grammar.
 
 Every rule of the grammar generates both languages at once (a synchronous grammar; Aho and Ullman 1969). The
-translation and the alignment of the words are therefore known. A word-by-word translation is not enough,
-because French has these rules:
+translation and the alignment of the words are therefore known. A word-by-word
+translation would be wrong, because French has these rules:
 
 - Agreement: articles, adjectives, participles and verbs have the gender, number and person of their noun.
 - Word order: most adjectives follow the noun, and some precede it. Object pronouns precede the verb. The
@@ -258,7 +258,8 @@ class _Writer:
         Args:
             kind: English determiner: "the", "my", "this" or "a".
             first: English word and French word that follow the determiner.
-            feminine, plural: features of the noun.
+            feminine: If True, the noun is feminine.
+            plural: If True, the noun is plural.
             negated: If True, the phrase is the object of a negated verb.
             fronted: If True, a French adjective precedes the noun.
         """

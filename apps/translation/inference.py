@@ -32,7 +32,7 @@ class Decoding:
         best: number of translations to return per text.
         length_penalty, coverage_penalty: see :class:`seqmodels.decoding.Search`.
         no_repeat, minimum: see :class:`seqmodels.decoding.Rules`.
-        maximum: maximum number of tokens. Default: twice the number of source tokens plus 10.
+        maximum: maximum number of tokens of a translation. Default: 2 * (number of source tokens) + 10.
     """
 
     beam: int = 5
@@ -48,9 +48,9 @@ class Decoding:
 class Translation:
     """One translation and its score.
 
-    The score of greedy search is the mean log-probability per token. The score of beam search is the score
-    that ranks the translations, see :class:`seqmodels.decoding.Search`. A translation by a TFLite file has no
-    score (None).
+    With greedy search, the score is the mean log-probability per token. With beam search, the score is the
+    value by which the translations are ranked, see :class:`seqmodels.decoding.Search`. A translation by a
+    TFLite file has no score (None).
     """
 
     text: str
@@ -128,7 +128,9 @@ def translate(
 def check_format(kind: str, how: Decoding) -> None:
     """Raises UsageError if the format ``kind`` of the model does not support the decoding settings."""
     if kind == "saved_model" and how not in (Decoding(), Decoding(beam=1)):
-        raise UsageError("--model saved_model supports only --beam 5 or 1; remove all other decoding options")
+        raise UsageError(
+            "--model saved_model supports only --beam 5 and --beam 1; remove all other decoding options"
+        )
     if kind.startswith("tflite") and how != Decoding(beam=1):
         raise UsageError(
             f"--model {kind} supports only greedy decoding; use --beam 1 and no other decoding options"
@@ -136,7 +138,7 @@ def check_format(kind: str, how: Decoding) -> None:
 
 
 def forms(assets: Assets, how: Decoding) -> Forms[Translate]:
-    """Returns one function per model format, which opens the model and returns a translation function.
+    """Returns one function per model format. The function opens the model and returns a translation function.
 
     Call :func:`check_format` first, because some formats do not support all decoding settings.
     """

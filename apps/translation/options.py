@@ -63,24 +63,36 @@ class Train(TrainOptions):
 
     data: str = data_option("grammar", others="a file, a folder, or tfds:NAME")
     source: str = option(
-        "", "Language or column to translate from. Default: the first language of the data.", group="Data"
+        "",
+        "Language of the source texts, or the name of their column. Default: the first language of the data "
+        "that is not --target.",
+        group="Data",
     )
-    target: str = option("", "Language or column to translate to. Default: the other language.", group="Data")
+    target: str = option(
+        "",
+        "Language of the translations, or the name of their column. Default: the first language of the data "
+        "that is not --source.",
+        group="Data",
+    )
     source_column: str | None = column_option(
-        "the source texts", "the column named by --source, or a column such as source, src or en"
+        "the source texts",
+        "the column named by --source. Without --source, the default is a column such as source, src or en",
     )
     target_column: str | None = column_option(
-        "the translations", "the column named by --target, or a column such as target, tgt or de"
+        "the translations",
+        "the column named by --target. Without --target, the default is a column such as target, tgt or de",
     )
     encoding: str | None = encoding_option()
-    on_bad_rows: str = bad_rows_option("malformed rows and pairs with one empty text")
-    batch_size: int = option(1200, "Number of target tokens per batch, padding included.", minimum=1)
+    on_bad_rows: str = bad_rows_option("malformed rows, and pairs in which one of the two texts is empty")
+    batch_size: int = option(1200, "Number of target tokens per batch. Padding tokens count, too.", minimum=1)
     epochs: int = option(18, "Maximum number of passes over the training data.", minimum=1)
-    learning_rate: float = option(0.0015, "Peak learning rate.", minimum=0)
+    learning_rate: float = option(
+        0.0015, "Highest learning rate of the training. It is reached at the end of the warm-up.", minimum=0
+    )
     schedule: str = option(
         "cosine",
-        "Learning rate schedule after the warm-up. plateau divides the rate by 4 after each epoch without a "
-        "new best validation score.",
+        "Change of the learning rate after the warm-up. 'plateau' divides the learning rate by 4 after each "
+        "epoch without a new best validation score.",
         choices=SCHEDULES,
     )
     warmup: float = option(
@@ -92,55 +104,56 @@ class Train(TrainOptions):
     )
     average: float | None = option(
         0.999,
-        "Evaluate and save averaged weights. 1 averages the weights of all steps equally. A value below 1 is "
-        "the decay rate "
-        "of an exponential moving average. none disables averaging.",
+        "Evaluate and save an average of the model weights over the training steps. With 1, all steps count "
+        "equally. A value below 1 is the decay rate of an exponential moving average. "
+        "'none' disables averaging.",
         group="Advanced",
         minimum=0,
         maximum=1,
     )
     patience: int | None = option(
         6,
-        "Stop after N epochs without a new best validation score. none disables early stopping.",
+        "Stop after N epochs without a new best validation score. 'none' disables early stopping.",
         minimum=1,
     )
     unit: str = option(
         "wordpiece",
-        "Kind of token: a whole word (word) or a part of a word (wordpiece).",
+        "Kind of token. With 'word', each token is a whole word. With 'wordpiece', a token is a word or a "
+        "part of a word.",
         group="Data",
         choices=UNITS[:2],
     )
     lowercase: bool = option(
         False, "Convert all text to lower case. Translations are then in lower case, too.", group="Data"
     )
-    vocabulary: int = option(5000, "Maximum size of each vocabulary.", group="Data", minimum=10)
+    vocabulary: int = option(5000, "Maximum number of tokens in each vocabulary.", group="Data", minimum=10)
     minimum_count: int = option(
         2,
-        "Minimum number of occurrences of a token in the training split. Rarer tokens become "
-        "the unknown token.",
+        "Minimum number of occurrences of a token in the training split. A token with fewer occurrences is "
+        "not in the vocabulary.",
         group="Data",
         minimum=1,
     )
     joint: bool = option(True, "Use one vocabulary for both languages.", group="Data")
     length: int = option(
         100,
-        "Maximum length of a text in tokens. Longer training pairs are skipped. Longer inputs of predict are "
-        "truncated.",
+        "Maximum length of a text in tokens. A training pair is skipped if one of its texts is longer. A "
+        "longer input of predict is truncated.",
         group="Data",
         minimum=2,
     )
     shapes: int = option(
         8,
-        "Maximum number of different batch shapes after padding. The model is compiled once per shape, which "
-        "takes seconds.",
+        "Maximum number of different batch shapes after padding. The model is compiled once per shape. Each "
+        "compilation takes seconds.",
         group="Advanced",
         minimum=1,
         maximum=8,
     )
     tie: str = option(
         "all",
-        "Weight sharing of the output layer: no sharing (none), sharing with the target embedding (target), "
-        "or one matrix for the output layer and both embeddings (all).",
+        "Weight sharing of the output layer. 'none': the layer has its own weights. 'target': it uses the "
+        "weights of the target embedding. 'all': the output layer and both embeddings have the same weights.",
         group="Advanced",
         choices=TIES,
         model=True,
@@ -149,7 +162,12 @@ class Train(TrainOptions):
         192, "Dimension of the embeddings and of the decoder output.", minimum=1, model=True
     )
     cell: str = option("lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
-    units: int = option(192, "Number of units of each encoder layer, per direction.", minimum=1, model=True)
+    units: int = option(
+        192,
+        "Number of units of each encoder layer. A bidirectional layer has this number per direction.",
+        minimum=1,
+        model=True,
+    )
     decoder_units: int = option(320, "Number of units of each decoder layer.", minimum=1, model=True)
     layers: int = option(
         1, "Number of stacked recurrent layers in the encoder and in the decoder.", minimum=1, model=True
@@ -157,45 +175,50 @@ class Train(TrainOptions):
     bidirectional: bool = option(True, "Run each encoder layer in both directions.", model=True)
     attention: str = option(
         "general",
-        "Attention mechanism of the decoder over the source. none disables the attention.",
+        "Attention of the decoder to the source text. 'none' disables the attention.",
         choices=(*ATTENTIONS, "none"),
         model=True,
     )
     feeding: str = option(
         "none",
-        "Additional input of the recurrent decoder layers: nothing (none, fastest), the decoder "
-        "output of the previous step (output, Luong et al. 2015), or the attention context of the current "
-        "step (context, Bahdanau et al. 2015).",
+        "Additional input of the first decoder layer. 'none': no additional input, which is the fastest. "
+        "'output': the decoder output of the previous step (Luong et al. 2015). 'context': the attention "
+        "context of the current step (Bahdanau et al. 2015).",
         group="Advanced",
         choices=FEEDINGS,
         model=True,
     )
     deep_output: bool = option(
         False,
-        "Compute the decoder output with an additional maxout layer, which also reads the previous token.",
+        "Use a deep output (Bahdanau et al. 2015). The decoder output is then also computed from the "
+        "previous token, and with maxout instead of tanh.",
         group="Advanced",
         model=True,
     )
     normalize: bool = option(
         False,
-        "Apply layer normalization to the encoder outputs, each decoder layer and the decoder output.",
+        "Apply layer normalization to the encoder output, to the output of each decoder layer, and to the "
+        "decoder output.",
         group="Advanced",
         model=True,
     )
-    word_dropout: float = probability(0.05, "Probability of replacing a token by the unknown token.")
+    word_dropout: float = probability(
+        0.05, "Probability that an input token is replaced by the unknown token in training."
+    )
     dropout: float = probability(0.3, "Dropout rate between layers.")
     recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
     label_smoothing: float = probability(
         0.1,
-        "Label smoothing: fraction of the target probability that is distributed evenly over the vocabulary.",
+        "Label smoothing: fraction of the target probability that is spread evenly over all tokens of the "
+        "vocabulary.",
         group="Training",
         model=False,
     )
     scheduled_sampling: float = option(
         0.0,
-        "Scheduled sampling: final probability that the decoder reads a token sampled from the model instead "
-        "of the target token. A value above 0 makes training slower.",
+        "Scheduled sampling: final probability that the decoder reads a token that was sampled from the "
+        "model instead of the target token. A value above 0 makes training slower.",
         group="Advanced",
         minimum=0,
         maximum=1,
@@ -203,8 +226,8 @@ class Train(TrainOptions):
     )
     sampling_steps: int = option(
         5000,
-        "Number of training steps in which the probability of scheduled sampling rises from 0 to the value "
-        "of --scheduled-sampling.",
+        "Number of training steps after which scheduled sampling reaches the probability in "
+        "--scheduled-sampling. The probability rises linearly from 0.",
         group="Advanced",
         minimum=1,
         model=True,
@@ -228,16 +251,19 @@ class Train(TrainOptions):
         check_reading(self.data, {name: getattr(self, name) for name in (*READING, "on_bad_rows")})
         check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
         if self.tie == "all" and not self.joint:
-            raise UsageError("--tie all needs one vocabulary for both languages; remove --no-joint")
+            raise UsageError(
+                "--tie all needs one vocabulary for both languages; remove --no-joint, or use --tie target"
+            )
         if self.attention == "none" and self.feeding == "context":
             raise UsageError(
-                "--feeding context needs attention; use --feeding none or output, or another --attention"
+                "--feeding context does not apply to --attention none; use --feeding none, --feeding output "
+                "or another --attention"
             )
         memory = self.units * (2 if self.bidirectional else 1)
         if self.attention == "dot" and memory != self.decoder_units:
             raise UsageError(
                 f"--attention dot needs --decoder-units {memory}, the size of the encoder output; got "
-                f"--decoder-units {self.decoder_units}; change it, or use --attention general"
+                f"--decoder-units {self.decoder_units}; use --decoder-units {memory} or --attention general"
             )
         if self.attention == "multi-head" and self.decoder_units % HEADS:
             raise UsageError(
@@ -251,22 +277,34 @@ class Evaluate(EvaluateOptions):
     """Options of ``evaluate``."""
 
     source_column: str | None = column_option(
-        "the texts to translate", "the column of the training, or a known name"
+        "the texts to translate",
+        "the column that was used in training. If the table does not have this column, the default is a "
+        "column such as source or src",
     )
     target_column: str | None = column_option(
-        "the translations", "the column of the training, or a known name"
+        "the translations",
+        "the column that was used in training. If the table does not have this column, the default is a "
+        "column such as target or tgt",
     )
-    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
+    encoding: str | None = encoding_option(
+        "UTF-8. If a file is not valid UTF-8, the default is the --encoding of the training"
+    )
     beam: int = option(5, "Beam size. 1 is greedy search.", minimum=1)
     length_penalty: float = option(
-        1.0, "Strength of the preference for long translations (Wu et al. 2016).", minimum=0
+        1.0,
+        "Exponent of the length penalty (Wu et al. 2016). With a higher value, beam search prefers longer "
+        "translations. 0 disables the penalty.",
+        minimum=0,
     )
     coverage_penalty: float = option(
-        0.0, "Strength of the preference for attention to every source token (Wu et al. 2016).", minimum=0
+        0.0,
+        "Weight of the coverage penalty (Wu et al. 2016). With a higher value, beam search prefers "
+        "translations that attend to every source token. 0 disables the penalty.",
+        minimum=0,
     )
     no_repeat: int = option(
         0,
-        "Prevent a sequence of N tokens from occurring twice in a translation. 0 allows repetition.",
+        "Do not generate the same sequence of N tokens twice in a translation. 0 allows repetition.",
         minimum=0,
     )
 
@@ -283,28 +321,37 @@ class Predict(PredictOptions):
     column: ClassVar[str] = "source_column"
 
     source_column: str | None = column_option(
-        "the texts to translate", "the column of the training, or a known name"
+        "the texts to translate",
+        "the column that was used in training. If the table does not have this column, the default is a "
+        "column such as source or src",
     )
-    encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
+    encoding: str | None = encoding_option(
+        "UTF-8. If a file is not valid UTF-8, the default is the --encoding of the training"
+    )
 
     beam: int = option(5, "Beam size. 1 is greedy search.", minimum=1)
     best: int = option(1, "Number of translations to show per text. It must not exceed --beam.", minimum=1)
     length_penalty: float = option(
-        1.0, "Strength of the preference for long translations (Wu et al. 2016).", minimum=0
+        1.0,
+        "Exponent of the length penalty (Wu et al. 2016). With a higher value, beam search prefers longer "
+        "translations. 0 disables the penalty.",
+        minimum=0,
     )
     coverage_penalty: float = option(
-        0.0, "Strength of the preference for attention to every source token (Wu et al. 2016).", minimum=0
+        0.0,
+        "Weight of the coverage penalty (Wu et al. 2016). With a higher value, beam search prefers "
+        "translations that attend to every source token. 0 disables the penalty.",
+        minimum=0,
     )
     no_repeat: int = option(
         0,
-        "Prevent a sequence of N tokens from occurring twice in a translated sentence. 0 allows repetition.",
+        "Do not generate the same sequence of N tokens twice in a translated sentence. 0 allows repetition.",
         minimum=0,
     )
     minimum: int = option(0, "Minimum length of a translated sentence in tokens.", minimum=0)
     maximum: int | None = option(
         None,
-        "Maximum length of a translated sentence in tokens. Default: twice the number of source tokens, "
-        "plus 10.",
+        "Maximum length of a translated sentence in tokens. Default: 2 * (number of source tokens) + 10.",
         minimum=1,
     )
     split_sentences: bool = option(
@@ -313,10 +360,11 @@ class Predict(PredictOptions):
     copy_unknown: bool = option(
         True,
         "Copy numbers, URLs, e-mail addresses and unknown words from the source into the translation. The "
-        "attention determines the position of a copied word. Only --model keras copies words.",
+        "attention determines the position of a copied word. With any other --model than keras, no words are "
+        "copied.",
     )
     align: bool = option(
-        False, "Show the source word with the highest attention for each word of the translation."
+        False, "For each word of the translation, show the source word with the highest attention."
     )
     plot: bool = option(False, "Write an attention plot of each translation to the run directory.")
 
@@ -327,7 +375,9 @@ class Predict(PredictOptions):
         if self.best > self.beam:
             raise UsageError(f"--best {self.best} must be at most --beam {self.beam}; raise --beam")
         if self.maximum is not None and self.minimum > self.maximum:
-            raise UsageError(f"--minimum {self.minimum} must be at most --maximum {self.maximum}")
+            raise UsageError(
+                f"--minimum {self.minimum} must be at most --maximum {self.maximum}; lower --minimum"
+            )
         if (self.align or self.plot) and self.model != "keras":
             raise UsageError(f"--align and --plot need the Keras model; remove --model {self.model}")
 
@@ -336,4 +386,4 @@ def check_ranking(options: Evaluate | Predict) -> None:
     """Raises UsageError if ``--beam`` is 1 and an option is set that only affects beam search."""
     for name in ("length_penalty", "coverage_penalty"):
         if options.beam == 1 and getattr(options, name) != getattr(type(options), name):
-            raise UsageError(f"{flag(name)} does not apply to --beam 1; remove it or raise --beam")
+            raise UsageError(f"{flag(name)} does not apply to --beam 1; remove {flag(name)}, or raise --beam")

@@ -71,7 +71,8 @@ class TextFile:
 
     Attributes:
         path: path of the file.
-        language: file extension or word in the file name that names the language or the side (``src``).
+        language: language or side of the texts, such as ``en`` or ``src``. It is the file extension or a word
+            of the file name.
         split: name of the split, or `WHOLE` if the file name contains no split.
         exact: True if the name consists only of the split and the language, such as ``train.en``.
         corpus: rest of the name. The files of both languages have the same rest.
@@ -122,10 +123,10 @@ def by_split(files: Iterable[TextFile]) -> tuple[dict[str, dict[str, Path]], lis
     a longer name. Files without a split in their name are used only if no file name contains a split.
 
     Returns:
-        Three values. The first value is ``{split: {language: path}}``. The second value lists conflicts: two
-        files with the same split and language. The third value lists two such files of each skipped split. A
-        split is skipped instead of reported as a conflict if its names are longer and another split has exact
-        names.
+        Three values: the paths ``{split: {language: path}}``, a list of conflicts, and a list of skipped
+        splits. A conflict is a text with the names of two files that have the same split and language. If
+        these two names are not exact and ``files`` also contains exact names, the split of the two files is
+        skipped instead. The third list then contains the text with the two names.
     """
     files = list(files)
     named = [file for file in files if file.split != WHOLE]
@@ -154,7 +155,7 @@ def by_split(files: Iterable[TextFile]) -> tuple[dict[str, dict[str, Path]], lis
 
 
 def _with_partner(files: list[TextFile]) -> list[TextFile]:
-    """Returns the files for which a file in another language has the same rest of the name."""
+    """Returns the files that have a partner: a file in another language with the same ``corpus``."""
     languages: dict[str, set[str]] = {}
     for file in files:
         languages.setdefault(file.corpus, set()).add(file.language)

@@ -11,7 +11,8 @@ from seqmodels.data.columns import listed, not_texts, note_columns, without_head
 from seqmodels.data.tables import BadRows, Table, find_column, has_column, read_table
 from seqmodels.errors import DataError, UsageError
 
-COLUMNS = ("source", "target")  # the two roles; also the column names of .txt files, which have no header
+# The two sides of a pair. A .txt file has no header, so its two columns get these names.
+COLUMNS = ("source", "target")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Pairs:
     """Pairs of texts: ``targets[row]`` is the translation of ``sources[row]``.
 
     ``files`` contains the source file and the target file, or one file with both texts. ``lines[row]`` is the
-    line number of the pair in each of ``files``. It starts at 1.
+    line number of the pair in each of ``files``. Line numbers start at 1.
     """
 
     sources: list[str]
@@ -150,7 +151,7 @@ class TableReader:
         return collect((str(path),), rows, bad, self.reading, self.notes)
 
     def _columns(self, table: Table) -> tuple[str, str]:
-        """Returns the columns of the sources and of the targets, and sets the languages."""
+        """Returns the source column and the target column. Sets ``languages`` if it is not set yet."""
         chosen = [self._chosen(table, role) for role in COLUMNS]
         named = [self.source, self.target]
         if not all(chosen):
@@ -171,10 +172,10 @@ class TableReader:
         return str(chosen[0]), str(chosen[1])
 
     def _chosen(self, table: Table, role: str) -> str | None:
-        """Returns the column of ``role``, which is ``source`` or ``target``.
+        """Returns the column of one side of the pairs. ``role`` is the side, ``source`` or ``target``.
 
-        An option names the column, or the column has the name of the language. Returns None if the column
-        must be guessed.
+        The column is named by ``--source-column`` or ``--target-column``, or it has the name of the language.
+        Returns None if the column must be guessed.
         """
         index, name = COLUMNS.index(role), f"{role}_column"
         column = getattr(self.reading, name)
@@ -193,7 +194,7 @@ class TableReader:
         )
 
     def _guess(self, table: Table, source: str | None, target: str | None) -> tuple[str, str]:
-        """Returns the source column and the target column. Guesses columns from their names if they are None.
+        """Returns the source column and the target column. A missing column is guessed from the column names.
 
         Raises:
             UsageError: more than two columns have names of languages.

@@ -41,8 +41,8 @@ from seqmodels.data.tables import FORMATS, BadRows, table_name
 from seqmodels.errors import DataError, UsageError
 
 FORMS = (
-    f"a table ({', '.join(FORMATS)}) or a tab-separated .txt file, both of which may be compressed, a "
-    "folder, embedded or tfds:NAME"
+    f"a table ({', '.join(FORMATS)}), a tab-separated .txt file, a folder, 'embedded' or tfds:NAME; a file "
+    "may be compressed"
 )
 
 
@@ -52,7 +52,8 @@ class ParallelData:
 
     ``source`` and ``target`` are the names of the languages. ``name`` is the value of ``--data``. ``notes``
     describes how missing splits were replaced, which languages were chosen, and how many test pairs are also
-    in another split. ``sha256`` is the digest of the pairs. It does not depend on the seed.
+    in the train or valid split. ``sha256`` is the digest of the pairs. The digest does not
+    depend on the seed.
     """
 
     train: Pairs
@@ -240,7 +241,7 @@ def _languages(
     left = [name for name in found if name not in (source, target)]
     missing = (not source) + (not target)
     if source and source == target:
-        raise UsageError(f"--target {target} is also the source language; choose another of {listed}")
+        raise UsageError(f"--target {target} is also the source language; choose another language: {listed}")
     if len(left) < missing:
         raise UsageError(f"{where} must have texts in two languages; found {listed or 'no language'}")
     if missing and len(found) > 2:
@@ -293,7 +294,7 @@ def _folder_readers(folder: Path, tables: TableReader) -> tuple[Readers, Languag
             raise DataError(f"{folder} has both {found[split].name} and {path.name}; keep one of them")
         found[split] = path
     if found:
-        # The first table, train, determines the languages.
+        # The tables are read in the order of this dictionary. The first table determines the languages.
         readers: Readers = {
             split: partial(tables.read, found[split]) for split in SPLIT_NAMES if split in found
         }

@@ -67,8 +67,8 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     adds the path of an attention plot.
 
     A text with several sentences is translated sentence by sentence. A text without words has an empty
-    translation. After the last record, notes are printed. They count the texts that were split or truncated,
-    and the texts with unknown words.
+    translation. After the last record, notes are printed. The notes count the texts that were split or
+    truncated, and the texts with unknown words.
     """
     assets = Assets.load(run.assets)
     translate, assets, copies = _opened(run, assets, options)
@@ -248,8 +248,8 @@ def _sentence(
             if copies:
                 words, between, copied = copying.copy(source, words, unknown, between)
         text = copying.text_of(words)
-        # Two translations that differ only in a replaced word are equal after copying. Only the first is
-        # kept.
+        # Two translations that differ only in a replaced word are equal after copying. Only the first of
+        # equal translations is kept.
         if text not in [each.text for each in best]:
             best.append(Translation(text, score))
         if not number:
@@ -347,8 +347,8 @@ def _notes(
 ) -> Iterator[str]:
     """Yields the notes after the last text.
 
-    They count the texts that were split, the truncated texts, the texts with unknown words, and the texts
-    with words that could not be copied. A count of 0 has no note.
+    Each note counts texts: texts that were split, truncated texts, texts with unknown words, or texts with
+    words that could not be copied. There is no note for a count of 0.
     """
     texts = counts["texts"]
     if counts["split"]:

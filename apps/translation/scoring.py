@@ -24,7 +24,8 @@ from seqmodels.training.objectives import cross_entropy
 LENGTHS = (5, 10, 15, 20, 30)
 FEWEST = 20  # a mean loss is reported only for positions with at least this number of target tokens
 ALIGNED = 500  # number of test sentences whose alignment is scored
-# maximum number of (source word, target word) combinations for the word table. They need 2 GB of memory.
+# Maximum number of (source word, target word) combinations from which the word table is learned. This number
+# of combinations needs 2 GB of memory.
 MOST_MEETINGS = 20_000_000
 
 

@@ -1,8 +1,8 @@
 """Splits a text into sentences before translation, and joins the translated sentences.
 
 The library ``sentencex`` finds the boundaries. Its rules cover abbreviations, numbers, quotes, ellipses, and
-the marks that end a sentence in each script. If a boundary is
-probably wrong, this module joins the two pieces again.
+the marks that end a sentence in each script. If a boundary is probably wrong, this module joins the two
+pieces again.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def _continues(before: str, piece: str, capitals: bool) -> bool:
     Args:
         before: the previous sentence.
         piece: the next piece of text.
-        capitals: If True, the first letter of the whole text is a capital letter. The other sentences are
-            then expected to start with a capital letter.
+        capitals: If True, the first letter of the whole text is a capital letter. In this case,
+            every sentence is expected to start with a capital letter.
     """
     if not any(letter.isalnum() for letter in before) or not any(letter.isalnum() for letter in piece):
         return True

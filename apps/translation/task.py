@@ -57,7 +57,7 @@ def baselines(data: Data) -> dict[str, Any]:
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """Scores the model and its baselines on ``--data``, or by default on the test split of the run."""
+    """Scores the model and its baselines on ``--data``. Default data: the test split of the run."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     files = reading(stored)
@@ -97,7 +97,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 def _other_pairs(options: Evaluate, assets: Assets, stored: Reading) -> Pairs:
     """Reads the pairs of ``evaluate --data``.
 
-    Options for reading files that the user does not pass have the values of the training.
+    If the user does not pass an option for reading files, the option has the value from the training.
     """
     given = {name: getattr(options, name) for name in READING}
     chosen = {name: value for name, value in given.items() if value is not None}

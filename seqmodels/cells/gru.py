@@ -139,12 +139,13 @@ class GRUCell(GatedCell):
         return {"1 - update gate": 1 - u, "update gate": u, "reset gate": r}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns an upper bound of the norm of the Jacobian ``d h_t / d h_{t-1}`` that holds for all steps.
+        """Returns an upper bound of the norm of the Jacobian ``d h_t / d h_{t-1}``.
 
-        The bound is a sum of two terms. The first term bounds the Jacobian for a constant update gate. The
-        second term bounds the effect of ``h_{t-1}`` on ``h_t`` through the update gate. Both terms use
-        ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The sum is at least 1 for any weights. It therefore cannot
-        prove that a gradient vanishes. Returns None if the activations are not tanh and sigmoid.
+        The bound holds for all steps. It is a sum of two terms. The first term bounds the Jacobian for a
+        constant update gate. The second term bounds the effect of ``h_{t-1}`` on ``h_t`` through the update
+        gate. Both terms use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The sum is at least 1 for any weights. It
+        therefore cannot prove that a gradient vanishes. Returns None if the activations are not tanh and
+        sigmoid.
         """
         if not self.has_default_activations:
             return None

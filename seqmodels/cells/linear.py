@@ -4,7 +4,8 @@ In an RNN, LSTM or GRU every step is a nonlinear function of ``h_{t-1}``. The T 
 after the other. If the gates and the candidate depend only on the input, the state is a linear function of
 the previous state: ``h_t = a_t * h_{t-1} + b_t``. The coefficients ``a`` and ``b`` of all steps can be
 computed before the first step. A parallel scan can therefore replace the loop over the steps. If a loop is
-used, its steps need no matrix product. :mod:`seqmodels.kernels.linear_recurrence` implements both.
+used, its steps need no matrix product. :mod:`seqmodels.kernels.linear_recurrence` implements the
+scan and the loop.
 """
 
 from __future__ import annotations

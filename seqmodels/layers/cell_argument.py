@@ -1,4 +1,4 @@
-"""A check of the argument ``cell`` of a layer. The error message describes the fix."""
+"""A check of the argument ``cell`` of a layer. If the check fails, the error message describes the fix."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ def checked_cell(cell: Any) -> Cell:
     if isinstance(cell, keras.Layer) and all(hasattr(cell, name) for name in contract):
         return cell
     received, fix = _described(cell)
-    raise ValueError(f"the cell must be an instance such as LSTMCell(64); got {received}; {fix}")
+    raise ValueError(
+        f"the cell must be an instance of a cell class, such as LSTMCell(64); got {received}; {fix}"
+    )
 
 
 def _described(cell: Any) -> tuple[str, str]:
-    """Returns two parts of the error message: a description of a wrong argument, and the fix."""
+    """Returns two parts of the error message: what the caller passed instead of a cell, and the fix."""
     default = "use a cell of seqmodels.cells"
     if isinstance(cell, str):
         entry = registry.CELLS.get(cell.lower())

@@ -66,13 +66,13 @@ class AttentionDecoderCell(Cell):
         attention: a layer of :mod:`seqmodels.layers.attention`. None means that the decoder has no attention.
         memory_units: number of features of the memory.
         units: size of the output.
-        feeding: one of ``none``, ``output``, ``context``.
+        feeding: ``none``, ``output`` or ``context``, see above.
         deep_output: if True, the readout is a deep output.
         normalize: if True, apply layer normalisation (Ba et al. 2016) to the output of each cell, and to the
             readout before its tanh or maxout.
-        dropout: probability of dropping a feature of the output of each cell. The dropout affects the input
-            of the next cell or of the readout, not the attention. One mask is used for all steps of a
-            sequence.
+        dropout: probability of dropping a feature of the output of each cell. The next cell and the readout
+            read the output after dropout. The attention reads the output before dropout. One mask is used for
+            all steps of a sequence.
         seed: seed of the dropout masks.
         **kwargs: keyword arguments of :class:`Cell`. The initializers, regularizers, constraints and
             ``use_bias`` apply to the readout.
@@ -109,7 +109,7 @@ class AttentionDecoderCell(Cell):
             raise ValueError("cells must contain at least one cell; got an empty sequence")
         cells = [checked_cell(cell) for cell in cells]
         if feeding not in ("none", "output", "context"):
-            raise ValueError(f"feeding must be one of none, output, context; got {feeding!r}")
+            raise ValueError(f"feeding must be 'none', 'output' or 'context'; got {feeding!r}")
         if feeding == "context" and attention is None:
             raise ValueError(
                 "feeding 'context' needs an attention; pass an attention, or use feeding 'none' or 'output'"

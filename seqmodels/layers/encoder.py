@@ -40,8 +40,7 @@ class Encoder(keras.layers.Layer):
     The output of each layer is the input of the next layer. A bidirectional layer also has a backward cell
     with its own weights. The backward cell runs from the last real step of each row (the last step that is
     not padding) to the first step. The layer concatenates the outputs of both cells. The encoder does not
-    contain an embedding. Its inputs can therefore be time series or other features as well as embedding
-    vectors.
+    contain an embedding. Its inputs can therefore be embedding vectors, time series or any other features.
 
     The rules of :class:`Recurrent` for inputs, padding, lengths and masks also apply to an encoder.
 
@@ -61,7 +60,8 @@ class Encoder(keras.layers.Layer):
         ValueError: if ``cells`` is empty or is not a list of cells.
         ValueError: if ``bidirectional`` or ``dropout`` is a sequence without one value per cell.
         ValueError: if ``residual`` is True, and the input and the output of a layer above the lowest layer
-            have different sizes. A call raises the same errors as a call of :class:`Recurrent`.
+            have different sizes.
+        ValueError: in a call, for the same reasons as in a call of :class:`Recurrent`.
 
     >>> from seqmodels.cells import GRUCell
     >>> encoder = Encoder([GRUCell(3), GRUCell(3)], bidirectional=True)
@@ -175,7 +175,8 @@ class Encoder(keras.layers.Layer):
         first = self.directions[0][0].cell
         check_features(f"Encoder {self.name!r}", inputs.shape, getattr(first, "input_units", None))
         lengths, valid = checked_lengths(lengths, mask, inputs)
-        # Outputs at padding must be zero, so the inputs that are added to them must be zero, too.
+        # The outputs at padding must be zero. With ``residual``, the inputs are added to the outputs. The
+        # inputs at padding must therefore also be zero.
         inputs = without_padding(inputs, lengths, training or self.residual)
         final = []
         for index, layer in enumerate(self.directions):

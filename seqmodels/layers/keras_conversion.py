@@ -45,7 +45,7 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
         recurrent: a built ``Recurrent`` with an ``RNNCell``, ``LSTMCell`` or ``GRUCell``.
 
     Raises:
-        ValueError: if the layer is not built or has another type of cell.
+        ValueError: if the layer is not built, or its cell is not an ``RNNCell``, ``LSTMCell`` or ``GRUCell``.
         ValueError: if a regularizer or a constraint of a GRU depends on the sign of the weights.
 
     >>> from seqmodels.cells import LSTMCell
@@ -86,7 +86,7 @@ def from_keras(layer: keras.layers.Layer) -> Recurrent | Encoder:
     """Converts a built ``SimpleRNN``, ``LSTM`` or ``GRU`` of Keras, or a ``Bidirectional`` of these layers.
 
     The new layer has the weights of the Keras layer. It also has the same activations, initializers,
-    regularizers, constraints, dropouts and the same ``use_bias``. The options ``return_sequences``,
+    regularizers, constraints, dropout rates and ``use_bias``. The options ``return_sequences``,
     ``return_state``, ``stateful`` and ``unroll`` are not converted. The new layer always returns its outputs
     and its states. The initial states are an argument of each call.
 
@@ -97,7 +97,7 @@ def from_keras(layer: keras.layers.Layer) -> Recurrent | Encoder:
         a ``Recurrent``. For a ``Bidirectional``, an ``Encoder`` with one bidirectional layer.
 
     Raises:
-        ValueError: if the layer has another type or is not built.
+        ValueError: if the layer is not built, or is not a layer of one of these types.
         ValueError: if a ``Bidirectional`` does not concatenate the outputs of its two layers, or if these two
             layers have different types or options.
         ValueError: if a regularizer or a constraint of a GRU depends on the sign of the weights.

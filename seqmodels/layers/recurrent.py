@@ -38,13 +38,13 @@ class Recurrent(keras.layers.Layer):
     values, also NaN. ``lengths`` can be a tensor, an array or a list.
 
     A Keras mask ``(n, T)`` can replace ``lengths``. An example is the mask of an ``Embedding`` layer with
-    ``mask_zero=True``. The padding must be at the end of each row. All other masks raise an error, and so do
-    lengths below 0 or above T. Code that XLA has compiled cannot raise an error. In compiled code, the layer
-    returns NaN for a row with an invalid length or an invalid mask.
+    ``mask_zero=True``. The padding must be at the end of each row. All other masks raise an error. Lengths
+    below 0 or above T also raise an error. Code that XLA has compiled cannot raise an error. In compiled
+    code, the layer returns NaN for a row with an invalid length or an invalid mask.
 
     With the option ``return_sequences`` or ``return_state``, the layer returns its results in the same
     structure as a recurrent layer of Keras. The layer can then be used in ``keras.Sequential``. The results
-    differ from Keras in two cases. The outputs at padding are zero. If ``reverse`` is True, output t still
+    differ from Keras in two ways. The outputs at padding are zero. If ``reverse`` is True, output t still
     belongs to input t.
 
     Args:

@@ -85,8 +85,8 @@ class AdaptiveSoftmax(keras.layers.Layer):
     Args:
         vocabulary: number of token ids, v.
         cutoffs: first token id of each cluster, in increasing order. For example, ``(2000,)`` means 2000
-            frequent tokens and one cluster with all other tokens.
-        factor: projected size of a cluster divided by the projected size of the next cluster.
+            frequent tokens, and one cluster that contains all rarer tokens.
+        factor: number by which the projected size is divided from one cluster to the next.
 
     Raises:
         ValueError: if the cutoffs do not increase or are outside the vocabulary.

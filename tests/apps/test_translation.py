@@ -233,7 +233,7 @@ def test_saved_model_translates_like_the_model(trained):
     assert [text.decode() for text in found["translations"].numpy()] == beam
     result = invoke("predict", "--run", trained, "--model", "saved_model", "--beam", 3, "text")
     assert result.exit_code == 2
-    assert "--model saved_model supports only --beam 5 or 1" in result.stderr
+    assert "--model saved_model supports only --beam 5 and --beam 1" in result.stderr
 
 
 def test_predict_translates_sentence_by_sentence(trained):
@@ -379,7 +379,7 @@ def test_note_lists_dropped_overlong_pairs(pairs, tmp_path):
     ("options", "message"),
     [
         ({"joint": False}, "--tie all needs one vocabulary"),
-        ({"attention": "none", "feeding": "context"}, "--feeding context needs attention"),
+        ({"attention": "none", "feeding": "context"}, "--feeding context does not apply to --attention none"),
         (
             {"attention": "dot", "decoder_units": 100},
             "needs --decoder-units 384, the size of the encoder output; got --decoder-units 100",

@@ -180,7 +180,7 @@ def test_weights_of_the_attention_at_a_step() -> None:
     ("options", "message"),
     [
         ({"cells": []}, "at least one cell; got an empty sequence"),
-        ({"feeding": "luong"}, "feeding must be one of none, output, context; got 'luong'"),
+        ({"feeding": "luong"}, "feeding must be 'none', 'output' or 'context'; got 'luong'"),
         ({"feeding": "context"}, "feeding 'context' needs an attention; pass an attention"),
         ({"dropout": 1.0}, r"dropout must be a probability in \[0, 1\); got 1\.0"),
     ],

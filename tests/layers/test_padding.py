@@ -207,7 +207,7 @@ def test_lengths_of_an_empty_batch() -> None:
         (np.array([2**33, 1, 1]), "got length 8589934592 in row 0"),
         ([4, 2], r"lengths must have shape \(batch,\), .* \(3,\) .*; got \(2,\); pass one integer per row"),
         ([[4], [2], [0]], r"lengths must have shape \(batch,\), .* \(3,\) .*; got \(3, 1\)"),
-        (np.int32(4), r"here \(3,\); got \(\)"),
+        (np.int32(4), r"\(3,\) for these inputs; got \(\)"),
         ([4.0, 2.0, 0.0], r"lengths must be integers; got float\d\d; convert them, for example by tf\.cast"),
         ([True, True, False], "lengths must be integers; got booleans; pass a mask"),
         ([[4, 1], [2], [0]], "lengths must be a tensor, an array or a flat list"),
@@ -327,14 +327,14 @@ def test_errors_for_masks(mask: list, message: str) -> None:
 
 def test_error_if_mask_and_lengths_differ() -> None:
     layer = built(Recurrent(LSTMCell(UNITS)))
-    with pytest.raises(ValueError, match="got length 3 and 2 real steps in the mask in row 1; pass only one"):
+    with pytest.raises(ValueError, match="got length 3 and 2 real steps in the mask in row 1; pass either"):
         layer(inputs(), lengths=[4, 3, 0], mask=MASK)
 
 
 def test_masks_are_checked_when_a_graph_runs() -> None:
     """Code that XLA has compiled cannot raise an error. It returns NaN for the row with the wrong mask."""
     layer, wrong = built(Recurrent(LSTMCell(UNITS))), tf.constant(MASK[:, ::-1])
-    with pytest.raises(tf.errors.InvalidArgumentError, match="mask must be True at the first steps"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="mask must be True at the real steps"):
         tf.function(lambda x, mask: layer(x, mask=mask)[0])(inputs(), wrong)
     compiled = tf.function(lambda x, mask: layer(x, mask=mask)[0], jit_compile=True)
     outputs = compiled(inputs(), wrong).numpy()

@@ -191,6 +191,6 @@ def _found(rows: list[dict[str, Any]]) -> str:
     ends = ", ".join(f"{row['clipping']}: {row['training: end']}" for row in rows)
     return (
         f"cliff: without clipping the longest step is {without['cliff: farthest step']:.2g} and the last "
-        f"loss is {without['cliff: last loss']:.2g} (last loss with clipping {last}); result of the training "
-        f"by type of clipping: {ends}"
+        f"loss is {without['cliff: last loss']:.2g} (last loss with clipping: {last}); result of the "
+        f"training by type of clipping: {ends}"
     )

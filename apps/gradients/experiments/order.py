@@ -45,11 +45,12 @@ from seqmodels.training.objectives import classification
 
 CLASSES = ["negative", "positive"]
 NEUTRALS = (*ANYWHERE, *(sentence for sentences in NEUTRAL.values() for sentence in sentences))
-# Two pairs per test: the minimum and maximum number of neutral sentences before and after the decisive one.
+# Each value is two pairs (minimum, maximum): the number of neutral sentences before the decisive sentence,
+# and the number after it.
 TRAINING = ((0, 1), (0, 2))
 DEMANDS = {
     "order": TRAINING,
-    "length": ((1, 2), (1, 2)),  # more sentences are added until the text is longer than all training texts
+    "length": ((1, 2), (1, 2)),  # then sentences are added until the text is longer than all training texts
     "distance": ((0, 0), (6, 6)),
     "sharing": ((3, 3), (0, 0)),
 }

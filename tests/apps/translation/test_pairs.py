@@ -124,7 +124,7 @@ BOTH = {"train_en": "a\nb\n", "train_fr": "c\nd\n"}
             DataError,
             r"test\.fr has no matching en file; add the en file or remove",
         ),
-        ({"train_en": "a\n"}, UsageError, "has en; expected two languages to translate between"),
+        ({"train_en": "a\n"}, UsageError, "must have texts in two languages; found en"),
         (
             {**BOTH, "train_de": "e\nf\n"},
             UsageError,
