@@ -14,7 +14,10 @@ from seqmodels.errors import DataError
 
 
 def at_ends(prepared: Prepared) -> np.ndarray:
-    """Returns the last row of each series as the origin of a forecast: ``(series, 2)``."""
+    """Returns the index of each series and the index of its last row: ``(series, 2)``.
+
+    The last row is the origin of a forecast.
+    """
     return np.array([[number, len(series) - 1] for number, series in enumerate(prepared.source.series)])
 
 
@@ -81,7 +84,11 @@ def _long_enough(source: SeriesData, assets: Assets) -> SeriesData:
 
 
 def _known_names(source: SeriesData, assets: Assets) -> SeriesData:
-    """Drops series without an embedding, unless no series has an embedding."""
+    """Drops the series for which the model has no embedding.
+
+    If the model has an embedding for none of the series, all series are kept, and :func:`numbers_of` raises
+    the error.
+    """
     keep = [series.name in assets.names for series in source.series]
     if all(keep) or not any(keep):
         return source

@@ -22,7 +22,7 @@ from seqmodels.errors import DataError
 
 PRICE_LOOKBACK, PRICE_HORIZON = 250, 1
 YEAR = 365.2425
-LONG_PAST = 8  # If the lookback has at least this number of seasons, each time step reads one season.
+LONG_PAST = 8  # If the lookback has at least this number of seasons, the default segment is one season.
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Assets:
         horizon: number of rows to forecast.
         segment: number of rows that the model reads per time step.
         season: season length in rows.
-        frequency: value of ``--frequency``. None means that the calendar was inferred.
+        frequency: value of ``--frequency``. None means that the calendar was inferred from the dates.
         split: split specification, see :func:`apps.forecasting.windows.boundaries`.
         unit: unit by which errors are divided in the loss, see :func:`apps.forecasting.windows.units`.
         periods: periods of the calendar inputs. The unit is days, or rows for series without dates.
@@ -46,7 +46,7 @@ class Assets:
         static: mean and standard deviation of each static covariate over the series.
         calendar: calendar of the rows, see :func:`apps.forecasting.frequencies.restored`. It is empty in runs
             of earlier versions.
-        minimum: lower limit of forecast quantiles. Default: no limit.
+        minimum: lower limit of the forecast quantiles. None means no limit.
     """
 
     kind: str
@@ -110,7 +110,8 @@ def choose(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
                 "rows; set --horizon or --split to change this"
             )
             horizon = room
-    # The lookback spans several seasons. It is reduced if the shortest series would have no training window.
+    # By default, the lookback spans several seasons. It is reduced if the shortest series is too short for a
+    # training window of this length.
     wished = PRICE_LOOKBACK if prices else max(3 * season, 2 * horizon, 24)
     ends = windows.boundaries(source, split, horizon)
     known = [series.known[:end] for series, end in zip(source.series, ends[:, 0])]

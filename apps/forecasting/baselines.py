@@ -21,9 +21,9 @@ from statsmodels.tsa.seasonal import seasonal_decompose
 DECAY = 0.94  # RiskMetrics technical document (1996), section 5.3.2.1, for daily returns
 
 Method = Callable[[np.ndarray, int, np.ndarray, int], np.ndarray]
-"""Function that receives ``(values (T,), fitted, origins (k,), horizon)`` and returns the forecasts.
+"""Function that forecasts k windows of a series of T rows.
 
-The forecasts have the shape ``(k, horizon, 3)``.
+It receives ``(values (T,), fitted, origins (k,), horizon)`` and returns the forecasts ``(k, horizon, 3)``.
 """
 
 
@@ -205,8 +205,8 @@ def garch(
 ) -> np.ndarray:
     """Forecasts with GARCH(1,1) or GJR-GARCH and Student-t shocks, fitted by the package ``arch``.
 
-    See Bollerslev 1986 and Glosten et al. 1993. The forecast of a later day has the expected variance of this
-    day and the same degrees of freedom as the first day.
+    See Bollerslev 1986 and Glosten et al. 1993. The forecast of each day has the expected variance of this
+    day. The degrees of freedom are the same for all days.
     """
     model = arch_model(_real(returns), mean="Constant", vol="GARCH", p=1, o=int(asymmetric), q=1, dist="t")
     with warnings.catch_warnings():

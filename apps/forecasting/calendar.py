@@ -148,10 +148,10 @@ class Months(Frequency):
 
     Attributes:
         size: number of months.
-        anchor: day of the month on which the rows lie: ``end`` (last day), ``last workday``, ``first
-            workday``, or ``day`` (a fixed number, which the attribute ``day`` contains).
-        day: day of the month, from 1 to 31. In shorter months, the row lies on the last day. 0 means the same
-            day of the month as in the last known row.
+        anchor: day of the month on which the rows lie. ``end`` is the last day. ``last workday`` and ``first
+            workday`` are workdays. ``day`` is the day in the attribute ``day``.
+        day: day of the month, from 1 to 31. In a month without this day, the row lies on the last day. 0
+            means the same day of the month as in the last known row.
     """
 
     size: int = 1

@@ -9,8 +9,8 @@
 - ``1706659200``: Unix time in s, ms, us or ns.
 - ``0``, ``1``, ``2``: row numbers.
 
-Times with UTC offsets or names of time zones are converted to UTC. If all times are midnight in local
-time, they are dates and keep their date.
+Times with UTC offsets or names of time zones are converted to UTC. But if all local times are midnight, the
+column contains only dates, and these dates are not converted.
 """
 
 from __future__ import annotations
@@ -184,7 +184,8 @@ def _elapsed(values: np.ndarray, place: Place, name: str) -> Dates:
             f"{place(0)}: the numbers of the column {name!r} are neither dates nor equally spaced; use "
             "dates, or --frequency rows to number the rows"
         )
-    note = f"the column {name!r} has steps of {abs(step):.6g}; they are replaced by row numbers from 0"
+    note = f"the numbers in the column {name!r} are {abs(step):.6g} apart; they are replaced by row numbers "
+        "from 0"
     return Dates((numbers * np.sign(step)).astype(np.int64), notes=[note])
 
 
@@ -253,7 +254,7 @@ def _check_years(days: np.ndarray, texts: pd.Series, place: Place) -> None:
 
 
 def _converted(local: np.ndarray, offsets: np.ndarray, zone: str) -> Dates:
-    """Converts local times to UTC. If all local times are midnight, they are dates and stay unchanged."""
+    """Converts local times to UTC. If all local times are midnight, the times are not converted."""
     if not offsets.any():
         return Dates(_coarse(local))
     if (local == local.astype("datetime64[D]")).all():

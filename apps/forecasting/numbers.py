@@ -36,9 +36,9 @@ class Writing:
 
     Attributes:
         decimal_comma: True if a comma is read as the decimal separator when it could also separate thousands.
-        known: True if at least one number of the file shows the value of ``decimal_comma``.
-        columns: dictionary ``{description: names of columns}``. A description names a mark that was removed
-            or converted in these columns.
+        known: True if at least one number of the file shows which separator separates decimals.
+        columns: dictionary ``{description: names of columns}``. A description, such as "currency signs are
+            removed", applies to these columns.
     """
 
     decimal_comma: bool = False
@@ -96,11 +96,11 @@ def parse_numbers(cells: pd.Series, place: Place, name: str, writing: Writing | 
         cells: the cells, as text or as stored in a typed file.
         place: function that receives a row number and returns its location for error messages.
         name: name of the column.
-        writing: conventions of the file. The marks in this column are added to it.
+        writing: conventions of the file. The function adds the descriptions that apply to this column.
 
     Raises:
-        DataError: a cell is neither a number nor missing, its separators contradict the other cells, or it is
-            infinite.
+        DataError: a cell is neither a number nor missing, a number is infinite, or the separators of a number
+            contradict the other cells.
 
     >>> parse_numbers(pd.Series(["$1,234.50", "(2.5)", "1.2K", "n/a"]), str, "price")
     array([1234.5,   -2.5, 1200. ,    nan])
@@ -180,7 +180,8 @@ def _without_groups(
     """Removes thousands separators and writes decimals with a point.
 
     Returns the numbers as text, one bool per cell, and one bool for the column. The bool of a cell is True if
-    its separators contradict the other cells. The last bool is True if the decimal separator is a comma.
+    the separators of this cell contradict the other cells. The bool of the column is True if the decimal
+    separator is a comma.
     """
     commas, points = digits.str.count(","), digits.str.count(r"\.")
     own = True if grouped else decides_comma(digits)

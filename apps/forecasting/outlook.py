@@ -40,7 +40,7 @@ def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
 
 
 def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list[dict[str, Any]]:
-    """Returns one JSON-ready record with forecasts per origin. Values after the origin may be unknown."""
+    """Returns one JSON-ready record per origin. A record contains the forecasts after its origin."""
     horizon = prepared.assets.horizon
     found = []
     steps = quantiles_of(forecast, prepared.assets.minimum)

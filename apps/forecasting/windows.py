@@ -57,12 +57,14 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
             first, second, third = map(float, spec.split(","))
         except ValueError:
             raise UsageError(
-                f"--split {spec} must be three fractions such as {SHARES}, three numbers of rows, or horizon"
+                f"--split {spec} must be 'horizon', three numbers of rows, or three fractions such as "
+                f"{SHARES}"
             ) from None
         sizes = np.array([first, second, third])
         if (sizes <= 0).any() or (sizes.sum() > 1 + 1e-9 and (sizes % 1 != 0).any()):
             raise UsageError(
-                f"--split {spec} must be fractions above 0 with a sum of at most 1, or whole numbers of rows"
+                f"--split {spec} must be three fractions above 0 with a sum of at most 1, or three whole "
+                "numbers of rows above 0"
             )
         sums = np.cumsum(sizes)
         if sums[-1] > 1 + 1e-9:
@@ -119,7 +121,10 @@ def origins(source: SeriesData, ends: np.ndarray, part: str, lookback: int, hori
 
 @dataclass(frozen=True)
 class Panel:
-    """Arrays from which windows are gathered. They contain the rows of all series, one series after another.
+    """Arrays from which windows are gathered.
+
+    The arrays contain the rows of all series: all rows of the first series, then all rows of the second
+    series, and so on.
 
     Attributes:
         past: values that the model reads, ``(rows, columns)`` float32.
@@ -273,9 +278,9 @@ def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
 
 
 def unit_of(values: np.ndarray, kind: str, season: int) -> float:
-    """Returns the unit ``deviation`` or ``season`` of training values ``(T,)``.
+    """Returns the unit of the training values ``(T,)``. The unit of constant values is 0.
 
-    The unit of constant values is 0.
+    ``kind`` is ``deviation`` or ``season``, see :func:`units`.
     """
     return deviation(values) if kind == "deviation" else seasonal_change(values, season)
 
@@ -291,7 +296,7 @@ def seasonal_change(values: np.ndarray, season: int) -> float:
 
 
 def check_names(source: SeriesData, names: Sequence[str]) -> np.ndarray:
-    """Returns the index of each series in ``names``, the names of the trained series: ``(series,)``.
+    """Returns the index of each series in ``names``: ``(series,)``. ``names`` are the series of the training.
 
     Raises:
         DataError: the name of a series is not in ``names``.

@@ -98,9 +98,9 @@ def _of_area(zone: str, local: np.ndarray, place: Callable[[int], str]) -> np.nd
 def _single(
     ordered: pd.DatetimeIndex, zone: str, place: Callable[[int], str], error: Exception
 ) -> pd.DatetimeIndex:
-    """Adds the time zone to local times if the order of the rows does not show which repeated hour is meant.
+    """Adds the time zone to local times. Times in the repeated hour are read as summer time.
 
-    Rows in the repeated hour are read as summer time.
+    This function is called if the order of the rows does not show which of the two hours is meant.
     """
     try:
         return ordered.tz_localize(zone, ambiguous=np.ones(len(ordered), bool), nonexistent="raise")
