@@ -184,8 +184,7 @@ def _elapsed(values: np.ndarray, place: Place, name: str) -> Dates:
             f"{place(0)}: the numbers of the column {name!r} are neither dates nor equally spaced; use "
             "dates, or --frequency rows to number the rows"
         )
-    note = f"the numbers in the column {name!r} are {abs(step):.6g} apart; they are replaced by row numbers "
-        "from 0"
+    note = f"the numbers in the column {name!r} are {abs(step):.6g} apart; row numbers replace them"
     return Dates((numbers * np.sign(step)).astype(np.int64), notes=[note])
 
 

@@ -54,11 +54,11 @@ class Train(TrainOptions):
     )
     split: str = option(
         "auto",
-        "Sizes of the training, validation and test splits, in time order. Three fractions such as "
-        "0.7,0.1,0.2, three numbers of rows such as 700,100,200, 'horizon' or 'auto'. With 'horizon', the "
-        "test split is the last N rows of each series, where N is the value of --horizon. The validation "
-        "split is the N rows before the test split. 'auto' selects 'horizon' for several series without "
-        "dates, and 0.7,0.1,0.2 for all other data.",
+        "Sizes of the training, validation and test splits, in time order: three fractions such as "
+        "0.7,0.1,0.2, or three numbers of rows such as 700,100,200. With 'horizon', the test split is the "
+        "last N rows of each series, where N is the value of --horizon. The validation split is the N rows "
+        "before the test split. 'auto' selects 'horizon' for several series without dates, and 0.7,0.1,0.2 "
+        "for all other data.",
         group="Data",
     )
     encoding: str | None = encoding_option()
