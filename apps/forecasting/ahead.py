@@ -32,7 +32,7 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
     """
     if assets.series_units:
         source = _known_names(source, assets)
-    # Errors about the kind or the name of a series precede errors about its length.
+    # First, check the kinds and names of all series. The next line checks their lengths.
     numbers_of(source, assets)
     source = _long_enough(source, assets)
     numbers = numbers_of(source, assets)

@@ -154,7 +154,7 @@ def choose(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
 
 
 def _room(source: SeriesData, split: str) -> int:
-    """Returns the largest horizon for which every split has a window."""
+    """Returns the largest horizon for which every split has at least one window."""
     if split == "horizon":
         return (max(len(series) for series in source.series) - 2) // 3
     ends = windows.boundaries(source, split, 1)
@@ -171,10 +171,11 @@ def _standards(rows: np.ndarray) -> list[list[float]]:
 
 
 def _periods(source: SeriesData) -> list[float]:
-    """Returns the periods of the calendar inputs.
+    """Returns the periods of the calendar inputs: a day, a week and a year.
 
-    A period is used if it spans at least two rows and the series spans at least two periods. Daily prices
-    have only the period of a week. Other prices do not have the period of a year.
+    A period is used if it spans at least two rows and the series spans at least two periods. For daily
+    prices, only the week is used. For all other prices, the year is not used. If the series have no dates,
+    the season is the only period.
     """
     if source.series[0].times.dtype.kind != "M":
         return [float(source.season)] if source.season > 1 else []

@@ -169,8 +169,8 @@ def ets(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, seas
 def persistence(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
     """Forecasts an unchanged price.
 
-    The returns are normal with mean 0. Their standard deviation is the root mean square of the returns that
-    the baseline is fitted on.
+    The forecast of a return is a normal distribution with mean 0. The standard deviation is the root mean
+    square of the first ``fitted`` returns.
     """
     sigma = float(np.sqrt(np.nanmean(returns[:fitted] ** 2)))
     return _normal(np.zeros((len(origins), horizon)), np.full(horizon, sigma))
@@ -211,7 +211,7 @@ def garch(
     model = arch_model(_real(returns), mean="Constant", vol="GARCH", p=1, o=int(asymmetric), q=1, dist="t")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # The first return is NaN and was removed. Therefore the last row for the fit is one row earlier.
+        # The first return is NaN and was removed. Therefore the fit uses the first ``fitted - 1`` returns.
         fit = model.fit(last_obs=fitted - 1, disp="off")
     first = int(origins.min()) - 1
     variance = fit.forecast(horizon=horizon, start=first, reindex=False).variance.to_numpy()

@@ -115,8 +115,8 @@ def _listed(columns: str) -> list[str]:
 def load(options: Train, assets: Assets | None) -> Data:
     """Reads the series and splits them into windows.
 
-    The default settings may depend on the number of all rows and on their dates. They do not depend on the
-    values of validation and test rows.
+    The default settings may depend on the number and the dates of all rows. These settings do not depend on
+    the values in validation and test rows.
 
     Args:
         options: options of the training.

@@ -84,8 +84,8 @@ def measure_of(forecast: Forecast, prepared: Prepared) -> str:
 def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> np.ndarray:
     """Computes the losses of n windows and H forecast steps: ``(n, H)``.
 
-    Unless the series are prices, the losses are divided by the standard deviation of the series in the
-    training rows.
+    The losses of prices are not divided. All other losses are divided by the standard deviation of the series
+    in the training rows.
     """
     y = prepared.truth(origins)
     if measure == "nll":

@@ -7,8 +7,8 @@ forecast that uses only the returns is Hamilton's filter.
 
 The direction of the next return cannot be predicted in either market. The high and the low of a day are
 sampled from a Brownian bridge between open and close. The bridge has the volatility of the day. In the
-GARCH market, high and low add no information about the next return to the past returns. In the regime market,
-high and low add such information. The optimum reported for the regime market is nevertheless the filter that
+GARCH market, the past returns contain all information about the next return. In the regime market, high and
+low contain additional information. The optimum reported for the regime market is nevertheless the filter that
 uses only the returns.
 """
 

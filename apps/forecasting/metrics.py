@@ -54,8 +54,8 @@ class Forecast:
     def quantile(self, level: float) -> np.ndarray:
         """Returns the quantile at a level: ``(n, H)``.
 
-        If the forecast consists of quantiles, the result is interpolated linearly between them. For a level
-        outside the forecast levels, the result is the nearest forecast quantile.
+        If the forecast consists of quantiles, the result is interpolated linearly between these quantiles.
+        For a level below or above all forecast levels, the result is the nearest forecast quantile.
         """
         if self.kind == "student_t":
             return self.distribution.quantile(level)
@@ -76,7 +76,7 @@ class _StudentT:
 
     def __init__(self, location: np.ndarray, scale: np.ndarray, freedom: np.ndarray):
         self.location, self.scale, self.freedom = location, scale, freedom
-        # With infinite degrees of freedom, stats.norm gives the same values and is many times faster.
+        # For infinite degrees of freedom, stats.norm gives the same values as stats.t and is much faster.
         self.standard = stats.norm if np.isinf(freedom).all() else stats.t(freedom)
 
     def quantile(self, level: float) -> np.ndarray:
@@ -220,7 +220,7 @@ def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, float]:
 
 
 def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) -> dict[str, float]:
-    """Compares the losses of two forecasts. Returns their mean difference and a Diebold-Mariano test.
+    """Returns the mean difference of the losses of two forecasts, and the result of a Diebold-Mariano test.
 
     The losses at one origin time are averaged over all steps and over all series that have this origin time.
     Forecasts of several steps overlap, and their losses are correlated over time. Therefore the test includes

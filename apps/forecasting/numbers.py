@@ -1,7 +1,7 @@
 """Parses columns of numbers in common formats.
 
-``1,234.5``, ``1.234,5``, ``1 234,5`` and ``1'234.5`` have thousands separators. ``$``, ``€``, ``£`` and other
-currencies, and ``%``, are removed. The suffixes ``K``, ``M``, ``B`` and ``T`` multiply a
+``1,234.5``, ``1.234,5``, ``1 234,5`` and ``1'234.5`` have thousands separators. Currencies, such as ``$``,
+``€`` and ``£``, and percent signs are removed. The suffixes ``K``, ``M``, ``B`` and ``T`` multiply a
 number by a thousand, million, billion or trillion. ``(5)`` and ``5-`` are negative.
 """
 
@@ -35,7 +35,8 @@ class Writing:
     """Conventions of the numbers of one file, collected from all columns.
 
     Attributes:
-        decimal_comma: True if a comma is read as the decimal separator when it could also separate thousands.
+        decimal_comma: if True, an ambiguous comma, as in ``1,234``, is read as the decimal separator. If
+            False, it is read as the thousands separator.
         known: True if at least one number of the file shows which separator separates decimals.
         columns: dictionary ``{description: names of columns}``. A description, such as "currency signs are
             removed", applies to these columns.

@@ -9,11 +9,11 @@ import numpy as np
 from apps.forecasting.calendar import DAY, SECOND, WEEK, Fixed, Frequency, Months, Steps
 from apps.forecasting.week import BUSINESS, Sessions, Weekdays, Weeks
 
-# Number of last weeks from which the trading days of daily prices are inferred. Earlier trading days may
-# differ.
+# The trading days of daily prices are inferred from the last RECENT weeks. Before these weeks, the trading
+# days may differ.
 RECENT = 52
-# Number of last weeks from which the trading times of intraday prices are inferred. Daylight saving time may
-# shift earlier times.
+# The trading times of intraday prices are inferred from the last RECENT_SESSIONS weeks. Before these weeks,
+# daylight saving time may shift the trading times.
 RECENT_SESSIONS = 8
 # A calendar with pauses, such as nights, is used only if a calendar without pauses has at least LARGE times
 # as many rows.

@@ -164,9 +164,9 @@ class Train(TrainOptions):
     )
     loss: str = option(
         "auto",
-        "Training loss for --output point. 'auto' selects 'squared'. With all other values of --output, "
-        "leave this option at 'auto': distributions are trained with the negative log-likelihood, and "
-        "quantiles with the quantile loss.",
+        "Training loss for --output point. 'auto' selects 'squared'. For all other values of --output, only "
+        "'auto' is allowed: distributions are trained with the negative log-likelihood, and quantiles with "
+        "the quantile loss.",
         choices=FORECAST_LOSSES,
     )
     cell: str = option("gru", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
@@ -271,8 +271,8 @@ class Evaluate(EvaluateOptions):
     encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
     backtest: int = option(
         0,
-        "Divide the test split into this number of consecutive parts, and score each part separately, too. "
-        "0 disables the backtest.",
+        "Number of consecutive parts of the test split. Each part is scored separately, in addition to the "
+        "whole test split. 0 disables the backtest.",
         minimum=0,
     )
     refit: bool = option(

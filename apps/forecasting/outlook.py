@@ -74,7 +74,7 @@ def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list
 
 
 def _by_time(times: np.ndarray, rows: np.ndarray) -> list[dict[str, Any]]:
-    """Returns one dictionary per time, which contains the time and one quantile per level."""
+    """Returns one dictionary per time. Each dictionary contains the time and one quantile per level."""
     return [
         {"time": shown(time), **{f"{level:g}": float(f"{value:.8g}") for level, value in zip(LEVELS, row)}}
         for time, row in zip(times, rows)

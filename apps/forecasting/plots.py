@@ -1,4 +1,4 @@
-"""Plots of forecasts and their evaluation, saved as PNG files."""
+"""Draws plots of forecasts and of evaluation scores, and saves the plots as PNG files."""
 
 from __future__ import annotations
 

@@ -72,5 +72,5 @@ def split_notes(series: Series) -> list[str]:
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return [
         f"series {series.name!r} may have splits: {', '.join(found[:SHOWN])}{more}. A split is not a "
-        "return; use adjusted prices, or name their column with --close"
+        "return; use adjusted prices, or name the column of adjusted prices with --close"
     ]

@@ -70,12 +70,12 @@ def load_series(
 
     Args:
         data: name of the source, see the table at the top of this module.
-        fill: treatment of missing values and dates: ``error`` raises, ``forward`` repeats the last earlier
-            value, ``zero`` inserts 0. Values are never filled from the future.
+        fill: treatment of missing values and dates. ``error`` raises DataError. ``forward`` repeats the last
+            earlier value. ``zero`` inserts 0. Later values are never used.
         frequency: a name in ``FREQUENCIES``, or ``rows`` to number the rows. Default: inferred.
         season: season length in rows. Default: inferred.
-        known: covariate columns whose future values are known. The last rows, in which the series columns are
-            empty, contain these future values.
+        known: covariate columns whose future values are known. The last rows of the data contain these future
+            values. In these rows, the columns of ``target`` are empty.
         static: covariate columns that are constant in each series. If the file does not have the columns
             ``unique_id,ds,y``, ``id`` must be given.
         seed: seed of embedded data.

@@ -49,7 +49,7 @@ class SeriesData:
         sha256: SHA-256 digest of names, times, values and covariates of all series.
         countries: countries whose holidays are known covariates. The last columns of ``known`` contain the
             holidays, one column per country.
-        truth: for simulated data, the true distribution of each target given all earlier rows. One array
+        truth: for simulated data, the true distribution of each target, given all rows before it. One array
             ``(T, 3)`` per series contains location, scale and degrees of freedom of Student-t distributions.
             Default: None, because the distribution of real data is unknown.
     """

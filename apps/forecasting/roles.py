@@ -16,7 +16,7 @@ from seqmodels.data.table import Table, cell_text
 from seqmodels.errors import DataError, UsageError
 
 LONG_COLUMNS = ("unique_id", "ds", "y")
-# Names of date columns. If a file has several of the names in DATE_NAMES, its first such column is used.
+# Names of date columns. If several columns of a file have names in DATE_NAMES, the first column is used.
 DATE_NAMES = ("date", "ds", "datetime", "timestamp", "time", "day", "month", "year")
 MORE_DATE_NAMES = (
     "unix", "epoch", "unix_time", "unixtime", "unix_timestamp", "date_time", "time_stamp", "dt", "period",

@@ -1,8 +1,8 @@
 """Builds the signature ``forecast`` of exported models.
 
-The signature receives unscaled past values, in the units of the data. Except for prices, all outputs are in
-the same units. For prices, the outputs ``parameters`` and ``quantiles`` describe the log-return of the close
-from row to row, in percent. The output ``prices`` is in the units of the data.
+The signature receives unscaled past values, in the units of the data. If the data are not prices, all outputs
+are in the units of the data. For prices, the outputs ``parameters`` and ``quantiles`` describe the log-return
+of the close from row to row, in percent. The output ``prices`` is in the units of the data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from seqmodels.models.forecasting.base import DECILES
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 LEAST_FREEDOM = 2.0  # lower limit of the degrees of freedom that a model forecasts
-# Lower limit of the degrees of freedom in formulas with the kurtosis, which is finite only above 4.
+# Lower limit of the degrees of freedom in formulas with the kurtosis. The kurtosis is finite only above 4.
 LEAST_KURTOSIS_FREEDOM = 4.05
 
 
@@ -47,9 +47,9 @@ def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> 
     Outputs:
 
     - ``parameters (n, H, p)``: the point, the deciles, or the parameters of the distribution. For prices,
-      they describe the log-return of the close from row to row, in percent.
+      these outputs describe the log-return of the close from row to row, in percent.
     - ``quantiles (n, H, 7)``: quantiles at ``LEVELS``, interpolated if the model forecasts deciles. For
-      prices, these are also quantiles of the log-return in percent. For counts, they are 0 or more.
+      prices, the quantiles also describe the log-return in percent. For counts, all quantiles are at least 0.
     - ``prices (n, H, 7)``, only for prices: quantiles of the closing price of each row, in the units of the
       data.
 

@@ -248,7 +248,7 @@ class Rows:
             return
         row = int(pd.Series(times).duplicated().to_numpy().argmax())
         raise DataError(
-            f"{self.place(int(rows[row]))}: {self.shown(int(rows[row]))} occurs in several rows, so that "
+            f"{self.place(int(rows[row]))}: {self.shown(int(rows[row]))} occurs in several rows; "
             "the file seems to contain several series; name the column that identifies the series with --id, "
             f"such as --id {','.join(keyed)}, the dates with --date and the values with --target"
         )
@@ -257,7 +257,7 @@ class Rows:
         """Returns the calendar of one series, or None if prices follow no calendar.
 
         ``--frequency`` determines the calendar. Without this option, the calendar of the training is used if
-        the rows fit it. Otherwise, the calendar is inferred from the rows.
+        the rows fit this calendar. Otherwise, the calendar is inferred from the rows.
         """
         given, exchange = self.reading.frequency, self.reading.exchange
         rows = part.observed(prices)

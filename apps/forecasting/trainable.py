@@ -76,7 +76,7 @@ def _varies(source: SeriesData, split: str, horizon: int, unit: str) -> list[boo
 
 
 def _begun(series: Series) -> Series:
-    """Returns a series without the constant rows at its start, except for the last of these rows."""
+    """Removes the constant rows at the start of a series, but keeps the last of these rows."""
     values = series.values[:, 0]
     changed = values != values[0]
     first = max(int(changed.argmax()) - 1, 0) if changed.any() else 0

@@ -20,7 +20,7 @@ from seqmodels.errors import DataError, UsageError
 
 
 def read_values(table_rows: Rows, name: str, dates: Dates, date_columns: list[str]) -> SeriesData:
-    """Returns the series of a wide or long table, all with the same calendar."""
+    """Returns the series of a wide or long table. All series have the same calendar."""
     table, chosen = table_rows.table, table_rows.chosen
     taken = {*date_columns, *chosen.id, *chosen.known, *chosen.static}
     targets = list(chosen.target) or [c for c in table.columns if c not in taken]
@@ -94,7 +94,7 @@ def _regular(table_rows: Rows, name: str, parts: list[Part]) -> SeriesData:
 
 
 def _without_edges(table_rows: Rows, parts: list[Part], values: dict[str, np.ndarray]) -> list[Part]:
-    """Returns the series without their empty cells before the first and after the last value.
+    """Removes the empty cells before the first value and after the last value of each series.
 
     In a table of several series, such cells mean that a series starts later or ends earlier than other
     series. With known covariates, empty cells at the end are future rows and are kept. Series with fewer than

@@ -1,4 +1,4 @@
-"""Splits series into training, validation and test rows, and gathers the windows that a model reads.
+"""Splits series into training, validation and test splits, and returns batches of windows.
 
 The origin of a window is its last known row. The past of a window is the ``lookback`` rows up to the origin.
 The targets of a window are the ``horizon`` rows after the origin. A window belongs to the split that contains
@@ -30,10 +30,10 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
 
     - ``horizon``: the last ``horizon`` rows of each series are the test split. The ``horizon`` rows before
       the test split are the validation split.
-    - Three fractions such as ``0.7,0.1,0.2``: several series with dates are all split at the same dates.
-      Therefore the training rows of one series are not later than the test rows of another. The dates are
-      chosen such that the splits contain the given fractions of all rows of all series. A single series and
-      series without dates are split at these fractions of their own rows.
+    - Three fractions such as ``0.7,0.1,0.2``: if there are several series with dates, all series are split at
+      the same dates. Therefore the training rows of every series are before the test rows of every series.
+      The dates are chosen such that the splits contain the given fractions of all rows of all series. A
+      single series, or series without dates, are split at these fractions of their own rows.
     - Three numbers of rows: sizes of the three splits, from the first row of each series. Rows after the test
       split are not used.
 
@@ -105,7 +105,7 @@ def origins(source: SeriesData, ends: np.ndarray, part: str, lookback: int, hori
     found = []
     for number, row in enumerate(ends):
         begin = row[place - 1] if place else 0
-        # Row 0 of prices has no return. It is never a target, because every window has at least one past row.
+        # Row 0 of prices has no return. Row 0 is never a target, because every window has a past row.
         first, last = max(int(begin) - 1, lookback - 1), int(row[place]) - horizon - 1
         rows = np.arange(first, last + 1)
         found.append(np.stack([np.full(len(rows), number), rows], 1))

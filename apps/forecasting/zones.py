@@ -74,7 +74,7 @@ def _place_of(place: Callable[[int], str], rows: np.ndarray, row: int) -> str:
 def _of_area(zone: str, local: np.ndarray, place: Callable[[int], str]) -> np.ndarray:
     """Returns the UTC offsets of local times in a named time zone, in seconds: ``(rows,)``.
 
-    At the end of summer time, an hour occurs twice. The order of the rows shows which hour is meant.
+    At the end of summer time, one hour occurs twice. The order of the rows shows which of the two is meant.
     """
     falling = len(local) > 1 and local[0] > local[-1]
     ordered = pd.DatetimeIndex(local[::-1] if falling else local)

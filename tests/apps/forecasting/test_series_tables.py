@@ -128,7 +128,7 @@ LONG = "date,store,item,sales\n" + "".join(
 def test_several_series_below_each_other_need_options(tmp_path):
     path = write(tmp_path, LONG)
     with pytest.raises(
-        DataError, match=r"a.csv:21, .*name their column with --id, such as --id store, .*--date .*--target"
+        DataError, match=r"a.csv:21, .*name the column .* with --id, such as --id store, .*--date .*--target"
     ):
         load_series(path)
     source = load_series(path, id=["store", "item"], date=["date"], target=["sales"])
