@@ -24,8 +24,8 @@ def at_ends(prepared: Prepared) -> np.ndarray:
 def whole(source: SeriesData, assets: Assets) -> Prepared:
     """Prepares series for a forecast from their last row.
 
-    Placeholder values are added after the last row. The model never reads these values. Series that the model
-    cannot forecast are left out with a note.
+    The function adds placeholder values after the last row, but the model never reads these values. Series
+    that the model cannot forecast are left out, and a note lists them.
 
     Raises:
         DataError: the model can forecast none of the series, or a known covariate has too few future rows.
@@ -93,4 +93,6 @@ def _known_names(source: SeriesData, assets: Assets) -> SeriesData:
     if all(keep) or not any(keep):
         return source
     names = [series.name for series, kept in zip(source.series, keep) if not kept]
-    return subset(source, keep, f"{len(names)} untrained series are left out: {listed(names)}")
+    return subset(
+        source, keep, f"the model was not trained on {len(names)} series, which are left out: {listed(names)}"
+    )

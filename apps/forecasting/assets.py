@@ -86,11 +86,13 @@ class Assets:
         try:
             return cls(**json.loads((folder / "forecast.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{folder}: the assets cannot be read ({error}); train the run again") from error
+            raise DataError(
+                f"{folder}/forecast.json cannot be read ({error}); train the run again"
+            ) from error
 
 
 def choose(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
-    """Returns the series to train on, and the settings of the model. Notes are added to the series."""
+    """Returns the series for the training, and the settings of the model. May add notes to the series."""
     prices, several = source.kind == "prices", len(source.series) > 1
     dated = source.series[0].times.dtype.kind == "M"
     split = options.split

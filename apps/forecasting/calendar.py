@@ -63,7 +63,8 @@ class Frequency:
             local: local times, ``(rows,)``. Default: ``times``.
 
         Returns:
-            Two arrays ``(rows,)``: the numbers of steps (int64), and True for times between two steps (bool).
+            Two arrays ``(rows,)``. The first array contains the numbers of steps (int64). The second array is
+            True for times that lie between two steps (bool).
         """
         raise NotImplementedError
 
@@ -81,7 +82,7 @@ class Frequency:
 
 @dataclass(frozen=True)
 class Steps(Frequency):
-    """Row numbers: whole numbers with the same difference ``size`` between consecutive rows."""
+    """Calendar of row numbers. The row number increases by ``size`` from row to row."""
 
     size: int = 1
     name: ClassVar[str] = "steps"
@@ -100,7 +101,7 @@ class Steps(Frequency):
 
 @dataclass(frozen=True)
 class Fixed(Frequency):
-    """Rows with a fixed time difference, which is the sum of ``seconds`` and ``nanoseconds``."""
+    """Calendar with the same time between all rows: the sum of ``seconds`` and ``nanoseconds``."""
 
     seconds: int
     nanoseconds: int = 0

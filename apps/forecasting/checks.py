@@ -17,7 +17,7 @@ ZEROS = 0.25  # whole numbers are treated as counts if at least this fraction of
 
 
 def listed(names: Sequence[str]) -> str:
-    """Returns the first ``SHOWN`` names and the number of further names, as text.
+    """Returns the first ``SHOWN`` names as text. If there are more names, the text ends with their number.
 
     >>> listed(["a", "b"])
     "'a', 'b'"

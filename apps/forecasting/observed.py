@@ -146,7 +146,7 @@ def _days(rows: Observed, seconds: int) -> Frequency:
 
 
 def _sessions(rows: Observed, seconds: int) -> Frequency | None:
-    """Infers the times of the week that have rows, for several rows per day.
+    """Infers the calendar of series with several rows per day, from the times of the week that have rows.
 
     Returns ``Fixed`` if there are no regular pauses, and None if prices follow no calendar.
     """

@@ -128,7 +128,7 @@ def frame(made: list[dict[str, Any]]) -> Any:
 
 
 def rows(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Converts a record to rows: one row per series and time, with one column per quantile."""
+    """Converts a record to table rows: one row per series and time, with one column per quantile."""
     return [
         {"series": series["series"], **row}
         for series in record["series"]

@@ -33,8 +33,8 @@ class Fan:
         history: past values, ``(T,)``.
         quantiles: forecast quantiles at the levels 2.5, 10, 25, 50, 75, 90 and 97.5 %, ``(H, 7)``.
         actual: actual values, ``(H,)``.
-        rolling: If True, each forecast uses all rows before its own time. If False, all forecasts use only
-            the past values.
+        rolling: If True, each forecast uses all rows before the time of this forecast. If False, all
+            forecasts use only the past values in ``history``.
         unit: label of the vertical axis.
         step: time between two values, such as ``hour``.
     """

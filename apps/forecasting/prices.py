@@ -29,7 +29,9 @@ def complete(known: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def checked_prices(series: Series, places: Sequence[str]) -> Series:
-    """Checks the prices, and extends high and low of each row so that they include open and close.
+    """Checks the prices. Returns the series after raising ``high`` and lowering ``low`` where necessary.
+
+    In each row of the result, open and close lie between low and high.
 
     Raises:
         DataError: a price is missing, zero or negative, or a volume is missing or negative.

@@ -257,7 +257,7 @@ def find_close(table: Table, chosen: Chosen) -> str | None:
 
 
 def find_prices(table: Table, close: str) -> dict[str, str]:
-    """Returns the columns of open, high, low and volume, by role. Missing columns are omitted."""
+    """Returns ``{role: column}`` for the roles open, high, low and volume, without missing columns."""
     keys = keys_of(table)
     letters = keys.get("c") == close
     found = {}

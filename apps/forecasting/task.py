@@ -151,10 +151,10 @@ def _trained(prepared: Prepared, options: Train) -> Forecasts:
 
 
 def _fan(forecasts: Forecasts, prepared: Prepared, origins: np.ndarray) -> Fan:
-    """Returns the values of the fan chart: the forecast of the last test window of the last series.
+    """Returns the data of the fan chart, which shows the forecast of the last test window of the last series.
 
     With a horizon of one row, the chart shows the forecasts of the last ``ROLLING`` test windows instead.
-    For price data, the forecasts of the log-returns are converted to prices.
+    For prices, the chart shows prices, which are computed from the forecasts of the log-returns.
     """
     number, last = origins[-1]
     horizon, prices = prepared.assets.horizon, prepared.source.kind == "prices"

@@ -18,10 +18,10 @@ BUSINESS = (0, 1, 2, 3, 4)
 
 @dataclass(frozen=True)
 class Weekdays(Frequency):
-    """One row on some days of each week.
+    """Calendar with one row per day, but only on some days of the week.
 
     Attributes:
-        open: numbers of these days. Monday is 0.
+        open: numbers of the days of the week that have rows. Monday is 0.
         exchange: name of an exchange whose holidays have no rows. An empty string means no holidays.
     """
 
@@ -116,7 +116,9 @@ class Weeks(Frequency):
 
 @dataclass(frozen=True)
 class Sessions(Frequency):
-    """Rows at certain times of each week, such as business hours. The times may differ between days.
+    """Calendar with rows at fixed times of the week, such as business hours.
+
+    The times may differ between the days of the week.
 
     Attributes:
         slots: times of the rows in a week, in seconds since Monday 00:00 local time, in ascending order.

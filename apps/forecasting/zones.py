@@ -29,7 +29,8 @@ def seconds_east(
 ) -> tuple[np.ndarray, str]:
     """Returns the UTC offset of each row in seconds, and the name of the time zone.
 
-    The name is empty if the rows have different time zones, or only offsets without a name.
+    The name is empty if the rows have different time zones, or if the rows have only offsets such as
+    ``+01:00``.
 
     Args:
         zones: ``Z``, an offset such as ``+01:00``, an abbreviation, or a name such as ``Europe/Berlin``.

@@ -252,11 +252,11 @@ def test_an_error_is_one_line(runs, tmp_path, monkeypatch, one_line, arguments, 
 
 def test_incompatible_data_is_refused(runs, one_line, tmp_path):
     prices, values = runs["prices"][0], runs["values"][0]
-    assert "holds values, but the run was trained on prices" in one_line(
+    assert "contains values, but the run was trained on prices" in one_line(
         invoke("forecast", "--run", prices, runs["values"][1]), 1
     )
     (tmp_path / "other.csv").write_text("month,a\n2000-01,1\n2000-02,3\n2000-03,2\n")
-    assert "series 'a' was not trained" in one_line(
+    assert "the model was not trained on series 'a'" in one_line(
         invoke("forecast", "--run", values, tmp_path / "other.csv"), 1
     )
     short = prices_file(tmp_path, "few.csv", days=20)
