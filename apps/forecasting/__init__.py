@@ -17,8 +17,7 @@ def train(data: object = "embedded", run: str | Path | None = None, **options: A
     """Trains a forecasting model and returns the trained run.
 
     Args:
-        data: a path or another value of ``--data``, a DataFrame of prices or other series, a pandas Series,
-            or a list of numbers.
+        data: a value of ``--data``, such as a path; a pandas DataFrame or Series; or a list of numbers.
         run: folder of the run. Default: ``saved_models/forecasting``.
         **options: the options of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
 

@@ -14,22 +14,25 @@ from seqmodels.errors import DataError
 
 
 def at_ends(prepared: Prepared) -> np.ndarray:
-    """Returns the last row of each series as the origin of a forecast: ``(series, 2)``."""
+    """Returns the index of each series and the index of its last row: ``(series, 2)``.
+
+    The last row is the origin of a forecast.
+    """
     return np.array([[number, len(series) - 1] for number, series in enumerate(prepared.source.series)])
 
 
 def whole(source: SeriesData, assets: Assets) -> Prepared:
     """Prepares series for a forecast from their last row.
 
-    Placeholder values are added after the last row. The model never reads these values. Series that the model
-    cannot forecast are left out with a note.
+    The function adds placeholder values after the last row, but the model never reads these values. Series
+    that the model cannot forecast are left out, and a note lists them.
 
     Raises:
         DataError: the model can forecast none of the series, or a known covariate has too few future rows.
     """
     if assets.series_units:
         source = _known_names(source, assets)
-    # Errors about the kind or the name of a series precede errors about its length.
+    # First, check the kinds and names of all series. The next line checks their lengths.
     numbers_of(source, assets)
     source = _long_enough(source, assets)
     numbers = numbers_of(source, assets)
@@ -81,9 +84,15 @@ def _long_enough(source: SeriesData, assets: Assets) -> SeriesData:
 
 
 def _known_names(source: SeriesData, assets: Assets) -> SeriesData:
-    """Drops series without an embedding, unless no series has an embedding."""
+    """Drops the series for which the model has no embedding.
+
+    If the model has an embedding for none of the series, all series are kept, and :func:`numbers_of` raises
+    the error.
+    """
     keep = [series.name in assets.names for series in source.series]
     if all(keep) or not any(keep):
         return source
     names = [series.name for series, kept in zip(source.series, keep) if not kept]
-    return subset(source, keep, f"{len(names)} untrained series are left out: {listed(names)}")
+    return subset(
+        source, keep, f"the model was not trained on {len(names)} series, which are left out: {listed(names)}"
+    )

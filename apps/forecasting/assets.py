@@ -22,7 +22,7 @@ from seqmodels.errors import DataError
 
 PRICE_LOOKBACK, PRICE_HORIZON = 250, 1
 YEAR = 365.2425
-LONG_PAST = 8  # If the lookback has at least this number of seasons, each time step reads one season.
+LONG_PAST = 8  # If the lookback has at least this number of seasons, the default segment is one season.
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Assets:
         horizon: number of rows to forecast.
         segment: number of rows that the model reads per time step.
         season: season length in rows.
-        frequency: value of ``--frequency``. None means that the calendar was inferred.
+        frequency: value of ``--frequency``. None means that the calendar was inferred from the dates.
         split: split specification, see :func:`apps.forecasting.windows.boundaries`.
         unit: unit by which errors are divided in the loss, see :func:`apps.forecasting.windows.units`.
         periods: periods of the calendar inputs. The unit is days, or rows for series without dates.
@@ -46,7 +46,7 @@ class Assets:
         static: mean and standard deviation of each static covariate over the series.
         calendar: calendar of the rows, see :func:`apps.forecasting.frequencies.restored`. It is empty in runs
             of earlier versions.
-        minimum: lower limit of forecast quantiles. Default: no limit.
+        minimum: lower limit of the forecast quantiles. None means no limit.
     """
 
     kind: str
@@ -86,11 +86,13 @@ class Assets:
         try:
             return cls(**json.loads((folder / "forecast.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{folder}: the assets cannot be read ({error}); train the run again") from error
+            raise DataError(
+                f"{folder}/forecast.json cannot be read ({error}); train the run again"
+            ) from error
 
 
 def choose(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
-    """Returns the series to train on, and the settings of the model. Notes are added to the series."""
+    """Returns the series for the training, and the settings of the model. May add notes to the series."""
     prices, several = source.kind == "prices", len(source.series) > 1
     dated = source.series[0].times.dtype.kind == "M"
     split = options.split
@@ -110,7 +112,8 @@ def choose(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
                 "rows; set --horizon or --split to change this"
             )
             horizon = room
-    # The lookback spans several seasons. It is reduced if the shortest series would have no training window.
+    # By default, the lookback spans several seasons. It is reduced if the shortest series is too short for a
+    # training window of this length.
     wished = PRICE_LOOKBACK if prices else max(3 * season, 2 * horizon, 24)
     ends = windows.boundaries(source, split, horizon)
     known = [series.known[:end] for series, end in zip(source.series, ends[:, 0])]
@@ -153,7 +156,7 @@ def choose(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
 
 
 def _room(source: SeriesData, split: str) -> int:
-    """Returns the largest horizon for which every split has a window."""
+    """Returns the largest horizon for which every split has at least one window."""
     if split == "horizon":
         return (max(len(series) for series in source.series) - 2) // 3
     ends = windows.boundaries(source, split, 1)
@@ -170,10 +173,11 @@ def _standards(rows: np.ndarray) -> list[list[float]]:
 
 
 def _periods(source: SeriesData) -> list[float]:
-    """Returns the periods of the calendar inputs.
+    """Returns the periods of the calendar inputs: a day, a week and a year.
 
-    A period is used if it spans at least two rows and the series spans at least two periods. Daily prices
-    have only the period of a week. Other prices do not have the period of a year.
+    A period is used if it spans at least two rows and the series spans at least two periods. For daily
+    prices, only the week is used. For all other prices, the year is not used. If the series have no dates,
+    the season is the only period.
     """
     if source.series[0].times.dtype.kind != "M":
         return [float(source.season)] if source.season > 1 else []

@@ -21,9 +21,9 @@ from statsmodels.tsa.seasonal import seasonal_decompose
 DECAY = 0.94  # RiskMetrics technical document (1996), section 5.3.2.1, for daily returns
 
 Method = Callable[[np.ndarray, int, np.ndarray, int], np.ndarray]
-"""Function that receives ``(values (T,), fitted, origins (k,), horizon)`` and returns the forecasts.
+"""Function that forecasts k windows of a series of T rows.
 
-The forecasts have the shape ``(k, horizon, 3)``.
+It receives ``(values (T,), fitted, origins (k,), horizon)`` and returns the forecasts ``(k, horizon, 3)``.
 """
 
 
@@ -169,8 +169,8 @@ def ets(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, seas
 def persistence(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
     """Forecasts an unchanged price.
 
-    The returns are normal with mean 0. Their standard deviation is the root mean square of the returns that
-    the baseline is fitted on.
+    The forecast of a return is a normal distribution with mean 0. The standard deviation is the root mean
+    square of the first ``fitted`` returns.
     """
     sigma = float(np.sqrt(np.nanmean(returns[:fitted] ** 2)))
     return _normal(np.zeros((len(origins), horizon)), np.full(horizon, sigma))
@@ -205,13 +205,13 @@ def garch(
 ) -> np.ndarray:
     """Forecasts with GARCH(1,1) or GJR-GARCH and Student-t shocks, fitted by the package ``arch``.
 
-    See Bollerslev 1986 and Glosten et al. 1993. The forecast of a later day has the expected variance of this
-    day and the same degrees of freedom as the first day.
+    See Bollerslev 1986 and Glosten et al. 1993. The forecast of each day has the expected variance of this
+    day. The degrees of freedom are the same for all days.
     """
     model = arch_model(_real(returns), mean="Constant", vol="GARCH", p=1, o=int(asymmetric), q=1, dist="t")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # The first return is NaN and was removed. Therefore the last row for the fit is one row earlier.
+        # The first return is NaN and was removed. Therefore the fit uses the first ``fitted - 1`` returns.
         fit = model.fit(last_obs=fitted - 1, disp="off")
     first = int(origins.min()) - 1
     variance = fit.forecast(horizon=horizon, start=first, reindex=False).variance.to_numpy()

@@ -63,7 +63,8 @@ class Frequency:
             local: local times, ``(rows,)``. Default: ``times``.
 
         Returns:
-            Two arrays ``(rows,)``: the numbers of steps (int64), and True for times between two steps (bool).
+            Two arrays ``(rows,)``. The first array contains the numbers of steps (int64). The second array is
+            True for times that lie between two steps (bool).
         """
         raise NotImplementedError
 
@@ -81,7 +82,7 @@ class Frequency:
 
 @dataclass(frozen=True)
 class Steps(Frequency):
-    """Row numbers: whole numbers with the same difference ``size`` between consecutive rows."""
+    """Calendar of row numbers. The row number increases by ``size`` from row to row."""
 
     size: int = 1
     name: ClassVar[str] = "steps"
@@ -100,7 +101,7 @@ class Steps(Frequency):
 
 @dataclass(frozen=True)
 class Fixed(Frequency):
-    """Rows with a fixed time difference, which is the sum of ``seconds`` and ``nanoseconds``."""
+    """Calendar with the same time between all rows: the sum of ``seconds`` and ``nanoseconds``."""
 
     seconds: int
     nanoseconds: int = 0
@@ -148,10 +149,10 @@ class Months(Frequency):
 
     Attributes:
         size: number of months.
-        anchor: day of the month on which the rows lie: ``end`` (last day), ``last workday``, ``first
-            workday``, or ``day`` (a fixed number, which the attribute ``day`` contains).
-        day: day of the month, from 1 to 31. In shorter months, the row lies on the last day. 0 means the same
-            day of the month as in the last known row.
+        anchor: day of the month on which the rows lie. ``end`` is the last day. ``last workday`` and ``first
+            workday`` are workdays. ``day`` is the day in the attribute ``day``.
+        day: day of the month, from 1 to 31. In a month without this day, the row lies on the last day. 0
+            means the same day of the month as in the last known row.
     """
 
     size: int = 1

@@ -17,7 +17,7 @@ ZEROS = 0.25  # whole numbers are treated as counts if at least this fraction of
 
 
 def listed(names: Sequence[str]) -> str:
-    """Returns the first ``SHOWN`` names and the number of further names, as text.
+    """Returns the first ``SHOWN`` names as text. If there are more names, the text ends with their number.
 
     >>> listed(["a", "b"])
     "'a', 'b'"
@@ -41,14 +41,14 @@ def without_constant(source: SeriesData) -> SeriesData:
 
 
 def subset(source: SeriesData, keep: Sequence[bool], note: str) -> SeriesData:
-    """Returns the series with True in ``keep``, and adds ``note`` to the notes."""
+    """Keeps only the series whose value in ``keep`` is True, and adds ``note`` to the notes."""
     truth = None if source.truth is None else [each for each, kept in zip(source.truth, keep) if kept]
     series = [each for each, kept in zip(source.series, keep) if kept]
     return replace(source, series=series, truth=truth, notes=[*source.notes, note])
 
 
 def early_ends(source: SeriesData) -> list[str]:
-    """Returns a note about the series that end before the last date of all series."""
+    """Returns a list with a note about the series that end before the latest date of all series."""
     if len(source.series) < 2 or isinstance(source.frequency, Steps):
         return []
     ends = [series.times[-1] for series in source.series]
@@ -86,7 +86,10 @@ def with_holidays(source: SeriesData, countries: Sequence[str]) -> SeriesData:
 
 
 def with_future_holidays(source: SeriesData, number: int, countries: Sequence[str], ahead: int) -> Series:
-    """Returns a series with the covariates of holidays, for its rows and ``ahead`` later rows."""
+    """Adds the number of holidays in each row to the known covariates of one series.
+
+    The covariates then cover all rows of the series and ``ahead`` future rows.
+    """
     series = source.series[number]
     known = series.known[:, : series.known.shape[1] - len(source.countries)]
     following = source.after(number, series.times[-1], ahead + 1)

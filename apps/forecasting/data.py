@@ -73,13 +73,13 @@ def read(
     expected: Frequency | None = None,
     encoding: str | None = None,
 ) -> SeriesData:
-    """Reads the series of a training run, or other data with the same options.
+    """Reads ``data`` with the options of the training.
 
     Args:
         options: options of the training.
-        data: other data. Default: the data of the training.
-        expected: calendar of the training. It is used if the rows of the other data fit this calendar.
-        encoding: encoding of other data. Default: UTF-8, or the encoding of the training.
+        data: a value of ``--data``. Default: the ``--data`` of the training.
+        expected: calendar of the training. It is used if the rows of ``data`` fit this calendar.
+        encoding: encoding of ``data``. Default: UTF-8, or ``options.encoding`` for files that are not UTF-8.
     """
     source = load_series(
         data or options.data,
@@ -115,8 +115,8 @@ def _listed(columns: str) -> list[str]:
 def load(options: Train, assets: Assets | None) -> Data:
     """Reads the series and splits them into windows.
 
-    The default settings may depend on the number of all rows and on their dates. They do not depend on the
-    values of validation and test rows.
+    The default settings may depend on the number and the dates of all rows. These settings do not depend on
+    the values in validation and test rows.
 
     Args:
         options: options of the training.
@@ -132,7 +132,7 @@ def load(options: Train, assets: Assets | None) -> Data:
 
 
 def prepare(source: SeriesData, assets: Assets) -> Prepared:
-    """Splits series as in training. Series that cannot be trained are dropped, as in training."""
+    """Splits series by the rules of the training. Series on which no model can be trained are dropped."""
     return Prepared.of(_trained(source, assets), assets)
 
 

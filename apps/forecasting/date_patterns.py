@@ -67,9 +67,10 @@ NUMERIC = r"(?P<first>\d{1,2})(?P<separator>[-/. ])(?P<second>\d{1,2})(?P=separa
 
 
 def time_of_day(parts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns three arrays ``(rows,)`` for the times of day.
+    """Returns the times of day as three arrays ``(rows,)``.
 
-    They contain the whole seconds since midnight, the additional nanoseconds, and True for impossible times.
+    The arrays contain the whole seconds since midnight, the additional nanoseconds, and True for impossible
+    times.
     """
     compact = parts["compact"].fillna("")
     hour = _whole(parts["hour"].fillna(parts["hour_only"]).fillna(compact.str.slice(0, 2)))

@@ -1,6 +1,7 @@
 """Parses columns of dates, Unix times and row numbers in common formats:
 
-- ``2024-01-31 13:00``, also with ``/`` or ``.``, without time, or with fractions of a second.
+- ``2024-01-31 13:00``, also with ``/`` or ``.`` instead of ``-``, without a time, or with fractions of a
+  second.
 - ``01/31/2024 1:00 PM``, month first or day first. The order must fit all rows of the column.
 - ``31 Jan 2024``, with English names of months in any common order.
 - ``2024-01``, ``202401``, ``2024M01``, ``01/2024`` and ``Jan 2024``: months.
@@ -9,8 +10,8 @@
 - ``1706659200``: Unix time in s, ms, us or ns.
 - ``0``, ``1``, ``2``: row numbers.
 
-Times with UTC offsets or names of time zones are converted to UTC. If all times are midnight in local
-time, they are dates and keep their date.
+Times with UTC offsets or names of time zones are converted to UTC. But if all local times are midnight, the
+column contains only dates, and these dates are not converted.
 """
 
 from __future__ import annotations
@@ -163,8 +164,8 @@ def _unix(texts: pd.Series, place: Place, name: str) -> Dates:
             f"{1970 + int(values[row] / ticks // year)}; most rows lie near "
             f"{1970 + int(middle / ticks // year)}; correct the row"
         )
-    # A float64 has too few digits for nanoseconds. Therefore whole and fractional digits are converted
-    # separately.
+    # A float64 has too few digits for Unix times in nanoseconds. Therefore whole and fractional digits are
+    # converted separately.
     parts = texts.str.extract(r"^(\d+)(?:\.(\d*))?$")
     count = parts[0].to_numpy().astype(np.int64) * (10**9 // ticks)
     if unit != "ns" and parts[1].notna().any():
@@ -184,7 +185,7 @@ def _elapsed(values: np.ndarray, place: Place, name: str) -> Dates:
             f"{place(0)}: the numbers of the column {name!r} are neither dates nor equally spaced; use "
             "dates, or --frequency rows to number the rows"
         )
-    note = f"the column {name!r} has steps of {abs(step):.6g}; they are replaced by row numbers from 0"
+    note = f"the numbers in the column {name!r} are {abs(step):.6g} apart; row numbers replace them"
     return Dates((numbers * np.sign(step)).astype(np.int64), notes=[note])
 
 
@@ -253,12 +254,12 @@ def _check_years(days: np.ndarray, texts: pd.Series, place: Place) -> None:
 
 
 def _converted(local: np.ndarray, offsets: np.ndarray, zone: str) -> Dates:
-    """Converts local times to UTC. If all local times are midnight, they are dates and stay unchanged."""
+    """Converts local times to UTC. If all local times are midnight, the times are not converted."""
     if not offsets.any():
         return Dates(_coarse(local))
     if (local == local.astype("datetime64[D]")).all():
         return Dates(
-            _coarse(local), notes=["all times are midnight in local time, so that only their dates are used"]
+            _coarse(local), notes=["all local times are midnight; therefore only the dates are used"]
         )
     where = f"the time zone {zone}" if zone else "UTC offsets"
     note = f"times with {where} are converted to UTC"
@@ -266,7 +267,7 @@ def _converted(local: np.ndarray, offsets: np.ndarray, zone: str) -> Dates:
 
 
 def _coarse(times: np.ndarray) -> np.ndarray:
-    """Returns the times in seconds, or in micro- or nanoseconds if they have fractions of a second."""
+    """Converts times to seconds. If they have fractions of a second, converts to micro- or nanoseconds."""
     for unit in ("s", "us"):
         coarse = times.astype(f"datetime64[{unit}]")
         if (coarse == times).all():

@@ -84,8 +84,8 @@ def measure_of(forecast: Forecast, prepared: Prepared) -> str:
 def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> np.ndarray:
     """Computes the losses of n windows and H forecast steps: ``(n, H)``.
 
-    Unless the series are prices, the losses are divided by the standard deviation of the series in the
-    training rows.
+    The losses of prices are not divided. All other losses are divided by the standard deviation of the series
+    in the training rows.
     """
     y = prepared.truth(origins)
     if measure == "nll":
@@ -177,8 +177,8 @@ def backtest(
         parts: number of parts.
         refit: function that receives the series, trains a model and returns its forecast function. It is
             called once per part. The training and validation splits of the series contain the rows before the
-            part. The baselines are fitted on these rows too. If None, all parts use the same model and the
-            same fitted baselines.
+            part. The baselines are also fitted on the rows before the part. If None, all parts use the same
+            model and the same fitted baselines.
     """
     times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
     found = []
@@ -222,8 +222,8 @@ def influence(
 ) -> dict[str, float]:
     """Computes the permutation importance of each part of the inputs (Breiman 2001, section 10).
 
-    A part of the inputs is, for example, the volume or the last season. Its importance is the increase of the
-    mean loss if this part is taken from another window. :func:`losses` computes the loss.
+    A part of the inputs is, for example, the volume or the last season. The importance of a part is the
+    increase of the mean loss if this part is taken from another window. :func:`losses` computes the loss.
 
     Args:
         forecasts_of: function that receives the inputs of a model and returns its forecasts.

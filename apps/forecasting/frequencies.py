@@ -1,4 +1,4 @@
-"""Calendars that ``--frequency`` names, and a function that restores the calendar of a run."""
+"""The calendar of each value of ``--frequency``, and a function that restores the calendar of a run."""
 
 from __future__ import annotations
 

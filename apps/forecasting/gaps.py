@@ -77,7 +77,8 @@ def check_steps(
         row = int((steps < 1).argmax()) + 1
         raise DataError(
             f"{place(row)}: this row and the previous row lie in the same step of the calendar (one "
-            f"row per {frequency}{because}); remove one of them, or use --frequency rows to ignore the dates"
+            f"row per {frequency}{because}); remove one of the two rows, or use --frequency rows to ignore "
+            "the dates"
         )
     return index
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from seqmodels.errors import UsageError
 
-EXPECTED = "use a country such as US or DE-BY, several such as US,CA, or an exchange such as NYSE"
+EXPECTED = "use a country such as US or DE-BY, several countries such as US,CA, or an exchange such as NYSE"
 
 
 def split_names(names: str) -> tuple[list[str], str]:
@@ -84,7 +84,7 @@ def _package() -> Any:
 def holiday_counts(name: str, times: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Returns the number of holidays in each time step: ``(rows,)`` float64.
 
-    A step that is shorter than a day counts the holiday of its day.
+    If a step is shorter than a day and its day is a holiday, the number is 1.
 
     Args:
         name: name of a country, such as ``US``.

@@ -58,7 +58,7 @@ def rows_of(prepared: Prepared, origins: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def as_forecast(parameters: np.ndarray, output: str) -> Forecast:
-    """Converts model outputs ``(n, H, p)`` to forecasts of n windows and H steps.
+    """Converts model outputs ``(n, H, p)`` with p parameters to forecasts of n windows and H steps.
 
     A normal distribution becomes a Student-t distribution with infinite degrees of freedom.
     """

@@ -74,8 +74,8 @@ def forecasting(output: str, levels: Sequence[float] = (), loss: str = "auto") -
     """
     if loss not in FORECAST_LOSSES or (loss != "auto" and output != "point"):
         raise ValueError(
-            "loss must be 'auto' (any output), 'absolute' or 'squared' (output 'point' only); "
-            f"got {loss!r} for output {output!r}"
+            "loss must be 'auto'; only for the output 'point', loss may also be 'absolute' or 'squared'; "
+            f"got {loss!r} for the output {output!r}"
         )
 
     def objective(

@@ -1,17 +1,15 @@
-"""Simulated markets, in which the true distribution of the next return is known.
-
-This distribution is the best possible forecast.
+"""Simulated markets. The true distribution of the next return is known and is the best possible forecast.
 
 :func:`garch` simulates returns with fat tails and clustered volatility. The volatility rises more after
 losses than after gains. The best forecast is the recursion of the GARCH model. :func:`regimes` simulates a
 market that switches between a calm and a volatile regime. A hidden Markov chain controls the regime. The best
-forecast from the returns is Hamilton's filter.
+forecast that uses only the returns is Hamilton's filter.
 
 The direction of the next return cannot be predicted in either market. The high and the low of a day are
 sampled from a Brownian bridge between open and close. The bridge has the volatility of the day. In the
-GARCH market, high and low contain no information beyond the returns. In the regime market, high and low do
-contain further information. The optimum reported for the regime market is nevertheless the filter that uses
-only the returns.
+GARCH market, the past returns contain all information about the next return. In the regime market, high and
+low contain additional information. The optimum reported for the regime market is nevertheless the filter that
+uses only the returns.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ SCALES = (0.6, 1.9)  # standard deviation of the returns in each regime, percent
 def garch(seed: int) -> SeriesData:
     """Simulates a GJR-GARCH market with Student-t innovations.
 
-    ``truth`` contains the distribution of each return that follows from the recursion of the model.
+    ``truth`` contains the distribution of each return, computed by the recursion of the model.
     """
     random = np.random.default_rng([seed, 1])
     shocks = random.standard_t(FREEDOM, DAYS) * np.sqrt((FREEDOM - 2) / FREEDOM)  # variance 1
@@ -95,6 +93,6 @@ def _market(
     columns = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
     values = np.stack([columns[column] for column in PRICE_COLUMNS], 1)
     times = Weekdays().after(EPOCH, len(returns))
-    notes = ["the data are simulated; the optimum is the distribution from which the returns are sampled"]
+    notes = ["the data are simulated; the baseline 'optimum' uses the true parameters"]
     series = [Series("market", times, values)]
     return SeriesData(name, "prices", series, Weekdays(), 5, notes, truth=[truth])

@@ -54,8 +54,8 @@ class Forecast:
     def quantile(self, level: float) -> np.ndarray:
         """Returns the quantile at a level: ``(n, H)``.
 
-        If the forecast consists of quantiles, the result is interpolated linearly between them. For a level
-        outside the forecast levels, the result is the nearest forecast quantile.
+        If the forecast consists of quantiles, the result is interpolated linearly between these quantiles.
+        For a level below or above all forecast levels, the result is the nearest forecast quantile.
         """
         if self.kind == "student_t":
             return self.distribution.quantile(level)
@@ -76,7 +76,7 @@ class _StudentT:
 
     def __init__(self, location: np.ndarray, scale: np.ndarray, freedom: np.ndarray):
         self.location, self.scale, self.freedom = location, scale, freedom
-        # With infinite degrees of freedom, stats.norm gives the same values and is many times faster.
+        # For infinite degrees of freedom, stats.norm gives the same values as stats.t and is much faster.
         self.standard = stats.norm if np.isinf(freedom).all() else stats.t(freedom)
 
     def quantile(self, level: float) -> np.ndarray:
@@ -201,7 +201,7 @@ def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, float]:
     """Tests if the mean loss difference over time is 0. Returns the statistic and the two-sided p-value.
 
     The statistic follows section 1.1 of Diebold, Mariano 1995. The variance is estimated as in Newey and West
-    1987. Their weights of the autocovariances keep the variance positive.
+    1987. With their weights for the autocovariances, the variance is positive.
 
     Args:
         differences: losses of the first forecast minus losses of the second forecast, in time order,
@@ -220,7 +220,7 @@ def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, float]:
 
 
 def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) -> dict[str, float]:
-    """Returns the mean difference of two losses, with the Diebold-Mariano test.
+    """Returns the mean difference of the losses of two forecasts, and the result of a Diebold-Mariano test.
 
     The losses at one origin time are averaged over all steps and over all series that have this origin time.
     Forecasts of several steps overlap, and their losses are correlated over time. Therefore the test includes
@@ -249,7 +249,7 @@ def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) 
 
 
 def direction(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
-    """Computes how often the forecast median of the first step has the same sign as the target.
+    """Computes the fraction of windows in which median and target of the first step have the same sign.
 
     ``interval`` is the 95 % score interval of the accuracy (Wilson 1927). ``majority`` is the accuracy of
     always forecasting the more frequent direction. Targets of 0 are dropped.
@@ -332,6 +332,7 @@ def value_scores(
 def overall_weighted_average(scores: dict[str, Any], naive2: dict[str, Any]) -> float:
     """Computes the OWA of the M4 competition.
 
-    The OWA is the mean of two ratios: sMAPE and MASE, each divided by the same score of Naive 2.
+    The OWA is the mean of two ratios: the sMAPE divided by the sMAPE of Naive 2, and the MASE divided by the
+    MASE of Naive 2.
     """
     return (scores["smape"] / naive2["smape"] + scores["mase"] / naive2["mase"]) / 2

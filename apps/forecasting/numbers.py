@@ -1,7 +1,7 @@
 """Parses columns of numbers in common formats.
 
-``1,234.5``, ``1.234,5``, ``1 234,5`` and ``1'234.5`` have thousands separators. ``$``, ``€``, ``£`` and other
-currencies, and ``%``, are removed. The suffixes ``K``, ``M``, ``B`` and ``T`` multiply a
+``1,234.5``, ``1.234,5``, ``1 234,5`` and ``1'234.5`` have thousands separators. Currencies, such as ``$``,
+``€`` and ``£``, and percent signs are removed. The suffixes ``K``, ``M``, ``B`` and ``T`` multiply a
 number by a thousand, million, billion or trillion. ``(5)`` and ``5-`` are negative.
 """
 
@@ -35,10 +35,11 @@ class Writing:
     """Conventions of the numbers of one file, collected from all columns.
 
     Attributes:
-        decimal_comma: True if a comma is read as the decimal separator when it could also separate thousands.
-        known: True if at least one number of the file shows the value of ``decimal_comma``.
-        columns: dictionary ``{description: names of columns}``. A description names a mark that was removed
-            or converted in these columns.
+        decimal_comma: if True, an ambiguous comma, as in ``1,234``, is read as the decimal separator. If
+            False, it is read as the thousands separator.
+        known: True if at least one number of the file shows which separator separates decimals.
+        columns: dictionary ``{description: names of columns}``. A description, such as "currency signs are
+            removed", applies to these columns.
     """
 
     decimal_comma: bool = False
@@ -96,11 +97,11 @@ def parse_numbers(cells: pd.Series, place: Place, name: str, writing: Writing | 
         cells: the cells, as text or as stored in a typed file.
         place: function that receives a row number and returns its location for error messages.
         name: name of the column.
-        writing: conventions of the file. The marks in this column are added to it.
+        writing: conventions of the file. The function adds the descriptions that apply to this column.
 
     Raises:
-        DataError: a cell is neither a number nor missing, its separators contradict the other cells, or it is
-            infinite.
+        DataError: a cell is neither a number nor missing, a number is infinite, or the separators of a number
+            contradict the other cells.
 
     >>> parse_numbers(pd.Series(["$1,234.50", "(2.5)", "1.2K", "n/a"]), str, "price")
     array([1234.5,   -2.5, 1200. ,    nan])
@@ -180,7 +181,8 @@ def _without_groups(
     """Removes thousands separators and writes decimals with a point.
 
     Returns the numbers as text, one bool per cell, and one bool for the column. The bool of a cell is True if
-    its separators contradict the other cells. The last bool is True if the decimal separator is a comma.
+    the separators of this cell contradict the other cells. The bool of the column is True if the decimal
+    separator is a comma.
     """
     commas, points = digits.str.count(","), digits.str.count(r"\.")
     own = True if grouped else decides_comma(digits)

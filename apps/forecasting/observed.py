@@ -9,13 +9,14 @@ import numpy as np
 from apps.forecasting.calendar import DAY, SECOND, WEEK, Fixed, Frequency, Months, Steps
 from apps.forecasting.week import BUSINESS, Sessions, Weekdays, Weeks
 
-# Number of last weeks from which the trading days of daily prices are inferred. Earlier trading days may
-# differ.
+# The trading days of daily prices are inferred from the last RECENT weeks. Before these weeks, the trading
+# days may differ.
 RECENT = 52
-# Number of last weeks from which the trading times of intraday prices are inferred. Daylight saving time may
-# shift earlier times.
+# The trading times of intraday prices are inferred from the last RECENT_SESSIONS weeks. Before these weeks,
+# daylight saving time may shift the trading times.
 RECENT_SESSIONS = 8
-# A calendar with pauses is used only if a calendar without pauses has at least this many times its rows.
+# A calendar with pauses, such as nights, is used only if a calendar without pauses has at least LARGE times
+# as many rows.
 LARGE = 1.15
 
 
@@ -115,7 +116,7 @@ def _weekdays(local: np.ndarray) -> np.ndarray:
 
 
 def _days(rows: Observed, seconds: int) -> Frequency:
-    """Infers the days of the week that have rows. Prices may have missing rows on these days."""
+    """Infers the days of the week that have rows. For prices, rows may be missing on some of these days."""
     dates = rows.local.astype("datetime64[D]")
     if rows.prices:
         dates = dates[dates >= dates[-1] - 7 * RECENT]
@@ -145,7 +146,7 @@ def _days(rows: Observed, seconds: int) -> Frequency:
 
 
 def _sessions(rows: Observed, seconds: int) -> Frequency | None:
-    """Infers the times of the week that have rows, for several rows per day.
+    """Infers the calendar of series with several rows per day, from the times of the week that have rows.
 
     Returns ``Fixed`` if there are no regular pauses, and None if prices follow no calendar.
     """
@@ -210,8 +211,8 @@ def _expected(slots: tuple[int, ...], local: np.ndarray) -> int:
 def fits(frequency: Frequency, rows: Observed) -> bool:
     """Returns True if the rows fit the calendar.
 
-    Every row must have its own step of the calendar, and about half of all steps must have a row. Up to 20 %
-    of the rows of prices may lie between two steps.
+    Every row must have its own step of the calendar, and at least about half of all steps must have a row.
+    For prices, up to 20 % of the rows may lie between two steps.
     """
     if (rows.times.dtype.kind == "M") == isinstance(frequency, Steps):
         return False
@@ -222,7 +223,7 @@ def fits(frequency: Frequency, rows: Observed) -> bool:
 
 
 def with_exchange(frequency: Frequency, exchange: str) -> Frequency | None:
-    """Returns the calendar without the holidays of an exchange.
+    """Removes the holidays of an exchange from the calendar, and returns the new calendar.
 
     Returns None if the calendar has no regular pauses, such as weekends.
     """

@@ -55,31 +55,32 @@ class Train(TrainOptions):
     split: str = option(
         "auto",
         "Sizes of the training, validation and test splits, in time order: three fractions such as "
-        "0.7,0.1,0.2; three numbers of rows such as 700,100,200; or horizon. With horizon, the last "
-        "--horizon rows of each series are the test split, and the --horizon rows before them are the "
-        "validation split. auto selects horizon for several series without dates, and 0.7,0.1,0.2 for all "
-        "other data.",
+        "0.7,0.1,0.2, or three numbers of rows such as 700,100,200. With 'horizon', the test split is the "
+        "last N rows of each series, where N is the value of --horizon. The validation split is the N rows "
+        "before the test split. 'auto' selects 'horizon' for several series without dates, and 0.7,0.1,0.2 "
+        "for all other data.",
         group="Data",
     )
     encoding: str | None = encoding_option()
     fill: str = option(
         "error",
-        "Treatment of missing values and missing dates: stop with an error (error), repeat the last earlier "
-        "value (forward), or insert 0 (zero).",
+        "Treatment of missing values and missing dates. 'error' stops with an error message. 'forward' "
+        "repeats the last earlier value. 'zero' inserts 0.",
         group="Data",
         choices=FILLS,
     )
     frequency: str | None = option(
         None,
-        "Time between two rows. step is for series with row numbers instead of dates. rows ignores the dates "
-        "and numbers the rows. Default: inferred from the dates.",
+        "Time between two rows. 'business' means one row per day from Monday to Friday. Use 'step' if the "
+        "data have row numbers instead of dates. 'rows' ignores the dates and numbers the rows. Default: "
+        "inferred from the dates.",
         group="Data",
         choices=FREQUENCIES,
     )
     date: str = option(
         "",
         "Column of the dates, or comma-separated columns that form a date, such as year,month. Default: "
-        "found by the names and the content of the columns.",
+        "the app finds these columns by their names and contents.",
         group="Data",
     )
     date_format: str | None = option(
@@ -89,105 +90,115 @@ class Train(TrainOptions):
     )
     id: str = option(
         "",
-        "Comma-separated columns that name the series of each row, for files in which one column contains "
-        "several series. Default: unique_id if the file has the columns unique_id, ds and y, otherwise none.",
+        "Comma-separated columns that name the series of each row. Needed if one column of the file contains "
+        "the values of several series. Default: 'unique_id' if the file has the columns 'unique_id', 'ds' "
+        "and 'y'. All other files have no such column by default.",
         group="Data",
     )
     target: str = option(
         "",
-        "Comma-separated columns to forecast. Default: y if the file has the columns unique_id, ds and y, "
-        "otherwise all columns of numbers.",
+        "Comma-separated columns to forecast. Default: 'y' if the file has the columns 'unique_id', 'ds' "
+        "and 'y'. For all other files, the default is all columns of numbers.",
         group="Data",
     )
     close: str = option(
         "",
-        "Column of closing prices. Default: a column named close, or a column named price if the file also "
-        "has the columns open, high and low.",
+        "Column of closing prices. Default: the column 'close', or the column 'price' if the file also has "
+        "the columns 'open', 'high' and 'low'.",
         group="Data",
     )
     holidays: str = option(
         "",
         "Comma-separated countries such as US or DE-BY, or one exchange such as NYSE. The holidays of a "
-        "country are an input of the model. The holidays of an exchange are days without rows. Default: no "
-        "holidays.",
+        "country are an input of the model. On the holidays of an exchange, the data have no rows. Default: "
+        "no holidays.",
         group="Data",
     )
     known: str = option(
         "",
         "Comma-separated names of covariate columns whose future values are known. Add rows with the future "
-        "values at the end of the series. In these rows, leave the columns to forecast empty. Default: none.",
+        "values at the end of the series. In these rows, leave the columns to forecast empty. Default: no "
+        "columns.",
         group="Data",
     )
     static: str = option(
         "",
-        "Comma-separated names of covariate columns that are constant in each series. This option needs a "
-        "file with the columns unique_id, ds and y, or the option --id. Default: none.",
+        "Comma-separated names of covariate columns that are constant in each series. If the file does not "
+        "have the columns 'unique_id', 'ds' and 'y', also set --id. Default: no columns.",
         group="Data",
     )
     season: int | None = option(
         None,
-        "Season length in rows. Default: inferred from the frequency, or from the values of series without "
-        "dates.",
+        "Season length in rows. Default: inferred from the frequency. For series without dates, it is "
+        "inferred from the values.",
         group="Data",
         minimum=1,
     )
     lookback: int | None = option(
         None,
-        "Number of past rows that the model reads. Default: 250 for prices. For other data, the default is "
-        "the largest of 24 rows, 3 seasons and 2 horizons. The default is reduced for short series.",
+        "Number of past rows that the model reads. Default for prices: 250. Default for other data: the "
+        "largest of 24, 3 times --season and 2 times --horizon. For short series, the default is reduced.",
         group="Data",
         minimum=2,
     )
     horizon: int | None = option(
         None,
-        "Number of rows to forecast. Default for prices: 1. Default for other data: one season, or 12 rows "
-        "if there is no season.",
+        "Number of rows to forecast. Default for prices: 1. Default for other data: the season length, or "
+        "12 if the series have no season.",
         group="Data",
         minimum=1,
     )
     architecture: str = option(
         "recurrent",
-        "Kind of model: a recurrent network (recurrent), or a simpler model without recurrent layers for "
-        "comparison (all other values).",
+        "Kind of model. 'recurrent' is a recurrent network. All other values are simpler models without "
+        "recurrent layers, for comparison.",
         group="Model",
         choices=("recurrent", *FIXED_WINDOWS),
     )
     output: str = option(
         "student_t",
-        "Kind of forecast: a single value (point), quantiles, or the parameters of a distribution "
-        "(normal, student_t).",
+        "Kind of forecast for each row. 'point' is a single value. 'quantiles' are the nine deciles. "
+        "'normal' and 'student_t' are distributions.",
         choices=FORECAST_OUTPUTS,
         model=True,
     )
     loss: str = option(
         "auto",
-        "Training loss for --output point. auto selects the squared error. Other outputs do not use this "
-        "option: distributions are trained with the negative log-likelihood, quantiles with the quantile "
-        "loss.",
+        "Training loss for --output point. 'auto' selects 'squared'. For all other values of --output, only "
+        "'auto' is allowed: distributions are trained with the negative log-likelihood, and quantiles with "
+        "the quantile loss.",
         choices=FORECAST_LOSSES,
     )
     cell: str = option("gru", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
     units: int = option(
-        16, "Number of units of each recurrent layer, or of the hidden layer of mlp.", minimum=1, model=True
+        16,
+        "Number of units of each recurrent layer. With --architecture mlp, number of units of the hidden "
+        "layer.",
+        minimum=1,
+        model=True,
     )
     layers: int = option(1, "Number of stacked recurrent layers.", minimum=1, model=True)
     decoder: str = option(
         "direct",
-        "Forecast all steps at once (direct), or each step from the previous one (autoregressive).",
+        "Order of the forecasts. 'direct' forecasts all rows at once. 'autoregressive' forecasts the rows in "
+        "order, and each forecast is an input for the next forecast.",
         choices=FORECAST_DECODERS,
         model=True,
     )
     segment: int | None = option(
         None,
-        "Number of rows that the recurrent network reads per time step. Default: 1. If the data are "
-        "not prices and --lookback is at least 8 seasons, the default is one season.",
+        "Number of rows that the recurrent network reads per time step. Default for prices: 1. Default for "
+        "other data: the season length if --lookback is at least 8 seasons, otherwise 1.",
         group="Advanced",
         minimum=1,
     )
     scaling: str = option(
         "instance",
-        "Normalization of the values in each input window. This option does not apply to prices: their "
-        "returns are always divided by their volatility.",
+        "Normalization of the values in each input window. 'none' keeps the values. 'mean' divides by the "
+        "mean absolute value. 'robust' subtracts the median and divides by the interquartile range. "
+        "'instance' subtracts the mean and divides by the standard deviation. 'last' subtracts the last "
+        "value and divides by the standard deviation. This option does not apply to prices: their returns "
+        "are always divided by their volatility.",
         group="Advanced",
         choices=SCALINGS,
         model=True,
@@ -201,25 +212,30 @@ class Train(TrainOptions):
     skip: bool = option(True, "Add a linear function of the whole input window to the forecast.", model=True)
     calendar: bool = option(
         True,
-        "Add the time of day, the day of the week and the day of the year as inputs. The day of the "
-        "year, for example, is added only if the series spans at least two years. For prices, only the day "
-        "of the week is added. Series without dates use the position in the season instead.",
+        "Add the time of day, the day of the week and the day of the year as inputs. An input is added only "
+        "if the series is long enough: for the day of the year, at least two years. For daily prices, only "
+        "the day of the week is added. For series without dates, the position in the season is added "
+        "instead.",
         group="Model",
     )
     series_units: int = option(
-        0, "Dimension of the learned embedding of each series. 0 disables it.", group="Advanced", minimum=0
+        0,
+        "Dimension of the learned embedding of each series. 0 disables the embedding.",
+        group="Advanced",
+        minimum=0,
     )
     error_unit: str = option(
         "auto",
-        "Divisor of the errors in the training loss: 1 (none), the standard deviation of the series "
-        "(deviation), or the mean absolute change of the series over one season (season). auto does "
-        "not divide errors of prices, and divides all other errors by the standard deviation.",
+        "Number by which the errors of a series are divided in the training loss. 'none' does not divide "
+        "them. 'deviation' is the standard deviation of the series. 'season' is the mean absolute change of "
+        "the series over one season. 'auto' selects 'none' for prices and 'deviation' for all other data.",
         group="Advanced",
         choices=("auto", "none", "deviation", "season"),
     )
     windows: int | None = option(
         None,
-        "Maximum number of training windows per epoch. Each epoch samples new windows. Default: all windows.",
+        "Maximum number of training windows per epoch. Each epoch uses a new random sample. Default: all "
+        "windows.",
         minimum=1,
     )
     dropout: float = probability(0.0, "Dropout rate between layers.")
@@ -244,7 +260,7 @@ class Train(TrainOptions):
             if getattr(self, name) and self.architecture in ("nlinear", "dlinear"):
                 raise UsageError(
                     f"--{name} {getattr(self, name)} does not apply to --architecture {self.architecture}; "
-                    "use recurrent or mlp"
+                    "use --architecture recurrent or mlp"
                 )
 
 
@@ -255,7 +271,8 @@ class Evaluate(EvaluateOptions):
     encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
     backtest: int = option(
         0,
-        "Divide the test split into N consecutive parts, and also score each part. 0 disables the backtest.",
+        "Number of consecutive parts of the test split. Each part is scored separately, in addition to the "
+        "whole test split. 0 disables the backtest.",
         minimum=0,
     )
     refit: bool = option(
@@ -281,12 +298,13 @@ class Predict(PredictOptions):
 
     data: str | None = option(
         None,
-        "Data to forecast, such as a file or a folder. The command also accepts such values as arguments. "
-        "Default: the arguments. Without arguments: the data on which the run was trained.",
+        "Data to forecast, such as a file or a folder. You can also pass files and folders as arguments, "
+        "without --data. Default: the arguments. If there are no arguments, the default is the --data of "
+        "the training.",
     )
     encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
 
     def check(self) -> None:
         super().check()
-        # The arguments of the command may be files, too.
+        # Without --data, the arguments of the command may be files. Therefore --encoding is allowed.
         check_reading(self.data or "", {"encoding": self.encoding})

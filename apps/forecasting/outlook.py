@@ -40,7 +40,7 @@ def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
 
 
 def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list[dict[str, Any]]:
-    """Returns one JSON-ready record with forecasts per origin. Values after the origin may be unknown."""
+    """Returns one JSON-ready record per origin. A record contains the forecasts after its origin."""
     horizon = prepared.assets.horizon
     found = []
     steps = quantiles_of(forecast, prepared.assets.minimum)
@@ -74,7 +74,7 @@ def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list
 
 
 def _by_time(times: np.ndarray, rows: np.ndarray) -> list[dict[str, Any]]:
-    """Returns one dictionary per time, which contains the time and one quantile per level."""
+    """Returns one dictionary per time. Each dictionary contains the time and one quantile per level."""
     return [
         {"time": shown(time), **{f"{level:g}": float(f"{value:.8g}") for level, value in zip(LEVELS, row)}}
         for time, row in zip(times, rows)
@@ -128,7 +128,7 @@ def frame(made: list[dict[str, Any]]) -> Any:
 
 
 def rows(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Converts a record to rows: one row per series and time, with one column per quantile."""
+    """Converts a record to table rows: one row per series and time, with one column per quantile."""
     return [
         {"series": series["series"], **row}
         for series in record["series"]

@@ -1,4 +1,4 @@
-"""Plots of forecasts and their evaluation, saved as PNG files."""
+"""Draws plots of forecasts and of evaluation scores, and saves the plots as PNG files."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Fan:
         history: past values, ``(T,)``.
         quantiles: forecast quantiles at the levels 2.5, 10, 25, 50, 75, 90 and 97.5 %, ``(H, 7)``.
         actual: actual values, ``(H,)``.
-        rolling: If True, each forecast uses all rows before its own time. If False, all forecasts use only
-            the past values.
+        rolling: If True, each forecast uses all rows before the time of this forecast. If False, all
+            forecasts use only the past values in ``history``.
         unit: label of the vertical axis.
         step: time between two values, such as ``hour``.
     """
@@ -56,7 +56,7 @@ def fan_chart(fan: Fan, title: str, path: str | os.PathLike[str]) -> Path:
     figure = Figure(figsize=(8, 4), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     ahead = times[past:]
-    if not fan.rolling:  # The fan starts at the last known value.
+    if not fan.rolling:  # The intervals start at the last known value.
         ahead = times[past - 1 :]
         quantiles = np.concatenate([np.full((1, 7), fan.history[-1]), quantiles])
     # Each rolling forecast applies to one time only. Therefore the intervals are drawn as steps.
@@ -131,7 +131,7 @@ def backtest(
     """Draws the mean loss of the model and of each baseline in each part of the test split.
 
     Args:
-        losses: mean loss in each part, by name of the model or baseline. ``model`` is highlighted.
+        losses: mean loss in each part, by name of the model or baseline. The line ``model`` is highlighted.
         labels: labels of the parts on the horizontal axis.
         measure: name of the loss, a key of ``LABELS``.
         path: the PNG file.

@@ -63,7 +63,7 @@ def read_prices(table_rows: Rows, name: str, dates: Dates, close_column: str) ->
             )
         if frequency is None:
             notes.append(
-                f"the dates of series {part.name!r} follow no calendar; its rows are numbered instead; "
+                f"the dates of series {part.name!r} follow no calendar; the rows are numbered instead; "
                 "use --frequency to set a calendar"
             )
             frequency, part.dates = Steps(), Dates(np.arange(len(rows)))
@@ -72,5 +72,9 @@ def read_prices(table_rows: Rows, name: str, dates: Dates, close_column: str) ->
         places = [table.where(int(row)) for row in rows]
         found.append(checked_prices(series, places))
         notes += split_notes(found[-1])
-    notes += [f"{filled_cells} missing values are filled ({table_rows.reading.fill})"] if filled_cells else []
+    notes += (
+        [f"{filled_cells} missing values are filled by --fill {table_rows.reading.fill}"]
+        if filled_cells
+        else []
+    )
     return SeriesData(name, "prices", found, calendars[0], calendars[0].season, notes)

@@ -29,7 +29,9 @@ def complete(known: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def checked_prices(series: Series, places: Sequence[str]) -> Series:
-    """Checks the prices, and extends high and low of each row so that they include open and close.
+    """Checks the prices. Returns the series after raising ``high`` and lowering ``low`` where necessary.
+
+    In each row of the result, open and close lie between low and high.
 
     Raises:
         DataError: a price is missing, zero or negative, or a volume is missing or negative.
@@ -72,5 +74,5 @@ def split_notes(series: Series) -> list[str]:
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return [
         f"series {series.name!r} may have splits: {', '.join(found[:SHOWN])}{more}. A split is not a "
-        "return; use adjusted prices, or name their column with --close"
+        "return; use adjusted prices, or name the column of adjusted prices with --close"
     ]

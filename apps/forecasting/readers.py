@@ -70,17 +70,17 @@ def load_series(
 
     Args:
         data: name of the source, see the table at the top of this module.
-        fill: treatment of missing values and dates: ``error`` raises, ``forward`` repeats the last earlier
-            value, ``zero`` inserts 0. Values are never filled from the future.
+        fill: treatment of missing values and dates. ``error`` raises DataError. ``forward`` repeats the last
+            earlier value. ``zero`` inserts 0. Later values are never used.
         frequency: a name in ``FREQUENCIES``, or ``rows`` to number the rows. Default: inferred.
         season: season length in rows. Default: inferred.
-        known: covariate columns whose future values are known. The last rows, in which the series columns are
-            empty, contain these future values.
-        static: covariate columns that are constant in each series. They need ``id``, or a file with the
-            columns ``unique_id,ds,y``.
+        known: covariate columns whose future values are known. The last rows of the data contain these future
+            values. In these rows, the columns of ``target`` are empty.
+        static: covariate columns that are constant in each series. If the file does not have the columns
+            ``unique_id,ds,y``, ``id`` must be given.
         seed: seed of embedded data.
         date: columns of the dates. Default: found by name and content.
-        id: columns that name the series, for files in which one column contains several series.
+        id: columns that name the series of each row, if one column contains the values of several series.
         target: columns to forecast.
         close: column of closing prices.
         date_format: format of ``strptime`` for ambiguous dates.
@@ -151,11 +151,13 @@ def _digest(source: SeriesData) -> str:
 
 
 def _season(source: SeriesData) -> int:
-    """Returns the season length in rows. The calendar determines the season length.
+    """Returns the season length in rows. Usually, the calendar determines the season length.
 
-    The season length is inferred from the values instead if the series have no dates or rows in fractions of
-    a second. It is also inferred if the rows are less than an hour apart and a series is shorter than the
-    season.
+    In these cases, the season length is inferred from the values instead:
+
+    - The series have no dates.
+    - The time between two rows is not a whole number of seconds.
+    - The rows are less than an hour apart, and a series is not longer than one season.
     """
     shortest = min(len(series) for series in source.series)
     if isinstance(source.frequency, Fixed) and source.frequency.seconds < 3600 and source.season >= shortest:

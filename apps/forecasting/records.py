@@ -21,7 +21,7 @@ class Series:
         values: ``PRICE_COLUMNS`` or one value per row, ``(T, columns)`` float64.
         known: covariates whose future values are known, ``(T + future rows, covariates)`` float64.
         static: covariates that are constant in the series, ``(covariates,)`` float64.
-        calendar: calendar of this series. Default: the calendar of all series.
+        calendar: calendar of this series. None means ``SeriesData.frequency``.
     """
 
     name: str
@@ -47,8 +47,9 @@ class SeriesData:
         season: season length in rows. 1 means no season.
         notes: messages for the user about filled values and assumptions.
         sha256: SHA-256 digest of names, times, values and covariates of all series.
-        countries: countries whose holidays are known covariates. They are the last columns of ``known``.
-        truth: for simulated data, the true distribution of each target given all earlier rows. One array
+        countries: countries whose holidays are known covariates. The last columns of ``known`` contain the
+            holidays, one column per country.
+        truth: for simulated data, the true distribution of each target, given all rows before it. One array
             ``(T, 3)`` per series contains location, scale and degrees of freedom of Student-t distributions.
             Default: None, because the distribution of real data is unknown.
     """

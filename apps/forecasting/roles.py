@@ -16,7 +16,7 @@ from seqmodels.data.table import Table, cell_text
 from seqmodels.errors import DataError, UsageError
 
 LONG_COLUMNS = ("unique_id", "ds", "y")
-# Names of date columns. If a file has several of the names in DATE_NAMES, its first such column is used.
+# Names of date columns. If several columns of a file have names in DATE_NAMES, the first column is used.
 DATE_NAMES = ("date", "ds", "datetime", "timestamp", "time", "day", "month", "year")
 MORE_DATE_NAMES = (
     "unix", "epoch", "unix_time", "unixtime", "unix_timestamp", "date_time", "time_stamp", "dt", "period",
@@ -46,7 +46,7 @@ class Chosen:
         id: columns that name the series.
         target: columns to forecast.
         close: column of closing prices.
-        known: covariates that are known in advance.
+        known: covariates whose future values are known.
         static: covariates that are constant in each series.
     """
 
@@ -74,7 +74,7 @@ class Chosen:
 
 
 def key(name: str) -> str:
-    """Simplifies the name of a column: ``4. close``, ``<CLOSE>`` and ``Close*`` are ``close``.
+    """Simplifies the name of a column: ``4. close``, ``<CLOSE>`` and ``Close*`` become ``close``.
 
     >>> key("4. Close*"), key("Adj Close"), key("Close/Last")
     ('close', 'adj_close', 'close_last')
@@ -84,7 +84,7 @@ def key(name: str) -> str:
 
 
 def keys_of(table: Table) -> dict[str, str]:
-    """Returns ``{simplified name: column}``. If simplified names are equal, the first column is used."""
+    """Returns ``{simplified name: column}``. If two columns have the same simplified name, uses the first."""
     found: dict[str, str] = {}
     for column in table.columns:
         found.setdefault(key(column), column)
@@ -96,9 +96,9 @@ def first_of(names: Sequence[str], keys: dict[str, str]) -> str | None:
 
 
 def find_dates(table: Table, chosen: Chosen) -> list[str]:
-    """Returns the columns that form the dates, such as one column, date and time, or year and month.
+    """Returns the columns that form the dates. Returns an empty list if there are no such columns.
 
-    Returns an empty list if no column contains dates or row numbers.
+    Examples are one column ``date``, two columns ``date`` and ``time``, or a column of row numbers.
     """
     if chosen.date:
         return list(chosen.date)
@@ -130,7 +130,7 @@ def find_dates(table: Table, chosen: Chosen) -> list[str]:
         if re.search(r"date|time|period|quarter|week|month|year|^day|_day$", name)
     ]
     candidates = list(dict.fromkeys([*named, *more, *similar, *keys.values()]))
-    # The name of a column precedes its content. An error can then name the cell that is not a date.
+    # A column with a usual name is used even if some cells are not dates. An error then names such a cell.
     date = next((column for column in named if not _is_clock(table, column)), None)
     if date is None:
         date = next((column for column in candidates if _holds_dates(table, column)), None)
@@ -168,7 +168,7 @@ def _has_no_time(table: Table, column: str) -> bool:
     try:
         times = parse_dates(cells, str, column).times
     except (DataError, UsageError):
-        # These few rows may not show the order of day and month.
+        # The first SAMPLE rows may not show whether the day or the month is first.
         return not any(re.search(r"\d:\d", cell_text(cell)) for cell in cells)
     return times.dtype.kind == "M" and bool((times == times.astype("datetime64[D]")).all())
 
@@ -257,7 +257,7 @@ def find_close(table: Table, chosen: Chosen) -> str | None:
 
 
 def find_prices(table: Table, close: str) -> dict[str, str]:
-    """Returns the columns of open, high, low and volume, by role. Missing columns are omitted."""
+    """Returns ``{role: column}`` for the roles open, high, low and volume, without missing columns."""
     keys = keys_of(table)
     letters = keys.get("c") == close
     found = {}

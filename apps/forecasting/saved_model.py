@@ -1,8 +1,8 @@
 """Builds the signature ``forecast`` of exported models.
 
-The signature receives unscaled past values, in the units of the data. Except for prices, all outputs are in
-the same units. For prices, the outputs ``parameters`` and ``quantiles`` describe the log-return of the close
-from row to row, in percent. The output ``prices`` is in the units of the data.
+The signature receives unscaled past values, in the units of the data. If the data are not prices, all outputs
+are in the units of the data. For prices, the outputs ``parameters`` and ``quantiles`` describe the log-return
+of the close from row to row, in percent. The output ``prices`` is in the units of the data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from seqmodels.models.forecasting.base import DECILES
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 LEAST_FREEDOM = 2.0  # lower limit of the degrees of freedom that a model forecasts
-# Lower limit of the degrees of freedom in formulas with the kurtosis, which is finite only above 4.
+# Lower limit of the degrees of freedom in formulas with the kurtosis. The kurtosis is finite only above 4.
 LEAST_KURTOSIS_FREEDOM = 4.05
 
 
@@ -47,9 +47,9 @@ def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> 
     Outputs:
 
     - ``parameters (n, H, p)``: the point, the deciles, or the parameters of the distribution. For prices,
-      they describe the log-return of the close from row to row, in percent.
+      these outputs describe the log-return of the close from row to row, in percent.
     - ``quantiles (n, H, 7)``: quantiles at ``LEVELS``, interpolated if the model forecasts deciles. For
-      prices, these are also quantiles of the log-return in percent. For counts, they are 0 or more.
+      prices, the quantiles also describe the log-return in percent. For counts, all quantiles are at least 0.
     - ``prices (n, H, 7)``, only for prices: quantiles of the closing price of each row, in the units of the
       data.
 
@@ -86,7 +86,7 @@ def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> 
     def forecast(*tensors: tf.Tensor, **named: tf.Tensor) -> dict[str, tf.Tensor]:
         return outputs({**dict(zip(names, tensors)), **named})
 
-    # The function has only arguments for the inputs that this model reads.
+    # The function has one argument for each input that this model reads, and no other arguments.
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     forecast.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return Signature(
@@ -127,7 +127,7 @@ def quantiles(parameters: tf.Tensor, output: str, minimum: float | None = None) 
 
     Args:
         parameters: outputs of the model.
-        output: ``--output`` of the training.
+        output: value of ``--output`` in the training.
         minimum: lower limit of the quantiles. Default: no limit.
     """
     found = _quantiles(parameters, output)
@@ -150,7 +150,8 @@ def cumulated(parameters: tf.Tensor, output: str) -> tf.Tensor:
     cumulative return is approximated by the Student-t distribution with the same variance and kurtosis. An
     excess kurtosis k corresponds to ``4 + 6 / k`` degrees of freedom. The quantiles of the first day are not
     approximated. If the model forecasts deciles, each day is approximated by a normal distribution with the
-    same median and the same distance between the outer deciles. Point forecasts are added.
+    same median and the same distance between the outer deciles. If the model forecasts points, the points of
+    the days are added.
     """
     first = quantiles(parameters, output)[:, :1]
     if output == "point":
@@ -217,7 +218,8 @@ def _between(parameters: tf.Tensor, levels: tuple[float, ...]) -> tf.Tensor:
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
     """Returns two example batches: one with 5 windows, and one with 1 window.
 
-    The size of the changes from row to row differs between the windows. One window is constant.
+    In the batch of 5 windows, the size of the changes from row to row differs between the windows, and one
+    window is constant.
     """
     random = np.random.default_rng(0)
     steps = random.normal(0, 0.01, (5, assets.lookback)) * np.array([[0.1], [1], [3], [1], [0]])

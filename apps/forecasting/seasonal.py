@@ -36,5 +36,5 @@ def family(seed: int) -> SeriesData:
         values = expected + noise * random.standard_normal(MONTHS)
         series.append(Series(f"series {number + 1}", times, values[:, None]))
         truth.append(np.stack([expected, noise, np.full(MONTHS, np.inf)], 1))
-    notes = ["the data are simulated; the optimum is the distribution from which the values are sampled"]
+    notes = ["the data are simulated; the baseline 'optimum' uses the true parameters"]
     return SeriesData("embedded:seasonal", "values", series, Months(), SEASON, notes, truth=truth)

@@ -127,7 +127,7 @@ class Rows:
         return found
 
     def groups(self, dates: Dates) -> list[tuple[str, np.ndarray]]:
-        """Returns the name and the row numbers of each series, in time order.
+        """Returns the name of each series, and the numbers of its rows in time order.
 
         The columns of ``--id`` contain the names. Without ``--id``, the whole table is one series.
         """
@@ -163,9 +163,9 @@ class Rows:
         return sorted_groups
 
     def _in_order(self, groups: list[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
-        """Reverses series whose newest row comes first, for ``--frequency rows``.
+        """With ``--frequency rows``, reverses the series whose newest row comes first.
 
-        All other rows keep their order.
+        The rows of all other series keep their order.
         """
         columns = roles.find_dates(self.table, self.chosen)
         try:
@@ -190,7 +190,7 @@ class Rows:
         """Returns the series with their dates. Drops series with fewer than 3 rows and adds a note.
 
         Raises:
-            DataError: no series has 3 rows, or the dates of a series repeat or are not in order.
+            DataError: no series has at least 3 rows, or the dates of a series repeat or are not in order.
         """
         found = []
         short = [(name, rows) for name, rows, _ in groups if len(rows) < LEAST]
@@ -248,7 +248,7 @@ class Rows:
             return
         row = int(pd.Series(times).duplicated().to_numpy().argmax())
         raise DataError(
-            f"{self.place(int(rows[row]))}: {self.shown(int(rows[row]))} occurs in several rows, so that "
+            f"{self.place(int(rows[row]))}: {self.shown(int(rows[row]))} occurs in several rows; "
             "the file seems to contain several series; name the column that identifies the series with --id, "
             f"such as --id {','.join(keyed)}, the dates with --date and the values with --target"
         )
@@ -257,7 +257,7 @@ class Rows:
         """Returns the calendar of one series, or None if prices follow no calendar.
 
         ``--frequency`` determines the calendar. Without this option, the calendar of the training is used if
-        the rows fit it. Otherwise, the calendar is inferred from the rows.
+        the rows fit this calendar. Otherwise, the calendar is inferred from the rows.
         """
         given, exchange = self.reading.frequency, self.reading.exchange
         rows = part.observed(prices)
@@ -295,8 +295,8 @@ class Rows:
             if prices and closed.mean() > 0.02:
                 row = int(closed.argmax())
                 raise DataError(
-                    f"{place(row)}: {exchange} is closed at the time of this row and at the times of "
-                    f"{int(closed.sum())} of {len(closed)} rows in total; name the exchange of these prices "
+                    f"{place(row)}: {exchange} is closed at the time of this row, and in total at the "
+                    f"times of {int(closed.sum())} of {len(closed)} rows; name the exchange of these prices "
                     "with --holidays"
                 )
         return chosen
@@ -305,7 +305,8 @@ class Rows:
 def _given(name: str, inferred: Frequency | None) -> Frequency:
     """Returns the calendar that ``--frequency`` names.
 
-    Calendars of weeks and months keep the inferred day of the week or month.
+    A weekly calendar keeps the inferred day of the week. A monthly calendar keeps the inferred day of the
+    month.
     """
     chosen = FREQUENCIES[name]
     if isinstance(chosen, Months) and isinstance(inferred, Months):

@@ -1,6 +1,6 @@
 """The forecasting app: trains, evaluates and applies models that forecast time series.
 
-New readers of this app should start with this file.
+If you read the code of this app for the first time, start with this file.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ def baselines(data: Data) -> dict[str, Any]:
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
-    """Scores the model and its baselines on the test split of ``--data``. Default: the data of the run."""
+    """Scores the model and its baselines on the test split of ``options.data``.
+
+    Default of ``options.data``: the ``--data`` of the training.
+    """
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     prepared = _prepared(run, stored, assets, options.data, options.encoding)
     origins, fitted = prepared.origins("test"), prepared.ends[:, 1]
@@ -109,7 +112,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """Yields one record with forecasts per file. Without files, yields one record for the data of the run."""
+    """Yields one record with forecasts per file. Without files, forecasts the ``--data`` of the training."""
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     forecasts = open_model(run, options.model, forms(stored.output))
     for chunk in chunks:
@@ -126,10 +129,10 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 
 
 def _prepared(run: Run, stored: Train, assets: Assets, data: str | None, encoding: str | None) -> Prepared:
-    """Prepares the series of ``data`` for the model. Default: the series that the run was trained on.
+    """Prepares the series of ``data`` for the model. Default: the ``--data`` of the training.
 
     Raises:
-        DataError: the data of the run has changed since training.
+        DataError: the ``--data`` of the training has changed since the training.
     """
     if data is not None:
         source = read(stored, data, assets.frequency_of_rows, encoding)
@@ -148,10 +151,10 @@ def _trained(prepared: Prepared, options: Train) -> Forecasts:
 
 
 def _fan(forecasts: Forecasts, prepared: Prepared, origins: np.ndarray) -> Fan:
-    """Returns the values of the fan chart: the forecast of the last test window of the last series.
+    """Returns the data of the fan chart, which shows the forecast of the last test window of the last series.
 
     With a horizon of one row, the chart shows the forecasts of the last ``ROLLING`` test windows instead.
-    For price data, the forecasts of the log-returns are converted to prices.
+    For prices, the chart shows prices, which are computed from the forecasts of the log-returns.
     """
     number, last = origins[-1]
     horizon, prices = prepared.assets.horizon, prepared.source.kind == "prices"

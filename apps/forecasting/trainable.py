@@ -1,4 +1,4 @@
-"""Drops the series that cannot be trained, because they are constant or have no training rows."""
+"""Drops the series on which no model can be trained: constant series, and series without training rows."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ LEAST_PRICES = 10  # minimum number of rows before the test split that the volat
 def trainable(source: SeriesData, split: str, horizon: int, unit: str) -> SeriesData:
     """Drops the series that are constant in their training rows, or that start after the training split.
 
-    If the first rows of such a series are constant, only these rows are dropped first. The series is dropped
-    only if the remaining rows also cannot be trained.
+    If only the first rows of such a series are constant, the function drops these rows. It then keeps the
+    series if the remaining rows are not constant in the training split.
 
     Args:
         source: the series.
@@ -76,7 +76,7 @@ def _varies(source: SeriesData, split: str, horizon: int, unit: str) -> list[boo
 
 
 def _begun(series: Series) -> Series:
-    """Returns a series without the constant rows at its start, except for the last of these rows."""
+    """Removes the constant rows at the start of a series, but keeps the last of these rows."""
     values = series.values[:, 0]
     changed = values != values[0]
     first = max(int(changed.argmax()) - 1, 0) if changed.any() else 0

@@ -20,7 +20,7 @@ from seqmodels.errors import DataError, UsageError
 
 
 def read_values(table_rows: Rows, name: str, dates: Dates, date_columns: list[str]) -> SeriesData:
-    """Returns the series of a wide or long table, all with the same calendar."""
+    """Returns the series of a wide or long table. All series have the same calendar."""
     table, chosen = table_rows.table, table_rows.chosen
     taken = {*date_columns, *chosen.id, *chosen.known, *chosen.static}
     targets = list(chosen.target) or [c for c in table.columns if c not in taken]
@@ -89,16 +89,16 @@ def _regular(table_rows: Rows, name: str, parts: list[Part]) -> SeriesData:
         holes += filled + more
         start = int((np.isfinite(filled_values).all(1) & np.isfinite(known[:end]).all(1)).argmax())
         found.append(Series(part.name, times[start:end], filled_values[start:], known[start:], static))
-    notes = [f"{holes} missing values are filled ({fill})"] if holes else []
+    notes = [f"{holes} missing values are filled by --fill {fill}"] if holes else []
     return SeriesData(name, "values", found, common, common.season, notes)
 
 
 def _without_edges(table_rows: Rows, parts: list[Part], values: dict[str, np.ndarray]) -> list[Part]:
-    """Returns the series without their empty cells before the first and after the last value.
+    """Removes the empty cells before the first value and after the last value of each series.
 
-    In a table of several series, such cells mean that a series starts later or ends earlier than others. With
-    known covariates, empty cells at the end are future rows and stay. Series with fewer than ``LEAST`` rows
-    are left out. The notes of ``table_rows`` name all series that change.
+    In a table of several series, such cells mean that a series starts later or ends earlier than other
+    series. With known covariates, empty cells at the end are future rows and are kept. Series with fewer than
+    ``LEAST`` values are left out. The notes of ``table_rows`` name all changed series.
 
     Raises:
         DataError: no series has enough rows.

@@ -18,10 +18,10 @@ BUSINESS = (0, 1, 2, 3, 4)
 
 @dataclass(frozen=True)
 class Weekdays(Frequency):
-    """One row on some days of each week.
+    """Calendar with one row per day, but only on some days of the week.
 
     Attributes:
-        open: numbers of these days. Monday is 0.
+        open: numbers of the days of the week that have rows. Monday is 0.
         exchange: name of an exchange whose holidays have no rows. An empty string means no holidays.
     """
 
@@ -116,7 +116,9 @@ class Weeks(Frequency):
 
 @dataclass(frozen=True)
 class Sessions(Frequency):
-    """Rows at certain times of each week, such as business hours. The times may differ between days.
+    """Calendar with rows at fixed times of the week, such as business hours.
+
+    The times may differ between the days of the week.
 
     Attributes:
         slots: times of the rows in a week, in seconds since Monday 00:00 local time, in ascending order.
@@ -168,9 +170,11 @@ class Sessions(Frequency):
         return times.astype("datetime64[s]") + np.timedelta64(self.offset, "s")
 
     def _count(self, local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the number of rows of this calendar before each local time.
+        """Returns two arrays ``(rows,)`` for the local times ``(rows,)``.
 
-        The count starts on Monday 1969-12-29. The second array is True for local times without a row.
+        The first array contains the number of rows that this calendar has from Monday 1969-12-29 until just
+        before each local time.
+        The second array is True for local times at which this calendar has no row.
         """
         # Monday 1969-12-29 is 3 days before the epoch of datetime64.
         weeks, second = np.divmod(local.astype("datetime64[s]").astype(np.int64) + 3 * DAY, WEEK)
@@ -212,7 +216,7 @@ def _listed(open_days: tuple[int, ...]) -> str:
     first, last = open_days[0], open_days[-1]
     if len(open_days) > 2 and open_days == tuple(range(first, last + 1)):
         return f"{WEEKDAYS[first]} to {WEEKDAYS[last]}"
-    # The open days may continue in the next week, such as Sunday to Thursday.
+    # The days with rows may continue in the next week, for example from Sunday to Thursday.
     closed = [day for day in range(7) if day not in open_days]
     if len(open_days) > 2 and closed and closed == list(range(closed[0], closed[-1] + 1)):
         return f"{WEEKDAYS[(closed[-1] + 1) % 7]} to {WEEKDAYS[closed[0] - 1]}"

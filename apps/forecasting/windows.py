@@ -1,4 +1,4 @@
-"""Splits series into training, validation and test rows, and gathers the windows that a model reads.
+"""Splits series into training, validation and test splits, and returns batches of windows.
 
 The origin of a window is its last known row. The past of a window is the ``lookback`` rows up to the origin.
 The targets of a window are the ``horizon`` rows after the origin. A window belongs to the split that contains
@@ -30,10 +30,10 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
 
     - ``horizon``: the last ``horizon`` rows of each series are the test split. The ``horizon`` rows before
       the test split are the validation split.
-    - Three fractions such as ``0.7,0.1,0.2``: several series with dates are all split at the same dates.
-      Therefore the training rows of one series are not later than the test rows of another. The dates are
-      chosen such that the splits contain the given fractions of all rows of all series. A single series and
-      series without dates are split at these fractions of their own rows.
+    - Three fractions such as ``0.7,0.1,0.2``: if there are several series with dates, all series are split at
+      the same dates. Therefore the training rows of every series are before the test rows of every series.
+      The dates are chosen such that the splits contain the given fractions of all rows of all series. A
+      single series, or series without dates, are split at these fractions of their own rows.
     - Three numbers of rows: sizes of the three splits, from the first row of each series. Rows after the test
       split are not used.
 
@@ -57,12 +57,14 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
             first, second, third = map(float, spec.split(","))
         except ValueError:
             raise UsageError(
-                f"--split {spec} must be three fractions such as {SHARES}, three numbers of rows, or horizon"
+                f"--split {spec} must be 'horizon', three numbers of rows, or three fractions such as "
+                f"{SHARES}"
             ) from None
         sizes = np.array([first, second, third])
         if (sizes <= 0).any() or (sizes.sum() > 1 + 1e-9 and (sizes % 1 != 0).any()):
             raise UsageError(
-                f"--split {spec} must be fractions above 0 with a sum of at most 1, or whole numbers of rows"
+                f"--split {spec} must be three fractions above 0 with a sum of at most 1, or three whole "
+                "numbers of rows above 0"
             )
         sums = np.cumsum(sizes)
         if sums[-1] > 1 + 1e-9:
@@ -103,7 +105,7 @@ def origins(source: SeriesData, ends: np.ndarray, part: str, lookback: int, hori
     found = []
     for number, row in enumerate(ends):
         begin = row[place - 1] if place else 0
-        # Row 0 of prices has no return. It is never a target, because every window has at least one past row.
+        # Row 0 of prices has no return. Row 0 is never a target, because every window has a past row.
         first, last = max(int(begin) - 1, lookback - 1), int(row[place]) - horizon - 1
         rows = np.arange(first, last + 1)
         found.append(np.stack([np.full(len(rows), number), rows], 1))
@@ -119,7 +121,10 @@ def origins(source: SeriesData, ends: np.ndarray, part: str, lookback: int, hori
 
 @dataclass(frozen=True)
 class Panel:
-    """Arrays from which windows are gathered. They contain the rows of all series, one series after another.
+    """Arrays from which windows are gathered.
+
+    The arrays contain the rows of all series: all rows of the first series, then all rows of the second
+    series, and so on.
 
     Attributes:
         past: values that the model reads, ``(rows, columns)`` float32.
@@ -273,9 +278,9 @@ def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
 
 
 def unit_of(values: np.ndarray, kind: str, season: int) -> float:
-    """Returns the unit ``deviation`` or ``season`` of training values ``(T,)``.
+    """Returns the unit of the training values ``(T,)``. The unit of constant values is 0.
 
-    The unit of constant values is 0.
+    ``kind`` is ``deviation`` or ``season``, see :func:`units`.
     """
     return deviation(values) if kind == "deviation" else seasonal_change(values, season)
 
@@ -291,7 +296,7 @@ def seasonal_change(values: np.ndarray, season: int) -> float:
 
 
 def check_names(source: SeriesData, names: Sequence[str]) -> np.ndarray:
-    """Returns the index of each series in ``names``, the names of the trained series: ``(series,)``.
+    """Returns the index of each series in ``names``: ``(series,)``. ``names`` are the series of the training.
 
     Raises:
         DataError: the name of a series is not in ``names``.

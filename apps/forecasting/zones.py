@@ -29,7 +29,8 @@ def seconds_east(
 ) -> tuple[np.ndarray, str]:
     """Returns the UTC offset of each row in seconds, and the name of the time zone.
 
-    The name is empty if the rows have different time zones, or only offsets without a name.
+    The name is empty if the rows have different time zones, or if the rows have only offsets such as
+    ``+01:00``.
 
     Args:
         zones: ``Z``, an offset such as ``+01:00``, an abbreviation, or a name such as ``Europe/Berlin``.
@@ -74,7 +75,7 @@ def _place_of(place: Callable[[int], str], rows: np.ndarray, row: int) -> str:
 def _of_area(zone: str, local: np.ndarray, place: Callable[[int], str]) -> np.ndarray:
     """Returns the UTC offsets of local times in a named time zone, in seconds: ``(rows,)``.
 
-    At the end of summer time, an hour occurs twice. The order of the rows shows which hour is meant.
+    At the end of summer time, one hour occurs twice. The order of the rows shows which of the two is meant.
     """
     falling = len(local) > 1 and local[0] > local[-1]
     ordered = pd.DatetimeIndex(local[::-1] if falling else local)
@@ -98,9 +99,9 @@ def _of_area(zone: str, local: np.ndarray, place: Callable[[int], str]) -> np.nd
 def _single(
     ordered: pd.DatetimeIndex, zone: str, place: Callable[[int], str], error: Exception
 ) -> pd.DatetimeIndex:
-    """Adds the time zone to local times if the order of the rows does not show which repeated hour is meant.
+    """Adds the time zone to local times. Times in the repeated hour are read as summer time.
 
-    Rows in the repeated hour are read as summer time.
+    This function is called if the order of the rows does not show which of the two hours is meant.
     """
     try:
         return ordered.tz_localize(zone, ambiguous=np.ones(len(ordered), bool), nonexistent="raise")

@@ -239,7 +239,7 @@ def test_refitting_trains_on_the_rows_before_each_part(runs):
         (["train", "--data", "absent.csv"], 2, "--data absent.csv does not exist"),
         (["train", "--loss=absolute"], 2, "--loss absolute does not apply to --output"),
         (["train", "--lookback=5", "--segment=5"], 2, "--segment 5 must be less than --lookback 5"),
-        (["train", "--split=1,2", "--run=new"], 2, "--split 1,2 must be three fractions"),
+        (["train", "--split=1,2", "--run=new"], 2, "--split 1,2 must be 'horizon', three numbers"),
         (["train", "--lookback=3999", "--run=new"], 1, "fits into the train split"),
         (["evaluate", "--refit"], 2, "--refit needs --backtest N"),
         (["forecast", "--to=a.txt"], 2, "--to a.txt must be a file name that ends in .csv, .jsonl"),
@@ -252,11 +252,11 @@ def test_an_error_is_one_line(runs, tmp_path, monkeypatch, one_line, arguments, 
 
 def test_incompatible_data_is_refused(runs, one_line, tmp_path):
     prices, values = runs["prices"][0], runs["values"][0]
-    assert "holds values, but the run was trained on prices" in one_line(
+    assert "contains values, but the run was trained on prices" in one_line(
         invoke("forecast", "--run", prices, runs["values"][1]), 1
     )
     (tmp_path / "other.csv").write_text("month,a\n2000-01,1\n2000-02,3\n2000-03,2\n")
-    assert "series 'a' was not trained" in one_line(
+    assert "the model was not trained on series 'a'" in one_line(
         invoke("forecast", "--run", values, tmp_path / "other.csv"), 1
     )
     short = prices_file(tmp_path, "few.csv", days=20)

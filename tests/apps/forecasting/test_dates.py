@@ -102,7 +102,7 @@ def test_errors_name_the_row(cells, message):
 def test_an_invalid_date_format_is_a_usage_error():
     with pytest.raises(UsageError, match="--date-format %Q is not a format of strptime"):
         parsed("03/04/2024", date_format="%Q")
-    with pytest.raises(UsageError, match="--date-format %Y does not describe the dates"):
+    with pytest.raises(UsageError, match="--date-format %Y does not match the dates"):
         parsed("03/04/2024", date_format="%Y")
 
 

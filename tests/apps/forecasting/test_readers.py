@@ -159,7 +159,7 @@ def test_month_ends_stay_month_ends(tmp_path):
         ),
         (
             "date\n2024-01-01\n2024-01-02\n2024-01-03\n",
-            r"a.csv:1: the header has no series column next to 'date'",
+            r"a.csv:1: the table has no column of numbers next to 'date'",
         ),
         ("", r"a.csv is empty"),
         (
@@ -234,9 +234,7 @@ def test_static_columns_are_one_row_per_series(tmp_path):
         load_series(write(tmp_path, text), static=["rain"])
     wide = "date,y,size\n2024-01-01,1,0\n2024-01-02,2,0\n2024-01-03,4,0\n"
     for content in (wide, PRICES.replace("Volume", "Size")):
-        with pytest.raises(
-            UsageError, match="--static size needs a long file with the columns unique_id, ds, y"
-        ):
+        with pytest.raises(UsageError, match="--static size needs a file with the columns unique_id, ds, y"):
             load_series(write(tmp_path, content), static=["size"])
 
 

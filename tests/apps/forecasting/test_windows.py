@@ -143,5 +143,5 @@ def test_constant_training_rows_and_unknown_series_raise():
     source.series[0].values[:70] = 3.0
     with pytest.raises(DataError, match="series 's0' is constant in its training rows"):
         windows.units(source, windows.boundaries(source, "0.7,0.1,0.2", 1), "deviation")
-    with pytest.raises(DataError, match="'s0' was not trained; expected one of a, b"):
+    with pytest.raises(DataError, match="the model was not trained on series 's0'; expected one of a, b"):
         windows.check_names(source, ["a", "b"])
