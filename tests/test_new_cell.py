@@ -127,7 +127,8 @@ def test_new_cells_equal_their_references_and_run_in_keras(toy: ModuleType, name
         assert_same(stepped(inputs, initial_state=states), layer(inputs, states=states)[0], 1e-12)
 
 
-@pytest.mark.parametrize("name", ["keep", pytest.param("leak", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["keep", "leak"])
 def test_a_classifier_with_a_new_cell_trains_saves_and_loads(
     toy: ModuleType, name: str, tmp_path: Path
 ) -> None:

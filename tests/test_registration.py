@@ -87,7 +87,11 @@ def saved(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     "imports",
     [
-        pytest.param("import seqmodels, keras\nload_model = keras.models.load_model", id="keras second"),
+        pytest.param(
+            "import seqmodels, keras\nload_model = keras.models.load_model",
+            id="keras second",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "import keras, seqmodels\nload_model = keras.models.load_model",
             id="keras first",

@@ -48,7 +48,7 @@ def run(program: str, flags: str) -> None:
         pytest.param(
             f"{COMMAND_LINE}\n{COMPILED}", USERS_FLAG, True, id="user's value", marks=pytest.mark.slow
         ),
-        pytest.param(TRAINED, "", False, id="training"),
+        pytest.param(TRAINED, "", False, id="training", marks=pytest.mark.slow),
         pytest.param(TRAINED, USERS_FLAG, True, id="training user's value", marks=pytest.mark.slow),
         # XLA read its flags when it compiled the first program.
         pytest.param(LATE + COMPILED.replace("256", "128"), "", True, id="late", marks=pytest.mark.slow),

@@ -89,6 +89,7 @@ def test_the_manifest_lists_every_file_with_its_digest(run, read_json):
         assert hashlib.sha256((run.path / name).read_bytes()).hexdigest() == digest, name
 
 
+@pytest.mark.slow
 def test_training_accepts_lists(tmp_path):
     frame = reviews()
     rows = list(zip(frame["text"], frame["label"]))
@@ -151,6 +152,7 @@ def test_translation_and_language_modeling_train_on_lists(tmp_path):
     assert text.predict(["the cat"])[0]["perplexity"] > 1
 
 
+@pytest.mark.slow
 def test_refit_trains_as_train_does(tmp_path):
     """A plateau schedule and averaged weights also apply to the trainings of a backtest."""
     rng = np.random.default_rng(0)

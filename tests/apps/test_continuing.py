@@ -42,7 +42,9 @@ def runs(tmp_path_factory, corpus, reviews, tiny):
     return folder
 
 
-@pytest.mark.parametrize("app", ["sentiment", "language_modeling", "forecasting"])
+@pytest.mark.parametrize(
+    "app", ["sentiment", "language_modeling", pytest.param("forecasting", marks=pytest.mark.slow)]
+)
 def test_a_training_starts_from_the_weights_of_a_run(app, runs, tmp_path, read_json):
     earlier, run = runs / app, tmp_path / "run"
     result = invoke(app, "train", "--from", earlier, "--run", run, *STILL)
@@ -126,6 +128,7 @@ def test_training_a_finished_run_prints_the_command_that_continues_it(runs, tmp_
     assert f"--run {run}-more-2 " in invoke("sentiment", *arguments, "--epochs=5").stderr
 
 
+@pytest.mark.slow
 def test_from_python(runs, tmp_path):
     from apps import sentiment
 

@@ -108,6 +108,7 @@ def test_the_report_and_the_readme(exported, read_json):
         assert part in readme
 
 
+@pytest.mark.slow
 def test_a_run_with_a_stored_split_keeps_it(exported, invoke, read_json, tmp_path):
     """Runs of earlier versions store the split "letters", which MediaPipe reads, but not the key "base"."""
     run = tmp_path / "run"

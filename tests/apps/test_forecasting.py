@@ -383,6 +383,7 @@ def test_counts_with_holidays_are_forecast_above_zero(tmp_path):
     assert [row["0.025"] for each in saved for row in each["values"]] == pytest.approx(lowest, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_tables_name_the_step_of_hourly_prices(tmp_path):
     hours = np.datetime64("2024-01-01T00") + np.arange(150)
     closes = 100 * np.exp(np.cumsum(np.random.default_rng(0).normal(0, 0.01, 150)))

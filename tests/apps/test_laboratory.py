@@ -161,6 +161,7 @@ def test_without_json_a_table_and_the_finding_are_printed(tmp_path):
     assert result.stdout.count("\n") < 20
 
 
+@pytest.mark.slow
 def test_untrained_cells_stay_below_their_bounds(tmp_path):
     document = measured("flow", tmp_path)
     assert [row["cell"] for row in document["rows"]] == list(VARIANTS)
@@ -319,7 +320,7 @@ def test_a_learner_restarts_from_the_same_weights():
     assert len(learner.norms) == first[0]["steps"]
 
 
-@pytest.mark.parametrize("truncate", [None, 3])
+@pytest.mark.parametrize("truncate", [None, pytest.param(3, marks=pytest.mark.slow)])
 def test_padding_to_a_longer_lag_changes_nothing(truncate):
     model = Reader("lstm", 3, truncate)
     model.build()
@@ -332,6 +333,7 @@ def test_padding_to_a_longer_lag_changes_nothing(truncate):
         assert padded[name] == pytest.approx(short[name], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_learner_stops_if_nothing_is_explained():
     model = Reader("gru", 3)
     model.build()
@@ -481,6 +483,7 @@ def test_a_training_succeeds_only_with_clipping_by_the_global_norm():
     assert clipping.train(None, Clipping()).end != "solved"
 
 
+@pytest.mark.slow
 def test_memory_includes_gates_and_states():
     cell = LSTMCell(4)
     cell.build((None, truncation.INPUTS))

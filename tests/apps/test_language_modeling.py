@@ -167,6 +167,7 @@ def test_score_returns_token_probabilities_and_marks_surprises(run, invoke):
     assert marked.split("\t")[2] == "*the* *cat* *sees* *fish* *<END>*\n"
 
 
+@pytest.mark.slow
 def test_generation_is_greedy_or_sampled_and_repeats_with_its_seed(run, invoke):
     def text(*options):
         result = invoke("generate", "--run", run, "--length", "9", *options, "the cat")
@@ -501,9 +502,8 @@ UNITS = {
 }
 
 
-@pytest.mark.parametrize(
-    "unit", ["byte", *(pytest.param(unit, marks=pytest.mark.slow) for unit in UNITS if unit != "byte")]
-)
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.slow
 def test_model_of_other_units_trains_scores_and_generates(tmp_path, corpus, invoke, unit):
     """The texts have a word and a character that are not in the training text."""
     run, lines = tmp_path / "run", ["the cat sees café food", "a dog likes fishes"]
@@ -654,6 +654,7 @@ def test_cell_determines_optimizer_learning_rate_and_clipping(chosen, expected):
     assert (options.optimizer, options.learning_rate, options.clipnorm) == expected
 
 
+@pytest.mark.slow
 def test_diverging_adaptation_is_a_one_line_error(run, invoke, one_line):
     result = invoke("evaluate", "--run", run, "--dynamic", "--dynamic-rate=100000")
     assert "--dynamic-rate 100000 makes dynamic evaluation diverge" in one_line(result, 1)

@@ -248,6 +248,7 @@ def test_class_weights_are_inverse_to_class_frequency(tmp_path):
     assert all(set(row_weights) <= {0.0, 1.0} for _, _, row_weights in data.valid().as_numpy_iterator())
 
 
+@pytest.mark.slow
 def test_three_integer_classes_from_one_file_with_xla(invoke, write_reviews, tiny, tmp_path):
     data = write_reviews(tmp_path / "reviews", classes=("10", "2", "good"))
     text = (data / "train.csv").read_text().replace(",good", ",-1")

@@ -58,9 +58,16 @@ slow = pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "form", "loop"),
     [
-        (lambda: LSTMCell(UNITS, use_bias=False, kernel_regularizer="l2"), "fused", "fused"),
+        pytest.param(
+            lambda: LSTMCell(UNITS, use_bias=False, kernel_regularizer="l2"), "fused", "fused", marks=slow
+        ),
         (lambda: LSTMCell(UNITS, activation="relu"), "fused", "generic"),
-        (lambda: GRUCell(UNITS, reset_after=True, recurrent_activation="hard_sigmoid"), "unrolled", None),
+        pytest.param(
+            lambda: GRUCell(UNITS, reset_after=True, recurrent_activation="hard_sigmoid"),
+            "unrolled",
+            None,
+            marks=slow,
+        ),
         pytest.param(
             lambda: LSTMCell(UNITS, recurrent_activation="hard_sigmoid"), "fused", "generic", marks=slow
         ),
@@ -94,7 +101,11 @@ def test_quantized_loops_of_other_cells(quantize: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", [lambda: LSTMCell(UNITS, activation="relu"), lambda: GRUCell(UNITS, True, use_bias=False)]
+    "cell",
+    [
+        lambda: LSTMCell(UNITS, activation="relu"),
+        pytest.param(lambda: GRUCell(UNITS, True, use_bias=False), marks=slow),
+    ],
 )
 def test_saved_model(cell: Any, tmp_path: Path) -> None:
     named, inputs = signature(cell()), samples()

@@ -82,6 +82,7 @@ def test_every_cell_and_pooling(tmp_path: Path) -> None:
     assert saved_model.export(tmp_path / "model", signatures, examples) < 1e-5
 
 
+@pytest.mark.slow
 def test_neighbouring_folders_are_unchanged_and_links_are_followed(tmp_path: Path) -> None:
     for name in ("model.old", "model.partial"):
         (tmp_path / name).mkdir()

@@ -63,6 +63,7 @@ def convert(
     return tflite.convert(path, [entry], form, quantize)
 
 
+@pytest.mark.slow
 def test_the_fused_form_keeps_no_state_between_calls(tmp_path: Path) -> None:
     """One interpreter runs all rows in turn. If it kept the state of a row, later outputs would change."""
     result = convert(tmp_path / "model.tflite", "lstm", "fused", "none")

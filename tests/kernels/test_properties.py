@@ -210,7 +210,14 @@ def test_two_replicas_equal_one_replica():
 
 
 @pytest.mark.parametrize("compiled", [pytest.param(False, marks=pytest.mark.slow), True])
-@pytest.mark.parametrize("name", ["lstm", pytest.param("gru reset after", marks=pytest.mark.slow), "rglru"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lstm",
+        pytest.param("gru reset after", marks=pytest.mark.slow),
+        pytest.param("rglru", marks=pytest.mark.slow),
+    ],
+)
 def test_recomputing_does_not_change_gradients(name, compiled):
     layer = Recurrent(CELLS[name](3), dropout=0.5, seed=1)
     layer.build((2, 4, 3))

@@ -271,7 +271,9 @@ def test_the_mask_of_an_embedding_is_used() -> None:
     assert_same(both(embedding(TOKENS)), both(plain, LENGTHS))
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "compiled", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["graph", "xla"]
+)
 def test_sequential_passes_the_mask_to_all_layers(compiled: bool) -> None:
     model = keras.Sequential(
         [

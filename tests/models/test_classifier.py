@@ -87,6 +87,7 @@ def test_full_matrix(
     check_against_parts(form, cell=cell, pooling=pooling, **options)
 
 
+@pytest.mark.slow
 def test_learns_in_keras_fit_with_every_dropout() -> None:
     """The loss falls well below the loss of guessing by class frequency."""
     keras.utils.set_random_seed(0)
@@ -143,6 +144,7 @@ def test_every_dropout_acts_in_training_only(option: str) -> None:
     assert np.any(model(batch(), training=True) != model(batch()))
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_with_float32_logits() -> None:
     model = small(dtype="mixed_float16", pooling="attention")
     assert model(batch()).dtype == tf.float32

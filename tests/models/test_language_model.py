@@ -282,6 +282,7 @@ def test_each_dropout_acts_only_in_training(name):
 
 
 @pytest.mark.parametrize("make", MODELS)
+@pytest.mark.slow
 def test_the_model_also_works_with_compile_and_fit(make):
     inputs = {"tokens": keras.Input((None,), dtype="int32", name="tokens")}
     model = keras.Model(inputs, make()(inputs).logits)

@@ -177,7 +177,8 @@ def test_scheduled_sampling_starts_as_teacher_forcing_and_samples_the_softmax() 
     assert np.any(first[0, 1:4] != second[0, 1:4])
 
 
-@pytest.mark.parametrize("sampling", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
+@pytest.mark.slow
+@pytest.mark.parametrize("sampling", [0.0, 0.5])
 def test_learns_in_keras_fit_with_every_dropout(sampling: float) -> None:
     """The model learns to copy: the loss falls well below the loss of guessing."""
     keras.utils.set_random_seed(0)

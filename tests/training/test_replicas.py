@@ -70,7 +70,8 @@ def two_replicas(folder, clips):
         print(json.dumps(replicated(folder, clips)))
 
 
-@pytest.mark.parametrize("clips", [("global",), pytest.param(CLIP_BY, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("clips", [("global",), CLIP_BY])
+@pytest.mark.slow
 def test_two_replicas_equal_one(tmp_path, clips):
     environment = {
         **os.environ,
