@@ -119,8 +119,8 @@ def beam(
 
     Args:
         step, start, states, rules, prompt: as in `greedy`, with n rows. But ``step`` receives ``n * beams``
-            rows, in which the sequences of a row are adjacent. Tensors that the step function stores itself
-            must be repeated by `repeat_rows`.
+            rows, in which the sequences of a row are adjacent. If ``step`` uses other tensors with one row
+            per sequence, such as encoder outputs, the caller must repeat their rows with `repeat_rows`.
         search: number of beams, ranking and stopping rule.
         source_lengths: number of source positions of each row that are not padding, (n,) int32. None means
             that the source has no padding.
