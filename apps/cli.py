@@ -281,7 +281,7 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
     if isinstance(chosen, PredictOptions):
         _check_inputs(chosen, bool(positional["inputs"]))
     for number, text in enumerate(positional.get("inputs", ()), 1):
-        # Python decodes bytes of an argument that are not UTF-8 to the code points U+DC80 to U+DCFF.
+        # If a byte of an argument is not UTF-8, Python decodes it to a code point from U+DC80 to U+DCFF.
         if any("\udc80" <= character <= "\udcff" for character in text):
             raise UsageError(f"input {number} is not UTF-8 text; convert it, for example with iconv")
     import_tensorflow()

@@ -350,7 +350,9 @@ def main(
     """
     names = [name for name in SHAPES if part in name][: 1 if quick else None]
     if not names:
-        raise click.UsageError(f"--shape {part!r} matches no shape; use a shape or a part of its name: {'; '.join(SHAPES)}")
+        raise click.UsageError(
+            f"--shape {part!r} matches no shape; use a shape or a part of its name: {'; '.join(SHAPES)}"
+        )
     if only_growth and (part or cell or mode or quick or only_memory):
         raise click.UsageError(
             "--growth cannot be combined with --shape, --cell, --mode, --quick or --memory; use it alone"

@@ -117,7 +117,7 @@ class Train(TrainOptions):
     known: str = option(
         "",
         "Comma-separated names of covariate columns whose future values are known. Add rows with the future "
-        "values at the end of the series. In these rows, leave the columns to forecast empty. Default: no "
+        "values at the end of the series. In these rows, the target columns must be empty. Default: no "
         "columns.",
         group="Data",
     )

@@ -124,7 +124,7 @@ def load_series(
         source = _read_path(data, reading)
     if known and not source.series[0].known.size:
         raise UsageError(
-            f"--known {','.join(known)} applies only to files of values, but {data} contains {source.kind}; "
+            f"--known {','.join(known)} applies only to series of values, but {data} contains {source.kind}; "
             "remove --known"
         )
     if static and not source.series[0].static.size:

@@ -295,9 +295,9 @@ class Rows:
             if prices and closed.mean() > 0.02:
                 row = int(closed.argmax())
                 raise DataError(
-                    f"{place(row)}: {exchange} is closed at the time of this row, and in total at the "
-                    f"times of {int(closed.sum())} of {len(closed)} rows; name the exchange of these prices "
-                    "with --holidays"
+                    f"{place(row)}: {exchange} is closed at the time of this row. This is true for "
+                    f"{int(closed.sum())} of {len(closed)} rows; if the prices are of another exchange, name "
+                    "it with --holidays"
                 )
         return chosen
 

@@ -253,7 +253,10 @@ CONSTRUCTIONS = {
 
 @dataclass(frozen=True)
 class Review:
-    """A text, its label, the name of its construction, and its combination (see the module docstring)."""
+    """A review: its text and label, the name of its construction, and the words that the grammar combined.
+
+    The docstring of this module defines construction and combination.
+    """
 
     text: str
     label: str

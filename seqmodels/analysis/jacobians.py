@@ -27,8 +27,9 @@ from seqmodels.analysis.trace import Trace
 def step_jacobians(trace: Trace) -> np.ndarray:
     """Computes the Jacobian ``J_t[i, j] = d s_t[i] / d s_{t-1}[j]`` of every step, ``(n, T, S, S)`` float64.
 
-    n is the number of rows, and T is the number of time steps. S is the number of values in all states of a
-    row. After the end of a row, the Jacobian is the identity matrix.
+    n is the number of sequences in the batch, and T is the number of time steps. S is the size of the state
+    of one sequence at one step, for an LSTM the size of h and c together. At the padding after the end of a
+    sequence, the Jacobian is the identity matrix.
 
     >>> from seqmodels.analysis import recording
     >>> from seqmodels.cells import LSTMCell

@@ -49,8 +49,8 @@ def read_bytes(path: Path) -> bytes:
     """Reads a whole file and decompresses its content.
 
     Raises:
-        DataError: the file does not exist, cannot be read, is corrupt, or is a ``.zip`` without exactly one
-            file.
+        DataError: the file does not exist, cannot be read, is corrupt, or is a ``.zip`` with no file or
+            several files.
 
     >>> _ = (folder / "text.txt.gz").write_bytes(gzip.compress(b"a film"))
     >>> read_bytes(folder / "text.txt.gz")

@@ -315,7 +315,7 @@ class AttentionDecoderCell(Cell):
         lengths: tf.Tensor | None = None,
         training: bool = False,
     ) -> tuple[tf.Tensor, list]:
-        """Computes one step without dropout from inputs ``(n, d)`` that are not projected.
+        """Computes one step from inputs ``(n, d)`` before their projection. No dropout is applied.
 
         ``memory`` has the shape ``(n, S, memory_units)``. ``lengths (n,)`` contains the number of real steps
         per row of the memory.

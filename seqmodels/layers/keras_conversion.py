@@ -213,8 +213,8 @@ def _check_signs(name: str, cell: GRUCell) -> None:
         else:
             continue
         raise ValueError(
-            f"{type(wrong).__name__} of the {weight} weights of {name} depends on the sign of the weights, "
-            "but the conversion negates the weights of the update gate; convert a GRU without this option"
+            f"{name} has the option {type(wrong).__name__} for its {weight} weights, which depends on their "
+            "sign; the conversion negates the weights of the update gate, so convert a GRU without this option"
         )
 
 

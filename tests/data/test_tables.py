@@ -224,7 +224,7 @@ def excel() -> bytes:
         ("a.csv", excel(), "a.csv is an Excel file, not a .csv file; rename it to .xlsx"),
         ("a.csv", zipped(a_csv=b"x"), "a.csv is a zip archive, not a .csv file; add .zip"),
         ("a.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a.csv is an Excel file of the old format .xls"),
-        ("a.csv", gzip.compress(b"x"), "a.csv is a gzip file, not a .csv file; add .gz"),
+        ("a.csv", gzip.compress(b"x", mtime=0), "a.csv is a gzip file, not a .csv file; add .gz"),
         ("a.tsv", b'{"text": "a"}', "a.tsv is JSON, not a .tsv file; rename it to .jsonl"),
         ("a.csv", b'[{"text": "a"}]', "a.csv is JSON, not a .csv file; rename it to .json"),
         ("a.csv", bytes(range(256)), "a.csv:2: byte 128 is 0x80, not UTF-8 text; the file looks binary"),

@@ -208,7 +208,7 @@ def test_known_columns_are_covariates_with_future_rows(tmp_path):
         load_series(write(tmp_path, text.replace(",2,1", ",,1")), known=["holiday"])
     with pytest.raises(UsageError, match=r"--known rain is not a column of .*; found 'date', 'y', 'Holiday'"):
         load_series(write(tmp_path, text), known=["rain"])
-    with pytest.raises(UsageError, match="--known volume applies only to files of values"):
+    with pytest.raises(UsageError, match="--known volume applies only to series of values"):
         load_series(write(tmp_path, PRICES), known=["volume"])
 
 
