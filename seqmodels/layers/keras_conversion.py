@@ -214,7 +214,8 @@ def _check_signs(name: str, cell: GRUCell) -> None:
             continue
         raise ValueError(
             f"{name} has the option {type(wrong).__name__} for its {weight} weights, which depends on their "
-            "sign; the conversion negates the weights of the update gate, so convert a GRU without this option"
+            "sign; the conversion negates the weights of the update gate, so convert a GRU without this "
+            "option"
         )
 
 
