@@ -73,7 +73,8 @@ def test_the_commands_for_own_data_run(tmp_path, monkeypatch, capsys):
     shown = verbs("python")
     assert {arguments[0] for arguments in shown} >= {"train", "evaluate", "predict", "info"}
     for arguments in shown:
-        assert run(arguments) or arguments[0] == "train", arguments
+        assert run(arguments) or arguments[0] == "train" or "--to" in arguments, arguments
+    assert len(pandas.read_parquet("labels.parquet")) == len(rows)
 
 
 def test_the_python_example_runs(tmp_path, monkeypatch):

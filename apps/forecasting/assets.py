@@ -128,11 +128,13 @@ def choose(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
     segment = options.segment or (
         season if not prices and season > 1 and lookback >= LONG_PAST * season else 1
     )
-    counts = is_counts(source)
+    past = np.concatenate([series.values[:end, 0] for series, end in zip(source.series, ends[:, 0])])
+    counts = not prices and is_counts(past)
     if counts:
-        zeros = np.mean(np.concatenate([series.values[:, 0] for series in source.series]) == 0)
+        zeros = np.mean(past == 0)
         notes.append(
-            f"the values are counts, and {zeros:.0%} of them are 0; forecast quantiles below 0 are set to 0"
+            f"the training values are counts, and {zeros:.0%} of them are 0; forecast quantiles below 0 are "
+            "set to 0"
         )
     source = replace(source, notes=[*source.notes, *notes])
     return source, Assets(

@@ -63,11 +63,12 @@ def early_ends(source: SeriesData) -> list[str]:
     ]
 
 
-def is_counts(source: SeriesData) -> bool:
-    """Returns True if no value is negative or fractional, and at least 25 % of the values are 0."""
-    if source.kind != "values":
-        return False
-    values = np.concatenate([series.values[:, 0] for series in source.series])
+def is_counts(values: np.ndarray) -> bool:
+    """Returns True if no value is negative or fractional, and at least 25 % of the values are 0.
+
+    >>> is_counts(np.array([0.0, 3.0])), is_counts(np.array([0.0, 0.5]))
+    (True, False)
+    """
     return bool((values >= 0).all() and (values % 1 == 0).all() and (values == 0).mean() >= ZEROS)
 
 

@@ -137,6 +137,7 @@ def test_the_rate_of_decay_is_the_logarithm_of_the_spectral_radius(radius, seed)
     assert rate == pytest.approx(math.log(radius), rel=0.01, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_gated_cells_keep_the_gradient_over_a_lag_where_tanh_loses_it():
     """Compares open gates (a bias of 5 keeps 0.993 of the state) with the usual initialization of an RNN."""
     lag, left = 100, {}

@@ -165,6 +165,7 @@ def test_another_length_replaces_all_tflite_files(exported, invoke, read_json, t
     assert {path.name for path in (run / "export" / "tflite").glob("*.tflite")} == {"model_dynamic.tflite"}
 
 
+@pytest.mark.slow
 def test_a_failed_conversion_changes_no_file(exported, invoke, one_line, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

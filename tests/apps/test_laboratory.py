@@ -391,6 +391,7 @@ def test_clipped_steps_are_counted(tmp_path):
     assert counts == {"none": "0 of 50", **{f"by {name}": "50 of 50" for name in CLIP_BY}}
 
 
+@pytest.mark.slow
 def test_memory_names_the_gradient_gate_and_stores_all_gates(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "SOLVED", -100)
     document = measured("memory", tmp_path)

@@ -414,6 +414,7 @@ def test_dynamic_evaluation_learns_repetition_and_restores_the_model():
         assert np.array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_split_that_drops_words_has_no_word_perplexity(tmp_path, corpus, invoke):
     result = invoke("train", "--data", corpus, "--run", tmp_path / "run", *TINY, "--split=letters")
     assert result.exit_code == 0, result.stderr
@@ -425,6 +426,7 @@ def test_split_that_drops_words_has_no_word_perplexity(tmp_path, corpus, invoke)
     assert f"{scores['perplexity']:.2f}" in invoke(*arguments).stdout
 
 
+@pytest.mark.slow
 def test_note_if_a_split_breaks_marks_of_unknown_words(tmp_path, corpus, invoke, read_json):
     """If the split breaks ``<unk>`` into tokens, only rare words become the unknown token in training."""
     lines = [f"{line} <unk>" for line in (corpus / "train.txt").read_text().splitlines()]

@@ -130,7 +130,7 @@ def test_a_field_may_exceed_pythons_limit(tmp_path):
         ("a.csv", 'text,label\n"a" b,c\n', "a.csv:2: the row is malformed (',' expected after '\"')"),
         ("a.jsonl", '{"text": "a", "label": "b"}\n{"text"\n', "a.jsonl:2: the line is not valid JSON"),
         ("a.jsonl", '{"text": "\\ud800", "label": "b"}\n', "a.jsonl:1: the line is not valid JSON"),
-        ("a.jsonl", '["a", "b"]\n', "a.jsonl:1: the line has the type list; expected an object"),
+        ("a.jsonl", '["a", "b"]\n', "a.jsonl:1: the line has the type list; expected a JSON object"),
         (
             "a.jsonl",
             '{"text": "a", "score": 1}\n',

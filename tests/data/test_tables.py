@@ -238,7 +238,7 @@ def excel() -> bytes:
         ("a.csv.gz", b"text,label\n", "a.csv.gz is a truncated or corrupt gzip file"),
         ("a.csv.bz2", b"text,label\n", "a.csv.bz2 is a truncated or corrupt bz2 file"),
         ("a.csv.xz", lzma.compress(b"x" * 99)[:-9], "a.csv.xz is a truncated or corrupt xz file"),
-        ("a.csv.zip", zipped(a_csv=b"x", b_csv=b"y"), "a.csv.zip contains 2 files: a.csv, b.csv; unpack it"),
+        ("a.csv.zip", zipped(a_csv=b"x", b_csv=b"y"), "a.csv.zip contains 2 files: a.csv, b.csv; expected"),
     ],
 )
 def test_errors_for_files_that_are_not_tables(tmp_path, name, content, expected):

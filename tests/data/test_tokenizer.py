@@ -222,6 +222,7 @@ SCRIPTS = st.one_of(
 @example(["film" * 26, "film" * 25, "un" + "x" * 99, "##the", "<PAD", "🙂film", "unfilm影", "影电"])
 @given(st.lists(st.lists(SCRIPTS, min_size=1, max_size=12).map("".join), min_size=1, max_size=40))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.slow
 def test_pieces_equal_the_pieces_of_the_library(pieces, library, texts):
     """The only exceptions are words that start with ##, like a continuing piece."""
     expected = [
@@ -317,6 +318,7 @@ for folder in folders:
 """
 
 
+@pytest.mark.slow
 def test_a_saved_graph_needs_only_tensorflow_in_any_locale(pieces, tmp_path):
     """The fresh process cannot import the project. In its locale, the lower case of I is a dotless i."""
     tokenizers = {"pieces": pieces, "words": Tokenizer.train(TEXTS, TokenizerSettings(end=True))}

@@ -107,6 +107,7 @@ def test_quantized_loops_of_other_cells(quantize: str, tmp_path: Path) -> None:
         pytest.param(lambda: GRUCell(UNITS, True, use_bias=False), marks=slow),
     ],
 )
+@pytest.mark.slow
 def test_saved_model(cell: Any, tmp_path: Path) -> None:
     named, inputs = signature(cell()), samples()
     rows = [("run", {key: value[row : row + 1] for key, value in inputs.items()}) for row in range(ROWS)]

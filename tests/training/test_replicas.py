@@ -88,6 +88,7 @@ def test_two_replicas_equal_one(tmp_path, clips):
 
 
 @pytest.mark.parametrize("xla", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
 def test_two_parts_equal_one(tmp_path, xla):
     assert_same(
         replicated(tmp_path / "two", parts=2, xla=xla), replicated(tmp_path / "one", parts=1, xla=xla)

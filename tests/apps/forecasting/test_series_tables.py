@@ -205,7 +205,7 @@ def test_options_of_files_do_not_apply_to_other_sources():
         UsageError, match="--frequency hour does not apply to embedded, which has one row per business"
     ):
         load_series("embedded", frequency="hour")
-    with pytest.raises(UsageError, match="--close c applies to files"):
+    with pytest.raises(UsageError, match="--close c applies only to files"):
         load_series("embedded", close="c")
     assert load_series("embedded:seasonal", frequency="month").frequency.step == "month"
 

@@ -141,7 +141,7 @@ def test_embedded():
         ({"train.txt.gz": b"no gzip"}, "train.txt.gz is a truncated or corrupt gzip file"),
         ({"train.txt": "one line alone"}, "is too short (1 lines) to cut off 10%"),
         ({"train.txt": "one\ntwo"}, "lines) to cut off"),
-        ({"valid.txt": "a", "test.txt": "b"}, "has no train split, only valid, test; add train"),
+        ({"valid.txt": "a", "test.txt": "b"}, "has no train split, only valid, test; add a train split"),
         ({"train.txt": "a", "train.txt.gz": "b"}, "more than one train split: train.txt and train.txt.gz"),
         ({"book.txt": "a"}, "has no data files; expected train.txt, valid.txt and test.txt"),
         ({}, "has no data files"),

@@ -56,6 +56,7 @@ def test_a_combination_has_the_construction_and_words_of_the_text(every_row):
         assert set(rest) <= words(review.text)
 
 
+@pytest.mark.slow
 def test_splits_depend_on_the_seed_only(rows):
     again = splits(0)
     assert again == {split: [(each.text, each.label) for each in rows[split]] for split in rows}

@@ -130,7 +130,7 @@ BOTH = {"train_en": "a\nb\n", "train_fr": "c\nd\n"}
             UsageError,
             "has the languages de, en, fr; choose two with --source and --target",
         ),
-        ({"valid_en": "a\n", "valid_fr": "b\n"}, DataError, "has no train split, only valid; add train"),
+        ({"valid_en": "a\n", "valid_fr": "b\n"}, DataError, "has no train split, only valid; add a train"),
         ({"notes_txt": "a"}, DataError, r"has no data files; expected train\.en and train\.de"),
         (BOTH, DataError, r"train\.en has \d pairs, too few to split off a \w+ split; add"),
     ],
