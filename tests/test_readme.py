@@ -57,7 +57,8 @@ def test_the_plain_commands_are_part_of_the_demo():
 
 def test_the_commands_for_own_data_run(tmp_path, monkeypatch, capsys):
     rows = [f"the plot was {word} {n},{label}" for n, (word, label) in enumerate(12 * WORDS)]
-    (tmp_path / "reviews.csv").write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    for name in ("reviews.csv", "new.csv"):
+        (tmp_path / name).write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
     (tmp_path / "lines.txt").write_text("the plot was great\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
 
