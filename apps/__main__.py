@@ -1,4 +1,4 @@
-"""Defines the command line of all tasks. It is called ``seqmodels`` or ``python -m apps``.
+"""Defines the command line of all tasks. The user starts it with ``seqmodels`` or ``python -m apps``.
 
 ``seqmodels sentiment train`` does the same as ``python -m apps.sentiment train``. The module of an app is
 imported only if the command names the app. This module does not import TensorFlow.

@@ -1,4 +1,4 @@
-"""The Python API: trains models, opens trained runs, and applies and exports their models.
+"""The Python API. It trains models, loads trained models, applies them to inputs, and exports them.
 
 >>> from apps import load_run, sentiment  # doctest: +SKIP
 >>> run = sentiment.train(data=frame, preset="quick", epochs=3)  # doctest: +SKIP
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class TrainedRun:
-    """A finished run. Its methods evaluate, apply and export the trained model.
+    """A finished run. It has methods to evaluate, apply and export the trained model.
 
     Args:
         path: folder of the run.
@@ -99,10 +99,10 @@ class TrainedRun:
         """Applies the model to inputs.
 
         Args:
-            inputs: a text, a list of texts, a DataFrame, or a ``Path``. A table must contain the text column
-                of the training, or a column with a known name such as ``text``. A forecasting run accepts the
-                same types as the argument ``data`` of ``forecasting.train``, and also a list of paths.
-                Without inputs, a forecasting run forecasts from the end of its training data.
+            inputs: a text, a list of texts, a DataFrame, or a ``Path``. A table must have the same text
+                column as the training data, or a column with a known name such as ``text``. A forecasting run
+                accepts the same types as the argument ``data`` of ``forecasting.train``, and also a list of
+                paths. Without inputs, a forecasting run forecasts from the end of its training data.
             **options: options of the verb ``predict``. The option ``data``, a file with inputs, cannot be
                 combined with ``inputs``. If the option ``to`` is set, the records are also written to this
                 file.

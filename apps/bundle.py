@@ -1,4 +1,4 @@
-"""The interface between ``convert`` and an app, and the integration files next to a TFLite file."""
+""":class:`Phone` describes an app for ``convert``. :class:`Bundle` contains the integration files."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Bundle:
 
     Attributes:
         readme: content of README.md.
-        golden: content of golden.json. The file contains example inputs and the correct outputs. They
-            test implementations in other programming languages, such as Kotlin.
+        golden: content of golden.json. The file contains example inputs and the correct outputs. An
+            implementation in another programming language, such as Kotlin, must return the same outputs.
         lines: entries of text files, as ``{file name: entries}``. Each file has one entry per line. An
             example is ``vocab.txt``.
         copies: paths of text files that are copied unchanged.
@@ -51,10 +51,10 @@ class Phone:
     Attributes:
         entries: signatures of the TFLite file. Each entry also contains examples. The examples from the
             validation split verify the file. The examples from the training split calibrate int8.
-        form: representation of the loops over time steps in the file: ``"fused"``, ``"unrolled"`` or
-            ``"generic"``. See ``tflite.choose_form``.
-        shape: JSON-ready settings that all TFLite files of a run must share, such as ``length``. If a
-            conversion has other settings than the existing files, it removes these files.
+        form: ``"fused"``, ``"unrolled"`` or ``"generic"``. The form determines how the TFLite file computes
+            the time steps. See ``tflite.choose_form``.
+        shape: settings that all TFLite files of a run must share, such as ``length``. JSON can store the
+            values. If the settings change, ``convert`` removes the existing TFLite files.
         note: description of ``shape`` in one line, for the title of the table.
         metric: name of the score that ``score`` returns.
         number: Python format specification with which the score is printed, such as ``.2%``.

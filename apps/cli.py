@@ -299,7 +299,7 @@ def _check_inputs(options: PredictOptions, given: bool) -> None:
     """
     if options.data is not None and given:
         raise UsageError(
-            f"--data {options.data} cannot be combined with inputs as arguments; use one of them"
+            f"the inputs are given twice, as arguments and in --data {options.data}; remove one of the two"
         )
     waits = options.reads_stdin and not given and options.data is None
     if waits and (sys.stdin is None or sys.stdin.isatty()):

@@ -1,4 +1,4 @@
-"""Functions for ``train --from RUN``, which trains the model of a finished run further, in a new run.
+"""Functions for ``train --from RUN``. This command continues the training of a finished run in a new run.
 
 This module does not import TensorFlow.
 """
@@ -28,8 +28,8 @@ def stored_options(run: str, app: str) -> dict[str, Any]:
         made_by = data["task"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"--from {run}: no trained {app.replace('_', ' ')} run found there ({error}); pass the "
-            "folder of a trained run"
+            f"--from {run} does not contain a trained {app.replace('_', ' ')} run ({error}); pass the folder "
+            "of a trained run"
         ) from error
     if made_by != app:
         raise UsageError(f"--from {run} is a run of {made_by}; pass the folder of a trained run of {app}")
@@ -55,7 +55,9 @@ def check_run(earlier: str, run: str) -> None:
 
 
 def command(run: Path, wanted: Mapping[str, Any]) -> str:
-    """Returns the command that trains a finished run further, or an empty string if the run is damaged.
+    """Returns the command that continues the training of a finished run.
+
+    If the run is damaged, the function returns an empty string.
 
     Args:
         run: folder of the finished run.

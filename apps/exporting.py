@@ -61,7 +61,8 @@ def export_run(task: Task, run: Run, options: ExportOptions) -> dict[str, Any]:
 def _readme(task: Task, signatures: Sequence[Signature]) -> str:
     """Returns the text of README.md in the folder of a SavedModel.
 
-    The text contains the code that calls a signature, the list of signatures, and ``task.served``.
+    The text shows how to call a signature and lists all signatures. It ends with ``task.served``, a text that
+    the app defines.
     """
     rows = [
         f"- `{each.name}({', '.join(each.inputs)})` returns {', '.join(each.outputs)}" for each in signatures

@@ -35,7 +35,7 @@ class Records(list):
 
 
 class Scores(dict):
-    """A dictionary of the scores of a model and its baselines. Jupyter notebooks show a table."""
+    """A dictionary of the scores of a model and its baselines. Jupyter notebooks show it as a table."""
 
     def to_frame(self) -> Any:
         """Returns a pandas DataFrame with one row per model or baseline, and one column per score."""
@@ -94,7 +94,7 @@ def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
 
 
 def write_unicode(path: Path, text: str) -> None:
-    """Writes text that the user passed in Python to a file.
+    """Writes a text to a UTF-8 file. The text contains data that the user passed to the Python API.
 
     Raises:
         UsageError: the text contains a lone surrogate, a code point that UTF-8 cannot encode.

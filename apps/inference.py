@@ -19,9 +19,10 @@ Called = TypeVar("Called")
 
 @dataclass(frozen=True)
 class Forms(Generic[Called]):
-    """Functions of an app that open a model, one per model format. Each returns a prediction function.
+    """The functions of one app for opening a model. Each model format has its own function.
 
-    The prediction functions of all formats have the same arguments and results.
+    Each of these functions returns a prediction function. The prediction functions of all formats have the
+    same arguments and results.
 
     Attributes:
         keras: function that receives the Keras model.

@@ -26,7 +26,8 @@ def inputs_of(task: Task, run: Run, options: PredictOptions) -> Iterator[list[st
     encoding is the one that the user selected. If the user did not select one, a UTF-8 file is read as UTF-8,
     and any other file with the encoding of the training.
 
-    If the app does not read stdin, its only input is the value of ``--data``.
+    Forecasting is different, because its ``reads_stdin`` is False: the value of ``--data`` is the only input.
+    This function does not open it.
 
     Raises:
         UsageError: the file does not exist, or the table does not have the column.

@@ -70,7 +70,7 @@ def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
     Args:
         variants: names of the data sets that are included in the package. The value ``embedded`` selects the
             first of them.
-        others: text of the help that describes the other accepted values.
+        others: description of the other accepted values, for the help.
     """
     named = ", ".join(f"embedded:{variant}" for variant in variants)
     return option(
@@ -82,11 +82,11 @@ def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
 
 
 def column_option(meaning: str, default: str) -> Any:
-    """Declares an option that names a column of a table.
+    """Declares an option whose value is the name of a table column.
 
     Args:
         meaning: content of the column, such as ``the texts``.
-        default: text of the help that describes the default column.
+        default: description of the default column, for the help.
     """
     return option(None, f"Table column that contains {meaning}. Default: {default}.", group="Data")
 
@@ -129,7 +129,11 @@ class Options:
         """
 
     def model_settings(self, without: Sequence[str] = ()) -> dict[str, Any]:
-        """Returns the arguments for the constructor of the model, without the arguments in ``without``."""
+        """Returns the option values that are arguments of the model's constructor, by name.
+
+        Args:
+            without: names of options that are left out.
+        """
         names = [f.name for f in fields(self) if f.metadata["model"] and f.name not in without]
         return {name: getattr(self, name) for name in names}
 
@@ -160,8 +164,8 @@ class TrainOptions(RunOptions):
         presets: Option values of each preset.
         fixed: Names of the options that determine the vocabulary and the preprocessing. With ``--from``,
             these options must have the values of the earlier run.
-        reading: Names of the options for reading files. With ``--from`` and a new ``--data``, these options
-            are reset to their defaults.
+        reading: Names of the options that tell how to read files. With ``--from`` and a new ``--data``, these
+            options are reset to their defaults.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {}, "default": {}, "best": {}}
@@ -177,8 +181,8 @@ class TrainOptions(RunOptions):
     data: str = option("embedded", "Training data.", group="Data")
     preset: str = option(
         "default",
-        "Named set of option values. The end of this help lists the values. Options on the command line "
-        "override the values of the preset.",
+        "Name of a set of option values. The sets are listed at the end of this help. Options on the command "
+        "line override the values of the preset.",
         choices=("quick", "default", "best"),
     )
     epochs: int = option(10, "Maximum number of epochs (passes over the training data).", minimum=1)
@@ -236,15 +240,16 @@ class TrainOptions(RunOptions):
     )
     average_after: int = option(
         0,
-        "Delay --average until the validation score of an epoch is worse than the score of some epoch that "
-        "ended more than N epochs before it. With 0, --average starts at the first training step.",
+        "Start --average only when the validation score stops improving. This is the case if an epoch has a "
+        "worse score than an epoch more than N epochs earlier. With 0, --average starts at the first "
+        "training step.",
         group="Advanced",
         minimum=0,
     )
     average_epochs: int | None = option(
         None,
-        "Evaluate and save the mean of the weights at the ends of the last N epochs, instead of the last "
-        "weights. Default: no averaging.",
+        "Save the weights after every epoch, and average them over the last N epochs. The average is "
+        "evaluated and saved instead of the last weights. Default: no averaging.",
         group="Advanced",
         minimum=1,
     )
@@ -257,7 +262,8 @@ class TrainOptions(RunOptions):
     )
     precision: str = option(
         "float32",
-        "Number format of the training (Keras dtype policy). The mixed formats compute mostly in 16 bits.",
+        "Number format of the training (Keras dtype policy). With a mixed format, most computations use 16 "
+        "bits.",
         group="Advanced",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
@@ -290,23 +296,23 @@ class TrainOptions(RunOptions):
     )
     dry_run: bool = option(
         False,
-        "Print facts about the data, the number of parameters and the estimated training time. Do not train.",
+        "Do not train. Print the estimated training time, the number of parameters and facts about the data.",
         group="Output",
         stored=False,
     )
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns the option values that other options determine. Apps extend this method.
+        """Returns the option values that follow from the user's options. Apps extend this method.
 
-        For example, ``--from`` determines all options: the options of the earlier run are returned.
+        For example, ``--from`` sets all options to their values in the earlier run.
 
         Args:
             explicit: option values that the user has set, by name.
 
         Raises:
-            UsageError: ``--from`` is not a trained run of the app, or ``--preset`` is also set. The error is
-                also raised if a value that the user has set contradicts the earlier run.
+            UsageError: the folder in ``--from`` does not contain a trained run of the app; ``--preset`` and
+                ``--from`` are both set; or a value of the user contradicts the earlier run.
         """
         run = explicit.get("from_")
         return cls.continued(run, explicit) if run else {}
@@ -341,7 +347,7 @@ class TrainOptions(RunOptions):
         if self.average_epochs is not None and self.average is not None:
             raise UsageError("--average-epochs cannot be combined with --average; set --average none")
         if self.average_after and self.average is None:
-            raise UsageError("--average-after needs --average; use --average 1 for the mean of all steps")
+            raise UsageError("--average-after needs --average; add --average 1, or remove --average-after")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -353,8 +359,8 @@ class EvaluateOptions(RunOptions):
     )
     model: str = option(
         "keras",
-        "File format of the model to evaluate. 'saved_model' needs an earlier export command. Each tflite "
-        "format needs an earlier convert command.",
+        "File format of the model to evaluate. The export command writes the format 'saved_model'. The "
+        "convert command writes the tflite formats.",
         choices=MODELS,
     )
     json: bool = option(False, "Print the result as one JSON document.")
@@ -369,8 +375,9 @@ class PredictOptions(RunOptions):
     """Options of ``predict`` in every app.
 
     Attributes:
-        reads_stdin: If True, ``predict`` without arguments and ``--data`` reads its inputs from stdin.
-        column: Name of the option that selects the column of the inputs in a table.
+        reads_stdin: If True, ``predict`` reads its inputs from stdin if the command has neither arguments nor
+            ``--data``.
+        column: Name of the option that selects the table column with the inputs.
     """
 
     reads_stdin: ClassVar[bool] = True
@@ -388,8 +395,8 @@ class PredictOptions(RunOptions):
     )
     model: str = option(
         "keras",
-        "File format of the model to apply. 'saved_model' needs an earlier export command. Each tflite "
-        "format needs an earlier convert command.",
+        "File format of the model to apply. The export command writes the format 'saved_model'. The convert "
+        "command writes the tflite formats.",
         choices=MODELS,
     )
     json: bool = option(False, "Print one line of JSON per input.")
@@ -424,8 +431,8 @@ class ExportOptions(RunOptions):
         to = self.to
         if to and os.path.exists(to) and not os.path.exists(os.path.join(to, "saved_model.pb")):
             raise UsageError(
-                f"--to {to} exists and is not a SavedModel; pass a directory that does not exist, or the "
-                "directory of a SavedModel, which is then replaced"
+                f"--to {to} exists and is not a SavedModel; pass a directory that does not exist, or an old "
+                "SavedModel that may be replaced"
             )
 
 
@@ -444,7 +451,7 @@ class ConvertOptions(RunOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertTextOptions(ConvertOptions):
-    """Options of ``convert`` in apps whose TFLite files read texts of a fixed length."""
+    """Options of ``convert`` in apps whose TFLite models take texts of a fixed length."""
 
     length: int | None = option(
         None,
@@ -462,7 +469,10 @@ class InfoOptions(Options):
 
 
 def check_data(data: str) -> None:
-    """Raises UsageError if ``data`` is not an existing path or a name of embedded, tfds or yahoo data."""
+    """Raises UsageError if ``data`` is a path that does not exist.
+
+    Values such as ``embedded``, ``tfds:NAME`` and ``yahoo:NAME`` are not paths, and are not checked.
+    """
     named = data.partition(":")[0] in ("embedded", "tfds", "yahoo")
     if not named and not os.path.exists(data):
         raise UsageError(f"--data {data} does not exist; pass a file, a folder, 'embedded' or tfds:NAME")
@@ -542,7 +552,7 @@ def checked_values(cls: type[Options], given: Mapping[str, Any]) -> dict[str, An
 
 
 def restore(cls: type[Options], stored: Mapping[str, Any], where: str) -> Any:
-    """Creates an option object from the stored values of :meth:`Options.stored`.
+    """Creates an option object from the values that :meth:`Options.stored` returned.
 
     Options without a stored value get their defaults.
 

@@ -91,7 +91,10 @@ def write_records(
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[Path]:
-    """Yields the path of a temporary file, which replaces ``path`` if the block ends without an error."""
+    """Yields the path of a temporary file.
+
+    If the ``with`` block ends without an error, the temporary file replaces ``path``.
+    """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{uuid4().hex}.partial")
     try:

@@ -61,8 +61,8 @@ class Report(keras.callbacks.Callback):
 class TensorBoard(keras.callbacks.Callback):
     """Writes TensorBoard logs.
 
-    The logs contain the loss, the learning rate and the gradient norm of every step. They also contain all
-    columns of the history for every epoch.
+    For every step, the logs contain the loss, the learning rate and the gradient norm. For every epoch, they
+    contain all columns of history.csv.
     """
 
     def __init__(self, folder: Path):

@@ -5,7 +5,7 @@ This module writes every file completely or not at all.
 - ``run.json``: version of the package, name of the task, and the SHA-256 digest of every file of the run
 - ``options.json``: option values of the training
 - ``data/``: training data that the Python API received as an object instead of a path
-- ``data.json``: name of the task, and the source, the example counts and the SHA-256 digest of the data
+- ``data.json``: name of the task, and facts about the data, such as its source and its SHA-256 digest
 - ``assets/``: files that the model needs in addition to its weights, such as the vocabulary
 - ``checkpoints/``: ``last.npz``, from which training resumes, and ``best.npz`` with the best weights
 - ``model.keras``: the trained model
@@ -147,7 +147,7 @@ class Run:
         return restore(options, self.read_json("options.json"), f"{self.path}/options.json")
 
     def trained_on(self, source: str, load: Callable[[], Loaded]) -> Loaded:
-        """Loads the data of the training again.
+        """Loads the training data again, and checks that it has not changed.
 
         Args:
             source: path or name of the data, for error messages.
@@ -227,11 +227,12 @@ class Run:
         """Removes all files of the run except the lock file.
 
         Raises:
-            UserError: the folder contains files that no run wrote. In this case, nothing is removed.
+            UserError: the folder contains files that do not belong to a run. In this case, nothing is
+                removed.
         """
         self.require_no_strangers()
-        # metrics.json and the checkpoints are removed first. Otherwise, the files that remain after an
-        # interrupted removal could look like a finished or resumable run.
+        # metrics.json and the checkpoints are removed first. If the removal is then interrupted, the
+        # remaining files do not count as a finished run, and no training resumes from old checkpoints.
         (self.path / "metrics.json").unlink(missing_ok=True)
         self.forget_checkpoints()
         for entry in self.path.iterdir():
@@ -248,13 +249,13 @@ class Run:
             shutil.rmtree(self.checkpoints)
 
     def require_no_strangers(self) -> None:
-        """Raises UserError if the folder contains files that no run wrote."""
+        """Raises UserError if the folder contains files that do not belong to a run."""
         names = (entry.name for entry in self.path.iterdir())
         strangers = sorted(name for name in names if name.removesuffix(".partial") not in KNOWN)
         if strangers:
             raise UserError(
-                f"{self.path} contains {strangers[0]!r}, which no run wrote; --overwrite deletes only runs, "
-                "so move the file away or choose another folder with --run"
+                f"{self.path} contains {strangers[0]!r}, which does not belong to a run; --overwrite deletes "
+                "only the files of a run, so move the other files away or choose another folder with --run"
             )
 
     def load_model(self) -> Any:

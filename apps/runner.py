@@ -92,8 +92,8 @@ def evaluate(task_name: str, options: EvaluateOptions) -> None:
 def evaluate_run(task: Task, run: Run, options: EvaluateOptions) -> dict[str, Any]:
     """Scores the model and its baselines, and returns the scores.
 
-    The scores of the Keras model on the test split of the run's data are also stored and plotted in the
-    run directory. All other scores are returned, but not stored.
+    If the options select the Keras model and the test split, the model's scores are also written to the run
+    directory, with plots. All other scores are only returned.
     """
     scores = task.evaluate(run, options)
     _keep_scores(task, run, options, scores)
@@ -129,7 +129,8 @@ def predict(task_name: str, options: PredictOptions, inputs: tuple[str, ...]) ->
     if options.to is None:
         for record in records:
             line = json_line(record) if options.json else task.render_prediction(record)
-            # The line is flushed, because an interactive caller may wait for it before the next input.
+            # The output is flushed, because an interactive caller may read this line before it sends the next
+            # input.
             print(line, flush=True)
         return
     count = write_records(Path(options.to), _printed(records) if options.json else records, task.rows)
@@ -157,7 +158,7 @@ def perform(task_name: str, verb: str, options: RunOptions, inputs: tuple[str, .
 
 
 def info(task_name: str, options: InfoOptions, runs: tuple[str, ...]) -> None:
-    """Prints a table of the data, options, scores and file sizes of runs, with one column per run."""
+    """Prints a table with one column per run. The rows are data, scores, options and file sizes."""
     task = load_task(task_name)
     described = {path: _describe(task, Run(path)) for path in runs}
     if options.json:
@@ -177,8 +178,9 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     With ``--overwrite``, nothing is resumed.
 
     Raises:
-        UserError: without ``--overwrite``, if the run is finished or the interrupted training had other
-            options. With ``--overwrite``, if the folder contains files that no run wrote.
+        UserError: the run is finished, or the interrupted training had different options. With
+            ``--overwrite``, these runs are accepted. The error is then raised only if the folder contains
+            files that do not belong to a run.
     """
     if options.overwrite:
         run.require_no_strangers()
@@ -194,8 +196,8 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     if names:
         changes = ", ".join(f"{flag(name)} was {stored.get(name)}, is {asked.get(name)}" for name in names)
         raise UserError(
-            f"{run.path} is an interrupted run with other options ({changes}); repeat the old options to "
-            "resume it, or use --overwrite to train from scratch"
+            f"{run.path} is an interrupted run that was started with different options ({changes}); repeat "
+            "the old options to resume it, or use --overwrite to train from scratch"
         )
     return True
 

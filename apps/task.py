@@ -53,7 +53,7 @@ class Data(Generic[AssetsT, SourceT]):
             have the same structure as the training batches.
         assets: fitted objects, such as the vocabulary. They are fitted on the training split only.
         facts: dictionary that describes the data and can be written as JSON. ``train`` stores it in
-            ``data.json`` and adds the key ``task``. ``train --dry-run`` prints all keys. These keys are
+            ``data.json`` and adds the key ``task``. ``train --dry-run`` prints all entries. These keys are
             required:
 
             - ``source`` (str): path or name of the data, as given to ``--data``.
@@ -90,22 +90,22 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     Attributes:
         name: name of the app, as in ``python -m apps.<name>``.
         Train, Evaluate, Predict, Convert: option classes of these verbs.
-        load: function that receives ``(options, assets)`` and returns :class:`Data`. If ``assets`` are
-            given, they are stored assets of this run or of the run in ``--from``, and the function reuses
-            them. If ``assets`` has the value None, the function fits new assets on the training split. It
-            raises UsageError if the data does not exist, and DataError if the data is malformed.
+        load: function that receives ``(options, assets)`` and returns :class:`Data`. If ``assets`` has
+            the value None, the function fits new assets on the training split. Otherwise, it reuses
+            ``assets``, which this run or the run in ``--from`` has stored. It raises UsageError if the data
+            does not exist, and DataError if the data is malformed.
         build: function that receives ``(options, assets)`` and returns a built Keras model with its initial
             weights. The caller sets the seed, the dtype policy and the distribution strategy before the call.
         objective: function that receives the options and returns the ``Objective`` of the training loop; see
             :mod:`seqmodels.training.objectives`.
         monitor: pair ``(column, maximize)``. The best epoch has the best value in this column of the
             history. If ``maximize`` is True, higher values are better.
-        baselines: function that receives :class:`Data`, fits the baselines without the test split, and
-            returns ``{split: {baseline: scores}}``. The split ``test`` is required, ``valid`` is optional.
-            ``metrics.json`` stores the result.
+        baselines: function that receives :class:`Data`, fits the baselines, and returns
+            ``{split: {baseline: scores}}``. The fit must not use the test split. The split ``test`` is
+            required, ``valid`` is optional. ``metrics.json`` stores the result.
         evaluate: function that receives ``(run, options)`` and returns a JSON-ready dict. It scores the model
-            on ``options.data``. If ``options.data`` is absent (None), it uses the test split of the run. The
-            file format of the model is ``options.model``. The keys of the result are:
+            on ``options.data``. If ``options.data`` is absent (None), it uses the test split of the run.
+            ``options.model`` selects the file format of the model. The keys of the result are:
 
             - ``model`` (scores): scores of the model. For the Keras model on the run's own test split,
               ``metrics.json`` stores them as ``test``.
@@ -143,13 +143,14 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             list of str. This list is one chunk for ``predict``. The function may write files to the temporary
             folder. It raises UsageError for inputs of any other type.
         input_column: function that receives ``(table, options)`` and returns the name of the column that
-            contains the inputs of ``predict``. ``options`` are the options of the training. Default: None.
-            The function ``inputs`` must then also convert tables.
+            contains the inputs of ``predict``. ``options`` are the options of the training. Default: None,
+            which selects the column ``text``. With this default, the function ``inputs`` must also convert
+            tables.
         input_line: function that receives ``(line, options)``, where ``line`` is one line of a text file. It
             returns the input of ``predict`` that the line contains. Default: the whole line.
-        rows: function that receives a record and returns its rows for ``predict --to FILE`` as .csv or
-            .parquet. A row is a flat dict, and all rows of a run must have the same keys. Default: one row
-            per record, in which nested names are joined by dots.
+        rows: function that receives a record and returns its rows in a table. ``predict --to FILE`` writes
+            the table as .csv or .parquet. A row is a flat dict, and all rows of a run must have the same
+            keys. Default: one row per record, in which nested names are joined by dots.
         outputs: function that receives a list of records and converts it to the result of
             ``TrainedRun.predict``. Default: ``Records``.
         initial_carried: function that receives ``(model, rows)`` and returns the state at the start of an
@@ -163,8 +164,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             prints, ``{name: value}``. Default: no rows.
         verbs: additional verbs of this app, ``{name: function}``. The function receives
             ``(run, chunks, options)`` and returns an iterator of str. Each str is printed immediately and
-            without a line break. ``chunks`` is an iterable of lists of inputs, as in ``predict``. Without
-            arguments, if stdin is a terminal, the only input is one empty string.
+            without a line break. ``chunks`` is an iterable of lists of inputs, as in ``predict``. If
+            the command has no arguments and stdin is a terminal, the only input is one empty string.
     """
 
     name: str

@@ -1,4 +1,7 @@
-"""Notes about texts and tokens that a training prints before it starts, each with a remedy."""
+"""Writes notes about texts and tokens. Every note suggests a remedy.
+
+A training prints the notes before it starts.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ from seqmodels.data.tokenizer import LONGEST_WORD, SPACE_MARK
 UNKNOWN_SHARE = 0.1  # a note is printed if more than this fraction of the tokens of a split is unknown
 SMALLEST_VOCABULARY = 50  # a note is printed if a vocabulary has fewer tokens than this number
 FEWEST_TEXTS = 10  # with fewer texts than this number, all texts may have the same length by chance
-# A note is printed if more than this fraction of the characters of the texts is in words that are not split.
+# Some words are too long because the tokenizer does not split them. A note is printed if they contain more
+# than this fraction of all characters.
 SCRIPT_SHARE = 0.1
 SAMPLE = 2000  # number of texts that are searched for scripts without spaces
 # Limits for the mean word length, weighted by characters. Above the limit, the words are probably whole
@@ -35,9 +39,9 @@ def unknown_note(
 
     Args:
         tokenizer: the tokenizer of the splits.
-        splits: token ids of each split, by its name.
+        splits: token ids of each split, as ``{name: ids}``.
         marked: if True, the text itself contains tokens such as ``<unk>`` for unknown words.
-        more: additional remedy that only this task has, for the note.
+        more: additional remedy, which the calling task offers. The note lists it last.
     """
     shares = {}
     for name, ids in splits.items():
@@ -60,7 +64,10 @@ def unknown_note(
 
 
 def vocabulary_note(tokenizer: Tokenizer, language: str = "") -> list[str]:
-    """Returns a note if a vocabulary of words or pieces has fewer than 50 tokens."""
+    """Returns a note if a vocabulary has fewer than 50 tokens.
+
+    A vocabulary of characters or bytes can be small, so it never causes a note.
+    """
     count, settings = len(tokenizer) - len(SPECIAL_TOKENS), tokenizer.settings
     if settings.unit not in ("word", "wordpiece") or count >= SMALLEST_VOCABULARY:
         return []
@@ -79,7 +86,7 @@ def length_note(ids: TokenSequences, special: int, texts: str = "training texts"
     Args:
         ids: tokens of the texts.
         special: number of start and end tokens in every text. These tokens are not counted.
-        texts: name of the texts in the note.
+        texts: description of the texts, which the note contains.
     """
     lengths = ids.lengths - special
     if len(lengths) < FEWEST_TEXTS or lengths.min() < lengths.max():
@@ -96,7 +103,7 @@ def length_note(ids: TokenSequences, special: int, texts: str = "training texts"
 def script_note(
     tokenizer: Tokenizer, texts: Sequence[str], chosen: str, remedies: Sequence[str]
 ) -> list[str]:
-    """Returns a note if the texts are in a script without spaces and the tokenizer does not split it.
+    """Returns a note if many words are too long because their script has no spaces between words.
 
     Args:
         tokenizer: the tokenizer of the texts.

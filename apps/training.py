@@ -1,7 +1,7 @@
 """Creates the :class:`Training` object for a set of options.
 
-The verb ``train``, the option ``--refit``, the package ``apps.gradients`` and the benchmarks
-use this module.
+This module is used by the verb ``train``, the option ``--refit``, the package ``apps.gradients`` and the
+benchmarks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PLATEAU = 0.25  # the learning rate is multiplied by this factor after an epoch 
 def task_training(
     task: Task, options: TrainOptions, data: Data, folder: Path, stop: Callable[[], bool] = lambda: False
 ) -> Training:
-    """Returns the training of a task on its data, with checkpoints in ``folder``."""
+    """Returns the training of a task on ``data``. The training saves its checkpoints in ``folder``."""
     return make_training(
         options,
         lambda: _built(task, options, data),
@@ -48,7 +48,7 @@ def _built(task: Task, options: TrainOptions, data: Data) -> keras.Model:
         shapes = [[tuple(weight.shape) for weight in each.trainable_weights] for each in (model, earlier)]
         if shapes[0] != shapes[1]:
             raise UsageError(
-                f"--from {options.from_} has a model with other layers or layer sizes; "
+                f"--from {options.from_} has a model with other layers or layer sizes than the new model; "
                 "use the same model options as in that run"
             )
         for weight, value in zip(model.trainable_weights, earlier.trainable_weights):
@@ -81,9 +81,10 @@ def make_training(
             same epoch must always give the same dataset.
         valid: function without arguments that returns the validation dataset.
         folder: folder of the checkpoints.
-        monitor: the history column that determines the best epoch, and True if higher values are better.
+        monitor: pair ``(column, maximize)``. The best epoch has the best value in this column of the
+            history. If ``maximize`` is True, higher values are better.
         initial_carried: function that receives ``(model, rows)`` and returns the state at the start of an
-            epoch. ``rows`` is the number of rows of a batch that one replica of the model receives.
+            epoch. ``rows`` is the batch size of one replica of the model.
         derive: function that receives the mean loss and mean scores of an epoch, and returns additional
             columns of the history.
         callbacks: Keras callbacks.

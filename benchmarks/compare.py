@@ -2,10 +2,11 @@
 
 ``python -m benchmarks.compare sentiment --common "--data imdb --minutes 10" "--cell lstm" "--cell gru"``
 
-Each quoted argument after the options contains the options of one model, which is one row of the table. The
-options in ``--common``, such as the training time, apply to all models. Each model is a run in the folder
-``--folder``. The name of the run contains the options of the row and a checksum of all options. A finished
-run is not trained again. If a comparison is interrupted, repeat the command to continue the comparison.
+Each row of the table is one model. The last arguments are quoted texts. Each text contains the options of one
+model. The options in ``--common``, such as the training time, apply to all models. Each model is a run in the
+folder ``--folder``. The name of the run contains the options of the row and a checksum of all options. A
+finished run is not trained again. If a comparison is interrupted, repeat the command to continue the
+comparison.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import click
 
 
 def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
-    """Returns the text of each column of a row of the table. Trains and evaluates the run if needed."""
+    """Returns one row of the table: a text for each column. Trains and evaluates the run if needed."""
     command = [sys.executable, "-m", f"apps.{app}"]
     metrics = run / "metrics.json"
     if not metrics.exists():
@@ -72,7 +73,9 @@ def main(app: str, rows: tuple[str, ...], common: str, folder: str) -> None:
 
 
 def distinct(figures: dict[str, str]) -> list[str]:
-    """Returns the columns without the columns that repeat the value of an earlier column.
+    """Returns the columns that the table shows.
+
+    A column is dropped if it repeats the value of an earlier column.
 
     For example, if the tokens are words, the perplexity per word repeats the perplexity per token.
     """

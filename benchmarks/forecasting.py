@@ -65,7 +65,7 @@ def _training_rate(run: Path) -> float:
 
 
 def forecasting_rates(folder: str) -> dict[str, float]:
-    """Returns the number of test windows that each format of the run forecasts per second.
+    """Returns the forecasting speed of each format of the run, in test windows per second.
 
     All formats run in this process. Each format forecasts the same windows twice, and only the second run is
     measured. The time includes the computation of the features.
@@ -137,7 +137,7 @@ def show(title: str, found: dict[str, Any], columns: tuple[str, ...]) -> None:
     "--option",
     "more",
     multiple=True,
-    help="Option that is passed to train, for example --option=--seed=1. Repeat --option for each option.",
+    help="An option of `train`, for example --option=--seed=1. For several options, repeat --option.",
 )
 def main(stocks: Path | None, ett: str | None, m4: str | None, more: tuple[str, ...]) -> None:
     """Train and evaluate the forecasting app on the given data sets, and print Markdown tables."""

@@ -1,4 +1,4 @@
-"""The two training steps that `benchmarks.language_modeling tokens` compares: ours and PyTorch's.
+"""Runs our training step or PyTorch's training step for `python -m benchmarks.language_modeling tokens`.
 
 Both steps train the same model, the preset `default` of the language modeling app. It has an embedding,
 stacked LSTM layers, and an output layer that shares the weights of the embedding. Dropout is applied before,

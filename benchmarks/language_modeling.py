@@ -31,8 +31,8 @@ from benchmarks.shapes import FAST, Shape
 
 PTB = 10_002  # number of token ids of Penn Treebank: 10,000 words, padding and the start token
 SIDES = {"ours": FAST, "PyTorch": {}}
-# For each compared model, the options that differ from the defaults. The number of units is added later, so
-# that each model has about as many parameters as the default model.
+# Each entry contains the options in which one model differs from the default model. Later, `sized` adds the
+# number of units. With this number, each model has about as many parameters as the default model.
 COMPARED: tuple[dict[str, Any], ...] = (
     *({"cell": cell} for cell in ("gru", "rnn", "mingru", "minlstm", "rglru")),
     {"cell": "rglru", "residual": True},
@@ -147,7 +147,7 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
 
 
 def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
-    """Adds ``units`` to the changed options. The embedding of a residual model also gets this size."""
+    """Adds the option ``units``. In a residual model, the embedding also gets this size."""
     return {**changes, "units": units, **({"embedding_units": units} if "residual" in changes else {})}
 
 
@@ -160,7 +160,7 @@ def arguments(changes: dict[str, Any]) -> str:
 
 
 def equal_units(options: Train, changes: dict[str, Any], vocabulary: int) -> int:
-    """Returns the number of units that gives a changed model about as many parameters as another model.
+    """Returns the number of units with which a changed model is about as large as another model.
 
     The number of parameters is a polynomial of degree 2 in the units. The numbers of parameters of three
     small models determine this polynomial.

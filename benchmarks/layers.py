@@ -9,13 +9,14 @@ The lower bound is the time of the matrix products alone.
   time steps.
 - ``python -m benchmarks.layers --memory`` measures only the peak memory of a training step.
 
-The implementations of the layers are compared, such as Keras and PyTorch. In the code, an implementation is
-called a side. Each implementation runs in its own process. The processes take turns in one session. The
-tables show medians and quartiles. PyTorch is measured if ``benchmarks/requirements.txt`` is installed, or if
-``--torch`` is a Python executable that can import PyTorch.
+In the code, an implementation such as Keras, PyTorch or our kernel is called a side. Each implementation runs
+in its own process. The processes take turns in one session. The tables show medians and quartiles. PyTorch is
+measured if ``benchmarks/requirements.txt`` is installed, or if ``--torch`` is a Python executable that can
+import PyTorch.
 
-If no option selects a part of the measurements, the command writes ``layers.json``, ``layers.md`` and
-``growth.png`` to the folder ``--to``. If an option selects a part, the command only prints the results.
+The command prints the tables. If everything is measured, the command also writes ``layers.json``,
+``layers.md`` and ``growth.png`` to the folder ``--to``. With ``--quick``, ``--shape``, ``--cell``,
+``--mode``, ``--growth`` or ``--memory``, it does not write files.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            # Without TF_ENABLE_ONEDNN_OPTS, TensorFlow uses its default for this machine, as for most users.
+            # TF_ENABLE_ONEDNN_OPTS is removed unless `environment` contains it. Without this variable,
+            # TensorFlow uses its default setting, which most users have.
             env={
                 **{name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"},
                 **environment,
@@ -138,8 +140,8 @@ def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: flo
 def peak_memory(side: str, torch_python: str, cell: str, name: str) -> dict:
     """Returns a row of the memory table: the peak memory of a training step, in MB.
 
-    The memory of the process before it builds the model is subtracted. The measurement starts a new process,
-    because a process keeps the memory that an earlier step has freed.
+    The result is the peak memory, minus the memory before the model was built. Each measurement starts a new
+    process, because a process keeps the memory that an earlier step has freed.
     """
     worker = worker_of(side, torch_python)
     worker.ask(cell=cell, mode="training", shape=asdict(SHAPES[name]))
@@ -169,9 +171,9 @@ def table(rows: list[dict]) -> list[str]:
             continue
         lines += [
             f"### {mode.capitalize()}\n\n"
-            "The table shows the time of one step: a training step in training, a forward pass in inference. "
-            "The last column is this time divided by the time of the kernel. For example, 2 means that the "
-            "kernel is twice as fast as the implementation in this row.",
+            "The table shows the time of one training step or, in inference, of one forward pass. The last "
+            "column is this time, divided by the time of the kernel. For example, 2 means that the kernel is "
+            "twice as fast as the implementation in this row.",
             "",
             "| shape | cell | implementation | ms (quartiles) | time relative to the kernel |",
             "|---|---|---|---|---|",
@@ -192,7 +194,7 @@ def table(rows: list[dict]) -> list[str]:
 
 
 def targets(rows: list[dict]) -> list[str]:
-    """Returns a Markdown table of our training speed relative to the other implementations, with targets."""
+    """Returns a Markdown table of our relative training speed, and shows if it reaches the targets."""
     sides: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:
         sides.setdefault((row["shape"], row["cell"]), {})[row["side"]] = row["milliseconds"]
@@ -200,12 +202,11 @@ def targets(rows: list[dict]) -> list[str]:
         "### Targets of training",
         "",
         "Each number is the speed of the kernel, divided by the speed of the implementation in the header. "
-        "The kernel has three targets for its speed. "
-        "The first target is the lower of two speeds: 2 times the speed of Keras, or 0.9 times the speed "
-        'of "products alone". The second target is the lower of two speeds: the speed of PyTorch, or 0.9 '
-        'times the speed of "products alone". The second target applies only if all sequences of a batch '
-        "have the same length. The third target is the speed of the generic loop. The last column shows "
-        "if the kernel reaches all targets.",
+        "The kernel has three targets for its speed. The first target is a number of at least 2 in the "
+        'column "Keras". The second target is a number of at least 1 in the column "PyTorch". It applies '
+        "only if all sequences of a batch have the same length. Both targets are also reached if the "
+        'number in the column "products alone" is at least 0.9. The third target is a number of at least 1 '
+        'in the column "generic loop". The last column shows if the kernel reaches all targets.',
         "",
         "| shape | cell | Keras | PyTorch | products alone | generic loop | all targets reached |",
         "|---|---|---|---|---|---|---|",
@@ -231,8 +232,8 @@ def memory_table(rows: list[dict]) -> list[str]:
     lines = [
         "### Peak memory of training",
         "",
-        "The table shows the peak memory of each process in MB. The memory that the process used before it "
-        "built the model is subtracted. The memory for the compilation is included.",
+        "Each number is the peak memory of a process in MB, minus its memory before it built the model. "
+        "The memory for the compilation is included.",
         "",
         f"| shape | cell | {' | '.join(sides)} |",
         f"|---|---|{'---|' * len(sides)}",
@@ -266,12 +267,13 @@ def growth_table(rows: list[dict]) -> list[str]:
     lines = [
         "### Time by number of time steps T",
         "",
-        "The table shows the time in ms of a training step of one layer with 128 units on 4 sequences "
-        "of T time steps. The number in parentheses is the number of operations that must run one after "
-        "the other (sequential steps), forward and backward. In an LSTM, GRU or RNN, a sequential step "
-        "contains a matrix product. In the parallel cells (mingru, minlstm, rglru), a sequential step "
-        'contains one multiplication and one addition per unit. The row "mingru by rounds" computes the '
-        "MinGRU as a parallel scan. All other rows use a loop.",
+        "The table shows the time of a training step in ms. The model has one layer of 128 units, and a "
+        "batch has 4 sequences of T time steps. The number in parentheses is the number of sequential "
+        "steps in the forward and backward pass. Sequential steps are operations that must run one after "
+        "the other. In an LSTM, GRU or RNN, a sequential step contains a matrix product. In the parallel "
+        "cells (mingru, minlstm, rglru), a sequential step contains one multiplication and one addition "
+        'per unit. The row "mingru by rounds" computes the MinGRU as a parallel scan. All other rows use a '
+        "loop.",
         "",
         f"| cell | {' | '.join(f'T {steps}' for steps in GROWTH_STEPS)} |",
         f"|---|{'---|' * len(GROWTH_STEPS)}",
@@ -328,7 +330,7 @@ def plot(rows: list[dict], path: Path) -> None:
     "--memory",
     "only_memory",
     is_flag=True,
-    help="Measure only the peak memory of a training step. Other programs may run meanwhile.",
+    help="Measure only the peak memory of a training step. The machine does not have to be idle.",
 )
 @click.option(
     "--torch", "torch_python", default=sys.executable, help="Python executable that can import PyTorch."

@@ -5,8 +5,8 @@
 - ``python -m benchmarks.profile --cell gru --shape "2 x 512"`` profiles the GRU for one shape.
 
 TensorFlow's profiler measures the times. The time of an operation is the sum over all threads. Therefore the
-times of all operations together may be longer than the step. Matrix products use all cores. Most other
-operations use one core.
+sum of the times of all operations may be larger than the time of the step. Matrix products use all cores.
+Most other operations use one core.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ CONTAINERS = r"^(while|call|conditional|end: |multi_step|.*::|[A-Z]\w*$)"
 def times(folder: str) -> Counter[str]:
     """Returns the milliseconds per step of each operation, from a profile in ``folder``.
 
-    The number at the end of the name of an operation is removed.
+    Operations whose names differ only in a number at the end count as one operation, for example ``fusion.1``
+    and ``fusion.2``. The number is removed.
     """
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
@@ -56,9 +57,9 @@ def times(folder: str) -> Counter[str]:
 @click.option("--mode", type=click.Choice(MODES), default="training")
 @click.option("--side", type=click.Choice([side for side in SIDES if side != "PyTorch"]), default=OURS)
 def main(part: str, cell: str, mode: str, side: str) -> None:
-    """Print the time of each type of operation, and of the three longest operations of each type.
+    """Print the time of each type of operation, in ms per step.
 
-    The times are in ms per step.
+    For each type, the table also shows the three operations that take the most time.
     """
     os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
     os.environ |= {**SIDES[side][1], "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -30,7 +30,7 @@ def seconds_of(command: list[str]) -> float:
 
 
 def stream(run: Path, lines: Path) -> tuple[float, float]:
-    """Returns the time in seconds and the peak memory in MB of ``predict``.
+    """Runs ``predict``. Returns its time in seconds and its peak memory in MB.
 
     ``lines`` is a file with one text per line.
     """
@@ -61,11 +61,11 @@ def measure(data: str, preset: str, seed: int, lines: int, folder: Path) -> list
     """Trains a model and measures the app. Returns the rows of the table as pairs (quantity, value).
 
     Args:
-        data: the data set, as in the option ``--data`` of the app.
+        data: data set, a value of the option ``--data`` of the app.
         preset: name of the preset to train.
         seed: seed of the training.
         lines: number of lines that ``predict`` reads.
-        folder: folder in which the run and the files with the lines are written.
+        folder: folder for the run and for the input files of ``predict``.
     """
     help_time = statistics.median(seconds_of([*APP, "train", "--help"]) for _ in range(5))
     import_time = statistics.median(
@@ -105,7 +105,9 @@ def measure(data: str, preset: str, seed: int, lines: int, folder: Path) -> list
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--data", default="embedded", help="Data set, as in the option --data of apps.sentiment train.")
+@click.option(
+    "--data", default="embedded", help="Data set: a value of the option --data of apps.sentiment train."
+)
 @click.option("--preset", default="default", help="Name of the preset to train.")
 @click.option("--seed", default=0, help="Seed of the training.")
 @click.option("--lines", default=1_000_000, help="Number of lines that predict reads.")

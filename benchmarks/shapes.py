@@ -19,9 +19,8 @@ class Shape:
         time: number of time steps, T.
         layers: number of stacked layers.
         units: size of each state. It is also the size of the inputs or of the word vectors.
-        vocabulary: number of words. With a vocabulary, the model has an embedding before the stack and a
-            softmax layer after the stack. If None, the stack reads and returns vectors, and the model has
-            neither an embedding nor a softmax layer.
+        vocabulary: number of words. The model then has an embedding before the stack and a softmax layer
+            after the stack. With None, the model is only the stack, which reads and returns vectors.
         bidirectional: if True, the layers run in both directions, and the sequences have different lengths.
     """
 
@@ -34,7 +33,7 @@ class Shape:
 
     @property
     def lengths(self) -> list[int]:
-        """Lengths of the sequences, evenly spaced from T down to T / 8, as in a batch of texts."""
+        """Lengths of the sequences: evenly spaced numbers from T down to T / 8."""
         span = self.time - self.time // 8
         return [self.time - span * row // max(self.batch - 1, 1) for row in range(self.batch)]
 
@@ -49,7 +48,8 @@ SHAPES = {
 CELLS = ("lstm", "gru")
 MODES = ("training", "inference")
 
-# Maps each implementation to the module that its process runs, and to the process's environment variables.
+# SIDES maps each implementation to a pair: the module that runs in its own process, and the environment
+# variables of this process.
 FAST = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 SIDES: dict[str, tuple[str, dict[str, str]]] = {
     "Keras": ("tensorflow_worker", {}),
@@ -64,9 +64,10 @@ SIDES: dict[str, tuple[str, dict[str, str]]] = {
 OURS, WHOLE, RECOMPUTING, FLOOR = "kernel", "kernel, one part", "kernel, recomputing", "products alone"
 ONLY_TRAINING = (WHOLE, RECOMPUTING)  # inference does not split a batch and has no backward pass
 
-# The cells whose training step is measured for each number of time steps T. The value of a cell is a function
-# that receives T and returns the number of sequential steps: operations that must run one after the other. A
-# loop has T sequential steps forward and T sequential steps backward. A parallel scan halves T repeatedly.
+# The benchmark measures the training step of each cell in GROWTH_CELLS for each number of time steps T in
+# GROWTH_STEPS. GROWTH_CELLS maps a cell to a function. The function receives T and returns the number of
+# sequential steps. Sequential steps are operations that must run one after the other. A loop has T sequential
+# steps in the forward pass and T sequential steps in the backward pass. A parallel scan halves T repeatedly.
 # Each halving needs two sequential steps in the forward pass and two sequential steps in the backward pass.
 GROWTH_STEPS = (64, 256, 1024, 4096, 8192)
 GROWTH_CELLS: dict[str, Callable[[int], int]] = {

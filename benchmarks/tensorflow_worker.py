@@ -184,10 +184,11 @@ def products(cell: str, mode: str, shape: Shape) -> Step:
 
     The time of this function is approximately a lower bound for the time of a step.
 
-    The products that do not depend on the state are computed by one large product for all T time steps. In
-    each layer, the loop over time computes T small products ``h_t U`` in the forward pass. In the backward
-    pass, it computes T small products ``dz_t U^T``. The memory layout is the same as in our kernels: a
-    transposed matrix is copied once, before all products that use it.
+    Outside the loop over time, each product is one large product for all T time steps. Inside the loop, each
+    layer computes T small products ``h_t U`` in the forward pass, and T small products ``dz_t U^T`` in the
+    backward pass. ``h_t`` is the state at step t, and ``U`` is the recurrent kernel. ``dz_t`` is the gradient
+    of the values before the activations. The memory layout is the same as in our kernels: a transposed matrix
+    is copied once, before all products that use it.
     """
     n, time, units = shape.batch, shape.time, shape.units
     columns = {"lstm": 4, "gru": 3}[cell] * units

@@ -1,8 +1,9 @@
-"""Measures a TFLite file of a sentiment run for each form of the loop over time.
+"""Converts a trained sentiment model to TFLite files of different forms, and measures each file.
 
-``python -m benchmarks.tflite_forms --run saved_models/sentiment --length 64`` prints one Markdown table. A
-file of the form "generic" contains a loop of TensorFlow Lite. A file of the form "unrolled" contains a copy
-of the operators for each time step. A file of the form "fused" contains one operator for a whole LSTM.
+``python -m benchmarks.tflite_forms --run saved_models/sentiment --length 64`` prints one Markdown table. The
+forms compute the time steps in different ways. A file of the form "generic" contains a loop of TensorFlow
+Lite. A file of the form "unrolled" contains a copy of the operators for each time step. A file of the form
+"fused" contains one operator for a whole LSTM.
 """
 
 from __future__ import annotations
@@ -65,16 +66,17 @@ def measure(run: str, length: int | None, quantize: str) -> list[str]:
 @click.command(context_settings={"show_default": True})
 @click.option("--run", default="saved_models/sentiment", help="Folder of a trained sentiment run.")
 @click.option(
-    "--length", type=int, help="Maximum number of tokens per text. The default is the default of `convert`."
+    "--length", type=int, help="Maximum number of tokens per text. By default, `convert` chooses the number."
 )
 @click.option(
     "--quantize", default="none", help="Quantization: a value of the option --quantize of `convert`."
 )
 def main(run: str, length: int | None, quantize: str) -> None:
-    """Print the size, latency and accuracy of a TFLite file in each form of the loop over time.
+    """Convert a sentiment model to each form of TFLite file, and print a Markdown table.
 
-    The latency is the median of 200 calls with one thread. The accuracy is shown as the largest absolute
-    difference between the outputs of the file and the outputs of the Keras model.
+    The table shows the size, the latency and the numerical difference of each file. The latency is the median
+    of 200 calls with one thread. The numerical difference is the largest absolute difference between the
+    outputs of the file and the outputs of the Keras model.
     """
     click.echo("\n".join(measure(run, length, quantize)))
 

@@ -1,10 +1,11 @@
 """Measures the speed and the BLEU of a trained translation model in each of its formats.
 
-``python -m benchmarks.translation saved_models/de-en`` prints one Markdown table. Run the verbs
-export and convert first. If a format does not exist, it is skipped.
+``python -m benchmarks.translation saved_models/de-en`` prints one Markdown table. Before
+you start it, run ``export`` and ``convert`` of the translation app. A format that does not exist is skipped.
 
 Each format translates the test split in this process. It first translates a few sentences that are not
-measured. The speed is the number of source words per second. White space separates the words.
+measured. The speed is the number of source words per second. To count the words, a text is split at white
+space.
 """
 
 from __future__ import annotations

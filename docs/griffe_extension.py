@@ -6,7 +6,10 @@ import griffe
 
 
 class Examples(griffe.Extension):
-    """Shows the doctest lines at the end of a docstring as an example, not as a quotation."""
+    """Moves the doctest lines at the end of a docstring into a section "Examples".
+
+    Outside this section, Markdown shows lines that start with ">>>" as a quotation.
+    """
 
     def on_object(self, *, obj, **kwargs):
         if obj.is_alias or obj.docstring is None or ">>>" not in obj.docstring.value:
@@ -17,7 +20,11 @@ class Examples(griffe.Extension):
 
 
 class LazyNames(griffe.Extension):
-    """Finds the public names of packages that import each name at its first use (``seqmodels.lazy``)."""
+    """Finds the public names of packages that use ``seqmodels.lazy``.
+
+    Such a package has no import statements for its public names. Python imports a name when the name is used
+    for the first time.
+    """
 
     def on_module_members(self, *, node, mod, agent, **kwargs):
         for call in ast.walk(node) if isinstance(node, ast.AST) else ():

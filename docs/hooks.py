@@ -1,4 +1,7 @@
-"""MkDocs hook: gives the site the folders of the repository, so relative links work here and on GitHub."""
+"""MkDocs hook: gives the site the same folders as the repository.
+
+Therefore relative links between pages work on the site and on GitHub.
+"""
 
 from pathlib import Path
 
@@ -10,7 +13,10 @@ PATTERNS = ("docs/**/*.md", "docs/**/*.png", "docs/*.js", "benchmarks/*.md", "ex
 
 
 def on_files(files, config):
-    """Replaces the files of docs/ by all pages and pictures, each under its path in the repository."""
+    """Replaces the files of docs/ by the pages and pictures of the whole repository.
+
+    On the site, each file has the same path as in the repository.
+    """
     paths = [ROOT / page for page in PAGES] + [path for each in PATTERNS for path in sorted(ROOT.glob(each))]
     site = [
         File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)) for path in paths

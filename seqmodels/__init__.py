@@ -5,9 +5,9 @@ the classes and functions that you need from the subpackages, for example
 ``from seqmodels.layers import Recurrent``. After ``import seqmodels``, ``keras.models.load_model`` can load
 models that contain classes of this package.
 
-The docstrings and comments of the project write the shape of a tensor with these names of its axes:
+Docstrings and comments describe the shape of a tensor, for example ``(n, T, d)``, with these names:
 
-- ``n`` or ``batch``: number of sequences in a batch, which are the rows of a tensor
+- ``n`` or ``batch``: number of sequences in a batch. Each row of the tensor is a sequence
 - ``T`` or ``time``: number of time steps of the longest sequence in the batch, including padding
 - ``d`` or ``inputs``: number of input features of a layer at each time step
 - ``h`` or ``units``: number of features of a recurrent state
@@ -17,7 +17,8 @@ The docstrings and comments of the project write the shape of a tensor with thes
 - ``classes``: number of labels of a classifier
 
 The argument ``lengths`` always has the shape ``(batch,)`` and the dtype int32. It contains the number of real
-time steps of each row. Real steps are the steps that are not padding; the padding follows the real steps.
+time steps of each sequence. Real steps are the steps that are not padding. The padding follows the real
+steps.
 """
 
 from seqmodels.lazy import lazy

@@ -64,7 +64,7 @@ def _warning(function: Callable[..., Any], message: str) -> Callable[..., Any]:
         warnings.warn(message, DeprecationWarning, stacklevel=2)
         return function(*args, **kwargs)
 
-    # Keras reads the arguments of __init__ with getfullargspec. Without a signature, getfullargspec would
-    # return the arguments of the wrapper.
+    # Keras reads the arguments of __init__ with getfullargspec, which ignores functools.wraps. Without the
+    # attribute __signature__, getfullargspec would return *args and **kwargs.
     wrapper.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return wrapper

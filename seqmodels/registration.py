@@ -1,10 +1,11 @@
-"""Registration of the classes of seqmodels with Keras, so that Keras can load saved models.
+"""Registers the classes of seqmodels with Keras, so that Keras can load saved models.
 
-Each class has a decorator that registers the class with Keras when the module of the class is imported. These
-modules load TensorFlow, but importing seqmodels must not load TensorFlow. A stand-in for every class is
-therefore registered instead. A stand-in is an object that imports its class when Keras loads a model with
-this class. If Keras is not imported yet, an import finder on ``sys.meta_path`` registers the stand-ins when
-Keras is imported.
+A decorator registers each class, but only when the module of the class is imported. These modules load
+TensorFlow, and ``import seqmodels`` must not load TensorFlow. ``import seqmodels`` therefore registers a
+stand-in for each class. When Keras loads a model with this class, the stand-in imports the class.
+
+``import seqmodels`` does not import Keras either. If Keras is imported later, an import finder on
+``sys.meta_path`` registers the stand-ins at that time.
 """
 
 from __future__ import annotations

@@ -13,11 +13,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Entry:
-    """Location of the class that belongs to a name.
+    """The class for a name such as ``lstm``, and constructor arguments for the class.
 
     Attributes:
-        path: location in the form ``module:Class``.
-        options: constructor arguments that this name sets, such as ``activation="relu"`` for ``irnn``.
+        path: module and name of the class, in the form ``module:Class``.
+        options: constructor arguments for this name, such as ``activation="relu"`` for ``irnn``.
     """
 
     path: str
@@ -26,9 +26,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class CellEntry(Entry):
-    """Location of a cell class, and one property of the class.
+    """The cell class for a name, its constructor arguments, and its attribute ``parallel``.
 
-    The property is stored here, because reading it from the class would load TensorFlow.
+    The value of ``parallel`` is stored here, because reading it from the class would load TensorFlow.
 
     Attributes:
         parallel: value of the attribute ``parallel`` of the cell class. If True, the cell has no recurrent
@@ -67,8 +67,8 @@ ATTENTIONS: dict[str, Entry] = {
 
 FEEDINGS = ("none", "output", "context")  # additional inputs of the decoder's lowest cell
 
-# All optimizers of keras.optimizers except wrappers and ScheduleFreeAdamW. The weights of ScheduleFreeAdamW
-# must be swapped before every evaluation, which the training loop does not do.
+# All optimizers of keras.optimizers except wrappers and ScheduleFreeAdamW. ScheduleFreeAdamW needs other
+# weights for evaluation than for training, and the training loop does not swap them.
 OPTIMIZERS = (
     "adadelta",
     "adafactor",

@@ -8,8 +8,8 @@ FLAG = "--xla_cpu_experimental_ynn_fusion_type="
 def set_xla_flags() -> None:
     """Disables the YNNPACK fusions of XLA through the environment variable ``XLA_FLAGS``.
 
-    The variable is not changed if it already contains the flag of the fusions, or if it is the path of a file
-    with flags.
+    The function adds the flag ``--xla_cpu_experimental_ynn_fusion_type=`` to the variable. If the variable
+    already contains this flag, or if its value is the path of a file, the variable is not changed.
 
     XLA can compute reductions and matrix products with the library YNNPACK. YNNPACK can crash the process if
     the first two runs of a compiled program overlap, for example on two parts of a batch. Both runs then
@@ -18,9 +18,8 @@ def set_xla_flags() -> None:
 
     XLA reads the variable once per process, when it compiles its first program. Importing TensorFlow or
     running its operators without XLA does not compile a program. After the first compilation, this function
-    has no effect, and XLA offers no way to detect this. :class:`seqmodels.training.Training` and the command
-    line call this function. Call it yourself if your program compiles functions with XLA before it creates a
-    ``Training``.
+    has no effect and raises no error. :class:`seqmodels.training.Training` and the command line call this
+    function. If your program uses XLA before it creates a ``Training``, call this function first.
 
     >>> before = os.environ.get("XLA_FLAGS")
     >>> set_xla_flags()

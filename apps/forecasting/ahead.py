@@ -1,4 +1,4 @@
-"""Prepares series for a forecast from their last row."""
+"""Prepares series for a forecast of the rows after their last row."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from seqmodels.errors import DataError
 
 
 def at_ends(prepared: Prepared) -> np.ndarray:
-    """Returns the index of each series and the index of its last row: ``(series, 2)``.
+    """Returns an array of two columns: the index of each series, and the index of its last row.
 
-    The last row is the origin of a forecast.
+    The array has the shape ``(series, 2)``. The last row is the origin of a forecast.
     """
     return np.array([[number, len(series) - 1] for number, series in enumerate(prepared.source.series)])
 
 
 def whole(source: SeriesData, assets: Assets) -> Prepared:
-    """Prepares series for a forecast from their last row.
+    """Prepares series for a forecast of the rows after their last row.
 
     The function adds placeholder values after the last row, but the model never reads these values. Series
     that the model cannot forecast are left out, and a note lists them.
@@ -32,7 +32,7 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
     """
     if assets.series_units:
         source = _known_names(source, assets)
-    # First, check the kinds and names of all series. The next line checks their lengths.
+    # This call raises an error for a wrong kind of data or an unknown name. Short series are dropped later.
     numbers_of(source, assets)
     source = _long_enough(source, assets)
     numbers = numbers_of(source, assets)
@@ -48,8 +48,8 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
             raise DataError(
                 f"{source.name}: the known covariates of series {each.name!r} cover "
                 f"{len(each.known) - len(each)} future rows, but the model needs {horizon} future rows; "
-                "add rows with these covariates at the end of the data, and leave the columns to forecast "
-                "empty"
+                "add the missing rows at the end of the data, with values for these covariates and empty "
+                "target cells"
             )
     series = [
         replace(
@@ -84,10 +84,9 @@ def _long_enough(source: SeriesData, assets: Assets) -> SeriesData:
 
 
 def _known_names(source: SeriesData, assets: Assets) -> SeriesData:
-    """Drops the series for which the model has no embedding.
+    """Drops the series on which the model was not trained.
 
-    If the model has an embedding for none of the series, all series are kept, and :func:`numbers_of` raises
-    the error.
+    If this would drop all series, all series are kept. In this case, :func:`numbers_of` raises the error.
     """
     keep = [series.name in assets.names for series in source.series]
     if all(keep) or not any(keep):

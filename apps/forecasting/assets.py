@@ -38,7 +38,8 @@ class Assets:
         season: season length in rows.
         frequency: value of ``--frequency``. None means that the calendar was inferred from the dates.
         split: split specification, see :func:`apps.forecasting.windows.boundaries`.
-        unit: unit by which errors are divided in the loss, see :func:`apps.forecasting.windows.units`.
+        unit: ``none``, ``deviation`` or ``season``. The loss divides the errors of each series by this
+            unit, see :func:`apps.forecasting.windows.units`.
         periods: periods of the calendar inputs. The unit is days, or rows for series without dates.
         series_units: dimension of the learned embedding of each series. 0 means no embedding.
         dated: True if the times are dates, False if they are numbers.
@@ -92,7 +93,10 @@ class Assets:
 
 
 def choose(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
-    """Returns the series for the training, and the settings of the model. May add notes to the series."""
+    """Returns the series for the training, and the settings of the model.
+
+    The function may add notes to the series, for example about a reduced horizon.
+    """
     prices, several = source.kind == "prices", len(source.series) > 1
     dated = source.series[0].times.dtype.kind == "M"
     split = options.split
@@ -175,11 +179,11 @@ def _standards(rows: np.ndarray) -> list[list[float]]:
 
 
 def _periods(source: SeriesData) -> list[float]:
-    """Returns the periods of the calendar inputs: a day, a week and a year.
+    """Returns the periods of the calendar inputs. The possible periods are a day, a week and a year.
 
-    A period is used if it spans at least two rows and the series spans at least two periods. For daily
-    prices, only the week is used. For all other prices, the year is not used. If the series have no dates,
-    the season is the only period.
+    A period is used if it spans at least two rows and the series spans at least two periods. Daily prices
+    always use only the week. Prices with another time step use at most the day and the week. If the series
+    have no dates, the season is the only period.
     """
     if source.series[0].times.dtype.kind != "M":
         return [float(source.season)] if source.season > 1 else []

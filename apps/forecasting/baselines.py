@@ -1,9 +1,10 @@
 """Baselines: naive forecasts, exponential smoothing and volatility models.
 
-Each baseline is fitted once per series, on the first ``fitted`` rows. The origin of a window is its last
-known row. At every origin, the baseline uses the rows up to the origin and forecasts the next ``horizon``
-rows. The forecasts are Student-t distributions, stored as location, scale and degrees of freedom ``(windows,
-horizon, 3)``. Infinite degrees of freedom mean a normal distribution.
+Each baseline is fitted once per series. The argument ``fitted`` is the number of rows for the fit, counted
+from the start of the series. The origin of a window is its last known row. At every origin, the baseline uses
+the rows up to the origin and forecasts the next ``horizon`` rows. The forecasts
+are Student-t distributions, stored as location, scale and degrees of freedom ``(windows, horizon, 3)``.
+Infinite degrees of freedom mean a normal distribution.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ It receives ``(values (T,), fitted, origins (k,), horizon)`` and returns the for
 
 
 def methods(kind: str, season: int) -> dict[str, Method]:
-    """Returns the baselines by name. If ``kind`` is ``prices``, they forecast returns in percent."""
+    """Returns the baselines by name. The baselines for the kind ``prices`` forecast returns in percent."""
     if kind == "prices":
         return {
             "persistence": persistence,
@@ -57,7 +58,7 @@ def forecast(
     Args:
         method: a baseline from :func:`methods`.
         values: values or returns of each series, ``(T,)``.
-        fitted: number of rows at the start of each series on which the method is fitted, ``(series,)``.
+        fitted: number of rows for the fit, counted from the start of each series, ``(series,)``.
         windows: index of the series and row of the origin for each window, ``(windows, 2)``.
         horizon: number of rows to forecast.
     """
@@ -79,9 +80,10 @@ def naive(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) ->
 def seasonal_naive(
     values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int
 ) -> np.ndarray:
-    """Forecasts the last known value at the same position of the season.
+    """Forecasts the value that was observed one season earlier, such as a year earlier for months.
 
-    The variance grows in proportion to the number of seasons ahead, rounded up to whole seasons.
+    If this value is after the origin, the forecast uses the value of an earlier season. The variance is
+    proportional to the number of seasons from the origin to the forecast row, rounded up.
 
     See Hyndman, Athanasopoulos 2021, table 5.2.
     """
@@ -106,11 +108,12 @@ def drift(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) ->
 
 
 def naive2(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int) -> np.ndarray:
-    """Forecasts the last value of the seasonally adjusted series, as defined by the M4 competition.
+    """Computes the Naive 2 forecasts of the M4 competition.
 
-    The adjustment is a multiplicative decomposition of the rows up to each origin. The rows are adjusted only
-    if their autocorrelation at the lag of one season is significant at 90 %. The forecast is then multiplied
-    by the seasonal index. See section 2 of Makridakis et al. 2020 and the code of its benchmarks.
+    First, a multiplicative decomposition removes the season from the rows up to the origin. The last adjusted
+    value is the forecast for all steps. Each step is then multiplied by its seasonal index. The season is
+    removed only if the autocorrelation at the lag of one season is significant at 90 %. See section 2 of
+    Makridakis et al. 2020 and the code of the M4 benchmarks.
     """
     ahead = np.arange(1, horizon + 1)
     location = np.empty((len(origins), horizon))
@@ -185,8 +188,9 @@ def constant(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int
 def ewma(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) -> np.ndarray:
     """Forecasts with an exponentially weighted variance. All days after an origin have the same forecast.
 
-    With the return r, the variance is ``s2_t = 0.94 s2_{t-1} + 0.06 r_{t-1}^2``. The returns divided by their
-    standard deviation follow a Student-t distribution, whose scale and degrees of freedom are fitted.
+    The variance of day t is ``s2_t = 0.94 s2_{t-1} + 0.06 r_{t-1}^2``, where r is the return. Each return is
+    divided by the standard deviation of its day. A Student-t distribution with location 0 is fitted to the
+    results.
     """
     variance = np.empty(len(returns) + 1)
     variance[:2] = np.nanvar(returns[:fitted])
@@ -203,10 +207,11 @@ def ewma(returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) ->
 def garch(
     returns: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, asymmetric: bool
 ) -> np.ndarray:
-    """Forecasts with GARCH(1,1) or GJR-GARCH and Student-t shocks, fitted by the package ``arch``.
+    """Forecasts with a GARCH(1,1) model, or with a GJR-GARCH model if ``asymmetric`` is True.
 
-    See Bollerslev 1986 and Glosten et al. 1993. The forecast of each day has the expected variance of this
-    day. The degrees of freedom are the same for all days.
+    The shocks follow a Student-t distribution. The package ``arch`` fits the parameters. The model predicts
+    the variance of each day. The degrees of freedom are the same for all days. See Bollerslev 1986 and
+    Glosten et al. 1993.
     """
     model = arch_model(_real(returns), mean="Constant", vol="GARCH", p=1, o=int(asymmetric), q=1, dist="t")
     with warnings.catch_warnings():

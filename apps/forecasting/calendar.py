@@ -34,7 +34,7 @@ class Frequency:
 
     @property
     def step(self) -> str:
-        """The time between two rows as a noun, such as ``hour`` or ``15 minutes``."""
+        """Text that describes the time between two rows, such as ``hour`` or ``15 minutes``."""
         raise NotImplementedError
 
     def __str__(self) -> str:
@@ -101,7 +101,7 @@ class Steps(Frequency):
 
 @dataclass(frozen=True)
 class Fixed(Frequency):
-    """Calendar with the same time between all rows: the sum of ``seconds`` and ``nanoseconds``."""
+    """Calendar with a constant time between consecutive rows: ``seconds`` plus ``nanoseconds``."""
 
     seconds: int
     nanoseconds: int = 0
@@ -149,10 +149,11 @@ class Months(Frequency):
 
     Attributes:
         size: number of months.
-        anchor: day of the month on which the rows lie. ``end`` is the last day. ``last workday`` and ``first
-            workday`` are workdays. ``day`` is the day in the attribute ``day``.
-        day: day of the month, from 1 to 31. In a month without this day, the row lies on the last day. 0
-            means the same day of the month as in the last known row.
+        anchor: rule for the date of a row in its month. ``end`` selects the last day of the month. ``first
+            workday`` and ``last workday`` select a day from Monday to Friday. ``day`` selects the day whose
+            number is in the attribute ``day``.
+        day: day of the month, from 1 to 31. In shorter months, the row lies on the last day of the month. If
+            ``day`` is 0, future rows lie on the same day of the month as the last known row.
     """
 
     size: int = 1

@@ -64,7 +64,7 @@ def early_ends(source: SeriesData) -> list[str]:
 
 
 def is_counts(values: np.ndarray) -> bool:
-    """Returns True if no value is negative or fractional, and at least 25 % of the values are 0.
+    """Returns True if all values are whole numbers of at least 0, and at least 25 % of the values are 0.
 
     >>> is_counts(np.array([0.0, 3.0])), is_counts(np.array([0.0, 0.5]))
     (True, False)
@@ -87,9 +87,9 @@ def with_holidays(source: SeriesData, countries: Sequence[str]) -> SeriesData:
 
 
 def with_future_holidays(source: SeriesData, number: int, countries: Sequence[str], ahead: int) -> Series:
-    """Adds the number of holidays in each row to the known covariates of one series.
+    """Adds one known covariate per country to a series: the number of holidays in each row.
 
-    The covariates then cover all rows of the series and ``ahead`` future rows.
+    The known covariates then have values for all rows of the series and for ``ahead`` future rows.
     """
     series = source.series[number]
     known = series.known[:, : series.known.shape[1] - len(source.countries)]

@@ -30,7 +30,8 @@ class Prepared:
 
     Attributes:
         source: the series.
-        ends: rows at which training, validation and test split of each series end, ``(series, 3)``.
+        ends: index of the row after the end of each split, ``(series, 3)``. The splits are training,
+            validation and test.
         panel: arrays from which the batches of windows are gathered.
         numbers: index of each series in ``assets.names``, ``(series,)``. 0 if the model has no series
             embeddings.
@@ -79,7 +80,8 @@ def read(
         options: options of the training.
         data: a value of ``--data``. Default: the ``--data`` of the training.
         expected: calendar of the training. It is used if the rows of ``data`` fit this calendar.
-        encoding: encoding of ``data``. Default: UTF-8, or ``options.encoding`` for files that are not UTF-8.
+        encoding: encoding of ``data``. Default: ``options.encoding``. If ``data`` is given, the default
+            applies only to files that are not UTF-8.
     """
     source = load_series(
         data or options.data,
@@ -115,8 +117,9 @@ def _listed(columns: str) -> list[str]:
 def load(options: Train, assets: Assets | None) -> Data:
     """Reads the series and splits them into windows.
 
-    The default settings may depend on the number and the dates of all rows. These settings do not depend on
-    the values in validation and test rows.
+    The default settings of a model may depend on the number and the dates of all rows. To keep the evaluation
+    fair, these settings do not depend on the values in validation and test rows. The only exception is
+    ``assets.minimum``, which depends on all values.
 
     Args:
         options: options of the training.
@@ -132,7 +135,7 @@ def load(options: Train, assets: Assets | None) -> Data:
 
 
 def prepare(source: SeriesData, assets: Assets) -> Prepared:
-    """Splits series by the rules of the training. Series on which no model can be trained are dropped."""
+    """Drops series on which no model can be trained, and splits all other series as in the training."""
     return Prepared.of(_trained(source, assets), assets)
 
 

@@ -11,11 +11,12 @@ from seqmodels.errors import DataError
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 MONTH = r"(?P<name>(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6})\.?"
-# pandas parses this usual format fast.
+# If all cells of a column have this format, pandas parses the column, because pandas is faster.
 ISO = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?"
 CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:\s*[AaPp]\.?[Mm]\.?)?"
 
-# A cell contains a date. The day of the week, the time of day, and the UTC offset or time zone are optional.
+# This pattern splits a cell into its parts. Only the date is required. The day of the week, the time of day,
+# and the UTC offset or time zone are optional.
 WHOLE = (
     r"^(?:(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]?\s+)?"
     r"(?P<date>.+?)"
@@ -30,8 +31,8 @@ WHOLE = (
     r"(?:\s+[A-Z]{3,4}|\s*\[(?P<area>[A-Za-z_/+-]+)\]|\s*\([^)]*\))?)?)?$"
 )
 
-# Dates written as one number, by the number of digits. A number with 4 digits contains only the year. Longer
-# numbers add the month, the day, the hour, the minute and the second.
+# Patterns of dates without separators, such as 20240131. The keys are the numbers of digits. Four digits are
+# a year. Each longer pattern adds one part: the month, the day, the hour, the minute, then the second.
 _YMD = r"(?:1[5-9]|20|21)\d\d(?:0[1-9]|1[0-2])"
 _DAY = r"(?:0[1-9]|[12]\d|3[01])"
 _HOUR = r"(?:[01]\d|2[0-4])"
@@ -69,8 +70,8 @@ NUMERIC = r"(?P<first>\d{1,2})(?P<separator>[-/. ])(?P<second>\d{1,2})(?P=separa
 def time_of_day(parts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns the times of day as three arrays ``(rows,)``.
 
-    The arrays contain the whole seconds since midnight, the additional nanoseconds, and True for impossible
-    times.
+    The first array contains the seconds since midnight, rounded down. The second array contains the remaining
+    nanoseconds. The third array is True for impossible times, such as 25:00.
     """
     compact = parts["compact"].fillna("")
     hour = _whole(parts["hour"].fillna(parts["hour_only"]).fillna(compact.str.slice(0, 2)))

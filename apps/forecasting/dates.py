@@ -160,8 +160,8 @@ def _unix(texts: pd.Series, place: Place, name: str) -> Dates:
     if wrong.any():
         row = int(wrong.argmax())
         raise DataError(
-            f"{place(row)}: {texts.iloc[row]!r} as Unix time in {unit} has the implausible year "
-            f"{1970 + int(values[row] / ticks // year)}; most rows lie near "
+            f"{place(row)}: {texts.iloc[row]!r} is read as Unix time in {unit} and has the implausible year "
+            f"{1970 + int(values[row] / ticks // year)}; the year in the middle of the column is "
             f"{1970 + int(middle / ticks // year)}; correct the row"
         )
     # A float64 has too few digits for Unix times in nanoseconds. Therefore whole and fractional digits are
@@ -176,14 +176,14 @@ def _unix(texts: pd.Series, place: Place, name: str) -> Dates:
 
 
 def _elapsed(values: np.ndarray, place: Place, name: str) -> Dates:
-    """Converts equally spaced fractions, such as seconds since the start, to row numbers."""
+    """Converts equally spaced numbers, such as 0, 0.5 and 1, to row numbers."""
     steps = np.diff(values)
     step = float(np.median(steps)) if len(steps) else 0.0
     numbers = np.round((values - values[0]) / step) if step else np.zeros(0)
     if not step or np.abs(values[0] + numbers * step - values).max() > 0.01 * abs(step):
         raise DataError(
-            f"{place(0)}: the numbers of the column {name!r} are neither dates nor equally spaced; use "
-            "dates, or --frequency rows to number the rows"
+            f"{place(0)}: the numbers of the column {name!r} are neither dates nor equally spaced; "
+            "replace the numbers with dates, or ignore the numbers with --frequency rows"
         )
     note = f"the numbers in the column {name!r} are {abs(step):.6g} apart; row numbers replace them"
     return Dates((numbers * np.sign(step)).astype(np.int64), notes=[note])
@@ -267,7 +267,7 @@ def _converted(local: np.ndarray, offsets: np.ndarray, zone: str) -> Dates:
 
 
 def _coarse(times: np.ndarray) -> np.ndarray:
-    """Converts times to seconds. If they have fractions of a second, converts to micro- or nanoseconds."""
+    """Converts times to the coarsest unit that is exact: seconds, microseconds or nanoseconds."""
     for unit in ("s", "us"):
         coarse = times.astype(f"datetime64[{unit}]")
         if (coarse == times).all():

@@ -16,8 +16,8 @@ from apps.forecasting.inference import Forecasts
 from apps.forecasting.metrics import Forecast
 from apps.forecasting.windows import deviation, seasonal_change
 
-# Slow baselines. Naive 2 is skipped if there are more windows than this number. ETS is skipped if there are
-# more series than this number.
+# Slow baselines are skipped if the data are large. The limit of Naive 2 is a number of windows. The limit of
+# ETS is a number of series.
 SLOW = {
     "naive 2": 2_000,
     "ETS": 500,
@@ -34,7 +34,7 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
     Args:
         prepared: the series.
         origins: index of the series and row of the origin for each window, ``(n, 2)``.
-        fitted: number of rows at the start of each series on which the baselines are fitted, ``(series,)``.
+        fitted: number of rows for the fit, counted from the start of each series, ``(series,)``.
     """
     source, horizon = prepared.source, prepared.assets.horizon
     targets = prepared.targets
@@ -59,7 +59,7 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 
 
 def score(forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, Any]:
-    """Computes all scores of the forecasts of the windows ``origins``, as a JSON-ready dictionary."""
+    """Computes all scores of a forecast as a JSON-ready dictionary. ``origins`` contains its windows."""
     y = prepared.truth(origins)
     if prepared.source.kind == "prices":
         return metrics.market_scores(forecast, y)
@@ -84,8 +84,8 @@ def measure_of(forecast: Forecast, prepared: Prepared) -> str:
 def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> np.ndarray:
     """Computes the losses of n windows and H forecast steps: ``(n, H)``.
 
-    The losses of prices are not divided. All other losses are divided by the standard deviation of the series
-    in the training rows.
+    The losses of values are scaled: each loss is divided by the standard deviation of its series in the
+    training rows. The losses of prices are not scaled.
     """
     y = prepared.truth(origins)
     if measure == "nll":
@@ -175,10 +175,10 @@ def backtest(
         prepared: the series.
         origins: windows of the test split.
         parts: number of parts.
-        refit: function that receives the series, trains a model and returns its forecast function. It is
-            called once per part. The training and validation splits of the series contain the rows before the
-            part. The baselines are also fitted on the rows before the part. If None, all parts use the same
-            model and the same fitted baselines.
+        refit: function that trains a new model for a part and returns the forecast function of this model.
+            The function receives the series, whose training and validation rows are all before the part. The
+            baselines are then also fitted on the rows before the part. With ``refit=None``, all
+            parts use the same model and the same fitted baselines.
     """
     times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
     found = []

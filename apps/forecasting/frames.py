@@ -46,7 +46,7 @@ def store(data: object, folder: Path) -> Path:
 
 
 def inputs(given: object, folder: Path) -> list[str]:
-    """Returns the paths of the files to forecast. If ``given`` is not a path, writes ``given`` to a file."""
+    """Returns the paths of the files to forecast. Data that are not paths are first written to a file."""
     if isinstance(given, str | Path):
         return [str(given)]
     if isinstance(given, list) and given and all(isinstance(path, str | Path) for path in given):

@@ -1,4 +1,4 @@
-"""The calendar of each value of ``--frequency``, and a function that restores the calendar of a run."""
+"""Maps the values of ``--frequency`` to calendars, and restores the calendar that a run has stored."""
 
 from __future__ import annotations
 

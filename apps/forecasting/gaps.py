@@ -18,12 +18,14 @@ def without_gaps(
     place: Callable[[int], str],
     local: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns times and values with a row for every step of the frequency. New rows have NaN values.
+    """Inserts the missing rows, and returns the times and the values of all rows.
+
+    The result has one row per step of the calendar. The values of the inserted rows are NaN.
 
     Args:
         times: times of the rows, ``(T,)``.
         values: values of the rows, ``(T, columns)``.
-        frequency: time between two rows.
+        frequency: calendar of the rows.
         fill: value of ``--fill``.
         place: function that receives a row number and returns its location for error messages.
         local: local times of the rows, ``(T,)``. Default: ``times``.
@@ -39,8 +41,8 @@ def without_gaps(
         row = int((steps > 1).argmax()) + 1
         raise DataError(
             f"{place(row)}: {steps[row - 1] - 1} rows are missing before this row (one row per {frequency}); "
-            "add the rows, set --fill forward or --fill zero, set another --frequency, or use --frequency "
-            "rows to ignore the dates"
+            "add the rows, set --fill forward or --fill zero, set another --frequency, or ignore the dates "
+            "with --frequency rows"
         )
     if not missing:
         return times, values
@@ -69,16 +71,16 @@ def check_steps(
     if between.any():
         raise DataError(
             f"{place(int(between.argmax()))}: the date lies between two steps of the calendar (one row per "
-            f"{frequency}{because}); correct the date, set another --frequency, or use --frequency rows to "
-            "ignore the dates"
+            f"{frequency}{because}); correct the date, set another --frequency, or ignore the dates with "
+            "--frequency rows"
         )
     steps = np.diff(index)
     if (steps < 1).any():
         row = int((steps < 1).argmax()) + 1
         raise DataError(
             f"{place(row)}: this row and the previous row lie in the same step of the calendar (one "
-            f"row per {frequency}{because}); remove one of the two rows, or use --frequency rows to ignore "
-            "the dates"
+            f"row per {frequency}{because}); remove one of the two rows, or ignore the dates with "
+            "--frequency rows"
         )
     return index
 

@@ -74,7 +74,7 @@ def forecasting(output: str, levels: Sequence[float] = (), loss: str = "auto") -
     """
     if loss not in FORECAST_LOSSES or (loss != "auto" and output != "point"):
         raise ValueError(
-            "loss must be 'auto'; only for the output 'point', loss may also be 'absolute' or 'squared'; "
+            "loss must be 'auto', 'absolute' or 'squared'; outputs other than 'point' support only 'auto'; "
             f"got {loss!r} for the output {output!r}"
         )
 

@@ -8,8 +8,8 @@ forecast that uses only the returns is Hamilton's filter.
 The direction of the next return cannot be predicted in either market. The high and the low of a day are
 sampled from a Brownian bridge between open and close. The bridge has the volatility of the day. In the
 GARCH market, the past returns contain all information about the next return. In the regime market, high and
-low contain additional information. The optimum reported for the regime market is nevertheless the filter that
-uses only the returns.
+low contain additional information about the regime. Hamilton's filter ignores this information. Therefore the
+baseline ``optimum`` of the regime market is the best forecast only among forecasts that use returns alone.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def regimes(seed: int) -> SeriesData:
     belief, truth = np.array([1.0, 0.0]), np.empty((DAYS, 3))
     for day in range(DAYS):
         second, fourth = belief @ scales**2, 3 * belief @ scales**4
-        # A Student-t distribution with nu > 4 has the kurtosis 3 (nu - 2) / (nu - 4).
+        # The degrees of freedom nu are chosen by the kurtosis. The kurtosis of a Student-t distribution is
+        # 3 (nu - 2) / (nu - 4).
         kurtosis = max(fourth / second**2, 3 + 1e-3)
         freedom = (4 * kurtosis - 6) / (kurtosis - 3)
         truth[day] = DRIFT, np.sqrt(second * (freedom - 2) / freedom), freedom
@@ -84,8 +85,8 @@ def _market(
     """
     close = 100 * np.exp(np.cumsum(returns) / 100)
     opened = np.concatenate([[100.0], close[:-1]])
-    # The maximum of a Brownian bridge from 0 to b is (b + sqrt(b^2 - 2 s^2 ln U)) / 2.
-    # The minimum has a minus sign before the root.
+    # The maximum of a Brownian bridge from 0 to b is (b + sqrt(b^2 - 2 s^2 ln U)) / 2. Here s is the
+    # volatility, and U is uniform in (0, 1). In the formula of the minimum, the root is subtracted.
     reach = np.sqrt(returns**2 - 2 * volatility**2 * np.log(random.random((2, len(returns)))))
     high = opened * np.exp((returns + reach[0]) / 200)
     low = opened * np.exp((returns - reach[1]) / 200)

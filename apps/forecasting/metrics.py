@@ -198,10 +198,10 @@ def kupiec(exceedances: int, days: int, probability: float) -> float:
 
 
 def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, float]:
-    """Tests if the mean loss difference over time is 0. Returns the statistic and the two-sided p-value.
+    """Tests if the mean of ``differences`` is 0. Returns the statistic and the two-sided p-value.
 
-    The statistic follows section 1.1 of Diebold, Mariano 1995. The variance is estimated as in Newey and West
-    1987. With their weights for the autocovariances, the variance is positive.
+    The statistic follows section 1.1 of Diebold, Mariano 1995. The variance is the estimate of Newey, West
+    1987. This estimate weights the autocovariances such that the variance is positive.
 
     Args:
         differences: losses of the first forecast minus losses of the second forecast, in time order,
@@ -223,9 +223,10 @@ def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) 
     """Returns the mean difference of the losses of two forecasts, and the result of a Diebold-Mariano test.
 
     The losses at one origin time are averaged over all steps and over all series that have this origin time.
-    Forecasts of several steps overlap, and their losses are correlated over time. Therefore the test includes
-    the larger of ``steps - 1`` and ``4 (T / 100)^(2/9)`` lags, where T is the number of origin times (Newey,
-    West 1994). With fewer than 30 origin times, the test treats all windows as independent.
+    Forecasts of several steps overlap, and their losses are correlated over time. Therefore the
+    variance in the test includes autocovariances. Their number is ``max(steps - 1, 4 (T / 100)^(2/9))``,
+    where T is the number of origin times (Newey, West 1994). With fewer than 30 origin times, the test treats
+    all windows as independent.
 
     Args:
         loss, other: losses of the two forecasts, ``(n, H)``. The difference is ``loss - other``.
@@ -249,10 +250,11 @@ def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) 
 
 
 def direction(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
-    """Computes the fraction of windows in which median and target of the first step have the same sign.
+    """Computes how often the forecast of the first step has the correct direction.
 
-    ``interval`` is the 95 % score interval of the accuracy (Wilson 1927). ``majority`` is the accuracy of
-    always forecasting the more frequent direction. Targets of 0 are dropped.
+    ``accuracy`` is the fraction of windows in which median and target have the same sign. ``interval`` is the
+    95 % score interval of the accuracy (Wilson 1927). ``majority`` is the accuracy of a forecast that is
+    always the more frequent direction. Windows with the target 0 are dropped.
     """
     moved = y[:, 0] != 0
     up, said = y[moved, 0] > 0, forecast.median[moved, 0] > 0
@@ -301,10 +303,11 @@ def value_scores(
     Args:
         forecast: the forecasts.
         y: targets, ``(n, H)``.
-        seasonal_changes: ``mean |y_t - y_{t-season}|`` of the series of each window, in the rows before the
-            test split, ``(n,)``. This is the denominator of the MASE (Hyndman, Koehler 2006).
-        deviations: standard deviation of the series of each window, in the training rows, ``(n,)``. The
-            errors in the scaled scores are divided by this deviation.
+        seasonal_changes: for each window, the seasonal change of its series, ``(n,)``. The seasonal change is
+            ``mean |y_t - y_{t-season}|`` over the rows before the test split. The MASE divides the errors by
+            the seasonal change (Hyndman, Koehler 2006).
+        deviations: for each window, the standard deviation of the training rows of its series, ``(n,)``. The
+            scaled scores divide the errors by this standard deviation.
     """
     error = y - forecast.median
     losses, ranked = negative_log_likelihood(forecast, y), crps(forecast, y)

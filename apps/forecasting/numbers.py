@@ -38,8 +38,8 @@ class Writing:
         decimal_comma: if True, an ambiguous comma, as in ``1,234``, is read as the decimal separator. If
             False, it is read as the thousands separator.
         known: True if at least one number of the file shows which separator separates decimals.
-        columns: dictionary ``{description: names of columns}``. A description, such as "currency signs are
-            removed", applies to these columns.
+        columns: notes for the user, as a dictionary ``{note: names of columns}``. An example of a note is
+            "currency signs are removed". The names are the columns in which the note is true.
     """
 
     decimal_comma: bool = False
@@ -97,7 +97,7 @@ def parse_numbers(cells: pd.Series, place: Place, name: str, writing: Writing | 
         cells: the cells, as text or as stored in a typed file.
         place: function that receives a row number and returns its location for error messages.
         name: name of the column.
-        writing: conventions of the file. The function adds the descriptions that apply to this column.
+        writing: conventions of the file. The function adds notes about this column.
 
     Raises:
         DataError: a cell is neither a number nor missing, a number is infinite, or the separators of a number
@@ -180,8 +180,8 @@ def _without_groups(
 ) -> tuple[pd.Series, np.ndarray, bool]:
     """Removes thousands separators and writes decimals with a point.
 
-    Returns the numbers as text, one bool per cell, and one bool for the column. The bool of a cell is True if
-    the separators of this cell contradict the other cells. The bool of the column is True if the decimal
+    Returns three values. The first value contains the numbers as text. The second value is an array, which is
+    True for cells whose separators contradict the other cells. The third value is True if the decimal
     separator is a comma.
     """
     commas, points = digits.str.count(","), digits.str.count(r"\.")

@@ -15,8 +15,8 @@ RECENT = 52
 # The trading times of intraday prices are inferred from the last RECENT_SESSIONS weeks. Before these weeks,
 # daylight saving time may shift the trading times.
 RECENT_SESSIONS = 8
-# A calendar with pauses, such as nights, is used only if a calendar without pauses has at least LARGE times
-# as many rows.
+# A calendar can have pauses, such as nights. Pauses are used only if they reduce the number of rows by at
+# least the factor LARGE.
 LARGE = 1.15
 
 
@@ -190,11 +190,11 @@ def _open_slots(local: np.ndarray, seconds: int) -> tuple[int, ...] | None:
         span = np.arange(day[0], day[-1] + 1) % 7
         possible = np.bincount(span, minlength=7)
         seen = np.bincount(days_with_rows % 7, minlength=7)
-        # A day of the week is closed if two such days have no rows. One Saturday or Sunday without rows is
-        # enough.
+        # A day of the week is closed if it occurs at least twice and never has rows. Saturday and Sunday are
+        # closed if they occur at least once and never have rows.
         closed = [d for d in range(7) if not seen[d] and (possible[d] >= 2 or (d > 4 and possible[d]))]
         if not any(possible[d] for d in (5, 6)) and len(clocks) * seconds < DAY:
-            # The rows do not include a weekend. The usual week without a weekend is assumed.
+            # The rows do not reach a weekend. Saturday and Sunday are assumed to be closed.
             closed += [5, 6]
         opened = np.array([d * DAY + c for d in range(7) if d not in closed for c in clocks], np.int64)
     if not len(opened) or len(opened) >= WEEK // seconds:
@@ -211,8 +211,8 @@ def _expected(slots: tuple[int, ...], local: np.ndarray) -> int:
 def fits(frequency: Frequency, rows: Observed) -> bool:
     """Returns True if the rows fit the calendar.
 
-    Every row must have its own step of the calendar, and at least about half of all steps must have a row.
-    For prices, up to 20 % of the rows may lie between two steps.
+    Two rows must not lie in the same step of the calendar. About half of the steps or more must have a row.
+    Rows must not lie between two steps. For prices, up to 20 % of the rows may lie between two steps.
     """
     if (rows.times.dtype.kind == "M") == isinstance(frequency, Steps):
         return False

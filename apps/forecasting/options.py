@@ -72,8 +72,8 @@ class Train(TrainOptions):
     frequency: str | None = option(
         None,
         "Time between two rows. 'business' means one row per day from Monday to Friday. Use 'step' if the "
-        "data have row numbers instead of dates. 'rows' ignores the dates and numbers the rows. Default: "
-        "inferred from the dates.",
+        "data have row numbers instead of dates. If you choose 'rows', the app ignores the dates and uses "
+        "row numbers instead. Default: inferred from the dates.",
         group="Data",
         choices=FREQUENCIES,
     )
@@ -90,9 +90,9 @@ class Train(TrainOptions):
     )
     id: str = option(
         "",
-        "Comma-separated columns that name the series of each row. Needed if one column of the file contains "
-        "the values of several series. Default: 'unique_id' if the file has the columns 'unique_id', 'ds' "
-        "and 'y'. All other files have no such column by default.",
+        "Column that contains the name of the series, or comma-separated columns that form the name. Set "
+        "this option if one column of the file contains the values of several series. Default: 'unique_id' "
+        "if the file has the columns 'unique_id', 'ds' and 'y', otherwise no column.",
         group="Data",
     )
     target: str = option(
@@ -110,8 +110,8 @@ class Train(TrainOptions):
     holidays: str = option(
         "",
         "Comma-separated countries such as US or DE-BY, or one exchange such as NYSE. The holidays of a "
-        "country are an input of the model. On the holidays of an exchange, the data have no rows. Default: "
-        "no holidays.",
+        "country are an input of the model. If you name an exchange, its holidays are days without rows. "
+        "They are not missing dates, and the app does not forecast them. Default: no holidays.",
         group="Data",
     )
     known: str = option(
@@ -123,8 +123,9 @@ class Train(TrainOptions):
     )
     static: str = option(
         "",
-        "Comma-separated names of covariate columns that are constant in each series. If the file does not "
-        "have the columns 'unique_id', 'ds' and 'y', also set --id. Default: no columns.",
+        "Comma-separated names of covariate columns that are constant in each series. The app must know the "
+        "series of each row. Therefore set --id if the file does not have the columns 'unique_id', 'ds' and "
+        "'y'. Default: no columns.",
         group="Data",
     )
     season: int | None = option(
@@ -137,7 +138,7 @@ class Train(TrainOptions):
     lookback: int | None = option(
         None,
         "Number of past rows that the model reads. Default for prices: 250. Default for other data: the "
-        "largest of 24, 3 times --season and 2 times --horizon. For short series, the default is reduced.",
+        "maximum of 3 seasons, 2 horizons and 24 rows. For short series, the default is reduced.",
         group="Data",
         minimum=2,
     )
@@ -226,9 +227,10 @@ class Train(TrainOptions):
     )
     error_unit: str = option(
         "auto",
-        "Number by which the errors of a series are divided in the training loss. 'none' does not divide "
-        "them. 'deviation' is the standard deviation of the series. 'season' is the mean absolute change of "
-        "the series over one season. 'auto' selects 'none' for prices and 'deviation' for all other data.",
+        "Unit of the errors in the training loss. The errors of each series are divided by its unit. With "
+        "'none', the unit is 1. 'deviation' is the standard deviation of the series. 'season' is the mean "
+        "absolute change of the series over one season. 'auto' selects 'none' for prices and 'deviation' for "
+        "all other data.",
         group="Advanced",
         choices=("auto", "none", "deviation", "season"),
     )
@@ -283,7 +285,7 @@ class Evaluate(EvaluateOptions):
         super().check()
         check_reading(self.data, {"encoding": self.encoding})
         if self.refit and not self.backtest:
-            raise UsageError("--refit needs --backtest N; add --backtest N")
+            raise UsageError("--refit needs --backtest; set --backtest to the number of parts")
         if self.refit and (self.model != "keras" or self.data is not None):
             raise UsageError(
                 "--refit trains the Keras model on the data of the run; remove --model and --data"
@@ -298,9 +300,8 @@ class Predict(PredictOptions):
 
     data: str | None = option(
         None,
-        "Data to forecast, such as a file or a folder. You can also pass files and folders as arguments, "
-        "without --data. Default: the arguments. If there are no arguments, the default is the --data of "
-        "the training.",
+        "Data to forecast, such as a file or a folder. You can also pass files and folders as arguments "
+        "instead of --data. Without any of them, the app forecasts the --data of the training.",
     )
     encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
 

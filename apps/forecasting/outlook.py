@@ -40,7 +40,10 @@ def price_quantiles(forecast: Forecast, close: np.ndarray) -> np.ndarray:
 
 
 def records(forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> list[dict[str, Any]]:
-    """Returns one JSON-ready record per origin. A record contains the forecasts after its origin."""
+    """Returns one JSON-ready record per origin.
+
+    An origin is the last known row before the forecasts. A record contains the forecasts after its origin.
+    """
     horizon = prepared.assets.horizon
     found = []
     steps = quantiles_of(forecast, prepared.assets.minimum)

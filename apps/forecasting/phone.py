@@ -1,7 +1,7 @@
 """TFLite export of forecasting models.
 
-The TFLite file has the signature ``forecast`` of the SavedModel, for one window per call. A README next
-to the file explains how to use the file.
+The TFLite file and the SavedModel have the same signature ``forecast``. The TFLite file forecasts one window
+per call. A README next to the file explains how to use the file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ REPRESENTATIVE = 200  # maximum number of training windows for the calibration o
 
 
 def phone(run: Run, model: keras.Model, options: ConvertOptions) -> Phone:
-    """Prepares the conversion to TFLite files for one window per call.
+    """Prepares the conversion to TFLite files. These files forecast one window per call.
 
     The score of a TFLite file is its CRPS on the validation split.
     """

@@ -59,7 +59,7 @@ def fan_chart(fan: Fan, title: str, path: str | os.PathLike[str]) -> Path:
     if not fan.rolling:  # The intervals start at the last known value.
         ahead = times[past - 1 :]
         quantiles = np.concatenate([np.full((1, 7), fan.history[-1]), quantiles])
-    # Each rolling forecast applies to one time only. Therefore the intervals are drawn as steps.
+    # Rolling forecasts have different origins. Therefore steps are drawn instead of connecting lines.
     step: Literal["mid"] | None = "mid" if fan.rolling else None
     for low, high, label, alpha in SHARES:
         axes.fill_between(
@@ -158,7 +158,7 @@ def backtest(
 
 
 def influence(rises: Mapping[str, float], measure: str, path: str | os.PathLike[str]) -> Path:
-    """Draws the permutation importance of each part of the inputs, with the largest at the top."""
+    """Draws the permutation importance of each part of the inputs. The most important part is at the top."""
     ordered = sorted(rises.items(), key=lambda item: item[1])
     figure = Figure(figsize=(6, 1.2 + 0.4 * len(ordered)), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()

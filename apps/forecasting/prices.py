@@ -11,7 +11,7 @@ from apps.forecasting.records import PRICE_COLUMNS, Series
 from seqmodels.errors import DataError
 
 SPLIT_RETURN = 0.4  # a larger relative price change may be a stock split
-# Maximum relative difference between the ratio of two prices and a ratio in SPLIT_RATIOS.
+# A price ratio is a possible split if it differs from a value in SPLIT_RATIOS by at most this fraction.
 SPLIT_TOLERANCE = 0.04
 SPLIT_RATIOS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 100)
 SHOWN = 3  # maximum number of splits that a note lists
@@ -29,9 +29,10 @@ def complete(known: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def checked_prices(series: Series, places: Sequence[str]) -> Series:
-    """Checks the prices. Returns the series after raising ``high`` and lowering ``low`` where necessary.
+    """Checks the prices, and corrects ``high`` and ``low``. Returns the corrected series.
 
-    In each row of the result, open and close lie between low and high.
+    If open or close is above ``high``, ``high`` is raised. If open or close is below ``low``, ``low`` is
+    lowered.
 
     Raises:
         DataError: a price is missing, zero or negative, or a volume is missing or negative.

@@ -13,10 +13,9 @@
 ``yahoo:TICKER,...``   Daily prices, downloaded with the package ``yfinance``.
 =====================  ===================================================================================
 
-The target of prices is the log-return in percent, ``100 ln(C_t / C_{t-1})``. The dates of prices may be
-irregular, because markets close on some days. The target of all other series is the value itself. Their dates
-must be regular. ``--fill`` fills gaps. The calendar is inferred from the rows, see
-``apps.forecasting.calendar``.
+For prices, the target is the log-return in percent, ``100 ln(C_t / C_{t-1})``. The dates may be irregular,
+because markets close on some days. For all other series, the target is the value itself, and the dates must
+be regular. ``--fill`` fills gaps. The calendar is inferred from the rows, see ``apps.forecasting.calendar``.
 """
 
 from __future__ import annotations
@@ -124,13 +123,14 @@ def load_series(
         source = _read_path(data, reading)
     if known and not source.series[0].known.size:
         raise UsageError(
-            f"--known {','.join(known)} applies only to series of values, but {data} contains {source.kind}; "
-            "remove --known"
+            f"--known {','.join(known)} does not apply to {data}. Prices and embedded data have no known "
+            "covariates; remove --known"
         )
     if static and not source.series[0].static.size:
         raise UsageError(
-            f"--static {','.join(static)} needs a file with the columns {', '.join(LONG_COLUMNS)}, or the "
-            f"option --id; change {data}, add --id or remove --static"
+            f"--static {','.join(static)} does not apply to {data}. Static covariates need --id, or a file "
+            f"with the columns {', '.join(LONG_COLUMNS)}. Prices have no static covariates; add --id or "
+            "remove --static"
         )
     source = without_constant(source)
     if countries:
@@ -259,8 +259,8 @@ def _read_path(data: str, reading: Reading) -> SeriesData:
 def _guess(source: SeriesData) -> int:
     """Infers the season length from the values. Returns 1 if the series have no clear season.
 
-    The season length is the candidate lag at which the changes from row to row have the highest mean
-    autocorrelation.
+    For each length in ``GUESSES``, the function computes the autocorrelation of the changes from row to row
+    at this lag. The length with the highest mean over all series is the season length.
     """
     best, strongest = 1, STRONG
     for season in GUESSES:

@@ -65,7 +65,7 @@ class SeriesData:
     truth: list[np.ndarray] | None = None
 
     def targets(self, number: int) -> np.ndarray:
-        """Returns the target values of the series with this index: ``(T,)``.
+        """Returns the target values ``(T,)`` of the series with the index ``number``.
 
         The targets of prices are log-returns in percent. The first log-return is NaN.
         """
@@ -77,7 +77,10 @@ class SeriesData:
         return (self.series[number].calendar or self.frequency).after(last, steps)
 
     def days(self, number: int) -> np.ndarray:
-        """Returns the times of the series with this index as numbers: ``(T,)``, see :func:`days`."""
+        """Returns the times of the series with the index ``number``.
+
+        The times are converted to numbers by :func:`days`: ``(T,)``.
+        """
         return days(self.series[number].times)
 
 

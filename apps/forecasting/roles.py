@@ -58,7 +58,11 @@ class Chosen:
     static: Sequence[str] = ()
 
     def of(self, table: Table) -> Chosen:
-        """Returns the columns with their names in the table. Raises UsageError if a column does not exist."""
+        """Returns the chosen columns, spelled as in the table.
+
+        Raises:
+            UsageError: the table does not have a chosen column.
+        """
 
         def found(names: Sequence[str], flag: str) -> list[str]:
             return [find_column(table, name, (), flag) for name in names]
@@ -130,7 +134,7 @@ def find_dates(table: Table, chosen: Chosen) -> list[str]:
         if re.search(r"date|time|period|quarter|week|month|year|^day|_day$", name)
     ]
     candidates = list(dict.fromkeys([*named, *more, *similar, *keys.values()]))
-    # A column with a usual name is used even if some cells are not dates. An error then names such a cell.
+    # A column with a name in DATE_NAMES is used even if a cell is not a date. The error then shows this cell.
     date = next((column for column in named if not _is_clock(table, column)), None)
     if date is None:
         date = next((column for column in candidates if _holds_dates(table, column)), None)
@@ -168,7 +172,7 @@ def _has_no_time(table: Table, column: str) -> bool:
     try:
         times = parse_dates(cells, str, column).times
     except (DataError, UsageError):
-        # The first SAMPLE rows may not show whether the day or the month is first.
+        # The order of day and month may be unclear in these cells. Then a colon, as in 12:30, shows a time.
         return not any(re.search(r"\d:\d", cell_text(cell)) for cell in cells)
     return times.dtype.kind == "M" and bool((times == times.astype("datetime64[D]")).all())
 
@@ -257,7 +261,7 @@ def find_close(table: Table, chosen: Chosen) -> str | None:
 
 
 def find_prices(table: Table, close: str) -> dict[str, str]:
-    """Returns ``{role: column}`` for the roles open, high, low and volume, without missing columns."""
+    """Returns ``{role: column}`` for open, high, low and volume. Roles without a column are left out."""
     keys = keys_of(table)
     letters = keys.get("c") == close
     found = {}

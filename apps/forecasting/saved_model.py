@@ -106,10 +106,11 @@ def input_names(assets: Assets) -> list[str]:
 
 
 def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor]:
-    """Returns zeros for the inputs that the Keras model needs, but that the signature may not have.
+    """Returns zeros for ``past_time``, ``future_time`` and ``series``.
 
-    A model without calendar inputs does not use the times. A model without series embeddings does not use
-    ``series``.
+    The Keras model always needs these inputs, but some signatures do not have them. Then the zeros have no
+    effect: a model without calendar inputs does not use the times, and a model without series embeddings
+    does not use ``series``.
     """
     past = inputs["past"]
     return {
@@ -122,8 +123,8 @@ def _defaults(inputs: dict[str, tf.Tensor], horizon: int) -> dict[str, tf.Tensor
 def quantiles(parameters: tf.Tensor, output: str, minimum: float | None = None) -> tf.Tensor:
     """Converts the outputs of a model ``(n, H, p)`` to quantiles at ``LEVELS``: ``(n, H, 7)``.
 
-    In the shapes, n is the number of windows and H the number of forecast steps. All quantiles of a point
-    forecast are equal to the point.
+    In the shapes, n is the number of windows and H the number of forecast steps. For a point forecast,
+    all quantiles are equal to this forecast.
 
     Args:
         parameters: outputs of the model.
@@ -147,11 +148,13 @@ def cumulated(parameters: tf.Tensor, output: str) -> tf.Tensor:
     """Computes the quantiles of the cumulative return from the origin to each of H days: ``(n, H, 7)``.
 
     The returns of the days are treated as independent. Therefore their means and variances are added. The
-    cumulative return is approximated by the Student-t distribution with the same variance and kurtosis. An
-    excess kurtosis k corresponds to ``4 + 6 / k`` degrees of freedom. The quantiles of the first day are not
-    approximated. If the model forecasts deciles, each day is approximated by a normal distribution with the
-    same median and the same distance between the outer deciles. If the model forecasts points, the points of
-    the days are added.
+    cumulative return is approximated by a Student-t distribution. Its mean, variance and kurtosis are those
+    of the cumulative return. An excess kurtosis k corresponds to ``4 + 6 / k`` degrees of freedom. The
+    quantiles of the first day are not approximated.
+
+    If the model forecasts deciles, each day is approximated by a normal distribution. Its median, and the
+    distance between its first and last deciles, are those of the forecast. If the model forecasts points, the
+    point forecasts of the days are added.
     """
     first = quantiles(parameters, output)[:, :1]
     if output == "point":
@@ -218,8 +221,7 @@ def _between(parameters: tf.Tensor, levels: tuple[float, ...]) -> tf.Tensor:
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
     """Returns two example batches: one with 5 windows, and one with 1 window.
 
-    In the batch of 5 windows, the size of the changes from row to row differs between the windows, and one
-    window is constant.
+    The batch of 5 windows contains windows with small, medium and large changes, and one constant window.
     """
     random = np.random.default_rng(0)
     steps = random.normal(0, 0.01, (5, assets.lookback)) * np.array([[0.1], [1], [3], [1], [0]])

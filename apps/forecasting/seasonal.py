@@ -17,9 +17,9 @@ NOISE = 0.04  # standard deviation of the noise, divided by level + trend t
 
 
 def family(seed: int) -> SeriesData:
-    """Simulates ``SERIES`` series of ``MONTHS`` months.
+    """Simulates the series. ``SERIES`` is their number, and ``MONTHS`` is the number of rows of each series.
 
-    ``truth`` contains the normal distribution around the series without noise.
+    The attribute ``truth`` of the result contains the normal distributions around the series without noise.
     """
     random = np.random.default_rng([seed, 3])
     month = np.arange(MONTHS)

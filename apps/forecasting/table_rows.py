@@ -81,9 +81,9 @@ class Rows:
 
     Attributes:
         notes: messages for the user about assumptions.
-        chosen: columns that the user chose, with their names in the table.
-        used: names of the columns that are used, by role, such as ``dates``.
-        writing: conventions of the numbers in the file, such as the decimal separator.
+        chosen: columns that the user chose, spelled as in the table.
+        used: maps each role, such as ``dates``, to the names of its columns.
+        writing: number format of the file, such as the decimal separator.
     """
 
     def __init__(self, table: Table, reading: Reading):
@@ -236,7 +236,7 @@ class Rows:
             for column in self.table.columns
             if column not in taken and 1 < frame[column].nunique() <= len(frame) / 3
         ]
-        # Columns are added until each combination of these columns and the date occurs once.
+        # Columns are collected until no two rows have the same date and the same values in these columns.
         keyed: list[str] = []
         for column in [c for c in few if not is_number(frame[c])] + few:
             if column in keyed:
@@ -249,8 +249,8 @@ class Rows:
         row = int(pd.Series(times).duplicated().to_numpy().argmax())
         raise DataError(
             f"{self.place(int(rows[row]))}: {self.shown(int(rows[row]))} occurs in several rows; "
-            "the file seems to contain several series; name the column that identifies the series with --id, "
-            f"such as --id {','.join(keyed)}, the dates with --date and the values with --target"
+            "the file seems to contain several series; set --id to the column with the names of the series, "
+            f"such as --id {','.join(keyed)}; if needed, also set --date and --target"
         )
 
     def frequency(self, part: Part, prices: bool) -> Frequency | None:
@@ -287,9 +287,9 @@ class Rows:
             chosen = with_exchange(chosen, exchange)
             if chosen is None:
                 raise UsageError(
-                    f"--holidays {exchange} is an exchange and needs rows on business days or in business "
-                    f"hours, but series {part.name!r} of {self.table.path} has one row per {inferred}; name "
-                    "a country, such as --holidays US"
+                    f"--holidays {exchange} names an exchange, but series {part.name!r} of {self.table.path} "
+                    f"has one row per {inferred}. An exchange needs rows on business days or in business "
+                    "hours; name a country instead, such as --holidays US"
                 )
             closed = chosen.positions(rows.times, rows.local)[1]
             if prices and closed.mean() > 0.02:

@@ -103,7 +103,7 @@ def _read_yahoo_download(table: Table, name: str, reading: Reading) -> SeriesDat
         frame = table.frame.iloc[2:][[table.columns[0], *columns.values()]].reset_index(drop=True)
         frame.columns = pd.Index([date, *columns])
         filled = (frame[list(columns)].map(cell_text) != "").any(axis=1).to_numpy()
-        # A ticker has empty rows on days on which only other tickers have prices.
+        # The row of a day is empty if this ticker has no prices on this day. Empty rows are left out.
         rows = np.flatnonzero(filled)
         own = Table(
             table.path,

@@ -112,7 +112,10 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """Yields one record with forecasts per file. Without files, forecasts the ``--data`` of the training."""
+    """Yields one record per file. The record contains the forecasts for this file.
+
+    If there are no files, yields one record for the ``--data`` of the training.
+    """
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     forecasts = open_model(run, options.model, forms(stored.output))
     for chunk in chunks:
@@ -151,10 +154,11 @@ def _trained(prepared: Prepared, options: Train) -> Forecasts:
 
 
 def _fan(forecasts: Forecasts, prepared: Prepared, origins: np.ndarray) -> Fan:
-    """Returns the data of the fan chart, which shows the forecast of the last test window of the last series.
+    """Returns the data of the fan chart.
 
-    With a horizon of one row, the chart shows the forecasts of the last ``ROLLING`` test windows instead.
-    For prices, the chart shows prices, which are computed from the forecasts of the log-returns.
+    The chart shows the last series, with the forecast for its last test window. If the horizon is one row,
+    the chart shows the forecasts for the last ``ROLLING`` test windows instead. For prices, the chart shows
+    prices, which are computed from the forecasts of the log-returns.
     """
     number, last = origins[-1]
     horizon, prices = prepared.assets.horizon, prepared.source.kind == "prices"

@@ -32,7 +32,7 @@ def read_values(table_rows: Rows, name: str, dates: Dates, date_columns: list[st
             if "y" not in keys:
                 raise UsageError(
                     f"--id {','.join(chosen.id)} needs --target, because {table.path} has several columns of "
-                    f"numbers: {quoted(targets)}; name the columns to forecast with --target"
+                    f"numbers: {quoted(targets)}; set --target to one or more of them"
                 )
             targets = [keys["y"]]
         if not chosen.id and table_rows.reading.columns.static:
@@ -98,7 +98,8 @@ def _without_edges(table_rows: Rows, parts: list[Part], values: dict[str, np.nda
 
     In a table of several series, such cells mean that a series starts later or ends earlier than other
     series. With known covariates, empty cells at the end are future rows and are kept. Series with fewer than
-    ``LEAST`` values are left out. The notes of ``table_rows`` name all changed series.
+    ``LEAST`` values are left out. Notes with the names of the changed series are added to
+    ``table_rows``.
 
     Raises:
         DataError: no series has enough rows.

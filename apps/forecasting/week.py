@@ -99,7 +99,7 @@ class Weeks(Frequency):
             iso = pd.DatetimeIndex(dates).isocalendar()
             numbers = iso["year"].to_numpy(np.int64) * 52 + iso["week"].to_numpy(np.int64)
             return numbers - numbers[0], (iso["week"] == 53).to_numpy(bool)
-        # 1970-01-01 was a Thursday. Each counted week ends on the usual day.
+        # Weeks end on the usual day. Day 0 is 1970-01-01, a Thursday. Therefore 2 - self.day is added.
         weeks = (dates.astype(np.int64) + 2 - self.day) // 7
         return weeks - weeks[0], np.zeros(len(times), bool)
 
@@ -153,7 +153,7 @@ class Sessions(Frequency):
 
     @property
     def season(self) -> int:
-        """The usual number of rows per day, or the number of rows per week if this number is 1."""
+        """The number of rows in a usual day. If a usual day has one row, the number of rows in a week."""
         counts = np.bincount(np.array(self.slots) // DAY, minlength=7)
         usual = int(np.bincount(counts[counts > 0]).argmax())
         return usual if usual > 1 else len(self.slots)
@@ -172,9 +172,8 @@ class Sessions(Frequency):
     def _count(self, local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns two arrays ``(rows,)`` for the local times ``(rows,)``.
 
-        The first array contains the number of rows that this calendar has from Monday 1969-12-29 until just
-        before each local time.
-        The second array is True for local times at which this calendar has no row.
+        For each local time, the first array contains the number of earlier rows of this calendar. The count
+        starts at Monday 1969-12-29. The second array is True if this calendar has no row at the local time.
         """
         # Monday 1969-12-29 is 3 days before the epoch of datetime64.
         weeks, second = np.divmod(local.astype("datetime64[s]").astype(np.int64) + 3 * DAY, WEEK)

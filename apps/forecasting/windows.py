@@ -1,4 +1,4 @@
-"""Splits series into training, validation and test splits, and returns batches of windows.
+"""Divides series into training, validation and test splits, and returns batches of windows.
 
 The origin of a window is its last known row. The past of a window is the ``lookback`` rows up to the origin.
 The targets of a window are the ``horizon`` rows after the origin. A window belongs to the split that contains
@@ -24,7 +24,7 @@ SHARES = "0.7,0.1,0.2"
 
 
 def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
-    """Returns the rows at which training, validation and test split of each series end.
+    """Returns the rows at which the three splits of each series end: training, validation and test.
 
     The specification ``spec`` has one of three forms:
 
@@ -32,8 +32,8 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
       the test split are the validation split.
     - Three fractions such as ``0.7,0.1,0.2``: if there are several series with dates, all series are split at
       the same dates. Therefore the training rows of every series are before the test rows of every series.
-      The dates are chosen such that the splits contain the given fractions of all rows of all series. A
-      single series, or series without dates, are split at these fractions of their own rows.
+      The dates are chosen such that the fractions apply to the rows of all series together. If there is
+      only one series, or no dates, each series is split at these fractions of its own rows.
     - Three numbers of rows: sizes of the three splits, from the first row of each series. Rows after the test
       split are not used.
 
@@ -63,8 +63,8 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
         sizes = np.array([first, second, third])
         if (sizes <= 0).any() or (sizes.sum() > 1 + 1e-9 and (sizes % 1 != 0).any()):
             raise UsageError(
-                f"--split {spec} must be three fractions above 0 with a sum of at most 1, or three whole "
-                "numbers of rows above 0"
+                f"--split {spec} must be three positive fractions with a sum of at most 1, or three positive "
+                "integers (numbers of rows)"
             )
         sums = np.cumsum(sizes)
         if sums[-1] > 1 + 1e-9:
@@ -105,7 +105,8 @@ def origins(source: SeriesData, ends: np.ndarray, part: str, lookback: int, hori
     found = []
     for number, row in enumerate(ends):
         begin = row[place - 1] if place else 0
-        # Row 0 of prices has no return. Row 0 is never a target, because every window has a past row.
+        # The first row of a price series has no return in percent, so row 0 must not be a target. This is
+        # always satisfied: at least one past row comes before the targets.
         first, last = max(int(begin) - 1, lookback - 1), int(row[place]) - horizon - 1
         rows = np.arange(first, last + 1)
         found.append(np.stack([np.full(len(rows), number), rows], 1))
@@ -113,8 +114,9 @@ def origins(source: SeriesData, ends: np.ndarray, part: str, lookback: int, hori
     if not len(windows):
         longest = int((ends[:, place] - (ends[:, place - 1] if place else 0)).max())
         raise DataError(
-            f"{source.name}: no window of {lookback} past rows and {horizon} target rows fits into the "
-            f"{part} split of at most {longest} rows; reduce --lookback or --horizon, or change --split"
+            f"{source.name}: no window fits into the {part} split; a window has {lookback} past rows and "
+            f"{horizon} target rows, but the split has at most {longest} rows per series; reduce "
+            "--lookback or --horizon, or change --split"
         )
     return windows.astype(np.int64)
 
@@ -167,7 +169,7 @@ class Panel:
         return self.targets[self.flat(windows)[:, None] + np.arange(1, horizon + 1)]
 
     def flat(self, windows: np.ndarray) -> np.ndarray:
-        """Returns the row of the origin of each window in the arrays of this panel: ``(windows,)``."""
+        """Converts the origin of each window to a row number in the arrays of this panel: ``(windows,)``."""
         return self.begins[windows[:, 0]] + windows[:, 1]
 
     def batches(
@@ -194,8 +196,8 @@ class Panel:
             seed: seed of the shuffle.
             epoch: number of the epoch. The shuffle depends only on ``(seed, epoch)``. None disables the
                 shuffle.
-            limit: maximum number of windows, chosen by the shuffle. It has no effect without a shuffle.
-                Default: all windows.
+            limit: maximum number of windows. The shuffle chooses which windows are used. Without a shuffle,
+                ``limit`` has no effect. Default: all windows.
 
         Returns:
             Elements ``({"past": (n, L, columns), "past_time": (n, L), "future_time": (n, H),
@@ -296,7 +298,9 @@ def seasonal_change(values: np.ndarray, season: int) -> float:
 
 
 def check_names(source: SeriesData, names: Sequence[str]) -> np.ndarray:
-    """Returns the index of each series in ``names``: ``(series,)``. ``names`` are the series of the training.
+    """Returns one index into ``names`` for each series: ``(series,)``.
+
+    The model was trained on the series in ``names``.
 
     Raises:
         DataError: the name of a series is not in ``names``.

@@ -10,7 +10,7 @@ import pandas as pd
 
 from seqmodels.errors import DataError
 
-# UTC offsets in hours of the abbreviations that have one usual meaning.
+# Maps abbreviations to UTC offsets in hours. Abbreviations with several usual meanings are not included.
 ABBREVIATIONS = {
     "UTC": 0, "GMT": 0, "UT": 0, "Z": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2,
     "EET": 2, "EEST": 3, "MSK": 3, "EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8,
@@ -34,7 +34,8 @@ def seconds_east(
 
     Args:
         zones: ``Z``, an offset such as ``+01:00``, an abbreviation, or a name such as ``Europe/Berlin``.
-        areas: name of a time zone in brackets after an offset. Missing if a cell has no such name.
+        areas: name in brackets after the offset, such as ``Europe/Berlin`` in ``+01:00[Europe/Berlin]``. The
+            value is missing if the cell has no brackets.
         local: local times, ``(rows,)``.
         place: function that receives a row number and returns its location for error messages.
         texts: complete texts of the cells, for error messages.

@@ -1,4 +1,4 @@
-"""``python -m apps.gradients``."""
+"""The command line ``python -m apps.gradients``."""
 
 from apps.cli import laboratory
 from apps.gradients.options import EXPERIMENTS

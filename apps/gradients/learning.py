@@ -21,8 +21,8 @@ from seqmodels.training import Position
 from seqmodels.training.objectives import Outcome
 
 BATCH, STEPS_IN_EPOCH, VALIDATION_BATCHES = 32, 50, 8
-# Limits of the share of the target variance that a model explains. A problem is solved if the share is at
-# least SOLVED. Nothing was learned if the share is below NOTHING.
+# A model explains a share of the variance of the targets. If this share is at least SOLVED, the problem is
+# solved. If it is below NOTHING, the model has learned nothing.
 SOLVED, NOTHING = 0.9, 0.02
 
 
@@ -78,7 +78,10 @@ def squared_errors(
     carried: Any,
     training: bool,
 ) -> Outcome:
-    """Returns the loss of a batch: the sum over the rows of the mean squared error of the answers."""
+    """Returns the loss of a batch.
+
+    The mean squared error of the answers is computed for each row. The loss is the sum of these errors.
+    """
     errors = tf.reduce_mean(tf.square(model(inputs, training=training) - targets), axis=-1)  # (batch,)
     return Outcome(tf.reduce_sum(errors * weights), tf.reduce_sum(weights), {}, carried=carried)
 
@@ -94,8 +97,8 @@ class Learner:
         longest: longest lag of all problems, in time steps.
         options: options of the experiment; they contain the number of training steps, the learning rate and
             the seed.
-        patience: number of epochs after which a training stops if the explained share of the variance was
-            always below ``NOTHING``. None disables this early stopping.
+        patience: number of epochs before early stopping. The training stops if the explained share of the
+            variance was below ``NOTHING`` in each of these epochs. None disables early stopping.
         **settings: additional fields of ``TrainOptions``, such as ``clipnorm``.
     """
 

@@ -9,7 +9,8 @@ from apps.options import RunOptions, option
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS
 
-# Maps each cell name of the experiments to a cell name of the registry and to its non-default arguments.
+# The experiments have their own names for cells. Each name is mapped to a pair: the name of the cell in the
+# registry, and the arguments that differ from the defaults.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "rnn-linear": ("rnn", {"activation": "linear"}),
     "rnn-sigmoid": ("rnn", {"activation": "sigmoid"}),
@@ -21,7 +22,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 FACTOR = 4  # each lag or sequence length is this multiple of the previous one
 LONGEST = 4_096  # maximum lag or sequence length; at this length, the 1,600 sequences of an epoch take 80 MB
-# Maximum number of input values in a batch. An LSTM stores about ten numbers per input value.
+# Maximum number of input values in a batch. It limits the memory use: an LSTM stores about ten numbers per
+# input value.
 LARGEST = 2**24
 
 
@@ -110,8 +112,8 @@ class Clipping(Learning):
 
     threshold: float = option(
         1.0,
-        "Gradient clipping threshold for the training on the adding problem. The threshold on the steep loss "
-        "surface is fixed; this option does not change it.",
+        "Gradient clipping threshold for the training on the adding problem. The experiment also runs "
+        "gradient descent on a steep loss surface, where the threshold is fixed.",
         minimum=1e-9,
     )
     lag: int = option(
@@ -162,8 +164,8 @@ class Parallel(Experiment):
         numbers = self.rows * self.tried()[-1] * self.units
         if numbers > LARGEST:
             raise UsageError(
-                f"--lengths {self.lengths} needs a batch of {self.rows} sequences with {self.tried()[-1]:,} "
-                f"steps and {self.units} units, which has {numbers:,} values; expected at most {LARGEST:,}; "
+                f"--lengths {self.lengths} needs a batch with {numbers:,} values ({self.rows} sequences, "
+                f"{self.tried()[-1]:,} steps and {self.units} units); expected at most {LARGEST:,} values; "
                 "lower --lengths, --shortest, --rows or --units"
             )
 
@@ -199,7 +201,7 @@ class Memory(Learning):
     def check(self) -> None:
         if self.tried()[-1] > LONGEST:
             raise UsageError(
-                f"--lags {self.lags} with --shortest {self.shortest} has a longest lag of "
+                f"with --lags {self.lags} and --shortest {self.shortest}, the longest lag is "
                 f"{self.tried()[-1]:,} steps; expected at most {LONGEST:,}; lower --lags or --shortest"
             )
 

@@ -22,8 +22,8 @@ class Trained:
         model: the trained model.
         objective: objective of the training, which computes the loss.
         batches: batches of the validation split.
-        carried: function that receives a number of rows and returns their carried state before the first
-            batch. The carried state is the state that a model passes from batch to batch.
+        carried: function that receives a number of rows and returns the initial carried state. The model
+            passes the carried state from batch to batch.
     """
 
     model: keras.Model

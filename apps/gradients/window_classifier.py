@@ -12,7 +12,7 @@ from seqmodels.models.config import keeps_arguments
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class WindowClassifier(keras.Model):
-    """Classifies a text by the tokens in a window of fixed size, with one hidden layer.
+    """Classifies a text by the tokens in a window of fixed size. The network has one hidden layer.
 
     The architecture is from Bengio et al. (2003, section 2), but the output is a class instead of a word.
     ``classifier({"tokens": (n, T) int32, "lengths": (n,) int32})`` returns logits ``(n, classes)``, as

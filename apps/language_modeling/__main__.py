@@ -5,7 +5,7 @@ from apps.language_modeling.options import Evaluate, Generate, Predict, Train
 
 main = application(
     "language_modeling",
-    "Train language models, score and generate text.",
+    "Train language models, generate texts, and score texts.",
     Train,
     Evaluate,
     Predict,

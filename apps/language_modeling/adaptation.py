@@ -35,16 +35,16 @@ def dynamic_losses(
         w <- w - rate g / (RMS + epsilon) + decay (w_0 - w) RMS / mean(RMS)
 
     ``w`` is one weight, and ``g`` is the gradient of the mean loss of the segment. ``RMS`` is the root mean
-    square of this gradient on the training text. ``mean(RMS)`` is the mean over all weights. If the factor
-    ``decay RMS / mean(RMS)`` is above 1, it is set to 1. At the end, the trained weights of the model are
-    restored.
+    square of the gradients of ``w`` on segments of the training text. ``mean(RMS)`` is the mean of ``RMS``
+    over all weights. If the factor ``decay RMS / mean(RMS)`` is above 1, it is set to 1. At the end, the
+    trained weights of the model are restored.
 
     Args:
         model: a built model.
         ids: token ids of the text to score, ``(tokens,)``.
         train_ids: token ids of the training split, ``(tokens,)``.
-        rate: learning rate.
-        decay: factor of the decay towards the trained weights.
+        rate: learning rate, ``rate`` in the formula.
+        decay: strength of the decay towards the trained weights, ``decay`` in the formula.
 
     Returns:
         the loss of each token, ``(tokens,)`` float64.
@@ -111,8 +111,8 @@ def cached_losses(model: NextToken, ids: np.ndarray, size: int, flatness: float,
 
     The cache stores the last outputs of the model, ``h_i``, and the tokens that followed them, ``x_{i+1}``.
     Each stored output votes for the token that followed it. The vote is larger if the stored output is
-    similar to the current output ``h_t``. The probability p of the next token w mixes the model and the
-    votes::
+    similar to the current output ``h_t``. The model predicts the next token w with probability ``p_model``,
+    and the votes predict it with probability ``p_cache``. The result p is a weighted mean of the two::
 
         p_cache(w) ~ sum_i [x_{i+1} = w] exp(flatness h_t . h_i),    p = (1 - weight) p_model + weight p_cache
 

@@ -3,8 +3,8 @@
 =======================  ==================================================================================
 ``embedded[:prose]``     The reference documentation that is included in CPython, one sentence per line.
 ``embedded:code``        The source code of Python's standard library.
-``FILE``                 A ``.txt`` file, also compressed, see `seqmodels.data.compression`, or a table with
-                         one text per row, see `seqmodels.data.tables`.
+``FILE``                 A ``.txt`` file, or a table with one text per row (see `seqmodels.data.tables`). The
+                         file may be compressed (see `seqmodels.data.compression`).
 ``DIR``                  A folder with one such file per split: ``train.txt``, ``valid.txt``, ``test.txt``. A
                          prefix is allowed: ``ptb.train.txt`` is also the train split.
 ``tfds:NAME[/CONFIG]``   The texts of a TensorFlow Datasets data set, see `seqmodels.data.tfds`.
@@ -61,7 +61,8 @@ class Reading:
     def of_other_data(self, encoding: str | None, text: str | None) -> "Reading":
         """Returns the options for other data than the training data.
 
-        The value of the training replaces a missing argument. It applies only to files that it fits.
+        If an argument is missing, the value of the training is used. Its encoding then applies only to files
+        that are not UTF-8, and its text column applies only to tables with this column.
         """
         return Reading(encoding or self.encoding, encoding is None, text or self.text, text is None)
 
@@ -89,8 +90,9 @@ def load_texts(data: str, seed: int, valid_fraction: float = 0.1, reading: Readi
     - If only the test split is missing, the validation split becomes the test split.
     - If the validation split and the test split are missing, the last 10 % of the characters become the test
       split.
-    - If there is then no validation split, ``valid_fraction`` of the characters of the remaining training
-      text becomes the validation split. It is one piece of text, and the seed determines its position.
+    - In both cases, a part of the remaining training text becomes the validation split. The same happens if
+      only the validation split is missing. The part is contiguous and contains ``valid_fraction`` of the
+      characters. The seed determines its position.
 
     A new split starts and ends at line ends. If the text has too few lines, the new split starts and ends at
     white space. ``reading`` contains the options that determine how files are read.
@@ -136,9 +138,10 @@ def load_text(
 
 
 def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[list[str], list[str]]:
-    """Cuts a piece with about this fraction of the characters out of a text. Returns the rest and the piece.
+    """Removes a piece from a text. Returns the rest of the text and the piece.
 
-    ``place`` is the position of the piece, from 0 (start of the text) to 1 (end of the text).
+    The piece is contiguous and contains about ``fraction`` of the characters. ``place`` is the position of
+    the piece, from 0 (start of the text) to 1 (end of the text).
     """
     total = sum(len(line) + 1 for line in lines)
     wanted = fraction * total
@@ -147,16 +150,18 @@ def _cut(data: str, lines: list[str], fraction: float, place: float) -> tuple[li
     cut = cut or _at_line_ends(_broken(lines, begins, wanted), begins, wanted)
     if not cut:
         raise DataError(
-            f"{data} is too short ({len(lines)} lines) to cut off {100 * fraction:g}% at white space for the "
-            "validation or test split; add text, or use a folder with train.txt, valid.txt and test.txt"
+            f"{data} is too short ({len(lines)} lines): a validation or test split needs {100 * fraction:g}% "
+            "of the text, and must start and end at white space; add text, or use a folder with train.txt, "
+            "valid.txt and test.txt"
         )
     return cut
 
 
 def _at_line_ends(lines: list[str], begins: float, wanted: float) -> tuple[list[str], list[str]] | None:
-    """Cuts out whole lines from about character ``begins``, with about ``wanted`` characters.
+    """Removes a piece from a text. The piece consists of whole lines.
 
-    Returns the remaining lines and the piece, or None if one of the two has no text.
+    The piece starts at about character ``begins`` and has about ``wanted`` characters. Returns the remaining
+    lines and the piece, or None if one of the two has no text.
     """
     starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
     first = min(bisect_left(starts, begins), len(lines) - 1)
@@ -166,9 +171,10 @@ def _at_line_ends(lines: list[str], begins: float, wanted: float) -> tuple[list[
 
 
 def _broken(lines: list[str], begins: float, wanted: float) -> list[str]:
-    """Adds line ends at the start and at the end of the piece to cut out, each at the next white space.
+    """Adds line ends, so that a piece of the text consists of whole lines.
 
-    The piece starts at about character ``begins`` and has about ``wanted`` characters.
+    The piece starts at about character ``begins`` and has about ``wanted`` characters. The first white space
+    after its start becomes a line end, and so does the first white space after its end.
     """
     text, place = "\n".join(lines), begins
     for _ in range(2):
@@ -179,9 +185,9 @@ def _broken(lines: list[str], begins: float, wanted: float) -> list[str]:
 
 
 def _readers(data: str, reading: Reading, notes: list[str]) -> Readers:
-    """Returns one reader function per split of ``data``. The only key of data without splits is `WHOLE`.
+    """Returns a dictionary from the name of each split of ``data`` to a function that reads the split.
 
-    Each reader may be called only once.
+    If ``data`` is a single file, the only name is `WHOLE`. Each function may be called only once.
     """
     if data == "embedded" or data.startswith("embedded:"):
         return _embedded_readers(data, notes)

@@ -40,8 +40,8 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
 
     Args:
         options: options of the training.
-        tokenizer: tokenizer of the run that is resumed, or of the earlier run that ``--from`` names. If None,
-            a new tokenizer is trained.
+        tokenizer: tokenizer of the resumed run, or of the run in ``--from``. If None, a new tokenizer is
+            trained.
     """
     source = load_texts(options.data, options.seed, reading=reading(options))
     if tokenizer is None:
@@ -56,9 +56,9 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
     shortest = options.batch_size * min(options.lengths)
     if len(train_ids) < shortest:
         raise DataError(
-            f"{source.name}: the training text has {len(train_ids)} tokens, but one batch of "
-            f"{options.batch_size} sequences with {min(options.lengths)} steps each needs {shortest} tokens; "
-            "add text, or lower --batch-size or --steps"
+            f"{source.name}: the training text has {len(train_ids)} tokens, but one batch needs {shortest} "
+            f"tokens ({options.batch_size} sequences of {min(options.lengths)} steps); add text, or lower "
+            "--batch-size or --steps"
         )
     shapes: dict[str, Any] = {"first": END, "batch_size": options.batch_size}
     return Data(

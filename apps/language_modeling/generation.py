@@ -24,7 +24,10 @@ FORBIDDEN = (PAD, START, UNKNOWN)  # tokens that must not be generated
 
 
 def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterator[str]:
-    """Yields each prompt and its continuation in pieces, or with ``--json`` one JSON document per prompt."""
+    """Yields each prompt and its continuation, in pieces of text.
+
+    With ``--json``, it yields one JSON document per prompt instead.
+    """
     model, tokenizer = run.load_model(), Tokenizer.load(run.assets)
     continuation = continuations(model, tokenizer, options)
     for chunk in chunks:
@@ -33,8 +36,8 @@ def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterat
             if unknown:
                 listed = ", ".join(unknown)
                 print(
-                    "note: parts of the prompt are not in the vocabulary and are read as the unknown token: "
-                    f"{listed}",
+                    "note: these parts of the prompt are read as the unknown token, because they are not in "
+                    f"the vocabulary: {listed}",
                     file=sys.stderr,
                 )
             pieces = until(continuation(prompt), options.stop)
@@ -75,11 +78,11 @@ def continuations(
 
 
 def step(model: NextToken, tokens: tf.Tensor, states: Any) -> tuple[tf.Tensor, Any]:
-    """Computes the logits of the next tokens, as a step function for :mod:`seqmodels.decoding`.
+    """Computes the logits of the next tokens. :mod:`seqmodels.decoding` calls this function at every step.
 
     Args:
         model: a language model.
-        tokens: the last token of each row, ``(n,)``.
+        tokens: the last token of each text in the batch, ``(n,)``.
         states: the states of the model before these tokens.
 
     Returns:

@@ -73,7 +73,9 @@ def of_tflite(path: Path) -> Losses:
 
 
 def of_step(step: Callable[..., dict[str, np.ndarray]], size: int, dtype: Any) -> Losses:
-    """Returns a function that computes the losses of a text with the signature ``step`` of an exported model.
+    """Returns a function that computes the losses of a text.
+
+    For each token, the function runs the signature ``step`` of an exported model.
 
     Args:
         step: the signature, see :func:`apps.language_modeling.saved_model.step_signature`.

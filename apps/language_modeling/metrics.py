@@ -11,8 +11,9 @@ def language_scores(
 ) -> dict[str, Any]:
     """Computes the scores of a language model on a text, as plain numbers for JSON.
 
-    The perplexity per word and the bits per character can be compared between models with different tokens.
-    They divide the total negative log-likelihood by the number of words or characters, not of tokens.
+    Models with different tokenizers split the same text into different numbers of tokens. Their perplexities
+    per token cannot be compared. Compare the perplexities per word or the bits per character instead. For
+    these scores, the total negative log-likelihood is divided by the number of words or characters.
 
     Args:
         losses: negative log-likelihood of every token in nats, line ends included, (tokens,).

@@ -12,18 +12,18 @@ Chen and Goodman 1999, "An empirical study of smoothing techniques for language 
     gamma(h) = sum_v D(c(h v)) / sum_v c(h v),     p(w | h') = 1 / V for unigrams
 
 Here c is the count of an n-gram, D(c) is a discount, and v stands for every token of the vocabulary. If h
-does not occur in the training text, the model uses p(w | h'). D has three values for each n: D_1, D_2 and
-D_3, for counts of one, two, and three or more. The values follow from ``n_r``, the number of n-grams with
-count r (equation 26)::
+does not occur in the training text, the model uses p(w | h'). D has three values for each n: D_1 for
+a count of 1, D_2 for a count of 2, and D_3 for all larger counts. The values follow from ``n_r``, the number
+of n-grams with count r (equation 26)::
 
     Y = n_1 / (n_1 + 2 n_2),    D_r = r - (r + 1) Y n_{r+1} / n_r
 
 =================  ===================================================================================
 `unigram`          A model with ``n = 1``: the context is empty.
-`markov`           A model with ``n = 2``; c is the number of occurrences of a pair of tokens. The discounted
-                   mass goes to all tokens in proportion to their unigram probability. Add-one smoothing is
-                   simpler, but moves most of the mass to unseen pairs when V is large (Chen and Goodman,
-                   section 2.1).
+`markov`           A model with ``n = 2``; c is the number of occurrences of a pair of tokens. The discounts
+                   make the pairs in the training text less probable. All tokens get a part of the difference,
+                   in proportion to their unigram probability. Add-one smoothing is simpler, but gives most of
+                   the probability to unseen pairs if V is large (Chen and Goodman, section 2.1).
 `kneser_ney`       The modified Kneser-Ney model (section 3.2). For the largest n, c is the number of
                    occurrences. For smaller n, c is the number of different tokens that precede the n-gram.
 =================  ===================================================================================
@@ -50,11 +50,10 @@ ROWS = 1 << 20  # number of tokens whose probabilities are computed together
 class _Order:
     """The n-grams of one order n, which is the number of tokens in each of these n-grams.
 
-    The node of an n-gram is its index in the arrays of its order. The suffix of an n-gram consists of its
-    last ``n - 1`` tokens, and its context of the first ``n - 1`` tokens. Suffix and context are n-grams of
-    order ``n - 1``, so they are identified by their nodes of that order. The key of an n-gram is the number
-    ``suffix * (V + 1) + token``, where ``suffix`` is the node of the suffix and ``token`` is the token before
-    the suffix.
+    The node of an n-gram is its index in the arrays of its order. The suffix of an n-gram is the n-gram
+    without its first token. The context is the n-gram without its last token. Both have the order ``n - 1``
+    and a node of that order. The key of an n-gram is the number ``suffix * (V + 1) + token``. Here ``suffix``
+    is the node of the suffix, and ``token`` is the first token of the n-gram.
 
     Attributes:
         keys: keys in ascending order, (nodes,) int64. For unigrams, these are the tokens, 0 to V.
@@ -84,8 +83,8 @@ class NGrams:
     Attributes:
         discounts: D_1, D_2 and D_3 of the orders 1, 2 and so on, (order, 3) float64.
         fallbacks: orders that use `FALLBACK`, because their estimated discounts are not valid. Discounts are
-            not valid if one of the counts 1, 2, 3 and 4 never occurs, or if a discount is negative. The
-            reason is that the order has too few n-grams, or too few rare n-grams.
+            not valid if one of the counts 1, 2, 3 and 4 never occurs, or if a discount is negative. This
+            happens if the order has too few n-grams, or too few rare n-grams.
 
     Raises:
         ValueError: there are no tokens, a token is outside the vocabulary, or the order is not in 1 to 5.
@@ -166,10 +165,10 @@ class NGrams:
         return ids
 
     def _windows(self, ids: NDArray) -> NDArray:
-        """Returns one row per token: the token, then the tokens before it in reverse order, (tokens, order).
+        """Returns an array (tokens, order) with one row per token.
 
-        The number V stands for the start token of a sentence. NONE fills the positions before the start
-        token.
+        A row contains the token, then the tokens before it in reverse order. The number V stands for the
+        start token of a sentence. NONE fills the positions before the start token.
         """
         count = len(ids)
         opens = np.zeros(count, bool)
@@ -189,7 +188,10 @@ class NGrams:
     def _count(
         self, windows: NDArray, continuation: bool
     ) -> tuple[list[NDArray], list[NDArray], list[NDArray]]:
-        """Returns lists of keys (see `_Order`), counts and contexts, with one array (nodes,) per order."""
+        """Returns the keys (see `_Order`), the counts and the contexts of all n-grams.
+
+        Each of the three results is a list of arrays (nodes,), one array per order.
+        """
         symbols = self.vocabulary + 1
         nodes = windows[:, 0]
         ending = windows[:, 1] if self.order > 1 else nodes  # last token of each context
@@ -208,8 +210,9 @@ class NGrams:
             nodes = np.full(len(windows), NONE)
             nodes[rows] = found
             if n < self.order:
-                # The context of an n-gram of the next order is the n-gram of this order in the previous row.
-                # If the sentence has too few tokens, there is no context, and the value is ``NONE``.
+                # Computes the nodes of the contexts for the order n + 1. Each context has n tokens and ends
+                # one token earlier, so its node is in the previous row. The value is ``NONE`` if the
+                # sentence has too few tokens.
                 longer = windows[:, n] != NONE
                 before = np.where(longer, np.append(NONE, nodes[:-1]), NONE)
         if continuation:

@@ -27,14 +27,13 @@ from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES, SPL
 
 # Options that do not apply to a fixed-window model.
 OF_RECURRENT = ("cell", "layers", "residual", "layer_dropout", "recurrent_dropout", "weight_dropout")
-# Maps the name of an option and a value of this option to the options that do not apply with this value. The
-# options that do not apply must keep their defaults.
+# The options that do not apply, for some values of ``--unit`` and ``--model``. They must keep their defaults.
 WITHOUT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "unit": {"character": ("split",), "byte": ("split", "vocabulary", "minimum_count")},
     "model": {"recurrent": ("window",), "fixed-window": OF_RECURRENT},
 }
 BY_FREQUENCY = ("word", "character")  # units whose token ids are sorted from frequent to rare
-# Learning rates that differ from the default, chosen in benchmarks/experiments.md.
+# Default learning rates of some models, see the comparison in benchmarks/experiments.md.
 ADAM_RATES = {"rnn": 0.0005}
 SGD_RATE = 2.0
 
@@ -87,8 +86,8 @@ class Train(TrainOptions):
     epochs: int = option(16, "Maximum number of passes over the training data.", minimum=1)
     batch_size: int = option(
         20,
-        "Number of sequences per batch, N. The training text is cut into N parts, and each batch contains "
-        "the next tokens of every part.",
+        "Number of sequences per batch, N. The training text is cut into N parts, which are read in "
+        "parallel.",
         minimum=1,
     )
     optimizer: str = option(
@@ -96,8 +95,8 @@ class Train(TrainOptions):
     )
     learning_rate: float = option(
         20.0,
-        "Peak of the learning rate. Default: for --optimizer sgd, 20 with --cell lstm and 2 with other "
-        "models; for other optimizers, 0.0005 with --cell rnn and 0.002 with other models.",
+        "Peak of the learning rate. Default with --optimizer sgd: 20 for --cell lstm, 2 for other models. "
+        "Default with other optimizers: 0.0005 for --cell rnn, 0.002 for other models.",
         minimum=0,
     )
     schedule: str = option(
@@ -141,8 +140,8 @@ class Train(TrainOptions):
     minimum_count: int | None = option(
         None,
         "Minimum number of occurrences of a token in the training split. Rarer tokens become the unknown "
-        "token. Default: 1 if the text already contains the word <unk> and --split is 'auto' or "
-        "'whitespace', else 2.",
+        "token. Default: 2. If the text contains the word <unk>, its rare words are already replaced. For "
+        "words, the default is then 1 with --split auto or --split whitespace.",
         group="Data",
         minimum=1,
     )
@@ -205,8 +204,8 @@ class Train(TrainOptions):
     )
     temporal_penalty: float = option(
         0.0,
-        "Weight of the TAR penalty in the training loss (Merity et al. 2018). The penalty is the mean square "
-        "of the change of the inputs of the output layer from one time step to the next.",
+        "Weight of the TAR penalty in the training loss (Merity et al. 2018). The penalty compares the "
+        "inputs of the output layer at consecutive time steps. It is the mean square of their differences.",
         group="Advanced",
         minimum=0,
     )
@@ -219,7 +218,7 @@ class Train(TrainOptions):
         1,
         "Number of different sequence lengths, evenly spaced from 3/4 to 5/4 of --steps. Each training batch "
         "gets one of these lengths at random. The model is compiled once per length, and each compilation "
-        "takes seconds. With 1, every batch has --steps time steps.",
+        "takes seconds. With 1, the length is always --steps.",
         group="Advanced",
         minimum=1,
         maximum=8,
@@ -227,9 +226,10 @@ class Train(TrainOptions):
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns values for options that the user did not set, derived from the options that the user set.
+        """Returns values for options that the user did not set.
 
-        These values override the preset. With ``--from``, they are the option values of the earlier run.
+        The values depend on the options that the user set, and override the preset. With ``--from``, the
+        values of the earlier run are returned.
         """
         if explicit.get("from_"):
             return super().inherited(explicit)
@@ -316,7 +316,10 @@ class Train(TrainOptions):
 
     @property
     def cluster_edges(self) -> list[int]:
-        """The numbers in ``--cutoffs``. Empty without ``--cutoffs``, or if an entry is not a number."""
+        """The numbers in ``--cutoffs``.
+
+        The list is empty if ``--cutoffs`` is not set, or if an entry is not a number.
+        """
         try:
             return [int(part) for part in (self.cutoffs or "").split(",") if self.cutoffs]
         except ValueError:

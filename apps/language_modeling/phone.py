@@ -49,7 +49,10 @@ UNITS = {
 
 
 def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
-    """Prepares the TFLite conversion of ``step``. Files are scored on the first validation tokens."""
+    """Prepares the TFLite conversion of ``step``.
+
+    The perplexity of each TFLite file is measured on the first `SCORED` tokens of the validation split.
+    """
     stored = run.trained_with(Train)
     tokenizer = Tokenizer.load(run.assets)
     source = run.trained_on(
@@ -95,7 +98,10 @@ def _perplexity(losses: np.ndarray) -> float:
 
 
 def _recorded(signature: Signature, ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Runs ``step`` over a text and returns all inputs: ``tokens (tokens,)`` and ``state (tokens, size)``."""
+    """Runs ``step`` on each token of a text, and returns the inputs of all these calls.
+
+    The inputs are ``tokens (tokens,)`` and ``state (tokens, size)``.
+    """
     spec, step = signature.inputs["state"], tf.function(signature.function, autograph=False)
     states = [tf.constant(initial_state(spec.shape[-1], spec.dtype.as_numpy_dtype))]
     tokens = np.append(END, ids[:-1]).astype(np.int32)
@@ -136,7 +142,8 @@ def token_settings(settings: TokenizerSettings) -> dict[str, Any]:
         "lowercase": settings.lowercase,
     }
     if settings.split == "auto":
-        # The first rewrite replaces white space. Python's re does not support it, so generate.py replaces it.
+        # The first rewrite replaces white space. Its pattern is not valid in Python's re, so generate.py
+        # replaces white space without this pattern.
         read["rewrites"] = [[in_python(pattern), other] for pattern, other in settings.rewrites[1:]]
         read["unspaced"] = in_python(CUT + WIDE_PUNCTUATION)
     return read

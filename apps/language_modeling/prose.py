@@ -5,9 +5,9 @@ documentation that ``help()`` prints. `code` reads the modules of the standard l
 slightly between versions of Python, so scores can be compared only for the same version. `version` returns
 a note with the version.
 
-A document is a topic of the documentation or a module. Documents are sorted by name, and all lines of a
-document belong to the same split. The training split contains
-about the first 80 % of the text, the validation split the next 10 %, and the test split the last 10 %.
+A document is one module, or one topic of the documentation. Documents are sorted by name, and all lines of a
+document belong to the same split. The training split contains about the first 80 % of the text. The
+validation split contains the next 10 %, and the test split contains the last 10 %.
 """
 
 import platform
@@ -21,7 +21,7 @@ from seqmodels.errors import DataError
 FRACTIONS = {"train": 0.8, "valid": 0.1, "test": 0.1}  # fractions of the text
 MODULE_BYTES = 32_768  # larger modules are skipped; otherwise, a few of them would dominate the text
 
-# Markup in reST lines that is not part of a sentence: list items, labels of notes, rules, version notes.
+# Markup that is removed from reST lines: list items, labels of notes, rules, version notes.
 ITEM = re.compile(r"([*+-]|\d+\.|\(?\d+\)|\[\d+\]) +")
 LABEL = re.compile(r"(\*\*CPython implementation detail:\*\* |(Note|Warning|Tip|Attention|Caution): )")
 RULE = re.compile(r"[+|]|(=|-|\*|~|\^|\"|\.){3,}$")
@@ -77,14 +77,15 @@ def code() -> dict[str, list[str]]:
     paths = sorted(path for path in folder.glob("[a-z]*.py") if path.stat().st_size <= MODULE_BYTES)
     if len(paths) < len(FRACTIONS):
         raise DataError(
-            f"{folder} has the source code of {len(paths)} modules; expected the source code of the standard "
-            "library; use a Python installation that includes it, or use a text file as data"
+            f"{folder} has the source code of {len(paths)} modules, but the standard library has many more; "
+            "use a Python installation with the source code of the standard library, or use --data with a "
+            "text file"
         )
     return _cut(path.read_text(encoding="utf-8").removesuffix("\n").split("\n") for path in paths)
 
 
 def _cut(documents: Iterable[list[str]]) -> dict[str, list[str]]:
-    """Returns the lines of each split. The split of a document is the one that contains its middle."""
+    """Returns the lines of each split. A document belongs to the split in which its middle lies."""
     documents = [lines for lines in documents if lines]
     sizes = [sum(len(line) + 1 for line in lines) for lines in documents]
     splits: dict[str, list[str]] = {name: [] for name in FRACTIONS}

@@ -1,6 +1,7 @@
 """The signatures of the SavedModel.
 
-``score`` and ``generate`` receive raw text. ``step`` computes a single step, for loops in other programs.
+``score`` and ``generate`` receive raw text. ``step`` reads a single token. Other programs can call
+``step`` in a loop.
 """
 
 from __future__ import annotations
@@ -100,10 +101,11 @@ def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
 def step_signature(model: NextToken, rows: int | None = None) -> Signature:
     """Builds the signature ``step``, which reads one token per row and predicts the next token.
 
-    The inputs are the last tokens, ``tokens (n,)``, and ``state (n, size)``, in which all states of the model
-    are concatenated. The outputs are the new ``state (n, size)`` and ``logits (n, v)``, the logits of the
-    next token for a vocabulary of v tokens. At the start of a text, the token is ``END``. The state is then
-    all zeros, or all ``END`` for a fixed-window model.
+    The input ``tokens (n,)`` contains the last token of each row. The input ``state (n, size)`` contains all
+    states of the model, concatenated. The output ``state (n, size)`` contains the new states. The output
+    ``logits (n, v)`` contains the logits of the next token, for a vocabulary of v tokens. At the start of a
+    text, the token is ``END``, and the entries of the state are 0. For a fixed-window model, the entries are
+    ``END``.
 
     Args:
         model: a language model.
@@ -128,8 +130,8 @@ def step_signature(model: NextToken, rows: int | None = None) -> Signature:
 def examples(tokenizer: Tokenizer) -> list[tuple[str, dict[str, np.ndarray]]]:
     """Returns inputs for the verification of ``score`` and ``generate``, in batches of several sizes.
 
-    The texts contain known words, nothing, many lines, unknown words, or invalid UTF-8. ``generate``
-    is called once with greedy decoding and once with sampling.
+    One text is empty. The other texts contain known words, many lines, unknown words, or invalid UTF-8.
+    ``generate`` is called once with greedy decoding and once with sampling.
     """
     most = [*range(len(SPECIAL_TOKENS), len(tokenizer))][:3]
     known = tokenizer.join(tf.ragged.constant([most], dtype=tf.int32)).numpy()[0]

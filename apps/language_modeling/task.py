@@ -48,7 +48,8 @@ RIVALS: dict[str, Callable[[np.ndarray, int], ngrams.NGrams]] = {
 
 STRONGEST = "Kneser-Ney, 5-grams"
 POSITIONS = 50  # number of positions, from the start of a line, for which the mean loss is reported
-# ``info`` shows the NEIGHBOURS nearest tokens in the embedding, for each of NEIGHBOURS_OF example tokens.
+# ``info`` shows NEIGHBOURS_OF example tokens. For each of them, it shows the NEIGHBOURS tokens with the
+# nearest embeddings.
 NEIGHBOURS, NEIGHBOURS_OF = 5, 6
 
 
@@ -103,7 +104,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def _other_text(options: Evaluate, stored: Train) -> list[str]:
-    """Returns the lines of the text that ``evaluate --data`` names, and prints the notes on the text."""
+    """Reads the text in ``evaluate --data``. Returns its lines, and prints the notes on the text."""
     notes: list[str] = []
     how = reading(stored).of_other_data(options.encoding, options.text)
     lines = load_text(str(options.data), reading=how, notes=notes)
@@ -168,7 +169,10 @@ def _rivals(
 
 
 def _other(run: Run, path: str, lines: Sequence[str]) -> dict[str, Any]:
-    """Returns the scores of the run at ``path`` on the lines, computed with the tokenizer of that run."""
+    """Scores the model of another run on ``lines``.
+
+    ``path`` is the folder of the other run. The tokenizer of the other run splits the lines into tokens.
+    """
     other = Run(path)
     other.require_finished("language_modeling")
     sources = [each.read_json("data.json", "source", "sha256") for each in (run, other)]
@@ -231,8 +235,9 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 def describe(run: Run) -> dict[str, Any]:
     """Returns additional rows for ``info``.
 
-    The rows contain the number of parameters of each baseline, and of tables of all possible n-grams. They
-    also contain the nearest neighbours of some tokens in the embedding.
+    Some rows contain the number of parameters of each baseline. For comparison, other rows contain the number
+    of entries in a table of all possible n-grams. The last rows show example tokens with the tokens whose
+    embeddings are nearest.
     """
     tokenizer, model = Tokenizer.load(run.assets), run.load_model()
     orders = {2, 3, 5} | ({model.window + 1} if isinstance(model, FixedWindowModel) else set())

@@ -17,8 +17,8 @@ def train(data: object = "embedded", run: str | Path | None = None, **options: A
     """Trains a model and returns the trained run.
 
     Args:
-        data: a value of ``--data``, such as a path; a DataFrame with texts and labels; a list of pairs
-            ``(text, label)``; or a tuple of two lists ``(texts, labels)``.
+        data: a DataFrame with texts and labels, a list of pairs ``(text, label)``, or a tuple of two lists
+            ``(texts, labels)``. A path and all other values of ``--data`` are also accepted.
         run: folder of the run. Default: ``saved_models/sentiment``.
         **options: options of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.
 

@@ -1,9 +1,9 @@
 """Bag-of-words classifiers: the baselines that a recurrent model must beat.
 
 All baselines use bags of 1- and 2-grams, and are fitted on the training split only. A word is a sequence of
-letters, digits, "_" and "'", converted to lower case. Short words such as "a" and "n't" are therefore
-included. Every "!", "?" and emoji is also a word, and so is every character of a script without spaces, such
-as Chinese. Three choices were tuned on parts of the training splits of SST-2 and IMDB: this definition of a
+letters, digits, "_" and "'", converted to lower case. A word may be as short as one letter, such as "a".
+Every "!", "?" and emoji is also a word, and so is every character of a script without spaces, such as
+Chinese. Three choices were tuned on parts of the training splits of SST-2 and IMDB: this definition of a
 word, the value of ``INVERSE_PENALTY``, and the rule that naive Bayes counts a word only once per text.
 """
 
@@ -94,12 +94,12 @@ def fit(texts: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -> 
 
 
 def fit_ratios(features: csr_matrix, codes: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    r"""Fits a logistic regression on binary features scaled by their naive Bayes log-count ratios.
+    r"""Fits a logistic regression on binary features, each multiplied by its naive Bayes log-count ratio.
 
     This is the NBSVM of Wang and Manning (2012, "Baselines and Bigrams", section 2.3) with the logistic loss.
-    Each class is fitted against all other classes. For each feature, ``p`` contains one plus the number of
-    rows of the class that have the feature. ``q`` contains one plus the number of rows of all other classes
-    that have the feature. ``x_i`` is row i. ``y_i`` is 1 if row i belongs to the class, else -1.
+    Each class is fitted against all other classes. ``p`` and ``q`` have one entry per feature: the number of
+    rows with this feature, plus 1. ``p`` counts only rows of the class, and ``q`` counts only rows of the
+    other classes. ``x_i`` is row i. ``y_i`` is 1 if row i belongs to the class, else -1.
 
     .. math::
         r = \log \frac{p / \|p\|_1}{q / \|q\|_1}, \qquad

@@ -34,7 +34,7 @@ NGRAMS = "ngrams.npz"
 class Assets:
     """Tokenizer, class names and text lengths of a trained model.
 
-    A text without a known token is read as an empty text, which consists of the start token alone.
+    If the vocabulary contains no token of a text, the text is read as an empty text: the start token alone.
 
     Attributes:
         tokenizer: tokenizer trained on the training split.
@@ -65,10 +65,10 @@ class Assets:
         )
 
     def tensors(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Converts strings ``(n,)`` to the inputs of the model, in a TensorFlow graph.
+        """Converts strings ``(n,)`` to the inputs of the model.
 
-        The inputs are ``tokens (n, T)`` and ``lengths (n,)``. T is the length of the longest text.
-        Shorter texts are padded.
+        This method can be part of a TensorFlow graph. The inputs are ``tokens (n, T)`` and ``lengths (n,)``.
+        T is the length of the longest text. Shorter texts are padded.
         """
         rows = truncate_ragged(self.tokenizer(texts), self.length, self.keep, PREFIX)
         tokens = rows.to_tensor(PAD)  # (n, T)
@@ -135,9 +135,9 @@ def load(options: Train, assets: Assets | None) -> Data:
 
     Args:
         options: options of the training.
-        assets: stored assets of the run that is resumed, or of the earlier run that ``--from`` names. None if
-            the training starts from scratch. With ``--from``, the tokenizer and the classes are kept, but the
-            padded lengths are chosen for the new texts.
+        assets: stored assets of the resumed run, or of the earlier run in ``--from``. None if the training
+            starts from scratch. With ``--from``, the tokenizer and the classes are kept, but the padded
+            lengths are chosen for the new texts.
     """
     source = load_labeled_texts(options.data, options.seed, reading=reading(options))
     tokenizer = assets.tokenizer if assets else _tokenizer(options, source)

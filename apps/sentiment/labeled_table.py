@@ -1,4 +1,4 @@
-"""Texts with one label each, and their reader for tables."""
+"""Reads tables of texts with one label each."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Reading:
     """Options that determine how a file is read.
 
     Attributes:
-        text, label: names of the columns of the texts and of the labels. Default: the columns ``text`` and
-            ``label``, or columns with other common names.
+        text, label: names of the text column and the label column. Default: ``text`` and ``label``, or other
+            common names.
         encoding: encoding of text files. Default: UTF-8.
         on_bad_rows: ``"error"`` or ``"skip"``, see ``--on-bad-rows``.
         stored: names of the attributes whose values come from an earlier training instead of the user. Such a
@@ -47,9 +47,9 @@ class Reading:
 class LabeledTexts:
     """One split: ``texts[row]`` has the label ``labels[row]``.
 
-    ``lines[row]`` is the line of the file ``source`` on which the row starts. If ``source`` is not a file,
-    ``lines[row]`` is the number of the row, from 1. If each text is a file in the folder of its class,
-    ``files[row]`` is the path of this file.
+    If ``source`` is a file, the row starts on its line ``lines[row]``. Otherwise, ``lines[row]`` is the
+    number of the row, from 1. If each text is a file in the folder of its class, ``files[row]`` is the path
+    of this file.
     """
 
     texts: list[str]
@@ -155,8 +155,8 @@ def text_column(table: Table, reading: Reading) -> str:
     text = _column(table, reading, "text", TEXT_NAMES)
     if (reading.text is None or "text" in reading.stored) and (found := not_texts(table, text)):
         raise DataError(
-            f"{table.path} has no texts in its column {text!r}, but values such as {found!r}; use "
-            "--text COLUMN to name the column of the texts"
+            f"the column {text!r} of {table.path} contains values such as {found!r} instead of texts; choose "
+            "the column of the texts with --text"
         )
     return text
 

@@ -2,9 +2,9 @@
 
 - ``embedded[:reviews]``: the reviews that are included in the project
 - ``FILE``: a table with a column of texts and a column of labels, see `seqmodels.data.tables`
-- ``DIR``: a folder with one entry for each of the splits ``train``, ``valid`` and ``test``: a table such as
-  ``train.csv``, or a folder such as ``train`` that contains one folder per class
-- ``DIR/<class>/*.txt``: a folder without splits that has one folder per class, with one text per file
+- ``DIR``: a folder with the splits ``train``, ``valid`` and ``test``. A split is a table, such as
+  ``train.csv``, or a folder, such as ``train/<class>/*.txt``
+- ``DIR/<class>/*.txt``: a folder without splits. It contains one folder per class. Each file is one text
 - ``tfds:NAME[/CONFIG]``: a TensorFlow Datasets data set, prepared in ``$TFDS_DATA_DIR`` or the default folder
 
 A missing split is created from rows of the training split, see `load_labeled_texts`. TensorFlow is imported
@@ -53,7 +53,8 @@ class LabeledTextData:
 
     ``classes`` contains the sorted labels of train. If all labels are integers, they are sorted by value.
     ``notes`` describes how missing splits were replaced, what was skipped, and how many test texts are also
-    in another split. ``sha256`` is the digest of the data as read; it does not depend on the seed.
+    in another split. ``sha256`` is a digest of the data. It is computed before new splits are created, so it
+    does not depend on the seed.
     """
 
     train: LabeledTexts
@@ -68,13 +69,13 @@ class LabeledTextData:
 def load_labeled_texts(
     data: str, seed: int, valid_fraction: float = 0.1, reading: Reading | None = None
 ) -> LabeledTextData:
-    """Reads ``data``. A missing split is created from rows of the training split.
+    """Reads ``data``, and creates the missing splits.
 
-    - If only the test split is missing, the validation split becomes the test split.
-    - If there is then no validation split, ``valid_fraction`` of the training rows becomes the validation
-      split.
-    - Data without splits, or with only a train split, is split into test (10 %), validation
-      (``valid_fraction``) and train.
+    - If there is a validation split but no test split, the validation split is used as the test split. A new
+      validation split is then created.
+    - A new validation split gets the fraction ``valid_fraction`` of the training rows.
+    - A new test split gets 10 % of the training rows.
+    - If the data has no splits, all rows count as training rows.
 
     The rows of a new split depend only on the seed and the texts. All splits have about the same
     proportions of the labels. Rows with equal texts stay in the same split. HTML breaks in the texts become
@@ -215,9 +216,9 @@ Readers = dict[str, Callable[[], LabeledTexts]]
 
 
 def _readers(data: str, reading: Reading, notes: list[str]) -> Readers:
-    """Returns one reader function per split of ``data``. The only key of data without splits is `WHOLE`.
+    """Returns a dictionary from the name of each split of ``data`` to its reader function.
 
-    Each reader may be called only once.
+    If the data has no splits, the only name is `WHOLE`. Each reader may be called only once.
     """
     if data in ("embedded", "embedded:reviews"):
         from apps.sentiment import reviews
@@ -282,8 +283,8 @@ def _read_class_folders(folder: Path, reading: Reading, notes: list[str]) -> Lab
             ]
     if not any(files.values()):
         raise DataError(
-            f"{folder} has no data files; expected train, valid, test (folders or {', '.join(FORMATS)}) "
-            "or <class>/*.txt"
+            f"{folder} has no data files; expected folders or tables ({', '.join(FORMATS)}) with the names "
+            "train, valid and test, or one folder of .txt files per class"
         )
     for option, column in (("text", reading.text), ("label", reading.label)):
         if column is not None and option not in reading.stored:

@@ -120,8 +120,8 @@ def _check(probabilities: NDArray, labels: NDArray, classes: Sequence[str]) -> N
     expected = (labels.size, len(classes))
     if labels.ndim != 1 or probabilities.shape != expected:
         raise ValueError(
-            "probabilities must have the shape (n, classes), labels the shape (n,), and classes one name per "
-            f"column; got the shapes {probabilities.shape} and {labels.shape}, and {len(classes)} classes"
+            "expected probabilities of shape (n, classes), labels of shape (n,) and one class name per "
+            f"column; got the shapes {probabilities.shape} and {labels.shape}, and {len(classes)} class names"
         )
     if not labels.size:
         raise ValueError("labels must contain at least one example; got none")
@@ -129,8 +129,8 @@ def _check(probabilities: NDArray, labels: NDArray, classes: Sequence[str]) -> N
         raise ValueError(f"classes must be two or more different names; got {list(classes)}")
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(classes):
         raise ValueError(
-            f"labels must be integers from 0 to {len(classes) - 1}, the column numbers of the probabilities; "
-            f"got {labels.dtype} values from {labels.min()} to {labels.max()}"
+            f"labels must be integers from 0 to {len(classes) - 1}, because each label is a column number of "
+            f"the probabilities; got {labels.dtype} values from {labels.min()} to {labels.max()}"
         )
     # These comparisons are False for NaN, so rows with NaN are also reported.
     sound = (probabilities >= 0).all(axis=1) & (abs(probabilities.sum(axis=1) - 1) <= 1e-3)  # (n,)

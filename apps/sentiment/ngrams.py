@@ -1,7 +1,7 @@
 """Fits a linear n-gram model and computes the evidence of each token.
 
-The evidence of a token consists of the weights of the n-grams that end at this token. With ``--ngrams``, the
-evidence is the input of the recurrent network.
+The evidence of a token is a vector. It contains the weights of the n-grams that end at this token. With
+``--ngrams``, the recurrent network reads the evidence instead of word embeddings.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Ngrams:
 
     Attributes:
         order: length of the longest n-gram.
-        table: weights of the n-grams in each hash bucket, ``(buckets, classes)`` float32.
+        table: class weights of each hash bucket, ``(buckets, classes)`` float32. N-grams in the same bucket
+            share these weights.
         bias: bias of each class, ``(classes,)`` float32.
         scale: factor that scales ``OutOfFold.evidence`` to a standard deviation of 1.
     """
@@ -66,13 +67,13 @@ class Ngrams:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Outputs of n-gram models for the training rows.
+    """Evidence and logits of the training texts.
 
-    The outputs of a row come from a model that was not fitted to this row.
+    The values of each text come from an n-gram model that was not fitted to this text.
 
     Attributes:
         evidence: weights of the n-grams that end at each token, ``(tokens, order * classes)`` float32.
-        logits: logits of all rows, ``(n, classes)`` float32.
+        logits: logits of the texts, ``(n, classes)`` float32.
     """
 
     evidence: np.ndarray
@@ -84,8 +85,8 @@ def fit(
 ) -> tuple[Ngrams, OutOfFold]:
     """Fits the n-gram model to all training texts, and computes out-of-fold outputs.
 
-    The rows are divided into ``FOLDS`` folds. The out-of-fold outputs of a row come from another model, which
-    is fitted only to the folds that do not contain this row.
+    The texts are divided into ``FOLDS`` folds. For each fold, an additional model is fitted to all other
+    folds. This model computes the out-of-fold outputs of the texts in the fold.
 
     Args:
         order: length of the longest n-gram.
@@ -117,7 +118,7 @@ def fit(
 
 
 def _features(bag: NgramBag, ids: TokenSequences) -> csr_matrix:
-    """Returns a matrix ``(n, buckets)``. An entry is 1 if the row has an n-gram in the bucket, else 0."""
+    """Returns a matrix ``(n, buckets)`` of 0 and 1. A 1 shows that a text has an n-gram in a bucket."""
 
     def found() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for tokens, lengths in _chunks(ids):

@@ -73,10 +73,10 @@ class Train(TrainOptions):
     )
     split: str = option(
         "auto",
-        "Rule that splits a text into words. 'letters': drop every character except letters, digits and "
+        "Rule that splits a text into words. 'letters': split at every character except letters, digits and "
         "apostrophes. 'punctuation': split at white space, and make each punctuation mark a word. "
-        "'whitespace': split only at white space. 'auto': as 'letters', but emoji, emoticons, ! and ? are "
-        "also words, and each character of Chinese, Japanese, Thai, Lao, Khmer and Burmese is a word.",
+        "'whitespace': split only at white space. 'auto': split like 'letters', but emoji, emoticons, ! and "
+        "? are also words, and each character of Chinese, Japanese, Thai, Lao, Khmer and Burmese is a word.",
         group="Data",
         choices=SPLITS,
     )
@@ -96,7 +96,7 @@ class Train(TrainOptions):
     )
     keep: str = option(
         "both",
-        "Tokens that remain of a text longer than --length. 'head': the first tokens. 'tail': the last "
+        "Tokens to keep if a text has more than --length tokens. 'head': the first tokens. 'tail': the last "
         "tokens. 'both': the first and the last tokens.",
         group="Data",
         choices=KEEPS,
@@ -217,7 +217,7 @@ class Convert(ConvertTextOptions):
 
     keep: str | None = option(
         None,
-        "Tokens that remain of a text longer than --length. 'head': the first tokens. 'tail': the last "
+        "Tokens to keep if a text has more than --length tokens. 'head': the first tokens. 'tail': the last "
         "tokens. 'both': the first and the last tokens. Default: the value of --keep in the training.",
         choices=KEEPS,
     )

@@ -1,4 +1,8 @@
-"""The TFLite signature ``classify``, which reads token ids, and the integration files of the model."""
+"""Prepares the conversion of a sentiment model to TFLite.
+
+The TFLite file has the signature ``classify``, which reads token ids. The verb ``convert`` also writes a
+README, the vocabulary, the labels and examples.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,8 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 
 LONGEST_DEFAULT = 128  # maximum length in tokens if --length is not set
-# int8 is calibrated on at most this number of training texts, and on this number of token windows.
+# The int8 calibration uses at most this number of training texts. It also uses this number of windows, which
+# the function _representative describes.
 REPRESENTATIVE = 500
 PORT = Path(__file__).parent / "port"
 SPLITS = {
@@ -67,7 +72,10 @@ def signature(model: keras.Model, length: int) -> Signature:
 
 
 def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
-    """Prepares the TFLite conversion for texts of one length. Files are scored on the validation split."""
+    """Prepares the conversion to TFLite files, which read texts of one fixed length.
+
+    The accuracy of the files is measured on the validation split.
+    """
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     length = options.length or min(assets.edges[-1], assets.length, LONGEST_DEFAULT)
@@ -129,19 +137,21 @@ def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
 def mediapipe(assets: Assets, subgraphs: int) -> bool:
     """Returns True if MediaPipe's text classifier can read the file.
 
-    MediaPipe needs a file with one subgraph. Its tokenizer splits texts into words at delimiters.
+    MediaPipe needs a file with one subgraph. It always splits texts at delimiters, so the model must be
+    trained with ``--unit word`` and ``--split letters``.
     """
     settings = assets.tokenizer.settings
     return subgraphs == 1 and (settings.unit, settings.split) == ("word", "letters")
 
 
 def _representative(assets: Assets, texts: Sequence[str]) -> np.ndarray:
-    """Returns token ids for the calibration of int8, ``(rows, length)``: padded texts, and full windows.
+    """Returns token ids for the int8 calibration, ``(rows, length)``. A row is a padded text or a window.
 
-    A window is a piece of the concatenated tokens of the texts, so it does not contain padding. The windows
-    are needed for the cell state of a fused LSTM: the calibration measures this state only after the last
-    step, and most texts end with padding. The texts are needed for values that depend on the length of a
-    text, such as the weight of a step in a mean.
+    A window is a part of the joined tokens of many texts, so it does not contain padding.
+
+    The calibration measures the cell state of a fused LSTM only after the last step. Most texts end with
+    padding, so the windows are needed for this state. Other values depend on the length of a text, such as
+    the weight of a step in a mean. The padded texts are needed for these values.
     """
     spread = np.linspace(0, len(texts) - 1, min(len(texts), REPRESENTATIVE)).astype(int)
     chosen = [texts[index] for index in spread]

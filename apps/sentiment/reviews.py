@@ -4,23 +4,23 @@ A review consists of one decisive sentence among neutral sentences. The decisive
 ``Construction`` with one or two claims. The label is the sign of the meaning of the decisive sentence. The
 meaning is a number that is computed in two steps:
 
-- A claim applies a word (an adjective or a noun) to an aspect in some ``Form``. Its meaning is the polarity
-  of the word, +1 or -1, times the factor of the form. The factor is 2 for a plain claim, 1 for "slightly", 3
-  for "extremely", and -1 for a negated claim. For nouns, it is 2 for "had charm", -2 for "without charm", and
-  1 for "not without charm".
-- A construction maps the meanings of its claims to the meaning of the sentence. "A, but B" and "although A,
-  B" mean B. "It is not true that A" means -A. If a sentence weighs a slight claim against an extreme claim,
-  its meaning is their sum, so the extreme claim decides. Two claims in one sentence always have opposite
-  signs.
+- A claim describes an aspect, such as the plot, with an adjective or a noun. The ``Form`` of the claim has a
+  factor. The meaning of the claim is this factor times the polarity of the word, +1 or -1. The factor is 2
+  for a plain claim, 1 for "slightly", 3 for "extremely", and -1 for a negated claim. For nouns, the factor is
+  2 for "had charm", -2 for "without charm", and 1 for "not without charm".
+- The construction computes the meaning of the sentence from the meanings of its claims. "A, but B" and
+  "although A, B" mean B. "It is not true that A" means -A. A sentence can also weigh a slight claim against
+  an extreme claim. Its meaning is the sum of both claims, so the extreme claim decides. Two claims in one
+  sentence always have opposite signs.
 
-Neutral sentences, and the words around claims, also contain negations, contrasts and degrees. These have no
-effect on the label.
+Neutral sentences also contain negations, contrasts and degrees. Some introductions of a claim also contain
+them, such as "I do not know why, but". These words have no effect on the label.
 
 The combination of a review is ``(construction, aspect, word)`` for one claim, and ``(construction, word,
-word)`` for two claims. The two words are in the order of the arguments of ``meaning``. A hash of the seed and
-the combination assigns all reviews with the same combination to one split. The combinations in the validation
-and test splits therefore do not occur in training. However, all words and constructions of these splits occur
-in training.
+word)`` for two claims. The order of the two words is the order of the arguments of ``Construction.meaning``.
+A hash of the seed and the combination determines the split of the review. Therefore, no combination of the
+validation and test splits occurs in training. However, every word and every construction of these splits also
+occurs in training.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ ASPECTS = {
     "phone": {"device": "phone camera screen battery keyboard", "service": "support"},
 }
 
-# Neutral sentences for reviews of any domain. NEUTRAL contains the sentences for one domain.
+# Neutral sentences for reviews of every domain. NEUTRAL contains additional sentences for each domain.
 ANYWHERE = (
     "It was raining, but we went anyway.",
     "I am not an expert.",
@@ -91,9 +91,9 @@ ASIDES = ("on the whole", "all in all", "as it happens", "to be fair", "as far a
 
 @dataclass(frozen=True)
 class Form:
-    """Sentence patterns about a subject, such as "the plot was not {word}".
+    """The form of a claim: a factor and templates such as "{subject} was not {word}".
 
-    The polarity of the sentence is ``factor`` times the polarity of the word.
+    The meaning of the claim is ``factor`` times the polarity of the word.
     """
 
     factor: int
@@ -138,7 +138,7 @@ FORMS = {
 
 @dataclass(frozen=True)
 class Construction:
-    """A kind of decisive sentence: its allowed claims, its templates and the function for its meaning."""
+    """A kind of decisive sentence, such as a denial or a contrast. It has one or two claims."""
 
     share: int  # relative frequency among all constructions
     claims: tuple[tuple[str, ...], ...]  # the allowed forms of each claim
@@ -253,10 +253,7 @@ CONSTRUCTIONS = {
 
 @dataclass(frozen=True)
 class Review:
-    """A review: its text and label, the name of its construction, and the words that the grammar combined.
-
-    The docstring of this module defines construction and combination.
-    """
+    """A generated review. The docstring of this module defines ``construction`` and ``combination``."""
 
     text: str
     label: str

@@ -11,10 +11,11 @@ from seqmodels.export.signature import Signature
 
 
 def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
-    """Returns the signature ``classify``, whose input is ``text (n,)``, n strings.
+    """Returns the signature ``classify``.
 
-    The outputs are ``labels (n,)``, ``probabilities (n, classes)``, and ``classes (n, classes)``. Each row of
-    ``classes`` contains the class names in the order of the probabilities.
+    The input is ``text``, a batch of ``n`` strings. The outputs are ``labels (n,)``,
+    ``probabilities (n, classes)``, and ``classes (n, classes)``. Each row of ``classes`` contains the class
+    names in the order of the probabilities.
     """
 
     def classify(text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -36,7 +37,7 @@ def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:
     """Returns inputs for the verification of the SavedModel, in batches of several sizes.
 
-    The inputs include texts that are empty, very long, in other scripts, or not valid UTF-8.
+    Some texts are empty, very long, not in the Latin script, or not valid UTF-8.
     """
     words = " ".join(assets.tokenizer.vocabulary[-50:])
     texts = [

@@ -81,7 +81,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def _other_split(options: Evaluate, stored: Reading) -> LabeledTexts:
-    """Reads the data of ``evaluate --data``. Options that are not set have the values of the training."""
+    """Reads the data of ``evaluate --data``. The default of each option is its value in the training."""
     given = {name: getattr(options, name) for name in READING}
     chosen = {name: value for name, value in given.items() if value is not None}
     how = replace(stored, **chosen, stored=frozenset(given) - frozenset(chosen))
@@ -99,8 +99,8 @@ def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
     """Yields one record per text: label, probability of each class, and number of known tokens.
 
-    Tokens that truncation drops do not count. A text without a known token gets the label of an empty text,
-    and a note at the end states the number of such texts.
+    The number includes only tokens that remain after truncation. If a text has no known tokens, the model
+    reads it as an empty text. A note at the end states the number of these texts.
     """
     assets = Assets.load(run.assets)
     probabilities_of = open_model(run, options.model, forms(run, assets))
@@ -123,7 +123,7 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
     if without:
         print(
             f"note: {without} of {texts} texts are empty or have only unknown words; "
-            "they get the label of an empty text",
+            "the model reads each of them as an empty text",
             file=sys.stderr,
         )
 
@@ -133,7 +133,7 @@ def _baseline_scores(
 ) -> dict[str, dict[str, Any]]:
     """Scores the bag-of-words baselines on each split.
 
-    If the run has a linear n-gram model, this model without the recurrent network is an additional baseline.
+    If the run has a linear n-gram model, the n-gram model alone is an additional baseline.
     """
     fitted = bag_of_words.fit(train.texts, train.labels, assets.classes)
     if (ngrams := assets.ngrams) is not None:

@@ -14,7 +14,7 @@ def train(data: object = "embedded", run: str | Path | None = None, **options: A
     """Trains a translation model and returns the trained run.
 
     Args:
-        data: a value of ``--data`` such as a path, a DataFrame with one column per language, or a list of
+        data: a value of ``--data``, such as a path; a DataFrame with one column per language; or a list of
             ``(source, target)`` pairs.
         run: folder of the run. Default: ``saved_models/translation``.
         **options: options of ``train`` as keyword arguments, such as ``preset="quick", epochs=3``.

@@ -1,9 +1,8 @@
 """Copies words from a source text into its translation: numbers, URLs, e-mail addresses, unknown words.
 
-A word is unknown if it is not in the vocabulary of the model. The model reads an unknown word as the unknown
-token. The attention shows which word of the translation corresponds to the unknown word. The unknown word of
-the source then replaces that word of the translation (Jean et al. 2015, arXiv 1412.2007, section 3.3; Luong
-et al. 2015, arXiv 1410.8206).
+A source word is unknown if it is not in the vocabulary of the model. The model reads only the unknown token
+instead. The attention links the source word to a word of the translation. The source word then replaces the
+linked word (Jean et al. 2015, arXiv 1412.2007, section 3.3; Luong et al. 2015, arXiv 1410.8206).
 
 URLs, e-mail addresses and numbers are replaced by a placeholder before the translation, because the model
 cannot translate their tokens. The model reads the placeholder as the unknown token. A number that is one
@@ -42,7 +41,7 @@ class Source:
     """A source sentence in the form that the model reads, and the words to copy.
 
     Attributes:
-        masked: the sentence that the model reads. ``PLACEHOLDER`` replaces each masked word.
+        masked: the sentence that the model reads. ``PLACEHOLDER`` replaces some of the words to copy.
         words: words of the original sentence, without placeholders. A word that follows white space starts
             with ``SPACE_MARK``.
         groups: index of the word that contains each token, ``(tokens,)``.
@@ -187,13 +186,13 @@ def copy(
 ) -> tuple[list[str], np.ndarray, list[str]]:
     """Copies words of the source into the translation.
 
-    A copied word replaces a word of the translation. The replaced word must be an unknown token, or its
-    highest attention must be the attention to the copied word. If several words of the translation meet
-    this condition, the word with the highest attention to the copied word is replaced. If no word meets this
-    condition, the copied word is inserted next to the word with the highest attention to the copied word.
+    A copied word replaces a word of the translation. Two kinds of words can be replaced: unknown tokens, and
+    words that attend most to the copied word. If there are several, the word with the highest attention to
+    the copied word is replaced. If there are none, the copied word is inserted. Its neighbor is the word with
+    the highest attention to the copied word.
 
-    An unknown token that remains in the translation is replaced by the source word to which it has the
-    highest attention. A number that the translation already contains is not copied.
+    Some unknown tokens can remain in the translation. Each of them is replaced by the source word to which it
+    attends most. A number that the translation already contains is not copied.
 
     Args:
         source: the source sentence.
@@ -240,10 +239,10 @@ def copy(
 def _position(placed: Sequence[tuple[str, int]], rows: Sequence[np.ndarray], index: int) -> int:
     """Returns the position in a translation at which to insert a word of the source.
 
-    The neighbor is the word of the translation with the highest attention to the source word. The position is
-    after the neighbor if the neighbor attends most to an earlier word of the source. Otherwise, the position
-    is before the neighbor. A punctuation mark is the neighbor only if the translation consists of
-    punctuation.
+    The neighbor is the word of the translation with the highest attention to the source word. If
+    the neighbor attends most to a word before the source word, the position is after the neighbor. Otherwise,
+    the position is before the neighbor. A punctuation mark is the neighbor only if the translation consists
+    of punctuation.
     """
     if not placed:
         return 0
@@ -253,10 +252,10 @@ def _position(placed: Sequence[tuple[str, int]], rows: Sequence[np.ndarray], ind
 
 
 def _in_place_of(word: str, source: str, unknown: bool) -> str:
-    """Returns the word ``source``, which replaces ``word``, with or without ``SPACE_MARK`` at its start.
+    """Returns the word ``source`` in the form in which it replaces ``word`` in the translation.
 
-    If ``word`` is an unknown token, the result starts with ``SPACE_MARK`` if ``source`` does. Otherwise, the
-    result starts with ``SPACE_MARK`` if ``word`` does.
+    The result starts with ``SPACE_MARK`` if ``word`` starts with it. But if ``unknown`` is True, the mark is
+    copied from ``source`` instead.
     """
     plain = source.removeprefix(SPACE_MARK)
     spaced = source.startswith(SPACE_MARK) if unknown else word.startswith(SPACE_MARK)

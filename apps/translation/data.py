@@ -57,25 +57,26 @@ class Assets:
         return _framed(self.target_tokenizer.encode(texts), start=True)
 
     def cut(self, sources: TokenSequences) -> TokenSequences:
-        """Truncates sources to ``length`` tokens. The last token of a truncated source is also ``END``."""
+        """Truncates sources to ``length`` tokens. A truncated source still ends with ``END``."""
         ends = truncate(sources, self.length)
         values = ends.values.copy()
         values[ends.row_splits[1:][ends.lengths > 0] - 1] = END
         return TokenSequences(values, ends.row_splits)
 
     def tensors(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Maps strings ``(n,)`` to the inputs of the encoder, in a TensorFlow graph.
+        """Converts strings ``(n,)`` to the inputs of the encoder. Can run in a TensorFlow graph.
 
-        The inputs are ``source``, token ids ``(n, S)`` padded to the longest length S, and ``lengths (n,)``.
+        The input ``source`` contains the token ids, ``(n, S)``. ``S`` is the length of the longest text, and
+        shorter texts are padded. The input ``lengths`` contains the lengths of the texts, ``(n,)``.
         """
         words = self.source_tokenizer(texts)[:, : self.length - 1]
         rows = tf.concat([words, tf.fill([tf.size(texts), 1], END)], axis=1)
         return {"source": rows.to_tensor(PAD), "lengths": tf.cast(rows.row_lengths(), tf.int32)}
 
     def texts(self, tokens: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """Maps token ids ``(n, T)`` to strings ``(n,)``, in a TensorFlow graph.
+        """Converts token ids ``(n, T)`` to strings ``(n,)``. Can run in a TensorFlow graph.
 
-        Only the first ``lengths (n,)`` tokens of each row are used.
+        In row ``i``, only the first ``lengths[i]`` tokens are used.
         """
         return self.target_tokenizer.join(tf.RaggedTensor.from_tensor(tokens, lengths=lengths))
 

@@ -8,8 +8,9 @@ translation would be wrong, because French has these rules:
 - Word order: most adjectives follow the noun, and some precede it. Object pronouns precede the verb. The
   possessor follows the possession ("the doctor's cat", "le chat du médecin").
 - Negation: two words surround the verb. An indefinite object of a negated verb has "de" as its article.
-- Elision and contraction: l', d', n', qu' and du. Before a vowel, "cet", "mon" and "vieil" are
-  used.
+- Elision: before a vowel, words such as "le" and "que" become "l'" and "qu'".
+- Contraction: "de le" becomes "du".
+- Forms before a vowel: "ce", "ma" and "vieux" become "cet", "mon" and "vieil".
 
 Nested clauses make some sentences long.
 
@@ -109,8 +110,8 @@ class Sentence:
     """An English sentence, its French translation and their word alignment.
 
     Attributes:
-        english, french: words of the sentences. The text has no space before "." or before a word that starts
-            with an apostrophe. The text has no space after a word that ends with an apostrophe.
+        english, french: words of the sentences. ``texts`` joins the words with spaces. It writes no space
+            before ".", before "'s", and after a word such as "l'".
         links: pairs (index of the English word, index of the French word). Every French word has at least one
             link.
     """
@@ -147,7 +148,7 @@ class _Word:
 
 @dataclass
 class _Phrase:
-    """A phrase in both languages, with the grammatical features that other words must agree with."""
+    """A phrase in both languages. Other words must agree with its gender and its person."""
 
     english: list[_Word]
     french: list[_Word]
@@ -283,7 +284,7 @@ class _Writer:
         """Samples a possessor and a possession, such as ``the doctor's cat``."""
         owner, thing = self.noun_phrase("people", simple=True), self.noun_phrase("things", simple=True)
         mark = self.word("'s", "de")
-        # English has no determiner before the possession, so the French article is linked to "'s".
+        # In "the doctor's cat", "cat" has no article. The French article is therefore linked to "'s".
         article = _Word(thing.french[0].text, mark[0][0].says)
         if article.text not in ("le", "la"):
             article = _Word("la" if thing.gender == "f" else "le", article.says)

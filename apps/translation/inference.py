@@ -101,7 +101,8 @@ def search(
 
     if how.beam == 1:
         found = decoding.greedy(step, start, states, rules)
-        # The lengths do not count END. The log-probability includes END unless the maximum was reached first.
+        # The lengths do not count END. The log-probability includes END, except for translations that were
+        # stopped at the maximum length.
         predicted = tf.minimum(found.lengths + 1, maximum)
         mean = found.log_probabilities / tf.cast(predicted, tf.float32)
         return found.tokens[:, None], found.lengths[:, None], mean[:, None]
@@ -129,16 +130,17 @@ def check_format(kind: str, how: Decoding) -> None:
     """Raises UsageError if the format ``kind`` of the model does not support the decoding settings."""
     if kind == "saved_model" and how not in (Decoding(), Decoding(beam=1)):
         raise UsageError(
-            "--model saved_model supports only --beam 5 and --beam 1; remove all other decoding options"
+            "--model saved_model supports only --beam 5 and --beam 1; use one of them and remove the other "
+            "search options"
         )
     if kind.startswith("tflite") and how != Decoding(beam=1):
         raise UsageError(
-            f"--model {kind} supports only greedy decoding; use --beam 1 and no other decoding options"
+            f"--model {kind} supports only greedy search; use --beam 1 and remove the other search options"
         )
 
 
 def forms(assets: Assets, how: Decoding) -> Forms[Translate]:
-    """Returns one function per model format. The function opens the model and returns a translation function.
+    """Returns one function per model format. Each receives a model and returns a translation function.
 
     Call :func:`check_format` first, because some formats do not support all decoding settings.
     """
@@ -195,7 +197,7 @@ def _in_batches(run: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]) -> Tran
 def of_tflite(path: Path) -> Translate:
     """Returns a translation function for a TFLite file.
 
-    The function uses the loop in ``port/translate.py`` and translates one text at a time.
+    The function translates one text at a time. It uses the class in ``port/translate.py``.
     """
     translator = PhoneTranslator(path)
 
@@ -212,7 +214,7 @@ def attention(
     """Returns the attention weights of each pair of texts.
 
     The decoder receives the tokens of ``targets`` as its input (teacher forcing). The weights of a pair have
-    the shape ``(target tokens, source tokens)``, end tokens included.
+    the shape ``(target tokens, source tokens)``. The tokens include the end tokens.
     """
     source_rows = assets.cut(assets.encode_sources(sources))
     target_rows = assets.encode_targets(targets)
@@ -237,14 +239,14 @@ def attention(
 
 
 def padded(rows: TokenSequences, length: int) -> np.ndarray:
-    """Pads n rows to ``length`` tokens. Returns an int32 array ``(n, length)``."""
+    """Pads n token sequences to the same ``length``. Returns an int32 array ``(n, length)``."""
     tokens = np.full((len(rows), length), PAD, np.int32)
     tokens[np.arange(length) < rows.lengths[:, None]] = rows.values
     return tokens
 
 
 def _rounded(rows: TokenSequences) -> int:
-    """Returns the maximum length of the rows, rounded up to a multiple of 16.
+    """Returns the length of the longest token sequence, rounded up to a multiple of 16.
 
     TensorFlow compiles a graph per shape. Rounding keeps the number of different shapes small.
     """

@@ -64,14 +64,14 @@ class Train(TrainOptions):
     data: str = data_option("grammar", others="a file, a folder, or tfds:NAME")
     source: str = option(
         "",
-        "Language of the source texts, or the name of their column. Default: the first language of the data "
-        "that is not --target.",
+        "Language of the source texts, or the name of their column. Default: the first language in the data. "
+        "If --target is this language, the default is the second language.",
         group="Data",
     )
     target: str = option(
         "",
-        "Language of the translations, or the name of their column. Default: the first language of the data "
-        "that is not --source.",
+        "Language of the translations, or the name of their column. Default: the second language in the "
+        "data. If --source is this language, the default is the first language.",
         group="Data",
     )
     source_column: str | None = column_option(
@@ -84,7 +84,9 @@ class Train(TrainOptions):
     )
     encoding: str | None = encoding_option()
     on_bad_rows: str = bad_rows_option("malformed rows, and pairs in which one of the two texts is empty")
-    batch_size: int = option(1200, "Number of target tokens per batch. Padding tokens count, too.", minimum=1)
+    batch_size: int = option(
+        1200, "Number of target tokens per batch. The number includes padding tokens.", minimum=1
+    )
     epochs: int = option(18, "Maximum number of passes over the training data.", minimum=1)
     learning_rate: float = option(
         0.0015, "Highest learning rate of the training. It is reached at the end of the warm-up.", minimum=0
@@ -104,9 +106,9 @@ class Train(TrainOptions):
     )
     average: float | None = option(
         0.999,
-        "Evaluate and save an average of the model weights over the training steps. With 1, all steps count "
-        "equally. A value below 1 is the decay rate of an exponential moving average. "
-        "'none' disables averaging.",
+        "Average the model weights over the training steps. The average is evaluated and saved instead of "
+        "the last weights. With 1, all steps count equally. A value below 1 is the decay rate of an "
+        "exponential moving average. 'none' disables averaging.",
         group="Advanced",
         minimum=0,
         maximum=1,
@@ -181,17 +183,18 @@ class Train(TrainOptions):
     )
     feeding: str = option(
         "none",
-        "Additional input of the first decoder layer. 'none': no additional input, which is the fastest. "
-        "'output': the decoder output of the previous step (Luong et al. 2015). 'context': the attention "
-        "context of the current step (Bahdanau et al. 2015).",
+        "Additional input of the first decoder layer. With 'none', the layer has no additional input, and "
+        "training is fastest. With 'output', the layer also reads the decoder output of the previous step "
+        "(Luong et al. 2015). With 'context', it also reads the attention context of the current step "
+        "(Bahdanau et al. 2015).",
         group="Advanced",
         choices=FEEDINGS,
         model=True,
     )
     deep_output: bool = option(
         False,
-        "Use a deep output (Bahdanau et al. 2015). The decoder output is then also computed from the "
-        "previous token, and with maxout instead of tanh.",
+        "Use a deep output (Bahdanau et al. 2015). The decoder output then also depends on the previous "
+        "token, and its activation is maxout instead of tanh.",
         group="Advanced",
         model=True,
     )
@@ -217,8 +220,9 @@ class Train(TrainOptions):
     )
     scheduled_sampling: float = option(
         0.0,
-        "Scheduled sampling: final probability that the decoder reads a token that was sampled from the "
-        "model instead of the target token. A value above 0 makes training slower.",
+        "Final probability of scheduled sampling. With this probability, the decoder reads a token that is "
+        "sampled from the model. Otherwise, it reads the token of the target text. A value above 0 makes "
+        "training slower.",
         group="Advanced",
         minimum=0,
         maximum=1,
@@ -226,8 +230,8 @@ class Train(TrainOptions):
     )
     sampling_steps: int = option(
         5000,
-        "Number of training steps after which scheduled sampling reaches the probability in "
-        "--scheduled-sampling. The probability rises linearly from 0.",
+        "Number of training steps in which the probability of scheduled sampling rises linearly from 0 to "
+        "--scheduled-sampling.",
         group="Advanced",
         minimum=1,
         model=True,
@@ -242,8 +246,8 @@ class Train(TrainOptions):
             return {**options, "source": pairs["source"], "target": pairs["target"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                f"--from {run} has no readable file assets/pairs.json with the languages ({error}); pass "
-                "the folder of a trained run"
+                f"the languages of --from {run} cannot be read from its file assets/pairs.json ({error}); "
+                "pass the folder of a trained run"
             ) from error
 
     def check(self) -> None:
@@ -256,14 +260,14 @@ class Train(TrainOptions):
             )
         if self.attention == "none" and self.feeding == "context":
             raise UsageError(
-                "--feeding context does not apply to --attention none; use --feeding none, --feeding output "
-                "or another --attention"
+                "--feeding context needs attention; got --attention none; choose another --feeding or "
+                "another --attention"
             )
         memory = self.units * (2 if self.bidirectional else 1)
         if self.attention == "dot" and memory != self.decoder_units:
             raise UsageError(
-                f"--attention dot needs --decoder-units {memory}, the size of the encoder output; got "
-                f"--decoder-units {self.decoder_units}; use --decoder-units {memory} or --attention general"
+                f"with --attention dot, --decoder-units must be the size of the encoder output, {memory}; "
+                f"got {self.decoder_units}; use --decoder-units {memory} or --attention general"
             )
         if self.attention == "multi-head" and self.decoder_units % HEADS:
             raise UsageError(
@@ -360,8 +364,7 @@ class Predict(PredictOptions):
     copy_unknown: bool = option(
         True,
         "Copy numbers, URLs, e-mail addresses and unknown words from the source into the translation. The "
-        "attention determines the position of a copied word. With any other --model than keras, no words are "
-        "copied.",
+        "attention determines the position of a copied word. Words are copied only with --model keras.",
     )
     align: bool = option(
         False, "For each word of the translation, show the source word with the highest attention."
@@ -383,7 +386,7 @@ class Predict(PredictOptions):
 
 
 def check_ranking(options: Evaluate | Predict) -> None:
-    """Raises UsageError if ``--beam`` is 1 and an option is set that only affects beam search."""
+    """Raises UsageError if the user sets an option of beam search, but ``--beam`` is 1."""
     for name in ("length_penalty", "coverage_penalty"):
         if options.beam == 1 and getattr(options, name) != getattr(type(options), name):
             raise UsageError(f"{flag(name)} does not apply to --beam 1; remove {flag(name)}, or raise --beam")

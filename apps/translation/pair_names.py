@@ -1,4 +1,4 @@
-"""Reads the language or the side (source or target) from the names of columns and files."""
+"""Finds a language or a side (source or target) in the name of a column or a file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ REGION = re.compile(r"([a-z]{2,3})[-_]([a-z]{2}|[a-z]{4}|\d{3})")  # en-US, zh_H
 
 
 def is_language(name: str) -> bool:
-    """Returns True if the name of a column or a file extension names a language.
+    """Returns True if ``name``, a column name or a file extension, contains a language.
 
     >>> [is_language(name) for name in ("en", "pt-BR", "text_de", "French", "label", "Close")]
     [True, True, True, True, False, False]
@@ -71,11 +71,12 @@ class TextFile:
 
     Attributes:
         path: path of the file.
-        language: language or side of the texts, such as ``en`` or ``src``. It is the file extension or a word
-            of the file name.
+        language: language of the texts, such as ``en``, or their side, such as ``src``. This is the file
+            extension or a word of the file name.
         split: name of the split, or `WHOLE` if the file name contains no split.
         exact: True if the name consists only of the split and the language, such as ``train.en``.
-        corpus: rest of the name. The files of both languages have the same rest.
+        corpus: the file name without ``split`` and ``language``. Two files with the same value belong to the
+            same corpus.
     """
 
     path: Path
@@ -119,14 +120,15 @@ def text_file(path: Path) -> TextFile | None:
 def by_split(files: Iterable[TextFile]) -> tuple[dict[str, dict[str, Path]], list[str], list[str]]:
     """Groups files by split and language.
 
-    A file whose name consists only of the split and the language (an exact name) is preferred to a file with
-    a longer name. Files without a split in their name are used only if no file name contains a split.
+    A file name is exact if it consists only of the split and the language. Files with exact names are
+    preferred to other files. Files without a split in their name are used only if no file name contains a
+    split.
 
     Returns:
         Three values: the paths ``{split: {language: path}}``, a list of conflicts, and a list of skipped
-        splits. A conflict is a text with the names of two files that have the same split and language. If
-        these two names are not exact and ``files`` also contains exact names, the split of the two files is
-        skipped instead. The third list then contains the text with the two names.
+        splits. Each entry of both lists is a text with the names of two files. The two files have the same
+        split and language. The split is skipped if these names are not exact, but ``files`` contains exact
+        names. Otherwise, the two files are a conflict.
     """
     files = list(files)
     named = [file for file in files if file.split != WHOLE]

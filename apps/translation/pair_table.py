@@ -1,4 +1,4 @@
-"""Data class for pairs of texts, and a reader that reads the pairs from tables."""
+"""Stores pairs of texts, and reads them from tables."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ class Reading:
             names, such as ``en`` or ``source``.
         encoding: encoding of text formats. Default: UTF-8.
         on_bad_rows: ``error`` or ``skip``.
-        stored: names of the attributes whose values come from the training run instead of the user. A stored
-            column is used only if the table has it. A stored encoding is used only if a file is not UTF-8.
-            If the set contains ``languages``, the languages also come from the training run.
+        stored: names of the attributes whose values come from the training run. A column name from the
+            training run is used only if the table has this column. An encoding from the training run is used
+            only for a file that is not UTF-8. If the set contains ``languages``, the source and target
+            language come from the training run, too.
     """
 
     source_column: str | None = None
@@ -73,14 +74,15 @@ def collect(
     reading: Reading,
     notes: list[str],
 ) -> Pairs:
-    """Returns the pairs of a file, without empty pairs.
+    """Returns the pairs in ``rows``, without empty texts.
 
-    Pairs of two empty texts are skipped, and a note counts them. A pair with one empty text is a bad row.
+    If both texts of a pair are empty, the pair is skipped. A note counts the skipped pairs. If only one text
+    of a pair is empty, the pair is a bad row.
 
     Args:
         files: the files of the pairs.
         rows: one tuple (line number, source text, target text) per pair.
-        bad: bad rows of the file that the caller has already found. This function adds further bad rows.
+        bad: the bad rows that the caller has found in the file. This function adds further bad rows.
         reading: options that control how the file is read.
         notes: list to which notes about skipped rows are appended.
 
@@ -164,7 +166,7 @@ class TableReader:
             chosen = list(guessed)
         if chosen[0] == chosen[1]:
             raise UsageError(
-                f"the source and the target are both the column {chosen[0]!r} of {table.path}; choose two "
+                f"the column {chosen[0]!r} of {table.path} cannot be both source and target; choose two "
                 "different columns with --source-column and --target-column"
             )
         if self.languages is None:
@@ -172,10 +174,11 @@ class TableReader:
         return str(chosen[0]), str(chosen[1])
 
     def _chosen(self, table: Table, role: str) -> str | None:
-        """Returns the column of one side of the pairs. ``role`` is the side, ``source`` or ``target``.
+        """Returns the source column or the target column. ``role`` is ``source`` or ``target``.
 
-        The column is named by ``--source-column`` or ``--target-column``, or it has the name of the language.
-        Returns None if the column must be guessed.
+        The user chooses the column with ``--source-column`` or ``--target-column``. Without this option, it
+        is the column with the name of the source or target language. Returns None if the column must be
+        guessed.
         """
         index, name = COLUMNS.index(role), f"{role}_column"
         column = getattr(self.reading, name)
@@ -189,8 +192,8 @@ class TableReader:
         if "languages" in self.reading.stored or self.languages:
             return None
         raise UsageError(
-            f"--{role} {language} is not a column of {table.path}; expected one of {listed(table)}; or name "
-            f"the column with --{role}-column"
+            f"--{role} {language} is not a column of {table.path}; found {listed(table)}; choose the column "
+            f"with --{role}-column"
         )
 
     def _guess(self, table: Table, source: str | None, target: str | None) -> tuple[str, str]:
@@ -224,7 +227,7 @@ class TableReader:
             if hint := without_header(table):
                 raise DataError(
                     f"{table.path}:{table.header_line}: the column names are missing{hint}, such as en and "
-                    "de, or rename a file of tab-separated pairs to .txt"
+                    "de; if a tab separates the two texts in each line, rename the file to .txt instead"
                 )
             if len(left) > lacking and not from_run:
                 raise UsageError(
@@ -232,8 +235,8 @@ class TableReader:
                     "--target"
                 )
             raise DataError(
-                f"{table.path} has no two columns named after languages; found {listed(table)}; choose the "
-                f"columns with {options}"
+                f"two columns of {table.path} must have names of languages, such as en and de; found "
+                f"{listed(table)}; rename the columns, or choose the columns with {options}"
             )
         return source or left.pop(0), target or left.pop(0)
 

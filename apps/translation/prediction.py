@@ -100,8 +100,8 @@ def _opened(run: Run, assets: Assets, options: Predict) -> tuple[TranslateSenten
     """Opens the model in the format ``options.model``.
 
     Returns:
-        The function that translates sentences, the assets with the maximum length of this format, and a bool.
-        The bool is True if the function copies words.
+        The function that translates sentences, the assets, and a bool. The assets contain the maximum length
+        of this format. The bool is True if the function copies words.
     """
     how = Decoding(**{name: getattr(options, name) for name in Decoding.__dataclass_fields__})
     check_format(options.model, how)
@@ -129,7 +129,8 @@ def _opened(run: Run, assets: Assets, options: Predict) -> tuple[TranslateSenten
 
     def of_other(texts: list[str]) -> list[Sentence]:
         (answers,) = translate([texts])
-        # These formats do not return the attention. Therefore words are counted, but not copied.
+        # Copying needs the attention, which these formats do not return. Therefore the words are not copied.
+        # The field copied is set because a note counts the texts with such words.
         sources = copying.read(assets, texts, mask=False)
         spans = copying.read(assets, texts, mask=True) if options.copy_unknown else sources
         marked = [replace(one, copied=other.copied) for one, other in zip(sources, spans)]
@@ -148,8 +149,8 @@ def of_keras(
         assets: assets of the run, which contain the tokenizers.
         how: settings of the search.
         copies: If True, numbers, URLs, e-mail addresses and unknown words are copied from the source.
-        align: If True, the attention is computed for every sentence. If False, it is computed only for the
-            sentences with words to copy.
+        align: If True, the attention is computed for every sentence. If False, it is computed only for
+            sentences that may contain words to copy.
     """
     forbidden = tuple(token for token in NEVER if token != UNKNOWN or not copies)
 
@@ -248,8 +249,7 @@ def _sentence(
             if copies:
                 words, between, copied = copying.copy(source, words, unknown, between)
         text = copying.text_of(words)
-        # Two translations that differ only in a replaced word are equal after copying. Only the first of
-        # equal translations is kept.
+        # Copying can make two translations equal. Only the first of equal translations is kept.
         if text not in [each.text for each in best]:
             best.append(Translation(text, score))
         if not number:

@@ -24,8 +24,8 @@ from seqmodels.training.objectives import cross_entropy
 LENGTHS = (5, 10, 15, 20, 30)
 FEWEST = 20  # a mean loss is reported only for positions with at least this number of target tokens
 ALIGNED = 500  # number of test sentences whose alignment is scored
-# Maximum number of (source word, target word) combinations from which the word table is learned. This number
-# of combinations needs 2 GB of memory.
+# A pair of texts with m source words and n target words has m * n pairs of words. The word table is learned
+# from at most this number of pairs of words. They need 2 GB of memory.
 MOST_MEETINGS = 20_000_000
 
 
@@ -34,8 +34,9 @@ def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[
 
     ``loss_by_position`` contains two lists. For the list ``forced``, the decoder receives the tokens of the
     reference (teacher forcing). For the list ``free``, it receives its own most probable tokens. Each entry
-    has a ``position`` from 1, the number of reference ``tokens`` at this position, and ``log_loss``, their
-    mean negative log-likelihood in nats. Pairs that are longer than the shapes of the model are truncated.
+    has three values. ``position`` starts at 1. ``tokens`` is the number of reference tokens at this position.
+    ``log_loss`` is the mean negative log-likelihood of these tokens in nats. Pairs that are longer than the
+    largest batch shape are truncated.
     """
     shapes = assets.shapes
     sources = truncate(assets.cut(assets.encode_sources(pairs.sources)), shapes.sources[-1])
@@ -77,12 +78,12 @@ def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[
 
 
 def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
-    """Computes alignment error rates on the first test sentences of the grammar.
+    """Computes two alignment error rates on the first test sentences of the grammar.
 
-    The true links between words are known from the grammar. ``attention`` links each target word to the
-    source word with the largest attention weight. ``ibm_model_1`` links each target word to the most probable
-    source word. The word table of IBM model 1 is learned from the training sentences of the grammar. Both
-    rates are from 0 to 1.
+    The grammar contains the true links between words. For the error rate ``attention``, each target word is
+    linked to the source word with the largest attention weight. For the error rate ``ibm_model_1``, each
+    target word is linked to the most probable source word of IBM model 1. IBM model 1 is learned from the
+    training sentences of the grammar. The two error rates are from 0 to 1.
     """
     splits, forward = grammar.sentences(), assets.source == grammar.LANGUAGES[0]
 
@@ -117,9 +118,9 @@ def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
 
 
 def _spelled(tokenizer: Tokenizer, text: str, count: int) -> list[str]:
-    """Returns the first ``count`` tokens of a text, without the marks of the tokenizer.
+    """Returns the first ``count`` tokens of a text, without ``CONTINUATION`` and ``SPACE_MARK``.
 
-    An unknown token is returned as the word in the text.
+    If a word of the text is unknown, its token is the word itself.
     """
     names = tokenizer.spell(text)[:count]
     return [name.removeprefix(CONTINUATION).removeprefix(SPACE_MARK) for name in names]

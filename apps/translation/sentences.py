@@ -1,8 +1,7 @@
 """Splits a text into sentences before translation, and joins the translated sentences.
 
 The library ``sentencex`` finds the boundaries. Its rules cover abbreviations, numbers, quotes, ellipses, and
-the marks that end a sentence in each script. If a boundary is probably wrong, this module joins the two
-pieces again.
+the marks that end a sentence in each script. If a boundary is probably wrong, this module removes it.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ def split(text: str, language: str = "") -> list[str]:
 
     Args:
         text: text to split. A text without letters and digits has at most one sentence.
-        language: code of the language of the text, such as ``de`` or ``pt-BR``. Any other name selects
-            general rules.
+        language: code of the language of the text, such as ``de`` or ``pt-BR``. If the code is unknown,
+            general rules are used.
 
     >>> split("Dr. Smith paid 3.50 dollars. Really?", "en")
     ['Dr. Smith paid 3.50 dollars.', 'Really?']
@@ -59,11 +58,11 @@ def join(sentences: list[str]) -> str:
 
 
 def _continues(before: str, piece: str, capitals: bool) -> bool:
-    """Returns True if a piece of text belongs to the previous sentence.
+    """Returns True if ``piece`` continues the sentence ``before``.
 
     Args:
-        before: the previous sentence.
-        piece: the next piece of text.
+        before: a sentence that ends at a boundary found by ``sentencex``.
+        piece: the text from this boundary to the next boundary.
         capitals: If True, the first letter of the whole text is a capital letter. In this case,
             every sentence is expected to start with a capital letter.
     """

@@ -50,7 +50,7 @@ def objective(options: Train) -> Objective:
 def baselines(data: Data) -> dict[str, Any]:
     """Scores the baselines on the validation and test splits.
 
-    The word table of the word-by-word baseline is learned from the training split.
+    One baseline translates word by word. Its word table is learned from the training split.
     """
     source = data.source
     return baseline_scores(source.train, {"valid": source.valid, "test": source.test}, data.assets)
@@ -97,7 +97,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 def _other_pairs(options: Evaluate, assets: Assets, stored: Reading) -> Pairs:
     """Reads the pairs of ``evaluate --data``.
 
-    If the user does not pass an option for reading files, the option has the value from the training.
+    If the user does not set an option in ``READING``, the value from the training is used.
     """
     given = {name: getattr(options, name) for name in READING}
     chosen = {name: value for name, value in given.items() if value is not None}
@@ -122,10 +122,10 @@ def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
 
 
 def _input_line(line: str, options: Mapping[str, Any]) -> str:
-    """Returns the text to translate in a line of a file.
+    """Returns the source text of a line of a file.
 
-    A line with exactly one tab contains two texts. The first text is returned, or the second text if the run
-    was trained with ``--source target``. Any other line is returned unchanged.
+    A line with exactly one tab contains two texts. The source text is the first text. If the run was trained
+    with ``--source target``, it is the second text. Any other line is returned unchanged.
     """
     sides = line.split("\t")
     return sides[options.get("source") == "target"] if len(sides) == 2 else line

@@ -10,7 +10,7 @@ the pair. Expectation maximisation starts from uniform values and repeats two st
     t(f | e) = c(e, f) / sum_f' c(e, f')
 
 ``c(e, f)`` is the sum of ``p(i | j)`` over all positions in all pairs with ``e_i = e`` and ``f_j = f``. Every
-maximum of the likelihood is a global maximum.
+local maximum of the likelihood is also a global maximum. Therefore uniform initial values are sufficient.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class WordTable:
     def align(self, source: Sequence[str], target: Sequence[str]) -> list[int | None]:
         """Returns the index of the most probable source word for each target word.
 
-        None replaces the index if the null word is more probable than every source word.
+        If the null word is at least as probable as every source word, None is returned as the index.
         """
         sources = [NULL, *(self.sources.get(word, -1) for word in source)]
         links: list[int | None] = []
@@ -65,8 +65,8 @@ def fit(
     """Learns the table from pairs of sentences.
 
     Args:
-        sources: list of the words of each source sentence.
-        targets: list of the words of each target sentence, in the same order as ``sources``.
+        sources: the source sentences. Each sentence is a list of words.
+        targets: the target sentences, in the same order as ``sources``.
         iterations: number of iterations of expectation maximisation.
 
     Raises:
@@ -76,7 +76,7 @@ def fit(
     target_words, target_ids, target_lengths = _numbered(targets)
     if not (source_lengths * target_lengths).sum():
         raise ValueError("at least one pair must have a source word and a target word; got none")
-    # A meeting combines a target word with the null word or with a source word of the same pair.
+    # A meeting consists of a target word and either the null word or a source word of the same pair.
     candidates = np.repeat(source_lengths + 1, target_lengths)  # (target words,)
     starts = np.cumsum(candidates) - candidates
     position = np.arange(candidates.sum()) - np.repeat(
@@ -106,8 +106,8 @@ def fit(
 def _numbered(sentences: Sequence[Sequence[str]]) -> tuple[dict[str, int], np.ndarray, np.ndarray]:
     """Assigns a number (1, 2, ...) to each different word.
 
-    Returns the number of each word, the numbers of all words of all sentences in order, and the number of
-    words of each sentence.
+    Returns three values. The first value maps each word to its number. The second value contains the numbers
+    of all words, sentence by sentence. The third value contains the length of each sentence.
     """
     numbers: dict[str, int] = {}
     ids = [numbers.setdefault(word, len(numbers) + 1) for words in sentences for word in words]

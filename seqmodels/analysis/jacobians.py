@@ -11,8 +11,8 @@ Let L be the loss. The chain rule yields (Bengio et al. 1994; Pascanu et al. 201
 Every step from T back to t adds one Jacobian to the product, and the norm of the product shrinks or grows.
 The gradient of an error at step T with respect to an input at step t shrinks or grows in the same way.
 
-In the shapes below, n is the number of rows, and T is the number of time steps. S is the number of values in
-all states of a row.
+In the shapes below, n is the number of sequences in the batch, and T is the number of time steps. S is the
+size of ``s_t`` for one sequence.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from seqmodels.analysis.trace import Trace
 def step_jacobians(trace: Trace) -> np.ndarray:
     """Computes the Jacobian ``J_t[i, j] = d s_t[i] / d s_{t-1}[j]`` of every step, ``(n, T, S, S)`` float64.
 
-    n is the number of sequences in the batch, and T is the number of time steps. S is the size of the state
-    of one sequence at one step, for an LSTM the size of h and c together. At the padding after the end of a
-    sequence, the Jacobian is the identity matrix.
+    n is the number of sequences in the batch, and T is the number of time steps. ``s_t`` is the concatenation
+    of all states of one sequence after step t, and S is the size of ``s_t``. For an LSTM, S is the size of h
+    plus the size of c. If step t of a sequence is padding, its Jacobian is the identity matrix.
 
     >>> from seqmodels.analysis import recording
     >>> from seqmodels.cells import LSTMCell
@@ -58,8 +58,9 @@ def step_jacobians(trace: Trace) -> np.ndarray:
 def state_jacobians(jacobians: np.ndarray) -> np.ndarray:
     """Computes the Jacobians ``d s_T / d s_t`` for t = 0 .. T, ``(n, T + 1, S, S)``.
 
-    ``jacobians (n, T, S, S)`` contains the Jacobians of n rows and T time steps. S is the number of values in
-    all states of a row. The results are products of these Jacobians.
+    ``jacobians (n, T, S, S)`` contains the Jacobians of n sequences and T time steps. ``s_t`` is the
+    concatenation of all states of one sequence after step t, and S is the size of ``s_t``. The results are
+    products of these Jacobians.
 
     >>> steps = np.broadcast_to(0.5 * np.eye(2), (1, 3, 2, 2))
     >>> state_jacobians(steps)[0, :, 0, 0].tolist()
@@ -74,13 +75,14 @@ def state_jacobians(jacobians: np.ndarray) -> np.ndarray:
 
 
 def vector_products(trace: Trace, vectors: np.ndarray) -> np.ndarray:
-    """Computes the products ``v^T (d s_T / d s_t)`` of vectors v and Jacobians, ``(n, T + 1, k, S)``.
+    """Computes the product ``v^T (d s_T / d s_t)`` for each vector v, ``(n, T + 1, k, S)``.
 
-    ``vectors (k, S)`` contains k vectors v. n is the number of rows, and T is the number of time steps. S is
-    the number of values in all states of a row. The function does not compute the Jacobians themselves. It
-    needs the time and memory of k passes of backpropagation. If the k vectors form an orthonormal basis, the
-    norm of the result is the norm of the Jacobian. If there are fewer than S vectors, the norm of the result
-    is less than or equal to the norm of the Jacobian.
+    ``vectors (k, S)`` contains k vectors v. n is the number of sequences, and T is the number of time steps.
+    ``s_t`` is the concatenation of all states of one sequence after step t, and S is the size of ``s_t``. The
+    function does not compute the Jacobians themselves. It needs the time and memory of k passes of
+    backpropagation. If the vectors form an orthonormal basis, the norm of the result is equal to the norm of
+    the Jacobian. If the vectors are only a part of such a basis, the norm of the result is at most the norm
+    of the Jacobian.
 
     >>> from seqmodels.analysis import recording
     >>> from seqmodels.cells import LSTMCell
@@ -122,9 +124,10 @@ def _joined_step(trace: Trace, x: tf.Tensor, joined: tf.Tensor) -> tf.Tensor:
 def log_norms(jacobians: np.ndarray) -> np.ndarray:
     """Computes ``log ||d s_T / d s_t||`` for t = 0 .. T, ``(n, T + 1)``.
 
-    ``jacobians (n, T, S, S)`` contains the Jacobians of n rows and T time steps. S is the number of values in
-    all states of a row. The product of the Jacobians is scaled to norm 1 after every step, because it could
-    leave the range of floats. If the product is 0, the logarithm is minus infinity.
+    ``jacobians (n, T, S, S)`` contains the Jacobians of n sequences and T time steps. ``s_t`` is the
+    concatenation of all states of one sequence after step t, and S is the size of ``s_t``. After every step,
+    the product of the Jacobians is divided by its norm, so the product stays in the range of floats. The
+    logarithms of these norms are added. If the product is 0, the result is minus infinity.
 
     >>> log_norms(np.broadcast_to(np.eye(2), (1, 3, 2, 2))).tolist()
     [[0.0, 0.0, 0.0, 0.0]]

@@ -1,6 +1,6 @@
 """Norms of matrices and gradients, and a function that judges whether a gradient vanishes or explodes.
 
-The distance of a state or gradient is the number of time steps between its time step and the final time step.
+The distance of a time step is the number of steps that follow it. The final step has the distance 0.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def spectral_radius(matrix: Any) -> float:
 
 
 def decay_rate(norms: np.ndarray, first: int = 0) -> float:
-    """Computes the average change of the logarithm of a norm per step of distance.
+    """Computes how fast a norm shrinks or grows with the distance.
 
     The distance is the number of time steps before the final step. ``norms (k,)`` contains the norms at the
     distances 0 to k - 1. Norms of 0 are ignored. ``first`` is the smallest distance to use. The result is the
-    :func:`slope` of the logarithms of the norms.
+    :func:`slope` of ``log(norms)``. For example, it is log(0.5) if each norm is half the previous norm.
 
     >>> round(decay_rate(np.array([1.0, 0.5, 0.25])), 3)
     -0.693
@@ -61,8 +61,9 @@ def slope(logarithms: np.ndarray, first: int = 0) -> float:
     Args:
         logarithms: logarithms of norms at the distances 0 to k - 1, ``(k,)``. Values that are not finite are
             ignored.
-        first: smallest distance to use. The slope of ``log ||U^k||`` is the logarithm of the spectral radius
-            only for large k (Gelfand's formula). Use a large ``first`` for norms of ``U^k``.
+        first: smallest distance to use. Use a large value if the norm at distance d is ``||U^d||`` for a
+            matrix U. Only at large distances is the slope close to the logarithm of the spectral radius of U
+            (Gelfand's formula).
 
     >>> round(slope(np.array([0.0, -1.0, -2.0])), 3)
     -1.0
@@ -102,8 +103,9 @@ class Verdict:
         kind: "vanishes", "explodes" or "holds". "holds" means that the gradient neither vanishes nor
             explodes.
         factor: average factor by which the norm changes per step of distance.
-        reach: largest distance up to which all norms are at least ``LEFT`` times the norm at distance 0.
-        left: norm at the largest distance divided by the norm at distance 0.
+        reach: number of steps over which the gradient does not vanish. All norms at the distances 0 to
+            ``reach`` are at least 1 % (``LEFT``) of the norm at distance 0.
+        left: last finite norm, divided by the norm at distance 0.
         words: one sentence with the verdict, and a recommendation if the gradient vanishes or explodes.
     """
 
@@ -131,8 +133,8 @@ def verdict(norms: np.ndarray) -> Verdict:
     norms = norms[: int(np.flatnonzero(np.isfinite(norms)).max(initial=-1)) + 1]
     if len(norms) < 2 or not norms[0] > 0:
         raise ValueError(
-            f"norms must contain at least 2 values, and the first must be above 0; got {norms[:3]}; if the "
-            "first norm is 0, use a loss that depends on the last step"
+            f"norms must contain at least 2 values, and norms[0] must be above 0; got {norms[:3]}; norms[0] "
+            "belongs to the last step; if it is 0, use a loss that depends on the last step"
         )
     share = norms / norms[0]
     lost = np.flatnonzero(~(share >= LEFT))

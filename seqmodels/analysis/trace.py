@@ -1,7 +1,8 @@
 """Traces of recurrent layers, and gradients, gates and bounds that are computed from the traces.
 
 A trace contains the inputs and states of the cell of a layer at every time step. In the shapes below, n is
-the number of rows, and T is the number of time steps. S is the number of values in all states of a row.
+the number of rows (sequences of a batch), and T is the number of time steps. S is the number of state values
+of one row at one step. It is ``units`` for a GRU, and ``2 units`` for an LSTM.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ class Trace:
     """Inputs and states of a cell at every time step, for one call of a layer.
 
     Attributes:
-        name: name of the layer. If the layer is called several times, the second call is named "reader 2",
-            for example, and the third call "reader 3".
+        name: name of the layer. If a layer "reader" is called several times, its second trace has the name
+            "reader 2", and its third trace "reader 3".
         cell: the cell of the layer.
-        projected: projected inputs of each step for n rows, ``(n, p)``.
-        states: states before the first step and after each step. Each entry is a tuple of ``(n, units)``.
+        projected: one tensor ``(n, p)`` for each step: the result of ``cell.project`` with p features.
+        states: states before the first step and after each step. Each entry is a tuple of tensors
+            ``(n, units)``.
         constants: constants of the cell, which are the same at all steps.
         lengths: number of real steps (steps that are not padding) of each row, ``(n,)``.
     """
@@ -102,8 +104,8 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
 
             def step(x: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
                 output, made = layer.cell.step(x, states, constants)
-                # The states are copied, so that the gradient of c_t of an LSTM does not include the effect of
-                # c_t through h_t.
+                # In an LSTM, h_t is computed from c_t. The gradient with respect to c_t must not include
+                # this path. The states are therefore copied.
                 states = tuple(tf.identity(state) for state in made)
                 history.append(states)
                 return next((new for new, old in zip(states, made) if old is output), output), states
@@ -152,9 +154,9 @@ def loss_gradients(tape: tf.GradientTape, loss: tf.Tensor, traces: Sequence[Trac
 def gates(trace: Trace) -> dict[str, np.ndarray]:
     """Returns a dictionary from the name of each gate to its values at all steps, ``(T, n, units)``.
 
-    n is the number of rows, and T is the number of time steps. The first gate is the share of the old state
-    that is kept. The cell defines the names of its gates, see :meth:`seqmodels.cells.Cell.gate_values`. For a
-    cell without gates, the dictionary is empty.
+    n is the number of rows, and T is the number of time steps. The first entry of the dictionary is the
+    kept share: the factor by which a step multiplies the old state. The names of the gates depend on the
+    cell, see :meth:`seqmodels.cells.Cell.gate_values`. For a cell without gates, the dictionary is empty.
 
     >>> from seqmodels.cells import LSTMCell
     >>> layer = Recurrent(LSTMCell(3))

@@ -26,10 +26,10 @@ from seqmodels.kernels import States, affine
 class Cell(keras.layers.Layer):
     """Base class of all cells. It adds one input kernel and one bias.
 
-    A subclass must define :meth:`step` and declare ``blocks``: the names of the gates and of the other values
-    that the cell computes from its input. A subclass may declare ``state_count``, ``parallel`` and ``source``
-    if their defaults do not fit. A subclass may also define :meth:`sequence`, :meth:`fused`,
-    :meth:`gate_values` and :meth:`step_bound`.
+    A subclass must define :meth:`step`. It may also define :meth:`sequence`, :meth:`fused`,
+    :meth:`gate_values` and :meth:`step_bound`. It may replace the class attributes ``blocks``,
+    ``state_count``, ``parallel`` and ``source``. ``blocks`` contains one name for each gate or candidate that
+    the cell computes from its input.
 
     The weights have ``p = len(blocks) * units`` columns: ``units`` columns for each block, in the order of
     ``blocks``:
@@ -125,8 +125,8 @@ class Cell(keras.layers.Layer):
     def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
         """Returns the initial value of ``b``.
 
-        ``build`` passes this method to Keras as the initializer of ``b``. A cell can therefore also be built
-        inside a graph.
+        ``build`` passes this method to Keras as the initializer of ``b``. If a cell is built inside a graph,
+        ``build`` cannot change ``b`` afterwards.
         """
         return self.bias_initializer(shape, dtype)
 
@@ -209,8 +209,8 @@ class Cell(keras.layers.Layer):
         """Returns a dictionary from the name of each gate to the values of the gate.
 
         The first entry of the dictionary is the kept share: the factor by which a step multiplies the old
-        state. The gradient that flows back through this multiplication is multiplied by the kept share, and
-        not by a recurrent matrix. The dictionary is empty for a cell without gates.
+        state. Backpropagation multiplies the gradient by the same factor. This direct path does not contain a
+        recurrent matrix. The dictionary is empty for a cell without gates.
 
         Args:
             projected: the result of :meth:`project` for one or more steps, ``(..., p)``.
@@ -226,7 +226,7 @@ class Cell(keras.layers.Layer):
         """Returns an upper bound of the spectral norm of a step's Jacobian, or None if no bound is known.
 
         The Jacobian contains the derivatives of the states after a step with respect to the states before the
-        step. The bound holds for all steps that are passed.
+        step. One bound holds for all steps in ``projected``.
 
         Args:
             projected: the result of :meth:`project` for all steps, ``(..., p)``.

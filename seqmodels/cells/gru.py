@@ -30,8 +30,9 @@ class GRUCell(GatedCell):
 
     The option ``activation`` replaces tanh by another function. The option ``recurrent_activation`` replaces
     sigmoid by another function sigma. The update gate is then defined by
-    ``u_t = 1 - sigma(-(x_t W_u + h_{t-1} U_u + b_u))``. For sigmoid, this definition is equal to the first
-    equation. For all functions sigma, it is also equivalent to the update gate of Keras' GRU.
+    ``u_t = 1 - sigma(-(x_t W_u + h_{t-1} U_u + b_u))``. If sigma is sigmoid, this is the first
+    equation above. With this definition, ``1 - u_t`` is equal to the update gate of Keras' GRU for every
+    function sigma.
 
     The state and the output are ``h`` ``(n, units)``. ``u_t`` is the share of the new state that comes from
     the candidate. In Keras and cuDNN, the update gate is ``1 - u_t`` instead; see
@@ -89,8 +90,9 @@ class GRUCell(GatedCell):
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
         """Returns ``(U after weight dropout, mask of h or None, b' or None)``.
 
-        Without ``reset_after``, the result contains None instead of b'. With ``reset_after`` but without a
-        bias, b' is a tensor of zeros. :meth:`Cell.constants` describes the arguments.
+        If ``reset_after`` is False, the result contains None instead of b'. If ``reset_after`` is True and
+        ``use_bias`` is False, it contains zeros instead of b'. :meth:`Cell.constants` describes the
+        arguments.
         """
         recurrent_kernel, mask = super().constants(batch, memory, training)
         recurrent_bias = None

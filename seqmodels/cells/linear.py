@@ -42,8 +42,9 @@ class LinearCell(Cell):
 
     Raises:
         ValueError: if units is below 1.
-        ValueError: if ``weight_dropout`` or ``recurrent_dropout`` is not 0, or if an option of the recurrent
-            matrix or an activation is passed. These cells have no recurrent matrix and fixed activations.
+        ValueError: if ``weight_dropout`` or ``recurrent_dropout`` is not 0.
+        ValueError: if an initializer, a regularizer or a constraint of a recurrent matrix is passed.
+        ValueError: if an activation is passed. The activations of these cells are fixed.
     """
 
     parallel = True
@@ -86,5 +87,8 @@ class LinearCell(Cell):
         return {"kept share": self.coefficients(projected)[0]}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns the maximum of 1 and all values ``|a|``. The Jacobian of a step is ``diag(a)``."""
+        """Returns an upper bound of the norm of a step's Jacobian ``diag(a)``.
+
+        The bound is the largest ``|a|`` of all steps. If this value is below 1, the bound is 1.
+        """
         return max(1.0, largest(self.coefficients(projected)[0]))

@@ -111,10 +111,10 @@ class LSTMCell(GatedCell):
         """Returns an upper bound of the norm of the Jacobian of a step. The bound holds for all steps.
 
         The Jacobian has four blocks: the derivatives of ``h_t`` and ``c_t`` with respect to ``h_{t-1}`` and
-        ``c_{t-1}``. A 2 x 2 matrix contains an upper bound of the norm of each block. The norm of this matrix
-        is the result. The bounds of the blocks use ``sigmoid' <= 1/4`` and ``tanh' <= 1``. The result is
-        above 1 for any weights. It therefore cannot prove that a gradient vanishes. Returns None if the
-        activations are not tanh and sigmoid.
+        ``c_{t-1}``. The norm of each block has an upper bound, because ``sigmoid' <= 1/4`` and
+        ``tanh' <= 1``. The four bounds form a 2 x 2 matrix. The method returns the norm of this matrix. The
+        result is above 1 for any weights. It therefore cannot prove that a gradient vanishes. Returns None
+        if the activations are not tanh and sigmoid.
         """
         if not self.has_default_activations:
             return None

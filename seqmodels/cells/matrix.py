@@ -18,8 +18,8 @@ class MatrixCell(Cell):
 
     Args:
         units: size of the state, h.
-        recurrent_initializer: initializer of U. Multiplication by an orthogonal U does not change the norm of
-            the state (Saxe et al. 2014).
+        recurrent_initializer: initializer of U. Default: an orthogonal U. Multiplication by such a matrix
+            does not change the norm of the state (Saxe et al. 2014).
         weight_dropout: probability of dropping an entry of U. The entries to drop are sampled once per
             sequence (DropConnect on the hidden-to-hidden weights, Merity et al. 2018, section 2).
         recurrent_dropout: probability of dropping a feature of ``h_{t-1}``. One mask is used for all steps of
@@ -30,7 +30,8 @@ class MatrixCell(Cell):
         **kwargs: keyword arguments of :class:`Cell`.
 
     Raises:
-        ValueError: if units is below 1 or a rate is outside ``[0, 1)``.
+        ValueError: if units is below 1.
+        ValueError: if ``weight_dropout`` or ``recurrent_dropout`` is outside ``[0, 1)``.
     """
 
     def __init__(

@@ -31,8 +31,8 @@ class MinLSTMCell(LinearCell):
 
     Args:
         units: size of the state.
-        forget_bias: ``b_f`` starts at ``forget_bias``, and ``b_i`` starts at ``-forget_bias``. The share of
-            the state that is kept then starts at ``sigmoid(forget_bias)``, as in :class:`LSTMCell`.
+        forget_bias: ``b_f`` starts at ``forget_bias``, and ``b_i`` starts at ``-forget_bias``. The cell
+            then initially keeps the share ``sigmoid(forget_bias)`` of its state, as :class:`LSTMCell` does.
         **kwargs: keyword arguments of :class:`LinearCell`.
 
     >>> cell = MinLSTMCell(3)

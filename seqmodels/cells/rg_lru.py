@@ -28,9 +28,9 @@ class RGLRUCell(LinearCell):
     sizes. The state and the output are ``h`` ``(n, units)``.
 
     The weights are ``kernel`` W ``(d, 3 units)`` and ``bias`` b ``(3 units,)``, with columns in the order
-    r, i, v. A third weight is ``decay`` A ``(units,)``. Initially ``a^8``, which equals ``a_t`` for
-    ``r_t = 1``, is sampled uniformly from [0.9, 0.999]. With such a factor the state decays over about 10 to
-    1,000 time steps.
+    r, i, v. A third weight is ``decay`` A ``(units,)``. If ``r_t`` is 1, the factor ``a_t`` is ``a^8``.
+    The initial values of ``a^8`` are random and uniformly distributed in [0.9, 0.999]. With such a factor the
+    state decays over about 10 to 1,000 time steps.
 
     Args:
         units: size of the state.
@@ -64,6 +64,6 @@ class RGLRUCell(LinearCell):
 
 
 def _slow_decays(shape: Any, dtype: Any = None) -> tf.Tensor:
-    """Samples ``A`` such that ``sigmoid(A) ** C`` is uniformly distributed in [0.9, 0.999]."""
+    """Samples ``A`` such that ``sigmoid(A) ** 8`` is uniformly distributed in [0.9, 0.999]."""
     a = keras.random.uniform(shape, 0.9, 0.999, dtype=dtype) ** (1 / C)
     return tf.math.log(a) - tf.math.log1p(-a)

@@ -27,9 +27,9 @@ class RNNCell(MatrixCell):
 
     The gradient over k steps contains a product of k Jacobians ``diag(phi') U^T``. For large k this product
     vanishes if ``||U|| max|phi'|`` is less than 1, and may explode if ``||U|| max|phi'|`` is greater than 1
-    (Bengio et al. 1994; Pascanu et al. 2013, section 2.1). With ``activation="relu"`` and
-    ``recurrent_initializer="identity"``, an untrained cell does not change a non-negative state at a step
-    with zero input (Le et al. 2015, arXiv 1504.00941).
+    (Bengio et al. 1994; Pascanu et al. 2013, section 2.1). Le et al. (2015, arXiv
+    1504.00941) use ``activation="relu"`` and ``recurrent_initializer="identity"``. Before training, such a
+    cell copies its state if the state is not negative and the input is 0.
 
     Args:
         units: size of the state.

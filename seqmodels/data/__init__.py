@@ -1,7 +1,7 @@
 """Functions that read data, tokenise texts, and make data splits and batches.
 
-The module of a function or class is imported when the function or class is first used. Reading files
-therefore does not import TensorFlow.
+A module of this package is imported when one of its functions or classes is first used. A program that only
+reads files therefore does not import TensorFlow.
 """
 
 from seqmodels.lazy import lazy

@@ -17,14 +17,18 @@ from seqmodels.data.sequences import TokenSequences
 def bucket_edges(
     lengths: np.ndarray, count: int = 8, maximum: int | None = None, multiple: int = 8
 ) -> list[int]:
-    """Chooses the padded lengths of batches, called edges, that minimise the total number of time steps.
+    """Chooses the padded lengths of batches. These lengths are called edges.
 
-    A row is padded to the first edge that is not shorter than the row. The candidates for edges are the row
-    lengths, rounded up to a multiple of ``multiple``. Dynamic programming finds the exact minimum.
-    For each ``j``, consider only the rows that are not longer than ``candidate[j]``, and let ``candidate[j]``
-    be the longest edge. ``steps[j]`` is the smallest number of time steps of these rows, including padding.
-    ``steps[j]`` is the minimum of ``steps[i] + (number of rows longer than candidate[i]) * candidate[j]``
-    over all possible next shorter edges ``candidate[i]``.
+    A row is padded to the first edge that is not shorter than the row. The chosen edges minimise the total
+    number of time steps, including padding. The candidates for edges are the row lengths, rounded up to a
+    multiple of ``multiple``. Dynamic programming finds the exact minimum:
+
+    - ``steps[j]`` is the minimum for the rows that fit into ``candidates[j]``. For these rows,
+      ``candidates[j]`` is the longest edge.
+    - Let ``candidates[i]`` be the second longest edge. The rows that are longer than ``candidates[i]`` are
+      then padded to ``candidates[j]``.
+    - ``steps[j]`` is therefore the minimum over all i of
+      ``steps[i] + (number of these longer rows) * candidates[j]``.
 
     Args:
         lengths: number of tokens per row, (n,) int.
@@ -44,7 +48,7 @@ def bucket_edges(
     """
     lengths = np.asarray(lengths, np.int64)
     if maximum is None and not lengths.size:
-        raise ValueError("lengths must not be empty unless maximum is set; got no lengths")
+        raise ValueError("lengths must contain at least one value, or maximum must be set; got neither")
     longest = lengths.max() if maximum is None else maximum
     padded = np.maximum(-(-np.append(np.minimum(lengths, longest), longest) // multiple), 1) * multiple
     candidates, rows = np.unique(padded, return_counts=True)
@@ -78,10 +82,10 @@ def batches(
     of_rows: Mapping[str, np.ndarray] | None = None,
     of_tokens: Mapping[str, np.ndarray] | None = None,
 ) -> tf.data.Dataset:
-    """Makes batches of rows of similar length. The batches have at most ``len(edges)`` different shapes.
+    """Makes batches. The rows of a batch have similar lengths.
 
-    The order of all batches is computed in advance. Therefore ``len()`` of the dataset is known, and
-    ``skip(k)`` skips exactly the first ``k`` batches.
+    The batches have at most ``len(edges)`` different shapes. The order of all batches is computed in advance.
+    Therefore ``len()`` of the dataset is known, and ``skip(k)`` skips exactly the first ``k`` batches.
 
     Args:
         sequences: n rows of tokens. No row may be longer than the longest edge.
@@ -102,8 +106,8 @@ def batches(
         the elements contain None instead of the targets. ``inputs`` is the dictionary ``{"tokens": (batch,
         edge) int32, "lengths": (batch,) int32}``. The names in ``of_rows`` and ``of_tokens`` are further
         keys. Their values have the shapes ``(batch, ...)`` and ``(batch, edge, ...)``. Tokens are padded with
-        ``PAD``, other inputs with 0. If the last batch of an edge has too few rows, filler rows complete the
-        batch. A filler row has the length 0, the weight 0 and the target 0.
+        ``PAD``, other inputs with 0. If too few rows with the same padded length are left for a batch,
+        filler rows complete the batch. A filler row has the length 0, the weight 0 and the target 0.
 
     Raises:
         ValueError: a row is longer than the longest edge.
@@ -117,8 +121,8 @@ def batches(
     plan = _plan(sequences.lengths, _buckets(sequences.lengths, edges), edges, batch_size, seed, epoch)
     if weights is None:
         weights = np.ones(len(sequences), np.float32)
-    # A filler row has the index n, the number of rows. Every array with one entry per row therefore gets an
-    # additional zero at index n.
+    # n is the number of rows, and n is also the index of every filler row. Each array with one entry per row
+    # therefore gets an additional zero at index n.
     with tf.device("CPU"):
         slots = tf.constant(plan.slots)
         padded = _padder(sequences)
@@ -206,8 +210,9 @@ class PairShapes:
         if found.max(initial=0) >= len(self.rows):
             row = int(found.argmax())
             raise ValueError(
-                f"a pair must have at most {self.sources[-1]} source and {self.targets[-1]} target tokens, "
-                f"the lengths of the last shape; got {sources[row]} and {targets[row]}; remove the pair"
+                f"a pair must have at most {self.sources[-1]} source tokens and {self.targets[-1]} target "
+                f"tokens to fit into a shape; got {sources[row]} source tokens and {targets[row]} target "
+                "tokens; remove the pair"
             )
         return found
 
@@ -230,7 +235,7 @@ def pair_batches(
     Args:
         sources: n rows of tokens.
         targets: n rows of tokens. Each row has at least one token.
-        shapes: shapes of the batches. The target lengths in these shapes do not count ``START``.
+        shapes: shapes of the batches. ``shapes.targets`` contains lengths of ``y END``, without ``START``.
         seed: random seed of the order; see :func:`batches`.
         epoch: number of the epoch; see :func:`batches`.
 
@@ -238,8 +243,8 @@ def pair_batches(
         Dataset with elements ``(inputs, tokens to predict (batch, T) int32, weights (batch,) float32)``.
         ``inputs`` is the dictionary ``{"source": (batch, S), "source_lengths": (batch,),
         "target": (batch, T), "target_lengths": (batch,)}``, all int32. S and T are the padded lengths of the
-        sources and of the targets. If the last batch of a shape has too
-        few pairs, filler pairs complete the batch. A filler pair has the length 0 and the weight 0.
+        sources and of the targets. If too few pairs with the same shape are left for a batch, filler pairs
+        complete the batch. A filler pair has the length 0 and the weight 0.
 
     Raises:
         ValueError: a pair does not fit into any shape.
@@ -292,14 +297,14 @@ def evaluation_order(
 class _Plan:
     """The contents of all batches of an epoch, in the order of the batches.
 
-    A slot is a place for one row in a batch. A filler row completes a batch that would not be full.
+    A batch consists of slots. Each slot contains one row of the data or a filler row.
 
     Attributes:
         slots: index of the row in each slot, (slots,). The index n, which is the number of rows, marks a
             filler row.
-        starts: index in ``slots`` of the first slot of each batch, (batches,).
-        sizes: number of slots of each batch, (batches,).
-        buckets: index of the edge (or of the shape, for pairs) of each batch, (batches,).
+        starts: for each batch, the position of its first slot in ``slots``, (batches,).
+        sizes: for each batch, the number of its slots, (batches,).
+        buckets: for each batch, the index of its edge, (batches,). For pairs: the index of its shape.
     """
 
     slots: np.ndarray
@@ -351,12 +356,12 @@ def _padder(
     """Returns a function that makes padded batches of rows.
 
     The returned function receives the indices of the rows ``(batch,)`` and the padded length ``edge``. It
-    returns the tokens ``(batch, edge)`` and the lengths ``(batch,)``, both int32. The first ``first`` tokens
-    and the last ``last`` tokens of each row are dropped. The index n, which is the number of rows, selects a
-    filler row of length 0. If ``values (tokens, ...)`` is given, the returned function returns the value of
+    returns the tokens ``(batch, edge)`` and the lengths ``(batch,)``, both int32. It drops ``first`` tokens
+    at the start of each row and ``last`` tokens at the end. The index n, which is the number of rows, selects
+    a filler row of length 0. If ``values (tokens, ...)`` is given, the returned function returns the value of
     each token instead of the token.
     """
-    # Padding positions read the zero that is appended to the tokens. Filler rows have the length 0.
+    # A zero is appended to the tokens. It is the value of all padding. Filler rows have the length 0.
     numbers = tf.constant(_with_zero_row(sequences.values if values is None else values))
     begins = tf.constant(sequences.row_splits)
     lengths = tf.constant(np.append(sequences.lengths - first - last, 0))

@@ -1,14 +1,15 @@
-"""Regular expressions for the split ``auto`` of a tokenizer.
+"""Regular expressions for a tokenizer with ``split="auto"``.
 
-The expressions match the characters that this split separates from their neighbours, and the emoticons that
-it keeps. They have the syntax of RE2. They list code points instead of Unicode properties. All regular
-expression engines (RE2, Java, Swift, Python) therefore find the same characters in any Unicode version.
+This rule separates some characters from their neighbours, and it keeps emoticons. The regular expressions
+match these characters and emoticons. They have the syntax of RE2. They list code points instead of Unicode
+properties. All regular expression engines (RE2, Java, Swift, Python) therefore find the same characters in
+any Unicode version.
 """
 
 import re
 
-# Scripts without spaces between words. The split 'auto' makes every character of these scripts a word.
-# Currency signs are an exception. They are not in these classes.
+# Scripts without spaces between words. With split="auto", every character in these ranges becomes a word.
+# The ranges do not contain the currency signs of the scripts.
 UNSPACED = {
     "Han": r"\x{2E80}-\x{2FDF}\x{3005}-\x{3007}\x{3021}-\x{3029}\x{3038}-\x{303B}\x{3400}-\x{4DBF}"
     r"\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}\x{20000}-\x{3FFFD}",
@@ -57,15 +58,15 @@ ALONE = (
 )
 EMOTICON_END = r"$|[ .,!?<\x{22}\x{2026}]"  # an emoticon must be followed by one of these
 
-# The first rewrites of the split 'auto'. They put two spaces between words, because some patterns need a
-# space before and after each word.
+# Pairs of a regular expression and its replacement. A tokenizer with split="auto" applies them first. They
+# put two spaces between words, because some patterns match the spaces on both sides of a word.
 CUTS = (
     (r"[\pZ\p{Cc}\x{200B}]+", "  "),
     (f"(?:({FACE})([()]*)|(?:^| )({ALONE}))({EMOTICON_END})", r"  \1\3  \2  \4 "),
     (f"([{FLAG_LETTER}]{{2}}|[{MARKS}{EMOJI}{CUT}{WIDE_PUNCTUATION}])[{JOINERS}]*", r"  \1  "),
 )
-# This rewrite drops the characters that the split 'letters' drops. But it keeps exclamation marks, question
-# marks, emoji, and emoticons between spaces.
+# A regular expression and its replacement. They keep exclamation marks, question marks and emoji. They also
+# keep an emoticon between two spaces. They drop all other characters that split="letters" drops.
 LETTERS_LEFT = (f"(?:^| )({FACE}|{ALONE})(?: |$)|([{MARKS}{EMOJI}]+)|[^\\pL\\pN\\pM']", r" \1\2 ")
 
 

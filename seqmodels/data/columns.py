@@ -28,16 +28,16 @@ def find_column(
 
     Args:
         table: the table.
-        wanted: column name that the user chose. Default: the function searches for a known name.
-        names: known names of such columns. The first name that occurs in the table is used.
+        wanted: column name that the user chose. Default: a column with a usual name is used.
+        names: usual names for this role, best first. The first name that occurs in the table is used.
         flag: option with which the user can choose the column, such as ``--text``. It is an empty string if
             there is no such option.
-        alternatives: further known names. They are searched only if the table has no name in ``names``.
-            Exactly one column must then have one of the further names.
+        alternatives: more usual names. They are used only if no column has a name in ``names``. In this case,
+            exactly one column must have one of these names.
 
     Raises:
         UsageError: the table does not have the column ``wanted``.
-        DataError: no column has a known name, several columns could have the role, or the file has no header.
+        DataError: no column has a usual name, several columns could have the role, or the file has no header.
 
     >>> _ = (folder / "reviews.csv").write_text("Text,label\\na dull film,0\\n")
     >>> from seqmodels.data.tables import read_table
@@ -66,7 +66,8 @@ def find_column(
         return found[0]
     if len(found) > 1:
         raise DataError(
-            f"{table.path} has the columns {' and '.join(map(repr, found))}; {_choice(flag, names[0])}"
+            f"{table.path} has {len(found)} columns that could be {names[0]!r}: "
+            f"{' and '.join(map(repr, found))}; {_choice(flag, names[0])}"
         )
     if missing := without_header(table):
         raise DataError(f"{table.path}:{table.header_line}: the column names are missing{missing}")
@@ -120,7 +121,9 @@ def without_header(table: Table) -> str:
 
 
 def not_texts(table: Table, column: str) -> str:
-    """Returns an example cell if a column contains numbers or dates, or an empty string if it has texts.
+    """Returns a sample cell if a column contains numbers or dates instead of texts.
+
+    If the column contains texts, the result is an empty string.
 
     >>> import pandas
     >>> from seqmodels.data.table import table_of
@@ -139,7 +142,7 @@ def not_texts(table: Table, column: str) -> str:
 def note_columns(table: Table, used: dict[str, str], notes: list[str]) -> None:
     """Appends a note that lists the used and the unused columns of a table.
 
-    If all columns are used and every column has the name of its role, no note is appended.
+    No note is appended if the table has only the used columns, and each of them is named like its role.
 
     Args:
         table: the table.

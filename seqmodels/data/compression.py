@@ -27,9 +27,9 @@ def compression(path: Path) -> str:
 
 
 def plain_name(path: Path) -> str:
-    """Returns the file name in lower case without the extension of the compression.
+    """Returns the file name in lower case without ``.gz``, ``.bz2``, ``.xz`` or ``.zip``.
 
-    If no extension remains for a ``.zip`` file, the extension of the file in the archive is appended.
+    If ``.zip`` is the only extension, it is replaced by the extension of the file in the archive.
 
     >>> plain_name(Path("Train.csv.gz"))
     'train.csv'
@@ -49,8 +49,8 @@ def read_bytes(path: Path) -> bytes:
     """Reads a whole file and decompresses its content.
 
     Raises:
-        DataError: the file does not exist, cannot be read, is corrupt, or is a ``.zip`` with no file or
-            several files.
+        DataError: the file does not exist, cannot be read, is corrupt, or is a ``.zip`` that contains no
+            file, several files or an encrypted file.
 
     >>> _ = (folder / "text.txt.gz").write_bytes(gzip.compress(b"a film"))
     >>> read_bytes(folder / "text.txt.gz")
@@ -85,7 +85,7 @@ def only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """Returns the only file in the archive. Folders, hidden files and the files that macOS adds do not count.
 
     Raises:
-        DataError: the archive does not contain exactly one file, or the file is encrypted.
+        DataError: the archive contains no file or several files, or its file is encrypted.
     """
     members = [
         member

@@ -48,7 +48,7 @@ class Dialect:
 
 
 class _Lines:
-    """Iterator over lines. The iterator can return to the second line of the current row."""
+    """Iterator over lines. After a malformed row, it can go back to the second line of this row."""
 
     def __init__(self, stream: Iterator[str]):
         self._stream = stream
@@ -84,9 +84,9 @@ def recognise(lines: list[str], suffix: str) -> tuple[Dialect, int]:
     """Recognises the format of a delimited file.
 
     Candidates for the delimiter are tab, semicolon, vertical bar and comma. A candidate must split the header
-    into at least two cells. The best candidate is the one for which the most rows have as many cells as the
-    header. If no candidate splits the header, the file has one column, and the usual delimiter of the
-    extension is returned.
+    into at least two cells. For each candidate, the rows that have as many cells as the header are counted.
+    The candidate with the largest share of such rows is the delimiter. If no candidate fits, the file has one
+    column. The result then contains the usual delimiter: a comma for ``.csv`` and a tab for ``.tsv``.
 
     Args:
         lines: the first lines of the file.
@@ -131,7 +131,8 @@ def _agreement(lines: list[str], delimiter: str) -> float:
             widths.append(len(row))
     if not widths or widths[0] == 1:
         return 0.0
-    # If a candidate splits only the header, it is part of a column name, like the comma of "sales, EUR".
+    # If only the header has this number of cells, the candidate is probably part of a column name, like the
+    # comma in "sales, EUR".
     return widths.count(widths[0]) / len(widths) if widths.count(widths[0]) > 1 or len(widths) == 1 else 0.0
 
 
@@ -144,8 +145,8 @@ def split_rows(
     """Yields the header and the rows, each with the line on which the row starts.
 
     Blank rows are skipped. A row is malformed if its quotes are malformed, or if it has more or fewer cells
-    than the header. Malformed rows are counted in ``bad`` and not yielded. If the quotes of a row are
-    malformed, reading continues on the line after the first line of this row.
+    than the header. Malformed rows are counted in ``bad`` and not yielded. An unclosed quote can join many
+    lines into one row. If the quotes of a row are malformed, only the first line of this row is skipped.
 
     Raises:
         DataError: the header is malformed.
@@ -189,7 +190,11 @@ def split_rows(
 
 
 def _single_lines(path: Path, source: _Lines, dialect: Dialect, width: int, bad: BadRows) -> Iterator[Row]:
-    """Yields each line as a row. This limits the time to read a file with many unclosed quotes."""
+    """Yields each line as a row.
+
+    After an unclosed quote, the reader goes back and reads lines again. To save time, this function is used
+    if a file has many unclosed quotes.
+    """
     for text in source:
         source.row = []
         try:

@@ -15,7 +15,7 @@ MISSING_SEED = 0
 def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Reads word vectors for a vocabulary (Pennington et al. 2014, https://nlp.stanford.edu/projects/glove/).
 
-    Each line of the file has the form ``word v1 ... vd``, where v1 to vd are the d numbers of the vector. The
+    Each line of the file has the form ``word x1 ... xd``, where x1 to xd are the d numbers of the vector. The
     first line may be the header ``count dimensions`` of word2vec instead. A word may contain spaces. If a
     word occurs twice, its first vector is used. If the file name ends in .gz, the file is decompressed. The
     file is read line by line, and only the vectors of the vocabulary are kept in memory.
@@ -78,8 +78,8 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, bytes]]:
             continue
         dimensions = dimensions or columns
         word, *numbers = fields.rsplit(b" ", dimensions) if columns > dimensions else fields.split(b" ", 1)
-        # If a line has more columns than expected, its word contains spaces. But if all additional columns
-        # are numbers, the line has too many numbers.
+        # A line with more columns than expected has a word that contains spaces. But if all parts of this
+        # word after the first space are numbers, the line has too many numbers.
         extra = word.split(b" ")[1:]
         if columns < max(dimensions, 1) or (extra and all(map(_is_number, extra))):
             raise DataError(

@@ -89,8 +89,7 @@ def _first_bad(content: bytes, encoding: str) -> int:
     except UnicodeEncodeError:
         return 0
     except UnicodeError as error:
-        # The position in the error does not count the byte order mark. Only UnicodeDecodeError has a
-        # position.
+        # ``error.start`` does not count the byte order mark. Only UnicodeDecodeError has this attribute.
         mark = 3 if encoding == "utf-8-sig" and content.startswith(codecs.BOM_UTF8) else 0
         return getattr(error, "start", 0) + mark
     return max(content.find(b"\0"), 0) if "\0" in text else -1
@@ -144,8 +143,7 @@ def _latin(sample: bytes) -> str:
 
 
 def _guess_utf16(sample: bytes) -> str | None:
-    """Returns the UTF-16 encoding whose byte order gives printable text. Returns None if the data is
-    binary."""
+    """Returns "utf-16-le" or "utf-16-be" if the bytes are printable text in this encoding, else None."""
     even, odd = sample[0::2].count(0), sample[1::2].count(0)
     for name, here, there in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
         try:
@@ -186,8 +184,9 @@ def _is_chinese(character: str) -> bool:
 def _has_late_rows(sample: bytes) -> bool:
     """Returns True for Chinese text in GB 18030, and False for Korean text in EUC-KR.
 
-    Korean text that is decoded as GB 18030 has few characters from the last rows of the code table. A text
-    with fewer than 8 different Chinese characters counts as Chinese.
+    The text is decoded as GB 18030. In Chinese text, more than a tenth of the different characters have a
+    first byte above 0xC8. In Korean text, fewer characters have such a byte. A text with fewer than 8
+    different Chinese characters is too short for this test, and counts as Chinese.
     """
     text = set(sample.decode("gb18030", errors="ignore"))
     leads = [character.encode("gb18030")[0] for character in text if "\u4e00" <= character <= "\u9fff"]

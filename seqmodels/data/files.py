@@ -96,7 +96,7 @@ def read_table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] = 
     Args:
         path: table with an extension of `TABLE_FORMATS`.
         columns: names of the columns to read. In a JSONL file, their values must be strings.
-        numbers: names of columns whose values in a JSONL file may be whole numbers instead of strings.
+        numbers: names of columns that may also contain whole numbers in a JSONL file.
 
     Returns:
         Iterator of ``(line number, values)``. The line number is the number of the first line of the row,
@@ -114,7 +114,8 @@ def read_table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] = 
     name = table_name(path)
     if not name:
         raise UsageError(
-            f"{path} has an unsupported extension; expected {', '.join(TABLE_FORMATS)}, or these with .gz"
+            f"{path} has an unsupported extension; expected {', '.join(TABLE_FORMATS)}, or one of these "
+            "followed by .gz"
         )
     content = read_text(path)
     if not content.strip():

@@ -1,4 +1,4 @@
-"""Recognises files whose content does not fit their extension. The error names the format of the content."""
+"""Recognises files whose content does not fit their extension. The error describes the actual content."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAGIC = {
     b"\x80\x05\x95": ("a pickle file", "write the DataFrame with to_csv or to_parquet"),
     b"\x89HDF": ("an HDF5 file", "write its table with to_csv or to_parquet"),
 }
-# Correct extensions of each kind of content. For example, an Arrow file may have the extension .feather.
+# Extensions that each kind of file may have. For example, an Arrow file may have the extension .feather.
 OWN = {
     EXCEL: (".xlsx",),
     "a Parquet file": (".parquet",),

@@ -62,8 +62,8 @@ def read_json(path: Path, content: bytes, encoding: str, bad: BadRows, notes: li
         records = [records]
     if not isinstance(records, list):
         raise DataError(
-            f"{path} contains one {type(records).__name__}; expected an array of objects, as "
-            'pandas writes it with to_json(path, orient="records")'
+            f"{path} contains one {type(records).__name__}; expected an array of objects; "
+            'in pandas, write the table with to_json(path, orient="records")'
         )
     rows = _Columns()
     for number, record in enumerate(records, 1):

@@ -19,8 +19,9 @@ def running_text(
 ) -> tf.data.Dataset:
     """Makes batches of a long text for truncated backpropagation through time.
 
-    The text is split into n contiguous parts of equal length, ``ceil(tokens / n)``. Row r of every batch
-    contains consecutive tokens of part r, and starts where row r of the previous batch ended. A model can
+    The text is split into n contiguous parts. Each part has ``ceil(tokens / n)`` tokens, where n is
+    ``batch_size``. Row r of every batch contains consecutive tokens of part r, and starts where row r of the
+    previous batch ended. A model can
     therefore start each batch from the final states of the previous batch. Every token is a target exactly
     once, and the input for this target is the previous token.
 
@@ -28,7 +29,7 @@ def running_text(
         ids: token ids of the text, (tokens,).
         first: token id that is the input for the first token of the text.
         batch_size: number of rows per batch, n. It is also the number of parts.
-        lengths: possible numbers of time steps of a batch. For each batch, one of these numbers is sampled.
+        lengths: numbers of time steps that a batch can have. One of them is sampled for each batch.
         seed: random seed. Together, ``seed`` and ``epoch`` determine the sampled lengths.
         epoch: number of the epoch, counted from 0.
 

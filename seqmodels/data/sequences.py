@@ -15,7 +15,8 @@ class TokenSequences:
 
     Attributes:
         values: concatenated token ids of all rows, (tokens,) int32.
-        row_splits: index in ``values`` of the start of each row, followed by ``len(values)``, (n + 1,) int64.
+        row_splits: index in ``values`` at which each row starts, and ``len(values)`` as the last element,
+            (n + 1,) int64.
 
     >>> sequences = TokenSequences.from_lengths(np.array([4, 5, 6, 7]), np.array([3, 1]))
     >>> len(sequences), sequences.lengths, sequences.rows(np.array([1])).values
@@ -61,9 +62,9 @@ def truncate(
             tokens. With "both", a quarter of the kept tokens comes from the start of the row, and the
             remaining kept tokens come from the end. Sun et al. 2019, arXiv 1905.05583, section 5.3.1, found
             "both" better than "head" and "tail" on IMDB.
-        prefix: number of tokens at the start of a row that are kept in addition to the tokens of ``keep``.
-            These tokens count towards ``maximum``. For example, the value 1 keeps the start token of each
-            row.
+        prefix: number of tokens at the start of a row that are always kept. Only the tokens after the prefix
+            are selected with ``keep``. The prefix counts towards ``maximum``. For example, the value 1 keeps
+            the start token of each row.
 
     Raises:
         ValueError: ``prefix`` is not in [0, ``maximum``).

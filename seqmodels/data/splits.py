@@ -4,12 +4,13 @@ All readers of texts follow the same rule:
 
 - A data source either has named splits, or all of its rows are one split named `WHOLE`.
 - If a source has named splits but no test split, the validation split is used as the test split.
-- If the test or validation split is then still missing, a fraction of the training rows becomes this split.
+- If the test or validation split is missing after this step, a fraction of the training rows becomes this
+  split.
 - If all rows are the split `WHOLE`, a fraction of these rows becomes the test split, and another fraction
   becomes the validation split.
 
-The reader chooses the rows of the fraction. A reader of running text takes one contiguous section. A reader
-of separate texts sorts the texts by a hash (`cut_order`) and takes the first texts.
+Each reader chooses the rows for a missing split. A reader of running text takes one contiguous section. A
+reader of separate texts sorts the texts by a hash (`cut_order`), and takes texts from one end of this order.
 """
 
 import hashlib
@@ -78,8 +79,8 @@ def missing_splits(
     """Determines which of the splits 'test' and 'valid' are missing, and the fraction of rows for each.
 
     Args:
-        read: dictionary from names to splits. The only name is `WHOLE`, or the names are 'train' and possibly
-            'valid' and 'test'.
+        read: the splits of the source by name. The dictionary contains either only `WHOLE`, or 'train' and
+            possibly 'valid' and 'test'.
         valid_fraction: fraction of the training rows for the validation split, in (0, 0.5].
         notes: list to which a note is appended if the validation split is used as the test split.
 

@@ -25,10 +25,10 @@ class Table:
         path: path of the file.
         frame: the named columns of the file. In .csv and .tsv files, every cell is a text, which may be
             empty. In other formats, a cell has the value that the file stores.
-        lines: line of the file on which each row starts, ``(rows,)``. In a format without lines, it is the
-            number of the row, from 1.
+        lines: for each row, the number of the line on which the row starts, ``(rows,)``. In a format without
+            lines, the array contains the row numbers 1, 2, ...
         notes: sentences about decisions of the reader, such as a column that is left out.
-        header: cells of the header as they are in the file. Empty in a format without a header.
+        header: cells of the header as they are in the file. The list is empty if the format has no header.
         header_line: line of the header, or 0 in a format without a header.
 
     >>> import pandas
@@ -168,8 +168,8 @@ def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[st
 def _counts(values: pandas.Series) -> bool:
     """Returns True if the values are probably row numbers, such as the index that pandas writes.
 
-    Row numbers are distinct whole numbers. They start at 0 or 1, or are not in order. Ordered numbers that
-    start above 1 may be years, and therefore do not count as row numbers.
+    Row numbers are distinct whole numbers. If they are sorted, the smallest number must be 0 or 1, because
+    other sorted numbers may be years.
     """
     if not values.str.fullmatch(r"\d{1,12}(\.0)?").all():
         return False

@@ -212,7 +212,7 @@ def _of_json_lines(path: Path, rows: int, encoding: str) -> Iterator[Table]:
 
 
 def _unix_lines(path: Path, encoding: str) -> Iterator[str]:
-    """Yields lines that end only at line feeds, because JSON strings may contain other line separators."""
+    """Yields lines. Only a line feed ends a line, because JSON strings may contain other line separators."""
     kept = ""
     for piece in text_lines(path, encoding):
         kept += piece

@@ -46,7 +46,8 @@ __all__ = [
 def table_name(path: Path) -> tuple[str, str] | None:
     """Splits the file name of a table into name and extension, both in lower case.
 
-    The extension of the compression is dropped. Returns None if the extension is not one of `FORMATS`.
+    An extension such as ``.gz`` is dropped first. Returns None if the remaining extension is not one of
+    `FORMATS`.
 
     >>> table_name(Path("Train.csv.gz"))
     ('train', '.csv')
@@ -60,9 +61,9 @@ def read_table(
 ) -> Table:
     """Reads a table.
 
-    The delimiter of .csv and .tsv files is recognised. Cells may be quoted as in RFC 4180. In a file that is
-    delimited by tabs, this is the case only if all column names are quoted. Otherwise, quotes in this file
-    have no special meaning. A column without a name is left out if it contains only row numbers or is empty.
+    The delimiter of .csv and .tsv files is recognised. Cells may be quoted as in RFC 4180. There is one
+    exception: if the delimiter is a tab and not all column names are quoted, quotes have no special meaning.
+    A column without a name is left out if it contains only row numbers or is empty.
 
     Args:
         path: a file in one of `FORMATS`, which may be compressed.
@@ -86,8 +87,8 @@ def read_table(
     if not name:
         hint = "; save an .xls file as .xlsx or .csv" * (Path(plain_name(path)).suffix == ".xls")
         raise UsageError(
-            f"{path} has an unsupported extension; expected {', '.join(FORMATS)}, or these with "
-            f"{', '.join(COMPRESSIONS)}{hint}"
+            f"{path} has an unsupported extension; expected {', '.join(FORMATS)}, or one of these "
+            f"followed by {', '.join(COMPRESSIONS)}{hint}"
         )
     if not path.exists():
         raise UsageError(f"{str(path)!r} does not exist; check the path")

@@ -17,8 +17,8 @@ def labeled_splits(
 ) -> dict[str, Iterator[tuple[str, str]]]:
     """Reads the (text, label) rows of each split of a tfds dataset lazily.
 
-    The dataset is read from ``$TFDS_DATA_DIR``, or from the default folder of tfds. A split whose labels are
-    missing (label -1, as in the test splits of GLUE) is skipped.
+    The dataset is read from ``$TFDS_DATA_DIR``, or from the default folder of tfds. A split is skipped if
+    its labels are missing. A missing label has the value -1, for example in the test splits of GLUE.
 
     Args:
         data: name of the dataset in the form ``tfds:NAME[/CONFIG][:VERSION]``.
@@ -92,7 +92,7 @@ def _prepared(data: str) -> Any:
 def _datasets(
     builder: Any, split_names: Mapping[str, Sequence[str]], features: Sequence[str]
 ) -> Iterator[tuple[str, Any]]:
-    """Yields ``(name of the split, dataset)`` for each existing split, with only the given features."""
+    """Yields ``(name of the split, dataset)`` for each split that exists. Only ``features`` are decoded."""
     import tensorflow_datasets as tfds
 
     for split, names in split_names.items():
@@ -135,7 +135,7 @@ def translations(
         splits = {}
         for split, names in split_names.items():
             for name in [name for name in names if name in builder.info.splits][:1]:
-                # Partial decoding is not used, because tfds decodes all languages of a translation together.
+                # All languages are decoded here, because tfds always decodes them together.
                 dataset = builder.as_dataset(split=name, read_config=tfds.ReadConfig(try_autocache=False))
                 where = f"{data}[{split}]"
                 splits[split] = _pairs(where, _examples(where, dataset, source, target))
@@ -170,9 +170,9 @@ def _builder(data: str, data_dir: str) -> Any:
 
 
 def _feature(data: str, info: Any, kind: type, preferred: Sequence[str]) -> str:
-    """Returns the name of the feature to read. The feature has the type ``kind``.
+    """Returns the name of a feature that has the type ``kind``.
 
-    If features named in ``preferred`` have this type, the first of these names is returned. Otherwise, the
+    The result is the first name in ``preferred`` whose feature has this type. If there is no such name, the
     dataset must have exactly one feature of this type.
     """
     found = sorted(name for name, feature in info.features.items() if isinstance(feature, kind))

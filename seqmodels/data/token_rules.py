@@ -27,8 +27,8 @@ INVISIBLE = r"[\p{Cf}\x{FE00}-\x{FE0F}]+"  # joiners, byte order marks and selec
 SPACE_MARK = "\u2581"
 """Character, similar to "_", that the split "reversible" puts before each word that follows white space."""
 
-# Pairs of a regular expression and its replacement for each split. They are applied to a text in this order.
-# The text is then split at spaces.
+# Pairs of a regular expression and its replacement, for each value of ``TokenizerSettings.split``. The pairs
+# are applied to a text in this order. The text is then split at spaces.
 REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "letters": ((LETTERS_DELIMITER, " "),),
     "punctuation": (
@@ -45,7 +45,7 @@ REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "whitespace": ((WHITE_SPACE, " "),),
 }
-# Rewrites of the split 'auto', for each value of ``TokenizerSettings.base``.
+# Pairs for the split "auto". The keys are the values of ``TokenizerSettings.base``.
 AUTO_REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "letters": (
         *CUTS,
@@ -77,8 +77,8 @@ class TokenizerSettings:
             "reversible": like "punctuation", but each word that follows white space starts with
             ``SPACE_MARK``. :meth:`Tokenizer.join` can then restore the spaces of the text.
             "auto": for texts in any script, see :class:`~seqmodels.data.Tokenizer`.
-        base: rule that the split "auto" applies to all characters without a special rule: "letters" or
-            "whitespace". Other splits ignore ``base``.
+        base: only for the split "auto". This split has special rules for some characters. ``base`` is the
+            rule for all other characters: "letters" or "whitespace".
         lowercase: if True, texts are first converted to lower case.
         size: maximum number of vocabulary entries, including the four special tokens.
         minimum_count: minimum number of occurrences in the training texts. Words, characters or pieces with
@@ -118,7 +118,10 @@ class TokenizerSettings:
 
     @property
     def rewrites(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of an RE2 pattern and its replacement. Apply them in this order, then split at spaces."""
+        """Pairs of an RE2 pattern and its replacement.
+
+        To split a text into words, apply the pairs in this order. Then split the result at spaces.
+        """
         return AUTO_REWRITES[self.base] if self.split == "auto" else REWRITES[self.split]
 
 

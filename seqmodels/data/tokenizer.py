@@ -1,8 +1,8 @@
 """A tokenizer that consists only of TensorFlow operators.
 
 Every step from the raw string to the token ids is part of the TensorFlow graph. A SavedModel with a
-``Tokenizer`` therefore takes raw strings as inputs, and needs only TensorFlow to load. The tokenizer does not
-use operations for which TensorFlow has no operator, such as Unicode normalisation (NFC, NFKC). The character
+``Tokenizer`` therefore takes raw strings as inputs, and can be loaded with TensorFlow alone. TensorFlow has
+no operator for Unicode normalisation (NFC, NFKC), so the tokenizer does not normalise texts. The character
 "é" and the letter "e" followed by a combining accent are therefore different tokens.
 
 Bytes that are not UTF-8, and control characters, are replaced by spaces. No input string therefore causes an
@@ -73,9 +73,9 @@ class Tokenizer(tf.Module):
     4. An emoticon is a word if it is followed by a space, the end of the text or one of ``. , ! ? < "``.
        ``:)``, ``:(`` and similar faces may follow a word directly. Other emoticons (``xD``, ``:P``, ``<3``,
        ``^_^``) must follow a space. In ``:)))``, the repeated brackets do not belong to the emoticon.
-    5. The setting ``base`` applies to all other characters. With "letters", letters, digits, marks
-       and apostrophes form words, and the rest is dropped. With "whitespace", all of these characters form
-       words.
+    5. The setting ``base`` is the rule for all other characters. With "letters", words consist of letters,
+       digits, combining marks and apostrophes, and other characters are dropped. With "whitespace",
+       words may contain all of these characters.
 
     :meth:`join` puts no space between the characters of step 2. :attr:`rewrites` contains the exact patterns,
     which also work in Java, Swift and Python.
@@ -101,7 +101,7 @@ class Tokenizer(tf.Module):
         super().__init__()
         self.settings = settings
         self.vocabulary: tuple[str, ...] = tuple(vocabulary)
-        # Special tokens are not in the table, because a text that contains "<END>" must not get the id END.
+        # The lookup table has no special tokens, because the text "<END>" must not get the id END.
         tokens = BYTES if settings.unit == "byte" else self.vocabulary[len(SPECIAL_TOKENS) :]
         ids = tf.range(len(SPECIAL_TOKENS), len(self.vocabulary), dtype=tf.int32)
         initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(tokens, tf.string), ids)
@@ -135,7 +135,10 @@ class Tokenizer(tf.Module):
 
     @property
     def rewrites(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of an RE2 pattern and its replacement. Apply them in this order, then split at spaces."""
+        """Pairs of an RE2 pattern and its replacement.
+
+        To split a text into words, apply the pairs in this order. Then split the result at spaces.
+        """
         return self.settings.rewrites
 
     def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
@@ -196,7 +199,7 @@ class Tokenizer(tf.Module):
         return [self.vocabulary[index] for index in ids]
 
     def spell(self, text: str) -> list[str]:
-        """Returns the tokens of a text. The original word or character replaces an unknown token."""
+        """Returns the tokens of a text. An unknown token is replaced by the original word or character."""
         ids = self([text]).values.numpy()
         if self.settings.unit == "byte":
             return self.decode(ids)
@@ -225,7 +228,7 @@ class Tokenizer(tf.Module):
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "Tokenizer":
-        """Loads a tokenizer from a folder to which :meth:`save` wrote.
+        """Loads a tokenizer from the folder that was passed to :meth:`save`.
 
         Raises:
             DataError: a file is missing or invalid.
@@ -238,17 +241,16 @@ class Tokenizer(tf.Module):
         """Returns the string that :meth:`join` writes for each id, (v,) strings."""
         tokens = BYTES if self.settings.unit == "byte" else self.vocabulary[len(SPECIAL_TOKENS) :]
         if (self.settings.split, self.settings.unit) == ("reversible", "wordpiece"):
-            # No word starts with ##, because this split makes every number sign a word.
+            # The split "reversible" makes every # a word, so the prefix ## always marks a piece.
             tokens = tuple(token.removeprefix(CONTINUATION) for token in tokens)
         return tf.constant(["", "", CORPUS_UNKNOWN, "\n", *tokens], tf.string)
 
     def _pieces(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """Splits u words, (u,), greedily into pieces. Returns the ids of the pieces, ragged (u, None).
+        """Splits u words (u,) into pieces, and returns the ids of the pieces, ragged (u, None).
 
-        Each iteration of the loop finds the next piece of every unfinished word. Every prefix of the rest of
-        a word is looked up, and the longest prefix in the vocabulary is taken. If the rest of a word has no
-        such prefix, the whole word is one ``UNKNOWN`` (Wu et al. 2016, section 4.1; the greedy match is from
-        BERT).
+        Each iteration of the loop finds the next piece of every unfinished word. This piece is the longest
+        prefix of the remaining characters that is in the vocabulary. If there is no such prefix, the whole
+        word becomes one ``UNKNOWN`` (Wu et al. 2016, section 4.1; the greedy search is from BERT).
         """
         size, longest = len(self.vocabulary), max(map(len, self.vocabulary))
         lengths = tf.strings.length(words, unit="UTF8_CHAR")

@@ -56,7 +56,7 @@ def read_excel(path: Path, content: bytes, notes: list[str]) -> tuple[int, list[
     """Reads the first sheet of an Excel file.
 
     Returns:
-        The row number of the header, the column names, the columns, and the row number of each row of data.
+        The row number of the header, the column names, the columns, and the row numbers of the data.
 
     Raises:
         UsageError: openpyxl is not installed.
@@ -78,7 +78,9 @@ def read_excel(path: Path, content: bytes, notes: list[str]) -> tuple[int, list[
         raise _damaged(path, "Excel", error) from error
     rows = [(number, row) for number, row in rows if any(cell is not None and cell != "" for cell in row)]
     if not rows:
-        raise DataError(f"{path} is empty: the sheet {sheet.title!r} has no values; expected rows")
+        raise DataError(
+            f"{path} is empty: the sheet {sheet.title!r} has no values; add a header and at least one row"
+        )
     if len(book.sheetnames) > 1:
         notes.append(f"{path} has {len(book.sheetnames)} sheets; only the first, {sheet.title!r}, is read")
     width = max(len(row) for _, row in rows)

@@ -31,7 +31,10 @@ def learn(texts: Iterable[str], settings: TokenizerSettings) -> list[str]:
 
 
 def chunks(texts: Iterable[str]) -> Iterator[tf.Tensor]:
-    """Yields string tensors of at most ``_TEXTS_AT_ONCE`` texts. A lone surrogate becomes invalid UTF-8."""
+    """Yields string tensors of at most ``_TEXTS_AT_ONCE`` texts, encoded as UTF-8.
+
+    A lone surrogate does not raise an error. It is encoded as bytes that are not valid UTF-8.
+    """
     remaining = iter(texts)
     while chunk := [text.encode("utf-8", "surrogatepass") for text in islice(remaining, _TEXTS_AT_ONCE)]:
         yield tf.constant(chunk)
@@ -81,9 +84,9 @@ def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> 
         vocab_size=settings.size,
         min_frequency=settings.minimum_count,
         continuing_subword_prefix=CONTINUATION,
-        # The trainer assigns ids to the characters in the arbitrary order of a hash table, and breaks ties by
-        # these ids. If the characters are passed as special tokens, their order is fixed. The same texts then
-        # give the same vocabulary.
+        # The trainer assigns ids to the characters in the arbitrary order of a hash table. If two pairs of
+        # pieces are equally frequent, these ids decide which pair is merged first. As special tokens, the
+        # characters have fixed ids. The same texts then give the same vocabulary.
         special_tokens=[*SPECIAL_TOKENS, *sorted(alphabet)],
         show_progress=False,
     )

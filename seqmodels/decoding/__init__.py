@@ -7,9 +7,9 @@ step::
     step(tokens (n,), states) -> (logits (n, V), states)  or  (logits, states, attention (n, source))
 
 Here, n is the number of rows, V is the size of the vocabulary, and ``source`` is the number of source
-positions. ``states`` is any nested structure of tensors ``(n, ...)``. Tensors that do not change, such as the
-memory of an attention, are not states. The step function itself must store such tensors. In `beam`, the step
-function receives ``n * beams`` rows, and the stored tensors must be repeated by `repeat_rows`.
+positions. ``states`` is any nested structure of tensors ``(n, ...)``. Tensors that are the same at every
+step, such as encoder outputs, are not states. The step function itself must store such tensors. In `beam`,
+the step function receives ``n * beams`` rows. Use `repeat_rows` to repeat the rows of the stored tensors.
 
 All functions except `stream` work eagerly, in a ``tf.function`` and in a SavedModel. The rows of a batch do
 not influence each other.

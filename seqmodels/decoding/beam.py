@@ -40,8 +40,8 @@ class Search:
             sequences.
         coverage_penalty: factor of cp (beta in the paper). A value above 0 needs a step function that returns
             attention weights.
-        stop: "filled" finishes a row when ``beams`` sequences have ended. "sure" finishes the row only when,
-            in addition, no unfinished sequence can become one of the ``beams`` best ended sequences.
+        stop: "filled" finishes a row when ``beams`` sequences have ended. "sure" has a second
+            condition: no later score can be high enough to replace one of the ``beams`` best ended sequences.
 
     Raises:
         ValueError: fewer than one beam, a negative penalty or an unknown ``stop``.
@@ -111,16 +111,17 @@ def beam(
 ) -> Ranked:
     """Decodes each row by beam search.
 
-    The search keeps ``beams`` unfinished sequences per row. Every step extends each of these sequences by
-    every token of the vocabulary. If an extension by the end token is among the ``beams`` most probable
-    extensions, the extended sequence is completed. The ``beams`` most probable extensions by other tokens
-    are the unfinished sequences of the next step. With one beam and ``stop="filled"``, the result equals
-    `greedy`.
+    The search keeps ``beams`` unfinished sequences per row. Every step appends each token of the
+    vocabulary to each of these sequences. The new sequences are sorted by probability. A new sequence with
+    the end token is completed if it is among the first ``beams`` new sequences. The first ``beams`` new
+    sequences without the end token are the unfinished sequences of the next step. With one beam and
+    ``stop="filled"``, the result equals `greedy`.
 
     Args:
-        step, start, states, rules, prompt: as in `greedy`, with n rows. But ``step`` receives ``n * beams``
-            rows, in which the sequences of a row are adjacent. If ``step`` uses other tensors with one row
-            per sequence, such as encoder outputs, the caller must repeat their rows with `repeat_rows`.
+        step, start, states, rules, prompt: as in `greedy`, for n rows. But ``step`` receives ``n * beams``
+            rows: first ``beams`` sequences of the first row, then ``beams`` sequences of the second row, and
+            so on. If ``step`` uses other tensors with n rows, such as encoder outputs, the caller must repeat
+            their rows with `repeat_rows`.
         search: number of beams, ranking and stopping rule.
         source_lengths: number of source positions of each row that are not padding, (n,) int32. None means
             that the source has no padding.
@@ -151,7 +152,7 @@ def repeat_rows(nested: Any, beams: int) -> Any:
 class _Beams(NamedTuple):
     """The state of `beam` between two steps: the unfinished and the completed sequences.
 
-    In the comments, ``rows`` is ``n * beams``. ``room`` is the largest of the maximum lengths of the rows.
+    In the comments, ``rows`` is ``n * beams``. ``room`` is described in :mod:`seqmodels.decoding.history`.
     """
 
     time: tf.Tensor  # ()
@@ -241,8 +242,8 @@ class _Beam:
         if self.search.coverage_penalty:
             attention += tf.reshape(tf.cast(result[2], tf.float32), tf.shape(attention))
 
-        # Each sequence has only one extension by the end token. Of the 2 * beams most probable extensions, at
-        # least ``beams`` extensions are therefore by other tokens.
+        # Only ``beams`` of the new sequences have the end token, one per unfinished sequence. Therefore, at
+        # least ``beams`` of the 2 * beams most probable new sequences do not have the end token.
         candidates = tf.minimum(2 * beams, beams * size)
         totals, flat = tf.math.top_k(tf.reshape(totals, (n, beams * size)), candidates)  # (n, candidates)
         parents, tokens = flat // size, flat % size
@@ -306,8 +307,8 @@ class _Beam:
         last = tf.reduce_min(scores, axis=1)
         enough = tf.math.is_finite(last)
         if self.search.stop == "sure":
-            # log P cannot increase in later steps, and the coverage penalty is at most 0. No later score is
-            # therefore better than the current log P divided by the largest lp.
+            # log P cannot increase in later steps, and the coverage penalty is at most 0. Therefore,
+            # every later score is at most the current log P divided by the largest lp.
             enough &= likeliest / self.search.lengths(maximum) <= last
         return enough | (time >= maximum) | ~tf.math.is_finite(likeliest)
 

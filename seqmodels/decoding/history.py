@@ -1,7 +1,7 @@
 """Helper functions of the decoding loops.
 
 A history ``(n, prompt + room)`` contains the tokens of each row: first the prompt, then the generated tokens,
-then `NONE` at the free positions. ``room`` is the largest of the maximum lengths of the rows.
+then `NONE` at the free positions. Each row has a maximum length. ``room`` is the largest of these lengths.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def maximum_of(rows: tf.Tensor, rules: Rules) -> tf.Tensor:
 
 
 def room(rows: tf.Tensor, rules: Rules) -> tf.Tensor:
-    """Returns the largest of the maximum numbers of tokens, () int32. ``rows`` is any tensor with n rows."""
+    """Returns the largest value of `maximum_of`, at least 0, () int32. ``rows`` is any tensor with n rows."""
     return tf.maximum(tf.reduce_max(maximum_of(rows, rules)), 0)
 
 
@@ -43,9 +43,9 @@ def lengths_of(history: tf.Tensor) -> tf.Tensor:
 
 
 def shaped_like(states: Any, before: Any) -> Any:
-    """Returns ``states`` with the static shapes of ``before``, because a step function may lose these shapes.
+    """Restores the static shapes of ``states``, because a step function may lose static shapes.
 
-    The number of rows stays unknown.
+    The shapes are copied from ``before``, the states before the step. The number of rows stays unknown.
     """
 
     def shaped(tensor: Any, old: tf.Tensor) -> tf.Tensor:
@@ -55,10 +55,10 @@ def shaped_like(states: Any, before: Any) -> Any:
 
 
 def invariants(state: Any) -> Any:
-    """Returns the shapes of loop variables, in which the number of rows is declared as unknown.
+    """Returns the shapes of the loop variables, with an unknown number of rows.
 
-    The static number of rows may be known only before a step or only after a step. A loop rejects this
-    difference unless the number of rows is declared as unknown.
+    The static number of rows may be known before a step and unknown after the step. With the default shapes,
+    a loop would then raise an error.
     """
 
     def invariant(tensor: tf.Tensor) -> tf.TensorShape:

@@ -103,9 +103,9 @@ def at_least(name: str, value: float, least: int) -> None:
 
 
 def _marked(tokens: tf.Tensor, size: Any) -> tf.Tensor:
-    """Returns a mask (n, size) that is True for the token ids that occur in each row of ``tokens (n, any)``.
+    """Returns a mask (n, size). The mask of a row is True for the ids that this row of ``tokens`` contains.
 
-    `NONE` is ignored. ``size`` is the number of token ids.
+    ``tokens`` has the shape (n, any). `NONE` is ignored. ``size`` is the number of token ids.
     """
     rows = tf.broadcast_to(tf.range(tf.shape(tokens)[0])[:, None], tf.shape(tokens))
     columns = tf.where(tokens == NONE, size, tokens)

@@ -55,7 +55,7 @@ def uniform(seed: int | tf.Tensor, time: int | tf.Tensor, rows: int | tf.Tensor)
 
 
 def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor:
-    """Samples a token for each row by inverting the cumulative distribution at the random number of the row.
+    """Samples one token per row from one random number per row (inverse transform sampling).
 
     Tokens are sorted from the largest logit to the smallest. Tokens with equal logits are sorted by rising
     id. The computation uses double precision. The same logits and the same number therefore give the same

@@ -52,8 +52,8 @@ def score_by_group(
     The upper panel shows the scores. The lower panel shows the numbers of examples.
 
     Args:
-        groups: one dictionary per group. Its keys are `name`, `count` (number of examples) and the value of
-            the argument `score`.
+        groups: one dictionary per group. It contains the name of the group (key `name`), the number of
+            examples (key `count`) and the score.
         score: key of the score in each dictionary, such as `f1`.
         label: label of the horizontal axis, which shows the names of the groups.
         path: PNG file to write.

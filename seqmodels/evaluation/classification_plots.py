@@ -48,10 +48,10 @@ def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], path: str | o
 
 
 def reliability_diagram(calibration: Sequence[Mapping[str, float]], path: str | os.PathLike[str]) -> Path:
-    """Plots the accuracy as a function of the confidence (reliability diagram), and writes it to `path`.
+    """Plots the accuracy against the confidence (reliability diagram), and writes the plot to `path`.
 
-    The confidence is the predicted probability of the predicted class. A lower panel
-    shows the histogram of the confidence.
+    The confidence is the predicted probability of the predicted class. A lower panel shows the histogram of
+    the confidence.
 
     Args:
         calibration: one dictionary per bin (interval of the confidence). Its keys are `lower` and `upper`

@@ -95,8 +95,8 @@ def learning_curve(
 
     Args:
         history: one dictionary per epoch, with the keys `epoch`, `loss` and `valid_loss`. Each further
-            validation score, such as `valid_accuracy`, has its own panel. If the history also has the key
-            `accuracy`, the same panel shows the training score. `learning_rate` and
+            validation score, such as `valid_accuracy`, has its own panel. The panel also shows the training
+            score if the history has the key of this score, such as `accuracy`. `learning_rate` and
             `gradient_norm` are optional and have small panels. A missing value or a NaN leaves a gap. Other
             keys are ignored.
         path: PNG file to write.
@@ -120,13 +120,13 @@ def loss_by_position(
     The plot has one curve per model. A lower panel shows the number of tokens at each position.
 
     Args:
-        curves: dictionary from the name of a model to a list with one dictionary per position. The keys of
-            these dictionaries are `position` (from 1), `tokens` (number of tokens at the position) and
-            `log_loss` (mean loss of these tokens in nats).
+        curves: dictionary ``{model name: list}``. Each list contains one dictionary per position. Its keys
+            are `position` (from 1), `tokens` (number of tokens at the position) and `log_loss` (mean loss of
+            these tokens in nats).
         path: PNG file to write.
 
     Raises:
-        ValueError: `curves` is empty, or a model has no positions.
+        ValueError: `curves` is empty, or one of its lists is empty.
 
     >>> rows = [{"position": at, "tokens": 90, "log_loss": loss} for at, loss in ((1, 5.1), (2, 4.2))]
     >>> loss_by_position({"lstm": rows}, folder / "positions.png").name
@@ -222,7 +222,7 @@ def _finite(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
 
 def draw_loss_by_position(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
     if not curves or not all(curves.values()):
-        raise ValueError("curves must contain at least one curve, and every curve must have rows")
+        raise ValueError("curves must contain at least one model and no empty list")
     figure = Figure(figsize=(7, 5), dpi=DOTS_PER_INCH, layout="constrained")
     upper, lower = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
     for (name, rows), colour in zip(curves.items(), cycle((BLUE, VERMILION, GREY, LIGHT_BLUE))):

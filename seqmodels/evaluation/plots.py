@@ -1,7 +1,7 @@
 """Plots of training and evaluation results as PNG files, such as learning curves and confusion matrices.
 
-Each function draws on its own `Figure` and does not use pyplot. Therefore, it does not change a global state.
-Each file is written completely or not at all. The colours are from the palette of Okabe and Ito.
+Each function draws on its own `Figure`. The functions do not use pyplot, because pyplot has a global state.
+Each file is written completely or not at all. The first colours are from the palette of Okabe and Ito.
 Colour-blind readers can distinguish these colours.
 """
 

@@ -49,11 +49,11 @@ def _leave_variables_plain(graph: schema.SubGraphT) -> None:
 def _give_h_one_scale(graph: schema.SubGraphT, lstm: schema.OperatorT) -> None:
     """Sets the same scale and zero point for all copies of the hidden state ``h`` in a fused 8-bit LSTM.
 
-    The operator computes ``h`` once and rounds it to the scale of an intermediate tensor. The operator uses
-    the same rounded bytes as its output and as the state for the next time step. But the converter chooses a
-    different scale for each of these three tensors. Without a correction, the same bytes would therefore
-    represent three different numbers. This function sets all three scales to the scale of the output. This
-    scale was measured at every time step, and the scale of the state only after the last time step.
+    The operator computes ``h`` once and rounds it to the scale of an intermediate tensor. The rounded bytes
+    are the output of the time step and also the state for the next time step. But the converter chooses
+    different scales for the intermediate tensor, the output and the state. Without a correction, the same
+    bytes would represent three different numbers. This function sets all three scales to the scale of the
+    output. The converter measures the output at every time step, but the state only after the last time step.
     """
     output = graph.tensors[lstm.outputs[0]]
     if output.type == schema.TensorType.INT8:

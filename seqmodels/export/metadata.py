@@ -79,7 +79,7 @@ def _metadata(delimiter: str) -> bytes:
 
 
 def _tensor(builder: flatbuffers.Builder, fields: dict[int, int]) -> int:
-    """Builds a TensorMetadata table, with empty properties of the content type."""
+    """Builds a TensorMetadata table, which contains an empty FeatureProperties table."""
     properties = _table(builder, 0, {})
     content = _table(builder, 3, {1: properties}, {0: ("Uint8", FEATURE_PROPERTIES)})
     return _table(builder, 7, {**fields, 3: content})
@@ -96,9 +96,10 @@ def _table(
     offsets: dict[int, int],
     numbers: dict[int, tuple[str, int]] | None = None,
 ) -> int:
-    """Builds a table with ``slots`` fields. The number of a field in the schema is called its slot.
+    """Builds a table. ``slots`` is the number of its fields.
 
-    ``offsets`` maps slots to the offsets of other objects. ``numbers`` maps slots to pairs of type and value.
+    The schema numbers the fields from 0. ``offsets`` maps the number of a field to the offset of another
+    object. ``numbers`` maps the number of a field to the pair ``(type, value)``.
     """
     builder.StartObject(slots)
     for slot, offset in offsets.items():

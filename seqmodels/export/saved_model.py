@@ -27,7 +27,8 @@ def export(
     """Writes a SavedModel. The old content of ``folder`` is replaced after the new model has been verified.
 
     A separate process, which can import TensorFlow but not the project, loads the SavedModel and runs the
-    examples. The outputs may differ from the outputs of the signatures' functions by at most ``TOLERANCE``.
+    examples. The outputs are compared with the outputs of ``Signature.function`` and may differ by at most
+    ``TOLERANCE``.
 
     Args:
         folder: folder to write. Its parent folders are created.
@@ -37,12 +38,11 @@ def export(
         readme: content of README.md in the folder. Default: no README.md is written.
 
     Returns:
-        The largest difference between the outputs of the SavedModel and of the functions, see
-        :func:`largest_difference`.
+        The largest of these differences, see :func:`largest_difference`.
 
     Raises:
-        UserError: the folder cannot be written, the SavedModel cannot be loaded, or its outputs differ from
-            the outputs of the functions.
+        UserError: the folder cannot be written, the SavedModel cannot be loaded, or its outputs differ by
+            more than ``TOLERANCE``.
 
     >>> double = Signature("double", lambda x: {"y": 2 * x}, {"x": tf.TensorSpec([None])}, ("y",), [])
     >>> export(folder / "model", [double], [("double", {"x": np.ones(3, np.float32)})])

@@ -49,7 +49,7 @@ class Signature:
         arguments = list(inspect.signature(self.function).parameters)
         if arguments != list(self.inputs):
             raise ValueError(
-                f"inputs of {self.name} must be the arguments of its function, {arguments}; got "
+                f"the input names of {self.name} must equal the arguments of its function, {arguments}; got "
                 f"{list(self.inputs)}"
             )
         if not self.outputs:
@@ -59,7 +59,7 @@ class Signature:
         """Returns the function as a graph, whose tensors have the names in ``inputs`` and ``outputs``.
 
         Raises:
-            ValueError: the keys of the result of the function are not the names in ``outputs``.
+            ValueError: the keys of the returned dictionary are not the names in ``outputs``.
         """
         specs = [
             tf.TensorSpec(spec.shape, spec.dtype, name=argument) for argument, spec in self.inputs.items()

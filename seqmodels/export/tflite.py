@@ -184,9 +184,11 @@ def _operators(name: str, content: bytes) -> tuple[dict[str, int], int]:
     codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
     if custom := sorted({code.CustomCode().decode() for code in codes if code.CustomCode()}):
         raise UserError(
-            f"{name} needs the operators {', '.join(custom)}; expected only operators that TFLite contains"
+            f"{name} needs the operators {', '.join(custom)}, which are not built into TFLite; remove them "
+            "from the model"
         )
-    # New files store codes above 127 only in builtin_code. Older files have only deprecated_builtin_code.
+    # New files store codes above 127 only in builtin_code. Older files have only deprecated_builtin_code. In
+    # both cases, the larger of the two values is the code.
     names = [_OPERATORS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes]
     counts: Counter[str] = Counter()
     for number in range(model.SubgraphsLength()):

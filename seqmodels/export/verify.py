@@ -32,8 +32,8 @@ def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: 
     """Compares arrays by name. Strings must be equal, and numbers may differ by ``tolerance``.
 
     If the largest absolute value in an array is above 1, the differences in this array are divided by it.
-    The reason is that large floats have fewer correct digits after the decimal point. For example, a price of
-    3,000 has four fewer of these digits than a probability.
+    The reason is that a float32 number has only about 7 correct digits. A price of 3,000 therefore has about
+    3 correct digits after the decimal point. A probability has about 7.
 
     Args:
         where: name of the exported file, for the error message.
@@ -42,7 +42,7 @@ def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: 
         tolerance: largest allowed difference.
 
     Returns:
-        The largest difference between two numbers of all arrays, after the division.
+        The largest difference in all arrays, after the division.
 
     Raises:
         UserError: an array in ``actual`` is missing, has another shape, is not finite, or differs by more

@@ -1,6 +1,6 @@
 """The forms (implementations) of the loop over time. A context manager selects the form.
 
-A loop has the form that is selected when its graph is traced. Layers and models have no option for the form.
+The form of a loop is fixed when TensorFlow traces the graph. Layers and models have no option for the form.
 To use a form other than the default, trace the call inside a ``with`` block::
 
     with kernels.form("unrolled"):
@@ -12,8 +12,8 @@ To use a form other than the default, trace the call inside a ``with`` block::
 - ``unrolled``: a graph with one copy of ``cell.step`` per time step. The number of time steps must be static.
 - ``fused``: a loop that TensorFlow Lite's converter replaces by one operator. The cell must have a fused
   operator and start from zero states; otherwise ``generic`` is used. The batch size and the number of time
-  steps must be static. The loop returns only the states that the operator returns. For an LSTM, this is
-  ``h``.
+  steps must be static. The operator does not return all states. The loop of an LSTM therefore returns only
+  the state ``h``.
 """
 
 from __future__ import annotations

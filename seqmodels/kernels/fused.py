@@ -8,9 +8,10 @@ with the same results. The operator has three limitations. This module handles t
   affect the results for the next text. To prevent this, the module adds two reset steps before the sequence.
   The inputs of the reset steps are zero except for ``RESET_COLUMNS`` additional features, which are 1. The
   weights of these features for the gates ``i``, ``f`` and ``o`` are ``-max(1, max|W|)``, so the three gates
-  are almost 0. Then ``c_t = f c_{t-1} + i c~_t`` and ``h_t = o tanh(c_t)`` are zero up to float32 rounding,
-  for any initial state. One feature with a very large weight would have the same effect. But it would make
-  all 8-bit weights less precise, because they share one scale.
+  are almost 0. The states are ``c_t = f c_{t-1} + i g`` and ``h_t = o tanh(c_t)``, where ``g`` is the
+  candidate. After the reset steps, both states are zero up to float32 rounding, even if the operator kept
+  other states. One feature with a very large weight would have the same effect. But all 8-bit weights share
+  one scale, so the large weight would make the other weights less precise.
 - The operator does not support ``lengths``. The module also computes the steps in the padding, and then sets
   the outputs of these steps to zero. The results of the real steps do not depend on the padding.
 - The operator returns ``h`` of every step, but not ``c``. The module therefore does not return ``c``.
@@ -108,7 +109,10 @@ def _operator() -> tf.types.experimental.PolymorphicFunction:
 
 
 def _with_reset_steps(inputs: tf.Tensor) -> tf.Tensor:
-    """Returns inputs ``(n, T, d)`` with reset steps, ``(n, RESET_STEPS + T, d + RESET_COLUMNS)``."""
+    """Adds the reset steps and the reset features to ``inputs (n, T, d)``.
+
+    The result has the shape ``(n, RESET_STEPS + T, d + RESET_COLUMNS)``.
+    """
     batch, time, _ = inputs.shape
     steps = tf.pad(inputs, ((0, 0), (RESET_STEPS, 0), (0, 0)))
     columns = np.zeros((batch, RESET_STEPS + time, RESET_COLUMNS))
@@ -117,9 +121,10 @@ def _with_reset_steps(inputs: tf.Tensor) -> tf.Tensor:
 
 
 def _with_reset_rows(kernel: tf.Tensor) -> tf.Tensor:
-    """Returns ``kernel (d, 4h)`` with the weights of the reset features, ``(d + RESET_COLUMNS, 4h)``.
+    """Adds the weights of the reset features to ``kernel (d, 4h)``.
 
-    The converter computes the result once and stores it as a constant.
+    The result has the shape ``(d + RESET_COLUMNS, 4h)``. The converter computes the result once and stores
+    it as a constant.
     """
     gates = np.tile(np.repeat([1, 1, 0, 1], kernel.shape[1] // 4), (RESET_COLUMNS, 1))  # 0 for the candidate
     closing = -tf.maximum(tf.reduce_max(tf.abs(kernel)), 1.0)

@@ -10,7 +10,8 @@ gate) and h (candidate). ``m`` is the dropout mask of the state, and ``k = m * h
 The first form of s applies the reset gate before the product with ``U_h``, the second form after the product.
 
 The backward pass runs from the last step to the first. ``G_t`` is the gradient of the output at step t.
-``dh`` is the gradient of ``h_t`` that step t + 1 has computed:
+``dh`` is the gradient of ``h_t`` that step t + 1 has computed. ``z^u`` and ``z^r`` are the arguments of the
+sigmoid, and ``z^h`` is the argument of the tanh:
 
 .. math::
         dh &\leftarrow dh + G_t, \quad dz^h = dh * u * (1 - g^2), \quad dz^u = dh * (g - h_{t-1}) * u (1 - u)
@@ -130,10 +131,10 @@ def gru(
 def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
     """Returns three functions for a GRU whose reset gate acts before the product with ``U_h``.
 
-    The candidate is ``g = tanh(p + (r * k) U_h)``.
+    The candidate is ``g = tanh(p + (r * k) U_h)``, where ``k`` is the state after dropout.
 
     - ``candidate`` computes the gates and the candidate of a step.
-    - ``through`` computes the gradients of the reset gate's input and of k, the state after dropout.
+    - ``through`` computes the gradients of two tensors: the input of the reset gate, and ``k``.
     - ``weights`` computes the gradients of the weights.
     """
     gates_kernel, candidate_kernel = tf.split(kernel, [2 * units, units], axis=1)

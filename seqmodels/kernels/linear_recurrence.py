@@ -4,9 +4,9 @@ r"""Linear recurrences, whose steps can be computed in parallel.
 
 Two steps can be combined into one step of the same form:
 :math:`h_t = (a_t a_{t-1}) h_{t-2} + (a_t b_{t-1} + b_t)`. The combination of steps is associative. A parallel
-scan can therefore compute all T states in about ``2 log2 T`` rounds instead of T steps. The rounds work on a
-half, a quarter, ... of the sequence (Blelloch 1990, "Prefix sums and their applications"; Martin and Cundy
-2018, arXiv 1709.04057).
+scan can therefore compute all T states in about ``2 log2 T`` rounds instead of T steps. At first, each
+round halves the number of steps, until one step is left. Then each round doubles the number of computed
+states (Blelloch 1990, "Prefix sums and their applications"; Martin and Cundy 2018, arXiv 1709.04057).
 
 The backward pass is a recurrence of the same form that runs from the last step to the first. ``G_t`` is the
 gradient of the loss with respect to the output ``h_t`` alone. ``l_t`` also includes the effect of ``h_t`` on
@@ -14,9 +14,9 @@ all later states:
 
 .. math:: l_t = G_t + a_{t+1} * l_{t+1}, \quad da_t = l_t * h_{t-1}, \quad db_t = l_t, \quad dh_0 = a_1 * l_1
 
-The parallel scan is faster on hardware with more arithmetic units than one step can use. On a CPU with few
-cores, one step already uses all cores. On such a CPU, a loop over the steps is faster than the parallel scan,
-because the loop reads and writes every number only once.
+One step rarely uses all arithmetic units of a GPU. On a GPU, the parallel scan is therefore faster. On a CPU
+with few cores, one step already uses all cores. On such a CPU, a loop over the steps is faster than the
+parallel scan, because the loop reads and writes every number only once.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _recurrence(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, method: str) -> 
         def gradient(upstream: tf.Tensor) -> tuple:
             following = tf.concat([coefficients[1:], tf.zeros_like(coefficients[:1])], axis=0)
             adjoint = all_states(following, time_major(upstream), tf.zeros_like(initial), reverse=True)
-            # (batch, units); zero if T is 0
+            # This gradient has the shape (batch, units). It is zero if T is 0.
             d_initial = tf.reduce_sum(coefficients[:1] * adjoint[:1], axis=0)
             return time_major(adjoint * shifted(initial, states)), time_major(adjoint), d_initial
 
@@ -123,9 +123,8 @@ def _rounds(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = Fals
 def _by_halves(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """Computes all states from a zero initial state by a parallel scan over a static number of steps.
 
-    The function combines each pair of steps into one step, and calls itself for this sequence of half the
-    length. The call returns every second state. Each remaining state is then computed from the previous
-    state.
+    The function combines each pair of steps into one step, and calls itself for the combined steps. This call
+    returns the states at odd t. The function then computes the state at each even t from the state at t - 1.
     """
     time = a.shape[0]
     if time == 1:
@@ -144,8 +143,8 @@ def _by_halves(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 def _by_doubling(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """Computes all states from a zero initial state by a parallel scan (Hillis and Steele 1986).
 
-    The number of steps may be unknown until run time. Round k, counted from 0, combines each step with the
-    step that is 2^k steps before.
+    The number of steps may be unknown until run time. Round k combines each step t with step
+    t - 2^k. The first round has k = 0.
     """
     time = tf.shape(a)[0]
 

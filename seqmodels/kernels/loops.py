@@ -60,9 +60,9 @@ def unrolled(
 ) -> tuple[tf.Tensor, States]:
     """Computes the results of :func:`generic` in a graph that contains one copy of ``step`` per time step.
 
-    After the end of a row, the graph continues to compute ``step``, from the padding. After all steps, the
-    graph selects the state after the last real step of each row. A selection in every step would make the
-    graph a quarter larger and 8-bit states less precise.
+    The graph also computes the steps in the padding. After all steps, the graph selects the state after the
+    last real step of each row. A selection in every step would have two disadvantages. The graph would be
+    larger by a quarter, and 8-bit states would be less precise.
 
     Raises:
         ValueError: the number of time steps is not static.
@@ -90,7 +90,8 @@ def unrolled(
     real = (tf.range(len(outputs)) < lengths[:, None])[..., None]  # (batch, time, 1)
 
     def last(first: tf.Tensor, *later: tf.Tensor) -> tf.Tensor:
-        # TensorFlow Lite's converter fails if an 8-bit tensor is stacked twice with different scales.
+        # If the state is the output, it is already in ``stacked`` and is not stacked again. TensorFlow Lite's
+        # converter would fail if it stacked the same 8-bit tensors twice with different scales.
         is_output = all(state is output for state, output in zip(later, outputs))
         rest = stacked if is_output else tf.stack(later, axis=1)
         return tf.gather(tf.concat([first[:, None], rest], axis=1), lengths, batch_dims=1)

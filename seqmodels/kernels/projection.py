@@ -4,8 +4,8 @@ r"""The input projection of a cell: one matrix product over all time steps, befo
 
 Each gradient is one product: :math:`dx_t = dp_t W^T`, :math:`dW = \sum_t x_t^T dp_t`. Automatic
 differentiation would compute the same gradients. The gradients are defined manually for speed. The tensors
-stay in time-major order, ``(T, n, d)``, which is the order that the loops over time read. The transposed
-``x`` is stored in memory before the product for ``dW`` (see :func:`.scan.weight_gradient`).
+stay in time-major order, ``(T, n, d)``, because the loops over time read this order. For speed, ``x`` is
+transposed in memory before the product for ``dW`` (see :func:`.scan.weight_gradient`).
 """
 
 from __future__ import annotations

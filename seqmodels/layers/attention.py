@@ -1,7 +1,8 @@
 """Attention layers. For each query they compute a weighted sum of the steps of a memory.
 
-A memory is a sequence of vectors, for example the outputs of an encoder. For a query ``q_t (n, q)`` and a
-memory with S steps, ``m_1 .. m_S (n, m)``, an attention layer computes scores e, weights a and a context::
+A memory is a sequence of vectors, for example the outputs of an encoder. An attention layer reads a query
+``q_t (n, q)`` and a memory with S steps, ``m_1 .. m_S (n, m)``. n is the number of rows. The layer computes
+the scores ``e``, the weights ``a`` and the context::
 
     e_ts = score(q_t, m_s),   a_t = softmax(e_t1 .. e_tS),   context_t = sum_s a_ts m_s
 
@@ -26,8 +27,8 @@ class Prepared(NamedTuple):
     """The keys, values and mask of a memory with S steps. They do not depend on the query.
 
     Attributes:
-        keys: vectors of size u with which the queries are compared, ``(n, S, u)``. For multi-head attention
-            the shape is ``(n, heads, S, u)``.
+        keys: vectors of size u, ``(n, S, u)``. The layer compares each query with all keys. For multi-head
+            attention the shape is ``(n, heads, S, u)``.
         values: vectors whose weighted sum is the context, ``(n, S, m)``. For multi-head attention the shape
             is ``(n, heads, S, u)``.
         real: mask, True at the real steps of the memory, bool ``(n, 1, S)``.
@@ -64,7 +65,7 @@ class Attention(keras.layers.Layer):
         return tf.matmul(query, keys, transpose_b=True)
 
     def prepare(self, memory: tf.Tensor, lengths: tf.Tensor | None = None) -> Prepared:
-        """Computes the parts that do not depend on the query.
+        """Computes the keys, the values and the mask of a memory. They do not depend on the query.
 
         Args:
             memory: ``(n, S, m)``.
@@ -117,7 +118,8 @@ class AdditiveAttention(Attention):
 
     The weights are ``query_kernel`` W ``(q, units)``, ``memory_kernel`` U ``(m, units)`` and ``scorer`` v
     ``(units, 1)``. For n rows, T queries per row and a memory with S steps, the hidden layer contains
-    ``n * T * S * units`` numbers.
+    ``n * T * S * units`` numbers. If T and S are large, the hidden layer needs much memory. The other
+    attention layers do not have a hidden layer.
 
     Args:
         units: size of the hidden layer. Default: the size of the query.
@@ -152,7 +154,9 @@ class AdditiveAttention(Attention):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class DotAttention(Attention):
-    """Attention by the dot product of query and memory, without weights (Luong et al. 2015, equation 8, dot).
+    """Attention by the dot product of query and memory (Luong et al. 2015, equation 8, dot).
+
+    The layer has no trainable weights.
 
     .. math::
             e_{ts} = q_t \\cdot m_s

@@ -1,4 +1,4 @@
-"""A check of the argument ``cell`` of a layer. If the check fails, the error message describes the fix."""
+"""Checks that the argument ``cell`` is a cell. If it is not, the error message describes the fix."""
 
 from __future__ import annotations
 

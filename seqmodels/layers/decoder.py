@@ -51,13 +51,13 @@ class AttentionDecoderCell(Cell):
     ``z_t = [s_t; c_t] W + x_t V + b``.
 
     The states of the decoder are the states of all its cells, from the lowest cell to the topmost cell. With
-    feeding ``output``, ``o_{t-1}`` is the last state. A cell may have several states. The first of them must
-    be equal to the output of the cell.
+    feeding ``output``, ``o_{t-1}`` is the last state. With feeding ``context``, the query is the first
+    state of the topmost cell. The first state of a cell must therefore be equal to the output of the cell.
 
     The cells and the attention have their own weights. The readout has the weights ``readout_kernel`` W
-    ``(size of s_t + size of c_t, units)`` and ``readout_bias`` b ``(units,)``. With a deep output, these two
-    weights have ``2 units`` columns instead of ``units``, and there is a third weight,
-    ``readout_input_kernel`` V ``(d, 2 units)``. If ``use_bias`` is False, the readout has no bias.
+    ``(size of s_t + size of c_t, units)`` and ``readout_bias`` b ``(units,)``. With a deep output, the last
+    dimension of both weights is ``2 * units``. The readout then has a third weight, ``readout_input_kernel``
+    V ``(d, 2 * units)``. d is the size of ``x_t``. If ``use_bias`` is False, the readout has no bias.
     In the kernel of the lowest cell, the first d rows multiply ``x_t``, and the remaining rows multiply
     ``f_t``.
 
@@ -162,7 +162,7 @@ class AttentionDecoderCell(Cell):
     def project(self, x: tf.Tensor) -> tf.Tensor:
         """Computes the projection ``(..., p)`` of x ``(..., d)`` for the lowest cell.
 
-        With a deep output, the last ``2 units`` columns are the projection ``x V`` for the readout.
+        With a deep output, the last ``2 * units`` columns are the projection ``x V`` for the readout.
         """
         first = self.cells[0]
         x = as_numbers(x, self.compute_dtype, "inputs")
@@ -175,8 +175,8 @@ class AttentionDecoderCell(Cell):
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
         """Returns ``(constants of each cell, prepared memory or None, kernel of f, dropout masks)``.
 
-        ``f_t`` is the additional input of the lowest cell. The kernel of f contains the rows of the lowest
-        cell's kernel that multiply ``f_t``.
+        ``f_t`` is the additional input of the lowest cell. In the kernel of this cell, some rows multiply
+        ``f_t``. These rows are the kernel of f.
 
         Args:
             batch: number of rows in the batch, needed to sample dropout masks.
@@ -288,13 +288,17 @@ class AttentionDecoderCell(Cell):
         return context[:, 0], weights[:, 0]
 
     def _between(self, index: int, s: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-        """Applies layer normalisation and the dropout mask to the output of the cell ``index``."""
+        """Applies layer normalisation and the dropout mask to ``s``, the output of cell number ``index``."""
         if self.normalize:
             s = self.norms[index](s)
         return s if mask is None else s * mask
 
     def _readout(self, s: tf.Tensor, context: tf.Tensor | None, x: tf.Tensor | None) -> tf.Tensor:
-        """Computes the output ``o_t`` from ``s_t``, the context ``c_t`` or None, and ``x_t V`` or None."""
+        """Computes the output ``o_t`` from ``s_t``, the context ``c_t`` and ``x``, which is ``x_t V``.
+
+        A decoder without an attention passes None as ``context``. A decoder without a deep output passes
+        None as ``x``.
+        """
         features = s if context is None else tf.concat([s, context], axis=-1)
         bias = None if self.readout_bias is None else self._compute(self.readout_bias)
         z = affine(features, self._compute(self.readout_kernel), bias)
@@ -315,7 +319,7 @@ class AttentionDecoderCell(Cell):
         lengths: tf.Tensor | None = None,
         training: bool = False,
     ) -> tuple[tf.Tensor, list]:
-        """Computes one step from inputs ``(n, d)`` before their projection. No dropout is applied.
+        """Projects inputs ``(n, d)`` and computes one step. No dropout is applied.
 
         ``memory`` has the shape ``(n, S, memory_units)``. ``lengths (n,)`` contains the number of real steps
         per row of the memory.

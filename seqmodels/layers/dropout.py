@@ -81,7 +81,7 @@ class EmbeddingDropout(keras.layers.Layer):
     A word type is an entry of the vocabulary. If a type is dropped, the vectors of all its occurrences in the
     batch become 0. The vectors of all other types are divided by ``1 - rate``. Merity et al. 2018, section
     4.3, use the same dropout. The layer multiplies the looked-up vectors by a mask with one number per type.
-    The result equals dropout of rows of the embedding table, but the table is not copied.
+    Dropping rows of the embedding table would have the same result, but it would copy the table.
 
     Args:
         vocabulary: number of token ids.

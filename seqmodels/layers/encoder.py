@@ -49,8 +49,9 @@ class Encoder(keras.layers.Layer):
             forward cell.
         bidirectional: if True, run the layer in both directions. Pass one value for all layers, or a sequence
             with one value per layer.
-        residual: if True, add the input of each layer to its output. In the lowest layer, the input is added
-            only if both sizes are equal. In all other layers, both sizes must be equal.
+        residual: if True, add the input of each layer to its output. In all layers above the lowest layer,
+            the input and the output must have the same size. In the lowest layer, the sizes may differ. In
+            this case, the input is not added.
         dropout: probability of dropping an input feature of a layer. One mask is used for all steps of a
             sequence. Pass one value for all layers, or a sequence with one value per layer.
         seed: seed of the dropout masks.
@@ -58,7 +59,7 @@ class Encoder(keras.layers.Layer):
 
     Raises:
         ValueError: if ``cells`` is empty or is not a list of cells.
-        ValueError: if ``bidirectional`` or ``dropout`` is a sequence without one value per cell.
+        ValueError: if ``bidirectional`` or ``dropout`` is a sequence whose length is not the number of cells.
         ValueError: if ``residual`` is True, and the input and the output of a layer above the lowest layer
             have different sizes.
         ValueError: in a call, for the same reasons as in a call of :class:`Recurrent`.
@@ -223,7 +224,8 @@ def _twin(cell: Cell) -> Cell:
     config["name"] = f"{config['name']}_backward"
     if config.get("seed") is not None:
         config["seed"] += 1
-    # A config cannot store every function, so the functions are copied from the cell.
+    # Some activation functions cannot be stored in a config. The new cell therefore gets the functions of
+    # ``cell``.
     functions = ("activation", "recurrent_activation")
     config.update({name: getattr(cell, name) for name in functions if name in config})
     return type(cell).from_config(config)

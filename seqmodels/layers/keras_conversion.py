@@ -83,21 +83,25 @@ def to_keras(recurrent: Recurrent) -> keras.layers.Layer:
 
 
 def from_keras(layer: keras.layers.Layer) -> Recurrent | Encoder:
-    """Converts a built ``SimpleRNN``, ``LSTM`` or ``GRU`` of Keras, or a ``Bidirectional`` of these layers.
+    """Converts a built Keras layer to a layer of this library.
+
+    The Keras layer can be a ``SimpleRNN``, ``LSTM`` or ``GRU``, or a ``Bidirectional`` that wraps one of
+    these layers.
 
     The new layer has the weights of the Keras layer. It also has the same activations, initializers,
     regularizers, constraints, dropout rates and ``use_bias``. The options ``return_sequences``,
     ``return_state``, ``stateful`` and ``unroll`` are not converted. The new layer always returns its outputs
     and its states. The initial states are an argument of each call.
 
-    In a GRU with ``reset_after``, Keras stores two biases per gate. This library stores only their sum. A
-    regularizer or a constraint of the bias then applies to the sum, and this function shows a warning.
+    In a GRU with ``reset_after``, Keras stores two biases per gate. This library stores only their sum. After
+    the conversion, a regularizer or a constraint for the bias applies to this sum. If the Keras layer has
+    such a regularizer or constraint, this function shows a warning.
 
     Returns:
         a ``Recurrent``. For a ``Bidirectional``, an ``Encoder`` with one bidirectional layer.
 
     Raises:
-        ValueError: if the layer is not built, or is not a layer of one of these types.
+        ValueError: if the layer is not built or has another type.
         ValueError: if a ``Bidirectional`` does not concatenate the outputs of its two layers, or if these two
             layers have different types or options.
         ValueError: if a regularizer or a constraint of a GRU depends on the sign of the weights.
@@ -179,10 +183,10 @@ def _cell_of(layer: keras.layers.Layer) -> Cell:
 
 
 def _shared(source: Any) -> dict[str, Any]:
-    """Returns the options of a cell or a Keras layer that exist in both libraries."""
+    """Returns the options that Keras and this library share, read from a cell or a Keras layer."""
     config = source.get_config()
     options = {name: config[name] for name in SHARED}
-    # A config cannot store every function, so the functions are copied from the source.
+    # The config cannot store every activation function, so the function objects are copied.
     options["activation"] = source.activation
     if "recurrent_activation" in config:
         options["recurrent_activation"] = source.recurrent_activation
@@ -192,8 +196,9 @@ def _shared(source: Any) -> dict[str, Any]:
 def _check_signs(name: str, cell: GRUCell) -> None:
     """Raises ValueError if a regularizer or a constraint of a GRU depends on the sign of the weights.
 
-    The conversion negates the weights of the update gate. The check therefore compares the results for random
-    weights with the results for the same weights after this negation.
+    The conversion negates the weights of the update gate. The check applies every regularizer and every
+    constraint to random weights, once with and once without this negation. The regularizer must return the
+    same penalty. The constraint must return the same weights except for the negation.
     """
     rng = np.random.default_rng(0)
     for weight in ("kernel", "recurrent", "bias"):
@@ -213,9 +218,9 @@ def _check_signs(name: str, cell: GRUCell) -> None:
         else:
             continue
         raise ValueError(
-            f"{name} has the option {type(wrong).__name__} for its {weight} weights, which depends on their "
-            "sign; the conversion negates the weights of the update gate, so convert a GRU without this "
-            "option"
+            f"{name} cannot be converted with the option {type(wrong).__name__} for its {weight} weights; "
+            "the conversion negates the weights of the update gate, but this option depends on their sign; "
+            "create the GRU without this option"
         )
 
 
@@ -241,8 +246,8 @@ def _our_weights(cell: Cell, weights: list[np.ndarray]) -> list[np.ndarray]:
     weights = [_negate_update(weight, cell.units) for weight in weights]
     if not (cell.reset_after and cell.use_bias):
         return weights
-    # For the gates u and r, Keras adds the two biases, so their sum is stored as one bias. The candidate
-    # needs both biases, because Keras multiplies only the recurrent bias by r.
+    # For the update gate and the reset gate, Keras adds the two biases, so only the sum is stored. The
+    # candidate needs both biases, because Keras multiplies only the recurrent bias by the reset gate.
     kernel, recurrent_kernel, (inputs, recurrent) = weights
     inputs[: 2 * cell.units] += recurrent[: 2 * cell.units]
     return [kernel, recurrent_kernel, inputs, recurrent[2 * cell.units :]]

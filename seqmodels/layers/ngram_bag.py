@@ -1,4 +1,4 @@
-"""A linear model of word n-grams as a layer, for models that combine n-grams and a recurrent layer."""
+"""A layer that computes a linear model of word n-grams. Models combine this layer with a recurrent layer."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ MULTIPLIER = 1327217885  # 2^31 / golden ratio (Knuth, The Art of Computer Progr
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class NgramBag(keras.layers.Layer):
-    r"""Sums the weight vectors of the distinct n-grams of each row.
+    r"""Sums one weight vector per distinct n-gram of a text.
 
     .. math::
             y = b + \sum_{g \in G} w_{hash(g)}
 
-    G is the set of the n-grams of 1 to N tokens that occur in the row. Repetitions of an n-gram do not change
-    the sum. A linear classifier with such features is a strong baseline if single phrases decide the class
-    (Wang and Manning 2012). The classifier ignores dependencies over more than N words, which a recurrent
-    network can use.
+    G is the set of the n-grams of 1 to N tokens that occur in the text. Repetitions of an n-gram do not
+    change the sum. A linear classifier with such features is a strong baseline if single phrases decide the
+    class (Wang and Manning 2012). The classifier ignores dependencies over more than N words, which a
+    recurrent network can use.
 
     A hash function maps each n-gram to a bucket, which is a row of the weight table. N-grams in the same
     bucket share their weights (Weinberger et al. 2009). The layer therefore does not store a list of n-grams.
 
     The weights are not trainable. :func:`apps.sentiment.bag_of_words.fit_ratios` computes them by convex
-    optimization. It uses the buckets that :meth:`hashed` returns as features. Training with Adam would
-    overfit: most n-grams occur in few rows, but Adam changes each of their weights by about the learning rate
-    per step.
+    optimization. The features of this optimization are the buckets from :meth:`hashed`. Training with Adam
+    would overfit: most n-grams occur in few texts, but Adam changes each of their weights by about the
+    learning rate per step.
 
-    ``bag(tokens (n, T) int32, lengths (n,) or None)`` returns ``y (n, features)``. ``lengths`` contains the
-    number of real steps (steps that are not padding) per row. For a row of length 0, y is b.
-    :meth:`evidence` returns the weights of the n-grams at each step, as inputs of a recurrent network.
+    ``bag(tokens (n, T) int32, lengths (n,) or None)`` returns ``y (n, features)`` for n texts. ``lengths``
+    contains the number of real steps (steps that are not padding) per text. For a text of length 0, y is b.
+    :meth:`evidence` returns the weights of the n-grams that end at each step. A recurrent network can use
+    these weights as inputs.
 
     The weights are initially zero:
 
@@ -76,10 +77,10 @@ class NgramBag(keras.layers.Layer):
         return tf.linalg.matvec(rows, counted, transpose_a=True) + bias
 
     def hashed(self, tokens: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-        """Returns the buckets of the n-grams of each row, without duplicates, ``(n, order * T)`` int32.
+        """Returns the distinct buckets of each text, ``(n, order * T)`` int32.
 
-        The buckets of a row are in increasing order. Entries before and between the buckets can be -1. Such
-        entries are not buckets and must be ignored.
+        The buckets of a text are in increasing order. The value -1 marks an empty entry, which must be
+        ignored. Empty entries can be before and between the buckets.
         """
         buckets = tf.sort(tf.concat(self._buckets(tokens, lengths), axis=1), axis=1)
         before = tf.pad(buckets[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
@@ -89,8 +90,8 @@ class NgramBag(keras.layers.Layer):
         """Returns the weights of the n-grams that end at each step, ``(n, T, order * features)``.
 
         At each step, the weights of the 1-gram come first, followed by the weights of the 2-gram, and so on.
-        If an n-gram occurs several times in a row, its weights are returned at every occurrence. Near the
-        start of a row there are no long n-grams yet, so their weights are 0. At padding all weights are 0.
+        If an n-gram occurs several times in a text, its weights are returned at every occurrence. Near the
+        start of a text, there are no long n-grams yet, so their weights are 0. At padding, all weights are 0.
         """
         buckets = tf.stack(self._buckets(tokens, lengths), axis=2)  # (batch, time, order)
         rows = tf.gather(tf.convert_to_tensor(self.table), tf.maximum(buckets, 0))
@@ -99,9 +100,10 @@ class NgramBag(keras.layers.Layer):
         return tf.reshape(weights, (batch, time, self.order * self.features))
 
     def _buckets(self, tokens: tf.Tensor, lengths: tf.Tensor | None) -> list[tf.Tensor]:
-        """Returns the buckets of the n-grams that end at each step: one ``(n, T)`` int32 per n-gram length.
+        """Returns a list with one tensor ``(n, T)`` int32 per n-gram length.
 
-        The bucket is -1 if no n-gram of this length ends at the step.
+        The tensor contains, for each step, the bucket of the n-gram that ends at this step. The bucket is -1
+        if no n-gram of this length ends at the step.
         """
         steps = tf.range(tf.shape(tokens)[1])
         hashes = tf.zeros_like(tokens, tf.int64)

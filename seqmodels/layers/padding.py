@@ -2,8 +2,8 @@
 
 A real step is a time step that is not padding. Lengths and masks are checked during the call of a layer if
 their values are already known. The values are known in eager mode, and if they are constants in a graph.
-Other values are checked when the graph runs. Code that XLA has compiled cannot raise an error. A layer
-therefore also returns NaN for a row with an invalid length or an invalid mask.
+Other values are checked when the graph runs. Code that XLA has compiled cannot raise an error. In
+compiled code, a layer returns NaN for a row with an invalid length or an invalid mask.
 
 Exported files do not check lengths, because the exported signatures compute the lengths themselves.
 """
@@ -27,10 +27,10 @@ def real_steps(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
 def without_padding(x: tf.Tensor, lengths: tf.Tensor | None, training: bool = True) -> tf.Tensor:
     """Replaces the padding of ``x (n, T, d)`` by zeros, also if the padding is NaN or infinity.
 
-    The computation of a gradient multiplies the padding by zero. For NaN or infinity, the product would be
-    NaN. Exported files do not compute gradients. If ``training`` is False and a form of the loop for exported
-    files is selected (:mod:`seqmodels.kernels.forms`), ``x`` is therefore returned unchanged. The results at
-    real steps do not depend on the padding.
+    The backward pass multiplies the padding by gradients that are zero. If the padding is NaN or infinity,
+    this product is NaN. The loop forms ``unrolled`` and ``fused`` (:mod:`seqmodels.kernels.forms`) are meant
+    for TFLite files, which do not compute gradients. With these two forms, ``x`` is returned unchanged if
+    ``training`` is False. The results at real steps do not depend on the padding.
     """
     if lengths is None or not (training or kernels.current_form() in ("auto", "generic")):
         return x
@@ -76,7 +76,8 @@ def _from_lengths(lengths: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     _check_shape("lengths", lengths, inputs, 1)
     if lengths.dtype.is_bool:
         raise ValueError(
-            "lengths must be integers; got booleans; pass a mask of shape (batch, time) as mask=..."
+            "lengths must be integers; got booleans; pass the number of real steps per row, or use mask=... "
+            "for booleans of shape (batch, time)"
         )
     if not lengths.dtype.is_integer:
         raise ValueError(
@@ -121,7 +122,11 @@ def _from_mask(mask: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | Non
 
 
 def lengths_as_tensor(arguments: Any) -> Any:
-    """Returns the positional or keyword arguments of a call, with a list of lengths converted to a tensor."""
+    """Returns the arguments of a call. If the lengths are a list, the function converts them to a tensor.
+
+    Args:
+        arguments: tuple of the positional arguments, or dictionary of the keyword arguments.
+    """
     if isinstance(arguments, dict):
         if isinstance(arguments.get("lengths"), list | tuple):
             return {**arguments, "lengths": as_tensor(arguments["lengths"], "lengths")}
@@ -161,16 +166,16 @@ def _check_shape(name: str, x: tf.Tensor, inputs: tf.Tensor, rank: int) -> None:
 def _checked(valid: Any, rule: str, found: str, remedy: str, **values: tf.Tensor) -> tf.Tensor | None:
     """Raises an error if a row is known to be invalid.
 
-    Returns None if all rows are known to be valid. Otherwise, ``valid`` is not known before the graph runs.
-    In this case, the function returns ``valid`` after adding a check to the graph. Exported files do not
-    contain this check.
+    Returns None if all rows are known to be valid. Otherwise, the values of ``valid`` are known only when the
+    graph runs. In this case, the function adds a check to the graph and returns ``valid``. Exported files do
+    not contain this check.
 
     Args:
         valid: booleans ``(n,)`` that are True for valid rows, as a tensor or an array.
-        rule: part of the error message that states the requirement.
-        found: part of the error message that describes an invalid row. It contains the keys of ``values`` as
-            placeholders, for example ``{lengths}``.
-        remedy: part of the error message that describes the fix.
+        rule: first part of the error message: the requirement.
+        found: second part of the error message: a description of an invalid row. It contains the keys of
+            ``values`` as placeholders, for example ``{lengths}``.
+        remedy: last part of the error message: the fix.
         **values: integers ``(n,)``. The values of the first invalid row replace the placeholders.
     """
     known = _value(valid)

@@ -42,10 +42,10 @@ class Recurrent(keras.layers.Layer):
     below 0 or above T also raise an error. Code that XLA has compiled cannot raise an error. In compiled
     code, the layer returns NaN for a row with an invalid length or an invalid mask.
 
-    With the option ``return_sequences`` or ``return_state``, the layer returns its results in the same
-    structure as a recurrent layer of Keras. The layer can then be used in ``keras.Sequential``. The results
-    differ from Keras in two ways. The outputs at padding are zero. If ``reverse`` is True, output t still
-    belongs to input t.
+    If ``return_sequences`` or ``return_state`` is set, the layer returns its results in the same structure as
+    a recurrent layer of Keras. The layer can then be used in ``keras.Sequential``. The results differ from
+    Keras in two ways. The outputs at padding are zero. If ``reverse`` is True, output t still belongs to
+    input t.
 
     Args:
         cell: a cell with the interface of :class:`seqmodels.cells.Cell`.
@@ -55,11 +55,11 @@ class Recurrent(keras.layers.Layer):
             method is called "locked" or "variational" dropout (Gal and Ghahramani 2016).
         seed: seed of the dropout mask.
         return_sequences: if True, return the outputs of all steps. If False, return one output per row,
-            ``(n, output_size)``: the output of the step that is computed last. This output is zero for a row
-            of length 0.
+            ``(n, output_size)``. This is the output of the last real step, or of the first step if
+            ``reverse`` is True. For a row of length 0, the output is zero.
         return_state: if True, return ``(output, *states)``. If False, return only the output. By default,
-            both options are None, and the layer returns ``(outputs, states)``. If only one option is set to
-            True or False, the other option counts as False.
+            both options are None, and the layer returns ``(outputs, states)``. If one of these two
+            options is set, the default of the other option is False.
         **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the cell.
 
     Raises:
@@ -153,8 +153,8 @@ class Recurrent(keras.layers.Layer):
         Args:
             inputs: ``(n, T, d)``, the result of ``without_padding``.
             lengths: number of real steps per row, ``(n,)`` int32, or None if no row has padding.
-            valid: booleans ``(n,)``. The results of a row with the value False are NaN. None means that all
-                rows are valid.
+            valid: booleans ``(n,)`` that are True for valid rows. The results of all other rows are NaN. None
+                means that all rows are valid.
             states: initial states. Default: zeros.
             memory: sequence that a cell with attention attends to.
             training: if True, apply the dropouts.
@@ -243,8 +243,8 @@ class Recurrent(keras.layers.Layer):
         """Returns the results of :meth:`_run`. The backward pass computes the loop again to save memory.
 
         ``tf.recompute_grad`` computes gradients only for the arguments of the function ``run``. The weights
-        are therefore arguments, too. The backward pass may run outside the ``with kernels.form(...)`` block
-        of the caller. The current form is therefore stored here.
+        are therefore arguments, too. The backward pass may run after the ``with kernels.form(...)`` block of
+        the caller has ended. This method therefore stores the current form and uses it in ``run``.
         """
         form, variables = kernels.current_form(), self.cell.trainable_variables
         weights = [tf.convert_to_tensor(variable.value) for variable in variables]
@@ -273,7 +273,11 @@ class Recurrent(keras.layers.Layer):
         return (output, *states) if self.return_state else output
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """Returns the mask of the outputs of all steps. States and single outputs do not have a mask."""
+        """Returns the masks of the results of the layer.
+
+        The outputs of all steps have the same mask as the inputs. The output of a single step has no mask.
+        States have no masks.
+        """
         if isinstance(previous_mask, list | tuple):
             previous_mask = previous_mask[0]
         no_states = [None] * len(self.cell.state_size)

@@ -24,8 +24,8 @@ class TiedOutput(keras.layers.Layer):
     differ; otherwise ``logits = x E^T + b``.
 
     Args:
-        vocabulary: number of token ids, v.
-        units: size of an embedding vector, e.
+        vocabulary: number of token ids, ``v``.
+        units: size of an embedding vector, ``e``.
 
     >>> embedding = keras.layers.Embedding(9, 4)
     >>> vectors = embedding(tf.constant([[1, 2, 3]]))
@@ -76,17 +76,17 @@ class AdaptiveSoftmax(keras.layers.Layer):
     token in cluster k, ``log p(token) = log p(cluster k) + log p(token | cluster k)``.
 
     A second softmax per cluster computes ``p(token | cluster k)``. The d input features are first projected
-    to ``d / factor^k`` features (section 4.3). The output matrix of the cluster is therefore ``factor^k``
-    times smaller than without the projection.
+    to ``d / factor^k`` features (section 4.3). Without this projection, the output matrix of the cluster
+    would be ``factor^k`` times larger.
 
-    Every cluster is computed at every step, although few steps need the rare clusters. All shapes are
-    therefore static, as XLA requires. The smaller matrices nevertheless reduce the computation.
+    XLA requires static shapes. Every cluster is therefore computed at every step, although few steps need the
+    rare clusters. The smaller matrices nevertheless reduce the computation.
 
     Args:
         vocabulary: number of token ids, v.
         cutoffs: first token id of each cluster, in increasing order. For example, ``(2000,)`` means 2000
             frequent tokens, and one cluster that contains all rarer tokens.
-        factor: number by which the projected size is divided from one cluster to the next.
+        factor: number that determines the projected sizes: ``d / factor^k`` features for cluster k.
 
     Raises:
         ValueError: if the cutoffs do not increase or are outside the vocabulary.
@@ -184,15 +184,15 @@ def sampled_softmax_losses(
             -log p = log(sum_{f in F} e^l_f + w sum_{r in R} e^l_r + e^l_t) - l_t
             w = (|O| - [t in O]) / (|R| - [t in R])
 
-    F contains the most frequent tokens (the lowest ids), and O contains all other tokens. R is a sample of O,
-    uniform and without replacement. R is sampled once per call. F contains ``samples // 2`` tokens, and R
-    contains ``samples - samples // 2`` tokens. Both sums omit t. Each token of R represents w tokens of O.
+    F contains the most frequent tokens (the lowest ids), and O contains all other tokens. R is sampled
+    uniformly from O, without replacement, once per call. F contains ``samples // 2`` tokens, and R contains
+    ``samples - samples // 2`` tokens. Both sums omit t. Each token of R represents w tokens of O.
     ``[t in O]`` is 1 if O contains t, else 0.
 
-    Ids should be sorted from frequent to rare, like the words and characters of :class:`Tokenizer`. The
-    argument of the logarithm is an unbiased estimate of the softmax's denominator. The logarithm of this
-    estimate is on average slightly lower than the logarithm of the denominator. The returned losses are
-    therefore slightly too low on average.
+    Ids should be sorted from frequent to rare, because F contains the lowest ids. The words and characters of
+    :class:`Tokenizer` are sorted in this way. The argument of the logarithm is an unbiased estimate of the
+    softmax's denominator. The logarithm of this estimate is on average slightly lower than the logarithm of
+    the denominator. The returned losses are therefore slightly too low on average.
 
     Args:
         inputs: x, ``(n, T, d)``.

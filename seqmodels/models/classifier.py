@@ -22,10 +22,10 @@ class Classifier(keras.Model):
     result. The model can be trained by the training loop of this project or by Keras' ``compile`` and
     ``fit``.
 
-    If ``ngrams`` is above 0, the encoder does not read token embeddings. It reads weights of a linear model
-    over n-grams (:class:`NgramBag`), which must be fitted before the training. At step t, the encoder reads
-    the weights of the n-grams that end at this step. These weights are called the evidence of step t. Let N
-    be ``ngrams``, :math:`w_g` the weights of n-gram g, b the bias of the linear model, and s
+    If ``ngrams`` is above 0, the encoder does not read token embeddings. It reads weights of the linear
+    model ``self.ngrams``, an :class:`NgramBag`. Fit this linear model before the training. At step t, the
+    encoder reads the weights of the n-grams that end at this step. These weights are called the evidence of
+    step t. Let N be ``ngrams``, :math:`w_g` the weights of n-gram g, b the bias of the linear model, and s
     ``evidence_scale``. Let :math:`g_1(t) .. g_N(t)` be the n-grams of lengths 1 to N that end at step t, and
     G all n-grams of the row. Then the encoder input x and the logits y are
 
@@ -33,8 +33,8 @@ class Classifier(keras.Model):
         x_t = s [w_{g_1(t)}, .., w_{g_N(t)}], \qquad y = b + \sum_{g \in G} w_g + head(pool(encoder(x)))
 
     The weights of the head (the output layer) start at zero, so the untrained network equals the linear
-    model. Training adds information that the linear model cannot use: the position of an expression in the
-    text and its context.
+    model. During training, the network learns to use information that the linear model ignores: the position
+    and the context of an expression.
 
     A linear model overfits the rows that it was fitted to. For each training row, training should therefore
     use the outputs of a linear model that was fitted without this row. Pass these outputs as the additional
@@ -153,7 +153,7 @@ class Classifier(keras.Model):
         else:
             evidence, linear = self.ngrams.evidence(tokens, lengths), self.ngrams(tokens, lengths)
         # The evidence is scaled by a matrix product. In an elementwise product, the conversion to 8 bits
-        # would round the factor with the quantization scale of the product.
+        # would use the quantization scale of the product for the factor, too. This would round the factor.
         scale = self.config["evidence_scale"] * tf.eye(self.input_units, dtype=self.compute_dtype)
         scaled = affine(tf.cast(evidence, self.compute_dtype), scale, None)  # (batch, time, input_units)
         return self.evidence_dropout(scaled, training=training), linear

@@ -1,4 +1,4 @@
-"""The config of a model, which is made from the arguments of its constructor."""
+"""A decorator that stores the arguments of a constructor as the config of the model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def keeps_arguments(init: Callable[..., None]) -> Callable[..., None]:
-    """Decorates ``__init__`` so that the dictionary ``self.config`` contains its named arguments.
+    """Decorates ``__init__`` to store the named arguments in the dictionary ``self.config``.
 
     The arguments in ``**kwargs`` are not stored, because they belong to the base class. If the ``__init__``
     of the base class is decorated too, ``self.config`` also contains the named arguments of the base class.

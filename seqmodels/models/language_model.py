@@ -23,8 +23,8 @@ class Features(NamedTuple):
     The shape ``(n, T, d)`` stands for n rows, T time steps and d features.
 
     Attributes:
-        outputs: inputs of the output layer after dropout, ``(n, T, d)``.
-        raw: inputs of the output layer before dropout, ``(n, T, d)``.
+        outputs: features after dropout, ``(n, T, d)``. The output layer computes the logits from them.
+        raw: the same features before dropout, ``(n, T, d)``.
         states: states after the last step. Pass them to the next call to continue the text.
     """
 
@@ -52,9 +52,11 @@ class NextToken(keras.Model):
 
     ``model({"tokens": (n, T) int32, "states": ..., "lengths": (n,) int32})`` returns :class:`Predicted`. n is
     the number of rows, and T is the number of time steps. Without ``states``, a new text starts. Without
-    ``lengths``, no row has padding. A text can be split into pieces: pass the states that the model returns
-    for a piece together with the next piece. The logits are then equal to the logits of one call with the
-    whole text. Logits after the end of a row have no meaning and do not depend on the padding.
+    ``lengths``, no row has padding. Logits after the end of a row have no meaning and do not depend on the
+    padding.
+
+    A long text can be processed in several calls. Each call returns states. Pass these states to the next
+    call, with the next tokens of the text. The logits are then the same as in one call with the whole text.
 
     Args:
         vocabulary: number of token ids, v.
@@ -65,8 +67,8 @@ class NextToken(keras.Model):
             (:class:`AdaptiveSoftmax`). Without cutoffs, the model uses the full softmax. The adaptive softmax
             has its own matrices, so ``tied`` must be False.
         samples: number of tokens in the sampled softmax (:func:`sampled_softmax_losses`) that
-            :meth:`losses_of` uses in training. 0 uses all tokens. A call of the model always computes the
-            logits of all tokens, so Keras' ``fit`` does not use the sampled softmax.
+            :meth:`losses_of` uses in training. 0 uses all tokens. Keras' ``fit`` does not use the sampled
+            softmax, because it calls the model, and a call always computes the logits of all tokens.
         embedding_dropout: probability of dropping a token id. If a token id is dropped, the embeddings of all
             its occurrences in the batch are zero.
         output_dropout: probability of dropping an input feature of the output layer, with one mask for all
@@ -74,7 +76,7 @@ class NextToken(keras.Model):
 
     Raises:
         ValueError: a rate outside ``[0, 1)``, cutoffs outside the vocabulary, cutoffs with tied weights,
-            samples that are neither 0 nor in ``4 .. v``, or samples with cutoffs.
+            samples in ``1 .. 3``, negative samples, more than v samples, or samples with cutoffs.
     """
 
     @keeps_arguments
@@ -97,8 +99,8 @@ class NextToken(keras.Model):
             )
         if samples and (cutoffs or not 4 <= samples <= vocabulary):
             raise ValueError(
-                f"samples must be 0 if cutoffs are used, else 0 or from 4 to {vocabulary}; got samples "
-                f"{samples} and cutoffs {list(cutoffs)}"
+                f"samples must be 0 or from 4 to {vocabulary}, and must be 0 if cutoffs are used; got "
+                f"samples {samples} and cutoffs {list(cutoffs)}"
             )
         dtype = self.dtype_policy
         self.embedding_units = embedding_units
@@ -130,7 +132,7 @@ class NextToken(keras.Model):
         raise NotImplementedError(f"{type(self).__name__} must define the method get_initial_state")
 
     def features(self, inputs: dict[str, Any], training: bool = False) -> Features:
-        """Computes the inputs of the output layer. The arguments are the arguments of a call of the model."""
+        """Computes the inputs of the output layer. Takes the same arguments as a call of the model."""
         raise NotImplementedError(f"{type(self).__name__} must define the method features")
 
     def embed(self, tokens: tf.Tensor, training: bool) -> tf.Tensor:
@@ -144,9 +146,10 @@ class NextToken(keras.Model):
         return self.head(outputs)
 
     def losses_of(self, outputs: tf.Tensor, targets: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns the negative log-likelihood of ``targets (n, T)`` in nats, ``(n, T)``.
+        """Returns the negative log-likelihood of each target in nats.
 
-        If ``training`` is True and ``samples`` is above 0, the sampled softmax estimates the likelihood.
+        ``targets`` and the result have the shape ``(n, T)``. If ``training`` is True and ``samples`` is above
+        0, the sampled softmax estimates the likelihood.
         """
         if training and self.seed_generator is not None:
             return self._sampled(outputs, targets, self.seed_generator.next())
@@ -264,7 +267,7 @@ class LanguageModel(NextToken):
         return Features(outputs, encoded.outputs, self._wide(encoded.states))
 
     def _wide(self, states: Any) -> Any:
-        """Casts states to the dtype of the logits, which is the same with and without mixed precision."""
+        """Casts states to the dtype of the logits. Mixed precision does not change this dtype."""
         return tf.nest.map_structure(lambda state: tf.cast(state, self.head.compute_dtype), states)
 
 
@@ -272,9 +275,11 @@ class LanguageModel(NextToken):
 class FixedWindowModel(NextToken):
     """Predicts the next token from a fixed window of the last tokens (Bengio et al. 2003, section 2).
 
-    The inputs of the output layer are ``tanh([C(x_{t-w+1}), .., C(x_t)] H + d)``. C is the embedding, and
-    x are the tokens. The window has w tokens. H and d are the weights and the bias of the hidden layer. The
-    state contains the last ``w - 1`` tokens, ``(n, w - 1)`` int32. The model can therefore be
+    At step t, the input of the output layer is ``tanh([C(x_{t-w+1}), .., C(x_t)] H + b)``. Here, w is the
+    number of tokens in the window, ``x_t`` is the token at step t, and C is the embedding. H and b are the
+    kernel and the bias of the hidden layer.
+
+    The state contains the last ``w - 1`` tokens, ``(n, w - 1)`` int32. With this state, the model can be
     trained and used like a recurrent model.
 
     Args:

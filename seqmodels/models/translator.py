@@ -28,8 +28,10 @@ class Encoding(NamedTuple):
     """The encoded source, which is the input of the first :meth:`Translator.step`.
 
     Attributes:
-        memory: outputs of the encoder, prepared for the attention. None without attention.
-        states: initial states of the decoder, each ``(n, units)``.
+        memory: keys, values and mask that the attention computes from the outputs of the encoder. None if
+            the model has no attention.
+        states: initial states of the decoder, each ``(n, decoder_units)``. With ``feeding="output"``, there
+            is one more state, ``(n, embedding_units)``.
     """
 
     memory: Prepared | None
@@ -67,14 +69,14 @@ class Translator(keras.Model):
             ``target``, the output layer uses the target embedding (Press and Wolf 2017). With ``all``, the
             source embedding, the target embedding and the output layer use the same matrix.
         word_dropout: probability of replacing a token by the unknown token.
-        dropout: probability of dropping a feature. This dropout applies to the embeddings, between layers, to
-            the outputs of the encoder that the attention reads, and before the output layer.
+        dropout: probability of dropping a feature. This dropout applies to the embeddings, between layers,
+            and before the output layer. It also applies to the encoder outputs that the attention reads.
         recurrent_dropout: probability of dropping a feature of the previous state.
         weight_dropout: probability of dropping an entry of the recurrent matrices.
-        scheduled_sampling: share of the target tokens that training replaces by tokens that the model has
-            sampled (Bengio et al. 2015, section 2.4). If the share is above 0, training runs the decoder step
-            by step.
-        sampling_steps: number of training steps in which the share rises linearly from 0 to
+        scheduled_sampling: probability of replacing an input token of the decoder in training. The new token
+            is sampled from the model's own output (Bengio et al. 2015, section 2.4). If the probability is
+            above 0, training runs the decoder step by step.
+        sampling_steps: number of training steps in which this probability rises linearly from 0 to
             ``scheduled_sampling``.
 
     ``keras.utils.set_random_seed`` determines the initial weights, the dropout masks and the sampled tokens.
@@ -178,8 +180,8 @@ class Translator(keras.Model):
         self.seed_generator = keras.random.SeedGenerator() if scheduled_sampling else None
 
     def _embedding(self, vocabulary: int, name: str) -> keras.layers.Embedding:
-        # If the output layer shares the matrix of the embedding, this standard deviation gives the logits the
-        # scale of the decoder's output.
+        # The output layer may use the same matrix. With this standard deviation, the logits then have the
+        # same scale as the decoder's output.
         initializer = keras.initializers.RandomNormal(stddev=self.embedding_units**-0.5)
         return keras.layers.Embedding(
             vocabulary, self.embedding_units, initializer, dtype=self.dtype_policy, name=name
@@ -252,7 +254,9 @@ class Translator(keras.Model):
         return self._logits(output[:, None])[:, 0], states, weights
 
     def alignments(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Returns the attention weights under teacher forcing, ``(n, T, S)``. They are 0 in target padding.
+        """Returns the attention weights under teacher forcing, ``(n, T, S)``.
+
+        At padded steps of the target, the weights are 0.
 
         Raises:
             ValueError: the model has no attention.
@@ -274,11 +278,11 @@ class Translator(keras.Model):
         return kernels.generic(step, projected, states, inputs["target_lengths"], width)[0]
 
     def free_running(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Computes logits as a call of the model does, but without teacher forcing.
+        """Computes the logits without teacher forcing, from the same inputs as a call of the model.
 
         The first input of the decoder is the first token of ``target``. Each further input is the most
-        probable token of the previous step. Compare these logits with the logits of a call. The difference
-        shows how much the model's own wrong tokens change its later predictions.
+        probable token of the previous step. A call of the model uses teacher forcing. The difference between
+        both logits shows how much the model's own wrong tokens change its later predictions.
         """
         memory, states = self._encoded(inputs["source"], inputs["source_lengths"], False)
         embedded = self.embedding(inputs["target"])
@@ -315,11 +319,12 @@ class Translator(keras.Model):
         share: tf.Tensor,
         training: bool,
     ) -> tf.Tensor:
-        """Runs the decoder with some generated tokens as inputs. Returns ``(n, T, embedding_units)`` outputs.
+        """Runs the decoder. Some target tokens are replaced by tokens that the decoder generates.
 
-        The first input of a row is its first target token. With probability ``share``, each further input is
-        a token that the decoder generates from its previous output. Otherwise, the input is the target token.
-        The generated token is sampled in training. Outside of training, it is the most probable token.
+        The first input of a row is the first target token. Each further input is a generated token with
+        probability ``share``, else the target token. The decoder generates the token from its previous
+        output. In training, the token is sampled. Otherwise, the most probable token is used. The method
+        returns the outputs of the decoder, ``(n, T, embedding_units)``.
         """
         batch, time, width = (
             static or dynamic for static, dynamic in zip(embedded.shape, tf.unstack(tf.shape(embedded)))
@@ -332,8 +337,9 @@ class Translator(keras.Model):
         generator = self.seed_generator if training else None
         draw = uniform((batch, time), generator.next()) if generator is not None else 0.0
         own = (tf.zeros((batch, time)) + draw < share) & (tf.range(time) > 0)
-        # The inputs of a step get two more features. The first is 1 if the decoder generates the input token,
-        # else 0. The second is the index of the step, which seeds the sampling.
+        # The function step needs two numbers in addition to the embedding, so they become features of x. The
+        # first number is 1 if the input token is generated, else 0. The second number is the index of the
+        # step. The sampling needs this index for its seed.
         numbers = tf.broadcast_to(tf.cast(tf.range(time), dtype), (batch, time))
         x = tf.concat([embedded, tf.cast(own, dtype)[..., None], numbers[..., None]], axis=-1)
         seed = tf.cast(generator.next(), tf.int32) if generator is not None else None

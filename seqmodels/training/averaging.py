@@ -1,4 +1,4 @@
-"""Averages the weights of a model over training steps, or over the ends of the most recent epochs."""
+"""Averages the weights of a model over training steps, or over the most recent epochs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ class Averages:
         model: a built Keras model. Create this object in the ``tf.distribute`` scope of the model.
         settings: settings of the training. Only ``average``, ``average_after``, ``average_epochs`` and
             ``monitor`` are used.
-        folder: folder in which the weights at the end of each recent epoch are stored, for
-            ``average_epochs``.
+        folder: folder for the weights of recent epochs. It is used only if ``average_epochs`` is set.
 
     Attributes:
         variables: averages of the trainable weights, in the order of the weights. Empty if averaging is
@@ -46,7 +45,10 @@ class Averages:
         self._move(tf.constant(share))
 
     def before_validation(self, position: Position) -> None:
-        """If ``average_epochs`` is set, averages the weights at the ends of the most recent epochs."""
+        """Computes the mean of the weights of the most recent epochs, if ``average_epochs`` is set.
+
+        The weights of an epoch are the weights after its last step.
+        """
         count = self.settings.average_epochs
         if count is None:
             return
@@ -60,7 +62,7 @@ class Averages:
     def after_validation(self, position: Position, better: Callable[[float, float], bool]) -> None:
         """Starts averaging over steps if an earlier epoch was better than the current epoch.
 
-        The current epoch is compared only with epochs that ended more than ``average_after`` epochs before.
+        The ``average_after`` epochs directly before the current epoch are ignored in this comparison.
         """
         if self.settings.average is None or position.averaged is not None:
             return
@@ -70,9 +72,10 @@ class Averages:
 
     @contextmanager
     def in_place(self, position: Position) -> Iterator[None]:
-        """Context manager that replaces the weights of the model by the averages in the ``with`` block.
+        """Context manager: inside the ``with`` block, the weights of the model are the averages.
 
-        If averaging has not started, the weights do not change.
+        After the block, the model has its own weights again. If averaging has not started, the weights do not
+        change.
         """
         if not position.averaged:
             yield

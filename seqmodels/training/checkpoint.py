@@ -47,8 +47,8 @@ def load(path: Path, variables: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """Reads a checkpoint, assigns the stored values to ``variables``, and returns the facts.
 
     Raises:
-        DataError: the file is damaged, or the number or shapes of its tensors differ from ``variables``. If
-            this error is raised, no variable has changed.
+        DataError: the file is damaged, or its tensors differ from ``variables`` in number or shape. In this
+            case, the variables keep their values.
     """
     values = []
     try:
@@ -86,12 +86,12 @@ def _group(path: Path, stored: Any, group: str, members: Sequence[Any]) -> list[
 
     Raises DataError if the number of variables or a shape differs.
     """
-    other = "use the options of the training that wrote it, or train again with --overwrite"
+    other = "use the options of the training that wrote the checkpoint, or train again with --overwrite"
     if _size(stored, group) != len(members):
         found = _size(stored, group)
         raise DataError(
             f"{path}: the checkpoint belongs to another model "
-            f"(expected {len(members)} tensors of the {group}, found {found}); {other}"
+            f"(expected {len(members)} {group} tensors, found {found}); {other}"
         )
     values = [stored[f"{group}/{index}"] for index in range(len(members))]
     for variable, value in zip(members, values):

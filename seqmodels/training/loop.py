@@ -1,8 +1,8 @@
 """The training loop of the project.
 
 A ``tf.distribute`` strategy may split a batch over several replicas of the model. On a CPU, the loop splits a
-batch into parts that are computed in parallel. A target that is not padding is called a real target. The
-gradient of each part is weighted by the fraction of the batch's real targets that are in this part. The
+batch into parts that are computed in parallel. A target that is not padding is called a real target. If a
+part contains 60 % of the real targets of the batch, for example, its gradient gets the weight 0.6. The
 weighted gradients are summed, clipped and applied.
 
 The state that a recurrent model passes from one batch to the next is called the carried state.
@@ -50,8 +50,8 @@ class Training:
             The carried state is the state that a recurrent model passes from one batch to the next. With
             several replicas, the function returns the state for the rows of one replica. Default: the model
             has no carried state.
-        derive: function that receives a dictionary of the mean loss and scores of an epoch. It returns a
-            dictionary of further columns of the history.
+        derive: function that computes additional columns of the history. It receives the mean loss and the
+            mean scores of an epoch as a dictionary, and returns the additional columns as a dictionary.
         callbacks: Keras callbacks. ``on_train_batch_end`` receives the loss, learning rate and gradient norm
             of the step. ``on_epoch_end`` receives the row of the history. A callback that sets
             ``model.stop_training`` to True ends the training after the current step or epoch.

@@ -2,9 +2,11 @@
 
 An objective is a function with the arguments ``(model, inputs, targets, weights, carried, training)`` that
 returns an :class:`Outcome`. The argument ``carried`` is the state of a recurrent model after the previous
-batch. The training loop may split a batch into parts. It sums ``total`` and ``count`` over all parts, and
-divides the first sum by the second. The loss is therefore the mean over real targets, which are the targets
-that are not padding. The loss does not depend on padding or on the number of parts.
+batch. A target that is not padding is called a real target.
+
+The training loop may split a batch into parts. It sums ``total`` over all parts, and it sums ``count`` over
+all parts. The loss is the sum of ``total`` divided by the sum of ``count``. The loss is therefore the mean
+over real targets. It does not depend on padding or on the number of parts.
 """
 
 from __future__ import annotations
@@ -47,8 +49,9 @@ def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, label_smoothing: float 
     Args:
         logits: unnormalized log-probabilities, ``(..., classes)``.
         targets: class ids, ``(...)`` int.
-        label_smoothing: fraction of the target's probability that is distributed equally among all classes
-            (Szegedy et al. 2016, section 7).
+        label_smoothing: number s from 0 to 1. The loss is computed for a target distribution in which each
+            class gets the probability ``s / classes``. The target class additionally gets ``1 - s`` (Szegedy
+            et al. 2016, section 7).
     """
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
     if not label_smoothing:
@@ -131,8 +134,8 @@ def next_token(activation: float = 0.0, temporal: float = 0.0) -> Objective:
         activation: weight of the penalty AR (activation regularization) in training (Merity et al. 2018,
             section 4.6). AR is the mean square of the inputs of the output layer, after dropout.
         temporal: weight of the penalty TAR (temporal activation regularization) in training (Merity et al.
-            2018, section 4.6). TAR is the mean square of the change of the same inputs between consecutive
-            time steps, before dropout.
+            2018, section 4.6). TAR is the mean of ``(h_{t+1} - h_t)^2``. ``h_t`` is the input of the output
+            layer at time step t, before dropout.
 
     >>> from seqmodels.models import LanguageModel
     >>> model = LanguageModel(vocabulary=20, embedding_units=8, units=8)

@@ -30,7 +30,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         kind: ``constant``, ``linear``, ``cosine`` or ``exponential``.
         steps: number of steps of the whole training.
         warmup: number of steps of the warm-up, w.
-        final: ratio of the learning rate at the last step to the peak. It does not apply to ``constant``.
+        final: learning rate at the last step, divided by ``peak``. It does not apply to ``constant``.
 
     Raises:
         ValueError: an unknown kind, or a warm-up that is not shorter than the training.
@@ -74,18 +74,18 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 def make(
     name: str, learning_rate: Any, mixed_float16: bool = False, **options: Any
 ) -> keras.optimizers.Optimizer:
-    """Creates the Keras optimizer with this name.
+    """Creates a Keras optimizer.
 
     Args:
         name: a name in :data:`seqmodels.registry.OPTIMIZERS`.
         learning_rate: a number or a schedule.
         mixed_float16: if True, the optimizer scales the loss, so that small gradients do not become 0 in
             float16 (Micikevicius et al. 2018, section 3.2).
-        **options: further arguments of the optimizer's constructor. An argument with the value None gets its
-            default.
+        **options: further arguments of the optimizer's constructor. For the value None, the optimizer uses
+            the default of the argument.
 
     Raises:
-        ValueError: an unknown name, or an option that this optimizer does not have.
+        ValueError: an unknown name, an option that this optimizer does not have, or an invalid value.
 
     >>> make("adamw", 0.001, weight_decay=0.01).weight_decay
     0.01
@@ -99,8 +99,8 @@ def make(
         optimizer = classes[name](learning_rate=learning_rate, **given)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"optimizer {name} does not accept all of the options {', '.join(given)} ({error}); "
-            "remove the unsupported options"
+            f"optimizer {name} cannot be created with the options {', '.join(given)} ({error}); "
+            "remove or correct the invalid option"
         ) from error
     return keras.optimizers.LossScaleOptimizer(optimizer) if mixed_float16 else optimizer
 
@@ -151,8 +151,8 @@ def clip(gradients: list[tf.Tensor], clipnorm: float | None, by: str = "global")
         gradients = [tf.clip_by_norm(gradient, clipnorm) for gradient in gradients]
     elif by == "value":
         largest = tf.reduce_max([tf.norm(gradient, ord=math.inf) for gradient in gradients])
-        # If the norm is not finite, the gradients become NaN, as in the other methods. Clipping therefore
-        # never hides an overflow.
+        # Limiting the entries would turn an infinite gradient into a finite gradient and hide the overflow.
+        # If the norm is not finite, ``norm - norm`` is NaN, and all gradients become NaN.
         gradients = [
             tf.clip_by_value(gradient, -clipnorm, clipnorm) + (norm - norm) for gradient in gradients
         ]

@@ -27,20 +27,20 @@ class Settings:
         maximize: if True, larger values of ``monitor`` are better.
         patience: training stops after this number of consecutive epochs without a new best value of
             ``monitor``. None disables this rule.
-        plateau: factor that multiplies the learning rate after each epoch that is not the best so far. None
-            disables this rule. With ``plateau``, the learning rate of the optimizer must be a number, not a
-            schedule.
+        plateau: factor for the learning rate. After each epoch without a new best value of ``monitor``, the
+            learning rate is multiplied by this factor. None disables this rule. With ``plateau``, the
+            learning rate of the optimizer must be a number, not a schedule.
         average: decay rate d of an average of the weights over training steps. None disables the average. At
             the n-th step after the start of averaging, ``max(1 - d, 1 / n) * (weights - average)`` is added
             to the average. With d = 1, the result is the mean over these steps (Polyak and Juditsky 1992).
-            With d < 1, it is an exponential moving average. Validation, the saved best weights and the final
-            model use the average instead of the weights.
+            With d < 1, the result is an exponential moving average. Validation, the saved best weights and
+            the final model use the average instead of the weights.
         average_after: number of epochs N. Averaging over steps starts when the current epoch is worse than at
-            least one epoch that ended more than N epochs before (NT-ASGD, Merity et al. 2018, algorithm 1).
-            With 0, averaging starts at the first step.
-        average_epochs: number of epochs N. After each epoch, the weights at the ends of the last N epochs are
+            least one earlier epoch (NT-ASGD, Merity et al. 2018, algorithm 1). The N epochs directly before
+            the current epoch are ignored in this comparison. With 0, averaging starts at the first step.
+        average_epochs: number of epochs N. After each epoch, the final weights of the last N epochs are
             averaged (Junczys-Dowmunt et al. 2016, section 2, on averaged checkpoints). None disables this
-            average. Do not combine it with ``average``.
+            average. Do not combine ``average_epochs`` with ``average``.
         seconds: limit of the training time in seconds. None disables the limit. When the limit is reached,
             the training ends after the current step and a final validation. Only the time of training steps
             counts. The time of validation and the time during an interruption do not count.
@@ -48,9 +48,10 @@ class Settings:
             epoch.
         xla: if True, XLA compiles the steps. With several replicas, XLA is not used.
         parts: number of parts into which each batch is split on a CPU. The parts are computed in parallel. A
-            batch is not split if its number of rows is not divisible by ``parts``. XLA runs the loop of a
-            recurrent layer on one core, so two parts use two cores. The parts use different random numbers.
-            None selects 2 if this process may use at least two cores, else 1.
+            batch is split only if its number of rows is divisible by ``parts``. XLA runs the time steps of a
+            recurrent layer on one core, but several parts can run on several cores. Each part samples its own
+            random numbers, for example for dropout. None selects 2 parts if this process may use at least two
+            cores, else 1 part.
 
     >>> settings = Settings(epochs=20, patience=3, average=0.999)
     >>> settings.clipnorm, settings.monitor
@@ -80,12 +81,13 @@ class Position:
     Attributes:
         epoch: index of the current epoch, from 0.
         step: number of finished steps of the current epoch.
-        sums: sums of losses, scores and other values over the finished steps of the current epoch, by name.
+        sums: sum of each logged value, such as the loss, over the finished steps of the current epoch. The
+            keys are the names of the values.
         history: one row per finished epoch.
         best: best monitored value so far.
         best_epoch: number of the epoch with the best value, counted from 1.
-        averaged: number of steps over which the weights have been averaged so far. With ``average_epochs``,
-            it is the number of epochs. None before averaging starts.
+        averaged: number of steps in the average of the weights. With ``average_epochs``, number of epochs in
+            this average. None before averaging starts.
         finished: True if the training is finished.
     """
 

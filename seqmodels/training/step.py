@@ -35,13 +35,14 @@ class Part(NamedTuple):
 class Steps:
     """The compiled functions that compute the steps of one training.
 
-    ``train(batch, carried)`` computes a step of training, and ``evaluate(batch, carried)`` a step of
-    evaluation. ``carried`` is the state of the model after the previous batch. Both functions return a
-    dictionary of sums, and the state of the model for the next batch.
+    ``train(batch, carried)`` computes a training step. ``evaluate(batch, carried)`` computes an evaluation
+    step. ``carried`` is the state of the model after the previous batch. Both functions return a dictionary
+    of sums, and the state of the model for the next batch.
 
-    A step of training splits the batch into parts, and computes the gradient of each part on each replica.
-    Each gradient is weighted by the fraction of real targets (targets that are not padding) that are in its
-    part. The weighted gradients are summed over parts and replicas, clipped and applied.
+    A training step splits the batch into parts, and computes the gradient of each part on each replica. A
+    target that is not padding is called a real target. If a part contains 60 % of the real targets, for
+    example, its gradient gets the weight 0.6. The weighted gradients are summed over parts and replicas,
+    clipped and applied.
 
     Args:
         model: a built Keras model.
@@ -64,10 +65,10 @@ class Steps:
         self.parts = (settings.parts or min(2, available_cores())) if parted else 1
 
         def compiled(function: Callable[..., Any], whole: bool = False) -> Callable[..., Any]:
-            # With several replicas, a step contains a sum over the replicas. XLA cannot compile this sum, and
-            # a nested tf.function must not contain it, so only the whole step is a tf.function. On one
-            # device, the parts of a batch are separate XLA programs that TensorFlow runs in parallel. If
-            # there is only one part, the whole step is one XLA program.
+            # Several replicas: a step contains a sum over the replicas. XLA cannot compile this sum, and a
+            # nested tf.function must not contain it. The whole step is therefore one tf.function without XLA.
+            # One replica, several parts: each part is an XLA program. The parts run in parallel.
+            # One replica, one part: the whole step is one XLA program.
             xla = settings.xla and single and (self.parts == 1 or not whole)
             return tf.function(function, jit_compile=xla, autograph=False) if single or whole else function
 
@@ -88,8 +89,9 @@ class Steps:
 
     def _replica_step(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> tuple[dict, Any]:
         generators = self._random_states()
-        # The seeds of the parts are far apart. Otherwise, a part could sample the same numbers as another
-        # part samples in a later step.
+        # Each part adds its own shift to the seeds of all layers. The shifts are large, because two layers
+        # may have close seeds, such as 1 and 2. With a shift of 1, seed 1 in the second part would be equal
+        # to seed 2 in the first part.
         shifts = [tf.constant([index * 0x9E3779B9 % 2**32, 0], tf.uint32) for index in range(self.parts)]
         parts = [
             self.part_step(
@@ -108,7 +110,8 @@ class Steps:
         variables, generators = self.model.trainable_variables, self._random_states()
         values = [tf.convert_to_tensor(variable.value) for variable in variables]
         scale = self._loss_scale()
-        # The scope contains the weights, because Keras' regularizers read the weights from the scope.
+        # In the scope, the model reads ``values`` and ``seeds`` instead of its variables. The gradient is
+        # computed for ``values``.
         state = list(zip([*variables, *generators], [*values, *seeds]))
         with keras.StatelessScope(state) as scope, tf.GradientTape() as tape:
             tape.watch(values)
@@ -119,8 +122,8 @@ class Steps:
                     mean += tf.cast(variable.regularizer(value), tf.float32)
             scaled = mean * scale
         gradients = tape.gradient(scaled, values, unconnected_gradients="zero")
-        # A sparse gradient of an embedding may contain a row several times. The conversion to a dense
-        # gradient sums these rows, which must be done before the norm is computed.
+        # A sparse gradient of an embedding may contain the same row several times. The norm is correct only
+        # after these rows are summed. The conversion to a dense gradient sums them.
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         examples = tf.reduce_sum(tf.cast(weights > 0, tf.float32))
         updates = {
@@ -131,7 +134,7 @@ class Steps:
         return Part({**_sums(outcome), "examples": examples}, gradients, outcome.carried, updates)
 
     def _update(self, sums: list[dict], gradients: list[list]) -> dict[str, tf.Tensor]:
-        """Applies the clipped gradient of the mean loss of all parts, and returns the values to log."""
+        """Combines the gradients of all parts, clips and applies the result, and returns values to log."""
         replicas, scale = self.strategy.num_replicas_in_sync, self._loss_scale()
         facts = {name: self._sum(value) for name, value in _added(sums).items()}
         count = tf.maximum(facts["count"], 1e-9)
@@ -140,8 +143,8 @@ class Steps:
         clipping = self.settings.clipnorm, self.settings.clip_by
         clipped, norm, changed = clip([mean / scale for mean in means], *clipping)
         rate = tf.convert_to_tensor(self.optimizer.learning_rate)
-        # Keras' optimizer sums the gradients over the replicas again. Under mixed_float16, it also divides
-        # them by the loss scale. The factor ``scale / replicas`` compensates both.
+        # Keras' optimizer sums the gradients over the replicas again, so they are divided by ``replicas``.
+        # Under mixed_float16, it also divides them by the loss scale, so they are multiplied by ``scale``.
         self.optimizer.apply([g * (scale / replicas) for g in clipped], self.model.trainable_variables)
         return {**facts, "rate": rate, "norm": norm, "clipped": tf.cast(changed, tf.float32)}
 

@@ -238,7 +238,10 @@ def test_a_folder_that_cannot_be_written_is_an_error(invoke, one_line, reviews, 
 def test_overwrite_deletes_only_runs(invoke, one_line, reviews, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     result = invoke("train", "--data", reviews, "--run", tmp_path, "--overwrite")
-    assert "'thesis.txt', which no run wrote; --overwrite deletes only runs" in one_line(result, 1)
+    assert (
+        "'thesis.txt', which does not belong to a run; --overwrite deletes only the files of a run"
+        in one_line(result, 1)
+    )
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 

@@ -101,7 +101,7 @@ def test_new_data_keeps_the_vocabulary_and_the_classes(runs, tmp_path, write_rev
             ["--from", "{runs}/forecasting", "--lookback", "9"],
             "--lookback 9 contradicts the run",
         ),
-        ("language_modeling", ["--from", "{runs}"], "no trained language modeling run found there"),
+        ("language_modeling", ["--from", "{runs}"], "does not contain a trained language modeling run"),
     ],
 )
 def test_options_that_contradict_the_run_are_usage_errors(app, arguments, message, runs, tmp_path):

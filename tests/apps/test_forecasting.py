@@ -241,7 +241,7 @@ def test_refitting_trains_on_the_rows_before_each_part(runs):
         (["train", "--lookback=5", "--segment=5"], 2, "--segment 5 must be less than --lookback 5"),
         (["train", "--split=1,2", "--run=new"], 2, "--split 1,2 must be 'horizon', three numbers"),
         (["train", "--lookback=3999", "--run=new"], 1, "fits into the train split"),
-        (["evaluate", "--refit"], 2, "--refit needs --backtest N"),
+        (["evaluate", "--refit"], 2, "--refit needs --backtest; set --backtest"),
         (["forecast", "--to=a.txt"], 2, "--to a.txt must be a file name that ends in .csv, .jsonl"),
     ],
 )

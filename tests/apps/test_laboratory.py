@@ -96,10 +96,10 @@ def test_help_and_usage_errors_are_quick_and_import_nothing_heavy(arguments, fre
     [
         (["flow", "--cell", "transformer"], "'transformer' is not one of 'all', 'rnn-linear'"),
         (["radius", "--above", "0.5"], "'0.5' is out of range; expected a number at least 1.001"),
-        (["memory", "--lags", "9"], "with --shortest 4 has a longest lag of 262,144 steps; expected at most"),
+        (["memory", "--lags", "9"], "and --shortest 4, the longest lag is 262,144 steps; expected at most"),
         (
             ["parallel", "--lengths", "10"],
-            "units, which has 8,589,934,592 values; expected at most 16,777,216",
+            "needs a batch with 8,589,934,592 values (8 sequences, 16,777,216 steps and 64 units); expected",
         ),
         (
             ["clipping", "--lag", "1000000"],

@@ -198,9 +198,9 @@ def test_prompts_come_from_stdin_and_unknown_words_are_listed(run, tmp_path, mon
         monkeypatch.setattr(sys, "stdin", stdin)
         main(["generate", "--run", str(run), "--length", "2", "--json"], standalone_mode=False)
     shown = capsys.readouterr()
-    assert (
-        shown.err
-        == "note: parts of the prompt are not in the vocabulary and are read as the unknown token: zebra\n"
+    assert shown.err == (
+        "note: these parts of the prompt are read as the unknown token, because they are not in the "
+        "vocabulary: zebra\n"
     )
     assert [json.loads(line)["prompt"] for line in shown.out.splitlines()] == ["the zebra", "a cat"]
 
@@ -552,7 +552,7 @@ def test_model_of_other_units_trains_scores_and_generates(tmp_path, corpus, invo
     [
         (b"", "empty"),
         (b"a b c\n\x00\xff", "not UTF-8 text"),
-        (b"a b\na b c\n" * 4, "but one batch of 4 sequences with 8 steps each needs 32 tokens"),
+        (b"a b\na b c\n" * 4, "but one batch needs 32 tokens (4 sequences of 8 steps)"),
         (b"word word word\n" * 50, "the vocabulary of the training text has only one token (word)"),
     ],
 )

@@ -125,8 +125,8 @@ def test_scores_are_strict_json():
     ("probabilities", "labels", "classes", "message"),
     [
         (PROBABILITIES, LABELS[:3], CLASSES, r"got the shapes \(4, 3\) and \(3,\)"),
-        (PROBABILITIES, LABELS, CLASSES[:2], "2 classes"),
-        (PROBABILITIES[:, 0], LABELS, CLASSES, r"probabilities must have the shape \(n, classes\)"),
+        (PROBABILITIES, LABELS, CLASSES[:2], "2 class names"),
+        (PROBABILITIES[:, 0], LABELS, CLASSES, r"expected probabilities of shape \(n, classes\)"),
         (PROBABILITIES, LABELS[:, None], CLASSES, r"shapes \(4, 3\) and \(4, 1\)"),
         (np.zeros((0, 3)), np.zeros(0, int), CLASSES, "at least one example"),
         (PROBABILITIES, LABELS, ("a", "b", "a"), "two or more different names"),

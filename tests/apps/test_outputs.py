@@ -118,7 +118,7 @@ def test_a_column_can_be_chosen(trained, table, invoke):
         (["--data", "no.csv"], "--data no.csv does not exist"),
         (["--data", "."], "--data . is a folder"),
         (["--data", "embedded"], "--data embedded is not a file"),
-        (["--data", "{data}", "a text"], "cannot be combined with inputs as arguments"),
+        (["--data", "{data}", "a text"], "the inputs are given twice, as arguments and in --data"),
         (["--data", "{data}", "--text", "no"], "--text no is not a column"),
         (["--text", "no"], "--text no needs --data"),
     ],

@@ -65,7 +65,10 @@ def answers(trained, monkeypatch, capsys, tmp_path):
 
 def test_probabilities_equal_the_model_called_by_hand(trained, invoke):
     result = invoke("predict", "--run", trained, "--json", "--", *TEXTS)
-    note = "note: 4 of 8 texts are empty or have only unknown words; they get the label of an empty text\n"
+    note = (
+        "note: 4 of 8 texts are empty or have only unknown words; "
+        "the model reads each of them as an empty text\n"
+    )
     assert (result.exit_code, result.stderr) == (0, note)
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [record["text"] for record in records] == TEXTS

@@ -210,7 +210,8 @@ def test_an_interrupted_run_lists_the_options_that_differ(interrupted, invoke, o
     before = (run / "checkpoints" / "last.npz").read_bytes()
     message = one_line(invoke(*arguments, "--units=5", "--patience=none", "--save-minutes=1"), 1)
     assert (
-        "is an interrupted run with other options (--patience was 3, is None, --units was 4, is 5)" in message
+        "is an interrupted run that was started with different options "
+        "(--patience was 3, is None, --units was 4, is 5)" in message
     )
     assert "--overwrite" in message
     assert (run / "checkpoints" / "last.npz").read_bytes() == before

@@ -135,7 +135,7 @@ def test_clearing_refuses_a_folder_with_other_files(tmp_path, stranger):
     finish(run)
     write_text(tmp_path / stranger, "mine")
     before = files(tmp_path)
-    with pytest.raises(UserError, match=f"{stranger.split('/')[0]}.*, which no run wrote"):
+    with pytest.raises(UserError, match=f"{stranger.split('/')[0]}.*, which does not belong to a run"):
         run.clear()
     assert files(tmp_path) == before
 

@@ -344,7 +344,7 @@ def test_training_continues_from_a_run(trained, pairs, tmp_path, read_json):
     ).read_text()
     for arguments, message in (
         (["--from", trained, "--units", 4], "has a model with other layers or layer sizes"),
-        (["--from", tmp_path], "no trained translation run found there"),
+        (["--from", tmp_path], "does not contain a trained translation run"),
         (["--from", trained, "--preset", "quick"], "--preset cannot be combined with --from"),
         (["--from", trained, "--unit", "word"], "--unit word contradicts the run in --from"),
         (["--from", trained, "--run", f"{trained}/", "--overwrite"], "and --run are the same directory"),
@@ -381,10 +381,13 @@ def test_note_lists_dropped_overlong_pairs(pairs, tmp_path):
     ("options", "message"),
     [
         ({"joint": False}, "--tie all needs one vocabulary"),
-        ({"attention": "none", "feeding": "context"}, "--feeding context does not apply to --attention none"),
+        (
+            {"attention": "none", "feeding": "context"},
+            "--feeding context needs attention; got --attention none",
+        ),
         (
             {"attention": "dot", "decoder_units": 100},
-            "needs --decoder-units 384, the size of the encoder output; got --decoder-units 100",
+            "with --attention dot, --decoder-units must be the size of the encoder output, 384; got 100",
         ),
         ({"attention": "multi-head", "decoder_units": 510}, "--decoder-units 510 must be a multiple of 4"),
         ({"cell": "mingru", "recurrent_dropout": 0.1}, "--cell mingru has no recurrent weights"),

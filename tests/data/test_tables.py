@@ -321,9 +321,9 @@ def test_find_column():
     assert find_column(table("n", "review"), None, ("text",), "--text", alternatives=("review",)) == "review"
     assert find_column(table("review", "text"), None, ("text",), "--text", alternatives=("review",)) == "text"
     two = table("review", "content")
-    assert "has the columns 'review' and 'content'; choose one with --text" in message(
+    assert "2 columns that could be 'text': 'review' and 'content'; choose the column with --text" in message(
         DataError, find_column, two, None, ("text",), "--text", alternatives=("review", "content")
-    ).replace("choose the column with", "choose one with")
+    )
     assert "--text x is not a column of DataFrame; found 'review', 'content'" in message(
         UsageError, find_column, two, "x", (), "--text"
     )

@@ -297,13 +297,13 @@ def test_warning_if_a_gru_has_two_regularized_biases() -> None:
 def test_error_if_an_option_of_a_gru_depends_on_the_sign(reset_after: bool) -> None:
     layer = built(keras.layers.GRU(UNITS, reset_after=reset_after, kernel_constraint="non_neg"))
     message = (
-        "has the option NonNeg for its kernel weights, which depends .* convert a GRU without this option"
+        "with the option NonNeg for its kernel weights; .* depends on their sign; create the GRU without"
     )
     with pytest.raises(ValueError, match=message):
         from_keras(layer)
     ours = built(Recurrent(GRUCell(UNITS, reset_after=reset_after, recurrent_constraint="non_neg")))
     with pytest.raises(
-        ValueError, match=r"has the option NonNeg for its recurrent weights, which depends on their sign"
+        ValueError, match=r"cannot be converted with the option NonNeg for its recurrent weights; "
     ):
         to_keras(ours)
 

@@ -209,7 +209,7 @@ def test_lengths_of_an_empty_batch() -> None:
         ([[4], [2], [0]], r"lengths must have shape \(batch,\), .* \(3,\) .*; got \(3, 1\)"),
         (np.int32(4), r"\(3,\) for these inputs; got \(\)"),
         ([4.0, 2.0, 0.0], r"lengths must be integers; got float\d\d; convert them, for example by tf\.cast"),
-        ([True, True, False], "lengths must be integers; got booleans; pass a mask"),
+        ([True, True, False], "lengths must be integers; got booleans; pass the number of real steps"),
         ([[4, 1], [2], [0]], "lengths must be a tensor, an array or a flat list"),
     ],
 )

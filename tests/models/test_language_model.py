@@ -232,7 +232,7 @@ def test_a_sampled_softmax_estimates_the_denominator_without_bias():
 @pytest.mark.parametrize("options", [{"samples": 3}, {"samples": V + 1}, {"samples": 4, "cutoffs": [5]}])
 def test_invalid_samples_are_refused(options):
     with pytest.raises(
-        ValueError, match=f"samples must be 0 if cutoffs are used, else 0 or from 4 to {V}; got "
+        ValueError, match=f"samples must be 0 or from 4 to {V}, and must be 0 if cutoffs are used; got "
     ):
         LanguageModel(V, tied=False, **options)
 

@@ -112,8 +112,8 @@ def test_a_missing_file_is_refused(tmp_path):
     [
         ([(2, 3), (4,)], "expected shape (4,), found ()"),
         ([(3, 2), ()], "expected shape (3, 2), found (2, 3)"),
-        ([(2, 3)], "expected 1 tensors of the model, found 2"),
-        ([(2, 3), (), ()], "expected 3 tensors of the model, found 2"),
+        ([(2, 3)], "expected 1 model tensors, found 2"),
+        ([(2, 3), (), ()], "expected 3 model tensors, found 2"),
     ],
 )
 def test_another_model_is_refused(path, shapes, expected):
@@ -124,4 +124,4 @@ def test_another_model_is_refused(path, shapes, expected):
 
 def test_missing_group_is_refused(path):
     groups = {"model": variables((2, 3), ()), "optimizer": variables((2, 3))}
-    assert "expected 1 tensors of the optimizer, found 0" in refused(path, groups)
+    assert "expected 1 optimizer tensors, found 0" in refused(path, groups)

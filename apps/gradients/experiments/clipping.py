@@ -33,7 +33,7 @@ from seqmodels.training.optimizers import clip
 STEPS, TARGET, START = 50, 0.7, 0.5  # time steps, target and initial state of the one-unit network
 WEIGHTS, BIASES = (3.5, 6.0), (-3.0, 0.2)  # ranges of w and b in the plot
 BEGIN = (4.5, -2.0)  # initial w and b of every gradient descent
-# Learning rate, clipping threshold and number of steps of gradient descent on the cliff.
+# Settings of gradient descent on the cliff: learning rate, clipping threshold and number of steps.
 RATE, CLIFF_THRESHOLD, DESCENTS = 0.1, 0.1, 100
 WAYS: dict[str, str | None] = {"none": None, **{f"by {name}": name for name in CLIP_BY}}
 
@@ -139,7 +139,8 @@ class Trained:
         losses: validation loss after each epoch.
         norms: gradient norm of each step.
         clipped: number of steps in which clipping changed the gradient.
-        explained: explained share of the target variance in the best epoch; None if the training diverged.
+        explained: share of the variance that the network explains in its best epoch; a perfect network has 1.
+            None if the training diverged.
         end: "solved", "not solved" or "diverged at step N".
     """
 

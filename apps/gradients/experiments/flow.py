@@ -138,7 +138,7 @@ def fresh(options: Flow, say: Callable[[str], None]) -> list[Measured]:
 def trained(run: Trained, options: Flow) -> list[Measured]:
     """Measures every recurrent layer of a trained model on validation data.
 
-    The loss is the loss of the training.
+    The loss function is the same as in the training of the model.
     """
     longest = max(islice(run.batches, BATCHES), key=lambda batch: _steps(batch[0]))
     by_row = np.reshape(longest[2], (len(longest[2]), -1))
@@ -193,8 +193,8 @@ def _curves(trace: gradients.Trace, by_loss: np.ndarray, options: Flow) -> Measu
 def _compared(measured: Sequence[Measured]) -> str:
     """Returns one line with the reach of every cell, sorted from the largest reach to the smallest.
 
-    The reach is the largest distance in time steps up to which at least the share ``LEFT`` of the gradient is
-    left.
+    The reach is a distance in time steps. Up to this distance, the gradient norm is at least ``LEFT`` times
+    the norm at distance 0.
     """
     far = sorted(measured, key=lambda each: -each.verdict.reach)
     reaches = ", ".join(f"{each.name} {each.verdict.reach}" for each in far)

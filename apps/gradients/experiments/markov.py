@@ -5,8 +5,8 @@ The context is the k words from which a model predicts the next word. V is the v
 - A Markov chain is a table of ``V^(k+1)`` probabilities, one per sequence of k + 1 words. Almost none of
   these sequences ever occur in a text.
 - An n-gram model stores only the observed sequences. For other sequences, it uses shorter contexts.
-- A network with a fixed window of k words has one matrix per position. Together these matrices have ``k d h``
-  numbers, for embeddings of size d and h hidden units.
+- A network with a fixed window of k words has one matrix per position. Each matrix has ``d h`` numbers: d is
+  the size of an embedding, and h is the number of hidden units. All matrices together have ``k d h`` numbers.
 - A recurrent network uses one set of weights for all steps, so its size does not depend on k.
 """
 

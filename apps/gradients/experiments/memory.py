@@ -3,11 +3,11 @@ r"""Experiment ``memory``: finds the longest lag that each cell learns, and reco
 Every cell is trained on every problem at growing lags, with the same maximum number of training steps at
 every lag. The next lag is tried only if the cell solves the problem at the current lag.
 
-In a gated cell, the gradient has a path back in time without the recurrent matrix U. On this path, each step
-multiplies the gradient by one gate: the share of the old state that the step keeps. This gate is ``f`` in an
-LSTM and ``1 - u`` in a GRU. Before training, the gate is about ``sigmoid(bias)``. With a forget bias of 0,
-each step therefore halves the gradient. With a forget bias of 1, each step keeps 0.73 of the gradient (Gers
-et al. 2000; Jozefowicz et al. 2015, section 2.4).
+In a gated cell, the gradient has one path back in time that does not contain the recurrent matrix U. On this
+path, each step multiplies the gradient by one gate. This gate is the share of the old state that the step
+keeps. It is ``f`` in an LSTM and ``1 - u`` in a GRU. Before training, the gate is about ``sigmoid(bias)``.
+With a forget bias of 0, each step therefore halves the gradient. With a forget bias of 1, each step keeps
+0.73 of the gradient (Gers et al. 2000; Jozefowicz et al. 2015, section 2.4).
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ WORKERS = (
 def run(options: Memory, say: Callable[[str], None]) -> Findings:
     lags = options.tried()
     names = tuple(VARIANTS) if options.cell == "all" else (options.cell,)
-    # All weights are initialized before the threads start, because the threads share the global seed.
+    # All weights are initialized before the threads start. All threads share one global seed. A thread that
+    # sets this seed would change the initial weights in the other threads.
     models = {}
     for name in names:
         keras.utils.set_random_seed(options.seed)
@@ -84,9 +85,9 @@ class Climb:
         """Trains on every problem at increasing lags, until the cell fails to solve the problem.
 
         Returns:
-            A dictionary with two entries. ``explained`` is the explained share of the variance by problem and
-            lag. ``gates`` is a list with one entry per lag of the problem ``WATCHED``: the gates before and
-            after the training.
+            A dictionary with two entries. ``explained[problem][lag]`` is the share of the variance that the
+            cell explains. ``gates`` is a list for the problem ``WATCHED``, with one entry per lag. Each entry
+            contains the gates before and after the training.
         """
         explained: dict[str, dict[int, float]] = {problem.__name__: {} for problem in PROBLEMS}
         going, watched = list(PROBLEMS), []
@@ -111,7 +112,10 @@ class Climb:
         return {"explained": explained, "gates": watched}
 
     def _gates(self, lag: int) -> dict[str, dict[str, np.ndarray]]:
-        """Returns the mean and ``QUANTILES`` of each gate at each step, over all units and rows: ``(T,)``."""
+        """Returns statistics of each gate: the mean and the ``QUANTILES`` over all units and rows.
+
+        Each statistic is an array ``(T,)`` with one value per step.
+        """
         inputs, _ = WATCHED(np.random.default_rng(self.options.seed), 32, lag)
         with tf.GradientTape() as tape, gradients.recording(self.model, tape) as traces:
             self.model({"inputs": inputs, "lengths": np.full(len(inputs), inputs.shape[1], np.int32)})
@@ -125,9 +129,10 @@ def _statistics(gate: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _passing(climb: dict[str, Any]) -> dict[str, Any]:
-    """Returns the values of the gate on the gradient path, at the longest lag of ``WATCHED`` that was solved.
+    """Returns the values of the gate on the gradient path, before and after the training.
 
-    The result is empty if the cell solved no lag.
+    They belong to the longest lag at which the cell solved the problem ``WATCHED``. The result is empty if
+    the cell did not solve this problem at any lag.
     """
     solved = [each for each in climb["gates"] if each["solved"]]
     if not solved:

@@ -45,8 +45,8 @@ from seqmodels.training.objectives import classification
 
 CLASSES = ["negative", "positive"]
 NEUTRALS = (*ANYWHERE, *(sentence for sentences in NEUTRAL.values() for sentence in sentences))
-# Each value is two pairs (minimum, maximum): the number of neutral sentences before the decisive sentence,
-# and the number after it.
+# Each value contains two ranges (minimum, maximum). The first range limits the number of neutral sentences
+# before the decisive sentence. The second range limits the number after the decisive sentence.
 TRAINING = ((0, 1), (0, 2))
 DEMANDS = {
     "order": TRAINING,
@@ -162,8 +162,8 @@ def _texts(
 
     Args:
         rows: reviews.
-        places: two pairs (minimum, maximum): the number of neutral sentences before the decisive sentence,
-            and the number after it.
+        places: two ranges (minimum, maximum). The first range limits the number of neutral sentences before
+            the decisive sentence. The second range limits the number after the decisive sentence.
         random: random number generator, which chooses the neutral sentences and their number.
     """
     result = []

@@ -2,8 +2,9 @@ r"""Experiment ``truncation``: compares truncated with full backpropagation thro
 
 Truncated backpropagation splits the sequence into windows of k steps. The state is passed from one window to
 the next, but the gradient is not (Williams and Peng 1990). The truncated gradient omits every path that
-leaves its window, so it is biased (Tallec and Ollivier 2017, arXiv 1705.08209). A dependency over more steps
-than a window is therefore not learned. In return, a shorter window needs less memory and time.
+leaves its window, so it is biased (Tallec and Ollivier 2017, arXiv 1705.08209). If an output depends on an
+input more than k steps earlier, the network therefore does not learn this dependency. The advantage of a
+short window is that it needs less memory and time.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def compare(windows: list[int], options: Truncation) -> list[dict[str, Any]]:
 
 
 def loss(cell: LSTMCell, inputs: tf.Tensor, targets: np.ndarray, truncate: int | None) -> tf.Tensor:
-    """Returns the mean squared error between the targets and the average of the outputs of all units."""
+    """Returns the mean squared error. The prediction is the average output of all units."""
     states = tuple(cell.get_initial_state(inputs.shape[0]))
     outputs, _ = kernels.lstm(cell.project(inputs), states, cell.constants()[0], truncate=truncate)
     return tf.reduce_mean((tf.reduce_mean(outputs, axis=-1, keepdims=True) - targets) ** 2)

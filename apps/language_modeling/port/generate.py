@@ -15,7 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 FOLDER = Path(__file__).parent
 PAD, START, UNKNOWN, END = range(4)
 LONGEST_WORD = 100
-# The Unicode names of Han characters other than punctuation start with one of these strings.
+# The Unicode name of a Han character starts with one of these strings, unless the character is punctuation.
 HAN = (
     "CJK",
     "IDEOGRAPHIC ITERATION",
@@ -59,7 +59,10 @@ def generate(file, prompt, temperature, numbers):
 
 
 class Text:
-    """Converts text to ids and back, with the vocabulary and the token settings in golden.json."""
+    """Converts text to ids and back.
+
+    The vocabulary is stored in vocab.txt, and the other arguments are stored in golden.json.
+    """
 
     def __init__(self, vocabulary, unit, split, lowercase, rewrites=(), unspaced=""):
         self.vocabulary, self.unit, self.split, self.lowercase = vocabulary, unit, split, lowercase

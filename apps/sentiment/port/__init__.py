@@ -1,1 +1,4 @@
-"""The tokenizer for the TFLite file in Python, Kotlin and Swift. The three files correspond line by line."""
+"""Contains the tokenizer of the TFLite model as Python, Kotlin and Swift code.
+
+The three files correspond line by line.
+"""

@@ -1,4 +1,4 @@
-"""Reference implementation of the tokenizer that a program needs to use the TFLite file.
+"""Reference implementation of the tokenizer. Every program that uses the TFLite file needs this tokenizer.
 
 Tokenizer.kt and Tokenizer.swift follow this file line by line. ``golden.json`` contains examples that test
 an implementation in another programming language.
@@ -20,8 +20,9 @@ def tokenize(
 ) -> list[int]:
     """Converts a text to ``length`` ids.
 
-    If the text has more ids, the first ``front`` and the last ``length - front`` ids are kept. If the text
-    has fewer ids, ``PAD`` is appended. A text without a known word is read as an empty text.
+    If there are more than ``length`` ids, the first ``front`` and the last ``length - front`` ids are kept.
+    If there are fewer ids, ``PAD`` is appended. If all kept words are unknown, the result is the same as for
+    an empty text.
     """
     spaced = text.lower() if lowercase else text
     for pattern, replacement in rewrites:

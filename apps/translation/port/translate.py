@@ -66,8 +66,9 @@ class Translator:
     def ids(self, text: str) -> list[int]:
         """Converts text to ids that end with END.
 
-        Each word is split into the longest pieces in the vocabulary, from left to right. With the unit
-        "word", a word has one id. A text that is too long is truncated.
+        With the unit "wordpiece", each word is split from left to right. Each part is the longest string that
+        the vocabulary contains. With the unit "word", each word has one id. A text that is too long is
+        truncated.
         """
         if self.settings["lowercase"]:
             text = text.lower()
@@ -77,8 +78,8 @@ class Translator:
     def words(self, text: str) -> list[str]:
         """Splits text into words.
 
-        Every punctuation mark, symbol and Han character is a word of its own. White space is removed, and the
-        next word starts with ``MARK`` instead.
+        Every punctuation mark, symbol and Han character is a separate word. White space is removed. The first
+        word and every word after white space start with ``MARK``.
         """
         words: list[str] = []
         space, joins = True, False

@@ -3,7 +3,7 @@
 REPRESENTATIVE.npz contains arrays with the names ``SIGNATURE/TENSOR`` and the shapes ``(rows, ...)``. The
 TFLite file contains the signatures that occur in these names.
 
-The script runs in a separate process, because the converter may abort its process.
+The converter can crash. Therefore, the script runs in a separate process.
 """
 
 import re

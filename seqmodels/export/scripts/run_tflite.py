@@ -34,8 +34,8 @@ for signature, tensors in signatures.items():
         {name: rows[index : index + 1] for name, rows in tensors.items()}
         for index in range(len(next(iter(tensors.values()))))
     ]
-    # One interpreter runs all rows, as in an application. If it wrongly kept a state between calls, the
-    # outputs would differ from the outputs of the model.
+    # One interpreter runs all rows, as in an application. If the interpreter wrongly kept a state between
+    # calls, the outputs would differ from the outputs of the model.
     results = [call(**row) for row in rows]
     times = []
     for _ in range(WARM_UP + TIMED):

@@ -1,4 +1,4 @@
-"""The base class of all forecasters, and the linear layer that they share."""
+"""The base class of all forecasters, and a linear layer that forecasters can contain."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class WindowModel(keras.Model):
         series: number of series.
         series_units: size of the learned vector of each series. 0 disables the vectors.
         periods: periods of the calendar features, in the unit of ``past_time``.
-        known: mean and standard deviation of each covariate whose future is known. The model uses them to
-            standardize the covariate.
-        static: mean and standard deviation of each covariate that is constant within a series. The model
-            uses them to standardize the covariate.
+        known: one pair (mean, standard deviation) per known covariate. A covariate is known if its future
+            values are known. The model standardizes each covariate with its pair.
+        static: one pair (mean, standard deviation) per static covariate. A covariate is static if it is
+            constant within a series. The model standardizes each covariate with its pair.
 
     Raises:
         ValueError: ``kind``, ``output`` or ``scaling`` is unknown; ``levels`` is not an odd number of values
@@ -99,8 +99,9 @@ class WindowModel(keras.Model):
         self.parameters_of_step = scaling_rules.width(output, levels)
         self.middle = len(levels) // 2 if output == "quantiles" else 0  # index of the location parameter
         self.wide = keras.backend.result_type(self.compute_dtype, "float32")
-        # In the project's measurements, no function of past prices improved the location of the returns of
-        # any stock. The location is therefore the volatility times one learned number per forecast step.
+        # In the project's measurements, past prices did not help to predict the location parameter of the
+        # returns, for any stock. The location is therefore the volatility times one learned number per
+        # forecast step.
         self.has_drift = kind == "prices" and output in ("normal", "student_t")
         self.embedding = (
             keras.layers.Embedding(series, series_units, dtype=self.dtype_policy, name="series")

@@ -35,7 +35,7 @@ class FixedWindowForecaster(WindowModel):
             covariates.
 
     Raises:
-        ValueError: an unknown form, or an error of :class:`WindowModel`.
+        ValueError: if ``form`` is unknown, or if :class:`WindowModel` rejects an argument.
 
     >>> model = FixedWindowForecaster(lookback=8, horizon=3, form="nlinear", output="quantiles")
     >>> window = {"past": tf.ones((2, 8, 1)), "past_time": tf.zeros((2, 8)), "future_time": tf.zeros((2, 3))}

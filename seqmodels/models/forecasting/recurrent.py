@@ -50,8 +50,9 @@ class Forecaster(WindowModel):
         **kwargs: arguments of :class:`WindowModel`.
 
     Raises:
-        ValueError: an unknown cell or decoder, a segment below 1 or not shorter than ``lookback``, or an
-            error of :class:`WindowModel`.
+        ValueError: if ``cell`` or ``decoder`` is unknown.
+        ValueError: if ``segment`` is below 1 or above ``lookback - 1``.
+        ValueError: if :class:`WindowModel` rejects an argument.
 
     >>> model = Forecaster(lookback=8, horizon=3, units=4, segment=2, output="quantiles")
     >>> window = {"past": tf.ones((2, 8, 1)), "past_time": tf.zeros((2, 8)), "future_time": tf.zeros((2, 3))}
@@ -161,9 +162,10 @@ class Forecaster(WindowModel):
         return tf.concat(parts, -1)
 
     def _last_segment(self, whole: tf.Tensor, rows: Any) -> tf.Tensor:
-        """Returns the last past segment in the form of a forecast, ``(n, segment * p)``.
+        """Returns the parameters of a forecast for the last segment of the past, ``(n, segment * p)``.
 
-        This segment is an input of the first decoder step. For prices, it contains zeros.
+        The past values are the location parameters, and all other parameters are zero. For prices, all
+        parameters are zero. The result is an input of the first decoder step.
         """
         if self.kind == "prices":
             return tf.zeros((rows, self.segment * self.parameters_of_step), whole.dtype)
@@ -180,7 +182,7 @@ class FeedbackCell(Cell):
 
     Args:
         cell: inner recurrent cell.
-        head: linear layer from the output of ``cell`` to the forecast.
+        head: linear layer that maps the output of ``cell`` to the forecast.
         outputs: size of the forecast.
     """
 

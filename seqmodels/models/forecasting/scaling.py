@@ -21,12 +21,13 @@ TREND = 25  # number of steps in the moving average of a decomposition (Zeng et 
 
 
 class Window(NamedTuple):
-    """A scaled window, whose numbers are of the order of magnitude of 1.
+    """A window after scaling. Scaling brings most numbers to a magnitude of about 1.
 
     Attributes:
-        steps: f features of each of T steps, ``(n, T, f)``. They are the input of a recurrent encoder.
-        whole: s features of the whole window, ``(n, s)``. They are the input of a linear layer.
-        location, scale: ``(n, 1)``. A scaled number x is ``location + scale * x`` in the units of the data.
+        steps: features of each time step, ``(n, T, f)``. They are the input of a recurrent encoder.
+        whole: features of the whole window, ``(n, s)``. They are the input of a linear layer.
+        location, scale: ``(n, 1)``. The formula ``location + scale * x`` converts a scaled number x to the
+            units of the data.
     """
 
     steps: tf.Tensor
@@ -77,7 +78,10 @@ def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
 
 
 def _between(ordered: tf.Tensor, place: float) -> tf.Tensor:
-    """Returns the values ``(n, 1)`` at a fractional column, interpolated between the two nearest columns."""
+    """Returns the column of ``ordered`` with the index ``place``, ``(n, 1)``.
+
+    If ``place`` is not an integer, the result is interpolated between the two nearest columns.
+    """
     below = int(place)
     above = min(below + 1, ordered.shape[1] - 1)
     share = place - below
@@ -98,9 +102,10 @@ def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
 
 
 def of_prices(past: tf.Tensor) -> Window:
-    """Scales n windows of L days, ``(n, L, 5)``, with the columns open, high, low, close and volume.
+    """Scales n windows of daily prices, ``(n, days, 5)``.
 
-    O, H, L and C are the open, high, low and close prices. Their index is the day. The features of day t are:
+    The columns are open, high, low, close and volume. ``O_t``, ``H_t``, ``L_t`` and ``C_t`` are the open,
+    high, low and close prices of day t. The features of day t are:
 
     - the return ``r_t = 100 ln(C_t / C_{t-1})``;
     - the absolute value of the return;
@@ -110,17 +115,18 @@ def of_prices(past: tf.Tensor) -> Window:
       of ``r_t^2`` (Parkinson 1980);
     - the change of the logarithm of the volume.
 
-    The scale of the window is its volatility in percent: the square root of a mean of ``r^2`` whose weights
-    decay over 22 days. All features of a day except the change of the volume are divided by this volatility.
+    A decaying mean is a weighted mean over the days. Recent days have larger weights (:func:`_decay`). The
+    scale of the window is its volatility in percent: the square root of the decaying mean of ``r^2`` for a
+    span of 22 days. All features of a day except the change of the volume are divided by this volatility.
 
     The features of the whole window are:
 
-    - for each number of days in ``SPANS``: the logarithm of the decaying mean of ``r^2``, relative to the
+    - for each span in ``SPANS``: the logarithm of the decaying mean of ``r^2``, relative to the
       squared volatility;
-    - for each number of days in ``SPANS``: the logarithm of the decaying mean of the squared range, relative
+    - for each span in ``SPANS``: the logarithm of the decaying mean of the squared range, relative
       to the squared volatility;
-    - for each number of days in ``SPANS``: the decaying mean of the returns divided by the volatility. Losses
-      raise the volatility more than gains do;
+    - for each span in ``SPANS``: the decaying mean of the returns divided by the volatility. The sign of this
+      mean is useful, because losses raise the volatility more than gains do;
     - the features of the last day except the change of the volume;
     - the return of the last day if the return is negative, else 0;
     - the logarithm of the volatility.
@@ -166,7 +172,7 @@ def _percent(before: tf.Tensor, after: tf.Tensor) -> tf.Tensor:
 def _decay(days: int) -> np.ndarray:
     """Returns the weights of the decaying means, ``(days, spans)``. The weights of a span sum to 1.
 
-    From each day to the day before, the weight decreases by the factor ``1 - 2 / (span + 1)``.
+    The weight of a day is ``1 - 2 / (span + 1)`` times the weight of the day after it.
     """
     age = np.arange(days)[::-1, None]
     weights = (1 - 2 / (np.array(SPANS) + 1)) ** age
@@ -174,7 +180,7 @@ def _decay(days: int) -> np.ndarray:
 
 
 def calendar(times: tf.Tensor, periods: Sequence[float]) -> tf.Tensor:
-    """Returns the sine and cosine of the phase of each time in each period, ``(n, T, 2 periods)``."""
+    """Returns the phase of each time as a sine and a cosine per period, ``(n, T, 2 periods)``."""
     phases = [2 * math.pi * (times / period - tf.floor(times / period)) for period in periods]
     waves = [wave(phase) for phase in phases for wave in (tf.sin, tf.cos)]
     return tf.stack(waves, -1) if waves else tf.zeros((*tf.unstack(tf.shape(times)), 0), times.dtype)

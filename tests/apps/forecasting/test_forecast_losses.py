@@ -83,5 +83,5 @@ def test_rows_of_weight_zero_do_not_count():
 
 
 def test_an_unsupported_loss_raises():
-    with pytest.raises(ValueError, match=r"loss must be 'auto'; .*; got 'absolute' for the output 'normal'"):
+    with pytest.raises(ValueError, match=r"loss must be 'auto', .*; got 'absolute' for the output 'normal'"):
         forecasting("normal", loss="absolute")

@@ -208,7 +208,7 @@ def test_known_columns_are_covariates_with_future_rows(tmp_path):
         load_series(write(tmp_path, text.replace(",2,1", ",,1")), known=["holiday"])
     with pytest.raises(UsageError, match=r"--known rain is not a column of .*; found 'date', 'y', 'Holiday'"):
         load_series(write(tmp_path, text), known=["rain"])
-    with pytest.raises(UsageError, match="--known volume applies only to series of values"):
+    with pytest.raises(UsageError, match=r"--known volume does not apply to .*; remove --known"):
         load_series(write(tmp_path, PRICES), known=["volume"])
 
 
@@ -234,7 +234,7 @@ def test_static_columns_are_one_row_per_series(tmp_path):
         load_series(write(tmp_path, text), static=["rain"])
     wide = "date,y,size\n2024-01-01,1,0\n2024-01-02,2,0\n2024-01-03,4,0\n"
     for content in (wide, PRICES.replace("Volume", "Size")):
-        with pytest.raises(UsageError, match="--static size needs a file with the columns unique_id, ds, y"):
+        with pytest.raises(UsageError, match=r"--static size does not apply to .* unique_id, ds, y"):
             load_series(write(tmp_path, content), static=["size"])
 
 

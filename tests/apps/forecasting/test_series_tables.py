@@ -128,7 +128,7 @@ LONG = "date,store,item,sales\n" + "".join(
 def test_a_long_file_with_several_series_needs_options(tmp_path):
     path = write(tmp_path, LONG)
     with pytest.raises(
-        DataError, match=r"a.csv:21, .*name the column .* with --id, such as --id store, .*--date .*--target"
+        DataError, match=r"a.csv:21, .*set --id to the column .*, such as --id store; .*--date .*--target"
     ):
         load_series(path)
     source = load_series(path, id=["store", "item"], date=["date"], target=["sales"])
@@ -326,7 +326,7 @@ def test_holidays_are_covariates_or_trading_days(tmp_path):
     assert (
         load_series(monthly, holidays="US").series[0].known[0, 0] == 2
     )  # New Year's Day and Martin Luther King Day
-    with pytest.raises(UsageError, match=r"--holidays NYSE is an exchange, .* one row per month"):
+    with pytest.raises(UsageError, match=r"--holidays NYSE names an exchange, .* one row per month"):
         load_series(monthly, holidays="NYSE")
     with pytest.raises(UsageError, match="--holidays XX is not a calendar of the package holidays"):
         load_series(path, holidays="XX")

@@ -62,7 +62,8 @@ def test_a_split_without_a_window_raises():
     ends = windows.boundaries(source, "0.7,0.1,0.2", 12)
     with pytest.raises(
         DataError,
-        match=r"no window of 5 past rows and 12 target rows fits into the valid split of at most 10 rows",
+        match=r"no window fits into the valid split; a window has 5 past rows and 12 target rows, but the "
+        r"split has at most 10 rows per series",
     ):
         windows.origins(source, ends, "valid", 5, 12)
 
