@@ -141,7 +141,7 @@ def peak_memory(side: str, torch_python: str, cell: str, name: str) -> dict:
     """Returns a row of the memory table: the peak memory of a training step, in MB.
 
     The result is the peak memory, minus the memory before the model was built. Each measurement starts a new
-    process, because a process keeps the memory that an earlier step has freed.
+    process, because a process does not return freed memory to the operating system.
     """
     worker = worker_of(side, torch_python)
     worker.ask(cell=cell, mode="training", shape=asdict(SHAPES[name]))

@@ -29,7 +29,7 @@ It receives ``(values (T,), fitted, origins (k,), horizon)`` and returns the for
 
 
 def methods(kind: str, season: int) -> dict[str, Method]:
-    """Returns the baselines by name. The baselines for the kind ``prices`` forecast returns in percent."""
+    """Returns the baselines by name. For the kind ``prices``, they forecast log returns in percent."""
     if kind == "prices":
         return {
             "persistence": persistence,

@@ -118,8 +118,7 @@ def load(options: Train, assets: Assets | None) -> Data:
     """Reads the series and splits them into windows.
 
     The default settings of a model may depend on the number and the dates of all rows. To keep the evaluation
-    fair, these settings do not depend on the values in validation and test rows. The only exception is
-    ``assets.minimum``, which depends on all values.
+    fair, these settings do not depend on the values in validation and test rows.
 
     Args:
         options: options of the training.

@@ -288,7 +288,7 @@ class Evaluate(EvaluateOptions):
             raise UsageError("--refit needs --backtest; set --backtest to the number of parts")
         if self.refit and (self.model != "keras" or self.data is not None):
             raise UsageError(
-                "--refit trains the Keras model on the data of the run; remove --model and --data"
+                "--refit always uses the Keras model and the data of the run; remove --model and --data"
             )
 
 

@@ -280,9 +280,12 @@ def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
 
 
 def unit_of(values: np.ndarray, kind: str, season: int) -> float:
-    """Returns the unit of the training values ``(T,)``. The unit of constant values is 0.
+    """Returns the number by which the errors of a series are divided. It is 0 if all values are equal.
 
-    ``kind`` is ``deviation`` or ``season``, see :func:`units`.
+    Args:
+        values: training values of the series, ``(T,)``.
+        kind: ``deviation`` or ``season``, see :func:`units`.
+        season: season length in rows.
     """
     return deviation(values) if kind == "deviation" else seasonal_change(values, season)
 

@@ -210,9 +210,9 @@ class NGrams:
             nodes = np.full(len(windows), NONE)
             nodes[rows] = found
             if n < self.order:
-                # Computes the nodes of the contexts for the order n + 1. Each context has n tokens and ends
-                # one token earlier, so its node is in the previous row. The value is ``NONE`` if the
-                # sentence has too few tokens.
+                # In an n-gram of order n + 1, the context is the n tokens before the last token. It ends at
+                # the previous token, so its node is in the row of that token. The node is ``NONE`` if fewer
+                # than n tokens of the sentence come before the last token.
                 longer = windows[:, n] != NONE
                 before = np.where(longer, np.append(NONE, nodes[:-1]), NONE)
         if continuation:

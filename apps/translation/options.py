@@ -64,8 +64,8 @@ class Train(TrainOptions):
     data: str = data_option("grammar", others="a file, a folder, or tfds:NAME")
     source: str = option(
         "",
-        "Language of the source texts, or the name of their column. Default: the first language in the data. "
-        "If --target is this language, the default is the second language.",
+        "Language of the source texts, or the name of their column. Default: the first language in the data, "
+        "or the second language if --target is the first.",
         group="Data",
     )
     target: str = option(
