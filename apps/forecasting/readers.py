@@ -128,9 +128,9 @@ def load_series(
         )
     if static and not source.series[0].static.size:
         raise UsageError(
-            f"--static {','.join(static)} does not apply to {data}. Static covariates need a long file: a file "
-            f"with the columns {', '.join(LONG_COLUMNS)}, or a file for which --id names the series; remove "
-            "--static"
+            f"--static {','.join(static)} does not apply to {data}. Static covariates need a long file: "
+            f"a file with the columns {', '.join(LONG_COLUMNS)}, or a file for which --id names the series; "
+            "remove --static"
         )
     source = without_constant(source)
     if countries:

@@ -152,8 +152,8 @@ class Classifier(keras.Model):
             evidence, linear = inputs["evidence"], inputs["linear_logits"]
         else:
             evidence, linear = self.ngrams.evidence(tokens, lengths), self.ngrams(tokens, lengths)
-        # The evidence is multiplied by a matrix, not by a number. For a number, the conversion to 8 bits would
-        # use the quantization scale of the result, which rounds the number.
+        # The evidence is multiplied by a matrix, not by a number. For a number, the conversion to 8 bits
+        # would use the quantization scale of the result, which rounds the number.
         scale = self.config["evidence_scale"] * tf.eye(self.input_units, dtype=self.compute_dtype)
         scaled = affine(tf.cast(evidence, self.compute_dtype), scale, None)  # (batch, time, input_units)
         return self.evidence_dropout(scaled, training=training), linear
