@@ -102,7 +102,6 @@ def forecasting(output: str, levels: Sequence[float] = (), loss: str = "auto") -
             total=tf.reduce_sum(tf.reduce_mean(losses, axis=1) * weights),
             count=tf.reduce_sum(weights),
             scores={"absolute_error": tf.reduce_sum(absolute * weights)},
-            penalty=sum(model.losses) if training else 0.0,
             carried=carried,
         )
 
