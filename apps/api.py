@@ -103,13 +103,13 @@ class TrainedRun:
                 column as the training data, or a column with a known name such as ``text``. A forecasting run
                 accepts the same types as the argument ``data`` of ``forecasting.train``, and also a list of
                 paths. Without inputs, a forecasting run forecasts from the end of its training data.
-            **options: options of the verb ``predict``. The option ``data``, a file with inputs, cannot be
-                combined with ``inputs``. If the option ``to`` is set, the records are also written to this
-                file.
+            **options: options of the verb ``predict``. ``data`` is the path of a file with inputs. Pass
+                ``data`` or ``inputs``, but not both. If ``to`` is the path of a file, the predictions are
+                also written to this file.
 
         Returns:
-            A list of records, one per input. Its method ``to_frame()`` returns a DataFrame. Forecasting
-            returns a DataFrame of dates and quantiles instead.
+            A list of predictions, one per input. Each prediction is a dictionary. The method ``to_frame()``
+            converts the list to a DataFrame. A forecasting run returns a DataFrame of dates and quantiles.
         """
         import_tensorflow()
         from apps.inputs import inputs_of

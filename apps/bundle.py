@@ -1,4 +1,4 @@
-""":class:`Phone` describes an app for ``convert``. :class:`Bundle` contains the integration files."""
+"""The classes :class:`Phone` and :class:`Bundle`, with which an app controls the verb ``convert``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seqmodels.export.tflite import Entry
 
 @dataclass(frozen=True)
 class Bundle:
-    """The integration files next to a TFLite file.
+    """Files that ``convert`` writes next to a TFLite file. They help to use the TFLite file in a phone app.
 
     Attributes:
         readme: content of README.md.
@@ -25,7 +25,7 @@ class Bundle:
         lines: entries of text files, as ``{file name: entries}``. Each file has one entry per line. An
             example is ``vocab.txt``.
         copies: paths of text files that are copied unchanged.
-        indent: indentation of golden.json. None writes one line.
+        indent: indentation of golden.json. With None, the whole file is one line.
     """
 
     readme: str
@@ -46,7 +46,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Phone:
-    """The values and functions of an app that ``convert`` needs.
+    """The values and functions that an app passes to ``convert``.
 
     Attributes:
         entries: signatures of the TFLite file. Each entry also contains examples. The examples from the

@@ -313,7 +313,7 @@ def _explicit(context: click.Context, name: str) -> bool:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow with faster settings. Keeps the environment variables that the user has set."""
+    """Sets environment variables and imports TensorFlow. Settings of the user are not replaced."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # oneDNN makes recurrent networks 1.3 to 1.9 times faster on machines where it is off by default.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

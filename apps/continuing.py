@@ -16,7 +16,7 @@ from seqmodels.errors import UsageError
 
 
 def stored_options(run: str, app: str) -> dict[str, Any]:
-    """Returns the content of ``options.json`` of the run in ``--from``.
+    """Returns the options of the run in ``--from``. They are read from its file ``options.json``.
 
     Raises:
         UsageError: ``run`` does not contain a trained run of the app.

@@ -114,8 +114,8 @@ def convert_run(task: Task, run: Run, options: ConvertOptions) -> tuple[Phone, d
 def _files_before(run: Run, phone: Phone, folder: Path) -> dict[str, Any]:
     """Copies the existing TFLite folder to a new folder, and returns the report on the copied TFLite files.
 
-    TFLite files that were converted with other settings (``Phone.shape``) are not copied, because the
-    examples in golden.json must fit all files.
+    TFLite files that were converted with other settings (``Phone.shape``) are not copied. All
+    TFLite files must have the same settings, because one golden.json contains the examples for all of them.
     """
     if not run.tflite.exists():
         return {}

@@ -19,7 +19,7 @@ Called = TypeVar("Called")
 
 @dataclass(frozen=True)
 class Forms(Generic[Called]):
-    """The functions of one app for opening a model. Each model format has its own function.
+    """Functions that open a trained model. An app has one function per model format.
 
     Each of these functions returns a prediction function. The prediction functions of all formats have the
     same arguments and results.

@@ -21,13 +21,15 @@ from seqmodels.errors import DataError
 def inputs_of(task: Task, run: Run, options: PredictOptions) -> Iterator[list[str]]:
     """Yields the inputs in ``--data`` in lists of at most LINES_AT_ONCE texts.
 
-    A table contains one text per row. The text column is the column that the user selected, else the column
-    of the training, else a column with a known name. Any other file contains one text per line. The
-    encoding is the one that the user selected. If the user did not select one, a UTF-8 file is read as UTF-8,
-    and any other file with the encoding of the training.
+    A table contains one text per row. The texts are read from the column that the user selected. If the user
+    did not select a column, the text column of the training data is used. If the table does not have this
+    column, a column with a usual name is used. Any other file contains one text per line.
 
-    Forecasting is different, because its ``reads_stdin`` is False: the value of ``--data`` is the only input.
-    This function does not open it.
+    The file is read with the encoding that the user selected. If the user did not select an encoding, a UTF-8
+    file is read as UTF-8. Any other file is then read with the encoding of the training data.
+
+    If ``reads_stdin`` is False, as in forecasting, the function yields only the value of ``--data``. It does
+    not open the file.
 
     Raises:
         UsageError: the file does not exist, or the table does not have the column.

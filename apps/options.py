@@ -129,7 +129,7 @@ class Options:
         """
 
     def model_settings(self, without: Sequence[str] = ()) -> dict[str, Any]:
-        """Returns the option values that are arguments of the model's constructor, by name.
+        """Returns the options that the constructor of the model takes, as a dictionary from names to values.
 
         Args:
             without: names of options that are left out.
@@ -231,8 +231,8 @@ class TrainOptions(RunOptions):
     )
     average: float | None = option(
         None,
-        "Evaluate and save the average of the weights over the training steps, instead of the last weights. "
-        "With 1, the average is the mean over all steps. A value below 1 is the decay rate of an "
+        "Average the weights over the training steps. The average is evaluated and saved instead of the last "
+        "weights. With 1, the average is the mean over all steps. A value below 1 is the decay rate of an "
         "exponential moving average. Default: no averaging.",
         group="Advanced",
         minimum=0,
@@ -240,9 +240,9 @@ class TrainOptions(RunOptions):
     )
     average_after: int = option(
         0,
-        "Start --average only when the validation score stops improving. This is the case if an epoch has a "
-        "worse score than an epoch more than N epochs earlier. With 0, --average starts at the first "
-        "training step.",
+        "Start --average only when the validation score stops improving. Each epoch is compared with all "
+        "earlier epochs except the N epochs directly before it. --average starts when an earlier epoch has a "
+        "better score. With 0, --average starts at the first training step.",
         group="Advanced",
         minimum=0,
     )
@@ -375,8 +375,8 @@ class PredictOptions(RunOptions):
     """Options of ``predict`` in every app.
 
     Attributes:
-        reads_stdin: If True, ``predict`` reads its inputs from stdin if the command has neither arguments nor
-            ``--data``.
+        reads_stdin: If True, a ``predict`` command without arguments and without ``--data`` reads its inputs
+            from stdin.
         column: Name of the option that selects the table column with the inputs.
     """
 
@@ -455,8 +455,8 @@ class ConvertTextOptions(ConvertOptions):
 
     length: int | None = option(
         None,
-        "Number of tokens in an input of the TFLite file. Default: the largest length to which training "
-        "texts are padded, but at most 128 for sentiment and 64 for translation.",
+        "Number of tokens in an input of the TFLite file. Default: the length of the longest training "
+        "texts after padding. The default is at most 128 for sentiment and 64 for translation.",
         minimum=2,
     )
 

@@ -151,7 +151,7 @@ class Run:
 
         Args:
             source: path or name of the data, for error messages.
-            load: function that takes no arguments, and loads and returns the data.
+            load: function without arguments that returns the data.
 
         Raises:
             DataError: the data was not found, or has changed since the training began.
@@ -201,7 +201,7 @@ class Run:
         Args:
             name: path of the file, relative to the folder of the run.
             keys: keys that the content must have.
-            mend: end of the error message, which tells the user how to repair the run.
+            mend: advice on how to repair the run. The error message ends with this advice.
 
         Raises:
             DataError: the file is damaged or does not have one of the keys.
@@ -255,7 +255,7 @@ class Run:
         if strangers:
             raise UserError(
                 f"{self.path} contains {strangers[0]!r}, which does not belong to a run; --overwrite deletes "
-                "only the files of a run, so move the other files away or choose another folder with --run"
+                "only the files of a run, so move your own files away, or choose another folder with --run"
             )
 
     def load_model(self) -> Any:

@@ -65,8 +65,8 @@ def train(task_name: str, options: TrainOptions) -> None:
 def kept_assets(task: Task, options: TrainOptions, run: Run | None) -> Any:
     """Returns the stored assets that a training reuses, or None if there are no such assets.
 
-    Assets are, for example, the vocabulary. A resumed training reuses its own assets. A new training with
-    ``--from`` reuses the assets of the earlier run.
+    Assets are files that the model needs in addition to its weights, such as the vocabulary. A resumed
+    training reuses its own assets. A new training with ``--from`` reuses the assets of the earlier run.
 
     Args:
         task: the app.
@@ -145,10 +145,10 @@ def _printed(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def perform(task_name: str, verb: str, options: RunOptions, inputs: tuple[str, ...]) -> None:
-    """Runs a verb that only one app has.
+    """Runs a command that only one app has, such as ``generate`` of language modeling.
 
-    The inputs are the arguments. If there are no arguments, the inputs are the lines of stdin. If there are
-    no arguments and stdin is a terminal, the only input is an empty text.
+    Each argument of the command is an input. If there are no arguments, each line of stdin is an input. If
+    there are no arguments and stdin is a terminal, the only input is an empty text.
     """
     task, run = load_task(task_name), Run(options.run)
     empty = not inputs and (sys.stdin is None or sys.stdin.isatty())
@@ -178,9 +178,8 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     With ``--overwrite``, nothing is resumed.
 
     Raises:
-        UserError: the run is finished, or the interrupted training had different options. With
-            ``--overwrite``, these runs are accepted. The error is then raised only if the folder contains
-            files that do not belong to a run.
+        UserError: the run is finished, or the interrupted training had different options. If
+            ``--overwrite`` is set, only files that do not belong to a run raise this error.
     """
     if options.overwrite:
         run.require_no_strangers()

@@ -52,7 +52,7 @@ class Data(Generic[AssetsT, SourceT]):
         valid: function without arguments that returns a ``tf.data.Dataset`` of validation batches, which
             have the same structure as the training batches.
         assets: fitted objects, such as the vocabulary. They are fitted on the training split only.
-        facts: dictionary that describes the data and can be written as JSON. ``train`` stores it in
+        facts: dictionary that describes the data and can be written as JSON. The verb ``train`` stores it in
             ``data.json`` and adds the key ``task``. ``train --dry-run`` prints all entries. These keys are
             required:
 
@@ -60,7 +60,7 @@ class Data(Generic[AssetsT, SourceT]):
             - ``sha256`` (str): hexadecimal digest of the content. A resumed training and ``evaluate`` compare
               this digest with the digest of the data that they read.
             - ``notes`` (list of str): one sentence for each event that the user should know about, such as
-              skipped rows or a missing split. ``train`` prints each sentence after ``note: ``.
+              skipped rows or a missing split. The verb ``train`` prints each sentence after ``note: ``.
             - ``counts`` (dict): number of examples per split, such as ``{"train": 48, "valid": 12}``.
 
             A task may add other keys, such as ``vocabulary`` or ``lookback``.
@@ -92,8 +92,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
         Train, Evaluate, Predict, Convert: option classes of these verbs.
         load: function that receives ``(options, assets)`` and returns :class:`Data`. If ``assets`` has
             the value None, the function fits new assets on the training split. Otherwise, it reuses
-            ``assets``, which this run or the run in ``--from`` has stored. It raises UsageError if the data
-            does not exist, and DataError if the data is malformed.
+            ``assets``, which come from the resumed run or from the run in ``--from``. It raises UsageError if
+            the data does not exist, and DataError if the data is malformed.
         build: function that receives ``(options, assets)`` and returns a built Keras model with its initial
             weights. The caller sets the seed, the dtype policy and the distribution strategy before the call.
         objective: function that receives the options and returns the ``Objective`` of the training loop; see
@@ -114,7 +114,7 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             - any other key that ``render_scores`` needs, such as ``variants`` or ``languages``.
         predict: function that receives ``(run, chunks, options)`` and returns an iterator of records, one per
             input and in the order of the inputs. ``chunks`` is an iterable of lists of inputs. If the command
-            has arguments, the only list contains all arguments. Otherwise, each list contains lines of stdin
+            has arguments, there is one list with all arguments. Otherwise, each list contains lines of stdin
             or of the file in ``--data``. An app that does not read stdin gets one empty list if there are no
             inputs. The function must yield all records of a list before it reads the next list.
         load_assets: function that receives a folder and returns the assets that ``Assets.save`` wrote there.
@@ -156,8 +156,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
         initial_carried: function that receives ``(model, rows)`` and returns the state at the start of an
             epoch, for models that pass a state from batch to batch. ``rows`` is the number of rows of a
             batch. Default: no state.
-        derive: function that receives a dict with the means of ``loss`` and of the scores of the objective
-            over an epoch. It returns additional columns of the history, ``{column: value}``. It is called
+        derive: function that receives a dict with the mean ``loss`` of an epoch and the mean of each score of
+            the objective. It returns additional columns of the history, ``{column: value}``. It is called
             once for training and once for validation. The columns of the validation get the prefix
             ``valid_``. Default: no columns.
         describe: function that receives a run and returns additional rows for the table that ``info``

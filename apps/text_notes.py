@@ -19,8 +19,8 @@ from seqmodels.data.tokenizer import LONGEST_WORD, SPACE_MARK
 UNKNOWN_SHARE = 0.1  # a note is printed if more than this fraction of the tokens of a split is unknown
 SMALLEST_VOCABULARY = 50  # a note is printed if a vocabulary has fewer tokens than this number
 FEWEST_TEXTS = 10  # with fewer texts than this number, all texts may have the same length by chance
-# Some words are too long because the tokenizer does not split them. A note is printed if they contain more
-# than this fraction of all characters.
+# Some words are too long because the tokenizer does not split them. A note is printed if more than this
+# fraction of all characters is in such words.
 SCRIPT_SHARE = 0.1
 SAMPLE = 2000  # number of texts that are searched for scripts without spaces
 # Limits for the mean word length, weighted by characters. Above the limit, the words are probably whole
@@ -86,7 +86,7 @@ def length_note(ids: TokenSequences, special: int, texts: str = "training texts"
     Args:
         ids: tokens of the texts.
         special: number of start and end tokens in every text. These tokens are not counted.
-        texts: description of the texts, which the note contains.
+        texts: name of the texts in the note, such as ``training lines``.
     """
     lengths = ids.lengths - special
     if len(lengths) < FEWEST_TEXTS or lengths.min() < lengths.max():

@@ -91,7 +91,7 @@ def _spread(name: str, values: Sequence[float], number: str) -> str:
 
 
 @main.command()
-@click.option("--data", default="embedded", help="Data set, as in --data of the app.")
+@click.option("--data", default="embedded", help="Data set: a value of the option --data of the app.")
 def rivals(data: str) -> None:
     """Print the perplexity of the n-gram baselines, which are fitted on the training split only."""
     import_tensorflow()
@@ -106,7 +106,7 @@ def rivals(data: str) -> None:
 
 
 @main.command()
-@click.option("--data", default="embedded", help="Data set, as in --data of the app.")
+@click.option("--data", default="embedded", help="Data set: a value of the option --data of the app.")
 @click.option("--minutes", default=10.0, help="Training time of each model, in minutes.")
 @click.option("--run", is_flag=True, help="Also train and evaluate the models, one after the other.")
 @click.option("--folder", default="saved_models/compare", help="Folder in which the runs are stored.")
@@ -160,13 +160,13 @@ def arguments(changes: dict[str, Any]) -> str:
 
 
 def equal_units(options: Train, changes: dict[str, Any], vocabulary: int) -> int:
-    """Returns the number of units with which a changed model is about as large as another model.
+    """Returns the number of units that gives a changed model about as many parameters as the original model.
 
     The number of parameters is a polynomial of degree 2 in the units. The numbers of parameters of three
     small models determine this polynomial.
 
     Args:
-        options: options of the other model.
+        options: options of the original model.
         changes: options of the changed model that differ from ``options``.
         vocabulary: number of token ids.
     """

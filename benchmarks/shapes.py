@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a stack of recurrent layers and of its batch.
+    """The sizes of stacked recurrent layers and of the batch that they read.
 
     Attributes:
         batch: number of sequences in the batch, n.
@@ -48,8 +48,8 @@ SHAPES = {
 CELLS = ("lstm", "gru")
 MODES = ("training", "inference")
 
-# SIDES maps each implementation to a pair: the module that runs in its own process, and the environment
-# variables of this process.
+# SIDES maps each implementation to a module and to environment variables. The benchmark starts one process
+# per implementation. The process runs the module with these environment variables.
 FAST = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 SIDES: dict[str, tuple[str, dict[str, str]]] = {
     "Keras": ("tensorflow_worker", {}),
@@ -64,11 +64,12 @@ SIDES: dict[str, tuple[str, dict[str, str]]] = {
 OURS, WHOLE, RECOMPUTING, FLOOR = "kernel", "kernel, one part", "kernel, recomputing", "products alone"
 ONLY_TRAINING = (WHOLE, RECOMPUTING)  # inference does not split a batch and has no backward pass
 
-# The benchmark measures the training step of each cell in GROWTH_CELLS for each number of time steps T in
-# GROWTH_STEPS. GROWTH_CELLS maps a cell to a function. The function receives T and returns the number of
-# sequential steps. Sequential steps are operations that must run one after the other. A loop has T sequential
-# steps in the forward pass and T sequential steps in the backward pass. A parallel scan halves T repeatedly.
-# Each halving needs two sequential steps in the forward pass and two sequential steps in the backward pass.
+# GROWTH_STEPS contains numbers of time steps. For each number T, the benchmark measures the training step of
+# every cell in GROWTH_CELLS. GROWTH_CELLS maps a cell to a function. The function receives T and returns the
+# number of sequential steps. Sequential steps are operations that must run one after the other. A loop has T
+# sequential steps in the forward pass and T sequential steps in the backward pass. A parallel scan halves T
+# repeatedly. Each halving needs two sequential steps in the forward pass and two sequential steps in the
+# backward pass.
 GROWTH_STEPS = (64, 256, 1024, 4096, 8192)
 GROWTH_CELLS: dict[str, Callable[[int], int]] = {
     **{name: lambda steps: 2 * steps for name in ("lstm", "gru", "rnn", "mingru", "minlstm", "rglru")},

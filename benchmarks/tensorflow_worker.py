@@ -2,9 +2,9 @@
 
 The implementation "products alone" computes only the matrix products of our layers.
 
-Keras' model and our model differ only in the recurrent layers. Keras' model is trained by the training step
-of `fit`. Our model is trained by the training step of our training loop, as in the apps. For inference, both
-models use the step of Keras' `predict`.
+Keras' model and our model differ only in the recurrent layers. For training, Keras' model uses the step
+of Keras' `fit`, and our model uses the step of our training loop, as in the apps. For inference, both models
+use the step of Keras' `predict`.
 """
 
 from __future__ import annotations
@@ -103,11 +103,11 @@ class Mask(keras.layers.Layer):
 
 
 class Stack(keras.layers.Layer):
-    """A layer that contains our encoder and returns only its outputs.
+    """A layer that contains our encoder. It returns the outputs of the encoder, without the states.
 
     Args:
-        cell: name of a cell, such as "mingru". "mingru by rounds" computes the linear recurrence of this cell
-            with the method "rounds", a parallel scan.
+        cell: name of a cell, such as "mingru". The name "mingru by rounds" selects the cell "mingru" and the
+            method "rounds", a parallel scan, for the linear recurrence of this cell.
         shape: sizes of the stack.
     """
 
@@ -164,7 +164,7 @@ def our_training(model: keras.Model, shape: Shape, parts: int) -> Training:
 
 
 def _inputs(shape: Shape) -> tuple:
-    """Returns the inputs of the model, the vectors that the stack reads, and the lengths (or None)."""
+    """Returns three values: the model's inputs, the input vectors of the stack, and the lengths or None."""
     if shape.vocabulary:
         ids = keras.Input((shape.time,), dtype="int32")
         return ids, keras.layers.Embedding(shape.vocabulary, shape.units)(ids), None
@@ -187,8 +187,8 @@ def products(cell: str, mode: str, shape: Shape) -> Step:
     Outside the loop over time, each product is one large product for all T time steps. Inside the loop, each
     layer computes T small products ``h_t U`` in the forward pass, and T small products ``dz_t U^T`` in the
     backward pass. ``h_t`` is the state at step t, and ``U`` is the recurrent kernel. ``dz_t`` is the gradient
-    of the values before the activations. The memory layout is the same as in our kernels: a transposed matrix
-    is copied once, before all products that use it.
+    of the values before the activations. As in our kernels, each transposed
+    matrix is stored as a copy. The copy is made once, before the products that use it.
     """
     n, time, units = shape.batch, shape.time, shape.units
     columns = {"lstm": 4, "gru": 3}[cell] * units

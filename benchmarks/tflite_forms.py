@@ -69,7 +69,9 @@ def measure(run: str, length: int | None, quantize: str) -> list[str]:
     "--length", type=int, help="Maximum number of tokens per text. By default, `convert` chooses the number."
 )
 @click.option(
-    "--quantize", default="none", help="Quantization: a value of the option --quantize of `convert`."
+    "--quantize",
+    default="none",
+    help="Type of quantization. The values are the same as in `convert --quantize`.",
 )
 def main(run: str, length: int | None, quantize: str) -> None:
     """Convert a sentiment model to each form of TFLite file, and print a Markdown table.

@@ -3,9 +3,9 @@
 ``python -m benchmarks.translation saved_models/de-en`` prints one Markdown table. Before
 you start it, run ``export`` and ``convert`` of the translation app. A format that does not exist is skipped.
 
-Each format translates the test split in this process. It first translates a few sentences that are not
-measured. The speed is the number of source words per second. To count the words, a text is split at white
-space.
+This process translates the sentences of the test split with each format. Before the measurement, it
+translates a few sentences to warm up. The speed is the number of source words per second. To count the
+words, a text is split at white space.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 On request, the worker builds a step or measures the time of the step. A step is a function that runs one
 training step or one forward pass. Each request and each answer is a line of JSON.
 
-In the code, an implementation such as Keras or PyTorch is called a side. Each implementation has its own
-worker process, because it needs its own environment variables at the start. A worker computes only between a
-request and its answer. Therefore only one worker uses the machine at a time.
+In the code, an implementation such as Keras or PyTorch is called a side. Different implementations need
+different environment variables at the start. Therefore each implementation has its own worker process. A
+worker computes only between a request and its answer. The benchmark waits for each answer before it sends
+another request. Therefore only one worker computes at a time.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def _timed(step: Step) -> float:
 
 
 def _memory(field: str) -> float:
-    """Returns an entry of /proc/self/status on Linux, such as VmRSS, in megabytes."""
+    """Reads a field of the Linux file /proc/self/status, such as VmRSS. Returns its value in megabytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024

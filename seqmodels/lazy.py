@@ -13,8 +13,8 @@ def lazy(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: ``__name__`` of the package.
-        names: dictionary from each public name to its location inside the package. The location is
-            ``module:attribute`` for a function or class, and ``module`` for a module.
+        names: dictionary whose keys are the public names. The value ``"cells:GRUCell"`` stands for the class
+            or function ``GRUCell`` in the module ``cells``. The value ``"cells"`` stands for the module.
     """
 
     def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
 """Registers the classes of seqmodels with Keras, so that Keras can load saved models.
 
-A decorator registers each class, but only when the module of the class is imported. These modules load
-TensorFlow, and ``import seqmodels`` must not load TensorFlow. ``import seqmodels`` therefore registers a
-stand-in for each class. When Keras loads a model with this class, the stand-in imports the class.
+A decorator registers each class, but only when the module of the class is imported. The modules of all
+classes load TensorFlow, and ``import seqmodels`` must not load TensorFlow. ``import seqmodels`` therefore
+registers a stand-in for each class. When Keras needs a class to load a model, the stand-in imports the class.
 
 ``import seqmodels`` does not import Keras either. If Keras is imported later, an import finder on
 ``sys.meta_path`` registers the stand-ins at that time.

@@ -1,4 +1,4 @@
-"""Tables of the names that users can choose, such as ``lstm``, and of the classes with these names.
+"""Tables of the names that users can choose, such as ``lstm``. Some tables contain the class for each name.
 
 Importing this module does not load TensorFlow. Only :func:`make` loads TensorFlow.
 """

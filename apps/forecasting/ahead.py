@@ -32,7 +32,8 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
     """
     if assets.series_units:
         source = _known_names(source, assets)
-    # This call raises an error for a wrong kind of data or an unknown name. Short series are dropped later.
+    # Before short series are dropped, this call checks all series. It raises an error if the data has the
+    # wrong kind, or if the model was not trained on a series.
     numbers_of(source, assets)
     source = _long_enough(source, assets)
     numbers = numbers_of(source, assets)

@@ -116,8 +116,8 @@ def choose(options: Train, source: SeriesData) -> tuple[SeriesData, Assets]:
                 "rows; set --horizon or --split to change this"
             )
             horizon = room
-    # By default, the lookback spans several seasons. It is reduced if the shortest series is too short for a
-    # training window of this length.
+    # By default, the lookback spans several seasons. A training window contains the lookback and the horizon.
+    # If the shortest series has too few training rows for such a window, the lookback is reduced.
     wished = PRICE_LOOKBACK if prices else max(3 * season, 2 * horizon, 24)
     ends = windows.boundaries(source, split, horizon)
     known = [series.known[:end] for series, end in zip(source.series, ends[:, 0])]
@@ -181,9 +181,9 @@ def _standards(rows: np.ndarray) -> list[list[float]]:
 def _periods(source: SeriesData) -> list[float]:
     """Returns the periods of the calendar inputs. The possible periods are a day, a week and a year.
 
-    A period is used if it spans at least two rows and the series spans at least two periods. Daily prices
-    always use only the week. Prices with another time step use at most the day and the week. If the series
-    have no dates, the season is the only period.
+    A period is returned if it spans at least two rows and the series spans at least two periods. For daily
+    prices, the only period is the week. For other prices, the year is never returned. For series without
+    dates, the only period is the season.
     """
     if source.series[0].times.dtype.kind != "M":
         return [float(source.season)] if source.season > 1 else []

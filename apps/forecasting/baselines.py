@@ -59,7 +59,8 @@ def forecast(
         method: a baseline from :func:`methods`.
         values: values or returns of each series, ``(T,)``.
         fitted: number of rows for the fit, counted from the start of each series, ``(series,)``.
-        windows: index of the series and row of the origin for each window, ``(windows, 2)``.
+        windows: array ``(windows, 2)``. Each row contains the index of a series and the row number of an
+            origin in this series.
         horizon: number of rows to forecast.
     """
     found = np.empty((len(windows), horizon, 3))
@@ -80,7 +81,7 @@ def naive(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) ->
 def seasonal_naive(
     values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int
 ) -> np.ndarray:
-    """Forecasts the value that was observed one season earlier, such as a year earlier for months.
+    """Forecasts the value that was observed one season earlier. With monthly rows, a season is a year.
 
     If this value is after the origin, the forecast uses the value of an earlier season. The variance is
     proportional to the number of seasons from the origin to the forecast row, rounded up.

@@ -101,7 +101,7 @@ class Steps(Frequency):
 
 @dataclass(frozen=True)
 class Fixed(Frequency):
-    """Calendar with a constant time between consecutive rows: ``seconds`` plus ``nanoseconds``."""
+    """Calendar with a constant time between rows. This time is the sum of ``seconds`` and ``nanoseconds``."""
 
     seconds: int
     nanoseconds: int = 0
@@ -150,10 +150,10 @@ class Months(Frequency):
     Attributes:
         size: number of months.
         anchor: rule for the date of a row in its month. ``end`` selects the last day of the month. ``first
-            workday`` and ``last workday`` select a day from Monday to Friday. ``day`` selects the day whose
-            number is in the attribute ``day``.
-        day: day of the month, from 1 to 31. In shorter months, the row lies on the last day of the month. If
-            ``day`` is 0, future rows lie on the same day of the month as the last known row.
+            workday`` and ``last workday`` select a day from Monday to Friday. With ``day``, the attribute
+            ``day`` sets the date.
+        day: day of the month, from 1 to 31. In shorter months, the last day of the month is selected. If
+            ``day`` is 0, future rows have the same day of the month as the last known row.
     """
 
     size: int = 1

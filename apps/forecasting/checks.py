@@ -1,4 +1,4 @@
-"""Checks series after reading, and adds holidays to series."""
+"""Checks the series that were read, and adds holidays to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ ZEROS = 0.25  # whole numbers are treated as counts if at least this fraction of
 
 
 def listed(names: Sequence[str]) -> str:
-    """Returns the first ``SHOWN`` names as text. If there are more names, the text ends with their number.
+    """Returns at most ``SHOWN`` names as text. If there are more names, the text ends, for example,
+    with "and 3 more".
 
     >>> listed(["a", "b"])
     "'a', 'b'"
@@ -35,7 +36,7 @@ def without_constant(source: SeriesData) -> SeriesData:
     names = [series.name for series, kept in zip(source.series, keep) if not kept]
     if not any(keep):
         which = f"series {names[0]!r} is" if len(names) == 1 else f"all {len(names)} series are"
-        raise DataError(f"{source.name}: {which} constant; remove the series")
+        raise DataError(f"{source.name}: {which} constant; pass a series whose values change")
     note = f"{len(names)} of {len(keep)} series are constant and left out: {listed(names)}"
     return subset(source, keep, note)
 

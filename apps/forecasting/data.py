@@ -33,8 +33,8 @@ class Prepared:
         ends: index of the row after the end of each split, ``(series, 3)``. The splits are training,
             validation and test.
         panel: arrays from which the batches of windows are gathered.
-        numbers: index of each series in ``assets.names``, ``(series,)``. 0 if the model has no series
-            embeddings.
+        numbers: index of each series in ``assets.names``, ``(series,)``. If the model does not learn an
+            embedding of each series, all indexes are 0.
         assets: settings of the model.
     """
 
@@ -80,8 +80,8 @@ def read(
         options: options of the training.
         data: a value of ``--data``. Default: the ``--data`` of the training.
         expected: calendar of the training. It is used if the rows of ``data`` fit this calendar.
-        encoding: encoding of ``data``. Default: ``options.encoding``. If ``data`` is given, the default
-            applies only to files that are not UTF-8.
+        encoding: encoding of ``data``. Default: ``options.encoding``. If ``data`` is given without
+            ``encoding``, UTF-8 is tried first. The default is used only for files that are not UTF-8.
     """
     source = load_series(
         data or options.data,
@@ -183,16 +183,16 @@ def _facts(prepared: Prepared, origins: dict[str, np.ndarray]) -> dict[str, Any]
 def numbers_of(source: SeriesData, assets: Assets) -> np.ndarray:
     """Returns the index of each series in ``assets.names``: ``(series,)``.
 
-    All indexes are 0 if the model has no series embeddings.
+    If the model does not learn an embedding of each series, all indexes are 0.
 
     Raises:
         DataError: the kind of the series (prices or values) differs from the training, or the model has no
-            embedding of a series.
+            embedding for one of the series.
     """
     if source.kind != assets.kind:
         raise DataError(
             f"{source.name} contains {source.kind}, but the run was trained on {assets.kind}; "
-            f"pass data with {assets.kind}"
+            f"pass data that contain {assets.kind}"
         )
     if not assets.series_units:
         return np.zeros(len(source.series), np.int64)

@@ -11,7 +11,7 @@ from seqmodels.errors import DataError
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 MONTH = r"(?P<name>(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6})\.?"
-# If all cells of a column have this format, pandas parses the column, because pandas is faster.
+# If all cells of a column have this format, pandas parses the column. It is faster than the patterns below.
 ISO = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?"
 CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:\s*[AaPp]\.?[Mm]\.?)?"
 
@@ -86,7 +86,7 @@ def time_of_day(parts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def days(cells: pd.Series, place: Callable[[int], str], texts: pd.Series) -> np.ndarray:
-    """Parses dates without the time of day: ``(rows,)`` datetime64[D]. Cells that are not dates become NaT.
+    """Parses cells that have no time of day: ``(rows,)`` datetime64[D]. Cells that are not dates become NaT.
 
     Raises:
         DataError: the order of day and month, or of day and year, is unclear.
@@ -199,7 +199,7 @@ def _days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:
 
 
 def _full_year(cells: pd.Series) -> np.ndarray:
-    """Converts years to integers. Years with two digits are from 1970 to 2069."""
+    """Converts years to integers. 70 to 99 become 1970 to 1999, and 00 to 69 become 2000 to 2069."""
     years = _whole(cells)
     short = (cells.str.len() <= 2).to_numpy()
     return np.where(short, years + np.where(years < 70, 2000, 1900), years)

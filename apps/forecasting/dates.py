@@ -120,7 +120,7 @@ def _typed(cells: pd.Series, place: Place) -> Dates:
 def _numbers(texts: pd.Series, place: Place, name: str) -> Dates | None:
     """Parses a column of numbers: years, dates as numbers, Unix times or row numbers.
 
-    Returns None if the column contains other texts.
+    Returns None if a cell is not a number.
     """
     if not texts.str.fullmatch(r"-?\d+(\.\d*)?").all():
         return None
@@ -161,7 +161,7 @@ def _unix(texts: pd.Series, place: Place, name: str) -> Dates:
         row = int(wrong.argmax())
         raise DataError(
             f"{place(row)}: {texts.iloc[row]!r} is read as Unix time in {unit} and has the implausible year "
-            f"{1970 + int(values[row] / ticks // year)}; the year in the middle of the column is "
+            f"{1970 + int(values[row] / ticks // year)}; the median of the column is in the year "
             f"{1970 + int(middle / ticks // year)}; correct the row"
         )
     # A float64 has too few digits for Unix times in nanoseconds. Therefore whole and fractional digits are
@@ -222,7 +222,11 @@ def _written(texts: pd.Series, place: Place, name: str, date_format: str | None)
 
 
 def _formatted(texts: pd.Series, dates: pd.Series, date_format: str) -> tuple[np.ndarray, bool]:
-    """Parses dates with ``date_format``. Returns the dates, and True if the format has no time of day."""
+    """Parses dates with ``date_format``.
+
+    Returns two values. The first value contains the dates. The second value is True if the format has no
+    time of day.
+    """
     for cells, is_day in ((dates.fillna(""), True), (texts, False)):
         try:
             found = pd.to_datetime(cells, format=date_format, errors="coerce", exact=True)
@@ -267,7 +271,7 @@ def _converted(local: np.ndarray, offsets: np.ndarray, zone: str) -> Dates:
 
 
 def _coarse(times: np.ndarray) -> np.ndarray:
-    """Converts times to the coarsest unit that is exact: seconds, microseconds or nanoseconds."""
+    """Converts times to seconds. If this loses digits, the unit is microseconds or nanoseconds."""
     for unit in ("s", "us"):
         coarse = times.astype(f"datetime64[{unit}]")
         if (coarse == times).all():

@@ -33,7 +33,7 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 
     Args:
         prepared: the series.
-        origins: index of the series and row of the origin for each window, ``(n, 2)``.
+        origins: two numbers per window, ``(n, 2)``: the index of the series, and the row of the origin.
         fitted: number of rows for the fit, counted from the start of each series, ``(series,)``.
     """
     source, horizon = prepared.source, prepared.assets.horizon
@@ -59,7 +59,7 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 
 
 def score(forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, Any]:
-    """Computes all scores of a forecast as a JSON-ready dictionary. ``origins`` contains its windows."""
+    """Computes all scores of the forecasts for the windows in ``origins``, as a JSON-ready dictionary."""
     y = prepared.truth(origins)
     if prepared.source.kind == "prices":
         return metrics.market_scores(forecast, y)
@@ -175,10 +175,10 @@ def backtest(
         prepared: the series.
         origins: windows of the test split.
         parts: number of parts.
-        refit: function that trains a new model for a part and returns the forecast function of this model.
-            The function receives the series, whose training and validation rows are all before the part. The
-            baselines are then also fitted on the rows before the part. With ``refit=None``, all
-            parts use the same model and the same fitted baselines.
+        refit: function that trains a new model for each part, and returns the forecast function of this
+            model. The function receives the series with new splits: all training and validation rows are
+            before the part. If ``refit`` is given, the baselines are also fitted on all rows before the part.
+            Otherwise, all parts use the same model and the same fitted baselines.
     """
     times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
     found = []
@@ -229,7 +229,7 @@ def influence(
         forecasts_of: function that receives the inputs of a model and returns its forecasts.
         rows: model inputs of the windows, by name.
         prepared: the series.
-        origins: index of the series and row of the origin for each window, ``(n, 2)``.
+        origins: two numbers per window, ``(n, 2)``: the index of the series, and the row of the origin.
         seed: seed of the permutation.
     """
     order = np.random.default_rng(seed).permutation(len(origins))

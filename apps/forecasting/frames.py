@@ -1,4 +1,4 @@
-"""Writes DataFrames and lists of numbers to CSV files, which the readers of this app can read."""
+"""Writes DataFrames and lists of numbers to CSV files in a format that this app reads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def store(data: object, folder: Path) -> Path:
         )
     path = folder / "data.csv"
     if isinstance(frame.columns, pandas.MultiIndex) and frame.columns.nlevels == 2:
-        # The two levels of the columns are prices and tickers, as yfinance.download returns them.
+        # yfinance.download returns columns with two levels: kinds of prices, such as Close, and tickers.
         first = [str(name).lower() for name in frame.columns.get_level_values(0)]
         names = ["Price", "Ticker"] if "close" in first else ["Ticker", "Price"]
         write_text(path, frame.rename_axis("Date").rename_axis(columns=names).to_csv())
@@ -46,7 +46,7 @@ def store(data: object, folder: Path) -> Path:
 
 
 def inputs(given: object, folder: Path) -> list[str]:
-    """Returns the paths of the files to forecast. Data that are not paths are first written to a file."""
+    """Returns ``given`` as a list of paths. If ``given`` contains data, they are first written to a file."""
     if isinstance(given, str | Path):
         return [str(given)]
     if isinstance(given, list) and given and all(isinstance(path, str | Path) for path in given):

@@ -60,7 +60,8 @@ def quantile_loss(targets: tf.Tensor, forecast: tf.Tensor, levels: Sequence[floa
 def forecasting(output: str, levels: Sequence[float] = (), loss: str = "auto") -> Objective:
     """Returns the training objective: the mean loss over all windows and forecast steps.
 
-    Before the loss is computed, targets and forecasts are divided by the unit of their series.
+    Before the loss is computed, targets and forecasts are divided by a unit. The option ``--error-unit``
+    selects the unit of each series.
 
     Args:
         output: ``point``, ``quantiles``, ``normal`` or ``student_t``.

@@ -1,9 +1,9 @@
 """Simulated markets. The true distribution of the next return is known and is the best possible forecast.
 
 :func:`garch` simulates returns with fat tails and clustered volatility. The volatility rises more after
-losses than after gains. The best forecast is the recursion of the GARCH model. :func:`regimes` simulates a
-market that switches between a calm and a volatile regime. A hidden Markov chain controls the regime. The best
-forecast that uses only the returns is Hamilton's filter.
+losses than after gains. The recursion of the GARCH model computes the best forecast. :func:`regimes`
+simulates a market that switches between a calm and a volatile regime. A hidden Markov chain controls the
+regime. Hamilton's filter computes the best forecast that uses only the returns.
 
 The direction of the next return cannot be predicted in either market. The high and the low of a day are
 sampled from a Brownian bridge between open and close. The bridge has the volatility of the day. In the
@@ -79,7 +79,7 @@ def regimes(seed: int) -> SeriesData:
 def _market(
     name: str, returns: np.ndarray, volatility: np.ndarray, truth: np.ndarray, random: np.random.Generator
 ) -> SeriesData:
-    """Returns prices with the given returns ``(days,)`` in percent.
+    """Computes prices from ``returns`` in percent, ``(days,)``.
 
     The first return is the change from the price 100 to the first close.
     """

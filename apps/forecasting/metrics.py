@@ -46,7 +46,7 @@ class Forecast:
 
     @property
     def median(self) -> np.ndarray:
-        """Median of the forecasts, which minimizes the expected absolute error: ``(n, H)``."""
+        """Median of each forecast: ``(n, H)``. The median minimizes the expected absolute error."""
         if self.kind == "quantiles":
             return self.quantile(0.5)
         return self.parameters[..., 0]
@@ -253,8 +253,8 @@ def direction(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
     """Computes how often the forecast of the first step has the correct direction.
 
     ``accuracy`` is the fraction of windows in which median and target have the same sign. ``interval`` is the
-    95 % score interval of the accuracy (Wilson 1927). ``majority`` is the accuracy of a forecast that is
-    always the more frequent direction. Windows with the target 0 are dropped.
+    95 % score interval of the accuracy (Wilson 1927). ``majority`` is the accuracy of a forecast that
+    always predicts the more frequent direction. Windows with the target 0 are dropped.
     """
     moved = y[:, 0] != 0
     up, said = y[moved, 0] > 0, forecast.median[moved, 0] > 0

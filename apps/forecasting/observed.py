@@ -88,7 +88,8 @@ def _months(local: np.ndarray) -> Months:
         return Months(size, "day", int(number.max()))
     last_workday = np.busday_offset(end, 0, roll="backward")
     first_workday = np.busday_offset(first, 0, roll="forward")
-    # A holiday can move a row by a few days.
+    # If the last workday of a month is a holiday, its row may be a few days earlier. If the first workday is
+    # a holiday, its row may be a few days later.
     for anchor, usual, late in (("last workday", last_workday, -1), ("first workday", first_workday, 1)):
         moved = (dates - usual).astype(np.int64) * late
         if ((moved >= 0) & (moved <= 4)).all() and (moved == 0).mean() >= 0.75:
@@ -122,7 +123,8 @@ def _days(rows: Observed, seconds: int) -> Frequency:
         dates = dates[dates >= dates[-1] - 7 * RECENT]
     weekdays = _weekdays(dates)
     seen = np.bincount(weekdays, minlength=7)
-    # With daylight saving time, a day can have 23 or 25 hours. Such days have no fixed duration.
+    # If the rows have different times of day in UTC, the days may have 23 or 25 hours because of daylight
+    # saving time. Therefore the calendar counts dates instead of hours.
     clocks = rows.times - rows.times.astype("datetime64[D]")
     every = Fixed(DAY) if (clocks == clocks[0]).all() else Weekdays(tuple(range(7)))
     # ``possible`` counts how often each day of the week occurs between the first and the last row.
@@ -203,7 +205,10 @@ def _open_slots(local: np.ndarray, seconds: int) -> tuple[int, ...] | None:
 
 
 def _expected(slots: tuple[int, ...], local: np.ndarray) -> int:
-    """Returns the number of rows from the first to the last time, if every time in ``slots`` has a row."""
+    """Returns how many rows a series has if it has one row at every time of the week in ``slots``.
+
+    The count starts at the first time in ``local`` and ends at the last time.
+    """
     index, _ = Sessions(slots, 1).positions(local[[0, -1]], local[[0, -1]])
     return int(index[-1]) + 1
 
@@ -211,7 +216,7 @@ def _expected(slots: tuple[int, ...], local: np.ndarray) -> int:
 def fits(frequency: Frequency, rows: Observed) -> bool:
     """Returns True if the rows fit the calendar.
 
-    Two rows must not lie in the same step of the calendar. About half of the steps or more must have a row.
+    Two rows must not lie in the same step of the calendar. At least about half of the steps must have a row.
     Rows must not lie between two steps. For prices, up to 20 % of the rows may lie between two steps.
     """
     if (rows.times.dtype.kind == "M") == isinstance(frequency, Steps):

@@ -301,11 +301,11 @@ class Predict(PredictOptions):
     data: str | None = option(
         None,
         "Data to forecast, such as a file or a folder. You can also pass files and folders as arguments "
-        "instead of --data. Without any of them, the app forecasts the --data of the training.",
+        "instead of --data. If you pass no data, the app forecasts the --data of the training.",
     )
     encoding: str | None = encoding_option("UTF-8, or the --encoding of the training if a file is not UTF-8")
 
     def check(self) -> None:
         super().check()
-        # Without --data, the arguments of the command may be files. Therefore --encoding is allowed.
+        # Files can be passed as arguments instead of --data. Therefore --encoding is allowed without --data.
         check_reading(self.data or "", {"encoding": self.encoding})

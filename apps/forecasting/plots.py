@@ -59,7 +59,7 @@ def fan_chart(fan: Fan, title: str, path: str | os.PathLike[str]) -> Path:
     if not fan.rolling:  # The intervals start at the last known value.
         ahead = times[past - 1 :]
         quantiles = np.concatenate([np.full((1, 7), fan.history[-1]), quantiles])
-    # Rolling forecasts have different origins. Therefore steps are drawn instead of connecting lines.
+    # Rolling forecasts have different origins. Therefore the plot is a staircase without sloped lines.
     step: Literal["mid"] | None = "mid" if fan.rolling else None
     for low, high, label, alpha in SHARES:
         axes.fill_between(

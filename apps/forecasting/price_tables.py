@@ -34,7 +34,8 @@ def read_prices(table_rows: Rows, name: str, dates: Dates, close_column: str) ->
         known["close"] = table_rows.numbers(keys["close"])
     table_rows.used |= {role: [column] for role, column in columns.items()}
     if adjusted and adjusted != columns["close"]:
-        # The adjusted close is corrected for dividends and splits. The same factor corrects the other prices.
+        # The adjusted close is corrected for dividends and splits. Its ratio to the close
+        # corrects all other prices.
         factor = table_rows.numbers(adjusted) / known["close"]
         known = {c: v if c == "volume" else v * factor for c, v in known.items()}
         table_rows.used["adjusted close"] = [adjusted]

@@ -75,15 +75,17 @@ def load_series(
         season: season length in rows. Default: inferred.
         known: covariate columns whose future values are known. The last rows of the data contain these future
             values. In these rows, the columns of ``target`` are empty.
-        static: covariate columns that are constant in each series. If the file does not have the columns
-            ``unique_id,ds,y``, ``id`` must be given.
+        static: covariate columns that are constant in each series. The names of the series must be
+            in the columns of ``id``, or the file must have the columns ``unique_id,ds,y``.
         seed: seed of embedded data.
         date: columns of the dates. Default: found by name and content.
-        id: columns that name the series of each row, if one column contains the values of several series.
+        id: columns with the names of the series, for a table in which one column contains the values of
+            several series.
         target: columns to forecast.
         close: column of closing prices.
         date_format: format of ``strptime`` for ambiguous dates.
-        holidays: countries whose holidays are known covariates, or an exchange whose holidays have no rows.
+        holidays: countries or one exchange. The holidays of a country become known covariates. On the
+            holidays of an exchange, no rows are expected.
         encoding: encoding of text files. Default: UTF-8.
         prefer_utf8: if True, ``encoding`` applies only to files that are not UTF-8.
         expected: calendar of the training. It is used if the rows of ``data`` fit this calendar.
@@ -128,9 +130,8 @@ def load_series(
         )
     if static and not source.series[0].static.size:
         raise UsageError(
-            f"--static {','.join(static)} does not apply to {data}. Static covariates need a long file: "
-            f"a file with the columns {', '.join(LONG_COLUMNS)}, or a file for which --id names the series; "
-            "remove --static"
+            f"--static {','.join(static)} does not apply to {data}. Static covariates need the option "
+            f"--id or a file with the columns {', '.join(LONG_COLUMNS)}; remove --static"
         )
     source = without_constant(source)
     if countries:
@@ -259,8 +260,8 @@ def _read_path(data: str, reading: Reading) -> SeriesData:
 def _guess(source: SeriesData) -> int:
     """Infers the season length from the values. Returns 1 if the series have no clear season.
 
-    For each length in ``GUESSES``, the function computes the autocorrelation of the changes from row to row
-    at this lag. The length with the highest mean over all series is the season length.
+    The function computes the changes from row to row, and their autocorrelation at each lag in ``GUESSES``.
+    The lag with the highest mean autocorrelation over all series is the season length.
     """
     best, strongest = 1, STRONG
     for season in GUESSES:

@@ -18,7 +18,8 @@ class Series:
     Attributes:
         name: name of the series.
         times: dates, ``(T,)`` datetime64[s]. For series without dates, row numbers, ``(T,)`` int64.
-        values: ``PRICE_COLUMNS`` or one value per row, ``(T, columns)`` float64.
+        values: for prices, the columns ``PRICE_COLUMNS``. For other series, one column. The shape is
+            ``(T, columns)``, the type float64.
         known: covariates whose future values are known, ``(T + future rows, covariates)`` float64.
         static: covariates that are constant in the series, ``(covariates,)`` float64.
         calendar: calendar of this series. None means ``SeriesData.frequency``.
@@ -79,7 +80,7 @@ class SeriesData:
     def days(self, number: int) -> np.ndarray:
         """Returns the times of the series with the index ``number``.
 
-        The times are converted to numbers by :func:`days`: ``(T,)``.
+        The times are days since 2000-01-01, or row numbers for series without dates: ``(T,)``.
         """
         return days(self.series[number].times)
 

@@ -88,7 +88,10 @@ def key(name: str) -> str:
 
 
 def keys_of(table: Table) -> dict[str, str]:
-    """Returns ``{simplified name: column}``. If two columns have the same simplified name, uses the first."""
+    """Returns ``{simplified name: column}``.
+
+    If two columns have the same simplified name, the result contains only the first of them.
+    """
     found: dict[str, str] = {}
     for column in table.columns:
         found.setdefault(key(column), column)
@@ -134,7 +137,8 @@ def find_dates(table: Table, chosen: Chosen) -> list[str]:
         if re.search(r"date|time|period|quarter|week|month|year|^day|_day$", name)
     ]
     candidates = list(dict.fromkeys([*named, *more, *similar, *keys.values()]))
-    # A column with a name in DATE_NAMES is used even if a cell is not a date. The error then shows this cell.
+    # A column with a name in DATE_NAMES is used even if some cells are not dates. The parser of the dates
+    # later raises an error that shows such a cell.
     date = next((column for column in named if not _is_clock(table, column)), None)
     if date is None:
         date = next((column for column in candidates if _holds_dates(table, column)), None)
@@ -172,7 +176,8 @@ def _has_no_time(table: Table, column: str) -> bool:
     try:
         times = parse_dates(cells, str, column).times
     except (DataError, UsageError):
-        # The order of day and month may be unclear in these cells. Then a colon, as in 12:30, shows a time.
+        # The cells cannot be parsed, for example because the order of day and month is unclear. In this case,
+        # cells with a colon, as in 12:30, are assumed to contain a time of day.
         return not any(re.search(r"\d:\d", cell_text(cell)) for cell in cells)
     return times.dtype.kind == "M" and bool((times == times.astype("datetime64[D]")).all())
 

@@ -1,8 +1,9 @@
 """Builds the signature ``forecast`` of exported models.
 
 The signature receives unscaled past values, in the units of the data. If the data are not prices, all outputs
-are in the units of the data. For prices, the outputs ``parameters`` and ``quantiles`` describe the log-return
-of the close from row to row, in percent. The output ``prices`` is in the units of the data.
+are in the units of the data. For prices, the outputs ``parameters`` and ``quantiles`` describe the
+log-returns of the closing price between successive rows, in percent. The output ``prices`` is in the units of
+the data.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from seqmodels.models.forecasting.base import DECILES
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 LEAST_FREEDOM = 2.0  # lower limit of the degrees of freedom that a model forecasts
-# Lower limit of the degrees of freedom in formulas with the kurtosis. The kurtosis is finite only above 4.
+# Formulas with the kurtosis use at least this many degrees of freedom. The kurtosis is finite only above 4.
 LEAST_KURTOSIS_FREEDOM = 4.05
 
 
@@ -46,8 +47,8 @@ def forecast_signature(model: keras.Model, assets: Assets, rows: int | None) -> 
 
     Outputs:
 
-    - ``parameters (n, H, p)``: the point, the deciles, or the parameters of the distribution. For prices,
-      these outputs describe the log-return of the close from row to row, in percent.
+    - ``parameters (n, H, p)``: point forecasts, deciles, or parameters of a distribution. For prices, these
+      outputs describe the log-returns of the closing price between successive rows, in percent.
     - ``quantiles (n, H, 7)``: quantiles at ``LEVELS``, interpolated if the model forecasts deciles. For
       prices, the quantiles also describe the log-return in percent. For counts, all quantiles are at least 0.
     - ``prices (n, H, 7)``, only for prices: quantiles of the closing price of each row, in the units of the
@@ -152,9 +153,9 @@ def cumulated(parameters: tf.Tensor, output: str) -> tf.Tensor:
     of the cumulative return. An excess kurtosis k corresponds to ``4 + 6 / k`` degrees of freedom. The
     quantiles of the first day are not approximated.
 
-    If the model forecasts deciles, each day is approximated by a normal distribution. Its median, and the
-    distance between its first and last deciles, are those of the forecast. If the model forecasts points, the
-    point forecasts of the days are added.
+    If the model forecasts deciles, each day is approximated by a normal distribution. The mean of this
+    distribution is the median forecast. The standard deviation is computed from the distance between the
+    first and last deciles. If the model forecasts points, the point forecasts of the days are added.
     """
     first = quantiles(parameters, output)[:, :1]
     if output == "point":

@@ -36,7 +36,8 @@ class Reading:
         frequency: a key of ``FREQUENCIES``, or ``rows``. Default: inferred.
         columns: columns that the user chose.
         date_format: format of ``strptime`` for the dates. Default: inferred.
-        exchange: exchange whose holidays have no rows. An empty string means no exchange.
+        exchange: name of an exchange. On the holidays of this exchange, no rows are expected. An empty string
+            means no exchange.
         encoding: encoding of text files. Default: UTF-8.
         expected: calendar of the training. It is used if the rows of a file fit this calendar.
         prefer_utf8: if True, ``encoding`` applies only to files that are not UTF-8.
@@ -108,7 +109,10 @@ class Rows:
         return parse_numbers(self.table.frame[column], where, column, self.writing)
 
     def dates(self, columns: list[str]) -> Dates:
-        """Parses the dates of all rows. With ``--frequency rows``, returns row numbers instead."""
+        """Parses the dates of all rows.
+
+        If the value of ``--frequency`` is ``rows``, the function returns row numbers instead.
+        """
         table, reading = self.table, self.reading
         where = partial(table.where, column=columns[0] if columns else "")
         if reading.frequency == "rows":
@@ -127,7 +131,7 @@ class Rows:
         return found
 
     def groups(self, dates: Dates) -> list[tuple[str, np.ndarray]]:
-        """Returns the name of each series, and the numbers of its rows in time order.
+        """Returns the name of each series, and the indices of its rows in time order.
 
         The columns of ``--id`` contain the names. Without ``--id``, the whole table is one series.
         """
@@ -225,7 +229,10 @@ class Rows:
         return " ".join(cell_text(self.table.frame[column].iloc[row]) for column in self.used["dates"])
 
     def _check_repeats(self, dates: Dates, rows: np.ndarray) -> None:
-        """Raises DataError if dates occur in several rows because the rows belong to several series."""
+        """Raises DataError if the rows seem to contain several series.
+
+        Many repeated dates are a sign of several series.
+        """
         times = dates.times
         if _is_rising(times) or len(np.unique(times)) > 0.8 * len(times):
             return
@@ -236,7 +243,7 @@ class Rows:
             for column in self.table.columns
             if column not in taken and 1 < frame[column].nunique() <= len(frame) / 3
         ]
-        # Columns are collected until no two rows have the same date and the same values in these columns.
+        # Columns are added to ``keyed`` until the date and these columns together identify each row.
         keyed: list[str] = []
         for column in [c for c in few if not is_number(frame[c])] + few:
             if column in keyed:
@@ -288,16 +295,16 @@ class Rows:
             if chosen is None:
                 raise UsageError(
                     f"--holidays {exchange} names an exchange, but series {part.name!r} of {self.table.path} "
-                    f"has one row per {inferred}. An exchange needs rows on business days or in business "
-                    "hours; name a country instead, such as --holidays US"
+                    f"has one row per {inferred}. An exchange is allowed only for rows on business days or "
+                    "in business hours; name a country instead, such as --holidays US"
                 )
             closed = chosen.positions(rows.times, rows.local)[1]
             if prices and closed.mean() > 0.02:
                 row = int(closed.argmax())
                 raise DataError(
-                    f"{place(row)}: {exchange} is closed at the time of this row. This is true for "
-                    f"{int(closed.sum())} of {len(closed)} rows; if the prices are of another exchange, name "
-                    "it with --holidays"
+                    f"{place(row)}: {exchange} is closed at the time of this row. In total, "
+                    f"{int(closed.sum())} of {len(closed)} rows are at times when the exchange is closed; if "
+                    "the prices come from another exchange, set --holidays to that exchange"
                 )
         return chosen
 

@@ -85,7 +85,8 @@ def _unusual(table: Table, series: SeriesData) -> list[str]:
 def _read_yahoo_download(table: Table, name: str, reading: Reading) -> SeriesData:
     """Reads a file of ``yfinance.download(...).to_csv()``.
 
-    The three header rows of this file contain the kinds of prices, the tickers and the name of the index.
+    The file has three header rows. They contain the kinds of prices (such as ``Close``), the tickers, and the
+    name of the date column.
     """
     names = [cell_text(table.frame[column].iloc[0]).strip() for column in table.columns]
     plain = [

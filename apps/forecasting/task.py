@@ -146,7 +146,10 @@ def _prepared(run: Run, stored: Train, assets: Assets, data: str | None, encodin
 
 
 def _trained(prepared: Prepared, options: Train) -> Forecasts:
-    """Trains a model on these series as ``train`` does, and returns the forecast function of the model."""
+    """Trains a model on the series of ``prepared``, like the command ``train``.
+
+    Returns the forecast function of the model.
+    """
     with TemporaryDirectory() as folder:
         training = task_training(TASK, options, data_of(prepared, options), Path(folder))
         training.run()

@@ -20,7 +20,7 @@ def trainable(source: SeriesData, split: str, horizon: int, unit: str) -> Series
 
     Args:
         source: the series.
-        split: value of ``--split``, without ``auto``.
+        split: a value of ``--split`` except ``auto``.
         horizon: number of rows to forecast.
         unit: unit of the errors, see :func:`apps.forecasting.windows.units`.
 

@@ -177,7 +177,7 @@ def _static(
         value = "missing" if np.isnan(cells[row, column]) else f"{cells[row, column]:g}"
         raise DataError(
             f"{table_rows.table.where(int(rows[row]), columns[column])}: the value is {value}, but "
-            f"{cells[0, column]:g} in the first row of series {identity!r}; a static covariate must be "
-            "constant in each series; use --known for a covariate that changes"
+            f"the first row of series {identity!r} has the value {cells[0, column]:g}; a static covariate "
+            "must be constant in each series; use --known for a covariate that changes"
         )
     return cells[0]

@@ -21,8 +21,9 @@ class Weekdays(Frequency):
     """Calendar with one row per day, but only on some days of the week.
 
     Attributes:
-        open: numbers of the days of the week that have rows. Monday is 0.
-        exchange: name of an exchange whose holidays have no rows. An empty string means no holidays.
+        open: weekdays with rows. Each weekday is a number, and Monday is 0.
+        exchange: name of an exchange. The calendar has no rows on the holidays of this exchange. An empty
+            string means no holidays.
     """
 
     open: tuple[int, ...] = BUSINESS
@@ -99,7 +100,8 @@ class Weeks(Frequency):
             iso = pd.DatetimeIndex(dates).isocalendar()
             numbers = iso["year"].to_numpy(np.int64) * 52 + iso["week"].to_numpy(np.int64)
             return numbers - numbers[0], (iso["week"] == 53).to_numpy(bool)
-        # Weeks end on the usual day. Day 0 is 1970-01-01, a Thursday. Therefore 2 - self.day is added.
+        # Weeks end on the usual day. Day 0 is 1970-01-01, a Thursday. Therefore ``dates + 2 - self.day`` is a
+        # multiple of 7 on the first day of each week.
         weeks = (dates.astype(np.int64) + 2 - self.day) // 7
         return weeks - weeks[0], np.zeros(len(times), bool)
 
@@ -125,7 +127,8 @@ class Sessions(Frequency):
         seconds: usual time between two rows.
         offset: UTC offset of the local time in seconds. It is used only if ``zone`` is empty.
         zone: name of the time zone. Empty if the name is unknown.
-        exchange: name of an exchange whose holidays have no rows. An empty string means no holidays.
+        exchange: name of an exchange. The calendar has no rows on the holidays of this exchange. An empty
+            string means no holidays.
     """
 
     slots: tuple[int, ...]
@@ -153,7 +156,10 @@ class Sessions(Frequency):
 
     @property
     def season(self) -> int:
-        """The number of rows in a usual day. If a usual day has one row, the number of rows in a week."""
+        """The season length is the number of rows in a usual day.
+
+        If a usual day has only one row, the season length is the number of rows in a week.
+        """
         counts = np.bincount(np.array(self.slots) // DAY, minlength=7)
         usual = int(np.bincount(counts[counts > 0]).argmax())
         return usual if usual > 1 else len(self.slots)

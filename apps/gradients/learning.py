@@ -21,8 +21,8 @@ from seqmodels.training import Position
 from seqmodels.training.objectives import Outcome
 
 BATCH, STEPS_IN_EPOCH, VALIDATION_BATCHES = 32, 50, 8
-# A model explains a share of the variance of the targets. If this share is at least SOLVED, the problem is
-# solved. If it is below NOTHING, the model has learned nothing.
+# Limits for the key ``explained`` of the history (see ``Learner.learn``). If the value is at least SOLVED,
+# the problem is solved. If the value is below NOTHING, the model has learned nothing.
 SOLVED, NOTHING = 0.9, 0.02
 
 
@@ -30,7 +30,7 @@ class Reader(keras.Model):
     """A recurrent layer followed by a linear layer.
 
     The inputs are ``{"inputs": (n, T, FEATURES), "lengths": (n,)}``. The outputs ``(n, ANSWERS)`` are the
-    answers at the last ``ANSWERS`` steps of each row.
+    answers at the last ``ANSWERS`` steps of each sequence.
 
     Args:
         variant: name of the cell, a key of ``VARIANTS``.
@@ -97,8 +97,8 @@ class Learner:
         longest: longest lag of all problems, in time steps.
         options: options of the experiment; they contain the number of training steps, the learning rate and
             the seed.
-        patience: number of epochs before early stopping. The training stops if the explained share of the
-            variance was below ``NOTHING`` in each of these epochs. None disables early stopping.
+        patience: number of epochs at the start of a training. If ``explained`` (see :meth:`learn`) is below
+            ``NOTHING`` in all of them, the training stops early. None disables early stopping.
         **settings: additional fields of ``TrainOptions``, such as ``clipnorm``.
     """
 

@@ -42,8 +42,8 @@ class Diagnosis(Experiment):
 
     run: str = option(
         "",
-        "Folder for findings and figures. If the folder contains a trained run, flow measures the trained "
-        "model instead of untrained cells. Default: saved_models/gradients.",
+        "Folder for findings and figures. If the folder contains a trained run, the experiment flow measures "
+        "the trained model instead of untrained cells. Default: saved_models/gradients.",
         stored=False,
     )
 

@@ -1,7 +1,7 @@
 """Synthetic problems in which the answers depend on inputs up to ``lag`` time steps earlier.
 
-Each problem is a function that receives a random number generator, the number of rows, and the lag. The
-function returns two float32 arrays, ``inputs (rows, lag + ANSWERS, FEATURES)`` and
+Each problem is a function that receives a random number generator, ``rows`` (the number of sequences),
+and ``lag``. The function returns two float32 arrays, ``inputs (rows, lag + ANSWERS, FEATURES)`` and
 ``targets (rows, ANSWERS)``. The targets are the correct answers at the last ``ANSWERS`` time steps. Each time
 step has three input features:
 
@@ -42,7 +42,7 @@ def adding(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray
 def copying(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
     """Copying problem: the three answers are the signs (-1 or 1) at the first three time steps.
 
-    All later values are 0. The answer for each sign is expected ``lag`` steps after this sign.
+    All later values are 0. The model must repeat each sign exactly ``lag`` steps later.
     """
     inputs = _empty(rows, lag)
     signs = random.choice([-1.0, 1.0], (rows, ANSWERS)).astype(np.float32)
@@ -52,10 +52,10 @@ def copying(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarra
 
 
 def parity(random: np.random.Generator, rows: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Parity problem: the answer is the product of ``lag`` signs, -1 or 1 (Bengio et al. 1994).
+    """Parity problem: the answer is the product of ``lag`` signs (Bengio et al. 1994).
 
-    The product is -1 if the number of negative signs is odd. All signs are needed: if one sign is unknown,
-    the remaining signs carry no information about the answer.
+    Each sign is -1 or 1. The product is -1 if the number of negative signs is odd. All signs are
+    needed: if one sign is unknown, the remaining signs carry no information about the answer.
     """
     inputs = _empty(rows, lag)
     inputs[:, :lag, VALUE] = random.choice([-1.0, 1.0], (rows, lag))

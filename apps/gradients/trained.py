@@ -22,8 +22,8 @@ class Trained:
         model: the trained model.
         objective: objective of the training, which computes the loss.
         batches: batches of the validation split.
-        carried: function that receives a number of rows and returns the initial carried state. The model
-            passes the carried state from batch to batch.
+        carried: function that receives the number of sequences in a batch and returns the state before the
+            first batch. The model passes its state from each batch to the next batch.
     """
 
     model: keras.Model

@@ -50,7 +50,7 @@ class Reading:
         encoding: encoding of text formats. Default: UTF-8.
         prefer_utf8: if True, ``encoding`` applies only to files that are not UTF-8.
         text: column of the texts of a table. Default: ``text``.
-        optional: if True, ``text`` applies only to tables with this column.
+        optional: if True, ``text`` is ignored for tables that do not have a column with this name.
     """
 
     encoding: str | None = None
@@ -61,8 +61,8 @@ class Reading:
     def of_other_data(self, encoding: str | None, text: str | None) -> "Reading":
         """Returns the options for other data than the training data.
 
-        If an argument is missing, the value of the training is used. Its encoding then applies only to files
-        that are not UTF-8, and its text column applies only to tables with this column.
+        Without ``encoding``, the encoding of the training data is used for files that are not UTF-8. Without
+        ``text``, the text column of the training data is used for tables that have this column.
         """
         return Reading(encoding or self.encoding, encoding is None, text or self.text, text is None)
 
@@ -72,8 +72,8 @@ class Texts:
     """The three splits of the data ``name``, as lists of lines.
 
     Lines keep their order and have no newline character at the end. Empty lines are kept. ``notes`` describes
-    the data and how missing splits were replaced. ``sha256`` is the digest of the data as read, before
-    missing splits are created.
+    the data, and explains how missing splits were created. ``sha256`` is the digest of the data before
+    missing splits were created.
     """
 
     train: list[str]
@@ -87,12 +87,12 @@ class Texts:
 def load_texts(data: str, seed: int, valid_fraction: float = 0.1, reading: Reading | None = None) -> Texts:
     """Reads ``data``. A missing split is cut out of the training text.
 
-    - If only the test split is missing, the validation split becomes the test split.
-    - If the validation split and the test split are missing, the last 10 % of the characters become the test
-      split.
-    - In both cases, a part of the remaining training text becomes the validation split. The same happens if
-      only the validation split is missing. The part is contiguous and contains ``valid_fraction`` of the
-      characters. The seed determines its position.
+    1. If only the test split is missing, the validation split becomes the test split.
+    2. If the validation split and the test split are missing, the last 10 % of the characters become the test
+       split.
+    3. If there is now no validation split, a part of the remaining training text becomes the validation
+       split. The part is contiguous and contains ``valid_fraction`` of the characters. The seed determines
+       its position.
 
     A new split starts and ends at line ends. If the text has too few lines, the new split starts and ends at
     white space. ``reading`` contains the options that determine how files are read.
@@ -185,9 +185,10 @@ def _broken(lines: list[str], begins: float, wanted: float) -> list[str]:
 
 
 def _readers(data: str, reading: Reading, notes: list[str]) -> Readers:
-    """Returns a dictionary from the name of each split of ``data`` to a function that reads the split.
+    """Returns a dictionary of functions. Each function reads one split of ``data``.
 
-    If ``data`` is a single file, the only name is `WHOLE`. Each function may be called only once.
+    The keys are the names of the splits. If ``data`` is a single file, the only key is `WHOLE`. Each function
+    may be called only once.
     """
     if data == "embedded" or data.startswith("embedded:"):
         return _embedded_readers(data, notes)

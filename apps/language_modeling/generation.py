@@ -44,7 +44,7 @@ def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterat
             if options.json:
                 yield json.dumps({"prompt": prompt, "text": "".join(pieces)}, ensure_ascii=False) + "\n"
             else:
-                # Spaces at the end of the prompt are removed: each generated word starts with a space.
+                # Spaces at the end of the prompt are removed, because every new word starts with a space.
                 yield prompt.rstrip(" \t") if tokenizer.settings.unit in ("word", "wordpiece") else prompt
                 yield from pieces
                 yield "\n"
@@ -93,7 +93,7 @@ def step(model: NextToken, tokens: tf.Tensor, states: Any) -> tuple[tf.Tensor, A
 
 
 def begin(model: NextToken, prompts: tf.RaggedTensor) -> tuple[tf.Tensor, Any]:
-    """Reads prompts ``(n, None)`` except their last tokens.
+    """Reads all tokens of each prompt except the last token. The prompts are ``(n, None)``.
 
     Returns:
         The last token of each prompt, ``(n,)``, and the states of the model before these tokens.

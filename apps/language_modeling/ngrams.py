@@ -21,9 +21,10 @@ of n-grams with count r (equation 26)::
 =================  ===================================================================================
 `unigram`          A model with ``n = 1``: the context is empty.
 `markov`           A model with ``n = 2``; c is the number of occurrences of a pair of tokens. The discounts
-                   make the pairs in the training text less probable. All tokens get a part of the difference,
-                   in proportion to their unigram probability. Add-one smoothing is simpler, but gives most of
-                   the probability to unseen pairs if V is large (Chen and Goodman, section 2.1).
+                   take probability from the pairs in the training text. The model distributes this
+                   probability over all tokens, in proportion to their unigram probability. Add-one smoothing
+                   is simpler, but gives most of the probability to unseen pairs if V is large (Chen and
+                   Goodman, section 2.1).
 `kneser_ney`       The modified Kneser-Ney model (section 3.2). For the largest n, c is the number of
                    occurrences. For smaller n, c is the number of different tokens that precede the n-gram.
 =================  ===================================================================================
@@ -59,7 +60,7 @@ class _Order:
         keys: keys in ascending order, (nodes,) int64. For unigrams, these are the tokens, 0 to V.
         discounted: ``c - D(c)`` of each n-gram, (nodes,) float64.
         totals: for each context, the sum of the counts of all n-grams with this context, (contexts,) float64.
-        gammas: gamma of each context: the weight of the probability of order ``n - 1``, (contexts,) float64.
+        gammas: for each context h, the value ``gamma(h)`` in the formula of this module, (contexts,) float64.
     """
 
     keys: NDArray
@@ -210,9 +211,9 @@ class NGrams:
             nodes = np.full(len(windows), NONE)
             nodes[rows] = found
             if n < self.order:
-                # In an n-gram of order n + 1, the context is the n tokens before the last token. It ends at
-                # the previous token, so its node is in the row of that token. The node is ``NONE`` if fewer
-                # than n tokens of the sentence come before the last token.
+                # The context of an n-gram of order n + 1 is its first n tokens. They end one row earlier, so
+                # ``nodes`` of the previous row is the node of the context. The node is ``NONE`` if fewer than
+                # n tokens of the sentence, start token included, come before the last token of the n-gram.
                 longer = windows[:, n] != NONE
                 before = np.where(longer, np.append(NONE, nodes[:-1]), NONE)
         if continuation:

@@ -27,7 +27,8 @@ from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES, SPL
 
 # Options that do not apply to a fixed-window model.
 OF_RECURRENT = ("cell", "layers", "residual", "layer_dropout", "recurrent_dropout", "weight_dropout")
-# The options that do not apply, for some values of ``--unit`` and ``--model``. They must keep their defaults.
+# Lists the options that do not apply to a value of ``--unit`` or ``--model``. With this value, the listed
+# options must keep their defaults.
 WITHOUT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "unit": {"character": ("split",), "byte": ("split", "vocabulary", "minimum_count")},
     "model": {"recurrent": ("window",), "fixed-window": OF_RECURRENT},
@@ -140,8 +141,8 @@ class Train(TrainOptions):
     minimum_count: int | None = option(
         None,
         "Minimum number of occurrences of a token in the training split. Rarer tokens become the unknown "
-        "token. Default: 2. If the text contains the word <unk>, its rare words are already replaced. For "
-        "words, the default is then 1 with --split auto or --split whitespace.",
+        "token. Default: 2. Some texts contain the word <unk> in place of rare words. For such a text, the "
+        "default is 1 if --unit is word or wordpiece, and --split is auto or whitespace.",
         group="Data",
         minimum=1,
     )
@@ -252,8 +253,8 @@ class Train(TrainOptions):
     def _optimization(cls, preset: Mapping[str, Any], explicit: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the optimizer, learning rate and clipping threshold, if they differ from the preset.
 
-        The presets are tuned for an LSTM. With their values, other models learn late or do not learn at
-        all (benchmarks/experiments.md).
+        The presets are tuned for an LSTM. With the values of a preset, a model without an LSTM starts to
+        learn late or never (benchmarks/experiments.md).
         """
         usual = preset.get("optimizer", cls.optimizer)
         fixed = explicit.get("model") == "fixed-window"
@@ -343,12 +344,12 @@ class Evaluate(EvaluateOptions):
         "UTF-8; for a file that is not UTF-8, the --encoding of the training"
     )
     beside: str | None = option(
-        None, "Folder of a second trained run, whose scores on the same data are also shown."
+        None, "Folder of a second trained run. Its scores on the evaluated text are also shown."
     )
     dynamic: bool = option(
         False,
-        "Also evaluate the model with dynamic evaluation, which updates the weights on each part of the text "
-        "after scoring this part (Krause et al. 2018).",
+        "Also evaluate the model with dynamic evaluation (Krause et al. 2018). The model then scores the "
+        "text in segments. After each segment, a gradient step on this segment updates the weights.",
     )
     dynamic_rate: float = option(0.002, "Learning rate of dynamic evaluation.", minimum=0)
     dynamic_decay: float = option(
@@ -364,8 +365,8 @@ class Evaluate(EvaluateOptions):
     )
     cache_flatness: float = option(
         0.66,
-        "Factor that multiplies the similarity between the current output and an output in the cache. With "
-        "0, all outputs in the cache have equal weight.",
+        "Factor of the similarity in the cache. A larger factor gives more weight to outputs in the cache "
+        "that are similar to the current output. With 0, all outputs in the cache have equal weight.",
         minimum=0,
     )
     cache_weight: float = option(

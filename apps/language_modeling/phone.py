@@ -142,8 +142,8 @@ def token_settings(settings: TokenizerSettings) -> dict[str, Any]:
         "lowercase": settings.lowercase,
     }
     if settings.split == "auto":
-        # The first rewrite replaces white space. Its pattern is not valid in Python's re, so generate.py
-        # replaces white space without this pattern.
+        # The first entry of settings.rewrites replaces white space. Its pattern is not valid in Python's re,
+        # so the entry is left out. In generate.py, the method ``spaced`` replaces white space.
         read["rewrites"] = [[in_python(pattern), other] for pattern, other in settings.rewrites[1:]]
         read["unspaced"] = in_python(CUT + WIDE_PUNCTUATION)
     return read

@@ -21,7 +21,7 @@ from seqmodels.errors import DataError
 FRACTIONS = {"train": 0.8, "valid": 0.1, "test": 0.1}  # fractions of the text
 MODULE_BYTES = 32_768  # larger modules are skipped; otherwise, a few of them would dominate the text
 
-# Markup that is removed from reST lines: list items, labels of notes, rules, version notes.
+# Markup that is removed from reST text: list markers, labels of notes, table rows, underlines, version notes.
 ITEM = re.compile(r"([*+-]|\d+\.|\(?\d+\)|\[\d+\]) +")
 LABEL = re.compile(r"(\*\*CPython implementation detail:\*\* |(Note|Warning|Tip|Attention|Caution): )")
 RULE = re.compile(r"[+|]|(=|-|\*|~|\^|\"|\.){3,}$")
@@ -67,8 +67,8 @@ def prose() -> dict[str, list[str]]:
 def code() -> dict[str, list[str]]:
     """Returns lines of standard library modules for "train", "valid" and "test".
 
-    The modules are the files at the top level whose names begin with a lower-case letter and whose size is at
-    most `MODULE_BYTES`.
+    The modules are the .py files in the main folder of the standard library. Each file name begins with a
+    lower-case letter, and each file has at most `MODULE_BYTES` bytes.
 
     Raises:
         DataError: this Python installation does not include the source code of the standard library.
@@ -85,7 +85,10 @@ def code() -> dict[str, list[str]]:
 
 
 def _cut(documents: Iterable[list[str]]) -> dict[str, list[str]]:
-    """Returns the lines of each split. A document belongs to the split in which its middle lies."""
+    """Returns the lines of each split.
+
+    All lines of a document go to the split that contains the middle of the document.
+    """
     documents = [lines for lines in documents if lines]
     sizes = [sum(len(line) + 1 for line in lines) for lines in documents]
     splits: dict[str, list[str]] = {name: [] for name in FRACTIONS}

@@ -26,11 +26,11 @@ def signatures(model: NextToken, tokenizer: Tokenizer) -> list[Signature]:
 
 
 def _score(model: NextToken, tokenizer: Tokenizer) -> Signature:
-    """Builds the signature ``score``, which computes the log-probability of every token of texts ``(n,)``.
+    """Builds the signature ``score``, which computes the log-probability of every token in n texts.
 
-    A line end is also a token. The outputs are ``tokens (n, T)``, ``log_probabilities (n, T)``,
-    ``lengths (n,)`` and ``perplexity (n,)``. ``lengths`` contains the number of tokens of each text, and T is
-    the largest of these numbers.
+    A line end is also a token. The input is ``text (n,)``. The outputs are ``tokens (n, T)``,
+    ``log_probabilities (n, T)``, ``lengths (n,)`` and ``perplexity (n,)``. ``lengths`` contains the number of
+    tokens of each text, and T is the largest of these numbers.
     """
 
     def score(text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -56,11 +56,12 @@ def _score(model: NextToken, tokenizer: Tokenizer) -> Signature:
 
 
 def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
-    """Builds the signature ``generate``, which continues prompts ``(n,)`` by ``length`` tokens.
+    """Builds the signature ``generate``, which continues n prompts.
 
-    The output is ``text (n,)``, the continuations without the prompts. With a ``temperature`` of 0, the most
-    probable token is always chosen. With a ``top_k`` of 0 and a ``top_p`` of 1, tokens are sampled from the
-    whole vocabulary. Equal inputs with an equal ``seed`` return equal texts.
+    The input ``prompt (n,)`` contains the prompts, and ``length`` is the number of new tokens. The output is
+    ``text (n,)``, the continuations without the prompts. With a ``temperature`` of 0, the most probable token
+    is always chosen. With a ``top_k`` of 0 and a ``top_p`` of 1, tokens are sampled from the whole
+    vocabulary. Equal inputs with an equal ``seed`` return equal texts.
     """
 
     def generate(
@@ -99,17 +100,16 @@ def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
 
 
 def step_signature(model: NextToken, rows: int | None = None) -> Signature:
-    """Builds the signature ``step``, which reads one token per row and predicts the next token.
+    """Builds the signature ``step``, which reads one token of each text and predicts the next token.
 
-    The input ``tokens (n,)`` contains the last token of each row. The input ``state (n, size)`` contains all
+    The input ``tokens (n,)`` contains the last token of each text. The input ``state (n, size)`` contains all
     states of the model, concatenated. The output ``state (n, size)`` contains the new states. The output
     ``logits (n, v)`` contains the logits of the next token, for a vocabulary of v tokens. At the start of a
-    text, the token is ``END``, and the entries of the state are 0. For a fixed-window model, the entries are
-    ``END``.
+    text, the token is ``END``. The entries of the state are then 0, or ``END`` for a fixed-window model.
 
     Args:
         model: a language model.
-        rows: number of rows, n. None allows any number.
+        rows: number of texts, n. None allows any number.
     """
     example = model.get_initial_state(1)
     parts = tf.nest.flatten(example)

@@ -48,8 +48,8 @@ RIVALS: dict[str, Callable[[np.ndarray, int], ngrams.NGrams]] = {
 
 STRONGEST = "Kneser-Ney, 5-grams"
 POSITIONS = 50  # number of positions, from the start of a line, for which the mean loss is reported
-# ``info`` shows NEIGHBOURS_OF example tokens. For each of them, it shows the NEIGHBOURS tokens with the
-# nearest embeddings.
+# ``info`` shows example tokens, and the tokens with the nearest embeddings. NEIGHBOURS_OF is the number of
+# examples. NEIGHBOURS is the number of nearest tokens per example.
 NEIGHBOURS, NEIGHBOURS_OF = 5, 6
 
 
@@ -235,9 +235,9 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 def describe(run: Run) -> dict[str, Any]:
     """Returns additional rows for ``info``.
 
-    Some rows contain the number of parameters of each baseline. For comparison, other rows contain the number
-    of entries in a table of all possible n-grams. The last rows show example tokens with the tokens whose
-    embeddings are nearest.
+    The first rows show how many parameters each baseline has. The next rows show how many entries a table of
+    all possible n-grams would have. The last rows show example tokens, and the tokens with the nearest
+    embeddings.
     """
     tokenizer, model = Tokenizer.load(run.assets), run.load_model()
     orders = {2, 3, 5} | ({model.window + 1} if isinstance(model, FixedWindowModel) else set())
@@ -257,7 +257,10 @@ def describe(run: Run) -> dict[str, Any]:
 
 
 def render_scores(scores: dict[str, Any]) -> Table:
-    """Returns a table with the scores of the baselines, the model, and the model adapted to the text."""
+    """Returns a table of scores.
+
+    The rows are the baselines, the model, and the model with a cache or with dynamic evaluation.
+    """
     model = scores["model"]
     named = {**scores["baselines"], "model": model}
     named |= {f"model {name}": row for name, row in scores["variants"].items()}

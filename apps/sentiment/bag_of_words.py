@@ -105,9 +105,9 @@ def fit_ratios(features: csr_matrix, codes: np.ndarray, classes: int) -> tuple[n
         r = \log \frac{p / \|p\|_1}{q / \|q\|_1}, \qquad
         \min_v \tfrac12 \|v\|^2 + C \sum_i \log(1 + e^{-y_i (v \circ r) \cdot x_i})
 
-    The weight of a feature is ``v r``. If a feature is not informative, its ratio ``r`` is near 0, and the
-    penalty on v keeps the weight small. For two classes, only one logit is fitted. Each class gets half of
-    this logit, with opposite signs.
+    The optimizer finds ``v``. In the logit, the weight of a feature is the product of ``v`` and ``r``. If a
+    feature is not informative, its ratio ``r`` is near 0. The penalty on ``v`` then keeps the weight small.
+    For two classes, only one logit is fitted. Each class gets half of this logit, with opposite signs.
 
     Args:
         features: matrix of 0 and 1, ``(n, m)``, with one row per text and one column per feature.

@@ -34,7 +34,8 @@ NGRAMS = "ngrams.npz"
 class Assets:
     """Tokenizer, class names and text lengths of a trained model.
 
-    If the vocabulary contains no token of a text, the text is read as an empty text: the start token alone.
+    If all tokens of a text are unknown, the text is read as an empty text. An empty text has only the start
+    token.
 
     Attributes:
         tokenizer: tokenizer trained on the training split.

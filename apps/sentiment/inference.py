@@ -28,7 +28,10 @@ For a list of n texts, the probabilities are ``(n, classes)`` float32, in the or
 
 
 def forms(run: Run, assets: Assets) -> Forms[Probabilities]:
-    """Returns one function per model format. Each opens a model and returns its prediction function."""
+    """Returns one loader function per model format.
+
+    A loader function receives a model or its path. It returns a function that predicts probabilities.
+    """
     return Forms(
         keras=lambda model: of_keras(model, assets),
         saved_model=_of_saved_model,

@@ -32,8 +32,8 @@ class Reading:
             common names.
         encoding: encoding of text files. Default: UTF-8.
         on_bad_rows: ``"error"`` or ``"skip"``, see ``--on-bad-rows``.
-        stored: names of the attributes whose values come from an earlier training instead of the user. Such a
-            value is ignored if it does not fit the file, for example if the column does not exist.
+        stored: names of attributes, such as ``text``. Their values come from an earlier training, not from
+            the user. A value that does not fit the file is ignored, for example a column that does not exist.
     """
 
     text: str | None = None
@@ -47,9 +47,9 @@ class Reading:
 class LabeledTexts:
     """One split: ``texts[row]`` has the label ``labels[row]``.
 
-    If ``source`` is a file, the row starts on its line ``lines[row]``. Otherwise, ``lines[row]`` is the
-    number of the row, from 1. If each text is a file in the folder of its class, ``files[row]`` is the path
-    of this file.
+    If ``source`` is a file, ``lines[row]`` is the line of this file on which the row starts. Otherwise,
+    ``lines[row]`` is the number of the row, from 1. If each text is a file in the folder of its class,
+    ``files[row]`` is the path of this file.
     """
 
     texts: list[str]
@@ -139,7 +139,10 @@ def read_labeled_table(path: Path, reading: Reading, notes: list[str]) -> Labele
     text = text_column(table, reading)
     label = _column(table, reading, "label", LABEL_NAMES)
     if text == label:
-        raise UsageError(f"--label {label} is also the column of the texts; choose another column of {path}")
+        raise UsageError(
+            f"the column {label!r} of {path} cannot contain both the texts and the labels; choose two "
+            "different columns with --text and --label"
+        )
     note_columns(table, {"text": text, "label": label}, notes)
     rows = zip(table.lines.tolist(), table.texts(text), table.texts(label))
     return collect(str(path), rows, bad, reading, notes)
@@ -155,8 +158,8 @@ def text_column(table: Table, reading: Reading) -> str:
     text = _column(table, reading, "text", TEXT_NAMES)
     if (reading.text is None or "text" in reading.stored) and (found := not_texts(table, text)):
         raise DataError(
-            f"the column {text!r} of {table.path} contains values such as {found!r} instead of texts; choose "
-            "the column of the texts with --text"
+            f"the column {text!r} of {table.path} contains values such as {found!r} instead of texts; use "
+            "--text to choose a column that contains texts"
         )
     return text
 

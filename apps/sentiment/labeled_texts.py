@@ -99,7 +99,7 @@ def load_labeled_texts(
     sha256 = digest(
         (name, len(split), map(json.dumps, zip(split.texts, split.labels))) for name, split in read.items()
     )
-    # HTML breaks are replaced after the digest is computed, so the digest covers the texts of the files.
+    # HTML breaks are replaced only now, because the digest is computed from the original texts.
     read = {name: _plain(split, notes) for name, split in read.items()}
     splits = _complete(read, seed, valid_fraction, notes)
     train, valid, test = (splits[name] for name in SPLIT_NAMES)
@@ -122,8 +122,8 @@ def load_split(
 ) -> LabeledTexts:
     """Reads one split of ``data`` for ``evaluate --data``. Missing splits are not created.
 
-    Data without splits (a file, or a folder with one folder per class) is read whole. As in training, the
-    validation split replaces a missing test split. Notes on the rows are appended to ``notes``.
+    A file, or a folder with one folder per class, has no splits. In this case, all rows are read. As in
+    training, the validation split replaces a missing test split. Notes on the rows are appended to ``notes``.
 
     Raises:
         UsageError, DataError: see `load_labeled_texts`. DataError is also raised if the split does not exist.
@@ -168,8 +168,8 @@ def _complete(
     for split, rows in _cut(whole, missing, seed).items():
         if not rows:
             raise DataError(
-                f"{whole.source} has too few rows ({len(whole)}) to create the {split} split from them; "
-                f"add rows or a {split} split"
+                f"{whole.source} has too few rows ({len(whole)}) to create the split {split!r}; add rows, or "
+                "add this split to the data"
             )
         splits[split] = whole.take(rows)
         if split in missing:
@@ -184,9 +184,9 @@ def _cut(whole: LabeledTexts, fractions: dict[str, float], seed: int) -> dict[st
     """Assigns the rows to train and to the new splits.
 
     ``fractions`` contains the fraction of the rows for each new split. The texts of each label are sorted by
-    a hash of seed and text. This order is the same on every machine and for every order of the rows. Each
-    split gets at least one text of every label that has enough texts. The training split keeps at least one
-    text of every label.
+    a hash of seed and text. This order is the same on every machine and for every order of the rows. The
+    training split keeps at least one text of every label. Each new split also gets at least one text of a
+    label, unless the label has too few texts.
 
     Returns:
         The row numbers of each split, in ascending order.
@@ -266,7 +266,7 @@ def _folder_readers(folder: Path, reading: Reading, notes: list[str]) -> Readers
         found = [(path.name, reader) for name, path, reader in candidates if name in names]
         if len(found) > 1:
             listed = " and ".join(name for name, _ in found)
-            raise DataError(f"{folder} has more than one {split} split: {listed}; keep one of them")
+            raise DataError(f"{folder} has more than one split {split!r}: {listed}; keep one of them")
         readers.update((split, reader) for _, reader in found)
     return readers or {WHOLE: partial(_read_class_folders, folder, reading, notes)}
 
@@ -295,7 +295,7 @@ def _read_class_folders(folder: Path, reading: Reading, notes: list[str]) -> Lab
     for class_folder, paths in files.items():
         if not paths:
             raise DataError(
-                f"{class_folder} has no .txt file; add the texts of that class or remove the folder"
+                f"{class_folder} has no .txt file; add .txt files to this folder or remove the folder"
             )
     labeled = [(path, class_folder.name) for class_folder, paths in files.items() for path in paths]
     is_stored = "encoding" in reading.stored

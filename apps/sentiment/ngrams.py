@@ -27,8 +27,8 @@ class Ngrams:
 
     Attributes:
         order: length of the longest n-gram.
-        table: class weights of each hash bucket, ``(buckets, classes)`` float32. N-grams in the same bucket
-            share these weights.
+        table: one weight per class for each hash bucket, ``(buckets, classes)`` float32. N-grams in the same
+            bucket share these weights.
         bias: bias of each class, ``(classes,)`` float32.
         scale: factor that scales ``OutOfFold.evidence`` to a standard deviation of 1.
     """

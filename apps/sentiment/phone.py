@@ -30,8 +30,8 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 
 LONGEST_DEFAULT = 128  # maximum length in tokens if --length is not set
-# The int8 calibration uses at most this number of training texts. It also uses this number of windows, which
-# the function _representative describes.
+# The int8 calibration uses at most this number of training texts, and the same number of windows. The
+# docstring of _representative defines a window.
 REPRESENTATIVE = 500
 PORT = Path(__file__).parent / "port"
 SPLITS = {
@@ -150,8 +150,8 @@ def _representative(assets: Assets, texts: Sequence[str]) -> np.ndarray:
     A window is a part of the joined tokens of many texts, so it does not contain padding.
 
     The calibration measures the cell state of a fused LSTM only after the last step. Most texts end with
-    padding, so the windows are needed for this state. Other values depend on the length of a text, such as
-    the weight of a step in a mean. The padded texts are needed for these values.
+    padding, so the windows are needed for this state. Other values, such as the weight of a step in a mean,
+    depend on the length of the text. The padded texts are needed for these values.
     """
     spread = np.linspace(0, len(texts) - 1, min(len(texts), REPRESENTATIVE)).astype(int)
     chosen = [texts[index] for index in spread]

@@ -1,8 +1,8 @@
 """Generates reviews with a grammar. The label of a review depends on the order of its words.
 
 A review consists of one decisive sentence among neutral sentences. The decisive sentence is generated from a
-``Construction`` with one or two claims. The label is the sign of the meaning of the decisive sentence. The
-meaning is a number that is computed in two steps:
+``Construction`` with one or two claims. The meaning of this sentence is a number. If the number is positive,
+the label is "positive". Otherwise, the label is "negative". The number is computed in two steps:
 
 - A claim describes an aspect, such as the plot, with an adjective or a noun. The ``Form`` of the claim has a
   factor. The meaning of the claim is this factor times the polarity of the word, +1 or -1. The factor is 2
@@ -13,14 +13,14 @@ meaning is a number that is computed in two steps:
   an extreme claim. Its meaning is the sum of both claims, so the extreme claim decides. Two claims in one
   sentence always have opposite signs.
 
-Neutral sentences also contain negations, contrasts and degrees. Some introductions of a claim also contain
-them, such as "I do not know why, but". These words have no effect on the label.
+Neutral sentences also contain negations, contrasts and degrees. The words before a claim can also contain
+them, for example "I do not know why, but". These words have no effect on the label.
 
 The combination of a review is ``(construction, aspect, word)`` for one claim, and ``(construction, word,
 word)`` for two claims. The order of the two words is the order of the arguments of ``Construction.meaning``.
-A hash of the seed and the combination determines the split of the review. Therefore, no combination of the
-validation and test splits occurs in training. However, every word and every construction of these splits also
-occurs in training.
+A hash of the seed and the combination determines the split of the review. Therefore, a combination
+that occurs in validation or test never occurs in training. However, all words and all constructions of
+validation and test also occur in training.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ ADJECTIVES = {
 EXTREMES = ("great excellent wonderful superb fantastic", "terrible awful horrible dreadful appalling")
 NOUNS = ("charm merit appeal character", "faults flaws problems weaknesses")
 
-# Aspects of each domain, grouped by the kind of adjectives that fit them.
+# Aspects of each domain, grouped by kind. The kinds, such as "story", are keys of ADJECTIVES.
 ASPECTS = {
     "film": {"story": "film plot dialogue", "performance": "acting music direction"},
     "movie": {"story": "movie story ending", "performance": "cast photography"},

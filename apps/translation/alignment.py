@@ -22,7 +22,7 @@ def words_of(tokens: Sequence[str]) -> np.ndarray:
 
 
 def owners(tokens: Sequence[str], words: Sequence[str]) -> np.ndarray:
-    """Returns the index of the word that contains the first character of each token.
+    """Returns one word index for each token: the word that contains the first character of this token.
 
     The joined tokens and the joined words must be the same text. The shape of the result is ``(tokens,)``.
     """

@@ -1,12 +1,12 @@
 """Copies words from a source text into its translation: numbers, URLs, e-mail addresses, unknown words.
 
-A source word is unknown if it is not in the vocabulary of the model. The model reads only the unknown token
-instead. The attention links the source word to a word of the translation. The source word then replaces the
+A source word is unknown if it is not in the vocabulary of the model. The model reads the unknown token in its
+place. The attention links the source word to a word of the translation. The source word then replaces the
 linked word (Jean et al. 2015, arXiv 1412.2007, section 3.3; Luong et al. 2015, arXiv 1410.8206).
 
 URLs, e-mail addresses and numbers are replaced by a placeholder before the translation, because the model
 cannot translate their tokens. The model reads the placeholder as the unknown token. A number that is one
-token of the vocabulary stays in the source. The number is copied only if the translation does not contain it.
+token of the vocabulary is not replaced. Such a number is copied only if the translation does not contain it.
 """
 
 from __future__ import annotations
@@ -187,9 +187,9 @@ def copy(
     """Copies words of the source into the translation.
 
     A copied word replaces a word of the translation. Two kinds of words can be replaced: unknown tokens, and
-    words that attend most to the copied word. If there are several, the word with the highest attention to
-    the copied word is replaced. If there are none, the copied word is inserted. Its neighbor is the word with
-    the highest attention to the copied word.
+    words that attend most to the copied word. If several words can be replaced, the word with the highest
+    attention to the copied word is replaced. If no word can be replaced, the copied word is inserted next to
+    the word with the highest attention to the copied word.
 
     Some unknown tokens can remain in the translation. Each of them is replaced by the source word to which it
     attends most. A number that the translation already contains is not copied.
@@ -254,8 +254,8 @@ def _position(placed: Sequence[tuple[str, int]], rows: Sequence[np.ndarray], ind
 def _in_place_of(word: str, source: str, unknown: bool) -> str:
     """Returns the word ``source`` in the form in which it replaces ``word`` in the translation.
 
-    The result starts with ``SPACE_MARK`` if ``word`` starts with it. But if ``unknown`` is True, the mark is
-    copied from ``source`` instead.
+    If ``unknown`` is True, ``source`` is returned without changes. Otherwise, the result starts with
+    ``SPACE_MARK`` only if ``word`` starts with ``SPACE_MARK``.
     """
     plain = source.removeprefix(SPACE_MARK)
     spaced = source.startswith(SPACE_MARK) if unknown else word.startswith(SPACE_MARK)

@@ -27,7 +27,9 @@ NAMED = 3  # maximum number of overlong pairs that a note lists
 
 @dataclass(frozen=True)
 class Assets:
-    """Tokenizers, languages and sizes of a run. Converts texts to token ids, and token ids to texts.
+    """The tokenizers, languages, batch shapes and maximum text length of a run.
+
+    Converts texts to token ids, and token ids to texts.
 
     Attributes:
         source_tokenizer, target_tokenizer: tokenizers trained on the training split. Both are the same
@@ -121,7 +123,8 @@ def load(options: Train, assets: Assets | None) -> Data:
         encoded[name] = _within(options.length, split, *sides, notes)
     (sources, targets), (valid_sources, valid_targets) = encoded["train"], encoded["valid"]
     if assets is None or options.from_:
-        # Of all assets, only the batch shapes depend on the validation split.
+        # The batch shapes are chosen from the lengths of the training and validation texts. All other assets
+        # are independent of the validation split.
         lengths = [
             np.concatenate([one.lengths, other.lengths])
             for one, other in ((sources, valid_sources), (targets, valid_targets))
@@ -190,7 +193,10 @@ def _within(
 def _notes(
     source: ParallelData, assets: Assets, encoded: dict[str, tuple[TokenSequences, TokenSequences]]
 ) -> list[str]:
-    """Returns notes about both languages: scripts, unknown tokens, vocabulary sizes and text lengths."""
+    """Returns notes about both languages.
+
+    The notes are about writing systems, unknown tokens, vocabulary sizes and text lengths.
+    """
     notes = []
     for side, (language, tokenizer, texts) in enumerate(
         (

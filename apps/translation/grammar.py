@@ -387,7 +387,8 @@ class _Writer:
     def clause(self, depth: int) -> _Phrase:
         """Samples a subject and a predicate, and sometimes a place and a time.
 
-        Some clauses have a verb of thought and a nested clause instead ("he thinks that ...").
+        In some clauses, a verb of thought and a nested clause follow the subject ("he thinks that ..."). The
+        outer clause then has no object, place or time.
         """
         random = self.random
         subject = self.subject(depth)

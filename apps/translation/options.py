@@ -64,8 +64,8 @@ class Train(TrainOptions):
     data: str = data_option("grammar", others="a file, a folder, or tfds:NAME")
     source: str = option(
         "",
-        "Language of the source texts, or the name of their column. Default: the first language in the data, "
-        "or the second language if --target is the first.",
+        "Language of the source texts, or the name of their column. Default: the first language in the data. "
+        "If --target is this language, the default is the second language.",
         group="Data",
     )
     target: str = option(
@@ -107,8 +107,8 @@ class Train(TrainOptions):
     average: float | None = option(
         0.999,
         "Average the model weights over the training steps. The average is evaluated and saved instead of "
-        "the last weights. With 1, all steps count equally. A value below 1 is the decay rate of an "
-        "exponential moving average. 'none' disables averaging.",
+        "the last weights. If the value is 1, all steps count equally. A value below 1 is the decay rate of "
+        "an exponential moving average. 'none' disables averaging.",
         group="Advanced",
         minimum=0,
         maximum=1,
@@ -139,8 +139,8 @@ class Train(TrainOptions):
     joint: bool = option(True, "Use one vocabulary for both languages.", group="Data")
     length: int = option(
         100,
-        "Maximum length of a text in tokens. A training pair is skipped if one of its texts is longer. A "
-        "longer input of predict is truncated.",
+        "Maximum length of a text in tokens. A training pair is skipped if one of its texts is longer. "
+        "The command predict truncates longer texts.",
         group="Data",
         minimum=2,
     )
@@ -200,8 +200,8 @@ class Train(TrainOptions):
     )
     normalize: bool = option(
         False,
-        "Apply layer normalization to the encoder output, to the output of each decoder layer, and to the "
-        "decoder output.",
+        "Apply layer normalization to the encoder output and to the output of each decoder layer. It is also "
+        "applied to the final decoder output, before the activation.",
         group="Advanced",
         model=True,
     )
@@ -246,7 +246,7 @@ class Train(TrainOptions):
             return {**options, "source": pairs["source"], "target": pairs["target"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                f"the languages of --from {run} cannot be read from its file assets/pairs.json ({error}); "
+                f"the file assets/pairs.json of --from {run} cannot be read ({error}); "
                 "pass the folder of a trained run"
             ) from error
 
@@ -266,8 +266,9 @@ class Train(TrainOptions):
         memory = self.units * (2 if self.bidirectional else 1)
         if self.attention == "dot" and memory != self.decoder_units:
             raise UsageError(
-                f"with --attention dot, --decoder-units must be the size of the encoder output, {memory}; "
-                f"got {self.decoder_units}; use --decoder-units {memory} or --attention general"
+                "with --attention dot, --decoder-units must equal the size of the encoder output; got "
+                f"{self.decoder_units}, but the size is {memory}; use --decoder-units {memory} or "
+                "--attention general"
             )
         if self.attention == "multi-head" and self.decoder_units % HEADS:
             raise UsageError(

@@ -126,9 +126,9 @@ def by_split(files: Iterable[TextFile]) -> tuple[dict[str, dict[str, Path]], lis
 
     Returns:
         Three values: the paths ``{split: {language: path}}``, a list of conflicts, and a list of skipped
-        splits. Each entry of both lists is a text with the names of two files. The two files have the same
-        split and language. The split is skipped if these names are not exact, but ``files`` contains exact
-        names. Otherwise, the two files are a conflict.
+        splits. Each list contains texts such as ``a.train.en and b.train.en``: the names of two files with
+        the same split and language. If both names are exact, the two files are a conflict. If no name in
+        ``files`` is exact, they are a conflict, too. Otherwise, their split is skipped.
     """
     files = list(files)
     named = [file for file in files if file.split != WHOLE]

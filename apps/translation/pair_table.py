@@ -26,7 +26,7 @@ class Reading:
         on_bad_rows: ``error`` or ``skip``.
         stored: names of the attributes whose values come from the training run. A column name from the
             training run is used only if the table has this column. An encoding from the training run is used
-            only for a file that is not UTF-8. If the set contains ``languages``, the source and target
+            only for a file that is not UTF-8. If ``stored`` contains ``languages``, the source and target
             language come from the training run, too.
     """
 
@@ -46,7 +46,8 @@ class Pairs:
     """Pairs of texts: ``targets[row]`` is the translation of ``sources[row]``.
 
     ``files`` contains the source file and the target file, or one file with both texts. ``lines[row]`` is the
-    line number of the pair in each of ``files``. Line numbers start at 1.
+    line number of the pair. With two files, it is the line number in both files. Line numbers
+    start at 1.
     """
 
     sources: list[str]
@@ -197,7 +198,10 @@ class TableReader:
         )
 
     def _guess(self, table: Table, source: str | None, target: str | None) -> tuple[str, str]:
-        """Returns the source column and the target column. A missing column is guessed from the column names.
+        """Returns the source column and the target column.
+
+        The caller passes the columns that are known. A column that is not passed is guessed from the
+        column names.
 
         Raises:
             UsageError: more than two columns have names of languages.

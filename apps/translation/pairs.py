@@ -83,10 +83,10 @@ def load_pairs(
       validation split.
     - If only the test split is missing, the validation split becomes the test split. A new validation split
       is then taken from the training pairs.
-    - A single file, or a folder with only a train split, is split into test (10 %), validation
-      (``valid_fraction``) and train.
+    - A single file, or a folder with only a train split, is divided into three splits: test (10 %),
+      validation (``valid_fraction``) and train.
 
-    The assignment of a pair depends only on the seed and on the source texts. Pairs with equal source texts
+    The seed and the source texts alone determine the split of each pair. Pairs with equal source texts
     stay in the same split.
 
     Args:
@@ -150,7 +150,7 @@ def _complete(read: dict[str, Pairs], seed: int, valid_fraction: float, notes: l
     A note about each missing split is appended to ``notes``.
     """
     whole, splits, missing = missing_splits(read, valid_fraction, notes)
-    # Sorting places equal source texts next to each other. The loop below keeps them in one split.
+    # After sorting, equal source texts are next to each other. The loop below keeps them in one split.
     rows = sorted(range(len(whole)), key=lambda row: cut_order(whole.sources[row], seed))
     for split, fraction in missing.items():
         cut = max(1, round(fraction * len(whole)))
@@ -335,7 +335,7 @@ def _line_readers(
             there = files[0] or files[1]
             lacking = languages[1 if files[0] else 0]
             raise DataError(
-                f"{there} has no matching {lacking} file; add the {lacking} file or remove {there}"
+                f"the {lacking} file for {there} is missing; add the {lacking} file or remove {there}"
             )
     return readers, lambda: languages
 

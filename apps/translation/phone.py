@@ -45,8 +45,8 @@ def signatures(model: Translator, longest: int) -> list[Signature]:
     """Returns the signatures ``encode`` and ``step``.
 
     - ``encode`` maps the padded token ids ``source [1, longest]`` int32 to ``states`` and the memory.
-    - ``step`` maps ``token [1]``, ``states`` and the memory to ``probabilities [1, vocabulary]`` of the next
-      token and the new ``states``.
+    - ``step`` maps ``token [1]``, ``states`` and the memory to the new ``states`` and the
+      ``probabilities [1, vocabulary]`` of the next token.
 
     ``states [1, size]`` contains all decoder states, concatenated. The memory consists of ``keys``,
     ``values`` and ``length [1]``. A model without attention has no memory.
@@ -99,7 +99,8 @@ def phone(run: Run, model: Translator, options: ConvertTextOptions) -> Phone:
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
     length = options.length or min(assets.shapes.sources[-1], assets.length, LONGEST_DEFAULT)
-    # The fused operator of TFLite does not return all states of an LSTM. Both signatures need all states.
+    # Both signatures need all states of an LSTM. The fused operator of TFLite does not return all states.
+    # Therefore, it is not used.
     form = choose_form(fused=False, steps=length, quantize=options.quantize)
     source = run.trained_on(
         stored.data,
@@ -173,7 +174,7 @@ def _recorded(
 ) -> dict[str, tuple[Rows, Rows]]:
     """Translates the texts greedily and records the inputs and outputs of both signatures.
 
-    Returns, per signature, the inputs and the outputs. Each array has the shape ``(calls, ...)``.
+    Returns the inputs and the outputs per signature. Each array has one row per call of the signature.
     """
     encode, step = (tf.function(entry.function, autograph=False) for entry in entries)
     calls: dict[str, list[tuple[Rows, Rows]]] = {"encode": [], "step": []}

@@ -100,8 +100,8 @@ def _opened(run: Run, assets: Assets, options: Predict) -> tuple[TranslateSenten
     """Opens the model in the format ``options.model``.
 
     Returns:
-        The function that translates sentences, the assets, and a bool. The assets contain the maximum length
-        of this format. The bool is True if the function copies words.
+        The function that translates sentences, the assets, and a bool. For a TFLite file, ``length`` in the
+        assets is the maximum source length of the file. The bool is True if the function copies words.
     """
     how = Decoding(**{name: getattr(options, name) for name in Decoding.__dataclass_fields__})
     check_format(options.model, how)
@@ -129,8 +129,8 @@ def _opened(run: Run, assets: Assets, options: Predict) -> tuple[TranslateSenten
 
     def of_other(texts: list[str]) -> list[Sentence]:
         (answers,) = translate([texts])
-        # Copying needs the attention, which these formats do not return. Therefore the words are not copied.
-        # The field copied is set because a note counts the texts with such words.
+        # Copying needs the attention. SavedModel and TFLite do not return it, so no word is copied. The
+        # attribute `copied` lists the words that would be copied. A note counts the texts with such words.
         sources = copying.read(assets, texts, mask=False)
         spans = copying.read(assets, texts, mask=True) if options.copy_unknown else sources
         marked = [replace(one, copied=other.copied) for one, other in zip(sources, spans)]

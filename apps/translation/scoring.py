@@ -24,8 +24,8 @@ from seqmodels.training.objectives import cross_entropy
 LENGTHS = (5, 10, 15, 20, 30)
 FEWEST = 20  # a mean loss is reported only for positions with at least this number of target tokens
 ALIGNED = 500  # number of test sentences whose alignment is scored
-# A pair of texts with m source words and n target words has m * n pairs of words. The word table is learned
-# from at most this number of pairs of words. They need 2 GB of memory.
+# Maximum number of word pairs from which the table of IBM model 1 is learned. A source text with m words and
+# its translation with n words have m * n word pairs. The maximum number of word pairs needs 2 GB of memory.
 MOST_MEETINGS = 20_000_000
 
 
@@ -35,8 +35,8 @@ def probability_scores(model: Translator, assets: Assets, pairs: Pairs) -> dict[
     ``loss_by_position`` contains two lists. For the list ``forced``, the decoder receives the tokens of the
     reference (teacher forcing). For the list ``free``, it receives its own most probable tokens. Each entry
     has three values. ``position`` starts at 1. ``tokens`` is the number of reference tokens at this position.
-    ``log_loss`` is the mean negative log-likelihood of these tokens in nats. Pairs that are longer than the
-    largest batch shape are truncated.
+    ``log_loss`` is the mean negative log-likelihood of these tokens in nats. Texts that do not fit
+    into the largest batch shape are truncated.
     """
     shapes = assets.shapes
     sources = truncate(assets.cut(assets.encode_sources(pairs.sources)), shapes.sources[-1])
@@ -118,9 +118,10 @@ def grammar_alignment(model: Translator, assets: Assets) -> dict[str, Any]:
 
 
 def _spelled(tokenizer: Tokenizer, text: str, count: int) -> list[str]:
-    """Returns the first ``count`` tokens of a text, without ``CONTINUATION`` and ``SPACE_MARK``.
+    """Returns the first ``count`` tokens of a text.
 
-    If a word of the text is unknown, its token is the word itself.
+    The prefixes ``CONTINUATION`` and ``SPACE_MARK`` are removed from the tokens. If a word of
+    the text is unknown, its token is the word itself.
     """
     names = tokenizer.spell(text)[:count]
     return [name.removeprefix(CONTINUATION).removeprefix(SPACE_MARK) for name in names]

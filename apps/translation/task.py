@@ -124,8 +124,8 @@ def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
 def _input_line(line: str, options: Mapping[str, Any]) -> str:
     """Returns the source text of a line of a file.
 
-    A line with exactly one tab contains two texts. The source text is the first text. If the run was trained
-    with ``--source target``, it is the second text. Any other line is returned unchanged.
+    A line with exactly one tab contains two texts. The source text is the first text. If
+    ``options["source"]`` is ``"target"``, it is the second text. Any other line is returned unchanged.
     """
     sides = line.split("\t")
     return sides[options.get("source") == "target"] if len(sides) == 2 else line

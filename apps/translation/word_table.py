@@ -31,8 +31,8 @@ class WordTable:
     Attributes:
         sources, targets: dictionaries that map each source word or target word to a number. The first number
             is 1. The null word is the source word with the number 0.
-        table: ``{(e, f): t(f | e)}``. e and f are the numbers of a source word and a target word that occur
-            together in at least one pair.
+        table: ``{(e, f): p}``. e is the number of a source word, and f is the number of a target word. p is
+            the probability that e produces f. Only words that occur together in at least one pair are listed.
         best: most probable target word of each source word.
     """
 
@@ -76,7 +76,8 @@ def fit(
     target_words, target_ids, target_lengths = _numbered(targets)
     if not (source_lengths * target_lengths).sum():
         raise ValueError("at least one pair must have a source word and a target word; got none")
-    # A meeting consists of a target word and either the null word or a source word of the same pair.
+    # A "meeting" is a target word and one word that may have produced it: the null word or a source word of
+    # the same pair.
     candidates = np.repeat(source_lengths + 1, target_lengths)  # (target words,)
     starts = np.cumsum(candidates) - candidates
     position = np.arange(candidates.sum()) - np.repeat(

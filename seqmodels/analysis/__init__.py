@@ -1,7 +1,7 @@
 """Analysis of gradients in recurrent networks.
 
-The functions record the states of a network, compute Jacobians of the states and their norms, and judge
-whether a gradient vanishes or explodes.
+The functions record the states of a network and compute the Jacobians of these states. They also compute the
+norms of Jacobians and gradients, and judge whether a gradient vanishes or explodes.
 """
 
 from seqmodels.analysis.jacobians import log_norms, state_jacobians, step_jacobians, vector_products

@@ -58,9 +58,9 @@ def step_jacobians(trace: Trace) -> np.ndarray:
 def state_jacobians(jacobians: np.ndarray) -> np.ndarray:
     """Computes the Jacobians ``d s_T / d s_t`` for t = 0 .. T, ``(n, T + 1, S, S)``.
 
-    ``jacobians (n, T, S, S)`` contains the Jacobians of n sequences and T time steps. ``s_t`` is the
-    concatenation of all states of one sequence after step t, and S is the size of ``s_t``. The results are
-    products of these Jacobians.
+    ``jacobians (n, T, S, S)`` contains the Jacobians of the single steps, for n sequences and T time steps.
+    ``s_t`` is the concatenation of all states of one sequence after step t, and S is the size of ``s_t``.
+    Each result is the product of the Jacobians of the steps after t.
 
     >>> steps = np.broadcast_to(0.5 * np.eye(2), (1, 3, 2, 2))
     >>> state_jacobians(steps)[0, :, 0, 0].tolist()

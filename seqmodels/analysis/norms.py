@@ -18,8 +18,8 @@ GROWN = 10.0  # a gradient explodes if its norm grows to more than this multiple
 def spectral_norms(matrices: np.ndarray) -> np.ndarray:
     """Computes the largest singular value of each matrix.
 
-    ``matrices`` has the shape ``(..., rows, columns)``, and the result has the shape ``(...)``. The value is
-    infinity if an entry of the matrix is not finite.
+    ``matrices`` has the shape ``(..., rows, columns)``, and the result has the shape ``(...)``. If an entry
+    of a matrix is not finite, the result for this matrix is infinity.
 
     >>> spectral_norms(np.array([[[2.0, 0.0], [0.0, 1.0]]])).tolist()
     [2.0]
@@ -61,9 +61,9 @@ def slope(logarithms: np.ndarray, first: int = 0) -> float:
     Args:
         logarithms: logarithms of norms at the distances 0 to k - 1, ``(k,)``. Values that are not finite are
             ignored.
-        first: smallest distance to use. Use a large value if the norm at distance d is ``||U^d||`` for a
-            matrix U. Only at large distances is the slope close to the logarithm of the spectral radius of U
-            (Gelfand's formula).
+        first: smallest distance to use. If the norm at distance d is ``||U^d||`` for a matrix U, use a
+            large value. The slope is close to the logarithm of the spectral radius of U only at large
+            distances (Gelfand's formula).
 
     >>> round(slope(np.array([0.0, -1.0, -2.0])), 3)
     -1.0
@@ -78,9 +78,9 @@ def slope(logarithms: np.ndarray, first: int = 0) -> float:
 def mean_norms(norms: np.ndarray) -> np.ndarray:
     """Computes the geometric mean of the norms at each distance, ``(T + 1,)``.
 
-    ``norms (n, T + 1)`` contains the norms of n rows at the distances 0 to T. The distance is the number of
-    time steps before the final step. Values that are not finite are ignored, such as the NaN that marks a
-    distance greater than the length of a row. If no value is left, the mean is NaN.
+    ``norms (n, T + 1)`` contains the norms of n sequences at the distances 0 to T. The distance is the number
+    of time steps before the final step. If a distance is greater than the length of a sequence, the norm is
+    NaN. NaN and infinity are ignored. If a distance has no finite norm, its mean is NaN.
 
     >>> mean_norms(np.array([[1.0, 4.0], [1.0, np.nan]])).tolist()
     [1.0, 4.0]
@@ -102,7 +102,7 @@ class Verdict:
     Attributes:
         kind: "vanishes", "explodes" or "holds". "holds" means that the gradient neither vanishes nor
             explodes.
-        factor: average factor by which the norm changes per step of distance.
+        factor: factor by which the norm changes, on average, when the distance grows by one step.
         reach: number of steps over which the gradient does not vanish. All norms at the distances 0 to
             ``reach`` are at least 1 % (``LEFT``) of the norm at distance 0.
         left: last finite norm, divided by the norm at distance 0.
@@ -117,10 +117,10 @@ class Verdict:
 
 
 def verdict(norms: np.ndarray) -> Verdict:
-    """Judges whether a gradient vanishes, explodes or holds.
+    """Judges whether a gradient vanishes or explodes. If it does neither, the verdict is "holds".
 
     ``norms (k,)`` contains the norms of the gradient at the distances 0 to k - 1. The distance is the number
-    of time steps before the final step. Values at the end of ``norms`` that are not finite are ignored.
+    of time steps before the final step. NaN and infinity at the end of ``norms`` are ignored.
 
     Raises:
         ValueError: there are fewer than two norms, or the norm at distance 0 is not above 0.
@@ -134,7 +134,7 @@ def verdict(norms: np.ndarray) -> Verdict:
     if len(norms) < 2 or not norms[0] > 0:
         raise ValueError(
             f"norms must contain at least 2 values, and norms[0] must be above 0; got {norms[:3]}; norms[0] "
-            "belongs to the last step; if it is 0, use a loss that depends on the last step"
+            "is the norm at the last step; if norms[0] is 0, use a loss that depends on the last step"
         )
     share = norms / norms[0]
     lost = np.flatnonzero(~(share >= LEFT))

@@ -1,8 +1,8 @@
-"""Traces of recurrent layers, and gradients, gates and bounds that are computed from the traces.
+"""Traces of recurrent layers, and functions that compute gradients, gates and bounds from the traces.
 
-A trace contains the inputs and states of the cell of a layer at every time step. In the shapes below, n is
-the number of rows (sequences of a batch), and T is the number of time steps. S is the number of state values
-of one row at one step. It is ``units`` for a GRU, and ``2 units`` for an LSTM.
+A trace contains the inputs and states of a layer's cell at every time step. In the shapes below, n is the
+number of rows, and T is the number of time steps. A row is one sequence of the batch. S is the number of
+state values of one row at one step. It is ``units`` for a GRU, and ``2 units`` for an LSTM.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Trace:
         name: name of the layer. If a layer "reader" is called several times, its second trace has the name
             "reader 2", and its third trace "reader 3".
         cell: the cell of the layer.
-        projected: one tensor ``(n, p)`` for each step: the result of ``cell.project`` with p features.
+        projected: one tensor ``(n, p)`` for each step. ``cell.project`` computes its p features from the
+            inputs of the step.
         states: states before the first step and after each step. Each entry is a tuple of tensors
             ``(n, units)``.
         constants: constants of the cell, which are the same at all steps.
@@ -60,8 +61,8 @@ class Trace:
         """Reorders values by the distance to the end of the row, ``(n, T + 1)``.
 
         In the argument, column t contains the values after t steps, for t = 0 .. T. In the result, column d
-        contains the values d steps before the end of each row. If a row has fewer than d steps, column d
-        contains NaN in this row.
+        contains the values at distance d, which means d steps before the end of each row. If a row has fewer
+        than d steps, column d contains NaN in this row.
         """
         result = np.full(values.shape, np.nan)
         for row, length in enumerate(self.lengths):
@@ -105,7 +106,8 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
             def step(x: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
                 output, made = layer.cell.step(x, states, constants)
                 # In an LSTM, h_t is computed from c_t. The gradient with respect to c_t must not include
-                # this path. The states are therefore copied.
+                # the path through h_t. Therefore the trace contains copies of the states: h_t does not
+                # depend on the copy of c_t.
                 states = tuple(tf.identity(state) for state in made)
                 history.append(states)
                 return next((new for new, old in zip(states, made) if old is output), output), states

@@ -125,8 +125,9 @@ class Cell(keras.layers.Layer):
     def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
         """Returns the initial value of ``b``.
 
-        ``build`` passes this method to Keras as the initializer of ``b``. If a cell is built inside a graph,
-        ``build`` cannot change ``b`` afterwards.
+        ``build`` passes this method to Keras as the initializer of ``b``. A subclass overrides this
+        method to change the initial value. It cannot assign to ``b`` in ``build``, because a cell may be
+        built inside a graph.
         """
         return self.bias_initializer(shape, dtype)
 
@@ -152,9 +153,7 @@ class Cell(keras.layers.Layer):
             ValueError: if a memory is passed to a cell without attention.
         """
         if memory is not None:
-            raise ValueError(
-                f"{type(self).__name__} has no attention and accepts no memory; pass memory=None"
-            )
+            raise ValueError(f"{type(self).__name__} has no attention; pass memory=None")
         return ()
 
     def step(self, projected: tf.Tensor, states: States, constants: tuple) -> tuple[tf.Tensor, States]:
@@ -190,7 +189,7 @@ class Cell(keras.layers.Layer):
         return None
 
     def fused(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, States] | None:
-        """Computes all time steps from zero states by one TensorFlow Lite operator.
+        """Computes all time steps by one TensorFlow Lite operator. All initial states are 0.
 
         Returns None if TensorFlow Lite does not have an operator for the cell and its activations.
 
@@ -206,11 +205,12 @@ class Cell(keras.layers.Layer):
         return None
 
     def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
-        """Returns a dictionary from the name of each gate to the values of the gate.
+        """Returns the values of all gates, as a dictionary whose keys are the names of the gates.
 
         The first entry of the dictionary is the kept share: the factor by which a step multiplies the old
-        state. Backpropagation multiplies the gradient by the same factor. This direct path does not contain a
-        recurrent matrix. The dictionary is empty for a cell without gates.
+        state. Backpropagation multiplies the gradient by the same factor on the direct path from the new
+        state to the old state. This path does not contain a recurrent matrix. The dictionary is empty for a
+        cell without gates.
 
         Args:
             projected: the result of :meth:`project` for one or more steps, ``(..., p)``.

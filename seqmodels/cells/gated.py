@@ -41,7 +41,7 @@ class GatedCell(MatrixCell):
         return self.recurrent_activation is keras.activations.get("sigmoid")
 
     def gates(self, z: tf.Tensor, count: int) -> list[tf.Tensor]:
-        """Splits ``z (..., count * units)`` into ``count`` blocks and returns the gate of each block."""
+        """Splits ``z (..., count * units)`` into ``count`` blocks and applies the gate activation to each."""
         if self._sigmoid_gates:
             return tf.split(tf.sigmoid(z), count, axis=-1)
         return [self.recurrent_activation(block) for block in tf.split(z, count, axis=-1)]

@@ -108,7 +108,7 @@ class LSTMCell(GatedCell):
         return {"forget gate": f, "input gate": i, "output gate": o}
 
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
-        """Returns an upper bound of the norm of the Jacobian of a step. The bound holds for all steps.
+        """Returns an upper bound of the norm of a step's Jacobian. The bound holds for all steps.
 
         The Jacobian has four blocks: the derivatives of ``h_t`` and ``c_t`` with respect to ``h_{t-1}`` and
         ``c_{t-1}``. The norm of each block has an upper bound, because ``sigmoid' <= 1/4`` and

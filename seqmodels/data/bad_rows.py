@@ -35,7 +35,7 @@ class BadRows:
 
         Args:
             line: line on which the row starts. The message lists the rows in the order of their lines.
-            where: location of the row in the message, such as ``reviews.csv:3``.
+            where: file and line of the row, such as ``reviews.csv:3``. The message contains this text.
             reason: description of the fault, such as ``the label is empty``.
         """
         self.count += 1

@@ -23,12 +23,11 @@ def bucket_edges(
     number of time steps, including padding. The candidates for edges are the row lengths, rounded up to a
     multiple of ``multiple``. Dynamic programming finds the exact minimum:
 
-    - ``steps[j]`` is the minimum for the rows that fit into ``candidates[j]``. For these rows,
-      ``candidates[j]`` is the longest edge.
-    - Let ``candidates[i]`` be the second longest edge. The rows that are longer than ``candidates[i]`` are
-      then padded to ``candidates[j]``.
-    - ``steps[j]`` is therefore the minimum over all i of
-      ``steps[i] + (number of these longer rows) * candidates[j]``.
+    - Only the rows that are not longer than ``candidates[j]`` are considered, and ``candidates[j]`` is
+      their longest edge. ``steps[j]`` is the minimum number of time steps of these rows.
+    - If ``candidates[i]`` is the second longest edge, the rows longer than ``candidates[i]`` are padded to
+      ``candidates[j]``. Let ``k[i]`` be the number of these longer rows.
+    - ``steps[j]`` is therefore the minimum of ``steps[i] + k[i] * candidates[j]`` over all i.
 
     Args:
         lengths: number of tokens per row, (n,) int.
@@ -148,14 +147,14 @@ def batches(
 
 @dataclass(frozen=True)
 class PairShapes:
-    """Shapes of batches of pairs. A pair consists of a source sequence and a target sequence.
+    """Shapes that a batch of pairs can have. A pair consists of a source sequence and a target sequence.
 
     The three attributes are tuples with one entry per shape.
 
     Attributes:
         sources: padded length of the sources for each shape, in ascending order.
         targets: padded length of the targets for each shape, in ascending order.
-        rows: number of pairs in a batch of each shape.
+        rows: number of pairs per batch, for each shape.
 
     >>> shapes = PairShapes(sources=(4, 8), targets=(4, 8), rows=(16, 8))
     >>> shapes.buckets(np.array([3, 3]), np.array([2, 7]))
@@ -172,9 +171,10 @@ class PairShapes:
     ) -> "PairShapes":
         """Chooses shapes such that all batches have about the same number of target tokens.
 
-        :func:`bucket_edges` divides the pairs into at most ``count`` groups by the length of the longer
-        sequence of each pair. The padded lengths of a group are the lengths of its longest source and of its
-        longest target, rounded up to a multiple of ``multiple``.
+        The length of a pair is the length of its longer sequence. :func:`bucket_edges` groups pairs of
+        similar length into at most ``count`` groups. Each group has two padded lengths. All sources are
+        padded to the longest source, and all targets to the longest target. Both padded lengths are rounded
+        up to a multiple of ``multiple``.
 
         Args:
             sources: number of tokens per source, (n,).
@@ -227,10 +227,10 @@ def pair_batches(
 ) -> tf.data.Dataset:
     """Makes batches of (source, target) pairs for teacher forcing. The batches have the given shapes.
 
-    In teacher forcing, the decoder receives the target up to each token and predicts the next token. A target
-    row ``START y END`` therefore gives two sequences. The input of the decoder is ``START y``, the row
-    without its last token. The tokens to predict are ``y END``, the row without its first token. The pairs
-    are ordered as in :func:`batches`.
+    In teacher forcing, the decoder receives one target token at each time step and predicts the next token.
+    A target row is ``START y END``, where y stands for all other tokens. Each row gives two sequences. The
+    input of the decoder is ``START y``, the row without its last token. The tokens to predict are ``y END``,
+    the row without its first token. The pairs are ordered as in :func:`batches`.
 
     Args:
         sources: n rows of tokens.
@@ -278,10 +278,10 @@ def pair_batches(
 def evaluation_order(
     lengths: np.ndarray, *, edges: Sequence[int], batch_size: int | Sequence[int]
 ) -> np.ndarray:
-    """Returns the position of each row in the concatenated batches of :func:`batches` with ``epoch=None``.
+    """Returns indices that restore the original order of the rows after evaluation, (n,) int64.
 
-    The result has the shape (n,) int64. It restores the original order of the rows after evaluation. If
-    ``outputs`` is the list of the outputs of all batches, then
+    For evaluation, :func:`batches` is called with ``epoch=None`` and sorts the rows by length. Let
+    ``outputs`` be a list with the outputs of each batch. Then
     ``np.concatenate(outputs)[evaluation_order(...)]`` contains the outputs in the original order, (n, ...).
     The outputs of filler rows, which complete a batch, are dropped. ``lengths`` contains the number of tokens
     per row. ``edges`` and ``batch_size`` must have the same values as in the call of :func:`batches`.
@@ -356,10 +356,11 @@ def _padder(
     """Returns a function that makes padded batches of rows.
 
     The returned function receives the indices of the rows ``(batch,)`` and the padded length ``edge``. It
-    returns the tokens ``(batch, edge)`` and the lengths ``(batch,)``, both int32. It drops ``first`` tokens
-    at the start of each row and ``last`` tokens at the end. The index n, which is the number of rows, selects
-    a filler row of length 0. If ``values (tokens, ...)`` is given, the returned function returns the value of
-    each token instead of the token.
+    returns the tokens ``(batch, edge)`` and the lengths ``(batch,)``, both int32. It drops tokens at both
+    ends of each row. ``first`` is the number of tokens dropped at the start, and ``last`` is the number
+    dropped at the end. The index n, which is the number of rows, selects a filler row of length 0. If
+    ``values (tokens, ...)`` is given, the returned function returns the value of each token instead of the
+    token.
     """
     # A zero is appended to the tokens. It is the value of all padding. Filler rows have the length 0.
     numbers = tf.constant(_with_zero_row(sequences.values if values is None else values))

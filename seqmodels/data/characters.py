@@ -1,9 +1,9 @@
 """Regular expressions for a tokenizer with ``split="auto"``.
 
-This rule separates some characters from their neighbours, and it keeps emoticons. The regular expressions
-match these characters and emoticons. They have the syntax of RE2. They list code points instead of Unicode
-properties. All regular expression engines (RE2, Java, Swift, Python) therefore find the same characters in
-any Unicode version.
+With this option, the tokenizer separates some characters from their neighbours and keeps emoticons. The
+regular expressions match these characters and emoticons. They have the syntax of RE2. They list code points
+instead of Unicode properties. All regular expression engines (RE2, Java, Swift, Python) therefore find the
+same characters in any Unicode version.
 """
 
 import re
@@ -20,7 +20,7 @@ UNSPACED = {
     "Khmer": r"\x{1780}-\x{17DA}\x{17DC}-\x{17F9}\x{19E0}-\x{19FF}",
     "Burmese": r"\x{1000}-\x{109F}\x{A9E0}-\x{A9FE}\x{AA60}-\x{AA7F}",
 }
-# More scripts without spaces between words. No split separates their characters.
+# More scripts without spaces between words. Even with split="auto", their characters are not separated.
 UNCUT = {
     "Tibetan": r"\x{F00}-\x{FFF}",
     "Tai Le": r"\x{1950}-\x{197F}",
@@ -65,8 +65,9 @@ CUTS = (
     (f"(?:({FACE})([()]*)|(?:^| )({ALONE}))({EMOTICON_END})", r"  \1\3  \2  \4 "),
     (f"([{FLAG_LETTER}]{{2}}|[{MARKS}{EMOJI}{CUT}{WIDE_PUNCTUATION}])[{JOINERS}]*", r"  \1  "),
 )
-# A regular expression and its replacement. They keep exclamation marks, question marks and emoji. They also
-# keep an emoticon between two spaces. They drop all other characters that split="letters" drops.
+# A regular expression and its replacement. A tokenizer with split="auto" and base="letters" applies them
+# last. They drop the same characters as split="letters", with these exceptions: exclamation marks, question
+# marks, emoji, and emoticons between two spaces.
 LETTERS_LEFT = (f"(?:^| )({FACE}|{ALONE})(?: |$)|([{MARKS}{EMOJI}]+)|[^\\pL\\pN\\pM']", r" \1\2 ")
 
 

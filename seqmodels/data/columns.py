@@ -32,8 +32,8 @@ def find_column(
         names: usual names for this role, best first. The first name that occurs in the table is used.
         flag: option with which the user can choose the column, such as ``--text``. It is an empty string if
             there is no such option.
-        alternatives: more usual names. They are used only if no column has a name in ``names``. In this case,
-            exactly one column must have one of these names.
+        alternatives: additional names. They are used only if no column has a name in ``names``. In this case,
+            exactly one column must have one of the additional names.
 
     Raises:
         UsageError: the table does not have the column ``wanted``.

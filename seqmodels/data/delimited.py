@@ -84,9 +84,9 @@ def recognise(lines: list[str], suffix: str) -> tuple[Dialect, int]:
     """Recognises the format of a delimited file.
 
     Candidates for the delimiter are tab, semicolon, vertical bar and comma. A candidate must split the header
-    into at least two cells. For each candidate, the rows that have as many cells as the header are counted.
-    The candidate with the largest share of such rows is the delimiter. If no candidate fits, the file has one
-    column. The result then contains the usual delimiter: a comma for ``.csv`` and a tab for ``.tsv``.
+    into at least two cells. Each candidate is scored by the share of rows with as many cells as the header.
+    The candidate with the largest share is the delimiter. If no candidate fits, the file has one column. The
+    result then contains the usual delimiter: a comma for ``.csv`` and a tab for ``.tsv``.
 
     Args:
         lines: the first lines of the file.
@@ -190,10 +190,10 @@ def split_rows(
 
 
 def _single_lines(path: Path, source: _Lines, dialect: Dialect, width: int, bad: BadRows) -> Iterator[Row]:
-    """Yields each line as a row.
+    """Yields each line as one row.
 
-    After an unclosed quote, the reader goes back and reads lines again. To save time, this function is used
-    if a file has many unclosed quotes.
+    `split_rows` goes back and reads lines again after each unclosed quote. This is slow if a file has many
+    unclosed quotes. `split_rows` then uses this faster function for the rest of the file.
     """
     for text in source:
         source.row = []

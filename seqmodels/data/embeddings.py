@@ -16,9 +16,9 @@ def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple
     """Reads word vectors for a vocabulary (Pennington et al. 2014, https://nlp.stanford.edu/projects/glove/).
 
     Each line of the file has the form ``word x1 ... xd``, where x1 to xd are the d numbers of the vector. The
-    first line may be the header ``count dimensions`` of word2vec instead. A word may contain spaces. If a
-    word occurs twice, its first vector is used. If the file name ends in .gz, the file is decompressed. The
-    file is read line by line, and only the vectors of the vocabulary are kept in memory.
+    first line may be a header as in word2vec: the number of words, then the number d. A word may contain
+    spaces. If a word occurs twice, its first vector is used. If the file name ends in .gz, the file is
+    decompressed. The file is read line by line, and only the vectors of the vocabulary are kept in memory.
 
     Args:
         path: file of word vectors.

@@ -41,9 +41,9 @@ def check_text(
 
     Args:
         path: path of the file, for error messages.
-        content: bytes of the file.
+        content: bytes of the file, after decompression.
         encoding: encoding that the user chose. Default: UTF-8, with or without a byte order mark.
-        packed: True if the file is compressed, for error messages.
+        packed: True if the file is compressed. The error message then refers to the uncompressed content.
         prefer_utf8: if True, ``encoding`` applies only to a file that is not UTF-8.
         notes: list to which a note is appended if the chosen encoding is probably wrong.
 
@@ -76,7 +76,7 @@ def check_text(
     line = content.count(b"\n", 0, bad) + 1
     found = f"byte {bad}" + " of the uncompressed content" * packed + f" is 0x{content[bad]:02x}, not "
     if encoding and codecs.lookup(encoding).name != "utf-8":
-        raise DataError(f"{path}:{line}: {found}{encoding} text; use another --encoding, {_hint(content)}")
+        raise DataError(f"{path}:{line}: {found}{encoding} text; use another --encoding; {_hint(content)}")
     raise DataError(f"{path}:{line}: {found}UTF-8 text; {_hint(content)}")
 
 

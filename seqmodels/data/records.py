@@ -19,7 +19,7 @@ line."""
 
 def read_json_lines(path: Path, content: bytes, encoding: str, bad: BadRows) -> Columns:
     """Reads a file with one JSON object per line. Lines with other content are counted in ``bad``."""
-    # Only a line feed ends a line, because JSON strings may contain the other line separators of Unicode.
+    # Only a line feed ends a line. JSON strings may contain other line separators, such as U+2028.
     stream = io.TextIOWrapper(io.BytesIO(content), encoding=encoding, newline="\n")
     rows = _Columns()
     for line, text in enumerate(stream, 1):

@@ -1,4 +1,4 @@
-"""Makes batches of one long text for language models that keep their state from batch to batch."""
+"""Splits a long text into batches. A language model can keep its state from batch to batch."""
 
 from collections.abc import Sequence
 
@@ -17,19 +17,18 @@ def running_text(
     seed: int = 0,
     epoch: int = 0,
 ) -> tf.data.Dataset:
-    """Makes batches of a long text for truncated backpropagation through time.
+    """Splits a long text into batches for truncated backpropagation through time.
 
-    The text is split into n contiguous parts. Each part has ``ceil(tokens / n)`` tokens, where n is
-    ``batch_size``. Row r of every batch contains consecutive tokens of part r, and starts where row r of the
-    previous batch ended. A model can
-    therefore start each batch from the final states of the previous batch. Every token is a target exactly
-    once, and the input for this target is the previous token.
+    The text is split into n contiguous parts, where n is ``batch_size``. Each part has ``ceil(tokens / n)``
+    tokens. Row r of every batch contains consecutive tokens of part r, and starts where row r of the previous
+    batch ended. A model can therefore start each batch from the final states of the previous batch. Every
+    token is a target exactly once, and the input for this target is the previous token.
 
     Args:
         ids: token ids of the text, (tokens,).
         first: token id that is the input for the first token of the text.
         batch_size: number of rows per batch, n. It is also the number of parts.
-        lengths: numbers of time steps that a batch can have. One of them is sampled for each batch.
+        lengths: possible lengths of a batch in time steps. One of them is sampled for each batch.
         seed: random seed. Together, ``seed`` and ``epoch`` determine the sampled lengths.
         epoch: number of the epoch, counted from 0.
 

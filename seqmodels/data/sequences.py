@@ -15,8 +15,8 @@ class TokenSequences:
 
     Attributes:
         values: concatenated token ids of all rows, (tokens,) int32.
-        row_splits: index in ``values`` at which each row starts, and ``len(values)`` as the last element,
-            (n + 1,) int64.
+        row_splits: (n + 1,) int64. The first n elements are the indices in ``values`` at which the rows
+            start. The last element is ``len(values)``.
 
     >>> sequences = TokenSequences.from_lengths(np.array([4, 5, 6, 7]), np.array([3, 1]))
     >>> len(sequences), sequences.lengths, sequences.rows(np.array([1])).values
@@ -85,7 +85,7 @@ def truncate(
 def truncate_ragged(
     rows: tf.RaggedTensor, maximum: int, keep: Literal["head", "tail", "both"] = "head", prefix: int = 0
 ) -> tf.RaggedTensor:
-    """Truncates a ragged tensor (n, None) as :func:`truncate` does, with TensorFlow operators.
+    """Does the same as :func:`truncate` for a ragged tensor (n, None). Uses only TensorFlow operators.
 
     >>> truncate_ragged(tf.ragged.constant([[4, 5, 6], [7]]), 2).to_list()
     [[4, 5], [7]]
@@ -101,9 +101,10 @@ def truncate_ragged(
 
 
 def front_tokens(maximum: int, keep: Literal["head", "tail", "both"], prefix: int) -> int:
-    """Returns the number of tokens that :func:`truncate` keeps from the start of a long row.
+    """Returns the number of tokens that :func:`truncate` keeps from the start of a row.
 
-    The remaining kept tokens come from the end of the row. The arguments are those of :func:`truncate`.
+    The row has more than ``maximum`` tokens. The remaining kept tokens come from the end of the row. The
+    arguments are those of :func:`truncate`.
 
     Raises:
         ValueError: ``prefix`` is not in [0, ``maximum``).

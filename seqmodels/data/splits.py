@@ -4,8 +4,8 @@ All readers of texts follow the same rule:
 
 - A data source either has named splits, or all of its rows are one split named `WHOLE`.
 - If a source has named splits but no test split, the validation split is used as the test split.
-- If the test or validation split is missing after this step, a fraction of the training rows becomes this
-  split.
+- A source with named splits may then still have no test split or no validation split. In this case, a
+  fraction of the training rows becomes the missing split.
 - If all rows are the split `WHOLE`, a fraction of these rows becomes the test split, and another fraction
   becomes the validation split.
 
@@ -81,7 +81,8 @@ def missing_splits(
     Args:
         read: the splits of the source by name. The dictionary contains either only `WHOLE`, or 'train' and
             possibly 'valid' and 'test'.
-        valid_fraction: fraction of the training rows for the validation split, in (0, 0.5].
+        valid_fraction: number in (0, 0.5]. If the validation split is missing, this fraction of 'train'
+            or `WHOLE` becomes the validation split.
         notes: list to which a note is appended if the validation split is used as the test split.
 
     Returns:
@@ -122,8 +123,8 @@ def cut_order(text: str, seed: int) -> bytes:
 def digest(splits: Iterable[tuple[str, int, Iterable[str]]]) -> str:
     """Computes the SHA-256 hash of the data as a hexadecimal string.
 
-    Pass the splits as the reader returned them, before missing splits are made from other splits. The hash
-    then does not depend on a random seed.
+    Pass only the splits that the data source has. Do not pass splits that were taken from other splits,
+    because their rows may depend on a random seed.
 
     Args:
         splits: one tuple ``(name, number of rows, rows as texts)`` per split.

@@ -27,7 +27,7 @@ class Table:
             empty. In other formats, a cell has the value that the file stores.
         lines: for each row, the number of the line on which the row starts, ``(rows,)``. In a format without
             lines, the array contains the row numbers 1, 2, ...
-        notes: sentences about decisions of the reader, such as a column that is left out.
+        notes: sentences about what the reader did, for example that it left out a column.
         header: cells of the header as they are in the file. The list is empty if the format has no header.
         header_line: line of the header, or 0 in a format without a header.
 
@@ -168,8 +168,8 @@ def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[st
 def _counts(values: pandas.Series) -> bool:
     """Returns True if the values are probably row numbers, such as the index that pandas writes.
 
-    Row numbers are distinct whole numbers. If they are sorted, the smallest number must be 0 or 1, because
-    other sorted numbers may be years.
+    Row numbers are distinct whole numbers. If the values are sorted, the smallest value must be 0 or 1.
+    Sorted values with a larger minimum may be years.
     """
     if not values.str.fullmatch(r"\d{1,12}(\.0)?").all():
         return False

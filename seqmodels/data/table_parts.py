@@ -93,8 +93,8 @@ def text_encoding(path: Path, encoding: str | None = None, *, prefer_utf8: bool 
     """
     if (encoding is None or prefer_utf8) and _is_utf8(path):
         return "utf-8-sig"
-    # The error message of `check_text` contains the line and a probable encoding. To find them, `check_text`
-    # needs the content of the file.
+    # `check_text` needs the whole file, because its error message contains the line of the first invalid byte
+    # and a probable encoding.
     packed = bool(compression(path))
     return check_text(path, read_bytes(path), encoding, packed=packed, prefer_utf8=prefer_utf8)
 

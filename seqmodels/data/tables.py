@@ -1,4 +1,6 @@
-"""Reads tables in the formats ``.csv .tsv .jsonl .json .parquet .arrow .feather .xlsx``, also compressed.
+"""Reads tables in the formats ``.csv .tsv .jsonl .json .parquet .arrow .feather .xlsx``.
+
+The files may be compressed.
 
 If a table cannot be read, the error describes the problem: a wrong encoding, an Excel file with the extension
 ``.csv``, an HTML page, a file without a header, or malformed rows.
@@ -62,7 +64,7 @@ def read_table(
     """Reads a table.
 
     The delimiter of .csv and .tsv files is recognised. Cells may be quoted as in RFC 4180. There is one
-    exception: if the delimiter is a tab and not all column names are quoted, quotes have no special meaning.
+    exception: if the delimiter is a tab, quotes have a special meaning only if all column names are quoted.
     A column without a name is left out if it contains only row numbers or is empty.
 
     Args:
@@ -74,8 +76,7 @@ def read_table(
 
     Raises:
         UsageError: the path does not exist, its extension is not supported, or the encoding is unknown.
-        DataError: the file cannot be read, is empty, or its content does not have the format of its
-            extension.
+        DataError: the file cannot be read, the file is empty, or its content does not fit its extension.
 
     >>> _ = (folder / "reviews.csv").write_text("text;label\\na dull film;0\\n")
     >>> table = read_table(folder / "reviews.csv")

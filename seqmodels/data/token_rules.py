@@ -45,7 +45,7 @@ REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "whitespace": ((WHITE_SPACE, " "),),
 }
-# Pairs for the split "auto". The keys are the values of ``TokenizerSettings.base``.
+# The split "auto" uses these pairs. Each key is a value of ``TokenizerSettings.base``.
 AUTO_REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "letters": (
         *CUTS,
@@ -69,7 +69,7 @@ class TokenizerSettings:
             ``minimum_count`` and the training texts are ignored.
         split: rule that splits a text into words. It applies only to the units "word" and "wordpiece".
             "letters": words consist of letters, digits, combining marks and apostrophes. All other characters
-            are dropped (``LETTERS_DELIMITER``).
+            are dropped and separate words.
             "punctuation": white space separates words. Every punctuation mark, symbol and CJK character
             (Unicode script Han) is a word of its own, as in BERT's basic tokenizer.
             "whitespace": only white space separates words. This rule is for corpora that are already

@@ -75,7 +75,7 @@ class Tokenizer(tf.Module):
        ``^_^``) must follow a space. In ``:)))``, the repeated brackets do not belong to the emoticon.
     5. The setting ``base`` is the rule for all other characters. With "letters", words consist of letters,
        digits, combining marks and apostrophes, and other characters are dropped. With "whitespace",
-       words may contain all of these characters.
+       these other characters are kept as parts of words.
 
     :meth:`join` puts no space between the characters of step 2. :attr:`rewrites` contains the exact patterns,
     which also work in Java, Swift and Python.
@@ -238,10 +238,11 @@ class Tokenizer(tf.Module):
         )
 
     def _spellings(self) -> tf.Tensor:
-        """Returns the string that :meth:`join` writes for each id, (v,) strings."""
+        """Returns a 1D string tensor. Element i is the string that :meth:`join` writes for the id i."""
         tokens = BYTES if self.settings.unit == "byte" else self.vocabulary[len(SPECIAL_TOKENS) :]
         if (self.settings.split, self.settings.unit) == ("reversible", "wordpiece"):
-            # The split "reversible" makes every # a word, so the prefix ## always marks a piece.
+            # The split "reversible" makes every # a separate word, so no word starts with ##. The prefix ##
+            # can therefore be removed from every token.
             tokens = tuple(token.removeprefix(CONTINUATION) for token in tokens)
         return tf.constant(["", "", CORPUS_UNKNOWN, "\n", *tokens], tf.string)
 

@@ -85,8 +85,8 @@ def _frequent_pieces(counts: Mapping[str, int], settings: TokenizerSettings) -> 
         min_frequency=settings.minimum_count,
         continuing_subword_prefix=CONTINUATION,
         # The trainer assigns ids to the characters in the arbitrary order of a hash table. If two pairs of
-        # pieces are equally frequent, these ids decide which pair is merged first. As special tokens, the
-        # characters have fixed ids. The same texts then give the same vocabulary.
+        # pieces are equally frequent, these ids decide which pair is merged first. Special tokens have fixed
+        # ids. The characters are passed as special tokens, so the same texts give the same vocabulary.
         special_tokens=[*SPECIAL_TOKENS, *sorted(alphabet)],
         show_progress=False,
     )

@@ -34,14 +34,15 @@ class Search:
     ``|Y|`` is the number of tokens of Y, including the end token.
 
     Attributes:
-        beams: number of sequences per row. Every step extends this number of sequences, and `beam` returns
-            this number of sequences.
+        beams: number of sequences per row that every step extends. `beam` returns the same number of
+            sequences per row.
         length_penalty: exponent of lp (alpha in the paper). 0 ranks by probability. Larger values favour long
             sequences.
         coverage_penalty: factor of cp (beta in the paper). A value above 0 needs a step function that returns
             attention weights.
-        stop: "filled" finishes a row when ``beams`` sequences have ended. "sure" has a second
-            condition: no later score can be high enough to replace one of the ``beams`` best ended sequences.
+        stop: "filled" finishes a row when ``beams`` of its sequences have ended. With "sure", the search
+            continues while a later sequence could still replace one of the sequences that `beam` would
+            return.
 
     Raises:
         ValueError: fewer than one beam, a negative penalty or an unknown ``stop``.
@@ -119,9 +120,9 @@ def beam(
 
     Args:
         step, start, states, rules, prompt: as in `greedy`, for n rows. But ``step`` receives ``n * beams``
-            rows: first ``beams`` sequences of the first row, then ``beams`` sequences of the second row, and
-            so on. If ``step`` uses other tensors with n rows, such as encoder outputs, the caller must repeat
-            their rows with `repeat_rows`.
+            rows, because each row has ``beams`` sequences. The sequences of a row are adjacent. If ``step``
+            uses other tensors with n rows, such as encoder outputs, the caller must repeat their rows with
+            `repeat_rows`.
         search: number of beams, ranking and stopping rule.
         source_lengths: number of source positions of each row that are not padding, (n,) int32. None means
             that the source has no padding.
@@ -139,9 +140,9 @@ def beam(
 
 
 def repeat_rows(nested: Any, beams: int) -> Any:
-    """Repeats every row of tensors (n, ...) ``beams`` times. The copies of a row are adjacent rows.
+    """Repeats each row of each tensor (n, ...) in ``nested``. The results have the shape (n * beams, ...).
 
-    The results have the shape (n * beams, ...).
+    Each row occurs ``beams`` times, and its copies are adjacent.
 
     >>> repeat_rows(tf.constant([[1], [2]]), beams=2)[:, 0].numpy()
     array([1, 1, 2, 2], dtype=int32)
@@ -225,7 +226,7 @@ class _Beam:
     def score(
         self, totals: tf.Tensor, lengths: tf.Tensor, attention: tf.Tensor, real: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the scores of sequences, with the shape (n, any) of ``totals``.
+        """Returns the score of each sequence. The result and ``totals`` have the same shape, (n, any).
 
         ``lengths`` must broadcast to this shape.
         """

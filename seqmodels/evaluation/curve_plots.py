@@ -95,15 +95,15 @@ def learning_curve(
 
     Args:
         history: one dictionary per epoch, with the keys `epoch`, `loss` and `valid_loss`. Each further
-            validation score, such as `valid_accuracy`, has its own panel. The panel also shows the training
-            score if the history has the key of this score, such as `accuracy`. `learning_rate` and
+            validation score, such as `valid_accuracy`, has its own panel. If the history also contains the
+            training score, such as `accuracy`, the panel shows both scores. `learning_rate` and
             `gradient_norm` are optional and have small panels. A missing value or a NaN leaves a gap. Other
             keys are ignored.
         path: PNG file to write.
         best_epoch: number of the epoch to mark, such as the epoch whose weights were kept. Default: no mark.
 
     Raises:
-        ValueError: the history has no rows.
+        ValueError: `history` is empty.
 
     >>> history = [{"epoch": 1, "loss": 0.9, "valid_loss": 0.8}, {"epoch": 2, "loss": 0.5, "valid_loss": 0.6}]
     >>> learning_curve(history, folder / "learning_curve.png", best_epoch=2).name
@@ -175,7 +175,7 @@ def draw_curves(panels: Sequence[Panel], title: str) -> Figure:
 
 def draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int | None) -> Figure:
     if not history:
-        raise ValueError("history must contain at least one epoch; got no rows")
+        raise ValueError("history must contain at least one epoch; got none")
     keys = {key for row in history for key in row}
     validated = {key.removeprefix("valid_") for key in keys if key.startswith("valid_")}
     pairs = ["loss", *sorted(validated - {"loss"})]
@@ -211,7 +211,7 @@ def draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int 
 
 
 def _column(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
-    """Returns the values of a key, one per row. A missing value becomes NaN."""
+    """Returns the values of a key, one per dictionary in ``history``. A missing value becomes NaN."""
     return np.array([row.get(key) for row in history], float)
 
 
@@ -222,7 +222,7 @@ def _finite(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
 
 def draw_loss_by_position(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
     if not curves or not all(curves.values()):
-        raise ValueError("curves must contain at least one model and no empty list")
+        raise ValueError("curves must contain at least one model, and each model needs at least one position")
     figure = Figure(figsize=(7, 5), dpi=DOTS_PER_INCH, layout="constrained")
     upper, lower = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
     for (name, rows), colour in zip(curves.items(), cycle((BLUE, VERMILION, GREY, LIGHT_BLUE))):

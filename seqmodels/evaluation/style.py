@@ -51,7 +51,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        # With 256 colours, the file has a third of the size of a file with all colours.
+        # With 256 colours, the file is a third as large as with all colours.
         image.quantize(256, dither=Image.Dither.NONE).save(temporary, format="png", optimize=True)
         os.replace(temporary, path)
     finally:

@@ -1,7 +1,7 @@
 """Exports models as SavedModels or TFLite files, and verifies the exported files in a new process.
 
-The exporting functions receive a list of signatures. A signature is a named function of a model. The module
-of a function or class is imported when the function or class is first used.
+The exporting functions receive a list of signatures. A signature is a named function of a model. A module
+of this package is imported when one of its functions or classes is first used.
 """
 
 from seqmodels.lazy import lazy

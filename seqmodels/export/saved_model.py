@@ -1,4 +1,8 @@
-"""Exports SavedModels. A new SavedModel is verified without the project before it replaces the old folder."""
+"""Exports SavedModels.
+
+A process that cannot import the project verifies a new SavedModel. Then the new SavedModel replaces the old
+folder.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +42,7 @@ def export(
         readme: content of README.md in the folder. Default: no README.md is written.
 
     Returns:
-        The largest of these differences, see :func:`largest_difference`.
+        The largest difference between the outputs, as computed by :func:`largest_difference`.
 
     Raises:
         UserError: the folder cannot be written, the SavedModel cannot be loaded, or its outputs differ by

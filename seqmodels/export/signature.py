@@ -49,8 +49,8 @@ class Signature:
         arguments = list(inspect.signature(self.function).parameters)
         if arguments != list(self.inputs):
             raise ValueError(
-                f"the input names of {self.name} must equal the arguments of its function, {arguments}; got "
-                f"{list(self.inputs)}"
+                f"inputs of {self.name} must have the same names and order as the function arguments "
+                f"{arguments}; got {list(self.inputs)}"
             )
         if not self.outputs:
             raise ValueError(f"outputs of {self.name} must contain at least one name; got none")

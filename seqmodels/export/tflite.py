@@ -27,8 +27,8 @@ from seqmodels.export.verify import Arrays, largest_difference, load_arrays, sav
 # the rounding of float32. The value for "float16" covers the rounding to 11 bits. With 8 bits, every finite
 # difference is allowed. A score on real data must then show that the file is precise enough.
 TOLERANCES = {"none": 1e-4, "float16": 0.05, "dynamic": math.inf, "int8": math.inf}
-# Largest number of time steps of a file whose loop is unrolled. Such a file grows by some kilobytes per time
-# step. The conversion time grows with the square of the number of time steps.
+# A loop with more time steps than this is not unrolled. An unrolled file grows by some kilobytes per time
+# step. Its conversion time grows with the square of the number of time steps.
 LONGEST_UNROLLED = 128
 
 _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
@@ -42,9 +42,10 @@ class Entry:
         signature: signature whose inputs have static shapes with one row.
         inputs: inputs for the verification and for scores, ``{name: array (rows, ...)}``.
         expected: outputs of the model for ``inputs``, ``{name: array (rows, ...)}``.
-        representative: inputs from the training data that calibrate int8, ``{name: array (rows, ...)}``. Some
-            rows should have no padding. The converter measures the cell state of a fused LSTM only after the
-            last time step. If all rows end in padding, the measured range of the cell state is too small.
+        representative: inputs for the calibration of int8, ``{name: array (rows, ...)}``. They come from the
+            training data. Some rows should have no padding. The converter measures the cell state of a fused
+            LSTM only after the last time step. If all rows end in padding, the measured range of the cell
+            state is too small.
     """
 
     signature: Signature
@@ -86,8 +87,8 @@ def choose_form(fused: bool, steps: int, quantize: str) -> str:
     :mod:`seqmodels.kernels.forms` describes the forms.
 
     - "fused" is chosen if TFLite has a fused operator for every recurrent layer. The file is small for any
-      number of time steps, also with 8 bits. If the file computes in floats and has more than about a hundred
-      time steps, this form is the fastest (table in benchmarks/sentiment.md).
+      number of time steps. This is also true for 8-bit files. If the file computes in floats and has more
+      than about a hundred time steps, this form is the fastest (table in benchmarks/sentiment.md).
     - "unrolled" is chosen for at most ``LONGEST_UNROLLED`` time steps. This form is fast, but the file grows
       with the number of time steps.
     - "generic" is chosen in all other cases. It is a loop with two subgraphs and is several times slower.

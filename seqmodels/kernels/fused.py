@@ -10,8 +10,8 @@ with the same results. The operator has three limitations. This module handles t
   weights of these features for the gates ``i``, ``f`` and ``o`` are ``-max(1, max|W|)``, so the three gates
   are almost 0. The states are ``c_t = f c_{t-1} + i g`` and ``h_t = o tanh(c_t)``, where ``g`` is the
   candidate. After the reset steps, both states are zero up to float32 rounding, even if the operator kept
-  other states. One feature with a very large weight would have the same effect. But all 8-bit weights share
-  one scale, so the large weight would make the other weights less precise.
+  other states. Several features are necessary, because a single feature would need a very large weight. All
+  8-bit weights share one scale, so the large weight would make the other weights less precise.
 - The operator does not support ``lengths``. The module also computes the steps in the padding, and then sets
   the outputs of these steps to zero. The results of the real steps do not depend on the padding.
 - The operator returns ``h`` of every step, but not ``c``. The module therefore does not return ``c``.
@@ -37,7 +37,7 @@ def fused_lstm(
     bias: tf.Tensor,
     lengths: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, States]:
-    """Computes all steps of :class:`seqmodels.cells.LSTMCell` from zero states by one operator.
+    """Computes all steps of :class:`seqmodels.cells.LSTMCell` by one operator. The initial states are zero.
 
     Args:
         inputs: d features of n rows at T time steps, ``(n, T, d)``. n and T must be static.

@@ -16,14 +16,13 @@ sigmoid, and ``z^h`` is the argument of the tanh:
 .. math::
         dh &\leftarrow dh + G_t, \quad dz^h = dh * u * (1 - g^2), \quad dz^u = dh * (g - h_{t-1}) * u (1 - u)
 
-If the reset gate acts before the product, the next formulas apply, where ``q`` is the gradient of ``r * k``:
+For the first form of s, the backward pass continues as follows. ``q`` is the gradient of ``r * k``:
 
 .. math::
         q = dz^h U_h^T, \quad dz^r = q * k * r (1 - r), \quad
         dh \leftarrow dh * (1 - u) + m * (q * r + [dz^u, dz^r] U_{u,r}^T)
 
-If the reset gate acts after the product, the following formulas apply instead, where ``v = k U_h + b'`` and
-``dv = dz^h * r``:
+For the second form of s, it continues as follows, with ``v = k U_h + b'`` and ``dv = dz^h * r``:
 
 .. math::
         dz^r = dz^h * v * r (1 - r), \quad dh \leftarrow dh * (1 - u) + m * ([dz^u, dz^r, dv] U^T)

@@ -47,7 +47,7 @@ def linear_recurrence(
             if a GPU is available, else ``walk``.
 
     Returns:
-        The states ``(n, T, h)``, which are zero after the end of a row, and the state ``(n, h)`` after the
+        The states ``(n, T, h)``, which are zero in the padding, and the state ``(n, h)`` after the
         last real step of each row.
 
     Raises:
@@ -67,7 +67,7 @@ def linear_recurrence(
         last = tf.concat([initial[:, None], states], axis=1)[:, -1]  # also correct if T is 0
         return states, last
     real = tf.sequence_mask(lengths, tf.shape(a)[1])[..., None]  # (batch, time, 1)
-    # After the end of a row, the factor is 1 and the summand is 0. The last real state is therefore copied to
+    # In the padding, the factor is 1 and the summand is 0. The last real state is therefore copied to
     # the end of the sequence.
     a, b = tf.where(real, a, tf.ones_like(a)), tf.where(real, b, tf.zeros_like(b))
     states = _recurrence(a, b, initial, method)
@@ -121,7 +121,9 @@ def _rounds(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, reverse: bool = Fals
 
 
 def _by_halves(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """Computes all states from a zero initial state by a parallel scan over a static number of steps.
+    """Computes all states by a parallel scan.
+
+    The initial state is zero, and the number of steps is static.
 
     The function combines each pair of steps into one step, and calls itself for the combined steps. This call
     returns the states at odd t. The function then computes the state at each even t from the state at t - 1.
@@ -141,10 +143,10 @@ def _by_halves(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
 
 def _by_doubling(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """Computes all states from a zero initial state by a parallel scan (Hillis and Steele 1986).
+    """Computes all states by a parallel scan (Hillis and Steele 1986).
 
-    The number of steps may be unknown until run time. Round k combines each step t with step
-    t - 2^k. The first round has k = 0.
+    The initial state is zero. The number of steps may be unknown until run time. Round k combines each step t
+    with step t - 2^k. The first round has k = 0.
     """
     time = tf.shape(a)[0]
 

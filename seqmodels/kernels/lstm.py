@@ -25,8 +25,8 @@ of the weights follow after the loop:
 .. math::
         dp_t = dz_t, \quad dU = \sum_t (m * h_{t-1})^T dz_t
 
-The sum over all steps and rows is a single matrix product. After the end of a row, the states of the row and
-their gradients do not change, and ``dz_t`` is 0.
+The sum over all steps and rows is a single matrix product. In the padding, the states and their gradients do
+not change, and ``dz_t`` is 0.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ def check_rate(name: str, rate: float) -> float:
 def uniform(shape: Any, seed: tf.Tensor) -> tf.Tensor:
     """Returns random float32 numbers in ``[0, 1)``. A seed gives the same numbers with and without XLA."""
     bits = tf.random.stateless_uniform(shape, seed, None, None, tf.uint32, alg="philox")
-    # The bits are converted to floats here, because XLA and TensorFlow convert them to different floats.
+    # The random operation could also return floats. But XLA and TensorFlow compute different floats from the
+    # same bits. Therefore, this function computes the floats from the bits.
     return tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) * 2.0**-24
 
 

@@ -25,8 +25,8 @@ def projection(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Te
 
     Returns:
         The projected inputs ``(n, T, p)``. The function computes the product in time-major order and
-        transposes the result. The loop over time starts with the inverse transpose. Therefore the two
-        transposes cancel out.
+        then swaps the first two axes. The loop over time swaps them back. Therefore, the two swaps cancel
+        out.
 
     >>> projection(tf.ones((2, 4, 5)), tf.ones((5, 3)), tf.zeros(3)).shape
     TensorShape([2, 4, 3])

@@ -21,9 +21,9 @@ def scan(
     """Computes ``outputs_t, states = step(t, inputs_t, states)`` for every step t in a ``tf.while_loop``.
 
     Args:
-        step: function that receives the index t of a step, a tuple of the inputs of the step, each
-            ``(n, p_i)``, and the states before the step. The function returns a tuple of outputs, each ``(n,
-            width_j)``, and the states after the step. n is the number of rows.
+        step: function with three arguments: the index t of a step, the tuple of its inputs, and the states
+            before the step. It returns two values: the tuple of outputs, and the states after the step. For n
+            rows, each input has the shape ``(n, p_i)``, and each output has the shape ``(n, width_j)``.
         sequences: inputs of all steps, each in time-major order ``(T, n, p_i)``.
         states: states before the first step. Their shapes must not change.
         widths: number of features of each output.
@@ -63,7 +63,8 @@ def scan(
         results, states = step(t, tuple(array.read(t) for array in sources), states)
         return index + 1, states, tuple(array.write(t, x) for array, x in zip(written, results))
 
-    # XLA needs a bound on the number of iterations to allocate the arrays and to differentiate the loop.
+    # With XLA, the loop needs a maximum number of iterations. Without it, the arrays cannot be allocated, and
+    # the loop cannot be differentiated.
     _, states, arrays = tf.while_loop(
         lambda index, *_: index < steps, body, (0, states, tuple(written)), maximum_iterations=steps
     )
@@ -79,7 +80,10 @@ def time_major(x: tf.Tensor) -> tf.Tensor:
 
 
 def shifted(first: tf.Tensor, sequence: tf.Tensor) -> tf.Tensor:
-    """Puts ``first`` before ``sequence (T, n, h)`` and drops the last step. The shape does not change."""
+    """Moves the steps of ``sequence (T, n, h)`` by one. The shape does not change.
+
+    The argument ``first`` becomes the new step 0, and the last step is dropped.
+    """
     return tf.concat([first[None], sequence], axis=0)[:-1]
 
 
@@ -143,7 +147,8 @@ def carried_back(
         truncate: number of steps in a window. None means no truncation.
         alive: result of :func:`alive_rows`.
         t: index of the step, from 0.
-        new: gradient of the state before step t without truncation, for rows in which the step is real.
+        new: gradient of the state before step t, computed without truncation. It is used for rows in which
+            the step is real.
         old: gradient of the state after step t. If the step is padding, the result is ``old``.
     """
     if truncate is not None:

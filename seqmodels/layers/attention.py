@@ -1,8 +1,8 @@
 """Attention layers. For each query they compute a weighted sum of the steps of a memory.
 
 A memory is a sequence of vectors, for example the outputs of an encoder. An attention layer reads a query
-``q_t (n, q)`` and a memory with S steps, ``m_1 .. m_S (n, m)``. n is the number of rows. The layer computes
-the scores ``e``, the weights ``a`` and the context::
+``q_t (n, q)`` and a memory with S steps, ``m_1 .. m_S (n, m)``. n is the batch size. Each sequence of the
+batch is called a row. The layer computes the scores ``e``, the weights ``a`` and the context::
 
     e_ts = score(q_t, m_s),   a_t = softmax(e_t1 .. e_tS),   context_t = sum_s a_ts m_s
 
@@ -118,7 +118,7 @@ class AdditiveAttention(Attention):
 
     The weights are ``query_kernel`` W ``(q, units)``, ``memory_kernel`` U ``(m, units)`` and ``scorer`` v
     ``(units, 1)``. For n rows, T queries per row and a memory with S steps, the hidden layer contains
-    ``n * T * S * units`` numbers. If T and S are large, the hidden layer needs much memory. The other
+    ``n * T * S * units`` numbers. If T and S are large, the hidden layer needs much RAM. The other
     attention layers do not have a hidden layer.
 
     Args:
@@ -209,8 +209,8 @@ class MultiHeadAttention(Attention):
 
     The size of one head is ``u = units / heads``. The weights are ``query_kernel`` ``(q, units)``,
     ``key_kernel`` ``(m, units)``, ``value_kernel`` ``(m, units)`` and ``output_kernel`` ``(units, units)``.
-    The u columns of a head are adjacent in the first three weights. The layer returns the mean of the
-    attention weights over the heads.
+    In the query, key and value kernels, the u columns of a head are adjacent. Each head computes its own
+    attention weights. The returned weights are the mean over all heads.
 
     Args:
         heads: number of heads, H.

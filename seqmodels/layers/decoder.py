@@ -80,7 +80,7 @@ class AttentionDecoderCell(Cell):
     Raises:
         ValueError: if there are no cells, or a cell does not have the interface of
             :class:`seqmodels.cells.Cell`.
-        ValueError: if the feeding is unknown, or is ``context`` without an attention.
+        ValueError: if ``feeding`` is unknown, or if it is ``context`` and the decoder has no attention.
         ValueError: if the dropout is not in ``[0, 1)``.
 
     >>> from seqmodels.cells import LSTMCell

@@ -19,9 +19,9 @@ class Dropout(keras.layers.Dropout):
 
     Args:
         rate: probability of dropping a feature.
-        noise_shape: shape of the mask, with one entry per input axis. An entry None means the size of the
-            axis. An entry 1 means that all positions along the axis share one mask value. Default: the shape
-            of the input.
+        noise_shape: shape of the mask, with one entry per input axis. The entry None stands for the size of
+            the input along this axis. With the entry 1, all positions along this axis share one mask value.
+            Default: the shape of the input.
         seed: seed of the mask.
 
     Raises:
@@ -125,7 +125,7 @@ class EmbeddingDropout(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class WordDropout(keras.layers.Layer):
-    """Replaces tokens by the unknown token with a fixed probability (Bowman et al. 2016, section 3.1).
+    """Replaces randomly chosen tokens by the unknown token (Bowman et al. 2016, section 3.1).
 
     A model that is trained with this layer learns to process unknown words. Its outputs also depend less on
     single words.
@@ -153,7 +153,7 @@ class WordDropout(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed) if rate else None
 
     def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Replaces tokens of ``(n, T)`` int32, and returns a tensor with the same shape and dtype."""
+        """Replaces some of the ``tokens (n, T)`` int32. The result has the same shape and dtype."""
         if not training or self.seed_generator is None:
             return tokens
         draw = uniform(tf.shape(tokens), self.seed_generator.next())  # (batch, time)

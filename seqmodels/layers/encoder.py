@@ -38,9 +38,10 @@ class Encoder(keras.layers.Layer):
     """Stacked recurrent layers (Graves et al. 2013), each optionally bidirectional (Schuster, Paliwal 1997).
 
     The output of each layer is the input of the next layer. A bidirectional layer also has a backward cell
-    with its own weights. The backward cell runs from the last real step of each row (the last step that is
-    not padding) to the first step. The layer concatenates the outputs of both cells. The encoder does not
-    contain an embedding. Its inputs can therefore be embedding vectors, time series or any other features.
+    with its own weights. The backward cell reads each sequence in reverse order. It starts at the last real
+    step, which is the last step that is not padding. The layer concatenates the outputs of both cells. The
+    encoder does not contain an embedding. Its inputs can therefore be embedding vectors, time series or any
+    other features.
 
     The rules of :class:`Recurrent` for inputs, padding, lengths and masks also apply to an encoder.
 

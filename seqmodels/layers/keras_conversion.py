@@ -218,9 +218,9 @@ def _check_signs(name: str, cell: GRUCell) -> None:
         else:
             continue
         raise ValueError(
-            f"{name} cannot be converted with the option {type(wrong).__name__} for its {weight} weights; "
-            "the conversion negates the weights of the update gate, but this option depends on their sign; "
-            "create the GRU without this option"
+            f"{name} cannot be converted; the option {type(wrong).__name__} of its {weight} weights depends "
+            "on the sign of the weights, but the conversion negates the weights of the update gate; create "
+            "the GRU without this option"
         )
 
 

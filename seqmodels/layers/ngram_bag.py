@@ -1,4 +1,7 @@
-"""A layer that computes a linear model of word n-grams. Models combine this layer with a recurrent layer."""
+"""A layer that computes a linear model of word n-grams.
+
+The model ``Classifier`` can combine this layer with recurrent layers.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,8 @@ class NgramBag(keras.layers.Layer):
     bucket share their weights (Weinberger et al. 2009). The layer therefore does not store a list of n-grams.
 
     The weights are not trainable. :func:`apps.sentiment.bag_of_words.fit_ratios` computes them by convex
-    optimization. The features of this optimization are the buckets from :meth:`hashed`. Training with Adam
-    would overfit: most n-grams occur in few texts, but Adam changes each of their weights by about the
+    optimization. This optimization has one binary input feature per bucket (:meth:`hashed`). Training with
+    Adam would overfit: most n-grams occur in few texts, but Adam changes each of their weights by about the
     learning rate per step.
 
     ``bag(tokens (n, T) int32, lengths (n,) or None)`` returns ``y (n, features)`` for n texts. ``lengths``

@@ -1,9 +1,9 @@
 """Functions for padded sequences: checks of lengths and masks, and the conversion of a mask to lengths.
 
-A real step is a time step that is not padding. Lengths and masks are checked during the call of a layer if
-their values are already known. The values are known in eager mode, and if they are constants in a graph.
-Other values are checked when the graph runs. Code that XLA has compiled cannot raise an error. In
-compiled code, a layer returns NaN for a row with an invalid length or an invalid mask.
+A real step is a time step that is not padding. In eager mode, a layer checks lengths and masks when it is
+called. In a graph, the call can check only constants. All other values are checked when the graph runs. Code
+that XLA has compiled cannot raise an error. In compiled code, a layer returns NaN for a row with an invalid
+length or an invalid mask.
 
 Exported files do not check lengths, because the exported signatures compute the lengths themselves.
 """
@@ -27,10 +27,13 @@ def real_steps(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
 def without_padding(x: tf.Tensor, lengths: tf.Tensor | None, training: bool = True) -> tf.Tensor:
     """Replaces the padding of ``x (n, T, d)`` by zeros, also if the padding is NaN or infinity.
 
-    The backward pass multiplies the padding by gradients that are zero. If the padding is NaN or infinity,
-    this product is NaN. The loop forms ``unrolled`` and ``fused`` (:mod:`seqmodels.kernels.forms`) are meant
-    for TFLite files, which do not compute gradients. With these two forms, ``x`` is returned unchanged if
-    ``training`` is False. The results at real steps do not depend on the padding.
+    Without this replacement, the backward pass would multiply the padding by zero gradients. If the padding
+    is NaN or infinity, this product is NaN.
+
+    The loop can have the form ``unrolled`` or ``fused`` (:mod:`seqmodels.kernels.forms`). These two forms are
+    meant for TFLite files, which do not compute gradients. If the loop has one of them and ``training`` is
+    False, ``x`` is returned unchanged. This is safe, because padding does not change the results at real
+    steps.
     """
     if lengths is None or not (training or kernels.current_form() in ("auto", "generic")):
         return x
@@ -164,11 +167,10 @@ def _check_shape(name: str, x: tf.Tensor, inputs: tf.Tensor, rank: int) -> None:
 
 
 def _checked(valid: Any, rule: str, found: str, remedy: str, **values: tf.Tensor) -> tf.Tensor | None:
-    """Raises an error if a row is known to be invalid.
+    """Raises an error if a row is known to be invalid. Returns None if all rows are known to be valid.
 
-    Returns None if all rows are known to be valid. Otherwise, the values of ``valid`` are known only when the
-    graph runs. In this case, the function adds a check to the graph and returns ``valid``. Exported files do
-    not contain this check.
+    If the values of ``valid`` are not known before the graph runs, the function adds a check to the graph and
+    returns ``valid``. Exported files do not contain this check.
 
     Args:
         valid: booleans ``(n,)`` that are True for valid rows, as a tensor or an array.

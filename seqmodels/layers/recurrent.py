@@ -23,8 +23,8 @@ class Recurrent(keras.layers.Layer):
     ``recurrent(inputs (n, T, d), lengths (n,) or None, states or None, memory or None)`` returns
     ``(outputs (n, T, output_size), states)``:
 
-    - ``lengths`` contains the number of real steps per row. All steps after the real steps are padding. None
-      means that no row has padding, unless a mask is passed.
+    - Each sequence of the batch is called a row. ``lengths`` contains the number of real steps per row. All
+      steps after the real steps are padding. None means that no row has padding, unless a mask is passed.
     - The argument ``states`` contains the initial states. Default: zeros.
     - ``memory`` is the sequence that a cell with attention attends to. Other cells accept only None.
     - The outputs are zero at padding.
@@ -57,9 +57,9 @@ class Recurrent(keras.layers.Layer):
         return_sequences: if True, return the outputs of all steps. If False, return one output per row,
             ``(n, output_size)``. This is the output of the last real step, or of the first step if
             ``reverse`` is True. For a row of length 0, the output is zero.
-        return_state: if True, return ``(output, *states)``. If False, return only the output. By default,
-            both options are None, and the layer returns ``(outputs, states)``. If one of these two
-            options is set, the default of the other option is False.
+        return_state: if True, return ``(output, *states)``. If False, return only the output. If neither
+            ``return_state`` nor ``return_sequences`` is set, the layer returns ``(outputs, states)``. If only
+            one of them is set, the other is False.
         **kwargs: keyword arguments of ``keras.layers.Layer``. Default dtype: the dtype of the cell.
 
     Raises:
@@ -244,7 +244,7 @@ class Recurrent(keras.layers.Layer):
 
         ``tf.recompute_grad`` computes gradients only for the arguments of the function ``run``. The weights
         are therefore arguments, too. The backward pass may run after the ``with kernels.form(...)`` block of
-        the caller has ended. This method therefore stores the current form and uses it in ``run``.
+        the caller has ended. This method therefore stores the form of the loop and uses it in ``run``.
         """
         form, variables = kernels.current_form(), self.cell.trainable_variables
         weights = [tf.convert_to_tensor(variable.value) for variable in variables]

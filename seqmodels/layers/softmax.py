@@ -154,7 +154,10 @@ class AdaptiveSoftmax(keras.layers.Layer):
         return losses
 
     def _head(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Computes the log-probabilities of the frequent tokens and of the clusters, ``(n, T, head)``."""
+        """Computes log-probabilities ``(n, T, c)`` of the c entries of the head.
+
+        The head has one entry per frequent token and one entry per cluster.
+        """
         return tf.nn.log_softmax(
             affine(inputs, *map(tf.convert_to_tensor, (self.head_kernel, self.head_bias)))
         )

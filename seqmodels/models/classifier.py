@@ -68,7 +68,7 @@ class Classifier(keras.Model):
     ``keras.utils.set_random_seed`` determines the initial weights and the dropout masks.
 
     Raises:
-        ValueError: an unknown cell or pooling, or a rate outside ``[0, 1)``.
+        ValueError: if the cell or a pooling is unknown, or if a rate is not in ``[0, 1)``.
 
     >>> model = Classifier(vocabulary=20, classes=3, cell="gru", units=8)
     >>> inputs = {"tokens": tf.constant([[4, 5, 6], [7, 0, 0]]), "lengths": tf.constant([3, 1])}
@@ -152,8 +152,8 @@ class Classifier(keras.Model):
             evidence, linear = inputs["evidence"], inputs["linear_logits"]
         else:
             evidence, linear = self.ngrams.evidence(tokens, lengths), self.ngrams(tokens, lengths)
-        # The evidence is multiplied by a matrix, not by a number. For a number, the conversion to 8 bits
-        # would use the quantization scale of the result, which rounds the number.
+        # The evidence is multiplied by a matrix, not by a number. The conversion to 8 bits would round a
+        # number, because it would quantize the number with the scale of the product.
         scale = self.config["evidence_scale"] * tf.eye(self.input_units, dtype=self.compute_dtype)
         scaled = affine(tf.cast(evidence, self.compute_dtype), scale, None)  # (batch, time, input_units)
         return self.evidence_dropout(scaled, training=training), linear

@@ -52,8 +52,8 @@ class NextToken(keras.Model):
 
     ``model({"tokens": (n, T) int32, "states": ..., "lengths": (n,) int32})`` returns :class:`Predicted`. n is
     the number of rows, and T is the number of time steps. Without ``states``, a new text starts. Without
-    ``lengths``, no row has padding. Logits after the end of a row have no meaning and do not depend on the
-    padding.
+    ``lengths``, no row has padding. At padded steps, the logits have no meaning. The token ids in the padding
+    do not change any logits.
 
     A long text can be processed in several calls. Each call returns states. Pass these states to the next
     call, with the next tokens of the text. The logits are then the same as in one call with the whole text.
@@ -75,8 +75,8 @@ class NextToken(keras.Model):
             steps.
 
     Raises:
-        ValueError: a rate outside ``[0, 1)``, cutoffs outside the vocabulary, cutoffs with tied weights,
-            samples in ``1 .. 3``, negative samples, more than v samples, or samples with cutoffs.
+        ValueError: a rate is outside ``[0, 1)``; a cutoff is outside the vocabulary; cutoffs are used with
+            tied weights or with ``samples``; or ``samples`` is neither 0 nor a number from 4 to v.
     """
 
     @keeps_arguments
@@ -267,7 +267,7 @@ class LanguageModel(NextToken):
         return Features(outputs, encoded.outputs, self._wide(encoded.states))
 
     def _wide(self, states: Any) -> Any:
-        """Casts states to the dtype of the logits. Mixed precision does not change this dtype."""
+        """Casts states to the dtype of the logits. Under mixed precision, this dtype is float32."""
         return tf.nest.map_structure(lambda state: tf.cast(state, self.head.compute_dtype), states)
 
 

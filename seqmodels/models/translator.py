@@ -180,8 +180,8 @@ class Translator(keras.Model):
         self.seed_generator = keras.random.SeedGenerator() if scheduled_sampling else None
 
     def _embedding(self, vocabulary: int, name: str) -> keras.layers.Embedding:
-        # The output layer may use the same matrix. With this standard deviation, the logits then have the
-        # same scale as the decoder's output.
+        # The output layer may use the matrix of the embedding. In this case, this standard deviation gives
+        # the logits the same scale as the decoder's output.
         initializer = keras.initializers.RandomNormal(stddev=self.embedding_units**-0.5)
         return keras.layers.Embedding(
             vocabulary, self.embedding_units, initializer, dtype=self.dtype_policy, name=name
@@ -281,8 +281,9 @@ class Translator(keras.Model):
         """Computes the logits without teacher forcing, from the same inputs as a call of the model.
 
         The first input of the decoder is the first token of ``target``. Each further input is the most
-        probable token of the previous step. A call of the model uses teacher forcing. The difference between
-        both logits shows how much the model's own wrong tokens change its later predictions.
+        probable token of the previous step. Compare the result with the logits of a call of the model, which
+        uses teacher forcing. The difference shows how much the model's own wrong tokens change its later
+        predictions.
         """
         memory, states = self._encoded(inputs["source"], inputs["source_lengths"], False)
         embedded = self.embedding(inputs["target"])
@@ -337,9 +338,9 @@ class Translator(keras.Model):
         generator = self.seed_generator if training else None
         draw = uniform((batch, time), generator.next()) if generator is not None else 0.0
         own = (tf.zeros((batch, time)) + draw < share) & (tf.range(time) > 0)
-        # The function step needs two numbers in addition to the embedding, so they become features of x. The
+        # ``step`` reads only x and the states. It also needs two numbers, so they become features of x. The
         # first number is 1 if the input token is generated, else 0. The second number is the index of the
-        # step. The sampling needs this index for its seed.
+        # time step. The seed of the sampling depends on this index.
         numbers = tf.broadcast_to(tf.cast(tf.range(time), dtype), (batch, time))
         x = tf.concat([embedded, tf.cast(own, dtype)[..., None], numbers[..., None]], axis=-1)
         seed = tf.cast(generator.next(), tf.int32) if generator is not None else None

@@ -62,7 +62,7 @@ class Averages:
     def after_validation(self, position: Position, better: Callable[[float, float], bool]) -> None:
         """Starts averaging over steps if an earlier epoch was better than the current epoch.
 
-        The ``average_after`` epochs directly before the current epoch are ignored in this comparison.
+        The comparison ignores the N epochs directly before the current epoch. N is ``average_after``.
         """
         if self.settings.average is None or position.averaged is not None:
             return

@@ -82,9 +82,10 @@ def _size(stored: Any, group: str) -> int:
 
 
 def _group(path: Path, stored: Any, group: str, members: Sequence[Any]) -> list[np.ndarray]:
-    """Returns the stored values of the variables ``members``.
+    """Returns the stored values of one group. ``members`` contains the variables of this group.
 
-    Raises DataError if the number of variables or a shape differs.
+    Raises DataError if the file contains another number of values, or a value with another shape than its
+    variable.
     """
     other = "use the options of the training that wrote the checkpoint, or train again with --overwrite"
     if _size(stored, group) != len(members):

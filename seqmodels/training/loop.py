@@ -90,7 +90,8 @@ class Training:
         self.callbacks = list(callbacks)
         self.strategy = tf.distribute.get_strategy()
         with self.strategy.scope():
-            # The inner optimizer is built directly. Otherwise, Nadam would not list all of its variables.
+            # LossScaleOptimizer builds its inner optimizer without tracking of variables. A variable of Nadam
+            # would then be missing in the checkpoint. The inner optimizer is therefore built first.
             getattr(optimizer, "inner_optimizer", optimizer).build(model.trainable_variables)
             optimizer.build(model.trainable_variables)
             self.averages = Averages(model, settings, folder)

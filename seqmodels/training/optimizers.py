@@ -92,7 +92,7 @@ def make(
     """
     if name not in OPTIMIZERS:
         raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {name!r}")
-    # keras.optimizers.get does not find every optimizer by name (Lamb).
+    # keras.optimizers.get does not find Lamb by its name, so the name is looked up in the module.
     classes = {key.lower(): value for key, value in vars(keras.optimizers).items()}
     given = {key: value for key, value in options.items() if value is not None}
     try:

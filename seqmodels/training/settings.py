@@ -30,7 +30,7 @@ class Settings:
         plateau: factor for the learning rate. After each epoch without a new best value of ``monitor``, the
             learning rate is multiplied by this factor. None disables this rule. With ``plateau``, the
             learning rate of the optimizer must be a number, not a schedule.
-        average: decay rate d of an average of the weights over training steps. None disables the average. At
+        average: decay rate d. The weights are averaged over training steps. None disables the average. At
             the n-th step after the start of averaging, ``max(1 - d, 1 / n) * (weights - average)`` is added
             to the average. With d = 1, the result is the mean over these steps (Polyak and Juditsky 1992).
             With d < 1, the result is an exponential moving average. Validation, the saved best weights and

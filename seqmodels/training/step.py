@@ -39,10 +39,10 @@ class Steps:
     step. ``carried`` is the state of the model after the previous batch. Both functions return a dictionary
     of sums, and the state of the model for the next batch.
 
-    A training step splits the batch into parts, and computes the gradient of each part on each replica. A
-    target that is not padding is called a real target. If a part contains 60 % of the real targets, for
-    example, its gradient gets the weight 0.6. The weighted gradients are summed over parts and replicas,
-    clipped and applied.
+    A training step splits the batch into parts, and computes the gradient of each part. With several
+    replicas, each replica computes one part. A target that is not padding is called a real target. If a part
+    contains 60 % of the real targets, for example, its gradient gets the weight 0.6. The weighted gradients
+    are summed over parts and replicas, clipped and applied.
 
     Args:
         model: a built Keras model.
@@ -134,7 +134,10 @@ class Steps:
         return Part({**_sums(outcome), "examples": examples}, gradients, outcome.carried, updates)
 
     def _update(self, sums: list[dict], gradients: list[list]) -> dict[str, tf.Tensor]:
-        """Combines the gradients of all parts, clips and applies the result, and returns values to log."""
+        """Combines the gradients of all parts, clips the result and applies it.
+
+        The method returns the values that are logged.
+        """
         replicas, scale = self.strategy.num_replicas_in_sync, self._loss_scale()
         facts = {name: self._sum(value) for name, value in _added(sums).items()}
         count = tf.maximum(facts["count"], 1e-9)

@@ -387,7 +387,7 @@ def test_note_lists_dropped_overlong_pairs(pairs, tmp_path):
         ),
         (
             {"attention": "dot", "decoder_units": 100},
-            "with --attention dot, --decoder-units must be the size of the encoder output, 384; got 100",
+            "--decoder-units must equal the size of the encoder output; got 100, but the size is 384",
         ),
         ({"attention": "multi-head", "decoder_units": 510}, "--decoder-units 510 must be a multiple of 4"),
         ({"cell": "mingru", "recurrent_dropout": 0.1}, "--cell mingru has no recurrent weights"),

@@ -209,7 +209,7 @@ def test_bad_options(options: dict, message: str) -> None:
 
 def test_memory_is_refused() -> None:
     layer = Recurrent(GRUCell(UNITS))
-    with pytest.raises(ValueError, match="GRUCell has no attention and accepts no memory; pass memory=None"):
+    with pytest.raises(ValueError, match="GRUCell has no attention; pass memory=None"):
         layer(np.ones((1, 2, INPUTS), np.float32), memory=tf.ones((1, 2, 2)))
 
 

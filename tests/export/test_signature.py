@@ -19,7 +19,7 @@ def double(x: tf.Tensor) -> dict[str, tf.Tensor]:
     [
         (("a b", double, {"x": SPEC}, ("y",)), "must be an identifier; got 'a b'"),
         (("serve", double, {"x": SPEC}, ("y",)), "'serve' is reserved by TensorFlow"),
-        (("double", double, {"z": SPEC}, ("y",)), r"arguments of its function, \['x'\]; got \['z'\]"),
+        (("double", double, {"z": SPEC}, ("y",)), r"function arguments \['x'\]; got \['z'\]"),
         (("double", double, {"x": SPEC}, ()), "outputs of double must contain at least one name"),
     ],
 )

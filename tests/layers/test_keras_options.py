@@ -297,13 +297,14 @@ def test_warning_if_a_gru_has_two_regularized_biases() -> None:
 def test_error_if_an_option_of_a_gru_depends_on_the_sign(reset_after: bool) -> None:
     layer = built(keras.layers.GRU(UNITS, reset_after=reset_after, kernel_constraint="non_neg"))
     message = (
-        "with the option NonNeg for its kernel weights; .* depends on their sign; create the GRU without"
+        "cannot be converted; the option NonNeg of its kernel weights depends on the sign .*; "
+        "create the GRU without this option"
     )
     with pytest.raises(ValueError, match=message):
         from_keras(layer)
     ours = built(Recurrent(GRUCell(UNITS, reset_after=reset_after, recurrent_constraint="non_neg")))
     with pytest.raises(
-        ValueError, match=r"cannot be converted with the option NonNeg for its recurrent weights; "
+        ValueError, match=r"cannot be converted; the option NonNeg of its recurrent weights depends"
     ):
         to_keras(ours)
 

@@ -189,7 +189,7 @@ def test_covariates_change_the_forecast():
         ({"kind": "words"}, "kind must be one of values, prices; got 'words'"),
         ({"output": "mean"}, "output must be one of .*; got 'mean'"),
         ({"scaling": "big"}, "scaling must be one of .*; got 'big'"),
-        ({"output": "quantiles", "levels": (0.1, 0.9)}, "levels must be an odd number of rising values"),
+        ({"output": "quantiles", "levels": (0.1, 0.9)}, "levels must be .* and their number must be odd"),
         ({"decoder": "beam"}, "decoder must be one of .*; got 'beam'"),
         ({"segment": 40}, "segment must be at least 1 and below the lookback 40; got 40"),
     ],

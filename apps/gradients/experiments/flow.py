@@ -73,7 +73,7 @@ def run(options: Flow, say: Callable[[str], None]) -> Findings:
         if given := [flag(name) for name in FRESH if getattr(options, name) != getattr(Flow(), name)]:
             raise UsageError(
                 f"{', '.join(given)} cannot be set for the trained run {folder.path}; "
-                "remove the option, or use another --run to measure untrained cells"
+                "remove the option. To measure untrained cells instead, set --run to a folder without a run"
             )
         measured = trained(open_run(folder), options)
     else:

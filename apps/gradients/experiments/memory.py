@@ -29,7 +29,8 @@ from seqmodels.evaluation import plots
 from seqmodels.training import Diverged
 
 PROBLEMS = (problems.adding, problems.copying, problems.xor, problems.parity)
-# The gates are recorded in this problem. Its inputs are zero between the signs and the answers.
+# The gates are recorded in this problem. The first inputs are signs (-1 or 1) that the cell must remember.
+# Between the signs and the answers, all inputs are 0.
 WATCHED = problems.copying
 QUANTILES = (10, 50, 90)  # percentiles of a gate over all units and rows
 BEST = "90 %"  # the plot shows only this percentile of the gates
@@ -131,8 +132,8 @@ def _statistics(gate: np.ndarray) -> dict[str, np.ndarray]:
 def _passing(climb: dict[str, Any]) -> dict[str, Any]:
     """Returns the values of the gate on the gradient path, before and after the training.
 
-    They belong to the longest lag at which the cell solved the problem ``WATCHED``. The result is empty if
-    the cell did not solve this problem at any lag.
+    The values are from the longest lag at which the cell solved the problem ``WATCHED``. The result is empty
+    if the cell did not solve this problem at any lag.
     """
     solved = [each for each in climb["gates"] if each["solved"]]
     if not solved:
@@ -149,7 +150,7 @@ def _row(name: str, climb: dict[str, Any], lags: list[int]) -> dict[str, Any]:
         failed = [lag for lag, share in explained.items() if share < SOLVED]
         row[f"{problem} fails at"] = failed[0] if failed else f"over {lags[-1]}"
     passing = _passing(climb)
-    # ``middle`` contains the steps after the last sign and before the first answer.
+    # ``middle`` contains the steps between the signs (-1 or 1) in the inputs and the first answer.
     middle = slice(problems.ANSWERS, passing["lag"]) if passing else slice(0)
     row["gradient passes"] = passing["gate"] if passing else None
     row[f"its {BEST} quantile at the start"] = float(np.mean(passing["start"][middle])) if passing else None

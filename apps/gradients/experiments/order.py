@@ -8,9 +8,9 @@ not occur in training. The four tests are:
 - order: the reviews have the same form as in training. A bag of words cannot distinguish "dull, but moving"
   from "moving, but dull".
 - length: neutral sentences are added on both sides until the text is longer than every training text.
-- distance: the decisive sentence comes first, then six neutral sentences. If the classifier uses the last
-  state of a recurrent network, this state must carry the information to the end. If it uses the maximum over
-  time, it takes the information directly from the decisive sentence.
+- distance: the decisive sentence comes first, then six neutral sentences. A classifier that uses the last
+  state of a recurrent network must keep the information in the state until the end. A classifier that uses
+  the maximum over time takes the information directly from the decisive sentence.
 - sharing: three neutral sentences come first, then the decisive sentence. Texts of this length occur in
   training, but never with the decisive sentence at this position. Only a model that uses the same weights at
   all positions can classify such a text.
@@ -45,8 +45,8 @@ from seqmodels.training.objectives import classification
 
 CLASSES = ["negative", "positive"]
 NEUTRALS = (*ANYWHERE, *(sentence for sentences in NEUTRAL.values() for sentence in sentences))
-# Each value contains two ranges (minimum, maximum). The first range limits the number of neutral sentences
-# before the decisive sentence. The second range limits the number after the decisive sentence.
+# TRAINING and the values of DEMANDS limit the number of neutral sentences. The first pair (minimum, maximum)
+# applies before the decisive sentence. The second pair applies after it.
 TRAINING = ((0, 1), (0, 2))
 DEMANDS = {
     "order": TRAINING,
@@ -161,7 +161,7 @@ def _texts(
     """Returns a pair (text, label) per review. The text has new neutral sentences around the decisive one.
 
     Args:
-        rows: reviews.
+        rows: reviews. Their neutral sentences are replaced by new ones.
         places: two ranges (minimum, maximum). The first range limits the number of neutral sentences before
             the decisive sentence. The second range limits the number after the decisive sentence.
         random: random number generator, which chooses the neutral sentences and their number.

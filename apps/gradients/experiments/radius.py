@@ -6,7 +6,7 @@ rho as k grows (Gelfand's formula). The gradient norm therefore changes approxim
 
 In a tanh network, every step also multiplies the gradient by a slope of tanh, which is at most 1. These
 slopes shrink the gradient, but they prevent an explosion only if rho is not too large. The only state of
-both networks is the hidden state h.
+both networks is the hidden state h. The experiment therefore measures the norm of ``dh_T/dh_t``.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def log_norms_by_distance(activation: str, radius: float, options: Radius) -> tu
     """Measures the gradient norm in a network with a random matrix U of the given spectral radius.
 
     Returns:
-        The natural logarithm of ``||dh_T/dh_t||`` for every distance ``T - t`` from 0 to T, ``(T + 1,)``; and
-        U, ``(units, units)``.
+        A pair of arrays. The first array ``(T + 1,)`` contains the natural logarithm of ``||dh_T/dh_t||`` for
+        every distance ``T - t`` from 0 to T. The second array ``(units, units)`` is U.
     """
     random = np.random.default_rng(options.seed)
     layer = Recurrent(RNNCell(options.units, activation, dtype="float64"))

@@ -2,9 +2,9 @@ r"""Experiment ``truncation``: compares truncated with full backpropagation thro
 
 Truncated backpropagation splits the sequence into windows of k steps. The state is passed from one window to
 the next, but the gradient is not (Williams and Peng 1990). The truncated gradient omits every path that
-leaves its window, so it is biased (Tallec and Ollivier 2017, arXiv 1705.08209). If an output depends on an
-input more than k steps earlier, the network therefore does not learn this dependency. The advantage of a
-short window is that it needs less memory and time.
+leaves its window, so it is biased (Tallec and Ollivier 2017, arXiv 1705.08209). An input more than
+k steps before an output is always in another window. The network therefore does not learn how the output
+depends on this input. The advantage of a short window is that it needs less memory and time.
 """
 
 from __future__ import annotations

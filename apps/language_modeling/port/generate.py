@@ -93,7 +93,7 @@ class Text:
         return [index for word in words if word for index in self.pieces(word)]
 
     def spaced(self, character):
-        """Returns the character or its replacement. A space in a replacement separates two words."""
+        """Returns the text that replaces a character. A space in this text separates two words."""
         kind = category(character)
         if self.split == "letters":
             return character if kind[0] in "LNM" or character == "'" else " "

@@ -1,7 +1,7 @@
 """Converts a SavedModel to TFLite: ``convert.py FOLDER QUANTIZE REPRESENTATIVE.npz FILE``.
 
 REPRESENTATIVE.npz contains arrays with the names ``SIGNATURE/TENSOR`` and the shapes ``(rows, ...)``. The
-TFLite file contains the signatures that occur in these names.
+TFLite file contains only the signatures that have an array in REPRESENTATIVE.npz.
 
 The converter can crash. Therefore, the script runs in a separate process.
 """

@@ -3,7 +3,7 @@
 This is a script, not a module. It simulates a phone that has the TFLite interpreter but not the project. The
 arrays in both files have the names ``SIGNATURE/TENSOR`` and one row per call, ``(calls, ...)``. OUTPUTS.npz
 also contains one number per signature, with the name ``SIGNATURE``: the median time of a call in
-milliseconds. To measure this time, the script runs ``TIMED`` calls with the first row and one thread.
+milliseconds. To measure this time, the script runs the first row ``TIMED`` times on one thread.
 """
 
 import sys

@@ -50,8 +50,8 @@ class WindowModel(keras.Model):
             constant within a series. The model standardizes each covariate with its pair.
 
     Raises:
-        ValueError: ``kind``, ``output`` or ``scaling`` is unknown; ``levels`` is not an odd number of values
-            in rising order; ``lookback`` is below 2; or ``horizon`` is below 1.
+        ValueError: ``kind``, ``output`` or ``scaling`` is unknown; ``levels`` has an even length or is not in
+            rising order; ``lookback`` is below 2; or ``horizon`` is below 1.
     """
 
     @keeps_arguments
@@ -83,8 +83,8 @@ class WindowModel(keras.Model):
                 raise ValueError(f"{name} must be one of {', '.join(expected)}; got {value!r}")
         if output == "quantiles" and (len(levels) % 2 == 0 or list(levels) != sorted(set(levels))):
             raise ValueError(
-                "levels must be an odd number of rising values, because the quantile of the middle level is "
-                f"the point forecast; got {list(levels)}"
+                "levels must be in rising order, and their number must be odd, because the quantile of the "
+                f"middle level is the point forecast; got {list(levels)}"
             )
         if horizon < 1 or lookback < 2:
             raise ValueError(
@@ -164,8 +164,9 @@ class WindowModel(keras.Model):
     def raw(
         self, steps: tf.Tensor, whole: tf.Tensor, future: tf.Tensor, fixed: tf.Tensor, training: bool
     ) -> tf.Tensor:
-        """Computes the unconstrained parameters ``(n, H, p)``: p numbers for each of n windows and H future
-        steps.
+        """Computes the unconstrained parameters of the forecasts, ``(n, H, p)``.
+
+        n is the number of windows, H is the number of future steps, and p is the number of parameters.
 
         Args:
             steps: features of each past step, ``(n, T, step_features)``. T is the lookback, or the lookback

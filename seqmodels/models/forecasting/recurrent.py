@@ -162,10 +162,11 @@ class Forecaster(WindowModel):
         return tf.concat(parts, -1)
 
     def _last_segment(self, whole: tf.Tensor, rows: Any) -> tf.Tensor:
-        """Returns the parameters of a forecast for the last segment of the past, ``(n, segment * p)``.
+        """Returns the additional input of the first decoder step, ``(n, segment * p)``.
 
-        The past values are the location parameters, and all other parameters are zero. For prices, all
-        parameters are zero. The result is an input of the first decoder step.
+        Each later decoder step reads the forecast of the previous segment. The first decoder step reads the
+        last segment of the past instead, in the form of a forecast. The scaled past values are the location
+        parameters, and all other parameters are zero. For prices, all parameters are zero.
         """
         if self.kind == "prices":
             return tf.zeros((rows, self.segment * self.parameters_of_step), whole.dtype)

@@ -91,8 +91,8 @@ def _between(ordered: tf.Tensor, place: float) -> tf.Tensor:
 def moving_average(values: tf.Tensor, width: int) -> tf.Tensor:
     """Returns the mean of the ``width`` values around each step, ``(n, T)``.
 
-    Before the start of a row, its first value is repeated. After the end of the row, its last value is
-    repeated.
+    At both ends of ``values``, some of the values around a step are missing. The first value replaces the
+    missing values before the start. The last value replaces the missing values after the end.
     """
     time = values.shape[1]
     sources = np.arange(time)[:, None] + np.arange(width) - (width - 1) // 2
@@ -198,8 +198,9 @@ def forecast(raw: tf.Tensor, window: Window, output: str, levels: Sequence[float
     result is float32 or wider. Its last axis depends on ``output``:
 
     - ``point``: the forecast value (p = 1).
-    - ``quantiles``: one value per level, in rising order. ``raw`` contains the middle value and the gaps
-      between neighbouring levels. A softplus makes the gaps positive.
+    - ``quantiles``: one quantile per level, in rising order. The middle column of ``raw`` determines the
+      middle quantile. The other columns determine the gaps between neighbouring quantiles. A softplus makes
+      the gaps positive.
     - ``normal``: the location and scale of a normal distribution.
     - ``student_t``: the location, scale and degrees of freedom of a Student t distribution. The degrees of
       freedom are above 2, so that the variance is finite.

@@ -223,11 +223,12 @@ def test_static_columns_are_one_row_per_series(tmp_path):
     assert [series.static.tolist() for series in source.series] == [[7.0], [9.0]]
     assert source.sha256 != load_series(write(tmp_path, text.replace(",9", ",8")), static=["Size"]).sha256
     with pytest.raises(
-        DataError, match=r"a.csv:6, column 'Size': the value is 8, but 9 in the first row of series 'b'"
+        DataError,
+        match=r"a.csv:6, column 'Size': the value is 8, but the first row of series 'b' has the value 9",
     ):
         load_series(write(tmp_path, text.replace("02,4,9", "02,4,8")), static=["Size"])
     with pytest.raises(
-        DataError, match=r"a.csv:3, column 'Size': the value is missing, but 7 in the first row"
+        DataError, match=r"a.csv:3, column 'Size': the value is missing, but the first row of series 'a'"
     ):
         load_series(write(tmp_path, text.replace("02,4,7", "02,4,")), static=["Size"])
     with pytest.raises(UsageError, match=r"--static rain is not a column of"):

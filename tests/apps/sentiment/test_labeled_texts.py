@@ -228,10 +228,10 @@ def test_labels_that_do_not_occur_in_train(tmp_path):
         ({"train.csv": "text,label\na,x\n\n\" \",y\n"}, "train.csv:4: the text is empty"),
         ({"train.csv": "text,label\na,\n"}, "train.csv:2: the label is empty"),
         ({"train.csv": "text,label\na,x\nb,x\nc,x\n"}, "has only the label 'x' in train"),
-        ({"train.csv": "text,label\na,x\nb,y\n"}, "too few rows (2) to create the test split from"),
+        ({"train.csv": "text,label\na,x\nb,y\n"}, "too few rows (2) to create the split 'test'"),
         ({"test.csv": "text,label\na,x\n", "valid.csv": ""}, "has no train split, only valid, test"),
-        ({"train.csv": "", "train.tsv.gz": ""}, "more than one train split: train.csv and train.tsv.gz"),
-        ({"dev.csv": "", "val/x/1.txt": ""}, "more than one valid split: val and dev.csv"),
+        ({"train.csv": "", "train.tsv.gz": ""}, "more than one split 'train': train.csv and train.tsv.gz"),
+        ({"dev.csv": "", "val/x/1.txt": ""}, "more than one split 'valid': val and dev.csv"),
         ({"notes.md": ""}, "has no data files; expected folders or tables"),
         ({"train/x/1.txt": "a", "train/y/readme": ""}, "y has no .txt file"),
         ({"x/1.txt": "a", "y/2.txt": " \n"}, "y/2.txt: the text is empty"),
@@ -357,7 +357,7 @@ def test_columns_by_option(tmp_path):
     assert data.train.texts[0].startswith("dull")
     for options, match in (
         ({"text": "words"}, "--text words is not a column of .*; found 'title', 'body', 'topic', 'label'"),
-        ({"text": "body", "label": "body"}, "--label body is also the column of the texts"),
+        ({"text": "body", "label": "body"}, "the column 'body' of"),
     ):
         with pytest.raises(UsageError, match=match):
             read(tmp_path / "a.csv", content, **options)

@@ -122,7 +122,7 @@ BOTH = {"train_en": "a\nb\n", "train_fr": "c\nd\n"}
         (
             {**BOTH, "test_fr": "e\n"},
             DataError,
-            r"test\.fr has no matching en file; add the en file or remove",
+            r"the en file for .*test\.fr is missing; add the en file or remove",
         ),
         ({"train_en": "a\n"}, UsageError, "must have texts in two languages; found en"),
         (
