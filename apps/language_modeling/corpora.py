@@ -228,7 +228,7 @@ def _folder_readers(folder: Path, reading: Reading, notes: list[str]) -> Readers
         found = [path for name, path in files if name in names]
         if len(found) > 1:
             listed = " and ".join(path.name for path in found)
-            raise DataError(f"{folder} has more than one {split} split: {listed}; keep one of them")
+            raise DataError(f"{folder} has more than one split {split!r}: {listed}; keep one of them")
         readers.update((split, partial(_of_file, path, reading, notes)) for path in found)
     if not readers:
         raise DataError(

@@ -88,7 +88,7 @@ def read_table(
     if not name:
         hint = "; save an .xls file as .xlsx or .csv" * (Path(plain_name(path)).suffix == ".xls")
         raise UsageError(
-            f"{path} has an unsupported extension; expected {', '.join(FORMATS)}, or one of these "
+            f"{path} has an unsupported extension; expected {', '.join(FORMATS)}, optionally "
             f"followed by {', '.join(COMPRESSIONS)}{hint}"
         )
     if not path.exists():

@@ -66,9 +66,9 @@ FILES = {
 
         from apps.task import Data
         from seqmodels.data.batching import batches, bucket_edges
-        from seqmodels.data.files import read_table
         from seqmodels.data.sequences import PAD
         from seqmodels.data.splits import cut_order, digest
+        from seqmodels.data.tables import read_table
         from seqmodels.data.tokenizer import Tokenizer, TokenizerSettings
 
         CLASSES = ["even", "odd"]
@@ -82,7 +82,8 @@ FILES = {
 
 
         def read(data: str, seed: int) -> Source:
-            rows = [values for _, values in read_table(Path(data), ("text", "label"))]
+            table = read_table(Path(data))
+            rows = list(zip(table.texts("text"), table.texts("label")))
             sha256 = digest([("whole", len(rows), (f"{text} {label}\\n" for text, label in rows))])
             rows.sort(key=lambda row: cut_order(row[0], seed))
             tenth = len(rows) // 10

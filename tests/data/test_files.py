@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from seqmodels.data.files import list_folder, read_table, read_text
-from seqmodels.errors import DataError, UsageError, UserError
-
-COLUMNS = ("text", "label")
+from seqmodels.data.files import list_folder, read_text
+from seqmodels.errors import DataError, UserError
 
 
 def message(error: type[UserError], function, *arguments) -> str:
@@ -78,74 +76,3 @@ def test_folders_and_files_are_sorted_without_hidden_ones(tmp_path):
     folders, files = list_folder(tmp_path)
     assert [path.name for path in folders] == ["a", "b"]
     assert [path.name for path in files] == ["y.txt", "z.txt"]
-
-
-def test_csv_with_quotes_line_breaks_and_other_columns(tmp_path):
-    content = 'id,label,text\r\n1,good,"fine, ""very"" fine\r\nindeed"\r\n\r\n2,bad,it \'s "meh"\r\n'
-    rows = list(read_table(write(tmp_path, "a.csv", content), COLUMNS))
-    assert rows == [(2, ('fine, "very" fine\r\nindeed', "good")), (5, ('it \'s "meh"', "bad"))]
-
-
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
-@pytest.mark.parametrize("packed", ["", ".gz"])
-def test_formats_agree(tmp_path, name, packed):
-    rows = {
-        "a.csv": 'text,label\n"one, two",1\nthree,0\n',
-        "a.tsv": "label\ttext\n1\tone, two\n0\tthree\n",
-        "a.jsonl": '{"text": "one, two", "label": 1}\r\n{"label": "0", "text": "three", "id": null}\r\n',
-    }
-    path = write(tmp_path, name + packed, rows[name])
-    values = [values for _, values in read_table(path, COLUMNS, ("label",))]
-    assert values == [("one, two", "1"), ("three", "0")]
-
-
-def test_jsonl_lines_end_at_line_feeds_alone(tmp_path):
-    content = '{"text": "a\u2028b", "label": "x"}\n\n{"text": "c", "label": "y"}'
-    assert list(read_table(write(tmp_path, "a.jsonl", content), COLUMNS)) == [
-        (1, ("a\u2028b", "x")),
-        (3, ("c", "y")),
-    ]
-
-
-def test_a_field_may_exceed_pythons_limit(tmp_path):
-    text = "word " * 100_000
-    [(line, values)] = read_table(write(tmp_path, "a.csv", f"text,label\n{text},good\n"), COLUMNS)
-    assert (line, values) == (2, (text, "good"))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "expected"),
-    [
-        ("a.csv", "", "a.csv is empty"),
-        ("a.jsonl", " \n\n", "a.jsonl is empty"),
-        (
-            "a.csv",
-            "sentence,label\na,b\n",
-            "a.csv:1: the column 'text' is missing; found 'sentence', 'label'",
-        ),
-        ("a.csv", "text\tlabel\na\tb\n", "a.csv:1: the column 'text' is missing; found 'text\\tlabel'"),
-        ("a.csv", "text,label\na,b\nc, d,e\n", "a.csv:3: the row has 3 fields; expected 2"),
-        ("a.csv", "text,label\na\n", "a.csv:2: the row has 1 fields; expected 2"),
-        ("a.csv", 'text,label\na,b\n"c,d\ne,f\n', "a.csv:3: the row is malformed (unexpected end of data)"),
-        ("a.csv", 'text,label\n"a" b,c\n', "a.csv:2: the row is malformed (',' expected after '\"')"),
-        ("a.jsonl", '{"text": "a", "label": "b"}\n{"text"\n', "a.jsonl:2: the line is not valid JSON"),
-        ("a.jsonl", '{"text": "\\ud800", "label": "b"}\n', "a.jsonl:1: the line is not valid JSON"),
-        ("a.jsonl", '["a", "b"]\n', "a.jsonl:1: the line has the type list; expected a JSON object"),
-        (
-            "a.jsonl",
-            '{"text": "a", "score": 1}\n',
-            "a.jsonl:1: the column 'label' is missing; found 'text', 'score'",
-        ),
-        ("a.jsonl", '{"text": 1, "label": 1}\n', "a.jsonl:1: text is 1; expected a string"),
-        ("a.jsonl", '{"text": "a", "label": true}\n', "a.jsonl:1: label is true; expected a string or"),
-        ("a.jsonl", '{"text": "a", "label": 0.5}\n', "a.jsonl:1: label is 0.5; expected a string or"),
-        ("a.jsonl", '{"text": "a", "label": null}\n', "a.jsonl:1: label is null; expected a string or"),
-    ],
-)
-def test_malformed_tables(tmp_path, name, content, expected):
-    path = write(tmp_path, name, content)
-    assert f"{tmp_path}/{expected}" in message(DataError, read_table, path, COLUMNS, ("label",))
-
-
-def test_other_extensions_are_errors(tmp_path):
-    assert "expected .csv, .tsv, .jsonl" in message(UsageError, read_table, tmp_path / "a.xlsx", COLUMNS)

@@ -359,3 +359,9 @@ def test_a_large_file_is_read_in_blocks(tmp_path):
     found = read_table(write(tmp_path, "a.csv", "text,label\n" + lines))
     assert found.texts("text")[119_999] == "text number 119999"
     assert found.lines[-1] == 120_001
+
+
+def test_a_field_may_exceed_pythons_limit(tmp_path):
+    text = "word " * 100_000
+    table = read_table(write(tmp_path, "a.csv", f"text,label\n{text},good\n"))
+    assert (table.texts("text"), table.lines.tolist()) == ([text], [2])

@@ -142,7 +142,7 @@ def test_embedded():
         ({"train.txt": "one line alone"}, "is too short (1 lines): a validation or test split needs 10%"),
         ({"train.txt": "one\ntwo"}, "lines): a validation or test split needs"),
         ({"valid.txt": "a", "test.txt": "b"}, "has no train split, only valid, test; add a train split"),
-        ({"train.txt": "a", "train.txt.gz": "b"}, "more than one train split: train.txt and train.txt.gz"),
+        ({"train.txt": "a", "train.txt.gz": "b"}, "more than one split 'train': train.txt and train.txt.gz"),
         ({"book.txt": "a"}, "has no data files; expected train.txt, valid.txt and test.txt"),
         ({}, "has no data files"),
     ],
