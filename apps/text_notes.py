@@ -86,7 +86,7 @@ def length_note(ids: TokenSequences, special: int, texts: str = "training texts"
     Args:
         ids: tokens of the texts.
         special: number of start and end tokens in every text. These tokens are not counted.
-        texts: name of the texts in the note, such as ``training lines``.
+        texts: what the note calls the texts, such as ``training lines``.
     """
     lengths = ids.lengths - special
     if len(lengths) < FEWEST_TEXTS or lengths.min() < lengths.max():

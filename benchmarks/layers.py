@@ -153,7 +153,10 @@ def peak_memory(side: str, torch_python: str, cell: str, name: str) -> dict:
 
 
 def worker_of(side: str, torch_python: str) -> Worker:
-    """Starts the process of the implementation with this name."""
+    """Starts the process that measures the implementation ``side``.
+
+    ``torch_python`` is the Python program of an environment that has PyTorch.
+    """
     return Worker(side, *SIDES[side], torch_python if side == "PyTorch" else sys.executable)
 
 

@@ -12,8 +12,8 @@ from apps.forecasting.week import BUSINESS, Sessions, Weekdays, Weeks
 # The trading days of daily prices are inferred from the last RECENT weeks. Before these weeks, the trading
 # days may differ.
 RECENT = 52
-# The trading times of intraday prices are inferred from the last RECENT_SESSIONS weeks. Before these weeks,
-# daylight saving time may shift the trading times.
+# The trading times of intraday prices are inferred from the last RECENT_SESSIONS weeks. Older rows are
+# not used, because a change of daylight saving time may have shifted their trading times.
 RECENT_SESSIONS = 8
 # A calendar can have pauses, such as nights. Pauses are used only if they reduce the number of rows by at
 # least the factor LARGE.

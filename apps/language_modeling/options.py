@@ -365,8 +365,8 @@ class Evaluate(EvaluateOptions):
     )
     cache_flatness: float = option(
         0.66,
-        "Factor of the similarity in the cache. A larger factor gives more weight to outputs in the cache "
-        "that are similar to the current output. With 0, all outputs in the cache have equal weight.",
+        "Factor that multiplies the similarity between the current output and each output in the cache. With "
+        "a larger factor, similar outputs get more weight. With 0, all outputs have equal weight.",
         minimum=0,
     )
     cache_weight: float = option(

@@ -172,9 +172,9 @@ class PairShapes:
         """Chooses shapes such that all batches have about the same number of target tokens.
 
         The length of a pair is the length of its longer sequence. :func:`bucket_edges` groups pairs of
-        similar length into at most ``count`` groups. Each group has two padded lengths. All sources are
-        padded to the longest source, and all targets to the longest target. Both padded lengths are rounded
-        up to a multiple of ``multiple``.
+        similar length into at most ``count`` groups. Each group has a padded length for its sources
+        and one for its targets: the lengths of its longest source and of its longest target, both rounded up
+        to a multiple of ``multiple``.
 
         Args:
             sources: number of tokens per source, (n,).

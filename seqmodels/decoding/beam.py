@@ -243,8 +243,8 @@ class _Beam:
         if self.search.coverage_penalty:
             attention += tf.reshape(tf.cast(result[2], tf.float32), tf.shape(attention))
 
-        # Only ``beams`` of the new sequences have the end token, one per unfinished sequence. Therefore, at
-        # least ``beams`` of the 2 * beams most probable new sequences do not have the end token.
+        # Each unfinished sequence is extended by the end token once. Therefore, at most ``beams`` of the
+        # 2 * beams most probable new sequences end with it, and at least ``beams`` do not.
         candidates = tf.minimum(2 * beams, beams * size)
         totals, flat = tf.math.top_k(tf.reshape(totals, (n, beams * size)), candidates)  # (n, candidates)
         parents, tokens = flat // size, flat % size
