@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apps.forecasting.readers import load_series
 from apps.language_modeling.corpora import Reading, load_texts
 from apps.sentiment import labeled_table
 from apps.sentiment.labeled_texts import load_labeled_texts
@@ -35,6 +36,10 @@ PAIRS = pandas.DataFrame(
     {"en": [f"The cat {n} eats." for n in range(ROWS)], "fr": [f"Le chat {n} mangé." for n in range(ROWS)]}
 )
 
+DATES = pandas.date_range("2024-01-29", periods=ROWS, name="date").astype(str)
+SERIES = pandas.DataFrame({"date": DATES, "sold": range(3, ROWS + 3), "größe": [1.5, 2.5] * (ROWS // 2)})
+PRICES = pandas.DataFrame({"Date": DATES, "Close": [f"${1000 + n % 7:,}.50" for n in range(ROWS)]})
+
 
 def written(frame: pandas.DataFrame, write: Callable[[pandas.DataFrame, io.BytesIO], object]) -> bytes:
     buffer = io.BytesIO()
@@ -52,7 +57,13 @@ def zipped(content: bytes) -> bytes:
 def files() -> dict[str, bytes]:
     """Returns a dictionary with valid files of every format. Each key begins with the name of an app."""
     found: dict[str, bytes] = {}
-    for app, frame in (("texts", TEXTS), ("pairs", PAIRS)):
+    for app, frame in (
+        ("texts", TEXTS),
+        ("pairs", PAIRS),
+        ("lines", TEXTS[["text"]]),
+        ("series", SERIES),
+        ("prices", PRICES),
+    ):
         csv = frame.to_csv(index=False).encode()
         lines = frame.to_json(orient="records", lines=True, force_ascii=False).encode()
         found |= {
@@ -143,6 +154,8 @@ def read(path: Path, encoding: str | None, skip: bool) -> None:
     on_bad_rows = "skip" if skip else "error"
     if path.name.startswith("lines"):
         load_texts(str(path), 0, reading=Reading(encoding))
+    elif path.name.startswith(("series", "prices")):
+        load_series(str(path), encoding=encoding, fill="zero" if skip else "error")
     elif path.name.startswith("pairs"):
         load_pairs(str(path), reading=pair_table.Reading(encoding=encoding, on_bad_rows=on_bad_rows))
     else:
