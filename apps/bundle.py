@@ -53,8 +53,9 @@ class Phone:
             validation split verify the file. The examples from the training split calibrate int8.
         form: ``"fused"``, ``"unrolled"`` or ``"generic"``. The form determines how the TFLite file computes
             the time steps. See ``tflite.choose_form``.
-        shape: settings that all TFLite files of a run must share, such as ``length``. JSON can store the
-            values. If the settings change, ``convert`` removes the existing TFLite files.
+        shape: settings that all TFLite files of a run must share, such as ``length``. The values
+            must have JSON types, because they are stored in a JSON file. If the settings change, ``convert``
+            removes the existing TFLite files.
         note: description of ``shape`` in one line, for the title of the table.
         metric: name of the score that ``score`` returns.
         number: Python format specification with which the score is printed, such as ``.2%``.

@@ -34,8 +34,8 @@ from seqmodels import __version__
 from seqmodels.errors import UsageError, UserError
 from seqmodels.xla import set_xla_flags
 
-# The verbs that every app has. Each verb is mapped to the module that runs it. The verbs that only one app
-# has are in the Task of this app.
+# Maps each verb to the module that runs it. Every app has these verbs. An app can define more verbs in its
+# Task.
 VERBS = {
     "train": "apps.runner",
     "evaluate": "apps.runner",
@@ -281,7 +281,8 @@ def _call(name: str, task: str, options: type[Options], values: dict[str, Any]) 
     if isinstance(chosen, PredictOptions):
         _check_inputs(chosen, bool(positional["inputs"]))
     for number, text in enumerate(positional.get("inputs", ()), 1):
-        # If a byte of an argument is not UTF-8, Python decodes it to a code point from U+DC80 to U+DCFF.
+        # Python replaces each byte that is not valid UTF-8 by a code point from U+DC80 to U+DCFF. A text that
+        # contains such a code point is rejected.
         if any("\udc80" <= character <= "\udcff" for character in text):
             raise UsageError(f"input {number} is not UTF-8 text; convert it, for example with iconv")
     import_tensorflow()

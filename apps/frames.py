@@ -127,8 +127,8 @@ def texts(inputs: object, folder: Path, column: str = "text") -> list[str]:
     """Returns the inputs of ``predict`` as a list of texts.
 
     Args:
-        inputs: one text, a list of texts, a pandas Series, a DataFrame, or a ``Path``. A ``Path`` names a
-            table file or a file with one text per line.
+        inputs: one text, a list of texts, a pandas Series, a DataFrame, or a ``Path``. A ``Path`` is the
+            path of a table file, or of a file with one text per line.
         folder: not used. The function has this argument because ``Task.inputs`` is called with a folder.
         column: column of a DataFrame or table that contains the texts.
 

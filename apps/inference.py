@@ -19,13 +19,13 @@ Called = TypeVar("Called")
 
 @dataclass(frozen=True)
 class Forms(Generic[Called]):
-    """Functions that open a trained model. An app has one function per model format.
+    """Three functions of an app, one per model format.
 
-    Each of these functions returns a prediction function. The prediction functions of all formats have the
-    same arguments and results.
+    Each of them receives a trained model and returns a function that computes predictions. The prediction
+    functions of all formats have the same arguments and results.
 
     Attributes:
-        keras: function that receives the Keras model.
+        keras: function that receives the loaded Keras model.
         saved_model: function that receives the loaded SavedModel.
         tflite: function that receives the path of the TFLite file and the name of its format, such as
             ``tflite_int8``.

@@ -25,11 +25,11 @@ def inputs_of(task: Task, run: Run, options: PredictOptions) -> Iterator[list[st
     did not select a column, the text column of the training data is used. If the table does not have this
     column, a column with a usual name is used. Any other file contains one text per line.
 
-    The file is read with the encoding that the user selected. If the user did not select an encoding, a UTF-8
-    file is read as UTF-8. Any other file is then read with the encoding of the training data.
+    The file is read with the encoding that the user selected. If the user did not select an encoding, the
+    file is read as UTF-8. If it is not valid UTF-8, it is read with the encoding of the training data.
 
-    If ``reads_stdin`` is False, as in forecasting, the function yields only the value of ``--data``. It does
-    not open the file.
+    If ``options.reads_stdin`` is False, the function does not open the file. It yields only the value of
+    ``--data``. This is the case in forecasting.
 
     Raises:
         UsageError: the file does not exist, or the table does not have the column.

@@ -61,9 +61,10 @@ def write_records(
 
     Args:
         path: output file. A ``.jsonl`` file contains one record per line, and a ``.json`` file contains an
-            array of records. A ``.csv`` or ``.parquet`` file contains the rows of each record.
+            array of records. For a ``.csv`` or ``.parquet`` file, ``rows_of`` converts each
+            record to table rows.
         records: the records. They are written as they arrive and are not kept in memory.
-        rows_of: function that converts a record to rows for .csv and .parquet.
+        rows_of: function that converts a record to table rows. Default: one row per record.
 
     Returns:
         The number of records.

@@ -178,8 +178,8 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     With ``--overwrite``, nothing is resumed.
 
     Raises:
-        UserError: the run is finished, or the interrupted training had different options. If
-            ``--overwrite`` is set, only files that do not belong to a run raise this error.
+        UserError: without ``--overwrite``, the run is finished, or the interrupted training had different
+            options. With ``--overwrite``, the folder contains files that do not belong to a run.
     """
     if options.overwrite:
         run.require_no_strangers()
@@ -187,8 +187,8 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     run.require_unfinished(options)
     if not run.has_data:
         return False
-    # An older version may have started the run. An option that the older version did not
-    # have gets its default.
+    # An older version of the package may have started the run. Options that are new since
+    # then get their defaults.
     added = {each.name: each.default for each in fields(options) if each.metadata["stored"]}
     stored, asked = {**added, **run.read_json("options.json")}, options.stored()
     names = sorted(name for name in stored | asked if stored.get(name) != asked.get(name))

@@ -148,14 +148,14 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             tables.
         input_line: function that receives ``(line, options)``, where ``line`` is one line of a text file. It
             returns the input of ``predict`` that the line contains. Default: the whole line.
-        rows: function that receives a record and returns its rows in a table. ``predict --to FILE`` writes
-            the table as .csv or .parquet. A row is a flat dict, and all rows of a run must have the same
-            keys. Default: one row per record, in which nested names are joined by dots.
+        rows: function that receives a record and returns a list of table rows. ``predict --to FILE`` writes
+            the rows of all records to a .csv or .parquet file. A row is a flat dict, and all rows of a file
+            must have the same keys. Default: one row per record, in which nested names are joined by dots.
         outputs: function that receives a list of records and converts it to the result of
             ``TrainedRun.predict``. Default: ``Records``.
         initial_carried: function that receives ``(model, rows)`` and returns the state at the start of an
-            epoch, for models that pass a state from batch to batch. ``rows`` is the number of rows of a
-            batch. Default: no state.
+            epoch, for models that pass a state from batch to batch. ``rows`` is the batch size
+            of one replica of the model. Default: no state.
         derive: function that receives a dict with the mean ``loss`` of an epoch and the mean of each score of
             the objective. It returns additional columns of the history, ``{column: value}``. It is called
             once for training and once for validation. The columns of the validation get the prefix

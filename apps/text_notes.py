@@ -19,12 +19,13 @@ from seqmodels.data.tokenizer import LONGEST_WORD, SPACE_MARK
 UNKNOWN_SHARE = 0.1  # a note is printed if more than this fraction of the tokens of a split is unknown
 SMALLEST_VOCABULARY = 50  # a note is printed if a vocabulary has fewer tokens than this number
 FEWEST_TEXTS = 10  # with fewer texts than this number, all texts may have the same length by chance
-# Some words are too long because the tokenizer does not split them. A note is printed if more than this
-# fraction of all characters is in such words.
+# The function script_note finds very long words, and scripts that the tokenizer does not split into words.
+# It returns a note only if such words, or one such script, contain more than this fraction of all characters.
 SCRIPT_SHARE = 0.1
 SAMPLE = 2000  # number of texts that are searched for scripts without spaces
-# Limits for the mean word length, weighted by characters. Above the limit, the words are probably whole
-# sentences without spaces. LONG_WORD applies to all scripts that are not in LONG_WORDS.
+# Limits for the mean word length of a script. The mean is weighted: the weight of a word is the number of its
+# characters in this script. Above the limit, the "words" are probably whole sentences without spaces.
+# LONG_WORD is the limit for all scripts that are not in LONG_WORDS.
 LONG_WORDS = {"Han": 4, "Kana": 4}
 LONG_WORD = 12
 SCRIPTS = {
@@ -86,7 +87,7 @@ def length_note(ids: TokenSequences, special: int, texts: str = "training texts"
     Args:
         ids: tokens of the texts.
         special: number of start and end tokens in every text. These tokens are not counted.
-        texts: what the note calls the texts, such as ``training lines``.
+        texts: name for the texts in the message, such as ``training lines``.
     """
     lengths = ids.lengths - special
     if len(lengths) < FEWEST_TEXTS or lengths.min() < lengths.max():

@@ -23,7 +23,10 @@ import click
 
 
 def row(app: str, run: Path, options: list[str]) -> dict[str, str]:
-    """Returns one row of the table: a text for each column. Trains and evaluates the run if needed."""
+    """Returns one row of the printed table, as a dictionary from column names to texts.
+
+    First, the model is trained and evaluated, unless a previous call has already done this.
+    """
     command = [sys.executable, "-m", f"apps.{app}"]
     metrics = run / "metrics.json"
     if not metrics.exists():

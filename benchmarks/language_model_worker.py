@@ -24,7 +24,7 @@ from benchmarks.worker import Step, serve
 def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
     """Builds a training step with the default options and the sizes in ``shape``.
 
-    ``mode`` must be "training".
+    The only allowed value of ``mode`` is "training", because this benchmark does not measure inference.
     """
     options = replace(
         Train(),

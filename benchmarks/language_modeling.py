@@ -31,8 +31,9 @@ from benchmarks.shapes import FAST, Shape
 
 PTB = 10_002  # number of token ids of Penn Treebank: 10,000 words, padding and the start token
 SIDES = {"ours": FAST, "PyTorch": {}}
-# Each entry contains the options in which one model differs from the default model. Later, `sized` adds the
-# number of units. With this number, each model has about as many parameters as the default model.
+# Each entry describes one model. It contains only the options that differ from the default model. Later, the
+# function `sized` adds a number of units. This number is chosen so that all models have about as many
+# parameters as the default model.
 COMPARED: tuple[dict[str, Any], ...] = (
     *({"cell": cell} for cell in ("gru", "rnn", "mingru", "minlstm", "rglru")),
     {"cell": "rglru", "residual": True},
@@ -70,8 +71,8 @@ def tokens(torch_python: str, seconds: float, vocabulary: int) -> None:
     start = time.perf_counter()
     while len(rates["ours"]) < 5 or time.perf_counter() - start < seconds:
         for worker in workers:
-            # The first step of a turn is not counted, because the CPU caches still contain the data of the
-            # other process.
+            # TensorFlow and PyTorch run in separate processes, which take turns. The first of six steps is
+            # not counted, because the CPU caches still contain the data of the previous process.
             times = worker.ask(repeat=6)["seconds"][1:]
             rates[worker.side].append(shape.batch * shape.time / float(np.median(times)))
     for worker in workers:
@@ -147,7 +148,10 @@ def rows(data: str, minutes: float, run: bool, folder: str) -> None:
 
 
 def sized(changes: dict[str, Any], units: int) -> dict[str, Any]:
-    """Adds the option ``units``. In a residual model, the embedding also gets this size."""
+    """Adds the option ``units`` to ``changes``.
+
+    In a residual model, the size of the embedding is also set to ``units``.
+    """
     return {**changes, "units": units, **({"embedding_units": units} if "residual" in changes else {})}
 
 
@@ -160,7 +164,9 @@ def arguments(changes: dict[str, Any]) -> str:
 
 
 def equal_units(options: Train, changes: dict[str, Any], vocabulary: int) -> int:
-    """Returns the number of units that gives a changed model about as many parameters as the original model.
+    """Returns a number of units for a changed model.
+
+    With this number of units, the changed model has about as many parameters as the original model.
 
     The number of parameters is a polynomial of degree 2 in the units. The numbers of parameters of three
     small models determine this polynomial.

@@ -110,8 +110,8 @@ def takes_part(torch_python: str) -> bool:
 def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: float) -> list[dict]:
     """Measures all implementations in turn. Returns one row of results per implementation.
 
-    The measurement takes at least ``seconds``, and continues until each implementation has been measured
-    three times.
+    The measurement runs for at least the time ``seconds``. After this time, it stops as soon as each
+    implementation has at least three measured times.
     """
     if mode == "inference":
         workers = [worker for worker in workers if worker.side not in ONLY_TRAINING]
@@ -121,8 +121,8 @@ def measure(workers: list[Worker], cell: str, mode: str, name: str, seconds: flo
     start = time.perf_counter()
     while min(map(len, times.values())) < 3 or time.perf_counter() - start < seconds:
         for worker in workers:
-            # The first step of a turn is not counted, because the CPU caches still contain the data of
-            # another process.
+            # The processes take turns. In its turn, a process runs three steps. The first step is not
+            # counted, because the CPU caches still contain the data of another process.
             times[worker.side] += worker.ask(repeat=3)["seconds"][1:]
     return [
         {
@@ -166,7 +166,7 @@ def _quartiles(seconds: list[float]) -> dict[str, float]:
 
 
 def table(rows: list[dict]) -> list[str]:
-    """Returns Markdown tables: one table of times per mode (training, inference), and a table of targets."""
+    """Returns Markdown tables: the times in training, the times in inference, and :func:`targets`."""
     lines = []
     for mode in MODES:
         of_mode = [row for row in rows if row["mode"] == mode]
@@ -199,7 +199,8 @@ def table(rows: list[dict]) -> list[str]:
 def targets(rows: list[dict]) -> list[str]:
     """Returns a Markdown table that compares the training speeds of the kernel and the other implementations.
 
-    The last column shows if the kernel reaches all targets.
+    A target is a minimum speed, for example twice the speed of Keras. The last column is "yes" if the kernel
+    reaches all targets.
     """
     sides: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:

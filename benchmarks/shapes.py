@@ -66,10 +66,11 @@ ONLY_TRAINING = (WHOLE, RECOMPUTING)  # inference does not split a batch and has
 
 # GROWTH_STEPS contains numbers of time steps. For each number T, the benchmark measures the training step of
 # every cell in GROWTH_CELLS. GROWTH_CELLS maps a cell to a function. The function receives T and returns the
-# number of sequential steps. Sequential steps are operations that must run one after the other. A loop has T
-# sequential steps in the forward pass and T sequential steps in the backward pass. A parallel scan halves T
-# repeatedly. Each halving needs two sequential steps in the forward pass and two sequential steps in the
-# backward pass.
+# number of sequential steps. Sequential steps are operations that must run one after the other.
+#
+# A loop has T sequential steps in the forward pass and T sequential steps in the backward pass. A parallel
+# scan (the method "rounds") has about log2(T) rounds. Each round has two sequential steps in the forward pass
+# and two sequential steps in the backward pass.
 GROWTH_STEPS = (64, 256, 1024, 4096, 8192)
 GROWTH_CELLS: dict[str, Callable[[int], int]] = {
     **{name: lambda steps: 2 * steps for name in ("lstm", "gru", "rnn", "mingru", "minlstm", "rglru")},

@@ -106,8 +106,8 @@ class Stack(keras.layers.Layer):
     """A layer that contains our encoder. It returns the outputs of the encoder, without the states.
 
     Args:
-        cell: name of a cell, such as "mingru". The name "mingru by rounds" selects the cell "mingru" and the
-            method "rounds", a parallel scan, for the linear recurrence of this cell.
+        cell: name of a cell, such as "mingru". With "mingru by rounds", the cell is "mingru". Its linear
+            recurrence then uses the method "rounds", which is a parallel scan.
         shape: sizes of the stack.
     """
 
@@ -187,8 +187,8 @@ def products(cell: str, mode: str, shape: Shape) -> Step:
     Outside the loop over time, each product is one large product for all T time steps. Inside the loop, each
     layer computes T small products ``h_t U`` in the forward pass, and T small products ``dz_t U^T`` in the
     backward pass. ``h_t`` is the state at step t, and ``U`` is the recurrent kernel. ``dz_t`` is the gradient
-    of the values before the activations. As in our kernels, each transposed
-    matrix is stored as a copy. The copy is made once, before the products that use it.
+    of the values before the activations. The function transposes ``U`` only once, before the loop of the
+    backward pass. Our kernels do the same.
     """
     n, time, units = shape.batch, shape.time, shape.units
     columns = {"lstm": 4, "gru": 3}[cell] * units
@@ -197,7 +197,8 @@ def products(cell: str, mode: str, shape: Shape) -> Step:
     def normal(*size: int) -> tf.Tensor:
         return tf.random.normal(size, stddev=0.01)
 
-    # Every product has its own random factors. With equal factors, XLA could reuse the result of a product.
+    # Every layer has its own random matrices. If two layers had the same matrices, XLA could compute a
+    # product only once and use its result for both layers.
     layers = [
         {
             "x": normal(time, n, units),

@@ -67,8 +67,9 @@ ATTENTIONS: dict[str, Entry] = {
 
 FEEDINGS = ("none", "output", "context")  # additional inputs of the decoder's lowest cell
 
-# All optimizers of keras.optimizers except wrappers and ScheduleFreeAdamW. ScheduleFreeAdamW needs other
-# weights for evaluation than for training, and the training loop does not swap them.
+# The tuple contains all optimizers of keras.optimizers, except for wrappers and ScheduleFreeAdamW.
+# ScheduleFreeAdamW has one set of weights for training and another set for evaluation. The training loop
+# does not switch between the two sets.
 OPTIMIZERS = (
     "adadelta",
     "adafactor",

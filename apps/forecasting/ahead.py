@@ -1,4 +1,4 @@
-"""Prepares series for a forecast of the rows after their last row."""
+"""Prepares series so that a model can forecast their future rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def at_ends(prepared: Prepared) -> np.ndarray:
 
 
 def whole(source: SeriesData, assets: Assets) -> Prepared:
-    """Prepares series for a forecast of the rows after their last row.
+    """Prepares series so that a model can forecast their future rows.
 
     The function adds placeholder values after the last row, but the model never reads these values. Series
     that the model cannot forecast are left out, and a note lists them.
@@ -32,8 +32,9 @@ def whole(source: SeriesData, assets: Assets) -> Prepared:
     """
     if assets.series_units:
         source = _known_names(source, assets)
-    # Before short series are dropped, this call checks all series. It raises an error if the data has the
-    # wrong kind, or if the model was not trained on a series.
+    # This call only checks the series. It raises an error if the model was trained on prices and the series
+    # are not prices, or the reverse. It also raises an error if the model was trained on none of the series.
+    # Without this check, the next line could raise a misleading error about short series.
     numbers_of(source, assets)
     source = _long_enough(source, assets)
     numbers = numbers_of(source, assets)
@@ -87,7 +88,8 @@ def _long_enough(source: SeriesData, assets: Assets) -> SeriesData:
 def _known_names(source: SeriesData, assets: Assets) -> SeriesData:
     """Drops the series on which the model was not trained.
 
-    If this would drop all series, all series are kept. In this case, :func:`numbers_of` raises the error.
+    If the model was trained on none of the series, the function returns all series. The caller then calls
+    :func:`numbers_of`, which raises an error about the unknown series.
     """
     keep = [series.name in assets.names for series in source.series]
     if all(keep) or not any(keep):

@@ -81,10 +81,10 @@ def naive(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int) ->
 def seasonal_naive(
     values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int
 ) -> np.ndarray:
-    """Forecasts the value that was observed one season earlier. With monthly rows, a season is a year.
+    """Forecasts the last known value from the same point of the season.
 
-    If this value is after the origin, the forecast uses the value of an earlier season. The variance is
-    proportional to the number of seasons from the origin to the forecast row, rounded up.
+    With monthly rows, for example, the forecast for a January is the value of the last known January. The
+    variance is proportional to the number of seasons between this value and the forecast row.
 
     See Hyndman, Athanasopoulos 2021, table 5.2.
     """
@@ -139,7 +139,7 @@ def _seasonal(values: np.ndarray, season: int) -> bool:
 def ets(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int) -> np.ndarray:
     """Forecasts with the exponential smoothing of statsmodels.
 
-    The model is ETS(A, Ad, A), or ETS(A, Ad, N) without a season.
+    The model is ETS(A, Ad, A). If there is no season or too little data, the model is ETS(A, Ad, N).
 
     The parameters are fitted on the first ``fitted`` rows. The states at an origin are computed from the rows
     up to the origin. The variance h steps ahead is ``s^2 (1 + sum_{j<h} c_j^2)`` with

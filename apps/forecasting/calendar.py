@@ -149,9 +149,9 @@ class Months(Frequency):
 
     Attributes:
         size: number of months.
-        anchor: rule for the date of a row in its month. ``end`` selects the last day of the month. ``first
-            workday`` and ``last workday`` select a day from Monday to Friday. With ``day``, the attribute
-            ``day`` sets the date.
+        anchor: rule that selects the day of the month. The value ``"end"`` selects the last day. The values
+            ``"first workday"`` and ``"last workday"`` select a day from Monday to Friday. The value ``"day"``
+            selects the day in the attribute ``day``.
         day: day of the month, from 1 to 31. In shorter months, the last day of the month is selected. If
             ``day`` is 0, future rows have the same day of the month as the last known row.
     """

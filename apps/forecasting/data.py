@@ -30,8 +30,8 @@ class Prepared:
 
     Attributes:
         source: the series.
-        ends: index of the row after the end of each split, ``(series, 3)``. The splits are training,
-            validation and test.
+        ends: index of the first row after each split, ``(series, 3)``. The splits are training, validation
+            and test.
         panel: arrays from which the batches of windows are gathered.
         numbers: index of each series in ``assets.names``, ``(series,)``. If the model does not learn an
             embedding of each series, all indexes are 0.
@@ -80,8 +80,9 @@ def read(
         options: options of the training.
         data: a value of ``--data``. Default: the ``--data`` of the training.
         expected: calendar of the training. It is used if the rows of ``data`` fit this calendar.
-        encoding: encoding of ``data``. Default: ``options.encoding``. If ``data`` is given without
-            ``encoding``, UTF-8 is tried first. The default is used only for files that are not UTF-8.
+        encoding: encoding of ``data``. Default: ``options.encoding``. If ``data`` is given, but not
+            ``encoding``, UTF-8 is tried first. A file that is not UTF-8 is then read with
+            ``options.encoding``.
     """
     source = load_series(
         data or options.data,
@@ -134,7 +135,11 @@ def load(options: Train, assets: Assets | None) -> Data:
 
 
 def prepare(source: SeriesData, assets: Assets) -> Prepared:
-    """Drops series on which no model can be trained, and splits all other series as in the training."""
+    """Drops unusable series, and splits all other series with the settings of the model.
+
+    A series is unusable if it is constant in its training rows, or if it starts after the training split. See
+    :func:`apps.forecasting.trainable.trainable`.
+    """
     return Prepared.of(_trained(source, assets), assets)
 
 

@@ -72,7 +72,7 @@ def parse_dates(cells: pd.Series, place: Place, name: str = "date", date_format:
     """Parses a column of dates, Unix times or row numbers.
 
     Args:
-        cells: the cells, as text or as stored in a typed file.
+        cells: texts, numbers or dates, as pandas has read them from a file.
         place: function that receives a row number and returns its location for error messages.
         name: name of the column.
         date_format: format of ``strptime`` for ambiguous dates.

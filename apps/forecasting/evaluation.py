@@ -49,7 +49,8 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 
     found = {name: compute(method) for name, method in methods.items()}
     truth = source.truth
-    # The true distribution of returns is known only for the first day after the origin.
+    # For prices, the true distribution is known only for the first day after the origin. Therefore the
+    # baseline OPTIMUM of prices is added only if the horizon is 1.
     if truth is not None and (source.kind == "values" or horizon == 1):
         ahead = np.arange(1, horizon + 1)
         found[OPTIMUM] = lambda: Forecast(
@@ -84,8 +85,8 @@ def measure_of(forecast: Forecast, prepared: Prepared) -> str:
 def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.ndarray) -> np.ndarray:
     """Computes the losses of n windows and H forecast steps: ``(n, H)``.
 
-    The losses of values are scaled: each loss is divided by the standard deviation of its series in the
-    training rows. The losses of prices are not scaled.
+    If the series are prices, the losses are not scaled. For all other series, each loss is divided by the
+    standard deviation of its series in the training rows.
     """
     y = prepared.truth(origins)
     if measure == "nll":
@@ -175,10 +176,10 @@ def backtest(
         prepared: the series.
         origins: windows of the test split.
         parts: number of parts.
-        refit: function that trains a new model for each part, and returns the forecast function of this
-            model. The function receives the series with new splits: all training and validation rows are
-            before the part. If ``refit`` is given, the baselines are also fitted on all rows before the part.
-            Otherwise, all parts use the same model and the same fitted baselines.
+        refit: function that trains a new model for a part of the test split, and returns the forecast
+            function of this model. ``refit`` is called with series whose training and validation rows are
+            all before the part. The baselines are then also fitted on all rows before the part. Without
+            ``refit``, all parts use the same model and the same fitted baselines.
     """
     times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
     found = []

@@ -34,7 +34,8 @@ def store(data: object, folder: Path) -> Path:
         )
     path = folder / "data.csv"
     if isinstance(frame.columns, pandas.MultiIndex) and frame.columns.nlevels == 2:
-        # yfinance.download returns columns with two levels: kinds of prices, such as Close, and tickers.
+        # yfinance.download returns columns with two levels. One level contains the kinds of prices, such as
+        # Close. The other level contains the tickers. The order of the levels can vary.
         first = [str(name).lower() for name in frame.columns.get_level_values(0)]
         names = ["Price", "Ticker"] if "close" in first else ["Ticker", "Price"]
         write_text(path, frame.rename_axis("Date").rename_axis(columns=names).to_csv())

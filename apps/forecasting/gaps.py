@@ -31,8 +31,8 @@ def without_gaps(
         local: local times of the rows, ``(T,)``. Default: ``times``.
 
     Raises:
-        DataError: rows are missing and ``fill`` is ``error``, a date lies between two steps, or two rows lie
-            in the same step.
+        DataError: a date lies between two steps, or two rows lie in the same step. If ``fill`` is
+            ``"error"``, a missing row also raises this error.
     """
     index = check_steps(frequency, times, local, place)
     steps = np.diff(index)

@@ -66,8 +66,8 @@ def regimes(seed: int) -> SeriesData:
     belief, truth = np.array([1.0, 0.0]), np.empty((DAYS, 3))
     for day in range(DAYS):
         second, fourth = belief @ scales**2, 3 * belief @ scales**4
-        # The degrees of freedom nu are chosen by the kurtosis. The kurtosis of a Student-t distribution is
-        # 3 (nu - 2) / (nu - 4).
+        # A Student-t distribution with nu degrees of freedom has the kurtosis 3 (nu - 2) / (nu - 4). The code
+        # computes nu from the kurtosis of the mixture of the two regimes.
         kurtosis = max(fourth / second**2, 3 + 1e-3)
         freedom = (4 * kurtosis - 6) / (kurtosis - 3)
         truth[day] = DRIFT, np.sqrt(second * (freedom - 2) / freedom), freedom

@@ -138,7 +138,7 @@ def quantile_loss(y: np.ndarray, quantile: np.ndarray, level: float) -> np.ndarr
 
 
 def weighted_quantile_loss(forecast: Forecast, y: np.ndarray, levels: Sequence[float] = DECILES) -> float:
-    """Computes the mean over the levels of ``2 sum(quantile loss) / sum |y|``.
+    """Computes ``2 sum(quantile loss) / sum |y|`` for each level, and returns the mean of these values.
 
     This score is called rho-risk in Salinas et al. 2020, section 4.1.
     """
@@ -253,7 +253,7 @@ def direction(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
     """Computes how often the forecast of the first step has the correct direction.
 
     ``accuracy`` is the fraction of windows in which median and target have the same sign. ``interval`` is the
-    95 % score interval of the accuracy (Wilson 1927). ``majority`` is the accuracy of a forecast that
+    95 % confidence interval of the accuracy (Wilson 1927). ``majority`` is the accuracy of a forecast that
     always predicts the more frequent direction. Windows with the target 0 are dropped.
     """
     moved = y[:, 0] != 0

@@ -39,7 +39,7 @@ class Writing:
             False, it is read as the thousands separator.
         known: True if at least one number of the file shows which separator separates decimals.
         columns: notes for the user, as a dictionary ``{note: names of columns}``. An example of a note is
-            "currency signs are removed". The names are the columns in which the note is true.
+            "currency signs are removed". A note applies only to the columns in its list.
     """
 
     decimal_comma: bool = False
@@ -169,7 +169,7 @@ def _clean(texts: pd.Series) -> pd.Series:
 
 
 def _has_groups(texts: pd.Series) -> bool:
-    """Returns True if the column contains points and all of them can be thousands separators."""
+    """Returns True if cells contain the character ``.``, and each ``.`` can be a thousands separator."""
     points = texts.str.contains(".", regex=False) & ~texts.isin(MISSING)
     groups = texts.str.fullmatch(r"[^\d.]*[1-9]\d{0,2}(\.\d{3})+(,\d+)?[^\d.]*")
     return bool(points.any() and groups[points].all())

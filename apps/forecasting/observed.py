@@ -15,8 +15,8 @@ RECENT = 52
 # The trading times of intraday prices are inferred from the last RECENT_SESSIONS weeks. Older rows are
 # not used, because a change of daylight saving time may have shifted their trading times.
 RECENT_SESSIONS = 8
-# A calendar can have pauses, such as nights. Pauses are used only if they reduce the number of rows by at
-# least the factor LARGE.
+# Nights are an example of pauses in a calendar. The calendar gets pauses only if a calendar without pauses
+# would have at least LARGE times as many rows.
 LARGE = 1.15
 
 
@@ -88,8 +88,8 @@ def _months(local: np.ndarray) -> Months:
         return Months(size, "day", int(number.max()))
     last_workday = np.busday_offset(end, 0, roll="backward")
     first_workday = np.busday_offset(first, 0, roll="forward")
-    # If the last workday of a month is a holiday, its row may be a few days earlier. If the first workday is
-    # a holiday, its row may be a few days later.
+    # Monthly rows may lie on the last workday of the month. If this day is a holiday, the row may lie a few
+    # days earlier. Rows on the first workday may lie a few days later.
     for anchor, usual, late in (("last workday", last_workday, -1), ("first workday", first_workday, 1)):
         moved = (dates - usual).astype(np.int64) * late
         if ((moved >= 0) & (moved <= 4)).all() and (moved == 0).mean() >= 0.75:
@@ -123,8 +123,8 @@ def _days(rows: Observed, seconds: int) -> Frequency:
         dates = dates[dates >= dates[-1] - 7 * RECENT]
     weekdays = _weekdays(dates)
     seen = np.bincount(weekdays, minlength=7)
-    # If the rows have different times of day in UTC, the days may have 23 or 25 hours because of daylight
-    # saving time. Therefore the calendar counts dates instead of hours.
+    # A change of daylight saving time makes a day 23 or 25 hours long, and shifts the UTC times of later
+    # rows. If the rows have different UTC times of day, the calendar counts dates instead of hours.
     clocks = rows.times - rows.times.astype("datetime64[D]")
     every = Fixed(DAY) if (clocks == clocks[0]).all() else Weekdays(tuple(range(7)))
     # ``possible`` counts how often each day of the week occurs between the first and the last row.

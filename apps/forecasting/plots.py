@@ -59,7 +59,8 @@ def fan_chart(fan: Fan, title: str, path: str | os.PathLike[str]) -> Path:
     if not fan.rolling:  # The intervals start at the last known value.
         ahead = times[past - 1 :]
         quantiles = np.concatenate([np.full((1, 7), fan.history[-1]), quantiles])
-    # Rolling forecasts have different origins. Therefore the plot is a staircase without sloped lines.
+    # Each rolling forecast has its own origin. A sloped line would connect separate forecasts, so the plot
+    # is drawn as steps.
     step: Literal["mid"] | None = "mid" if fan.rolling else None
     for low, high, label, alpha in SHARES:
         axes.fill_between(
@@ -131,7 +132,8 @@ def backtest(
     """Draws the mean loss of the model and of each baseline in each part of the test split.
 
     Args:
-        losses: mean loss in each part, by name of the model or baseline. The line ``model`` is highlighted.
+        losses: maps ``model`` and the name of each baseline to the mean loss in each part. The plot
+            highlights the line of the model.
         labels: labels of the parts on the horizontal axis.
         measure: name of the loss, a key of ``LABELS``.
         path: the PNG file.

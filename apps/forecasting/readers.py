@@ -75,8 +75,8 @@ def load_series(
         season: season length in rows. Default: inferred.
         known: covariate columns whose future values are known. The last rows of the data contain these future
             values. In these rows, the columns of ``target`` are empty.
-        static: covariate columns that are constant in each series. The names of the series must be
-            in the columns of ``id``, or the file must have the columns ``unique_id,ds,y``.
+        static: covariate columns that are constant in each series. Each row must contain the name of its
+            series. Therefore ``id`` must be set, or the file must have the columns ``unique_id,ds,y``.
         seed: seed of embedded data.
         date: columns of the dates. Default: found by name and content.
         id: columns with the names of the series, for a table in which one column contains the values of
@@ -158,7 +158,7 @@ def _season(source: SeriesData) -> int:
 
     - The series have no dates.
     - The time between two rows is not a whole number of seconds.
-    - The rows are less than an hour apart, and a series is not longer than one season.
+    - The rows are less than an hour apart, and the shortest series has at most one season of the calendar.
     """
     shortest = min(len(series) for series in source.series)
     if isinstance(source.frequency, Fixed) and source.frequency.seconds < 3600 and source.season >= shortest:

@@ -242,7 +242,7 @@ def _in_order(columns: Sequence[str]) -> list[str]:
 
 
 def _clock(text: str) -> str:
-    """Converts digits to a time of day, such as ``930`` to ``09:30`` or ``9`` to ``9:00``."""
+    """Converts digits to a time of day: ``930`` becomes ``09:30``, and ``9`` becomes ``9:00``."""
     if not text.isdigit():
         return text
     if len(text) <= 2:

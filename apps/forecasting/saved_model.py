@@ -151,7 +151,7 @@ def cumulated(parameters: tf.Tensor, output: str) -> tf.Tensor:
     The returns of the days are treated as independent. Therefore their means and variances are added. The
     cumulative return is approximated by a Student-t distribution. Its mean, variance and kurtosis are those
     of the cumulative return. An excess kurtosis k corresponds to ``4 + 6 / k`` degrees of freedom. The
-    quantiles of the first day are not approximated.
+    first day needs no approximation, because its cumulative return is the forecast return.
 
     If the model forecasts deciles, each day is approximated by a normal distribution. The mean of this
     distribution is the median forecast. The standard deviation is computed from the distance between the

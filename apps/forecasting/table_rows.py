@@ -167,9 +167,9 @@ class Rows:
         return sorted_groups
 
     def _in_order(self, groups: list[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
-        """With ``--frequency rows``, reverses the series whose newest row comes first.
+        """Reverses each series whose rows are ordered from new to old. Other series keep their order.
 
-        The rows of all other series keep their order.
+        This function is used if the option ``--frequency`` has the value ``rows``.
         """
         columns = roles.find_dates(self.table, self.chosen)
         try:

@@ -104,7 +104,8 @@ def _read_yahoo_download(table: Table, name: str, reading: Reading) -> SeriesDat
         frame = table.frame.iloc[2:][[table.columns[0], *columns.values()]].reset_index(drop=True)
         frame.columns = pd.Index([date, *columns])
         filled = (frame[list(columns)].map(cell_text) != "").any(axis=1).to_numpy()
-        # The row of a day is empty if this ticker has no prices on this day. Empty rows are left out.
+        # All tickers share the rows of the file. If a ticker has no prices on a day, the cells of the ticker
+        # are empty. Such a row is dropped for this ticker.
         rows = np.flatnonzero(filled)
         own = Table(
             table.path,

@@ -82,7 +82,7 @@ def baselines(data: Data) -> dict[str, Any]:
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """Scores the model and its baselines on the test split of ``options.data``.
 
-    Default of ``options.data``: the ``--data`` of the training.
+    Without ``options.data``, the function uses the ``--data`` with which the model was trained.
     """
     stored, assets = run.trained_with(Train), Assets.load(run.assets)
     prepared = _prepared(run, stored, assets, options.data, options.encoding)

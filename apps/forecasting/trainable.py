@@ -15,8 +15,8 @@ LEAST_PRICES = 10  # minimum number of rows before the test split that the volat
 def trainable(source: SeriesData, split: str, horizon: int, unit: str) -> SeriesData:
     """Drops the series that are constant in their training rows, or that start after the training split.
 
-    Before a series is dropped, the function removes the constant rows at its start. The shorter series is
-    split again. If its training rows are not constant, the shorter series is kept.
+    A series may be constant only at its start. Therefore the function first removes these constant rows and
+    splits the shorter series. If its new training rows vary, the shorter series is kept.
 
     Args:
         source: the series.

@@ -100,8 +100,8 @@ class Weeks(Frequency):
             iso = pd.DatetimeIndex(dates).isocalendar()
             numbers = iso["year"].to_numpy(np.int64) * 52 + iso["week"].to_numpy(np.int64)
             return numbers - numbers[0], (iso["week"] == 53).to_numpy(bool)
-        # Weeks end on the usual day. Day 0 is 1970-01-01, a Thursday. Therefore ``dates + 2 - self.day`` is a
-        # multiple of 7 on the first day of each week.
+        # Here a week ends on the weekday ``self.day``. As integers, ``dates`` count from Thursday 1970-01-01.
+        # Therefore ``dates + 2 - self.day`` is a multiple of 7 on the first day of each week.
         weeks = (dates.astype(np.int64) + 2 - self.day) // 7
         return weeks - weeks[0], np.zeros(len(times), bool)
 
@@ -221,7 +221,7 @@ def _listed(open_days: tuple[int, ...]) -> str:
     first, last = open_days[0], open_days[-1]
     if len(open_days) > 2 and open_days == tuple(range(first, last + 1)):
         return f"{WEEKDAYS[first]} to {WEEKDAYS[last]}"
-    # The days with rows may continue in the next week, for example from Sunday to Thursday.
+    # The open days may extend from the end of one week into the next week, as in Sunday to Thursday.
     closed = [day for day in range(7) if day not in open_days]
     if len(open_days) > 2 and closed and closed == list(range(closed[0], closed[-1] + 1)):
         return f"{WEEKDAYS[(closed[-1] + 1) % 7]} to {WEEKDAYS[closed[0] - 1]}"

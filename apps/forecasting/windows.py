@@ -32,8 +32,8 @@ def boundaries(source: SeriesData, spec: str, horizon: int) -> np.ndarray:
       the test split are the validation split.
     - Three fractions such as ``0.7,0.1,0.2``: if there are several series with dates, all series are split at
       the same dates. Therefore the training rows of every series are before the test rows of every series.
-      The dates are chosen such that the fractions apply to the rows of all series together. If there is
-      only one series, or no dates, each series is split at these fractions of its own rows.
+      The function chooses dates at which the splits contain these fractions of the rows of all series. If
+      there is only one series, or no dates, each series is split at these fractions of its own rows.
     - Three numbers of rows: sizes of the three splits, from the first row of each series. Rows after the test
       split are not used.
 
@@ -256,8 +256,8 @@ def units(source: SeriesData, ends: np.ndarray, kind: str) -> np.ndarray:
     Args:
         source: the series.
         ends: result of :func:`boundaries`.
-        kind: ``none`` returns 1. ``deviation`` returns the standard deviation. ``season`` returns the mean
-            absolute change over one season, which is the denominator of the MASE.
+        kind: the type of unit. For ``none``, the unit is 1. For ``deviation``, the unit is the standard
+            deviation. For ``season``, the unit is :func:`seasonal_change`, the denominator of the MASE.
 
     Raises:
         DataError: the unit of a series is 0, because the series is constant in its training rows.

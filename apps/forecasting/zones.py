@@ -76,7 +76,8 @@ def _place_of(place: Callable[[int], str], rows: np.ndarray, row: int) -> str:
 def _of_area(zone: str, local: np.ndarray, place: Callable[[int], str]) -> np.ndarray:
     """Returns the UTC offsets of local times in a named time zone, in seconds: ``(rows,)``.
 
-    At the end of summer time, one hour occurs twice. The order of the rows shows which of the two is meant.
+    At the end of summer time, the clock is set back, and one hour occurs twice. For a time in this hour, the
+    order of the rows shows whether it is summer time or winter time.
     """
     falling = len(local) > 1 and local[0] > local[-1]
     ordered = pd.DatetimeIndex(local[::-1] if falling else local)
@@ -100,9 +101,10 @@ def _of_area(zone: str, local: np.ndarray, place: Callable[[int], str]) -> np.nd
 def _single(
     ordered: pd.DatetimeIndex, zone: str, place: Callable[[int], str], error: Exception
 ) -> pd.DatetimeIndex:
-    """Adds the time zone to local times. Times in the repeated hour are read as summer time.
+    """Adds the time zone to local times if the order of the rows does not show which UTC times are meant.
 
-    This function is called if the order of the rows does not show which of the two hours is meant.
+    At the end of summer time, one hour occurs twice. This function reads all times in this hour as summer
+    time.
     """
     try:
         return ordered.tz_localize(zone, ambiguous=np.ones(len(ordered), bool), nonexistent="raise")

@@ -21,8 +21,8 @@ from seqmodels.training import Position
 from seqmodels.training.objectives import Outcome
 
 BATCH, STEPS_IN_EPOCH, VALIDATION_BATCHES = 32, 50, 8
-# Limits for the key ``explained`` of the history (see ``Learner.learn``). If the value is at least SOLVED,
-# the problem is solved. If the value is below NOTHING, the model has learned nothing.
+# Two limits for the share of the variance that a model explains. A problem is solved if the share is at least
+# the first limit. A model has learned nothing if the share is below the second limit.
 SOLVED, NOTHING = 0.9, 0.02
 
 
@@ -97,8 +97,9 @@ class Learner:
         longest: longest lag of all problems, in time steps.
         options: options of the experiment; they contain the number of training steps, the learning rate and
             the seed.
-        patience: number of epochs at the start of a training. If ``explained`` (see :meth:`learn`) is below
-            ``NOTHING`` in all of them, the training stops early. None disables early stopping.
+        patience: number of epochs after which a training stops if the model has learned nothing. This is the
+            case if ``explained`` (see :meth:`learn`) was below the limit ``NOTHING`` in every epoch. None
+            disables early stopping.
         **settings: additional fields of ``TrainOptions``, such as ``clipnorm``.
     """
 

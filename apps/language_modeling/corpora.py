@@ -5,8 +5,8 @@
 ``embedded:code``        The source code of Python's standard library.
 ``FILE``                 A ``.txt`` file, or a table with one text per row (see `seqmodels.data.tables`). The
                          file may be compressed (see `seqmodels.data.compression`).
-``DIR``                  A folder with one such file per split: ``train.txt``, ``valid.txt``, ``test.txt``. A
-                         prefix is allowed: ``ptb.train.txt`` is also the train split.
+``DIR``                  A folder with one text file or table per split, such as ``train.txt``, ``valid.txt``
+                         and ``test.txt``. A prefix is allowed: ``ptb.train.txt`` is also the train split.
 ``tfds:NAME[/CONFIG]``   The texts of a TensorFlow Datasets data set, see `seqmodels.data.tfds`.
 =======================  ==================================================================================
 
@@ -69,11 +69,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Texts:
-    """The three splits of the data ``name``, as lists of lines.
+    """The three splits of a data set, as lists of lines.
 
-    Lines keep their order and have no newline character at the end. Empty lines are kept. ``notes`` describes
-    the data, and explains how missing splits were created. ``sha256`` is the digest of the data before
-    missing splits were created.
+    Lines keep their order and have no newline character at the end. Empty lines are kept. ``name`` is the
+    value of ``--data``. ``notes`` describes the data, and explains how missing splits were created.
+    ``sha256`` is the digest of the data before missing splits were created.
     """
 
     train: list[str]

@@ -24,9 +24,9 @@ FORBIDDEN = (PAD, START, UNKNOWN)  # tokens that must not be generated
 
 
 def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterator[str]:
-    """Yields each prompt and its continuation, in pieces of text.
+    """Yields strings. Together, they are the output: each prompt with its continuation.
 
-    With ``--json``, it yields one JSON document per prompt instead.
+    With ``--json``, each string is a JSON document for one prompt.
     """
     model, tokenizer = run.load_model(), Tokenizer.load(run.assets)
     continuation = continuations(model, tokenizer, options)
@@ -44,7 +44,8 @@ def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterat
             if options.json:
                 yield json.dumps({"prompt": prompt, "text": "".join(pieces)}, ensure_ascii=False) + "\n"
             else:
-                # Spaces at the end of the prompt are removed, because every new word starts with a space.
+                # If the tokens are words or wordpieces, the continuation has a space before each new word.
+                # Spaces at the end of the prompt are removed. Otherwise, there would be two spaces.
                 yield prompt.rstrip(" \t") if tokenizer.settings.unit in ("word", "wordpiece") else prompt
                 yield from pieces
                 yield "\n"

@@ -98,7 +98,8 @@ def of_step(step: Callable[..., dict[str, np.ndarray]], size: int, dtype: Any) -
 def initial_state(size: int, dtype: Any) -> np.ndarray:
     """Returns the state at the start of a text, ``(1, size)``.
 
-    All entries are 0 for a recurrent model, and ``END`` for a fixed-window model.
+    For a recurrent model, all entries are 0. For a fixed-window model, the state consists of the previous
+    tokens. At the start, all of them are ``END``, the token that ends a line.
     """
     return np.full((1, size), END if np.issubdtype(dtype, np.integer) else 0, dtype)
 

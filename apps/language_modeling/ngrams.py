@@ -52,12 +52,12 @@ class _Order:
     """The n-grams of one order n, which is the number of tokens in each of these n-grams.
 
     The node of an n-gram is its index in the arrays of its order. The suffix of an n-gram is the n-gram
-    without its first token. The context is the n-gram without its last token. Both have the order ``n - 1``
-    and a node of that order. The key of an n-gram is the number ``suffix * (V + 1) + token``. Here ``suffix``
-    is the node of the suffix, and ``token`` is the first token of the n-gram.
+    without its first token. The context is the n-gram without its last token. The suffix and the context are
+    n-grams of order ``n - 1``. The key of an n-gram is the number ``suffix * (V + 1) + token``. Here
+    ``suffix`` is the node of the suffix, and ``token`` is the first token of the n-gram.
 
     Attributes:
-        keys: keys in ascending order, (nodes,) int64. For unigrams, these are the tokens, 0 to V.
+        keys: keys in ascending order, (nodes,) int64. The keys of the unigrams are the token ids 0 to V.
         discounted: ``c - D(c)`` of each n-gram, (nodes,) float64.
         totals: for each context, the sum of the counts of all n-grams with this context, (contexts,) float64.
         gammas: for each context h, the value ``gamma(h)`` in the formula of this module, (contexts,) float64.
@@ -211,9 +211,10 @@ class NGrams:
             nodes = np.full(len(windows), NONE)
             nodes[rows] = found
             if n < self.order:
-                # The context of an n-gram of order n + 1 is its first n tokens. They end one row earlier, so
-                # ``nodes`` of the previous row is the node of the context. The node is ``NONE`` if fewer than
-                # n tokens of the sentence, start token included, come before the last token of the n-gram.
+                # ``nodes[i]`` is the node of the n-gram that ends with token i of the text. If an n-gram of
+                # order n + 1 ends with token i, its context ends with token i - 1. The node of the context
+                # is therefore ``nodes[i - 1]``. If the sentence has fewer than n tokens before token i, the
+                # node is ``NONE``. The start token of the sentence is counted.
                 longer = windows[:, n] != NONE
                 before = np.where(longer, np.append(NONE, nodes[:-1]), NONE)
         if continuation:

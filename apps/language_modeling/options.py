@@ -27,8 +27,8 @@ from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES, SPL
 
 # Options that do not apply to a fixed-window model.
 OF_RECURRENT = ("cell", "layers", "residual", "layer_dropout", "recurrent_dropout", "weight_dropout")
-# Lists the options that do not apply to a value of ``--unit`` or ``--model``. With this value, the listed
-# options must keep their defaults.
+# Some values of ``--unit`` and ``--model`` exclude other options. This table lists the excluded options of
+# each value. Excluded options must keep their defaults.
 WITHOUT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "unit": {"character": ("split",), "byte": ("split", "vocabulary", "minimum_count")},
     "model": {"recurrent": ("window",), "fixed-window": OF_RECURRENT},
@@ -253,8 +253,8 @@ class Train(TrainOptions):
     def _optimization(cls, preset: Mapping[str, Any], explicit: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the optimizer, learning rate and clipping threshold, if they differ from the preset.
 
-        The presets are tuned for an LSTM. With the values of a preset, a model without an LSTM starts to
-        learn late or never (benchmarks/experiments.md).
+        The presets are tuned for an LSTM. For other models, the learning rate of a preset can be too
+        high (benchmarks/experiments.md).
         """
         usual = preset.get("optimizer", cls.optimizer)
         fixed = explicit.get("model") == "fixed-window"

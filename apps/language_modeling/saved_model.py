@@ -104,8 +104,10 @@ def step_signature(model: NextToken, rows: int | None = None) -> Signature:
 
     The input ``tokens (n,)`` contains the last token of each text. The input ``state (n, size)`` contains all
     states of the model, concatenated. The output ``state (n, size)`` contains the new states. The output
-    ``logits (n, v)`` contains the logits of the next token, for a vocabulary of v tokens. At the start of a
-    text, the token is ``END``. The entries of the state are then 0, or ``END`` for a fixed-window model.
+    ``logits (n, v)`` contains the logits of the next token, for a vocabulary of v tokens.
+
+    At the start of a text, the token is the id ``END``, and the state is filled with 0. A fixed-window model
+    needs a state that is filled with the id ``END``.
 
     Args:
         model: a language model.

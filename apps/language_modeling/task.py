@@ -203,7 +203,7 @@ def _scores(
 ) -> dict[str, Any]:
     settings = tokenizer.settings
     of_characters = settings.unit in ("character", "byte")
-    # --split letters drops words without letters or digits, so the tokens do not contain every word.
+    # With ``--split letters``, a word such as "--" has no token. The perplexity per word is then omitted.
     every_word = of_characters or settings.split != "letters"
     every_character = of_characters and not settings.lowercase
     scores = language_scores(

@@ -94,12 +94,13 @@ def fit(texts: Sequence[str], labels: Sequence[str], classes: Sequence[str]) -> 
 
 
 def fit_ratios(features: csr_matrix, codes: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    r"""Fits a logistic regression on binary features, each multiplied by its naive Bayes log-count ratio.
+    r"""Fits a logistic regression. Each binary feature is multiplied by its naive Bayes ratio ``r``.
 
     This is the NBSVM of Wang and Manning (2012, "Baselines and Bigrams", section 2.3) with the logistic loss.
-    Each class is fitted against all other classes. ``p`` and ``q`` have one entry per feature: the number of
-    rows with this feature, plus 1. ``p`` counts only rows of the class, and ``q`` counts only rows of the
-    other classes. ``x_i`` is row i. ``y_i`` is 1 if row i belongs to the class, else -1.
+    Each class is fitted against all other classes. The vectors ``p`` and ``q`` have one count per feature.
+    ``p`` counts the rows of the class that have the feature, plus 1. ``q`` counts the rows of the other
+    classes that have the feature, plus 1. ``x_i`` is row i. ``y_i`` is 1 if row i belongs to the class,
+    else -1.
 
     .. math::
         r = \log \frac{p / \|p\|_1}{q / \|q\|_1}, \qquad

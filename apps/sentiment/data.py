@@ -57,7 +57,10 @@ class Assets:
         return self.cut(self.tokenizer.encode(texts))
 
     def cut(self, ids: TokenSequences) -> TokenSequences:
-        """Truncates rows of token ids. A row without a known token keeps only its start token."""
+        """Truncates the token ids of texts.
+
+        If a truncated text contains only unknown tokens, only its start token is kept.
+        """
         rows = truncate(ids, self.length, self.keep, PREFIX)
         lengths = rows.lengths
         kept = np.repeat(known_tokens(rows) > 0, lengths) | (rows.values == START)
@@ -83,7 +86,7 @@ class Assets:
         """The lengths to which new texts are padded. New texts may be longer than all training texts.
 
         The first lengths are the lengths of the training batches, ``edges``. Each further length is twice the
-        previous length, up to ``length``.
+        previous length. The last length is the maximum, ``self.length``.
         """
         edges = list(self.edges)
         while edges[-1] < self.length:

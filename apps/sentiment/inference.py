@@ -84,7 +84,11 @@ def _of_tflite(run: Run, path: Path, assets: Assets) -> Probabilities:
 
 
 def at_length(assets: Assets, length: int, keep: str) -> Assets:
-    """Returns a copy of the assets that truncates or pads every text to ``length`` tokens."""
+    """Returns a copy of the assets with other settings.
+
+    With the copy, every text is truncated or padded to ``length`` tokens. ``keep`` selects the part of a
+    truncated text that is kept.
+    """
     return replace(assets, edges=[length], length=length, keep=keep)
 
 

@@ -1,4 +1,4 @@
-"""Reads tables of texts with one label each."""
+"""Reads tables in which each row contains a text and its label."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Reading:
         encoding: encoding of text files. Default: UTF-8.
         on_bad_rows: ``"error"`` or ``"skip"``, see ``--on-bad-rows``.
         stored: names of attributes, such as ``text``. Their values come from an earlier training, not from
-            the user. A value that does not fit the file is ignored, for example a column that does not exist.
+            the user. Such a value is ignored if it does not fit the file. For example, the file may lack the
+            column.
     """
 
     text: str | None = None
@@ -62,7 +63,10 @@ class LabeledTexts:
         return len(self.texts)
 
     def where(self, row: int) -> str:
-        """Returns the location of ``row`` for an error message: ``train.csv:12``, or the path of its file."""
+        """Returns the location of ``row`` for an error message.
+
+        The location is the path of the text file, or source and line, such as ``train.csv:12``.
+        """
         return self.files[row] if self.files else f"{self.source}:{self.lines[row]}"
 
     def take(self, rows: Sequence[int]) -> LabeledTexts:
@@ -131,7 +135,8 @@ def read_labeled_table(path: Path, reading: Reading, notes: list[str]) -> Labele
 
     Raises:
         UsageError: a chosen column does not exist.
-        DataError: the table cannot be read, has no column of texts or labels, or has bad rows.
+        DataError: the table cannot be read; the text column or the label column is missing; or there are bad
+            rows.
     """
     bad = BadRows(path)
     table = read_table(path, encoding=reading.encoding, bad=bad, prefer_utf8="encoding" in reading.stored)

@@ -49,9 +49,10 @@ FORMS = f"a table ({', '.join(FORMATS)}, also compressed), a folder, 'embedded' 
 
 @dataclass(frozen=True)
 class LabeledTextData:
-    """The train, valid and test splits of the data ``name``.
+    """The train, valid and test splits of a data set.
 
-    ``classes`` contains the sorted labels of train. If all labels are integers, they are sorted by value.
+    ``name`` is the name of the data set. ``classes`` contains the sorted labels of train. If all labels are
+    integers, they are sorted by value.
     ``notes`` describes how missing splits were replaced, what was skipped, and how many test texts are also
     in another split. ``sha256`` is a digest of the data. It is computed before new splits are created, so it
     does not depend on the seed.
@@ -122,8 +123,9 @@ def load_split(
 ) -> LabeledTexts:
     """Reads one split of ``data`` for ``evaluate --data``. Missing splits are not created.
 
-    A file, or a folder with one folder per class, has no splits. In this case, all rows are read. As in
-    training, the validation split replaces a missing test split. Notes on the rows are appended to ``notes``.
+    Some data has no splits: a single file, or a folder with one folder per class. In this case, all rows are
+    read. As in training, the validation split replaces a missing test split. Notes on the rows are appended
+    to ``notes``.
 
     Raises:
         UsageError, DataError: see `load_labeled_texts`. DataError is also raised if the split does not exist.
@@ -242,7 +244,10 @@ def _readers(data: str, reading: Reading, notes: list[str]) -> Readers:
 def _numbered(
     data: str, splits: Mapping[str, Iterable[tuple[str, str]]], reading: Reading, notes: list[str]
 ) -> Readers:
-    """Returns one reader per split, for data without line numbers. Row numbers replace the line numbers."""
+    """Returns one reader per split, for data that is not stored in files with lines.
+
+    Error messages give the row number instead of the line number.
+    """
 
     def read(source: str, rows: Iterable[tuple[str, str]]) -> LabeledTexts:
         numbered = ((number, text, label) for number, (text, label) in enumerate(rows, 1))

@@ -131,7 +131,7 @@ def _features(bag: NgramBag, ids: TokenSequences) -> csr_matrix:
 
 
 def _chunks(ids: TokenSequences) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """Yields the tokens ``(n, T)`` and lengths ``(n,)`` of successive chunks of rows."""
+    """Yields the padded tokens ``(n, T)`` and the lengths ``(n,)`` of n texts at a time."""
     for first in range(0, len(ids), CHUNK):
         rows = ids.rows(np.arange(first, min(first + CHUNK, len(ids))))
         tokens = tf.RaggedTensor.from_row_splits(rows.values, rows.row_splits).to_tensor()

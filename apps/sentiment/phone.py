@@ -30,8 +30,8 @@ from seqmodels.export.signature import Signature
 from seqmodels.export.tflite import Entry, choose_form
 
 LONGEST_DEFAULT = 128  # maximum length in tokens if --length is not set
-# The int8 calibration uses at most this number of training texts, and the same number of windows. The
-# docstring of _representative defines a window.
+# The int8 calibration uses at most this many training texts. It also uses this many windows. A window is a
+# part of the joined tokens of these texts.
 REPRESENTATIVE = 500
 PORT = Path(__file__).parent / "port"
 SPLITS = {
@@ -149,9 +149,10 @@ def _representative(assets: Assets, texts: Sequence[str]) -> np.ndarray:
 
     A window is a part of the joined tokens of many texts, so it does not contain padding.
 
-    The calibration measures the cell state of a fused LSTM only after the last step. Most texts end with
-    padding, so the windows are needed for this state. Other values, such as the weight of a step in a mean,
-    depend on the length of the text. The padded texts are needed for these values.
+    The calibration measures the cell state of a fused LSTM only after the last step. The last
+    step of most padded texts is padding, but the last step of a window is a real token. The windows are
+    therefore needed for the cell state. Other values depend on the length of the text, such as the weight of
+    a step in a mean. The padded texts are needed for these values.
     """
     spread = np.linspace(0, len(texts) - 1, min(len(texts), REPRESENTATIVE)).astype(int)
     chosen = [texts[index] for index in spread]
@@ -208,7 +209,10 @@ def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
 
 
 def _tokenizers(assets: Assets, front: int) -> str:
-    """Returns Markdown with the Kotlin and Swift code of the tokenizer, including the patterns of the run."""
+    """Returns Markdown with the Kotlin and Swift code of the tokenizer.
+
+    The code contains the rewrite patterns of this tokenizer.
+    """
     parts = [f"Call `tokenize(text, vocabulary, length = {assets.length}, front = {front})`."]
     lowercase = assets.tokenizer.settings.lowercase
     for language, name, pair, lower in (

@@ -9,15 +9,18 @@ the label is "positive". Otherwise, the label is "negative". The number is compu
   for a plain claim, 1 for "slightly", 3 for "extremely", and -1 for a negated claim. For nouns, the factor is
   2 for "had charm", -2 for "without charm", and 1 for "not without charm".
 - The construction computes the meaning of the sentence from the meanings of its claims. "A, but B" and
-  "although A, B" mean B. "It is not true that A" means -A. A sentence can also weigh a slight claim against
-  an extreme claim. Its meaning is the sum of both claims, so the extreme claim decides. Two claims in one
-  sentence always have opposite signs.
+  "although A, B" mean B. "It is not true that A" means -A. A sentence can also contain a slight claim
+  and an extreme claim. The meaning of such a sentence is the sum of the meanings of both claims, so the
+  extreme claim decides. The meanings of two claims in one sentence always have opposite signs.
 
 Neutral sentences also contain negations, contrasts and degrees. The words before a claim can also contain
 them, for example "I do not know why, but". These words have no effect on the label.
 
-The combination of a review is ``(construction, aspect, word)`` for one claim, and ``(construction, word,
-word)`` for two claims. The order of the two words is the order of the arguments of ``Construction.meaning``.
+Each review has a ``combination``, a tuple that describes its decisive sentence. A sentence with one claim has
+the tuple ``(construction, aspect, word)``. A sentence with two claims has ``(construction, word, word)``. In
+both tuples, ``construction`` is a key of ``CONSTRUCTIONS``. The two words have the same order as the two
+arguments of ``Construction.meaning``.
+
 A hash of the seed and the combination determines the split of the review. Therefore, a combination
 that occurs in validation or test never occurs in training. However, all words and all constructions of
 validation and test also occur in training.
@@ -253,7 +256,14 @@ CONSTRUCTIONS = {
 
 @dataclass(frozen=True)
 class Review:
-    """A generated review. The docstring of this module defines ``construction`` and ``combination``."""
+    """A generated review.
+
+    Attributes:
+        text: all sentences of the review.
+        label: "positive" or "negative".
+        construction: kind of the decisive sentence, a key of ``CONSTRUCTIONS``.
+        combination: tuple that determines the split, see the docstring of this module.
+    """
 
     text: str
     label: str

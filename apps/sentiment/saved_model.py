@@ -24,7 +24,8 @@ def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
         return {
             "labels": tf.gather(names, tf.argmax(probabilities, axis=1)),
             "probabilities": probabilities,
-            # The names are repeated for each text, because servers split outputs along the first axis.
+            # A server splits each output along its first axis, one part per text. Therefore every text
+            # gets a row with all class names.
             "classes": tf.broadcast_to(names, tf.shape(probabilities)),
         }
 

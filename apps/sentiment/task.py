@@ -81,7 +81,11 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def _other_split(options: Evaluate, stored: Reading) -> LabeledTexts:
-    """Reads the data of ``evaluate --data``. The default of each option is its value in the training."""
+    """Reads the data of ``evaluate --data``.
+
+    The options in ``READING`` control how the file is read. If the user does not set one of them, the value
+    from the training is used.
+    """
     given = {name: getattr(options, name) for name in READING}
     chosen = {name: value for name, value in given.items() if value is not None}
     how = replace(stored, **chosen, stored=frozenset(given) - frozenset(chosen))
@@ -133,7 +137,8 @@ def _baseline_scores(
 ) -> dict[str, dict[str, Any]]:
     """Scores the bag-of-words baselines on each split.
 
-    If the run has a linear n-gram model, the n-gram model alone is an additional baseline.
+    The model of a run can contain a linear n-gram model. In this case, the n-gram model is scored as an
+    additional baseline, without the rest of the model.
     """
     fitted = bag_of_words.fit(train.texts, train.labels, assets.classes)
     if (ngrams := assets.ngrams) is not None:

@@ -1,8 +1,8 @@
-"""Copies words from a source text into its translation: numbers, URLs, e-mail addresses, unknown words.
+"""Copies numbers, URLs, e-mail addresses and unknown words from a source text into its translation.
 
-A source word is unknown if it is not in the vocabulary of the model. The model reads the unknown token in its
-place. The attention links the source word to a word of the translation. The source word then replaces the
-linked word (Jean et al. 2015, arXiv 1412.2007, section 3.3; Luong et al. 2015, arXiv 1410.8206).
+A source word is unknown if it is not in the vocabulary of the model. Instead of this word, the model reads
+the unknown token. The attention links the source word to a word of the translation. The source word then
+replaces the linked word (Jean et al. 2015, arXiv 1412.2007, section 3.3; Luong et al. 2015, arXiv 1410.8206).
 
 URLs, e-mail addresses and numbers are replaced by a placeholder before the translation, because the model
 cannot translate their tokens. The model reads the placeholder as the unknown token. A number that is one
@@ -25,8 +25,8 @@ from seqmodels.data.tokenizer import SPACE_MARK, UNKNOWN, Tokenizer
 
 PLACEHOLDER = "\ufffc"  # The tokenizer reads this object replacement character as an unknown word.
 ASCII = r"[!#-;=?-~]"  # characters of a URL: ASCII without white space, quotes and angle brackets
-# A word of at least SHORTEST letters counts as unknown if its tokens have fewer than SPELLED letters on
-# average.
+# The tokenizer may split a rare word into many tokens of one or two letters. Such a word is treated as
+# unknown if it has at least SHORTEST letters, and fewer than SPELLED letters per token.
 SPELLED, SHORTEST = 1.6, 4
 SPANS = re.compile(
     rf"(?<![A-Za-z0-9@])(?:https?://|ftp://|www\.){ASCII}*[A-Za-z0-9/_=&#~-]"
@@ -102,7 +102,9 @@ def _tokens(assets: Assets, texts: Sequence[str]) -> Iterator[tuple[list[int], l
 def _without_spelled(
     assets: Assets, text: str, spans: list[str], ids: list[int], words: list[str]
 ) -> tuple[str, list[str]]:
-    """Replaces words by placeholders if their tokens are too short on average, see ``SPELLED``.
+    """Replaces a word by a placeholder if the word has fewer than ``SPELLED`` letters per token.
+
+    Only words that consist of at least ``SHORTEST`` letters are replaced.
 
     Args:
         assets: assets of the run.
@@ -186,13 +188,14 @@ def copy(
 ) -> tuple[list[str], np.ndarray, list[str]]:
     """Copies words of the source into the translation.
 
-    A copied word replaces a word of the translation. Two kinds of words can be replaced: unknown tokens, and
-    words that attend most to the copied word. If several words can be replaced, the word with the highest
-    attention to the copied word is replaced. If no word can be replaced, the copied word is inserted next to
-    the word with the highest attention to the copied word.
+    A copied word replaces a word of the translation. A word can be replaced if it contains the unknown token.
+    It can also be replaced if it attends to the copied word more than to any other source word. If several
+    words can be replaced, the word with the highest attention to the copied word is replaced. If no word can
+    be replaced, :func:`_position` determines where to insert the copied word.
 
-    Some unknown tokens can remain in the translation. Each of them is replaced by the source word to which it
-    attends most. A number that the translation already contains is not copied.
+    After these steps, some words of the translation can still contain the unknown token. Each of them is
+    replaced by the source word to which it attends most. A number that the translation already contains is
+    not copied.
 
     Args:
         source: the source sentence.
@@ -237,12 +240,13 @@ def copy(
 
 
 def _position(placed: Sequence[tuple[str, int]], rows: Sequence[np.ndarray], index: int) -> int:
-    """Returns the position in a translation at which to insert a word of the source.
+    """Returns the position in a translation where a source word is inserted.
 
-    The neighbor is the word of the translation with the highest attention to the source word. If
-    the neighbor attends most to a word before the source word, the position is after the neighbor. Otherwise,
-    the position is before the neighbor. A punctuation mark is the neighbor only if the translation consists
-    of punctuation.
+    The position is next to one word of the translation, the neighbor. The neighbor is the word with the
+    highest attention to the source word. Punctuation marks are ignored if the translation has other words.
+
+    If the neighbor attends most to a word before the source word, the position is after the neighbor.
+    Otherwise, the position is before the neighbor.
     """
     if not placed:
         return 0
@@ -252,7 +256,7 @@ def _position(placed: Sequence[tuple[str, int]], rows: Sequence[np.ndarray], ind
 
 
 def _in_place_of(word: str, source: str, unknown: bool) -> str:
-    """Returns the word ``source`` in the form in which it replaces ``word`` in the translation.
+    """Returns the source word that replaces ``word``. Only the ``SPACE_MARK`` at its start can change.
 
     If ``unknown`` is True, ``source`` is returned without changes. Otherwise, the result starts with
     ``SPACE_MARK`` only if ``word`` starts with ``SPACE_MARK``.

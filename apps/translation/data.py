@@ -162,7 +162,7 @@ def _tokenizers(options: Train, source: ParallelData) -> tuple[Tokenizer, Tokeni
 
 
 def _framed(rows: TokenSequences, start: bool = False) -> TokenSequences:
-    """Appends ``END`` to every row. If ``start`` is True, also prepends ``START``."""
+    """Appends ``END`` to every token sequence. If ``start`` is True, also prepends ``START``."""
     values, lengths = np.insert(rows.values, rows.row_splits[1:], END), rows.lengths + 1
     if start:
         values, lengths = np.insert(values, np.cumsum(lengths) - lengths, START), lengths + 1

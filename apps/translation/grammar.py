@@ -27,7 +27,7 @@ from random import Random
 LANGUAGES = ("en", "fr")
 SIZES = {"train": 50_000, "valid": 2_000, "test": 2_000}
 
-# The words of each noun are: English singular, English plural, French singular, French plural, gender.
+# Each noun has five entries: English singular, English plural, French singular, French plural, and gender.
 PEOPLE = """
 cat cats chat chats m | dog dogs chien chiens m | friend friends ami amis m
 doctor doctors médecin médecins m | teacher teachers professeur professeurs m
@@ -50,8 +50,9 @@ garden gardens jardin jardins m | city cities ville villes f | forest forests fo
 train trains train trains m | office offices bureau bureaux m | street streets rue rues f
 """
 
-# The words of each adjective are: English; French masculine singular, feminine singular, masculine plural,
-# feminine plural, and masculine singular before a vowel. Adjectives in BEFORE precede the French noun.
+# Each adjective has six entries: the English word and five French forms. The French forms are masculine
+# singular, feminine singular, masculine plural, feminine plural, and masculine singular before a vowel.
+# In French, the adjectives in BEFORE precede the noun.
 BEFORE = """
 small petit petite petits petites petit | big grand grande grands grandes grand
 old vieux vieille vieux vieilles vieil | new nouveau nouvelle nouveaux nouvelles nouvel
@@ -65,8 +66,9 @@ happy heureux heureuse heureux heureuses heureux | strange étrange étrange ét
 quiet tranquille tranquille tranquilles tranquilles tranquille | strong fort forte forts fortes fort
 """
 
-# The words of each verb are: English base form, third person and past. The French forms follow the colon:
-# either the stem of a regular -er verb, or five present forms, the participle and the future stem.
+# Each verb has three English forms before the colon: base form, third person and past. After the colon, a
+# regular French -er verb has only its stem. Every other French verb has five present forms, the participle
+# and the future stem.
 TRANSITIVE = """
 watch watches watched : regard | look_for looks_for looked_for : cherch | love loves loved : aim
 find finds found : trouv | carry carries carried : port | draw draws drew : dessin
@@ -284,7 +286,8 @@ class _Writer:
         """Samples a possessor and a possession, such as ``the doctor's cat``."""
         owner, thing = self.noun_phrase("people", simple=True), self.noun_phrase("things", simple=True)
         mark = self.word("'s", "de")
-        # In "the doctor's cat", "cat" has no article. The French article is therefore linked to "'s".
+        # The French phrase "le chat du médecin" begins with an article that belongs to "chat". In "the
+        # doctor's cat", "cat" has no article of its own. Therefore "le" is linked to "'s".
         article = _Word(thing.french[0].text, mark[0][0].says)
         if article.text not in ("le", "la"):
             article = _Word("la" if thing.gender == "f" else "le", article.says)

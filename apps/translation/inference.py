@@ -101,8 +101,8 @@ def search(
 
     if how.beam == 1:
         found = decoding.greedy(step, start, states, rules)
-        # The lengths do not count END. The log-probability includes END, except for translations that were
-        # stopped at the maximum length.
+        # The mean is computed over all predicted tokens. ``found.lengths`` does not count END, so 1 is added.
+        # A translation that was stopped after ``maximum`` tokens has no END.
         predicted = tf.minimum(found.lengths + 1, maximum)
         mean = found.log_probabilities / tf.cast(predicted, tf.float32)
         return found.tokens[:, None], found.lengths[:, None], mean[:, None]

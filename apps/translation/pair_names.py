@@ -124,11 +124,13 @@ def by_split(files: Iterable[TextFile]) -> tuple[dict[str, dict[str, Path]], lis
     preferred to other files. Files without a split in their name are used only if no file name contains a
     split.
 
+    Two files conflict if they have the same split and language, and neither file is preferred. If neither
+    name is exact, but another name in ``files`` is exact, the split of the two files is skipped. In all other
+    cases, the caller must report the conflict as an error.
+
     Returns:
-        Three values: the paths ``{split: {language: path}}``, a list of conflicts, and a list of skipped
-        splits. Each list contains texts such as ``a.train.en and b.train.en``: the names of two files with
-        the same split and language. If both names are exact, the two files are a conflict. If no name in
-        ``files`` is exact, they are a conflict, too. Otherwise, their split is skipped.
+        Three values: the paths ``{split: {language: path}}``, the conflicts to report, and the conflicts
+        whose split is skipped. Each conflict is a text such as ``a.train.en and b.train.en``.
     """
     files = list(files)
     named = [file for file in files if file.split != WHOLE]

@@ -44,7 +44,8 @@ class Sentence:
         source: the source sentence.
         best: translations of the sentence. The best translation comes first.
         words: words of the best translation.
-        weights: attention between words, ``(words, source words)``, or None if it was not computed.
+        weights: attention between the words of the best translation and of the source. The shape is
+            ``(words, source words)``. None if the attention was not computed.
         copied: words of the source that were copied into the best translation.
     """
 
@@ -100,8 +101,9 @@ def _opened(run: Run, assets: Assets, options: Predict) -> tuple[TranslateSenten
     """Opens the model in the format ``options.model``.
 
     Returns:
-        The function that translates sentences, the assets, and a bool. For a TFLite file, ``length`` in the
-        assets is the maximum source length of the file. The bool is True if the function copies words.
+        Three values: a function, the assets, and a bool. The function translates sentences. For a TFLite
+        file, ``length`` in the assets is the maximum source length of the file. The bool is True if the
+        function copies words from the source.
     """
     how = Decoding(**{name: getattr(options, name) for name in Decoding.__dataclass_fields__})
     check_format(options.model, how)
@@ -129,8 +131,8 @@ def _opened(run: Run, assets: Assets, options: Predict) -> tuple[TranslateSenten
 
     def of_other(texts: list[str]) -> list[Sentence]:
         (answers,) = translate([texts])
-        # Copying needs the attention. SavedModel and TFLite do not return it, so no word is copied. The
-        # attribute `copied` lists the words that would be copied. A note counts the texts with such words.
+        # SavedModel and TFLite do not return the attention. Without attention, no word can be copied. The
+        # attribute `Source.copied` still lists the words to copy. A note counts the texts with such words.
         sources = copying.read(assets, texts, mask=False)
         spans = copying.read(assets, texts, mask=True) if options.copy_unknown else sources
         marked = [replace(one, copied=other.copied) for one, other in zip(sources, spans)]
@@ -249,7 +251,7 @@ def _sentence(
             if copies:
                 words, between, copied = copying.copy(source, words, unknown, between)
         text = copying.text_of(words)
-        # Copying can make two translations equal. Only the first of equal translations is kept.
+        # After words are copied from the source, two translations can be equal. Only the first one is kept.
         if text not in [each.text for each in best]:
             best.append(Translation(text, score))
         if not number:

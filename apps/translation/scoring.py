@@ -20,12 +20,14 @@ from seqmodels.data.tokenizer import CONTINUATION, SPACE_MARK, Tokenizer
 from seqmodels.models import Translator
 from seqmodels.training.objectives import cross_entropy
 
-# Upper limits of the length groups, in source words. The last group has no limit.
+# BLEU is computed for groups of sentences with similar lengths. Each number is the maximum length of the
+# source sentences in one group, in words. One more group contains all longer sentences.
 LENGTHS = (5, 10, 15, 20, 30)
 FEWEST = 20  # a mean loss is reported only for positions with at least this number of target tokens
 ALIGNED = 500  # number of test sentences whose alignment is scored
-# Maximum number of word pairs from which the table of IBM model 1 is learned. A source text with m words and
-# its translation with n words have m * n word pairs. The maximum number of word pairs needs 2 GB of memory.
+# IBM model 1 learns its table from the first training texts, with at most this number of word pairs in total.
+# A source text with m words and its translation with n words have m * n word pairs. With the maximum number
+# of word pairs, IBM model 1 needs 2 GB of memory.
 MOST_MEETINGS = 20_000_000
 
 

@@ -11,10 +11,10 @@ import unicodedata
 
 import sentencex
 
-# One letter and a period at the end of a text, such as "M." or "J. R."
+# Finds an initial at the end of a text: one letter and a period. Examples of such texts: "M." and "J. R."
 INITIAL = re.compile(r"(?:^|[^\w])[^\W\d_]\.\s*$")
 MARKER = re.compile(r"\W*(\d+|[^\W\d_])[.)]\W*")  # the number or letter of a list item, such as "2." or "b)"
-# A word of at most four letters and a period at the end of a text, such as "figs."
+# Finds a short word (at most four letters) and a period at the end of a text. Example of such a text: "figs."
 SHORT = re.compile(r"(?:^|\W)[^\W\d_]{1,4}\.\s*$")
 QUOTES = "\"'\u201c\u201d\u2018\u2019\u00bb)]}"  # marks that can follow the end of a sentence
 CLOSING = ("\u300d", "\u300f")  # Japanese closing quotes. If hiragana follows, the sentence continues.

@@ -97,7 +97,8 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 def _other_pairs(options: Evaluate, assets: Assets, stored: Reading) -> Pairs:
     """Reads the pairs of ``evaluate --data``.
 
-    If the user does not set an option in ``READING``, the value from the training is used.
+    ``READING`` lists options for reading files. If the user does not set one of these options, its value
+    from the training is used.
     """
     given = {name: getattr(options, name) for name in READING}
     chosen = {name: value for name, value in given.items() if value is not None}

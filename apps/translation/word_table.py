@@ -2,8 +2,8 @@
 
 In the model (Brown et al. 1993, section 4.1), each target word of a pair is produced by one source word of
 the pair, or by a null word. ``t(f | e)`` is the probability that the source word e produces the target word
-f. ``p(i | j)`` is the probability that ``e_i``, source word i of a pair, produced ``f_j``, target word j of
-the pair. Expectation maximisation starts from uniform values and repeats two steps::
+f. In one pair, ``e_i`` is source word i, and ``f_j`` is target word j. ``p(i | j)`` is the probability that
+``e_i`` produced ``f_j``. Expectation maximisation starts from uniform values and repeats two steps::
 
     p(i | j) = t(f_j | e_i) / sum_i' t(f_j | e_i')
 
@@ -76,8 +76,8 @@ def fit(
     target_words, target_ids, target_lengths = _numbered(targets)
     if not (source_lengths * target_lengths).sum():
         raise ValueError("at least one pair must have a source word and a target word; got none")
-    # A "meeting" is a target word and one word that may have produced it: the null word or a source word of
-    # the same pair.
+    # Each target word can be produced by the null word or by any source word of the same pair. A "meeting"
+    # consists of a target word and one of these words.
     candidates = np.repeat(source_lengths + 1, target_lengths)  # (target words,)
     starts = np.cumsum(candidates) - candidates
     position = np.arange(candidates.sum()) - np.repeat(
@@ -95,7 +95,8 @@ def fit(
         share /= np.repeat(np.add.reduceat(share, starts), candidates)
         counts = np.bincount(meeting, share, len(kinds))
         t = counts / np.bincount(kind_e, counts)[kind_e]
-    # Order by source word, then by decreasing probability, then by first occurrence of the target word.
+    # The entries are sorted by source word. Entries with the same source word are sorted by decreasing
+    # probability. If probabilities are equal, the target word that occurs first in the data comes first.
     order = np.lexsort((kind_f, -t, kind_e))
     chosen = order[np.unique(kind_e[order], return_index=True)[1]]
     target_list, source_list = list(target_words), list(source_words)

@@ -105,9 +105,9 @@ def recording(model: keras.Layer, tape: tf.GradientTape) -> Iterator[list[Trace]
 
             def step(x: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
                 output, made = layer.cell.step(x, states, constants)
-                # In an LSTM, h_t is computed from c_t. The gradient with respect to c_t must not include
-                # the path through h_t. Therefore the trace contains copies of the states: h_t does not
-                # depend on the copy of c_t.
+                # The gradient with respect to c_t must treat h_t as constant, because h_t is a separate
+                # state. An LSTM computes h_t from c_t, so without copies this gradient would include the
+                # path through h_t. The copies of the two states do not depend on each other.
                 states = tuple(tf.identity(state) for state in made)
                 history.append(states)
                 return next((new for new, old in zip(states, made) if old is output), output), states
@@ -154,11 +154,12 @@ def loss_gradients(tape: tf.GradientTape, loss: tf.Tensor, traces: Sequence[Trac
 
 
 def gates(trace: Trace) -> dict[str, np.ndarray]:
-    """Returns a dictionary from the name of each gate to its values at all steps, ``(T, n, units)``.
+    """Returns a dictionary with the values of all gates at all time steps.
 
-    n is the number of rows, and T is the number of time steps. The first entry of the dictionary is the
-    kept share: the factor by which a step multiplies the old state. The names of the gates depend on the
-    cell, see :meth:`seqmodels.cells.Cell.gate_values`. For a cell without gates, the dictionary is empty.
+    Each key is the name of a gate, and each value is an array ``(T, n, units)``. T is the number of time
+    steps, and n is the number of rows. The first entry is the factor by which a step multiplies the old
+    state. The names of the gates depend on the cell, see :meth:`seqmodels.cells.Cell.gate_values`. For a
+    cell without gates, the dictionary is empty.
 
     >>> from seqmodels.cells import LSTMCell
     >>> layer = Recurrent(LSTMCell(3))

@@ -6,7 +6,8 @@ A recurrent network maps a sequence ``x_1 .. x_T`` to states by repeated applica
     output_t, state_t = step(project(x_t), state_{t-1}, constants)
 
 ``project`` does not depend on the state, so one matrix product computes the projections of all time steps.
-``constants`` is computed once per sequence. Only ``step`` must run one time step after the other.
+``constants`` is computed once per sequence. Each call of ``step`` needs the previous state, so these calls
+run one after the other.
 
 A real step is a time step that is not padding. The shapes use these symbols: n rows (sequences) of a batch,
 T time steps, d input features, and p projected features.
@@ -120,7 +121,11 @@ class Cell(keras.layers.Layer):
         )
 
     def build_recurrent(self, columns: int) -> None:
-        """Adds further weights of the cell, after W and before b. The base class adds no weights."""
+        """Adds the weights that a subclass needs besides W and b. By default, it adds no weights.
+
+        ``build`` calls this method after it adds W and before it adds b. ``columns`` is the number of
+        columns of W.
+        """
 
     def initial_bias(self, shape: Any, dtype: Any = None) -> tf.Tensor:
         """Returns the initial value of ``b``.
@@ -207,10 +212,10 @@ class Cell(keras.layers.Layer):
     def gate_values(self, projected: tf.Tensor, states: States, constants: tuple) -> dict[str, tf.Tensor]:
         """Returns the values of all gates, as a dictionary whose keys are the names of the gates.
 
-        The first entry of the dictionary is the kept share: the factor by which a step multiplies the old
-        state. Backpropagation multiplies the gradient by the same factor on the direct path from the new
-        state to the old state. This path does not contain a recurrent matrix. The dictionary is empty for a
-        cell without gates.
+        The first entry of the dictionary is the kept share. This is the factor by which a step multiplies
+        the old state. On this direct path between the old and the new state, backpropagation multiplies the
+        gradient only by the kept share, not by a recurrent matrix. The dictionary is empty for a cell
+        without gates.
 
         Args:
             projected: the result of :meth:`project` for one or more steps, ``(..., p)``.

@@ -89,6 +89,6 @@ class LinearCell(Cell):
     def step_bound(self, projected: tf.Tensor, states: States, constants: tuple) -> float | None:
         """Returns an upper bound of the norm of a step's Jacobian ``diag(a)``.
 
-        The bound is at least 1. If the largest ``|a|`` of all steps is above 1, the bound is this value.
+        The bound is the largest ``|a|`` of all steps, or 1 if the largest ``|a|`` is below 1.
         """
         return max(1.0, largest(self.coefficients(projected)[0]))

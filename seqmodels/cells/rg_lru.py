@@ -52,9 +52,9 @@ class RGLRUCell(LinearCell):
     def coefficients(self, projected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         r, i, value = tf.split(projected, 3, axis=-1)
         log_a = C * tf.sigmoid(r) * tf.math.log_sigmoid(self._compute(self.decay))  # (..., units)
-        # expm1 computes 1 - a^2, because a direct subtraction loses precision if a is close to 1. tf.maximum
-        # excludes 0, where the square root has no derivative. The second argument of tf.maximum is close to
-        # the smallest normal number of the dtype.
+        # 1 - a^2 is computed by expm1, because a direct subtraction loses precision if a is close to 1. The
+        # square root has no derivative at 0, so tf.maximum replaces 0 by a tiny positive number. 4 / max is
+        # about the smallest normal number of the dtype.
         rest = tf.maximum(-tf.math.expm1(2 * log_a), 4 / log_a.dtype.max)
         return tf.exp(log_a), tf.sqrt(rest) * tf.sigmoid(i) * value
 

@@ -74,7 +74,8 @@ class RNNCell(MatrixCell):
     def _known_activation(self) -> str:
         """Returns the name of the activation if it is a known Keras function, else an empty string.
 
-        The name alone does not identify the function, because a user's function may have the same name.
+        A user's function may have the same name as a Keras function. The method therefore also checks that
+        the activation is the function from Keras.
         """
         name = getattr(self.activation, "__name__", "")
         known = {*kernels.RNN_ACTIVATIONS, *LARGEST_SLOPES}

@@ -23,10 +23,10 @@ def bucket_edges(
     number of time steps, including padding. The candidates for edges are the row lengths, rounded up to a
     multiple of ``multiple``. Dynamic programming finds the exact minimum:
 
-    - Only the rows that are not longer than ``candidates[j]`` are considered, and ``candidates[j]`` is
-      their longest edge. ``steps[j]`` is the minimum number of time steps of these rows.
-    - If ``candidates[i]`` is the second longest edge, the rows longer than ``candidates[i]`` are padded to
-      ``candidates[j]``. Let ``k[i]`` be the number of these longer rows.
+    - For each j, a smaller problem is solved. It contains only the rows that fit into ``candidates[j]``, and
+      its longest edge is ``candidates[j]``. ``steps[j]`` is the minimum number of time steps of this problem.
+    - Let ``candidates[i]`` be the second longest edge of this problem, and let ``k[i]`` be the number of rows
+      that are longer than ``candidates[i]``. These rows are padded to ``candidates[j]``.
     - ``steps[j]`` is therefore the minimum of ``steps[i] + k[i] * candidates[j]`` over all i.
 
     Args:
@@ -120,8 +120,8 @@ def batches(
     plan = _plan(sequences.lengths, _buckets(sequences.lengths, edges), edges, batch_size, seed, epoch)
     if weights is None:
         weights = np.ones(len(sequences), np.float32)
-    # n is the number of rows, and n is also the index of every filler row. Each array with one entry per row
-    # therefore gets an additional zero at index n.
+    # The n rows have the indices 0 to n - 1. Filler rows complete a batch that has too few rows. Every filler
+    # row has the index n, so each array with one entry per row gets an additional zero at this index.
     with tf.device("CPU"):
         slots = tf.constant(plan.slots)
         padded = _padder(sequences)
@@ -297,14 +297,16 @@ def evaluation_order(
 class _Plan:
     """The contents of all batches of an epoch, in the order of the batches.
 
-    A batch consists of slots. Each slot contains one row of the data or a filler row.
+    A batch consists of slots. Each slot contains one of the n rows of the data, or a filler row. Filler rows
+    complete a batch that has too few rows.
 
     Attributes:
-        slots: index of the row in each slot, (slots,). The index n, which is the number of rows, marks a
-            filler row.
+        slots: index of the row in each slot, (slots,). The rows of the data have the indices 0 to n - 1, and
+            every filler row has the index n.
         starts: for each batch, the position of its first slot in ``slots``, (batches,).
         sizes: for each batch, the number of its slots, (batches,).
-        buckets: for each batch, the index of its edge, (batches,). For pairs: the index of its shape.
+        buckets: for each batch, the index of its edge, (batches,). If the rows are pairs, it is the index of
+            the batch's shape.
     """
 
     slots: np.ndarray
@@ -356,13 +358,18 @@ def _padder(
     """Returns a function that makes padded batches of rows.
 
     The returned function receives the indices of the rows ``(batch,)`` and the padded length ``edge``. It
-    returns the tokens ``(batch, edge)`` and the lengths ``(batch,)``, both int32. It drops tokens at both
-    ends of each row. ``first`` is the number of tokens dropped at the start, and ``last`` is the number
-    dropped at the end. The index n, which is the number of rows, selects a filler row of length 0. If
-    ``values (tokens, ...)`` is given, the returned function returns the value of each token instead of the
-    token.
+    returns the tokens ``(batch, edge)`` and the lengths ``(batch,)``, both int32. The n rows of ``sequences``
+    have the indices 0 to n - 1. The index n stands for a filler row, which has the length 0.
+
+    Args:
+        sequences: n rows of tokens.
+        first: number of tokens to drop at the start of each row.
+        last: number of tokens to drop at the end of each row.
+        values: one value per token, ``(tokens, ...)``. If it is given, the returned function returns these
+            values instead of the tokens.
     """
-    # A zero is appended to the tokens. It is the value of all padding. Filler rows have the length 0.
+    # A zero is appended to the tokens, and all padding gets its value from this zero. A zero is also appended
+    # to the lengths, because filler rows have the length 0.
     numbers = tf.constant(_with_zero_row(sequences.values if values is None else values))
     begins = tf.constant(sequences.row_splits)
     lengths = tf.constant(np.append(sequences.lengths - first - last, 0))

@@ -20,7 +20,8 @@ UNSPACED = {
     "Khmer": r"\x{1780}-\x{17DA}\x{17DC}-\x{17F9}\x{19E0}-\x{19FF}",
     "Burmese": r"\x{1000}-\x{109F}\x{A9E0}-\x{A9FE}\x{AA60}-\x{AA7F}",
 }
-# More scripts without spaces between words. Even with split="auto", their characters are not separated.
+# Other scripts without spaces between words. split="auto" does not separate their characters, so the notes
+# about such texts do not recommend it.
 UNCUT = {
     "Tibetan": r"\x{F00}-\x{FFF}",
     "Tai Le": r"\x{1950}-\x{197F}",
@@ -59,15 +60,16 @@ ALONE = (
 EMOTICON_END = r"$|[ .,!?<\x{22}\x{2026}]"  # an emoticon must be followed by one of these
 
 # Pairs of a regular expression and its replacement. A tokenizer with split="auto" applies them first. They
-# put two spaces between words, because some patterns match the spaces on both sides of a word.
+# put two spaces between words. A match can include the space before a word and the space after it. With two
+# spaces, the next word still has a space of its own.
 CUTS = (
     (r"[\pZ\p{Cc}\x{200B}]+", "  "),
     (f"(?:({FACE})([()]*)|(?:^| )({ALONE}))({EMOTICON_END})", r"  \1\3  \2  \4 "),
     (f"([{FLAG_LETTER}]{{2}}|[{MARKS}{EMOJI}{CUT}{WIDE_PUNCTUATION}])[{JOINERS}]*", r"  \1  "),
 )
-# A regular expression and its replacement. A tokenizer with split="auto" and base="letters" applies them
-# last. They drop the same characters as split="letters", with these exceptions: exclamation marks, question
-# marks, emoji, and emoticons between two spaces.
+# The last replacement of a tokenizer with split="auto" and base="letters": a regular expression and the text
+# that replaces each match. The replacement keeps all characters that split="letters" keeps. It also keeps
+# exclamation marks, question marks, emoji, and emoticons between two spaces.
 LETTERS_LEFT = (f"(?:^| )({FACE}|{ALONE})(?: |$)|([{MARKS}{EMOJI}]+)|[^\\pL\\pN\\pM']", r" \1\2 ")
 
 

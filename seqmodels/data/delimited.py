@@ -48,7 +48,11 @@ class Dialect:
 
 
 class _Lines:
-    """Iterator over lines. After a malformed row, it can go back to the second line of this row."""
+    """Iterator over lines that can return to an earlier line.
+
+    An unclosed quote can join many lines into one malformed row. `split_rows` skips only the first line of
+    such a row, and then continues with the second line.
+    """
 
     def __init__(self, stream: Iterator[str]):
         self._stream = stream
@@ -131,8 +135,8 @@ def _agreement(lines: list[str], delimiter: str) -> float:
             widths.append(len(row))
     if not widths or widths[0] == 1:
         return 0.0
-    # If only the header has this number of cells, the candidate is probably part of a column name, like the
-    # comma in "sales, EUR".
+    # There may be rows, but none with as many cells as the header. Then the delimiter is probably part of a
+    # column name, such as the comma in "sales, EUR". The result is 0 in this case.
     return widths.count(widths[0]) / len(widths) if widths.count(widths[0]) > 1 or len(widths) == 1 else 0.0
 
 

@@ -78,8 +78,8 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, bytes]]:
             continue
         dimensions = dimensions or columns
         word, *numbers = fields.rsplit(b" ", dimensions) if columns > dimensions else fields.split(b" ", 1)
-        # A line with more columns than expected has a word that contains spaces. But if all parts of this
-        # word after the first space are numbers, the line has too many numbers.
+        # If a line has too many columns, either the word contains spaces or there are too many numbers.
+        # There are too many numbers if all parts of the word after its first space are numbers.
         extra = word.split(b" ")[1:]
         if columns < max(dimensions, 1) or (extra and all(map(_is_number, extra))):
             raise DataError(

@@ -89,7 +89,8 @@ def _first_bad(content: bytes, encoding: str) -> int:
     except UnicodeEncodeError:
         return 0
     except UnicodeError as error:
-        # ``error.start`` does not count the byte order mark. Only UnicodeDecodeError has this attribute.
+        # ``error.start`` does not count the byte order mark, so the 3 bytes of the mark are added. If the
+        # error has no attribute ``start``, 0 is used.
         mark = 3 if encoding == "utf-8-sig" and content.startswith(codecs.BOM_UTF8) else 0
         return getattr(error, "start", 0) + mark
     return max(content.find(b"\0"), 0) if "\0" in text else -1
@@ -124,8 +125,8 @@ def guess_encoding(content: bytes) -> str | None:
     high = sum(byte >= 0x80 for byte in sample)
     if controls or not high:
         return None
-    # In Latin scripts, most accented letters are next to ASCII letters. In other scripts, bytes above 127 are
-    # mostly next to each other.
+    # In Latin scripts, most accented letters are next to ASCII letters. In other scripts, most letters
+    # consist of bytes above 127. If few of these bytes are adjacent, the script is therefore probably Latin.
     adjoining = sum(a >= 0x80 and b >= 0x80 for a, b in pairwise(sample))
     if adjoining < 0.3 * high:
         return _latin(sample)
@@ -133,8 +134,8 @@ def guess_encoding(content: bytes) -> str | None:
         return "shift_jis"
     if _share(sample, "gb18030", _is_chinese) > 0.8 and _has_late_rows(sample):
         return "gb18030"
-    # Words such as "Größe" have two accented letters next to each other. Three accented letters next to each
-    # other are rare in Latin scripts.
+    # The script may still be Latin, because words such as "Größe" have two adjacent accented letters. But
+    # three adjacent accented letters are rare in Latin scripts. If there are three, no encoding is guessed.
     return None if re.search(rb"[\x80-\xff]{3}", sample) else _latin(sample)
 
 

@@ -39,7 +39,7 @@ MARKUP = ("<!doctype", "<html", "<head", "<body", "<script")
 
 
 def check_kind(path: Path, content: bytes, suffix: str) -> None:
-    """Raises DataError if the content of a file is not a table in the format of the extension ``suffix``.
+    """Raises DataError if the content of a file shows that the extension ``suffix`` is wrong.
 
     >>> check_kind(Path("a.csv"), b"text,label", ".csv")
     """

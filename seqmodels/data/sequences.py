@@ -101,10 +101,10 @@ def truncate_ragged(
 
 
 def front_tokens(maximum: int, keep: Literal["head", "tail", "both"], prefix: int) -> int:
-    """Returns the number of tokens that :func:`truncate` keeps from the start of a row.
+    """Returns how many tokens :func:`truncate` keeps from the start of a long row.
 
-    The row has more than ``maximum`` tokens. The remaining kept tokens come from the end of the row. The
-    arguments are those of :func:`truncate`.
+    A row is long if it has more than ``maximum`` tokens. The remaining kept tokens come from the end of the
+    row. The arguments are those of :func:`truncate`.
 
     Raises:
         ValueError: ``prefix`` is not in [0, ``maximum``).

@@ -4,8 +4,8 @@ All readers of texts follow the same rule:
 
 - A data source either has named splits, or all of its rows are one split named `WHOLE`.
 - If a source has named splits but no test split, the validation split is used as the test split.
-- A source with named splits may then still have no test split or no validation split. In this case, a
-  fraction of the training rows becomes the missing split.
+- If the test split or the validation split is still missing, a fraction of the training rows becomes the
+  missing split.
 - If all rows are the split `WHOLE`, a fraction of these rows becomes the test split, and another fraction
   becomes the validation split.
 

@@ -168,8 +168,8 @@ def named_frame(path: Path, names: list[str], columns: list[Any], notes: list[st
 def _counts(values: pandas.Series) -> bool:
     """Returns True if the values are probably row numbers, such as the index that pandas writes.
 
-    Row numbers are distinct whole numbers. If the values are sorted, the smallest value must be 0 or 1.
-    Sorted values with a larger minimum may be years.
+    Row numbers are distinct whole numbers. Sorted values must start or end with 0 or 1, because other sorted
+    values may be years. Unsorted values may have any minimum.
     """
     if not values.str.fullmatch(r"\d{1,12}(\.0)?").all():
         return False

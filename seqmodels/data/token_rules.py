@@ -27,8 +27,8 @@ INVISIBLE = r"[\p{Cf}\x{FE00}-\x{FE0F}]+"  # joiners, byte order marks and selec
 SPACE_MARK = "\u2581"
 """Character, similar to "_", that the split "reversible" puts before each word that follows white space."""
 
-# Pairs of a regular expression and its replacement, for each value of ``TokenizerSettings.split``. The pairs
-# are applied to a text in this order. The text is then split at spaces.
+# Each key is a value of ``TokenizerSettings.split``. Each pair consists of a regular expression and its
+# replacement. The pairs are applied to a text from the first to the last. The text is then split at spaces.
 REWRITES: dict[str, tuple[tuple[str, str], ...]] = {
     "letters": ((LETTERS_DELIMITER, " "),),
     "punctuation": (
@@ -136,8 +136,8 @@ def cut(texts: tf.Tensor, settings: TokenizerSettings) -> tf.RaggedTensor:
         texts, "UTF-8", "UTF-8", errors="replace", replacement_char=ord(" "), replace_control_characters=True
     )
     if settings.lowercase:
-        # The Unicode operator depends on the locale. In a Turkish locale, it would turn I into a dotless i.
-        # Therefore, ASCII letters and the capital I with a dot are converted before this operator is used.
+        # ``tf.strings.lower`` depends on the locale if it has the argument ``encoding``. In a Turkish locale,
+        # it would turn I into a dotless i. Therefore, ASCII letters and the letter İ are converted first.
         texts = tf.strings.regex_replace(tf.strings.lower(texts), "İ", "i\u0307")
         texts = tf.strings.lower(texts, encoding="utf-8")
     if settings.unit == "character":

@@ -73,11 +73,11 @@ class Tokenizer(tf.Module):
     4. An emoticon is a word if it is followed by a space, the end of the text or one of ``. , ! ? < "``.
        ``:)``, ``:(`` and similar faces may follow a word directly. Other emoticons (``xD``, ``:P``, ``<3``,
        ``^_^``) must follow a space. In ``:)))``, the repeated brackets do not belong to the emoticon.
-    5. The setting ``base`` is the rule for all other characters. With "letters", words consist of letters,
-       digits, combining marks and apostrophes, and other characters are dropped. With "whitespace",
-       these other characters are kept as parts of words.
+    5. The setting ``base`` is the rule for all characters that rules 1 to 4 do not mention. With "letters",
+       letters, digits, combining marks and apostrophes form words. Characters such as ``+`` and ``(`` are
+       dropped. With "whitespace", such characters are kept as parts of words.
 
-    :meth:`join` puts no space between the characters of step 2. :attr:`rewrites` contains the exact patterns,
+    :meth:`join` puts no space between the characters of rule 2. :attr:`rewrites` contains the exact patterns,
     which also work in Java, Swift and Python.
 
     Args:

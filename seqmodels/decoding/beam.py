@@ -34,15 +34,15 @@ class Search:
     ``|Y|`` is the number of tokens of Y, including the end token.
 
     Attributes:
-        beams: number of sequences per row that every step extends. `beam` returns the same number of
-            sequences per row.
+        beams: number of unfinished sequences that the search keeps for each row. `beam` returns the same
+            number of sequences for each row.
         length_penalty: exponent of lp (alpha in the paper). 0 ranks by probability. Larger values favour long
             sequences.
         coverage_penalty: factor of cp (beta in the paper). A value above 0 needs a step function that returns
             attention weights.
-        stop: "filled" finishes a row when ``beams`` of its sequences have ended. With "sure", the search
-            continues while a later sequence could still replace one of the sequences that `beam` would
-            return.
+        stop: with "filled", a row is finished when the number of its completed sequences reaches ``beams``.
+            With "sure", the search continues while a later sequence could still replace one of the sequences
+            that `beam` would return.
 
     Raises:
         ValueError: fewer than one beam, a negative penalty or an unknown ``stop``.
@@ -243,8 +243,8 @@ class _Beam:
         if self.search.coverage_penalty:
             attention += tf.reshape(tf.cast(result[2], tf.float32), tf.shape(attention))
 
-        # Each unfinished sequence is extended by the end token once. Therefore, at most ``beams`` of the
-        # 2 * beams most probable new sequences end with it, and at least ``beams`` do not.
+        # Each row has ``beams`` unfinished sequences. Each of them is extended by the end token only once, so
+        # at most ``beams`` new sequences end. Therefore, at least half of the candidates do not end.
         candidates = tf.minimum(2 * beams, beams * size)
         totals, flat = tf.math.top_k(tf.reshape(totals, (n, beams * size)), candidates)  # (n, candidates)
         parents, tokens = flat // size, flat % size

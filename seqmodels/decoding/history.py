@@ -57,8 +57,8 @@ def shaped_like(states: Any, before: Any) -> Any:
 def invariants(state: Any) -> Any:
     """Returns the shapes of the loop variables, with an unknown number of rows.
 
-    The static number of rows may be known before a step and unknown after the step. With the default shapes,
-    a loop would then raise an error.
+    The static number of rows may be known before a step and unknown after the step. Without these shapes,
+    ``tf.while_loop`` raises an error in this case.
     """
 
     def invariant(tensor: tf.Tensor) -> tf.TensorShape:

@@ -64,7 +64,7 @@ def restrict(
         logits: logits of n rows and V tokens, (n, V).
         history: prompt and generated tokens of each row, (n, any) int32, with `NONE` at positions without a
             token.
-        time: number of generated tokens without the prompt, () int32.
+        time: number of generated tokens, () int32. The tokens of the prompt are not counted.
         rules: the constraints. This function does not use ``maximum``.
 
     Returns:

@@ -97,6 +97,6 @@ def draw(logits: tf.Tensor, numbers: tf.Tensor, sampling: Sampling) -> tf.Tensor
     total = tf.reduce_max(tf.where(left, cumulative, tf.zeros_like(cumulative)), axis=1)
     passed = left & (cumulative <= (numbers * total)[:, None])
     passed, left = (tf.reduce_sum(tf.cast(x, tf.int32), axis=1) for x in (passed, left))  # (n,)
-    # If a number is just below 1, ``numbers * total`` may be rounded up to ``total``. The index is therefore
-    # limited to the last token that can be sampled.
+    # If a number is just below 1, rounding can make ``numbers * total`` equal to ``total``. The index would
+    # then be one too large. It is therefore limited to the last token that can be sampled.
     return tf.gather(order, tf.minimum(passed, left - 1), batch_dims=1)

@@ -22,7 +22,8 @@ from seqmodels.evaluation.style import (
 )
 
 LARGEST_ANNOTATED = 25  # with more classes than this number, the cells are too small for text
-# With more classes than this number, the axes show only every second name, or every third name, and so on.
+# Largest number of class names that fit on an axis. An axis for 61 to 120 classes shows every second name. An
+# axis for 121 to 180 classes shows every third name, and so on.
 LARGEST_LABELED = 60
 
 

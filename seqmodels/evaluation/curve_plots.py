@@ -179,7 +179,7 @@ def draw_learning_curve(history: Sequence[Mapping[str, float]], best_epoch: int 
     keys = {key for row in history for key in row}
     validated = {key.removeprefix("valid_") for key in keys if key.startswith("valid_")}
     pairs = ["loss", *sorted(validated - {"loss"})]
-    # A learning rate or gradient norm that has the same value in all epochs needs no panel.
+    # The learning rate has a panel only if it changes between epochs. The same is true for the gradient norm.
     single = [key for key in MEASURED_PER_EPOCH if len(np.unique(_finite(history, key))) > 1]
     heights = [2.6] * len(pairs) + [1.2] * len(single)  # inches
     figure = Figure(figsize=(7, sum(heights) + 0.6), dpi=DOTS_PER_INCH, layout="constrained")

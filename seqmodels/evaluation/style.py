@@ -51,7 +51,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        # With 256 colours, the file is a third as large as with all colours.
+        # The limit of 256 colours reduces the file to a third of its size.
         image.quantize(256, dither=Image.Dither.NONE).save(temporary, format="png", optimize=True)
         os.replace(temporary, path)
     finally:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-# In the operator UNIDIRECTIONAL_SEQUENCE_LSTM, the input with the index _STATE is the hidden state h. The
-# intermediate tensor with the index _HIDDEN is the rounded h.
+# Indices for the operator UNIDIRECTIONAL_SEQUENCE_LSTM. Its input with the index _STATE is the hidden state h
+# of the previous time step. Its intermediate tensor with the index _HIDDEN is the new h, rounded to 8 bits.
 _STATE, _HIDDEN = 18, 4
 
 
@@ -53,8 +53,8 @@ def _give_h_one_scale(graph: schema.SubGraphT, lstm: schema.OperatorT) -> None:
     are the output of the time step and also the state for the next time step. But the converter chooses
     different scales for the intermediate tensor, the output and the state. Without a correction, the same
     bytes would represent three different numbers. This function sets all three scales to the scale of the
-    output. The scale of the output is the best one, because the converter measures the output at every time
-    step. It measures the state only after the last time step.
+    output. The output has the best scale, because the converter measures the range of the output at every
+    time step. The converter measures the range of the state only after the last time step.
     """
     output = graph.tensors[lstm.outputs[0]]
     if output.type == schema.TensorType.INT8:

@@ -18,7 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from seqmodels.export.flatbuffer import packed, unpacked
 
 FIRST_PARSER_WITH_REGEX = "1.2.1"
-# Values of enumerations in the schema.
+# Numbers from metadata_schema.fbs: two types of tables, and then two types of appended files.
 FEATURE_PROPERTIES, REGEX_TOKENIZER, AXIS_LABELS, VOCABULARY = 1, 6, 2, 5
 
 
@@ -96,10 +96,10 @@ def _table(
     offsets: dict[int, int],
     numbers: dict[int, tuple[str, int]] | None = None,
 ) -> int:
-    """Builds a table. ``slots`` is the number of its fields.
+    """Builds a table with ``slots`` fields. The schema gives each field an index from 0.
 
-    The schema numbers the fields from 0. ``offsets`` maps the number of a field to the offset of another
-    object. ``numbers`` maps the number of a field to the pair ``(type, value)``.
+    ``offsets`` maps the index of a field to the offset of another object. For a field that contains a number,
+    ``numbers`` maps the index of the field to the pair ``(type, value)``, such as ``("Int8", 2)``.
     """
     builder.StartObject(slots)
     for slot, offset in offsets.items():

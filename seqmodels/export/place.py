@@ -31,8 +31,8 @@ def in_place_of(folder: Path) -> Iterator[Path]:
     'all or nothing'
     """
     folder = Path(os.path.realpath(folder))
-    # The new and the old folder are next to ``folder``, because a rename is atomic only within one file
-    # system. The names of both folders are unique.
+    # ``new`` and ``old`` are temporary folders with unique names. They have the same parent folder as
+    # ``folder``, because a folder can be renamed atomically only within one file system.
     new, old = (folder.with_name(f".{folder.name}.{uuid4().hex}") for _ in range(2))
     try:
         new.mkdir(parents=True)

@@ -27,8 +27,8 @@ from seqmodels.export.verify import Arrays, largest_difference, load_arrays, sav
 # the rounding of float32. The value for "float16" covers the rounding to 11 bits. With 8 bits, every finite
 # difference is allowed. A score on real data must then show that the file is precise enough.
 TOLERANCES = {"none": 1e-4, "float16": 0.05, "dynamic": math.inf, "int8": math.inf}
-# A loop with more time steps than this is not unrolled. An unrolled file grows by some kilobytes per time
-# step. Its conversion time grows with the square of the number of time steps.
+# A loop is unrolled only if it has at most this many time steps. Each unrolled time step adds some kilobytes
+# to the file. The conversion time grows with the square of the number of time steps.
 LONGEST_UNROLLED = 128
 
 _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
@@ -87,8 +87,8 @@ def choose_form(fused: bool, steps: int, quantize: str) -> str:
     :mod:`seqmodels.kernels.forms` describes the forms.
 
     - "fused" is chosen if TFLite has a fused operator for every recurrent layer. The file is small for any
-      number of time steps. This is also true for 8-bit files. If the file computes in floats and has more
-      than about a hundred time steps, this form is the fastest (table in benchmarks/sentiment.md).
+      number of time steps and for every quantization. For float computation with more than about a hundred
+      time steps, this form is also the fastest (table in benchmarks/sentiment.md).
     - "unrolled" is chosen for at most ``LONGEST_UNROLLED`` time steps. This form is fast, but the file grows
       with the number of time steps.
     - "generic" is chosen in all other cases. It is a loop with two subgraphs and is several times slower.
@@ -188,8 +188,8 @@ def _operators(name: str, content: bytes) -> tuple[dict[str, int], int]:
             f"{name} needs the operators {', '.join(custom)}, which are not built into TFLite; remove them "
             "from the model"
         )
-    # New files store codes above 127 only in builtin_code. Older files have only deprecated_builtin_code. In
-    # both cases, the larger of the two values is the code.
+    # A file has two fields for the code of an operator. New files store codes above 127 only in builtin_code.
+    # Older files store every code only in deprecated_builtin_code. The larger value is always the code.
     names = [_OPERATORS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes]
     counts: Counter[str] = Counter()
     for number in range(model.SubgraphsLength()):

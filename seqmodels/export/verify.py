@@ -31,10 +31,10 @@ def plain(value: np.ndarray) -> np.ndarray:
 def largest_difference(where: str, actual: Arrays, expected: Arrays, tolerance: float) -> float:
     """Compares arrays by name. Strings must be equal, and numbers may differ by ``tolerance``.
 
-    If the largest absolute value in an array is above 1, the differences in the array are divided by this
-    value.
-    The reason is that a float32 number has only about 7 correct digits. A price of 3,000 therefore has about
-    3 correct digits after the decimal point. A probability has about 7.
+    If the largest absolute value in an expected array is above 1, all differences from this array are divided
+    by this value. Large numbers may differ more than small numbers, because float32 has only about 7 correct
+    digits. After the decimal point, a price of 3,000 has about 3 correct digits, and a probability has about
+    7 correct digits.
 
     Args:
         where: name of the exported file, for the error message.

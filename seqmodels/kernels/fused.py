@@ -67,14 +67,15 @@ def fused_lstm(
     if lengths is None:
         return outputs, (outputs[:, -1],)
     outputs = tf.where((tf.range(time) < lengths[:, None])[..., None], outputs, tf.zeros_like(outputs))
-    # All outputs of a row of length 0 are zero, so its state is zero, too.
+    # If a row has no real steps, the index is 0. The first output of this row is zero, which is the correct
+    # state.
     return outputs, (tf.gather(outputs, tf.maximum(lengths - 1, 0), batch_dims=1),)
 
 
 def _operator() -> tf.types.experimental.PolymorphicFunction:
     """Returns the function that the converter replaces.
 
-    The converter expects the results of ``lstm_defun`` in Keras 2, in the same order.
+    The converter expects a fixed order of the results. The function ``lstm_defun`` of Keras 2 has this order.
     """
 
     @tf.function(

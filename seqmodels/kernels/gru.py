@@ -133,7 +133,7 @@ def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
     The candidate is ``g = tanh(p + (r * k) U_h)``, where ``k`` is the state after dropout.
 
     - ``candidate`` computes the gates and the candidate of a step.
-    - ``through`` computes the gradients of two tensors: the input of the reset gate, and ``k``.
+    - ``through`` computes the gradients of ``z^r`` and ``k``. The reset gate is ``r = sigmoid(z^r)``.
     - ``weights`` computes the gradients of the weights.
     """
     gates_kernel, candidate_kernel = tf.split(kernel, [2 * units, units], axis=1)

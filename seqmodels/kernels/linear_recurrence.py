@@ -86,7 +86,8 @@ def _recurrence(a: tf.Tensor, b: tf.Tensor, initial: tf.Tensor, method: str) -> 
         def gradient(upstream: tf.Tensor) -> tuple:
             following = tf.concat([coefficients[1:], tf.zeros_like(coefficients[:1])], axis=0)
             adjoint = all_states(following, time_major(upstream), tf.zeros_like(initial), reverse=True)
-            # This gradient has the shape (batch, units). It is zero if T is 0.
+            # The gradient of the initial state has the shape (batch, units). If there are no time steps, the
+            # gradient is zero.
             d_initial = tf.reduce_sum(coefficients[:1] * adjoint[:1], axis=0)
             return time_major(adjoint * shifted(initial, states)), time_major(adjoint), d_initial
 
@@ -125,8 +126,9 @@ def _by_halves(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
     The initial state is zero, and the number of steps is static.
 
-    The function combines each pair of steps into one step, and calls itself for the combined steps. This call
-    returns the states at odd t. The function then computes the state at each even t from the state at t - 1.
+    The steps are numbered from 0. The function combines steps 0 and 1 into one step, then steps 2 and 3, and
+    so on. It calls itself for the combined steps and receives the states at odd t. It then computes the state
+    at each even t from the state at t - 1.
     """
     time = a.shape[0]
     if time == 1:

@@ -1,8 +1,8 @@
 """Loops over time for any step function.
 
 The functions :func:`generic` and :func:`unrolled` compute the same results. ``length`` is the number of real
-steps of a row, which are the steps that are not padding. After its last real step, the states of a row do not
-change and its outputs are zero::
+steps of a row, which are the steps that are not padding. After the last real step of a row, its states
+do not change and its outputs are zero::
 
     output_t, new_t = step(projected_t, state_{t-1})
     state_t  = new_t    where t < length, else state_{t-1}
@@ -90,8 +90,8 @@ def unrolled(
     real = (tf.range(len(outputs)) < lengths[:, None])[..., None]  # (batch, time, 1)
 
     def last(first: tf.Tensor, *later: tf.Tensor) -> tf.Tensor:
-        # If the state is the output, it is already in ``stacked`` and is not stacked again. TensorFlow Lite's
-        # converter would fail if it stacked the same 8-bit tensors twice with different scales.
+        # If a state is also the output, ``stacked`` already contains its values. Two stacks of the same 8-bit
+        # tensors could have different scales. In this case, TensorFlow Lite's converter would fail.
         is_output = all(state is output for state, output in zip(later, outputs))
         rest = stacked if is_output else tf.stack(later, axis=1)
         return tf.gather(tf.concat([first[:, None], rest], axis=1), lengths, batch_dims=1)

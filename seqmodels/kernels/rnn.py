@@ -38,7 +38,8 @@ from seqmodels.kernels.scan import (
     weight_gradient,
 )
 
-# The two functions of an activation: phi, and a function that computes phi' from the value of phi.
+# Each activation has two functions. The first function is the activation phi itself. The second function
+# computes the derivative phi' from the output of phi.
 ACTIVATIONS: dict[str, tuple[Callable[[tf.Tensor], tf.Tensor], Callable[[tf.Tensor], tf.Tensor]]] = {
     "tanh": (tf.tanh, lambda h: 1 - h * h),
     "sigmoid": (tf.sigmoid, lambda h: h * (1 - h)),

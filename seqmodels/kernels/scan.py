@@ -22,9 +22,10 @@ def scan(
 
     Args:
         step: function with three arguments: the index t of a step, the tuple of its inputs, and the states
-            before the step. It returns two values: the tuple of outputs, and the states after the step. For n
-            rows, each input has the shape ``(n, p_i)``, and each output has the shape ``(n, width_j)``.
-        sequences: inputs of all steps, each in time-major order ``(T, n, p_i)``.
+            before the step. It returns two values: the tuple of outputs, and the states after the step. Let
+            n be the batch size. Input number i has the shape ``(n, p_i)``, and output number j has the shape
+            ``(n, width_j)``.
+        sequences: inputs of all T steps, each in time-major order ``(T, n, p_i)``.
         states: states before the first step. Their shapes must not change.
         widths: number of features of each output.
         reverse: if True, the loop runs from the last step to the first. The outputs are still stored in the
@@ -32,7 +33,7 @@ def scan(
         replace: if True, the first output overwrites the first sequence step by step. The output and the
             sequence must have the same number of features. Overwriting is faster than writing to a new
             array, for two reasons. The loop has just read the memory of the sequence, so this memory is in
-            the cache. And TensorFlow would first fill a new array with zeros.
+            the cache. In addition, TensorFlow would first fill a new array with zeros.
 
     Returns:
         The outputs of all steps, each in time-major order ``(T, n, width_j)``, and the states after the
@@ -41,9 +42,9 @@ def scan(
     first = sequences[0]
     time, batch, _ = first.shape
     steps = tf.shape(first)[0] if time is None else time
-    # TensorFlow cannot stack a TensorArray that has no elements and an unknown batch size. If T may be 0 and
-    # the batch size is unknown, each array therefore gets one additional step. After the loop, this step is
-    # removed.
+    # TensorFlow cannot stack an empty TensorArray if the batch size is unknown. The array is empty if the
+    # sequence has no steps. If this is possible, each output array gets one additional step, which is removed
+    # after the loop.
     spare = 1 if batch is None and not time else 0
     read = [tf.TensorArray(x.dtype, size=steps, element_shape=x.shape[1:]).unstack(x) for x in sequences]
     written = [
@@ -88,13 +89,13 @@ def shifted(first: tf.Tensor, sequence: tf.Tensor) -> tf.Tensor:
 
 
 def weight_gradient(states: tf.Tensor, dz: tf.Tensor) -> tf.Tensor:
-    """Computes ``sum_t states_t^T dz_t`` as one product.
+    """Computes ``sum_t transpose(states_t) dz_t`` as one matrix product.
 
-    For T time steps and n rows, ``states`` has the shape ``(T, n, h)``, and ``dz`` has the shape ``(T, n,
-    p)``. The result has the shape ``(h, p)``.
+    T is the number of time steps, and n is the batch size. ``states`` has the shape ``(T, n, h)``, and
+    ``dz`` has the shape ``(T, n, p)``. The result has the shape ``(h, p)``.
 
-    ``tensordot`` stores the transposed states in memory before the product. Under XLA,
-    ``tensordot`` is up to 1.8 times as fast as ``matmul`` with the argument ``transpose_a=True``.
+    The function uses ``tensordot``, which first makes a transposed copy of the states. Under XLA, this is
+    up to 1.8 times as fast as ``matmul`` with ``transpose_a=True``.
     """
     return tf.tensordot(states, dz, ((0, 1), (0, 1)))
 
@@ -137,7 +138,7 @@ def dropped(h: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
 def carried_back(
     truncate: int | None, alive: tf.Tensor | None, t: tf.Tensor, new: tf.Tensor, old: tf.Tensor
 ) -> tf.Tensor:
-    """Returns the gradient of the state before step t.
+    """Returns the gradient of the loss with respect to the state before step t.
 
     With truncation, every ``truncate`` steps form a window. No gradient passes from a window to the previous
     window (Williams and Peng 1990). At the first step of a window, the gradient ``new`` is therefore replaced
@@ -147,9 +148,9 @@ def carried_back(
         truncate: number of steps in a window. None means no truncation.
         alive: result of :func:`alive_rows`.
         t: index of the step, from 0.
-        new: gradient of the state before step t, computed without truncation. It is used for rows in which
-            the step is real.
-        old: gradient of the state after step t. If the step is padding, the result is ``old``.
+        new: gradient with respect to the state before step t, computed without truncation. It is used for
+            rows in which the step is real.
+        old: gradient with respect to the state after step t. If the step is padding, the result is ``old``.
     """
     if truncate is not None:
         new = tf.where((t % truncate == 0) & (t > 0), tf.zeros_like(new), new)

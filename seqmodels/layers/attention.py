@@ -89,7 +89,11 @@ class Attention(keras.layers.Layer):
         return self.add_weight(name=name, shape=shape, initializer="glorot_uniform")
 
     def _compute(self, weight: Any) -> tf.Tensor:
-        """Casts a weight to the compute dtype. Keras does this only inside a call of the layer."""
+        """Casts a weight to the compute dtype.
+
+        Keras casts weights only in ``__call__``. But :meth:`prepare` and :meth:`attend` can also be called
+        directly.
+        """
         return tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
 
 

@@ -70,9 +70,9 @@ class AttentionDecoderCell(Cell):
         deep_output: if True, the readout is a deep output.
         normalize: if True, apply layer normalisation (Ba et al. 2016) to the output of each cell, and to the
             readout before its tanh or maxout.
-        dropout: probability of dropping a feature of the output of each cell. The next cell and the readout
-            read the output after dropout. The attention reads the output before dropout. One mask is used for
-            all steps of a sequence.
+        dropout: dropout rate for the outputs of the cells. The cell above and the readout read the output
+            after dropout. The attention reads the output before dropout. One mask is used for all steps of a
+            sequence.
         seed: seed of the dropout masks.
         **kwargs: keyword arguments of :class:`Cell`. The initializers, regularizers, constraints and
             ``use_bias`` apply to the readout.
@@ -160,9 +160,10 @@ class AttentionDecoderCell(Cell):
         self.built = True
 
     def project(self, x: tf.Tensor) -> tf.Tensor:
-        """Computes the projection ``(..., p)`` of x ``(..., d)`` for the lowest cell.
+        """Computes the product of the inputs x ``(..., d)`` and the lowest cell's kernel, plus its bias.
 
-        With a deep output, the last ``2 * units`` columns are the projection ``x V`` for the readout.
+        Only the first d rows of the kernel are used. A deep output also needs the product ``x V``. In this
+        case, the result has ``2 * units`` additional columns at the end, which contain ``x V``.
         """
         first = self.cells[0]
         x = as_numbers(x, self.compute_dtype, "inputs")
@@ -173,10 +174,11 @@ class AttentionDecoderCell(Cell):
         return tf.concat([projected, affine(x, self._compute(self.readout_input_kernel), None)], axis=-1)
 
     def constants(self, batch: Any = None, memory: Any = None, training: bool = False) -> tuple:
-        """Returns ``(constants of each cell, prepared memory or None, kernel of f, dropout masks)``.
+        """Computes the values that are equal at all steps.
 
-        ``f_t`` is the additional input of the lowest cell. In the kernel of this cell, some rows multiply
-        ``f_t``. These rows are the kernel of f.
+        Returns ``(constants of each cell, prepared memory or None, kernel of f, dropout masks)``. The
+        constants of a cell are the result of :meth:`Cell.constants`. The kernel of f contains those rows of
+        the lowest cell's kernel that multiply the additional input ``f_t``.
 
         Args:
             batch: number of rows in the batch, needed to sample dropout masks.
@@ -294,10 +296,12 @@ class AttentionDecoderCell(Cell):
         return s if mask is None else s * mask
 
     def _readout(self, s: tf.Tensor, context: tf.Tensor | None, x: tf.Tensor | None) -> tf.Tensor:
-        """Computes the output ``o_t`` from ``s_t``, the context ``c_t`` and ``x``, which is ``x_t V``.
+        """Computes the output ``o_t``.
 
-        A decoder without an attention passes None as ``context``. A decoder without a deep output passes
-        None as ``x``.
+        Args:
+            s: output ``s_t`` of the topmost cell, after dropout.
+            context: context ``c_t``, or None if the decoder has no attention.
+            x: product ``x_t V``, or None if the decoder has no deep output.
         """
         features = s if context is None else tf.concat([s, context], axis=-1)
         bias = None if self.readout_bias is None else self._compute(self.readout_bias)

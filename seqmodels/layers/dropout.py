@@ -15,7 +15,7 @@ class Dropout(keras.layers.Dropout):
     """Sets features to 0 with a fixed probability (Srivastava et al. 2014, section 10).
 
     The remaining features are divided by ``1 - rate``. The expected value of each feature therefore does not
-    change. The layer differs from ``keras.layers.Dropout`` only in its random numbers.
+    change. ``keras.layers.Dropout`` does the same, but with the same seed it drops other features.
 
     Args:
         rate: probability of dropping a feature.

@@ -220,7 +220,7 @@ class Encoder(keras.layers.Layer):
 
 
 def _twin(cell: Cell) -> Cell:
-    """Returns a new cell with the same config, but with its own weights and another seed for its masks."""
+    """Returns a new cell with the same options, but with its own weights and another dropout seed."""
     config = cell.get_config()
     config["name"] = f"{config['name']}_backward"
     if config.get("seed") is not None:

@@ -1,4 +1,4 @@
-"""Conversion of recurrent layers from this library to Keras and from Keras to this library.
+"""Converts recurrent layers of this library to Keras layers, and Keras layers to layers of this library.
 
 The GRU of Keras computes ``h_t = z * h_{t-1} + (1 - z) * h~_t``. Its update gate ``z`` is therefore equal to
 ``1 - u``, where ``u`` is the update gate of :class:`seqmodels.cells.GRUCell`. Because
@@ -246,8 +246,9 @@ def _our_weights(cell: Cell, weights: list[np.ndarray]) -> list[np.ndarray]:
     weights = [_negate_update(weight, cell.units) for weight in weights]
     if not (cell.reset_after and cell.use_bias):
         return weights
-    # For the update gate and the reset gate, Keras adds the two biases, so only the sum is stored. The
-    # candidate needs both biases, because Keras multiplies only the recurrent bias by the reset gate.
+    # Keras stores an input bias and a recurrent bias. In the update gate and the reset gate, it adds both, so
+    # our cell stores only their sum. The candidate state needs both biases, because Keras multiplies only the
+    # recurrent bias by the reset gate.
     kernel, recurrent_kernel, (inputs, recurrent) = weights
     inputs[: 2 * cell.units] += recurrent[: 2 * cell.units]
     return [kernel, recurrent_kernel, inputs, recurrent[2 * cell.units :]]

@@ -30,10 +30,10 @@ def without_padding(x: tf.Tensor, lengths: tf.Tensor | None, training: bool = Tr
     Without this replacement, the backward pass would multiply the padding by zero gradients. If the padding
     is NaN or infinity, this product is NaN.
 
-    The loop can have the form ``unrolled`` or ``fused`` (:mod:`seqmodels.kernels.forms`). These two forms are
-    meant for TFLite files, which do not compute gradients. If the loop has one of them and ``training`` is
-    False, ``x`` is returned unchanged. This is safe, because padding does not change the results at real
-    steps.
+    TFLite files do not compute gradients, so they do not need the replacement. In most of these files, the
+    loop over time has the form ``unrolled`` or ``fused`` (:mod:`seqmodels.kernels.forms`). In these forms,
+    ``x`` is returned unchanged if ``training`` is False. This is safe, because padding does not change the
+    results at real steps.
     """
     if lengths is None or not (training or kernels.current_form() in ("auto", "generic")):
         return x
@@ -54,8 +54,8 @@ def checked_lengths(lengths: Any, mask: Any, inputs: tf.Tensor) -> tuple[tf.Tens
         neither lengths nor a mask is passed. The booleans are None if all rows are known to be valid.
 
     Raises:
-        ValueError: if a shape or a dtype is wrong, or if values are invalid and already known.
-        tf.errors.InvalidArgumentError: if values are invalid and become known when a graph runs.
+        ValueError: if a shape or a dtype is wrong, or if values are invalid in eager mode or in a constant.
+        tf.errors.InvalidArgumentError: when a graph runs, if values are invalid.
     """
     counts, valid = (None, None) if lengths is None else _from_lengths(lengths, inputs)
     if mask is None:
@@ -94,7 +94,8 @@ def _from_lengths(lengths: Any, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
         wide = tf.cast(lengths, tf.int64)
         inside = (wide >= 0) & (wide <= tf.cast(tf.shape(inputs)[1], tf.int64))
     valid = None
-    # Exported files do not check the lengths, because their signatures compute the lengths.
+    # The form is never ``auto`` when a file is exported. The file does not need the check, because the
+    # exported function computes the lengths itself.
     if _value(inside) is not None or kernels.current_form() == "auto":
         valid = _checked(
             inside,
@@ -195,7 +196,10 @@ def _checked(valid: Any, rule: str, found: str, remedy: str, **values: tf.Tensor
 
 
 def _value(x: Any) -> np.ndarray | None:
-    """Returns the values of a tensor, or None if they are not known. Constants in a graph are known."""
+    """Returns the values of a tensor, or None if the values are computed only when the graph runs.
+
+    The values of an eager tensor or of a constant in a graph are always returned.
+    """
     if isinstance(x, np.ndarray):
         return x
     return tf.get_static_value(x) if tf.is_symbolic_tensor(x) else x.numpy()

@@ -19,7 +19,7 @@ from seqmodels.layers.padding import real_steps
 
 
 def _weighted_sum(weights: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """Computes ``sum_t a_t h_t (n, h)`` from the weights ``a (n, T)`` and the outputs ``h (n, T, h)``."""
+    """Sums the outputs ``(n, T, h)`` over time with the weights ``(n, T)``. The result is ``(n, h)``."""
     # A matrix product adds its terms in float32. In float16, a sum of many small terms would stop growing.
     return tf.linalg.matvec(outputs, weights, transpose_a=True)
 
@@ -93,11 +93,11 @@ class AttentionPooling(Pooling):
     .. math::
             e_t = v . tanh(h_t W + b), \\quad a = softmax(e), \\quad s = sum_t a_t h_t
 
-    ``h_t`` is the output ``(n, h)`` at step t, and ``s (n, h)`` is the result. The trainable weights are
-    ``W (h, units)``, ``b (units,)`` and ``v (units, 1)``. The softmax runs only over the real steps.
+    ``h_t (n, d)`` is the output at step t, and ``s (n, d)`` is the result. The trainable weights are
+    ``W (d, units)``, ``b (units,)`` and ``v (units, 1)``. The softmax runs only over the real steps.
 
     Args:
-        units: size of the hidden layer ``tanh(h_t W + b)``. Default: the size of the outputs, h.
+        units: size of the hidden layer ``tanh(h_t W + b)``. Default: the size of the outputs, d.
 
     >>> pooling = AttentionPooling(units=4)
     >>> pooling(tf.ones((2, 3, 5)), lengths=tf.constant([3, 2])).shape

@@ -203,7 +203,8 @@ class Recurrent(keras.layers.Layer):
 
         The output is zero for a row without real steps.
         """
-        # If the number of steps is 0 or unknown, one step of padding is added. Step 0 then always exists.
+        # The code below reads step 0 even if the sequence is empty. If the number of steps is 0 or unknown,
+        # one step of padding is therefore added.
         if not outputs.shape[1]:
             outputs = tf.pad(outputs, ((0, 0), (0, 1), (0, 0)))
             time = tf.shape(outputs)[1] - 1
@@ -243,8 +244,9 @@ class Recurrent(keras.layers.Layer):
         """Returns the results of :meth:`_run`. The backward pass computes the loop again to save memory.
 
         ``tf.recompute_grad`` computes gradients only for the arguments of the function ``run``. The weights
-        are therefore arguments, too. The backward pass may run after the ``with kernels.form(...)`` block of
-        the caller has ended. This method therefore stores the form of the loop and uses it in ``run``.
+        are therefore arguments, too. The caller may select an implementation of the loop in a
+        ``with kernels.form(...)`` block. The backward pass may run after the end of this block. Therefore,
+        ``run`` selects the same implementation again.
         """
         form, variables = kernels.current_form(), self.cell.trainable_variables
         weights = [tf.convert_to_tensor(variable.value) for variable in variables]

@@ -75,9 +75,9 @@ class AdaptiveSoftmax(keras.layers.Layer):
     frequent token and one entry per cluster. Cluster 1 contains the most frequent of the rare tokens. For a
     token in cluster k, ``log p(token) = log p(cluster k) + log p(token | cluster k)``.
 
-    A second softmax per cluster computes ``p(token | cluster k)``. The d input features are first projected
-    to ``d / factor^k`` features (section 4.3). Without this projection, the output matrix of the cluster
-    would be ``factor^k`` times larger.
+    Each cluster has its own softmax, which computes ``p(token | cluster k)``. The d input features are first
+    projected to ``d / factor^k`` features (section 4.3). Without this projection, the output matrix
+    of the cluster would be ``factor^k`` times larger.
 
     XLA requires static shapes. Every cluster is therefore computed at every step, although few steps need the
     rare clusters. The smaller matrices nevertheless reduce the computation.

@@ -152,8 +152,8 @@ class Classifier(keras.Model):
             evidence, linear = inputs["evidence"], inputs["linear_logits"]
         else:
             evidence, linear = self.ngrams.evidence(tokens, lengths), self.ngrams(tokens, lengths)
-        # The evidence is multiplied by a matrix, not by a number. The conversion to 8 bits would round a
-        # number, because it would quantize the number with the scale of the product.
+        # The evidence is multiplied by a diagonal matrix, not by a scalar. In an 8-bit model, a scalar would
+        # be rounded, because it would be stored with the quantization scale of the product.
         scale = self.config["evidence_scale"] * tf.eye(self.input_units, dtype=self.compute_dtype)
         scaled = affine(tf.cast(evidence, self.compute_dtype), scale, None)  # (batch, time, input_units)
         return self.evidence_dropout(scaled, training=training), linear

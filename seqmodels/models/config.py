@@ -9,10 +9,11 @@ from typing import Any
 
 
 def keeps_arguments(init: Callable[..., None]) -> Callable[..., None]:
-    """Decorates ``__init__`` to store the named arguments in the dictionary ``self.config``.
+    """Decorates ``__init__`` to store its arguments in the dictionary ``self.config``.
 
-    The arguments in ``**kwargs`` are not stored, because they belong to the base class. If the ``__init__``
-    of the base class is decorated too, ``self.config`` also contains the named arguments of the base class.
+    The dictionary maps the name of each argument to its value. The arguments in ``**kwargs`` are not stored,
+    because they belong to the base class. If the ``__init__`` of the base class is decorated too,
+    ``self.config`` also contains the arguments of the base class.
 
     >>> class Model:
     ...     @keeps_arguments

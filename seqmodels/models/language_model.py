@@ -66,9 +66,10 @@ class NextToken(keras.Model):
         cutoffs: first token id of each cluster of rare tokens in an adaptive softmax
             (:class:`AdaptiveSoftmax`). Without cutoffs, the model uses the full softmax. The adaptive softmax
             has its own matrices, so ``tied`` must be False.
-        samples: number of tokens in the sampled softmax (:func:`sampled_softmax_losses`) that
-            :meth:`losses_of` uses in training. 0 uses all tokens. Keras' ``fit`` does not use the sampled
-            softmax, because it calls the model, and a call always computes the logits of all tokens.
+        samples: number of tokens in the sampled softmax (:func:`sampled_softmax_losses`). In training,
+            :meth:`losses_of` uses the sampled softmax. If ``samples`` is 0, the losses are computed from all
+            tokens. Keras' ``fit`` calls the model, and a call always computes the logits of all tokens.
+            ``fit`` therefore does not use the sampled softmax.
         embedding_dropout: probability of dropping a token id. If a token id is dropped, the embeddings of all
             its occurrences in the batch are zero.
         output_dropout: probability of dropping an input feature of the output layer, with one mask for all
@@ -146,7 +147,7 @@ class NextToken(keras.Model):
         return self.head(outputs)
 
     def losses_of(self, outputs: tf.Tensor, targets: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns the negative log-likelihood of each target in nats.
+        """Returns the negative log-likelihood of each target. The unit is nats.
 
         ``targets`` and the result have the shape ``(n, T)``. If ``training`` is True and ``samples`` is above
         0, the sampled softmax estimates the likelihood.
@@ -179,10 +180,10 @@ class LanguageModel(NextToken):
     """A recurrent language model with an embedding, stacked cells of any kind and an output layer.
 
     If all dropouts are used and the weights are averaged, the model is the AWD-LSTM (Merity et al. 2018,
-    arXiv 1708.02182). If only the dropout between layers and plain gradient descent are used, the model is
-    almost the model of Zaremba et al. 2014 (arXiv 1409.2329). In that paper, the dropout masks differ between
-    time steps. Here, each dropout mask is the same at all time steps. The states of the model are the states
-    of its :class:`Encoder`.
+    arXiv 1708.02182). Suppose that plain gradient descent trains the model, and that only ``input_dropout``,
+    ``layer_dropout`` and ``output_dropout`` are used. The model is then almost the model of Zaremba et al.
+    2014 (arXiv 1409.2329). In that paper, the dropout masks differ between time steps. Here, each dropout
+    mask is the same at all time steps. The states of the model are the states of its :class:`Encoder`.
 
     Args:
         vocabulary: number of token ids, v.

@@ -322,10 +322,10 @@ class Translator(keras.Model):
     ) -> tf.Tensor:
         """Runs the decoder. Some target tokens are replaced by tokens that the decoder generates.
 
-        The first input of a row is the first target token. Each further input is a generated token with
-        probability ``share``, else the target token. The decoder generates the token from its previous
-        output. In training, the token is sampled. Otherwise, the most probable token is used. The method
-        returns the outputs of the decoder, ``(n, T, embedding_units)``.
+        The first input of a row is the first target token. Each further input is either the target token or
+        a generated token. ``share`` is the probability of a generated token. This token is computed from the
+        previous output of the decoder. In training, it is sampled. Otherwise, it is the most probable token.
+        The method returns the outputs of the decoder, ``(n, T, embedding_units)``.
         """
         batch, time, width = (
             static or dynamic for static, dynamic in zip(embedded.shape, tf.unstack(tf.shape(embedded)))
@@ -338,9 +338,9 @@ class Translator(keras.Model):
         generator = self.seed_generator if training else None
         draw = uniform((batch, time), generator.next()) if generator is not None else 0.0
         own = (tf.zeros((batch, time)) + draw < share) & (tf.range(time) > 0)
-        # ``step`` reads only x and the states. It also needs two numbers, so they become features of x. The
-        # first number is 1 if the input token is generated, else 0. The second number is the index of the
-        # time step. The seed of the sampling depends on this index.
+        # ``step`` needs two numbers, but its only arguments are x and the states. The numbers are therefore
+        # added to x as two features. The first number is 1 if the input token is generated, else 0. The
+        # second number is the index of the time step. The seed of the sampling depends on this index.
         numbers = tf.broadcast_to(tf.cast(tf.range(time), dtype), (batch, time))
         x = tf.concat([embedded, tf.cast(own, dtype)[..., None], numbers[..., None]], axis=-1)
         seed = tf.cast(generator.next(), tf.int32) if generator is not None else None

@@ -84,8 +84,8 @@ def _size(stored: Any, group: str) -> int:
 def _group(path: Path, stored: Any, group: str, members: Sequence[Any]) -> list[np.ndarray]:
     """Returns the stored values of one group. ``members`` contains the variables of this group.
 
-    Raises DataError if the file contains another number of values, or a value with another shape than its
-    variable.
+    Raises DataError if the number of stored values differs from the number of variables. Raises DataError
+    also if the shape of a stored value differs from the shape of its variable.
     """
     other = "use the options of the training that wrote the checkpoint, or train again with --overwrite"
     if _size(stored, group) != len(members):

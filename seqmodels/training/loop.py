@@ -90,8 +90,9 @@ class Training:
         self.callbacks = list(callbacks)
         self.strategy = tf.distribute.get_strategy()
         with self.strategy.scope():
-            # LossScaleOptimizer builds its inner optimizer without tracking of variables. A variable of Nadam
-            # would then be missing in the checkpoint. The inner optimizer is therefore built first.
+            # If LossScaleOptimizer builds its inner optimizer, Keras does not track all new variables. The
+            # checkpoint would then not contain one of Nadam's variables. The inner optimizer is therefore
+            # built before LossScaleOptimizer.
             getattr(optimizer, "inner_optimizer", optimizer).build(model.trainable_variables)
             optimizer.build(model.trainable_variables)
             self.averages = Averages(model, settings, folder)
@@ -246,7 +247,8 @@ class Training:
         return self.strategy.experimental_distribute_values_from_function(lambda _: self.initial_carried())
 
     def _check(self, values: dict[str, float]) -> None:
-        # Under mixed_float16, the scaled gradient may overflow; the optimizer then skips the step.
+        # Under mixed_float16, the scaled gradient may overflow. The optimizer then skips the step, so the
+        # overflow is not an error.
         scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         if not math.isfinite(values["total"]) or not (scaled or math.isfinite(values["norm"])):
             raise Diverged(

@@ -44,7 +44,9 @@ Objective = Callable[[keras.Model, Any, tf.Tensor, tf.Tensor, Any, bool], Outcom
 
 
 def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, label_smoothing: float = 0.0) -> tf.Tensor:
-    """Returns the negative log-likelihood of each target in nats, ``(...)``.
+    """Returns the negative log-likelihood of each target. The unit is nats.
+
+    The result has the same shape as ``targets``. In the shapes below, ``...`` stands for any number of axes.
 
     Args:
         logits: unnormalized log-probabilities, ``(..., classes)``.

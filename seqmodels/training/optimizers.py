@@ -151,8 +151,8 @@ def clip(gradients: list[tf.Tensor], clipnorm: float | None, by: str = "global")
         gradients = [tf.clip_by_norm(gradient, clipnorm) for gradient in gradients]
     elif by == "value":
         largest = tf.reduce_max([tf.norm(gradient, ord=math.inf) for gradient in gradients])
-        # Limiting the entries would turn an infinite gradient into a finite gradient and hide the overflow.
-        # If the norm is not finite, ``norm - norm`` is NaN, and all gradients become NaN.
+        # clip_by_value replaces an infinite entry by a finite number, which would hide an overflow. The term
+        # ``norm - norm`` is 0 if the norm is finite. Otherwise, it is NaN, and all gradients become NaN.
         gradients = [
             tf.clip_by_value(gradient, -clipnorm, clipnorm) + (norm - norm) for gradient in gradients
         ]

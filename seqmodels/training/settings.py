@@ -33,14 +33,14 @@ class Settings:
         average: decay rate d. The weights are averaged over training steps. None disables the average. At
             the n-th step after the start of averaging, ``max(1 - d, 1 / n) * (weights - average)`` is added
             to the average. With d = 1, the result is the mean over these steps (Polyak and Juditsky 1992).
-            With d < 1, the result is an exponential moving average. Validation, the saved best weights and
-            the final model use the average instead of the weights.
+            With d < 1, the result is an exponential moving average. Validation uses the average instead of
+            the weights. The saved best weights and the weights of the final model are also the average.
         average_after: number of epochs N. Averaging over steps starts when the current epoch is worse than at
             least one earlier epoch (NT-ASGD, Merity et al. 2018, algorithm 1). The N epochs directly before
             the current epoch are ignored in this comparison. With 0, averaging starts at the first step.
-        average_epochs: number of epochs N. After each epoch, the final weights of the last N epochs are
-            averaged (Junczys-Dowmunt et al. 2016, section 2, on averaged checkpoints). None disables this
-            average. Do not combine ``average_epochs`` with ``average``.
+        average_epochs: number of most recent epochs whose final weights are averaged. The average is computed
+            after each epoch (Junczys-Dowmunt et al. 2016, section 2, on averaged checkpoints). None disables
+            this average. Do not combine ``average_epochs`` with ``average``.
         seconds: limit of the training time in seconds. None disables the limit. When the limit is reached,
             the training ends after the current step and a final validation. Only the time of training steps
             counts. The time of validation and the time during an interruption do not count.

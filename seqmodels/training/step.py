@@ -110,8 +110,8 @@ class Steps:
         variables, generators = self.model.trainable_variables, self._random_states()
         values = [tf.convert_to_tensor(variable.value) for variable in variables]
         scale = self._loss_scale()
-        # In the scope, the model reads ``values`` and ``seeds`` instead of its variables. The gradient is
-        # computed for ``values``.
+        # Inside StatelessScope, the model reads the tensors in ``values`` and ``seeds`` instead of its
+        # variables. The gradient is computed with respect to ``values``.
         state = list(zip([*variables, *generators], [*values, *seeds]))
         with keras.StatelessScope(state) as scope, tf.GradientTape() as tape:
             tape.watch(values)

@@ -36,8 +36,8 @@ BATCHES = 100  # the batch with the longest sequences is chosen from this number
 class Measured:
     """The measurements of one recurrent layer.
 
-    Every array ``(T + 1,)`` contains one norm for each distance ``T - t`` from 0 to T. ``states`` is the size
-    of the state, and ``method`` describes the computation of ``jacobian``.
+    T is the last time step. In each array ``(T + 1,)``, entry k belongs to the state k steps before T.
+    ``states`` is the size of the state. ``method`` describes how ``jacobian`` was computed.
     """
 
     name: str
@@ -142,7 +142,7 @@ def trained(run: Trained, options: Flow) -> list[Measured]:
     """
     longest = max(islice(run.batches, BATCHES), key=lambda batch: _steps(batch[0]))
     by_row = np.reshape(longest[2], (len(longest[2]), -1))
-    # Rows with weight 0 are skipped, because they only fill the last batch.
+    # Sequences with weight 0 are skipped. They contain no data: they only fill an incomplete batch.
     real = np.flatnonzero(by_row.max(axis=1) > 0)[: options.rows]
     inputs, targets, weights = tf.nest.map_structure(lambda each: tf.gather(each, real), longest)
 

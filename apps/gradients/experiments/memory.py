@@ -29,8 +29,8 @@ from seqmodels.evaluation import plots
 from seqmodels.training import Diverged
 
 PROBLEMS = (problems.adding, problems.copying, problems.xor, problems.parity)
-# The gates are recorded in this problem. The first inputs are signs (-1 or 1) that the cell must remember.
-# Between the signs and the answers, all inputs are 0.
+# The experiment records the gates only for the copying problem. In this problem, the cell first reads signs
+# (-1 or 1), then many zeros. At the end, it must repeat the signs.
 WATCHED = problems.copying
 QUANTILES = (10, 50, 90)  # percentiles of a gate over all units and rows
 BEST = "90 %"  # the plot shows only this percentile of the gates
@@ -83,7 +83,9 @@ class Climb:
         self.name, self.model, self.options = name, model, options
 
     def up(self, lags: list[int]) -> dict[str, Any]:
-        """Trains on every problem at increasing lags, until the cell fails to solve the problem.
+        """Trains the cell on every problem at increasing lags.
+
+        If the cell does not solve a problem at one lag, larger lags of this problem are not tried.
 
         Returns:
             A dictionary with two entries. ``explained[problem][lag]`` is the share of the variance that the
@@ -113,9 +115,10 @@ class Climb:
         return {"explained": explained, "gates": watched}
 
     def _gates(self, lag: int) -> dict[str, dict[str, np.ndarray]]:
-        """Returns statistics of each gate: the mean and the ``QUANTILES`` over all units and rows.
+        """Returns statistics of each gate: its mean and its percentiles ``QUANTILES`` at each time step.
 
-        Each statistic is an array ``(T,)`` with one value per step.
+        The statistics are computed over all units and all sequences. Each statistic is an array ``(T,)`` for
+        T time steps.
         """
         inputs, _ = WATCHED(np.random.default_rng(self.options.seed), 32, lag)
         with tf.GradientTape() as tape, gradients.recording(self.model, tape) as traces:
@@ -130,10 +133,11 @@ def _statistics(gate: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _passing(climb: dict[str, Any]) -> dict[str, Any]:
-    """Returns the values of the gate on the gradient path, before and after the training.
+    """Returns the values of one gate before and after the training.
 
-    The values are from the longest lag at which the cell solved the problem ``WATCHED``. The result is empty
-    if the cell did not solve this problem at any lag.
+    This gate is the factor by which each step multiplies the old state. The values are from the longest lag
+    at which the cell solved the problem ``WATCHED``. If the cell did not solve it at any lag, the result is
+    empty.
     """
     solved = [each for each in climb["gates"] if each["solved"]]
     if not solved:
@@ -150,7 +154,8 @@ def _row(name: str, climb: dict[str, Any], lags: list[int]) -> dict[str, Any]:
         failed = [lag for lag, share in explained.items() if share < SOLVED]
         row[f"{problem} fails at"] = failed[0] if failed else f"over {lags[-1]}"
     passing = _passing(climb)
-    # ``middle`` contains the steps between the signs (-1 or 1) in the inputs and the first answer.
+    # The first inputs are signs (-1 or 1), and the cell must repeat them at the last steps. ``middle``
+    # contains the steps after the signs and before the first answer.
     middle = slice(problems.ANSWERS, passing["lag"]) if passing else slice(0)
     row["gradient passes"] = passing["gate"] if passing else None
     row[f"its {BEST} quantile at the start"] = float(np.mean(passing["start"][middle])) if passing else None

@@ -2,8 +2,8 @@
 
 Each test is difficult for one type of model. All models are trained on the same reviews. A training review
 consists of one decisive sentence, at most one neutral sentence before it, and at most two neutral sentences
-after it. Only the decisive sentence determines the label. The test reviews use combinations of words that do
-not occur in training. The four tests are:
+after it. Only the decisive sentence determines the label. The test reviews combine words in ways that never
+occur in training. The four tests are:
 
 - order: the reviews have the same form as in training. A bag of words cannot distinguish "dull, but moving"
   from "moving, but dull".
@@ -45,8 +45,9 @@ from seqmodels.training.objectives import classification
 
 CLASSES = ["negative", "positive"]
 NEUTRALS = (*ANYWHERE, *(sentence for sentences in NEUTRAL.values() for sentence in sentences))
-# TRAINING and the values of DEMANDS limit the number of neutral sentences. The first pair (minimum, maximum)
-# applies before the decisive sentence. The second pair applies after it.
+# Each review has one sentence that decides the label. TRAINING and DEMANDS limit the number of neutral
+# sentences in a review. The first pair (minimum, maximum) is for the sentences before the decisive sentence.
+# The second pair is for the sentences after it.
 TRAINING = ((0, 1), (0, 2))
 DEMANDS = {
     "order": TRAINING,
@@ -158,12 +159,12 @@ def decisive(review: Review) -> str:
 def _texts(
     rows: Sequence[Review], places: tuple[tuple[int, int], tuple[int, int]], random: Random
 ) -> list[tuple[str, str]]:
-    """Returns a pair (text, label) per review. The text has new neutral sentences around the decisive one.
+    """Replaces the neutral sentences of each review, and returns a pair (text, label) per review.
 
     Args:
-        rows: reviews. Their neutral sentences are replaced by new ones.
-        places: two ranges (minimum, maximum). The first range limits the number of neutral sentences before
-            the decisive sentence. The second range limits the number after the decisive sentence.
+        rows: reviews. Each review has one decisive sentence, which is kept.
+        places: two pairs (minimum, maximum). The first pair limits the number of neutral sentences before the
+            decisive sentence. The second pair limits the number of neutral sentences after it.
         random: random number generator, which chooses the neutral sentences and their number.
     """
     result = []

@@ -15,7 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 FOLDER = Path(__file__).parent
 PAD, START, UNKNOWN, END = range(4)
 LONGEST_WORD = 100
-# The Unicode name of a Han character starts with one of these strings, unless the character is punctuation.
+# The Unicode name of every Han letter and Han numeral starts with one of these strings.
 HAN = (
     "CJK",
     "IDEOGRAPHIC ITERATION",
@@ -61,7 +61,7 @@ def generate(file, prompt, temperature, numbers):
 class Text:
     """Converts text to ids and back.
 
-    The vocabulary is stored in vocab.txt, and the other arguments are stored in golden.json.
+    The constructor takes the vocabulary from vocab.txt, and the tokenizer settings from golden.json.
     """
 
     def __init__(self, vocabulary, unit, split, lowercase, rewrites=(), unspaced=""):

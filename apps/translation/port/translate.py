@@ -66,9 +66,9 @@ class Translator:
     def ids(self, text: str) -> list[int]:
         """Converts text to ids that end with END.
 
-        With the unit "wordpiece", each word is split from left to right. Each part is the longest string that
-        the vocabulary contains. With the unit "word", each word has one id. A text that is too long is
-        truncated.
+        With the unit "wordpiece", each word is split into parts from left to right. Each part is as long as
+        possible, but must be in the vocabulary. With the unit "word", each word has one id. A text that is
+        too long is truncated.
         """
         if self.settings["lowercase"]:
             text = text.lower()

@@ -32,7 +32,8 @@ if quantize == "int8":
         for signature, tensors in signatures.items()
         for index in range(len(next(iter(tensors.values()))))
     ]
-    # If there is only one signature, the converter expects the inputs without the name of the signature.
+    # For several signatures, the converter expects pairs of a signature name and a dictionary of inputs. For
+    # one signature, it expects only the dictionary.
     converter.representative_dataset = lambda: iter(calls if len(signatures) > 1 else [c for _, c in calls])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 try:

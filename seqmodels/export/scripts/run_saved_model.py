@@ -26,6 +26,7 @@ for case, tensors in cases.items():
     signature = signatures[case.split("/")[1]]
     for name, tensor in signature(**{name: tf.constant(value) for name, value in tensors.items()}).items():
         value = tensor.numpy()
-        # NumPy writes Python objects as pickles. Therefore, strings are converted to bytes of a fixed length.
+        # TensorFlow returns strings as Python objects. NumPy would write such objects as pickles. To avoid
+        # pickles, strings are converted to bytes of a fixed length.
         results[f"{case}/{name}"] = value.astype("S") if value.dtype == object else value
 np.savez(outputs, **results)

@@ -72,7 +72,8 @@ class WindowModel(keras.Model):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        # Prices and dates lose digits in 16 bits, so windows always use float32 or wider.
+        # Keras would convert the inputs to the compute dtype, which may have only 16 bits. Prices and dates
+        # would then lose digits. This conversion is therefore disabled.
         self.autocast = False
         for name, value, expected in (
             ("kind", kind, ("values", "prices")),

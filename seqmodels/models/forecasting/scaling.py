@@ -65,7 +65,8 @@ def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
         mean = tf.reduce_mean(values, axis=1, keepdims=True)
         location = mean if scaling == "instance" else values[:, -1:]
         scale = tf.sqrt(tf.reduce_mean(tf.square(values - mean), axis=1, keepdims=True) + 1e-20)
-    # Rounding can give equal values a tiny standard deviation, which is replaced by 1.
+    # If all values are equal, their spread should be 0, but rounding can make it slightly larger. A scale
+    # that is not above ``smallest`` is therefore replaced by 1.
     smallest = 1e-6 * tf.reduce_max(tf.abs(values), axis=1, keepdims=True) + 1e-9
     scale = tf.where(scale > smallest, scale, tf.ones_like(scale))
     scaled = (values - location) / scale
@@ -78,9 +79,10 @@ def of_values(past: tf.Tensor, scaling: str, decomposition: bool) -> Window:
 
 
 def _between(ordered: tf.Tensor, place: float) -> tf.Tensor:
-    """Returns the column of ``ordered`` with the index ``place``, ``(n, 1)``.
+    """Returns one column of ``ordered``. The result has the shape ``(n, 1)``.
 
-    If ``place`` is not an integer, the result is interpolated between the two nearest columns.
+    ``place`` is the index of the column. If ``place`` is not an integer, the result is interpolated between
+    the two nearest columns.
     """
     below = int(place)
     above = min(below + 1, ordered.shape[1] - 1)
@@ -113,23 +115,22 @@ def of_prices(past: tf.Tensor) -> Window:
     - the range ``100 ln(max(H_t, C_{t-1}) / min(L_t, C_{t-1}))``. The squared range divided by ``4 ln 2``
       estimates the variance of the day. The variance of this estimate is five times smaller than the variance
       of ``r_t^2`` (Parkinson 1980);
-    - the change of the logarithm of the volume.
+    - the change of the log-volume.
 
     A decaying mean is a weighted mean over the days. Recent days have larger weights (:func:`_decay`). The
-    scale of the window is its volatility in percent: the square root of the decaying mean of ``r^2`` for a
-    span of 22 days. All features of a day except the change of the volume are divided by this volatility.
+    volatility v of the window, in percent, is the square root of a decaying mean of ``r^2``. The span of this
+    mean is 22 days. The scale of the window is v. The first four features of each day are divided by v.
 
     The features of the whole window are:
 
-    - for each span in ``SPANS``: the logarithm of the decaying mean of ``r^2``, relative to the
-      squared volatility;
-    - for each span in ``SPANS``: the logarithm of the decaying mean of the squared range, relative
-      to the squared volatility;
-    - for each span in ``SPANS``: the decaying mean of the returns divided by the volatility. The sign of this
-      mean is useful, because losses raise the volatility more than gains do;
-    - the features of the last day except the change of the volume;
-    - the return of the last day if the return is negative, else 0;
-    - the logarithm of the volatility.
+    - for each span in ``SPANS``: ``ln(a / v^2)``, where a is the decaying mean of ``r^2``;
+    - for each span in ``SPANS``: ``ln(b / v^2)``. Here, b is the decaying mean of the squared range, divided
+      by ``4 ln 2``;
+    - for each span in ``SPANS``: ``c / v``, where c is the decaying mean of the returns. The sign of c is
+      useful, because losses raise the volatility more than gains do;
+    - the first four features of the last day;
+    - the first feature of the last day if it is negative, else 0;
+    - ``ln(v)``.
     """
     before = past[:, :-1, 3]
     opened, high, low, close = tf.unstack(past[:, 1:, :4], axis=-1)  # each (batch, L - 1)
