@@ -21,3 +21,17 @@ class UsageError(UserError):
 
 class DataError(UserError):
     """Invalid data: an invalid row, a damaged file, or missing training, validation or test data."""
+
+
+def excerpt(value: object, length: int = 60) -> str:
+    """Returns the representation of a value for an error message. A long representation is truncated.
+
+    Args:
+        value: the value.
+        length: maximum number of characters.
+
+    >>> excerpt("12x"), excerpt("word " * 100, length=12)
+    ("'12x'", "'word wor...")
+    """
+    shown = repr(value)
+    return shown if len(shown) <= length else shown[: length - 3] + "..."

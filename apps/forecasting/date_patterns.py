@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from seqmodels.errors import DataError
+from seqmodels.errors import DataError, excerpt
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 MONTH = r"(?P<name>(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6})\.?"
@@ -145,7 +145,8 @@ def _ordered(parts: pd.DataFrame, place: Callable[[int], str], texts: pd.Series)
                 for form in fitting
             ]
             raise DataError(
-                f"{place(row)}: {texts.iloc[row]!r} may be {best[row]} or {read[name][row]}, and no row of "
+                f"{place(row)}: {excerpt(texts.iloc[row])} may be {best[row]} or {read[name][row]}, and "
+                "no row of "
                 f"the column shows which date is meant; set {' or '.join(options)}"
             )
     return best

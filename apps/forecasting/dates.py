@@ -25,7 +25,7 @@ import pandas as pd
 
 from apps.forecasting import date_patterns as patterns
 from apps.forecasting.zones import seconds_east
-from seqmodels.errors import DataError, UsageError
+from seqmodels.errors import DataError, UsageError, excerpt
 
 MISSING = {"", "nan", "nat", "na", "n/a", "null", "none", "."}
 UNIX_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # units per second
@@ -152,15 +152,15 @@ def _unix(texts: pd.Series, place: Place, name: str) -> Dates:
     unit = next((unit for unit, ticks in UNIX_UNITS.items() if low <= middle / ticks <= high), None)
     if unit is None:
         raise DataError(
-            f"{place(0)}: {texts.iloc[0]!r} is neither a date nor a plausible Unix time in s, ms, us or ns; "
-            + EXPECTED
+            f"{place(0)}: {excerpt(texts.iloc[0])} is neither a date nor a plausible Unix time in s, "
+            "ms, us or ns; " + EXPECTED
         )
     ticks = UNIX_UNITS[unit]
     wrong = (values / ticks < 0) | (values / ticks > high)
     if wrong.any():
         row = int(wrong.argmax())
         raise DataError(
-            f"{place(row)}: {texts.iloc[row]!r} is read as Unix time in {unit} and has the implausible year "
+            f"{place(row)}: {excerpt(texts.iloc[row])} is read as Unix time in {unit} and has the implausible year "
             f"{1970 + int(values[row] / ticks // year)}; the median of the column is in the year "
             f"{1970 + int(middle / ticks // year)}; correct the row"
         )
@@ -209,7 +209,7 @@ def _written(texts: pd.Series, place: Place, name: str, date_format: str | None)
         bad, expected = np.isnat(days) | wrong, EXPECTED
     if bad.any():
         row = int(bad.argmax())
-        raise DataError(f"{place(row)}: {texts.iloc[row]!r} is not a date; {expected}")
+        raise DataError(f"{place(row)}: {excerpt(texts.iloc[row])} is not a date; {expected}")
     _check_years(days, texts, place)
     local = days.astype("datetime64[s]") + seconds.astype("timedelta64[s]")
     if fractions.any():
@@ -240,7 +240,7 @@ def _formatted(texts: pd.Series, dates: pd.Series, date_format: str) -> tuple[np
         if found.notna().any():
             return _coarse(found.to_numpy().astype("datetime64[ns]")), is_day
     raise UsageError(
-        f"--date-format {date_format} does not match the dates of the data, such as {texts.iloc[0]!r}; use "
+        f"--date-format {date_format} does not match the dates of the data, such as {excerpt(texts.iloc[0])}; use "
         "the format of these dates, for example %d/%m/%Y"
     )
 
@@ -252,7 +252,7 @@ def _check_years(days: np.ndarray, texts: pd.Series, place: Place) -> None:
     if wrong.any():
         row = int(wrong.argmax())
         raise DataError(
-            f"{place(row)}: {texts.iloc[row]!r} has the implausible year {years[row]}; expected a year from "
+            f"{place(row)}: {excerpt(texts.iloc[row])} has the implausible year {years[row]}; expected a year from "
             f"{low} to {high}; correct the row, or set --date-format"
         )
 

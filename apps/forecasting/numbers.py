@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from seqmodels.errors import DataError
+from seqmodels.errors import DataError, excerpt
 
 MISSING = ("", "nan", "na", "n/a", "null", "none", ".", "-", "--", "—", "–", "?", "#n/a", "<na>", "nat")
 MULTIPLES = {"": 1.0, "k": 1e3, "m": 1e6, "mn": 1e6, "b": 1e9, "bn": 1e9, "t": 1e12, "tn": 1e12}
@@ -113,7 +113,9 @@ def parse_numbers(cells: pd.Series, place: Place, name: str, writing: Writing | 
         values = _of_texts(_texts(cells), place, name, writing)
     if np.isinf(values).any():
         row = int(np.isinf(values).argmax())
-        raise DataError(f"{place(row)}: {cells.iloc[row]!r} is not finite; expected a number such as 1234.5")
+        raise DataError(
+            f"{place(row)}: {excerpt(cells.iloc[row])} is not finite; expected a number such as 1234.5"
+        )
     return values
 
 
@@ -143,7 +145,7 @@ def _of_texts(texts: pd.Series, place: Place, name: str, writing: Writing) -> np
         row = int(left[wrong.argmax()])
         comma = "a comma" if decimal_comma else "a point"
         raise DataError(
-            f"{place(row)}: {texts.iloc[row]!r} is not a number; in other cells of this file, {comma} "
+            f"{place(row)}: {excerpt(texts.iloc[row])} is not a number; in other cells of this file, {comma} "
             "separates decimals; write all numbers in the same way"
         )
     read = (digits + parts["power"].fillna("")).to_numpy().astype(np.float64)
@@ -205,4 +207,6 @@ def _without_groups(
 
 
 def _refuse(texts: pd.Series, row: int, place: Place) -> None:
-    raise DataError(f"{place(row)}: {texts.iloc[row]!r} is not a number; expected a number such as 1234.5")
+    raise DataError(
+        f"{place(row)}: {excerpt(texts.iloc[row])} is not a number; expected a number such as 1234.5"
+    )

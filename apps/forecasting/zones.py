@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from seqmodels.errors import DataError
+from seqmodels.errors import DataError, excerpt
 
 # Maps abbreviations to UTC offsets in hours. Abbreviations with several usual meanings are not included.
 ABBREVIATIONS = {
@@ -54,7 +54,7 @@ def seconds_east(
         first = int(rows[0])
         if not zone:
             raise DataError(
-                f"{place(first)}: {texts.iloc[first]!r} has no UTC offset, but other rows have one; add an "
+                f"{place(first)}: {excerpt(texts.iloc[first])} has no UTC offset, but other rows have one; add an "
                 "offset"
             )
         if zone.upper() in ABBREVIATIONS:
@@ -85,12 +85,12 @@ def _of_area(zone: str, local: np.ndarray, place: Callable[[int], str]) -> np.nd
         utc = ordered.tz_localize(zone, ambiguous="infer", nonexistent="raise")
     except (KeyError, pd.errors.InvalidIndexError, ImportError) as error:
         raise DataError(
-            f"{place(0)}: the time zone {zone!r} is unknown; use a UTC offset such as +01:00"
+            f"{place(0)}: the time zone {excerpt(zone)} is unknown; use a UTC offset such as +01:00"
         ) from error
     except ValueError as error:
         if "unknown" in str(error).lower() or "no time zone" in str(error).lower():
             raise DataError(
-                f"{place(0)}: the time zone {zone!r} is unknown; use a UTC offset such as +01:00"
+                f"{place(0)}: the time zone {excerpt(zone)} is unknown; use a UTC offset such as +01:00"
             ) from error
         utc = _single(ordered, zone, place, error)
     east = (ordered - utc.tz_convert("UTC").tz_localize(None)) // pd.Timedelta(seconds=1)

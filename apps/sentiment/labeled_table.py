@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seqmodels.data.columns import not_texts, note_columns
 from seqmodels.data.tables import BadRows, Table, find_column, has_column, read_table
-from seqmodels.errors import DataError, UsageError
+from seqmodels.errors import DataError, UsageError, excerpt
 
 TEXT_NAMES = (
     *("review", "review_text", "reviewText", "sentence", "content", "message", "comment", "comment_text"),
@@ -115,7 +115,7 @@ def collect(
         elif not label:
             reason = "the label is empty; fill it in or remove the row"
         elif len(label.splitlines()) > 1:
-            reason = f"the label {label!r} has a line break; write it on one line"
+            reason = f"the label {excerpt(label)} has a line break; write it on one line"
         if reason:
             bad.add(line, files[index] if files else f"{source}:{line}", reason)
             continue
@@ -163,7 +163,7 @@ def text_column(table: Table, reading: Reading) -> str:
     text = _column(table, reading, "text", TEXT_NAMES)
     if (reading.text is None or "text" in reading.stored) and (found := not_texts(table, text)):
         raise DataError(
-            f"the column {text!r} of {table.path} contains values such as {found!r} instead of texts; use "
+            f"the column {text!r} of {table.path} contains values such as {excerpt(found)} instead of texts; use "
             "--text to choose a column that contains texts"
         )
     return text

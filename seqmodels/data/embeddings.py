@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from seqmodels.errors import DataError, UsageError
+from seqmodels.errors import DataError, UsageError, excerpt
 
 MISSING_SEED = 0
 
@@ -121,6 +121,6 @@ def _vector(numbers: bytes, place: str) -> np.ndarray:
     for field in fields:
         if not _is_number(field):
             raise DataError(
-                f"{place}: {field.decode(errors='replace')!r} is not a finite number; correct the line"
+                f"{place}: {excerpt(field.decode(errors='replace'))} is not a finite number; correct the line"
             )
     return np.array(fields, np.float64)

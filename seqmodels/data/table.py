@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seqmodels.errors import DataError
+from seqmodels.errors import DataError, excerpt
 
 if TYPE_CHECKING:
     import pandas
@@ -59,7 +59,7 @@ class Table:
             row: number of the row, from 0.
             column: name of a column. Default: the whole row.
         """
-        return f"{self.path}:{self.lines[row]}" + f", column {column!r}" * bool(column)
+        return f"{self.path}:{self.lines[row]}" + f", column {excerpt(column)}" * bool(column)
 
     def texts(self, column: str) -> list[str]:
         """Returns the cells of a column as texts. A missing value becomes an empty string.

@@ -19,7 +19,7 @@ from seqmodels.data.token_rules import (
     TokenizerSettings,
     cut,
 )
-from seqmodels.errors import DataError, UsageError
+from seqmodels.errors import DataError, UsageError, excerpt
 
 _TEXTS_AT_ONCE = 2048
 
@@ -110,7 +110,7 @@ def read_vocabulary(path: Path) -> list[str]:
     for line, (token, expected) in enumerate(zip(tokens, SPECIAL_TOKENS), start=1):
         if token != expected:
             raise DataError(
-                f"{path}:{line}: the token must be {expected}; got {token!r}; restore the file or train again"
+                f"{path}:{line}: the token must be {expected}; got {excerpt(token)}; restore the file or train again"
             )
     if len(tokens) <= len(SPECIAL_TOKENS):
         raise DataError(
@@ -123,7 +123,7 @@ def read_vocabulary(path: Path) -> list[str]:
             raise DataError(f"{path}:{line}: the line is empty; expected one token per line")
         if first_line.setdefault(token, line) != line:
             raise DataError(
-                f"{path}:{line}: the token {token!r} is already on line {first_line[token]}; restore the "
+                f"{path}:{line}: the token {excerpt(token)} is already on line {first_line[token]}; restore the "
                 "file or train again"
             )
     return tokens
