@@ -160,7 +160,8 @@ def _unix(texts: pd.Series, place: Place, name: str) -> Dates:
     if wrong.any():
         row = int(wrong.argmax())
         raise DataError(
-            f"{place(row)}: {excerpt(texts.iloc[row])} is read as Unix time in {unit} and has the implausible year "
+            f"{place(row)}: {excerpt(texts.iloc[row])} is read as Unix time in {unit} and has the "
+            "implausible year "
             f"{1970 + int(values[row] / ticks // year)}; the median of the column is in the year "
             f"{1970 + int(middle / ticks // year)}; correct the row"
         )
@@ -240,7 +241,8 @@ def _formatted(texts: pd.Series, dates: pd.Series, date_format: str) -> tuple[np
         if found.notna().any():
             return _coarse(found.to_numpy().astype("datetime64[ns]")), is_day
     raise UsageError(
-        f"--date-format {date_format} does not match the dates of the data, such as {excerpt(texts.iloc[0])}; use "
+        f"--date-format {date_format} does not match the dates of the data, such as "
+        f"{excerpt(texts.iloc[0])}; use "
         "the format of these dates, for example %d/%m/%Y"
     )
 
@@ -252,7 +254,8 @@ def _check_years(days: np.ndarray, texts: pd.Series, place: Place) -> None:
     if wrong.any():
         row = int(wrong.argmax())
         raise DataError(
-            f"{place(row)}: {excerpt(texts.iloc[row])} has the implausible year {years[row]}; expected a year from "
+            f"{place(row)}: {excerpt(texts.iloc[row])} has the implausible year {years[row]}; expected "
+            "a year from "
             f"{low} to {high}; correct the row, or set --date-format"
         )
 

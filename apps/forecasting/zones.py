@@ -54,7 +54,8 @@ def seconds_east(
         first = int(rows[0])
         if not zone:
             raise DataError(
-                f"{place(first)}: {excerpt(texts.iloc[first])} has no UTC offset, but other rows have one; add an "
+                f"{place(first)}: {excerpt(texts.iloc[first])} has no UTC offset, but other rows have "
+                "one; add an "
                 "offset"
             )
         if zone.upper() in ABBREVIATIONS:

@@ -163,7 +163,8 @@ def text_column(table: Table, reading: Reading) -> str:
     text = _column(table, reading, "text", TEXT_NAMES)
     if (reading.text is None or "text" in reading.stored) and (found := not_texts(table, text)):
         raise DataError(
-            f"the column {text!r} of {table.path} contains values such as {excerpt(found)} instead of texts; use "
+            f"the column {text!r} of {table.path} contains values such as {excerpt(found)} instead of "
+            "texts; use "
             "--text to choose a column that contains texts"
         )
     return text

@@ -110,7 +110,8 @@ def read_vocabulary(path: Path) -> list[str]:
     for line, (token, expected) in enumerate(zip(tokens, SPECIAL_TOKENS), start=1):
         if token != expected:
             raise DataError(
-                f"{path}:{line}: the token must be {expected}; got {excerpt(token)}; restore the file or train again"
+                f"{path}:{line}: the token must be {expected}; got {excerpt(token)}; restore the file "
+                "or train again"
             )
     if len(tokens) <= len(SPECIAL_TOKENS):
         raise DataError(
@@ -123,7 +124,8 @@ def read_vocabulary(path: Path) -> list[str]:
             raise DataError(f"{path}:{line}: the line is empty; expected one token per line")
         if first_line.setdefault(token, line) != line:
             raise DataError(
-                f"{path}:{line}: the token {excerpt(token)} is already on line {first_line[token]}; restore the "
+                f"{path}:{line}: the token {excerpt(token)} is already on line {first_line[token]}; "
+                "restore the "
                 "file or train again"
             )
     return tokens
