@@ -100,7 +100,7 @@ def takes_part(torch_python: str) -> bool:
     found = torch_python != sys.executable or importlib.util.find_spec("torch") is not None
     if not found:
         click.echo(
-            "note: PyTorch is not installed and is not measured; to install it, run "
+            "note: PyTorch is not installed, so it is not measured; to install it, run "
             "pip install -r benchmarks/requirements.txt",
             err=True,
         )

@@ -16,9 +16,9 @@ def set_xla_flags() -> None:
     write the constants of a fusion to one list without a lock (``EmitYnnFusionBuilder`` in XLA's
     ``ynn_emitter.cc``, TensorFlow 2.21). Without YNNPACK, XLA uses other code, which is equally fast.
 
-    XLA reads the variable once per process, when it compiles its first program. Before this
-    compilation, you can import TensorFlow and run its operators without XLA. After the first compilation,
-    this function has no effect and raises no error. :class:`seqmodels.training.Training` and the command line
+    XLA reads the variable once per process, when it compiles its first program. Call this
+    function before this compilation. TensorFlow may already be imported. After the first compilation, this
+    function has no effect and raises no error. :class:`seqmodels.training.Training` and the command line
     call this function. If your program uses XLA before it creates a ``Training``, call this function first.
 
     >>> before = os.environ.get("XLA_FLAGS")

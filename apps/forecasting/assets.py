@@ -69,7 +69,7 @@ class Assets:
 
     @property
     def frequency_of_rows(self) -> Frequency | None:
-        """The calendar of the rows of the training data. None in a run that an earlier version wrote."""
+        """The calendar of the training rows, or None if an earlier version of the app wrote the run."""
         return restored(self.calendar) if self.calendar else None
 
     @property

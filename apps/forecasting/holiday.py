@@ -67,7 +67,8 @@ def _calendar(name: str, years: tuple[int, ...]) -> Any:
         return package.country_holidays(country, subdiv=part or None, years=years)
     except NotImplementedError:
         raise UsageError(
-            f"--holidays {name} is not a country or exchange of the package holidays; {EXPECTED}"
+            f"--holidays {name} is neither a country nor a stock exchange that the Python package holidays "
+            f"knows; {EXPECTED}"
         ) from None
 
 

@@ -65,7 +65,7 @@ class Train(TrainOptions):
     fill: str = option(
         "error",
         "Treatment of missing values and missing dates. 'error' stops with an error message. 'forward' "
-        "repeats the last earlier value. 'zero' inserts 0.",
+        "repeats the most recent earlier value. 'zero' inserts 0.",
         group="Data",
         choices=FILLS,
     )

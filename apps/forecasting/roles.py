@@ -233,7 +233,7 @@ def date_cells(table: Table, columns: Sequence[str]) -> pd.Series:
 
 
 def _in_order(columns: Sequence[str]) -> list[str]:
-    """Sorts the parts of a date: year, month, day, hour, minute. Other columns follow in their own order."""
+    """Sorts the parts of a date: year, month, day, hour, minute. Other columns follow without a change."""
     order = (YEAR_NAMES, (*MONTH_NAMES, "quarter", "week"), DAY_NAMES, CLOCK_NAMES, ("minute",))
     places = [next((i for i, names in enumerate(order) if key(c) in names), len(order)) for c in columns]
     if 0 not in places:

@@ -104,7 +104,8 @@ def _operator() -> tf.types.experimental.PolymorphicFunction:
 
         projected = tf.tensordot(x, kernel, 1) + bias  # (batch, time, 4 units)
         outputs, (h, c) = generic(step, projected, (h, c), None, h.shape[-1])
-        return h, outputs, h, c, tf.constant(0.0)  # in Keras 2, the last result is a number for the runtime
+        # In Keras 2, the last result is a code for the processor that ran the layer. 0 means unknown.
+        return h, outputs, h, c, tf.constant(0.0)
 
     return lstm
 
@@ -122,7 +123,7 @@ def _with_reset_steps(inputs: tf.Tensor) -> tf.Tensor:
 
 
 def _with_reset_rows(kernel: tf.Tensor) -> tf.Tensor:
-    """Adds the weights of the reset features to ``kernel (d, 4h)``.
+    """Appends the weights of the reset features to ``kernel (d, 4h)``, as new rows.
 
     The result has the shape ``(d + RESET_COLUMNS, 4h)``. The converter computes the result once and stores
     it as a constant.

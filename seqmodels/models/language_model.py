@@ -67,9 +67,9 @@ class NextToken(keras.Model):
             (:class:`AdaptiveSoftmax`). Without cutoffs, the model uses the full softmax. The adaptive softmax
             has its own matrices, so ``tied`` must be False.
         samples: number of tokens in the sampled softmax (:func:`sampled_softmax_losses`). In training,
-            :meth:`losses_of` uses the sampled softmax. If ``samples`` is 0, the losses are computed from all
-            tokens. Keras' ``fit`` calls the model, and a call always computes the logits of all tokens.
-            ``fit`` therefore does not use the sampled softmax.
+            :meth:`losses_of` uses the sampled softmax. If ``samples`` is 0, it uses the softmax over the
+            whole vocabulary. Keras' ``fit`` does not use the sampled softmax, because it calls the model, and
+            a call computes the logits of the whole vocabulary.
         embedding_dropout: probability of dropping a token id. If a token id is dropped, the embeddings of all
             its occurrences in the batch are zero.
         output_dropout: probability of dropping an input feature of the output layer, with one mask for all

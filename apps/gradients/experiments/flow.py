@@ -84,7 +84,7 @@ def run(options: Flow, say: Callable[[str], None]) -> Findings:
         measured = fresh(options, say)
     if not measured:
         raise UserError(
-            f"the model of {folder.path} has no recurrent layer; use the run of a recurrent model"
+            f"the model of {folder.path} has no recurrent layer; use a run whose model is recurrent"
         )
     name = str(folder.path) if folder.finished else "untrained cells"
     if len(measured) == 1 or folder.finished:
