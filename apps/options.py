@@ -241,8 +241,8 @@ class TrainOptions(RunOptions):
     average_after: int = option(
         0,
         "Start --average only when the validation score stops improving: after the first epoch whose score "
-        "is worse than the best score of the epochs more than N epochs before it. With 0, --average starts at "
-        "the first training step.",
+        "is worse than the best score of the epochs more than N epochs before it. With 0, --average starts "
+        "at the first training step.",
         group="Advanced",
         minimum=0,
     )

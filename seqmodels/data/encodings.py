@@ -134,8 +134,8 @@ def guess_encoding(content: bytes) -> str | None:
         return "shift_jis"
     if _share(sample, "gb18030", _is_chinese) > 0.8 and _has_late_rows(sample):
         return "gb18030"
-    # The script may still be Latin, because words such as "Größe" have two adjacent accented letters. But
-    # three adjacent accented letters are rare in Latin scripts. If there are three, no encoding is guessed.
+    # Two adjacent accented letters do not rule out a Latin script: "Größe" has two. Three are rare in Latin
+    # scripts, so no encoding is guessed if there are three.
     return None if re.search(rb"[\x80-\xff]{3}", sample) else _latin(sample)
 
 

@@ -158,7 +158,9 @@ def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
 
 
 def _reset_after(kernel: tf.Tensor, units: int, bias: tf.Tensor) -> tuple:
-    """Returns the functions of :func:`_reset_before` for a GRU whose reset gate acts after the product.
+    """Returns the same three functions as :func:`_reset_before`, but for the other position of the reset gate.
+
+    This GRU applies its reset gate after the product with ``U_h``.
 
     The candidate is ``g = tanh(p + r * v)`` with ``v = k U_h + b'``.
     """

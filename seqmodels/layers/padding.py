@@ -30,10 +30,9 @@ def without_padding(x: tf.Tensor, lengths: tf.Tensor | None, training: bool = Tr
     Without this replacement, the backward pass would multiply the padding by zero gradients. If the padding
     is NaN or infinity, this product is NaN.
 
-    TFLite files do not compute gradients, so they do not need the replacement. In most of these files, the
-    loop over time has the form ``unrolled`` or ``fused`` (:mod:`seqmodels.kernels.forms`). In these forms,
-    ``x`` is returned unchanged if ``training`` is False. This is safe, because padding does not change the
-    results at real steps.
+    A model without training does not need the replacement, because padding does not change the results at
+    real steps. Therefore ``x`` is returned unchanged if ``training`` is False and the loop over time has the
+    form ``unrolled`` or ``fused`` (:mod:`seqmodels.kernels.forms`), as in most TFLite files.
     """
     if lengths is None or not (training or kernels.current_form() in ("auto", "generic")):
         return x
