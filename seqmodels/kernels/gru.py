@@ -158,7 +158,7 @@ def _reset_before(kernel: tf.Tensor, units: int) -> tuple:
 
 
 def _reset_after(kernel: tf.Tensor, units: int, bias: tf.Tensor) -> tuple:
-    """Returns the same three functions as :func:`_reset_before`, but for the other position of the reset gate.
+    """Returns the same three functions as :func:`_reset_before`, for the other position of the reset gate.
 
     This GRU applies its reset gate after the product with ``U_h``.
 

@@ -31,8 +31,8 @@ def without_padding(x: tf.Tensor, lengths: tf.Tensor | None, training: bool = Tr
     is NaN or infinity, this product is NaN.
 
     A model without training does not need the replacement, because padding does not change the results at
-    real steps. Therefore ``x`` is returned unchanged if ``training`` is False and the loop over time has the
-    form ``unrolled`` or ``fused`` (:mod:`seqmodels.kernels.forms`), as in most TFLite files.
+    real steps. If ``training`` is False, ``x`` is therefore returned unchanged in the forms ``unrolled`` and
+    ``fused`` of the loop over time (:mod:`seqmodels.kernels.forms`). Most TFLite files have these forms.
     """
     if lengths is None or not (training or kernels.current_form() in ("auto", "generic")):
         return x
