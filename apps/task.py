@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import keras
 import numpy as np
@@ -191,8 +191,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     store: Callable[[object, Path], Path]
     inputs: Callable[[object, Path], list[str]]
     served: str = ""
-    input_column: Callable[[Table, Mapping[str, Any]], str] | None = None
-    input_line: Callable[[str, Mapping[str, Any]], str] = lambda line, options: line
+    input_column: Callable[[Table, Mapping[str, object]], str] | None = None
+    input_line: Callable[[str, Mapping[str, object]], str] = lambda line, options: line
     rows: Callable[[Record], list[Record]] = flat
     outputs: Callable[[list[Record]], object] = Records
     initial_carried: Callable[[keras.Model, int], object] = lambda model, rows: ()
