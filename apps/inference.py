@@ -45,7 +45,7 @@ def open_model(run: Run, kind: str, forms: Forms[Called]) -> Called:
         forms: functions of the app that open each format.
 
     Raises:
-        UsageError: the run has not been exported or converted to this format.
+        UsageError: the run has no file in this format; `export` or `convert` writes it.
         DataError: ``model.keras`` is damaged.
     """
     if kind == "keras":

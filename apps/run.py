@@ -147,7 +147,7 @@ class Run:
         return restore(options, self.read_json("options.json"), f"{self.path}/options.json")
 
     def trained_on(self, source: str, load: Callable[[], Loaded]) -> Loaded:
-        """Loads the training data again, and checks that it has not changed.
+        """Loads the training data again, and checks that it is unchanged.
 
         Args:
             source: path or name of the data, for error messages.

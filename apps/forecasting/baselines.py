@@ -139,7 +139,7 @@ def _seasonal(values: np.ndarray, season: int) -> bool:
 def ets(values: np.ndarray, fitted: int, origins: np.ndarray, horizon: int, season: int) -> np.ndarray:
     """Forecasts with the exponential smoothing of statsmodels.
 
-    The model is ETS(A, Ad, A). If there is no season or too little data, the model is ETS(A, Ad, N).
+    The model is ETS(A, Ad, A). Without a season, or with too little data, the model is ETS(A, Ad, N).
 
     The parameters are fitted on the first ``fitted`` rows. The states at an origin are computed from the rows
     up to the origin. The variance h steps ahead is ``s^2 (1 + sum_{j<h} c_j^2)`` with

@@ -266,7 +266,7 @@ def _of_table(path: Path, reading: Reading, notes: list[str]) -> list[str]:
 
 
 def text_column(table: Table, reading: Reading) -> str:
-    """Returns the column of the texts. Raises UsageError or DataError if there is no such column."""
+    """Returns the column of the texts. Raises UsageError or DataError if the table lacks this column."""
     wanted = None if reading.optional and not has_column(table, reading.text) else reading.text
     return find_column(table, wanted, ("text",), "--text")
 

@@ -33,7 +33,7 @@ def language_scores(
     """
     losses = np.asarray(losses, np.float64)
     if not losses.size or words == 0 or characters == 0:
-        raise ValueError("there is no text to score; expected at least one token")
+        raise ValueError("the text to score is empty; expected at least one token")
     total = float(losses.sum())
     scores = {
         "tokens": losses.size,

@@ -100,8 +100,8 @@ def load_pairs(
     Raises:
         UsageError: ``data`` does not exist or has an unknown format, it does not have the requested
             languages, or ``valid_fraction`` is not in (0, 0.5].
-        DataError: the data is malformed, a text is empty, there is no train split, or there are too few pairs
-            to split.
+        DataError: the data is malformed, a text is empty, the train split is missing, or the pairs are too
+            few to split.
     """
     notes: list[str] = []
     readers, languages_of = _readers(data, source, target, reading or Reading(), notes)
@@ -134,7 +134,7 @@ def load_test_pairs(
 ) -> Pairs:
     """Reads the pairs of ``data`` for ``evaluate --data``.
 
-    These pairs are the test split, or the validation split if there is no test split. If ``data`` is a
+    These pairs are the test split, or the validation split if the data has no test split. If ``data`` is a
     single file, all its pairs are returned. Notes about the pairs are appended to ``notes``.
 
     Raises:

@@ -350,7 +350,7 @@ def _notes(
     """Yields the notes after the last text.
 
     Each note counts texts: texts that were split, truncated texts, texts with unknown words, or texts with
-    words that could not be copied. There is no note for a count of 0.
+    words that could not be copied. A count of 0 gives no note.
     """
     texts = counts["texts"]
     if counts["split"]:

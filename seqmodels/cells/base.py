@@ -179,7 +179,7 @@ class Cell(keras.layers.Layer):
     ) -> tuple[tf.Tensor, States] | None:
         """Computes all time steps by one fast kernel of :mod:`seqmodels.kernels`.
 
-        The result equals the result of a loop over :meth:`step`. Returns None if there is no kernel for the
+        The result equals the result of a loop over :meth:`step`. Returns None if no kernel fits the
         cell and its activations.
 
         Args:

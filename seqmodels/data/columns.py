@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from seqmodels.data.table import Table
-from seqmodels.errors import DataError, UsageError
+from seqmodels.errors import DataError, UsageError, excerpt
 
 NUMBER_OR_DATE = re.compile(r"[-+$€£]?[\d.,:/\-]*\d[\d.,:/\-]*([ T][\d:.+Z]+)?%?")
 DATA = "; the first row looks like data, so add a first row with column names"
@@ -31,7 +31,7 @@ def find_column(
         wanted: column name that the user chose. Default: a column with a usual name is used.
         names: usual names for this role, best first. The first name that occurs in the table is used.
         flag: option with which the user can choose the column, such as ``--text``. It is an empty string if
-            there is no such option.
+            the app has no such option.
         alternatives: additional names. They are used only if no column has a name in ``names``. In this case,
             exactly one column must have one of the additional names.
 
@@ -98,7 +98,7 @@ def _matching(table: Table, name: str) -> list[str]:
 
 def listed(table: Table) -> str:
     """Returns the column names of a table as one text for an error message."""
-    columns = [repr(column if len(column) <= 40 else column[:37] + "...") for column in table.columns]
+    columns = [excerpt(column, 40) for column in table.columns]
     return ", ".join(columns[:20]) + f" and {len(columns) - 20} more" * (len(columns) > 20)
 
 

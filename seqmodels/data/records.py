@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,17 @@ def read_json_lines(path: Path, content: bytes, encoding: str, bad: BadRows) -> 
     # Only a line feed ends a line. JSON strings may contain other line separators, such as U+2028.
     stream = io.TextIOWrapper(io.BytesIO(content), encoding=encoding, newline="\n")
     rows = _Columns()
-    for line, text in enumerate(stream, 1):
+    for line, record in json_rows(path, stream, bad):
+        rows.add(line, record)
+    return rows.result()
+
+
+def json_rows(path: Path, lines: Iterable[str], bad: BadRows) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the line number and the object of each line that is not blank.
+
+    Lines with other content are counted in ``bad``.
+    """
+    for line, text in enumerate(lines, 1):
         if not text.strip().strip("\ufeff"):
             continue
         try:
@@ -33,11 +44,10 @@ def read_json_lines(path: Path, content: bytes, encoding: str, bad: BadRows) -> 
             )
             continue
         if isinstance(record, dict):
-            rows.add(line, record)
+            yield line, record
         else:
             kind = type(record).__name__
             bad.add(line, f"{path}:{line}", f"the line has the type {kind}; expected one object per line")
-    return rows.result()
 
 
 def read_json(path: Path, content: bytes, encoding: str, bad: BadRows, notes: list[str]) -> Columns:

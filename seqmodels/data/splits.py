@@ -103,7 +103,7 @@ def missing_splits(
     whole = splits.pop(WHOLE if WHOLE in splits else "train")
     if "valid" in splits and "test" not in splits:
         splits["test"] = splits.pop("valid")
-        notes.append("there is no test split, so the validation split is used as the test split")
+        notes.append("the data has no test split, so the validation split is used as the test split")
     fractions = {"test": TEST_FRACTION, "valid": valid_fraction}
     return whole, splits, {name: share for name, share in fractions.items() if name not in splits}
 

@@ -20,7 +20,7 @@ from seqmodels.data.compression import BROKEN, compression, only_member, read_by
 from seqmodels.data.delimited import DELIMITERS, NAMES, recognise, split_rows
 from seqmodels.data.encodings import check_encoding, check_text
 from seqmodels.data.kinds import check_kind, check_text_format
-from seqmodels.data.records import parse
+from seqmodels.data.records import json_rows
 from seqmodels.data.table import Table, named_frame
 from seqmodels.data.tables import SAMPLE_LINES, read_table, table_name
 from seqmodels.errors import DataError, UsageError
@@ -186,29 +186,17 @@ def _of_json_lines(path: Path, rows: int, encoding: str) -> Iterator[Table]:
     import pandas
 
     bad, seen = BadRows(path), False
-    lines = ((number, line) for number, line in enumerate(_unix_lines(path, encoding), 1) if line.strip())
-    while block := list(islice(lines, rows)):
-        records, numbers = [], []
-        for number, line in block:
-            where = f"{path}:{number}"
-            try:
-                record = parse(line)
-            except (ValueError, RecursionError) as error:
-                bad.add(number, where, f"the line is not valid JSON ({error}); expected one object per line")
-                continue
-            if isinstance(record, dict):
-                records.append(record)
-                numbers.append(number)
-            else:
-                kind = type(record).__name__
-                bad.add(number, where, f"the line has the type {kind}; expected one object per line")
+    found = json_rows(path, _unix_lines(path, encoding), bad)
+    while block := list(islice(found, rows)):
         _require_none(bad)
+        numbers, records = zip(*block)
         names = list(dict.fromkeys(name for record in records for name in record))
         columns = [pandas.Series([record.get(name) for record in records], dtype=object) for name in names]
         notes: list[str] = []
         frame = named_frame(path, names, columns, notes)
         yield Table(path, frame, np.array(numbers, np.int64), [] if seen else notes)
         seen = True
+    _require_none(bad)
 
 
 def _unix_lines(path: Path, encoding: str) -> Iterator[str]:

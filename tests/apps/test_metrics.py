@@ -165,7 +165,7 @@ def test_language_scores_by_hand():
 
 @pytest.mark.parametrize("arguments", [([], 1, 1), ([1.0], 0, 1), ([1.0], 1, 0)])
 def test_language_scores_of_no_text_are_refused(arguments):
-    with pytest.raises(ValueError, match="no text to score"):
+    with pytest.raises(ValueError, match="the text to score is empty"):
         language_scores(*arguments)
 
 

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pytest
@@ -150,26 +151,33 @@ def mutated(content: bytes, changes: list[tuple[str, float, float, bytes]]) -> b
     return content
 
 
-def read(path: Path, encoding: str | None, skip: bool) -> None:
+def app_of(name: str) -> str:
+    return name.partition(".")[0].partition("_")[0]
+
+
+def rows_of(data: Any) -> int:
+    return sum(len(split) for split in (data.train, data.valid, data.test))
+
+
+def read(path: Path, encoding: str | None, skip: bool) -> int:
+    """Returns the number of texts or pairs of all splits, or the number of series."""
     on_bad_rows = "skip" if skip else "error"
     if path.name.startswith("lines"):
-        load_texts(str(path), 0, reading=Reading(encoding))
-    elif path.name.startswith(("series", "prices")):
-        load_series(str(path), encoding=encoding, fill="zero" if skip else "error")
-    elif path.name.startswith("pairs"):
-        load_pairs(str(path), reading=pair_table.Reading(encoding=encoding, on_bad_rows=on_bad_rows))
-    else:
-        load_labeled_texts(
-            str(path), 0, reading=labeled_table.Reading(encoding=encoding, on_bad_rows=on_bad_rows)
-        )
+        return rows_of(load_texts(str(path), 0, reading=Reading(encoding)))
+    if path.name.startswith(("series", "prices")):
+        return len(load_series(str(path), encoding=encoding, fill="zero" if skip else "error").series)
+    if path.name.startswith("pairs"):
+        how = pair_table.Reading(encoding=encoding, on_bad_rows=on_bad_rows)
+        return rows_of(load_pairs(str(path), reading=how))
+    reading = labeled_table.Reading(encoding=encoding, on_bad_rows=on_bad_rows)
+    return rows_of(load_labeled_texts(str(path), 0, reading=reading))
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_the_files_are_valid_before_the_mutation(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(FILES[name])
-    read(
-        tmp_path / name, {"wide": "utf-16", "latin": "latin-1"}.get(Path(name).stem.partition("_")[2]), False
-    )
+    encoding = {"wide": "utf-16", "latin": "latin-1"}.get(Path(name).stem.partition("_")[2])
+    assert read(tmp_path / name, encoding, skip=False) == {"series": 2, "prices": 1}.get(app_of(name), ROWS)
 
 
 def check(

@@ -49,7 +49,7 @@ def test_a_test_split_without_labels_is_skipped(data_dir):
     assert data.test.texts == [row["sentence"] for row in splits["validation"]]
     assert data.notes == [
         "tfds:glue/sst2[test] is skipped because its texts have no labels",
-        "there is no test split, so the validation split is used as the test split; "
+        "the data has no test split, so the validation split is used as the test split; "
         "10% of train (4 rows, seed 0) is the validation split",
     ]
     assert load_split("tfds:glue/sst2").texts == data.test.texts

@@ -53,7 +53,7 @@ def test_without_a_test_split_valid_is_the_test(tmp_path):
     assert data.valid == train[begin : begin + len(data.valid)]
     assert data.train == train[:begin] + train[begin + len(data.valid) :]
     assert data.notes == [
-        "there is no test split, so the validation split is used as the test split",
+        "the data has no test split, so the validation split is used as the test split",
         f"10% of train ({len(data.valid)} lines in one piece, seed 3) is the validation split",
     ]
 

@@ -58,7 +58,7 @@ def test_without_a_test_split_valid_is_the_test(tmp_path):
     assert pairs(data.test) == rows_of("valid", 10)
     assert sorted(pairs(data.train) + pairs(data.valid)) == sorted(rows_of("train", 100))
     assert data.notes == [
-        "there is no test split, so the validation split is used as the test split; "
+        "the data has no test split, so the validation split is used as the test split; "
         "10% of train (10 rows, seed 3) is the validation split",
     ]
     assert pairs(load_split(str(tmp_path))) == rows_of("valid", 10)

@@ -83,7 +83,7 @@ def test_valid_becomes_the_missing_test_split(tmp_path):
     valid = {"valid_en": numbered("cat", 3, 18), "valid_fr": numbered("chat", 3, 18)}
     found = load_pairs(write(tmp_path / "d", **train, **valid))
     assert (len(found.train), len(found.valid), len(found.test)) == (18, 2, 3)
-    assert "there is no test split, so the validation split is used as the test split" in found.notes
+    assert "the data has no test split, so the validation split is used as the test split" in found.notes
     assert any("of 3 test pairs are also in train or valid" in note for note in found.notes)
 
 
