@@ -18,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from apps.options import (
+    AUTO,
     GROUPS,
     ConvertOptions,
     ExportOptions,
@@ -47,19 +48,28 @@ VERBS = {
 
 
 class OptionalNumber(click.ParamType):
-    """A click parameter type for a number in a range. If ``optional`` is True, "none" is also accepted."""
+    """A click parameter type for a number in a range.
 
-    def __init__(self, kind: type, minimum: float | None, maximum: float | None, optional: bool):
+    If ``optional`` is True, "none" is also accepted. If ``auto`` is True, "auto" is also accepted.
+    """
+
+    def __init__(
+        self, kind: type, minimum: float | None, maximum: float | None, optional: bool, auto: bool = False
+    ):
         self.kind, self.minimum, self.maximum, self.optional = kind, minimum, maximum, optional
+        self.auto = auto
         self.name = {int: "integer", float: "number"}[kind]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if self.optional and isinstance(value, str) and value.lower() == "none":
             return None
+        if self.auto and isinstance(value, str) and value.lower() == AUTO:
+            return AUTO
         try:
             number = self.kind(value)
         except ValueError:
-            expected = f"{self.name} or 'none'" if self.optional else self.name
+            words = ["'auto'"] * self.auto + ["'none'"] * self.optional
+            expected = " or ".join([self.name, *words])
             self.fail(f"{value!r} is not a valid {expected}.", param, ctx)
         below = self.minimum is not None and not number >= self.minimum
         above = self.maximum is not None and not number <= self.maximum
@@ -345,7 +355,8 @@ def _parameter(declared: Any, kind: type, optional: bool) -> click.Option:
     if metadata["choices"]:
         parameter_type: Any = click.Choice(list(metadata["choices"]))
     elif kind in (int, float):
-        parameter_type = OptionalNumber(kind, metadata["minimum"], metadata["maximum"], optional)
+        bounds = metadata["minimum"], metadata["maximum"]
+        parameter_type = OptionalNumber(kind, *bounds, optional, metadata["auto"])
     else:
         parameter_type = str
     shown = default not in (None, "") and "Default:" not in help

@@ -22,6 +22,7 @@ def dry_run(task: Task, options: TrainOptions) -> None:
     """Prints the facts about the data, the number of parameters and the estimated training time."""
     earlier = task.load_assets(Run(options.from_).assets) if options.from_ else None
     data = task.load(options, earlier)
+    options = data.options or options
     seconds, parameters = estimate(task, options, data)
     table = Table("", Column(overflow="fold"), title=f"dry run of {task.name}", show_header=False)
     for name, value in data.facts.items():

@@ -10,7 +10,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
@@ -25,6 +25,7 @@ MODELS = (
     "saved_model",
     *(f"tflite_{kind}" if kind != "none" else "tflite" for kind in QUANTIZATIONS),
 )
+AUTO = "auto"  # value of an option that the task chooses from the data, see ``option(auto=True)``
 OUTPUTS = (".csv", ".jsonl", ".json", ".parquet")  # file formats that predict --to writes
 GROUPS = ("Data", "Model", "Training", "Output", "Advanced")  # headings of --help, in this order
 
@@ -39,6 +40,7 @@ def option(
     maximum: float | None = None,
     stored: bool = True,
     model: bool = False,
+    auto: bool = False,
 ) -> Any:
     """Declares a field of an option class.
 
@@ -52,16 +54,20 @@ def option(
         minimum, maximum: smallest and largest allowed value.
         stored: If True, options.json stores the value. False is for options that do not affect the result.
         model: If True, the value is passed to the constructor of the model, as the argument of the same name.
+        auto: If True, the option also has the value ``AUTO``. The function ``load`` of the task then chooses
+            the value from the data, and options.json stores the chosen value.
     """
     group = group or ("Model" if model else "Training")
     metadata = {"help": help, "group": group, "choices": choices, "minimum": minimum, "maximum": maximum}
-    metadata |= {"stored": stored, "model": model}
+    metadata |= {"stored": stored, "model": model, "auto": auto}
     return field(default=default, metadata=metadata)
 
 
-def probability(default: float, help: str, *, group: str = "Model", model: bool = True) -> Any:
+def probability(
+    default: float | str, help: str, *, group: str = "Model", model: bool = True, auto: bool = False
+) -> Any:
     """Declares an option with a value from 0 to 0.99. See :func:`option` for the arguments."""
-    return option(default, help, group=group, minimum=0, maximum=0.99, model=model)
+    return option(default, help, group=group, minimum=0, maximum=0.99, model=model, auto=auto)
 
 
 def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
@@ -136,6 +142,17 @@ class Options:
         """
         names = [f.name for f in fields(self) if f.metadata["model"] and f.name not in without]
         return {name: getattr(self, name) for name in names}
+
+    def with_chosen(self, values: Mapping[str, Any]) -> typing.Self:
+        """Returns a copy in which the options that are ``AUTO`` have the given values.
+
+        Options that the user has set keep their values.
+        """
+        return replace(self, **{name: values[name] for name in self.automatic() if name in values})
+
+    def automatic(self) -> list[str]:
+        """Returns the names of the options that the task chooses from the data."""
+        return [f.name for f in fields(self) if f.metadata["auto"] and getattr(self, f.name) == AUTO]
 
     def stored(self) -> dict[str, Any]:
         """Returns the option values that options.json stores, by name."""
@@ -536,6 +553,8 @@ def checked_values(cls: type[Options], given: Mapping[str, Any]) -> dict[str, An
             near = get_close_matches(name, declared) or sorted(declared)
             raise UsageError(f"{name} is not an option; did you mean {' or '.join(near)}?")
         metadata, kind, optional = declared[name]
+        if value == AUTO and metadata["auto"]:
+            continue
         if value is None and (optional or kind is str):
             continue
         number = kind is float and isinstance(value, int) and not isinstance(value, bool)

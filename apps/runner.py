@@ -40,8 +40,10 @@ def train(task_name: str, options: TrainOptions) -> None:
         return
     with run.locked():
         resumes = _resumes(run, options)
+        if resumes:
+            options = options.with_chosen(run.read_json("options.json"))
         data = task.load(options, kept_assets(task, options, run if resumes else None))
-        stop = StopSignal()
+        options, stop = data.options or options, StopSignal()
         training = task_training(task, options, data, run.checkpoints, stop)
         # The options and the data have been checked, so the run directory may be changed now.
         if resumes:
@@ -59,7 +61,7 @@ def train(task_name: str, options: TrainOptions) -> None:
                 training.run()
         finally:
             report.close()
-        _finish(task, run, data, training)
+        _finish(task, run, data, training, task.start(options))
 
 
 def kept_assets(task: Task, options: TrainOptions, run: Run | None) -> Any:
@@ -191,9 +193,12 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     # then get their defaults.
     added = {each.name: each.default for each in fields(options) if each.metadata["stored"]}
     stored, asked = {**added, **run.read_json("options.json")}, options.stored()
-    names = sorted(name for name in stored | asked if stored.get(name) != asked.get(name))
+    fixed = (stored | asked).keys() - set(options.automatic())
+    names = sorted(name for name in fixed if stored.get(name) != asked.get(name))
     if names:
-        changes = ", ".join(f"{flag(name)} was {stored.get(name)}, is {asked.get(name)}" for name in names)
+        changes = ", ".join(
+            f"{flag(name)} was {stored.get(name)}, is {asked.get(name)}" for name in sorted(names)
+        )
         raise UserError(
             f"{run.path} is an interrupted run that was started with different options ({changes}); repeat "
             "the old options to resume it, or use --overwrite to train from scratch"
@@ -219,8 +224,10 @@ def _history_writer(run: Run, training: Training) -> keras.callbacks.Callback:
     )
 
 
-def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
+def _finish(task: Task, run: Run, data: Data, training: Training, start: str) -> None:
     """Stores the trained model, its scores and the scores of the baselines.
+
+    ``start`` is the name of the model with its initial weights. If no epoch is better, a line states this.
 
     ``metrics.json`` is written after the model, because a run with both files counts as finished.
     """
@@ -230,7 +237,7 @@ def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
     training.model.save(temporary)
     os.replace(temporary, run.model)
     log.print("fitting the baselines")
-    best = position.history[position.best_epoch - 1]
+    best = position.history[position.best_epoch - 1] if position.best_epoch else position.start or {}
     metrics = {
         "parameters": training.model.count_params(),
         "best_epoch": position.best_epoch,
@@ -245,6 +252,8 @@ def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
     run.write_json("metrics.json", metrics)
     run.own()
     valid = ", ".join(f"{name} {value:.4f}" for name, value in metrics["valid"].items())
+    if not position.best_epoch:
+        log.print(f"no epoch has a better validation score than {start}; the model equals {start}")
     log.print(
         f"trained: {run.path}, best epoch {position.best_epoch} of {position.epoch}, validation {valid}"
     )

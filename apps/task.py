@@ -66,6 +66,8 @@ class Data(Generic[AssetsT, SourceT]):
             A task may add other keys, such as ``vocabulary`` or ``lookback``.
         source: data splits before they are converted to batches. Their type depends on the task. Only
             functions of the task use them, for example ``baselines``.
+        options: options of the training, in which the task has replaced every ``AUTO`` by a value that suits
+            the data. Default: the task has no such options.
     """
 
     train: Callable[[int], tf.data.Dataset]
@@ -73,6 +75,7 @@ class Data(Generic[AssetsT, SourceT]):
     assets: AssetsT
     facts: dict
     source: SourceT
+    options: TrainOptions | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +163,9 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             the objective. It returns additional columns of the history, ``{column: value}``. It is called
             once for training and once for validation. The columns of the validation get the prefix
             ``valid_``. Default: no columns.
+        start: function that receives the options and returns a name for the model with its initial weights,
+            such as ``the linear part``. If the name is not empty, the initial weights are validated before
+            the first epoch, and compete for the best epoch. Default: an empty name.
         describe: function that receives a run and returns additional rows for the table that ``info``
             prints, ``{name: value}``. Default: no rows.
         verbs: additional verbs of this app, ``{name: function}``. The function receives
@@ -197,6 +203,7 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     outputs: Callable[[list[Record]], object] = Records
     initial_carried: Callable[[keras.Model, int], object] = lambda model, rows: ()
     derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {}
+    start: Callable[[TrainT], str] = lambda options: ""
     describe: Callable[[Run], Record] = lambda run: {}
     verbs: Mapping[str, Callable[..., Iterator[str]]] = field(default_factory=dict)
 

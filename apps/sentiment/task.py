@@ -42,14 +42,17 @@ def build(options: Train, assets: Assets) -> keras.Model:
     if options.embeddings:
         vectors, _ = read_glove(options.embeddings, assets.tokenizer.vocabulary)
         settings["embedding_units"] = vectors.shape[1]
-    if assets.ngrams is not None:
-        settings["evidence_scale"] = assets.ngrams.scale
+    linear = assets.linear
+    if linear is not None:
+        settings |= {"evidence_scale": linear.scale, "ngram_buckets": linear.buckets, "normalized": True}
+    if not options.ngrams:
+        settings["reads"] = "words"
     model = Classifier(len(assets.tokenizer), len(assets.classes), **settings)
     model.build()
     if vectors is not None:
         model.embedding.set_weights([vectors])
-    if model.ngrams is not None and assets.ngrams is not None:
-        model.ngrams.set_weights([assets.ngrams.table, assets.ngrams.bias])
+    if linear is not None:
+        model.ngrams.set_weights([linear.table, linear.bias])
     return model
 
 
@@ -137,12 +140,11 @@ def _baseline_scores(
 ) -> dict[str, dict[str, Any]]:
     """Scores the bag-of-words baselines on each split.
 
-    The model of a run can contain a linear n-gram model. In this case, the n-gram model is scored as an
-    additional baseline, without the rest of the model.
+    The linear part of the model is scored as an additional baseline, without the recurrent part.
     """
     fitted = bag_of_words.fit(train.texts, train.labels, assets.classes)
-    if (ngrams := assets.ngrams) is not None:
-        alone = Baseline("its n-grams alone", lambda texts: ngrams.probabilities(assets.encode(texts)))
+    if (linear := assets.linear) is not None:
+        alone = Baseline("linear part alone", lambda texts: linear.probabilities(assets.encode(texts)))
         fitted.append(alone)
     return {
         name: {
@@ -206,6 +208,7 @@ TASK = Task(
     build=build,
     objective=objective,
     monitor=("valid_loss", False),
+    start=lambda options: "the linear part" if options.ngrams else "",
     baselines=baselines,
     evaluate=evaluate,
     predict=predict,

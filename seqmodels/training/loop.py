@@ -127,6 +127,8 @@ class Training:
         self.model.stop_training = False  # callbacks may set it to True
         self.listeners.on_train_begin()
         position = self.position
+        if self.settings.score_start and not position.history and position.start is None:
+            self._score_start()
         while not position.finished:
             self._epoch()
             row = position.history[-1]
@@ -141,6 +143,13 @@ class Training:
         checkpoint.load(self.best, {"model": self.model.variables})
         self.listeners.on_train_end()
         return position.history
+
+    def _score_start(self) -> None:
+        position = self.position
+        scores = self.evaluate(self.validate())
+        position.start = {f"valid_{name}": value for name, value in scores.items()}
+        position.best = position.start[self.settings.monitor]
+        checkpoint.save(self.best, {"model": self.model.variables}, {"epoch": 0})
 
     def _epoch(self) -> None:
         position, settings = self.position, self.settings

@@ -44,6 +44,8 @@ class Settings:
         seconds: limit of the training time in seconds. None disables the limit. When the limit is reached,
             the training ends after the current step and a final validation. Only the time of training steps
             counts. The time of validation and the time during an interruption do not count.
+        score_start: if True, the initial weights are validated before the first epoch, and compete for the
+            best epoch as epoch 0. This is for models that start from a useful state.
         save_seconds: seconds between two checkpoints within an epoch. A checkpoint is also saved after every
             epoch.
         xla: if True, XLA compiles the steps. With several replicas, XLA is not used.
@@ -69,6 +71,7 @@ class Settings:
     average_after: int = 0
     average_epochs: int | None = None
     seconds: float | None = None
+    score_start: bool = False
     save_seconds: float = 300.0
     xla: bool = True
     parts: int | None = None
@@ -85,7 +88,9 @@ class Position:
             keys are the names of the values.
         history: one row per finished epoch.
         best: best monitored value so far.
-        best_epoch: number of the epoch with the best value, counted from 1.
+        best_epoch: number of the epoch with the best value, counted from 1. 0 stands for the initial weights,
+            see ``Settings.score_start``.
+        start: validation columns of the initial weights, or None if they were not validated.
         averaged: number of steps in the average of the weights. With ``average_epochs``, number of epochs in
             this average. None before averaging starts.
         finished: True if the training is finished.
@@ -97,5 +102,6 @@ class Position:
     history: list[dict[str, float]] = field(default_factory=list)
     best: float | None = None
     best_epoch: int = 0
+    start: dict[str, float] | None = None
     averaged: int | None = None
     finished: bool = False
