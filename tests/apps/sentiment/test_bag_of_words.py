@@ -98,7 +98,52 @@ def test_one_class_is_refused():
 
 def test_texts_without_words_are_refused():
     with pytest.raises(DataError, match="none of the 2 training texts has a word"):
-        bag_of_words.fit(["", "..."], ["good", "bad"], CLASSES)
+        bag_of_words.fit(["", " \n"], ["good", "bad"], CLASSES)
+
+
+VALID = (["a dull film", "a lovely film"], ["bad", "good"])
+
+
+def test_without_validation_texts_the_features_are_words(baselines):
+    assert [each.features for each in baselines.values()] == ["", bag_of_words.WORDS, bag_of_words.WORDS]
+
+
+def test_texts_of_marks_only_are_classified_by_characters():
+    fitted = bag_of_words.fit(["+++", "---"], ["good", "bad"], ("bad", "good"))
+    assert {each.features for each in fitted[1:]} == {bag_of_words.CHARACTERS}
+    for baseline in fitted[1:]:
+        np.testing.assert_array_equal(baseline.probabilities(["++", "--"]).argmax(axis=1), [1, 0])
+
+
+def test_validation_chooses_characters_if_the_words_are_new():
+    """The end of a word decides the class. Every word occurs once, so the words themselves are useless."""
+    random = np.random.default_rng(0)
+    ends = {"bad": "zzq", "good": "xxk"}
+    labels = [("bad", "good")[index % 2] for index in range(120)]
+    texts = ["".join(random.choice(list("abcdefgh"), 6)) + ends[label] for label in labels]
+    assert len(set(texts)) == len(texts)
+    fitted = bag_of_words.fit(texts[:60], labels[:60], ("bad", "good"), (texts[60:], labels[60:]))
+    for baseline in fitted[1:]:
+        assert baseline.features == bag_of_words.CHARACTERS
+        assert np.mean(np.array(["bad", "good"])[baseline.probabilities(texts).argmax(axis=1)] == labels) == 1
+
+
+def test_validation_chooses_words_if_only_their_order_within_the_text_counts():
+    random = np.random.default_rng(0)
+    nouns = ["abcd", "bcda", "cdab", "dabc", "badc", "dcba"]
+    texts = [f"{random.choice(nouns)} {random.choice(nouns)} {random.choice(nouns)}" for _ in range(400)]
+    labels = ["good" if "abcd" in text.split() else "bad" for text in texts]
+    fitted = bag_of_words.fit(texts[:200], labels[:200], ("bad", "good"), (texts[200:], labels[200:]))
+    bayes, regression = fitted[1:]
+    assert regression.features == bag_of_words.WORDS
+    assert bayes.name == "naive Bayes"
+
+
+def test_a_sample_decides_in_a_large_training_split(monkeypatch, capsys):
+    monkeypatch.setattr(bag_of_words, "SAMPLE", sum(map(len, TEXTS)) - 1)
+    names = [each.name for each in bag_of_words.fit(TEXTS, LABELS, CLASSES, VALID)]
+    assert names == ["majority", "naive Bayes", "logistic regression"]
+    assert "5 of 6 training texts decided between words and characters" in capsys.readouterr().err
 
 
 def penalised_loss(weights: np.ndarray, features: np.ndarray, signs: np.ndarray) -> float:
