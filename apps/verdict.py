@@ -5,9 +5,11 @@ All apps use the same wording. The verb ``evaluate`` prints the sentence as its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from seqmodels.evaluation import PairedTest
 
@@ -37,6 +39,27 @@ class Measure:
 
     def number(self, value: float) -> str:
         return f"{100 * value if self.percent else value:.{self.digits}f}"
+
+
+def against_best(
+    measure: Measure,
+    own: np.ndarray,
+    others: Mapping[str, np.ndarray],
+    score: Callable[[np.ndarray], float],
+    test: Callable[[np.ndarray, np.ndarray], PairedTest],
+) -> dict[str, Any]:
+    """Compares a model with the best of its baselines. Returns the result of :func:`verdict`.
+
+    Args:
+        measure: the score that is compared.
+        own: contribution of each of n examples to the score of the model, ``(n,)`` or ``(n, k)``.
+        others: contributions to the score of each baseline, on the same examples.
+        score: function that receives the contributions and returns the score.
+        test: paired test of the contributions of two systems.
+    """
+    scores = {name: score(units) for name, units in others.items()}
+    best = measure.best(scores)
+    return verdict(measure, score(own), best, scores[best], test(own, others[best]))
 
 
 def verdict(measure: Measure, own: float, baseline: str, other: float, test: PairedTest) -> dict[str, Any]:
