@@ -22,12 +22,10 @@ FILE = "baselines.npz"
 
 def without_units(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Returns the scores of each baseline without the entry ``units``, which JSON cannot store."""
-    return {
-        name: {key: value for key, value in row.items() if key != UNITS} for name, row in scores.items()
-    }
+    return {name: {key: value for key, value in row.items() if key != UNITS} for name, row in scores.items()}
 
 
-def units_of(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, np.ndarray]:
+def units_of(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Returns the entry ``units`` of each baseline that has this entry."""
     return {name: row[UNITS] for name, row in scores.items() if UNITS in row}
 
@@ -38,7 +36,7 @@ def write_units(run: Run, units: Mapping[str, np.ndarray]) -> None:
         return
     partial = run.path / f"{FILE}.partial"
     with open(partial, "wb") as file:
-        np.savez_compressed(file, **{name: each for name, each in units.items()})
+        np.savez_compressed(file, **dict(units))
     os.replace(partial, run.path / FILE)
 
 

@@ -111,7 +111,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             the result of the function ``baselines``. The result has the key ``rows``
             (``{name: {score: value}}``) for the table at the end of ``train``, and the key ``verdict``, a
             result of :func:`apps.verdict.verdict`. It can also have the key ``examples`` (str), which
-            describes the scored part of the validation split. Default: no comparison.
+            describes the scored part of the validation split. The result is None if no comparison is
+            possible. Default: no comparison.
         evaluate: function that receives ``(run, options)`` and returns a JSON-ready dict. It scores the model
             on ``options.data``. If ``options.data`` is absent (None), it uses the test split of the run.
             ``options.model`` selects the file format of the model. The keys of the result are:
@@ -202,7 +203,7 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     store: Callable[[object, Path], Path]
     inputs: Callable[[object, Path], list[str]]
     served: str = ""
-    validate: Callable[[keras.Model, Data[AssetsT, SourceT], Record], Record] | None = None
+    validate: Callable[[keras.Model, Data[AssetsT, SourceT], Record], Record | None] | None = None
     input_column: Callable[[Table, Mapping[str, object]], str] | None = None
     input_line: Callable[[str, Mapping[str, object]], str] = lambda line, options: line
     rows: Callable[[Record], list[Record]] = flat

@@ -124,6 +124,7 @@ ARROWS: dict[str, set[str]] = {
 # The imports that the tasks share; OWN has all imports of each task.
 OF_TASKS = {
     "apps.api",
+    "apps.baseline_units",
     "apps.bundle",
     "apps.inference",
     "apps.run",
@@ -136,10 +137,15 @@ OF_TASKS = {
     "seqmodels.training",
 }
 OWN: dict[str, set[str]] = {
-    "sentiment": {*OF_TASKS, "apps.baseline_units", "apps.console", "apps.frames", "apps.text_notes", "seqmodels.layers"},
+    "sentiment": {
+        *OF_TASKS,
+        "apps.console",
+        "apps.frames",
+        "apps.text_notes",
+        "seqmodels.layers",
+    },
     "language_modeling": {
         *OF_TASKS,
-        "apps.baseline_units",
         "apps.console",
         "apps.frames",
         "apps.text_notes",
@@ -149,7 +155,6 @@ OWN: dict[str, set[str]] = {
     "forecasting": {*OF_TASKS, "apps.console", "apps.options", "apps.training", "seqmodels.registry"},
     "translation": {
         *OF_TASKS,
-        "apps.baseline_units",
         "apps.console",
         "apps.frames",
         "apps.text_notes",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
-from seqmodels.evaluation import wilson_interval
+from seqmodels.evaluation import PairedTest, wilson_interval
 from seqmodels.models.forecasting import DECILES
 
 INTERVALS = (0.5, 0.8, 0.95)
@@ -197,8 +197,8 @@ def kupiec(exceedances: int, days: int, probability: float) -> float:
     return float(stats.chi2.sf(2 * (log_likelihood(observed) - log_likelihood(probability)), 1))
 
 
-def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, float]:
-    """Tests if the mean of ``differences`` is 0. Returns the statistic and the two-sided p-value.
+def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, PairedTest]:
+    """Tests if the mean of ``differences`` is 0. Returns the statistic and the result of the test.
 
     The statistic follows section 1.1 of Diebold, Mariano 1995. The variance is the estimate of Newey, West
     1987. This estimate weights the autocovariances such that the variance is positive.
@@ -208,21 +208,23 @@ def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, float]:
             ``(days,)``.
         lags: number of autocovariances that the variance includes.
     """
-    days = len(differences)
+    days, mean = len(differences), float(differences.mean())
     if days < 2 or np.ptp(differences) == 0:
-        return 0.0, 1.0
+        return 0.0, PairedTest(mean, None, 1.0, "Diebold-Mariano")
     centered = differences - differences.mean()
     variance = centered @ centered / days
     for lag in range(1, min(lags, days - 1) + 1):
         variance += 2 * (1 - lag / (lags + 1)) * (centered[lag:] @ centered[:-lag]) / days
-    statistic = float(differences.mean() / np.sqrt(variance / days))
-    return statistic, float(2 * stats.norm.sf(abs(statistic)))
+    error = float(np.sqrt(variance / days))
+    half = float(stats.norm.isf(0.025)) * error
+    p = float(2 * stats.norm.sf(abs(mean / error)))
+    return mean / error, PairedTest(mean, [mean - half, mean + half], p, "Diebold-Mariano")
 
 
-def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) -> dict[str, float]:
+def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) -> dict[str, Any]:
     """Returns the mean difference of the losses of two forecasts, and the result of a Diebold-Mariano test.
 
-    The losses at one origin time are averaged over all steps and over all series that have this origin time.
+    The losses at one origin time are added up over all steps and over all series that have this origin time.
     Forecasts of several steps overlap, and their losses are correlated over time. Therefore the
     variance in the test includes autocovariances. Their number is ``max(steps - 1, 4 (T / 100)^(2/9))``,
     where T is the number of origin times (Newey, West 1994). With fewer than 30 origin times, the test treats
@@ -236,15 +238,17 @@ def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) 
     difference = (loss - other).mean(axis=1)
     distinct, group = np.unique(times, return_inverse=True)
     if len(distinct) >= 30:
-        difference = np.bincount(group, difference) / np.bincount(group)
+        # The mean of these values is the mean difference over all windows.
+        difference = np.bincount(group, difference) * (len(distinct) / len(difference))
         lags = max(steps - 1, int(4 * (len(difference) / 100) ** (2 / 9)))
     else:
         lags = 0
-    statistic, p = diebold_mariano(difference, lags)
+    statistic, test = diebold_mariano(difference, lags)
     return {
-        "difference": float(difference.mean()),
+        "difference": test.effect,
+        "interval": test.interval,
         "statistic": statistic,
-        "p": p,
+        "p": test.p,
         "origins": len(difference),
     }
 

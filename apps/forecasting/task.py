@@ -17,6 +17,7 @@ import tensorflow as tf
 from rich.console import Group
 from rich.table import Table
 
+from apps.baseline_units import units_of
 from apps.console import log
 from apps.forecasting import evaluation, outlook
 from apps.forecasting import plots as forecast_plots
@@ -47,6 +48,8 @@ SHOWN = {
     "values": ("mase", "smape", "owa", "mse_scaled", "rmse", "mae", "crps", "wql"),
 }
 
+COMPARED = {"prices": ("nll", "crps", "mae"), "values": ("mase", "smape", "crps_scaled", "mae_scaled")}
+
 
 def build(options: Train, assets: Assets) -> keras.Model:
     settings: dict[str, Any] = {
@@ -74,9 +77,38 @@ def objective(options: Train) -> Objective:
 
 
 def baselines(data: Data) -> dict[str, Any]:
-    """Fits the baselines on all rows before the test split, and scores them on the test split."""
+    """Fits the baselines on all rows before the validation and the test split, and scores them on the split."""
     prepared: Prepared = data.source
-    return {"test": evaluation.baseline_scores(prepared, prepared.origins("test"), prepared.ends[:, 1])}
+    valid = evaluation.validation_origins(prepared)
+    return {
+        "valid": evaluation.baseline_scores(prepared, valid, prepared.ends[:, 0], units=True)
+        if len(valid)
+        else {},
+        "test": evaluation.baseline_scores(prepared, prepared.origins("test"), prepared.ends[:, 1]),
+    }
+
+
+def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str, Any] | None:
+    """Compares the model with the baselines on the validation split. See :class:`apps.task.Task`.
+
+    The result is None if every series has too few training rows for the baselines.
+    """
+    prepared: Prepared = data.source
+    origins = evaluation.validation_origins(prepared)
+    if not len(origins):
+        log.print(
+            "note: the series have too few training rows to compare the baselines on the validation split"
+        )
+        return None
+    forecast = of_keras(model)(prepared, origins)
+    own = evaluation.score(forecast, prepared, origins, prepared.ends[:, 0])
+    others = {name: lambda found=found: found for name, found in units_of(fitted).items()}
+    names = COMPARED[prepared.source.kind]
+    rows = {**fitted, "model": own}
+    return {
+        "rows": {name: {key: row[key] for key in names if key in row} for name, row in rows.items()},
+        "verdict": evaluation.comparisons(forecast, prepared, origins, others)[1],
+    }
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
@@ -95,7 +127,8 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         compared = evaluation.baseline_scores(prepared, origins, fitted)
     own = evaluation.score(forecast, prepared, origins, fitted)
     evaluation.with_owa({"model": own}, compared)
-    own["comparison"] = evaluation.comparisons(forecast, prepared, origins, fitted)
+    others = evaluation.rivals(prepared, origins, fitted)
+    own["comparison"], verdict = evaluation.comparisons(forecast, prepared, origins, others)
     own["fan"] = asdict(_fan(forecasts, prepared, origins))
     if options.model == "keras":
         own["influence"] = _influence(run.load_model(), prepared, origins, stored.seed)
@@ -108,6 +141,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         "step": prepared.source.frequency.step,
         "model": own,
         "baselines": compared,
+        "verdict": verdict,
     }
 
 
@@ -241,7 +275,6 @@ def render_scores(scores: dict[str, Any]) -> Group:
         for name, rise in sorted(model["influence"].items(), key=lambda item: -item[1]):
             table.add_row(name, f"{rise:+.4f}")
         parts.append(table)
-    parts.append(model["comparison"]["verdict"])
     return Group(*parts)
 
 
@@ -306,6 +339,7 @@ TASK = Task(
     objective=objective,
     monitor=("valid_loss", False),
     baselines=baselines,
+    validate=validate,
     evaluate=evaluate,
     predict=predict,
     headline=headline,

@@ -1,14 +1,14 @@
 """Bag-of-words classifiers: the baselines that a recurrent model must beat.
 
-All baselines are fitted on the training split only. Their features are either 1- and 2-grams of words, or 1-
-to 3-grams of characters. The validation split decides which of the two is better for each baseline. Words fail
+All baselines are fitted on the training split only. Their features are either 1- and 2-grams of words, or
+1- to 3-grams of characters. The validation split decides which of the two is better for each baseline. Words fail
 in languages that are written without spaces, and characters are often better for short texts.
 
 A word is a sequence of letters, digits, "_" and "'", converted to lower case. A word may be as short as one
 letter, such as "a". Every "!", "?" and emoji is also a word, and so is every character of a script without
 spaces, such as Chinese. Three choices were tuned on parts of the training splits of SST-2 and IMDB: this
-definition of a word, the value of ``INVERSE_PENALTY``, and the rule that naive Bayes counts an n-gram only once
-per text.
+definition of a word, the value of ``INVERSE_PENALTY``, and the rule that naive Bayes counts an n-gram only
+once per text.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,8 @@ VECTORIZERS: dict[str, dict[str, Any]] = {
     WORDS: {"ngram_range": (1, 2), "token_pattern": WORD},
     CHARACTERS: {"ngram_range": (1, 3), "analyzer": "char"},
 }
-# With more characters in the training split, a random sample of the texts decides between words and characters.
+# If the training split is longer than this number of characters, a random sample
+# of its texts decides between words and characters.
 SAMPLE = 50_000_000
 RATIO_INVERSE_PENALTY = 0.1  # scikit-learn's C in fit_ratios; 0.05 and 0.2 are equally good on IMDB
 

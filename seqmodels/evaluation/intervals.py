@@ -73,9 +73,12 @@ def bootstrap_scores(sums: ArrayLike, score: ScoreOfSums) -> NDArray:
 
     def statistic(chosen: NDArray, axis: int = -1) -> NDArray:
         chosen = np.atleast_2d(chosen)  # (resamples, n): indices of the examples
-        flat = chosen + count * np.arange(len(chosen))[:, None]
-        times = np.bincount(flat.ravel(), minlength=count * len(chosen)).reshape(len(chosen), count)
-        return np.asarray(score(times.astype(np.float64) @ units), np.float64)
+        # A row of this matrix counts how often each example occurs in one resample. Entries at the same place
+        # are added up.
+        starts = np.arange(len(chosen) + 1) * count
+        counts = sparse.csr_array((np.ones(chosen.size), chosen.ravel(), starts), (len(chosen), count))
+        sums = counts @ units  # (resamples, k)
+        return np.asarray(score(sums.toarray() if sparse.issparse(sums) else sums), np.float64)
 
     drawn = stats.bootstrap(
         (np.arange(count),),

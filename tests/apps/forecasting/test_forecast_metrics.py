@@ -101,13 +101,17 @@ def test_diebold_mariano_equals_a_regression_with_newey_west_errors(lags):
     rng = np.random.default_rng(2)
     differences = np.convolve(rng.normal(0.1, 1, 400), [0.5, 0.3, 0.2])
     fit = sm.OLS(differences, np.ones(len(differences))).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
-    statistic, p = metrics.diebold_mariano(differences, lags)
+    statistic, test = metrics.diebold_mariano(differences, lags)
     assert statistic == pytest.approx(fit.tvalues[0])
-    assert p == pytest.approx(fit.pvalues[0])
+    assert test.p == pytest.approx(fit.pvalues[0])
+    assert test.interval == pytest.approx(fit.conf_int()[0])
+    assert test.effect == pytest.approx(differences.mean())
 
 
 def test_equal_losses_are_not_significantly_different():
-    assert metrics.diebold_mariano(np.zeros(50), 2) == (0.0, 1.0)
+    statistic, test = metrics.diebold_mariano(np.zeros(50), 2)
+    assert (statistic, test.effect, test.p) == (0.0, 0.0, 1.0)
+    assert not test.significant
 
 
 def test_losses_of_one_origin_count_once():
@@ -117,6 +121,16 @@ def test_losses_of_one_origin_count_once():
     twice = metrics.compare(np.repeat(loss, 2, 0), np.zeros((80, 2)), np.repeat(times, 2), 1)
     assert once == pytest.approx(twice)
     assert once["difference"] == pytest.approx(loss.mean())
+
+
+def test_the_mean_difference_includes_every_window_once():
+    """The number of windows differs from one origin time to another."""
+    rng = np.random.default_rng(3)
+    times = np.sort(rng.integers(0, 60, 300))
+    loss, other = rng.normal(size=(300, 2)), rng.normal(size=(300, 2))
+    compared = metrics.compare(loss, other, times, 2)
+    assert compared["difference"] == pytest.approx(loss.mean() - other.mean())
+    assert compared["interval"][0] < compared["difference"] < compared["interval"][1]
 
 
 def test_smape_and_mase_by_hand():
