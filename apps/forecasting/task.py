@@ -77,7 +77,7 @@ def objective(options: Train) -> Objective:
 
 
 def baselines(data: Data) -> dict[str, Any]:
-    """Fits the baselines on all rows before the validation and the test split, and scores them on the split."""
+    """Fits the baselines on all rows before a split, and scores them on this split."""
     prepared: Prepared = data.source
     valid = evaluation.validation_origins(prepared)
     return {
@@ -97,7 +97,8 @@ def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str
     origins = evaluation.validation_origins(prepared)
     if not len(origins):
         log.print(
-            "note: the series have too few training rows to compare the baselines on the validation split"
+            f"note: every series has fewer than {evaluation.LEAST_ROWS} training rows, so the model is not "
+            "compared with the baselines on the validation split"
         )
         return None
     forecast = of_keras(model)(prepared, origins)

@@ -1,8 +1,8 @@
 """Bag-of-words classifiers: the baselines that a recurrent model must beat.
 
 All baselines are fitted on the training split only. Their features are either 1- and 2-grams of words, or
-1- to 3-grams of characters. The validation split decides which of the two is better for each baseline. Words fail
-in languages that are written without spaces, and characters are often better for short texts.
+1- to 3-grams of characters. For each baseline, the validation split decides which of the two is better. Words
+fail in languages that are written without spaces, and characters are often better for short texts.
 
 A word is a sequence of letters, digits, "_" and "'", converted to lower case. A word may be as short as one
 letter, such as "a". Every "!", "?" and emoji is also a word, and so is every character of a script without
