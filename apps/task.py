@@ -111,8 +111,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             the result of the function ``baselines``. The result has the key ``rows``
             (``{name: {score: value}}``) for the table at the end of ``train``, and the key ``verdict``, a
             result of :func:`apps.verdict.verdict`. It can also have the key ``examples`` (str), which
-            describes the scored part of the validation split. The result is None if no comparison is
-            possible. Default: no comparison.
+            describes the scored part of the validation split. If no comparison is possible, the function
+            returns None. Default: no comparison.
         evaluate: function that receives ``(run, options)`` and returns a JSON-ready dict. It scores the model
             on ``options.data``. If ``options.data`` is absent (None), it uses the test split of the run.
             ``options.model`` selects the file format of the model. The keys of the result are:

@@ -91,7 +91,7 @@ def baselines(data: Data) -> dict[str, Any]:
 def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str, Any] | None:
     """Compares the model with the baselines on the validation split. See :class:`apps.task.Task`.
 
-    The result is None if every series has too few training rows for the baselines.
+    If every series has too few training rows for the baselines, there is no comparison.
     """
     prepared: Prepared = data.source
     origins = evaluation.validation_origins(prepared)

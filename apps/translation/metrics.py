@@ -30,7 +30,8 @@ def translation_scores(
 
     Returns:
         A dictionary. `sentences` is the number of sentences. `bleu` and `chrf` are from 0 to 100.
-        `bleu_interval` and `chrf_interval` are their intervals, `[low, high]`, or None for one sentence.
+        `bleu_interval` and `chrf_interval` are their intervals, `[low, high]`. With one sentence, they are
+        None.
         `bleu_signature` and `chrf_signature` are texts that describe the settings of sacreBLEU (cased, 13a
         tokens). `length_ratio` is the length of the hypotheses divided by the length of the references.
 
