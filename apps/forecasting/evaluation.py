@@ -14,6 +14,7 @@ from apps.forecasting import metrics as metrics
 from apps.forecasting.checks import shown
 from apps.forecasting.data import Prepared
 from apps.forecasting.inference import Forecasts
+from apps.forecasting.intervals import blocks_of
 from apps.forecasting.metrics import Forecast
 from apps.forecasting.windows import deviation, seasonal_change
 from apps.verdict import Measure, verdict
@@ -65,13 +66,19 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 def score(forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, Any]:
     """Computes all scores of the forecasts for the windows in ``origins``, as a JSON-ready dictionary."""
     y = prepared.truth(origins)
+    blocks = blocks_of(_times(prepared, origins), prepared.assets.horizon)
     if prepared.source.kind == "prices":
-        return metrics.market_scores(forecast, y)
+        return metrics.market_scores(forecast, y, blocks)
     targets, season = prepared.targets, prepared.assets.season
     changes = np.array([seasonal_change(v[:end], season) for v, end in zip(targets, fitted)])
     deviations = np.array([deviation(v[:end]) for v, end in zip(targets, prepared.ends[:, 0])])
     of_window = origins[:, 0]
-    return metrics.value_scores(forecast, y, changes[of_window], deviations[of_window])
+    return metrics.value_scores(forecast, y, changes[of_window], deviations[of_window], blocks)
+
+
+def _times(prepared: Prepared, origins: np.ndarray) -> np.ndarray:
+    """Returns the time of each origin, ``(n,)``."""
+    return np.array([prepared.source.days(number)[origin] for number, origin in origins])
 
 
 def measure_of(forecast: Forecast, prepared: Prepared) -> str:
@@ -160,7 +167,7 @@ def comparisons(
     Returns:
         All comparisons, and the comparison with the best baseline, see :func:`apps.verdict.verdict`.
     """
-    times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
+    times = _times(prepared, origins)
     measure = measure_of(forecast, prepared)
     own = losses(measure, forecast, prepared, origins)
     tests: dict[str, dict[str, Any]] = {}
@@ -201,7 +208,7 @@ def backtest(
             all before the part. The baselines are then also fitted on all rows before the part. Without
             ``refit``, all parts use the same model and the same fitted baselines.
     """
-    times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
+    times = _times(prepared, origins)
     found = []
     for group in np.array_split(np.unique(times), parts):
         if not len(group):

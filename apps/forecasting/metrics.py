@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
+from apps.forecasting.intervals import FEWEST_ORIGINS, lags_of, score_intervals
 from seqmodels.evaluation import PairedTest, wilson_interval
 from seqmodels.models.forecasting import DECILES
 
@@ -237,10 +238,10 @@ def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) 
     """
     difference = (loss - other).mean(axis=1)
     distinct, group = np.unique(times, return_inverse=True)
-    if len(distinct) >= 30:
+    if len(distinct) >= FEWEST_ORIGINS:
         # The mean of these values is the mean difference over all windows.
         difference = np.bincount(group, difference) * (len(distinct) / len(difference))
-        lags = max(steps - 1, int(4 * (len(difference) / 100) ** (2 / 9)))
+        lags = lags_of(len(difference), steps)
     else:
         lags = 0
     statistic, test = diebold_mariano(difference, lags)
@@ -270,10 +271,16 @@ def direction(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
     }
 
 
-def market_scores(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
+def market_scores(forecast: Forecast, y: np.ndarray, blocks: np.ndarray | None = None) -> dict[str, Any]:
     """Computes the JSON-ready scores of forecasts of returns.
 
     The scores of the direction and of the value at risk use only the first step.
+
+    Args:
+        forecast: the forecasts.
+        y: targets, ``(n, H)``.
+        blocks: block of each window for the 95 % intervals, ``(n,)``; see :mod:`apps.forecasting.intervals`.
+            Default: no intervals.
     """
     losses, ranked = negative_log_likelihood(forecast, y), crps(forecast, y)
     first, returns = forecast.rows((slice(None), slice(0, 1))), y[:, :1]
@@ -285,7 +292,11 @@ def market_scores(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
             "expected": probability * len(y),
             "kupiec_p": kupiec(exceedances, len(y), probability),
         }
+    error = y - forecast.median
+    means = {} if losses is None else {"nll": losses}
+    means |= {"crps": ranked, "mae": np.abs(error), "rmse": error**2}
     return {
+        **_intervals(means, blocks),
         "windows": len(y),
         **({} if losses is None else {"nll": float(losses.mean())}),
         "crps": float(ranked.mean()),
@@ -299,8 +310,22 @@ def market_scores(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
     }
 
 
+def _intervals(
+    losses: dict[str, np.ndarray], blocks: np.ndarray | None, ratios: dict[str, np.ndarray] | None = None
+) -> dict[str, list[float] | None]:
+    """Returns the intervals of scores from the losses of all windows and steps, ``(n, H)``."""
+    if blocks is None:
+        return {}
+    windows = {name: values.mean(axis=1) for name, values in losses.items()}
+    return score_intervals(windows, blocks, ratios or {})
+
+
 def value_scores(
-    forecast: Forecast, y: np.ndarray, seasonal_changes: np.ndarray, deviations: np.ndarray
+    forecast: Forecast,
+    y: np.ndarray,
+    seasonal_changes: np.ndarray,
+    deviations: np.ndarray,
+    blocks: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Computes the JSON-ready scores of forecasts of values.
 
@@ -312,11 +337,28 @@ def value_scores(
             the seasonal change (Hyndman, Koehler 2006).
         deviations: for each window, the standard deviation of the training rows of its series, ``(n,)``. The
             scaled scores divide the errors by this standard deviation.
+        blocks: block of each window for the 95 % intervals, ``(n,)``; see :mod:`apps.forecasting.intervals`.
+            Default: no intervals.
     """
     error = y - forecast.median
     losses, ranked = negative_log_likelihood(forecast, y), crps(forecast, y)
     known = seasonal_changes > 0
+    scale = deviations[:, None]
+    means = {} if losses is None else {"nll": losses}
+    means |= {
+        "mase": np.abs(error) * (known / np.where(known, seasonal_changes, 1))[:, None],
+        "smape": smape(y, forecast.median),
+        "mae": np.abs(error),
+        "rmse": error**2,
+        "mse_scaled": (error / scale) ** 2,
+        "mae_scaled": np.abs(error / scale),
+        "crps": ranked,
+        "crps_scaled": ranked / scale,
+        "wql": np.mean([2 * quantile_loss(y, forecast.quantile(level), level) for level in DECILES], axis=0),
+    }
+    ratios = {"mase": known.astype(float), "wql": np.abs(y).mean(axis=1)}
     return {
+        **_intervals(means, blocks, ratios),
         "windows": len(y),
         "mase": float(np.mean(np.abs(error[known]).mean(1) / seasonal_changes[known]))
         if known.any()

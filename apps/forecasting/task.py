@@ -36,6 +36,7 @@ from apps.options import ConvertOptions
 from apps.run import Run
 from apps.task import Data, Task
 from apps.training import task_training
+from apps.verdict import with_interval
 from seqmodels.models import FixedWindowForecaster, Forecaster
 from seqmodels.training.objectives import Objective
 
@@ -247,6 +248,7 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 def render_scores(scores: dict[str, Any]) -> Group:
     """Formats all scores as tables: model and baselines, significance tests, backtest, and importance.
 
+    The second line of a cell is the 95 % interval of the score.
     For prices, a further table shows the accuracy of the direction and the value at risk.
     """
     model, prices = scores["model"], scores["kind"] == "prices"
@@ -256,7 +258,10 @@ def render_scores(scores: dict[str, Any]) -> Group:
     title = f"{scores['data']}: {model['windows']:,} windows"
     side = Table("", *names, "50 / 80 / 95 % coverage", "model better? p-value", title=title)
     for name, row in rows.items():
-        cells = [f"{row[key]:.4f}" if key in row else "" for key in names]
+        cells = [
+            with_interval(f"{row[key]:.4f}", row.get(f"{key}_interval"), ".4f") if key in row else ""
+            for key in names
+        ]
         cells.append(" / ".join(f"{share:.1%}" for share in row["coverage"].values()))
         test = tests.get(name)
         side.add_row(
