@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from apps.console import log
 from apps.run import Run
 from seqmodels.errors import DataError
 
@@ -41,13 +42,19 @@ def write_units(run: Run, units: Mapping[str, np.ndarray]) -> None:
 
 
 def read_units(run: Run) -> dict[str, np.ndarray] | None:
-    """Returns the stored contributions, or None if an earlier version of the package trained the run.
+    """Returns the stored contributions.
+
+    If an earlier version of the package trained the run, the function prints a note and returns None.
 
     Raises:
         DataError: the file is damaged.
     """
     path = run.path / FILE
     if not path.exists():
+        log.print(
+            f"note: an earlier version trained {run.path} and did not write {FILE}, so the baselines are "
+            "fitted again"
+        )
         return None
     try:
         with np.load(path, allow_pickle=False) as stored:

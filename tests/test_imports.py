@@ -52,7 +52,7 @@ ARROWS: dict[str, set[str]] = {
         "apps.task",
         "seqmodels.data",
     },
-    "apps.baseline_units": {"apps.run"},
+    "apps.baseline_units": {"apps.console", "apps.run"},
     "apps.verdict": {"seqmodels.evaluation"},
     "apps.summary": {"apps.console", "apps.options"},
     "apps.console": set(),

@@ -162,7 +162,9 @@ def test_a_run_of_an_earlier_version_is_compared_with_refitted_baselines(
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     (run / "baselines.npz").unlink()
-    old = json.loads(invoke("evaluate", "--run", run, "--json").stdout)
+    result = invoke("evaluate", "--run", run, "--json")
+    assert "so the baselines are fitted again" in result.stderr
+    old = json.loads(result.stdout)
     new = json.loads(invoke("evaluate", "--run", trained, "--json").stdout)
     assert old == new
 
