@@ -16,6 +16,7 @@ from typing import Any
 import keras
 from rich.table import Column, Table
 
+from apps.baseline_units import units_of, without_units, write_units
 from apps.console import log, out
 from apps.estimate import dry_run
 from apps.inputs import inputs_of
@@ -25,6 +26,7 @@ from apps.outputs import json_line, write_records
 from apps.progress import Report, TensorBoard
 from apps.run import Run
 from apps.stdin import lines_as_they_come
+from apps.summary import print_summary
 from apps.task import Data, Task, load_task
 from apps.training import task_training
 from seqmodels.errors import UserError
@@ -61,7 +63,7 @@ def train(task_name: str, options: TrainOptions) -> None:
                 training.run()
         finally:
             report.close()
-        _finish(task, run, data, training, task.start(options))
+        _finish(task, run, options, data, training)
 
 
 def kept_assets(task: Task, options: TrainOptions, run: Run | None) -> Any:
@@ -88,6 +90,8 @@ def evaluate(task_name: str, options: EvaluateOptions) -> None:
         print(json_line(scores))
     else:
         out.print(task.render_scores(scores))
+        if "verdict" in scores:
+            out.print(scores["verdict"]["sentence"], highlight=False, soft_wrap=True)
     _keep_scores(task, run, options, scores)
 
 
@@ -105,7 +109,8 @@ def evaluate_run(task: Task, run: Run, options: EvaluateOptions) -> dict[str, An
 def _keep_scores(task: Task, run: Run, options: EvaluateOptions, scores: dict[str, Any]) -> None:
     if options.data is None and options.model == "keras":
         try:
-            run.write_json("metrics.json", {**run.read_json("metrics.json"), "test": scores["model"]})
+            kept = {"test": scores["model"]} | {key: scores[key] for key in ("verdict",) if key in scores}
+            run.write_json("metrics.json", {**run.read_json("metrics.json"), **kept})
             paths = task.plot(run, scores["model"])
             run.own()
         except OSError as error:
@@ -224,10 +229,8 @@ def _history_writer(run: Run, training: Training) -> keras.callbacks.Callback:
     )
 
 
-def _finish(task: Task, run: Run, data: Data, training: Training, start: str) -> None:
-    """Stores the trained model, its scores and the scores of the baselines.
-
-    ``start`` is the name of the model with its initial weights. If no epoch is better, a line states this.
+def _finish(task: Task, run: Run, options: TrainOptions, data: Data, training: Training) -> None:
+    """Stores the trained model, its scores and the scores of the baselines, and prints a summary.
 
     ``metrics.json`` is written after the model, because a run with both files counts as finished.
     """
@@ -237,6 +240,9 @@ def _finish(task: Task, run: Run, data: Data, training: Training, start: str) ->
     training.model.save(temporary)
     os.replace(temporary, run.model)
     log.print("fitting the baselines")
+    fitted = task.baselines(data)
+    compared = task.validate(training.model, data, fitted["valid"]) if task.validate else None
+    write_units(run, units_of(fitted["test"]))
     best = position.history[position.best_epoch - 1] if position.best_epoch else position.start or {}
     metrics = {
         "parameters": training.model.count_params(),
@@ -246,17 +252,21 @@ def _finish(task: Task, run: Run, data: Data, training: Training, start: str) ->
         "valid": {
             name.removeprefix("valid_"): value for name, value in best.items() if name.startswith("valid_")
         },
-        "baselines": task.baselines(data),
+        "baselines": {split: without_units(rows) for split, rows in fitted.items()},
+        **({} if compared is None else {"validation": compared}),
     }
     plots.learning_curve(position.history, run.plots / "learning_curve.png", position.best_epoch)
     run.write_json("metrics.json", metrics)
     run.own()
     valid = ", ".join(f"{name} {value:.4f}" for name, value in metrics["valid"].items())
     if not position.best_epoch:
+        start = task.start(options)
         log.print(f"no epoch has a better validation score than {start}; the model equals {start}")
     log.print(
         f"trained: {run.path}, best epoch {position.best_epoch} of {position.epoch}, validation {valid}"
     )
+    if compared is not None:
+        print_summary(compared, task.name, options, improving=position.best_epoch == position.epoch)
 
 
 def _describe(task: Task, run: Run) -> dict[str, Any]:

@@ -105,7 +105,17 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             history. If ``maximize`` is True, higher values are better.
         baselines: function that receives :class:`Data`, fits the baselines, and returns
             ``{split: {baseline: scores}}``. The fit must not use the test split. The split ``test`` is
-            required, ``valid`` is optional. ``metrics.json`` stores the result.
+            required. The split ``valid`` is required if there is a function ``validate``. ``metrics.json``
+            stores the result. The scores can also have the entry ``units``, which is not JSON-ready. It is an
+            array with one row per example: the contribution of this example to the score. The arrays of the
+            split ``test`` are stored in ``baselines.npz``; see :mod:`apps.baseline_units`.
+        validate: function that receives ``(model, data, baselines)`` after the training and compares the
+            trained model with the baselines on the validation split. ``baselines`` is the entry ``valid`` of
+            the result of the function ``baselines``. The result has the key ``rows``
+            (``{name: {score: value}}``) for the table at the end of ``train``, and the key ``verdict``, a
+            result of :func:`apps.verdict.verdict`. It can also have the key ``examples`` (str), which
+            describes the scored part of the validation split. If no comparison is possible, the function
+            returns None. Default: no comparison.
         evaluate: function that receives ``(run, options)`` and returns a JSON-ready dict. It scores the model
             on ``options.data``. If ``options.data`` is absent (None), it uses the test split of the run.
             ``options.model`` selects the file format of the model. The keys of the result are:
@@ -113,6 +123,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             - ``model`` (scores): scores of the model. For the Keras model on the run's own test split,
               ``metrics.json`` stores them as ``test``.
             - ``baselines`` (``{baseline: scores}``): scores of the baselines on the same data.
+            - ``verdict``: optional result of :func:`apps.verdict.verdict`. The verb ``evaluate`` prints its
+              entry ``sentence`` as the last line.
             - ``data`` (str): path or name of the scored data, for ``render_scores``.
             - any other key that ``render_scores`` needs, such as ``variants`` or ``languages``.
         predict: function that receives ``(run, chunks, options)`` and returns an iterator of records, one per
@@ -197,6 +209,7 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     store: Callable[[object, Path], Path]
     inputs: Callable[[object, Path], list[str]]
     served: str = ""
+    validate: Callable[[keras.Model, Data[AssetsT, SourceT], Record], Record | None] | None = None
     input_column: Callable[[Table, Mapping[str, object]], str] | None = None
     input_line: Callable[[str, Mapping[str, object]], str] = lambda line, options: line
     rows: Callable[[Record], list[Record]] = flat

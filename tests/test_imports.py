@@ -52,6 +52,9 @@ ARROWS: dict[str, set[str]] = {
         "apps.task",
         "seqmodels.data",
     },
+    "apps.baseline_units": {"apps.console", "apps.run"},
+    "apps.verdict": {"seqmodels.evaluation"},
+    "apps.summary": {"apps.console", "apps.options"},
     "apps.console": set(),
     "apps.stdin": set(),
     "apps.interruption": set(),
@@ -89,6 +92,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "apps.progress": set(),
     "apps.runner": {
+        "apps.baseline_units",
         "apps.console",
         "apps.estimate",
         "apps.inputs",
@@ -98,6 +102,7 @@ ARROWS: dict[str, set[str]] = {
         "apps.progress",
         "apps.run",
         "apps.stdin",
+        "apps.summary",
         "apps.task",
         "apps.training",
         "seqmodels.evaluation",
@@ -119,10 +124,12 @@ ARROWS: dict[str, set[str]] = {
 # The imports that the tasks share; OWN has all imports of each task.
 OF_TASKS = {
     "apps.api",
+    "apps.baseline_units",
     "apps.bundle",
     "apps.inference",
     "apps.run",
     "apps.task",
+    "apps.verdict",
     "seqmodels.data",
     "seqmodels.evaluation",
     "seqmodels.export",
@@ -130,7 +137,13 @@ OF_TASKS = {
     "seqmodels.training",
 }
 OWN: dict[str, set[str]] = {
-    "sentiment": {*OF_TASKS, "apps.console", "apps.frames", "apps.text_notes", "seqmodels.layers"},
+    "sentiment": {
+        *OF_TASKS,
+        "apps.console",
+        "apps.frames",
+        "apps.text_notes",
+        "seqmodels.layers",
+    },
     "language_modeling": {
         *OF_TASKS,
         "apps.console",

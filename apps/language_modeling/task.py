@@ -16,6 +16,7 @@ import tensorflow as tf
 from rich.table import Table
 
 from apps import frames
+from apps.baseline_units import UNITS, read_units, units_of, without_units
 from apps.console import log
 from apps.inference import open_model
 from apps.language_modeling import ngrams
@@ -24,13 +25,14 @@ from apps.language_modeling.corpora import Reading, Texts, load_text, load_texts
 from apps.language_modeling.data import LINE_END, characters, encode, load, reading, stream, words
 from apps.language_modeling.generation import generate
 from apps.language_modeling.inference import FORMS
-from apps.language_modeling.metrics import language_scores
+from apps.language_modeling.metrics import block_sums, language_scores, language_verdict
 from apps.language_modeling.options import WITHOUT, Evaluate, Predict, Train
 from apps.language_modeling.phone import phone
 from apps.language_modeling.saved_model import examples, signatures
 from apps.options import ConvertOptions
 from apps.run import Run
 from apps.task import Data, Task
+from apps.verdict import with_interval
 from seqmodels.data.table import Table as DataTable
 from seqmodels.data.tokenizer import END, SPECIAL_TOKENS, UNKNOWN, Tokenizer
 from seqmodels.errors import DataError, UsageError
@@ -81,6 +83,18 @@ def baselines(data: Data) -> dict[str, Any]:
     return _rivals(data.assets, source.train, {"valid": source.valid, "test": source.test})
 
 
+def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str, Any]:
+    """Compares the model with the baselines on the validation split. See :class:`apps.task.Task`."""
+    lines = data.source.valid
+    ids = stream(data.assets, lines)
+    losses = FORMS.keras(model)(ids)
+    rows = {**fitted, "model": _scores(data.assets, losses, ids, lines)}
+    return {
+        "rows": {name: headline(row) for name, row in rows.items()},
+        "verdict": language_verdict(block_sums(losses), units_of(fitted)),
+    }
+
+
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """Scores the model and its baselines on ``options.data``. The default is the test split of the run."""
     stored, tokenizer, source = _trained(run)
@@ -88,19 +102,28 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     ids = stream(tokenizer, lines)
     if not len(ids):
         raise DataError(f"{options.data} contains no tokens; expected text")
-    if options.data is None:
-        rivals = run.read_json("metrics.json")["baselines"]["test"]
+    units = read_units(run) if options.data is None else None
+    if units is not None:
+        rivals = run.read_json("metrics.json", "baselines")["baselines"]["test"]
     else:
-        rivals = _rivals(tokenizer, source.train, {"test": lines})["test"]
+        fitted = _rivals(tokenizer, source.train, {"test": lines})["test"]
+        rivals, units = without_units(fitted), units_of(fitted)
     if options.beside:
         rivals = {**rivals, options.beside: _other(run, options.beside, lines)}
-    scores = _scores(tokenizer, open_model(run, options.model, FORMS)(ids), ids, lines)
+    losses = open_model(run, options.model, FORMS)(ids)
+    scores = _scores(tokenizer, losses, ids, lines)
     scores["parameters"] = run.read_json("metrics.json")["parameters"]
     variants = {
-        name: _scores(tokenizer, losses, ids, lines)
-        for name, losses in _adapted(run, options, tokenizer, ids, source.train)
+        name: _scores(tokenizer, adapted, ids, lines)
+        for name, adapted in _adapted(run, options, tokenizer, ids, source.train)
     }
-    return {"data": options.data or stored.data, "model": scores, "variants": variants, "baselines": rivals}
+    return {
+        "data": options.data or stored.data,
+        "model": scores,
+        "variants": variants,
+        "baselines": rivals,
+        "verdict": language_verdict(block_sums(losses), units),
+    }
 
 
 def _other_text(options: Evaluate, stored: Train) -> list[str]:
@@ -164,6 +187,7 @@ def _rivals(
                 **_scores(tokenizer, losses, ids[name], lines),
                 "parameters": sum(fitted.stored),
                 "fallbacks": fitted.fallbacks,
+                UNITS: block_sums(losses),
             }
     return scores
 
@@ -259,7 +283,8 @@ def describe(run: Run) -> dict[str, Any]:
 def render_scores(scores: dict[str, Any]) -> Table:
     """Returns a table of scores.
 
-    The rows are the baselines, the model, and the model with a cache or with dynamic evaluation.
+    The rows are the baselines, the model, and the model with a cache or with dynamic evaluation. The second
+    line of a cell is the 95 % interval of the score.
     """
     model = scores["model"]
     named = {**scores["baselines"], "model": model}
@@ -270,13 +295,15 @@ def render_scores(scores: dict[str, Any]) -> Table:
     if "words" in model:
         title += f"; {model['words']:,} words, line ends included"
     table = Table("", *columns, *(["bits per character"] if bits else []), "parameters", title=title)
+    keys = {"perplexity": ".2f", "word_perplexity": ".2f", "log_loss": ".4f"}
+    keys |= {"bits_per_character": ".4f"} if bits else {}
     for name, row in named.items():
         table.add_row(
             f"{name} (discounts not estimated)" if row.get("fallbacks") else name,
-            f"{row['perplexity']:.2f}",
-            f"{row['word_perplexity']:.2f}" if "word_perplexity" in row else "",
-            f"{row['log_loss']:.4f}",
-            *([f"{row['bits_per_character']:.4f}"] if bits and "bits_per_character" in row else [""] * bits),
+            *(
+                with_interval(f"{row[key]:{form}}", row.get(f"{key}_interval"), form) if key in row else ""
+                for key, form in keys.items()
+            ),
             f"{row['parameters']:,}" if "parameters" in row else "",
         )
     return table
@@ -314,6 +341,7 @@ TASK = Task(
     monitor=("valid_loss", False),
     derive=perplexity,
     baselines=baselines,
+    validate=validate,
     evaluate=evaluate,
     predict=predict,
     input_column=_input_column,

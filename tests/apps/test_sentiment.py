@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -112,7 +113,8 @@ def test_metrics_hold_the_best_epoch_and_baselines_fitted_on_train(trained, revi
             *("majority", "naive Bayes", "logistic regression", "linear part alone")
         }
         assert metrics["baselines"][split]["majority"]["accuracy"] == 0.5
-        for baseline in bag_of_words.fit(source.train.texts, source.train.labels, source.classes):
+        valid = source.valid.texts, source.valid.labels
+        for baseline in bag_of_words.fit(source.train.texts, source.train.labels, source.classes, valid):
             texts, labels = getattr(source, split).texts, getattr(source, split).labels
             guesses = np.array(source.classes)[baseline.probabilities(texts).argmax(axis=-1)]
             assert metrics["baselines"][split][baseline.name]["accuracy"] == np.mean(guesses == labels)
@@ -147,6 +149,43 @@ def test_evaluate_shows_a_table_with_model_baselines_and_classes(trained, invoke
     for name in ("majority", "naive Bayes", "logistic regression", "model", "bad", "good"):
         assert any(name in row for row in rows), name
     assert any("model" in row and f"{scores['accuracy']:.2%}" in row for row in rows)
+
+
+def test_evaluate_ends_with_a_verdict_on_the_same_texts(trained, reviews, invoke, read_json):
+    result = invoke("evaluate", "--run", trained)
+    verdict = read_json(trained / "metrics.json")["verdict"]
+    assert result.stdout.splitlines()[-1] == verdict["sentence"]
+    metrics = read_json(trained / "metrics.json")
+    best = max(each["accuracy"] for each in metrics["baselines"]["test"].values())
+    assert verdict["baseline_score"] == metrics["baselines"]["test"][verdict["baseline"]]["accuracy"] == best
+    assert verdict["difference"] == pytest.approx(metrics["test"]["accuracy"] - best)
+    assert set(metrics["validation"]["rows"]) == {
+        f"{name} ({row['features']})" if "features" in row else name
+        for name, row in metrics["baselines"]["valid"].items()
+    } | {"model"}
+
+
+def test_a_run_of_an_earlier_version_is_compared_with_refitted_baselines(
+    trained, invoke, read_json, tmp_path
+):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "baselines.npz").unlink()
+    result = invoke("evaluate", "--run", run, "--json")
+    assert "so the baselines are fitted again" in result.stderr
+    old = json.loads(result.stdout)
+    new = json.loads(invoke("evaluate", "--run", trained, "--json").stdout)
+    assert old == new
+
+
+def test_damaged_contributions_of_the_baselines_are_a_one_line_error(trained, invoke, one_line, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    content = (run / "baselines.npz").read_bytes()
+    for damaged in (b"", content[: len(content) // 2], b"no archive"):
+        (run / "baselines.npz").write_bytes(damaged)
+        message = one_line(invoke("evaluate", "--run", run), 1)
+        assert "baselines.npz is damaged" in message
 
 
 def test_evaluate_on_other_data_refits_the_baselines_and_keeps_the_run(trained, reviews, invoke, read_json):
@@ -212,7 +251,14 @@ def test_training_reports_each_epoch_on_stderr_and_nothing_on_stdout(invoke, rev
     assert lines[0].startswith("epoch 1/1  ")
     for name in ("loss", "accuracy", "valid_loss", "valid_accuracy", "learning_rate", "gradient_norm"):
         assert f" {name} " in lines[0]
-    assert lines[-1].startswith(f"trained: {tmp_path}/run, best epoch 1 of 1, validation loss ")
+    assert any(
+        line.startswith(f"trained: {tmp_path}/run, best epoch 1 of 1, validation loss ") for line in lines
+    )
+    assert lines[-1].startswith("validation: The model is ")
+    assert "Next: " in lines[-1]
+    assert "the last epoch was the best one (--epochs), --preset best or more training data" in lines[-1]
+    for name in ("majority", "naive Bayes (", "logistic regression (", "model"):
+        assert any(line.startswith(name) for line in lines), name
     # The rate rises to its peak in three steps and falls to a hundredth of the peak in three steps.
     rates = [0.02 / 3, 0.04 / 3, 0.02, 0.02, (1 - 0.99 / 2) * 0.02, 0.0002]
     assert list(logged(tmp_path / "run")["step/learning_rate"].values()) == pytest.approx(rates, rel=1e-5)
