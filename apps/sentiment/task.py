@@ -21,7 +21,6 @@ from apps.console import log
 from apps.inference import open_model
 from apps.run import Run
 from apps.sentiment import bag_of_words
-from apps.sentiment.bag_of_words import Baseline
 from apps.sentiment.data import Assets, known_tokens, load, reading
 from apps.sentiment.inference import forms, of_keras
 from apps.sentiment.labeled_table import LabeledTexts, Reading, text_column, without_breaks
@@ -37,8 +36,6 @@ from seqmodels.data.tables import Table as DataTable
 from seqmodels.evaluation import mcnemar, plots
 from seqmodels.models import Classifier
 from seqmodels.training.objectives import Objective, classification
-
-LINEAR, RECURRENT = "linear part alone", "recurrent part alone"  # parts of the model that are scored
 
 
 def build(options: Train, assets: Assets) -> keras.Model:
@@ -78,7 +75,7 @@ def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str
     (probabilities,) = of_keras(model, assets)([split.texts])
     labels = assets.labels(split)
     own = classification_scores(probabilities, labels, assets.classes)
-    scored = {**fitted, **_recurrent_part(model, split, assets), "model": own}
+    scored = {**fitted, **_part_scores(model, split, assets), "model": own}
     rows = {_shown_name(name, row): headline(row) for name, row in scored.items()}
     return {"rows": rows, "verdict": _verdict(probabilities.argmax(axis=1) == labels, units_of(fitted))}
 
@@ -98,35 +95,40 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         fitted = _baseline_scores(source.train, source.valid, {"test": split}, assets)["test"]
         rivals, units = without_units(fitted), units_of(fitted)
     (probabilities,) = open_model(run, options.model, forms(run, assets))([split.texts])
-    alone = _recurrent_part(run.load_model(), split, assets) if assets.linear is not None else {}
+    parts = _part_scores(run.load_model(), split, assets) if assets.linear is not None else {}
     return {
         "data": options.data or stored.data,
         "model": classification_scores(probabilities, labels, assets.classes),
-        "baselines": {**rivals, **alone},
+        "baselines": rivals,
+        "variants": parts,
         "verdict": _verdict(probabilities.argmax(axis=1) == labels, units),
     }
 
 
-def _recurrent_part(model: keras.Model, split: LabeledTexts, assets: Assets) -> dict[str, dict[str, Any]]:
-    """Scores the recurrent part of a model without its linear part, if the model has a linear part."""
-    if assets.linear is None:
-        return {}
-    columns = assets.linear.table.shape[1]
+def _part_scores(model: keras.Model, split: LabeledTexts, assets: Assets) -> dict[str, dict[str, Any]]:
+    """Scores the linear part and the recurrent part of the model alone.
 
-    def alone(inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        without = tf.zeros((tf.shape(inputs["tokens"])[0], columns))
-        return model({**inputs, "linear_logits": without}, training=training)
-
-    (probabilities,) = of_keras(alone, assets)([split.texts])
-    return {RECURRENT: classification_scores(probabilities, assets.labels(split), assets.classes)}
-
-
-def _verdict(correct: np.ndarray, units: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Compares the correct predictions ``(n,)`` of the model with those of the best baseline.
-
-    The parts of the model are not baselines.
+    A model without a linear part has no parts.
     """
-    others = {name: values for name, values in units.items() if name not in (LINEAR, RECURRENT)}
+    linear = assets.linear
+    if linear is None:
+        return {}
+
+    def without_linear(inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        zeros = tf.zeros((tf.shape(inputs["tokens"])[0], linear.table.shape[1]))
+        return model({**inputs, "linear_logits": zeros}, training=training)
+
+    (recurrent,) = of_keras(without_linear, assets)([split.texts])
+    probabilities = {
+        "linear part alone": linear.probabilities(assets.encode(split.texts)),
+        "recurrent part alone": recurrent,
+    }
+    labels = assets.labels(split)
+    return {name: classification_scores(each, labels, assets.classes) for name, each in probabilities.items()}
+
+
+def _verdict(correct: np.ndarray, others: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Compares the correct predictions ``(n,)`` of the model with those of the best baseline."""
     return against_best(ACCURACY, correct, others, lambda units: float(np.mean(units)), mcnemar)
 
 
@@ -187,13 +189,9 @@ def _baseline_scores(
 ) -> dict[str, dict[str, Any]]:
     """Scores the bag-of-words baselines on each split.
 
-    The scores contain the correct predictions as the entry ``units``, ``(n,)``. The linear part of the model
-    is scored as an additional baseline, without the recurrent part.
+    The scores contain the correct predictions as the entry ``units``, ``(n,)``.
     """
     fitted = bag_of_words.fit(train.texts, train.labels, assets.classes, (valid.texts, valid.labels))
-    if (linear := assets.linear) is not None:
-        alone = Baseline(LINEAR, lambda texts: linear.probabilities(assets.encode(texts)))
-        fitted.append(alone)
     scores: dict[str, dict[str, Any]] = {name: {} for name in splits}
     for name, split in splits.items():
         labels = assets.labels(split)
@@ -221,7 +219,7 @@ def render_scores(scores: dict[str, Any]) -> Group:
     model = scores["model"]
     title = f"{scores['data']}: {model['examples']} texts, with 95 % intervals"
     side = Table("", "accuracy", "macro F1", "log loss", "calibration error", title=title)
-    for name, row in {**scores["baselines"], "model": model}.items():
+    for name, row in {**scores["baselines"], **scores["variants"], "model": model}.items():
         cells = [with_interval(f"{row['accuracy']:.2%}", row["accuracy_interval"], ".2%")]
         for key in ("macro_f1", "log_loss"):
             cells.append(with_interval(f"{row[key]:.4f}", row.get(f"{key}_interval"), ".4f"))
