@@ -140,6 +140,16 @@ def test_baselines_are_in_the_same_table(run, window, corpus, invoke, read_json)
     assert {"unigram", "Markov, first order", "Kneser-Ney, 5-grams"} < rivals.keys()
     shown = invoke("evaluate", "--run", run).stdout
     assert "Kneser-Ney, 5-grams" in shown
+    verdict = read_json(run / "metrics.json")["verdict"]
+    assert shown.splitlines()[-1] == verdict["sentence"]
+    own = {name: row["perplexity"] for name, row in rivals.items() if name != str(window)}
+    assert verdict["baseline"] == min(own, key=own.__getitem__)
+    assert verdict["ratio"] == pytest.approx(verdict["model"] / min(own.values()))
+    validation = read_json(run / "metrics.json")["validation"]
+    assert set(validation["rows"]) == {*own, "model"}
+    assert validation["rows"]["model"]["perplexity"] == pytest.approx(
+        read_json(run / "metrics.json")["valid"]["perplexity"], rel=0.1
+    )
     assert (run / "plots" / "loss_by_position.png").exists()
     assert (run / "plots" / "learning_curve.png").exists()
     assert read_json(run / "metrics.json")["test"]["perplexity"] == pytest.approx(
