@@ -16,6 +16,7 @@ from typing import Any
 import keras
 from rich.table import Column, Table
 
+from apps.announcement import data_line, ending, model_line
 from apps.console import log, out
 from apps.estimate import dry_run
 from apps.inputs import inputs_of
@@ -51,7 +52,9 @@ def train(task_name: str, options: TrainOptions) -> None:
             _begin(task, run, options, data)
         for note in data.facts["notes"]:
             log.print(f"note: {note}")
-        report = Report(options.epochs, log)
+        log.print(data_line(data.facts))
+        log.print(model_line(training))
+        report = Report(training, log)
         for callback in (report, TensorBoard(run.logs), _history_writer(run, training)):
             training.callbacks.append(callback)
         try:
@@ -247,6 +250,7 @@ def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
     valid = ", ".join(f"{name} {value:.4f}" for name, value in metrics["valid"].items())
     log.print(
         f"trained: {run.path}, best epoch {position.best_epoch} of {position.epoch}, validation {valid}"
+        + (f"; {ending(training)}" if ending(training) else "")
     )
 
 

@@ -37,9 +37,10 @@ class Clock(keras.callbacks.Callback):
         self.now += 1000.0
 
 
-def limited(folder, clock, settings, train=partial(batches, size=1), optimizer=None, **options):
+def limited(folder, clock, settings, train=None, optimizer=None, **options):
     """Returns a training with 4 steps per epoch."""
     options = {"callbacks": [clock], "clock": clock, **options}
+    train = train or partial(batches, size=1)
     return training(folder, train=train, settings=settings, optimizer=optimizer, **options)
 
 
