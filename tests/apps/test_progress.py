@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 import apps.training
+import seqmodels.training
 from apps.announcement import data_line, duration, ending, model_line, time_line
 from apps.progress import Report
-import seqmodels.training
 from seqmodels.training import Pace, Position, Settings
 
 ROW = {"loss": 0.5, "valid_loss": 0.25, "seconds": 4.0, "examples_per_second": 10.0}
