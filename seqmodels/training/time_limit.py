@@ -14,7 +14,7 @@ from seqmodels.training.pace import Pace
 from seqmodels.training.settings import Position, Settings
 
 LEAST = 0.02  # the speed is measured for at least this fraction of the limit
-LEAST_SECONDS = 20.0  # an upper bound of the minimum above
+LEAST_SECONDS = 20.0  # upper bound of the time that LEAST requires
 MOST = 0.1  # a plan is made after this fraction of the limit, even if some batch shapes are not measured
 BATCHES = 2000  # the shapes of at most this number of batches are counted
 TOLERANCE = 1.2  # training stops at the latest after the limit times this factor
@@ -65,10 +65,12 @@ class TimeLimit:
         """Makes the plan, if the time of enough steps is known."""
         if self.seconds is None or position.planned is not None:
             return
-        if self._measured(pace) or self._spent(position, pace) >= self.seconds:
-            position.planned = self._allowed(position, pace)
+        allowed = self._allowed(position, pace)
+        known = self._measured(pace) or self._spent(position, pace) >= self.seconds
+        if known and allowed is not None:
+            position.planned = allowed
             if self.binds(position) and not self.settings.average_after:
-                position.average_from = position.planned // 2
+                position.average_from = allowed // 2
                 if self.settings.average is not None:
                     position.averaged = None  # the average starts again after ``average_from`` steps
         self._move_schedule(position, pace)
