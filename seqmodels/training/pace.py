@@ -77,7 +77,11 @@ class Pace:
 
 
 def shape_of(batch: Any) -> str:
-    """Returns the shapes of all tensors of a batch as a string, such as ``32x40 32 32``."""
+    """Returns the shapes of all tensors of a batch as a string.
+
+    >>> shape_of((tf.zeros((32, 40)), tf.zeros(32), tf.zeros(32)))
+    '32x40 32 32'
+    """
     return " ".join("x".join(map(str, tensor.shape)) for tensor in tf.nest.flatten(batch))
 
 
