@@ -232,7 +232,12 @@ class TrainOptions(RunOptions):
         "stopping.",
         minimum=1,
     )
-    minutes: float | None = option(None, "Stop after N minutes of training. Default: no limit.", minimum=0)
+    minutes: float | None = option(
+        None,
+        "Limit the time of the training steps to about N minutes. --schedule, --warmup and --average follow "
+        "the limit. Default: no limit.",
+        minimum=0,
+    )
     weight_decay: float | None = option(
         None,
         "Rate of the decoupled weight decay. Default: the default of the Keras optimizer.",

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 from rich.table import Column, Table
 
+from apps.announcement import data_line, ending, model_line
 from apps.baseline_units import units_of, without_units, write_units
 from apps.console import log, out
 from apps.estimate import dry_run
@@ -55,7 +56,9 @@ def train(task_name: str, options: TrainOptions) -> None:
             _begin(task, run, options, data)
         for note in data.facts["notes"]:
             log.print(f"note: {note}")
-        report = Report(options.epochs, log)
+        log.print(data_line(data.facts))
+        log.print(model_line(training))
+        report = Report(training, log)
         for callback in (report, TensorBoard(run.logs), _history_writer(run, training)):
             training.callbacks.append(callback)
         try:
@@ -264,6 +267,7 @@ def _finish(task: Task, run: Run, options: TrainOptions, data: Data, training: T
         log.print(f"no epoch has a better validation score than {start}; the model equals {start}")
     log.print(
         f"trained: {run.path}, best epoch {position.best_epoch} of {position.epoch}, validation {valid}"
+        + (f"; {ending(training)}" if ending(training) else "")
     )
     if compared is not None:
         print_summary(compared, task.name, options, improving=position.best_epoch == position.epoch)

@@ -63,7 +63,10 @@ class Data(Generic[AssetsT, SourceT]):
               skipped rows or a missing split. The verb ``train`` prints each sentence after ``note: ``.
             - ``counts`` (dict): number of examples per split, such as ``{"train": 48, "valid": 12}``.
 
-            A task may add other keys, such as ``vocabulary`` or ``lookback``.
+            A task may add other keys. The verb ``train`` prints these keys before the first step:
+            ``languages`` (str), ``classes`` (dict), ``series`` (int), ``tokens`` (dict with the key
+            ``train``), ``lookback`` and ``horizon`` (int), ``vocabulary`` (int or list of int), and ``unknown
+            tokens`` (str, or dict with the key ``train``).
         source: data splits before they are converted to batches. Their type depends on the task. Only
             functions of the task use them, for example ``baselines``.
         options: options of the training, in which the task has replaced every ``AUTO`` by a value that suits

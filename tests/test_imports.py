@@ -90,8 +90,10 @@ ARROWS: dict[str, set[str]] = {
         "apps.task",
         "seqmodels.export",
     },
-    "apps.progress": set(),
+    "apps.announcement": {"seqmodels.training"},
+    "apps.progress": {"apps.announcement", "seqmodels.training"},
     "apps.runner": {
+        "apps.announcement",
         "apps.baseline_units",
         "apps.console",
         "apps.estimate",

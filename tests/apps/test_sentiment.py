@@ -247,6 +247,8 @@ def test_training_reports_each_epoch_on_stderr_and_nothing_on_stdout(invoke, rev
     chosen, note, *lines = result.stderr.splitlines()
     assert chosen == "note: chosen for 48 training texts: --dropout 0.5"
     assert note == "note: 14.3% of the validation tokens are unknown; use --unit wordpiece"
+    assert [line.split(": ")[0] for line in lines[:2]] == ["data", "model"]
+    lines = [line for line in lines if line.startswith(("epoch", "trained"))]
     assert lines[0].startswith("epoch 1/1  ")
     for name in ("loss", "accuracy", "valid_loss", "valid_accuracy", "learning_rate", "gradient_norm"):
         assert f" {name} " in lines[0]
