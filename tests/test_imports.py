@@ -143,6 +143,7 @@ OWN: dict[str, set[str]] = {
         *OF_TASKS,
         "apps.console",
         "apps.frames",
+        "apps.options",
         "apps.text_notes",
         "seqmodels.layers",
     },
