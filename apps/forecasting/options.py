@@ -170,15 +170,18 @@ class Train(TrainOptions):
         "the quantile loss.",
         choices=FORECAST_LOSSES,
     )
-    cell: str = option("gru", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
+    cell: str = option(
+        "gru", "Type of the recurrent cells.", choices=tuple(CELLS), model=True, search=["gru", "lstm"]
+    )
     units: int = option(
         16,
         "Number of units of each recurrent layer. With --architecture mlp, number of units of the hidden "
         "layer.",
         minimum=1,
         model=True,
+        search=[8, 16, 32, 64],
     )
-    layers: int = option(1, "Number of stacked recurrent layers.", minimum=1, model=True)
+    layers: int = option(1, "Number of stacked recurrent layers.", minimum=1, model=True, search=(1, 2))
     decoder: str = option(
         "direct",
         "Order of the forecasts. 'direct' forecasts all rows at once. 'autoregressive' forecasts the rows in "
@@ -240,7 +243,7 @@ class Train(TrainOptions):
         "windows.",
         minimum=1,
     )
-    dropout: float = probability(0.0, "Dropout rate between layers.")
+    dropout: float = probability(0.0, "Dropout rate between layers.", search=(0.0, 0.5))
 
     def check(self) -> None:
         super().check()
