@@ -191,8 +191,8 @@ class TrainOptions(RunOptions):
     )
     options: str = option(
         "",
-        "JSON file of option values, such as tuning/best.json from the tune command, or options.json of a run. "
-        "The values override the preset. Options on the command line override the file. Default: no file.",
+        "JSON file of option values, such as tuning/best.json from the tune command, or options.json of a "
+        "run. The values override the preset. Options on the command line override the file. Default: no file.",
         stored=False,
     )
     data: str = option("embedded", "Training data.", group="Data")
@@ -310,7 +310,8 @@ class TrainOptions(RunOptions):
     )
     overwrite: bool = option(
         False,
-        "Delete the contents of the run directory and train from scratch. A study of the tune command is kept.",
+        "Delete the contents of the run directory and train from scratch. A study of the tune command is "
+        "kept.",
         group="Output",
         stored=False,
     )

@@ -4,7 +4,7 @@ This module imports neither TensorFlow nor Optuna. A search range has one of the
 
 - ``(low, high)``: every number from ``low`` to ``high``.
 - ``(low, high, "log")``: the same numbers, sampled on a logarithmic scale.
-- ``[first, second, ...]``: these values.
+- ``[first, second, ...]``: these values. ``[]`` means that the option is not searched.
 - :class:`ByOption`: one of these forms, selected by the value of another option.
 """
 
@@ -60,8 +60,8 @@ class Dimension:
     def at(self, options: Any) -> tuple[str, Candidates]:
         """Returns the name of the parameter in the study, and its search range.
 
-        The parameter has the name of the option. If the range depends on another option, the name can also
-        contain the value of the other option. Therefore one parameter always has one range.
+        The parameter has the name of the option. If the option has several ranges, the name can also contain
+        the value of the other option. Therefore one parameter always has one range.
 
         Args:
             options: option object that contains the value of the other option.
@@ -69,8 +69,9 @@ class Dimension:
         if not isinstance(self.search, ByOption):
             return self.name, self.search
         value = getattr(options, self.search.option)
-        special = value in self.search.ranges
-        return f"{self.name} ({value})" if special else self.name, self.search.at(value)
+        candidates = self.search.at(value)
+        several = value in self.search.ranges and sum(map(bool, ranges(self.search))) > 1
+        return f"{self.name} ({value})" if several else self.name, candidates
 
 
 def ranges(search: Search) -> list[Candidates]:
@@ -113,30 +114,29 @@ def described(search: Search) -> str:
     ('0.0001 to 0.01 (logarithmic)', '16, 32')
     """
     if isinstance(search, ByOption):
-        parts = [
-            f"{described(each)} with --{search.option.replace('_', '-')} {value}"
-            for value, each in search.ranges.items()
-        ]
-        return f"{described(search.others)}; {'; '.join(parts)}"
+        flag = f"--{search.option.replace('_', '-')}"
+        parts = [f"{described(each)} with {flag} {value}" for value, each in search.ranges.items() if each]
+        rest = f" with other values of {flag}" if parts else ""
+        return "; ".join([*parts, *([described(search.others) + rest] if search.others else [])])
     if isinstance(search, list):
         return ", ".join(map(str, search))
     low, high, *scale = search
     return f"{low:g} to {high:g}" + " (logarithmic)" * bool(scale)
 
 
-def sample(trial: Any, label: str, kind: type, candidates: Candidates) -> Any:
+def sample(trial: Any, label: str, dimension: Dimension, candidates: Candidates) -> Any:
     """Returns the value of a parameter that an Optuna trial suggests.
 
     Args:
         trial: an ``optuna.Trial``.
         label: name of the parameter in the study.
-        kind: type of the value.
+        dimension: the option that is sampled.
         candidates: search range.
     """
     if isinstance(candidates, list):
         return trial.suggest_categorical(label, candidates)
     low, high, *scale = candidates
-    if kind is int:
+    if dimension.kind is int:
         return trial.suggest_int(label, int(low), int(high), log=bool(scale))
     value = trial.suggest_float(label, low, high, log=bool(scale))
     return min(max(float(f"{value:.{DIGITS}g}"), low), high)

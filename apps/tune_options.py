@@ -68,7 +68,9 @@ def _searched(declared: Field) -> Field:
     if declared.metadata["search"] is None:
         return declared
     meaning = declared.metadata["help"].partition(" Default")[0]
-    text = f"{meaning} If this option is not set, the study searches {described(declared.metadata['search'])}."
+    text = (
+        f"{meaning} If this option is not set, the study searches {described(declared.metadata['search'])}."
+    )
     shown = copy.copy(declared)
     shown.default = declared.default if isinstance(declared.default, bool) else None  # None shows no default
     shown.metadata = MappingProxyType({**declared.metadata, "help": text})
@@ -136,9 +138,11 @@ def choose(train: type[TrainOptions], fixed: Mapping[str, Any], ask: Ask) -> dic
     chosen: dict[str, Any] = {}
     for dimension in search_space(train, fixed):
         label, candidates = dimension.at(resolve(train, {**fixed, **chosen}))
-        if label == dimension.at(usual)[0]:
+        if candidates and label == dimension.at(usual)[0]:
             candidates = widened(candidates, getattr(usual, dimension.name))
-        if all(allowed(train, {**fixed, **chosen, dimension.name: value}) for value in ends(candidates)):
+        if candidates and all(
+            allowed(train, {**fixed, **chosen, dimension.name: value}) for value in ends(candidates)
+        ):
             chosen[dimension.name] = ask(label, dimension, candidates)
     return chosen
 

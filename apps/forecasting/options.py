@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from apps.options import (
@@ -16,6 +17,7 @@ from apps.options import (
     option,
     probability,
 )
+from apps.search import ByOption
 from seqmodels.errors import UsageError
 from seqmodels.registry import (
     CELLS,
@@ -31,6 +33,8 @@ FREQUENCIES = (
 )  # fmt: skip
 OF_RECURRENT = ("cell", "layers", "decoder", "skip")  # options that apply to the recurrent model only
 FILLS = ("error", "forward", "zero")
+# Search range of ``tune`` that applies only to --architecture recurrent.
+RECURRENT = partial(ByOption, "architecture", {each: [] for each in FIXED_WINDOWS})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +175,11 @@ class Train(TrainOptions):
         choices=FORECAST_LOSSES,
     )
     cell: str = option(
-        "gru", "Type of the recurrent cells.", choices=tuple(CELLS), model=True, search=["gru", "lstm"]
+        "gru",
+        "Type of the recurrent cells.",
+        choices=tuple(CELLS),
+        model=True,
+        search=RECURRENT(others=["gru", "lstm"]),
     )
     units: int = option(
         16,
@@ -179,9 +187,11 @@ class Train(TrainOptions):
         "layer.",
         minimum=1,
         model=True,
-        search=[8, 16, 32, 64],
+        search=ByOption("architecture", {"nlinear": [], "dlinear": []}, others=[8, 16, 32, 64]),
     )
-    layers: int = option(1, "Number of stacked recurrent layers.", minimum=1, model=True, search=(1, 2))
+    layers: int = option(
+        1, "Number of stacked recurrent layers.", minimum=1, model=True, search=RECURRENT(others=(1, 2))
+    )
     decoder: str = option(
         "direct",
         "Order of the forecasts. 'direct' forecasts all rows at once. 'autoregressive' forecasts the rows in "
