@@ -192,7 +192,8 @@ class TrainOptions(RunOptions):
     options: str = option(
         "",
         "JSON file of option values, such as tuning/best.json from the tune command, or options.json of a "
-        "run. The values override the preset. Options on the command line override the file. Default: no file.",
+        "run. The values override the preset. Options on the command line override the file. Default: no "
+        "file.",
         stored=False,
     )
     data: str = option("embedded", "Training data.", group="Data")

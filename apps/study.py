@@ -111,7 +111,8 @@ class TuningStudy:
             lock.acquire(timeout=WAIT)
         except Timeout as error:
             raise UserError(
-                f"{self.run.path} contains a study that another process has locked for a minute; try again later"
+                f"{self.run.path} contains a study that another process has locked for {WAIT:g} seconds; "
+                "try again later"
             ) from error
         except OSError as error:
             raise UserError(
