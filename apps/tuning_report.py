@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import optuna
@@ -23,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from rich.table import Column, Table
 
 from apps.options import flag, resolve
-from apps.run import write_text
+from apps.run import TUNING, write_text
 from apps.study import TuningStudy
 from seqmodels.evaluation.plots import BLUE, DOTS_PER_INCH, GREY, VERMILION, save, tidy
 
@@ -181,8 +182,8 @@ def report(result: Mapping[str, Any]) -> str:
             "`best.json` contains the best options. The following command trains a model with them. Evaluate "
             "this model on the test split. The score in this report is the best of many trials, so it is "
             "optimistic.",
-            f"```sh\npython -m apps.{result['task']} train --options {run / 'tuning' / 'best.json'} "
-            f"--run {run}-best\n```",
+            f"```sh\npython -m apps.{result['task']} train "
+            f"--options {quote(str(run / TUNING / 'best.json'))} --run {quote(f'{run}-best')}\n```",
         ]
     names = list({name: None for one in trials for name in one["options"]})
     rows = [

@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 from dataclasses import fields
+from datetime import datetime, timedelta
 from importlib import import_module
 
 import optuna
@@ -239,7 +240,7 @@ def test_a_stopped_trial_continues_with_its_options_and_its_checkpoint(study, er
     else:
         (ended,) = work(made, stopped, lambda: bool(stop))
         assert "the next command continues this trial" in line(ended, made)
-    assert made.count() == 1
+    assert made.count() == 0
 
     def resumed(work):
         folders.append(sorted(path.name for path in work.folder.iterdir()))
@@ -299,20 +300,29 @@ def test_minutes_limit_the_whole_study(study, monkeypatch):
     monkeypatch.setattr("apps.study.time.monotonic", lambda: now[0])
 
     def objective(begun):
-        assert not begun.stop()
-        now[0] += 40
+        now[0] += 600
         if begun.stop():
             raise Stopped
         return 1.0
 
-    made = study(trials=9, minutes=1)
-    work(made, objective)
-    assert states(made) == ["COMPLETE"]  # the second trial was stopped and is planned again
-    assert made.seconds_left() == pytest.approx(60 - 80, abs=5)
-    assert work(study(trials=9, minutes=1), objective) == []
-    again = study(trials=2, minutes=3)
-    assert [trial.number for trial in work(again, objective)] == [2]
-    assert states(again) == ["COMPLETE"] * 2
+    made = study(trials=1, minutes=5)
+    assert [trial.user_attrs.get("stopped") for trial in work(made, objective)] == [True]
+    assert states(made) == []  # the trial is planned again
+    assert work(study(trials=1, minutes=5), objective) == []
+    again = study(trials=1, minutes=30)
+    assert [trial.number for trial in work(again, objective)] == [1]
+    assert states(again) == ["COMPLETE"]
+
+
+def test_the_time_of_several_processes_counts_once(study):
+    made = study(minutes=10)
+    begin = datetime(2026, 1, 1)
+    for start, seconds in ((0, 60), (30, 60), (300, 30), (310, 5), (400, None)):  # None: the process has died
+        attributes = {} if seconds is None else {"seconds": float(seconds)}
+        trial = optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL, user_attrs=attributes)
+        trial.datetime_start = begin + timedelta(seconds=start)
+        made.study.add_trial(trial)
+    assert made.seconds_left() == pytest.approx(600 - 90 - 30)
 
 
 @pytest.mark.parametrize(
