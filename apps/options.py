@@ -63,8 +63,8 @@ def option(
             option.
     """
     group = group or ("Model" if model else "Training")
-    metadata = {"help": help, "group": group, "choices": choices, "minimum": minimum, "maximum": maximum}
-    metadata |= {"stored": stored, "model": model, "search": search}
+    metadata: dict[str, Any] = {"help": help, "group": group, "choices": choices, "search": search}
+    metadata |= {"minimum": minimum, "maximum": maximum, "stored": stored, "model": model}
     return field(default=default, metadata=metadata)
 
 
@@ -594,7 +594,7 @@ def changes(cls: type[Options], stored: Mapping[str, Any], wanted: Mapping[str, 
     """
     added = {each.name: each.default for each in fields(cls) if each.metadata["stored"]}
     before = {**added, **stored}
-    names = sorted(name for name in before | wanted if before.get(name) != wanted.get(name))
+    names = sorted(name for name in {*before, *wanted} if before.get(name) != wanted.get(name))
     return ", ".join(f"{flag(name)} was {before.get(name)}, is {wanted.get(name)}" for name in names)
 
 

@@ -97,7 +97,7 @@ def widened(candidates: Candidates, value: Any) -> Candidates:
     low, high, *scale = candidates
     if value is None or (scale and value <= 0):
         return candidates
-    return (min(low, value), max(high, value), *scale)  # type: ignore[return-value]
+    return (min(low, value), max(high, value), *scale)
 
 
 def contains(candidates: Candidates, value: Any) -> bool:

@@ -28,7 +28,7 @@ from apps.run import TUNING, write_text
 from apps.study import TuningStudy
 from seqmodels.evaluation.plots import BLUE, DOTS_PER_INCH, GREY, VERMILION, save, tidy
 
-ENOUGH = 4  # minimum number of finished trials from which the importance of options is estimated
+ENOUGH = 8  # minimum number of finished trials from which the importance of options is estimated
 STATES = {
     TrialState.COMPLETE: "finished",
     TrialState.PRUNED: "pruned",
