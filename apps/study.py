@@ -133,12 +133,16 @@ class TuningStudy:
             True if the study continues, False if it is new.
 
         Raises:
-            UserError: the study has other options or another search space; or, with ``--overwrite``, another
-                process is working on the study.
+            UserError: the run directory belongs to another app; the study has other options or another search
+                space; or, with ``--overwrite``, another process is working on the study.
             DataError: the data has changed since the study began, or the file of the study is damaged.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         path = self.run.path / DATABASE
+        if self.run.has_data and self.run.task != self.task:
+            raise UserError(
+                f"{self.run.path} is a run of {self.run.task}; choose another folder for the study with --run"
+            )
         with self.locked(), readable(path):
             if self.options.overwrite or not path.exists():
                 self._remove(path)  # a new study must not find checkpoints of old trials
@@ -171,7 +175,6 @@ class TuningStudy:
             "sha256": sha256,
             "monitor": list(self.monitor),
             "options": resolve(self.train, self.fixed).stored(),
-            "fixed": dict(self.fixed),
             "space": {each.name: described(each.search) for each in self.space()},
         }
 

@@ -6,10 +6,12 @@ import itertools
 import json
 import math
 import re
+import shlex
 import shutil
 from dataclasses import fields
 from datetime import datetime, timedelta
 from importlib import import_module
+from pathlib import Path
 
 import optuna
 import pytest
@@ -345,6 +347,13 @@ def test_a_study_continues_only_with_equal_options_and_data(study, change, error
     assert states(study(**change, overwrite=True)) == []
 
 
+def test_the_run_of_another_app_cannot_contain_the_study(study, tmp_path):
+    Run(tmp_path / "run").write_json("data.json", {"task": "translation"})
+    with pytest.raises(UserError, match="is a run of translation; choose another folder for the study"):
+        study()
+    assert not (tmp_path / "run" / "study.db").exists()
+
+
 def test_a_damaged_study_is_a_one_line_error(study):
     made = study()
     (made.run.path / "study.db").write_bytes(b"junk" * 1000)
@@ -570,25 +579,32 @@ SMALL += ["--units=4", "--embedding-units=4", "--batch-size=8", "--cell=gru"]
 
 
 @pytest.mark.slow
-def test_tune_trains_models_and_train_uses_the_best_options(reviews, tmp_path, read_json):
-    run, invoke = tmp_path / "run", CliRunner().invoke
-    arguments = ["tune", "--data", str(reviews), "--run", str(run), "--trials", "2", *SMALL]
-    result = invoke(main, [*arguments, "--json"])
-    assert result.exit_code == 0, result.stderr
-    found = json.loads(result.stdout)
-    assert [one["state"] for one in found["trials"]] == ["finished"] * 2
-    assert result.stderr.count("trial 0: valid_loss ") == result.stderr.count("trial 1: valid_loss ") == 1
-    assert {path.name for path in (run / "tuning").iterdir()} >= {"best.json", "report.md", "curves.png"}
-    trained = tmp_path / "trained"
-    best = ["train", "--options", str(run / "tuning" / "best.json"), "--run", str(trained)]
-    result = invoke(main, best)
-    assert result.exit_code == 0, result.stderr
-    valid = read_json(trained / "metrics.json")["valid"]["loss"]
-    assert valid == pytest.approx(found["best"]["score"], rel=1e-4)
-    result = invoke(main, arguments)
+def test_the_commands_of_the_page_run(reviews, tmp_path, monkeypatch, read_json):
+    page = (Path(__file__).parents[2] / "docs" / "tuning.md").read_text(encoding="utf-8")
+    lines = re.search(r"```sh\n(.*?)```", page, re.DOTALL).group(1).splitlines()
+    commands = [shlex.split(line.removeprefix("python -m apps.sentiment ")) for line in lines]
+    shutil.copy(reviews / "train.csv", tmp_path / "reviews.csv")
+    monkeypatch.chdir(tmp_path)
+    tune, train, evaluate = commands
+    tune += ["--trials", "2", *SMALL]
+    for command in (tune, train, evaluate):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 0, result.stderr
+        if command is tune:
+            assert len(re.findall(r"^trial [01]: valid_loss ", result.stderr, re.MULTILINE)) == 2
+            assert "study of sentiment" in result.stdout
+    folder = Path("saved_models/search/tuning")
+    assert {path.name for path in folder.iterdir()} >= {"best.json", "report.md", "curves.png", "trials.png"}
+    result = CliRunner().invoke(main, [*tune, "--json"])
     assert result.exit_code == 0, result.stderr
     assert "note: the study has 2 trials already; raise --trials to continue it" in result.stderr
-    assert "study of sentiment" in result.stdout
+    best = json.loads(result.stdout)["best"]
+    assert best["options"] == read_json(folder / "best.json")
+    valid = read_json("saved_models/tuned/metrics.json")["valid"]["loss"]
+    assert valid == pytest.approx(best["score"], rel=1e-4)
+    given = {name: value for name, value in best["options"].items() if name in ("epochs", "layers", "cell")}
+    found = apps.tune("sentiment", "reviews.csv", "python", trials=1, xla=False, buckets=1, units=4, **given)
+    assert [one["state"] for one in found["trials"]] == ["finished"]
 
 
 @pytest.mark.slow
