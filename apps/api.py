@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from apps.cli import import_tensorflow
 from apps.options import ExportOptions, RunOptions, TrainOptions, checked_values, resolve
 from apps.run import Run
+from apps.tune_options import TuneOptions, check_tuning, split
 from seqmodels.errors import UsageError
 
 if TYPE_CHECKING:
@@ -216,14 +217,61 @@ def train_task(name: str, data: object, run: str | Path | None, options: dict[st
                 folder.clear()
                 given = {**given, "overwrite": False}
             data = _stored(task, data, folder.path / "data")
-    if not (
-        given.get("from_") and data == "embedded"
-    ):  # with from_, the default is the data of the earlier run
+    # With from_ or options, the default is the data of the earlier run or the data in the file.
+    if not ((given.get("from_") or given.get("options")) and data == "embedded"):
         given = {**given, "data": str(data)}
     chosen = resolve(task.Train, {**given, "run": str(folder.path)})
     chosen.check()
     train(name, chosen)
     return TrainedRun(folder.path)
+
+
+def tune(
+    task: str, data: object = "embedded", run: str | Path | None = None, **options: Any
+) -> dict[str, Any]:
+    """Searches for the best options of a task, as ``python -m apps.<task> tune`` does.
+
+    Args:
+        task: name of the app, such as ``"sentiment"``.
+        data: a value of ``--data``, a DataFrame, or lists. A DataFrame or lists are first written to a file
+            in the run directory.
+        run: folder of the study. If it contains a study, the study continues. Default:
+            ``saved_models/<task>``.
+        **options: options of ``tune``, such as ``trials=10``, and options of ``train``, such as ``epochs=3``.
+            Options of ``train`` have the same value in all trials.
+
+    Returns:
+        A dictionary with the trials, the importance of the options, and the best options in
+        ``["best"]["options"]``. The function ``train`` of the app accepts these options as keyword arguments.
+
+    Raises:
+        UsageError: an option is unknown, or its value is invalid.
+        UserError: the package optuna is not installed, the study was interrupted, or no trial has finished.
+        DataError: the data is malformed, or the data has changed since the study began.
+
+    >>> found = tune("sentiment", trials=20, epochs=3)  # doctest: +SKIP
+    >>> sentiment.train(run="saved_models/best", **found["best"]["options"])  # doctest: +SKIP
+    """
+    import_tensorflow()
+    from apps.task import load_task
+
+    chosen_task, folder = load_task(task), Run(run or os.path.join("saved_models", task))
+    own, given = split(options)
+    own = {**checked_values(TuneOptions, own), "run": str(folder.path)}
+    given = checked_values(chosen_task.Train, given)
+    for name in ("options", "dry_run"):
+        if name in given:
+            raise UsageError(f"{name} is not an option of tune; remove it")
+    if not isinstance(data, str | Path):
+        with folder.locked():
+            data = _stored(chosen_task, data, folder.path / "data")
+    if not (given.get("from_") and data == "embedded"):
+        given = {**given, "data": str(data)}
+    chosen = TuneOptions(**own)
+    check_tuning(chosen_task.Train, chosen, given)
+    from apps.tuning import run_study, summary_of
+
+    return summary_of(*run_study(chosen_task, chosen, given))
 
 
 def _stored(task: Any, data: object, folder: Path) -> str:

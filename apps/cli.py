@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, replace
 from importlib import import_module
 from typing import Any
 
@@ -31,6 +31,7 @@ from apps.options import (
     resolve,
 )
 from apps.run import Run
+from apps.tune_options import TuneOptions, check_tuning, split, tune_declared
 from seqmodels import __version__
 from seqmodels.errors import UsageError, UserError
 from seqmodels.xla import set_xla_flags
@@ -39,6 +40,7 @@ from seqmodels.xla import set_xla_flags
 # Task.
 VERBS = {
     "train": "apps.runner",
+    "tune": "apps.tuning",
     "evaluate": "apps.runner",
     "predict": "apps.runner",
     "info": "apps.runner",
@@ -164,6 +166,8 @@ def application(
         group.add_command(_command(shown or name, options, help, call, *arguments))
 
     verb("train", train, "Train a model and compare it with its baselines.")
+    help = "Search for the best options of train with Optuna. Options of train that are set are not searched."
+    group.add_command(_tune_command(task, train, help))
     verb("evaluate", evaluate, "Evaluate a trained model and its baselines.")
     inputs = click.Argument(["inputs"], nargs=-1)
     help = "Apply a trained model to inputs: the arguments, the --data file, or the lines of stdin."
@@ -227,17 +231,48 @@ def _command(
     The command passes the values of the flags and arguments to ``call``.
     """
 
+    grouped = options if issubclass(options, TrainOptions) else None
+    return _verb(name, options.declared(), help, call, grouped, arguments)
+
+
+def _verb(
+    name: str,
+    declared: Sequence[tuple[Field, type, bool]],
+    help: str,
+    call: Callable[[dict[str, Any]], None],
+    grouped: type[TrainOptions] | None,
+    arguments: Sequence[click.Parameter] = (),
+) -> Verb:
+    """Returns a command with one flag per declared option.
+
+    With ``grouped``, the help shows the options under headings, and the presets of this class.
+    """
+
     def callback(debug: bool, **values: Any) -> None:
         with_debug(debug, lambda: call(values))
 
-    parameters = [*arguments, *(_parameter(*declared) for declared in options.declared())]
+    parameters = [*arguments, *(_parameter(*one) for one in declared)]
     debug = click.Option(["--debug"], is_flag=True, help="Show the stack trace of an error.")
     headings, presets = {}, {}
-    if issubclass(options, TrainOptions):
-        headings = {one.name: one.metadata["group"] for one, _, _ in options.declared()}
-        presets = {name: _flags(values) for name, values in options.presets.items() if values}
+    if grouped is not None:
+        headings = {one.name: one.metadata["group"] for one, _, _ in declared}
+        presets = {name: _flags(values) for name, values in grouped.presets.items() if values}
     parameters += [debug]
     return Verb(name, callback=callback, params=parameters, help=help, headings=headings, presets=presets)
+
+
+def _tune_command(task: str, train: type[TrainOptions], help: str) -> Verb:
+    """Returns the command ``tune``. Its flags are the options of ``tune`` and of ``train``."""
+
+    def call(values: dict[str, Any]) -> None:
+        context = click.get_current_context()
+        own, given = split({key: value for key, value in values.items() if _explicit(context, key)})
+        options = TuneOptions(**{**own, "run": own.get("run") or os.path.join("saved_models", task)})
+        check_tuning(train, options, given)
+        import_tensorflow()
+        import_module(VERBS["tune"]).tune(task, options, given)
+
+    return _verb("tune", tune_declared(train), help, call, train)
 
 
 def _flags(values: Mapping[str, Any]) -> str:

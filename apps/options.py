@@ -6,18 +6,21 @@ TensorFlow, because the import is slow. Therefore ``--help`` and usage errors ap
 
 from __future__ import annotations
 
+import json
 import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, ClassVar
 
 from apps.continuing import check_run, stored_options
+from apps.search import ByOption, Search
 from seqmodels.data.bad_rows import ON_BAD_ROWS
 from seqmodels.data.encodings import check_encoding
-from seqmodels.errors import UsageError
+from seqmodels.errors import DataError, UsageError
 from seqmodels.registry import CLIP_BY, OPTIMIZERS, PARALLEL_CELLS, QUANTIZATIONS, SCHEDULES
 
 MODELS = (
@@ -27,7 +30,10 @@ MODELS = (
 )
 AUTO = "auto"  # value of an option that the task chooses from the data, see ``option(auto=True)``
 OUTPUTS = (".csv", ".jsonl", ".json", ".parquet")  # file formats that predict --to writes
-GROUPS = ("Data", "Model", "Training", "Output", "Advanced")  # headings of --help, in this order
+# Headings of --help, in this order. Only ``tune`` has the first heading.
+GROUPS = ("Tuning", "Data", "Model", "Training", "Output", "Advanced")
+# Search ranges of the learning rate in ``tune``.
+RATES = ByOption("optimizer", {"sgd": (0.01, 1.0, "log")}, others=(2e-4, 2e-2, "log"))
 
 
 def option(
@@ -41,6 +47,7 @@ def option(
     stored: bool = True,
     model: bool = False,
     auto: bool = False,
+    search: Search | None = None,
 ) -> Any:
     """Declares a field of an option class.
 
@@ -56,18 +63,20 @@ def option(
         model: If True, the value is passed to the constructor of the model, as the argument of the same name.
         auto: If True, the option also has the value ``AUTO``. The function ``load`` of the task then chooses
             the value from the data, and options.json stores the chosen value.
+        search: values that ``tune`` tries, see :mod:`apps.search`. Default: ``tune`` does not change the
+            option.
     """
     group = group or ("Model" if model else "Training")
-    metadata = {"help": help, "group": group, "choices": choices, "minimum": minimum, "maximum": maximum}
-    metadata |= {"stored": stored, "model": model, "auto": auto}
+    metadata: dict[str, Any] = {"help": help, "group": group, "choices": choices, "search": search}
+    metadata |= {"minimum": minimum, "maximum": maximum, "stored": stored, "model": model, "auto": auto}
     return field(default=default, metadata=metadata)
 
 
 def probability(
-    default: float | str, help: str, *, group: str = "Model", model: bool = True, auto: bool = False
+    default: float | str, help: str, *, group: str = "Model", model: bool = True, **more: Any
 ) -> Any:
     """Declares an option with a value from 0 to 0.99. See :func:`option` for the arguments."""
-    return option(default, help, group=group, minimum=0, maximum=0.99, model=model, auto=auto)
+    return option(default, help, group=group, minimum=0, maximum=0.99, model=model, **more)
 
 
 def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
@@ -195,6 +204,13 @@ class TrainOptions(RunOptions):
         "vocabulary, preprocessing and options. Options on the command line override the options of the "
         "earlier run. Default: train from scratch.",
     )
+    options: str = option(
+        "",
+        "JSON file of option values, such as tuning/best.json from the tune command, or options.json of a "
+        "run. The values override the preset. Options on the command line override the file. Default: no "
+        "file.",
+        stored=False,
+    )
     data: str = option("embedded", "Training data.", group="Data")
     preset: str = option(
         "default",
@@ -203,12 +219,15 @@ class TrainOptions(RunOptions):
         choices=("quick", "default", "best"),
     )
     epochs: int = option(10, "Maximum number of epochs (passes over the training data).", minimum=1)
-    batch_size: int = option(64, "Number of training examples per batch.", minimum=1)
+    batch_size: int = option(
+        64, "Number of training examples per batch.", minimum=1, search=[16, 32, 64, 128]
+    )
     optimizer: str = option("adam", "Name of the Keras optimizer.", choices=OPTIMIZERS)
     learning_rate: float = option(
         0.002,
         "Peak of the learning rate. --warmup and --schedule tell how the learning rate changes.",
         minimum=0,
+        search=RATES,
     )
     schedule: str = option(
         "constant",
@@ -312,7 +331,8 @@ class TrainOptions(RunOptions):
     )
     overwrite: bool = option(
         False,
-        "Delete the contents of the run directory and train from scratch.",
+        "Delete the contents of the run directory and train from scratch. A study of the tune command is "
+        "kept.",
         group="Output",
         stored=False,
     )
@@ -536,11 +556,68 @@ def check_dropouts(cell: str, *rates: float) -> None:
 def resolve(cls: type[TrainOptions], explicit: Mapping[str, Any]) -> TrainOptions:
     """Returns the options of a training.
 
-    The preset overrides the defaults. The values from ``cls.inherited`` override the preset. The values that
-    the user has set (``explicit``) override all other values.
+    The preset overrides the defaults. The values from ``cls.inherited`` override the preset. The values in
+    the file ``--options`` override these values. The values that the user has set (``explicit``) override all
+    other values.
+
+    Raises:
+        UsageError: an option is invalid, or the file ``--options`` does not exist.
+        DataError: the content of the file ``--options`` is invalid.
     """
+    explicit = {**file_options(cls, explicit), **explicit}
     preset = explicit.get("preset", "default")
     return cls(**{**cls.presets[preset], **cls.inherited(explicit), **explicit})
+
+
+def file_options(cls: type[TrainOptions], explicit: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the option values in the file ``--options``, or an empty dictionary without this option.
+
+    If the user has set other data than the file, the options in ``cls.reading`` are left out.
+
+    Raises:
+        UsageError: the file does not exist or cannot be opened.
+        DataError: the file does not contain a JSON object of options, or contains an invalid value.
+    """
+    path = explicit.get("options")
+    if not path:
+        return {}
+    expected = 'a JSON object of option values, such as {"units": 32}'
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--options {path} cannot be read ({error.strerror}); pass a JSON file") from error
+    except ValueError as error:
+        raise DataError(f"{path} is not a JSON file ({error}); expected {expected}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} contains a JSON {type(content).__name__}; expected {expected}")
+    stored = {each.name for each in fields(cls) if each.metadata["stored"]}
+    unknown = sorted(content.keys() - stored)
+    if unknown:
+        near = get_close_matches(unknown[0], stored)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; remove it"
+        raise DataError(f"{path} contains {unknown[0]!r}, which is not an option of train{hint}")
+    try:
+        values = checked_values(cls, content)
+    except UsageError as error:
+        raise DataError(f"{path} contains an invalid value: {error}") from error
+    data = explicit.get("data", cls.data)
+    if "data" in explicit and data != content.get("data", cls.data):
+        values = {name: value for name, value in values.items() if name not in cls.reading}
+    return values
+
+
+def changes(cls: type[Options], stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Returns a text that lists the options whose stored value differs from the wanted value.
+
+    An older version of the package may have stored the values. Options that are new since then have their
+    defaults. A wanted value ``AUTO`` equals every stored value that was chosen from the data.
+    """
+    chosen = {each.name for each in fields(cls) if each.metadata["auto"] and wanted.get(each.name) == AUTO}
+    added = {each.name: each.default for each in fields(cls) if each.metadata["stored"]}
+    before = {**added, **stored}
+    compared = {*before, *wanted} - chosen
+    names = sorted(name for name in compared if before.get(name) != wanted.get(name))
+    return ", ".join(f"{flag(name)} was {before.get(name)}, is {wanted.get(name)}" for name in names)
 
 
 def checked_values(cls: type[Options], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ This module writes every file completely or not at all.
 - ``plots/``: plots of the training and the evaluation
 - ``findings/``: results of experiments on the run, and ``report.md``
 - ``export/``: ``saved_model/``, written by the verb ``export``, and ``tflite/``, written by ``convert``
+- ``study.db``: trials of the verb ``tune``
+- ``tuning/``: results of the verb ``tune``, such as ``best.json`` with the best options
 """
 
 from __future__ import annotations
@@ -38,8 +40,11 @@ from apps.options import Options, TrainOptions, restore
 from seqmodels import __version__
 from seqmodels.errors import DataError, UsageError, UserError
 
+DATABASE, TUNING = "study.db", "tuning"
+STUDY = {DATABASE, f"{DATABASE}-journal", TUNING}  # files of ``tune``, which a training does not delete
 # Names of all files and folders that a run writes to the top level of its directory.
 KNOWN = {
+    *STUDY,
     *(
         "run.json",
         "data",
@@ -181,16 +186,22 @@ class Run:
         """Name of the app that trained the run. Raises DataError if data.json is damaged."""
         return self.read_json("data.json", "task")["task"]
 
-    def own(self) -> None:
-        """Writes run.json. The file contains the version, the task and the SHA-256 digest of every file."""
+    def own(self, task: str | None = None) -> None:
+        """Writes run.json. The file contains the version, the task and the SHA-256 digest of every file.
+
+        Args:
+            task: name of the app. Default: the name in data.json.
+        """
         files = [path for path in sorted(self.path.rglob("*")) if path.is_file()]
         names = [path.relative_to(self.path).as_posix() for path in files]
         owned = {
             name: hashlib.sha256(path.read_bytes()).hexdigest()
             for name, path in zip(names, files)
-            if name.partition("/")[0] in KNOWN - {"run.json", ".lock"} and not name.endswith(".partial")
+            if name.partition("/")[0] in KNOWN - {"run.json", ".lock", f"{DATABASE}-journal"}
+            and not name.endswith((".partial", ".lock"))
+            and not name.startswith(f"{TUNING}/trials/")  # other processes may delete these files
         }
-        self.write_json("run.json", {"version": __version__, "task": self.task, "files": owned})
+        self.write_json("run.json", {"version": __version__, "task": task or self.task, "files": owned})
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         write_text(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
@@ -226,7 +237,7 @@ class Run:
         write_text(self.history, text.getvalue())
 
     def clear(self) -> None:
-        """Removes all files of the run except the lock file.
+        """Removes all files of the run except the lock file and the study of ``tune``.
 
         Raises:
             UserError: the folder contains files that do not belong to a run. In this case, nothing is
@@ -238,7 +249,7 @@ class Run:
         (self.path / "metrics.json").unlink(missing_ok=True)
         self.forget_checkpoints()
         for entry in self.path.iterdir():
-            if entry.name == ".lock":
+            if entry.name == ".lock" or entry.name in STUDY:
                 continue
             if entry.is_dir():
                 shutil.rmtree(entry)

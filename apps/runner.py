@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from apps.console import log, out
 from apps.estimate import dry_run
 from apps.inputs import inputs_of
 from apps.interruption import StopSignal
-from apps.options import EvaluateOptions, InfoOptions, PredictOptions, RunOptions, TrainOptions, flag
+from apps.options import EvaluateOptions, InfoOptions, PredictOptions, RunOptions, TrainOptions, changes
 from apps.outputs import json_line, write_records
 from apps.progress import Report, TensorBoard
 from apps.run import Run
@@ -197,18 +196,10 @@ def _resumes(run: Run, options: TrainOptions) -> bool:
     run.require_unfinished(options)
     if not run.has_data:
         return False
-    # An older version of the package may have started the run. Options that are new since
-    # then get their defaults.
-    added = {each.name: each.default for each in fields(options) if each.metadata["stored"]}
-    stored, asked = {**added, **run.read_json("options.json")}, options.stored()
-    fixed = (stored | asked).keys() - set(options.automatic())
-    names = sorted(name for name in fixed if stored.get(name) != asked.get(name))
-    if names:
-        changes = ", ".join(
-            f"{flag(name)} was {stored.get(name)}, is {asked.get(name)}" for name in sorted(names)
-        )
+    different = changes(type(options), run.read_json("options.json"), options.stored())
+    if different:
         raise UserError(
-            f"{run.path} is an interrupted run that was started with different options ({changes}); repeat "
+            f"{run.path} is an interrupted run that was started with different options ({different}); repeat "
             "the old options to resume it, or use --overwrite to train from scratch"
         )
     return True

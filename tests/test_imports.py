@@ -41,7 +41,25 @@ ARROWS: dict[str, set[str]] = {
     "seqmodels.analysis": {"seqmodels.cells", "seqmodels.kernels", "seqmodels.layers"},
     "apps": {"apps.api"},
     "apps.__main__": {"apps.cli"},
-    "apps.options": {"apps.continuing", "seqmodels.data", "seqmodels.registry"},
+    "apps.options": {"apps.continuing", "apps.search", "seqmodels.data", "seqmodels.registry"},
+    "apps.search": set(),
+    "apps.tune_options": {"apps.options", "apps.search"},
+    "apps.study": {"apps.options", "apps.run", "apps.search", "apps.tune_options"},
+    "apps.tuning_report": {"apps.options", "apps.run", "apps.study", "seqmodels.evaluation"},
+    "apps.tuning": {
+        "apps.console",
+        "apps.interruption",
+        "apps.options",
+        "apps.outputs",
+        "apps.run",
+        "apps.runner",
+        "apps.study",
+        "apps.task",
+        "apps.training",
+        "apps.tune_options",
+        "apps.tuning_report",
+        "seqmodels.training",
+    },
     "apps.continuing": set(),
     "apps.outputs": set(),
     "apps.inputs": {
@@ -110,7 +128,7 @@ ARROWS: dict[str, set[str]] = {
         "seqmodels.evaluation",
         "seqmodels.training",
     },
-    "apps.cli": {"apps.options", "apps.run", "seqmodels.xla"},
+    "apps.cli": {"apps.options", "apps.run", "apps.tune_options", "seqmodels.xla"},
     "apps.api": {
         "apps.cli",
         "apps.exporting",
@@ -121,6 +139,8 @@ ARROWS: dict[str, set[str]] = {
         "apps.run",
         "apps.runner",
         "apps.task",
+        "apps.tune_options",
+        "apps.tuning",
     },
 }
 # The imports that the tasks share; OWN has all imports of each task.
@@ -186,6 +206,8 @@ OWN: dict[str, set[str]] = {
 for app in APPS:
     ARROWS[f"apps.{app}"] = {f"apps.{app}.options", *OWN[app]}
     ARROWS[f"apps.{app}.options"] = {"apps.options", "seqmodels.registry"}
+    if app in ("sentiment", "language_modeling", "forecasting"):
+        ARROWS[f"apps.{app}.options"].add("apps.search")
     ARROWS[f"apps.{app}.__main__"] = {"apps.cli", f"apps.{app}.options"}
 ARROWS["apps.translation.__main__"].add("apps.options")
 
@@ -202,6 +224,8 @@ LIGHT = {
     "apps.__main__",
     "apps.cli",
     "apps.options",
+    "apps.search",
+    "apps.tune_options",
 }
 LIGHT |= {f"apps.{app}.{module}" for app in APPS for module in ("__main__", "options")}
 ALLOWED_OUTSIDE = {*sys.stdlib_module_names, "click", "filelock"}

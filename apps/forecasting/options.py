@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from apps.options import (
@@ -16,6 +17,7 @@ from apps.options import (
     option,
     probability,
 )
+from apps.search import ByOption
 from seqmodels.errors import UsageError
 from seqmodels.registry import (
     CELLS,
@@ -31,6 +33,8 @@ FREQUENCIES = (
 )  # fmt: skip
 OF_RECURRENT = ("cell", "layers", "decoder", "skip")  # options that apply to the recurrent model only
 FILLS = ("error", "forward", "zero")
+# Search range of ``tune`` that applies only to --architecture recurrent.
+RECURRENT = partial(ByOption, "architecture", {each: [] for each in FIXED_WINDOWS})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,15 +174,24 @@ class Train(TrainOptions):
         "the quantile loss.",
         choices=FORECAST_LOSSES,
     )
-    cell: str = option("gru", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
+    cell: str = option(
+        "gru",
+        "Type of the recurrent cells.",
+        choices=tuple(CELLS),
+        model=True,
+        search=RECURRENT(others=["gru", "lstm"]),
+    )
     units: int = option(
         16,
         "Number of units of each recurrent layer. With --architecture mlp, number of units of the hidden "
         "layer.",
         minimum=1,
         model=True,
+        search=ByOption("architecture", {"nlinear": [], "dlinear": []}, others=[8, 16, 32, 64]),
     )
-    layers: int = option(1, "Number of stacked recurrent layers.", minimum=1, model=True)
+    layers: int = option(
+        1, "Number of stacked recurrent layers.", minimum=1, model=True, search=RECURRENT(others=(1, 2))
+    )
     decoder: str = option(
         "direct",
         "Order of the forecasts. 'direct' forecasts all rows at once. 'autoregressive' forecasts the rows in "
@@ -240,7 +253,7 @@ class Train(TrainOptions):
         "windows.",
         minimum=1,
     )
-    dropout: float = probability(0.0, "Dropout rate between layers.")
+    dropout: float = probability(0.0, "Dropout rate between layers.", search=(0.0, 0.5))
 
     def check(self) -> None:
         super().check()

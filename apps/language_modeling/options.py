@@ -22,6 +22,7 @@ from apps.options import (
     option,
     probability,
 )
+from apps.search import ByOption
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, OPTIMIZERS, PARALLEL_CELLS, SCHEDULES, SPLITS, UNITS
 
@@ -90,15 +91,20 @@ class Train(TrainOptions):
         "Number of sequences per batch, N. The training text is cut into N parts, which are read in "
         "parallel.",
         minimum=1,
+        search=[8, 16, 20, 32, 64],
     )
     optimizer: str = option(
-        "sgd", "Keras optimizer. Default: 'sgd' for --cell lstm, 'adam' for other models.", choices=OPTIMIZERS
+        "sgd",
+        "Keras optimizer. Default: 'sgd' for --cell lstm, 'adam' for other models.",
+        choices=OPTIMIZERS,
+        search=["sgd", "adam"],
     )
     learning_rate: float = option(
         20.0,
         "Peak of the learning rate. Default with --optimizer sgd: 20 for --cell lstm, 2 for other models. "
         "Default with other optimizers: 0.0005 for --cell rnn, 0.002 for other models.",
         minimum=0,
+        search=ByOption("optimizer", {"sgd": (1.0, 50.0, "log")}, others=(2e-4, 2e-2, "log")),
     )
     schedule: str = option(
         "cosine",
@@ -159,15 +165,20 @@ class Train(TrainOptions):
         minimum=1,
         model=True,
     )
-    embedding_units: int = option(200, "Dimension of the token embeddings.", minimum=1, model=True)
-    cell: str = option("lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
+    embedding_units: int = option(
+        200, "Dimension of the token embeddings.", minimum=1, model=True, search=[64, 128, 200, 300]
+    )
+    cell: str = option(
+        "lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True, search=["lstm", "gru"]
+    )
     units: int = option(
         200,
         "Number of units of each recurrent layer, or of the hidden layer of a fixed-window model.",
         minimum=1,
         model=True,
+        search=[64, 128, 200, 300],
     )
-    layers: int = option(2, "Number of stacked recurrent layers.", minimum=1, model=True)
+    layers: int = option(2, "Number of stacked recurrent layers.", minimum=1, model=True, search=(1, 3))
     residual: bool = option(
         False, "Add the input of each recurrent layer to its output.", group="Advanced", model=True
     )
@@ -190,12 +201,13 @@ class Train(TrainOptions):
     embedding_dropout: float = probability(
         0.0,
         "Probability that a token is dropped from a batch. The embeddings of all its occurrences become 0.",
+        search=(0.0, 0.3),
     )
-    input_dropout: float = probability(0.2, "Dropout rate of the token embeddings.")
-    layer_dropout: float = probability(0.2, "Dropout rate between recurrent layers.")
-    output_dropout: float = probability(0.2, "Dropout rate before the output layer.")
+    input_dropout: float = probability(0.2, "Dropout rate of the token embeddings.", search=(0.0, 0.6))
+    layer_dropout: float = probability(0.2, "Dropout rate between recurrent layers.", search=(0.0, 0.6))
+    output_dropout: float = probability(0.2, "Dropout rate before the output layer.", search=(0.0, 0.6))
     recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
-    weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.")
+    weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", search=(0.0, 0.5))
     activation_penalty: float = option(
         0.0,
         "Weight of the AR penalty in the training loss (Merity et al. 2018). The penalty is the mean square "
@@ -214,6 +226,7 @@ class Train(TrainOptions):
         35,
         "Number of time steps per batch. Truncated backpropagation computes the gradients over these steps.",
         minimum=1,
+        search=(20, 70),
     )
     jitter: int = option(
         1,

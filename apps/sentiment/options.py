@@ -134,16 +134,20 @@ class Train(TrainOptions):
         "Dimension of the word embeddings. This option has no effect with --embeddings or --reads evidence.",
         minimum=1,
         model=True,
+        search=[16, 32, 64, 128],
     )
-    cell: str = option("lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
+    cell: str = option(
+        "lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True, search=["lstm", "gru"]
+    )
     units: int = option(
         AUTO,
         "Number of units of each recurrent layer. 'auto': 32 for few texts and classes, else 64.",
         minimum=1,
         model=True,
         auto=True,
+        search=[16, 32, 64, 128],
     )
-    layers: int = option(1, "Number of stacked recurrent layers.", minimum=1, model=True)
+    layers: int = option(1, "Number of stacked recurrent layers.", minimum=1, model=True, search=(1, 2))
     bidirectional: bool = option(True, "Run each layer in both directions.", model=True)
     residual: bool = option(
         False, "Add the input of each recurrent layer to its output.", group="Advanced", model=True
@@ -153,14 +157,19 @@ class Train(TrainOptions):
         "Method that reduces the outputs of all time steps to one vector: 'last', 'mean', 'max' or "
         "'attention'. Several methods can be joined by +, such as 'max+mean'.",
         model=True,
+        search=["max", "mean", "max+mean", "attention"],
     )
     word_dropout: float = probability(
         0.05,
         "Probability that training replaces a token by the unknown token, or the n-gram weights of the "
         "token by zeros.",
+        search=(0.0, 0.3),
     )
     dropout: float = probability(
-        AUTO, "Dropout rate between layers. 'auto': 0.5 for few texts, else 0.3.", auto=True
+        AUTO,
+        "Dropout rate between layers. 'auto': 0.5 for few texts, else 0.3.",
+        auto=True,
+        search=(0.0, 0.6),
     )
     recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
@@ -190,6 +199,7 @@ class Train(TrainOptions):
         "Fraction of the target probability that label smoothing spreads evenly over all classes.",
         group="Training",
         model=False,
+        search=(0.0, 0.2),
     )
     class_weights: str = option(
         "none",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from apps.options import (
+    RATES,
     EvaluateOptions,
     PredictOptions,
     TrainOptions,
@@ -85,11 +86,17 @@ class Train(TrainOptions):
     encoding: str | None = encoding_option()
     on_bad_rows: str = bad_rows_option("malformed rows, and pairs in which one of the two texts is empty")
     batch_size: int = option(
-        1200, "Number of target tokens per batch. The number includes padding tokens.", minimum=1
+        1200,
+        "Number of target tokens per batch. The number includes padding tokens.",
+        minimum=1,
+        search=[600, 1200, 2400],
     )
     epochs: int = option(18, "Maximum number of passes over the training data.", minimum=1)
     learning_rate: float = option(
-        0.0015, "Highest learning rate of the training. It is reached at the end of the warm-up.", minimum=0
+        0.0015,
+        "Highest learning rate of the training. It is reached at the end of the warm-up.",
+        minimum=0,
+        search=RATES,
     )
     schedule: str = option(
         "cosine",
@@ -161,18 +168,31 @@ class Train(TrainOptions):
         model=True,
     )
     embedding_units: int = option(
-        192, "Dimension of the embeddings and of the decoder output.", minimum=1, model=True
+        192,
+        "Dimension of the embeddings and of the decoder output.",
+        minimum=1,
+        model=True,
+        search=[96, 128, 192, 256],
     )
-    cell: str = option("lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True)
+    cell: str = option(
+        "lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True, search=["lstm", "gru"]
+    )
     units: int = option(
         192,
         "Number of units of each encoder layer. A bidirectional layer has this number per direction.",
         minimum=1,
         model=True,
+        search=[64, 128, 192, 256],
     )
-    decoder_units: int = option(320, "Number of units of each decoder layer.", minimum=1, model=True)
+    decoder_units: int = option(
+        320, "Number of units of each decoder layer.", minimum=1, model=True, search=[128, 192, 320, 512]
+    )
     layers: int = option(
-        1, "Number of stacked recurrent layers in the encoder and in the decoder.", minimum=1, model=True
+        1,
+        "Number of stacked recurrent layers in the encoder and in the decoder.",
+        minimum=1,
+        model=True,
+        search=(1, 2),
     )
     bidirectional: bool = option(True, "Run each encoder layer in both directions.", model=True)
     attention: str = option(
@@ -206,9 +226,11 @@ class Train(TrainOptions):
         model=True,
     )
     word_dropout: float = probability(
-        0.05, "Probability that an input token is replaced by the unknown token in training."
+        0.05,
+        "Probability that an input token is replaced by the unknown token in training.",
+        search=(0.0, 0.3),
     )
-    dropout: float = probability(0.3, "Dropout rate between layers.")
+    dropout: float = probability(0.3, "Dropout rate between layers.", search=(0.0, 0.6))
     recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
     label_smoothing: float = probability(
@@ -217,6 +239,7 @@ class Train(TrainOptions):
         "vocabulary.",
         group="Training",
         model=False,
+        search=(0.0, 0.2),
     )
     scheduled_sampling: float = option(
         0.0,

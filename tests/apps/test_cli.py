@@ -15,8 +15,8 @@ from apps.sentiment.__main__ import main
 from apps.sentiment.options import Train
 from seqmodels.errors import DataError, UsageError, UserError
 
-VERBS = ("train", "evaluate", "predict", "export", "convert", "info")
-HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "scipy", "matplotlib", "rich")
+VERBS = ("train", "tune", "evaluate", "predict", "export", "convert", "info")
+HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "scipy", "matplotlib", "rich", "optuna")
 PROBE = f"""
 import json, sys
 from apps.sentiment.__main__ import main

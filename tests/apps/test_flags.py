@@ -17,6 +17,7 @@ from apps.forecasting.data import Assets
 from apps.options import ConvertOptions, ExportOptions, InfoOptions, TrainOptions, resolve
 from apps.task import load_task
 from apps.training import make_training
+from apps.tune_options import TuneOptions
 
 ROOT = Path(__file__).parents[2]
 TASKS = ("sentiment", "language_modeling", "translation", "forecasting")
@@ -143,6 +144,7 @@ def test_every_other_flag_is_read_somewhere(name: str) -> None:
         ExportOptions,
         ConvertOptions,
         InfoOptions,
+        TuneOptions,
     }
     code = [*(ROOT / "apps" / name).rglob("*.py"), *(ROOT / "apps").glob("*.py")]
     known = reads(code)

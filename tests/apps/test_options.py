@@ -14,10 +14,11 @@ from apps.options import check_data, flag, resolve, restore
 from apps.sentiment.labeled_texts import load_labeled_texts
 from apps.sentiment.options import Evaluate, Predict, Train
 from apps.translation.pairs import load_pairs
+from apps.tune_options import TuneOptions
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, OPTIMIZERS, POOLINGS
 
-CLASSES = (*(kind for kind, _ in EXPERIMENTS.values()), Train, Evaluate, Predict)
+CLASSES = (*(kind for kind, _ in EXPERIMENTS.values()), Train, Evaluate, Predict, TuneOptions)
 DEFAULTS = Train()
 
 
@@ -61,7 +62,7 @@ def test_explicit_options_override_presets_and_presets_override_defaults():
 def test_stored_options_survive_json_without_the_options_of_one_call():
     chosen = resolve(Train, {"data": "x.csv", "units": 7, "patience": None, "run": "r", "overwrite": True})
     stored = json.loads(json.dumps(chosen.stored()))
-    assert set(asdict(chosen)) - set(stored) == {"run", "overwrite", "dry_run", "save_minutes"}
+    assert set(asdict(chosen)) - set(stored) == {"run", "options", "overwrite", "dry_run", "save_minutes"}
     assert restore(Train, stored, "options.json") == resolve(Train, {**stored, "run": ""})
 
 
