@@ -248,6 +248,8 @@ def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
     log.print(
         f"trained: {run.path}, best epoch {position.best_epoch} of {position.epoch}, validation {valid}"
     )
+    for sentence in task.advice(run, metrics):
+        log.print(sentence)
 
 
 def _describe(task: Task, run: Run) -> dict[str, Any]:

@@ -45,3 +45,40 @@ def language_scores(
     if characters is not None:
         scores["bits_per_character"] = total / np.log(2) / characters
     return scores
+
+
+def line_interval(losses: ArrayLike, ends: ArrayLike) -> list[float] | None:
+    """Computes a 95 % confidence interval of the mean loss per token.
+
+    The tokens of a line depend on each other. Therefore, the lines are the units of the sample. The mean is
+    the ratio of two sums over lines. Dependence between lines is ignored.
+
+    Args:
+        losses: losses, or differences of losses, (tokens,).
+        ends: True at the last token of each line, (tokens,).
+
+    Returns:
+        The list ``[low, high]`` of the two limits. None if there are fewer than two lines, or if a loss is
+        infinite.
+
+    >>> losses, ends = [1.0, 2.0, 3.0, 2.0, 1.0, 1.0], [False, True, False, True, False, True]
+    >>> [round(limit, 3) for limit in line_interval(losses, ends)]
+    [0.802, 2.531]
+    """
+    losses, ends = np.asarray(losses, np.float64), np.array(ends, bool)
+    ends[-1:] = True
+    starts = np.flatnonzero(np.append(True, ends[:-1]))
+    if len(starts) < 2 or not np.isfinite(losses).all():
+        return None
+    tokens = np.diff(np.append(starts, len(losses)))  # (lines,)
+    mean = losses.mean()
+    residuals = np.add.reduceat(losses, starts) - mean * tokens
+    lines = len(tokens)
+    half = 1.96 * np.sqrt(lines / (lines - 1) * np.sum(residuals**2)) / len(losses)
+    return [float(mean - half), float(mean + half)]
+
+
+def perplexity_interval(losses: ArrayLike, ends: ArrayLike) -> list[float] | None:
+    """Computes a 95 % confidence interval of the perplexity; see `line_interval`."""
+    interval = line_interval(losses, ends)
+    return None if interval is None else [float(np.exp(min(limit, 700.0))) for limit in interval]

@@ -39,7 +39,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-MAXIMUM_ORDER = 5
+from apps.language_modeling.options import MAXIMUM_ORDER
+
 FALLBACK = (0.5, 1.0, 1.5)
 """Discounts that are used if the estimated discounts are not valid, as in KenLM's ``--discount_fallback``."""
 # Marks a position before the start of the sentence, or an n-gram that is not in the training text.

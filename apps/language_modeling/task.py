@@ -20,14 +20,23 @@ from apps.console import log
 from apps.inference import open_model
 from apps.language_modeling import ngrams
 from apps.language_modeling.adaptation import cached_losses, dynamic_losses
-from apps.language_modeling.corpora import Reading, Texts, load_text, load_texts, text_column
-from apps.language_modeling.data import LINE_END, characters, encode, load, reading, stream, words
+from apps.language_modeling.corpora import Reading, load_text, text_column
+from apps.language_modeling.data import LINE_END, characters, encode, load, reading, stream, trained, words
 from apps.language_modeling.generation import generate
-from apps.language_modeling.inference import FORMS
-from apps.language_modeling.metrics import language_scores
-from apps.language_modeling.options import WITHOUT, Evaluate, Predict, Train
+from apps.language_modeling.inference import FORMS, Losses
+from apps.language_modeling.metrics import language_scores, line_interval, perplexity_interval
+from apps.language_modeling.mixture import (
+    Partner,
+    advice,
+    exported,
+    mixed_losses,
+    mixture_lines,
+    partner,
+    unmixed,
+)
+from apps.language_modeling.options import WITHOUT, Evaluate, Export, Predict, Train
 from apps.language_modeling.phone import phone
-from apps.language_modeling.saved_model import examples, signatures
+from apps.language_modeling.saved_model import SERVED, examples, signatures
 from apps.options import ConvertOptions
 from apps.run import Run
 from apps.task import Data, Task
@@ -83,7 +92,7 @@ def baselines(data: Data) -> dict[str, Any]:
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """Scores the model and its baselines on ``options.data``. The default is the test split of the run."""
-    stored, tokenizer, source = _trained(run)
+    stored, tokenizer, source = trained(run)
     lines = source.test if options.data is None else _other_text(options, stored)
     ids = stream(tokenizer, lines)
     if not len(ids):
@@ -94,13 +103,59 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         rivals = _rivals(tokenizer, source.train, {"test": lines})["test"]
     if options.beside:
         rivals = {**rivals, options.beside: _other(run, options.beside, lines)}
-    scores = _scores(tokenizer, open_model(run, options.model, FORMS)(ids), ids, lines)
-    scores["parameters"] = run.read_json("metrics.json")["parameters"]
-    variants = {
-        name: _scores(tokenizer, losses, ids, lines)
-        for name, losses in _adapted(run, options, tokenizer, ids, source.train)
+    parameters = run.read_json("metrics.json")["parameters"]
+    mix = partner(tokenizer, source, options.mix_order) if options.mix else None
+    losses_of = open_model(run, options.model, unmixed(run) if mix else FORMS)
+    rows: dict[str, dict[str, Any]] = {}
+    for name, method in {"": losses_of, **_adapted(run, options, tokenizer, source.train)}.items():
+        losses = method(ids)
+        rows[name] = _scores(tokenizer, losses, ids, lines)
+        if mix:
+            rows[name]["perplexity_interval"] = perplexity_interval(losses, ids == END)
+            mixed = f"{name}, mixed with {mix.name}" if name else f"mixed with {mix.name}"
+            rows[mixed] = _mixed_scores(mix, method, losses, tokenizer, ids, lines)
+            rows[mixed]["parameters"] = parameters + rows[mixed]["parameters"]
+    if mix:
+        rivals = {**rivals, mix.name: _rival_scores(mix.fitted, tokenizer, ids, lines)}
+        rivals[mix.name]["perplexity_interval"] = perplexity_interval(mix.losses(ids), ids == END)
+    scores = {**rows.pop(""), "parameters": parameters}
+    return {"data": options.data or stored.data, "model": scores, "variants": rows, "baselines": rivals}
+
+
+def _mixed_scores(
+    mix: Partner,
+    method: Losses,
+    losses: np.ndarray,
+    tokenizer: Tokenizer,
+    ids: np.ndarray,
+    lines: Sequence[str],
+) -> dict[str, Any]:
+    """Scores the mixture of a model and n-grams.
+
+    The result also contains the difference of the mean loss from the model and from the n-grams, each with
+    its 95 % interval.
+
+    Args:
+        mix: the n-grams.
+        method: function that computes the losses of the model.
+        losses: losses of the model on the text, ``(tokens,)``.
+        tokenizer: tokenizer of the model.
+        ids: token ids of the text, ``(tokens,)``.
+        lines: the text.
+    """
+    weight, of_ngrams = mix.weight_of(method), mix.losses(ids)
+    mixed = mixed_losses(losses, of_ngrams, weight)
+    return {
+        **_scores(tokenizer, mixed, ids, lines),
+        "parameters": sum(mix.fitted.stored) + 1,
+        "weight": weight,
+        "weight_tokens": len(mix.valid),
+        "perplexity_interval": perplexity_interval(mixed, ids == END),
+        "difference": {
+            name: {"log_loss": float(np.mean(each)), "interval": line_interval(each, ids == END)}
+            for name, each in (("model", mixed - losses), (mix.name, mixed - of_ngrams))
+        },
     }
-    return {"data": options.data or stored.data, "model": scores, "variants": variants, "baselines": rivals}
 
 
 def _other_text(options: Evaluate, stored: Train) -> list[str]:
@@ -137,19 +192,6 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
             }
 
 
-def _trained(run: Run) -> tuple[Train, Tokenizer, Texts]:
-    """Returns the options of the training, the tokenizer, and the data of a run.
-
-    Raises:
-        DataError: the data have changed or are missing.
-    """
-    stored = run.trained_with(Train)
-    source = run.trained_on(
-        stored.data, lambda: load_texts(stored.data, stored.seed, reading=reading(stored))
-    )
-    return stored, Tokenizer.load(run.assets), source
-
-
 def _rivals(
     tokenizer: Tokenizer, train: Sequence[str], splits: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, Any]]:
@@ -159,13 +201,18 @@ def _rivals(
     for rival, fit in RIVALS.items():
         fitted = fit(train_ids, len(tokenizer))
         for name, lines in splits.items():
-            losses = -fitted.log_probabilities(ids[name])
-            scores[name][rival] = {
-                **_scores(tokenizer, losses, ids[name], lines),
-                "parameters": sum(fitted.stored),
-                "fallbacks": fitted.fallbacks,
-            }
+            scores[name][rival] = _rival_scores(fitted, tokenizer, ids[name], lines)
     return scores
+
+
+def _rival_scores(
+    fitted: ngrams.NGrams, tokenizer: Tokenizer, ids: np.ndarray, lines: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        **_scores(tokenizer, -fitted.log_probabilities(ids), ids, lines),
+        "parameters": sum(fitted.stored),
+        "fallbacks": fitted.fallbacks,
+    }
 
 
 def _other(run: Run, path: str, lines: Sequence[str]) -> dict[str, Any]:
@@ -184,18 +231,19 @@ def _other(run: Run, path: str, lines: Sequence[str]) -> dict[str, Any]:
     return {**scores, "parameters": other.read_json("metrics.json")["parameters"]}
 
 
-def _adapted(
-    run: Run, options: Evaluate, tokenizer: Tokenizer, ids: np.ndarray, train: Sequence[str]
-) -> Iterator[tuple[str, np.ndarray]]:
+def _adapted(run: Run, options: Evaluate, tokenizer: Tokenizer, train: Sequence[str]) -> dict[str, Losses]:
+    """Returns the functions that compute the losses of the adapted models, by the names of the methods."""
+    methods: dict[str, Losses] = {}
     if options.cache:
-        losses = cached_losses(
+        methods[f"with a cache of {options.cache}"] = lambda ids: cached_losses(
             run.load_model(), ids, options.cache, options.cache_flatness, options.cache_weight
         )
-        yield f"with a cache of {options.cache}", losses
     if options.dynamic:
-        rate, decay = options.dynamic_rate, options.dynamic_decay
         train_ids = stream(tokenizer, train)
-        yield "with dynamic evaluation", dynamic_losses(run.load_model(), ids, train_ids, rate, decay)
+        methods["with dynamic evaluation"] = lambda ids: dynamic_losses(
+            run.load_model(), ids, train_ids, options.dynamic_rate, options.dynamic_decay
+        )
+    return methods
 
 
 def _scores(
@@ -259,21 +307,28 @@ def describe(run: Run) -> dict[str, Any]:
 def render_scores(scores: dict[str, Any]) -> Table:
     """Returns a table of scores.
 
-    The rows are the baselines, the model, and the model with a cache or with dynamic evaluation.
+    The rows are the baselines, the model, and the model with a cache, with dynamic evaluation or in a
+    mixture.
     """
     model = scores["model"]
     named = {**scores["baselines"], "model": model}
     named |= {f"model {name}": row for name, row in scores["variants"].items()}
     columns = ["perplexity", "word perplexity", "nats per token"]
     bits = "bits_per_character" in model
+    intervals = any(row.get("perplexity_interval") for row in named.values())
+    columns[1:1] = ["95 % interval"] * intervals
     title = f"{scores['data']}: {model['tokens']:,} tokens, {model['unknown']:.1%} unknown"
     if "words" in model:
         title += f"; {model['words']:,} words, line ends included"
-    table = Table("", *columns, *(["bits per character"] if bits else []), "parameters", title=title)
+    caption = "\n".join(line for name, row in named.items() for line in mixture_lines(name, row))
+    columns += ["bits per character"] * bits + ["parameters"]
+    table = Table("", *columns, title=title, caption=caption or None)
     for name, row in named.items():
+        interval = row.get("perplexity_interval")
         table.add_row(
             f"{name} (discounts not estimated)" if row.get("fallbacks") else name,
             f"{row['perplexity']:.2f}",
+            *(["{:.2f} to {:.2f}".format(*interval) if interval else ""] * intervals),
             f"{row['word_perplexity']:.2f}" if "word_perplexity" in row else "",
             f"{row['log_loss']:.4f}",
             *([f"{row['bits_per_character']:.4f}"] if bits and "bits_per_character" in row else [""] * bits),
@@ -320,6 +375,10 @@ TASK = Task(
     verbs={"generate": generate},
     headline=headline,
     describe=describe,
+    advice=advice,
+    Export=Export,
+    exported=exported,
+    served=SERVED,
     render_scores=render_scores,
     render_prediction=render_prediction,
     plot=plot,
