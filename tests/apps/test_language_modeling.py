@@ -627,9 +627,10 @@ def test_model_of_other_units_trains_scores_and_generates(tmp_path, corpus, invo
     )
     assert result.exit_code == 0, result.stderr
     (tmp_path / "other.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    result = invoke("evaluate", "--run", run, "--json", "--data", tmp_path / "other.txt")
+    result = invoke("evaluate", "--run", run, "--json", "--data", tmp_path / "other.txt", "--mix")
     assert result.exit_code == 0, result.stderr
     scores = json.loads(result.stdout)["model"]
+    mixed = json.loads(result.stdout)["variants"]["mixed with Kneser-Ney, 5-grams"]
 
     tokenizer = Tokenizer.load(run / "assets")
     rows = tokenizer(lines).to_list()
@@ -642,6 +643,10 @@ def test_model_of_other_units_trains_scores_and_generates(tmp_path, corpus, invo
     assert len(ids) > scores["words"]
     assert scores["perplexity"] == pytest.approx(math.exp(losses.mean()), rel=1e-5)
     assert scores["word_perplexity"] == pytest.approx(math.exp(losses.sum() / 11), rel=1e-5)
+    train = tokenizer((corpus / "train.txt").read_text().splitlines()).values.numpy()
+    of_ngrams = ngrams.kneser_ney(train, len(tokenizer), 5, END).log_probabilities(ids)
+    both = mixed["weight"] * np.exp(-losses) + (1 - mixed["weight"]) * np.exp(of_ngrams)
+    assert mixed["perplexity"] == pytest.approx(math.exp(-np.log(both).mean()), rel=1e-4)
     assert ("bits_per_character" in scores) == (unit != "wordpiece")
     if unit != "wordpiece":
         bits = losses.sum() / math.log(2) / characters

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from apps.frames import Scores
 from apps.language_modeling.inference import of_keras, of_step
 from apps.language_modeling.metrics import line_interval, perplexity_interval
 from apps.language_modeling.mixed_model import MixedModel
@@ -191,3 +192,12 @@ def test_lines_below_the_table_show_the_weight():
         "nats per token compared with x: +0.0000",
     ]
     assert list(mixture_lines("model", {"perplexity": 3.0})) == []
+
+
+def test_table_of_scores_in_python_has_a_row_for_the_mixture():
+    scores = {
+        "model": {"perplexity": 9.0},
+        "variants": {"mixed": {"perplexity": 7.0, "perplexity_interval": [6, 8]}},
+    }
+    table = Scores({**scores, "baselines": {"unigram": {"perplexity": 20.0}}}).to_frame()
+    assert table["perplexity"].to_dict() == {"unigram": 20.0, "model": 9.0, "model mixed": 7.0}
