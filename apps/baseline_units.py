@@ -37,7 +37,8 @@ def write_units(run: Run, units: Mapping[str, np.ndarray]) -> None:
         return
     partial = run.path / f"{FILE}.partial"
     with open(partial, "wb") as file:
-        np.savez_compressed(file, **dict(units))
+        arrays: dict[str, Any] = dict(units)
+        np.savez_compressed(file, **arrays)
     os.replace(partial, run.path / FILE)
 
 

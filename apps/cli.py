@@ -143,6 +143,7 @@ def application(
     evaluate: type[Options],
     predict: type[PredictOptions],
     convert: type[ConvertOptions] = ConvertOptions,
+    export: type[ExportOptions] = ExportOptions,
     alias: str | None = None,
     verbs: Mapping[str, tuple[type[Options], str]] | None = None,
 ) -> Application:
@@ -151,7 +152,7 @@ def application(
     Args:
         task: name of the app. Its Task is the constant ``TASK`` of the module ``apps.<task>.task``.
         summary: first line of the help.
-        train, evaluate, predict, convert: option classes of these verbs.
+        train, evaluate, predict, convert, export: option classes of these verbs.
         alias: second name of ``predict``.
         verbs: maps the name of each verb in ``Task.verbs`` to its option class and its help text.
     """
@@ -180,7 +181,7 @@ def application(
         verb(name, options, summary, inputs)
     verb(
         "export",
-        ExportOptions,
+        export,
         "Write a SavedModel for servers. The SavedModel receives raw data, such as texts.",
     )
     verb("convert", convert, "Write a TFLite file for phones, and files that help to integrate it.")

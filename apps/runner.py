@@ -87,7 +87,7 @@ def kept_assets(task: Task, options: TrainOptions, run: Run | None) -> Any:
 def evaluate(task_name: str, options: EvaluateOptions) -> None:
     """Scores the model and its baselines on the test split or on other data, and prints the scores."""
     task, run = load_task(task_name), Run(options.run)
-    scores = task.evaluate(run, options)
+    scores: Any = task.evaluate(run, options)
     if options.json:
         print(json_line(scores))
     else:
@@ -234,8 +234,8 @@ def _finish(task: Task, run: Run, options: TrainOptions, data: Data, training: T
     training.model.save(temporary)
     os.replace(temporary, run.model)
     log.print("fitting the baselines")
-    fitted = task.baselines(data)
-    compared = task.validate(training.model, data, fitted["valid"]) if task.validate else None
+    fitted: Any = task.baselines(data)
+    compared: Any = task.validate(training.model, data, fitted["valid"]) if task.validate else None
     write_units(run, units_of(fitted["test"]))
     best = position.history[position.best_epoch - 1] if position.best_epoch else position.start or {}
     metrics = {
@@ -260,6 +260,8 @@ def _finish(task: Task, run: Run, options: TrainOptions, data: Data, training: T
         f"trained: {run.path}, best epoch {position.best_epoch} of {position.epoch}, validation {valid}"
         + (f"; {ending(training)}" if ending(training) else "")
     )
+    for sentence in task.advice(run, metrics):
+        log.print(sentence)
     if compared is not None:
         print_summary(compared, task.name, options, improving=position.best_epoch == position.epoch)
 

@@ -15,7 +15,7 @@ from rich.console import RenderableType
 
 from apps.bundle import Phone
 from apps.frames import Records
-from apps.options import ConvertOptions, EvaluateOptions, PredictOptions, TrainOptions
+from apps.options import ConvertOptions, EvaluateOptions, ExportOptions, PredictOptions, TrainOptions
 from apps.outputs import flat
 from apps.run import Run
 from seqmodels.data.tables import Table
@@ -150,6 +150,9 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             of the SavedModel. The first signature is the default. The model computes in float32.
         examples: function that receives the assets and returns a list of
             ``(signature name, {input name: array})``. ``export`` verifies the SavedModel on these inputs.
+        Export: option class of the verb ``export``. Default: ``ExportOptions``.
+        exported: function that receives ``(run, model, options)`` and returns the model that ``signatures``
+            receives. ``options`` is an instance of ``Export``. Default: the model of the run.
         served: text at the end of the README of the SavedModel. The text can describe the steps of
             ``predict`` that the signatures do not include. Default: no text.
         phone: function that receives ``(run, model, options)`` and returns the :class:`Phone` that
@@ -181,6 +184,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
         start: function that receives the options and returns a name for the model with its initial weights,
             such as ``the linear part``. If the name is not empty, the initial weights are validated before
             the first epoch, and compete for the best epoch. Default: an empty name.
+        advice: function that receives ``(run, metrics)`` and returns sentences that ``train`` prints at its
+            end. ``metrics`` is the content of ``metrics.json``. Default: no sentences.
         describe: function that receives a run and returns additional rows for the table that ``info``
             prints, ``{name: value}``. Default: no rows.
         verbs: additional verbs of this app, ``{name: function}``. The function receives
@@ -211,6 +216,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     phone: Callable[[Run, keras.Model, ConvertT], Phone]
     store: Callable[[object, Path], Path]
     inputs: Callable[[object, Path], list[str]]
+    Export: type[ExportOptions] = ExportOptions
+    exported: Callable[..., keras.Model] = lambda run, model, options: model
     served: str = ""
     validate: Callable[[keras.Model, Data[AssetsT, SourceT], Record], Record | None] | None = None
     input_column: Callable[[Table, Mapping[str, object]], str] | None = None
@@ -220,6 +227,7 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     initial_carried: Callable[[keras.Model, int], object] = lambda model, rows: ()
     derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {}
     start: Callable[[TrainT], str] = lambda options: ""
+    advice: Callable[[Run, Record], list[str]] = lambda run, metrics: []
     describe: Callable[[Run], Record] = lambda run: {}
     verbs: Mapping[str, Callable[..., Iterator[str]]] = field(default_factory=dict)
 

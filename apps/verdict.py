@@ -110,7 +110,7 @@ def _numbers(measure: Measure, own: float, other: float, test: PairedTest) -> st
     unit = " %" if measure.percent else ""
     parts = [f"{measure.name} {measure.number(own)}{unit} against {measure.number(other)}{unit}"]
     if measure.ratio:
-        number = "{:.3f}".format
+        number: Callable[[float], str] = "{:.3f}".format
         parts.append(f"ratio {number(test.effect)}")
     else:
         number = measure.number

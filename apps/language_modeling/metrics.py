@@ -107,3 +107,23 @@ def language_verdict(own: NDArray, others: Mapping[str, NDArray]) -> dict[str, A
         lambda sums: float(perplexity_of(sums.sum(axis=0))),
         lambda first, second: paired_bootstrap(first, second, perplexity_of, ratio=True),
     )
+
+
+def log_loss_interval(losses: ArrayLike) -> list[float] | None:
+    """Computes a 95 % interval of a mean loss per token, or of a mean difference of losses.
+
+    Args:
+        losses: losses, or differences of losses, (tokens,).
+
+    Returns:
+        The list ``[low, high]``. None if a loss is infinite, or if the text has fewer than two blocks, see
+        `block_sums`.
+
+    >>> low, high = log_loss_interval(np.tile([0.1, 0.3], 100))
+    >>> round(low, 3) == round(high, 3) == 0.2
+    True
+    """
+    blocks = block_sums(losses)
+    if not np.isfinite(blocks).all():
+        return None
+    return bootstrap_interval(blocks, lambda sums: sums[:, 0] / sums[:, 1])

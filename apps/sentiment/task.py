@@ -75,7 +75,8 @@ def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str
     (probabilities,) = of_keras(model, assets)([split.texts])
     labels = assets.labels(split)
     own = classification_scores(probabilities, labels, assets.classes)
-    scored = {**fitted, **_part_scores(model, split, assets), "model": own}
+    parts = {f"model {name}": row for name, row in _part_scores(model, split, assets).items()}
+    scored = {**fitted, **parts, "model": own}
     rows = {_shown_name(name, row): headline(row) for name, row in scored.items()}
     return {"rows": rows, "verdict": _verdict(probabilities.argmax(axis=1) == labels, units_of(fitted))}
 
@@ -106,7 +107,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
 
 
 def _part_scores(model: keras.Model, split: LabeledTexts, assets: Assets) -> dict[str, dict[str, Any]]:
-    """Scores the linear part and the recurrent part of the model alone.
+    """Scores the model without its recurrent part, and without its linear part.
 
     A model without a linear part has no parts.
     """
@@ -120,8 +121,8 @@ def _part_scores(model: keras.Model, split: LabeledTexts, assets: Assets) -> dic
 
     (recurrent,) = of_keras(without_linear, assets)([split.texts])
     probabilities = {
-        "linear part alone": linear.probabilities(assets.encode(split.texts)),
-        "recurrent part alone": recurrent,
+        "without the recurrent part": linear.probabilities(assets.encode(split.texts)),
+        "without the linear part": recurrent,
     }
     labels = assets.labels(split)
     return {name: classification_scores(each, labels, assets.classes) for name, each in probabilities.items()}
@@ -219,7 +220,8 @@ def render_scores(scores: dict[str, Any]) -> Group:
     model = scores["model"]
     title = f"{scores['data']}: {model['examples']} texts, with 95 % intervals"
     side = Table("", "accuracy", "macro F1", "log loss", "calibration error", title=title)
-    for name, row in {**scores["baselines"], **scores["variants"], "model": model}.items():
+    variants = {f"model {name}": row for name, row in scores["variants"].items()}
+    for name, row in {**scores["baselines"], **variants, "model": model}.items():
         cells = [with_interval(f"{row['accuracy']:.2%}", row["accuracy_interval"], ".2%")]
         for key in ("macro_f1", "log_loss"):
             cells.append(with_interval(f"{row[key]:.4f}", row.get(f"{key}_interval"), ".4f"))

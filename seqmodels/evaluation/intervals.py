@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,7 +66,7 @@ def bootstrap_interval(sums: ArrayLike, score: ScoreOfSums, confidence: float = 
 
 def bootstrap_scores(sums: ArrayLike, score: ScoreOfSums) -> NDArray:
     """Returns the scores of the bootstrap resamples, ``(resamples,)``. See :func:`bootstrap_interval`."""
-    units = sums if sparse.issparse(sums) else np.asarray(sums, np.float64)
+    units: Any = sums if sparse.issparse(sums) else np.asarray(sums, np.float64)
     if len(units.shape) != 2:
         raise ValueError(f"sums must have the shape (n, k); got {units.shape}")
     units = _grouped(units)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -107,7 +108,9 @@ def paired_bootstrap(
     >>> round(test.effect, 4), test.p < 0.01
     (0.9048, True)
     """
-    both = [each if sparse.issparse(each) else np.asarray(each, np.float64) for each in (first, second)]
+    both: list[Any] = [
+        each if sparse.issparse(each) else np.asarray(each, np.float64) for each in (first, second)
+    ]
     if len(both[0].shape) != 2 or both[0].shape != both[1].shape or not both[0].shape[0]:
         raise ValueError(
             "first and second must have the same shape (n, k) with n > 0; "
@@ -119,7 +122,7 @@ def paired_bootstrap(
         scores = score(sums[:, :columns]), score(sums[:, columns:])
         return scores[0] / scores[1] if ratio else scores[0] - scores[1]
 
-    sums = sparse.hstack(both, "csr") if sparse.issparse(both[0]) else np.hstack(both)
+    sums: Any = sparse.hstack(both, "csr") if sparse.issparse(both[0]) else np.hstack(both)
     found = float(effect(np.asarray(sums.sum(axis=0)).reshape(1, -1))[0])
     null = 1.0 if ratio else 0.0
     if count < 2:

@@ -160,7 +160,7 @@ def test_evaluate_ends_with_a_verdict_on_the_same_texts(trained, reviews, invoke
     assert set(metrics["validation"]["rows"]) == {
         f"{name} ({row['features']})" if "features" in row else name
         for name, row in metrics["baselines"]["valid"].items()
-    } | {"linear part alone", "recurrent part alone", "model"}
+    } | {"model", "model without the recurrent part", "model without the linear part"}
 
 
 def test_a_run_of_an_earlier_version_is_compared_with_refitted_baselines(
@@ -358,7 +358,7 @@ def test_the_linear_part_is_fitted_on_the_training_split_and_scored_alone(traine
     accuracy = np.mean(alone.argmax(axis=1) == assets.labels(source.test))
     assert accuracy > 0.9
     scores = json.loads(invoke("evaluate", "--run", trained, "--json").stdout)
-    assert scores["variants"]["linear part alone"]["accuracy"] == accuracy
+    assert scores["variants"]["without the recurrent part"]["accuracy"] == accuracy
     assert scores["model"]["accuracy"] >= accuracy - 0.05
 
 
