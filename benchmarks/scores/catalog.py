@@ -44,7 +44,7 @@ _SIZES = tuple(
 TABLES: dict[str, Table] = {
     "overview": Table(
         "overview",
-        _named("sentiment-quick", "imdb-best", "ptb", "multi30k-de-en", "sp500-1"),
+        _named("sentiment-quick", "sst2", "imdb-best", "ptb", "multi30k-de-en", "sp500-1"),
     ),
     "reviews": Table("models", _named("sentiment-quick")),
     "classification": Table("scores", _LABELED),

@@ -103,15 +103,19 @@ def _targets(name: str, root: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package.split(".")
-            above = base[: len(base) - node.level + 1] if node.level else []
-            module = ".".join([*above, *([node.module] if node.module else [])])
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+            yield from (f"{_source(node, package)}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             # Registries name a class as "module:Class".
             module, _, attribute = node.value.partition(":")
             if "." in module and module in modules:
                 yield f"{module}.{attribute}" if attribute else module
+
+
+def _source(node: ast.ImportFrom, package: str) -> str:
+    """Returns the absolute name of the module from which names are imported."""
+    base = package.split(".")
+    above = base[: len(base) - node.level + 1] if node.level else []
+    return ".".join([*above, *([node.module] if node.module else [])])
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:
@@ -136,11 +140,11 @@ def _exported(package: str, root: Path) -> dict[str, str]:
     path = _modules(root)[package]
     found: dict[str, str] = {}
     for node in ast.walk(_tree(path)) if path.name == "__init__.py" else ():
-        if isinstance(node, ast.ImportFrom) and node.module in _modules(root):
-            inner = _exported(str(node.module), root)
+        if isinstance(node, ast.ImportFrom) and (source := _source(node, package)) in _modules(root):
+            inner = _exported(source, root) if source != package else {}
             for alias in node.names:
-                own = f"{node.module}.{alias.name}"
-                module = own if own in _modules(root) else inner.get(alias.name, str(node.module))
+                own = f"{source}.{alias.name}"
+                module = own if own in _modules(root) else inner.get(alias.name, source)
                 found[alias.asname or alias.name] = module
         if (
             isinstance(node, ast.Call)

@@ -117,7 +117,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def standard_error(values: Sequence[float]) -> float | None:
-    """Returns the standard error of the mean, or None for a single value.
+    """Returns the standard error of the mean. A single value has no standard error, and the result is None.
 
     >>> standard_error([1.0, 2.0, 3.0])
     0.5773502691896258

@@ -26,7 +26,9 @@ SOURCES = {
     "apps/exporting.py": "",
     "seqmodels/__init__.py": "",
     "seqmodels/registry.py": "CELLS = {'lstm': 'seqmodels.cells:LSTM'}",
-    "seqmodels/cells/__init__.py": "from seqmodels.cells.lstm import LSTM\nfrom seqmodels.cells.gru import GRU",
+    "seqmodels/cells/__init__.py": (
+        "from seqmodels.cells.lstm import LSTM\nfrom seqmodels.cells.gru import GRU"
+    ),
     "seqmodels/cells/lstm.py": "x = 1",
     "seqmodels/cells/gru.py": "",
     "seqmodels/data/__init__.py": (
@@ -36,7 +38,7 @@ SOURCES = {
     "seqmodels/data/tokens.py": "from ..data import deep",
     "seqmodels/data/deep.py": "def f(x):\n    '''Doc.'''\n    # why\n    raise ValueError('x is wrong')\n",
     "seqmodels/data/tables.py": "",
-    "seqmodels/models/__init__.py": "from .classifier import Model\nfrom seqmodels.models.classifier import Model",
+    "seqmodels/models/__init__.py": "from .classifier import Model\nimport seqmodels.models.other",
     "seqmodels/models/classifier.py": "x = 1",
     "seqmodels/models/other.py": "",
     "seqmodels/export/__init__.py": "",

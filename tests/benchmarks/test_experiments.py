@@ -44,7 +44,14 @@ def test_the_rows_of_a_table_have_the_same_scores(name):
 
 
 def test_short_trainings_have_five_seeds():
-    settings = {"name": "x", "task": "sentiment", "source": SST2, "model": "", "train": (), "scores": ("bleu",)}
+    settings = {
+        "name": "x",
+        "task": "sentiment",
+        "source": SST2,
+        "model": "",
+        "train": (),
+        "scores": ("bleu",),
+    }
     with pytest.raises(ValueError, match="must have 5 seeds"):
         Experiment(**settings, minutes=9, seeds=3)
     assert Experiment(**settings, minutes=10, seeds=3).seeds == 3
