@@ -49,7 +49,8 @@ def measure(experiment: Experiment, seed: int, folders: Folders, keep: bool = Fa
         experiment: experiment to measure.
         seed: seed of the training.
         folders: folders of the command.
-        keep: if True, the run is kept. By default, the run is removed after its record is written.
+        keep: if True, the run and the cut data are kept. By default, they are removed after the record is
+            written.
 
     Raises:
         UserError: a command failed, or the code changed during the training.
@@ -81,6 +82,8 @@ def measure(experiment: Experiment, seed: int, folders: Folders, keep: bool = Fa
     if not keep:
         shutil.rmtree(place)
         state.path.unlink()
+        if experiment.cut is not None:
+            shutil.rmtree(work / experiment.data(seed))
     return record
 
 

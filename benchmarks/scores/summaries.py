@@ -117,7 +117,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def standard_error(values: Sequence[float]) -> float | None:
-    """Returns the standard error of the mean. A single value has no standard error, and the result is None.
+    """Returns the standard error of the mean. Returns None if there is only one value.
 
     >>> standard_error([1.0, 2.0, 3.0])
     0.5773502691896258

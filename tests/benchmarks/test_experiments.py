@@ -3,6 +3,7 @@
 from importlib import import_module
 
 import pytest
+from click.core import ParameterSource
 
 from apps.language_modeling.options import Train
 from apps.options import resolve
@@ -15,17 +16,21 @@ TASKS = ("sentiment", "language_modeling", "translation", "forecasting")
 
 
 def parsed(task: str, verb: str, arguments: list[str]) -> dict:
+    """Returns the options that the arguments set."""
     command = import_module(f"apps.{task}.__main__").main.commands[verb]
-    return command.make_context(verb, arguments).params
+    context = command.make_context(verb, arguments)
+    return {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=lambda experiment: experiment.name)
 def test_the_app_accepts_the_commands(experiment):
     values = parsed(experiment.task, "train", experiment.arguments(3))
     assert values["seed"] == 3
-    options = import_module(f"apps.{experiment.task}.options")
-    given = {name: value for name, value in values.items() if name != "preset"}
-    resolve(options.Train, {**given, "dry_run": False}).check()
+    resolve(import_module(f"apps.{experiment.task}.options").Train, values).check()
     parsed(experiment.task, "evaluate", list(experiment.evaluate))
     for quantize in experiment.files:
         parsed(experiment.task, "convert", ["--quantize", quantize, *experiment.convert])
@@ -75,9 +80,8 @@ def test_the_compared_cells_have_as_many_parameters_as_the_default_model(experim
     def parameters(arguments: list[str]) -> int:
         from apps.language_modeling import task
 
-        given = parsed("language_modeling", "train", arguments)
-        changed = {name: value for name, value in given.items() if name != "preset"}
-        return task.build(resolve(Train, changed), range(10_002)).count_params()
+        options = resolve(Train, parsed("language_modeling", "train", arguments))
+        return task.build(options, range(10_002)).count_params()
 
     if experiment.name != "ptb-untied":
         expected = parameters([])

@@ -93,10 +93,12 @@ def test_a_record_has_scores_and_conditions(folders, apps):
 
 def test_cut_data_is_written_and_noted(folders, apps):
     calls = apps().calls
-    record = measure(CUT, 2, folders)
+    record = measure(CUT, 2, folders, keep=True)
     assert record.data["notes"] == ["100 of the training texts, 2 classes"]
     assert calls[0][1][:2] == ["--data", "waimai-100-2"]
     assert (calls[0][2] / "waimai-100-2" / "train.csv").read_text().count("\n") == 101
+    measure(CUT, 3, folders)
+    assert not (folders.runs / "data" / "waimai-100-3").exists()
 
 
 def test_tflite_files_are_measured(folders, apps):
