@@ -9,6 +9,7 @@ from benchmarks.scores.experiment import SCORES
 from benchmarks.scores.records import Record
 from benchmarks.scores.summaries import Summary, mean, shown, standard_error
 
+SHARED = 0.1  # the minutes are marked if other programs used more than this share of the processors
 # The page of each task, and the heading in the overview
 PAGES = {
     "sentiment": ("Sentiment", "docs/sentiment.md"),
@@ -227,7 +228,8 @@ def _minutes(summary: Summary) -> str:
     edges = (
         [f"{edge:.1f}" if edge < 10 else f"{edge:.0f}" for edge in (min(times), max(times))] if times else []
     )
-    return " to ".join(dict.fromkeys(edges))
+    shared = any((record.other_load or 0) > SHARED for record in summary.records)
+    return " to ".join(dict.fromkeys(edges)) + " (shared machine)" * shared
 
 
 def _epochs(record: Record) -> str | None:

@@ -31,6 +31,15 @@ def _processor() -> str:
     return re.sub(r"\((R|TM)\)|@.*| CPU| Processor|\d+-Core", "", name).strip()
 
 
+def busy_seconds() -> float | None:
+    """Returns the processor time of all programs since the start of the machine, or None if it is unknown."""
+    path = Path("/proc/stat")
+    if not path.exists():
+        return None
+    user, nice, system, _, _, irq, softirq, *_ = map(int, path.read_text().splitlines()[0].split()[1:])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
 def software() -> dict[str, str]:
     """Returns the versions of Python and of the packages that decide the numbers."""
     return {"python": platform.python_version(), **{name: version(name) for name in SOFTWARE}}

@@ -35,6 +35,7 @@ class Record:
         software: versions of Python and packages.
         minutes: wall time of the training with the start of the program and the baselines.
         cpu_minutes: processor time of the training.
+        other_load: share of the processors that other programs used during the training, from 0 to 1.
         parameters: number of parameters of the model.
         epochs: number of epochs.
         best_epoch: epoch whose weights were stored.
@@ -60,6 +61,7 @@ class Record:
     software: dict[str, str] | None = None
     minutes: float | None = None
     cpu_minutes: float | None = None
+    other_load: float | None = None
     parameters: int | None = None
     epochs: int | None = None
     best_epoch: int | None = None

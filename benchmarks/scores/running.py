@@ -106,7 +106,7 @@ class _State:
 
     def __init__(self, path: Path, wanted: Mapping[str, str]):
         self.path, self.wanted = path, wanted
-        self.seconds = self.cpu_seconds = 0.0
+        self.times = {"seconds": 0.0, "cpu_seconds": 0.0, "other_seconds": 0.0, "capacity": 0.0}
 
     def load(self) -> bool:
         """Returns True if the run was started with the wanted code and command."""
@@ -116,12 +116,17 @@ class _State:
             return False
         if any(content.get(name) != value for name, value in self.wanted.items()):
             return False
-        self.seconds, self.cpu_seconds = content["seconds"], content["cpu_seconds"]
+        self.times = {name: content[name] for name in self.times}
         return True
 
     def save(self) -> None:
-        times = {"seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
-        write_text(self.path, json.dumps({**self.wanted, **times}, indent=2) + "\n")
+        write_text(self.path, json.dumps({**self.wanted, **self.times}, indent=2) + "\n")
+
+    @property
+    def other_load(self) -> float | None:
+        """Share of the processors that other programs used during the training, or None if it is unknown."""
+        capacity = self.times["capacity"]
+        return round(max(self.times["other_seconds"] / capacity, 0.0), 3) if capacity else None
 
     def timed(self) -> _Timed:
         return _Timed(self)
@@ -134,11 +139,16 @@ class _Timed:
         self.state = state
 
     def __enter__(self) -> None:
-        self.start = time.perf_counter(), _cpu_of_children()
+        self.start = time.perf_counter(), _cpu_of_children(), machine.busy_seconds()
 
     def __exit__(self, *_: Any) -> None:
-        self.state.seconds += time.perf_counter() - self.start[0]
-        self.state.cpu_seconds += _cpu_of_children() - self.start[1]
+        times, (start, before, busy) = self.state.times, self.start
+        seconds, own, now = time.perf_counter() - start, _cpu_of_children() - before, machine.busy_seconds()
+        times["seconds"] += seconds
+        times["cpu_seconds"] += own
+        if busy is not None and now is not None:
+            times["other_seconds"] += now - busy - own
+            times["capacity"] += seconds * (os.cpu_count() or 1)
         self.state.save()
 
 
@@ -225,7 +235,7 @@ def _record(
     metrics, data, model = read("metrics.json"), read("data.json"), evaluation["model"]
     intervals = {name: model.get(f"{name}_interval") for name in SCORES}
     # A training that was killed has lost the time before its last checkpoint.
-    minutes = max(state.seconds, metrics["seconds"]) / 60
+    minutes = max(state.times["seconds"], metrics["seconds"]) / 60
     return Record(
         experiment=experiment.name,
         seed=seed,
@@ -237,7 +247,8 @@ def _record(
         machine=machine.machine(),
         software=machine.software(),
         minutes=round(minutes, 2),
-        cpu_minutes=round(state.cpu_seconds / 60, 2),
+        cpu_minutes=round(state.times["cpu_seconds"] / 60, 2),
+        other_load=state.other_load,
         parameters=metrics["parameters"],
         epochs=metrics["epochs"],
         best_epoch=metrics["best_epoch"],

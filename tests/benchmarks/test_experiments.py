@@ -27,7 +27,11 @@ def parsed(task: str, verb: str, arguments: list[str]) -> dict:
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=lambda experiment: experiment.name)
-def test_the_app_accepts_the_commands(experiment):
+def test_the_app_accepts_the_commands(experiment, tmp_path, monkeypatch):
+    data = tmp_path / experiment.data(3)
+    data.parent.mkdir(parents=True, exist_ok=True)
+    data.touch() if data.suffix else data.mkdir()
+    monkeypatch.chdir(tmp_path)
     values = parsed(experiment.task, "train", experiment.arguments(3))
     assert values["seed"] == 3
     resolve(import_module(f"apps.{experiment.task}.options").Train, values).check()

@@ -82,6 +82,7 @@ def test_a_record_has_scores_and_conditions(folders, apps):
     assert record.baselines == {"majority": {"accuracy": 0.5, "log_loss": 0.7}}
     assert record.is_current(QUICK)
     assert record.minutes == 0.5
+    assert 0 <= record.other_load <= 1.1
     assert record.machine == machine.machine()
     assert record.command == "python -m apps.sentiment train --data embedded --preset quick --seed 1"
     (train, evaluate) = calls

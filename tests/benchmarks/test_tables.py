@@ -137,6 +137,12 @@ def test_every_layout_works(name):
     assert not any("Without a record" in line for line in lines)
 
 
+def test_minutes_of_a_shared_machine_are_marked():
+    table = TABLES["overview"]
+    for load, cell in ((None, "| 1.0 |"), (0.05, "| 1.0 |"), (0.6, "| 1.0 (shared machine) |")):
+        assert cell in documents.generate(table, {QUICK.name: [result(other_load=load)]})[2]
+
+
 def test_an_unknown_or_open_marker_is_an_error(root):
     page = root / "docs" / "page.md"
     page.write_text("<!-- scores: nothing -->\n<!-- end -->\n")
