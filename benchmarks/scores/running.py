@@ -70,6 +70,10 @@ def measure(experiment: Experiment, seed: int, folders: Folders, keep: bool = Fa
         with state.timed():
             call("train", [*experiment.arguments(seed), "--run", str(place), *overwrite])
     evaluation = call.json("evaluate", ["--run", str(place), *experiment.evaluate])
+    if absent := sorted(set(experiment.scores) - set(_numbers(evaluation["model"]))):
+        raise UserError(
+            f"evaluate of {experiment.name} returned no finite number for {absent[0]}; {log} has the output"
+        )
     files = {name: _measured_file(call, place, experiment, name) for name in experiment.files}
     digest.read_again()
     if digest.digest(experiment.task, bool(experiment.files)) != code:

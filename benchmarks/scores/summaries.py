@@ -14,6 +14,9 @@ from benchmarks.scores.running import SAME
 MARK = " (of an earlier version)"
 """Mark of a score whose record belongs to other code or other options than those of today."""
 
+OPTIMUM = "optimum"
+"""Name of the true distribution of simulated data. It is the best possible forecast, not a baseline."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -52,7 +55,7 @@ class Summary:
 
     def best_baseline(self) -> tuple[str, list[float]] | None:
         """Returns the name and the scores of the baseline with the best mean, or None without baselines."""
-        found = self.baselines(self.key)
+        found = {name: values for name, values in self.baselines(self.key).items() if name != OPTIMUM}
         sign = 1 if SCORES[self.key].higher else -1
         return max(found.items(), key=lambda item: sign * mean(item[1])) if found else None
 
@@ -79,7 +82,8 @@ class Summary:
     def _conclusion(self, record: Record) -> str | None:
         if record.verdict is not None:
             return record.verdict["conclusion"]
-        others = [row[self.key] for row in record.baselines.values() if self.key in row]
+        rows = {name: row for name, row in record.baselines.items() if name != OPTIMUM}
+        others = [row[self.key] for row in rows.values() if self.key in row]
         if not others or self.key not in record.intervals:
             return None
         higher = SCORES[self.key].higher

@@ -148,6 +148,14 @@ def test_a_change_of_the_code_during_the_training_is_an_error(folders, apps, mon
     assert not folders.records.exists()
 
 
+def test_a_missing_score_is_an_error(folders, apps, monkeypatch):
+    apps()
+    monkeypatch.setitem(EVALUATION["model"], "log_loss", None)
+    with pytest.raises(UserError, match="evaluate of sentiment-quick returned no finite number for log_loss"):
+        measure(QUICK, 0, folders)
+    assert not folders.records.exists()
+
+
 def test_a_failed_process_is_one_line(folders, monkeypatch):
     monkeypatch.setattr(running.sys, "executable", "/bin/false")
     with pytest.raises(

@@ -165,6 +165,9 @@ def test_a_difference_inside_the_interval_is_not_a_gain():
     mixed = conclusion(result(), result(1, 0.62), result(2))
     assert mixed == "better with 2 of 3 seeds, not significantly different with 1 of 3 seeds"
     assert conclusion(result(intervals={})) == "not tested"
+    assert (
+        conclusion(result(baselines={"majority": {"accuracy": 0.5}, "optimum": {"accuracy": 1}})) == "better"
+    )
     test = {"conclusion": "not significantly different", "baseline": "majority", "p": 0.3}
     assert conclusion(result(verdict=test)) == "not significantly different"
 
