@@ -130,7 +130,9 @@ class _State:
     def other_load(self) -> float | None:
         """Share of the processors that other programs used during the training, or None if it is unknown."""
         capacity = self.times["capacity"]
-        return round(max(self.times["other_seconds"] / capacity, 0.0), 3) if capacity else None
+        # The clock of the machine is coarse, so that the share of a short time can be below 0 or above 1.
+        share = self.times["other_seconds"] / capacity if capacity else None
+        return None if share is None else round(min(max(share, 0.0), 1.0), 3)
 
     def timed(self) -> _Timed:
         return _Timed(self)
