@@ -37,7 +37,7 @@ VECTORIZERS: dict[str, dict[str, Any]] = {
 }
 # If the training split is longer than this number of characters, a random sample
 # of its texts decides between words and characters.
-SAMPLE = 50_000_000
+SAMPLE = 5_000_000
 
 
 @dataclass(frozen=True)
