@@ -159,9 +159,9 @@ class Report(keras.callbacks.Callback):
             self.bar = None
 
 
-def _known(steps: int | None) -> int | None:
-    """Returns the number of steps, or None if it is not known."""
-    return steps if steps is not None and steps >= 0 else None
+def _known(steps: float | None) -> int | None:
+    """Returns the number of steps, or None if it is not known. Keras converts numbers in logs to float."""
+    return int(steps) if steps is not None and steps >= 0 else None
 
 
 def _number(count: int | None) -> str:

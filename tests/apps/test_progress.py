@@ -71,7 +71,7 @@ def test_without_a_terminal_a_line_appears_after_30_seconds(shown):
     training = Training()
     report, clock, lines = shown(training)
     report.on_train_begin()
-    report.on_epoch_begin(0, {"steps": 4, "step": 0})
+    report.on_epoch_begin(0, {"steps": 4.0, "step": 0.0})
     report.on_train_batch_begin(0, {"compiling": True})
     clock.now = 29.0
     report.tick()
@@ -86,7 +86,7 @@ def test_without_a_terminal_a_line_appears_after_30_seconds(shown):
     clock.now = 61.0
     report.on_train_batch_end(0, {"loss": 0.6931})
     assert lines() == ["training: epoch 1 of 3, step 1 of 4, loss 0.6931, about 10 min left"]
-    report.on_test_begin({"steps": 7})
+    report.on_test_begin({"steps": 7.0})
     clock.now = 95.0
     report.on_test_batch_end(2)
     assert lines() == ["validation: epoch 1 of 3, batch 3 of 7"]
@@ -108,7 +108,7 @@ def test_an_unknown_number_of_steps_is_a_question_mark(shown):
 def test_the_thread_prints_while_a_step_is_compiled(shown, monkeypatch):
     """The thread is the only caller of ``tick`` here. No test waits for it longer than needed."""
     report, clock, lines = shown(Training())
-    report.on_epoch_begin(0, {"steps": 4, "step": 0})
+    report.on_epoch_begin(0, {"steps": 4.0, "step": 0.0})
     waits = iter([False, True])  # the thread wakes up once, and then the report closes
     monkeypatch.setattr(report.closing, "wait", lambda seconds: next(waits))
     clock.now = 31.0
