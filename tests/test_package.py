@@ -77,7 +77,9 @@ def imported_names() -> set[str]:
 
 
 def test_every_imported_package_is_a_dependency():
-    declared = set(RUN_TIME) | set(ranges(EXTRAS["yahoo"] + EXTRAS["excel"] + EXTRAS["holidays"] + EXTRAS["tune"]))
+    declared = set(RUN_TIME) | set(
+        ranges(EXTRAS["yahoo"] + EXTRAS["excel"] + EXTRAS["holidays"] + EXTRAS["tune"])
+    )
     distributions = packages_distributions()
     for name in imported_names():
         providers = {canonicalize_name(each) for each in distributions.get(name, [name])}
