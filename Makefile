@@ -18,7 +18,7 @@ help:
 	@echo "make lessons           measure the lessons again and draw their figures"
 	@echo "make pictures          draw the pictures of README.md and docs/ again"
 	@echo "make notebooks         execute the notebooks of examples/ and store their outputs"
-	@echo "make benchmark         measure the sentiment benchmark on the simulated reviews"
+	@echo "make benchmark         measure the scores on the simulated reviews (10 minutes)"
 	@echo "make benchmark-layers  compare our layers with Keras and PyTorch (40 minutes)"
 
 .venv/installed: requirements.txt
@@ -86,7 +86,7 @@ docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 benchmark: install
-	$(BIN)/python -m benchmarks.sentiment
+	$(BIN)/python -m benchmarks.scores --only sentiment-quick
 
 .venv/benchmarks: benchmarks/requirements.txt .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt

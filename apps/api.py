@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from apps.cli import import_tensorflow
-from apps.options import ExportOptions, RunOptions, TrainOptions, checked_values, resolve
+from apps.options import RunOptions, TrainOptions, checked_values, resolve
 from apps.run import Run
 from apps.tune_options import TuneOptions, check_tuning, split
 from seqmodels.errors import UsageError
@@ -129,20 +129,22 @@ class TrainedRun:
             write_records(Path(chosen.to), made, task.rows)
         return task.outputs(made)
 
-    def export(self, to: str | None = None) -> dict[str, Any]:
+    def export(self, to: str | None = None, **options: Any) -> dict[str, Any]:
         """Writes the SavedModel and verifies its outputs in a separate process.
 
         Args:
             to: folder of the SavedModel. Default: ``export/saved_model`` in the run directory.
+            **options: other options of the verb ``export``.
 
         Returns:
-            A dictionary with the path, the signatures, and the largest difference between the outputs of the
-            SavedModel and of the Keras model.
+            A dictionary with the path, the signatures and the size in bytes. It also contains the largest
+            difference between the outputs of the SavedModel and of the Keras model.
         """
         import_tensorflow()
         from apps.exporting import export_run
 
-        return export_run(self._loaded_task(), self._run, self._chosen(ExportOptions, {"to": to}))
+        task = self._loaded_task()
+        return export_run(task, self._run, self._chosen(task.Export, {"to": to, **options}))
 
     def convert(self, quantize: str = "none", **options: Any) -> dict[str, Any]:
         """Writes a TFLite file, and files that help to integrate the TFLite file in a phone app.

@@ -18,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from apps.options import (
+    AUTO,
     GROUPS,
     ConvertOptions,
     ExportOptions,
@@ -49,19 +50,28 @@ VERBS = {
 
 
 class OptionalNumber(click.ParamType):
-    """A click parameter type for a number in a range. If ``optional`` is True, "none" is also accepted."""
+    """A click parameter type for a number in a range.
 
-    def __init__(self, kind: type, minimum: float | None, maximum: float | None, optional: bool):
+    If ``optional`` is True, "none" is also accepted. If ``auto`` is True, "auto" is also accepted.
+    """
+
+    def __init__(
+        self, kind: type, minimum: float | None, maximum: float | None, optional: bool, auto: bool = False
+    ):
         self.kind, self.minimum, self.maximum, self.optional = kind, minimum, maximum, optional
+        self.auto = auto
         self.name = {int: "integer", float: "number"}[kind]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if self.optional and isinstance(value, str) and value.lower() == "none":
             return None
+        if self.auto and isinstance(value, str) and value.lower() == AUTO:
+            return AUTO
         try:
             number = self.kind(value)
         except ValueError:
-            expected = f"{self.name} or 'none'" if self.optional else self.name
+            words = ["'auto'"] * self.auto + ["'none'"] * self.optional
+            expected = " or ".join([self.name, *words])
             self.fail(f"{value!r} is not a valid {expected}.", param, ctx)
         below = self.minimum is not None and not number >= self.minimum
         above = self.maximum is not None and not number <= self.maximum
@@ -133,6 +143,7 @@ def application(
     evaluate: type[Options],
     predict: type[PredictOptions],
     convert: type[ConvertOptions] = ConvertOptions,
+    export: type[ExportOptions] = ExportOptions,
     alias: str | None = None,
     verbs: Mapping[str, tuple[type[Options], str]] | None = None,
 ) -> Application:
@@ -141,7 +152,7 @@ def application(
     Args:
         task: name of the app. Its Task is the constant ``TASK`` of the module ``apps.<task>.task``.
         summary: first line of the help.
-        train, evaluate, predict, convert: option classes of these verbs.
+        train, evaluate, predict, convert, export: option classes of these verbs.
         alias: second name of ``predict``.
         verbs: maps the name of each verb in ``Task.verbs`` to its option class and its help text.
     """
@@ -170,7 +181,7 @@ def application(
         verb(name, options, summary, inputs)
     verb(
         "export",
-        ExportOptions,
+        export,
         "Write a SavedModel for servers. The SavedModel receives raw data, such as texts.",
     )
     verb("convert", convert, "Write a TFLite file for phones, and files that help to integrate it.")
@@ -380,7 +391,8 @@ def _parameter(declared: Any, kind: type, optional: bool) -> click.Option:
     if metadata["choices"]:
         parameter_type: Any = click.Choice(list(metadata["choices"]))
     elif kind in (int, float):
-        parameter_type = OptionalNumber(kind, metadata["minimum"], metadata["maximum"], optional)
+        bounds = metadata["minimum"], metadata["maximum"]
+        parameter_type = OptionalNumber(kind, *bounds, optional, metadata["auto"])
     else:
         parameter_type = str
     shown = default not in (None, "") and "Default:" not in help

@@ -71,7 +71,8 @@ def command(run: Path, wanted: Mapping[str, Any]) -> str:
         parts = ["python", "-m", f"apps.{data['task']}", "train", "--from", str(run), "--run", _free(run)]
         if wanted["data"] != options["data"]:
             parts += ["--data", wanted["data"]]
-        more = wanted["epochs"] - metrics["epochs"]
+        chosen = not isinstance(wanted["epochs"], int)  # "auto"
+        more = 0 if chosen else wanted["epochs"] - metrics["epochs"]
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     if more > 0 and wanted["epochs"] != options["epochs"]:

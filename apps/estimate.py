@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import tensorflow as tf
 from rich.table import Column, Table
 
 from apps.console import out
@@ -15,23 +15,29 @@ from apps.options import TrainOptions
 from apps.run import Run
 from apps.task import Data, Task
 from apps.training import task_training
-from seqmodels.training import Training
+from seqmodels.training import Pace, Training, shape_of
 
 
 def dry_run(task: Task, options: TrainOptions) -> None:
     """Prints the facts about the data, the number of parameters and the estimated training time."""
     earlier = task.load_assets(Run(options.from_).assets) if options.from_ else None
     data = task.load(options, earlier)
+    options = data.options or options
     seconds, parameters = estimate(task, options, data)
+    steps = int(data.train(0).cardinality())
+    total, all_steps = seconds * options.epochs, steps * options.epochs
+    if options.minutes is not None and 60 * options.minutes < total:
+        total, all_steps = 60 * options.minutes, round(60 * options.minutes * steps / seconds)
     table = Table("", Column(overflow="fold"), title=f"dry run of {task.name}", show_header=False)
     for name, value in data.facts.items():
         table.add_row(
             name, json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
         )
     table.add_row("parameters", f"{parameters:,}")
-    table.add_row("steps in an epoch", f"{int(data.train(0).cardinality()):,}")
+    table.add_row("steps in an epoch", f"{steps:,}")
+    table.add_row("steps of the training", f"at most about {all_steps:,}")
     table.add_row("time of an epoch", f"about {seconds:.0f} s")
-    table.add_row("time of the training", f"at most about {seconds * options.epochs / 60:.1f} minutes")
+    table.add_row("time of the training", f"at most about {total / 60:.1f} minutes")
     out.print(table)
 
 
@@ -50,19 +56,22 @@ def _estimate_epoch(training: Training, data: Data, steps_of_a_shape: int = 3) -
 
     For each batch shape, the first step is not used, because it includes the compilation. Then up to
     ``steps_of_a_shape`` steps are timed. The mean time is multiplied by the number of batches of this shape.
-    The estimate is the sum over all shapes.
+    The estimate is the sum over all shapes. If a shape has only one batch, its time is estimated from the
+    other shapes and from the size of the batch.
     """
-    counts: dict[tuple, int] = {}
-    times: dict[tuple, list[float]] = {}
+    counts: Counter[str] = Counter()
+    pace = Pace({})
+    first = 0.0  # time of all steps that include a compilation
     for batch in data.train(0):
-        shape = tuple(tuple(tensor.shape) for tensor in tf.nest.flatten(batch))
-        counts[shape] = counts.get(shape, 0) + 1
-        measured = times.setdefault(shape, [])
-        if len(measured) > steps_of_a_shape:
+        shape = shape_of(batch)
+        counts[shape] += 1
+        if counts[shape] > 1 + steps_of_a_shape:
             continue
         start = time.monotonic()
         facts, _ = training.steps.train(batch, training.carried)
         float(facts["total"])
-        measured.append(time.monotonic() - start)
-    steady = {shape: measured[1:] or measured for shape, measured in times.items()}
-    return sum(counts[shape] * sum(steady[shape]) / len(steady[shape]) for shape in counts)
+        seconds = time.monotonic() - start
+        first += 0.0 if shape in pace.compiled else seconds
+        pace.add(shape, seconds)
+    mean = pace.mean(counts)
+    return first if mean is None else mean * counts.total()

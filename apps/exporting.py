@@ -33,7 +33,8 @@ def export(task_name: str, options: ExportOptions) -> None:
         return
     difference = exported["largest_difference"]
     out.print(
-        f"{exported['saved_model']}: the outputs differ from the Keras outputs by at most {difference:.1g}",
+        f"{exported['saved_model']}: {exported['bytes'] / 1e6:.1f} MB, the outputs differ from the Keras "
+        f"outputs by at most {difference:.1g}",
         soft_wrap=True,
     )
     for name, (inputs, outputs) in exported["signatures"].items():
@@ -44,18 +45,25 @@ def export_run(task: Task, run: Run, options: ExportOptions) -> dict[str, Any]:
     """Writes and verifies the SavedModel.
 
     Returns:
-        The path of the SavedModel, its signatures, and the largest difference between its outputs and the
+        The path of the SavedModel, its signatures, its size in bytes, and the largest difference from the
         outputs of the Keras model.
     """
     assets = task.load_assets(run.assets)
-    signatures = task.signatures(_in_float32(run.load_model()), assets)
+    model = task.exported(run, _in_float32(run.load_model()), options)
+    signatures = task.signatures(model, assets)
     folder = Path(options.to) if options.to else run.saved_model
     log.print("writing the SavedModel and verifying it in a separate process")
     difference = saved_model.export(folder, signatures, task.examples(assets), _readme(task, signatures))
     if folder == run.saved_model:
         run.own()
     named = {each.name: (list(each.inputs), list(each.outputs)) for each in signatures}
-    return {"saved_model": str(folder), "signatures": named, "largest_difference": difference}
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return {
+        "saved_model": str(folder),
+        "signatures": named,
+        "bytes": size,
+        "largest_difference": difference,
+    }
 
 
 def _readme(task: Task, signatures: Sequence[Signature]) -> str:

@@ -38,10 +38,14 @@ class Scores(dict):
     """A dictionary of the scores of a model and its baselines. Jupyter notebooks show it as a table."""
 
     def to_frame(self) -> Any:
-        """Returns a pandas DataFrame with one row per model or baseline, and one column per score."""
+        """Returns a pandas DataFrame with one row per model or baseline, and one column per score.
+
+        Variants of the model, such as a mixture with n-grams, have their own rows.
+        """
         import pandas
 
         rows = {**self.get("baselines", {}), "model": self.get("model", {})}
+        rows |= {f"model {name}": row for name, row in self.get("variants", {}).items()}
         numbers = {
             name: {key: value for key, value in row.items() if isinstance(value, int | float)}
             for name, row in rows.items()

@@ -11,7 +11,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,6 +28,7 @@ MODELS = (
     "saved_model",
     *(f"tflite_{kind}" if kind != "none" else "tflite" for kind in QUANTIZATIONS),
 )
+AUTO = "auto"  # value of an option that the task chooses from the data, see ``option(auto=True)``
 OUTPUTS = (".csv", ".jsonl", ".json", ".parquet")  # file formats that predict --to writes
 # Headings of --help, in this order. Only ``tune`` has the first heading.
 GROUPS = ("Tuning", "Data", "Model", "Training", "Output", "Advanced")
@@ -45,6 +46,7 @@ def option(
     maximum: float | None = None,
     stored: bool = True,
     model: bool = False,
+    auto: bool = False,
     search: Search | None = None,
 ) -> Any:
     """Declares a field of an option class.
@@ -59,20 +61,22 @@ def option(
         minimum, maximum: smallest and largest allowed value.
         stored: If True, options.json stores the value. False is for options that do not affect the result.
         model: If True, the value is passed to the constructor of the model, as the argument of the same name.
+        auto: If True, the option also has the value ``AUTO``. The function ``load`` of the task then chooses
+            the value from the data, and options.json stores the chosen value.
         search: values that ``tune`` tries, see :mod:`apps.search`. Default: ``tune`` does not change the
             option.
     """
     group = group or ("Model" if model else "Training")
     metadata: dict[str, Any] = {"help": help, "group": group, "choices": choices, "search": search}
-    metadata |= {"minimum": minimum, "maximum": maximum, "stored": stored, "model": model}
+    metadata |= {"minimum": minimum, "maximum": maximum, "stored": stored, "model": model, "auto": auto}
     return field(default=default, metadata=metadata)
 
 
 def probability(
-    default: float, help: str, *, group: str = "Model", model: bool = True, search: Search | None = None
+    default: float | str, help: str, *, group: str = "Model", model: bool = True, **more: Any
 ) -> Any:
     """Declares an option with a value from 0 to 0.99. See :func:`option` for the arguments."""
-    return option(default, help, group=group, minimum=0, maximum=0.99, model=model, search=search)
+    return option(default, help, group=group, minimum=0, maximum=0.99, model=model, **more)
 
 
 def data_option(*variants: str, others: str = "a path, or tfds:NAME") -> Any:
@@ -147,6 +151,17 @@ class Options:
         """
         names = [f.name for f in fields(self) if f.metadata["model"] and f.name not in without]
         return {name: getattr(self, name) for name in names}
+
+    def with_chosen(self, values: Mapping[str, Any]) -> typing.Self:
+        """Returns a copy in which the options that are ``AUTO`` have the given values.
+
+        Options that the user has set keep their values.
+        """
+        return replace(self, **{name: values[name] for name in self.automatic() if name in values})
+
+    def automatic(self) -> list[str]:
+        """Returns the names of the options that the task chooses from the data."""
+        return [f.name for f in fields(self) if f.metadata["auto"] and getattr(self, f.name) == AUTO]
 
     def stored(self) -> dict[str, Any]:
         """Returns the option values that options.json stores, by name."""
@@ -236,7 +251,12 @@ class TrainOptions(RunOptions):
         "stopping.",
         minimum=1,
     )
-    minutes: float | None = option(None, "Stop after N minutes of training. Default: no limit.", minimum=0)
+    minutes: float | None = option(
+        None,
+        "Limit the time of the training steps to about N minutes. --schedule, --warmup and --average follow "
+        "the limit. Default: no limit.",
+        minimum=0,
+    )
     weight_decay: float | None = option(
         None,
         "Rate of the decoupled weight decay. Default: the default of the Keras optimizer.",
@@ -590,11 +610,13 @@ def changes(cls: type[Options], stored: Mapping[str, Any], wanted: Mapping[str, 
     """Returns a text that lists the options whose stored value differs from the wanted value.
 
     An older version of the package may have stored the values. Options that are new since then have their
-    defaults.
+    defaults. A wanted value ``AUTO`` equals every stored value that was chosen from the data.
     """
+    chosen = {each.name for each in fields(cls) if each.metadata["auto"] and wanted.get(each.name) == AUTO}
     added = {each.name: each.default for each in fields(cls) if each.metadata["stored"]}
     before = {**added, **stored}
-    names = sorted(name for name in {*before, *wanted} if before.get(name) != wanted.get(name))
+    compared = {*before, *wanted} - chosen
+    names = sorted(name for name in compared if before.get(name) != wanted.get(name))
     return ", ".join(f"{flag(name)} was {before.get(name)}, is {wanted.get(name)}" for name in names)
 
 
@@ -613,6 +635,8 @@ def checked_values(cls: type[Options], given: Mapping[str, Any]) -> dict[str, An
             near = get_close_matches(name, declared) or sorted(declared)
             raise UsageError(f"{name} is not an option; did you mean {' or '.join(near)}?")
         metadata, kind, optional = declared[name]
+        if value == AUTO and metadata["auto"]:
+            continue
         if value is None and (optional or kind is str):
             continue
         number = kind is float and isinstance(value, int) and not isinstance(value, bool)

@@ -12,6 +12,7 @@ This module writes every file completely or not at all.
 - ``history.csv``: one row per epoch
 - ``logs/``: TensorBoard logs
 - ``metrics.json``: scores of the model and its baselines
+- ``baselines.npz``: contribution of each test example to the score of each baseline
 - ``plots/``: plots of the training and the evaluation
 - ``findings/``: results of experiments on the run, and ``report.md``
 - ``export/``: ``saved_model/``, written by the verb ``export``, and ``tflite/``, written by ``convert``
@@ -50,6 +51,7 @@ KNOWN = {
         "options.json",
         "data.json",
         "metrics.json",
+        "baselines.npz",
         "history.csv",
         "model.keras",
         "partial.keras",

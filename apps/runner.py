@@ -15,6 +15,8 @@ from typing import Any
 import keras
 from rich.table import Column, Table
 
+from apps.announcement import data_line, ending, model_line
+from apps.baseline_units import units_of, without_units, write_units
 from apps.console import log, out
 from apps.estimate import dry_run
 from apps.inputs import inputs_of
@@ -24,6 +26,7 @@ from apps.outputs import json_line, write_records
 from apps.progress import Report, TensorBoard
 from apps.run import Run
 from apps.stdin import lines_as_they_come
+from apps.summary import print_summary
 from apps.task import Data, Task, load_task
 from apps.training import task_training
 from seqmodels.errors import UserError
@@ -39,8 +42,10 @@ def train(task_name: str, options: TrainOptions) -> None:
         return
     with run.locked():
         resumes = _resumes(run, options)
+        if resumes:
+            options = options.with_chosen(run.read_json("options.json"))
         data = task.load(options, kept_assets(task, options, run if resumes else None))
-        stop = StopSignal()
+        options, stop = data.options or options, StopSignal()
         training = task_training(task, options, data, run.checkpoints, stop)
         # The options and the data have been checked, so the run directory may be changed now.
         if resumes:
@@ -50,7 +55,9 @@ def train(task_name: str, options: TrainOptions) -> None:
             _begin(task, run, options, data)
         for note in data.facts["notes"]:
             log.print(f"note: {note}")
-        report = Report(options.epochs, log)
+        log.print(data_line(data.facts))
+        log.print(model_line(training))
+        report = Report(training, log)
         for callback in (report, TensorBoard(run.logs), _history_writer(run, training)):
             training.callbacks.append(callback)
         try:
@@ -58,7 +65,7 @@ def train(task_name: str, options: TrainOptions) -> None:
                 training.run()
         finally:
             report.close()
-        _finish(task, run, data, training)
+        _finish(task, run, options, data, training)
 
 
 def kept_assets(task: Task, options: TrainOptions, run: Run | None) -> Any:
@@ -80,11 +87,13 @@ def kept_assets(task: Task, options: TrainOptions, run: Run | None) -> Any:
 def evaluate(task_name: str, options: EvaluateOptions) -> None:
     """Scores the model and its baselines on the test split or on other data, and prints the scores."""
     task, run = load_task(task_name), Run(options.run)
-    scores = task.evaluate(run, options)
+    scores: Any = task.evaluate(run, options)
     if options.json:
         print(json_line(scores))
     else:
         out.print(task.render_scores(scores))
+        if "verdict" in scores:
+            out.print(scores["verdict"]["sentence"], highlight=False, soft_wrap=True)
     _keep_scores(task, run, options, scores)
 
 
@@ -102,7 +111,8 @@ def evaluate_run(task: Task, run: Run, options: EvaluateOptions) -> dict[str, An
 def _keep_scores(task: Task, run: Run, options: EvaluateOptions, scores: dict[str, Any]) -> None:
     if options.data is None and options.model == "keras":
         try:
-            run.write_json("metrics.json", {**run.read_json("metrics.json"), "test": scores["model"]})
+            kept = {"test": scores["model"]} | {key: scores[key] for key in ("verdict",) if key in scores}
+            run.write_json("metrics.json", {**run.read_json("metrics.json"), **kept})
             paths = task.plot(run, scores["model"])
             run.own()
         except OSError as error:
@@ -213,8 +223,8 @@ def _history_writer(run: Run, training: Training) -> keras.callbacks.Callback:
     )
 
 
-def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
-    """Stores the trained model, its scores and the scores of the baselines.
+def _finish(task: Task, run: Run, options: TrainOptions, data: Data, training: Training) -> None:
+    """Stores the trained model, its scores and the scores of the baselines, and prints a summary.
 
     ``metrics.json`` is written after the model, because a run with both files counts as finished.
     """
@@ -224,7 +234,10 @@ def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
     training.model.save(temporary)
     os.replace(temporary, run.model)
     log.print("fitting the baselines")
-    best = position.history[position.best_epoch - 1]
+    fitted: Any = task.baselines(data)
+    compared: Any = task.validate(training.model, data, fitted["valid"]) if task.validate else None
+    write_units(run, units_of(fitted["test"]))
+    best = position.history[position.best_epoch - 1] if position.best_epoch else position.start or {}
     metrics = {
         "parameters": training.model.count_params(),
         "best_epoch": position.best_epoch,
@@ -233,15 +246,24 @@ def _finish(task: Task, run: Run, data: Data, training: Training) -> None:
         "valid": {
             name.removeprefix("valid_"): value for name, value in best.items() if name.startswith("valid_")
         },
-        "baselines": task.baselines(data),
+        "baselines": {split: without_units(rows) for split, rows in fitted.items()},
+        **({} if compared is None else {"validation": compared}),
     }
     plots.learning_curve(position.history, run.plots / "learning_curve.png", position.best_epoch)
     run.write_json("metrics.json", metrics)
     run.own()
     valid = ", ".join(f"{name} {value:.4f}" for name, value in metrics["valid"].items())
+    if not position.best_epoch:
+        start = task.start(options)
+        log.print(f"no epoch has a better validation score than {start}; the model equals {start}")
     log.print(
         f"trained: {run.path}, best epoch {position.best_epoch} of {position.epoch}, validation {valid}"
+        + (f"; {ending(training)}" if ending(training) else "")
     )
+    for sentence in task.advice(run, metrics):
+        log.print(sentence)
+    if compared is not None:
+        print_summary(compared, task.name, options, improving=position.best_epoch == position.epoch)
 
 
 def _describe(task: Task, run: Run) -> dict[str, Any]:

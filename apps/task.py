@@ -15,7 +15,7 @@ from rich.console import RenderableType
 
 from apps.bundle import Phone
 from apps.frames import Records
-from apps.options import ConvertOptions, EvaluateOptions, PredictOptions, TrainOptions
+from apps.options import ConvertOptions, EvaluateOptions, ExportOptions, PredictOptions, TrainOptions
 from apps.outputs import flat
 from apps.run import Run
 from seqmodels.data.tables import Table
@@ -63,9 +63,14 @@ class Data(Generic[AssetsT, SourceT]):
               skipped rows or a missing split. The verb ``train`` prints each sentence after ``note: ``.
             - ``counts`` (dict): number of examples per split, such as ``{"train": 48, "valid": 12}``.
 
-            A task may add other keys, such as ``vocabulary`` or ``lookback``.
+            A task may add other keys. The verb ``train`` prints these keys before the first step:
+            ``languages`` (str), ``classes`` (dict), ``series`` (int), ``tokens`` (dict with the key
+            ``train``), ``lookback`` and ``horizon`` (int), ``vocabulary`` (int or list of int), and ``unknown
+            tokens`` (str, or dict with the key ``train``).
         source: data splits before they are converted to batches. Their type depends on the task. Only
             functions of the task use them, for example ``baselines``.
+        options: options of the training, in which the task has replaced every ``AUTO`` by a value that suits
+            the data. Default: the task has no such options.
     """
 
     train: Callable[[int], tf.data.Dataset]
@@ -73,6 +78,7 @@ class Data(Generic[AssetsT, SourceT]):
     assets: AssetsT
     facts: dict
     source: SourceT
+    options: TrainOptions | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +108,17 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             history. If ``maximize`` is True, higher values are better.
         baselines: function that receives :class:`Data`, fits the baselines, and returns
             ``{split: {baseline: scores}}``. The fit must not use the test split. The split ``test`` is
-            required, ``valid`` is optional. ``metrics.json`` stores the result.
+            required. The split ``valid`` is required if there is a function ``validate``. ``metrics.json``
+            stores the result. The scores can also have the entry ``units``, which is not JSON-ready. It is an
+            array with one row per example: the contribution of this example to the score. The arrays of the
+            split ``test`` are stored in ``baselines.npz``; see :mod:`apps.baseline_units`.
+        validate: function that receives ``(model, data, baselines)`` after the training and compares the
+            trained model with the baselines on the validation split. ``baselines`` is the entry ``valid`` of
+            the result of the function ``baselines``. The result has the key ``rows``
+            (``{name: {score: value}}``) for the table at the end of ``train``, and the key ``verdict``, a
+            result of :func:`apps.verdict.verdict`. It can also have the key ``examples`` (str), which
+            describes the scored part of the validation split. If no comparison is possible, the function
+            returns None. Default: no comparison.
         evaluate: function that receives ``(run, options)`` and returns a JSON-ready dict. It scores the model
             on ``options.data``. If ``options.data`` is absent (None), it uses the test split of the run.
             ``options.model`` selects the file format of the model. The keys of the result are:
@@ -110,6 +126,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             - ``model`` (scores): scores of the model. For the Keras model on the run's own test split,
               ``metrics.json`` stores them as ``test``.
             - ``baselines`` (``{baseline: scores}``): scores of the baselines on the same data.
+            - ``verdict``: optional result of :func:`apps.verdict.verdict`. The verb ``evaluate`` prints its
+              entry ``sentence`` as the last line.
             - ``data`` (str): path or name of the scored data, for ``render_scores``.
             - any other key that ``render_scores`` needs, such as ``variants`` or ``languages``.
         predict: function that receives ``(run, chunks, options)`` and returns an iterator of records, one per
@@ -132,6 +150,9 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             of the SavedModel. The first signature is the default. The model computes in float32.
         examples: function that receives the assets and returns a list of
             ``(signature name, {input name: array})``. ``export`` verifies the SavedModel on these inputs.
+        Export: option class of the verb ``export``. Default: ``ExportOptions``.
+        exported: function that receives ``(run, model, options)`` and returns the model that ``signatures``
+            receives. ``options`` is an instance of ``Export``. Default: the model of the run.
         served: text at the end of the README of the SavedModel. The text can describe the steps of
             ``predict`` that the signatures do not include. Default: no text.
         phone: function that receives ``(run, model, options)`` and returns the :class:`Phone` that
@@ -160,6 +181,11 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             the objective. It returns additional columns of the history, ``{column: value}``. It is called
             once for training and once for validation. The columns of the validation get the prefix
             ``valid_``. Default: no columns.
+        start: function that receives the options and returns a name for the model with its initial weights,
+            such as ``the linear part``. If the name is not empty, the initial weights are validated before
+            the first epoch, and compete for the best epoch. Default: an empty name.
+        advice: function that receives ``(run, metrics)`` and returns sentences that ``train`` prints at its
+            end. ``metrics`` is the content of ``metrics.json``. Default: no sentences.
         describe: function that receives a run and returns additional rows for the table that ``info``
             prints, ``{name: value}``. Default: no rows.
         verbs: additional verbs of this app, ``{name: function}``. The function receives
@@ -190,13 +216,18 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     phone: Callable[[Run, keras.Model, ConvertT], Phone]
     store: Callable[[object, Path], Path]
     inputs: Callable[[object, Path], list[str]]
+    Export: type[ExportOptions] = ExportOptions
+    exported: Callable[..., keras.Model] = lambda run, model, options: model
     served: str = ""
+    validate: Callable[[keras.Model, Data[AssetsT, SourceT], Record], Record | None] | None = None
     input_column: Callable[[Table, Mapping[str, object]], str] | None = None
     input_line: Callable[[str, Mapping[str, object]], str] = lambda line, options: line
     rows: Callable[[Record], list[Record]] = flat
     outputs: Callable[[list[Record]], object] = Records
     initial_carried: Callable[[keras.Model, int], object] = lambda model, rows: ()
     derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {}
+    start: Callable[[TrainT], str] = lambda options: ""
+    advice: Callable[[Run, Record], list[str]] = lambda run, metrics: []
     describe: Callable[[Run], Record] = lambda run: {}
     verbs: Mapping[str, Callable[..., Iterator[str]]] = field(default_factory=dict)
 

@@ -7,6 +7,7 @@ benchmarks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def task_training(
     task: Task, options: TrainOptions, data: Data, folder: Path, stop: Callable[[], bool] = lambda: False
 ) -> Training:
     """Returns the training of a task on ``data``. The training saves its checkpoints in ``folder``."""
+    options = data.options or options
     return make_training(
         options,
         lambda: _built(task, options, data),
@@ -37,6 +39,7 @@ def task_training(
         initial_carried=task.initial_carried,
         derive=task.derive,
         stop=stop,
+        score_start=bool(task.start(options)),
     )
 
 
@@ -70,6 +73,7 @@ def make_training(
     callbacks: Iterable[keras.callbacks.Callback] = (),
     stop: Callable[[], bool] = lambda: False,
     steps_in_epoch: int | None = None,
+    score_start: bool = False,
 ) -> Training:
     """Sets the seed and the precision, builds the model and its optimizer, and returns the training.
 
@@ -92,6 +96,7 @@ def make_training(
             Interrupted.
         steps_in_epoch: steps per epoch for the learning rate schedule. Default: the number of batches in
             ``train(0)``.
+        score_start: if True, the initial weights are validated and compete for the best epoch as epoch 0.
     """
     keras.utils.set_random_seed(options.seed)
     keras.config.set_dtype_policy(options.precision)
@@ -107,7 +112,7 @@ def make_training(
             _optimizer(options, steps_in_epoch, train),
             train,
             valid,
-            settings_of(options, monitor),
+            replace(settings_of(options, monitor), score_start=score_start),
             folder,
             initial_carried=lambda: initial_carried(model, rows),
             derive=derive,

@@ -1,4 +1,4 @@
-"""Runs our training step or PyTorch's training step for `python -m benchmarks.language_modeling tokens`.
+"""Runs our training step or PyTorch's training step for `python -m benchmarks.language_modeling`.
 
 Both steps train the same model, the preset `default` of the language modeling app. It has an embedding,
 stacked LSTM layers, and an output layer that shares the weights of the embedding. Dropout is applied before,

@@ -1,8 +1,10 @@
-"""Measures the sentiment app through its command line and prints one Markdown table.
+"""Measures the speed and the memory of the sentiment app, and prints one Markdown table.
 
 - ``python -m benchmarks.sentiment`` uses the simulated reviews that are included in the project.
 - ``python -m benchmarks.sentiment --data FOLDER`` uses other data, for example a folder that contains
   train.csv and valid.csv of SST-2.
+
+``python -m benchmarks.scores`` measures the scores.
 """
 
 from __future__ import annotations
@@ -78,8 +80,6 @@ def measure(data: str, preset: str, seed: int, lines: int, folder: Path) -> list
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     with open(run / "history.csv", encoding="utf-8") as file:
         speeds = [float(row["examples_per_second"]) for row in csv.DictReader(file)]
-    command = [*APP, "evaluate", "--run", str(run), "--json"]
-    scores = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     few, many = folder / "few.txt", folder / "many.txt"
     write_lines(few, lines // 10)
     write_lines(many, lines)
@@ -94,8 +94,6 @@ def measure(data: str, preset: str, seed: int, lines: int, folder: Path) -> list
             f"{wall / 60:.1f} min ({metrics['epochs']} epochs, including the start and the baselines)",
         ),
         ("training, fastest epoch", f"{max(speeds):,.0f} examples/s"),
-        ("test accuracy", f"{scores['model']['accuracy']:.2%}"),
-        *((f"test accuracy, {name}", f"{row['accuracy']:.2%}") for name, row in scores["baselines"].items()),
         (f"`predict`, {lines:,} lines on stdin", f"{rate:,.0f} lines/s, without the time of the start"),
         (
             f"`predict`, peak memory at {lines // 10:,} / {lines:,} lines",
@@ -112,7 +110,7 @@ def measure(data: str, preset: str, seed: int, lines: int, folder: Path) -> list
 @click.option("--seed", default=0, help="Seed of the training.")
 @click.option("--lines", default=1_000_000, help="Number of lines that predict reads.")
 def main(data: str, preset: str, seed: int, lines: int) -> None:
-    """Measure the commands train, evaluate and predict of the sentiment app, and print a Markdown table.
+    """Measure the speed of the commands train and predict of the sentiment app, and print a Markdown table.
 
     Each command runs in its own process.
     """

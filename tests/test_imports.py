@@ -70,6 +70,9 @@ ARROWS: dict[str, set[str]] = {
         "apps.task",
         "seqmodels.data",
     },
+    "apps.baseline_units": {"apps.console", "apps.run"},
+    "apps.verdict": {"seqmodels.evaluation"},
+    "apps.summary": {"apps.console", "apps.options"},
     "apps.console": set(),
     "apps.stdin": set(),
     "apps.interruption": set(),
@@ -105,8 +108,11 @@ ARROWS: dict[str, set[str]] = {
         "apps.task",
         "seqmodels.export",
     },
-    "apps.progress": set(),
+    "apps.announcement": {"seqmodels.training"},
+    "apps.progress": {"apps.announcement", "seqmodels.training"},
     "apps.runner": {
+        "apps.announcement",
+        "apps.baseline_units",
         "apps.console",
         "apps.estimate",
         "apps.inputs",
@@ -116,6 +122,7 @@ ARROWS: dict[str, set[str]] = {
         "apps.progress",
         "apps.run",
         "apps.stdin",
+        "apps.summary",
         "apps.task",
         "apps.training",
         "seqmodels.evaluation",
@@ -139,10 +146,12 @@ ARROWS: dict[str, set[str]] = {
 # The imports that the tasks share; OWN has all imports of each task.
 OF_TASKS = {
     "apps.api",
+    "apps.baseline_units",
     "apps.bundle",
     "apps.inference",
     "apps.run",
     "apps.task",
+    "apps.verdict",
     "seqmodels.data",
     "seqmodels.evaluation",
     "seqmodels.export",
@@ -150,7 +159,14 @@ OF_TASKS = {
     "seqmodels.training",
 }
 OWN: dict[str, set[str]] = {
-    "sentiment": {*OF_TASKS, "apps.console", "apps.frames", "apps.text_notes", "seqmodels.layers"},
+    "sentiment": {
+        *OF_TASKS,
+        "apps.console",
+        "apps.frames",
+        "apps.options",
+        "apps.text_notes",
+        "seqmodels.layers",
+    },
     "language_modeling": {
         *OF_TASKS,
         "apps.console",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from apps.baseline_units import UNITS
 from apps.forecasting import baselines as baselines
 from apps.forecasting import metrics as metrics
 from apps.forecasting.checks import shown
 from apps.forecasting.data import Prepared
 from apps.forecasting.inference import Forecasts
+from apps.forecasting.intervals import blocks_of
 from apps.forecasting.metrics import Forecast
 from apps.forecasting.windows import deviation, seasonal_change
+from apps.verdict import Measure, verdict
+from seqmodels.evaluation import PairedTest
 
 # Slow baselines are skipped if the data are large. The limit of Naive 2 is a number of windows. The limit of
 # ETS is a number of series.
@@ -22,7 +26,7 @@ SLOW = {
     "naive 2": 2_000,
     "ETS": 500,
 }
-SIGNIFICANT = 0.05
+LEAST_ROWS = 20  # minimum number of training rows of a series whose validation windows are compared
 OPTIMUM = "optimum"
 
 
@@ -62,13 +66,19 @@ def rivals(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[
 def score(forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, Any]:
     """Computes all scores of the forecasts for the windows in ``origins``, as a JSON-ready dictionary."""
     y = prepared.truth(origins)
+    blocks = blocks_of(_times(prepared, origins), prepared.assets.horizon)
     if prepared.source.kind == "prices":
-        return metrics.market_scores(forecast, y)
+        return metrics.market_scores(forecast, y, blocks)
     targets, season = prepared.targets, prepared.assets.season
     changes = np.array([seasonal_change(v[:end], season) for v, end in zip(targets, fitted)])
     deviations = np.array([deviation(v[:end]) for v, end in zip(targets, prepared.ends[:, 0])])
     of_window = origins[:, 0]
-    return metrics.value_scores(forecast, y, changes[of_window], deviations[of_window])
+    return metrics.value_scores(forecast, y, changes[of_window], deviations[of_window], blocks)
+
+
+def _times(prepared: Prepared, origins: np.ndarray) -> np.ndarray:
+    """Returns the time of each origin, ``(n,)``."""
+    return np.array([prepared.source.days(number)[origin] for number, origin in origins])
 
 
 def measure_of(forecast: Forecast, prepared: Prepared) -> str:
@@ -98,17 +108,34 @@ def losses(measure: str, forecast: Forecast, prepared: Prepared, origins: np.nda
     return found / np.array(units)[origins[:, 0], None]
 
 
-def baseline_scores(prepared: Prepared, origins: np.ndarray, fitted: np.ndarray) -> dict[str, dict[str, Any]]:
+def baseline_scores(
+    prepared: Prepared, origins: np.ndarray, fitted: np.ndarray, units: bool = False
+) -> dict[str, dict[str, Any]]:
     """Computes the scores of all baselines, by name.
 
     If Naive 2 is one of the baselines, the scores include the overall weighted average (OWA).
+
+    Args:
+        prepared: the series.
+        origins: two numbers per window, ``(n, 2)``: the index of the series, and the row of the origin.
+        fitted: number of rows for the fit, counted from the start of each series, ``(series,)``.
+        units: If True, the scores contain the forecasts as the entry ``units``.
     """
-    found = {
-        name: score(compute(), prepared, origins, fitted)
-        for name, compute in rivals(prepared, origins, fitted).items()
-    }
+    found: dict[str, dict[str, Any]] = {}
+    for name, compute in rivals(prepared, origins, fitted).items():
+        forecast = compute()
+        found[name] = score(forecast, prepared, origins, fitted) | ({UNITS: forecast} if units else {})
     with_owa(found, found)
     return found
+
+
+def validation_origins(prepared: Prepared) -> np.ndarray:
+    """Returns the validation windows of the series with at least ``LEAST_ROWS`` training rows, ``(n, 2)``.
+
+    The baselines of these windows are fitted on the training rows only.
+    """
+    origins = prepared.origins("valid")
+    return origins[prepared.ends[origins[:, 0], 0] >= LEAST_ROWS]
 
 
 def with_owa(scores: dict[str, dict[str, Any]], reference: dict[str, dict[str, Any]]) -> None:
@@ -124,42 +151,42 @@ def with_owa(scores: dict[str, dict[str, Any]], reference: dict[str, dict[str, A
 
 
 def comparisons(
-    forecast: Forecast, prepared: Prepared, origins: np.ndarray, fitted: np.ndarray
-) -> dict[str, Any]:
+    forecast: Forecast,
+    prepared: Prepared,
+    origins: np.ndarray,
+    others: Mapping[str, Callable[[], Forecast]],
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Compares the model with every baseline by a Diebold-Mariano test.
 
-    The result also contains a sentence that compares the model with the best baseline.
+    Args:
+        forecast: forecasts of the model.
+        prepared: the series.
+        origins: two numbers per window, ``(n, 2)``: the index of the series, and the row of the origin.
+        others: functions that return the forecasts of the baselines for the same windows.
+
+    Returns:
+        All comparisons, and the comparison with the best baseline, see :func:`apps.verdict.verdict`.
     """
-    times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
+    times = _times(prepared, origins)
     measure = measure_of(forecast, prepared)
     own = losses(measure, forecast, prepared, origins)
-    tests: dict[str, dict[str, float]] = {}
+    tests: dict[str, dict[str, Any]] = {}
     means: dict[str, float] = {}
-    for name, compute in rivals(prepared, origins, fitted).items():
+    for name, compute in others.items():
         other = losses(measure, compute(), prepared, origins)
         tests[name] = metrics.compare(own, other, times, prepared.assets.horizon)
         means[name] = float(other.mean())
-    best = min((name for name in means if name != OPTIMUM), key=means.__getitem__)
+    compared = Measure(measure.upper(), higher_is_better=False)
+    best = compared.best({name: mean for name, mean in means.items() if name != OPTIMUM})
+    test = PairedTest(*(tests[best][key] for key in ("difference", "interval", "p")), "Diebold-Mariano")
+    found = verdict(compared, float(own.mean()), best, means[best], test)
     return {
         "measure": measure,
         "model": float(own.mean()),
         "tests": tests,
         "best_baseline": best,
-        "verdict": verdict(measure, float(own.mean()), best, means[best], tests[best]),
-    }
-
-
-def verdict(measure: str, own: float, best: str, other: float, test: dict[str, float]) -> str:
-    """Returns a sentence that compares the loss of the model with the loss of the best baseline."""
-    numbers = f"{measure.upper()} {own:.4f} compared with {other:.4f}"
-    evidence = f"Diebold-Mariano {test['statistic']:+.2f}, p = {test['p']:.2g}"
-    if test["p"] >= SIGNIFICANT:
-        return (
-            f"The model is not significantly different from the best baseline, {best} "
-            f"({numbers}; {evidence}). The difference may be due to chance."
-        )
-    word = "better" if test["difference"] < 0 else "worse"
-    return f"The model is significantly {word} than the best baseline, {best} ({numbers}; {evidence})."
+        "verdict": found["sentence"],
+    }, found
 
 
 def backtest(
@@ -181,7 +208,7 @@ def backtest(
             all before the part. The baselines are then also fitted on all rows before the part. Without
             ``refit``, all parts use the same model and the same fitted baselines.
     """
-    times = np.array([prepared.source.days(number)[origin] for number, origin in origins])
+    times = _times(prepared, origins)
     found = []
     for group in np.array_split(np.unique(times), parts):
         if not len(group):

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
-from seqmodels.evaluation import wilson_interval
+from apps.forecasting.intervals import FEWEST_ORIGINS, lags_of, score_intervals
+from seqmodels.evaluation import PairedTest, wilson_interval
 from seqmodels.models.forecasting import DECILES
 
 INTERVALS = (0.5, 0.8, 0.95)
@@ -197,8 +198,8 @@ def kupiec(exceedances: int, days: int, probability: float) -> float:
     return float(stats.chi2.sf(2 * (log_likelihood(observed) - log_likelihood(probability)), 1))
 
 
-def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, float]:
-    """Tests if the mean of ``differences`` is 0. Returns the statistic and the two-sided p-value.
+def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, PairedTest]:
+    """Tests if the mean of ``differences`` is 0. Returns the statistic and the result of the test.
 
     The statistic follows section 1.1 of Diebold, Mariano 1995. The variance is the estimate of Newey, West
     1987. This estimate weights the autocovariances such that the variance is positive.
@@ -208,21 +209,23 @@ def diebold_mariano(differences: np.ndarray, lags: int) -> tuple[float, float]:
             ``(days,)``.
         lags: number of autocovariances that the variance includes.
     """
-    days = len(differences)
+    days, mean = len(differences), float(differences.mean())
     if days < 2 or np.ptp(differences) == 0:
-        return 0.0, 1.0
+        return 0.0, PairedTest(mean, None, 1.0, "Diebold-Mariano")
     centered = differences - differences.mean()
     variance = centered @ centered / days
     for lag in range(1, min(lags, days - 1) + 1):
         variance += 2 * (1 - lag / (lags + 1)) * (centered[lag:] @ centered[:-lag]) / days
-    statistic = float(differences.mean() / np.sqrt(variance / days))
-    return statistic, float(2 * stats.norm.sf(abs(statistic)))
+    error = float(np.sqrt(variance / days))
+    half = float(stats.norm.isf(0.025)) * error
+    p = float(2 * stats.norm.sf(abs(mean / error)))
+    return mean / error, PairedTest(mean, [mean - half, mean + half], p, "Diebold-Mariano")
 
 
-def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) -> dict[str, float]:
+def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) -> dict[str, Any]:
     """Returns the mean difference of the losses of two forecasts, and the result of a Diebold-Mariano test.
 
-    The losses at one origin time are averaged over all steps and over all series that have this origin time.
+    The losses at one origin time are added up over all steps and over all series that have this origin time.
     Forecasts of several steps overlap, and their losses are correlated over time. Therefore the
     variance in the test includes autocovariances. Their number is ``max(steps - 1, 4 (T / 100)^(2/9))``,
     where T is the number of origin times (Newey, West 1994). With fewer than 30 origin times, the test treats
@@ -235,16 +238,18 @@ def compare(loss: np.ndarray, other: np.ndarray, times: np.ndarray, steps: int) 
     """
     difference = (loss - other).mean(axis=1)
     distinct, group = np.unique(times, return_inverse=True)
-    if len(distinct) >= 30:
-        difference = np.bincount(group, difference) / np.bincount(group)
-        lags = max(steps - 1, int(4 * (len(difference) / 100) ** (2 / 9)))
+    if len(distinct) >= FEWEST_ORIGINS:
+        # The mean of these values is the mean difference over all windows.
+        difference = np.bincount(group, difference) * (len(distinct) / len(difference))
+        lags = lags_of(len(difference), steps)
     else:
         lags = 0
-    statistic, p = diebold_mariano(difference, lags)
+    statistic, test = diebold_mariano(difference, lags)
     return {
-        "difference": float(difference.mean()),
+        "difference": test.effect,
+        "interval": test.interval,
         "statistic": statistic,
-        "p": p,
+        "p": test.p,
         "origins": len(difference),
     }
 
@@ -266,10 +271,16 @@ def direction(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
     }
 
 
-def market_scores(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
+def market_scores(forecast: Forecast, y: np.ndarray, blocks: np.ndarray | None = None) -> dict[str, Any]:
     """Computes the JSON-ready scores of forecasts of returns.
 
     The scores of the direction and of the value at risk use only the first step.
+
+    Args:
+        forecast: the forecasts.
+        y: targets, ``(n, H)``.
+        blocks: block of each window for the 95 % intervals, ``(n,)``; see :mod:`apps.forecasting.intervals`.
+            Default: no intervals.
     """
     losses, ranked = negative_log_likelihood(forecast, y), crps(forecast, y)
     first, returns = forecast.rows((slice(None), slice(0, 1))), y[:, :1]
@@ -281,7 +292,11 @@ def market_scores(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
             "expected": probability * len(y),
             "kupiec_p": kupiec(exceedances, len(y), probability),
         }
+    error = y - forecast.median
+    means = {} if losses is None else {"nll": losses}
+    means |= {"crps": ranked, "mae": np.abs(error), "rmse": error**2}
     return {
+        **_intervals(means, blocks),
         "windows": len(y),
         **({} if losses is None else {"nll": float(losses.mean())}),
         "crps": float(ranked.mean()),
@@ -295,8 +310,22 @@ def market_scores(forecast: Forecast, y: np.ndarray) -> dict[str, Any]:
     }
 
 
+def _intervals(
+    losses: dict[str, np.ndarray], blocks: np.ndarray | None, ratios: dict[str, np.ndarray] | None = None
+) -> dict[str, list[float] | None]:
+    """Returns the intervals of scores from the losses of all windows and steps, ``(n, H)``."""
+    if blocks is None:
+        return {}
+    windows = {name: values.mean(axis=1) for name, values in losses.items()}
+    return score_intervals(windows, blocks, ratios or {})
+
+
 def value_scores(
-    forecast: Forecast, y: np.ndarray, seasonal_changes: np.ndarray, deviations: np.ndarray
+    forecast: Forecast,
+    y: np.ndarray,
+    seasonal_changes: np.ndarray,
+    deviations: np.ndarray,
+    blocks: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Computes the JSON-ready scores of forecasts of values.
 
@@ -308,11 +337,28 @@ def value_scores(
             the seasonal change (Hyndman, Koehler 2006).
         deviations: for each window, the standard deviation of the training rows of its series, ``(n,)``. The
             scaled scores divide the errors by this standard deviation.
+        blocks: block of each window for the 95 % intervals, ``(n,)``; see :mod:`apps.forecasting.intervals`.
+            Default: no intervals.
     """
     error = y - forecast.median
     losses, ranked = negative_log_likelihood(forecast, y), crps(forecast, y)
     known = seasonal_changes > 0
+    scale = deviations[:, None]
+    means = {} if losses is None else {"nll": losses}
+    means |= {
+        "mase": np.abs(error) * (known / np.where(known, seasonal_changes, 1))[:, None],
+        "smape": smape(y, forecast.median),
+        "mae": np.abs(error),
+        "rmse": error**2,
+        "mse_scaled": (error / scale) ** 2,
+        "mae_scaled": np.abs(error / scale),
+        "crps": ranked,
+        "crps_scaled": ranked / scale,
+        "wql": np.mean([2 * quantile_loss(y, forecast.quantile(level), level) for level in DECILES], axis=0),
+    }
+    ratios = {"mase": known.astype(float), "wql": np.abs(y).mean(axis=1)}
     return {
+        **_intervals(means, blocks, ratios),
         "windows": len(y),
         "mase": float(np.mean(np.abs(error[known]).mean(1) / seasonal_changes[known]))
         if known.any()

@@ -17,6 +17,7 @@ import tensorflow as tf
 from rich.console import Group
 from rich.table import Table
 
+from apps.baseline_units import units_of
 from apps.console import log
 from apps.forecasting import evaluation, outlook
 from apps.forecasting import plots as forecast_plots
@@ -35,6 +36,7 @@ from apps.options import ConvertOptions
 from apps.run import Run
 from apps.task import Data, Task
 from apps.training import task_training
+from apps.verdict import with_interval
 from seqmodels.models import FixedWindowForecaster, Forecaster
 from seqmodels.training.objectives import Objective
 
@@ -46,6 +48,8 @@ SHOWN = {
     "prices": ("nll", "crps", "mae", "rmse"),
     "values": ("mase", "smape", "owa", "mse_scaled", "rmse", "mae", "crps", "wql"),
 }
+
+COMPARED = {"prices": ("nll", "crps", "mae"), "values": ("mase", "smape", "crps_scaled", "mae_scaled")}
 
 
 def build(options: Train, assets: Assets) -> keras.Model:
@@ -74,9 +78,39 @@ def objective(options: Train) -> Objective:
 
 
 def baselines(data: Data) -> dict[str, Any]:
-    """Fits the baselines on all rows before the test split, and scores them on the test split."""
+    """Fits the baselines on all rows before a split, and scores them on this split."""
     prepared: Prepared = data.source
-    return {"test": evaluation.baseline_scores(prepared, prepared.origins("test"), prepared.ends[:, 1])}
+    valid = evaluation.validation_origins(prepared)
+    return {
+        "valid": evaluation.baseline_scores(prepared, valid, prepared.ends[:, 0], units=True)
+        if len(valid)
+        else {},
+        "test": evaluation.baseline_scores(prepared, prepared.origins("test"), prepared.ends[:, 1]),
+    }
+
+
+def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str, Any] | None:
+    """Compares the model with the baselines on the validation split. See :class:`apps.task.Task`.
+
+    If every series has too few training rows for the baselines, there is no comparison.
+    """
+    prepared: Prepared = data.source
+    origins = evaluation.validation_origins(prepared)
+    if not len(origins):
+        log.print(
+            f"note: every series has fewer than {evaluation.LEAST_ROWS} training rows, so the model is not "
+            "compared with the baselines on the validation split"
+        )
+        return None
+    forecast = of_keras(model)(prepared, origins)
+    own = evaluation.score(forecast, prepared, origins, prepared.ends[:, 0])
+    others = {name: lambda found=found: found for name, found in units_of(fitted).items()}
+    names = COMPARED[prepared.source.kind]
+    rows = {**fitted, "model": own}
+    return {
+        "rows": {name: {key: row[key] for key in names if key in row} for name, row in rows.items()},
+        "verdict": evaluation.comparisons(forecast, prepared, origins, others)[1],
+    }
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
@@ -95,7 +129,8 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         compared = evaluation.baseline_scores(prepared, origins, fitted)
     own = evaluation.score(forecast, prepared, origins, fitted)
     evaluation.with_owa({"model": own}, compared)
-    own["comparison"] = evaluation.comparisons(forecast, prepared, origins, fitted)
+    others = evaluation.rivals(prepared, origins, fitted)
+    own["comparison"], verdict = evaluation.comparisons(forecast, prepared, origins, others)
     own["fan"] = asdict(_fan(forecasts, prepared, origins))
     if options.model == "keras":
         own["influence"] = _influence(run.load_model(), prepared, origins, stored.seed)
@@ -108,6 +143,7 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         "step": prepared.source.frequency.step,
         "model": own,
         "baselines": compared,
+        "verdict": verdict,
     }
 
 
@@ -212,6 +248,7 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 def render_scores(scores: dict[str, Any]) -> Group:
     """Formats all scores as tables: model and baselines, significance tests, backtest, and importance.
 
+    The second line of a cell is the 95 % interval of the score.
     For prices, a further table shows the accuracy of the direction and the value at risk.
     """
     model, prices = scores["model"], scores["kind"] == "prices"
@@ -221,7 +258,10 @@ def render_scores(scores: dict[str, Any]) -> Group:
     title = f"{scores['data']}: {model['windows']:,} windows"
     side = Table("", *names, "50 / 80 / 95 % coverage", "model better? p-value", title=title)
     for name, row in rows.items():
-        cells = [f"{row[key]:.4f}" if key in row else "" for key in names]
+        cells = [
+            with_interval(f"{row[key]:.4f}", row.get(f"{key}_interval"), ".4f") if key in row else ""
+            for key in names
+        ]
         cells.append(" / ".join(f"{share:.1%}" for share in row["coverage"].values()))
         test = tests.get(name)
         side.add_row(
@@ -241,7 +281,6 @@ def render_scores(scores: dict[str, Any]) -> Group:
         for name, rise in sorted(model["influence"].items(), key=lambda item: -item[1]):
             table.add_row(name, f"{rise:+.4f}")
         parts.append(table)
-    parts.append(model["comparison"]["verdict"])
     return Group(*parts)
 
 
@@ -306,6 +345,7 @@ TASK = Task(
     objective=objective,
     monitor=("valid_loss", False),
     baselines=baselines,
+    validate=validate,
     evaluate=evaluate,
     predict=predict,
     headline=headline,

@@ -1,7 +1,7 @@
 """The command line ``python -m apps.language_modeling``."""
 
 from apps.cli import application
-from apps.language_modeling.options import Evaluate, Generate, Predict, Train
+from apps.language_modeling.options import Evaluate, Export, Generate, Predict, Train
 
 main = application(
     "language_modeling",
@@ -9,6 +9,7 @@ main = application(
     Train,
     Evaluate,
     Predict,
+    export=Export,
     alias="score",
     verbs={
         "generate": (

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from apps.language_modeling.corpora import Reading, Texts, load_texts
 from apps.language_modeling.options import Train
+from apps.run import Run
 from apps.task import Data
 from apps.text_notes import length_note, script_note, unknown_note, vocabulary_note
 from seqmodels.data.running import running_text
@@ -70,6 +71,19 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
         facts=_facts(source, tokenizer, train_ids, valid_ids),
         source=source,
     )
+
+
+def trained(run: Run) -> tuple[Train, Tokenizer, Texts]:
+    """Returns the options of the training, the tokenizer, and the data of a run.
+
+    Raises:
+        DataError: the data have changed or are missing.
+    """
+    stored = run.trained_with(Train)
+    source = run.trained_on(
+        stored.data, lambda: load_texts(stored.data, stored.seed, reading=reading(stored))
+    )
+    return stored, Tokenizer.load(run.assets), source
 
 
 def stream(tokenizer: Tokenizer, lines: Sequence[str]) -> np.ndarray:

@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from apps.language_modeling.data import encode
+from apps.language_modeling.mixed_model import MixedModel
+from apps.language_modeling.mixture import mixed_model
 from apps.language_modeling.options import Generate
 from apps.run import Run
 from seqmodels import decoding
@@ -29,6 +31,8 @@ def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterat
     With ``--json``, each string is a JSON document for one prompt.
     """
     model, tokenizer = run.load_model(), Tokenizer.load(run.assets)
+    if options.mix:
+        model = mixed_model(run, model, options.mix_order)
     continuation = continuations(model, tokenizer, options)
     for chunk in chunks:
         for prompt in chunk:
@@ -52,7 +56,7 @@ def generate(run: Run, chunks: Iterable[list[str]], options: Generate) -> Iterat
 
 
 def continuations(
-    model: NextToken, tokenizer: Tokenizer, options: Generate
+    model: NextToken | MixedModel, tokenizer: Tokenizer, options: Generate
 ) -> Callable[[str], Iterator[str]]:
     """Returns a function that receives a prompt and yields its continuation in small pieces of text."""
 
@@ -78,7 +82,7 @@ def continuations(
     return continuation
 
 
-def step(model: NextToken, tokens: tf.Tensor, states: Any) -> tuple[tf.Tensor, Any]:
+def step(model: NextToken | MixedModel, tokens: tf.Tensor, states: Any) -> tuple[tf.Tensor, Any]:
     """Computes the logits of the next tokens. :mod:`seqmodels.decoding` calls this function at every step.
 
     Args:
@@ -93,7 +97,7 @@ def step(model: NextToken, tokens: tf.Tensor, states: Any) -> tuple[tf.Tensor, A
     return predicted.logits[:, 0], predicted.states
 
 
-def begin(model: NextToken, prompts: tf.RaggedTensor) -> tuple[tf.Tensor, Any]:
+def begin(model: NextToken | MixedModel, prompts: tf.RaggedTensor) -> tuple[tf.Tensor, Any]:
     """Reads all tokens of each prompt except the last token. The prompts are ``(n, None)``.
 
     Returns:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from apps.console import log
 from apps.inference import Forms
 from seqmodels.data.tokenizer import END
 from seqmodels.models import NextToken
@@ -25,10 +26,21 @@ The loss of a token is its negative log-likelihood given all earlier tokens.
 
 def of_saved_model(loaded: Any) -> Losses:
     step = loaded.signatures["step"]
+    if is_mixed(loaded):
+        log.print("note: the SavedModel was exported with --mix, so the scores are scores of the mixture")
     return of_step(
         lambda **inputs: {name: value.numpy() for name, value in step(**_tensors(inputs)).items()},
-        *_state_of(step.structured_input_signature[1]["state"]),
+        {
+            name: initial_state(spec.shape[-1], spec.dtype.as_numpy_dtype)
+            for name, spec in step.structured_input_signature[1].items()
+            if name != "tokens"
+        },
     )
+
+
+def is_mixed(loaded: Any) -> bool:
+    """Returns True if a SavedModel was exported with ``--mix``."""
+    return "history" in loaded.signatures["step"].structured_input_signature[1]
 
 
 def of_keras(model: NextToken) -> Losses:
@@ -69,25 +81,26 @@ def reader(model: NextToken) -> Callable[[np.ndarray], Iterator[tuple[np.ndarray
 def of_tflite(path: Path) -> Losses:
     step = Interpreter(model_path=str(path), num_threads=1).get_signature_runner("step")
     details = step.get_input_details()["state"]
-    return of_step(step, details["shape"][-1], details["dtype"])
+    return of_step(step, {"state": initial_state(details["shape"][-1], details["dtype"])})
 
 
-def of_step(step: Callable[..., dict[str, np.ndarray]], size: int, dtype: Any) -> Losses:
+def of_step(step: Callable[..., dict[str, np.ndarray]], states: Mapping[str, np.ndarray]) -> Losses:
     """Returns a function that computes the losses of a text.
 
     For each token, the function runs the signature ``step`` of an exported model.
 
     Args:
         step: the signature, see :func:`apps.language_modeling.saved_model.step_signature`.
-        size: number of entries of the state.
-        dtype: dtype of the state.
+        states: the states at the start of a text, ``{input name: (1, size)}``. The outputs of the same names
+            are the next states.
     """
 
     def losses(ids: np.ndarray) -> np.ndarray:
-        state, found = initial_state(size, dtype), np.zeros(len(ids))
+        carried, found = dict(states), np.zeros(len(ids))
         for index, (token, target) in enumerate(zip(np.append(END, ids[:-1]), ids)):
-            results = step(tokens=np.array([token], np.int32), state=state)
-            state, logits = results["state"], results["logits"][0].astype(np.float64)
+            results = step(tokens=np.array([token], np.int32), **carried)
+            carried = {name: results[name] for name in carried}
+            logits = results["logits"][0].astype(np.float64)
             largest = logits.max()
             found[index] = np.log(np.sum(np.exp(logits - largest))) + largest - logits[target]
         return found
@@ -102,10 +115,6 @@ def initial_state(size: int, dtype: Any) -> np.ndarray:
     tokens. At the start, all of them are ``END``, the token that ends a line.
     """
     return np.full((1, size), END if np.issubdtype(dtype, np.integer) else 0, dtype)
-
-
-def _state_of(spec: tf.TensorSpec) -> tuple[int, Any]:
-    return spec.shape[-1], spec.dtype.as_numpy_dtype
 
 
 def _tensors(inputs: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:

@@ -39,7 +39,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-MAXIMUM_ORDER = 5
+from apps.language_modeling.options import MAXIMUM_ORDER
+
 FALLBACK = (0.5, 1.0, 1.5)
 """Discounts that are used if the estimated discounts are not valid, as in KenLM's ``--discount_fallback``."""
 # Marks a position before the start of the sentence, or an n-gram that is not in the training text.
@@ -48,7 +49,7 @@ ROWS = 1 << 20  # number of tokens whose probabilities are computed together
 
 
 @dataclass(frozen=True)
-class _Order:
+class Order:
     """The n-grams of one order n, which is the number of tokens in each of these n-grams.
 
     The node of an n-gram is its index in the arrays of its order. The suffix of an n-gram is the n-gram
@@ -58,12 +59,14 @@ class _Order:
 
     Attributes:
         keys: keys in ascending order, (nodes,) int64. The keys of the unigrams are the token ids 0 to V.
+        contexts: node of the context of each n-gram, (nodes,) int64. It is 0 for unigrams.
         discounted: ``c - D(c)`` of each n-gram, (nodes,) float64.
         totals: for each context, the sum of the counts of all n-grams with this context, (contexts,) float64.
         gammas: for each context h, the value ``gamma(h)`` in the formula of this module, (contexts,) float64.
     """
 
     keys: NDArray
+    contexts: NDArray
     discounted: NDArray
     totals: NDArray
     gammas: NDArray
@@ -86,6 +89,7 @@ class NGrams:
         fallbacks: orders that use `FALLBACK`, because their estimated discounts are not valid. Discounts are
             not valid if one of the counts 1, 2, 3 and 4 never occurs, or if a discount is negative. This
             happens if the order has too few n-grams, or too few rare n-grams.
+        orders: the n-grams of the orders 1, 2 and so on, see `Order`.
 
     Raises:
         ValueError: there are no tokens, a token is outside the vocabulary, or the order is not in 1 to 5.
@@ -103,7 +107,7 @@ class NGrams:
         windows = self._windows(self._checked(ids))  # (tokens, order)
         keys, counts, contexts = self._count(windows, continuation)
         self.discounts = np.array([self._discounts(n, counts[n - 1]) for n in range(1, order + 1)])
-        self._orders = [
+        self.orders = [
             _order(keys[n], counts[n], contexts[n], self.discounts[n], len(keys[n - 1]) if n else 1)
             for n in range(order)
         ]
@@ -111,7 +115,7 @@ class NGrams:
     @property
     def stored(self) -> list[int]:
         """Number of stored n-grams for the orders 1, 2 and so on. Each stored n-gram has one parameter."""
-        return [self.vocabulary, *(len(order.keys) for order in self._orders[1:])]
+        return [self.vocabulary, *(len(order.keys) for order in self.orders[1:])]
 
     @property
     def table(self) -> int:
@@ -189,7 +193,7 @@ class NGrams:
     def _count(
         self, windows: NDArray, continuation: bool
     ) -> tuple[list[NDArray], list[NDArray], list[NDArray]]:
-        """Returns the keys (see `_Order`), the counts and the contexts of all n-grams.
+        """Returns the keys (see `Order`), the counts and the contexts of all n-grams.
 
         Each of the three results is a list of arrays (nodes,), one array per order.
         """
@@ -246,10 +250,10 @@ class NGrams:
         result = np.full(len(windows), 1 / self.vocabulary)
         nodes = windows[:, 0]
         contexts = np.zeros(len(windows), np.int64)
-        for n, order in enumerate(self._orders):
+        for n, order in enumerate(self.orders):
             if n:
                 nodes = _find(order.keys, nodes, windows[:, n], symbols)
-                below = self._orders[n - 1].keys
+                below = self.orders[n - 1].keys
                 contexts = windows[:, 1] if n == 1 else _find(below, contexts, windows[:, n], symbols)
             known = contexts != NONE
             known[known] = order.totals[contexts[known]] > 0
@@ -277,15 +281,15 @@ def kneser_ney(ids: ArrayLike, vocabulary: int, order: int, end: int | None = No
 
 def _order(
     keys: NDArray, counts: NDArray, contexts: NDArray, discounts: NDArray, context_count: int
-) -> _Order:
+) -> Order:
     discount = np.append(0.0, discounts)[np.minimum(counts, 3)]  # (nodes,)
     totals = np.bincount(contexts, counts, context_count)
     freed = np.bincount(contexts, discount, context_count)
-    return _Order(keys, counts - discount, totals, freed / np.maximum(totals, 1))
+    return Order(keys, contexts, counts - discount, totals, freed / np.maximum(totals, 1))
 
 
 def _find(keys: NDArray, suffixes: NDArray, tokens: NDArray, symbols: int) -> NDArray:
-    """Returns the nodes of the n-grams with these suffixes and first tokens (see `_Order`).
+    """Returns the nodes of the n-grams with these suffixes and first tokens (see `Order`).
 
     The node of an n-gram that is not stored is ``NONE``.
     """

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from apps.options import (
     EvaluateOptions,
+    ExportOptions,
     PredictOptions,
     RunOptions,
     TrainOptions,
@@ -38,6 +39,34 @@ BY_FREQUENCY = ("word", "character")  # units whose token ids are sorted from fr
 # Default learning rates of some models, see the comparison in benchmarks/experiments.md.
 ADAM_RATES = {"rnn": 0.0005}
 SGD_RATE = 2.0
+MAXIMUM_ORDER = 5  # largest number of tokens in an n-gram
+MIX_ORDER = 5  # default order of the n-grams of --mix
+
+
+def mix_option(does: str) -> Any:
+    """Declares ``--mix``.
+
+    Args:
+        does: description of what the verb does with the mixture, for the help.
+    """
+    return option(
+        False,
+        f"{does} The mixture predicts with w * model + (1 - w) * modified Kneser-Ney n-grams of the training "
+        "split. The weight w is fitted on the validation split.",
+    )
+
+
+def mix_order_option() -> Any:
+    """Declares ``--mix-order``."""
+    return option(
+        MIX_ORDER, "Number of tokens in the longest n-grams of --mix.", minimum=2, maximum=MAXIMUM_ORDER
+    )
+
+
+def check_mix(mix: bool, order: int) -> None:
+    """Raises UsageError if ``--mix-order`` is set without ``--mix``."""
+    if order != MIX_ORDER and not mix:
+        raise UsageError(f"--mix-order {order} needs --mix; add --mix or remove --mix-order")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -388,10 +417,15 @@ class Evaluate(EvaluateOptions):
         minimum=0,
         maximum=1,
     )
+    mix: bool = mix_option(
+        "Also evaluate a mixture. With --cache or --dynamic, the adapted model is also mixed."
+    )
+    mix_order: int = mix_order_option()
 
     def check(self) -> None:
         super().check()
         check_reading(self.data, {"text": self.text, "encoding": self.encoding})
+        check_mix(self.mix, self.mix_order)
         if self.model != "keras" and (self.dynamic or self.cache):
             raise UsageError(f"--dynamic and --cache need the Keras model; remove --model {self.model}")
         for way, on in (("dynamic", self.dynamic), ("cache", self.cache)):
@@ -453,11 +487,26 @@ class Generate(RunOptions):
     stop: str | None = option(
         None, "End the output before the first occurrence of this text. Default: no stop text."
     )
+    mix: bool = mix_option("Generate with a mixture.")
+    mix_order: int = mix_order_option()
     json: bool = option(False, "Print one JSON document per prompt.")
 
     def check(self) -> None:
+        check_mix(self.mix, self.mix_order)
         if self.beams > 1 and (self.temperature != 1.0 or self.top_k or self.top_p < 1):
             raise UsageError(
                 "--beams cannot be combined with --temperature, --top-k or --top-p; remove --beams, or "
                 "remove the other options"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(ExportOptions):
+    """Options of ``export``."""
+
+    mix: bool = mix_option("Export a mixture. The n-grams become part of the SavedModel.")
+    mix_order: int = mix_order_option()
+
+    def check(self) -> None:
+        super().check()
+        check_mix(self.mix, self.mix_order)

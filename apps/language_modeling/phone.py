@@ -12,12 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from apps.bundle import Bundle, Phone
-from apps.language_modeling.corpora import load_texts
-from apps.language_modeling.data import reading, stream
+from apps.language_modeling.data import stream, trained
 from apps.language_modeling.generation import FORBIDDEN, begin, step
 from apps.language_modeling.inference import initial_state, of_keras, of_tflite
 from apps.language_modeling.metrics import language_scores
-from apps.language_modeling.options import Train
 from apps.language_modeling.saved_model import step_signature
 from apps.options import ConvertOptions
 from apps.run import Run
@@ -53,11 +51,7 @@ def phone(run: Run, model: NextToken, options: ConvertOptions) -> Phone:
 
     The perplexity of each TFLite file is measured on the first `SCORED` tokens of the validation split.
     """
-    stored = run.trained_with(Train)
-    tokenizer = Tokenizer.load(run.assets)
-    source = run.trained_on(
-        stored.data, lambda: load_texts(stored.data, stored.seed, reading=reading(stored))
-    )
+    stored, tokenizer, source = trained(run)
     valid, train = (stream(tokenizer, lines) for lines in (source.valid, source.train))
     valid = valid[:SCORED]
     signature = step_signature(model, rows=1)

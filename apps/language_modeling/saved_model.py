@@ -14,18 +14,26 @@ import tensorflow as tf
 
 from apps.language_modeling.data import encode
 from apps.language_modeling.generation import FORBIDDEN, begin, step
+from apps.language_modeling.mixed_model import MixedModel
 from seqmodels import decoding
 from seqmodels.data.sequences import PAD
 from seqmodels.data.tokenizer import END, SPECIAL_TOKENS, Tokenizer
 from seqmodels.export.signature import Signature
 from seqmodels.models import NextToken
 
+SERVED = (
+    f"At the start of a text, the token of `step` is {END}, the end of a line. The state is then filled with "
+    f"0, or with {END} if its dtype is int32. A model that was exported with --mix also has the input "
+    "`history`: the tokens before the token in `tokens`, oldest first. At the start of a text, `history` may "
+    "have any values. The logits of this model are logarithms of probabilities."
+)
 
-def signatures(model: NextToken, tokenizer: Tokenizer) -> list[Signature]:
+
+def signatures(model: NextToken | MixedModel, tokenizer: Tokenizer) -> list[Signature]:
     return [_score(model, tokenizer), _generate(model, tokenizer), step_signature(model)]
 
 
-def _score(model: NextToken, tokenizer: Tokenizer) -> Signature:
+def _score(model: NextToken | MixedModel, tokenizer: Tokenizer) -> Signature:
     """Builds the signature ``score``, which computes the log-probability of every token in n texts.
 
     A line end is also a token. The input is ``text (n,)``. The outputs are ``tokens (n, T)``,
@@ -55,7 +63,7 @@ def _score(model: NextToken, tokenizer: Tokenizer) -> Signature:
     return Signature("score", score, {"text": spec}, outputs, [*_variables(model), tokenizer])
 
 
-def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
+def _generate(model: NextToken | MixedModel, tokenizer: Tokenizer) -> Signature:
     """Builds the signature ``generate``, which continues n prompts.
 
     The input ``prompt (n,)`` contains the prompts, and ``length`` is the number of new tokens. The output is
@@ -99,7 +107,7 @@ def _generate(model: NextToken, tokenizer: Tokenizer) -> Signature:
     return Signature("generate", generate, inputs, ("text",), resources)
 
 
-def step_signature(model: NextToken, rows: int | None = None) -> Signature:
+def step_signature(model: NextToken | MixedModel, rows: int | None = None) -> Signature:
     """Builds the signature ``step``, which reads one token of each text and predicts the next token.
 
     The input ``tokens (n,)`` contains the last token of each text. The input ``state (n, size)`` contains all
@@ -109,24 +117,40 @@ def step_signature(model: NextToken, rows: int | None = None) -> Signature:
     At the start of a text, the token is the id ``END``, and the state is filled with 0. A fixed-window model
     needs a state that is filled with the id ``END``.
 
+    A :class:`MixedModel` also has the input and output ``history (n, order - 1)`` int32: the tokens before
+    ``tokens``, oldest first. At the start of a text, it may have any values. Its logits are the logarithms of
+    the probabilities.
+
     Args:
         model: a language model.
         rows: number of texts, n. None allows any number.
     """
-    example = model.get_initial_state(1)
+    example = (model.network if isinstance(model, MixedModel) else model).get_initial_state(1)
     parts = tf.nest.flatten(example)
     sizes = [part.shape[-1] for part in parts]
 
     def step_packed(tokens: tf.Tensor, state: tf.Tensor) -> dict[str, tf.Tensor]:
-        states = tf.nest.pack_sequence_as(example, tf.split(state, sizes, axis=1))
-        logits, states = step(model, tokens, states)
-        return {"logits": logits, "state": tf.concat(tf.nest.flatten(states), axis=1)}
+        logits, states = step(model, tokens, unpacked(state))
+        return {"logits": logits, "state": packed(states)}
+
+    def step_mixed(tokens: tf.Tensor, state: tf.Tensor, history: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits, (states, history) = step(model, tokens, (unpacked(state), history))
+        return {"logits": logits, "state": packed(states), "history": history}
+
+    def unpacked(state: tf.Tensor) -> Any:
+        return tf.nest.pack_sequence_as(example, tf.split(state, sizes, axis=1))
+
+    def packed(states: Any) -> tf.Tensor:
+        return tf.concat(tf.nest.flatten(states), axis=1)
 
     inputs = {
         "tokens": tf.TensorSpec([rows], tf.int32),
         "state": tf.TensorSpec([rows, sum(sizes)], parts[0].dtype),
     }
-    return Signature("step", step_packed, inputs, ("logits", "state"), _variables(model))
+    if not isinstance(model, MixedModel):
+        return Signature("step", step_packed, inputs, ("logits", "state"), _variables(model))
+    inputs["history"] = tf.TensorSpec([rows, model.order - 1], tf.int32)
+    return Signature("step", step_mixed, inputs, ("logits", "state", "history"), _variables(model))
 
 
 def examples(tokenizer: Tokenizer) -> list[tuple[str, dict[str, np.ndarray]]]:

@@ -16,21 +16,32 @@ import tensorflow as tf
 from rich.table import Table
 
 from apps import frames
+from apps.baseline_units import UNITS, read_units, units_of, without_units
 from apps.console import log
 from apps.inference import open_model
 from apps.language_modeling import ngrams
 from apps.language_modeling.adaptation import cached_losses, dynamic_losses
-from apps.language_modeling.corpora import Reading, Texts, load_text, load_texts, text_column
-from apps.language_modeling.data import LINE_END, characters, encode, load, reading, stream, words
+from apps.language_modeling.corpora import Reading, load_text, text_column
+from apps.language_modeling.data import LINE_END, characters, encode, load, reading, stream, trained, words
 from apps.language_modeling.generation import generate
-from apps.language_modeling.inference import FORMS
-from apps.language_modeling.metrics import language_scores
-from apps.language_modeling.options import WITHOUT, Evaluate, Predict, Train
+from apps.language_modeling.inference import FORMS, Losses
+from apps.language_modeling.metrics import block_sums, language_scores, language_verdict, log_loss_interval
+from apps.language_modeling.mixture import (
+    Partner,
+    advice,
+    exported,
+    mixed_losses,
+    mixture_lines,
+    partner,
+    unmixed,
+)
+from apps.language_modeling.options import WITHOUT, Evaluate, Export, Predict, Train
 from apps.language_modeling.phone import phone
-from apps.language_modeling.saved_model import examples, signatures
+from apps.language_modeling.saved_model import SERVED, examples, signatures
 from apps.options import ConvertOptions
 from apps.run import Run
 from apps.task import Data, Task
+from apps.verdict import with_interval
 from seqmodels.data.table import Table as DataTable
 from seqmodels.data.tokenizer import END, SPECIAL_TOKENS, UNKNOWN, Tokenizer
 from seqmodels.errors import DataError, UsageError
@@ -81,26 +92,91 @@ def baselines(data: Data) -> dict[str, Any]:
     return _rivals(data.assets, source.train, {"valid": source.valid, "test": source.test})
 
 
+def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str, Any]:
+    """Compares the model with the baselines on the validation split. See :class:`apps.task.Task`."""
+    lines = data.source.valid
+    ids = stream(data.assets, lines)
+    losses = FORMS.keras(model)(ids)
+    rows = {**fitted, "model": _scores(data.assets, losses, ids, lines)}
+    return {
+        "rows": {name: headline(row) for name, row in rows.items()},
+        "verdict": language_verdict(block_sums(losses), units_of(fitted)),
+    }
+
+
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """Scores the model and its baselines on ``options.data``. The default is the test split of the run."""
-    stored, tokenizer, source = _trained(run)
+    stored, tokenizer, source = trained(run)
     lines = source.test if options.data is None else _other_text(options, stored)
     ids = stream(tokenizer, lines)
     if not len(ids):
         raise DataError(f"{options.data} contains no tokens; expected text")
-    if options.data is None:
-        rivals = run.read_json("metrics.json")["baselines"]["test"]
+    units = read_units(run) if options.data is None else None
+    if units is not None:
+        rivals = run.read_json("metrics.json", "baselines")["baselines"]["test"]
     else:
-        rivals = _rivals(tokenizer, source.train, {"test": lines})["test"]
+        fitted = _rivals(tokenizer, source.train, {"test": lines})["test"]
+        rivals, units = without_units(fitted), units_of(fitted)
     if options.beside:
         rivals = {**rivals, options.beside: _other(run, options.beside, lines)}
-    scores = _scores(tokenizer, open_model(run, options.model, FORMS)(ids), ids, lines)
-    scores["parameters"] = run.read_json("metrics.json")["parameters"]
-    variants = {
-        name: _scores(tokenizer, losses, ids, lines)
-        for name, losses in _adapted(run, options, tokenizer, ids, source.train)
+    parameters = run.read_json("metrics.json")["parameters"]
+    mix = partner(tokenizer, source, options.mix_order) if options.mix else None
+    losses_of = open_model(run, options.model, unmixed(run) if mix else FORMS)
+    rows: dict[str, dict[str, Any]] = {}
+    methods = {"": losses_of, **_adapted(run, options, tokenizer, source.train)}
+    found = {name: method(ids) for name, method in methods.items()}
+    for name, losses in found.items():
+        rows[name] = _scores(tokenizer, losses, ids, lines)
+        if mix:
+            mixed = f"{name}, mixed with {mix.name}" if name else f"mixed with {mix.name}"
+            rows[mixed] = _mixed_scores(mix, methods[name], losses, tokenizer, ids, lines)
+            rows[mixed]["parameters"] = parameters + rows[mixed]["parameters"]
+    if mix:
+        also = {mix.name: _rival_scores(mix.fitted, tokenizer, ids, lines)}
+        rivals, units = {**rivals, **without_units(also)}, {**units, **units_of(also)}
+    scores = {**rows.pop(""), "parameters": parameters}
+    return {
+        "data": options.data or stored.data,
+        "model": scores,
+        "variants": rows,
+        "baselines": rivals,
+        "verdict": language_verdict(block_sums(found[""]), units),
     }
-    return {"data": options.data or stored.data, "model": scores, "variants": variants, "baselines": rivals}
+
+
+def _mixed_scores(
+    mix: Partner,
+    method: Losses,
+    losses: np.ndarray,
+    tokenizer: Tokenizer,
+    ids: np.ndarray,
+    lines: Sequence[str],
+) -> dict[str, Any]:
+    """Scores the mixture of a model and n-grams.
+
+    The result also contains the difference of the mean loss from the model and from the n-grams, each with
+    its 95 % interval.
+
+    Args:
+        mix: the n-grams.
+        method: function that computes the losses of the model.
+        losses: losses of the model on the text, ``(tokens,)``.
+        tokenizer: tokenizer of the model.
+        ids: token ids of the text, ``(tokens,)``.
+        lines: the text.
+    """
+    weight, of_ngrams = mix.weight_of(method), mix.losses(ids)
+    mixed = mixed_losses(losses, of_ngrams, weight)
+    return {
+        **_scores(tokenizer, mixed, ids, lines),
+        "parameters": sum(mix.fitted.stored) + 1,
+        "weight": weight,
+        "weight_tokens": len(mix.valid),
+        "difference": {
+            name: {"log_loss": float(np.mean(each)), "interval": log_loss_interval(each)}
+            for name, each in (("model", mixed - losses), (mix.name, mixed - of_ngrams))
+        },
+    }
 
 
 def _other_text(options: Evaluate, stored: Train) -> list[str]:
@@ -137,19 +213,6 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
             }
 
 
-def _trained(run: Run) -> tuple[Train, Tokenizer, Texts]:
-    """Returns the options of the training, the tokenizer, and the data of a run.
-
-    Raises:
-        DataError: the data have changed or are missing.
-    """
-    stored = run.trained_with(Train)
-    source = run.trained_on(
-        stored.data, lambda: load_texts(stored.data, stored.seed, reading=reading(stored))
-    )
-    return stored, Tokenizer.load(run.assets), source
-
-
 def _rivals(
     tokenizer: Tokenizer, train: Sequence[str], splits: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, Any]]:
@@ -159,13 +222,20 @@ def _rivals(
     for rival, fit in RIVALS.items():
         fitted = fit(train_ids, len(tokenizer))
         for name, lines in splits.items():
-            losses = -fitted.log_probabilities(ids[name])
-            scores[name][rival] = {
-                **_scores(tokenizer, losses, ids[name], lines),
-                "parameters": sum(fitted.stored),
-                "fallbacks": fitted.fallbacks,
-            }
+            scores[name][rival] = _rival_scores(fitted, tokenizer, ids[name], lines)
     return scores
+
+
+def _rival_scores(
+    fitted: ngrams.NGrams, tokenizer: Tokenizer, ids: np.ndarray, lines: Sequence[str]
+) -> dict[str, Any]:
+    losses = -fitted.log_probabilities(ids)
+    return {
+        **_scores(tokenizer, losses, ids, lines),
+        "parameters": sum(fitted.stored),
+        "fallbacks": fitted.fallbacks,
+        UNITS: block_sums(losses),
+    }
 
 
 def _other(run: Run, path: str, lines: Sequence[str]) -> dict[str, Any]:
@@ -184,18 +254,19 @@ def _other(run: Run, path: str, lines: Sequence[str]) -> dict[str, Any]:
     return {**scores, "parameters": other.read_json("metrics.json")["parameters"]}
 
 
-def _adapted(
-    run: Run, options: Evaluate, tokenizer: Tokenizer, ids: np.ndarray, train: Sequence[str]
-) -> Iterator[tuple[str, np.ndarray]]:
+def _adapted(run: Run, options: Evaluate, tokenizer: Tokenizer, train: Sequence[str]) -> dict[str, Losses]:
+    """Returns the functions that compute the losses of the adapted models, by the names of the methods."""
+    methods: dict[str, Losses] = {}
     if options.cache:
-        losses = cached_losses(
+        methods[f"with a cache of {options.cache}"] = lambda ids: cached_losses(
             run.load_model(), ids, options.cache, options.cache_flatness, options.cache_weight
         )
-        yield f"with a cache of {options.cache}", losses
     if options.dynamic:
-        rate, decay = options.dynamic_rate, options.dynamic_decay
         train_ids = stream(tokenizer, train)
-        yield "with dynamic evaluation", dynamic_losses(run.load_model(), ids, train_ids, rate, decay)
+        methods["with dynamic evaluation"] = lambda ids: dynamic_losses(
+            run.load_model(), ids, train_ids, options.dynamic_rate, options.dynamic_decay
+        )
+    return methods
 
 
 def _scores(
@@ -259,7 +330,8 @@ def describe(run: Run) -> dict[str, Any]:
 def render_scores(scores: dict[str, Any]) -> Table:
     """Returns a table of scores.
 
-    The rows are the baselines, the model, and the model with a cache or with dynamic evaluation.
+    The rows are the baselines, the model, and the model with a cache, with dynamic evaluation or in a
+    mixture. The second line of a cell is the 95 % interval of the score.
     """
     model = scores["model"]
     named = {**scores["baselines"], "model": model}
@@ -269,14 +341,18 @@ def render_scores(scores: dict[str, Any]) -> Table:
     title = f"{scores['data']}: {model['tokens']:,} tokens, {model['unknown']:.1%} unknown"
     if "words" in model:
         title += f"; {model['words']:,} words, line ends included"
-    table = Table("", *columns, *(["bits per character"] if bits else []), "parameters", title=title)
+    caption = "\n".join(line for name, row in named.items() for line in mixture_lines(name, row))
+    headers = [*columns, *(["bits per character"] if bits else []), "parameters"]
+    table = Table("", *headers, title=title, caption=caption or None)
+    keys = {"perplexity": ".2f", "word_perplexity": ".2f", "log_loss": ".4f"}
+    keys |= {"bits_per_character": ".4f"} if bits else {}
     for name, row in named.items():
         table.add_row(
             f"{name} (discounts not estimated)" if row.get("fallbacks") else name,
-            f"{row['perplexity']:.2f}",
-            f"{row['word_perplexity']:.2f}" if "word_perplexity" in row else "",
-            f"{row['log_loss']:.4f}",
-            *([f"{row['bits_per_character']:.4f}"] if bits and "bits_per_character" in row else [""] * bits),
+            *(
+                with_interval(f"{row[key]:{form}}", row.get(f"{key}_interval"), form) if key in row else ""
+                for key, form in keys.items()
+            ),
             f"{row['parameters']:,}" if "parameters" in row else "",
         )
     return table
@@ -314,12 +390,17 @@ TASK = Task(
     monitor=("valid_loss", False),
     derive=perplexity,
     baselines=baselines,
+    validate=validate,
     evaluate=evaluate,
     predict=predict,
     input_column=_input_column,
     verbs={"generate": generate},
     headline=headline,
     describe=describe,
+    advice=advice,
+    Export=Export,
+    exported=exported,
+    served=SERVED,
     render_scores=render_scores,
     render_prediction=render_prediction,
     plot=plot,

@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from apps.run import write_text
-from apps.sentiment import ngrams
+from apps.sentiment.defaults import choose
 from apps.sentiment.labeled_table import Reading
 from apps.sentiment.labeled_texts import LabeledTextData, LabeledTexts, check_labels, load_labeled_texts
-from apps.sentiment.ngrams import Ngrams
+from apps.sentiment.linear import Linear, fit_linear
 from apps.sentiment.options import Train
 from apps.sentiment.text_notes import text_notes
 from apps.task import Data
@@ -27,7 +27,7 @@ from seqmodels.data.tokenizer import START, UNKNOWN, Tokenizer, TokenizerSetting
 from seqmodels.errors import DataError
 
 PREFIX = 1  # number of tokens that truncation always keeps at the start: the start token
-NGRAMS = "ngrams.npz"
+LINEAR = "linear.npz"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Assets:
         edges: lengths to which the training batches are padded, ascending.
         length: maximum number of tokens of a text. Longer texts are truncated.
         keep: part of a truncated text that is kept: "head", "tail" or "both".
-        ngrams: n-gram model fitted on the training split, or None if the model does not use n-grams.
+        linear: linear part of the model, fitted on the training split. None if the model has no linear part.
     """
 
     tokenizer: Tokenizer
@@ -51,7 +51,7 @@ class Assets:
     edges: list[int]
     length: int
     keep: Any
-    ngrams: Ngrams | None = None
+    linear: Linear | None = None
 
     def encode(self, texts: Sequence[str]) -> TokenSequences:
         return self.cut(self.tokenizer.encode(texts))
@@ -104,9 +104,9 @@ class Assets:
         write_text(folder / "labels.txt", "".join(f"{name}\n" for name in self.classes))
         lengths = {"edges": self.edges, "length": self.length, "keep": self.keep}
         write_text(folder / "lengths.json", json.dumps(lengths) + "\n")
-        (folder / NGRAMS).unlink(missing_ok=True)
-        if self.ngrams is not None:
-            np.savez(folder / NGRAMS, **vars(self.ngrams))
+        (folder / LINEAR).unlink(missing_ok=True)
+        if self.linear is not None:
+            np.savez(folder / LINEAR, **vars(self.linear))
 
     @classmethod
     def load(cls, folder: Path) -> Assets:
@@ -115,16 +115,22 @@ class Assets:
             classes = (folder / "labels.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
             lengths = json.loads((folder / "lengths.json").read_text(encoding="utf-8"))
             linear = None
-            if (folder / NGRAMS).exists():
-                with np.load(folder / NGRAMS) as stored:
-                    sizes = int(stored["order"]), stored["table"], stored["bias"]
-                    linear = Ngrams(*sizes, float(stored["scale"]))
+            if (folder / LINEAR).exists():
+                with np.load(folder / LINEAR) as stored:
+                    linear = Linear(
+                        int(stored["order"]),
+                        stored["table"],
+                        stored["bias"],
+                        int(stored["buckets"]),
+                        float(stored["scale"]),
+                        tuple(stored["choice"].tolist()),
+                    )
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise DataError(
-                f"{folder}: the labels, lengths or n-grams of the run cannot be read ({error}); "
+                f"{folder}: the labels, lengths or linear part of the run cannot be read ({error}); "
                 "train the run again"
             ) from error
-        return cls(Tokenizer.load(folder), classes, **lengths, ngrams=linear)
+        return cls(Tokenizer.load(folder), classes, **lengths, linear=linear)
 
 
 def known_tokens(rows: TokenSequences) -> np.ndarray:
@@ -135,7 +141,7 @@ def known_tokens(rows: TokenSequences) -> np.ndarray:
 def load(options: Train, assets: Assets | None) -> Data:
     """Reads the splits and converts them to batches.
 
-    The tokenizer, the classes and the n-gram model are fitted on the training split alone.
+    The tokenizer, the classes and the linear part are fitted on the training split alone.
 
     Args:
         options: options of the training.
@@ -144,6 +150,7 @@ def load(options: Train, assets: Assets | None) -> Data:
             lengths are chosen for the new texts.
     """
     source = load_labeled_texts(options.data, options.seed, reading=reading(options))
+    options, chosen = choose(options, source)
     tokenizer = assets.tokenizer if assets else _tokenizer(options, source)
     train_ids, valid_ids = tokenizer.encode(source.train.texts), tokenizer.encode(source.valid.texts)
     if assets is None or options.from_:
@@ -153,31 +160,40 @@ def load(options: Train, assets: Assets | None) -> Data:
         edges = bucket_edges(lengths, options.buckets)
         classes = assets.classes if assets else source.classes
         assets = Assets(tokenizer, classes, edges, options.length, options.keep)
-    notes = [*source.notes, *text_notes(options, source, train_ids, valid_ids, tokenizer)]
+    notes = [*source.notes, *chosen, *text_notes(options, source, train_ids, valid_ids, tokenizer)]
     facts = _facts(source, train_ids, assets, notes)
     train_ids, valid_ids = assets.cut(train_ids), assets.cut(valid_ids)
     train_labels, valid_labels = assets.labels(source.train), assets.labels(source.valid)
-    heard: dict[str, Any] = {}
-    if options.ngrams:
-        sizes = options.ngrams, options.ngram_buckets
-        linear, others = ngrams.fit(*sizes, train_ids, train_labels, len(assets.classes))
-        assets = replace(assets, ngrams=linear)
-        heard = {
-            "of_tokens": {"evidence": others.evidence},
-            "of_rows": {"linear_logits": others.logits},
-        }
     weights = (
         _class_weights(train_labels, len(assets.classes)) if options.class_weights == "balanced" else None
     )
+    further: dict[str, Any] = {}
+    if options.ngrams:
+        linear, others = fit_linear(
+            train_ids,
+            source.train.texts,
+            train_labels,
+            len(assets.classes),
+            tokenizer.vocabulary,
+            options.ngrams,
+            options.ngram_buckets,
+            weights,
+            evidence=options.reads != "words",
+        )
+        assets = replace(assets, linear=linear)
+        further = {"of_rows": {"linear_logits": others.logits}}
+        if others.evidence is not None:
+            further["of_tokens"] = {"evidence": others.evidence}
     shapes: dict[str, Any] = {"edges": assets.edges, "batch_size": options.batch_size}
     return Data(
         train=lambda epoch: batches(
-            train_ids, train_labels, weights, **shapes, **heard, seed=options.seed, epoch=epoch
+            train_ids, train_labels, weights, **shapes, **further, seed=options.seed, epoch=epoch
         ),
         valid=lambda: batches(valid_ids, valid_labels, **shapes),
         assets=assets,
         facts=facts,
         source=source,
+        options=options,
     )
 
 

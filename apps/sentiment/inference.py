@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
@@ -39,7 +38,7 @@ def forms(run: Run, assets: Assets) -> Forms[Probabilities]:
     )
 
 
-def of_keras(model: keras.Model, assets: Assets) -> Probabilities:
+def of_keras(model: Callable[..., tf.Tensor], assets: Assets) -> Probabilities:
     @tf.function(autograph=False, reduce_retracing=True)
     def classify(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         return tf.nn.softmax(model(inputs, training=False))

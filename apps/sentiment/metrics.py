@@ -5,9 +5,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from seqmodels.evaluation import wilson_interval
+from apps.verdict import Measure
+from seqmodels.evaluation import bootstrap_interval, wilson_interval
+
+ACCURACY = Measure("accuracy", higher_is_better=True, percent=True, digits=1)
 
 CALIBRATION_BINS = 15
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
@@ -38,6 +42,8 @@ def classification_scores(
         - `accuracy`: share of correct predictions.
         - `accuracy_interval`: 95 % score interval of the accuracy, `[low, high]` (Wilson 1927).
         - `macro_precision`, `macro_recall`, `macro_f1`: means over the classes.
+        - `macro_f1_interval`, `log_loss_interval`: 95 % bootstrap intervals, `[low, high]`. None if there is
+          only one example.
         - `per_class`: `{name: {precision, recall, f1, support}}`; support is the number of examples.
         - `log_loss`: mean of `-ln p(true class)` in nats. p is at least `SMALLEST_PROBABILITY`.
         - `calibration`: result of `calibration_bins`.
@@ -60,6 +66,7 @@ def classification_scores(
     )  # each (classes,)
     bins = calibration_bins(probabilities.max(axis=1), correct)
     true_class = np.maximum(probabilities[np.arange(count), labels], SMALLEST_PROBABILITY)  # (n,)
+    losses = -np.log(true_class)
     return {
         "examples": count,
         "accuracy": float(correct.mean()),
@@ -67,15 +74,39 @@ def classification_scores(
         "macro_precision": float(precision.mean()),
         "macro_recall": float(recall.mean()),
         "macro_f1": float(f1.mean()),
+        "macro_f1_interval": _macro_f1_interval(predicted, labels, len(classes)),
         "per_class": {
             name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(n)}
             for name, p, r, f, n in zip(classes, precision, recall, f1, support, strict=True)
         },
-        "log_loss": float(-np.log(true_class).mean()),
+        "log_loss": float(losses.mean()),
+        "log_loss_interval": bootstrap_interval(losses[:, None], lambda sums: sums[:, 0] / count),
         "calibration_error": calibration_error(bins),
         "calibration": bins,
         "confusion": confusion_matrix(labels, predicted, labels=indices).tolist(),
     }
+
+
+def _macro_f1_interval(predicted: NDArray, labels: NDArray, classes: int) -> list[float] | None:
+    """Computes the 95 % bootstrap interval of the macro F1.
+
+    A resample can lack a rare class. The mean over the classes of the resample then stands for this class.
+    """
+    count, rows = len(labels), np.arange(len(labels))
+    ones = np.ones(count)
+    blocks = [
+        sparse.csr_array((values, (rows, columns)), (count, classes))
+        for values, columns in ((ones * (predicted == labels), labels), (ones, predicted), (ones, labels))
+    ]
+    present = len(np.union1d(predicted, labels)) / classes
+
+    def score(sums: NDArray) -> NDArray:
+        hits, found, true = np.split(sums, 3, axis=1)  # each (resamples, classes)
+        occurs = found + true > 0
+        f1 = 2 * hits / np.where(occurs, found + true, 1)
+        return f1.sum(axis=1) / occurs.sum(axis=1) * present
+
+    return bootstrap_interval(sparse.hstack(blocks, "csr"), score)
 
 
 def calibration_bins(confidence: NDArray, correct: NDArray) -> list[dict[str, float]]:

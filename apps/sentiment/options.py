@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from apps.options import (
+    AUTO,
     ConvertTextOptions,
     EvaluateOptions,
     PredictOptions,
@@ -21,7 +22,6 @@ from apps.options import (
     option,
     probability,
 )
-from apps.search import ByOption
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, KEEPS, POOLINGS, SPLITS, UNITS
 
@@ -35,15 +35,24 @@ class Train(TrainOptions):
     fixed: ClassVar[frozenset[str]] = frozenset(
         {
             *("unit", "split", "lowercase", "vocabulary", "minimum_count", "length", "keep"),
-            *("embeddings", "ngrams", "ngram_buckets"),
+            *("embeddings", "ngrams", "ngram_buckets", "reads"),
         }
     )
     reading: ClassVar[tuple[str, ...]] = ("text", "label", "encoding", "on_bad_rows")
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "quick": {"epochs": 3, "learning_rate": 0.003, "units": 32},
+        "quick": {
+            "ngrams": 0,
+            "epochs": 3,
+            "batch_size": 64,
+            "learning_rate": 0.003,
+            "units": 32,
+            "dropout": 0.3,
+            "minimum_count": 2,
+        },
         "default": {},
         "best": {
             "ngrams": 3,
+            "reads": "evidence",
             "split": "punctuation",
             "vocabulary": 45_000,
             "length": 800,
@@ -58,6 +67,18 @@ class Train(TrainOptions):
     }
 
     data: str = data_option("reviews", others="a file, a folder, or tfds:NAME")
+    epochs: int = option(
+        AUTO,
+        "Maximum number of epochs (passes over the training data). 'auto': follows from the number of texts.",
+        minimum=1,
+        auto=True,
+    )
+    batch_size: int = option(
+        AUTO,
+        "Number of training examples per batch. 'auto': 32 for few texts, else 64.",
+        minimum=1,
+        auto=True,
+    )
     text: str | None = column_option(
         "the texts", "the column 'text', or a column with another common name such as 'review'"
     )
@@ -86,11 +107,12 @@ class Train(TrainOptions):
         20_000, "Maximum number of different tokens in the vocabulary.", group="Data", minimum=10
     )
     minimum_count: int = option(
-        2,
+        AUTO,
         "Minimum number of occurrences of a token in the training split. Rarer tokens become "
-        "the unknown token.",
+        "the unknown token. 'auto': 1 for small data, else 2.",
         group="Data",
         minimum=1,
+        auto=True,
     )
     length: int = option(
         256, "Maximum length of a text in tokens. Longer texts are truncated.", group="Data", minimum=2
@@ -109,16 +131,21 @@ class Train(TrainOptions):
     )
     embedding_units: int = option(
         32,
-        "Dimension of the word embeddings. This option has no effect with --embeddings or --ngrams.",
+        "Dimension of the word embeddings. This option has no effect with --embeddings or --reads evidence.",
         minimum=1,
         model=True,
-        search=ByOption("ngrams", {0: [16, 32, 64, 128]}, others=[]),
+        search=[16, 32, 64, 128],
     )
     cell: str = option(
         "lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True, search=["lstm", "gru"]
     )
     units: int = option(
-        64, "Number of units of each recurrent layer.", minimum=1, model=True, search=[16, 32, 64, 128]
+        AUTO,
+        "Number of units of each recurrent layer. 'auto': 32 for few texts and classes, else 64.",
+        minimum=1,
+        model=True,
+        auto=True,
+        search=[16, 32, 64, 128],
     )
     layers: int = option(1, "Number of stacked recurrent layers.", minimum=1, model=True, search=(1, 2))
     bidirectional: bool = option(True, "Run each layer in both directions.", model=True)
@@ -134,26 +161,38 @@ class Train(TrainOptions):
     )
     word_dropout: float = probability(
         0.05,
-        "Probability that training replaces a token by the unknown token. With --ngrams, training replaces "
-        "the n-gram weights of the token by zeros instead.",
+        "Probability that training replaces a token by the unknown token, or the n-gram weights of the "
+        "token by zeros.",
         search=(0.0, 0.3),
     )
-    dropout: float = probability(0.3, "Dropout rate between layers.", search=(0.0, 0.6))
+    dropout: float = probability(
+        AUTO,
+        "Dropout rate between layers. 'auto': 0.5 for few texts, else 0.3.",
+        auto=True,
+        search=(0.0, 0.6),
+    )
     recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
     ngrams: int = option(
-        0,
-        "Fit a linear model on n-grams of at most N tokens. The n-gram weights of this model replace the "
-        "word embeddings. 0 disables the linear model.",
+        2,
+        "Add a linear model of n-grams to the recurrent network. N is the number of tokens of its longest "
+        "n-grams. 0 trains a purely recurrent model.",
         minimum=0,
         model=True,
     )
-    ngram_buckets: int = option(
-        2**21,
-        "Number of hash buckets for the n-grams of --ngrams. N-grams in the same bucket share their weights.",
+    reads: str = option(
+        "both",
+        "What the recurrent network reads. 'words': word embeddings. 'evidence': the weights that the linear "
+        "model gives to the n-grams at each word. 'both': both. With --ngrams 0, it reads words.",
+        choices=("words", "evidence", "both"),
+        model=True,
+    )
+    ngram_buckets: int | None = option(
+        None,
+        "Number of hash buckets for the n-grams of at least two tokens. N-grams in the same bucket share "
+        "their weights. Default: follows from the number of different n-grams and of classes.",
         group="Advanced",
         minimum=1,
-        model=True,
     )
     label_smoothing: float = probability(
         0.0,
@@ -189,9 +228,9 @@ class Train(TrainOptions):
                 raise UsageError(
                     f"--pooling {name!r} is unknown; use {', '.join(POOLINGS)}, or several joined by +"
                 )
-        if self.embeddings is not None and self.ngrams:
+        if self.embeddings is not None and self.ngrams and self.reads == "evidence":
             raise UsageError(
-                f"--embeddings {self.embeddings} cannot be combined with --ngrams; use one of them"
+                f"--embeddings {self.embeddings} does not apply to --reads evidence; set --reads both"
             )
         if self.embeddings is not None and os.path.isdir(self.embeddings):
             raise UsageError(f"--embeddings {self.embeddings} is a folder; pass a file of word vectors")

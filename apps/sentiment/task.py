@@ -11,27 +11,29 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from rich.console import Group
 from rich.table import Table
 
 from apps import frames
+from apps.baseline_units import UNITS, read_units, units_of, without_units
 from apps.console import log
 from apps.inference import open_model
 from apps.run import Run
 from apps.sentiment import bag_of_words
-from apps.sentiment.bag_of_words import Baseline
 from apps.sentiment.data import Assets, known_tokens, load, reading
-from apps.sentiment.inference import forms
+from apps.sentiment.inference import forms, of_keras
 from apps.sentiment.labeled_table import LabeledTexts, Reading, text_column, without_breaks
 from apps.sentiment.labeled_texts import load_labeled_texts, load_split
-from apps.sentiment.metrics import classification_scores
+from apps.sentiment.metrics import ACCURACY, classification_scores
 from apps.sentiment.options import READING, Convert, Evaluate, Predict, Train
 from apps.sentiment.phone import phone
 from apps.sentiment.saved_model import examples, signatures
 from apps.task import Data, Task
+from apps.verdict import against_best, with_interval
 from seqmodels.data.embeddings import read_glove
 from seqmodels.data.tables import Table as DataTable
-from seqmodels.evaluation import plots
+from seqmodels.evaluation import mcnemar, plots
 from seqmodels.models import Classifier
 from seqmodels.training.objectives import Objective, classification
 
@@ -42,14 +44,17 @@ def build(options: Train, assets: Assets) -> keras.Model:
     if options.embeddings:
         vectors, _ = read_glove(options.embeddings, assets.tokenizer.vocabulary)
         settings["embedding_units"] = vectors.shape[1]
-    if assets.ngrams is not None:
-        settings["evidence_scale"] = assets.ngrams.scale
+    linear = assets.linear
+    if linear is not None:
+        settings |= {"evidence_scale": linear.scale, "ngram_buckets": linear.buckets, "normalized": True}
+    if not options.ngrams:
+        settings["reads"] = "words"
     model = Classifier(len(assets.tokenizer), len(assets.classes), **settings)
     model.build()
     if vectors is not None:
         model.embedding.set_weights([vectors])
-    if model.ngrams is not None and assets.ngrams is not None:
-        model.ngrams.set_weights([assets.ngrams.table, assets.ngrams.bias])
+    if linear is not None:
+        model.ngrams.set_weights([linear.table, linear.bias])
     return model
 
 
@@ -60,7 +65,20 @@ def objective(options: Train) -> Objective:
 def baselines(data: Data) -> dict[str, Any]:
     """Fits bag-of-words baselines on the training split, and scores them on validation and test splits."""
     source = data.source
-    return _baseline_scores(source.train, {"valid": source.valid, "test": source.test}, data.assets)
+    splits = {"valid": source.valid, "test": source.test}
+    return _baseline_scores(source.train, source.valid, splits, data.assets)
+
+
+def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str, Any]:
+    """Compares the model with the baselines on the validation split. See :class:`apps.task.Task`."""
+    split, assets = data.source.valid, data.assets
+    (probabilities,) = of_keras(model, assets)([split.texts])
+    labels = assets.labels(split)
+    own = classification_scores(probabilities, labels, assets.classes)
+    parts = {f"model {name}": row for name, row in _part_scores(model, split, assets).items()}
+    scored = {**fitted, **parts, "model": own}
+    rows = {_shown_name(name, row): headline(row) for name, row in scored.items()}
+    return {"rows": rows, "verdict": _verdict(probabilities.argmax(axis=1) == labels, units_of(fitted))}
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
@@ -71,13 +89,48 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     source = run.trained_on(stored.data, lambda: load_labeled_texts(stored.data, stored.seed, reading=how))
     split = source.test if options.data is None else _other_split(options, how)
     labels = assets.labels(split)
-    if options.data is None:
-        rivals = run.read_json("metrics.json")["baselines"]["test"]
+    units = read_units(run) if options.data is None else None
+    if units is not None:
+        rivals = run.read_json("metrics.json", "baselines")["baselines"]["test"]
     else:
-        rivals = _baseline_scores(source.train, {"test": split}, assets)["test"]
+        fitted = _baseline_scores(source.train, source.valid, {"test": split}, assets)["test"]
+        rivals, units = without_units(fitted), units_of(fitted)
     (probabilities,) = open_model(run, options.model, forms(run, assets))([split.texts])
-    scores = classification_scores(probabilities, labels, assets.classes)
-    return {"data": options.data or stored.data, "model": scores, "baselines": rivals}
+    parts = _part_scores(run.load_model(), split, assets) if assets.linear is not None else {}
+    return {
+        "data": options.data or stored.data,
+        "model": classification_scores(probabilities, labels, assets.classes),
+        "baselines": rivals,
+        "variants": parts,
+        "verdict": _verdict(probabilities.argmax(axis=1) == labels, units),
+    }
+
+
+def _part_scores(model: keras.Model, split: LabeledTexts, assets: Assets) -> dict[str, dict[str, Any]]:
+    """Scores the model without its recurrent part, and without its linear part.
+
+    A model without a linear part has no parts.
+    """
+    linear = assets.linear
+    if linear is None:
+        return {}
+
+    def without_linear(inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        zeros = tf.zeros((tf.shape(inputs["tokens"])[0], linear.table.shape[1]))
+        return model({**inputs, "linear_logits": zeros}, training=training)
+
+    (recurrent,) = of_keras(without_linear, assets)([split.texts])
+    probabilities = {
+        "without the recurrent part": linear.probabilities(assets.encode(split.texts)),
+        "without the linear part": recurrent,
+    }
+    labels = assets.labels(split)
+    return {name: classification_scores(each, labels, assets.classes) for name, each in probabilities.items()}
+
+
+def _verdict(correct: np.ndarray, others: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Compares the correct predictions ``(n,)`` of the model with those of the best baseline."""
+    return against_best(ACCURACY, correct, others, lambda units: float(np.mean(units)), mcnemar)
 
 
 def _other_split(options: Evaluate, stored: Reading) -> LabeledTexts:
@@ -133,26 +186,29 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
 
 
 def _baseline_scores(
-    train: LabeledTexts, splits: dict[str, LabeledTexts], assets: Assets
+    train: LabeledTexts, valid: LabeledTexts, splits: dict[str, LabeledTexts], assets: Assets
 ) -> dict[str, dict[str, Any]]:
     """Scores the bag-of-words baselines on each split.
 
-    The model of a run can contain a linear n-gram model. In this case, the n-gram model is scored as an
-    additional baseline, without the rest of the model.
+    The scores contain the correct predictions as the entry ``units``, ``(n,)``.
     """
-    fitted = bag_of_words.fit(train.texts, train.labels, assets.classes)
-    if (ngrams := assets.ngrams) is not None:
-        alone = Baseline("its n-grams alone", lambda texts: ngrams.probabilities(assets.encode(texts)))
-        fitted.append(alone)
-    return {
-        name: {
-            baseline.name: classification_scores(
-                baseline.probabilities(split.texts), assets.labels(split), assets.classes
-            )
-            for baseline in fitted
-        }
-        for name, split in splits.items()
-    }
+    fitted = bag_of_words.fit(train.texts, train.labels, assets.classes, (valid.texts, valid.labels))
+    scores: dict[str, dict[str, Any]] = {name: {} for name in splits}
+    for name, split in splits.items():
+        labels = assets.labels(split)
+        for baseline in fitted:
+            probabilities = baseline.probabilities(split.texts)
+            scores[name][baseline.name] = {
+                **classification_scores(probabilities, labels, assets.classes),
+                **({"features": baseline.features} if baseline.features else {}),
+                UNITS: probabilities.argmax(axis=1) == labels,
+            }
+    return scores
+
+
+def _shown_name(name: str, row: dict[str, Any]) -> str:
+    """Returns the name of a baseline with its features, such as ``naive Bayes (word 1-2-grams)``."""
+    return f"{name} ({row['features']})" if row.get("features") else name
 
 
 def headline(scores: dict[str, Any]) -> dict[str, float]:
@@ -162,13 +218,14 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 def render_scores(scores: dict[str, Any]) -> Group:
     """Returns three tables: all scores, the scores per class, and the confusion matrix."""
     model = scores["model"]
-    low, high = model["accuracy_interval"]
-    accuracy = f"accuracy {model['accuracy']:.2%} (95 %: {low:.2%} to {high:.2%})"
-    title = f"{scores['data']}: {model['examples']} texts, {accuracy}"
+    title = f"{scores['data']}: {model['examples']} texts, with 95 % intervals"
     side = Table("", "accuracy", "macro F1", "log loss", "calibration error", title=title)
-    for name, row in {**scores["baselines"], "model": model}.items():
-        numbers = (row["macro_f1"], row["log_loss"], row["calibration_error"])
-        side.add_row(name, f"{row['accuracy']:.2%}", *(f"{number:.4f}" for number in numbers))
+    variants = {f"model {name}": row for name, row in scores["variants"].items()}
+    for name, row in {**scores["baselines"], **variants, "model": model}.items():
+        cells = [with_interval(f"{row['accuracy']:.2%}", row["accuracy_interval"], ".2%")]
+        for key in ("macro_f1", "log_loss"):
+            cells.append(with_interval(f"{row[key]:.4f}", row.get(f"{key}_interval"), ".4f"))
+        side.add_row(_shown_name(name, row), *cells, f"{row['calibration_error']:.4f}")
     classes = Table("class", "precision", "recall", "F1", "texts")
     for name, row in model["per_class"].items():
         classes.add_row(
@@ -206,7 +263,9 @@ TASK = Task(
     build=build,
     objective=objective,
     monitor=("valid_loss", False),
+    start=lambda options: "the linear part" if options.ngrams else "",
     baselines=baselines,
+    validate=validate,
     evaluate=evaluate,
     predict=predict,
     headline=headline,

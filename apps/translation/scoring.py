@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from apps.baseline_units import UNITS
 from apps.translation import alignment, grammar, word_table
 from apps.translation.data import Assets
 from apps.translation.inference import attention
-from apps.translation.metrics import translation_scores
+from apps.translation.metrics import scores_of, sentence_statistics, translation_scores
 from apps.translation.pairs import Pairs
 from seqmodels.data.batching import pair_batches
 from seqmodels.data.sequences import truncate
@@ -138,7 +139,9 @@ def by_length(pairs: Pairs, translations: Sequence[str]) -> list[dict[str, Any]]
         rows = np.flatnonzero(group == index).tolist()
         low = LENGTHS[index - 1] + 1 if index else 1
         name = f"{low} to {LENGTHS[index]}" if index < len(LENGTHS) else f"from {low}"
-        scores = translation_scores([translations[r] for r in rows], [pairs.targets[r] for r in rows])
+        scores = translation_scores(
+            [translations[row] for row in rows], [pairs.targets[row] for row in rows], intervals=False
+        )
         found.append({"name": name, "count": len(rows), "bleu": scores["bleu"]})
     return found
 
@@ -147,21 +150,21 @@ def baseline_scores(train: Pairs, splits: dict[str, Pairs], assets: Assets) -> d
     """Scores the baselines on each split.
 
     The first baseline copies the source text. The second baseline replaces each word by its most probable
-    translation in the table of IBM model 1. The table is learned from ``train``.
+    translation in the table of IBM model 1. The table is learned from ``train``. The scores contain the
+    counts of each sentence as the entry ``units``.
     """
     sources, targets = _words(train.sources, assets), _words(train.targets, assets)
     meetings = np.cumsum([len(one) * len(other) for one, other in zip(sources, targets)])
     few = max(int(np.searchsorted(meetings, MOST_MEETINGS)), 1)
     table = word_table.fit(sources[:few], targets[:few])
-    return {
-        name: {
-            "copy of the source": translation_scores(split.sources, split.targets),
-            "word by word (IBM model 1)": translation_scores(
-                [_written(table.translate(words)) for words in _words(split.sources, assets)], split.targets
-            ),
-        }
-        for name, split in splits.items()
-    }
+    scores: dict[str, dict[str, Any]] = {name: {} for name in splits}
+    for name, split in splits.items():
+        written = [_written(table.translate(words)) for words in _words(split.sources, assets)]
+        systems = {"copy of the source": split.sources, "word by word (IBM model 1)": written}
+        for system, texts in systems.items():
+            statistics = sentence_statistics(texts, split.targets)
+            scores[name][system] = {**scores_of(statistics), UNITS: statistics}
+    return scores
 
 
 def _words(texts: Sequence[str], assets: Assets) -> list[list[str]]:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from rich.console import Group
 from rich.table import Table
 
 from apps import frames
+from apps.baseline_units import read_units, units_of, without_units
 from apps.console import log
 from apps.inference import open_model
 from apps.options import ConvertTextOptions
@@ -20,7 +22,12 @@ from apps.run import Run
 from apps.task import Data, Task
 from apps.translation.data import Assets, load, reading
 from apps.translation.inference import Decoding, check_format, forms, of_keras
-from apps.translation.metrics import translation_scores
+from apps.translation.metrics import (
+    MEASURES,
+    scores_of,
+    sentence_statistics,
+    translation_verdict,
+)
 from apps.translation.options import READING, Evaluate, Predict, Train
 from apps.translation.pair_table import Pairs, Reading
 from apps.translation.pairs import is_grammar, load_pairs, load_test_pairs
@@ -28,12 +35,15 @@ from apps.translation.phone import phone
 from apps.translation.prediction import predict
 from apps.translation.saved_model import SERVED, examples, signatures
 from apps.translation.scoring import baseline_scores, by_length, grammar_alignment, probability_scores
+from apps.verdict import with_interval
 from seqmodels.data.tables import Table as DataTable
 from seqmodels.data.tables import find_column, has_column
 from seqmodels.errors import UsageError
 from seqmodels.evaluation import plots
 from seqmodels.models import Translator
 from seqmodels.training.objectives import Objective, translation
+
+VALIDATED = 500  # number of validation sentences that are translated at the end of the training
 
 
 def build(options: Train, assets: Assets) -> keras.Model:
@@ -56,6 +66,28 @@ def baselines(data: Data) -> dict[str, Any]:
     return baseline_scores(source.train, {"valid": source.valid, "test": source.test}, data.assets)
 
 
+def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str, Any]:
+    """Compares the model with the baselines on validation sentences. See :class:`apps.task.Task`.
+
+    The model translates at most ``VALIDATED`` sentences by greedy search, because beam search takes longer.
+    """
+    split = data.source.valid
+    count = min(len(split.sources), VALIDATED)
+    chosen = np.linspace(0, len(split.sources) - 1, count).astype(int)
+    (answers,) = of_keras(model, data.assets, Decoding(beam=1))([[split.sources[row] for row in chosen]])
+    texts = [answer[0].text for answer in answers]
+    own = sentence_statistics(texts, [split.targets[row] for row in chosen])
+    others = {name: units[chosen] for name, units in units_of(fitted).items()}
+    rows = {name: headline(scores_of(each, False)) for name, each in {**others, "model": own}.items()}
+    return {
+        "rows": {
+            name: {MEASURES[key].name: value for key, value in row.items()} for name, row in rows.items()
+        },
+        "verdict": translation_verdict(own, others),
+        "examples": f" ({count} sentences, greedy search)",
+    }
+
+
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """Scores the model and its baselines on ``--data``. Default data: the test split of the run."""
     stored = run.trained_with(Train)
@@ -65,11 +97,13 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         stored.data,
         lambda: load_pairs(stored.data, assets.source, assets.target, stored.seed, reading=files),
     )
-    if options.data is None:
-        split, rivals = source.test, run.read_json("metrics.json")["baselines"]["test"]
+    split = source.test if options.data is None else _other_pairs(options, assets, files)
+    units = read_units(run) if options.data is None else None
+    if units is not None:
+        rivals = run.read_json("metrics.json", "baselines")["baselines"]["test"]
     else:
-        split = _other_pairs(options, assets, files)
-        rivals = baseline_scores(source.train, {"test": split}, assets)["test"]
+        fitted = baseline_scores(source.train, {"test": split}, assets)["test"]
+        rivals, units = without_units(fitted), units_of(fitted)
     how = Decoding(
         beam=options.beam,
         length_penalty=options.length_penalty,
@@ -82,8 +116,9 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     translate = of_keras(model, assets, how) if model else open_model(run, options.model, forms(assets, how))
     (answers,) = translate([split.sources])
     texts = [answer[0].text for answer in answers]
+    statistics = sentence_statistics(texts, split.targets)
     scores = {
-        **translation_scores(texts, split.targets),
+        **scores_of(statistics),
         "decoding": asdict(how),
         "by_length": by_length(split, texts),
         **(probability_scores(model, assets, split) if model else {}),
@@ -91,7 +126,13 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     if model and options.data is None and is_grammar(stored.data) and model.cell.attention is not None:
         scores["alignment_error_rate"] = grammar_alignment(model, assets)
     languages = f"{assets.source} to {assets.target}"
-    return {"data": options.data or stored.data, "languages": languages, "model": scores, "baselines": rivals}
+    return {
+        "data": options.data or stored.data,
+        "languages": languages,
+        "model": scores,
+        "baselines": rivals,
+        "verdict": translation_verdict(statistics, units),
+    }
 
 
 def _other_pairs(options: Evaluate, assets: Assets, stored: Reading) -> Pairs:
@@ -147,6 +188,7 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
 def render_scores(scores: dict[str, Any]) -> Group:
     """Returns a table with the scores of the model and the baselines, and a table of BLEU by source length.
 
+    The second line of a cell is the 95 % interval of the score.
     If the alignment error rate was computed, a third table contains it.
     """
     model = scores["model"]
@@ -157,7 +199,10 @@ def render_scores(scores: dict[str, Any]) -> Group:
     signatures = f"BLEU {model['bleu_signature']}\nchrF {model['chrf_signature']}"
     side = Table("", "BLEU", "chrF", "length ratio", title=title, caption=signatures)
     for name, row in {**scores["baselines"], "model": model}.items():
-        side.add_row(name, f"{row['bleu']:.2f}", f"{row['chrf']:.2f}", f"{row['length_ratio']:.3f}")
+        cells = [
+            with_interval(f"{row[key]:.2f}", row.get(f"{key}_interval"), ".1f") for key in ("bleu", "chrf")
+        ]
+        side.add_row(name, *cells, f"{row['length_ratio']:.3f}")
     lengths = Table("source words", "sentences", "BLEU of the model")
     for group in model["by_length"]:
         lengths.add_row(group["name"], str(group["count"]), f"{group['bleu']:.2f}")
@@ -213,6 +258,7 @@ TASK = Task(
     objective=objective,
     monitor=("valid_loss", False),
     baselines=baselines,
+    validate=validate,
     evaluate=evaluate,
     predict=predict,
     headline=headline,

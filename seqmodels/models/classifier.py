@@ -12,6 +12,8 @@ from seqmodels.kernels import affine
 from seqmodels.layers import Dropout, Encoder, NgramBag, WordDropout
 from seqmodels.models.config import keeps_arguments
 
+READS = ("words", "evidence", "both")  # what the encoder reads
+
 
 @keras.saving.register_keras_serializable(package="seqmodels")
 class Classifier(keras.Model):
@@ -22,12 +24,12 @@ class Classifier(keras.Model):
     result. The model can be trained by the training loop of this project or by Keras' ``compile`` and
     ``fit``.
 
-    If ``ngrams`` is above 0, the encoder does not read token embeddings. It reads weights of the linear
-    model ``self.ngrams``, an :class:`NgramBag`. Fit this linear model before the training. At step t, the
-    encoder reads the weights of the n-grams that end at this step. These weights are called the evidence of
-    step t. Let N be ``ngrams``, :math:`w_g` the weights of n-gram g, b the bias of the linear model, and s
-    ``evidence_scale``. Let :math:`g_1(t) .. g_N(t)` be the n-grams of lengths 1 to N that end at step t, and
-    G all n-grams of the row. Then the encoder input x and the logits y are
+    If ``ngrams`` is above 0, the logits of a linear model are added to the logits of the network. The linear
+    model is ``self.ngrams``, an :class:`NgramBag`. Fit it before the training. The weights of the n-grams
+    that end at step t are called the evidence of step t. Depending on ``reads``, the encoder reads token
+    embeddings, the evidence, or both. Let N be ``ngrams``, :math:`w_g` the weights of n-gram g, b the bias of
+    the linear model, and s ``evidence_scale``. Let :math:`g_1(t) .. g_N(t)` be the n-grams of lengths 1 to N
+    that end at step t, and G all n-grams of the row. Then the evidence x and the logits y are
 
     .. math::
         x_t = s [w_{g_1(t)}, .., w_{g_N(t)}], \qquad y = b + \sum_{g \in G} w_g + head(pool(encoder(x)))
@@ -64,6 +66,11 @@ class Classifier(keras.Model):
             n-grams to the rows.
         evidence_scale: factor that multiplies the evidence. The scaled evidence should have a standard
             deviation of about 1.
+        reads: what the encoder reads: "words" (embeddings), "evidence", or "both". Default: "evidence" if
+            ``ngrams`` is above 0, else "words". The linear model is always added to the logits.
+        normalized: if True, the linear model divides by the square root of the number of n-grams. Each token
+            then has its own row of the table, see :class:`NgramBag`. For two classes, the linear model then
+            has one output, the log odds of the second class.
 
     ``keras.utils.set_random_seed`` determines the initial weights and the dropout masks.
 
@@ -95,20 +102,30 @@ class Classifier(keras.Model):
         ngrams: int = 0,
         ngram_buckets: int = 2**20,
         evidence_scale: float = 1.0,
+        reads: str | None = None,
+        normalized: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         dtype = self.dtype_policy
         # Under mixed precision, logits stay in float32: a float16 softmax loses small probabilities.
         logits = keras.backend.result_type(self.compute_dtype, "float32")
-        self.input_units = embedding_units
+        reads = reads or ("evidence" if ngrams else "words")
+        if reads not in READS or (reads != "words" and not ngrams):
+            raise ValueError(f"reads must be one of {', '.join(READS)}, and needs ngrams; got {reads!r}")
+        self.reads_words, self.reads_evidence = reads != "evidence", reads != "words"
         self.embedding: Any = None
         self.ngrams: Any = None
+        columns = 1 if normalized and classes == 2 else classes
+        self.evidence_units = ngrams * columns if self.reads_evidence else 0
+        self.input_units = self.evidence_units + (embedding_units if self.reads_words else 0)
         if ngrams:
-            self.input_units = ngrams * classes
-            self.ngrams = NgramBag(ngrams, classes, ngram_buckets, dtype=logits, name="ngrams")
+            own = vocabulary if normalized else 0
+            names = {"vocabulary": own, "normalized": normalized, "dtype": logits, "name": "ngrams"}
+            self.ngrams = NgramBag(ngrams, columns, ngram_buckets, **names)
+        if self.reads_evidence:
             self.evidence_dropout = Dropout(word_dropout, (None, None, 1), dtype=dtype)
-        else:
+        if self.reads_words:
             self.word_dropout = WordDropout(word_dropout, name="word_dropout")
             self.embedding = keras.layers.Embedding(
                 vocabulary, embedding_units, dtype=dtype, name="embedding"
@@ -118,7 +135,8 @@ class Classifier(keras.Model):
             registry.make(registry.CELLS, cell, units=units, dtype=dtype, name=f"cell_{index}", **dropouts)
             for index in range(layers)
         ]
-        rates = [0.0 if ngrams else dropout, *[dropout] * (layers - 1)]  # word_dropout drops evidence
+        # word_dropout drops evidence, so a model that reads only evidence has no dropout of features.
+        rates = [dropout if self.reads_words else 0.0, *[dropout] * (layers - 1)]
         self.encoder = Encoder(cells, bidirectional, residual, rates, dtype=dtype, name="encoder")
         self.poolings = [
             registry.make(registry.POOLINGS, kind, dtype=dtype, name=f"pooling_{kind}")
@@ -129,7 +147,9 @@ class Classifier(keras.Model):
         self.head = keras.layers.Dense(classes, kernel_initializer=start, dtype=logits, name="head")
 
     def build(self, input_shape: Any = None) -> None:
-        (self.ngrams or self.embedding).build((None, None))
+        for layer in (self.ngrams, self.embedding):
+            if layer is not None:
+                layer.build((None, None))
         self.encoder.build((None, None, self.input_units))
         for pooling in self.poolings:
             pooling.build((None, None, self.encoder.output_size))
@@ -146,17 +166,23 @@ class Classifier(keras.Model):
     def _read(self, inputs: dict[str, tf.Tensor], training: bool) -> tuple[tf.Tensor, tf.Tensor | float]:
         """Returns the encoder inputs ``(n, T, input_units)`` and the linear logits ``(n, classes)``."""
         tokens, lengths = inputs["tokens"], inputs["lengths"]
+        read: list[tf.Tensor] = []
+        if self.reads_words:
+            read.append(self.embedding(self.word_dropout(tokens, training=training)))
+        if self.reads_evidence:
+            evidence = inputs["evidence"] if "evidence" in inputs else self.ngrams.evidence(tokens, lengths)
+            # The evidence is multiplied by a diagonal matrix, not by a scalar. In an 8-bit model, a scalar
+            # would be rounded, because it would be stored with the quantization scale of the product.
+            scale = self.config["evidence_scale"] * tf.eye(self.evidence_units, dtype=self.compute_dtype)
+            scaled = affine(tf.cast(evidence, self.compute_dtype), scale, None)  # (batch, time, evidence)
+            read.append(self.evidence_dropout(scaled, training=training))
+        both = read[0] if len(read) == 1 else tf.concat(read, axis=-1)  # (batch, time, input_units)
         if self.ngrams is None:
-            return self.embedding(self.word_dropout(tokens, training=training)), 0.0
-        if "evidence" in inputs:
-            evidence, linear = inputs["evidence"], inputs["linear_logits"]
-        else:
-            evidence, linear = self.ngrams.evidence(tokens, lengths), self.ngrams(tokens, lengths)
-        # The evidence is multiplied by a diagonal matrix, not by a scalar. In an 8-bit model, a scalar would
-        # be rounded, because it would be stored with the quantization scale of the product.
-        scale = self.config["evidence_scale"] * tf.eye(self.input_units, dtype=self.compute_dtype)
-        scaled = affine(tf.cast(evidence, self.compute_dtype), scale, None)  # (batch, time, input_units)
-        return self.evidence_dropout(scaled, training=training), linear
+            return both, 0.0
+        linear = inputs["linear_logits"] if "linear_logits" in inputs else self.ngrams(tokens, lengths)
+        if linear.shape[-1] == 1:  # the log odds of the second of two classes
+            linear = tf.concat([-linear, linear], axis=-1) / 2
+        return both, tf.cast(linear, self.head.compute_dtype)  # Keras casts the inputs of a model
 
     def get_config(self) -> dict:
         return {**super().get_config(), **self.config}

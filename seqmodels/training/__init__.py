@@ -3,6 +3,7 @@
 from seqmodels.training.loop import Training
 from seqmodels.training.objectives import Objective, Outcome, classification, next_token, translation
 from seqmodels.training.optimizers import Clipped, Schedule, clip, make
+from seqmodels.training.pace import Pace, shape_of
 from seqmodels.training.settings import Diverged, Interrupted, Position, Settings
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Interrupted",
     "Objective",
     "Outcome",
+    "Pace",
     "Position",
     "Schedule",
     "Settings",
@@ -19,5 +21,6 @@ __all__ = [
     "clip",
     "make",
     "next_token",
+    "shape_of",
     "translation",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,16 @@ class Averages:
         self._move = tf.function(self._move_all, autograph=False)
 
     def after_step(self, position: Position) -> None:
-        """Updates the average with the current weights, if averaging over steps has started."""
-        if self.settings.average is None or position.averaged is None:
+        """Updates the average with the current weights, if averaging over steps has started.
+
+        If a time limit ends the training before the epochs, averaging starts after ``average_from`` steps.
+        """
+        if self.settings.average is None:
             return
+        if position.averaged is None:
+            if not 0 < position.average_from < position.steps:
+                return
+            position.averaged = 0
         position.averaged += 1
         share = max(1 - self.settings.average, 1 / position.averaged)
         self._move(tf.constant(share))
@@ -47,15 +55,19 @@ class Averages:
     def before_validation(self, position: Position) -> None:
         """Computes the mean of the weights of the most recent epochs, if ``average_epochs`` is set.
 
-        The weights of an epoch are the weights after its last step.
+        The weights of an epoch are the weights after its last step. Epochs that end within the first
+        ``average_from`` steps are not used, except for the current epoch.
         """
         count = self.settings.average_epochs
         if count is None:
             return
         files = [self.folder / f"epoch_{index}.npz" for index in range(count)]
         checkpoint.save(files[position.epoch % count], {"model": self.model.trainable_variables}, {})
-        position.averaged = min(count, position.epoch + 1)
-        kept = [checkpoint.arrays(file, "model") for file in files[: position.averaged]]
+        ends = accumulate(int(row["steps"]) for row in position.history)
+        late = sum(end > position.average_from for end in ends)
+        position.averaged = min(count, late + 1)
+        recent = sorted((position.epoch - back) % count for back in range(position.averaged))
+        kept = [checkpoint.arrays(files[index], "model") for index in recent]
         for average, *values in zip(self.variables, *kept):
             average.assign(sum(values) / len(values))
 
@@ -64,7 +76,7 @@ class Averages:
 
         The comparison ignores the N epochs directly before the current epoch. N is ``average_after``.
         """
-        if self.settings.average is None or position.averaged is not None:
+        if self.settings.average is None or position.averaged is not None or not self.settings.average_after:
             return
         *before, value = [row[self.settings.monitor] for row in position.history]
         if any(better(old, value) for old in before[: -self.settings.average_after]):

@@ -8,7 +8,8 @@ weighted gradients are summed, clipped and applied.
 The state that a recurrent model passes from one batch to the next is called the carried state.
 
 Every value that a step depends on is stored in the checkpoint: weights, optimizer, random state, carried
-state, epoch, step, and the best value so far. A killed training resumes with identical results.
+state, epoch, step, the number of steps that a time limit allows, and the best value so far. A killed training
+resumes with identical results.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ import tensorflow as tf
 from seqmodels.training import checkpoint
 from seqmodels.training.averaging import Averages
 from seqmodels.training.objectives import Objective
+from seqmodels.training.pace import Pace, shape_of
 from seqmodels.training.settings import Diverged, Interrupted, Position, Settings
 from seqmodels.training.step import Steps
+from seqmodels.training.time_limit import TimeLimit
 from seqmodels.xla import set_xla_flags
 
 
@@ -52,11 +55,14 @@ class Training:
             has no carried state.
         derive: function that computes additional columns of the history. It receives the mean loss and the
             mean scores of an epoch as a dictionary, and returns the additional columns as a dictionary.
-        callbacks: Keras callbacks. ``on_train_batch_end`` receives the loss, learning rate and gradient norm
-            of the step. ``on_epoch_end`` receives the row of the history. A callback that sets
+        callbacks: Keras callbacks. ``on_train_batch_begin`` receives ``compiling``: True if the step is the
+            first step of its batch shape. ``on_train_batch_end`` receives the loss, learning rate and
+            gradient norm of the step. ``on_test_begin`` receives the number of validation batches as
+            ``steps``. ``on_epoch_end`` receives the row of the history. A callback that sets
             ``model.stop_training`` to True ends the training after the current step or epoch.
         stop: function called after every step. If it returns True, training saves a checkpoint and raises
             :class:`Interrupted`.
+        clock: function that returns the time in seconds.
 
     >>> from seqmodels.training import classification
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
@@ -81,11 +87,12 @@ class Training:
         derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {},
         callbacks: Iterable[keras.callbacks.Callback] = (),
         stop: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
     ):
         set_xla_flags()
         self.model, self.objective, self.optimizer, self.settings = model, objective, optimizer, settings
         self.train, self.validate, self.initial_carried, self.stop = train, validate, initial_carried, stop
-        self.derive = derive
+        self.derive, self.clock = derive, clock
         self.last, self.best = folder / "last.npz", folder / "best.npz"
         self.callbacks = list(callbacks)
         self.strategy = tf.distribute.get_strategy()
@@ -96,9 +103,13 @@ class Training:
             getattr(optimizer, "inner_optimizer", optimizer).build(model.trainable_variables)
             optimizer.build(model.trainable_variables)
             self.averages = Averages(model, settings, folder)
+            self.limit = TimeLimit(settings, optimizer)
             self.steps = Steps(model, objective, optimizer, settings)
         begins = settings.average is not None and not settings.average_after
         self.position = Position(averaged=0 if begins else None)
+        self.pace = Pace(self.position.measured)
+        self.cut = False  # True if the last epoch ended before its last step
+        self.steps_in_epoch, self.validation_seconds = 0, 0.0
         self.carried = self._initial_carried()
 
     def run(self) -> list[dict[str, float]]:
@@ -123,24 +134,37 @@ class Training:
             tensors = zip(tf.nest.flatten(self.carried, True), checkpoint.arrays(self.last, "carried"))
             stored = [tf.cast(array, tensor.dtype) for tensor, array in tensors]
             self.carried = tf.nest.pack_sequence_as(self.carried, stored, True)
+        position = self.position
+        self.pace = Pace(position.measured)
+        if not position.finished:
+            self._start_limit()
         self.listeners = keras.callbacks.CallbackList(self.callbacks, model=self.model)
         self.model.stop_training = False  # callbacks may set it to True
         self.listeners.on_train_begin()
-        position = self.position
+        if self.settings.score_start and not position.history and position.start is None:
+            self._score_start()
         while not position.finished:
             self._epoch()
             row = position.history[-1]
             patience = self.settings.patience
             exhausted = patience is not None and position.epoch - position.best_epoch >= patience
-            exhausted = exhausted or self._time_is_up()
+            time_is_up = self.limit.reached(position, self.pace)
             self.listeners.on_epoch_end(position.epoch - 1, row)
-            position.finished = (
-                exhausted or position.epoch >= self.settings.epochs or self.model.stop_training
-            )
+            reasons = {"minutes": time_is_up, "patience": exhausted, "callback": self.model.stop_training}
+            whole = position.epoch >= self.settings.epochs and not self.cut
+            position.stopped_by = next((name for name, holds in reasons.items() if holds and not whole), "")
+            position.finished = any(reasons.values()) or position.epoch >= self.settings.epochs
             self._save()
         checkpoint.load(self.best, {"model": self.model.variables})
         self.listeners.on_train_end()
         return position.history
+
+    def _score_start(self) -> None:
+        position = self.position
+        scores = self.evaluate(self.validate())
+        position.start = {f"valid_{name}": value for name, value in scores.items()}
+        position.best = position.start[self.settings.monitor]
+        checkpoint.save(self.best, {"model": self.model.variables}, {"epoch": 0})
 
     def _epoch(self) -> None:
         position, settings = self.position, self.settings
@@ -148,21 +172,26 @@ class Training:
             position.sums = {}
             self.carried = self._initial_carried()
         dataset = self.train(position.epoch)
-        self.listeners.on_epoch_begin(
-            position.epoch, {"steps": int(dataset.cardinality()), "step": position.step}
-        )
-        start = saved = time.monotonic()
+        self.cut, self.steps_in_epoch = False, int(dataset.cardinality())
+        self.listeners.on_epoch_begin(position.epoch, {"steps": self.steps_in_epoch, "step": position.step})
+        start = saved = self.clock()
         for batch in self.steps.distribute(dataset.skip(position.step)):
-            self.listeners.on_train_batch_begin(position.step)
+            if self.limit.reached(position, self.pace):
+                self.cut = True
+                break
+            shape = self._shape(batch)
+            self.listeners.on_train_batch_begin(position.step, {"compiling": shape not in self.pace.compiled})
             facts, self.carried = self.steps.train(batch, self.carried)
-            self.averages.after_step(position)
             values = {name: float(value) for name, value in facts.items()}
             self._check(values)
-            now = time.monotonic()
+            position.step += 1
+            self.averages.after_step(position)
+            now = self.clock()
             values["seconds"], start = now - start, now
             for name, value in values.items():
                 position.sums[name] = position.sums.get(name, 0.0) + value
-            position.step += 1
+            self.pace.add(shape, values["seconds"])
+            self.limit.after_step(position, self.pace)
             loss = values["total"] / max(values["count"], 1e-9)
             logs = {"loss": loss, "learning_rate": values["rate"], "gradient_norm": values["norm"]}
             self.listeners.on_train_batch_end(position.step - 1, logs)
@@ -175,14 +204,23 @@ class Training:
                 raise Interrupted(
                     f"training stopped in {place}; run the same command again to resume from there"
                 )
-            if self.model.stop_training or self._time_is_up():
+            if self.model.stop_training:
+                self.cut = position.step != self.steps_in_epoch
                 break
         self._finish_epoch()
 
-    def _time_is_up(self) -> bool:
-        limit, position = self.settings.seconds, self.position
-        spent = sum(row["seconds"] for row in position.history) + position.sums.get("seconds", 0.0)
-        return limit is not None and spent >= limit
+    def remaining(self) -> float | None:
+        """Returns the expected time in seconds until the training ends, or None if it is not known yet.
+
+        The estimate assumes that ``patience`` does not end the training.
+        """
+        position, mean = self.position, self.pace.mean()
+        if mean is None or self.steps_in_epoch < 1:
+            return None
+        steps = self.settings.epochs * self.steps_in_epoch
+        steps = steps if position.planned is None else min(steps, position.planned)
+        left = max(steps - position.steps, 0)
+        return left * mean + -(-left // self.steps_in_epoch) * self.validation_seconds
 
     def _finish_epoch(self) -> None:
         position, settings = self.position, self.settings
@@ -192,8 +230,11 @@ class Training:
         means |= {name: sums[name] / sums["count"] for name in sorted(scores)}
         row = {"epoch": position.epoch + 1, "steps": steps, **means, **self.derive(means)}
         self.averages.before_validation(position)
+        start = self.clock()
         with self.averages.in_place(position):
-            row |= {f"valid_{name}": value for name, value in self.evaluate(self.validate()).items()}
+            valid = self._evaluate(self.validate(), self.listeners)
+        self.validation_seconds = self.clock() - start
+        row |= {f"valid_{name}": value for name, value in valid.items()}
         row |= {
             "learning_rate": sums["rate"] / steps,
             "gradient_norm": sums["norm"] / steps,
@@ -227,12 +268,21 @@ class Training:
 
     def evaluate(self, dataset: tf.data.Dataset) -> dict[str, float]:
         """Returns the mean loss and the mean scores over a dataset, computed without dropout."""
+        return self._evaluate(dataset, keras.callbacks.CallbackList(model=self.model))
+
+    def _evaluate(
+        self, dataset: tf.data.Dataset, listeners: keras.callbacks.CallbackList
+    ) -> dict[str, float]:
         sums: dict[str, float] = {}
         carried = self._initial_carried()
-        for batch in self.steps.distribute(dataset):
+        listeners.on_test_begin({"steps": int(dataset.cardinality())})
+        for index, batch in enumerate(self.steps.distribute(dataset)):
+            listeners.on_test_batch_begin(index)
             facts, carried = self.steps.evaluate(batch, carried)
             for name, value in facts.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
+            listeners.on_test_batch_end(index)
+        listeners.on_test_end()
         if not sums.get("count"):
             raise ValueError(
                 "the evaluation dataset has no rows with a positive weight; pass at least one such row"
@@ -240,6 +290,17 @@ class Training:
         means = {name: value / sums["count"] for name, value in sums.items() if name != "count"}
         means = {"loss": means.pop("total"), **means}
         return {**means, **self.derive(means)}
+
+    def _start_limit(self) -> None:
+        if self.settings.seconds is None:
+            return
+        dataset = self.train(0)
+        shapes = map(self._shape, self.steps.distribute(dataset))
+        self.limit.start(self.position, self.pace, int(dataset.cardinality()), shapes)
+
+    def _shape(self, batch: Any) -> str:
+        """Returns the shapes of a batch. With several replicas, these are the shapes of the first replica."""
+        return shape_of(tf.nest.map_structure(self.steps.local, batch))
 
     def _initial_carried(self) -> Any:
         if self.strategy.num_replicas_in_sync == 1:

@@ -25,6 +25,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     - cosine: ``final + (1 - final) (1 + cos(pi p)) / 2`` (Loshchilov and Hutter 2017, equation 5);
     - exponential: ``final ** p``.
 
+    With :meth:`make_movable` and :meth:`move_end`, the end can change during a training.
+
     Args:
         peak: learning rate after the warm-up.
         kind: ``constant``, ``linear``, ``cosine`` or ``exponential``.
@@ -48,17 +50,47 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
                 f"warm-up must be at least 0 and less than the {steps} steps of the training; got {warmup}"
             )
         self.peak, self.kind, self.steps, self.warmup, self.final = peak, kind, steps, warmup, final
+        self.extent: keras.Variable | None = None
+
+    def make_movable(self) -> None:
+        """Stores the numbers of steps in a variable. Call this method before a training step is compiled."""
+        numbers = [float(self.steps), float(self.warmup)]
+        self.extent = keras.Variable(
+            numbers, trainable=False, name="schedule_extent", dtype="float32"
+        )  # (2,)
+
+    def move_end(self, steps: int) -> None:
+        """Changes the number of steps of the training. The warm-up keeps its share of the steps.
+
+        Raises:
+            ValueError: :meth:`make_movable` was not called.
+
+        >>> schedule = Schedule(0.1, "linear", steps=1000, warmup=100, final=0.0)
+        >>> schedule.make_movable()
+        >>> schedule.move_end(10)
+        >>> [round(float(schedule(step)), 3) for step in (0, 1, 5, 9)]
+        [0.1, 0.1, 0.05, 0.0]
+        """
+        if self.extent is None:
+            raise ValueError("the schedule cannot change its end; call make_movable() first")
+        self.extent.assign([float(steps), float(steps * self.warmup // max(self.steps, 1))])
 
     def __call__(self, step: Any) -> tf.Tensor:
         step = tf.cast(step, tf.float32)
-        p = tf.clip_by_value((step - self.warmup) / max(self.steps - 1 - self.warmup, 1), 0.0, 1.0)
+        if self.extent is None:
+            p = (step - self.warmup) / max(self.steps - 1 - self.warmup, 1)
+            rise = tf.minimum((step + 1) / self.warmup, 1.0) if self.warmup else 1.0
+        else:
+            steps, warmup = tf.unstack(tf.convert_to_tensor(self.extent.value))
+            p = (step - warmup) / tf.maximum(steps - 1 - warmup, 1.0)
+            rise = tf.minimum((step + 1) / tf.maximum(warmup, 1.0), 1.0)
+        p = tf.clip_by_value(p, 0.0, 1.0)
         decay = {
             "constant": lambda: tf.ones_like(p),
             "linear": lambda: 1 - (1 - self.final) * p,
             "cosine": lambda: self.final + (1 - self.final) * (1 + tf.cos(math.pi * p)) / 2,
             "exponential": lambda: tf.pow(self.final, p),
         }[self.kind]()
-        rise = tf.minimum((step + 1) / self.warmup, 1.0) if self.warmup else 1.0
         return self.peak * rise * decay
 
     def get_config(self) -> dict:

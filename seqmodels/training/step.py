@@ -85,7 +85,7 @@ class Steps:
 
     def _step(self, batch: Any, carried: Any) -> tuple[dict[str, tf.Tensor], Any]:
         facts, carried = self.strategy.run(self._replica_step, args=(*batch, carried))
-        return {name: self._local(value) for name, value in facts.items()}, carried
+        return {name: self.local(value) for name, value in facts.items()}, carried
 
     def _replica_step(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> tuple[dict, Any]:
         generators = self._random_states()
@@ -153,7 +153,7 @@ class Steps:
 
     def _evaluate(self, batch: Any, carried: Any) -> tuple[dict[str, tf.Tensor], Any]:
         facts, carried = self.strategy.run(self._replica_evaluate, args=(*batch, carried))
-        return {name: self._local(value) for name, value in facts.items()}, carried
+        return {name: self.local(value) for name, value in facts.items()}, carried
 
     def _replica_evaluate(self, inputs: Any, targets: Any, weights: Any, carried: Any) -> tuple[dict, Any]:
         parts = [self.part_evaluation(*part) for part in self._parted(inputs, targets, weights, carried)]
@@ -181,7 +181,8 @@ class Steps:
             return value
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
-    def _local(self, value: Any) -> tf.Tensor:
+    def local(self, value: Any) -> tf.Tensor:
+        """Returns the value on the first replica of this machine."""
         return self.strategy.experimental_local_results(value)[0]
 
     def _loss_scale(self) -> tf.Tensor:

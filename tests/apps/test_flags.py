@@ -29,7 +29,7 @@ OTHER: dict[str, Any] = {
     "attention": "additive",
     "cutoffs": "5,9",
     "samples": 8,
-    "ngrams": 2,
+    "ngrams": 3,
     "decoder": "autoregressive",
 }
 # No code reads these flags as an attribute. The code reads them by name: as explicit options, or as fields of
@@ -39,7 +39,6 @@ BESIDE: dict[str, dict[str, Any]] = {
     "window": {"model": "fixed-window"},
     "cutoffs": {"tied": False},
     "layer_dropout": {"layers": 2},
-    "ngram_buckets": {"ngrams": 2},
     "average_after": {"average": 0.9},
     "warmup": {"schedule": "cosine"},
 }
@@ -52,7 +51,7 @@ def assets(task: str) -> Any:
         known = {"kind": "values", "names": ["a"], "lookback": 12, "horizon": 3, "segment": 1, "season": 1}
         return Assets(**{**fields, **known, "series_units": 0, "periods": [], "known": [], "static": []})
     sizes = {"tokenizer": range(30), "source_tokenizer": range(30), "target_tokenizer": range(30)}
-    return range(30) if task == "language_modeling" else SimpleNamespace(**sizes, classes="ab", ngrams=None)
+    return range(30) if task == "language_modeling" else SimpleNamespace(**sizes, classes="ab", linear=None)
 
 
 def changed(declared: Any, kind: type, value: Any) -> Any:
@@ -81,7 +80,8 @@ def model_flags() -> list[Any]:
 
 def small(task: Any, **more: Any) -> TrainOptions:
     names = {one.name for one, _, _ in task.Train.declared()}
-    return resolve(task.Train, {**{name: SMALL[name] for name in SMALL.keys() & names}, **more})
+    options = resolve(task.Train, {**{name: SMALL[name] for name in SMALL.keys() & names}, **more})
+    return options.with_chosen({"batch_size": 8, "epochs": 3, "dropout": 0.2, "minimum_count": 1})
 
 
 @pytest.mark.parametrize(("name", "declared", "kind"), model_flags())

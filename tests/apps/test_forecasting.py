@@ -88,7 +88,11 @@ def test_evaluate_shows_the_model_its_baselines_and_a_verdict(runs, kind):
     for name in ("fan", "pit", "calibration", "influence", "backtest"):
         assert (run / "plots" / f"{name}.png").stat().st_size > 1000
     shown = invoke("evaluate", "--run", run)
-    assert model["comparison"]["verdict"] in shown.stdout
+    assert shown.stdout.splitlines()[-1] == scores["verdict"]["sentence"] == model["comparison"]["verdict"]
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert set(metrics["validation"]["rows"]) == {*expected, "model"}
+    assert set(metrics["baselines"]["valid"]) == expected
+    assert metrics["validation"]["verdict"]["test"] == "Diebold-Mariano"
     for name in expected:
         assert name in shown.stdout
     described = json.loads(invoke("info", "--run", run, "--json").stdout)[str(run)]

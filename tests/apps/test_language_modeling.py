@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 
-from apps.language_modeling import adaptation, ngrams, task
+from apps.language_modeling import adaptation, mixture, ngrams, task
 from apps.language_modeling.__main__ import main
 from apps.language_modeling.data import encode
 from apps.language_modeling.generation import text_of, until
@@ -43,6 +43,11 @@ def run(tmp_path_factory, corpus, invoke):
     result = invoke("train", "--data", corpus, "--run", path, *TINY)
     assert result.exit_code == 0, result.stderr
     assert "valid_perplexity" in result.stderr
+    metrics = json.loads((path / "metrics.json").read_text())
+    better = (
+        metrics["baselines"]["valid"]["Kneser-Ney, 5-grams"]["perplexity"] < metrics["valid"]["perplexity"]
+    )
+    assert result.stderr.rstrip().endswith("--mix` interpolates both") == better
     return path
 
 
@@ -140,6 +145,16 @@ def test_baselines_are_in_the_same_table(run, window, corpus, invoke, read_json)
     assert {"unigram", "Markov, first order", "Kneser-Ney, 5-grams"} < rivals.keys()
     shown = invoke("evaluate", "--run", run).stdout
     assert "Kneser-Ney, 5-grams" in shown
+    verdict = read_json(run / "metrics.json")["verdict"]
+    assert shown.splitlines()[-1] == verdict["sentence"]
+    own = {name: row["perplexity"] for name, row in rivals.items() if name != str(window)}
+    assert verdict["baseline"] == min(own, key=own.__getitem__)
+    assert verdict["ratio"] == pytest.approx(verdict["model"] / min(own.values()))
+    validation = read_json(run / "metrics.json")["validation"]
+    assert set(validation["rows"]) == {*own, "model"}
+    assert validation["rows"]["model"]["perplexity"] == pytest.approx(
+        read_json(run / "metrics.json")["valid"]["perplexity"], rel=0.1
+    )
     assert (run / "plots" / "loss_by_position.png").exists()
     assert (run / "plots" / "learning_curve.png").exists()
     assert read_json(run / "metrics.json")["test"]["perplexity"] == pytest.approx(
@@ -329,6 +344,114 @@ def test_generate_script_prints_the_text_of_generate(exported, invoke):
         assert done.stdout == result.stdout
 
 
+@pytest.fixture(scope="module")
+def mixed(run, tmp_path_factory, invoke):
+    """A copy of the run, exported with ``--mix``."""
+    path = tmp_path_factory.mktemp("runs") / "mixed"
+    shutil.copytree(run, path)
+    result = invoke("export", "--run", path, "--mix", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert "mixture: " in result.stderr
+    exported = json.loads(result.stdout)
+    folder = path / "export" / "saved_model"
+    assert exported["bytes"] == sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return path
+
+
+def mixture_by_hand(run, corpus, order, ids):
+    """Returns the weight, and the losses of the model, of the n-grams and of their mixture on ``ids``."""
+    train, valid = (
+        ids_of(run, (corpus / f"{split}.txt").read_text().splitlines()) for split in ("train", "valid")
+    )
+    vocabulary = len((run / "assets" / "vocab.txt").read_text().splitlines())
+    fitted = ngrams.kneser_ney(train, vocabulary, order, END)
+    p, q = np.exp(-losses_by_hand(run, valid)), np.exp(fitted.log_probabilities(valid))
+    grid = np.linspace(0, 1, 10_001)[:, None]
+    weight = float(grid[np.argmax(np.log(grid * p + (1 - grid) * q).sum(1))][0])
+    p, q = np.exp(-losses_by_hand(run, ids)), np.exp(fitted.log_probabilities(ids))
+    return weight, -np.log(p), -np.log(q), -np.log(weight * p + (1 - weight) * q)
+
+
+def test_mixture_has_the_weight_of_the_validation_split(run, corpus, invoke):
+    ids = ids_of(run, (corpus / "test.txt").read_text().splitlines())
+    result = invoke("evaluate", "--run", run, "--json", "--mix", "--mix-order=3", "--cache=20")
+    assert result.exit_code == 0, result.stderr
+    scores = json.loads(result.stdout)
+    name = "mixed with Kneser-Ney, 3-grams"
+    assert list(scores["variants"]) == [name, "with a cache of 20", f"with a cache of 20, {name}"]
+    weight, model, other, both = mixture_by_hand(run, corpus, 3, ids)
+    row = scores["variants"][name]
+    assert row["weight"] == pytest.approx(weight, abs=2e-4)
+    assert row["perplexity"] == pytest.approx(math.exp(both.mean()), rel=1e-4)
+    assert row["difference"]["model"]["log_loss"] == pytest.approx((both - model).mean(), abs=1e-4)
+    rival = scores["baselines"]["Kneser-Ney, 3-grams"]
+    assert rival["perplexity"] == pytest.approx(math.exp(other.mean()))
+    for each in (row, rival, scores["model"]):
+        low, high = each["perplexity_interval"]
+        assert low < each["perplexity"] < high
+    assert row["parameters"] == scores["model"]["parameters"] + rival["parameters"] + 1
+    shown = invoke("evaluate", "--run", run, "--mix", "--mix-order=3", env={"COLUMNS": "200"}).stdout
+    assert f"weight of the model {row['weight']:.3f}" in shown
+    assert "95 % interval" in shown
+
+
+@pytest.mark.slow
+def test_dynamic_evaluation_is_mixed_with_its_own_weight(run, invoke):
+    result = invoke("evaluate", "--run", run, "--json", "--mix", "--dynamic")
+    assert result.exit_code == 0, result.stderr
+    rows = json.loads(result.stdout)["variants"]
+    name = "mixed with Kneser-Ney, 5-grams"
+    assert list(rows) == [name, "with dynamic evaluation", f"with dynamic evaluation, {name}"]
+    assert rows[name]["weight"] != rows[f"with dynamic evaluation, {name}"]["weight"]
+
+
+def test_a_mixed_saved_model_has_the_probabilities_of_the_mixture(mixed, corpus, invoke, one_line):
+    ids = ids_of(mixed, (corpus / "test.txt").read_text().splitlines())
+    expected = mixture_by_hand(mixed, corpus, 5, ids)[-1]
+    result = invoke("evaluate", "--run", mixed, "--json", "--model=saved_model")
+    assert "was exported with --mix" in result.stderr
+    found = json.loads(result.stdout)["model"]["perplexity"]
+    assert found == pytest.approx(math.exp(expected.mean()), rel=1e-4)
+    error = one_line(invoke("evaluate", "--run", mixed, "--mix", "--model=saved_model"), 2)
+    assert "is already a mixture; remove --mix" in error
+    served = tf.saved_model.load(str(mixed / "export" / "saved_model")).signatures
+    texts = ["the cat sees fish", "", "a zebra"]
+    scored = served["score"](text=tf.constant(texts))
+    for row, text in enumerate(texts):
+        losses = mixture_by_hand(mixed, corpus, 5, ids_of(mixed, [text]))[-1]
+        log_probabilities = scored["log_probabilities"][row, : len(losses)]
+        np.testing.assert_allclose(log_probabilities, -losses, rtol=1e-3)
+
+
+def test_generate_mix_equals_the_mixed_saved_model(mixed, invoke):
+    served = tf.saved_model.load(str(mixed / "export" / "saved_model")).signatures["generate"]
+    text = served(
+        prompt=tf.constant(["the cat", "a dog likes"]),
+        length=tf.constant(7),
+        temperature=tf.constant(0.0),
+        top_k=tf.constant(0),
+        top_p=tf.constant(1.0),
+        seed=tf.constant(0, tf.int64),
+    )["text"]
+    arguments = ["--length=7", "--temperature=0", "--json", "the cat", "a dog likes"]
+    result = invoke("generate", "--run", mixed, "--mix", *arguments)
+    assert result.exit_code == 0, result.stderr
+    found = [json.loads(line)["text"] for line in result.stdout.splitlines()]
+    assert found == [each.decode() for each in text.numpy()]
+
+
+def test_mix_is_refused_in_one_line(run, invoke, one_line, monkeypatch):
+    for verb in ("evaluate", "export", "generate"):
+        error = one_line(invoke(verb, "--run", run, "--mix-order=3"), 2)
+        assert error == "error: --mix-order 3 needs --mix; add --mix or remove --mix-order\n"
+    assert "--mix" in one_line(invoke("convert", "--run", run, "--mix"), 2)
+    monkeypatch.setattr(mixture, "LARGEST", 1000)
+    result = invoke("export", "--run", run, "--mix")
+    assert result.exit_code == 2
+    (error,) = (line for line in result.stderr.splitlines() if line.startswith("error: "))
+    assert "at most 0 MB are allowed; lower --mix-order, which is 5, or remove --mix" in error
+
+
 @pytest.mark.parametrize("split", ["auto", "whitespace", "punctuation", "letters"])
 @pytest.mark.parametrize("unit", ["word", "wordpiece", "character", "byte"])
 def test_generate_script_tokenizes_like_the_library(unit, split):
@@ -514,9 +637,10 @@ def test_model_of_other_units_trains_scores_and_generates(tmp_path, corpus, invo
     )
     assert result.exit_code == 0, result.stderr
     (tmp_path / "other.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    result = invoke("evaluate", "--run", run, "--json", "--data", tmp_path / "other.txt")
+    result = invoke("evaluate", "--run", run, "--json", "--data", tmp_path / "other.txt", "--mix")
     assert result.exit_code == 0, result.stderr
     scores = json.loads(result.stdout)["model"]
+    mixed = json.loads(result.stdout)["variants"]["mixed with Kneser-Ney, 5-grams"]
 
     tokenizer = Tokenizer.load(run / "assets")
     rows = tokenizer(lines).to_list()
@@ -529,6 +653,10 @@ def test_model_of_other_units_trains_scores_and_generates(tmp_path, corpus, invo
     assert len(ids) > scores["words"]
     assert scores["perplexity"] == pytest.approx(math.exp(losses.mean()), rel=1e-5)
     assert scores["word_perplexity"] == pytest.approx(math.exp(losses.sum() / 11), rel=1e-5)
+    train = tokenizer((corpus / "train.txt").read_text().splitlines()).values.numpy()
+    of_ngrams = ngrams.kneser_ney(train, len(tokenizer), 5, END).log_probabilities(ids)
+    both = mixed["weight"] * np.exp(-losses) + (1 - mixed["weight"]) * np.exp(of_ngrams)
+    assert mixed["perplexity"] == pytest.approx(math.exp(-np.log(both).mean()), rel=1e-4)
     assert ("bits_per_character" in scores) == (unit != "wordpiece")
     if unit != "wordpiece":
         bits = losses.sum() / math.log(2) / characters

@@ -44,7 +44,8 @@ def assert_same_run(one, other):
     metrics = [json.loads((run / "metrics.json").read_text()) for run in (one, other)]
     for document in metrics:
         del document["seconds"]
-        document.pop("test", None)  # written by evaluate
+        for name in ("test", "verdict"):  # written by evaluate
+            document.pop(name, None)
     assert metrics[0] == metrics[1]
 
 
@@ -180,7 +181,7 @@ def stopped(write_reviews, tiny, tmp_path_factory, invoke):
     assert last == (
         "error: training stopped in epoch 2 after step 3; run the same command again to resume from there"
     )
-    assert [line[:9] for line in lines if not line.startswith("note: ")] == ["epoch 1/2"]
+    assert [line[:9] for line in lines if line.startswith("epoch")] == ["epoch 1/2"]
     return data, run
 
 
@@ -252,4 +253,6 @@ def test_a_damaged_checkpoint_is_refused(interrupted, invoke, one_line):
     assert result.exit_code == 1
     lines = result.stderr.splitlines()
     assert lines[-1].startswith(f"error: {checkpoint}: the checkpoint cannot be read")
-    assert [line for line in lines[:-1] if not line.startswith("note: ")] == [f"resuming {run}"]
+    assert [line for line in lines[:-1] if not line.startswith(("note: ", "data: ", "model: "))] == [
+        f"resuming {run}"
+    ]

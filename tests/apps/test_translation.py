@@ -137,7 +137,16 @@ def test_evaluate_shows_model_baselines_and_signatures(trained, read_json):
     result = ran("evaluate", "--run", trained, "--beam", 2)
     for part in ("BLEU", "chrF", "copy of the source", "word by word", "tok:13a", "perplexity"):
         assert part in result.stdout
-    scores = read_json(trained / "metrics.json")["test"]
+    metrics = read_json(trained / "metrics.json")
+    scores, verdict = metrics["test"], metrics["verdict"]
+    assert result.stdout.splitlines()[-1] == verdict["sentence"]
+    assert (verdict["score"], verdict["test"]) == ("BLEU", "paired bootstrap")
+    assert verdict["model"] == pytest.approx(scores["bleu"])
+    assert verdict["baseline_score"] == max(row["bleu"] for row in metrics["baselines"]["test"].values())
+    low, high = scores["chrf_interval"]
+    assert low <= scores["chrf"] <= high
+    assert set(metrics["validation"]["rows"]) == {*metrics["baselines"]["test"], "model"}
+    assert metrics["validation"]["examples"] == " (5 sentences, greedy search)"
     assert scores["sentences"] == 5
     assert sum(group["count"] for group in scores["by_length"]) == 5
     position = scores["loss_by_position"]

@@ -93,3 +93,21 @@ def test_the_layer_is_not_trainable() -> None:
 def test_sizes_below_one_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="order, features and buckets must be at least 1"):
         NgramBag(**{"order": 1, "features": 1, "buckets": 1, **wrong})
+
+
+def test_a_normalized_bag_has_a_row_per_token_and_divides_by_the_number_of_ngrams() -> None:
+    """The n-grams of the first text are 7, 8, 9, (7, 8), (8, 7), (7, 9); those of the second are 7, 7 7."""
+    layer = NgramBag(2, FEATURES, BUCKETS, vocabulary=10, normalized=True)
+    layer.build()
+    table = np.random.default_rng(0).normal(size=(10 + BUCKETS, FEATURES))
+    layer.set_weights([table, BIAS])
+    pairs = [[(7, 8), (8, 7), (7, 9)], [(7, 7)]]
+    tokens = [[7, 8, 9], [7]]
+    expected = [
+        BIAS + (table[own].sum(axis=0) + table[[10 + bucket(each) for each in pair]].sum(axis=0)) / size**0.5
+        for own, pair, size in zip(tokens, pairs, (6, 2))
+    ]
+    given = tf.constant([[7, 8, 7, 9], [7, 7, 0, 0]])
+    np.testing.assert_allclose(layer(given, tf.constant([4, 2])), expected, rtol=1e-5)
+    np.testing.assert_allclose(layer(given[:1, :0], tf.constant([0])), [BIAS])
+    assert NgramBag.from_config(layer.get_config()).rows == 10 + BUCKETS

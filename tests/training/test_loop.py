@@ -208,15 +208,29 @@ def test_keras_callbacks_are_called(tmp_path):
         ("train_batch_begin", 1),
         ("train_batch_end", 1),
     ]
-    assert recorder.calls == [("train_begin",), ("epoch_begin", 0), *steps, ("epoch_end", 0), ("train_end",)]
+    validation = [
+        ("test_begin",),
+        *((f"test_batch_{when}", step) for step in (0, 1) for when in ("begin", "end")),
+    ]
+    assert recorder.calls == [
+        ("train_begin",),
+        ("epoch_begin", 0),
+        *steps,
+        *validation,
+        ("test_end",),
+        ("epoch_end", 0),
+        ("train_end",),
+    ]
     first = gradient(np.ones(2), INPUTS[:2], TARGETS[:2])
     assert recorder.logs[3] == {
         "loss": pytest.approx(np.mean((INPUTS[:2] @ START[:, 0] - TARGETS[:2]) ** 2), rel=1e-6),
         "learning_rate": 0.5,
         "gradient_norm": pytest.approx(np.linalg.norm(first), rel=1e-6),
     }
+    assert [recorder.logs[index] for index in (2, 4)] == [{"compiling": True}, {"compiling": False}]
     assert recorder.logs[5]["learning_rate"] == 0.25
-    assert recorder.logs[6] == subject.position.history[0]
+    assert recorder.logs[6] == {"steps": 2}
+    assert recorder.logs[12] == subject.position.history[0]
 
 
 @pytest.mark.parametrize(("stop_at", "steps"), [(("epoch_end", 1), [2, 2]), (("train_batch_end", 0), [1])])

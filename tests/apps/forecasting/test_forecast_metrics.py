@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from sklearn.metrics import mean_pinball_loss
 
+from apps.forecasting import intervals
 from apps.forecasting import metrics as metrics
 from apps.forecasting.metrics import Forecast
 
@@ -101,13 +102,17 @@ def test_diebold_mariano_equals_a_regression_with_newey_west_errors(lags):
     rng = np.random.default_rng(2)
     differences = np.convolve(rng.normal(0.1, 1, 400), [0.5, 0.3, 0.2])
     fit = sm.OLS(differences, np.ones(len(differences))).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
-    statistic, p = metrics.diebold_mariano(differences, lags)
+    statistic, test = metrics.diebold_mariano(differences, lags)
     assert statistic == pytest.approx(fit.tvalues[0])
-    assert p == pytest.approx(fit.pvalues[0])
+    assert test.p == pytest.approx(fit.pvalues[0])
+    assert test.interval == pytest.approx(fit.conf_int()[0])
+    assert test.effect == pytest.approx(differences.mean())
 
 
 def test_equal_losses_are_not_significantly_different():
-    assert metrics.diebold_mariano(np.zeros(50), 2) == (0.0, 1.0)
+    statistic, test = metrics.diebold_mariano(np.zeros(50), 2)
+    assert (statistic, test.effect, test.p) == (0.0, 0.0, 1.0)
+    assert not test.significant
 
 
 def test_losses_of_one_origin_count_once():
@@ -115,8 +120,19 @@ def test_losses_of_one_origin_count_once():
     loss, times = rng.normal(size=(40, 2)), np.arange(40)
     once = metrics.compare(loss, np.zeros_like(loss), times, 1)
     twice = metrics.compare(np.repeat(loss, 2, 0), np.zeros((80, 2)), np.repeat(times, 2), 1)
+    assert once.pop("interval") == pytest.approx(twice.pop("interval"))
     assert once == pytest.approx(twice)
     assert once["difference"] == pytest.approx(loss.mean())
+
+
+def test_the_mean_difference_includes_every_window_once():
+    """The number of windows differs from one origin time to another."""
+    rng = np.random.default_rng(3)
+    times = np.sort(rng.integers(0, 60, 300))
+    loss, other = rng.normal(size=(300, 2)), rng.normal(size=(300, 2))
+    compared = metrics.compare(loss, other, times, 2)
+    assert compared["difference"] == pytest.approx(loss.mean() - other.mean())
+    assert compared["interval"][0] < compared["difference"] < compared["interval"][1]
 
 
 def test_smape_and_mase_by_hand():
@@ -152,3 +168,43 @@ def test_market_scores_count_exceedances():
     scores = metrics.market_scores(student_t(0, 1, 5, (100, 1)), y)
     assert scores["value_at_risk"]["1%"]["exceedances"] == 3
     assert scores["value_at_risk"]["5%"]["expected"] == 5
+
+
+@pytest.mark.parametrize("kind", ["student_t", "quantiles"])
+def test_intervals_contain_the_scores(kind):
+    rng = np.random.default_rng(0)
+    y = rng.normal(5, 1, (200, 3))
+    levels = (0.1, 0.5, 0.9) if kind == "quantiles" else ()
+    parameters = np.broadcast_to([3.7, 5.1, 6.3] if levels else [5.1, 1.0, 8.0], (200, 3, 3))
+    forecast = Forecast(kind, parameters, levels)
+    changes = np.where(np.arange(200) % 2, 1.5, 0.0)
+    blocks = intervals.blocks_of(np.arange(200), 3)
+    scores = metrics.value_scores(forecast, y, changes, np.full(200, 2.0), blocks)
+    names = [name.removesuffix("_interval") for name in scores if name.endswith("_interval")]
+    assert {"mase", "smape", "mae", "rmse", "mse_scaled", "mae_scaled", "crps", "crps_scaled", "wql"} <= {
+        *names
+    }
+    for name in names:
+        low, high = scores[f"{name}_interval"]
+        assert low < scores[name] < high, name
+        assert high - low < 0.5 * scores[name], name
+    returns = metrics.market_scores(forecast, y, blocks)
+    for name in ("crps", "mae", "rmse"):
+        assert returns[f"{name}_interval"][0] < returns[name] < returns[f"{name}_interval"][1]
+    assert "mae_interval" not in metrics.value_scores(forecast, y, changes, np.full(200, 2.0))
+
+
+def test_blocks_contain_consecutive_origins():
+    times = np.repeat(np.arange(40) * 7, 2)
+    blocks = intervals.blocks_of(times, 5)
+    assert np.bincount(blocks).tolist() == [10] * 8
+    assert (blocks[::2] == blocks[1::2]).all()
+    assert intervals.blocks_of(times[:20], 5).tolist() == list(range(20))
+
+
+def test_interval_of_dependent_losses_is_wider():
+    rng = np.random.default_rng(0)
+    losses = np.convolve(rng.normal(size=2009), np.ones(10) / 10, "valid") + 3
+    alone = intervals.score_intervals({"mae": losses}, np.arange(2000), {})["mae_interval"]
+    together = intervals.score_intervals({"mae": losses}, intervals.blocks_of(np.arange(2000), 40), {})
+    assert np.diff(together["mae_interval"]) > 2 * np.diff(alone)

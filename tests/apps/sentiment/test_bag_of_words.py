@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
-from scipy.sparse import csr_matrix
 
 from apps.sentiment import bag_of_words
 from seqmodels.errors import DataError
@@ -98,42 +96,49 @@ def test_one_class_is_refused():
 
 def test_texts_without_words_are_refused():
     with pytest.raises(DataError, match="none of the 2 training texts has a word"):
-        bag_of_words.fit(["", "..."], ["good", "bad"], CLASSES)
+        bag_of_words.fit(["", " \n"], ["good", "bad"], CLASSES)
 
 
-def penalised_loss(weights: np.ndarray, features: np.ndarray, signs: np.ndarray) -> float:
-    """Returns the loss of Wang and Manning. The bias is the weight of a feature that is always 1."""
-    margins = signs * (features @ weights)
-    return 0.5 * weights @ weights + bag_of_words.RATIO_INVERSE_PENALTY * np.logaddexp(0, -margins).sum()
+VALID = (["a dull film", "a lovely film"], ["bad", "good"])
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-def test_ratios_minimise_the_penalised_loss(classes):
+def test_without_validation_texts_the_features_are_words(baselines):
+    assert [each.features for each in baselines.values()] == ["", bag_of_words.WORDS, bag_of_words.WORDS]
+
+
+def test_texts_of_marks_only_are_classified_by_characters():
+    fitted = bag_of_words.fit(["+++", "---"], ["good", "bad"], ("bad", "good"))
+    assert {each.features for each in fitted[1:]} == {bag_of_words.CHARACTERS}
+    for baseline in fitted[1:]:
+        np.testing.assert_array_equal(baseline.probabilities(["++", "--"]).argmax(axis=1), [1, 0])
+
+
+def test_validation_chooses_characters_if_the_words_are_new():
+    """The end of a word decides the class. Every word occurs once, so the words themselves are useless."""
     random = np.random.default_rng(0)
-    features = random.integers(0, 2, (60, 7)).astype(float)
-    codes = (features @ random.normal(size=(7, classes)) + random.normal(size=(60, classes))).argmax(axis=1)
-    weights, bias = bag_of_words.fit_ratios(csr_matrix(features), codes, classes)
-    if classes == 2:
-        np.testing.assert_array_equal(weights[:, 0], -weights[:, 1])
-        np.testing.assert_array_equal(bias[0], -bias[1])
-        weights, bias = 2 * weights, 2 * bias
-    for each in range(classes):
-        own = codes == each
-        p, q = 1 + features[own].sum(axis=0), 1 + features[~own].sum(axis=0)
-        ratios = np.log((p / p.sum()) / (q / q.sum()))
-        scaled = np.column_stack([features * ratios, np.ones(60)])
-        found = np.append(weights[:, each] / ratios, bias[each])
-        least = minimize(penalised_loss, np.zeros(8), (scaled, 2.0 * own - 1)).fun
-        assert penalised_loss(found, scaled, 2.0 * own - 1) == pytest.approx(least, rel=1e-4)
+    ends = {"bad": "zzq", "good": "xxk"}
+    labels = [("bad", "good")[index % 2] for index in range(120)]
+    texts = ["".join(random.choice(list("abcdefgh"), 6)) + ends[label] for label in labels]
+    assert len(set(texts)) == len(texts)
+    fitted = bag_of_words.fit(texts[:60], labels[:60], ("bad", "good"), (texts[60:], labels[60:]))
+    for baseline in fitted[1:]:
+        assert baseline.features == bag_of_words.CHARACTERS
+        assert np.mean(np.array(["bad", "good"])[baseline.probabilities(texts).argmax(axis=1)] == labels) == 1
 
 
-def test_a_class_that_has_all_rows_is_certain():
-    weights, bias = bag_of_words.fit_ratios(csr_matrix(np.eye(4)), np.array([1, 1, 1, 1]), 2)
-    np.testing.assert_array_equal(weights, 0)
-    np.testing.assert_allclose(bias, [-np.log(4), np.log(4)], rtol=1e-6)
+def test_validation_chooses_words_if_only_their_order_within_the_text_counts():
+    random = np.random.default_rng(0)
+    nouns = ["abcd", "bcda", "cdab", "dabc", "badc", "dcba"]
+    texts = [f"{random.choice(nouns)} {random.choice(nouns)} {random.choice(nouns)}" for _ in range(400)]
+    labels = ["good" if "abcd" in text.split() else "bad" for text in texts]
+    fitted = bag_of_words.fit(texts[:200], labels[:200], ("bad", "good"), (texts[200:], labels[200:]))
+    bayes, regression = fitted[1:]
+    assert regression.features == bag_of_words.WORDS
+    assert bayes.name == "naive Bayes"
 
 
-def test_a_class_without_a_row_is_improbable():
-    weights, bias = bag_of_words.fit_ratios(csr_matrix(np.eye(4)), np.array([0, 0, 2, 2]), 3)
-    np.testing.assert_array_equal(weights[:, 1], 0)
-    assert bias[1] == pytest.approx(-np.log(4))
+def test_a_sample_decides_in_a_large_training_split(monkeypatch, capsys):
+    monkeypatch.setattr(bag_of_words, "SAMPLE", sum(map(len, TEXTS)) - 1)
+    names = [each.name for each in bag_of_words.fit(TEXTS, LABELS, CLASSES, VALID)]
+    assert names == ["majority", "naive Bayes", "logistic regression"]
+    assert "5 of 6 training texts decided between words and characters" in capsys.readouterr().err
