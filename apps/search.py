@@ -87,7 +87,8 @@ def ends(candidates: Candidates) -> list:
 def widened(candidates: Candidates, value: Any) -> Candidates:
     """Returns the range, extended so that it contains ``value``.
 
-    None does not change a range of numbers. Zero and negative numbers do not change a logarithmic range.
+    None and texts such as 'auto' do not change a range of numbers. Zero and negative numbers do not change a
+    logarithmic range.
 
     >>> widened((0.1, 0.5), 0.6), widened([16, 32], 8), widened((1e-4, 1e-2, "log"), 0)
     ((0.1, 0.6), [16, 32, 8], (0.0001, 0.01, 'log'))
@@ -95,7 +96,7 @@ def widened(candidates: Candidates, value: Any) -> Candidates:
     if isinstance(candidates, list):
         return candidates if value in candidates else [*candidates, value]
     low, high, *scale = candidates
-    if value is None or (scale and value <= 0):
+    if not isinstance(value, int | float) or (scale and value <= 0):
         return candidates
     return (min(low, value), max(high, value), *scale)
 
@@ -104,7 +105,7 @@ def contains(candidates: Candidates, value: Any) -> bool:
     """Returns True if the range contains the value."""
     if isinstance(candidates, list):
         return value in candidates
-    return value is not None and candidates[0] <= value <= candidates[1]
+    return isinstance(value, int | float) and candidates[0] <= value <= candidates[1]
 
 
 def described(search: Search) -> str:

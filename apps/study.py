@@ -30,8 +30,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from apps.options import TrainOptions, changes, flag, resolve
 from apps.run import DATABASE, TUNING, Run, write_text
-from apps.search import Dimension, described, sample
-from apps.tune_options import TuneOptions, choose, search_space, usual_parameters
+from apps.search import Candidates, Dimension, described, sample
+from apps.tune_options import KEEP, TuneOptions, choose, search_space, usual_parameters
 from seqmodels import __version__
 from seqmodels.errors import DataError, UserError
 
@@ -152,7 +152,8 @@ class TuningStudy:
                 self._require_same(stored, facts)
                 return True
             # The first trial has the options of the preset. Therefore the best trial is at least as good.
-            self.study.enqueue_trial(usual_parameters(self.train, self.fixed), skip_if_exists=True)
+            usual = usual_parameters(self.train, self.fixed)
+            self.study.enqueue_trial(usual, {"preset": True}, skip_if_exists=True)
             self.study.set_user_attr("facts", facts)
             return False
 
@@ -264,7 +265,14 @@ class TuningStudy:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
         lock.acquire(timeout=0)
-        chosen = choose(self.train, self.fixed, partial(sample, trial))
+        usual = usual_parameters(self.train, self.fixed)
+
+        def ask(label: str, dimension: Dimension, candidates: Candidates) -> Any:
+            if trial.user_attrs.get("preset") and label not in usual:
+                return KEEP
+            return sample(trial, label, dimension, candidates)
+
+        chosen = choose(self.train, self.fixed, ask)
         trial.set_user_attr("chosen", chosen)
         return Work(trial, resolve(self.train, {**self.fixed, **chosen}), folder, stop), lock
 
@@ -302,6 +310,7 @@ class TuningStudy:
     def _repeat(self, number: int, parameters: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
         """Plans a trial that continues the training of an earlier trial in the folder of that trial."""
         again = {"repeats": number, "folder": attributes.get("folder", number)}
+        again["preset"] = attributes.get("preset", False)
         self.study.enqueue_trial(dict(parameters), again)
 
     def _repeat_dead(self) -> None:

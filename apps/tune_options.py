@@ -50,6 +50,7 @@ class TuneOptions(RunOptions):
     json: bool = option(False, "Print the result as one JSON document.", group="Output", stored=False)
 
 
+KEEP = object()  # result of an Ask function: the option keeps the value that it has without the study
 # Options of ``train`` that ``tune`` does not have.
 EXCLUDED = frozenset({"options", "dry_run", *(each.name for each in fields(TuneOptions))})
 
@@ -143,18 +144,24 @@ def choose(train: type[TrainOptions], fixed: Mapping[str, Any], ask: Ask) -> dic
         if candidates and all(
             allowed(train, {**fixed, **chosen, dimension.name: value}) for value in ends(candidates)
         ):
-            chosen[dimension.name] = ask(label, dimension, candidates)
+            value = ask(label, dimension, candidates)
+            if value is not KEEP:
+                chosen[dimension.name] = value
     return chosen
 
 
 def usual_parameters(train: type[TrainOptions], fixed: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parameters of the first trial, whose options are the options of the preset."""
+    """Returns the parameters of the first trial, whose options are the options of the preset.
+
+    If the value of the preset is not in the search range, such as 'auto', the option is left out.
+    """
     usual, parameters = resolve(train, fixed), {}
 
     def ask(label: str, dimension: Dimension, candidates: Any) -> Any:
         value = getattr(usual, dimension.name)
-        if contains(candidates, value):
-            parameters[label] = value
+        if not contains(candidates, value):
+            return KEEP
+        parameters[label] = value
         return value
 
     choose(train, fixed, ask)

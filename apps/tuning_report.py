@@ -78,6 +78,11 @@ def importance(trials: Sequence[FrozenTrial]) -> dict[str, float]:
     same value in all finished trials. The result is empty if there are too few finished trials.
     """
     finished = [each for each in trials if each.state == TrialState.COMPLETE]
+    others = [each for each in finished if not each.user_attrs.get("preset")]
+    if len(common([each.user_attrs["chosen"] for each in others])) > len(
+        common([each.user_attrs["chosen"] for each in finished])
+    ):
+        finished = others  # the first trial has options whose value is 'auto'
     chosen = [each.user_attrs["chosen"] for each in finished]
     values = {name: [each[name] for each in chosen] for name in common(chosen)}
     ranges = {name: _distribution(given) for name, given in values.items() if len(set(given)) > 1}

@@ -78,6 +78,7 @@ class Train(TrainOptions):
         "Number of training examples per batch. 'auto': 32 for few texts, else 64.",
         minimum=1,
         auto=True,
+        search=[16, 32, 64, 128],
     )
     text: str | None = column_option(
         "the texts", "the column 'text', or a column with another common name such as 'review'"

