@@ -95,10 +95,11 @@ def widened(candidates: Candidates, value: Any) -> Candidates:
     """
     if isinstance(candidates, list):
         return candidates if value in candidates else [*candidates, value]
-    low, high, *scale = candidates
-    if not isinstance(value, int | float) or (scale and value <= 0):
+    logarithmic = len(candidates) == 3
+    if not isinstance(value, int | float) or (logarithmic and value <= 0):
         return candidates
-    return (min(low, value), max(high, value), *scale)
+    low, high = min(candidates[0], value), max(candidates[1], value)
+    return (low, high, "log") if logarithmic else (low, high)
 
 
 def contains(candidates: Candidates, value: Any) -> bool:

@@ -74,7 +74,7 @@ def test_compilation_and_validation_do_not_count(tmp_path):
 
 
 def test_the_plan_uses_the_share_of_each_batch_shape(tmp_path):
-    """Of 4 batches, one has 1 row and takes 5 seconds; the others take 1 second. The mean is 2 seconds."""
+    """One of 4 batches has 1 row and takes 5 seconds; the others take 1 second. The mean is 2 seconds."""
     inputs, targets = np.tile(INPUTS, (4, 1))[:13], np.tile(TARGETS, 4)[:13]
 
     class Uneven(Clock):
