@@ -260,10 +260,10 @@ def _finish(task: Task, run: Run, options: TrainOptions, data: Data, training: T
         f"trained: {run.path}, best epoch {position.best_epoch} of {position.epoch}, validation {valid}"
         + (f"; {ending(training)}" if ending(training) else "")
     )
-    for sentence in task.advice(run, metrics):
-        log.print(sentence)
     if compared is not None:
         print_summary(compared, task.name, options, improving=position.best_epoch == position.epoch)
+    for sentence in task.advice(run, metrics):
+        log.print(sentence)
 
 
 def _describe(task: Task, run: Run) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from apps.options import (
     option,
     probability,
 )
+from apps.search import ByOption
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, KEEPS, POOLINGS, SPLITS, UNITS
 
@@ -135,7 +136,7 @@ class Train(TrainOptions):
         "Dimension of the word embeddings. This option has no effect with --embeddings or --reads evidence.",
         minimum=1,
         model=True,
-        search=[16, 32, 64, 128],
+        search=ByOption("reads", {"evidence": []}, others=[16, 32, 64, 128]),
     )
     cell: str = option(
         "lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True, search=["lstm", "gru"]

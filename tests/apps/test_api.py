@@ -36,7 +36,8 @@ def test_run_trained_on_a_dataframe_equals_the_command_line(run, invoke, read_js
     scores = run.evaluate()
     assert scores["model"] == read_json(run.path / "metrics.json")["test"]
     table = scores.to_frame()
-    assert {"model", *scores["baselines"]} == set(table.index)
+    variants = {f"model {name}" for name in scores["variants"]}
+    assert {"model", *scores["baselines"], *variants} == set(table.index)
     assert table.loc["model", "accuracy"] == scores["model"]["accuracy"]
 
 

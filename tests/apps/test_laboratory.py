@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 
 import keras
 import numpy as np
@@ -23,6 +22,7 @@ from apps.gradients.__main__ import main
 from apps.gradients.experiments import clipping, markov, memory, order, parallel, radius, truncation
 from apps.gradients.learning import Learner, Reader
 from apps.gradients.options import EXPERIMENTS, VARIANTS, Clipping, Memory, Parallel, Radius, Truncation
+from apps.sentiment.__main__ import main as sentiment
 from apps.sentiment.reviews import reviews
 from seqmodels.cells import LSTMCell
 from seqmodels.registry import CLIP_BY
@@ -191,8 +191,10 @@ def test_the_gradient_of_lstm_and_gru_holds_over_20_steps_and_of_tanh_vanishes(t
     assert verdicts == {"rnn-tanh": "vanishes", "lstm": "holds", "gru": "holds"}
 
 
-def test_a_trained_run_is_diagnosed(trained, tmp_path):
-    run = shutil.copytree(trained, tmp_path / "run")
+def test_a_trained_run_is_diagnosed(reviews, tiny, tmp_path):
+    run = tmp_path / "run"
+    options = [str(each) for each in ("--data", reviews, "--run", run, *tiny)]
+    assert CliRunner().invoke(sentiment, ["train", *options]).exit_code == 0
     exact = measured("flow", run, small=False)
     assert [row["cell"] for row in exact["rows"]] == ["forward_0"]
     curves = exact["curves"]["forward_0"]

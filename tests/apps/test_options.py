@@ -10,7 +10,7 @@ import pytest
 from apps.forecasting.readers import load_series
 from apps.gradients.options import EXPERIMENTS
 from apps.language_modeling.corpora import load_texts
-from apps.options import check_data, flag, resolve, restore
+from apps.options import AUTO, check_data, flag, resolve, restore
 from apps.sentiment.labeled_texts import load_labeled_texts
 from apps.sentiment.options import Evaluate, Predict, Train
 from apps.translation.pairs import load_pairs
@@ -28,6 +28,9 @@ def test_every_option_has_help_a_type_and_an_allowed_default(options):
         metadata, default = declared.metadata, declared.default
         assert metadata["help"].endswith("."), declared.name
         assert kind in (bool, int, float, str), declared.name
+        if metadata["auto"]:
+            assert default == AUTO, declared.name
+            continue
         assert (default is None and optional) or isinstance(default, kind), declared.name
         assert metadata["choices"] is None or default in metadata["choices"], declared.name
         if kind in (int, float) and default is not None:

@@ -249,8 +249,8 @@ def test_a_training_with_a_limit_announces_its_steps_and_ends_its_schedule(
     (time,) = [line for line in lines if line.startswith("time: ")]
     assert time.startswith("time: 1 s per step; about ")
     assert time.endswith("; --minutes 0.5 allows 30 steps, which end in epoch 5 of 40")
-    assert lines[-1].startswith(f"trained: {run}, best epoch ")
-    assert lines[-1].endswith("; stopped by --minutes 0.5 in epoch 5 of 40 after 30 steps")
+    (trained,) = [line for line in lines if line.startswith(f"trained: {run}, best epoch ")]
+    assert trained.endswith("; stopped by --minutes 0.5 in epoch 5 of 40 after 30 steps")
     with open(run / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["steps"] for row in rows] == ["6"] * 5

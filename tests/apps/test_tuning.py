@@ -99,7 +99,7 @@ def test_options_of_the_model_are_not_searched_with_from():
         (LanguageModel, {"layers": 1}, {"layer_dropout"}),
         (LanguageModel, {"cell": "mingru"}, {"weight_dropout"}),
         (LanguageModel, {"model": "fixed-window"}, {"cell", "layers", "layer_dropout", "weight_dropout"}),
-        (Train, {"ngrams": 2}, {"embedding_units"}),
+        (Train, {"reads": "evidence"}, {"embedding_units"}),
         (option_class("forecasting"), {"architecture": "nlinear"}, {"cell", "layers", "units"}),
     ],
 )
@@ -336,7 +336,8 @@ def test_the_time_of_several_processes_counts_once(study):
         ({"fixed": {**FIXED, "epochs": 4}}, UserError, r"with different options \(--epochs was 3, is 4\)"),
         ({"fixed": {**FIXED, "minutes": 1.0}}, UserError, r"\(--trial-minutes was None, is 1.0\)"),
         ({"fixed": {"epochs": 3}}, UserError, r"\(--cell was gru, is lstm\)"),
-        ({"fixed": {**FIXED, "units": 64}}, UserError, "another search range of --units"),
+        ({"fixed": {**FIXED, "units": 64}}, UserError, r"\(--units was auto, is 64\)"),
+        ({"fixed": {**FIXED, "layers": 1}}, UserError, "another search range of --layers"),
         ({"sha256": "other"}, DataError, "embedded has changed since the study in .* began"),
         ({"task": "translation"}, UserError, "contains a study of sentiment; choose another folder"),
     ],

@@ -328,7 +328,7 @@ def test_holidays_are_covariates_or_trading_days(tmp_path):
     )  # New Year's Day and Martin Luther King Day
     with pytest.raises(UsageError, match=r"--holidays NYSE names an exchange, .* one row per month"):
         load_series(monthly, holidays="NYSE")
-    with pytest.raises(UsageError, match="--holidays XX is not a calendar of the package holidays"):
+    with pytest.raises(UsageError, match="--holidays XX is neither a country nor a stock exchange"):
         load_series(path, holidays="XX")
     with pytest.raises(UsageError, match="--holidays US needs dates"):
         load_series(write(tmp_path, dated(range(30))), holidays="US")
