@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_matrix, diags
+from scipy.special import logsumexp
 
 from apps.sentiment.logistic import Design, fit_logistic, full, log_losses
 from seqmodels.data.sequences import TokenSequences
@@ -57,7 +58,7 @@ class Linear:
 
     def bag(self) -> NgramBag:
         vocabulary = len(self.table) - self.buckets
-        layer = NgramBag(self.order, self.table.shape[1], self.buckets, vocabulary, normalized=True)
+        layer = _bag(self.order, self.table.shape[1], self.buckets, vocabulary)
         layer.build()
         layer.set_weights([self.table, self.bias])
         return layer
@@ -147,7 +148,7 @@ def fit_linear(
     """
     columns = 1 if classes == 2 else classes
     buckets = buckets or _bucket_count(ids, order, columns)
-    present = _present(NgramBag(order, columns, buckets, len(vocabulary)), ids)
+    present = _present(_bag(order, columns, buckets, len(vocabulary)), ids)
     occurs = np.bincount(present.indices, minlength=present.shape[1]) > 0
     occurs[: len(vocabulary)] = True  # tokens keep their places, because character n-grams belong to them
     present = present[:, occurs].tocsr()
@@ -245,9 +246,20 @@ def _choose(folds: Sequence[_Fold], labels: np.ndarray) -> tuple[float, float]:
 
 
 def _temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the factor of the logits with the smallest log loss (Guo et al. 2017, section 4.2)."""
+    """Returns the factor of the logits with the smallest log loss (Guo et al. 2017, section 4.2).
+
+    The targets are smoothed as if there were one more text that belongs equally to all classes. Without this,
+    the factor would have no limit if all predictions are right (Platt 1999, section 2.2).
+    """
+    whole, smoothing = full(logits), 1 / (len(labels) + 1)
+
+    def loss(log_scale: float) -> float:
+        scaled = np.exp(log_scale) * whole
+        uniform = logsumexp(scaled, axis=1) - scaled.mean(axis=1)
+        return float(np.mean((1 - smoothing) * log_losses(scaled, labels) + smoothing * uniform))
+
     found = minimize_scalar(
-        lambda log_scale: float(np.mean(log_losses(np.exp(log_scale) * full(logits), labels))),
+        loss,
         bounds=(-3.0, 3.0),
         method="bounded",
         options={"xatol": 0.02},
@@ -345,7 +357,7 @@ def _bucket_count(ids: TokenSequences, order: int, columns: int) -> int:
     """Returns a power of two: at least 4 times the number of distinct n-grams, within the limits."""
     if order == 1:
         return 1
-    large = NgramBag(order, columns, 2**31 - 2, vocabulary=1)
+    large = _bag(order, columns, 2**31 - 2, vocabulary=1)
     distinct = len(np.unique(np.concatenate([_longer(large, *chunk) for chunk in _chunks(ids)])))
     most = min(MOST, LARGEST_TABLE // columns)
     wanted = 2 ** int(np.ceil(np.log2(4 * max(distinct, 1))))
@@ -369,6 +381,11 @@ def _present(bag: NgramBag, ids: TokenSequences) -> csr_matrix:
     rows, counts = map(np.concatenate, zip(*found()))
     shape = (len(ids), bag.rows)
     return csr_matrix((np.ones(len(rows)), rows, np.append(0, np.cumsum(counts))), shape)
+
+
+def _bag(order: int, columns: int, buckets: int, vocabulary: int) -> NgramBag:
+    """Returns the layer. It computes in float32, also if the last training in this process did not."""
+    return NgramBag(order, columns, buckets, vocabulary, normalized=True, dtype="float32")
 
 
 def _chunks(ids: TokenSequences) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:

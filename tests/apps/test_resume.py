@@ -175,7 +175,7 @@ def stopped(write_reviews, tiny, tmp_path_factory, invoke):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Report, "on_train_batch_end", press)
-        result = invoke("train", "--data", data, "--run", run, *tiny)
+        result = invoke("train", "--data", data, "--run", run, *tiny, "--ngrams=2")
     *lines, last = result.stderr.splitlines()
     assert (result.exit_code, result.stdout) == (1, "")
     assert last == (
@@ -192,7 +192,7 @@ def interrupted(stopped, tiny, tmp_path):
     copy, kept = tmp_path / "interrupted", tmp_path / "kept"
     shutil.copytree(run, copy)
     shutil.copytree(data, kept)
-    yield ["train", "--data", data, "--run", copy, *tiny], copy
+    yield ["train", "--data", data, "--run", copy, *tiny, "--ngrams=2"], copy
     shutil.copytree(kept, data, dirs_exist_ok=True)
 
 
@@ -239,7 +239,7 @@ def test_an_interrupted_run_refuses_changed_data(interrupted, invoke, one_line, 
 def test_a_run_killed_after_its_last_epoch_only_finishes(trained, reviews, tiny, tmp_path, invoke):
     run = tmp_path / "run"
     shutil.copytree(trained, run, ignore=shutil.ignore_patterns("metrics.json", "history.csv"))
-    result = invoke("train", "--data", reviews, "--run", run, *tiny)
+    result = invoke("train", "--data", reviews, "--run", run, *tiny, "--ngrams=2")
     assert result.exit_code == 0, result.stderr
     assert not any(line.startswith("epoch") for line in result.stderr.splitlines())
     assert_same_run(trained, run)

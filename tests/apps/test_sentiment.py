@@ -269,7 +269,7 @@ def test_the_test_split_is_never_used_in_training(invoke, trained, reviews, writ
     with open(data / "test.csv", "w", encoding="utf-8") as file:
         file.write("text,label\n")
         file.writelines(f"{'poison ' * 40}{number},good\n" for number in range(30))
-    assert invoke("train", "--data", data, "--run", run, *tiny).exit_code == 0
+    assert invoke("train", "--data", data, "--run", run, *tiny, "--ngrams=2").exit_code == 0
     for one, other in zip(weights(trained), weights(run), strict=True):
         assert np.array_equal(one, other)
     for name in ("vocab.txt", "tokenizer.json", "labels.txt", "lengths.json"):
