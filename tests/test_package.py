@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-TEST_TOOLS = {"pytest", "pytest-xdist", "hypothesis"}
+TEST_TOOLS = {"pytest", "pytest-xdist", "hypothesis", "optuna"}
 
 
 def ranges(lines: list[str]) -> dict[str, Requirement]:
