@@ -55,6 +55,7 @@ def test_the_plain_commands_are_part_of_the_demo():
         assert all(text in recipe for text in texts)
 
 
+@pytest.mark.slow
 def test_the_commands_for_own_data_run(tmp_path, monkeypatch, capsys):
     rows = [f"the plot was {word} {n},{label}" for n, (word, label) in enumerate(12 * WORDS)]
     for name in ("reviews.csv", "new.csv"):

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import log_softmax, logsumexp
+from threadpoolctl import threadpool_limits
 
 ITERATIONS = 60  # maximum number of L-BFGS iterations of one fit
 
@@ -92,7 +93,9 @@ def fit_logistic(
 
     first = np.zeros((size + 1, columns)) if start is None else start
     options = {"maxiter": ITERATIONS, "maxcor": 5, "ftol": 1e-6, "gtol": 1e-4}
-    found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options)
+    # The vectors are short. On a busy machine, several threads would spend most of the time waiting.
+    with threadpool_limits(1, user_api="blas"):
+        found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options)
     return found.x.reshape(size + 1, columns)
 
 

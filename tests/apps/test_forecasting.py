@@ -361,6 +361,7 @@ def test_linear_models_refuse_covariates(one_line, form, covariates):
     assert f"--{covariates} size does not apply to --architecture {form}" in one_line(refused, 2)
 
 
+@pytest.mark.slow
 def test_counts_with_holidays_are_forecast_above_zero(tmp_path):
     """One series has many zeros, one series has only zeros at the start, and one series is constant."""
     pytest.importorskip("holidays")

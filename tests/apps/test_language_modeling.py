@@ -405,6 +405,7 @@ def test_dynamic_evaluation_is_mixed_with_its_own_weight(run, invoke):
     assert rows[name]["weight"] != rows[f"with dynamic evaluation, {name}"]["weight"]
 
 
+@pytest.mark.slow
 def test_a_mixed_saved_model_has_the_probabilities_of_the_mixture(mixed, corpus, invoke, one_line):
     ids = ids_of(mixed, (corpus / "test.txt").read_text().splitlines())
     expected = mixture_by_hand(mixed, corpus, 5, ids)[-1]
@@ -423,6 +424,7 @@ def test_a_mixed_saved_model_has_the_probabilities_of_the_mixture(mixed, corpus,
         np.testing.assert_allclose(log_probabilities, -losses, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_generate_mix_equals_the_mixed_saved_model(mixed, invoke):
     served = tf.saved_model.load(str(mixed / "export" / "saved_model")).signatures["generate"]
     text = served(

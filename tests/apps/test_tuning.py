@@ -174,6 +174,7 @@ def test_a_study_continues_and_counts_the_trials_of_earlier_commands(study):
     assert states(again) == ["COMPLETE"] * 3
 
 
+@pytest.mark.slow
 def test_the_best_trial_is_found_and_equal_commands_give_equal_studies(study, tmp_path):
     numbers = []
     for name in ("one", "other"):
@@ -387,6 +388,7 @@ def finished(study, trials=8):
     return made
 
 
+@pytest.mark.slow
 def test_the_report_has_a_table_the_importance_and_plots(study):
     made = study(trials=12, prune=False)
     work(made)
