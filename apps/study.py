@@ -165,7 +165,8 @@ class TuningStudy:
         if self.options.prune:
             # A trial cannot be pruned in its first epoch, because the first scores are noisy.
             pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=2)
-        direction = "maximize" if self.monitor[1] else "minimize"
+        directions = optuna.study.StudyDirection
+        direction = directions.MAXIMIZE if self.monitor[1] else directions.MINIMIZE
         arguments: dict[str, Any] = {"study_name": NAME, "storage": storage, "pruner": pruner}
         return optuna.create_study(direction=direction, load_if_exists=True, **arguments)
 
