@@ -108,7 +108,7 @@ class Report(keras.callbacks.Callback):
         self._print(f"epoch {epoch + 1}/{self.epochs}  {shown}  ({speed})")
 
     def tick(self) -> None:
-        """Prints a line about the progress, if there is no terminal and no line for 30 seconds."""
+        """Prints the progress if stderr is not a terminal and the last line is 30 seconds old."""
         with self.lock:
             silent = self.clock() - self.last >= SILENCE
         if silent and not self.console.is_terminal:

@@ -124,7 +124,7 @@ class TuningStudy:
             lock.release()
 
     def open(self, sha256: str) -> bool:
-        """Opens the study. If there is no study in the run directory, the function creates one.
+        """Opens the study. The function creates it if the run directory has none.
 
         Args:
             sha256: digest of the data. All trials of a study must use the same data.
@@ -360,7 +360,7 @@ class TuningStudy:
         return 60 * self.options.minutes - spent
 
     def best(self) -> FrozenTrial | None:
-        """Returns the finished trial with the best score, or None if there is no finished trial."""
+        """Returns the finished trial with the best score, or None if no trial has finished."""
         finished = [each for each in self.trials() if each.state == TrialState.COMPLETE]
         sign = -1 if self.monitor[1] else 1
         return min(finished, key=lambda trial: sign * (trial.value or 0.0), default=None)

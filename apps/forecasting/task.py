@@ -92,7 +92,7 @@ def baselines(data: Data) -> dict[str, Any]:
 def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str, Any] | None:
     """Compares the model with the baselines on the validation split. See :class:`apps.task.Task`.
 
-    If every series has too few training rows for the baselines, there is no comparison.
+    The comparison is skipped if every series has too few training rows for the baselines.
     """
     prepared: Prepared = data.source
     origins = evaluation.validation_origins(prepared)

@@ -23,7 +23,8 @@ def choose(options: Train, source: LabeledTextData) -> tuple[Train, list[str]]:
         source: the texts. Only the training split is used.
 
     Returns:
-        The options, and a note that names the chosen values. Without ``auto``, there is no note.
+        The options, and a note that names the chosen values. The list of notes is empty if no
+        option is ``auto``.
     """
     count = len(source.train)
     characters = sum(map(len, source.train.texts))

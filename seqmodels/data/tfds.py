@@ -172,7 +172,7 @@ def _builder(data: str, data_dir: str) -> Any:
 def _feature(data: str, info: Any, kind: type, preferred: Sequence[str]) -> str:
     """Returns the name of a feature that has the type ``kind``.
 
-    The result is the first name in ``preferred`` whose feature has this type. If there is no such name, the
+    The result is the first name in ``preferred`` whose feature has this type. If ``preferred`` has none, the
     dataset must have exactly one feature of this type.
     """
     found = sorted(name for name, feature in info.features.items() if isinstance(feature, kind))

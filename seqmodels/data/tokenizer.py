@@ -250,7 +250,7 @@ class Tokenizer(tf.Module):
         """Splits u words (u,) into pieces, and returns the ids of the pieces, ragged (u, None).
 
         Each iteration of the loop finds the next piece of every unfinished word. This piece is the longest
-        prefix of the remaining characters that is in the vocabulary. If there is no such prefix, the whole
+        prefix of the remaining characters that is in the vocabulary. If the vocabulary has none, the whole
         word becomes one ``UNKNOWN`` (Wu et al. 2016, section 4.1; the greedy search is from BERT).
         """
         size, longest = len(self.vocabulary), max(map(len, self.vocabulary))

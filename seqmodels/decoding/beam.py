@@ -212,7 +212,7 @@ class _Beam:
         )
 
     def source(self, tokens: tf.Tensor, states: Any) -> Any:
-        """Returns the number of source positions, or 0 if there is no coverage penalty."""
+        """Returns the number of source positions, or 0 if the coverage penalty is off."""
         if not self.search.coverage_penalty:
             return 0
         result = self.step(tokens, states)
