@@ -384,12 +384,13 @@ def _parameter(declared: Any, kind: type, optional: bool) -> click.Option:
     name, metadata = declared.name, declared.metadata
     help, default = metadata["help"], declared.default
     if kind is bool:
-        declaration = f"{flag(name)}/--no-{name.replace('_', '-')}" if default else flag(name)
+        both = default or optional  # the default is "on", or follows from other options
+        declaration = f"{flag(name)}/--no-{name.replace('_', '-')}" if both else flag(name)
         return click.Option(
-            [declaration, name], is_flag=True, default=default, help=help, show_default=default
+            [declaration, name], is_flag=True, default=default, help=help, show_default=bool(default)
         )
     if metadata["choices"]:
-        parameter_type: Any = click.Choice(list(metadata["choices"]))
+        parameter_type: Any = click.Choice([*metadata["choices"], *[AUTO] * metadata["auto"]])
     elif kind in (int, float):
         bounds = metadata["minimum"], metadata["maximum"]
         parameter_type = OptionalNumber(kind, *bounds, optional, metadata["auto"])

@@ -56,7 +56,9 @@ class Scores(dict):
         return self.to_frame()._repr_html_()
 
 
-def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
+def write_table(
+    data: object, folder: Path, columns: Sequence[str], cell: Callable[[Any], str] | None = None
+) -> Path:
     """Writes a table to a CSV file and returns the path of the file.
 
     The file contains all columns of the data. Named index levels of a DataFrame also become columns. A
@@ -67,6 +69,7 @@ def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
             one list per column. The items of a tuple must be in the order of ``columns``.
         folder: folder in which ``data.csv`` is written.
         columns: column names for data without column names.
+        cell: function that converts a cell to a text. Default: cells with lists are refused.
 
     Raises:
         UsageError: ``data`` has none of these types.
@@ -90,7 +93,7 @@ def write_table(data: object, folder: Path, columns: Sequence[str]) -> Path:
         )
     path = folder / "data.csv"
     try:
-        texts = flat_columns(frame).map(cell_text)
+        texts = flat_columns(frame).map(cell or cell_text)
     except ValueError as error:
         raise UsageError(f"data must contain only texts and numbers in its cells; {error}") from error
     write_unicode(path, texts.to_csv(index=False))

@@ -308,7 +308,12 @@ class TrainOptions(RunOptions):
         group="Advanced",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
-    xla: bool = option(True, "Compile the training step with XLA.", group="Advanced")
+    xla: bool | None = option(
+        None,
+        "Compile the training step with XLA. The compilation takes seconds to minutes, and makes the steps "
+        "faster. Default: compile if the training has at least 1,500 steps.",
+        group="Advanced",
+    )
     parts: int | None = option(
         None,
         "Split each batch into N parts that the CPU computes in parallel. Default: 2 if at least two cores "

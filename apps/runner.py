@@ -233,6 +233,9 @@ def _finish(task: Task, run: Run, options: TrainOptions, data: Data, training: T
     temporary = run.model.with_name("partial.keras")
     training.model.save(temporary)
     os.replace(temporary, run.model)
+    kept, data = data.assets, task.calibrated(training.model, data)
+    if data.assets is not kept:
+        data.assets.save(run.assets)
     log.print("fitting the baselines")
     fitted: Any = task.baselines(data)
     compared: Any = task.validate(training.model, data, fitted["valid"]) if task.validate else None

@@ -102,8 +102,8 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             the data does not exist, and DataError if the data is malformed.
         build: function that receives ``(options, assets)`` and returns a built Keras model with its initial
             weights. The caller sets the seed, the dtype policy and the distribution strategy before the call.
-        objective: function that receives the options and returns the ``Objective`` of the training loop; see
-            :mod:`seqmodels.training.objectives`.
+        objective: function that receives ``(options, assets)`` and returns the ``Objective`` of the training
+            loop; see :mod:`seqmodels.training.objectives`.
         monitor: pair ``(column, maximize)``. The best epoch has the best value in this column of the
             history. If ``maximize`` is True, higher values are better.
         baselines: function that receives :class:`Data`, fits the baselines, and returns
@@ -181,6 +181,9 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
             the objective. It returns additional columns of the history, ``{column: value}``. It is called
             once for training and once for validation. The columns of the validation get the prefix
             ``valid_``. Default: no columns.
+        calibrated: function that receives ``(model, data)`` after the training and returns :class:`Data`. It
+            can adjust the assets to the predictions for the validation split, for example thresholds. The
+            changed assets are saved. Default: no change.
         start: function that receives the options and returns a name for the model with its initial weights,
             such as ``the linear part``. If the name is not empty, the initial weights are validated before
             the first epoch, and compete for the best epoch. Default: an empty name.
@@ -201,7 +204,7 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     Convert: type[ConvertT]
     load: Callable[[TrainT, AssetsT | None], Data[AssetsT, SourceT]]
     build: Callable[[TrainT, AssetsT], keras.Model]
-    objective: Callable[[TrainT], Objective]
+    objective: Callable[[TrainT, AssetsT], Objective]
     monitor: tuple[str, bool]
     baselines: Callable[[Data[AssetsT, SourceT]], Record]
     evaluate: Callable[[Run, EvaluateT], Record]
@@ -226,6 +229,7 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     outputs: Callable[[list[Record]], object] = Records
     initial_carried: Callable[[keras.Model, int], object] = lambda model, rows: ()
     derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {}
+    calibrated: Callable[[keras.Model, Data], Data] = lambda model, data: data
     start: Callable[[TrainT], str] = lambda options: ""
     advice: Callable[[Run, Record], list[str]] = lambda run, metrics: []
     describe: Callable[[Run], Record] = lambda run: {}

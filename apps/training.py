@@ -20,6 +20,7 @@ from apps.task import Data, Task
 from seqmodels.errors import UsageError
 from seqmodels.training import Objective, Settings, Training, optimizers
 
+XLA_STEPS = 1_500  # with fewer steps, the compilation takes longer than it saves
 PLATEAU = 0.25  # the learning rate is multiplied by this factor after an epoch without improvement
 
 
@@ -31,7 +32,7 @@ def task_training(
     return make_training(
         options,
         lambda: _built(task, options, data),
-        task.objective(options),
+        task.objective(options, data.assets),
         data.train,
         data.valid,
         folder,
@@ -104,12 +105,16 @@ def make_training(
         tf.distribute.MirroredStrategy() if options.strategy == "mirrored" else tf.distribute.get_strategy()
     )
     rows = options.batch_size // strategy.num_replicas_in_sync
+    if steps_in_epoch is None:
+        steps_in_epoch = int(train(0).cardinality())
+    if options.xla is None:
+        options = replace(options, xla=options.epochs * steps_in_epoch >= XLA_STEPS)
     with strategy.scope():
         model = build()
         return Training(
             model,
             objective,
-            _optimizer(options, steps_in_epoch, train),
+            _optimizer(options, steps_in_epoch),
             train,
             valid,
             replace(settings_of(options, monitor), score_start=score_start),
@@ -136,18 +141,14 @@ def settings_of(options: TrainOptions, monitor: tuple[str, bool] = ("valid_loss"
         average_epochs=options.average_epochs,
         seconds=None if options.minutes is None else 60 * options.minutes,
         save_seconds=60 * options.save_minutes,
-        xla=options.xla,
+        xla=options.xla is not False,
         parts=options.parts,
     )
 
 
-def _optimizer(
-    options: TrainOptions, steps_in_epoch: int | None, train: Callable[[int], tf.data.Dataset]
-) -> keras.optimizers.Optimizer:
+def _optimizer(options: TrainOptions, steps_in_epoch: int) -> keras.optimizers.Optimizer:
     rate: Any = options.learning_rate
     if options.schedule != "plateau":
-        if steps_in_epoch is None:
-            steps_in_epoch = int(train(0).cardinality())
         steps = options.epochs * steps_in_epoch
         rate = optimizers.Schedule(rate, options.schedule, steps, int(options.warmup * steps))
     scaled = options.precision == "mixed_float16"

@@ -56,7 +56,7 @@ def ours(options: Train, vocabulary: int) -> Step:
         lambda: task.build(
             options, range(vocabulary)
         ),  # a range replaces the tokenizer, because `build` uses only its length
-        task.objective(options),
+        task.objective(options, data.assets),
         lambda epoch: data,
         lambda: data,
         Path(),  # the folder of the checkpoints is not used, because a single step saves no checkpoint

@@ -73,7 +73,7 @@ def build(options: Train, assets: Assets) -> keras.Model:
     return model
 
 
-def objective(options: Train) -> Objective:
+def objective(options: Train, assets: object) -> Objective:
     return forecasting(options.output, LEVELS if options.output == "quantiles" else (), options.loss)
 
 

@@ -49,5 +49,8 @@ def open_run(run: Run) -> Trained:
         ) from error
     model = run.load_model()
     return Trained(
-        model, task.objective(options), data.valid(), lambda rows: task.initial_carried(model, rows)
+        model,
+        task.objective(options, data.assets),
+        data.valid(),
+        lambda rows: task.initial_carried(model, rows),
     )

@@ -77,7 +77,7 @@ def build(options: Train, tokenizer: Sized) -> keras.Model:
     return model
 
 
-def objective(options: Train) -> Objective:
+def objective(options: Train, assets: object) -> Objective:
     return next_token(options.activation_penalty, options.temporal_penalty)
 
 

@@ -1,4 +1,4 @@
-"""Bag-of-words classifiers: the baselines that a recurrent model must beat.
+"""Bag-of-words models: the baselines that a recurrent model must beat.
 
 All baselines are fitted on the training split only. Their features are either 1- and 2-grams of words, or
 1- to 3-grams of characters. For each baseline, the validation split decides which of the two is better. Words
@@ -7,29 +7,25 @@ fail in languages that are written without spaces, and characters are often bett
 A word is a sequence of letters, digits, "_" and "'", converted to lower case. A word may be as short as one
 letter, such as "a". Every "!", "?" and emoji is also a word, and so is every character of a script without
 spaces, such as Chinese. Three choices were tuned on parts of the training splits of SST-2 and IMDB: this
-definition of a word, the value of ``INVERSE_PENALTY``, and the rule that naive Bayes counts an n-gram only
+definition of a word, the penalty of logistic regression, and the rule that naive Bayes counts an n-gram only
 once per text.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import spmatrix
+from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
-from sklearn.linear_model import LogisticRegression
-from sklearn.naive_bayes import MultinomialNB
 
 from apps.console import log
-from apps.sentiment.metrics import SMALLEST_PROBABILITY
+from apps.sentiment.kinds import Kind
+from apps.sentiment.kinds.base import Predict
 from seqmodels.data.characters import CUT, EMOJI, MARKS, in_python
 from seqmodels.errors import DataError
 
 WORD = in_python(f"[{CUT}{MARKS}{EMOJI}]|(?:(?![{CUT}])[\\w'])+")
-INVERSE_PENALTY = (
-    10.0  # scikit-learn's C: weight of the loss relative to half the squared norm of the weights
-)
 WORDS, CHARACTERS = "word 1-2-grams", "character 1-3-grams"
 VECTORIZERS: dict[str, dict[str, Any]] = {
     WORDS: {"ngram_range": (1, 2), "token_pattern": WORD},
@@ -42,71 +38,68 @@ SAMPLE = 5_000_000
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted baseline classifier.
+    """A fitted baseline.
 
     Attributes:
         name: name of the baseline.
-        probabilities: function that receives n texts and returns probabilities ``(n, classes)`` float64.
+        predict: function that receives n texts and returns predictions, see :class:`Kind`.
+        kind: kind of labels, adjusted to the predictions of the baseline for the validation split.
         features: description of the features, such as ``word 1-2-grams``. Empty if there are no features.
     """
 
     name: str
-    probabilities: Callable[[Sequence[str]], np.ndarray]
+    predict: Callable[[Sequence[str]], np.ndarray]
+    kind: Kind
     features: str = ""
 
 
 def fit(
     texts: Sequence[str],
-    labels: Sequence[str],
-    classes: Sequence[str],
-    valid: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    targets: np.ndarray,
+    kind: Kind,
+    valid: tuple[Sequence[str], np.ndarray] | None = None,
 ) -> list[Baseline]:
-    """Fits "majority", "naive Bayes" and "logistic regression" to the training split.
+    """Fits the baselines to the training split.
 
-    - "majority" returns the class frequencies of the training split as the probabilities of every text.
+    - "majority" returns the class frequencies of the training split as the probabilities of every text. With
+      several labels per text, "label frequencies" does the same. For numbers, "median" returns the median.
     - "naive Bayes" is a multinomial model with Laplace's add-one smoothing. An n-gram that occurs several
       times in a text counts only once (Wang and Manning 2012, "Baselines and Bigrams", section 2.1).
     - "logistic regression" uses tf-idf features with ``tf = 1 + log(count)``. The feature vector of every
-      text is scaled to norm 1.
+      text is scaled to norm 1. With several labels per text, one model per label is fitted.
+    - "ridge regression" predicts numbers from the same features.
 
-    Naive Bayes and logistic regression are fitted to words and to characters. The better of the two is
-    returned: the one with the higher accuracy on ``valid``, or with the lower log loss if the accuracies are
-    equal. Without ``valid``, words are used.
+    The models are fitted to words and to characters. The better of the two is returned: the one with the
+    better score on ``valid``, or the lower loss if the scores are equal.
 
     Args:
         texts: training texts.
-        labels: label of each text, a member of ``classes``.
-        classes: all classes, in the order of the probabilities. A class without training texts has
-            probability 0 in all three baselines.
-        valid: texts and labels of the validation split. They only decide between words and characters.
+        targets: targets of the training texts, from ``kind.targets``.
+        kind: kind of labels.
+        valid: texts and targets of the validation split. They decide between words and characters, and
+            determine the thresholds of a model with several labels per text. Default: words, and the
+            thresholds of ``kind``.
 
     Raises:
-        DataError: all labels are equal, or no text contains a word or another visible character.
+        DataError: all targets are equal, or no text contains a word or another visible character.
     """
-    codes = np.array([classes.index(label) for label in labels])
-    frequencies = np.bincount(codes, minlength=len(classes)) / len(codes)
-    if np.count_nonzero(frequencies) < 2:
+    if not np.any(targets != targets[0]):
         raise DataError(
-            f"all {len(codes)} training texts are labelled {labels[0]!r}; "
-            "a classifier needs at least two classes; add texts of another class"
+            f"all {len(targets)} training texts have the same label; "
+            "a model needs at least two different labels; add texts with another label"
         )
-    majority = Baseline("majority", lambda texts: np.tile(frequencies, (len(texts), 1)))
-    sample = _sample(texts, codes)
-    fitted = {
-        features: found
-        for features in (VECTORIZERS if len(valid[0]) else [WORDS])
-        if (found := _fit_features(features, *sample, len(classes)))
-    }
-    if not fitted and not (found := _fit_features(CHARACTERS, *sample, len(classes))):
+    constant, prediction = kind.constant(targets)
+    sample = _sample(texts, targets)
+    tried = VECTORIZERS if valid else [WORDS]
+    fitted = {features: found for features in tried if (found := _fit(features, *sample, kind))}
+    if not fitted and not (fitted := {CHARACTERS: _fit(CHARACTERS, *sample, kind)})[CHARACTERS]:
         raise DataError(
-            f"none of the {len(codes)} training texts has a word; expected texts with letters or digits; "
+            f"none of the {len(targets)} training texts has a word; expected texts with letters or digits; "
             "check which column contains the texts"
         )
-    fitted = fitted or {CHARACTERS: found}
-    truth = np.array([classes.index(label) for label in valid[1]], np.int64)
     chosen = [
-        min((each[index] for each in fitted.values()), key=lambda each: _errors(each, valid[0], truth))
-        for index in range(len(next(iter(fitted.values()))))
+        min((each[name] for each in fitted.values()), key=lambda each: _loss(each, valid))
+        for name in next(iter(fitted.values()))
     ]
     if len(sample[0]) < len(texts):
         log.print(
@@ -114,60 +107,60 @@ def fit(
             "as features of the baselines"
         )
         whole = {
-            features: _fit_features(features, texts, codes, len(classes))
-            for features in {each.features for each in chosen}
+            features: _fit(features, texts, targets, kind) for features in {each.features for each in chosen}
         }
-        chosen = [next(b for b in whole[each.features] if b.name == each.name) for each in chosen]
-    return [majority, *chosen]
+        chosen = [whole[each.features][each.name] for each in chosen]
+    fixed = Baseline(constant, lambda texts: np.tile(prediction, (len(texts), 1)), kind)
+    return [_calibrated(each, valid) for each in (fixed, *chosen)]
 
 
-def _sample(texts: Sequence[str], codes: np.ndarray) -> tuple[Sequence[str], np.ndarray]:
-    """Returns a random sample of the texts, and the class of each text.
+def _calibrated(baseline: Baseline, valid: tuple[Sequence[str], np.ndarray] | None) -> Baseline:
+    if valid is None:
+        return baseline
+    return replace(baseline, kind=baseline.kind.calibrated(baseline.predict(valid[0]), valid[1]))
 
-    The sample has at most ``SAMPLE`` characters, plus the first text of each class.
+
+def _sample(texts: Sequence[str], targets: np.ndarray) -> tuple[Sequence[str], np.ndarray]:
+    """Returns a random sample of the texts, and their targets.
+
+    The sample has at most ``SAMPLE`` characters, plus the first text of each different target.
     """
     if sum(map(len, texts)) <= SAMPLE:
-        return texts, codes
+        return texts, targets
     order = np.random.default_rng(0).permutation(len(texts))
     sizes = np.cumsum([len(texts[index]) for index in order])
-    first = np.unique(codes, return_index=True)[1]
-    kept = np.union1d(order[: np.searchsorted(sizes, SAMPLE, side="right")], first)
-    return [texts[index] for index in kept], codes[kept]
+    first: Any = np.unique(targets, return_index=True, axis=0)[1] if targets.dtype.kind == "i" else []
+    kept = np.union1d(order[: np.searchsorted(sizes, SAMPLE, side="right")], first).astype(int)
+    return [texts[index] for index in kept], targets[kept]
 
 
-def _fit_features(features: str, texts: Sequence[str], codes: np.ndarray, classes: int) -> list[Baseline]:
-    """Fits naive Bayes and logistic regression. The list is empty if no text has an n-gram."""
+def _fit(features: str, texts: Sequence[str], targets: np.ndarray, kind: Kind) -> dict[str, Baseline]:
+    """Fits the baselines to one kind of features. The dictionary is empty if no text has an n-gram."""
     vectorizer = CountVectorizer(**VECTORIZERS[features])
     if features == CHARACTERS and not any(text.strip() for text in texts):
-        return []
+        return {}
     try:
         counts = vectorizer.fit_transform(texts)
     except ValueError:  # CountVectorizer fails for strings only if no text has an n-gram
-        return []
+        return {}
     weights = TfidfTransformer(sublinear_tf=True).fit(counts)
-    bayes = MultinomialNB().fit(counts.sign(), codes)
-    regression = LogisticRegression(C=INVERSE_PENALTY, max_iter=1000).fit(weights.transform(counts), codes)
 
-    def spread(estimator: MultinomialNB | LogisticRegression, rows: spmatrix) -> np.ndarray:
-        result = np.zeros((rows.shape[0], classes))
-        # A class without training texts keeps the probability 0.
-        result[:, estimator.classes_] = estimator.predict_proba(rows)
-        return result
+    def rows(counts: csr_matrix, weighted: bool) -> csr_matrix:
+        return weights.transform(counts) if weighted else counts.sign()
 
-    return [
-        Baseline("naive Bayes", lambda texts: spread(bayes, vectorizer.transform(texts).sign()), features),
-        Baseline(
-            "logistic regression",
-            lambda texts: spread(regression, weights.transform(vectorizer.transform(texts))),
-            features,
-        ),
-    ]
+    def baseline(name: str, predict: Predict, weighted: bool) -> Baseline:
+        return Baseline(
+            name, lambda texts: predict(rows(vectorizer.transform(texts), weighted)), kind, features
+        )
+
+    binary, weighted = rows(counts, False), rows(counts, True)
+    return {
+        name: baseline(name, *make(binary, weighted, targets)) for name, make in kind.estimators().items()
+    }
 
 
-def _errors(baseline: Baseline, texts: Sequence[str], codes: np.ndarray) -> tuple[float, float]:
-    """Returns the share of wrong predictions and the log loss, or zeros if there are no texts."""
-    if not len(texts):
+def _loss(baseline: Baseline, valid: tuple[Sequence[str], np.ndarray] | None) -> tuple[float, float]:
+    """Returns two numbers by which baselines are compared on the validation split. Lower is better."""
+    if valid is None:
         return 0.0, 0.0
-    probabilities = baseline.probabilities(texts)
-    true_class = np.maximum(probabilities[np.arange(len(codes)), codes], SMALLEST_PROBABILITY)
-    return float(np.mean(probabilities.argmax(axis=1) != codes)), float(-np.log(true_class).mean())
+    return baseline.kind.order(baseline.predict(valid[0]), valid[1])

@@ -13,12 +13,15 @@ from zipfile import BadZipFile
 import numpy as np
 import tensorflow as tf
 
+from apps.options import AUTO
 from apps.run import write_text
 from apps.sentiment.defaults import choose
+from apps.sentiment.kinds import Kind, SingleLabel, kind_of, stored_kind
 from apps.sentiment.labeled_table import Reading
 from apps.sentiment.labeled_texts import LabeledTextData, LabeledTexts, check_labels, load_labeled_texts
+from apps.sentiment.labels import number, parts, strata
 from apps.sentiment.linear import Linear, fit_linear
-from apps.sentiment.options import Train
+from apps.sentiment.options import MULTI_LABEL, REGRESSION, Train
 from apps.sentiment.text_notes import text_notes
 from apps.task import Data
 from seqmodels.data.batching import batches, bucket_edges
@@ -26,20 +29,21 @@ from seqmodels.data.sequences import PAD, TokenSequences, truncate, truncate_rag
 from seqmodels.data.tokenizer import START, UNKNOWN, Tokenizer, TokenizerSettings
 from seqmodels.errors import DataError
 
+UNKNOWN_WORDS = 0.1  # --unit auto chooses pieces of words above this share of unknown words
 PREFIX = 1  # number of tokens that truncation always keeps at the start: the start token
-LINEAR = "linear.npz"
+LINEAR, OUTPUT = "linear.npz", "output.json"
 
 
 @dataclass(frozen=True)
 class Assets:
-    """Tokenizer, class names and text lengths of a trained model.
+    """Tokenizer, kind of labels and text lengths of a trained model.
 
     If all tokens of a text are unknown, the text is read as an empty text. An empty text has only the start
     token.
 
     Attributes:
         tokenizer: tokenizer trained on the training split.
-        classes: class names in the order of the model's outputs.
+        kind: kind of labels, with the class names in the order of the model's outputs.
         edges: lengths to which the training batches are padded, ascending.
         length: maximum number of tokens of a text. Longer texts are truncated.
         keep: part of a truncated text that is kept: "head", "tail" or "both".
@@ -47,7 +51,7 @@ class Assets:
     """
 
     tokenizer: Tokenizer
-    classes: list[str]
+    kind: Kind
     edges: list[int]
     length: int
     keep: Any
@@ -93,17 +97,21 @@ class Assets:
             edges.append(min(2 * edges[-1], self.length))
         return edges
 
-    def labels(self, split: LabeledTexts) -> np.ndarray:
-        """Returns the class index of each row, ``(n,)`` int32. Raises DataError if a label is unknown."""
-        check_labels(split, self.classes)
-        index = {name: number for number, name in enumerate(self.classes)}
-        return np.array([index[label] for label in split.labels], np.int32)
+    @property
+    def classes(self) -> list[str]:
+        return self.kind.classes
+
+    def targets(self, split: LabeledTexts) -> np.ndarray:
+        """Returns the target of each row, ``(n, ...)``. Raises DataError if a label is invalid."""
+        check_labels(split, self.classes, self.kind.name)
+        return self.kind.targets(split.labels)
 
     def save(self, folder: Path) -> None:
         self.tokenizer.save(folder)
         write_text(folder / "labels.txt", "".join(f"{name}\n" for name in self.classes))
         lengths = {"edges": self.edges, "length": self.length, "keep": self.keep}
         write_text(folder / "lengths.json", json.dumps(lengths) + "\n")
+        write_text(folder / OUTPUT, json.dumps(self.kind.facts()) + "\n")
         (folder / LINEAR).unlink(missing_ok=True)
         if self.linear is not None:
             np.savez(folder / LINEAR, **vars(self.linear))
@@ -113,6 +121,9 @@ class Assets:
         """Reads the files that :meth:`save` wrote. Raises DataError if a file is missing or damaged."""
         try:
             classes = (folder / "labels.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+            kind: Kind = SingleLabel(classes)
+            if (folder / OUTPUT).exists():  # runs of earlier versions do not have this file
+                kind = stored_kind(classes, json.loads((folder / OUTPUT).read_text(encoding="utf-8")))
             lengths = json.loads((folder / "lengths.json").read_text(encoding="utf-8"))
             linear = None
             if (folder / LINEAR).exists():
@@ -125,12 +136,12 @@ class Assets:
                         float(stored["scale"]),
                         tuple(stored["choice"].tolist()),
                     )
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise DataError(
                 f"{folder}: the labels, lengths or linear part of the run cannot be read ({error}); "
                 "train the run again"
             ) from error
-        return cls(Tokenizer.load(folder), classes, **lengths, linear=linear)
+        return cls(Tokenizer.load(folder), kind, **lengths, linear=linear)
 
 
 def known_tokens(rows: TokenSequences) -> np.ndarray:
@@ -149,31 +160,39 @@ def load(options: Train, assets: Assets | None) -> Data:
             starts from scratch. With ``--from``, the tokenizer and the classes are kept, but the padded
             lengths are chosen for the new texts.
     """
-    source = load_labeled_texts(options.data, options.seed, reading=reading(options))
+    how = reading(options)
+    if assets is not None:
+        how = replace(how, output=assets.kind.name)
+    source = load_labeled_texts(options.data, options.seed, reading=how)
     options, chosen = choose(options, source)
-    tokenizer = assets.tokenizer if assets else _tokenizer(options, source)
+    if assets is not None:
+        tokenizer, reason = assets.tokenizer, []
+    else:
+        tokenizer, reason = _tokenizer(options, source)
+    options = options.with_chosen({"unit": tokenizer.settings.unit})
     train_ids, valid_ids = tokenizer.encode(source.train.texts), tokenizer.encode(source.valid.texts)
     if assets is None or options.from_:
         # Only the padded lengths depend on the validation split. All other assets depend
         # only on the training split.
         lengths = np.minimum(np.concatenate([train_ids.lengths, valid_ids.lengths]), options.length)
         edges = bucket_edges(lengths, options.buckets)
-        classes = assets.classes if assets else source.classes
-        assets = Assets(tokenizer, classes, edges, options.length, options.keep)
-    notes = [*source.notes, *chosen, *text_notes(options, source, train_ids, valid_ids, tokenizer)]
+        kind = assets.kind if assets else kind_of(source.output, source.classes, source.train.labels)
+        assets = Assets(tokenizer, kind, edges, options.length, options.keep)
+    notes = [*source.notes, *chosen, *reason, *text_notes(options, source, train_ids, valid_ids, tokenizer)]
     facts = _facts(source, train_ids, assets, notes)
     train_ids, valid_ids = assets.cut(train_ids), assets.cut(valid_ids)
-    train_labels, valid_labels = assets.labels(source.train), assets.labels(source.valid)
-    weights = (
-        _class_weights(train_labels, len(assets.classes)) if options.class_weights == "balanced" else None
-    )
+    train_targets, valid_targets = assets.targets(source.train), assets.targets(source.valid)
+    weights = None
+    if options.class_weights == "balanced":
+        weights = _class_weights(train_targets, len(assets.classes))
     further: dict[str, Any] = {}
     if options.ngrams:
         linear, others = fit_linear(
             train_ids,
             source.train.texts,
-            train_labels,
-            len(assets.classes),
+            train_targets,
+            strata(source.train.labels, source.output),
+            assets.kind.family,
             tokenizer.vocabulary,
             options.ngrams,
             options.ngram_buckets,
@@ -181,15 +200,15 @@ def load(options: Train, assets: Assets | None) -> Data:
             evidence=options.reads != "words",
         )
         assets = replace(assets, linear=linear)
-        further = {"of_rows": {"linear_logits": others.logits}}
+        further = {"of_rows": {"linear_logits": others.outputs}}
         if others.evidence is not None:
             further["of_tokens"] = {"evidence": others.evidence}
     shapes: dict[str, Any] = {"edges": assets.edges, "batch_size": options.batch_size}
     return Data(
         train=lambda epoch: batches(
-            train_ids, train_labels, weights, **shapes, **further, seed=options.seed, epoch=epoch
+            train_ids, train_targets, weights, **shapes, **further, seed=options.seed, epoch=epoch
         ),
-        valid=lambda: batches(valid_ids, valid_labels, **shapes),
+        valid=lambda: batches(valid_ids, valid_targets, **shapes),
         assets=assets,
         facts=facts,
         source=source,
@@ -199,13 +218,26 @@ def load(options: Train, assets: Assets | None) -> Data:
 
 def reading(options: Train) -> Reading:
     """Returns the training options that control the reading of files."""
-    return Reading(options.text, options.label, options.encoding, options.on_bad_rows)
+    return Reading(options.text, options.label, options.encoding, options.on_bad_rows, options.output)
 
 
-def _tokenizer(options: Train, source: LabeledTextData) -> Tokenizer:
+def _tokenizer(options: Train, source: LabeledTextData) -> tuple[Tokenizer, list[str]]:
+    """Returns the tokenizer, and a note if ``--unit auto`` chooses pieces of words."""
+    if options.unit != AUTO:
+        return _trained_tokenizer(options, source, options.unit), []
+    words = _trained_tokenizer(options, source, "word")
+    ids = words.encode(source.valid.texts).values
+    share = float(np.mean(ids[ids != START] == UNKNOWN)) if np.any(ids != START) else 0.0
+    if share <= UNKNOWN_WORDS:
+        return words, []
+    note = f"{share:.1%} of the validation words are unknown, so the tokens are pieces of words"
+    return _trained_tokenizer(options, source, "wordpiece"), [f"{note} (--unit wordpiece)"]
+
+
+def _trained_tokenizer(options: Train, source: LabeledTextData, unit: str) -> Tokenizer:
     settings: dict[str, Any] = {
-        "unit": options.unit,
-        "split": options.split,
+        "unit": unit,
+        "split": options.split if unit != "character" else "whitespace",
         "lowercase": options.lowercase,
         "size": options.vocabulary,
         "minimum_count": options.minimum_count,
@@ -214,13 +246,25 @@ def _tokenizer(options: Train, source: LabeledTextData) -> Tokenizer:
     return Tokenizer.train(source.train.texts, TokenizerSettings(**settings))
 
 
-def _class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+def _class_weights(targets: np.ndarray, classes: int) -> np.ndarray:
     """Returns a weight for each row, ``(n,)``. The mean weight is 1.
 
     The weight of a row is inversely proportional to the frequency of its class.
     """
-    counts = np.bincount(labels, minlength=classes)
-    return (len(labels) / (classes * counts))[labels].astype(np.float32)
+    counts = np.bincount(targets, minlength=classes)
+    return (len(targets) / (classes * counts))[targets].astype(np.float32)
+
+
+def _label_facts(source: LabeledTextData) -> dict[str, Any]:
+    """Returns the number of training texts per class or label, or the quantiles of the numbers."""
+    if source.output == REGRESSION:
+        quantiles = np.quantile([number(label) for label in source.train.labels], [0, 0.05, 0.5, 0.95, 1])
+        names = ("0%", "5%", "50%", "95%", "100%")
+        return {"numbers": {name: float(value) for name, value in zip(names, quantiles)}}
+    labels = source.train.labels
+    if source.output == MULTI_LABEL:
+        labels = [part for label in labels for part in parts(label)]
+    return {"classes": dict(sorted(Counter(labels).items()))}
 
 
 def _facts(source: LabeledTextData, ids: TokenSequences, assets: Assets, notes: list[str]) -> dict[str, Any]:
@@ -232,7 +276,7 @@ def _facts(source: LabeledTextData, ids: TokenSequences, assets: Assets, notes: 
         "sha256": source.sha256,
         "notes": notes,
         "counts": {name: len(split) for name, split in splits.items()},
-        "classes": dict(sorted(Counter(source.train.labels).items())),
+        **_label_facts(source),
         "vocabulary": len(assets.tokenizer),
         "tokens of a text": quantiles,
         "texts that are cut": f"{np.mean(lengths > assets.length):.1%}",

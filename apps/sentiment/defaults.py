@@ -35,14 +35,17 @@ def choose(options: Train, source: LabeledTextData) -> tuple[Train, list[str]]:
     steps = max(1, count // batch_size)
     chosen = options.with_chosen(
         {
+            "output": source.output,
             "batch_size": batch_size,
             "epochs": min(max(STEPS // steps, FEWEST_EPOCHS), MOST_EPOCHS),
             "minimum_count": 1 if characters < FEW_CHARACTERS else 2,
             "units": 32 if few and len(source.classes) < 10 else 64,
             "dropout": 0.5 if few else 0.3,
+            "buckets": 2 if few else 6,
         }
     )
-    names = options.automatic()
+    left = {*chosen.automatic(), "output"}
+    names = [name for name in options.automatic() if name not in left]
     if not names:
         return chosen, []
     values = " ".join(f"{flag(name)} {getattr(chosen, name)}" for name in names)

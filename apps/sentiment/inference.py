@@ -1,4 +1,4 @@
-"""Predicts class probabilities of texts with a model in any of its formats: Keras, SavedModel or TFLite."""
+"""Computes predictions for texts with a model in any of its formats: Keras, SavedModel or TFLite."""
 
 from __future__ import annotations
 
@@ -19,67 +19,68 @@ from seqmodels.data.sequences import PAD, TokenSequences
 
 BATCH = 64  # number of texts per batch
 
-Probabilities = Callable[[Iterable[list[str]]], Iterator[np.ndarray]]
-"""Function that receives lists of texts and yields the class probabilities of each list.
+Predictions = Callable[[Iterable[list[str]]], Iterator[np.ndarray]]
+"""Function that receives lists of texts and yields the predictions for each list.
 
-For a list of n texts, the probabilities are ``(n, classes)`` float32, in the order of the texts.
+For a list of n texts, the predictions are ``(n, columns)`` float32, in the order of the texts. See
+:class:`apps.sentiment.kinds.base.Kind`.
 """
 
 
-def forms(run: Run, assets: Assets) -> Forms[Probabilities]:
+def forms(run: Run, assets: Assets) -> Forms[Predictions]:
     """Returns one loader function per model format.
 
-    A loader function receives a model or its path. It returns a function that predicts probabilities.
+    A loader function receives a model or its path. It returns a function that computes predictions.
     """
     return Forms(
         keras=lambda model: of_keras(model, assets),
-        saved_model=_of_saved_model,
+        saved_model=lambda loaded: _of_saved_model(loaded, assets),
         tflite=lambda path, _: _of_tflite(run, path, assets),
     )
 
 
-def of_keras(model: Callable[..., tf.Tensor], assets: Assets) -> Probabilities:
+def of_keras(model: Callable[..., tf.Tensor], assets: Assets) -> Predictions:
     @tf.function(autograph=False, reduce_retracing=True)
     def classify(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        return tf.nn.softmax(model(inputs, training=False))
+        return assets.kind.predictions(model(inputs, training=False))
 
     shapes: dict[str, Any] = {"edges": assets.serving_edges, "batch_size": BATCH}
 
-    def probabilities(chunks: Iterable[list[str]]) -> Iterator[np.ndarray]:
+    def predictions(chunks: Iterable[list[str]]) -> Iterator[np.ndarray]:
         for texts in chunks:
             ids = assets.encode(texts)
             rows = [classify(inputs).numpy() for inputs, _, _ in batches(ids, **shapes)]
             yield np.concatenate(rows)[evaluation_order(ids.lengths, **shapes)]
 
-    return probabilities
+    return predictions
 
 
-def _of_saved_model(loaded: Any) -> Probabilities:
+def _of_saved_model(loaded: Any, assets: Assets) -> Predictions:
     classify = loaded.signatures["serving_default"]
 
-    def probabilities(chunks: Iterable[list[str]]) -> Iterator[np.ndarray]:
+    def predictions(chunks: Iterable[list[str]]) -> Iterator[np.ndarray]:
         for texts in chunks:
             parts = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
-            yield np.concatenate([classify(text=tf.constant(part))["probabilities"] for part in parts])
+            found = np.concatenate([classify(text=tf.constant(part))[assets.kind.column] for part in parts])
+            yield found.reshape(len(texts), -1)
 
-    return probabilities
+    return predictions
 
 
-def _of_tflite(run: Run, path: Path, assets: Assets) -> Probabilities:
+def _of_tflite(run: Run, path: Path, assets: Assets) -> Predictions:
     shape = run.read_json(
         "export/tflite/report.json", "length", "keep", mend="create it again with `convert`"
     )
     assets = at_length(assets, shape["length"], shape["keep"])
     classify = Interpreter(model_path=str(path), num_threads=1).get_signature_runner("classify")
 
-    def probabilities(chunks: Iterable[list[str]]) -> Iterator[np.ndarray]:
+    def predictions(chunks: Iterable[list[str]]) -> Iterator[np.ndarray]:
         for texts in chunks:
             rows = padded(assets.encode(texts), assets.length)
-            found = np.concatenate([classify(tokens=row[None])["probabilities"] for row in rows])
-            # An int8 model rounds each probability separately. Their sum may then differ from 1.
-            yield found / found.sum(axis=1, keepdims=True)
+            found = np.concatenate([classify(tokens=row[None])[assets.kind.column] for row in rows])
+            yield assets.kind.normalized(found)
 
-    return probabilities
+    return predictions
 
 
 def at_length(assets: Assets, length: int, keep: str) -> Assets:

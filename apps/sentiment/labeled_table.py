@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from apps.sentiment.labels import label_text
+from apps.sentiment.options import SINGLE_LABEL
 from seqmodels.data.columns import not_texts, note_columns
 from seqmodels.data.tables import BadRows, Table, find_column, has_column, read_table
 from seqmodels.errors import DataError, UsageError, excerpt
@@ -32,6 +34,7 @@ class Reading:
             common names.
         encoding: encoding of text files. Default: UTF-8.
         on_bad_rows: ``"error"`` or ``"skip"``, see ``--on-bad-rows``.
+        output: kind of the labels, see ``--output``. With ``"auto"``, the training labels determine it.
         stored: names of attributes, such as ``text``. Their values come from an earlier training, not from
             the user. Such a value is ignored if it does not fit the file. For example, the file may lack the
             column.
@@ -41,6 +44,7 @@ class Reading:
     label: str | None = None
     encoding: str | None = None
     on_bad_rows: str = "error"
+    output: str = "auto"
     stored: frozenset[str] = frozenset()
 
 
@@ -149,8 +153,20 @@ def read_labeled_table(path: Path, reading: Reading, notes: list[str]) -> Labele
             "different columns with --text and --label"
         )
     note_columns(table, {"text": text, "label": label}, notes)
-    rows = zip(table.lines.tolist(), table.texts(text), table.texts(label))
+    labels = table.texts(label) if reading.output == SINGLE_LABEL else _labels(table, label)
+    rows = zip(table.lines.tolist(), table.texts(text), labels)
     return collect(str(path), rows, bad, reading, notes)
+
+
+def _labels(table: Table, column: str) -> list[str]:
+    """Returns the labels of all rows. Several labels of a row are joined by ``|``."""
+    found: list[str] = []
+    try:
+        for cell in table.frame[column].tolist():
+            found.append(label_text(cell))
+    except ValueError as error:
+        raise DataError(f"{table.where(len(found), column)}: {error}; expected labels") from error
+    return found
 
 
 def text_column(table: Table, reading: Reading) -> str:

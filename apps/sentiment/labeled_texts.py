@@ -13,13 +13,13 @@ only for ``tfds:``.
 
 import json
 import os
-import re
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from apps.sentiment import labels as label_values
 from apps.sentiment.labeled_table import (
     LabeledTexts,
     Reading,
@@ -51,8 +51,9 @@ FORMS = f"a table ({', '.join(FORMATS)}, also compressed), a folder, 'embedded' 
 class LabeledTextData:
     """The train, valid and test splits of a data set.
 
-    ``name`` is the name of the data set. ``classes`` contains the sorted labels of train. If all labels are
-    integers, they are sorted by value.
+    ``name`` is the name of the data set. ``output`` is the kind of the labels, see ``--output``. ``classes``
+    contains the sorted labels of train. If all labels are integers, they are sorted by value. If the labels
+    are numbers to predict, ``classes`` is empty.
     ``notes`` describes how missing splits were replaced, what was skipped, and how many test texts are also
     in another split. ``sha256`` is a digest of the data. It is computed before new splits are created, so it
     does not depend on the seed.
@@ -62,6 +63,7 @@ class LabeledTextData:
     valid: LabeledTexts
     test: LabeledTexts
     classes: list[str]
+    output: str
     name: str
     notes: list[str]
     sha256: str
@@ -95,27 +97,33 @@ def load_labeled_texts(
             occur in train.
     """
     notes: list[str] = []
-    readers = _readers(data, reading or Reading(), notes)
-    read = read_splits(data, readers)
+    reading = reading or Reading()
+    read = read_splits(data, _readers(data, reading, notes))
     sha256 = digest(
         (name, len(split), map(json.dumps, zip(split.texts, split.labels))) for name, split in read.items()
     )
     # HTML breaks are replaced only now, because the digest is computed from the original texts.
     read = {name: _plain(split, notes) for name, split in read.items()}
-    splits = _complete(read, seed, valid_fraction, notes)
+    output, found = reading.output, list[str]()
+    if output == "auto":
+        output, found = label_values.recognise(
+            next(read[name] for name in (WHOLE, "train") if name in read).labels
+        )
+    notes += found
+    splits = _complete(read, seed, valid_fraction, output, notes)
     train, valid, test = (splits[name] for name in SPLIT_NAMES)
-    classes = _sorted_labels(set(train.labels))
-    if len(classes) == 1:
-        raise DataError(f"{data} has only the label {classes[0]!r} in train; expected at least two labels")
-    check_labels(valid, classes)
-    check_labels(test, classes)
+    if output == label_values.REGRESSION:
+        check_labels(train, [], output)
+    classes = _classes(data, train, output)
+    check_labels(valid, classes, output)
+    check_labels(test, classes, output)
     seen = {*train.texts, *valid.texts}
     if repeated := sum(text in seen for text in test.texts):
         notes.append(
             f"{repeated} of {len(test)} test texts are also in train or valid; "
             "remove them from test, because their scores are too good"
         )
-    return LabeledTextData(train, valid, test, classes, data, notes, sha256)
+    return LabeledTextData(train, valid, test, classes, output, data, notes, sha256)
 
 
 def load_split(
@@ -135,14 +143,44 @@ def load_split(
     return _plain(read_split(data, readers, split), notes)
 
 
-def check_labels(split: LabeledTexts, classes: Sequence[str]) -> None:
-    """Raises one DataError that lists the rows with a label that is not in ``classes``."""
+def check_labels(split: LabeledTexts, classes: Sequence[str], output: str) -> None:
+    """Raises one DataError that lists the rows with invalid labels.
+
+    Args:
+        split: texts and labels.
+        classes: the labels of the training split, or an empty list for numbers.
+        output: kind of the labels, see ``--output``.
+    """
     known, bad = set(classes), BadRows(split.source)
     for row, label in enumerate(split.labels):
-        if label not in known:
-            bad.add(row, split.where(row), f"the label {label!r} is unknown")
+        if reason := label_values.problem(label, output, known):
+            bad.add(row, split.where(row), reason)
     if bad.count:
-        raise DataError(f"{bad.listed()}; expected a label of the training split: {', '.join(classes)}")
+        raise DataError(f"{bad.listed()}; expected {label_values.expected(output, classes)}")
+
+
+def _classes(data: str, train: LabeledTexts, output: str) -> list[str]:
+    """Returns the sorted labels of the training split, or an empty list for numbers.
+
+    Raises:
+        DataError: the training split has only one label, or all its numbers are equal.
+    """
+    different = set(train.labels)
+    if output == label_values.MULTI_LABEL:
+        classes = label_values.sorted_labels(
+            {part for label in different for part in label_values.parts(label)}
+        )
+        if not classes:
+            raise DataError(
+                f"{data} has no labels in train; expected labels that are joined by |, such as a|b"
+            )
+        return classes
+    if len(different) == 1:
+        (only,) = different
+        raise DataError(f"{data} has only the label {only!r} in train; expected at least two labels")
+    if output == label_values.REGRESSION:
+        return []
+    return label_values.sorted_labels(different)
 
 
 def _plain(split: LabeledTexts, notes: list[str]) -> LabeledTexts:
@@ -155,19 +193,14 @@ def _plain(split: LabeledTexts, notes: list[str]) -> LabeledTexts:
     return replace(split, texts=texts)
 
 
-def _sorted_labels(labels: set[str]) -> list[str]:
-    if all(re.fullmatch("-?[0-9]+", label) for label in labels):
-        return sorted(labels, key=lambda label: (int(label), label))
-    return sorted(labels)
-
-
 def _complete(
-    read: dict[str, LabeledTexts], seed: int, valid_fraction: float, notes: list[str]
+    read: dict[str, LabeledTexts], seed: int, valid_fraction: float, output: str, notes: list[str]
 ) -> dict[str, LabeledTexts]:
     """Returns train, valid and test, and creates the missing splits. ``notes`` gets a note on new splits."""
     origin, said = "all rows" if WHOLE in read else "train", list[str]()
     whole, splits, missing = missing_splits(read, valid_fraction, said)
-    for split, rows in _cut(whole, missing, seed).items():
+    strata = label_values.strata(whole.labels, output)
+    for split, rows in _cut(whole, strata, missing, seed).items():
         if not rows:
             raise DataError(
                 f"{whole.source} has too few rows ({len(whole)}) to create the split {split!r}; add rows, or "
@@ -182,13 +215,16 @@ def _complete(
     return splits
 
 
-def _cut(whole: LabeledTexts, fractions: dict[str, float], seed: int) -> dict[str, list[int]]:
+def _cut(
+    whole: LabeledTexts, strata: Sequence[str], fractions: dict[str, float], seed: int
+) -> dict[str, list[int]]:
     """Assigns the rows to train and to the new splits.
 
-    ``fractions`` contains the fraction of the rows for each new split. The texts of each label are sorted by
-    a hash of seed and text. This order is the same on every machine and for every order of the rows. The
-    training split keeps at least one text of every label. Each new split also gets at least one text of a
-    label, unless the label has too few texts.
+    ``strata`` contains the stratum of each row, such as its label. ``fractions`` contains the fraction of the
+    rows for each new split. The texts of each stratum are sorted by a hash of seed and text. This order is
+    the same on every machine and for every order of the rows. The training split keeps at least one text of
+    every stratum. Each new split also gets at least one text of a stratum, unless the stratum has too few
+    texts.
 
     Returns:
         The row numbers of each split, in ascending order.
@@ -198,7 +234,7 @@ def _cut(whole: LabeledTexts, fractions: dict[str, float], seed: int) -> dict[st
         rows_of.setdefault(text, []).append(row)
     texts_of: dict[str, list[str]] = {}
     for text, rows in rows_of.items():
-        texts_of.setdefault(whole.labels[rows[0]], []).append(text)
+        texts_of.setdefault(strata[rows[0]], []).append(text)
     parts: dict[str, list[int]] = {name: [] for name in ("train", *fractions)}
     for texts in texts_of.values():
         texts.sort(key=lambda text: cut_order(text, seed))

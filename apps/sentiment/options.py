@@ -26,6 +26,7 @@ from apps.search import ByOption
 from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, KEEPS, POOLINGS, SPLITS, UNITS
 
+SINGLE_LABEL, MULTI_LABEL, REGRESSION = OUTPUTS = ("single-label", "multi-label", "regression")
 READING = ("text", "label", "encoding")  # options that tell how to read files
 
 
@@ -35,7 +36,7 @@ class Train(TrainOptions):
 
     fixed: ClassVar[frozenset[str]] = frozenset(
         {
-            *("unit", "split", "lowercase", "vocabulary", "minimum_count", "length", "keep"),
+            *("output", "unit", "split", "lowercase", "vocabulary", "minimum_count", "length", "keep"),
             *("embeddings", "ngrams", "ngram_buckets", "reads"),
         }
     )
@@ -87,13 +88,24 @@ class Train(TrainOptions):
     label: str | None = column_option(
         "the labels", "the column 'label', or a column with another common name such as 'class'"
     )
+    output: str = option(
+        AUTO,
+        "Kind of the labels. 'single-label': one label per text. 'multi-label': several labels per text, "
+        "joined by | or as a list. 'regression': a number per text. 'auto': follows from the data.",
+        group="Data",
+        choices=OUTPUTS,
+        auto=True,
+    )
     encoding: str | None = encoding_option()
     on_bad_rows: str = bad_rows_option("malformed rows, empty texts, missing labels")
     unit: str = option(
-        "word",
-        "Type of the tokens. 'word': whole words. 'wordpiece': words and pieces of words.",
+        AUTO,
+        "Type of the tokens. 'word': whole words. 'wordpiece': words and pieces of words. 'character': "
+        "single characters. 'auto': words, or pieces of words if many words of the validation split are "
+        "unknown.",
         group="Data",
-        choices=UNITS[:2],
+        choices=UNITS[:3],
+        auto=True,
     )
     split: str = option(
         "auto",
@@ -210,18 +222,25 @@ class Train(TrainOptions):
         choices=("none", "balanced"),
     )
     buckets: int = option(
-        6,
+        AUTO,
         "Maximum number of different text lengths after padding. The model is compiled once per length, and "
-        "each compilation takes seconds.",
+        "each compilation takes seconds. 'auto': 2 for few texts, else 6.",
         group="Advanced",
         minimum=1,
         maximum=8,
+        auto=True,
     )
 
     def check(self) -> None:
         super().check()
         check_reading(self.data, {name: getattr(self, name) for name in (*READING, "on_bad_rows")})
         check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
+        if self.output not in (AUTO, SINGLE_LABEL) and self.class_weights != "none":
+            raise UsageError(
+                f"--class-weights {self.class_weights} does not apply to --output {self.output}; remove it"
+            )
+        if self.output == REGRESSION and self.label_smoothing:
+            raise UsageError("--label-smoothing does not apply to --output regression; remove it")
         names = self.pooling.split("+")
         if len(set(names)) < len(names):
             raise UsageError(f"--pooling {self.pooling} repeats a method; use each method at most once")

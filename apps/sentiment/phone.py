@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -21,7 +22,7 @@ from apps.run import Run
 from apps.sentiment.data import PREFIX, Assets, reading
 from apps.sentiment.inference import at_length, of_keras, padded
 from apps.sentiment.labeled_texts import load_labeled_texts
-from apps.sentiment.options import Convert, Train
+from apps.sentiment.options import SINGLE_LABEL, Convert, Train
 from seqmodels.data.sequences import PAD, front_tokens
 from seqmodels.data.tokenizer import LETTERS_DELIMITER, START, UNKNOWN, Tokenizer
 from seqmodels.errors import UsageError
@@ -56,25 +57,28 @@ GOLDEN_TEXTS = (
 )
 
 
-def signature(model: keras.Model, length: int) -> Signature:
+def signature(model: keras.Model, assets: Assets) -> Signature:
     """Returns the signature ``classify``.
 
-    The input is ``tokens [1, length]`` int32, padded. The output is ``probabilities [1, classes]``.
+    The input is ``tokens [1, length]`` int32, padded. The output is ``probabilities [1, classes]``, or
+    ``values [1, 1]`` if the model predicts a number.
     """
+    kind = assets.kind
 
     def classify(tokens: tf.Tensor) -> dict[str, tf.Tensor]:
         lengths = tf.reduce_sum(tf.cast(tokens != PAD, tf.int32), axis=1)
-        return {"probabilities": tf.nn.softmax(model({"tokens": tokens, "lengths": lengths}, training=False))}
+        outputs = model({"tokens": tokens, "lengths": lengths}, training=False)
+        return {kind.column: kind.predictions(outputs)}
 
-    spec = tf.TensorSpec((1, length), tf.int32)
+    spec = tf.TensorSpec((1, assets.length), tf.int32)
     variables = [variable.value for variable in model.variables]
-    return Signature("classify", classify, {"tokens": spec}, ("probabilities",), variables)
+    return Signature("classify", classify, {"tokens": spec}, (kind.column,), variables)
 
 
 def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
     """Prepares the conversion to TFLite files, which read texts of one fixed length.
 
-    The accuracy of the files is measured on the validation split.
+    The score of the files is measured on the validation split.
     """
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
@@ -85,23 +89,22 @@ def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
             "lower --length"
         )
     form = choose_form(fused=stored.cell == "lstm", steps=length, quantize=options.quantize)
-    source = run.trained_on(
-        stored.data, lambda: load_labeled_texts(stored.data, stored.seed, reading=reading(stored))
-    )
+    how = replace(reading(stored), output=assets.kind.name)
+    source = run.trained_on(stored.data, lambda: load_labeled_texts(stored.data, stored.seed, reading=how))
     short = at_length(assets, length, options.keep or assets.keep)
-    texts, labels = source.valid.texts, assets.labels(source.valid)
+    kind, texts, targets = assets.kind, source.valid.texts, assets.targets(source.valid)
     (whole,), (cut,) = (list(of_keras(model, each)([texts])) for each in (assets, short))
 
     share_cut = np.mean(assets.tokenizer.encode(texts).lengths > length)
 
-    def accuracy(probabilities: np.ndarray) -> float:
-        return float(np.mean(probabilities.argmax(axis=1) == labels))
+    def score(predictions: np.ndarray) -> float:
+        return kind.score(kind.normalized(predictions), targets)
 
     def bundle(report: dict[str, Any]) -> Bundle:
         return Bundle(
             _readme(stored.data, short, report),
             _golden(model, short, [*GOLDEN_TEXTS, *texts[:8]]),
-            {"vocab.txt": assets.tokenizer.vocabulary, "labels.txt": assets.classes},
+            {"vocab.txt": assets.tokenizer.vocabulary, **kind.phone_lines()},
         )
 
     def finish(content: bytes, subgraphs: int) -> bytes:
@@ -112,21 +115,21 @@ def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
     return Phone(
         entries=[
             Entry(
-                signature(model, length),
+                signature(model, short),
                 inputs={"tokens": padded(short.encode(texts), length)},
-                expected={"probabilities": cut},
+                expected={kind.column: cut},
                 representative={"tokens": _representative(short, source.train.texts)},
             )
         ],
         form=form,
         shape={"length": length, "keep": short.keep},
         note=f"{length} tokens; {share_cut:.1%} of the validation texts are truncated (keep {short.keep})",
-        metric="accuracy",
-        number=".2%",
-        score=lambda _, outputs: accuracy(outputs["classify"]["probabilities"]),
+        metric=kind.measure.name,
+        number=".2%" if kind.measure.percent else ".4g",
+        score=lambda _, outputs: score(outputs["classify"][kind.column]),
         references={
-            f"Keras, {assets.length} tokens": accuracy(whole),
-            f"Keras, {length} tokens": accuracy(cut),
+            f"Keras, {assets.length} tokens": score(whole),
+            f"Keras, {length} tokens": score(cut),
         },
         bundle=bundle,
         mediapipe=lambda subgraphs: mediapipe(assets, subgraphs),
@@ -138,10 +141,12 @@ def mediapipe(assets: Assets, subgraphs: int) -> bool:
     """Returns True if MediaPipe's text classifier can read the file.
 
     MediaPipe needs a file with one subgraph. It always splits texts at delimiters, so the model must be
-    trained with ``--unit word`` and ``--split letters``.
+    trained with ``--unit word`` and ``--split letters``. It shows the class with the highest probability, so
+    each text must have one label.
     """
     settings = assets.tokenizer.settings
-    return subgraphs == 1 and (settings.unit, settings.split) == ("word", "letters")
+    split = (settings.unit, settings.split) == ("word", "letters")
+    return subgraphs == 1 and split and assets.kind.name == SINGLE_LABEL
 
 
 def _representative(assets: Assets, texts: Sequence[str]) -> np.ndarray:
@@ -165,11 +170,12 @@ def _representative(assets: Assets, texts: Sequence[str]) -> np.ndarray:
 
 
 def _golden(model: keras.Model, assets: Assets, texts: Sequence[str]) -> dict[str, Any]:
-    (probabilities,) = of_keras(model, assets)([list(texts)])
+    (predictions,) = of_keras(model, assets)([list(texts)])
+    column = assets.kind.column
     ids = padded(assets.encode(texts), assets.length)
     cases = [
-        {"text": text, "ids": row.tolist(), "probabilities": [round(float(p), 6) for p in expected]}
-        for text, row, expected in zip(texts, ids, probabilities)
+        {"text": text, "ids": row.tolist(), column: [round(float(p), 6) for p in expected]}
+        for text, row, expected in zip(texts, ids, predictions)
     ]
     front = front_tokens(assets.length, assets.keep, PREFIX)
     return {"length": assets.length, "front": front, "labels": assets.classes, "cases": cases}
@@ -201,7 +207,9 @@ def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
     return Template((PORT / "README.md").read_text(encoding="utf-8")).substitute(
         source=Path(source).name,
         length=length,
-        classes=len(assets.classes),
+        column=assets.kind.column,
+        outputs=assets.kind.settings["classes"],
+        meaning=assets.kind.phone_note(),
         steps=steps,
         tokenizers=tokenizers,
         mediapipe=_mediapipe_notes(ready, assets, front),

@@ -15,24 +15,17 @@ def signatures(model: keras.Model, assets: Assets) -> list[Signature]:
 
     The input is ``text``, a batch of ``n`` strings. The outputs are ``labels (n,)``,
     ``probabilities (n, classes)``, and ``classes (n, classes)``. Each row of ``classes`` contains the class
-    names in the order of the probabilities.
+    names in the order of the probabilities. If texts can have several labels, they are joined by ``|`` in
+    ``labels``. A model of numbers has only the output ``values (n,)``.
     """
 
     def classify(text: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = tf.nn.softmax(model(assets.tensors(text), training=False))
-        names = tf.constant(assets.classes)
-        return {
-            "labels": tf.gather(names, tf.argmax(probabilities, axis=1)),
-            "probabilities": probabilities,
-            # A server splits each output along its first axis, one part per text. Therefore every text
-            # gets a row with all class names.
-            "classes": tf.broadcast_to(names, tf.shape(probabilities)),
-        }
+        predictions = assets.kind.predictions(model(assets.tensors(text), training=False))
+        return assets.kind.served(predictions)
 
     resources = [*(variable.value for variable in model.variables), assets.tokenizer]
     spec = tf.TensorSpec([None], tf.string)
-    outputs = ("labels", "probabilities", "classes")
-    return [Signature("classify", classify, {"text": spec}, outputs, resources)]
+    return [Signature("classify", classify, {"text": spec}, assets.kind.served_names, resources)]
 
 
 def examples(assets: Assets) -> list[tuple[str, dict[str, np.ndarray]]]:

@@ -13,7 +13,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from rich.console import Group
-from rich.table import Table
 
 from apps import frames
 from apps.baseline_units import UNITS, read_units, units_of, without_units
@@ -23,19 +22,18 @@ from apps.run import Run
 from apps.sentiment import bag_of_words
 from apps.sentiment.data import Assets, known_tokens, load, reading
 from apps.sentiment.inference import forms, of_keras
+from apps.sentiment.kinds import KINDS, Kind
 from apps.sentiment.labeled_table import LabeledTexts, Reading, text_column, without_breaks
 from apps.sentiment.labeled_texts import load_labeled_texts, load_split
-from apps.sentiment.metrics import ACCURACY, classification_scores
+from apps.sentiment.labels import label_text
 from apps.sentiment.options import READING, Convert, Evaluate, Predict, Train
 from apps.sentiment.phone import phone
 from apps.sentiment.saved_model import examples, signatures
 from apps.task import Data, Task
-from apps.verdict import against_best, with_interval
 from seqmodels.data.embeddings import read_glove
 from seqmodels.data.tables import Table as DataTable
-from seqmodels.evaluation import mcnemar, plots
 from seqmodels.models import Classifier
-from seqmodels.training.objectives import Objective, classification
+from seqmodels.training.objectives import Objective
 
 
 def build(options: Train, assets: Assets) -> keras.Model:
@@ -49,7 +47,7 @@ def build(options: Train, assets: Assets) -> keras.Model:
         settings |= {"evidence_scale": linear.scale, "ngram_buckets": linear.buckets, "normalized": True}
     if not options.ngrams:
         settings["reads"] = "words"
-    model = Classifier(len(assets.tokenizer), len(assets.classes), **settings)
+    model = Classifier(len(assets.tokenizer), **assets.kind.settings, **settings)
     model.build()
     if vectors is not None:
         model.embedding.set_weights([vectors])
@@ -58,8 +56,16 @@ def build(options: Train, assets: Assets) -> keras.Model:
     return model
 
 
-def objective(options: Train) -> Objective:
-    return classification(options.label_smoothing)
+def objective(options: Train, assets: Assets) -> Objective:
+    return assets.kind.objective(options.label_smoothing)
+
+
+def calibrated(model: keras.Model, data: Data) -> Data:
+    """Adjusts the kind of labels to the predictions for the validation split. See :class:`apps.task.Task`."""
+    split, assets = data.source.valid, data.assets
+    (predictions,) = of_keras(model, assets)([split.texts])
+    kind = assets.kind.calibrated(predictions, assets.targets(split))
+    return replace(data, assets=replace(assets, kind=kind))
 
 
 def baselines(data: Data) -> dict[str, Any]:
@@ -72,47 +78,49 @@ def baselines(data: Data) -> dict[str, Any]:
 def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str, Any]:
     """Compares the model with the baselines on the validation split. See :class:`apps.task.Task`."""
     split, assets = data.source.valid, data.assets
-    (probabilities,) = of_keras(model, assets)([split.texts])
-    labels = assets.labels(split)
-    own = classification_scores(probabilities, labels, assets.classes)
+    kind, targets = assets.kind, assets.targets(split)
+    (predictions,) = of_keras(model, assets)([split.texts])
     parts = {f"model {name}": row for name, row in _part_scores(model, split, assets).items()}
-    scored = {**fitted, **parts, "model": own}
-    rows = {_shown_name(name, row): headline(row) for name, row in scored.items()}
-    return {"rows": rows, "verdict": _verdict(probabilities.argmax(axis=1) == labels, units_of(fitted))}
+    scored = {**fitted, **parts, "model": kind.scores(predictions, targets)}
+    rows = {_shown_name(name, row): kind.headline(row) for name, row in scored.items()}
+    return {"rows": rows, "verdict": kind.verdict(kind.units(predictions, targets), units_of(fitted))}
 
 
 def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     """Scores the model and its baselines on ``options.data``. The default is the test split of the run."""
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
-    how = reading(stored)
+    kind = assets.kind
+    how = replace(reading(stored), output=kind.name)
     source = run.trained_on(stored.data, lambda: load_labeled_texts(stored.data, stored.seed, reading=how))
     split = source.test if options.data is None else _other_split(options, how)
-    labels = assets.labels(split)
+    targets = assets.targets(split)
     units = read_units(run) if options.data is None else None
     if units is not None:
         rivals = run.read_json("metrics.json", "baselines")["baselines"]["test"]
     else:
         fitted = _baseline_scores(source.train, source.valid, {"test": split}, assets)["test"]
         rivals, units = without_units(fitted), units_of(fitted)
-    (probabilities,) = open_model(run, options.model, forms(run, assets))([split.texts])
-    parts = _part_scores(run.load_model(), split, assets) if assets.linear is not None else {}
+    model = run.load_model() if assets.linear is not None or options.model == "keras" else None
+    opened = forms(run, assets)
+    predict_with = opened.keras(model) if options.model == "keras" else open_model(run, options.model, opened)
+    (predictions,) = predict_with([split.texts])
     return {
         "data": options.data or stored.data,
-        "model": classification_scores(probabilities, labels, assets.classes),
+        "model": kind.scores(predictions, targets),
         "baselines": rivals,
-        "variants": parts,
-        "verdict": _verdict(probabilities.argmax(axis=1) == labels, units),
+        "variants": _part_scores(model, split, assets),
+        "verdict": kind.verdict(kind.units(predictions, targets), units),
     }
 
 
-def _part_scores(model: keras.Model, split: LabeledTexts, assets: Assets) -> dict[str, dict[str, Any]]:
+def _part_scores(model: keras.Model | None, split: LabeledTexts, assets: Assets) -> dict[str, dict[str, Any]]:
     """Scores the model without its recurrent part, and without its linear part.
 
     A model without a linear part has no parts.
     """
-    linear = assets.linear
-    if linear is None:
+    linear, kind = assets.linear, assets.kind
+    if linear is None or model is None:
         return {}
 
     def without_linear(inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -120,17 +128,12 @@ def _part_scores(model: keras.Model, split: LabeledTexts, assets: Assets) -> dic
         return model({**inputs, "linear_logits": zeros}, training=training)
 
     (recurrent,) = of_keras(without_linear, assets)([split.texts])
-    probabilities = {
-        "without the recurrent part": linear.probabilities(assets.encode(split.texts)),
+    predictions = {
+        "without the recurrent part": kind.of_linear(linear.outputs(assets.encode(split.texts))),
         "without the linear part": recurrent,
     }
-    labels = assets.labels(split)
-    return {name: classification_scores(each, labels, assets.classes) for name, each in probabilities.items()}
-
-
-def _verdict(correct: np.ndarray, others: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Compares the correct predictions ``(n,)`` of the model with those of the best baseline."""
-    return against_best(ACCURACY, correct, others, lambda units: float(np.mean(units)), mcnemar)
+    targets = assets.targets(split)
+    return {name: kind.scores(each, targets) for name, each in predictions.items()}
 
 
 def _other_split(options: Evaluate, stored: Reading) -> LabeledTexts:
@@ -154,13 +157,13 @@ def _input_column(table: DataTable, options: Mapping[str, Any]) -> str:
 
 
 def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator[dict[str, Any]]:
-    """Yields one record per text: label, probability of each class, and number of known tokens.
+    """Yields one record per text: the prediction, and the number of known tokens.
 
     The number includes only tokens that remain after truncation. If a text has no known tokens, the model
     reads it as an empty text. A note at the end states the number of these texts.
     """
     assets = Assets.load(run.assets)
-    probabilities_of = open_model(run, options.model, forms(run, assets))
+    predictions_of = open_model(run, options.model, forms(run, assets))
     pending: list[list[str]] = []
     texts = without = 0
 
@@ -169,14 +172,12 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
             pending.append(chunk)
             yield [without_breaks(text) for text in chunk]
 
-    for probabilities in probabilities_of(remembered()):
+    for predictions in predictions_of(remembered()):
         chunk = pending.pop()
         known = known_tokens(assets.encode(chunk))
         texts, without = texts + len(chunk), without + int(np.sum(known == 0))
-        for text, row, count in zip(chunk, probabilities, known):
-            label = assets.classes[int(row.argmax())]
-            named = {name: round(float(p), 6) for name, p in zip(assets.classes, row)}
-            yield {"text": text, "label": label, "probabilities": named, "known_tokens": int(count)}
+        for text, row, count in zip(chunk, predictions, known):
+            yield {"text": text, **assets.kind.record(row), "known_tokens": int(count)}
     if without:
         print(
             f"note: {without} of {texts} texts are empty or have only unknown words; "
@@ -190,66 +191,57 @@ def _baseline_scores(
 ) -> dict[str, dict[str, Any]]:
     """Scores the bag-of-words baselines on each split.
 
-    The scores contain the correct predictions as the entry ``units``, ``(n,)``.
+    The scores contain the contribution of each text as the entry ``units``, see :class:`apps.task.Task`.
     """
-    fitted = bag_of_words.fit(train.texts, train.labels, assets.classes, (valid.texts, valid.labels))
+    known = valid.texts, assets.targets(valid)
+    fitted = bag_of_words.fit(train.texts, assets.targets(train), assets.kind, known)
     scores: dict[str, dict[str, Any]] = {name: {} for name in splits}
     for name, split in splits.items():
-        labels = assets.labels(split)
+        targets = assets.targets(split)
         for baseline in fitted:
-            probabilities = baseline.probabilities(split.texts)
+            predictions = baseline.predict(split.texts)
             scores[name][baseline.name] = {
-                **classification_scores(probabilities, labels, assets.classes),
+                **baseline.kind.scores(predictions, targets),
                 **({"features": baseline.features} if baseline.features else {}),
-                UNITS: probabilities.argmax(axis=1) == labels,
+                UNITS: baseline.kind.units(predictions, targets),
             }
     return scores
 
 
-def _shown_name(name: str, row: dict[str, Any]) -> str:
+def _shown_name(name: str, row: Mapping[str, Any]) -> str:
     """Returns the name of a baseline with its features, such as ``naive Bayes (word 1-2-grams)``."""
     return f"{name} ({row['features']})" if row.get("features") else name
 
 
+def _kind_of_scores(scores: Mapping[str, Any]) -> type[Kind]:
+    """Returns the kind of labels that has these scores."""
+    return next(kind for kind in KINDS.values() if kind.own_score in scores)
+
+
 def headline(scores: dict[str, Any]) -> dict[str, float]:
-    return {name: scores[name] for name in ("accuracy", "macro_f1", "log_loss")}
+    return _kind_of_scores(scores).headline(scores)
 
 
 def render_scores(scores: dict[str, Any]) -> Group:
-    """Returns three tables: all scores, the scores per class, and the confusion matrix."""
+    """Returns the tables of scores. The rows of the first table are the baselines and the model."""
     model = scores["model"]
-    title = f"{scores['data']}: {model['examples']} texts, with 95 % intervals"
-    side = Table("", "accuracy", "macro F1", "log loss", "calibration error", title=title)
     variants = {f"model {name}": row for name, row in scores["variants"].items()}
-    for name, row in {**scores["baselines"], **variants, "model": model}.items():
-        cells = [with_interval(f"{row['accuracy']:.2%}", row["accuracy_interval"], ".2%")]
-        for key in ("macro_f1", "log_loss"):
-            cells.append(with_interval(f"{row[key]:.4f}", row.get(f"{key}_interval"), ".4f"))
-        side.add_row(_shown_name(name, row), *cells, f"{row['calibration_error']:.4f}")
-    classes = Table("class", "precision", "recall", "F1", "texts")
-    for name, row in model["per_class"].items():
-        classes.add_row(
-            name, *(f"{row[key]:.4f}" for key in ("precision", "recall", "f1")), str(row["support"])
-        )
-    confusion = Table("true \\ predicted", *model["per_class"])
-    for name, counts in zip(model["per_class"], model["confusion"]):
-        confusion.add_row(name, *map(str, counts))
-    return Group(side, classes, confusion)
+    rows = {
+        _shown_name(name, row): row
+        for name, row in {**scores["baselines"], **variants, "model": model}.items()
+    }
+    title = f"{scores['data']}: {model['examples']} texts, with 95 % intervals"
+    return _kind_of_scores(model).render(title, rows, model)
 
 
 def render_prediction(record: dict[str, Any]) -> str:
-    """Returns one line with label, probability and text. Tabs and line breaks in the text are escaped."""
+    """Returns one line with prediction and text. Tabs and line breaks in the text are escaped."""
     text = record["text"].translate({ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"})
-    return f"{record['label']}\t{record['probabilities'][record['label']]:.4f}\t{text}"
+    return f"{next(kind for kind in KINDS.values() if kind.entry in record).rendered(record)}\t{text}"
 
 
 def plot(run: Run, scores: dict[str, Any]) -> list[Path]:
-    return [
-        plots.confusion_matrix(
-            scores["confusion"], list(scores["per_class"]), run.plots / "confusion_matrix.png"
-        ),
-        plots.reliability_diagram(scores["calibration"], run.plots / "reliability.png"),
-    ]
+    return _kind_of_scores(scores).plot(run.plots, scores)
 
 
 TASK = Task(
@@ -266,6 +258,7 @@ TASK = Task(
     start=lambda options: "the linear part" if options.ngrams else "",
     baselines=baselines,
     validate=validate,
+    calibrated=calibrated,
     evaluate=evaluate,
     predict=predict,
     headline=headline,
@@ -275,7 +268,7 @@ TASK = Task(
     signatures=signatures,
     examples=examples,
     phone=phone,
-    store=partial(frames.write_table, columns=("text", "label")),
+    store=partial(frames.write_table, columns=("text", "label"), cell=label_text),
     inputs=frames.texts,
     input_column=_input_column,
 )

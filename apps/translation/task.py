@@ -53,7 +53,7 @@ def build(options: Train, assets: Assets) -> keras.Model:
     return model
 
 
-def objective(options: Train) -> Objective:
+def objective(options: Train, assets: object) -> Objective:
     return translation(options.label_smoothing)
 
 

@@ -15,6 +15,7 @@ from seqmodels.evaluation.curve_plots import (
     learning_curve,
     loss_by_position,
 )
+from seqmodels.evaluation.scatter_plots import predicted_against_true
 from seqmodels.evaluation.style import BLUE, DOTS_PER_INCH, GREY, LIGHT_BLUE, VERMILION, save, tidy
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "curves",
     "learning_curve",
     "loss_by_position",
+    "predicted_against_true",
     "reliability_diagram",
     "save",
     "score_by_group",

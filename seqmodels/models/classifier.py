@@ -71,6 +71,8 @@ class Classifier(keras.Model):
         normalized: if True, the linear model divides by the square root of the number of n-grams. Each token
             then has its own row of the table, see :class:`NgramBag`. For two classes, the linear model then
             has one output, the log odds of the second class.
+        independent: if True, the outputs do not belong to the classes of one softmax. They are log odds of
+            several labels, or numbers. The linear model then always has one output per class.
 
     ``keras.utils.set_random_seed`` determines the initial weights and the dropout masks.
 
@@ -104,6 +106,7 @@ class Classifier(keras.Model):
         evidence_scale: float = 1.0,
         reads: str | None = None,
         normalized: bool = False,
+        independent: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -116,7 +119,8 @@ class Classifier(keras.Model):
         self.reads_words, self.reads_evidence = reads != "evidence", reads != "words"
         self.embedding: Any = None
         self.ngrams: Any = None
-        columns = 1 if normalized and classes == 2 else classes
+        columns = 1 if normalized and classes == 2 and not independent else classes
+        self.spreads = columns < classes  # the linear model has one output for two classes
         self.evidence_units = ngrams * columns if self.reads_evidence else 0
         self.input_units = self.evidence_units + (embedding_units if self.reads_words else 0)
         if ngrams:
@@ -180,7 +184,7 @@ class Classifier(keras.Model):
         if self.ngrams is None:
             return both, 0.0
         linear = inputs["linear_logits"] if "linear_logits" in inputs else self.ngrams(tokens, lengths)
-        if linear.shape[-1] == 1:  # the log odds of the second of two classes
+        if self.spreads:  # the log odds of the second of two classes
             linear = tf.concat([-linear, linear], axis=-1) / 2
         return both, tf.cast(linear, self.head.compute_dtype)  # Keras casts the inputs of a model
 

@@ -1,7 +1,15 @@
 """The training loop, objectives, optimizers and settings of a training."""
 
 from seqmodels.training.loop import Training
-from seqmodels.training.objectives import Objective, Outcome, classification, next_token, translation
+from seqmodels.training.objectives import (
+    Objective,
+    Outcome,
+    classification,
+    independent_labels,
+    next_token,
+    squared_error,
+    translation,
+)
 from seqmodels.training.optimizers import Clipped, Schedule, clip, make
 from seqmodels.training.pace import Pace, shape_of
 from seqmodels.training.settings import Diverged, Interrupted, Position, Settings
@@ -19,8 +27,10 @@ __all__ = [
     "Training",
     "classification",
     "clip",
+    "independent_labels",
     "make",
     "next_token",
     "shape_of",
+    "squared_error",
     "translation",
 ]

@@ -90,6 +90,62 @@ def classification(label_smoothing: float = 0.0) -> Objective:
     return objective
 
 
+def independent_labels(label_smoothing: float = 0.0) -> Objective:
+    """Returns the objective of a classifier with several labels per row: the mean binary cross-entropy.
+
+    Targets of n rows with k labels are ``(n, k)`` float: 1 if the row has the label, else 0. Weights are
+    ``(n,)``. Label smoothing s moves each target to ``(1 - s) * target + s / 2``. Validation does not use it.
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, kernel_initializer="zeros")])
+    >>> outcome = independent_labels()(model, tf.ones((4, 2)), tf.zeros((4, 3)), tf.ones(4), (), False)
+    >>> round(float(outcome.total / outcome.count), 4)
+    0.6931
+    """
+
+    def objective(
+        model: keras.Model, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, carried: Any, training: bool
+    ) -> Outcome:
+        logits = model(inputs, training=training)  # (batch, labels)
+        smoothing = label_smoothing if training else 0.0
+        smoothed = (1 - smoothing) * tf.cast(targets, logits.dtype) + smoothing / 2
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(smoothed, logits)
+        right = tf.cast((logits > 0) == (targets > 0), weights.dtype)
+        return Outcome(
+            total=tf.reduce_sum(tf.reduce_mean(losses, axis=-1) * weights),
+            count=tf.reduce_sum(weights),
+            scores={"accuracy": tf.reduce_sum(tf.reduce_mean(right, axis=-1) * weights)},
+            carried=carried,
+        )
+
+    return objective
+
+
+def squared_error() -> Objective:
+    """Returns the objective of a regression: the mean squared error of independent rows.
+
+    Targets of n rows are ``(n, k)``, and weights are ``(n,)``.
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="zeros")])
+    >>> outcome = squared_error()(model, tf.ones((4, 2)), 2 * tf.ones((4, 1)), tf.ones(4), (), False)
+    >>> float(outcome.total / outcome.count)
+    4.0
+    """
+
+    def objective(
+        model: keras.Model, inputs: Any, targets: tf.Tensor, weights: tf.Tensor, carried: Any, training: bool
+    ) -> Outcome:
+        outputs = model(inputs, training=training)  # (batch, outputs)
+        losses = tf.reduce_mean(tf.square(outputs - tf.cast(targets, outputs.dtype)), axis=-1)
+        return Outcome(
+            total=tf.reduce_sum(losses * weights),
+            count=tf.reduce_sum(weights),
+            scores={},
+            carried=carried,
+        )
+
+    return objective
+
+
 def translation(label_smoothing: float = 0.0) -> Objective:
     """Returns the objective of a translator: the cross-entropy of the target tokens under teacher forcing.
 

@@ -17,7 +17,7 @@ ADJECTIVES = {"bad": ("dull", "awful", "boring", "weak"), "good": ("great", "fun
 NOUNS = ("plot", "cast", "music", "ending", "camera", "script")
 SIZES = {"train": 48, "valid": 12, "test": 12}
 TINY = ["--units=4", "--embedding-units=4", "--batch-size=8", "--minimum-count=1"]
-TINY += ["--no-xla", "--no-bidirectional", "--buckets=1", "--epochs=2", "--learning-rate=0.02"]
+TINY += ["--unit=word", "--no-xla", "--no-bidirectional", "--buckets=1", "--epochs=2", "--learning-rate=0.02"]
 RECURRENT = ["--ngrams=0"]  # without the linear part, which takes seconds
 SUBJECTS, VERBS, OBJECTS = (
     ("the cat", "a dog", "one bird"),

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from apps.forecasting.data import Assets
 from apps.options import ConvertOptions, ExportOptions, InfoOptions, TrainOptions, resolve
+from apps.sentiment.kinds import SingleLabel
 from apps.task import load_task
 from apps.training import make_training
 from apps.tune_options import TuneOptions
@@ -51,7 +52,9 @@ def assets(task: str) -> Any:
         known = {"kind": "values", "names": ["a"], "lookback": 12, "horizon": 3, "segment": 1, "season": 1}
         return Assets(**{**fields, **known, "series_units": 0, "periods": [], "known": [], "static": []})
     sizes = {"tokenizer": range(30), "source_tokenizer": range(30), "target_tokenizer": range(30)}
-    return range(30) if task == "language_modeling" else SimpleNamespace(**sizes, classes="ab", linear=None)
+    if task == "language_modeling":
+        return range(30)
+    return SimpleNamespace(**sizes, kind=SingleLabel("ab"), linear=None)
 
 
 def changed(declared: Any, kind: type, value: Any) -> Any:

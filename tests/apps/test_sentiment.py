@@ -12,6 +12,7 @@ import tensorflow as tf
 from apps.options import resolve, restore
 from apps.sentiment import bag_of_words
 from apps.sentiment.data import Assets, load
+from apps.sentiment.kinds import SingleLabel
 from apps.sentiment.labeled_texts import load_labeled_texts
 from apps.sentiment.options import Train
 from apps.sentiment.task import build
@@ -53,7 +54,7 @@ def test_a_run_stores_the_options_of_its_training(trained, reviews, read_json):
     stored = read_json(trained / "options.json")
     expected = {"data": str(reviews), "units": 4, "embedding_units": 4, "batch_size": 8, "minimum_count": 1}
     expected |= {"xla": False, "bidirectional": False, "buckets": 1, "epochs": 2, "learning_rate": 0.02}
-    expected["dropout"] = 0.5  # chosen for few texts
+    expected |= {"unit": "word", "dropout": 0.5, "output": "single-label"}  # chosen from the data
     assert stored == {**Train().stored(), **expected}
     assert restore(Train, stored, "") == resolve(Train, expected)
 
@@ -111,10 +112,11 @@ def test_metrics_hold_the_best_epoch_and_baselines_fitted_on_train(trained, revi
     for split in ("valid", "test"):
         assert set(metrics["baselines"][split]) == {"majority", "naive Bayes", "logistic regression"}
         assert metrics["baselines"][split]["majority"]["accuracy"] == 0.5
-        valid = source.valid.texts, source.valid.labels
-        for baseline in bag_of_words.fit(source.train.texts, source.train.labels, source.classes, valid):
+        kind = SingleLabel(source.classes)
+        valid = source.valid.texts, kind.targets(source.valid.labels)
+        for baseline in bag_of_words.fit(source.train.texts, kind.targets(source.train.labels), kind, valid):
             texts, labels = getattr(source, split).texts, getattr(source, split).labels
-            guesses = np.array(source.classes)[baseline.probabilities(texts).argmax(axis=-1)]
+            guesses = np.array(source.classes)[baseline.predict(texts).argmax(axis=-1)]
             assert metrics["baselines"][split][baseline.name]["accuracy"] == np.mean(guesses == labels)
     assert (trained / "plots" / "learning_curve.png").stat().st_size > 1000
 
@@ -350,10 +352,10 @@ def test_the_linear_part_is_fitted_on_the_training_split_and_scored_alone(traine
     np.testing.assert_array_equal(model.ngrams.table, assets.linear.table)
     np.testing.assert_array_equal(model.ngrams.bias, assets.linear.bias)
     source = load_labeled_texts(read_json(trained / "data.json")["source"], seed=0)
-    alone = assets.linear.probabilities(assets.encode(source.test.texts))
+    alone = assets.kind.of_linear(assets.linear.outputs(assets.encode(source.test.texts)))
     log_odds = model.ngrams(**assets.tensors(tf.constant(source.test.texts)))
     np.testing.assert_allclose(alone[:, 1:], tf.sigmoid(log_odds), atol=1e-6)
-    accuracy = np.mean(alone.argmax(axis=1) == assets.labels(source.test))
+    accuracy = np.mean(alone.argmax(axis=1) == assets.targets(source.test))
     assert accuracy > 0.9
     scores = json.loads(invoke("evaluate", "--run", trained, "--json").stdout)
     assert scores["variants"]["without the recurrent part"]["accuracy"] == accuracy

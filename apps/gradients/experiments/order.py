@@ -34,6 +34,7 @@ from apps.gradients.options import Order
 from apps.gradients.window_classifier import WindowClassifier
 from apps.options import TrainOptions
 from apps.sentiment import bag_of_words
+from apps.sentiment.kinds import SingleLabel
 from apps.sentiment.reviews import ANYWHERE, NEUTRAL, Review, reviews
 from apps.training import make_training
 from seqmodels.data.batching import batches
@@ -73,9 +74,10 @@ def run(options: Order, say: Callable[[str], None]) -> Findings:
     say("fitting the bag-of-words baselines")
     texts, labels = zip(*train)
     accuracies: dict[str, list[float]] = {}
-    for baseline in bag_of_words.fit(texts, labels, CLASSES)[1:]:
+    kind = SingleLabel(CLASSES)
+    for baseline in bag_of_words.fit(texts, kind.targets(labels), kind)[1:]:
         accuracies[f"bag: {baseline.name}"] = [
-            _accuracy(baseline.probabilities([text for text, _ in test]), test) for test in tests.values()
+            _accuracy(baseline.predict([text for text, _ in test]), test) for test in tests.values()
         ]
     tokenizer = Tokenizer.train(texts, TokenizerSettings())
     parameters = {}

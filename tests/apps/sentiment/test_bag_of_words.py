@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from apps.sentiment import bag_of_words
+from apps.sentiment.kinds import SingleLabel
 from seqmodels.errors import DataError
 
 CLASSES = ("bad", "fair", "good")
@@ -11,9 +12,15 @@ TEXTS = ["a dull film", "dull and long", "it is a film", "a lovely film", "lovel
 LABELS = ["bad", "bad", "fair", "good", "good", "good"]
 
 
+def fit(texts, labels, classes, valid=None):
+    kind = SingleLabel(classes)
+    valid = None if valid is None else (valid[0], kind.targets(valid[1]))
+    return bag_of_words.fit(texts, kind.targets(labels), kind, valid)
+
+
 @pytest.fixture(scope="module")
 def baselines():
-    return {baseline.name: baseline for baseline in bag_of_words.fit(TEXTS, LABELS, CLASSES)}
+    return {baseline.name: baseline for baseline in fit(TEXTS, LABELS, CLASSES)}
 
 
 def test_names_in_order_of_strength(baselines):
@@ -22,7 +29,7 @@ def test_names_in_order_of_strength(baselines):
 
 @pytest.mark.parametrize("name", ["majority", "naive Bayes", "logistic regression"])
 def test_probabilities_are_distributions(baselines, name):
-    probabilities = baselines[name].probabilities(["a dull book", "", "never seen words", "LOVELY!"])
+    probabilities = baselines[name].predict(["a dull book", "", "never seen words", "LOVELY!"])
     assert probabilities.shape == (4, 3)
     assert probabilities.dtype == np.float64
     assert probabilities.min() >= 0
@@ -30,14 +37,12 @@ def test_probabilities_are_distributions(baselines, name):
 
 
 def test_majority_gives_the_class_frequencies(baselines):
-    np.testing.assert_array_equal(
-        baselines["majority"].probabilities(["x", "y"]), [[2 / 6, 1 / 6, 3 / 6]] * 2
-    )
+    np.testing.assert_array_equal(baselines["majority"].predict(["x", "y"]), [[2 / 6, 1 / 6, 3 / 6]] * 2)
 
 
 @pytest.mark.parametrize("name", ["naive Bayes", "logistic regression"])
 def test_learns_words_of_each_class(baselines, name):
-    predicted = baselines[name].probabilities(["Dull.", "it is", "so LOVELY"]).argmax(axis=1)
+    predicted = baselines[name].predict(["Dull.", "it is", "so LOVELY"]).argmax(axis=1)
     assert [CLASSES[each] for each in predicted] == ["bad", "fair", "good"]
 
 
@@ -52,27 +57,27 @@ def test_learns_words_of_each_class(baselines, name):
     ],
 )
 def test_uses_bigrams_short_words_and_marks(name, positive, negative):
-    fitted = bag_of_words.fit([positive, negative], ["good", "bad"], ("bad", "good"))
+    fitted = fit([positive, negative], ["good", "bad"], ("bad", "good"))
     (model,) = (baseline for baseline in fitted if baseline.name == name)
-    np.testing.assert_array_equal(model.probabilities([positive, negative]).argmax(axis=1), [1, 0])
+    np.testing.assert_array_equal(model.predict([positive, negative]).argmax(axis=1), [1, 0])
 
 
 def test_naive_bayes_by_hand():
     texts, labels = ["good good film", "bad film", "bad"], ["good", "bad", "bad"]
-    _, bayes, _ = bag_of_words.fit(texts, labels, ("bad", "good"))
+    _, bayes, _ = fit(texts, labels, ("bad", "good"))
     # The vocabulary has six 1- and 2-grams. The texts of each class contain four n-grams, so both
     # denominators are 4 + 6. The n-grams "good", "film" and "good film" each occur in one good text. Of these
     # n-grams, only "film" occurs in a bad text.
     good = 1 / 3 * (2 / 10) ** 3
     bad = 2 / 3 * (1 / 10) * (2 / 10) * (1 / 10)
     np.testing.assert_allclose(
-        bayes.probabilities(["good film"]), [[bad / (bad + good), good / (bad + good)]], rtol=1e-12
+        bayes.predict(["good film"]), [[bad / (bad + good), good / (bad + good)]], rtol=1e-12
     )
 
 
 @pytest.mark.parametrize("name", ["naive Bayes", "logistic regression"])
 def test_predicted_texts_do_not_change_the_model(baselines, name):
-    probabilities = baselines[name].probabilities
+    probabilities = baselines[name].predict
     alone = probabilities(["a dull book"])
     np.testing.assert_array_equal(probabilities(["a dull book", "dull dull brilliant"])[:1], alone)
     np.testing.assert_array_equal(probabilities(["brilliant brilliant"]), probabilities([""]))
@@ -83,20 +88,20 @@ def test_predicted_texts_do_not_change_the_model(baselines, name):
 @pytest.mark.parametrize("present", [("bad", "good"), ("bad", "fair")])
 def test_an_absent_class_has_probability_zero(present):
     classes = ("absent", *CLASSES)
-    for baseline in bag_of_words.fit(["dull", "lovely", "dull book"], [*present, present[0]], classes):
-        probabilities = baseline.probabilities(["dull", "lovely"])
+    for baseline in fit(["dull", "lovely", "dull book"], [*present, present[0]], classes):
+        probabilities = baseline.predict(["dull", "lovely"])
         np.testing.assert_allclose(probabilities[:, [classes.index(each) for each in present]].sum(axis=1), 1)
         assert probabilities[0, 1] > 0.5
 
 
 def test_one_class_is_refused():
-    with pytest.raises(DataError, match="all 2 training texts are labelled 'good'"):
-        bag_of_words.fit(["a", "b"], ["good", "good"], CLASSES)
+    with pytest.raises(DataError, match="all 2 training texts have the same label"):
+        fit(["a", "b"], ["good", "good"], CLASSES)
 
 
 def test_texts_without_words_are_refused():
     with pytest.raises(DataError, match="none of the 2 training texts has a word"):
-        bag_of_words.fit(["", " \n"], ["good", "bad"], CLASSES)
+        fit(["", " \n"], ["good", "bad"], CLASSES)
 
 
 VALID = (["a dull film", "a lovely film"], ["bad", "good"])
@@ -107,10 +112,10 @@ def test_without_validation_texts_the_features_are_words(baselines):
 
 
 def test_texts_of_marks_only_are_classified_by_characters():
-    fitted = bag_of_words.fit(["+++", "---"], ["good", "bad"], ("bad", "good"))
+    fitted = fit(["+++", "---"], ["good", "bad"], ("bad", "good"))
     assert {each.features for each in fitted[1:]} == {bag_of_words.CHARACTERS}
     for baseline in fitted[1:]:
-        np.testing.assert_array_equal(baseline.probabilities(["++", "--"]).argmax(axis=1), [1, 0])
+        np.testing.assert_array_equal(baseline.predict(["++", "--"]).argmax(axis=1), [1, 0])
 
 
 def test_validation_chooses_characters_if_the_words_are_new():
@@ -120,10 +125,10 @@ def test_validation_chooses_characters_if_the_words_are_new():
     labels = [("bad", "good")[index % 2] for index in range(120)]
     texts = ["".join(random.choice(list("abcdefgh"), 6)) + ends[label] for label in labels]
     assert len(set(texts)) == len(texts)
-    fitted = bag_of_words.fit(texts[:60], labels[:60], ("bad", "good"), (texts[60:], labels[60:]))
+    fitted = fit(texts[:60], labels[:60], ("bad", "good"), (texts[60:], labels[60:]))
     for baseline in fitted[1:]:
         assert baseline.features == bag_of_words.CHARACTERS
-        assert np.mean(np.array(["bad", "good"])[baseline.probabilities(texts).argmax(axis=1)] == labels) == 1
+        assert np.mean(np.array(["bad", "good"])[baseline.predict(texts).argmax(axis=1)] == labels) == 1
 
 
 def test_validation_chooses_words_if_only_their_order_within_the_text_counts():
@@ -131,7 +136,7 @@ def test_validation_chooses_words_if_only_their_order_within_the_text_counts():
     nouns = ["abcd", "bcda", "cdab", "dabc", "badc", "dcba"]
     texts = [f"{random.choice(nouns)} {random.choice(nouns)} {random.choice(nouns)}" for _ in range(400)]
     labels = ["good" if "abcd" in text.split() else "bad" for text in texts]
-    fitted = bag_of_words.fit(texts[:200], labels[:200], ("bad", "good"), (texts[200:], labels[200:]))
+    fitted = fit(texts[:200], labels[:200], ("bad", "good"), (texts[200:], labels[200:]))
     bayes, regression = fitted[1:]
     assert regression.features == bag_of_words.WORDS
     assert bayes.name == "naive Bayes"
@@ -139,6 +144,6 @@ def test_validation_chooses_words_if_only_their_order_within_the_text_counts():
 
 def test_a_sample_decides_in_a_large_training_split(monkeypatch, capsys):
     monkeypatch.setattr(bag_of_words, "SAMPLE", sum(map(len, TEXTS)) - 1)
-    names = [each.name for each in bag_of_words.fit(TEXTS, LABELS, CLASSES, VALID)]
+    names = [each.name for each in fit(TEXTS, LABELS, CLASSES, VALID)]
     assert names == ["majority", "naive Bayes", "logistic regression"]
     assert "5 of 6 training texts decided between words and characters" in capsys.readouterr().err

@@ -216,9 +216,9 @@ def test_labels_that_do_not_occur_in_train(tmp_path):
     ):
         load_labeled_texts(str(tmp_path), seed=0)
     test = load_split(str(tmp_path))
-    check_labels(test, ["good", "mixed", "neutral"])
+    check_labels(test, ["good", "mixed", "neutral"], "single-label")
     with pytest.raises(DataError, match=r"test\.csv:5: the label 'mixed' is unknown"):
-        check_labels(test, ["good", "neutral"])
+        check_labels(test, ["good", "neutral"], "single-label")
 
 
 @pytest.mark.parametrize(

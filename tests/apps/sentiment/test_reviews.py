@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from apps.sentiment import bag_of_words
+from apps.sentiment.kinds import SingleLabel
 from apps.sentiment.reviews import ADJECTIVES, CONSTRUCTIONS, EXTREMES, NOUNS, SIZES, reviews, splits
 
 POLARITY = {
@@ -125,9 +126,10 @@ def test_bags_of_words_do_not_learn_the_labels():
     classes = ("negative", "positive")
     data = splits(0)
     texts, labels = (list(column) for column in zip(*data["train"]))
-    _, bayes, regression = bag_of_words.fit(texts, labels, classes)
+    kind = SingleLabel(classes)
+    _, bayes, regression = bag_of_words.fit(texts, kind.targets(labels), kind)
     texts, labels = (list(column) for column in zip(*data["test"]))
     for baseline in (bayes, regression):
-        predicted = [classes[each] for each in baseline.probabilities(texts).argmax(axis=1)]
+        predicted = [classes[each] for each in baseline.predict(texts).argmax(axis=1)]
         accuracy = sum(map(str.__eq__, predicted, labels)) / len(labels)
         assert 0.5 < accuracy < 0.7

@@ -1,4 +1,4 @@
-"""Fits a multinomial logistic regression to a product of sparse matrices.
+"""Fits a generalized linear model to a product of sparse matrices.
 
 scikit-learn needs one matrix of features. With character n-grams, this matrix has hundreds of entries per
 word, although all of them follow from the word. This module keeps the factors apart, so that a step costs as
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
-from scipy.special import log_softmax, logsumexp
 from threadpoolctl import threadpool_limits
+
+from apps.sentiment.families import Family
 
 ITERATIONS = 60  # maximum number of L-BFGS iterations of one fit
 
@@ -46,48 +47,41 @@ class Design:
         return np.concatenate([self.scale[:, None] * gradient, self.parts.T @ gradient])
 
 
-def fit_logistic(
+def fit(
     design: Design,
-    codes: np.ndarray,
-    classes: int,
+    targets: np.ndarray,
+    family: Family,
     inverse_penalty: float,
     importance: np.ndarray | None = None,
     start: np.ndarray | None = None,
 ) -> np.ndarray:
-    r"""Minimizes the penalized log loss by L-BFGS (Liu and Nocedal 1989).
+    r"""Minimizes the penalized negative log-likelihood by L-BFGS (Liu and Nocedal 1989).
 
     .. math::
-        \min_{W, b} \tfrac{1}{2 C} \|W\|^2 - \sum_i a_i \log p(y_i \mid f_i W + b)
-
-    For two classes, one column of logits is fitted: the log odds of the second class.
+        \min_{W, b} \tfrac{1}{2 C} \|W\|^2 + \sum_i a_i \, loss(f_i W + b, y_i)
 
     Args:
-        design: features of n texts.
-        codes: class index of each text, ``(n,)``.
-        classes: number of classes, k.
+        design: features f of n texts.
+        targets: y, in the form that the family needs.
+        family: gives the loss and the number of columns of W.
         inverse_penalty: C, as in scikit-learn.
         importance: a, the weight of each text, ``(n,)``. Default: 1.
         start: weights of an earlier fit, from which the search starts. Default: zeros.
 
     Returns:
-        Weights of the features, and the bias in the last row: ``(m + p + 1, columns)``. The number of columns
-        is 1 for two classes, else k.
+        Weights of the features, and the bias in the last row: ``(m + p + 1, columns)``.
     """
-    columns = 1 if classes == 2 else classes
+    columns = family.columns
     size = design.rows.shape[1] + design.parts.shape[1]
-    own = np.ones(len(codes)) if importance is None else importance
+    own = np.ones(len(targets)) if importance is None else importance
     backward = design.rows.T.tocsr()
-    one_hot = np.zeros((len(codes), classes))
-    one_hot[np.arange(len(codes)), codes] = 1
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(size + 1, columns)
-        logits = design.rows @ design.table(weights[:-1]) + weights[-1]  # (n, columns)
-        logs = log_softmax(full(logits), axis=1)
-        loss = -np.dot(own, logs[np.arange(len(codes)), codes])
-        slope = own[:, None] * (np.exp(logs) - one_hot)  # (n, classes)
-        slope = slope[:, 1:] if columns == 1 else slope
-        gradient = np.vstack([design.transposed(backward @ slope), slope.sum(axis=0)])
+        outputs = design.rows @ design.table(weights[:-1]) + weights[-1]  # (n, columns)
+        loss = np.dot(own, family.losses(outputs, targets))
+        slopes = own[:, None] * family.slopes(outputs, targets)  # (n, columns)
+        gradient = np.vstack([design.transposed(backward @ slopes), slopes.sum(axis=0)])
         gradient[:-1] += weights[:-1] / inverse_penalty
         return loss + np.square(weights[:-1]).sum() / (2 * inverse_penalty), gradient.ravel()
 
@@ -97,13 +91,3 @@ def fit_logistic(
     with threadpool_limits(1, user_api="blas"):
         found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options)
     return found.x.reshape(size + 1, columns)
-
-
-def full(logits: np.ndarray) -> np.ndarray:
-    """Returns one column per class. A single column of log odds z becomes the columns 0 and z."""
-    return np.column_stack([np.zeros(len(logits)), logits]) if logits.shape[1] == 1 else logits
-
-
-def log_losses(logits: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Returns the log loss in nats of each text, ``(n,)``. ``logits`` are ``(n, classes)``."""
-    return logsumexp(logits, axis=1) - logits[np.arange(len(codes)), codes]
