@@ -15,8 +15,13 @@ from typing import Any
 from seqmodels.errors import UsageError
 
 
-def stored_options(run: str, app: str) -> dict[str, Any]:
-    """Returns the options of the run in ``--from``. They are read from its file ``options.json``.
+def stored_options(run: str, app: str, flag: str = "--from") -> dict[str, Any]:
+    """Returns the options of an earlier run. They are read from its file ``options.json``.
+
+    Args:
+        run: folder of the run.
+        app: name of the app that must have trained the run.
+        flag: option that contains the folder, for error messages.
 
     Raises:
         UsageError: ``run`` does not contain a trained run of the app.
@@ -28,11 +33,11 @@ def stored_options(run: str, app: str) -> dict[str, Any]:
         made_by = data["task"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"--from {run} does not contain a trained {app.replace('_', ' ')} run ({error}); pass the folder "
+            f"{flag} {run} does not contain a trained {app.replace('_', ' ')} run ({error}); pass the folder "
             "of a trained run"
         ) from error
     if made_by != app:
-        raise UsageError(f"--from {run} is a run of {made_by}; pass the folder of a trained run of {app}")
+        raise UsageError(f"{flag} {run} is a run of {made_by}; pass the folder of a trained run of {app}")
     return stored
 
 

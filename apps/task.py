@@ -26,6 +26,10 @@ Record = dict[str, object]
 """A dictionary that can be written as JSON: scores, or the prediction for one input."""
 
 
+Rates = list[tuple[list[keras.Variable], float, float]]
+"""Weights with their own learning rates: tuples ``(weights, factor, epochs)``, see ``Task.rates``."""
+
+
 class Assets(Protocol):
     """Fitted objects that a trained model needs besides its weights, such as a vocabulary or a scaler."""
 
@@ -184,6 +188,9 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
         calibrated: function that receives ``(model, data)`` after the training and returns :class:`Data`. It
             can adjust the assets to the predictions for the validation split, for example thresholds. The
             changed assets are saved. Default: no change.
+        rates: function that receives ``(options, model)`` and returns a list of tuples
+            ``(weights, factor, epochs)``. These weights of the model do not change in the first epochs. Then
+            they learn with the learning rate times the factor. Default: an empty list.
         start: function that receives the options and returns a name for the model with its initial weights,
             such as ``the linear part``. If the name is not empty, the initial weights are validated before
             the first epoch, and compete for the best epoch. Default: an empty name.
@@ -230,6 +237,7 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     initial_carried: Callable[[keras.Model, int], object] = lambda model, rows: ()
     derive: Callable[[dict[str, float]], dict[str, float]] = lambda means: {}
     calibrated: Callable[[keras.Model, Data], Data] = lambda model, data: data
+    rates: Callable[[TrainT, keras.Model], Rates] = lambda options, model: []
     start: Callable[[TrainT], str] = lambda options: ""
     advice: Callable[[Run, Record], list[str]] = lambda run, metrics: []
     describe: Callable[[Run], Record] = lambda run: {}

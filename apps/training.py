@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from apps.options import TrainOptions
 from apps.run import Run
-from apps.task import Data, Task
+from apps.task import Data, Rates, Task
 from seqmodels.errors import UsageError
 from seqmodels.training import Objective, Settings, Training, optimizers
 
@@ -41,6 +41,7 @@ def task_training(
         derive=task.derive,
         stop=stop,
         score_start=bool(task.start(options)),
+        rates=lambda model: task.rates(options, model),
     )
 
 
@@ -75,6 +76,7 @@ def make_training(
     stop: Callable[[], bool] = lambda: False,
     steps_in_epoch: int | None = None,
     score_start: bool = False,
+    rates: Callable[[keras.Model], Rates] = lambda model: [],
 ) -> Training:
     """Sets the seed and the precision, builds the model and its optimizer, and returns the training.
 
@@ -97,6 +99,8 @@ def make_training(
             Interrupted.
         steps_in_epoch: steps per epoch for the learning rate schedule. Default: the number of batches in
             ``train(0)``.
+        rates: function that receives the model and returns weights with their own learning rates, see
+            ``Task.rates``.
         score_start: if True, the initial weights are validated and compete for the best epoch as epoch 0.
     """
     keras.utils.set_random_seed(options.seed)
@@ -114,7 +118,7 @@ def make_training(
         return Training(
             model,
             objective,
-            _optimizer(options, steps_in_epoch),
+            _optimizer(options, steps_in_epoch, rates(model)),
             train,
             valid,
             replace(settings_of(options, monitor), score_start=score_start),
@@ -146,10 +150,18 @@ def settings_of(options: TrainOptions, monitor: tuple[str, bool] = ("valid_loss"
     )
 
 
-def _optimizer(options: TrainOptions, steps_in_epoch: int) -> keras.optimizers.Optimizer:
+def _optimizer(
+    options: TrainOptions,
+    steps_in_epoch: int,
+    rates: Rates,
+) -> keras.optimizers.Optimizer:
     rate: Any = options.learning_rate
     if options.schedule != "plateau":
         steps = options.epochs * steps_in_epoch
         rate = optimizers.Schedule(rate, options.schedule, steps, int(options.warmup * steps))
     scaled = options.precision == "mixed_float16"
-    return optimizers.make(options.optimizer, rate, scaled, weight_decay=options.weight_decay)
+    groups = [
+        optimizers.RateGroup(weights, factor, round(epochs * steps_in_epoch))
+        for weights, factor, epochs in rates
+    ]
+    return optimizers.make(options.optimizer, rate, scaled, groups, weight_decay=options.weight_decay)

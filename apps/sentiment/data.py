@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 import tensorflow as tf
 
+from apps.continuing import stored_options
 from apps.options import AUTO
 from apps.run import write_text
 from apps.sentiment.defaults import choose
@@ -21,8 +22,9 @@ from apps.sentiment.labeled_table import Reading
 from apps.sentiment.labeled_texts import LabeledTextData, LabeledTexts, check_labels, load_labeled_texts
 from apps.sentiment.labels import number, parts, strata
 from apps.sentiment.linear import Linear, fit_linear
-from apps.sentiment.options import MULTI_LABEL, REGRESSION, Train
+from apps.sentiment.options import MULTI_LABEL, OF_ENCODER, REGRESSION, Train
 from apps.sentiment.text_notes import text_notes
+from apps.sentiment.transfer import language_model, tokenizer_of
 from apps.task import Data
 from seqmodels.data.batching import batches, bucket_edges
 from seqmodels.data.sequences import PAD, TokenSequences, truncate, truncate_ragged
@@ -164,9 +166,13 @@ def load(options: Train, assets: Assets | None) -> Data:
     if assets is not None:
         how = replace(how, output=assets.kind.name)
     source = load_labeled_texts(options.data, options.seed, reading=how)
+    if options.unlabeled and assets is None:
+        folder = language_model(options, source)
+        values = stored_options(folder, "language_modeling")
+        options = replace(options, encoder=folder, **{name: values[name] for name in OF_ENCODER})
     options, chosen = choose(options, source)
     if assets is not None:
-        tokenizer, reason = assets.tokenizer, []
+        tokenizer, reason = assets.tokenizer, list[str]()
     else:
         tokenizer, reason = _tokenizer(options, source)
     options = options.with_chosen({"unit": tokenizer.settings.unit})
@@ -223,9 +229,13 @@ def reading(options: Train) -> Reading:
 
 def _tokenizer(options: Train, source: LabeledTextData) -> tuple[Tokenizer, list[str]]:
     """Returns the tokenizer, and a note if ``--unit auto`` chooses pieces of words."""
+    if options.encoder:
+        return tokenizer_of(options.encoder), []
     if options.unit != AUTO:
         return _trained_tokenizer(options, source, options.unit), []
     words = _trained_tokenizer(options, source, "word")
+    if options.embeddings:  # the vectors belong to words
+        return words, []
     ids = words.encode(source.valid.texts).values
     share = float(np.mean(ids[ids != START] == UNKNOWN)) if np.any(ids != START) else 0.0
     if share <= UNKNOWN_WORDS:

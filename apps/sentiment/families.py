@@ -26,11 +26,11 @@ class Family(ABC):
     """
 
     columns: int
-    shares: tuple[float, ...] = (0.0, 2.0, 6.0, 12.0)
+    shares: tuple[float, ...] = (0.0, 3.0, 10.0, 20.0)
 
     def usual(self, targets: np.ndarray) -> tuple[float, float]:
         """Returns C and the weight of naive Bayes that suit most data."""
-        return 100.0, 6.0
+        return 100.0, 10.0
 
     @abstractmethod
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -70,9 +70,9 @@ class Multinomial(Family):
 
     def usual(self, targets: np.ndarray) -> tuple[float, float]:
         if self.classes == 2:
-            return 100.0, 6.0
+            return 100.0, 10.0
         # With few texts per class, most counts of naive Bayes are 0, and its ratios are noise.
-        return 300.0, 12.0 if len(targets) >= TEXTS_PER_CLASS * self.classes else 0.0
+        return 300.0, 10.0 if len(targets) >= TEXTS_PER_CLASS * self.classes else 0.0
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         logits = self.logits(outputs)

