@@ -16,6 +16,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from apps.language_modeling.defaults import FEW_TOKENS, choose
 from apps.language_modeling.options import Train
 from benchmarks.shapes import Shape
 from benchmarks.worker import Step, serve
@@ -35,6 +36,7 @@ def build(side: str, cell: str, mode: str, shape: Shape) -> Step:
         units=shape.units,
         embedding_units=shape.units,
     )
+    options, _ = choose(options, tokens=FEW_TOKENS)
     assert mode == "training"
     assert shape.vocabulary is not None
     return {"ours": ours, "PyTorch": pytorch}[side](options, shape.vocabulary)
@@ -56,7 +58,7 @@ def ours(options: Train, vocabulary: int) -> Step:
         lambda: task.build(
             options, range(vocabulary)
         ),  # a range replaces the tokenizer, because `build` uses only its length
-        task.objective(options, data.assets),
+        task.objective(options, None),
         lambda epoch: data,
         lambda: data,
         Path(),  # the folder of the checkpoints is not used, because a single step saves no checkpoint

@@ -86,7 +86,7 @@ def test_the_wheel_contains_only_the_packages_and_their_data(wheel):
         names = set(archive.namelist())
     installed = {name for name in names if ".dist-info/" not in name}
     assert installed == package_files()
-    port = {"README.md", "Tokenizer.kt", "Tokenizer.swift"}
+    port = {"README.md", "Tokenizer.kt", "Tokenizer.swift", "Pieces.kt", "Pieces.swift"}
     assert installed >= {f"apps/sentiment/port/{name}" for name in port}
     assert installed >= {f"{package}/py.typed" for package in PACKAGES}
     assert f"seqmodels-{seqmodels.__version__}.dist-info/licenses/LICENSE" in names

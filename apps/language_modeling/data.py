@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.language_modeling.corpora import Reading, Texts, load_texts
+from apps.language_modeling.defaults import choose
 from apps.language_modeling.options import Train
 from apps.run import Run
 from apps.task import Data
@@ -54,6 +55,7 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
             "least two are needed; add text, or change --minimum-count, --vocabulary or --unit"
         )
     train_ids, valid_ids = stream(tokenizer, source.train), stream(tokenizer, source.valid)
+    options, chosen = choose(options, len(train_ids))
     shortest = options.batch_size * min(options.lengths)
     if len(train_ids) < shortest:
         raise DataError(
@@ -68,8 +70,9 @@ def load(options: Train, tokenizer: Tokenizer | None) -> Data:
         ),
         valid=lambda: running_text(valid_ids, **shapes, lengths=[options.steps]),
         assets=tokenizer,
-        facts=_facts(source, tokenizer, train_ids, valid_ids),
+        facts=_facts(source, tokenizer, train_ids, valid_ids, chosen),
         source=source,
+        options=options,
     )
 
 
@@ -161,9 +164,9 @@ def _repeated(source: Texts) -> list[str]:
 
 
 def _facts(
-    source: Texts, tokenizer: Tokenizer, train_ids: np.ndarray, valid_ids: np.ndarray
+    source: Texts, tokenizer: Tokenizer, train_ids: np.ndarray, valid_ids: np.ndarray, chosen: list[str]
 ) -> dict[str, Any]:
-    notes, settings = list(source.notes), tokenizer.settings
+    notes, settings = [*source.notes, *chosen], tokenizer.settings
     marked = _marks_unknown_words(source.train)
     if settings.split not in KEEPING_MARKS and marked:
         notes.append(

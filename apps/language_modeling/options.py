@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from apps.options import (
+    AUTO,
     EvaluateOptions,
     ExportOptions,
     PredictOptions,
@@ -35,10 +36,8 @@ WITHOUT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "unit": {"character": ("split",), "byte": ("split", "vocabulary", "minimum_count")},
     "model": {"recurrent": ("window",), "fixed-window": OF_RECURRENT},
 }
+OF_CHARACTERS = ("character", "byte")  # units with few different tokens
 BY_FREQUENCY = ("word", "character")  # units whose token ids are sorted from frequent to rare
-# Default learning rates of some models, see the comparison in benchmarks/experiments.md.
-ADAM_RATES = {"rnn": 0.0005}
-SGD_RATE = 2.0
 MAXIMUM_ORDER = 5  # largest number of tokens in an n-gram
 MIX_ORDER = 5  # default order of the n-grams of --mix
 
@@ -114,25 +113,33 @@ class Train(TrainOptions):
     data: str = data_option("prose", "code", others="a text file, a table, a folder, or tfds:NAME")
     text: str | None = column_option("the texts", "the column 'text'")
     encoding: str | None = encoding_option()
-    epochs: int = option(16, "Maximum number of passes over the training data.", minimum=1)
-    batch_size: int = option(
-        20,
-        "Number of sequences per batch, N. The training text is cut into N parts, which are read in "
-        "parallel.",
+    epochs: int = option(
+        AUTO,
+        "Maximum number of passes over the training data. 'auto': follows from the number of tokens.",
         minimum=1,
+        auto=True,
+    )
+    batch_size: int = option(
+        AUTO,
+        "Number of sequences per batch, N. The training text is cut into N parts, which are read in "
+        "parallel. 'auto': 32 for characters and bytes; 10 for few tokens, else 20.",
+        minimum=1,
+        auto=True,
         search=[8, 16, 20, 32, 64],
     )
     optimizer: str = option(
-        "sgd",
-        "Keras optimizer. Default: 'sgd' for --cell lstm, 'adam' for other models.",
+        AUTO,
+        "Keras optimizer. 'auto': 'sgd' for an LSTM on many words, else 'adam'.",
         choices=OPTIMIZERS,
+        auto=True,
         search=["sgd", "adam"],
     )
     learning_rate: float = option(
-        20.0,
-        "Peak of the learning rate. Default with --optimizer sgd: 20 for --cell lstm, 2 for other models. "
-        "Default with other optimizers: 0.0005 for --cell rnn, 0.002 for other models.",
+        AUTO,
+        "Peak of the learning rate. 'auto' with --optimizer sgd: 20 for --cell lstm, 2 for other models. "
+        "'auto' with other optimizers: 0.003 for --cell lstm, 0.0005 for --cell rnn, else 0.002.",
         minimum=0,
+        auto=True,
         search=ByOption("optimizer", {"sgd": (1.0, 50.0, "log")}, others=(2e-4, 2e-2, "log")),
     )
     schedule: str = option(
@@ -142,10 +149,11 @@ class Train(TrainOptions):
         choices=SCHEDULES,
     )
     clipnorm: float | None = option(
-        0.25,
-        "Threshold of gradient clipping (see --clip-by). 'none' disables clipping. Default: 0.25 for "
+        AUTO,
+        "Threshold of gradient clipping (see --clip-by). 'none' disables clipping. 'auto': 0.25 for "
         "--optimizer sgd, 1 for other optimizers.",
         minimum=1e-9,
+        auto=True,
     )
     patience: int | None = option(
         8,
@@ -195,23 +203,42 @@ class Train(TrainOptions):
         model=True,
     )
     embedding_units: int = option(
-        200, "Dimension of the token embeddings.", minimum=1, model=True, search=[64, 128, 200, 300]
+        AUTO,
+        "Dimension of the token embeddings. 'auto': 64 for characters and bytes, else 200.",
+        minimum=1,
+        model=True,
+        auto=True,
+        search=[64, 128, 200, 300],
     )
     cell: str = option(
         "lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True, search=["lstm", "gru"]
     )
     units: int = option(
-        200,
-        "Number of units of each recurrent layer, or of the hidden layer of a fixed-window model.",
+        AUTO,
+        "Number of units of each recurrent layer, or of the hidden layer of a fixed-window model. 'auto': "
+        "384 for characters and bytes, else 200.",
         minimum=1,
         model=True,
+        auto=True,
         search=[64, 128, 200, 300],
     )
-    layers: int = option(2, "Number of stacked recurrent layers.", minimum=1, model=True, search=(1, 3))
+    layers: int = option(
+        AUTO,
+        "Number of stacked recurrent layers. 'auto': 2 for many words, else 1.",
+        minimum=1,
+        model=True,
+        auto=True,
+        search=(1, 3),
+    )
     residual: bool = option(
         False, "Add the input of each recurrent layer to its output.", group="Advanced", model=True
     )
-    tied: bool = option(True, "Share the weights of the embedding and the output layer.", model=True)
+    tied: bool = option(
+        True,
+        "Share the weights of the embedding and the output layer. Default: shared, except for characters and "
+        "bytes.",
+        model=True,
+    )
     cutoffs: str | None = option(
         None,
         "Use an adaptive softmax. The value lists the token ids at which the clusters of rare tokens start, "
@@ -228,15 +255,25 @@ class Train(TrainOptions):
         minimum=0,
     )
     embedding_dropout: float = probability(
-        0.0,
-        "Probability that a token is dropped from a batch. The embeddings of all its occurrences become 0.",
+        AUTO,
+        "Probability that a token is dropped from a batch. The embeddings of all its occurrences become 0. "
+        "'auto': follows from the number of tokens, as for the other dropout rates.",
+        auto=True,
         search=(0.0, 0.3),
     )
-    input_dropout: float = probability(0.2, "Dropout rate of the token embeddings.", search=(0.0, 0.6))
-    layer_dropout: float = probability(0.2, "Dropout rate between recurrent layers.", search=(0.0, 0.6))
-    output_dropout: float = probability(0.2, "Dropout rate before the output layer.", search=(0.0, 0.6))
+    input_dropout: float = probability(
+        AUTO, "Dropout rate of the token embeddings.", auto=True, search=(0.0, 0.6)
+    )
+    layer_dropout: float = probability(
+        AUTO, "Dropout rate between recurrent layers.", auto=True, search=(0.0, 0.6)
+    )
+    output_dropout: float = probability(
+        AUTO, "Dropout rate before the output layer.", auto=True, search=(0.0, 0.6)
+    )
     recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
-    weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", search=(0.0, 0.5))
+    weight_dropout: float = probability(
+        AUTO, "Dropout rate of the recurrent weights.", auto=True, search=(0.0, 0.5)
+    )
     activation_penalty: float = option(
         0.0,
         "Weight of the AR penalty in the training loss (Merity et al. 2018). The penalty is the mean square "
@@ -252,9 +289,11 @@ class Train(TrainOptions):
         minimum=0,
     )
     steps: int = option(
-        35,
-        "Number of time steps per batch. Truncated backpropagation computes the gradients over these steps.",
+        AUTO,
+        "Number of time steps per batch. Truncated backpropagation computes the gradients over these steps. "
+        "'auto': 64 for characters and bytes, else 35.",
         minimum=1,
+        auto=True,
         search=(20, 70),
     )
     jitter: int = option(
@@ -281,6 +320,8 @@ class Train(TrainOptions):
         if explicit.get("data") == "embedded:code":
             implied["unit"] = "character"
         chosen = {"unit": cls.unit, "model": cls.model, "layers": cls.layers, **preset, **implied, **explicit}
+        if chosen["unit"] in OF_CHARACTERS and "tied" not in preset:
+            implied["tied"] = False
         if chosen["layers"] == 1:
             implied["layer_dropout"] = 0.0
         if explicit.get("cutoffs") or chosen["unit"] not in BY_FREQUENCY:
@@ -293,22 +334,18 @@ class Train(TrainOptions):
 
     @classmethod
     def _optimization(cls, preset: Mapping[str, Any], explicit: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the optimizer, learning rate and clipping threshold, if they differ from the preset.
+        """Returns ``AUTO`` for optimizer, learning rate and clipping, if those of the preset do not apply.
 
-        The presets are tuned for an LSTM. For other models, the learning rate of a preset can be too
-        high (benchmarks/experiments.md).
+        The presets are tuned for an LSTM and their optimizer. For other models, the learning rate of a preset
+        can be too high (benchmarks/experiments.md).
         """
         usual = preset.get("optimizer", cls.optimizer)
         fixed = explicit.get("model") == "fixed-window"
         kind = "fixed-window" if fixed else explicit.get("cell", cls.cell)
-        optimizer = explicit.get("optimizer", usual if kind == "lstm" else "adam")
+        optimizer = explicit.get("optimizer", usual if kind == "lstm" else AUTO)
         if kind == "lstm" and optimizer == usual:
             return {}
-        if optimizer == "sgd":
-            rate, clipnorm = cls.learning_rate if kind == "lstm" else SGD_RATE, cls.clipnorm
-        else:
-            rate, clipnorm = ADAM_RATES.get(kind, TrainOptions.learning_rate), TrainOptions.clipnorm
-        return {"optimizer": optimizer, "learning_rate": rate, "clipnorm": clipnorm}
+        return {"optimizer": optimizer, "learning_rate": AUTO, "clipnorm": AUTO}
 
     def check(self) -> None:
         super().check()
@@ -320,17 +357,18 @@ class Train(TrainOptions):
                     raise UsageError(
                         f"{flag(name)} does not apply to {flag(choice)} {value}; remove {flag(name)}"
                     )
-        if self.model == "recurrent" and self.layers == 1 and self.layer_dropout:
+        if self.model == "recurrent" and self.layers == 1 and self.layer_dropout not in (0, AUTO):
             raise UsageError(
                 "--layer-dropout needs two or more layers; remove --layer-dropout or raise --layers"
             )
-        check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
+        weight_dropout = 0.0 if self.weight_dropout == AUTO else self.weight_dropout
+        check_dropouts(self.cell, self.recurrent_dropout, weight_dropout)
         if self.residual and self.layers == 1 and self.units != self.embedding_units:
             raise UsageError(
                 f"--residual with one layer needs --units equal to --embedding-units; got {self.units} and "
                 f"{self.embedding_units}; make them equal, or use --layers 2"
             )
-        if self.jitter > 1 and len(self.lengths) == 1:
+        if self.jitter > 1 and self.steps != AUTO and len(self.lengths) == 1:
             raise UsageError(
                 f"--jitter {self.jitter} needs different sequence lengths near --steps {self.steps}, but all "
                 "lengths are equal after rounding; raise --steps or remove --jitter"

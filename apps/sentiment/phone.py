@@ -42,6 +42,8 @@ SPLITS = {
     "white space; make each punctuation mark, symbol and CJK character a separate word",
     "whitespace": "split the text at white space",
 }
+# The code that converts a word to ids, if the tokens are whole words.
+KOTLIN_WORD, SWIFT_WORD = "return listOf(vocabulary[word] ?: UNKNOWN)", "return [vocabulary[word] ?? UNKNOWN]"
 GOLDEN_TEXTS = (
     "",
     "The plot was boring, but the acting was GREAT!",
@@ -198,10 +200,7 @@ def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
         f"are fewer than {length} ids, append {PAD} until there are {length} ids."
     )
     tokenizers = "No code is provided for this tokenizer. Test your implementation with `golden.json`."
-    if settings.unit == "wordpiece" and settings.split == "auto":
-        listed = "\n".join(f"1. `{one}` by `{other}`" for one, other in rewrites(assets.tokenizer))
-        tokenizers += f" The rewrites replace, in this order:\n\n{listed}"
-    if settings.unit == "word":
+    if settings.unit != "character":
         tokenizers = _tokenizers(assets, front)
     ready = [name for name, facts in report["files"].items() if facts["mediapipe"]]
     return Template((PORT / "README.md").read_text(encoding="utf-8")).substitute(
@@ -222,14 +221,17 @@ def _tokenizers(assets: Assets, front: int) -> str:
     The code contains the rewrite patterns of this tokenizer.
     """
     parts = [f"Call `tokenize(text, vocabulary, length = {assets.length}, front = {front})`."]
-    lowercase = assets.tokenizer.settings.lowercase
-    for language, name, pair, lower in (
-        ("kotlin", "Tokenizer.kt", '"{}" to "{}"', "text.lowercase(Locale.ROOT)"),
-        ("swift", "Tokenizer.swift", '("{}", "{}")', "text.lowercased()"),
+    lowercase, of_words = assets.tokenizer.settings.lowercase, assets.tokenizer.settings.unit == "word"
+    for language, ending, pair, lower, whole in (
+        ("kotlin", "kt", '"{}" to "{}"', "text.lowercase(Locale.ROOT)", KOTLIN_WORD),
+        ("swift", "swift", '("{}", "{}")', "text.lowercased()", SWIFT_WORD),
     ):
+        pieces = whole if of_words else (PORT / f"Pieces.{ending}").read_text(encoding="utf-8").rstrip()
         escaped = ([part.replace("\\", "\\\\") for part in each] for each in rewrites(assets.tokenizer))
-        code = Template((PORT / name).read_text(encoding="utf-8")).substitute(
-            rewrites=", ".join(pair.format(*each) for each in escaped), cased=lower if lowercase else "text"
+        code = Template((PORT / f"Tokenizer.{ending}").read_text(encoding="utf-8")).substitute(
+            rewrites=", ".join(pair.format(*each) for each in escaped),
+            cased=lower if lowercase else "text",
+            ids=pieces,
         )
         parts.append(f"```{language}\n{code}```")
     return "\n\n".join(parts)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from apps.run import write_text
 from apps.task import Data
 from apps.text_notes import length_note, script_note, unknown_note, vocabulary_note
+from apps.translation.defaults import choose
 from apps.translation.options import Train
 from apps.translation.pair_table import Pairs, Reading
 from apps.translation.pairs import ParallelData, load_pairs
@@ -110,10 +111,11 @@ def load(options: Train, assets: Assets | None) -> Data:
             keeps the vocabulary. Its batch shapes are chosen again for the new pairs.
     """
     source = load_pairs(options.data, options.source, options.target, options.seed, reading=reading(options))
+    options, chosen = choose(options, len(source.train.sources))
     tokenizers = (
         (assets.source_tokenizer, assets.target_tokenizer) if assets else _tokenizers(options, source)
     )
-    notes = list(source.notes)
+    notes = [*source.notes, *chosen]
     encoded = {}
     for name, split in (("train", source.train), ("valid", source.valid)):
         sides = (
@@ -139,6 +141,7 @@ def load(options: Train, assets: Assets | None) -> Data:
         assets=assets,
         facts=_facts(source, sources, targets, assets, notes),
         source=source,
+        options=options,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from apps.options import (
+    AUTO,
     RATES,
     EvaluateOptions,
     PredictOptions,
@@ -86,12 +87,14 @@ class Train(TrainOptions):
     encoding: str | None = encoding_option()
     on_bad_rows: str = bad_rows_option("malformed rows, and pairs in which one of the two texts is empty")
     batch_size: int = option(
-        1200,
-        "Number of target tokens per batch. The number includes padding tokens.",
+        AUTO,
+        "Number of target tokens per batch. The number includes padding tokens. 'auto': follows from the "
+        "number of pairs, as for the other options with this default.",
         minimum=1,
+        auto=True,
         search=[600, 1200, 2400],
     )
-    epochs: int = option(18, "Maximum number of passes over the training data.", minimum=1)
+    epochs: int = option(AUTO, "Maximum number of passes over the training data.", minimum=1, auto=True)
     learning_rate: float = option(
         0.0015,
         "Highest learning rate of the training. It is reached at the end of the warm-up.",
@@ -135,7 +138,9 @@ class Train(TrainOptions):
     lowercase: bool = option(
         False, "Convert all text to lower case. Translations are then in lower case, too.", group="Data"
     )
-    vocabulary: int = option(5000, "Maximum number of tokens in each vocabulary.", group="Data", minimum=10)
+    vocabulary: int = option(
+        AUTO, "Maximum number of tokens in each vocabulary.", group="Data", minimum=10, auto=True
+    )
     minimum_count: int = option(
         2,
         "Minimum number of occurrences of a token in the training split. A token with fewer occurrences is "
@@ -152,12 +157,13 @@ class Train(TrainOptions):
         minimum=2,
     )
     shapes: int = option(
-        8,
+        AUTO,
         "Maximum number of different batch shapes after padding. The model is compiled once per shape. Each "
         "compilation takes seconds.",
         group="Advanced",
         minimum=1,
         maximum=8,
+        auto=True,
     )
     tie: str = option(
         "all",
@@ -168,24 +174,31 @@ class Train(TrainOptions):
         model=True,
     )
     embedding_units: int = option(
-        192,
+        AUTO,
         "Dimension of the embeddings and of the decoder output.",
         minimum=1,
         model=True,
+        auto=True,
         search=[96, 128, 192, 256],
     )
     cell: str = option(
         "lstm", "Type of the recurrent cells.", choices=tuple(CELLS), model=True, search=["lstm", "gru"]
     )
     units: int = option(
-        192,
+        AUTO,
         "Number of units of each encoder layer. A bidirectional layer has this number per direction.",
         minimum=1,
         model=True,
+        auto=True,
         search=[64, 128, 192, 256],
     )
     decoder_units: int = option(
-        320, "Number of units of each decoder layer.", minimum=1, model=True, search=[128, 192, 320, 512]
+        AUTO,
+        "Number of units of each decoder layer.",
+        minimum=1,
+        model=True,
+        auto=True,
+        search=[128, 192, 320, 512],
     )
     layers: int = option(
         1,
@@ -230,7 +243,7 @@ class Train(TrainOptions):
         "Probability that an input token is replaced by the unknown token in training.",
         search=(0.0, 0.3),
     )
-    dropout: float = probability(0.3, "Dropout rate between layers.", search=(0.0, 0.6))
+    dropout: float = probability(AUTO, "Dropout rate between layers.", auto=True, search=(0.0, 0.6))
     recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
     label_smoothing: float = probability(
@@ -286,14 +299,15 @@ class Train(TrainOptions):
                 "--feeding context needs attention; got --attention none; choose another --feeding or "
                 "another --attention"
             )
-        memory = self.units * (2 if self.bidirectional else 1)
-        if self.attention == "dot" and memory != self.decoder_units:
+        known = AUTO not in (self.units, self.decoder_units)
+        memory = self.units * (2 if self.bidirectional else 1) if known else None
+        if self.attention == "dot" and known and memory != self.decoder_units:
             raise UsageError(
                 "with --attention dot, --decoder-units must equal the size of the encoder output; got "
                 f"{self.decoder_units}, but the size is {memory}; use --decoder-units {memory} or "
                 "--attention general"
             )
-        if self.attention == "multi-head" and self.decoder_units % HEADS:
+        if self.attention == "multi-head" and self.decoder_units != AUTO and self.decoder_units % HEADS:
             raise UsageError(
                 f"--decoder-units {self.decoder_units} must be a multiple of {HEADS}, the number of heads of "
                 "--attention multi-head"

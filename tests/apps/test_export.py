@@ -17,6 +17,7 @@ from apps.run import Run
 from apps.sentiment import inference, phone
 from apps.sentiment.data import Assets
 from apps.sentiment.inference import at_length, padded
+from apps.sentiment.kinds import SingleLabel
 from apps.sentiment.options import Convert
 from apps.sentiment.phone import GOLDEN_TEXTS, LONGEST_DEFAULT
 from apps.sentiment.port.tokenizer import read_vocabulary, tokenize
@@ -213,30 +214,33 @@ def test_export_does_not_replace_other_folders(trained, invoke, one_line, tmp_pa
 @pytest.mark.parametrize("keep", ["head", "tail", "both"])
 def test_the_graph_truncates_texts_as_in_training(keep):
     tokenizer = Tokenizer.train(TEXTS, TokenizerSettings(**SETTINGS))
-    assets = at_length(Assets(tokenizer, ["a", "b"], [6], 6, "head"), 6, keep)
+    assets = at_length(Assets(tokenizer, SingleLabel(["a", "b"]), [6], 6, "head"), 6, keep)
     expected = assets.encode(TEXTS)
     tensors = assets.tensors(tf.constant(TEXTS))
     assert tensors["lengths"].numpy().tolist() == expected.lengths.tolist()
     np.testing.assert_array_equal(tensors["tokens"], padded(expected, 6))
 
 
-@pytest.mark.parametrize("keep", ["head", "tail", "both"])
+@pytest.mark.parametrize(
+    ("unit", "keep"), [("word", "head"), ("word", "tail"), ("word", "both"), ("wordpiece", "both")]
+)
 @pytest.mark.parametrize("length", [2, 3, 12])
 @pytest.mark.parametrize("split", ["auto", "letters", "punctuation", "whitespace"])
-def test_the_ported_tokenizer_equals_the_tokenizer(keep, length, split):
+def test_the_ported_tokenizer_equals_the_tokenizer(keep, length, split, unit):
     texts = [
         *GOLDEN_TEXTS,
         *TEXTS,
         "It's 5 o'clock -- '' _x_ \u00bd \u2075 \u0661",
         "a\x00b\x7fc\u200bd\ufeffe\u4eba\u3005f",
+        "x" * 99 + " " + "x" * 101,
     ]
     lowercase = split != "whitespace"
-    settings = TokenizerSettings(start=True, split=split, lowercase=lowercase)
+    settings = TokenizerSettings(start=True, split=split, lowercase=lowercase, unit=unit, size=120)
     tokenizer = Tokenizer.train(texts, settings)
     vocabulary = {token: index for index, token in enumerate(tokenizer.vocabulary)}
-    assets = at_length(Assets(tokenizer, ["a"], [length], length, keep), length, keep)
+    assets = at_length(Assets(tokenizer, SingleLabel(["a"]), [length], length, keep), length, keep)
     expected = padded(assets.encode(texts), length).tolist()
-    how = (vocabulary, length, front_tokens(length, keep, 1), in_python(tokenizer), lowercase)
+    how = (vocabulary, length, front_tokens(length, keep, 1), in_python(tokenizer), lowercase, unit)
     assert [tokenize(text, *how) for text in texts] == expected
     readme = phone._readme("reviews.csv", assets, {"files": {}})
     for pattern, replacement in phone.rewrites(tokenizer):
@@ -285,7 +289,7 @@ REWRITES = in_python(Tokenizer.train(TEXTS, TokenizerSettings(**SETTINGS)))
 )
 def test_files_that_mediapipe_can_read(settings, mediapipe):
     tokenizer = Tokenizer.train(["some words of words"], TokenizerSettings(start=True, **settings))
-    assets = Assets(tokenizer, ["a", "b"], [8], 8, "head")
+    assets = Assets(tokenizer, SingleLabel(["a", "b"]), [8], 8, "head")
     assert phone.mediapipe(assets, subgraphs=1) == mediapipe
     assert not phone.mediapipe(assets, subgraphs=3)
     report = {"files": {"model.tflite": {"mediapipe": mediapipe}}}

@@ -45,6 +45,12 @@ BESIDE: dict[str, dict[str, Any]] = {
 }
 
 
+# Values of options that the task would choose from the data. The other ones are 8.
+CHOSEN = {"epochs": 3, "minimum_count": 1, "layers": 2, "optimizer": "adam", "learning_rate": 0.01}
+CHOSEN |= {"clipnorm": 1.0, "buckets": 2, "unit": "word", "output": "single-label", "dropout": 0.2}
+CHOSEN |= {f"{place}_dropout": 0.2 for place in ("embedding", "input", "layer", "output", "weight")}
+
+
 def assets(task: str) -> Any:
     """Returns a substitute for the assets with the sizes that ``build`` reads."""
     if task == "forecasting":
@@ -84,7 +90,8 @@ def model_flags() -> list[Any]:
 def small(task: Any, **more: Any) -> TrainOptions:
     names = {one.name for one, _, _ in task.Train.declared()}
     options = resolve(task.Train, {**{name: SMALL[name] for name in SMALL.keys() & names}, **more})
-    return options.with_chosen({"batch_size": 8, "epochs": 3, "dropout": 0.2, "minimum_count": 1})
+    values = {one.name: CHOSEN.get(one.name, 8) for one, _, _ in task.Train.declared()}
+    return options.with_chosen(values)
 
 
 @pytest.mark.parametrize(("name", "declared", "kind"), model_flags())

@@ -20,7 +20,7 @@ fun tokenize(text: String, vocabulary: Map<String, Int>, length: Int, front: Int
         spaced = spaced.replace(Regex(pattern), replacement)
     }
     val words = spaced.split(" ").filter { it.isNotEmpty() }
-    var ids = listOf(START) + words.map { vocabulary[it] ?: UNKNOWN }
+    var ids = listOf(START) + words.flatMap { idsOf(it, vocabulary) }
     if (ids.size > length) {
         ids = ids.take(front) + ids.takeLast(length - front)
     }
@@ -28,6 +28,11 @@ fun tokenize(text: String, vocabulary: Map<String, Int>, length: Int, front: Int
         ids = listOf(START)
     }
     return (ids + List(length - ids.size) { PAD }).toIntArray()
+}
+
+/** Returns the ids of a word. */
+fun idsOf(word: String, vocabulary: Map<String, Int>): List<Int> {
+    $ids
 }
 
 /** Reads the content of vocab.txt, in which the token with id `i` is on line `i`, counted from 0. */

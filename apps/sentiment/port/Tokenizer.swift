@@ -19,7 +19,7 @@ func tokenize(_ text: String, vocabulary: [[UInt8]: Int32], length: Int, front: 
         spaced = spaced.replacingOccurrences(of: pattern, with: replacement, options: .regularExpression)
     }
     let words = spaced.utf8.split(separator: UInt8(ascii: " ")).map { Array($$0) }
-    var ids = [START] + words.map { vocabulary[$$0] ?? UNKNOWN }
+    var ids = [START] + words.flatMap { idsOf($$0, vocabulary) }
     if ids.count > length {
         ids = Array(ids.prefix(front)) + Array(ids.suffix(length - front))
     }
@@ -27,6 +27,11 @@ func tokenize(_ text: String, vocabulary: [[UInt8]: Int32], length: Int, front: 
         ids = [START]
     }
     return ids + [Int32](repeating: PAD, count: length - ids.count)
+}
+
+/// Returns the ids of a word.
+func idsOf(_ word: [UInt8], _ vocabulary: [[UInt8]: Int32]) -> [Int32] {
+    $ids
 }
 
 /// Reads the content of vocab.txt, in which the token with id `i` is on line `i`, counted from 0.
