@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from seqmodels.training import Training
+
+
+ENOUGH = 0.5  # a limit of the time below this share of the planned steps is probably too short
 
 
 def data_line(facts: Mapping[str, Any]) -> str:
@@ -62,6 +66,9 @@ def time_line(training: Training) -> str | None:
         epoch = -(-position.planned // training.steps_in_epoch)
         text += f"; --minutes {settings.seconds / 60:g} allows {position.planned:,} steps, "
         text += f"which end in epoch {epoch} of {settings.epochs}"
+        whole = settings.epochs * training.steps_in_epoch * mean / 60
+        if position.planned < ENOUGH * settings.epochs * training.steps_in_epoch:
+            text += f"; this is short for the data, --minutes {math.ceil(whole)} allows all epochs"
     return text
 
 

@@ -38,7 +38,8 @@ class Measure:
         return (max if self.higher_is_better else min)(scores, key=scores.__getitem__)
 
     def number(self, value: float) -> str:
-        return f"{100 * value if self.percent else value:.{self.digits}f}"
+        # z formats a number that is rounded to 0 without a sign.
+        return f"{100 * value if self.percent else value:z.{self.digits}f}"
 
 
 def against_best(

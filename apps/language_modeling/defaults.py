@@ -12,7 +12,7 @@ from apps.options import AUTO, flag
 from seqmodels.registry import PARALLEL_CELLS
 
 FEW_TOKENS = 400_000  # below this number, a network of words is small, and its dropout rates are high
-READ_CHARACTERS, READ_TOKENS = 6_000_000, 36_000_000  # number of tokens that suits most trainings
+READ_CHARACTERS, READ_TOKENS = 10_000_000, 36_000_000  # number of tokens that suits most trainings
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
 ADAM_RATES = {"lstm": 0.003, "rnn": 0.0005}  # learning rates of Adam; 0.002 for other models
 SGD_RATE = {"lstm": 20.0}  # learning rates of SGD; 2 for other models
@@ -21,13 +21,13 @@ CHARACTERS: dict[str, Any] = {
     "batch_size": 32,
     "steps": 64,
     "embedding_units": 64,
-    "units": 384,
+    "units": 256,
     "layers": 1,
     "embedding_dropout": 0.0,
     "input_dropout": 0.1,
     "layer_dropout": 0.0,
-    "output_dropout": 0.3,
-    "weight_dropout": 0.2,
+    "output_dropout": 0.25,
+    "weight_dropout": 0.0,
 }
 FEW_WORDS: dict[str, Any] = {
     "batch_size": 10,

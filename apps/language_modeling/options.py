@@ -216,7 +216,7 @@ class Train(TrainOptions):
     units: int = option(
         AUTO,
         "Number of units of each recurrent layer, or of the hidden layer of a fixed-window model. 'auto': "
-        "384 for characters and bytes, else 200.",
+        "256 for characters and bytes, else 200.",
         minimum=1,
         model=True,
         auto=True,

@@ -206,6 +206,11 @@ def load(options: Train, assets: Assets | None) -> Data:
             evidence=options.reads != "words",
         )
         assets = replace(assets, linear=linear)
+        penalty, share, _ = linear.choice
+        notes.append(
+            f"the linear part has {len(linear.table):,} rows of weights; C {penalty:g}, weight of naive Bayes "
+            f"{share:g}"
+        )
         further = {"of_rows": {"linear_logits": others.outputs}}
         if others.evidence is not None:
             further["of_tokens"] = {"evidence": others.evidence}

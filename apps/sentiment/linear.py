@@ -27,7 +27,7 @@ FOLDS = 5
 FEW_TEXTS = 1_500  # with fewer texts, the usual choice is better than a choice by cross-validation
 MANY_TEXTS, MANY_WEIGHTS = 5_000, 1_000_000  # above one of them, only one fold compares the choices
 STANDARD_ERRORS = 2.0  # advantage over the usual choice that another choice needs
-INVERSE_PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0)  # values of C that are compared
+PENALTY_FACTORS = (0.1, 0.3, 1.0, 3.0)  # values of C that are compared, relative to the usual value
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,8 @@ def _choose(folds: Sequence[_Fold], family: Family, usual: tuple[float, float]) 
     """
     targets = np.concatenate([fold.targets for fold in folds])
     errors = {}
-    for choice in product(INVERSE_PENALTIES, family.shares):
+    penalties = [factor * usual[0] for factor in PENALTY_FACTORS]
+    for choice in product(penalties, family.shares):
         outputs = np.concatenate([fold.outputs(*choice) for fold in folds])
         errors[choice] = family.errors(outputs, targets)
     best = min(errors, key=lambda choice: float(errors[choice].mean()))
