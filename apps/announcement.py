@@ -8,7 +8,6 @@ from typing import Any
 
 from seqmodels.training import Training
 
-
 ENOUGH = 0.5  # a limit of the time below this share of the planned steps is probably too short
 
 

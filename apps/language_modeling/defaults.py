@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.language_modeling.options import OF_CHARACTERS, Train
+from apps.language_modeling.options import OF_CHARACTERS, WITHOUT, Train
 from apps.options import AUTO, flag
 from seqmodels.registry import PARALLEL_CELLS
 
@@ -76,11 +76,12 @@ def choose(options: Train, tokens: int) -> tuple[Train, list[str]]:
     sizes = dict(CHARACTERS if characters else FEW_WORDS if few else MANY_WORDS)
     if options.residual:
         sizes["embedding_units"] = sizes["units"] if options.units == AUTO else options.units
-    if options.cell in PARALLEL_CELLS or options.model == "fixed-window":
+    if options.cell in PARALLEL_CELLS:
         sizes["weight_dropout"] = 0.0
-    layers = sizes["layers"] if options.layers == AUTO else options.layers
-    if layers == 1 or options.model == "fixed-window":
+    if (sizes["layers"] if options.layers == AUTO else options.layers) == 1:
         sizes["layer_dropout"] = 0.0
+    for name in WITHOUT["model"][options.model]:  # these options do not apply and keep their defaults
+        sizes.pop(name, None)
     kind = "fixed-window" if options.model == "fixed-window" else options.cell
     by_sgd = kind == "lstm" and not (characters or few)
     optimizer = ("sgd" if by_sgd else "adam") if options.optimizer == AUTO else options.optimizer
@@ -96,5 +97,6 @@ def choose(options: Train, tokens: int) -> tuple[Train, list[str]]:
         }
     )
     chosen.check()
-    values = " ".join(f"{flag(name)} {getattr(chosen, name)}" for name in names)
+    left = chosen.automatic()
+    values = " ".join(f"{flag(name)} {getattr(chosen, name)}" for name in names if name not in left)
     return chosen, [f"chosen for {tokens:,} training tokens: {values}"]

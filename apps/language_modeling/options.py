@@ -96,7 +96,12 @@ class Train(TrainOptions):
         # it in three hours.
         "best": {
             "epochs": 35,
+            "batch_size": 20,
+            "steps": 35,
+            "optimizer": "sgd",
             "learning_rate": 30.0,
+            "clipnorm": 0.25,
+            "layers": 2,
             "embedding_units": 500,
             "units": 500,
             "samples": 2000,
@@ -363,7 +368,8 @@ class Train(TrainOptions):
             )
         weight_dropout = 0.0 if self.weight_dropout == AUTO else self.weight_dropout
         check_dropouts(self.cell, self.recurrent_dropout, weight_dropout)
-        if self.residual and self.layers == 1 and self.units != self.embedding_units:
+        sizes = {self.units, self.embedding_units}
+        if self.residual and self.layers == 1 and len(sizes) > 1 and AUTO not in sizes:
             raise UsageError(
                 f"--residual with one layer needs --units equal to --embedding-units; got {self.units} and "
                 f"{self.embedding_units}; make them equal, or use --layers 2"

@@ -208,8 +208,8 @@ def load(options: Train, assets: Assets | None) -> Data:
         assets = replace(assets, linear=linear)
         penalty, share, _ = linear.choice
         notes.append(
-            f"the linear part has {len(linear.table):,} rows of weights; C {penalty:g}, weight of naive Bayes "
-            f"{share:g}"
+            f"the linear part has {len(linear.table):,} rows of weights; C {penalty:g}, "
+            f"weight of naive Bayes {share:g}"
         )
         further = {"of_rows": {"linear_logits": others.outputs}}
         if others.evidence is not None:

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from apps.sentiment.families import Family
 
 ITERATIONS = 60  # maximum number of L-BFGS iterations of one fit
+LARGE, ITERATIONS_OF_LARGE = 1_000_000, 40  # the same for a fit with at least this number of weights
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def fit(
         return loss + np.square(weights[:-1]).sum() / (2 * inverse_penalty), gradient.ravel()
 
     first = np.zeros((size + 1, columns)) if start is None else start
-    options = {"maxiter": ITERATIONS, "maxcor": 5, "ftol": 1e-6, "gtol": 1e-4}
+    iterations = ITERATIONS_OF_LARGE if first.size >= LARGE else ITERATIONS
+    options = {"maxiter": iterations, "maxcor": 5, "ftol": 1e-6, "gtol": 1e-4}
     # The vectors are short. On a busy machine, several threads would spend most of the time waiting.
     with threadpool_limits(1, user_api="blas"):
         found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options)

@@ -23,9 +23,10 @@ from seqmodels.data.sequences import TokenSequences
 from seqmodels.data.splits import cut_order
 from seqmodels.layers import NgramBag
 
-FOLDS = 5
+FOLDS, FOLDS_OF_MANY_WEIGHTS = 5, 3
 FEW_TEXTS = 1_500  # with fewer texts, the usual choice is better than a choice by cross-validation
-MANY_TEXTS, MANY_WEIGHTS = 5_000, 1_000_000  # above one of them, only one fold compares the choices
+MANY_TEXTS = 5_000  # above this number, only one fold compares the choices
+MANY_WEIGHTS = 1_000_000  # above this number, a fit takes long, so C is not chosen
 STANDARD_ERRORS = 2.0  # advantage over the usual choice that another choice needs
 PENALTY_FACTORS = (0.1, 0.3, 1.0, 3.0)  # values of C that are compared, relative to the usual value
 
@@ -150,13 +151,13 @@ def fit_linear(
     present = present[:, occurs].tocsr()
     own = np.ones(len(targets)) if importance is None else importance
     problem = _Problem(design_of(present, vocabulary), present, targets, own, family)
-    numbers = folds_of(texts, strata)
+    many = columns * sum(problem.design.parts.shape) > MANY_WEIGHTS
+    numbers = folds_of(texts, strata, FOLDS_OF_MANY_WEIGHTS if many else FOLDS)
     folds = [_Fold(problem, numbers == number) for number in np.unique(numbers)]
-    size = columns * sum(problem.design.parts.shape)
     penalty, share = usual = family.usual(targets)
     if len(targets) >= FEW_TEXTS:
-        whole = len(targets) <= MANY_TEXTS and size <= MANY_WEIGHTS
-        penalty, share = _choose(folds if whole else folds[:1], family, usual)
+        compared = folds if len(targets) <= MANY_TEXTS or many else folds[:1]
+        penalty, share = _choose(compared, family, usual, factors=(1.0,) if many else PENALTY_FACTORS)
     outputs = np.zeros((len(targets), columns))
     for fold in folds:
         outputs[fold.held] = fold.outputs(penalty, share)
@@ -241,7 +242,9 @@ class _Fold:
         return self.problem.design.rows[self.held] @ table + bias
 
 
-def _choose(folds: Sequence[_Fold], family: Family, usual: tuple[float, float]) -> tuple[float, float]:
+def _choose(
+    folds: Sequence[_Fold], family: Family, usual: tuple[float, float], factors: Sequence[float]
+) -> tuple[float, float]:
     """Returns C and the weight of naive Bayes with the fewest errors on the texts of the folds.
 
     The usual choice is kept unless another choice is better by more than ``STANDARD_ERRORS`` standard errors
@@ -249,7 +252,7 @@ def _choose(folds: Sequence[_Fold], family: Family, usual: tuple[float, float]) 
     """
     targets = np.concatenate([fold.targets for fold in folds])
     errors = {}
-    penalties = [factor * usual[0] for factor in PENALTY_FACTORS]
+    penalties = [factor * usual[0] for factor in factors]
     for choice in product(penalties, family.shares):
         outputs = np.concatenate([fold.outputs(*choice) for fold in folds])
         errors[choice] = family.errors(outputs, targets)

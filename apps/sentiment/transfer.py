@@ -87,7 +87,9 @@ def language_model(options: Train, source: LabeledTextData) -> str:
     """
     folder = f"{options.run.rstrip('/')}-encoder"
     if Run(folder).finished:
-        log.print(f"note: the language model of an earlier training is used; delete {folder} to train it again")
+        log.print(
+            f"note: the language model of an earlier training is used; delete {folder} to train it again"
+        )
         return folder
     texts = [*_texts(options), *source.train.texts]
     log.print(f"training a language model on {len(texts):,} texts in {folder}")

@@ -96,7 +96,7 @@ USAGE_ERRORS = [
         "--pooling 'median' is unknown; use last, mean, max, attention",
     ),
     (["train", "--data", "no/such.csv"], "--data no/such.csv does not exist; pass a file"),
-    (["train", "--embeddings", "no.txt"], "--embeddings no.txt does not exist; pass word vectors"),
+    (["train", "--embeddings", "no.txt"], "--embeddings no.txt does not exist; pass glove:50d or a file"),
     (["train", "--epoch", "3"], "No such option '--epoch'"),
     (["train", "stray"], "unexpected extra argument (stray)"),
     (["train", "--units"], "Option '--units' requires an argument"),

@@ -15,9 +15,10 @@ from click.testing import CliRunner
 from apps.language_modeling import adaptation, mixture, ngrams, task
 from apps.language_modeling.__main__ import main
 from apps.language_modeling.data import encode
+from apps.language_modeling.defaults import choose as choose_options
 from apps.language_modeling.generation import text_of, until
 from apps.language_modeling.inference import of_keras
-from apps.language_modeling.options import Train
+from apps.language_modeling.options import WITHOUT, Train
 from apps.language_modeling.phone import token_settings
 from apps.language_modeling.port.generate import Text, choose
 from apps.options import resolve
@@ -603,7 +604,7 @@ def test_small_vocabulary_and_cutoffs_disable_samples(samples):
     settings = TokenizerSettings(unit="word", size=15, minimum_count=1, end=True)
     tokenizer = Tokenizer.train(["a b c d e f g h i j k"], settings)
     assert len(tokenizer) == 15
-    options = resolve(Train, {"preset": "best", "samples": samples, "units": 4, "embedding_units": 4})
+    options = chosen_for(1000, preset="best", samples=samples, units=4, embedding_units=4)
     assert task.build(options, tokenizer).samples == (samples if samples < 15 else 0)
     assert resolve(Train, {"preset": "best", "cutoffs": "6,10", "tied": False}).samples == 0
 
@@ -616,10 +617,16 @@ def test_penalty_options_reach_the_objective(corpus):
     found = {}
     for chosen in ({"activation_penalty": 2.0}, {"temporal_penalty": 2.0}):
         arguments = (ids, ids, tf.ones((1, 8)), model.get_initial_state(1), False)
-        found[tuple(chosen)] = float(task.objective(resolve(Train, chosen))(model, *arguments).penalty)
+        objective = task.objective(resolve(Train, chosen), None)
+        found[tuple(chosen)] = float(objective(model, *arguments).penalty)
     raw = model.features({"tokens": ids}, training=False).raw.numpy()
     assert found[("activation_penalty",)] == pytest.approx(2 * np.mean(raw**2), rel=1e-5)
     assert found[("temporal_penalty",)] == pytest.approx(2 * np.mean(np.diff(raw, axis=1) ** 2), rel=1e-5)
+
+
+def chosen_for(tokens, **chosen):
+    """Returns the options of a training with this number of tokens."""
+    return choose_options(resolve(Train, chosen), tokens)[0]
 
 
 UNITS = {
@@ -714,7 +721,10 @@ def test_bad_text_is_a_one_line_error(tmp_path, invoke, one_line, content, messa
         (["--window=3"], "--window does not apply to --model recurrent"),
         (["--average-after=3"], "--average-after needs --average"),
         (["--schedule=plateau", "--warmup=0.1"], "does not apply to --schedule plateau"),
-        (["--residual", "--layers=1", "--units=300"], "--units equal to --embedding-units; got 300 and 200"),
+        (
+            ["--residual", "--layers=1", "--units=300", "--embedding-units=200"],
+            "--units equal to --embedding-units; got 300 and 200",
+        ),
         (["--jitter=8", "--steps=2"], "needs different sequence lengths near --steps 2"),
         (["--layers=1", "--layer-dropout=0.1"], "--layer-dropout needs two or more layers"),
         (["--unit=character", "--split=letters"], "--split does not apply to --unit character"),
@@ -740,20 +750,43 @@ def test_options_of_a_disabled_method_are_a_one_line_error(run, invoke, one_line
     assert message in one_line(invoke("evaluate", "--run", run, *options), 2)
 
 
+@pytest.mark.parametrize("unit", ["word", "character"])
+@pytest.mark.parametrize("model", [{}, {"model": "fixed-window"}, {"cell": "mingru"}, {"residual": True}])
+def test_the_amount_of_text_determines_sizes_and_epochs(unit, model):
+    few, many = (chosen_for(tokens, unit=unit, **model) for tokens in (50_000, 5_000_000))
+    assert few.epochs > many.epochs
+    assert few.batch_size <= many.batch_size
+    assert few.input_dropout >= many.input_dropout
+    assert (few.optimizer == "adam") or unit == "word"
+    for options in (few, many):
+        assert options.units == (200 if unit == "word" else 256)
+        settings = options.model_settings(without=WITHOUT["model"][options.model])
+        assert "auto" not in settings.values()
+        assert set(options.automatic()) <= set(WITHOUT["model"][options.model])
+
+
+def test_user_values_are_kept():
+    options, (note,) = choose_options(resolve(Train, {"units": 7, "epochs": 2, "optimizer": "sgd"}), 50_000)
+    assert (options.units, options.epochs, options.optimizer) == (7, 2, "sgd")
+    assert "--units" not in note
+    assert "--batch-size 10" in note
+    assert choose_options(options, 50_000) == (options, [])
+
+
 def test_presets_drop_options_that_do_not_apply():
     for preset in Train.presets:
         for chosen in ({"cell": "mingru"}, {"model": "fixed-window"}):
-            options = resolve(Train, {"preset": preset, **chosen})
+            options = chosen_for(10**6, preset=preset, **chosen)
             options.check()
-            assert options.weight_dropout == 0
+            assert options.weight_dropout in (0, "auto")  # a window has no such weights
         for chosen in ({"unit": "character"}, {"unit": "byte"}, {"data": "embedded:code"}):
             options = resolve(Train, {"preset": preset, **chosen})
             options.check()
             assert options.split == "auto"
-        options = resolve(Train, {"preset": preset, "layers": 1})
+        options = chosen_for(10**6, preset=preset, layers=1)
         options.check()
         assert options.layer_dropout == 0
-        assert resolve(Train, {"preset": preset, "layers": 2}).layer_dropout > 0
+        assert chosen_for(10**6, preset=preset, layers=2).layer_dropout > 0
     assert resolve(Train, {"data": "embedded:code"}).unit == "character"
     assert resolve(Train, {"data": "embedded:code", "unit": "byte"}).unit == "byte"
 
@@ -776,13 +809,13 @@ def test_presets_drop_options_that_do_not_apply():
         ({"cell": "rnn", "optimizer": "sgd"}, ("sgd", 2.0, 0.25)),
         ({"preset": "best", "cell": "gru", "optimizer": "sgd"}, ("sgd", 2.0, 0.25)),
         ({"preset": "quick", "cell": "gru", "optimizer": "sgd"}, ("sgd", 2.0, 0.25)),
-        ({"optimizer": "rmsprop"}, ("rmsprop", 0.002, 1.0)),
-        ({"optimizer": "rmsprop", "clipnorm": 5.0}, ("rmsprop", 0.002, 5.0)),
+        ({"optimizer": "rmsprop"}, ("rmsprop", 0.003, 1.0)),
+        ({"optimizer": "rmsprop", "clipnorm": 5.0}, ("rmsprop", 0.003, 5.0)),
         ({"preset": "quick", "optimizer": "sgd"}, ("sgd", 20.0, 0.25)),
     ],
 )
 def test_cell_determines_optimizer_learning_rate_and_clipping(chosen, expected):
-    options = resolve(Train, chosen)
+    options = chosen_for(10**6, **chosen)
     assert (options.optimizer, options.learning_rate, options.clipnorm) == expected
 
 

@@ -167,7 +167,10 @@ def test_with_a_limit_the_time_is_printed_when_the_plan_is_made():
     assert time_line(training) is None
     training.position.planned = 15
     expected = "time: 2 s per step; about 6 s left; --minutes 0.5 allows 15 steps, which end in epoch 4 of 40"
-    assert time_line(training) == expected
+    short = "; this is short for the data, --minutes 6 allows all epochs"
+    assert time_line(training) == expected + short
+    training.position.planned = 90
+    assert time_line(training) == expected.replace("15 steps", "90 steps").replace("epoch 4 ", "epoch 23 ")
 
 
 def test_the_last_line_names_the_limit():
@@ -248,7 +251,7 @@ def test_a_training_with_a_limit_announces_its_steps_and_ends_its_schedule(
     assert lines[1].endswith(" parameters; at most 40 epochs of 6 steps; at most 0.5 minutes")
     (time,) = [line for line in lines if line.startswith("time: ")]
     assert time.startswith("time: 1 s per step; about ")
-    assert time.endswith("; --minutes 0.5 allows 30 steps, which end in epoch 5 of 40")
+    assert "; --minutes 0.5 allows 30 steps, which end in epoch 5 of 40; this is short for the data" in time
     (trained,) = [line for line in lines if line.startswith(f"trained: {run}, best epoch ")]
     assert trained.endswith("; stopped by --minutes 0.5 in epoch 5 of 40 after 30 steps")
     with open(run / "history.csv", newline="") as file:

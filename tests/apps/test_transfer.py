@@ -129,4 +129,4 @@ def test_texts_without_labels_train_a_language_model_first(reviews, invoke, read
     assert Run(tmp_path / "run-encoder").finished
     assert read_json(tmp_path / "run" / "options.json")["encoder"] == str(tmp_path / "run-encoder")
     again = invoke("train", *arguments, "--overwrite")
-    assert "the language model of an earlier training is used" in again.stderr
+    assert f"the language model in {tmp_path / 'run-encoder'} is used" in again.stderr
