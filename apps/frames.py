@@ -5,9 +5,12 @@ DataFrames and lists from the user are written to files. Predictions and scores 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from apps.console import log
 from apps.run import write_text
@@ -56,9 +59,7 @@ class Scores(dict):
         return self.to_frame()._repr_html_()
 
 
-def write_table(
-    data: object, folder: Path, columns: Sequence[str], cell: Callable[[Any], str] | None = None
-) -> Path:
+def write_table(data: object, folder: Path, columns: Sequence[str], lists: bool = False) -> Path:
     """Writes a table to a CSV file and returns the path of the file.
 
     The file contains all columns of the data. Named index levels of a DataFrame also become columns. A
@@ -69,7 +70,7 @@ def write_table(
             one list per column. The items of a tuple must be in the order of ``columns``.
         folder: folder in which ``data.csv`` is written.
         columns: column names for data without column names.
-        cell: function that converts a cell to a text. Default: cells with lists are refused.
+        lists: if True, cells may contain lists, which are written as JSON. Default: lists are refused.
 
     Raises:
         UsageError: ``data`` has none of these types.
@@ -93,11 +94,19 @@ def write_table(
         )
     path = folder / "data.csv"
     try:
-        texts = flat_columns(frame).map(cell or cell_text)
+        texts = flat_columns(frame).map(_list_text if lists else cell_text)
     except ValueError as error:
         raise UsageError(f"data must contain only texts and numbers in its cells; {error}") from error
     write_unicode(path, texts.to_csv(index=False))
     return path
+
+
+def _list_text(value: Any) -> str:
+    from seqmodels.data.tables import cell_text
+
+    if isinstance(value, list | tuple | np.ndarray):
+        return json.dumps([cell_text(each) for each in value], ensure_ascii=False)
+    return cell_text(value)
 
 
 def write_unicode(path: Path, text: str) -> None:

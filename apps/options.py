@@ -369,7 +369,8 @@ class TrainOptions(RunOptions):
         """Returns the options of the run in ``--from``. See :meth:`inherited` for the errors."""
         stored = stored_options(run, cls.__module__.split(".")[-2])
         options = asdict(restore(cls, stored, f"{run}/options.json"))
-        for name in sorted(cls.fixed & explicit.keys()):
+        # A run of an earlier version does not have the values of new options.
+        for name in sorted(cls.fixed & explicit.keys() & stored.keys()):
             if explicit[name] != options[name]:
                 raise UsageError(
                     f"{flag(name)} {explicit[name]} contradicts the run in --from, which was trained "

@@ -24,7 +24,8 @@ class Measure:
         percent: If True, the score is a fraction, which is printed in percent.
         ratio: If True, two scores are compared by their ratio. If False, they are compared by their
             difference.
-        digits: number of decimal places in the sentence.
+        digits: number of digits in the sentence.
+        form: ``f`` if ``digits`` counts decimal places, ``g`` if it counts significant digits.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Measure:
     percent: bool = False
     ratio: bool = False
     digits: int = 4
+    form: str = "f"
 
     def best(self, scores: Mapping[str, float]) -> str:
         """Returns the name with the best score."""
@@ -39,7 +41,7 @@ class Measure:
 
     def number(self, value: float) -> str:
         # z formats a number that is rounded to 0 without a sign.
-        return f"{100 * value if self.percent else value:z.{self.digits}f}"
+        return f"{100 * value if self.percent else value:z.{self.digits}{self.form}}"
 
 
 def against_best(

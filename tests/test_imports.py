@@ -162,7 +162,6 @@ OWN: dict[str, set[str]] = {
     "sentiment": {
         *OF_TASKS,
         "apps.console",
-        "apps.continuing",
         "apps.frames",
         "apps.options",
         "apps.text_notes",
@@ -175,6 +174,7 @@ OWN: dict[str, set[str]] = {
         "apps.text_notes",
         "apps.options",
         "seqmodels.decoding",
+        "seqmodels.registry",
     },
     "forecasting": {*OF_TASKS, "apps.console", "apps.options", "apps.training", "seqmodels.registry"},
     "translation": {

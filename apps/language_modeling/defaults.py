@@ -74,7 +74,9 @@ def choose(options: Train, tokens: int) -> tuple[Train, list[str]]:
         return options, []
     few, characters = tokens < FEW_TOKENS, options.unit in OF_CHARACTERS
     sizes = dict(CHARACTERS if characters else FEW_WORDS if few else MANY_WORDS)
-    if options.residual:
+    if options.residual:  # both sizes must be equal
+        if options.embedding_units != AUTO:
+            sizes["units"] = options.embedding_units
         sizes["embedding_units"] = sizes["units"] if options.units == AUTO else options.units
     if options.cell in PARALLEL_CELLS:
         sizes["weight_dropout"] = 0.0

@@ -36,6 +36,7 @@ WITHOUT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "unit": {"character": ("split",), "byte": ("split", "vocabulary", "minimum_count")},
     "model": {"recurrent": ("window",), "fixed-window": OF_RECURRENT},
 }
+TOKENS = "'auto': follows from the unit and the number of tokens."  # explanation of the default
 OF_CHARACTERS = ("character", "byte")  # units with few different tokens
 BY_FREQUENCY = ("word", "character")  # units whose token ids are sorted from frequent to rare
 MAXIMUM_ORDER = 5  # largest number of tokens in an n-gram
@@ -120,7 +121,7 @@ class Train(TrainOptions):
     encoding: str | None = encoding_option()
     epochs: int = option(
         AUTO,
-        "Maximum number of passes over the training data. 'auto': follows from the number of tokens.",
+        "Maximum number of passes over the training data. " + TOKENS,
         minimum=1,
         auto=True,
     )
@@ -262,22 +263,22 @@ class Train(TrainOptions):
     embedding_dropout: float = probability(
         AUTO,
         "Probability that a token is dropped from a batch. The embeddings of all its occurrences become 0. "
-        "'auto': follows from the number of tokens, as for the other dropout rates.",
+        + TOKENS,
         auto=True,
         search=(0.0, 0.3),
     )
     input_dropout: float = probability(
-        AUTO, "Dropout rate of the token embeddings.", auto=True, search=(0.0, 0.6)
+        AUTO, "Dropout rate of the token embeddings. " + TOKENS, auto=True, search=(0.0, 0.6)
     )
     layer_dropout: float = probability(
-        AUTO, "Dropout rate between recurrent layers.", auto=True, search=(0.0, 0.6)
+        AUTO, "Dropout rate between recurrent layers. " + TOKENS, auto=True, search=(0.0, 0.6)
     )
     output_dropout: float = probability(
-        AUTO, "Dropout rate before the output layer.", auto=True, search=(0.0, 0.6)
+        AUTO, "Dropout rate before the output layer. " + TOKENS, auto=True, search=(0.0, 0.6)
     )
     recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
     weight_dropout: float = probability(
-        AUTO, "Dropout rate of the recurrent weights.", auto=True, search=(0.0, 0.5)
+        AUTO, "Dropout rate of the recurrent weights. " + TOKENS, auto=True, search=(0.0, 0.5)
     )
     activation_penalty: float = option(
         0.0,

@@ -13,7 +13,6 @@ from zipfile import BadZipFile
 import numpy as np
 import tensorflow as tf
 
-from apps.continuing import stored_options
 from apps.options import AUTO
 from apps.run import write_text
 from apps.sentiment.defaults import choose
@@ -22,14 +21,14 @@ from apps.sentiment.labeled_table import Reading
 from apps.sentiment.labeled_texts import LabeledTextData, LabeledTexts, check_labels, load_labeled_texts
 from apps.sentiment.labels import number, parts, strata
 from apps.sentiment.linear import Linear, fit_linear
-from apps.sentiment.options import MULTI_LABEL, OF_ENCODER, REGRESSION, Train
+from apps.sentiment.options import MULTI_LABEL, REGRESSION, Train, of_encoder
 from apps.sentiment.text_notes import text_notes
-from apps.sentiment.transfer import language_model, tokenizer_of
+from apps.sentiment.transfer import encoder_of, language_model, tokenizer_of
 from apps.task import Data
 from seqmodels.data.batching import batches, bucket_edges
 from seqmodels.data.sequences import PAD, TokenSequences, truncate, truncate_ragged
 from seqmodels.data.tokenizer import START, UNKNOWN, Tokenizer, TokenizerSettings
-from seqmodels.errors import DataError
+from seqmodels.errors import DataError, UsageError
 
 UNKNOWN_WORDS = 0.1  # --unit auto chooses pieces of words above this share of unknown words
 PREFIX = 1  # number of tokens that truncation always keeps at the start: the start token
@@ -166,10 +165,13 @@ def load(options: Train, assets: Assets | None) -> Data:
     if assets is not None:
         how = replace(how, output=assets.kind.name)
     source = load_labeled_texts(options.data, options.seed, reading=how)
+    if assets is not None and options.output not in (AUTO, assets.kind.name):
+        raise UsageError(
+            f"--output {options.output} contradicts the run in --from, which has --output "
+            f"{assets.kind.name}; remove --output"
+        )
     if options.unlabeled and assets is None:
-        folder = language_model(options, source)
-        values = stored_options(folder, "language_modeling")
-        options = replace(options, encoder=folder, **{name: values[name] for name in OF_ENCODER})
+        options = replace(options, **of_encoder(language_model(options, source), "--unlabeled"))
     options, chosen = choose(options, source)
     if assets is not None:
         tokenizer, reason = assets.tokenizer, list[str]()
@@ -234,8 +236,8 @@ def reading(options: Train) -> Reading:
 
 def _tokenizer(options: Train, source: LabeledTextData) -> tuple[Tokenizer, list[str]]:
     """Returns the tokenizer, and a note if ``--unit auto`` chooses pieces of words."""
-    if options.encoder:
-        return tokenizer_of(options.encoder), []
+    if folder := encoder_of(options):
+        return tokenizer_of(folder), []
     if options.unit != AUTO:
         return _trained_tokenizer(options, source, options.unit), []
     words = _trained_tokenizer(options, source, "word")

@@ -44,6 +44,7 @@ def choose(options: Train, source: LabeledTextData) -> tuple[Train, list[str]]:
             "buckets": 2 if few else 6,
         }
     )
+    chosen.check()
     left = {*chosen.automatic(), "output"}
     names = [name for name in options.automatic() if name not in left]
     if not names:

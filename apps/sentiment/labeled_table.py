@@ -153,20 +153,14 @@ def read_labeled_table(path: Path, reading: Reading, notes: list[str]) -> Labele
             "different columns with --text and --label"
         )
     note_columns(table, {"text": text, "label": label}, notes)
-    labels = table.texts(label) if reading.output == SINGLE_LABEL else _labels(table, label)
-    rows = zip(table.lines.tolist(), table.texts(text), labels)
+    several = reading.output != SINGLE_LABEL
+    rows = []
+    for line, value, cell in zip(table.lines.tolist(), table.texts(text), table.frame[label].tolist()):
+        try:
+            rows.append((line, value, label_text(cell, several)))
+        except ValueError as error:
+            bad.add(line, f"{path}:{line}", f"the label is invalid: {error}")
     return collect(str(path), rows, bad, reading, notes)
-
-
-def _labels(table: Table, column: str) -> list[str]:
-    """Returns the labels of all rows. Several labels of a row are joined by ``|``."""
-    found: list[str] = []
-    try:
-        for cell in table.frame[column].tolist():
-            found.append(label_text(cell))
-    except ValueError as error:
-        raise DataError(f"{table.where(len(found), column)}: {error}; expected labels") from error
-    return found
 
 
 def text_column(table: Table, reading: Reading) -> str:

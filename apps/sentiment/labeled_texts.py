@@ -1,4 +1,4 @@
-"""Reads texts with one label each, from every kind of data that ``--data`` accepts.
+"""Reads labeled texts from every kind of data that ``--data`` accepts.
 
 - ``embedded[:reviews]``: the reviews that are included in the project
 - ``FILE``: a table with a column of texts and a column of labels, see `seqmodels.data.tables`
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from apps.sentiment import labels as label_values
 from apps.sentiment.labeled_table import (
@@ -165,7 +166,13 @@ def _classes(data: str, train: LabeledTexts, output: str) -> list[str]:
     Raises:
         DataError: the training split has only one label, or all its numbers are equal.
     """
-    different = set(train.labels)
+    different: set[Any] = set(train.labels)
+    if output == label_values.REGRESSION:
+        if len({label_values.number(label) for label in different}) == 1:
+            raise DataError(
+                f"{data} has only the number {train.labels[0]} in train; expected different numbers"
+            )
+        return []
     if output == label_values.MULTI_LABEL:
         classes = label_values.sorted_labels(
             {part for label in different for part in label_values.parts(label)}
@@ -174,12 +181,12 @@ def _classes(data: str, train: LabeledTexts, output: str) -> list[str]:
             raise DataError(
                 f"{data} has no labels in train; expected labels that are joined by |, such as a|b"
             )
+        if len({frozenset(label_values.parts(label)) for label in different}) == 1:
+            raise DataError(f"all texts of {data} have the same labels in train; expected different labels")
         return classes
     if len(different) == 1:
         (only,) = different
         raise DataError(f"{data} has only the label {only!r} in train; expected at least two labels")
-    if output == label_values.REGRESSION:
-        return []
     return label_values.sorted_labels(different)
 
 
@@ -200,7 +207,10 @@ def _complete(
     origin, said = "all rows" if WHOLE in read else "train", list[str]()
     whole, splits, missing = missing_splits(read, valid_fraction, said)
     strata = label_values.strata(whole.labels, output)
-    for split, rows in _cut(whole, strata, missing, seed).items():
+    cut = _cut(whole, strata, missing, seed)
+    if output == label_values.MULTI_LABEL:
+        _keep_labels(whole, cut)
+    for split, rows in cut.items():
         if not rows:
             raise DataError(
                 f"{whole.source} has too few rows ({len(whole)}) to create the split {split!r}; add rows, or "
@@ -248,6 +258,16 @@ def _cut(
         for text in texts:
             parts["train"] += rows_of[text]
     return {name: sorted(rows) for name, rows in parts.items()}
+
+
+def _keep_labels(whole: LabeledTexts, cut: dict[str, list[int]]) -> None:
+    """Moves texts to train, so that train has every label. Equal texts stay together."""
+    found = [set(label_values.parts(label)) for label in whole.labels]
+    missing = set().union(*found) - set().union(*(found[row] for row in cut["train"]))
+    for name in cut.keys() - {"train"}:
+        moved = {whole.texts[row] for row in cut[name] if found[row] & missing}
+        cut["train"] = sorted([*cut["train"], *(row for row in cut[name] if whole.texts[row] in moved)])
+        cut[name] = [row for row in cut[name] if whole.texts[row] not in moved]
 
 
 Readers = dict[str, Callable[[], LabeledTexts]]

@@ -26,8 +26,12 @@ MANY_NUMBERS = 20  # more different numbers than this number are probably measur
 BINS = 10  # number of strata of numbers
 
 
-def label_text(cell: Any) -> str:
+def label_text(cell: Any, several: bool = True) -> str:
     """Converts a cell to a label. A list of labels is joined by ``|``.
+
+    Args:
+        cell: a text, a number, a list of labels, or a list in the syntax of JSON or Python.
+        several: if True, a text with ``|`` contains several labels. If False, it is one label.
 
     Raises:
         ValueError: the cell contains a nested value other than a list of labels, or a label contains ``|``.
@@ -40,7 +44,7 @@ def label_text(cell: Any) -> str:
     text = cell if type(cell) is str else cell_text(cell)
     if text.lstrip().startswith("[") and (found := _literal(text)) is not None:
         return _joined(found)
-    return _joined(parts(text)) if SEPARATOR in text else text
+    return _joined(parts(text)) if several and SEPARATOR in text else text
 
 
 def parts(label: str) -> list[str]:
@@ -102,13 +106,22 @@ def recognise(labels: Sequence[str]) -> tuple[str, list[str]]:
     """
     joined = sum(SEPARATOR in label for label in labels)
     if joined:
-        note = f"{joined:,} of {len(labels):,} training labels contain {SEPARATOR!r}, so a text can have "
-        return MULTI_LABEL, [f"{note}several labels; use --output single-label to read them as one label"]
+        note = f"{joined:,} of {len(labels):,} training labels are lists or contain {SEPARATOR!r}, so a text "
+        return MULTI_LABEL, [
+            f"{note}can have several labels; use --output single-label to read each of them as one label"
+        ]
     different = Counter(labels)
+    like_numbers = sum(re.fullmatch(r"[-+]?\d+([.,]\d+)?", label) is not None for label in different)
     try:
         numbers = [number(label) for label in different]
     except ValueError:
-        return SINGLE_LABEL, []
+        if like_numbers <= max(MANY_NUMBERS, len(different) / 2):
+            return SINGLE_LABEL, []
+        other = next(label for label in different if not _is_number(label))
+        return SINGLE_LABEL, [
+            f"{like_numbers:,} of {len(different):,} different labels are numbers, but {excerpt(other)} is not a "
+            "number such as 0.5, so the labels are read as classes; correct them for --output regression"
+        ]
     if len(numbers) <= MANY_NUMBERS:
         return SINGLE_LABEL, []
     if all(each.is_integer() for each in numbers):
@@ -146,6 +159,14 @@ def sorted_labels(labels: set[str]) -> list[str]:
     return sorted(labels)
 
 
+def _is_number(label: str) -> bool:
+    try:
+        number(label)
+    except ValueError:
+        return False
+    return True
+
+
 def _literal(text: str) -> list[str] | None:
     """Returns the texts and numbers in a list in the syntax of JSON or Python. Else, returns None."""
     for read in (json.loads, ast.literal_eval):
@@ -160,5 +181,5 @@ def _literal(text: str) -> list[str] | None:
 
 def _joined(labels: Sequence[str]) -> str:
     if any(SEPARATOR in label for label in labels):
-        raise ValueError(f"a label contains {SEPARATOR!r}, which separates labels")
-    return SEPARATOR.join(dict.fromkeys(labels)) or SEPARATOR
+        raise ValueError(f"a label in the list contains {SEPARATOR!r}, which separates labels; replace it")
+    return SEPARATOR.join(dict.fromkeys(each for label in labels if (each := label.strip()))) or SEPARATOR

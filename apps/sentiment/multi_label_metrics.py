@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from apps.sentiment.metrics import SMALLEST_PROBABILITY
 from seqmodels.evaluation import bootstrap_interval, wilson_interval
@@ -96,9 +95,9 @@ def multi_label_scores(
             f"got {probabilities.shape} and {targets.shape}, and {len(labels)} names"
         )
     chosen, true = probabilities >= thresholds, targets > 0
-    precision, recall, f1, support = precision_recall_fscore_support(
-        true, chosen, average=None, zero_division=0
-    )
+    hits, found, support = (each.sum(axis=0) for each in (chosen & true, chosen, true))  # each (k,)
+    precision, recall = hits / np.maximum(found, 1), hits / np.maximum(support, 1)
+    f1 = f1_of_sums(np.stack([hits, found, support], axis=1))
     sums = np.stack([(chosen & true).sum(axis=1), chosen.sum(axis=1), true.sum(axis=1)], axis=1).astype(float)
     right = (chosen == true).all(axis=1)
     given = np.maximum(np.where(true, probabilities, 1 - probabilities), SMALLEST_PROBABILITY)
@@ -108,7 +107,7 @@ def multi_label_scores(
         "examples": count,
         "micro_f1": float(f1_of_sums(sums.sum(axis=0)[None])[0]),
         "micro_f1_interval": bootstrap_interval(sums, f1_of_sums),
-        "macro_f1": float(f1_score(true, chosen, average="macro", zero_division=0)),
+        "macro_f1": float(f1.mean()),
         "exact_match": float(right.mean()),
         "exact_match_interval": wilson_interval(int(right.sum()), count),
         "log_loss": float(losses.mean()),

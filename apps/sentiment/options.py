@@ -30,8 +30,11 @@ from seqmodels.errors import UsageError
 from seqmodels.registry import CELLS, KEEPS, PACKAGED, POOLINGS, SPLITS, UNITS
 
 SINGLE_LABEL, MULTI_LABEL, REGRESSION = OUTPUTS = ("single-label", "multi-label", "regression")
-# Options of a language model that determine the layers of a classifier with --encoder.
-OF_ENCODER = ("cell", "units", "layers", "residual", "embedding_units")
+# Options of a language model that determine the tokens and the layers of a classifier with --encoder.
+OF_ENCODER = (
+    *("cell", "units", "layers", "residual", "embedding_units"),
+    *("unit", "split", "lowercase", "vocabulary"),
+)
 READING = ("text", "label", "encoding")  # options that tell how to read files
 
 
@@ -257,22 +260,23 @@ class Train(TrainOptions):
 
     @classmethod
     def inherited(cls, explicit: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns option values that follow from ``--encoder`` or ``--from``.
+        """Returns option values that follow from ``--encoder``, ``--unlabeled`` or ``--from``.
 
         Raises:
-            UsageError: see :meth:`TrainOptions.inherited`; or a value of the user contradicts ``--encoder``.
+            UsageError: see :meth:`TrainOptions.inherited`; or a value of the user contradicts the language
+                model.
         """
         if explicit.get("from_") or not (explicit.get("encoder") or explicit.get("unlabeled")):
             return super().inherited(explicit)
         values: dict[str, Any] = {"bidirectional": False, "pooling": "max+mean+last"}
-        if encoder := explicit.get("encoder"):
-            stored = stored_options(encoder, "language_modeling", "--encoder")
-            values |= {name: stored[name] for name in OF_ENCODER}
-        for name in sorted(values.keys() & explicit.keys() - {"pooling"}):
-            if explicit[name] != values[name]:
+        folder = explicit.get("encoder") or encoder_folder(explicit.get("run", ""))
+        if explicit.get("encoder") or os.path.exists(os.path.join(folder, "metrics.json")):
+            values |= of_encoder(folder, "--encoder" if explicit.get("encoder") else "--unlabeled")
+        for name in sorted({*OF_ENCODER, "minimum_count", "bidirectional"} & explicit.keys()):
+            if name not in values or explicit[name] != values[name]:
+                has = f", which has {flag(name)} {values[name]}" if name in values else ""
                 raise UsageError(
-                    f"{flag(name)} {explicit[name]} contradicts the language model, which has {flag(name)} "
-                    f"{values[name]}; remove {flag(name)}"
+                    f"{flag(name)} {explicit[name]} contradicts the language model{has}; remove {flag(name)}"
                 )
         return values
 
@@ -282,8 +286,12 @@ class Train(TrainOptions):
         sources = [name for name in ("embeddings", "encoder", "unlabeled") if getattr(self, name)]
         if len(sources) > 1:
             raise UsageError(f"{' and '.join(map(flag, sources))} cannot be combined; remove one of them")
-        if self.encoder and self.reads == "evidence" and self.ngrams:
-            raise UsageError("--encoder needs --reads words or --reads both")
+        if (self.encoder or self.unlabeled) and self.reads == "evidence" and self.ngrams:
+            raise UsageError(f"{flag(sources[0])} does not apply to --reads evidence; set --reads both")
+        if self.unlabeled and self.dry_run:
+            raise UsageError(
+                "--dry-run cannot be combined with --unlabeled, because it trains no language model"
+            )
         if self.unlabeled and not os.path.isfile(self.unlabeled):
             raise UsageError(f"--unlabeled {self.unlabeled} is not a file; pass a table or a text file")
         check_dropouts(self.cell, self.recurrent_dropout, self.weight_dropout)
@@ -324,6 +332,34 @@ class Train(TrainOptions):
             raise UsageError(
                 f"--embeddings {source} does not exist; pass {', '.join(PACKAGED)} or a file of word vectors"
             )
+
+
+def encoder_folder(run: str) -> str:
+    """Returns the folder of the language model that ``--unlabeled`` trains for a run."""
+    return f"{run.rstrip('/')}-encoder"
+
+
+def of_encoder(folder: str, option: str) -> dict[str, Any]:
+    """Returns the options of a classifier that follow from a language model.
+
+    Args:
+        folder: run of the language model.
+        option: option that contains the folder, for error messages.
+
+    Raises:
+        UsageError: the folder is not a run of a recurrent language model of words, pieces or characters.
+    """
+    stored = stored_options(folder, "language_modeling", option)
+    if stored["model"] != "recurrent":
+        raise UsageError(
+            f"{option} {folder} is not a recurrent language model; train one with --model recurrent"
+        )
+    if stored["unit"] not in UNITS[:3]:
+        raise UsageError(
+            f"{option} {folder} has the tokens --unit {stored['unit']}; train a language model with "
+            "--unit word"
+        )
+    return {name: stored[name] for name in OF_ENCODER}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,8 @@ def phone(run: Run, model: keras.Model, options: Convert) -> Phone:
     """
     stored = run.trained_with(Train)
     assets = Assets.load(run.assets)
-    length = options.length or min(assets.edges[-1], assets.length, LONGEST_DEFAULT)
+    longest = LONGEST_DEFAULT * (4 if assets.tokenizer.settings.unit == "character" else 1)
+    length = options.length or min(assets.edges[-1], assets.length, longest)
     if length > assets.length:
         raise UsageError(
             f"--length {length} must be at most {assets.length}, the maximum text length of the run; "
@@ -193,14 +194,17 @@ def _readme(source: str, assets: Assets, report: dict[str, Any]) -> str:
             "except the first start with `##`; replace each piece by its id; replace a word that cannot be "
             f"split by {UNKNOWN}"
         )
+    split = SPLITS[settings.split]
+    if settings.unit == "character":
+        split = "replace each control character by a space; make each character, including spaces, a word"
     steps = (
-        f"{'convert the text to lower case; ' if settings.lowercase else ''}{SPLITS[settings.split]}; "
+        f"{'convert the text to lower case; ' if settings.lowercase else ''}{split}; "
         f"{words}; put {START} before the ids; if there are more than {length} ids, keep the first {front} "
         f"and the last {length - front}; if all ids after {START} are {UNKNOWN}, keep only {START}; if there "
         f"are fewer than {length} ids, append {PAD} until there are {length} ids."
     )
     tokenizers = "No code is provided for this tokenizer. Test your implementation with `golden.json`."
-    if settings.unit != "character":
+    if settings.unit in ("word", "wordpiece"):
         tokenizers = _tokenizers(assets, front)
     ready = [name for name, facts in report["files"].items() if facts["mediapipe"]]
     return Template((PORT / "README.md").read_text(encoding="utf-8")).substitute(

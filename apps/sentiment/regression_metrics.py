@@ -42,12 +42,13 @@ def regression_scores(predicted: NDArray, true: NDArray) -> dict[str, Any]:
             f"got {predicted.shape} and {true.shape}"
         )
     count, errors = len(true), predicted - true
-    centered = true - true.mean()  # R2 does not change, and the sums are more exact
-    sums = np.stack([np.square(errors), centered, np.square(centered)], axis=1)
+    deviation = true.std()
+    scaled = np.stack([errors, true - true.mean()], axis=1) / (deviation or 1.0)  # R2 does not change
+    sums = np.column_stack([np.square(scaled), scaled[:, 1]])
 
     def r2(of: NDArray) -> NDArray:
-        spread = of[:, 2] - np.square(of[:, 1]) / count
-        return np.where(spread > 1e-12, 1 - of[:, 0] / np.maximum(spread, 1e-12), 0.0)
+        spread = of[:, 1] - np.square(of[:, 2]) / count
+        return np.where(spread > 1e-9, 1 - of[:, 0] / np.maximum(spread, 1e-9), 0.0)
 
     ranked = len(set(predicted.tolist())) > 1 and len(set(true.tolist())) > 1
     shown = np.linspace(0, count - 1, min(count, SHOWN)).astype(int)
@@ -56,7 +57,7 @@ def regression_scores(predicted: NDArray, true: NDArray) -> dict[str, Any]:
         "mae": float(np.abs(errors).mean()),
         "mae_interval": bootstrap_interval(np.abs(errors)[:, None], lambda of: of[:, 0] / count),
         "rmse": float(np.sqrt(np.square(errors).mean())),
-        "rmse_interval": bootstrap_interval(sums[:, :1], lambda of: np.sqrt(of[:, 0] / count)),
+        "rmse_interval": bootstrap_interval(np.square(errors)[:, None], lambda of: np.sqrt(of[:, 0] / count)),
         "r2": float(r2(sums.sum(axis=0)[None])[0]),
         "r2_interval": bootstrap_interval(sums, r2),
         "spearman": float(spearmanr(predicted, true).statistic) if ranked else 0.0,

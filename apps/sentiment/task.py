@@ -25,11 +25,10 @@ from apps.sentiment.inference import forms, of_keras
 from apps.sentiment.kinds import KINDS, Kind
 from apps.sentiment.labeled_table import LabeledTexts, Reading, text_column, without_breaks
 from apps.sentiment.labeled_texts import load_labeled_texts, load_split
-from apps.sentiment.labels import label_text
 from apps.sentiment.options import READING, Convert, Evaluate, Predict, Train
 from apps.sentiment.phone import phone
 from apps.sentiment.saved_model import examples, signatures
-from apps.sentiment.transfer import copy_weights, rates
+from apps.sentiment.transfer import copy_weights, encoder_of, rates
 from apps.task import Data, Task
 from seqmodels.data.embeddings import read_vectors
 from seqmodels.data.tables import Table as DataTable
@@ -52,8 +51,8 @@ def build(options: Train, assets: Assets) -> keras.Model:
     model.build()
     if vectors is not None:
         model.embedding.set_weights([vectors])
-    if options.encoder:
-        copy_weights(model, options.encoder)
+    if folder := encoder_of(options):
+        copy_weights(model, folder)
     if linear is not None:
         model.ngrams.set_weights([linear.table, linear.bias])
     return model
@@ -272,7 +271,7 @@ TASK = Task(
     signatures=signatures,
     examples=examples,
     phone=phone,
-    store=partial(frames.write_table, columns=("text", "label"), cell=label_text),
+    store=partial(frames.write_table, columns=("text", "label"), lists=True),
     inputs=frames.texts,
     input_column=_input_column,
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from apps.sentiment.labeled_texts import LabeledTextData
-from apps.sentiment.options import Train
+from apps.sentiment.labels import SEPARATOR, parts
+from apps.sentiment.options import MULTI_LABEL, REGRESSION, Train
 from apps.text_notes import length_note, script_note, unknown_note, vocabulary_note
 from seqmodels.data import Tokenizer, TokenSequences
 
@@ -36,14 +37,19 @@ def text_notes(
 def _contradictions(options: Train, source: LabeledTextData) -> list[str]:
     """Returns a note if texts have different labels but the same words.
 
-    Differences in white space are ignored. With ``lowercase``, differences in case are also ignored.
+    Differences in white space are ignored. With ``lowercase``, differences in case are also ignored. Equal
+    texts may have different numbers.
     """
+    if source.output == REGRESSION:
+        return []
     places: dict[
         str, dict[str, str]
     ] = {}  # maps a text to its labels, and each label to the location of its first row
     for split in (source.train, source.valid, source.test):
         for row, (text, label) in enumerate(zip(split.texts, split.labels)):
             key = " ".join(text.lower().split() if options.lowercase else text.split())
+            if source.output == MULTI_LABEL:
+                label = SEPARATOR.join(sorted(parts(label)))
             places.setdefault(key, {}).setdefault(label, split.where(row))
     different = [labels for labels in places.values() if len(labels) > 1]
     if not different:

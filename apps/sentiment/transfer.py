@@ -17,7 +17,7 @@ from apps.console import log
 from apps.run import Run
 from apps.sentiment.labeled_table import text_column
 from apps.sentiment.labeled_texts import LabeledTextData
-from apps.sentiment.options import Train
+from apps.sentiment.options import Train, encoder_folder
 from apps.task import Rates
 from seqmodels.data.files import read_text
 from seqmodels.data.tables import read_table, table_name
@@ -41,13 +41,9 @@ def copy_weights(model: Classifier, run: str) -> None:
     the layer computes the same as in the language model.
 
     Raises:
-        UsageError: the language model is not a recurrent model, or has other layer sizes than the classifier.
+        UsageError: the language model has other layer sizes than the classifier.
     """
     language_model = load_run(run).model
-    if not hasattr(language_model, "encoder"):
-        raise UsageError(
-            f"--encoder {run} is not a recurrent language model; train one with --model recurrent"
-        )
     embedding = language_model.embedding.get_weights()[0].copy()
     embedding[START] = embedding[END]  # the language model reads the end token before each text
     pairs = zip(model.encoder.directions, language_model.encoder.directions)
@@ -67,33 +63,52 @@ def copy_weights(model: Classifier, run: str) -> None:
         own.set_weights(weights)
 
 
+def encoder_of(options: Train) -> str:
+    """Returns the run of the language model from which a training starts, or an empty text.
+
+    With ``--from``, the weights come from the earlier run.
+    """
+    if options.from_:
+        return ""
+    return options.encoder or (encoder_folder(options.run) if options.unlabeled else "")
+
+
 def rates(options: Train, model: keras.Model) -> Rates:
     """Returns the pretrained weights, and when and how fast they learn. See :class:`apps.task.Task`."""
     epochs = options.frozen_epochs
-    if options.encoder or options.unlabeled:
+    if encoder_of(options):
         layers = [layer[0].trainable_variables for layer in model.encoder.directions]
         groups = [model.embedding.trainable_variables, *layers][::-1]  # from the top to the bottom
         return [(group, DECAY ** -(depth + 1), epochs * (depth + 1)) for depth, group in enumerate(groups)]
-    return [(model.embedding.trainable_variables, 1.0, epochs)] if options.embeddings else []
+    if options.embeddings and not options.from_:
+        return [(model.embedding.trainable_variables, 1.0, epochs)]
+    return []
 
 
 def language_model(options: Train, source: LabeledTextData) -> str:
     """Trains a language model on the texts of ``--unlabeled`` and of the training split.
 
-    The language model is a run of its own, next to the run of the classifier. If it exists, it is used again.
+    The language model is a run of its own, next to the run of the classifier. If it was trained on the same
+    texts, it is used again.
 
     Returns:
         The folder of the run of the language model.
     """
-    folder = f"{options.run.rstrip('/')}-encoder"
-    if Run(folder).finished:
-        log.print(
-            f"note: the language model of an earlier training is used; delete {folder} to train it again"
-        )
-        return folder
+    folder = encoder_folder(options.run)
     texts = [*_texts(options), *source.train.texts]
+    run, again = Run(folder), options.overwrite
+    if run.started:
+        run.require_finished("language_modeling") if run.finished else None
+        stored = run.path / "data" / "data.txt"
+        same = stored.exists() and stored.read_text(encoding="utf-8") == "".join(
+            f"{text}\n" for text in texts
+        )
+        if run.finished and same and not again:
+            log.print(f"note: the language model in {folder} is used; --overwrite trains it again")
+            return folder
+        again = again or not same
     log.print(f"training a language model on {len(texts):,} texts in {folder}")
-    train_task("language_modeling", texts, folder, {"seed": options.seed})
+    train_task("language_modeling", texts, folder, {"seed": options.seed, "overwrite": again})
     log.print("training the classifier")
     return folder
 

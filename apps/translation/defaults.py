@@ -16,7 +16,8 @@ FEWEST_EPOCHS, MOST_EPOCHS = 4, 120
 # the dropout rate is high.
 SIZES: dict[float, dict[str, Any]] = {
     2_000: {
-        "batch_size": 400,
+        "batch_size": 600,
+        "learning_rate": 0.004,
         "vocabulary": 2000,
         "shapes": 3,
         "embedding_units": 128,
@@ -25,7 +26,8 @@ SIZES: dict[float, dict[str, Any]] = {
         "dropout": 0.5,
     },
     6_000: {
-        "batch_size": 600,
+        "batch_size": 900,
+        "learning_rate": 0.004,
         "vocabulary": 3000,
         "shapes": 4,
         "embedding_units": 128,
@@ -35,6 +37,7 @@ SIZES: dict[float, dict[str, Any]] = {
     },
     float("inf"): {
         "batch_size": 1200,
+        "learning_rate": 0.0015,
         "vocabulary": 5000,
         "shapes": 8,
         "embedding_units": 192,
@@ -64,8 +67,11 @@ def choose(options: Train, pairs: int) -> tuple[Train, list[str]]:
         return options, []
     sizes = dict(next(sizes for most, sizes in SIZES.items() if pairs <= most))
     if options.attention == "dot":  # the decoder must have the size of the encoder output
+        directions = 2 if options.bidirectional else 1
+        if options.decoder_units != AUTO:
+            sizes["units"] = options.decoder_units // directions
         units = sizes["units"] if options.units == AUTO else options.units
-        sizes["decoder_units"] = units * (2 if options.bidirectional else 1)
+        sizes["decoder_units"] = units * directions
     epochs = min(max(round(READ_PAIRS / max(pairs, 1)), FEWEST_EPOCHS), MOST_EPOCHS)
     chosen = options.with_chosen({**sizes, "epochs": epochs})
     chosen.check()

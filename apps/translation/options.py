@@ -27,6 +27,7 @@ from apps.options import (
 from seqmodels.errors import UsageError
 from seqmodels.registry import ATTENTIONS, CELLS, FEEDINGS, SCHEDULES, TIES, UNITS
 
+PAIRS = "'auto': follows from the number of pairs."  # explanation of the default
 READING = ("source_column", "target_column", "encoding")  # options that control how files are read
 HEADS = 4  # number of heads of multi-head attention
 
@@ -88,17 +89,19 @@ class Train(TrainOptions):
     on_bad_rows: str = bad_rows_option("malformed rows, and pairs in which one of the two texts is empty")
     batch_size: int = option(
         AUTO,
-        "Number of target tokens per batch. The number includes padding tokens. 'auto': follows from the "
-        "number of pairs, as for the other options with this default.",
+        "Number of target tokens per batch. The number includes padding tokens. " + PAIRS,
         minimum=1,
         auto=True,
         search=[600, 1200, 2400],
     )
-    epochs: int = option(AUTO, "Maximum number of passes over the training data.", minimum=1, auto=True)
+    epochs: int = option(
+        AUTO, "Maximum number of passes over the training data. " + PAIRS, minimum=1, auto=True
+    )
     learning_rate: float = option(
-        0.0015,
-        "Highest learning rate of the training. It is reached at the end of the warm-up.",
+        AUTO,
+        f"Highest learning rate of the training. It is reached at the end of the warm-up. {PAIRS}",
         minimum=0,
+        auto=True,
         search=RATES,
     )
     schedule: str = option(
@@ -139,7 +142,7 @@ class Train(TrainOptions):
         False, "Convert all text to lower case. Translations are then in lower case, too.", group="Data"
     )
     vocabulary: int = option(
-        AUTO, "Maximum number of tokens in each vocabulary.", group="Data", minimum=10, auto=True
+        AUTO, "Maximum number of tokens in each vocabulary. " + PAIRS, group="Data", minimum=10, auto=True
     )
     minimum_count: int = option(
         2,
@@ -175,7 +178,7 @@ class Train(TrainOptions):
     )
     embedding_units: int = option(
         AUTO,
-        "Dimension of the embeddings and of the decoder output.",
+        "Dimension of the embeddings and of the decoder output. " + PAIRS,
         minimum=1,
         model=True,
         auto=True,
@@ -186,7 +189,8 @@ class Train(TrainOptions):
     )
     units: int = option(
         AUTO,
-        "Number of units of each encoder layer. A bidirectional layer has this number per direction.",
+        "Number of units of each encoder layer. A bidirectional layer has this number per direction. "
+        + PAIRS,
         minimum=1,
         model=True,
         auto=True,
@@ -194,7 +198,7 @@ class Train(TrainOptions):
     )
     decoder_units: int = option(
         AUTO,
-        "Number of units of each decoder layer.",
+        "Number of units of each decoder layer. " + PAIRS,
         minimum=1,
         model=True,
         auto=True,
@@ -243,7 +247,7 @@ class Train(TrainOptions):
         "Probability that an input token is replaced by the unknown token in training.",
         search=(0.0, 0.3),
     )
-    dropout: float = probability(AUTO, "Dropout rate between layers.", auto=True, search=(0.0, 0.6))
+    dropout: float = probability(AUTO, "Dropout rate between layers. " + PAIRS, auto=True, search=(0.0, 0.6))
     recurrent_dropout: float = probability(0.0, "Dropout rate of the recurrent state.", group="Advanced")
     weight_dropout: float = probability(0.0, "Dropout rate of the recurrent weights.", group="Advanced")
     label_smoothing: float = probability(

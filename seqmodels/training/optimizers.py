@@ -105,7 +105,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class RateGroup(NamedTuple):
-    """Weights that learn more slowly than the others, or later.
+    """Weights that learn more slowly than the others, or later. They have no weight decay.
 
     Attributes:
         variables: the weights.
@@ -154,6 +154,8 @@ def make(
             f"optimizer {name} cannot be created with the options {', '.join(given)} ({error}); "
             "remove or correct the invalid option"
         ) from error
+    if groups:  # frozen weights must not decay
+        optimizer.exclude_from_weight_decay(var_list=[each for group in groups for each in group.variables])
     return keras.optimizers.LossScaleOptimizer(optimizer) if mixed_float16 else optimizer
 
 

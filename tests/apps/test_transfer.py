@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import keras
@@ -99,6 +100,10 @@ def test_contradictions_and_wrong_folders(encoder, trained, invoke, one_line, tm
         (("--encoder", trained), "is a run of sentiment"),
         (("--encoder", tmp_path), "--encoder"),
         (("--unlabeled", tmp_path), "is not a file"),
+        (("--unlabeled", trained / "data.json", "--units", 7), "contradicts the language model; remove"),
+        (("--unlabeled", trained / "data.json", "--dry-run"), "--dry-run cannot be combined"),
+        (("--unlabeled", trained / "data.json", "--preset", "best"), "does not apply to --reads evidence"),
+        (("--encoder", encoder, "--lowercase"), "--lowercase True contradicts"),
         (("--embeddings", "glove:51d"), "does not exist; pass glove:50d or a file"),
     ):
         assert says in one_line(invoke(*run, *arguments), 2)
@@ -127,6 +132,8 @@ def test_texts_without_labels_train_a_language_model_first(reviews, invoke, read
     result = invoke("train", *arguments)
     assert result.exit_code == 0, result.stderr
     assert Run(tmp_path / "run-encoder").finished
-    assert read_json(tmp_path / "run" / "options.json")["encoder"] == str(tmp_path / "run-encoder")
-    again = invoke("train", *arguments, "--overwrite")
+    assert read_json(tmp_path / "run" / "options.json")["encoder"] is None
+    shutil.rmtree(tmp_path / "run")
+    again = invoke("train", *arguments)
+    assert again.exit_code == 0, again.stderr
     assert f"the language model in {tmp_path / 'run-encoder'} is used" in again.stderr

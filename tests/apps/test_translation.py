@@ -395,7 +395,7 @@ def test_note_lists_dropped_overlong_pairs(pairs, tmp_path):
             "--feeding context needs attention; got --attention none",
         ),
         (
-            {"attention": "dot", "decoder_units": 100},
+            {"attention": "dot", "units": 192, "decoder_units": 100},
             "--decoder-units must equal the size of the encoder output; got 100, but the size is 384",
         ),
         ({"attention": "multi-head", "decoder_units": 510}, "--decoder-units 510 must be a multiple of 4"),

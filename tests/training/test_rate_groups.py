@@ -40,6 +40,16 @@ def test_frozen_weights_start_to_move_at_their_step():
     assert (steps[3][0] < 0).all()
 
 
+def test_frozen_weights_do_not_decay():
+    layer = keras.layers.Dense(2)
+    layer.build((None, 3))
+    optimizer = make("adamw", 0.1, groups=[RateGroup([layer.kernel], start=3)], weight_decay=0.5)
+    optimizer.build(layer.trainable_variables)
+    before = layer.kernel.numpy()
+    optimizer.apply([tf.zeros((3, 2)), tf.zeros(2)], layer.trainable_variables)
+    np.testing.assert_array_equal(layer.kernel.numpy(), before)
+
+
 def test_the_first_step_of_the_loop_compiles_with_groups():
     layer = keras.layers.Dense(1)
     layer.build((None, 1))

@@ -37,7 +37,7 @@ class Regression(Kind):
     name = REGRESSION
     entry, own_score = "value", "mae"
     column, served_names = "values", ("values",)
-    measure = Measure("mean absolute error", higher_is_better=False)
+    measure = Measure("mean absolute error", higher_is_better=False, form="g")
 
     def __init__(self, classes: Sequence[str] = (), mean: float = 0.0, deviation: float = 1.0):
         super().__init__(())
@@ -73,11 +73,11 @@ class Regression(Kind):
         return {"values": predictions[:, 0]}
 
     def record(self, prediction: np.ndarray) -> dict[str, Any]:
-        return {"value": round(float(prediction[0]), 6)}
+        return {"value": float(f"{prediction[0]:.7g}")}  # the digits of float32
 
     @staticmethod
     def rendered(record: Mapping[str, Any]) -> str:
-        return f"{record['value']:.4g}"
+        return f"{record['value']:.7g}"
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
         return regression_scores(predictions[:, 0], self._values(targets))

@@ -99,6 +99,22 @@ def test_multi_label_scores_agree_with_scikit_learn() -> None:
         assert low < scores[name] < high
 
 
+def test_one_label_has_scores() -> None:
+    scores = multi_label_scores(np.array([[0.9], [0.2]]), np.array([[1], [0]]), ["spam"], np.array([0.5]))
+    assert scores["micro_f1"] == scores["macro_f1"] == 1.0
+    assert scores["per_label"]["spam"]["support"] == 1
+
+
+def test_r2_does_not_depend_on_the_unit() -> None:
+    true = np.random.default_rng(5).normal(size=50)
+    for unit in (1e-9, 1.0, 1e9):
+        scores = regression_scores(unit * (true + 0.1), unit * true)
+        assert scores["r2"] == pytest.approx(1 - 0.01 / true.var())
+    kind = kind_of("regression", [], ["0.00000001", "0.00000003"])
+    assert kind.record(np.array([1.5e-8])) == {"value": 1.5e-8}
+    assert kind.rendered({"value": 123456.78}) == "123456.8"
+
+
 def test_regression_scores_agree_with_scikit_learn() -> None:
     random = np.random.default_rng(4)
     true = random.normal(5, 2, 80)

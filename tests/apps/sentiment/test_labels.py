@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from apps.sentiment.labeled_table import Reading
@@ -12,9 +13,16 @@ from apps.sentiment.labels import label_text, recognise, strata
 from seqmodels.errors import DataError
 
 
-@pytest.mark.parametrize("cell", [["a", "b"], '["a", "b"]', "['a', 'b']", "a|b", " a | b ", "a|b|a"])
+@pytest.mark.parametrize(
+    "cell",
+    [["a", "b", ""], ["a", None, "b"], ["a", "b"], '["a", "b"]', "['a', 'b']", "a|b", " a | b ", "a|b|a"],
+)
 def test_every_form_of_several_labels_is_read_alike(cell) -> None:
     assert label_text(cell) == "a|b"
+
+
+def test_a_separator_in_a_single_label_is_kept() -> None:
+    assert label_text("a | b", several=False) == "a | b"
 
 
 @pytest.mark.parametrize("cell", ["[a]", "[", "[1", "['a', {}]", "plain", "[[1]]"])
@@ -38,7 +46,8 @@ NUMBERS = [f"{index / 7:.3f}" for index in range(50)]
         (["0.5", "1.0", "1.5"] * 30, "single-label", ""),
         ([str(index) for index in range(150)] * 3, "single-label", "--output regression"),
         (NUMBERS, "regression", "--output single-label"),
-        ([*NUMBERS, "nan"], "single-label", ""),
+        ([*NUMBERS, "nan"], "single-label", "'nan' is not"),
+        ([label.replace(".", ",") for label in NUMBERS], "single-label", "--output regression"),
         (["a|b", "a", "b"], "multi-label", "--output single-label"),
     ],
 )
@@ -63,8 +72,63 @@ def test_a_file_with_lists_is_read_as_several_labels(tmp_path) -> None:
     data = load_labeled_texts(str(tmp_path / "lists.jsonl"), seed=0)
     assert (data.output, data.classes) == ("multi-label", ["a", "b"])
     assert sorted({*data.train.labels}) == ["a", "a|b", "|"]
-    with pytest.raises(DataError, match=r"lists\.jsonl:1, column 'label': the value has the type list"):
-        load_labeled_texts(str(tmp_path / "lists.jsonl"), 0, reading=Reading(output="single-label"))
+    single = load_labeled_texts(str(tmp_path / "lists.jsonl"), 0, reading=Reading(output="single-label"))
+    assert single.classes == ["a", "a|b", "|"]
+    assert single.sha256 == data.sha256
+
+
+def test_lists_of_one_label_are_read_alike_by_training_and_evaluation(tmp_path) -> None:
+    rows = [{"text": f"text {index}", "label": [["joy", "fear"][index % 2]]} for index in range(40)]
+    (tmp_path / "lists.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    auto, single = (
+        load_labeled_texts(str(tmp_path / "lists.jsonl"), 0, reading=Reading(output=output))
+        for output in ("auto", "single-label")
+    )
+    assert auto.output == "single-label"
+    assert auto.classes == single.classes == ["fear", "joy"]
+    assert auto.sha256 == single.sha256
+
+
+def test_bad_lists_are_bad_rows(tmp_path) -> None:
+    rows = [{"text": f"text {index}", "label": ["a", "b"][: 1 + index % 2]} for index in range(40)]
+    rows[3]["label"] = ["x|y"]
+    (tmp_path / "lists.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(
+        DataError, match=r"lists\.jsonl:4: the label is invalid: a label in the list contains"
+    ):
+        load_labeled_texts(str(tmp_path / "lists.jsonl"), 0)
+    data = load_labeled_texts(str(tmp_path / "lists.jsonl"), 0, reading=Reading(on_bad_rows="skip"))
+    assert sum(len(split) for split in (data.train, data.valid, data.test)) == 39
+
+
+@pytest.mark.parametrize(
+    ("labels", "output", "says"),
+    [
+        (["1", "1.0"], "regression", "only the number 1"),
+        (["a", "a|a"], "multi-label", "all texts of .* have the same labels"),
+        (["|", "|"], "multi-label", "has no labels"),
+        (["a", "a"], "single-label", "only the label 'a'"),
+    ],
+)
+def test_equal_labels_are_refused_before_the_training(tmp_path, labels, output, says) -> None:
+    rows = [f"text {index},{labels[index % 2]}" for index in range(40)]
+    (tmp_path / "all.csv").write_text("text,label\n" + "\n".join(rows))
+    with pytest.raises(DataError, match=says):
+        load_labeled_texts(str(tmp_path / "all.csv"), 0, reading=Reading(output=output))
+
+
+def test_our_own_split_keeps_every_label_in_train(tmp_path) -> None:
+    random = np.random.default_rng(0)
+    shares = 1 / np.arange(1, 401)
+    for seed in range(3):
+        rows = []
+        for index in range(500):
+            chosen = random.choice(400, random.integers(2, 6), replace=False, p=shares / shares.sum())
+            rows.append(f"text {index},{'|'.join(f't{each}' for each in chosen)}")
+        (tmp_path / f"{seed}.csv").write_text("text,label\n" + "\n".join(rows))
+        data = load_labeled_texts(str(tmp_path / f"{seed}.csv"), seed)
+        assert {part for label in data.train.labels for part in label.split("|")} == set(data.classes)
+        assert min(len(data.valid), len(data.test)) > 20
 
 
 def test_numbers_are_checked(tmp_path) -> None:
