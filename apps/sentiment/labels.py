@@ -119,8 +119,9 @@ def recognise(labels: Sequence[str]) -> tuple[str, list[str]]:
             return SINGLE_LABEL, []
         other = next(label for label in different if not _is_number(label))
         return SINGLE_LABEL, [
-            f"{like_numbers:,} of {len(different):,} different labels are numbers, but {excerpt(other)} is not a "
-            "number such as 0.5, so the labels are read as classes; correct them for --output regression"
+            f"{like_numbers:,} of {len(different):,} different labels are numbers, but {excerpt(other)} is "
+            "not a number such as 0.5, so the labels are read as classes; correct them for "
+            "--output regression"
         ]
     if len(numbers) <= MANY_NUMBERS:
         return SINGLE_LABEL, []

@@ -62,6 +62,7 @@ def test_a_run_stores_the_options_of_its_training(trained, reviews, read_json):
 def test_a_run_stores_the_facts_of_its_data(trained, reviews, read_json):
     source = load_labeled_texts(str(reviews), seed=0)
     vocabulary = (trained / "assets" / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    rows = len(Assets.load(trained / "assets").linear.table)
     assert read_json(trained / "data.json") == {
         "task": "sentiment",
         "source": str(reviews),
@@ -69,6 +70,7 @@ def test_a_run_stores_the_facts_of_its_data(trained, reviews, read_json):
         "notes": [
             "chosen for 48 training texts: --dropout 0.5",
             "14.3% of the validation tokens are unknown; use --unit wordpiece",
+            f"the linear part has {rows:,} rows of weights; C 100, weight of naive Bayes 10",
         ],
         "counts": {"train": 48, "valid": 12, "test": 12},
         "classes": {"bad": 24, "good": 24},
