@@ -228,7 +228,9 @@ def _finish(task: Task, run: Run, options: TrainOptions, data: Data, training: T
 
     ``metrics.json`` is written after the model, because a run with both files counts as finished.
     """
-    position = training.position
+    position, start = training.position, task.start(options)
+    if position.best_epoch and start and task.back_to_start(training.model, data):
+        position.best_epoch = 0
     run.write_history(position.history)
     temporary = run.model.with_name("partial.keras")
     training.model.save(temporary)
@@ -257,8 +259,9 @@ def _finish(task: Task, run: Run, options: TrainOptions, data: Data, training: T
     run.own()
     valid = ", ".join(f"{name} {value:.4f}" for name, value in metrics["valid"].items())
     if not position.best_epoch:
-        start = task.start(options)
-        log.print(f"no epoch has a better validation score than {start}; the model equals {start}")
+        log.print(
+            f"no epoch is clearly better than {start} on the validation split; the model equals {start}"
+        )
     log.print(
         f"trained: {run.path}, best epoch {position.best_epoch} of {position.epoch}, validation {valid}"
         + (f"; {ending(training)}" if ending(training) else "")

@@ -194,6 +194,9 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
         start: function that receives the options and returns a name for the model with its initial weights,
             such as ``the linear part``. If the name is not empty, the initial weights are validated before
             the first epoch, and compete for the best epoch. Default: an empty name.
+        back_to_start: function that receives ``(model, data)`` if an epoch is better than the initial weights
+            on the validation split. If the difference may be due to chance, it changes the model back, and
+            returns True. It is called only if ``start`` returns a name. Default: the model is not changed.
         advice: function that receives ``(run, metrics)`` and returns sentences that ``train`` prints at its
             end. ``metrics`` is the content of ``metrics.json``. Default: no sentences.
         describe: function that receives a run and returns additional rows for the table that ``info``
@@ -239,6 +242,7 @@ class Task(Generic[TrainT, EvaluateT, PredictT, ConvertT, AssetsT, SourceT]):
     calibrated: Callable[[keras.Model, Data], Data] = lambda model, data: data
     rates: Callable[[TrainT, keras.Model], Rates] = lambda options, model: []
     start: Callable[[TrainT], str] = lambda options: ""
+    back_to_start: Callable[[keras.Model, Data], bool] = lambda model, data: False
     advice: Callable[[Run, Record], list[str]] = lambda run, metrics: []
     describe: Callable[[Run], Record] = lambda run: {}
     verbs: Mapping[str, Callable[..., Iterator[str]]] = field(default_factory=dict)

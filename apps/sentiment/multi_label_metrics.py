@@ -65,6 +65,12 @@ def _best_threshold(probabilities: NDArray, true: NDArray) -> float:
     return float((ranked[best] + lower[best]) / 2) if true.any() else 0.5
 
 
+def binary_losses(probabilities: NDArray, targets: NDArray) -> NDArray:
+    """Returns the mean of the binary log losses of each text in nats, ``(n,)``."""
+    given = np.where(targets > 0, probabilities, 1 - probabilities)
+    return -np.log(np.maximum(given, SMALLEST_PROBABILITY)).mean(axis=1)
+
+
 def multi_label_scores(
     probabilities: NDArray, targets: NDArray, labels: Sequence[str], thresholds: NDArray
 ) -> dict[str, Any]:
@@ -100,8 +106,7 @@ def multi_label_scores(
     f1 = f1_of_sums(np.stack([hits, found, support], axis=1))
     sums = np.stack([(chosen & true).sum(axis=1), chosen.sum(axis=1), true.sum(axis=1)], axis=1).astype(float)
     right = (chosen == true).all(axis=1)
-    given = np.maximum(np.where(true, probabilities, 1 - probabilities), SMALLEST_PROBABILITY)
-    losses = -np.log(given).mean(axis=1)
+    losses = binary_losses(probabilities, targets)
     count = len(targets)
     return {
         "examples": count,

@@ -35,6 +35,8 @@ from seqmodels.data.tables import Table as DataTable
 from seqmodels.models import Classifier
 from seqmodels.training.objectives import Objective
 
+STANDARD_ERRORS = 1.0  # advantage on the validation split that the recurrent part needs
+
 
 def build(options: Train, assets: Assets) -> keras.Model:
     settings = options.model_settings()
@@ -68,6 +70,36 @@ def calibrated(model: keras.Model, data: Data) -> Data:
     (predictions,) = of_keras(model, assets)([split.texts])
     kind = assets.kind.calibrated(predictions, assets.targets(split))
     return replace(data, assets=replace(assets, kind=kind))
+
+
+def start(options: Train) -> str:
+    """Returns the name of the model with its initial weights. See :class:`apps.task.Task`."""
+    if not options.ngrams:
+        return ""
+    return "the model of the earlier run" if options.from_ else "the linear part"
+
+
+def back_to_start(model: keras.Model, data: Data) -> bool:
+    """Removes the recurrent part if it is not clearly better than the linear part on the validation split.
+
+    The mean loss must be lower by more than ``STANDARD_ERRORS`` standard errors of the difference. With few
+    validation texts, the best of several epochs is often better only by chance. Without the recurrent part,
+    the model equals the linear part.
+
+    Returns:
+        True if the recurrent part was removed.
+    """
+    if data.options is not None and data.options.from_:
+        return False
+    split, assets = data.source.valid, data.assets
+    kind, targets = assets.kind, assets.targets(split)
+    (predictions,) = of_keras(model, assets)([split.texts])
+    alone = kind.of_linear(assets.linear.outputs(assets.encode(split.texts)))
+    gain = kind.losses(alone, targets) - kind.losses(predictions, targets)
+    if gain.mean() > STANDARD_ERRORS * gain.std() / np.sqrt(len(gain)):
+        return False
+    model.head.set_weights([np.zeros_like(weight) for weight in model.head.get_weights()])
+    return True
 
 
 def baselines(data: Data) -> dict[str, Any]:
@@ -258,7 +290,8 @@ TASK = Task(
     objective=objective,
     monitor=("valid_loss", False),
     rates=rates,
-    start=lambda options: "the linear part" if options.ngrams else "",
+    start=start,
+    back_to_start=back_to_start,
     baselines=baselines,
     validate=validate,
     calibrated=calibrated,

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ from apps.sentiment.data import Assets, load
 from apps.sentiment.kinds import SingleLabel
 from apps.sentiment.labeled_texts import load_labeled_texts
 from apps.sentiment.options import Train
-from apps.sentiment.task import build
+from apps.sentiment.task import back_to_start, build
 
 COLUMNS = [
     "epoch",
@@ -369,3 +370,20 @@ def test_embeddings_do_not_apply_to_evidence(tmp_path, invoke, one_line):
     vectors.write_text("a 1 2\n")
     arguments = ("train", "--run", tmp_path / "run", "--embeddings", vectors, "--reads", "evidence")
     assert "does not apply to --reads evidence" in one_line(invoke(*arguments), 2)
+
+
+def test_a_recurrent_part_without_a_clear_gain_is_removed(reviews):
+    data = load(Train(data=str(reviews), units=2, embedding_units=2, unit="word", minimum_count=1), None)
+    model = build(data.options, data.assets)
+    kernel, _ = model.head.get_weights()
+    noise = 20 * np.random.default_rng(0).normal(size=kernel.shape)
+    model.head.set_weights([noise, np.zeros(2)])
+    assert back_to_start(model, data)
+    assert not any(map(np.any, model.head.get_weights()))
+    # Beside a linear part that has the labels the wrong way round, every model is a clear gain.
+    linear = data.assets.linear
+    noise = noise / 2000
+    wrong = replace(linear, table=-linear.table, bias=-linear.bias)
+    model.head.set_weights([noise, np.zeros(2)])
+    assert not back_to_start(model, replace(data, assets=replace(data.assets, linear=wrong)))
+    assert np.any(model.head.get_weights()[0])

@@ -83,6 +83,7 @@ def test_run_stores_its_data_and_its_baselines(trained, read_json):
     change = "use --source and --target to change this"
     assert facts["notes"] == [
         f"the model translates from en to fr; {change}",
+        "chosen for 26 training pairs: --learning-rate 0.004",
         "all 26 en training texts have 8 tokens; check that --data has whole texts of different lengths",
         "all 26 fr training texts have 9 tokens; check that --data has whole texts of different lengths",
     ]

@@ -109,6 +109,10 @@ class Kind(ABC):
         """Returns all scores of predictions as a JSON-ready dictionary."""
 
     @abstractmethod
+    def losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Returns the loss of each text, ``(n,)``: the log loss, or the squared error."""
+
+    @abstractmethod
     def units(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Returns the contribution of each text to the score ``measure``, ``(n,)`` or ``(n, k)``."""
 

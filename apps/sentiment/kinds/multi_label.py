@@ -19,7 +19,12 @@ from apps.sentiment.families import Independent
 from apps.sentiment.kinds.base import Kind, Predict, Scored
 from apps.sentiment.kinds.single_label import INVERSE_PENALTY
 from apps.sentiment.labels import SEPARATOR, parts
-from apps.sentiment.multi_label_metrics import choose_thresholds, f1_of_sums, multi_label_scores
+from apps.sentiment.multi_label_metrics import (
+    binary_losses,
+    choose_thresholds,
+    f1_of_sums,
+    multi_label_scores,
+)
 from apps.sentiment.options import MULTI_LABEL
 from apps.verdict import Measure, against_best, with_interval
 from seqmodels.evaluation import paired_bootstrap, plots
@@ -93,6 +98,9 @@ class MultiLabel(Kind):
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
         return multi_label_scores(predictions, targets, self.classes, self.thresholds)
 
+    def losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return binary_losses(predictions, targets)
+
     def units(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         chosen = predictions >= self.thresholds
         hits, found, true = chosen * targets, chosen, targets
@@ -123,7 +131,7 @@ class MultiLabel(Kind):
 
     def order(self, predictions: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
         best = self.calibrated(predictions, targets).score(predictions, targets)
-        return 1 - best, float(np.abs(predictions - targets).mean())
+        return 1 - best, float(self.losses(predictions, targets).mean())
 
     def constant(self, targets: np.ndarray) -> tuple[str, np.ndarray]:
         return "label frequencies", targets.mean(axis=0)

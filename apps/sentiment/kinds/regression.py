@@ -82,6 +82,9 @@ class Regression(Kind):
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
         return regression_scores(predictions[:, 0], self._values(targets))
 
+    def losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return np.square((predictions[:, 0] - self._values(targets)) / self.deviation)
+
     def units(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return np.abs(predictions[:, 0] - self._values(targets))[:, None]
 

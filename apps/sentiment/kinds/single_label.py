@@ -80,6 +80,9 @@ class SingleLabel(Kind):
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
         return classification_scores(predictions, targets, self.classes)
 
+    def losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return -np.log(np.maximum(predictions[np.arange(len(targets)), targets], SMALLEST_PROBABILITY))
+
     def units(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return predictions.argmax(axis=1) == targets
 
@@ -94,8 +97,7 @@ class SingleLabel(Kind):
         return float(np.mean(self.units(predictions, targets)))
 
     def order(self, predictions: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-        true_class = np.maximum(predictions[np.arange(len(targets)), targets], SMALLEST_PROBABILITY)
-        return 1 - self.score(predictions, targets), float(-np.log(true_class).mean())
+        return 1 - self.score(predictions, targets), float(self.losses(predictions, targets).mean())
 
     def constant(self, targets: np.ndarray) -> tuple[str, np.ndarray]:
         return "majority", np.bincount(targets, minlength=len(self.classes)) / len(targets)
