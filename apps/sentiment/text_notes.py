@@ -9,6 +9,9 @@ from apps.text_notes import length_note, script_note, unknown_note, vocabulary_n
 from seqmodels.data import Tokenizer, TokenSequences
 
 
+TRUNCATED = 0.01  # a note is printed above this share of truncated training texts
+
+
 def text_notes(
     options: Train,
     source: LabeledTextData,
@@ -30,7 +33,20 @@ def text_notes(
         *unknown_note(tokenizer, {"train": train_ids.values, "validation": valid_ids.values}),
         *vocabulary_note(tokenizer),
         *length_note(train_ids, special=1),
+        *_truncated(options, train_ids),
         *_contradictions(options, source),
+    ]
+
+
+def _truncated(options: Train, ids: TokenSequences) -> list[str]:
+    """Returns a note if more than 1 % of the training texts are truncated."""
+    share = float((ids.lengths > options.length).mean())
+    if share <= TRUNCATED:
+        return []
+    kept = {"head": "first", "tail": "last", "both": "first and last"}[options.keep]
+    return [
+        f"{share:.0%} of the training texts have more than {options.length} tokens, and only the {kept} tokens "
+        "are read; raise --length to read more"
     ]
 
 

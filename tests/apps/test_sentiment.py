@@ -288,6 +288,8 @@ def test_the_length_limit_is_exact_in_training_and_encoding(reviews):
     longest = max(int(tf.reduce_max(inputs["lengths"])) for inputs, _, _ in data.train(0))
     assert longest == max(data.assets.encode(data.source.test.texts).lengths) == 6
     assert data.facts["texts that are cut"] == "100.0%"
+    (note,) = [note for note in data.facts["notes"] if "raise --length" in note]
+    assert note.startswith("100% of the training texts have more than 6 tokens, and only the first and last")
 
 
 def test_class_weights_are_inverse_to_class_frequency(tmp_path):
