@@ -8,7 +8,6 @@ from apps.sentiment.options import MULTI_LABEL, REGRESSION, Train
 from apps.text_notes import length_note, script_note, unknown_note, vocabulary_note
 from seqmodels.data import Tokenizer, TokenSequences
 
-
 TRUNCATED = 0.01  # a note is printed above this share of truncated training texts
 
 
@@ -45,8 +44,8 @@ def _truncated(options: Train, ids: TokenSequences) -> list[str]:
         return []
     kept = {"head": "first", "tail": "last", "both": "first and last"}[options.keep]
     return [
-        f"{share:.0%} of the training texts have more than {options.length} tokens, and only the {kept} tokens "
-        "are read; raise --length to read more"
+        f"{share:.0%} of the training texts have more than {options.length} tokens, and only the {kept} "
+        "tokens are read; raise --length to read more"
     ]
 
 
