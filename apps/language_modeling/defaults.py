@@ -35,11 +35,11 @@ FEW_WORDS: dict[str, Any] = {
     "embedding_units": 200,
     "units": 200,
     "layers": 1,
-    "embedding_dropout": 0.1,
-    "input_dropout": 0.5,
+    "embedding_dropout": 0.15,
+    "input_dropout": 0.6,
     "layer_dropout": 0.3,
-    "output_dropout": 0.5,
-    "weight_dropout": 0.3,
+    "output_dropout": 0.6,
+    "weight_dropout": 0.5,
 }
 MANY_WORDS: dict[str, Any] = {
     "batch_size": 20,
