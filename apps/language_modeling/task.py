@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +14,17 @@ import tensorflow as tf
 from rich.table import Table
 
 from apps import frames
-from apps.baseline_units import UNITS, read_units, units_of, without_units
+from apps.baseline_units import read_units, units_of, without_units
 from apps.console import log
 from apps.inference import open_model
-from apps.language_modeling import ngrams
-from apps.language_modeling.adaptation import cached_losses, dynamic_losses
 from apps.language_modeling.corpora import Reading, load_text, text_column
-from apps.language_modeling.data import LINE_END, characters, encode, load, reading, stream, trained, words
+from apps.language_modeling.data import LINE_END, encode, load, reading, stream, trained
 from apps.language_modeling.generation import generate
-from apps.language_modeling.inference import FORMS, Losses
-from apps.language_modeling.metrics import block_sums, language_scores, language_verdict, log_loss_interval
+from apps.language_modeling.inference import FORMS
+from apps.language_modeling.metrics import block_sums, language_verdict
 from apps.language_modeling.mixture import (
-    Partner,
     advice,
     exported,
-    mixed_losses,
     mixture_lines,
     partner,
     unmixed,
@@ -38,27 +32,27 @@ from apps.language_modeling.mixture import (
 from apps.language_modeling.options import WITHOUT, Evaluate, Export, Predict, Train
 from apps.language_modeling.phone import phone
 from apps.language_modeling.saved_model import SERVED, examples, signatures
+from apps.language_modeling.scoring import (
+    STRONGEST,
+    adapted,
+    mixed_scores,
+    rival_scores,
+    rivals_of,
+    scores_of,
+    scores_of_run,
+)
 from apps.options import ConvertOptions
 from apps.run import Run
 from apps.task import Data, Task
 from apps.verdict import with_interval
 from seqmodels.data.table import Table as DataTable
-from seqmodels.data.tokenizer import END, SPECIAL_TOKENS, UNKNOWN, Tokenizer
+from seqmodels.data.tokenizer import SPECIAL_TOKENS, Tokenizer
 from seqmodels.errors import DataError, UsageError
 from seqmodels.evaluation import plots
 from seqmodels.models import FixedWindowModel, LanguageModel
 from seqmodels.training.objectives import Objective, next_token
 
 MODELS: dict[str, type[keras.Model]] = {"recurrent": LanguageModel, "fixed-window": FixedWindowModel}
-RIVALS: dict[str, Callable[[np.ndarray, int], ngrams.NGrams]] = {
-    "unigram": ngrams.unigram,
-    "Markov, first order": partial(ngrams.markov, end=END),
-    "Kneser-Ney, 3-grams": partial(ngrams.kneser_ney, order=3, end=END),
-    "Kneser-Ney, 5-grams": partial(ngrams.kneser_ney, order=5, end=END),
-}
-
-STRONGEST = "Kneser-Ney, 5-grams"
-POSITIONS = 50  # number of positions, from the start of a line, for which the mean loss is reported
 # ``info`` shows example tokens, and the tokens with the nearest embeddings. NEIGHBOURS_OF is the number of
 # examples. NEIGHBOURS is the number of nearest tokens per example.
 NEIGHBOURS, NEIGHBOURS_OF = 5, 6
@@ -89,7 +83,7 @@ def perplexity(means: dict[str, float]) -> dict[str, float]:
 def baselines(data: Data) -> dict[str, Any]:
     """Fits n-gram models on the training split, and scores them on the validation and test splits."""
     source = data.source
-    return _rivals(data.assets, source.train, {"valid": source.valid, "test": source.test})
+    return rivals_of(data.assets, source.train, {"valid": source.valid, "test": source.test})
 
 
 def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +91,7 @@ def validate(model: keras.Model, data: Data, fitted: dict[str, Any]) -> dict[str
     lines = data.source.valid
     ids = stream(data.assets, lines)
     losses = FORMS.keras(model)(ids)
-    rows = {**fitted, "model": _scores(data.assets, losses, ids, lines)}
+    rows = {**fitted, "model": scores_of(data.assets, losses, ids, lines)}
     return {
         "rows": {name: headline(row) for name, row in rows.items()},
         "verdict": language_verdict(block_sums(losses), units_of(fitted)),
@@ -115,24 +109,24 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
     if units is not None:
         rivals = run.read_json("metrics.json", "baselines")["baselines"]["test"]
     else:
-        fitted = _rivals(tokenizer, source.train, {"test": lines})["test"]
+        fitted = rivals_of(tokenizer, source.train, {"test": lines})["test"]
         rivals, units = without_units(fitted), units_of(fitted)
     if options.beside:
-        rivals = {**rivals, options.beside: _other(run, options.beside, lines)}
+        rivals = {**rivals, options.beside: scores_of_run(run, options.beside, lines)}
     parameters = run.read_json("metrics.json")["parameters"]
     mix = partner(tokenizer, source, options.mix_order) if options.mix else None
     losses_of = open_model(run, options.model, unmixed(run) if mix else FORMS)
     rows: dict[str, dict[str, Any]] = {}
-    methods = {"": losses_of, **_adapted(run, options, tokenizer, source.train)}
+    methods = {"": losses_of, **adapted(run, options, tokenizer, source.train)}
     found = {name: method(ids) for name, method in methods.items()}
     for name, losses in found.items():
-        rows[name] = _scores(tokenizer, losses, ids, lines)
+        rows[name] = scores_of(tokenizer, losses, ids, lines)
         if mix:
             mixed = f"{name}, mixed with {mix.name}" if name else f"mixed with {mix.name}"
-            rows[mixed] = _mixed_scores(mix, methods[name], losses, tokenizer, ids, lines)
+            rows[mixed] = mixed_scores(mix, methods[name], losses, tokenizer, ids, lines)
             rows[mixed]["parameters"] = parameters + rows[mixed]["parameters"]
     if mix:
-        also = {mix.name: _rival_scores(mix.fitted, tokenizer, ids, lines)}
+        also = {mix.name: rival_scores(mix.fitted, tokenizer, ids, lines)}
         rivals, units = {**rivals, **without_units(also)}, {**units, **units_of(also)}
     scores = {**rows.pop(""), "parameters": parameters}
     return {
@@ -141,41 +135,6 @@ def evaluate(run: Run, options: Evaluate) -> dict[str, Any]:
         "variants": rows,
         "baselines": rivals,
         "verdict": language_verdict(block_sums(found[""]), units),
-    }
-
-
-def _mixed_scores(
-    mix: Partner,
-    method: Losses,
-    losses: np.ndarray,
-    tokenizer: Tokenizer,
-    ids: np.ndarray,
-    lines: Sequence[str],
-) -> dict[str, Any]:
-    """Scores the mixture of a model and n-grams.
-
-    The result also contains the difference of the mean loss from the model and from the n-grams, each with
-    its 95 % interval.
-
-    Args:
-        mix: the n-grams.
-        method: function that computes the losses of the model.
-        losses: losses of the model on the text, ``(tokens,)``.
-        tokenizer: tokenizer of the model.
-        ids: token ids of the text, ``(tokens,)``.
-        lines: the text.
-    """
-    weight, of_ngrams = mix.weight_of(method), mix.losses(ids)
-    mixed = mixed_losses(losses, of_ngrams, weight)
-    return {
-        **_scores(tokenizer, mixed, ids, lines),
-        "parameters": sum(mix.fitted.stored) + 1,
-        "weight": weight,
-        "weight_tokens": len(mix.valid),
-        "difference": {
-            name: {"log_loss": float(np.mean(each)), "interval": log_loss_interval(each)}
-            for name, each in (("model", mixed - losses), (mix.name, mixed - of_ngrams))
-        },
     }
 
 
@@ -211,91 +170,6 @@ def predict(run: Run, chunks: Iterable[list[str]], options: Predict) -> Iterator
                 "perplexity": round(math.exp(min(losses.mean(), 700)), 4),
                 "tokens": tokens,
             }
-
-
-def _rivals(
-    tokenizer: Tokenizer, train: Sequence[str], splits: Mapping[str, Sequence[str]]
-) -> dict[str, dict[str, Any]]:
-    train_ids = stream(tokenizer, train)
-    ids = {name: stream(tokenizer, lines) for name, lines in splits.items()}
-    scores: dict[str, dict[str, Any]] = {name: {} for name in splits}
-    for rival, fit in RIVALS.items():
-        fitted = fit(train_ids, len(tokenizer))
-        for name, lines in splits.items():
-            scores[name][rival] = _rival_scores(fitted, tokenizer, ids[name], lines)
-    return scores
-
-
-def _rival_scores(
-    fitted: ngrams.NGrams, tokenizer: Tokenizer, ids: np.ndarray, lines: Sequence[str]
-) -> dict[str, Any]:
-    losses = -fitted.log_probabilities(ids)
-    return {
-        **_scores(tokenizer, losses, ids, lines),
-        "parameters": sum(fitted.stored),
-        "fallbacks": fitted.fallbacks,
-        UNITS: block_sums(losses),
-    }
-
-
-def _other(run: Run, path: str, lines: Sequence[str]) -> dict[str, Any]:
-    """Scores the model of another run on ``lines``.
-
-    ``path`` is the folder of the other run. The tokenizer of the other run splits the lines into tokens.
-    """
-    other = Run(path)
-    other.require_finished("language_modeling")
-    sources = [each.read_json("data.json", "source", "sha256") for each in (run, other)]
-    if sources[0]["sha256"] != sources[1]["sha256"]:
-        print(f"note: {path} was trained on other data ({sources[1]['source']})", file=sys.stderr)
-    tokenizer = Tokenizer.load(other.assets)
-    ids = stream(tokenizer, lines)
-    scores = _scores(tokenizer, open_model(other, "keras", FORMS)(ids), ids, lines)
-    return {**scores, "parameters": other.read_json("metrics.json")["parameters"]}
-
-
-def _adapted(run: Run, options: Evaluate, tokenizer: Tokenizer, train: Sequence[str]) -> dict[str, Losses]:
-    """Returns the functions that compute the losses of the adapted models, by the names of the methods."""
-    methods: dict[str, Losses] = {}
-    if options.cache:
-        methods[f"with a cache of {options.cache}"] = lambda ids: cached_losses(
-            run.load_model(), ids, options.cache, options.cache_flatness, options.cache_weight
-        )
-    if options.dynamic:
-        train_ids = stream(tokenizer, train)
-        methods["with dynamic evaluation"] = lambda ids: dynamic_losses(
-            run.load_model(), ids, train_ids, options.dynamic_rate, options.dynamic_decay
-        )
-    return methods
-
-
-def _scores(
-    tokenizer: Tokenizer, losses: np.ndarray, ids: np.ndarray, lines: Sequence[str]
-) -> dict[str, Any]:
-    settings = tokenizer.settings
-    of_characters = settings.unit in ("character", "byte")
-    # With ``--split letters``, a word such as "--" has no token. The perplexity per word is then omitted.
-    every_word = of_characters or settings.split != "letters"
-    every_character = of_characters and not settings.lowercase
-    scores = language_scores(
-        losses, words(lines) if every_word else None, characters(lines) if every_character else None
-    )
-    # The fraction of unknown tokens is reported, because unknown tokens are easy to predict. They therefore
-    # improve the score.
-    unknown = float(np.mean(ids == UNKNOWN))
-    return {**scores, "unknown": unknown, "by_position": _by_position(losses, ids)}
-
-
-def _by_position(losses: np.ndarray, ids: np.ndarray) -> list[dict[str, Any]]:
-    """Returns the mean loss of the tokens at each position in a line. The line end is also a token."""
-    ends = np.flatnonzero(np.append(END, ids[:-1]) == END)
-    places = np.arange(len(ids)) - np.repeat(ends, np.diff(np.append(ends, len(ids))))
-    counts = np.bincount(places)[:POSITIONS]
-    sums = np.bincount(places, losses)[:POSITIONS]
-    return [
-        {"position": place + 1, "tokens": int(count), "log_loss": float(total / count)}
-        for place, (count, total) in enumerate(zip(counts, sums))
-    ]
 
 
 def headline(scores: dict[str, Any]) -> dict[str, float]:
