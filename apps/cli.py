@@ -387,9 +387,7 @@ def _parameter(declared: Any, kind: type, optional: bool) -> click.Option:
         both = default or optional  # the default is "on", or follows from other options
         shown = bool(default) and "Default:" not in help
         declaration = f"{flag(name)}/--no-{name.replace('_', '-')}" if both else flag(name)
-        return click.Option(
-            [declaration, name], is_flag=True, default=default, help=help, show_default=shown
-        )
+        return click.Option([declaration, name], is_flag=True, default=default, help=help, show_default=shown)
     if metadata["choices"]:
         parameter_type: Any = click.Choice([*metadata["choices"], *[AUTO] * metadata["auto"]])
     elif kind in (int, float):

@@ -35,6 +35,12 @@ def read_vectors(source: str | os.PathLike[str], vocabulary: Sequence[str]) -> t
     Raises:
         UsageError: the file does not exist, or the package is not installed.
         DataError: the file cannot be read, is damaged, or contains no word of the vocabulary.
+
+    >>> path = folder / "vectors.vec"
+    >>> _ = path.write_text("2 2\\nfilm 1 2\\ngood 3 4\\n")
+    >>> vectors, found = read_vectors(path, ["<PAD>", "good", "unseen"])
+    >>> vectors[1], found
+    (array([3., 4.], dtype=float32), array([False,  True, False]))
     """
     name = os.fspath(source)
     if name in PACKAGED:

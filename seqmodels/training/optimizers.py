@@ -111,6 +111,14 @@ class RateGroup(NamedTuple):
         variables: the weights.
         factor: factor of the learning rate (discriminative rates, Howard and Ruder 2018, section 3.2).
         start: number of steps in which the weights do not change (gradual unfreezing, section 3.3).
+
+    >>> layer = keras.layers.Dense(2)
+    >>> layer.build((None, 3))
+    >>> optimizer = make("sgd", 0.1, groups=[RateGroup([layer.kernel], factor=0.5)])
+    >>> before = layer.kernel.numpy()
+    >>> optimizer.apply([tf.ones((3, 2)), tf.ones(2)], layer.trainable_variables)
+    >>> round(float((before - layer.kernel.numpy()).max()), 4)
+    0.05
     """
 
     variables: Sequence[keras.Variable]

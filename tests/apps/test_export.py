@@ -282,6 +282,7 @@ REWRITES = in_python(Tokenizer.train(TEXTS, TokenizerSettings(**SETTINGS)))
     [
         ({}, True),
         ({"unit": "wordpiece"}, False),
+        ({"unit": "character", "split": "whitespace"}, False),
         ({"split": "punctuation"}, False),
         ({"split": "auto"}, False),
         ({"lowercase": False}, True),
@@ -298,7 +299,7 @@ def test_files_that_mediapipe_can_read(settings, mediapipe):
     assert ("It does not convert texts to lower case" in readme) == (
         mediapipe and settings.get("lowercase", True)
     )
-    assert ("No code is provided" in readme) == (settings.get("unit") == "wordpiece")
+    assert ("No code is provided" in readme) == (settings.get("unit") == "character")
     assert "if there are more than 8 ids, keep the first 8" in readme
 
 

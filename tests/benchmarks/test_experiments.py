@@ -83,8 +83,9 @@ def test_the_compared_cells_have_as_many_parameters_as_the_default_model(experim
 
     def parameters(arguments: list[str]) -> int:
         from apps.language_modeling import task
+        from apps.language_modeling.defaults import choose
 
-        options = resolve(Train, parsed("language_modeling", "train", arguments))
+        options, _ = choose(resolve(Train, parsed("language_modeling", "train", arguments)), tokens=900_000)
         return task.build(options, range(10_002)).count_params()
 
     if experiment.name != "ptb-untied":
@@ -95,7 +96,9 @@ def test_the_compared_cells_have_as_many_parameters_as_the_default_model(experim
 def test_parameters_of_the_default_model():
     """Embedding and output share one matrix; an LSTM of h units on d inputs has 4 h (d + h + 1) weights."""
     from apps.language_modeling import task
+    from apps.language_modeling.defaults import choose
 
     units, vocabulary = 200, 10_002
     expected = vocabulary * units + vocabulary + 2 * 4 * units * (2 * units + 1)
-    assert task.build(Train(), range(vocabulary)).count_params() == expected
+    options, _ = choose(Train(), tokens=900_000)
+    assert task.build(options, range(vocabulary)).count_params() == expected
