@@ -163,6 +163,19 @@ class Options:
         """Returns the names of the options that the task chooses from the data."""
         return [f.name for f in fields(self) if f.metadata["auto"] and getattr(self, f.name) == AUTO]
 
+    def chosen_note(self, chosen: Options, data: str, without: Sequence[str] = ()) -> list[str]:
+        """Returns a note that names the values that the task has chosen from the data.
+
+        Args:
+            chosen: the options with the chosen values.
+            data: the amount of data, such as ``270 training texts``.
+            without: names of options that the note does not contain.
+        """
+        left = {*chosen.automatic(), *without}
+        names = [name for name in self.automatic() if name not in left]
+        values = " ".join(f"{flag(name)} {getattr(chosen, name)}" for name in names)
+        return [f"chosen for {data}: {values}"] if names else []
+
     def stored(self) -> dict[str, Any]:
         """Returns the option values that options.json stores, by name."""
         keep = {f.name for f in fields(self) if f.metadata["stored"]}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from apps.language_modeling.options import OF_CHARACTERS, WITHOUT, Train
-from apps.options import AUTO, flag
+from apps.options import AUTO
 from seqmodels.registry import PARALLEL_CELLS
 
 FEW_TOKENS = 400_000  # below this number, a network of words is small, and its dropout rates are high
@@ -69,9 +69,6 @@ def choose(options: Train, tokens: int) -> tuple[Train, list[str]]:
     Raises:
         UsageError: a chosen value cannot be combined with an option of the user.
     """
-    names = options.automatic()
-    if not names:
-        return options, []
     few, characters = tokens < FEW_TOKENS, options.unit in OF_CHARACTERS
     sizes = dict(CHARACTERS if characters else FEW_WORDS if few else MANY_WORDS)
     if options.residual:  # both sizes must be equal
@@ -99,6 +96,4 @@ def choose(options: Train, tokens: int) -> tuple[Train, list[str]]:
         }
     )
     chosen.check()
-    left = chosen.automatic()
-    values = " ".join(f"{flag(name)} {getattr(chosen, name)}" for name in names if name not in left)
-    return chosen, [f"chosen for {tokens:,} training tokens: {values}"]
+    return chosen, options.chosen_note(chosen, f"{tokens:,} training tokens")

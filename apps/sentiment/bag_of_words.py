@@ -115,7 +115,7 @@ def fit(
 
 
 def _calibrated(baseline: Baseline, valid: tuple[Sequence[str], np.ndarray] | None) -> Baseline:
-    if valid is None:
+    if valid is None or not baseline.kind.calibrates:
         return baseline
     return replace(baseline, kind=baseline.kind.calibrated(baseline.predict(valid[0]), valid[1]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -113,9 +114,12 @@ class Assets:
         lengths = {"edges": self.edges, "length": self.length, "keep": self.keep}
         write_text(folder / "lengths.json", json.dumps(lengths) + "\n")
         write_text(folder / OUTPUT, json.dumps(self.kind.facts()) + "\n")
-        (folder / LINEAR).unlink(missing_ok=True)
-        if self.linear is not None:
-            np.savez(folder / LINEAR, **vars(self.linear))
+        if self.linear is None:
+            (folder / LINEAR).unlink(missing_ok=True)
+            return
+        partial = folder / f"partial_{LINEAR}"
+        np.savez(partial, **vars(self.linear))
+        os.replace(partial, folder / LINEAR)
 
     @classmethod
     def load(cls, folder: Path) -> Assets:
@@ -161,15 +165,15 @@ def load(options: Train, assets: Assets | None) -> Data:
             starts from scratch. With ``--from``, the tokenizer and the classes are kept, but the padded
             lengths are chosen for the new texts.
     """
-    how = reading(options)
-    if assets is not None:
-        how = replace(how, output=assets.kind.name)
-    source = load_labeled_texts(options.data, options.seed, reading=how)
     if assets is not None and options.output not in (AUTO, assets.kind.name):
         raise UsageError(
             f"--output {options.output} contradicts the run in --from, which has --output "
             f"{assets.kind.name}; remove --output"
         )
+    how = reading(options)
+    if assets is not None:
+        how = replace(how, output=assets.kind.name)
+    source = load_labeled_texts(options.data, options.seed, reading=how)
     if options.unlabeled and assets is None:
         options = replace(options, **of_encoder(language_model(options, source), "--unlabeled"))
     options, chosen = choose(options, source)

@@ -5,7 +5,7 @@ The table in ``docs/sentiment.md`` gives the reasons. This module does not impor
 
 from __future__ import annotations
 
-from apps.options import AUTO, flag
+from apps.options import AUTO
 from apps.sentiment.labeled_texts import LabeledTextData
 from apps.sentiment.options import Train
 
@@ -25,6 +25,9 @@ def choose(options: Train, source: LabeledTextData) -> tuple[Train, list[str]]:
     Returns:
         The options, and a note that names the chosen values. The list of notes is empty if no
         option is ``auto``.
+
+    Raises:
+        UsageError: a chosen value cannot be combined with an option of the user.
     """
     count = len(source.train)
     characters = sum(map(len, source.train.texts))
@@ -45,9 +48,4 @@ def choose(options: Train, source: LabeledTextData) -> tuple[Train, list[str]]:
         }
     )
     chosen.check()
-    left = {*chosen.automatic(), "output"}
-    names = [name for name in options.automatic() if name not in left]
-    if not names:
-        return chosen, []
-    values = " ".join(f"{flag(name)} {getattr(chosen, name)}" for name in names)
-    return chosen, [f"chosen for {count:,} training texts: {values}"]
+    return chosen, options.chosen_note(chosen, f"{count:,} training texts", without=["output"])

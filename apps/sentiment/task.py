@@ -67,6 +67,8 @@ def objective(options: Train, assets: Assets) -> Objective:
 def calibrated(model: keras.Model, data: Data) -> Data:
     """Adjusts the kind of labels to the predictions for the validation split. See :class:`apps.task.Task`."""
     split, assets = data.source.valid, data.assets
+    if not assets.kind.calibrates:
+        return data
     (predictions,) = of_keras(model, assets)([split.texts])
     kind = assets.kind.calibrated(predictions, assets.targets(split))
     return replace(data, assets=replace(assets, kind=kind))

@@ -96,17 +96,17 @@ def language_model(options: Train, source: LabeledTextData) -> str:
     """
     folder = encoder_folder(options.run)
     texts = [*_texts(options), *source.train.texts]
-    run, again = Run(folder), options.overwrite
-    if run.started:
-        run.require_finished("language_modeling") if run.finished else None
-        stored = run.path / "data" / "data.txt"
-        same = stored.exists() and stored.read_text(encoding="utf-8") == "".join(
-            f"{text}\n" for text in texts
+    run, content = Run(folder), "".join(f"{text}\n" for text in texts)
+    if run.has_data and run.task != "language_modeling":
+        raise UsageError(
+            f"{folder} is a run of {run.task}; choose another folder for the classifier with --run"
         )
-        if run.finished and same and not again:
-            log.print(f"note: the language model in {folder} is used; --overwrite trains it again")
-            return folder
-        again = again or not same
+    stored = run.path / "data" / "data.txt"
+    same = stored.exists() and stored.read_text(encoding="utf-8") == content
+    if run.finished and same and not options.overwrite:
+        log.print(f"note: the language model in {folder} is used; --overwrite trains it again")
+        return folder
+    again = run.started and (options.overwrite or not same)
     log.print(f"training a language model on {len(texts):,} texts in {folder}")
     train_task("language_modeling", texts, folder, {"seed": options.seed, "overwrite": again})
     log.print("training the classifier")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.options import AUTO, flag
+from apps.options import AUTO
 from apps.translation.options import Train
 
 READ_PAIRS = 520_000  # number of pairs, counted once per epoch, that suits most trainings
@@ -62,9 +62,6 @@ def choose(options: Train, pairs: int) -> tuple[Train, list[str]]:
     Raises:
         UsageError: a chosen value cannot be combined with an option of the user.
     """
-    names = options.automatic()
-    if not names:
-        return options, []
     sizes = dict(next(sizes for most, sizes in SIZES.items() if pairs <= most))
     if options.attention == "dot":  # the decoder must have the size of the encoder output
         directions = 2 if options.bidirectional else 1
@@ -75,5 +72,4 @@ def choose(options: Train, pairs: int) -> tuple[Train, list[str]]:
     epochs = min(max(round(READ_PAIRS / max(pairs, 1)), FEWEST_EPOCHS), MOST_EPOCHS)
     chosen = options.with_chosen({**sizes, "epochs": epochs})
     chosen.check()
-    values = " ".join(f"{flag(name)} {getattr(chosen, name)}" for name in names)
-    return chosen, [f"chosen for {pairs:,} training pairs: {values}"]
+    return chosen, options.chosen_note(chosen, f"{pairs:,} training pairs")

@@ -86,8 +86,7 @@ class Averages:
     def in_place(self, position: Position) -> Iterator[None]:
         """Context manager: inside the ``with`` block, the weights of the model are the averages.
 
-        After the block, the model has its own weights again. If averaging has not started, the weights do not
-        change.
+        After the block, the trained weights are restored. Before averaging starts, the block changes nothing.
         """
         if not position.averaged:
             yield

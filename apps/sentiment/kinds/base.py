@@ -38,6 +38,7 @@ class Kind(ABC):
         own_score: entry of the scores that only this kind has.
         column: name of the predictions in exported models, ``probabilities`` or ``values``.
         served_names: names of the outputs of the SavedModel.
+        calibrates: if True, :meth:`calibrated` adjusts the kind to predictions.
         measure: score by which a model is compared with its baselines.
         family: probability model of the linear part.
     """
@@ -47,6 +48,7 @@ class Kind(ABC):
     own_score: ClassVar[str]
     column: ClassVar[str] = "probabilities"
     served_names: ClassVar[tuple[str, ...]] = ("labels", "probabilities", "classes")
+    calibrates: ClassVar[bool] = False
     measure: ClassVar[Measure]
     family: Family
 
@@ -83,9 +85,9 @@ class Kind(ABC):
         """Corrects rounding errors in the predictions of an 8-bit model."""
         return predictions
 
-    @abstractmethod
     def of_linear(self, outputs: np.ndarray) -> np.ndarray:
         """Converts outputs of the linear part ``(n, family.columns)`` to predictions."""
+        return self.family.probabilities(outputs)
 
     @abstractmethod
     def served(self, predictions: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -137,9 +139,11 @@ class Kind(ABC):
         """Returns rows about :meth:`phone_lines` for the table of files in the README of a TFLite file."""
         return "| `labels.txt` | the classes in the order of the probabilities |"
 
-    @abstractmethod
     def order(self, predictions: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-        """Returns two numbers by which models are compared on the validation split. Lower is better."""
+        """Returns score and mean loss, by which models are compared on validation. Lower is better."""
+        score = self.calibrated(predictions, targets).score(predictions, targets)
+        loss = float(self.losses(predictions, targets).mean())
+        return (-score if self.measure.higher_is_better else score), loss
 
     @abstractmethod
     def constant(self, targets: np.ndarray) -> tuple[str, np.ndarray]:

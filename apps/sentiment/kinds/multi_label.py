@@ -46,6 +46,7 @@ class MultiLabel(Kind):
 
     name = MULTI_LABEL
     entry, own_score = "labels", "micro_f1"
+    calibrates = True
     measure = Measure("micro F1", higher_is_better=True, percent=True, digits=1)
 
     def __init__(self, classes: Sequence[str], thresholds: Sequence[float] | None = None):
@@ -72,9 +73,6 @@ class MultiLabel(Kind):
 
     def predictions(self, outputs: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(outputs)
-
-    def of_linear(self, outputs: np.ndarray) -> np.ndarray:
-        return self.family.probabilities(outputs)
 
     def served(self, predictions: tf.Tensor) -> dict[str, tf.Tensor]:
         names = tf.broadcast_to(tf.constant(self.classes), tf.shape(predictions))
@@ -128,10 +126,6 @@ class MultiLabel(Kind):
             "| `thresholds.txt` | one threshold per label; a text has the label if the probability is at "
             "least the threshold |"
         )
-
-    def order(self, predictions: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-        best = self.calibrated(predictions, targets).score(predictions, targets)
-        return 1 - best, float(self.losses(predictions, targets).mean())
 
     def constant(self, targets: np.ndarray) -> tuple[str, np.ndarray]:
         return "label frequencies", targets.mean(axis=0)

@@ -109,9 +109,6 @@ class Regression(Kind):
     def phone_note(self) -> str:
         return "| | the output is the predicted number, in the unit of the training labels |"
 
-    def order(self, predictions: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-        return self.score(predictions, targets), 0.0
-
     def constant(self, targets: np.ndarray) -> tuple[str, np.ndarray]:
         # The median has the smallest mean absolute error of all constants.
         return "median", np.array([np.median(self._values(targets))])

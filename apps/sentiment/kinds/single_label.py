@@ -56,9 +56,6 @@ class SingleLabel(Kind):
         # An int8 model rounds each probability separately. Their sum may then differ from 1.
         return predictions / predictions.sum(axis=1, keepdims=True)
 
-    def of_linear(self, outputs: np.ndarray) -> np.ndarray:
-        return self.family.probabilities(outputs)
-
     def served(self, predictions: tf.Tensor) -> dict[str, tf.Tensor]:
         names = tf.constant(self.classes)
         return {
@@ -95,9 +92,6 @@ class SingleLabel(Kind):
 
     def score(self, predictions: np.ndarray, targets: np.ndarray) -> float:
         return float(np.mean(self.units(predictions, targets)))
-
-    def order(self, predictions: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-        return 1 - self.score(predictions, targets), float(self.losses(predictions, targets).mean())
 
     def constant(self, targets: np.ndarray) -> tuple[str, np.ndarray]:
         return "majority", np.bincount(targets, minlength=len(self.classes)) / len(targets)
